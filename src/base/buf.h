@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BASE_BUF_H
+#define STAGECOACH_BASE_BUF_H
+/*
+ * buf - a growing run of bytes, always followed by a NUL that does not count.
+ * A buf initialised with BUF_INIT needs no memory until something is added.
+ * A failed addition leaves the buf as it was.
+ */
+#include "base/status.h"
+
+#include <stddef.h>
+
+struct buf {
+	char *data;		/* "" until the first addition, never NULL */
+	size_t length;
+	size_t capacity;	/* bytes allocated, 0 while data is static */
+};
+
+extern char buf_empty[1];
+#define BUF_INIT { .data = buf_empty }
+
+void buf_init(struct buf *buf);
+void buf_deinit(struct buf *buf);
+
+/* Make room for n_bytes more. */
+must_check enum sc_status buf_reserve(struct buf *buf, size_t n_bytes);
+must_check enum sc_status buf_add(struct buf *buf, const void *bytes, size_t n_bytes);
+must_check enum sc_status buf_add_string(struct buf *buf, const char *string);
+must_check enum sc_status buf_add_format(struct buf *buf, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Drop the first n_bytes (at most the length). */
+void buf_consume(struct buf *buf, size_t n_bytes);
+
+/* Keep the memory, drop what is behind length. */
+void buf_truncate(struct buf *buf, size_t length);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BASE_CLOCK_H
+#define STAGECOACH_BASE_CLOCK_H
+/* clock - monotonic time for durations and deadlines, wall time for people. Thread: any. */
+#include <stdint.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_SECOND UINT64_C(1000000000)
+
+/* Nanoseconds since some fixed moment; never goes back. */
+uint64_t clock_ns(void);
+
+/* Milliseconds since 1970-01-01 UTC. */
+uint64_t clock_unix_ms(void);
+
+static inline double clock_seconds(uint64_t ns)
+{
+	return (double)ns * 1e-9;
+}
+
+#endif

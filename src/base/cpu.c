@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cpu.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const isa_names[] = {
+	[CPU_SCALAR] = "scalar",
+	[CPU_AVX2] = "avx2",
+	[CPU_AVX512] = "avx512",
+};
+
+const char *cpu_isa_name(enum cpu_isa isa)
+{
+	return isa_names[isa];
+}
+
+static enum cpu_isa best_isa(void)
+{
+#ifdef HAVE_X86_SIMD
+	__builtin_cpu_init();
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+	    !__builtin_cpu_supports("f16c"))
+		return CPU_SCALAR;
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+	    __builtin_cpu_supports("avx512vnni"))
+		return CPU_AVX512;
+	return CPU_AVX2;
+#else
+	return CPU_SCALAR;
+#endif
+}
+
+int cpu_has_bf16(void)
+{
+#ifdef HAVE_X86_SIMD
+	__builtin_cpu_init();
+	return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+	return 0;
+#endif
+}
+
+enum sc_status cpu_isa_select(enum cpu_isa *isa_out, struct error *err)
+{
+	const char *forced = getenv("STAGECOACH_CPU");
+	enum cpu_isa best = best_isa();
+
+	if (!forced || !*forced) {
+		*isa_out = best;
+		return SC_OK;
+	}
+	for (int isa = CPU_SCALAR; isa <= CPU_AVX512; isa++) {
+		if (strcmp(forced, isa_names[isa]))
+			continue;
+		if (isa > (int)best)
+			return error_set(err, SC_E_CONFIG,
+					 "STAGECOACH_CPU=%s: this processor has only %s", forced,
+					 isa_names[best]);
+		*isa_out = (enum cpu_isa)isa;
+		return SC_OK;
+	}
+	return error_set(err, SC_E_CONFIG, "STAGECOACH_CPU=%s: expected scalar, avx2 or avx512",
+			 forced);
+}
+
+unsigned cpu_count(void)
+{
+	cpu_set_t set;
+	int n;
+
+	if (sched_getaffinity(0, sizeof set, &set))
+		return 1;
+	n = CPU_COUNT(&set);
+	return n > 0 ? (unsigned)n : 1;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BASE_QUEUE_H
+#define STAGECOACH_BASE_QUEUE_H
+/*
+ * queue - a bounded queue of pointers between threads.
+ * Sized once; pushing and popping allocate nothing. What is in the queue at destroy is the
+ * caller's to release first (queue_try_pop until empty).
+ * Thread: any number of pushers and poppers.
+ */
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct queue;
+
+must_check enum sc_status queue_create(size_t capacity, struct queue **queue_out);
+void queue_destroy(struct queue *queue);
+
+/* Never blocks. SC_AGAIN: full. SC_E_CLOSED: closed. */
+must_check enum sc_status queue_push(struct queue *queue, void *item);
+
+/* Spins for spin_ns, then sleeps, until an item comes or the queue is closed and empty (NULL).
+ * Spinning costs a core, sleeping a wake-up of some 25 microseconds. */
+void *queue_pop(struct queue *queue, uint64_t spin_ns);
+
+/* NULL: nothing there. */
+void *queue_try_pop(struct queue *queue);
+
+/* No more pushes; poppers drain what is left, then get NULL. */
+void queue_close(struct queue *queue);
+
+#endif

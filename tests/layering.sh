@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every #include "dir/file.h" under src/ names its layer: check it against what each layer may use.
+# The same table stands in ARCHITECTURE.md.
+cd "${SRCDIR:-$(dirname "$0")/..}" || exit 99
+
+find src -name '*.[ch]' -o -name '*.cu' | sort | xargs awk '
+function allow(layer, list,    i, n, parts) {
+	n = split(list " " layer, parts, " ")
+	for (i = 1; i <= n; i++)
+		may[layer, parts[i]] = 1
+	known[layer] = 1
+}
+BEGIN {
+	allow("base", "")
+	allow("config", "base")
+	allow("event", "base")
+	allow("wire", "base stagecoach")
+	allow("transport", "base event wire")
+	allow("model", "base")
+	allow("backend", "base model")
+	allow("stage", "base model backend wire")
+	allow("worker", "base model backend stage transport wire event config")
+	allow("coordinator", "base model transport wire event config stagecoach")
+	allow("gateway", "base coordinator event config model stagecoach")
+	allow("cli", "base config event wire transport model backend stage worker coordinator gateway stagecoach")
+}
+/^[ \t]*#[ \t]*include[ \t]*"/ {
+	split(FILENAME, path, "/")
+	layer = path[2]
+	split($0, quoted, "\"")
+	n_parts = split(quoted[2], target, "/")
+	n_includes++
+	if (!(layer in known))
+		bad = bad FILENAME ":" FNR ": unknown layer " layer "\n"
+	else if (n_parts < 2)
+		bad = bad FILENAME ":" FNR ": \"" quoted[2] "\" is not rooted at src/\n"
+	else if (!((layer, target[1]) in may))
+		bad = bad FILENAME ":" FNR ": " layer " may not use " target[1] "\n"
+	# The stage reads step records; frames and control messages are not its business.
+	else if (layer == "stage" && target[1] == "wire" && quoted[2] != "wire/step.h")
+		bad = bad FILENAME ":" FNR ": stage may use only wire/step.h of wire\n"
+}
+END {
+	printf "%s", bad
+	printf "layering: %d includes checked, %s\n", n_includes, bad == "" ? "all downward" : "violations above"
+	exit bad != ""
+}'
