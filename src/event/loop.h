@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_EVENT_LOOP_H
+#define STAGECOACH_EVENT_LOOP_H
+/*
+ * loop - the event loop of one thread (libuv): timers, signals, readiness, wake-ups, pollers.
+ * Thread: everything is called on the loop's thread, callbacks included, except wake_send.
+ * Objects may be destroyed inside their own callback; no callback comes after destroy.
+ */
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct uv_loop_s uv_loop_t;
+
+struct loop;
+
+must_check enum sc_status loop_create(struct loop **loop_out);
+/* All objects of the loop must have been destroyed (asserts). Accepts NULL. */
+void loop_destroy(struct loop *loop);
+
+/* Runs until loop_stop, or until nothing is left that could call back. */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+/* One round: handle what is ready, wait for more only if may_wait. */
+void loop_turn(struct loop *loop, bool may_wait);
+
+/* For sockets and pipes, which the gateway drives through libuv itself. */
+uv_loop_t *loop_uv(struct loop *loop);
+
+struct timer;
+typedef void timer_fn(void *arg);
+must_check enum sc_status timer_create_on(struct loop *loop, timer_fn *fn, void *arg,
+					  struct timer **timer_out);
+void timer_destroy(struct timer *timer);
+/* (Re)start: first after first_ms, then every repeat_ms (0: once). */
+void timer_start(struct timer *timer, uint64_t first_ms, uint64_t repeat_ms);
+void timer_stop(struct timer *timer);
+
+struct signal_watch;
+typedef void signal_fn(void *arg, int signum);
+must_check enum sc_status signal_watch_create(struct loop *loop, int signum, signal_fn *fn,
+					      void *arg, struct signal_watch **watch_out,
+					      struct error *err);
+void signal_watch_destroy(struct signal_watch *watch);
+
+/* wake_send, from any thread or signal handler, makes the loop call fn soon; several sends may
+ * become one call. The sender must not send after destroy. */
+struct wake;
+typedef void wake_fn(void *arg);
+must_check enum sc_status wake_create(struct loop *loop, wake_fn *fn, void *arg,
+				      struct wake **wake_out);
+void wake_destroy(struct wake *wake);
+void wake_send(struct wake *wake);
+
+/*
+ * A poller is something that must be progressed by calling it, and that can announce news on a
+ * descriptor only after it was armed (UCX; MPI has no descriptor at all).
+ * Each round: progress() until it says nothing happened for spin_us; then arm(); if that answers
+ * false, progress again; else sleep until fd is readable (or, when fd < 0, for idle_ms at most).
+ */
+struct poller_ops {
+	bool (*progress)(void *arg);	/* true: something happened */
+	bool (*arm)(void *arg);		/* true: fd will tell; false: there is more already */
+};
+struct poller_config {
+	const struct poller_ops *ops;
+	void *arg;
+	int fd;			/* or -1 */
+	unsigned spin_us;
+	unsigned idle_ms;	/* with fd < 0: the longest sleep between two progress calls */
+};
+struct poller;
+must_check enum sc_status poller_create(struct loop *loop, const struct poller_config *config,
+					struct poller **poller_out, struct error *err);
+void poller_destroy(struct poller *poller);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_MODEL_GGUF_H
+#define STAGECOACH_MODEL_GGUF_H
+/*
+ * gguf - reads GGUF version 3 files, also split in shards (NAME-00001-of-00003.gguf, the first one
+ * is named). Maps the files read-only and shares their pages; parses nothing twice.
+ * Every offset, count, length, alignment and type is checked against the file and against the
+ * limits below before it is used. Errors read "FILE: offset N: expected X, found Y".
+ * Thread: opening from one thread; afterwards everything is read-only and may be shared.
+ * Source of the format: the GGUF specification of the ggml project, version 3.
+ */
+#include "base/error.h"
+#include "model/tensor.h"
+
+#define GGUF_MAX_PAIRS 65536
+#define GGUF_MAX_TENSORS 65536
+#define GGUF_MAX_SHARDS 1024
+#define GGUF_MAX_STRING (16u << 20)
+#define GGUF_MAX_ARRAY (64u << 20)	/* elements */
+
+enum gguf_type {
+	GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32,
+	GGUF_BOOL, GGUF_STRING, GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64,
+};
+
+/* Not NUL-terminated; may hold any bytes. */
+struct gguf_string {
+	const char *data;
+	size_t length;
+};
+
+struct gguf;
+
+/* SC_E_NOT_FOUND: no such file. SC_E_IO. SC_E_FORMAT: broken. SC_E_UNSUPPORTED: a version or a
+ * tensor type that we do not read. Caller destroys with gguf_close. */
+must_check enum sc_status gguf_open(const char *path, struct gguf **gguf_out, struct error *err);
+
+/* The same over bytes in memory (one shard), which stay the caller's until gguf_close. `name`
+ * stands for the path in errors. This is what the fuzzer calls. */
+must_check enum sc_status gguf_open_memory(const char *name, const void *data, size_t n_bytes,
+					   struct gguf **gguf_out, struct error *err);
+void gguf_close(struct gguf *gguf);
+
+const char *gguf_path(const struct gguf *gguf);
+uint64_t gguf_n_bytes(const struct gguf *gguf);		/* all shards */
+
+/* Metadata by key. The getters of numbers take any integer or float type that holds the value
+ * exactly. SC_E_NOT_FOUND: no such key. SC_E_FORMAT: another type, or out of range; err names the
+ * key, what was expected and what was found. */
+bool gguf_has(const struct gguf *gguf, const char *key);
+must_check enum sc_status gguf_get_u32(const struct gguf *gguf, const char *key,
+				       uint32_t *value_out, struct error *err);
+must_check enum sc_status gguf_get_f32(const struct gguf *gguf, const char *key, float *value_out,
+				       struct error *err);
+must_check enum sc_status gguf_get_bool(const struct gguf *gguf, const char *key, bool *value_out,
+					struct error *err);
+must_check enum sc_status gguf_get_string(const struct gguf *gguf, const char *key,
+					  struct gguf_string *value_out, struct error *err);
+
+/* An array: its element type, count, and for fixed-size elements its packed bytes (unaligned). */
+struct gguf_array {
+	enum gguf_type type;
+	size_t n;
+	const void *data;
+	const void *index;	/* private: where each string starts */
+};
+must_check enum sc_status gguf_get_array(const struct gguf *gguf, const char *key,
+					 struct gguf_array *array_out, struct error *err);
+/* Element i of an array of strings; i < n. */
+struct gguf_string gguf_array_string(const struct gguf_array *array, size_t i);
+/* Element i of an array of numbers, converted; i < n. */
+double gguf_array_number(const struct gguf_array *array, size_t i);
+
+/* Tensors of all shards, in file order. */
+size_t gguf_n_tensors(const struct gguf *gguf);
+const struct tensor *gguf_tensor(const struct gguf *gguf, size_t i);
+/* NULL: none of that name. */
+const struct tensor *gguf_find_tensor(const struct gguf *gguf, const char *name);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_MODEL_MODEL_H
+#define STAGECOACH_MODEL_MODEL_H
+/*
+ * model - a model file that was read and validated: its architecture, hyper-parameters and the
+ * tensors of each layer, every shape checked against the hyper-parameters.
+ * Computes nothing and touches no weight: pages are read when a stage loads its layers.
+ * Thread: opening from one thread; afterwards read-only, shared freely.
+ */
+#include "base/error.h"
+#include "model/arch.h"
+#include "model/gguf.h"
+#include "model/tensor.h"
+
+/* Limits that bound every product of sizes well below 2^63. */
+#define MODEL_MAX_LAYERS 1024
+#define MODEL_MAX_DIM 131072
+#define MODEL_MAX_VOCAB (4u << 20)
+
+enum rope_scaling {
+	ROPE_SCALING_NONE,
+	ROPE_SCALING_LINEAR,	/* positions are divided by the factor */
+};
+
+struct hparams {
+	uint32_t n_layers;
+	uint32_t n_context;	/* positions it was trained for */
+	uint32_t n_vocab;
+	uint32_t dim;		/* of the residual stream */
+	uint32_t ffn_dim;
+	uint32_t n_heads;
+	uint32_t n_kv_heads;	/* divides n_heads */
+	uint32_t head_dim;	/* of keys and queries */
+	uint32_t value_dim;	/* of values, per head */
+	uint32_t rope_dim;	/* leading elements of a head that are rotated; even */
+	float rope_base;
+	enum rope_scaling rope_scaling;
+	float rope_factor;	/* for linear scaling; else 1 */
+	float norm_eps;
+};
+
+/* NULL where the architecture or the file has none. All borrow from the model. */
+struct layer_tensors {
+	const struct tensor *attn_norm;			/* [dim] */
+	const struct tensor *attn_q, *attn_q_bias;	/* [n_heads*head_dim][dim], [n_heads*head_dim] */
+	const struct tensor *attn_k, *attn_k_bias;	/* [n_kv_heads*head_dim][dim] */
+	const struct tensor *attn_v, *attn_v_bias;	/* [n_kv_heads*value_dim][dim] */
+	const struct tensor *attn_output;		/* [dim][n_heads*value_dim] */
+	const struct tensor *ffn_norm;			/* [dim] */
+	const struct tensor *ffn_gate, *ffn_up;		/* [ffn_dim][dim] */
+	const struct tensor *ffn_down;			/* [dim][ffn_dim] */
+};
+
+struct model {
+	struct gguf *gguf;	/* owned */
+	const struct arch *arch;
+	struct hparams hparams;
+	char name[128];		/* general.name, or the file's name */
+	uint64_t fingerprint;	/* XXH3 of metadata and tensor directory: workers compare it */
+	uint64_t n_params;
+	const struct tensor *token_embd;	/* [n_vocab][dim] */
+	const struct tensor *output_norm;	/* [dim] */
+	const struct tensor *output;		/* [n_vocab][dim]; the embedding again when tied */
+	const struct tensor *rope_factors;	/* rope_freqs.weight [rope_dim/2]: each angle is divided
+						 * by its factor (llama3 scaling); or NULL */
+	struct layer_tensors *layers;		/* [n_layers], owned */
+};
+
+/* As gguf_open; also SC_E_UNSUPPORTED for an architecture or a scaling that is not known, and
+ * SC_E_FORMAT for hyper-parameters or shapes that do not fit together, naming key or tensor. */
+must_check enum sc_status model_open(const char *path, struct model **model_out,
+				     struct error *err);
+/* The same over an open file; takes gguf, also when it fails. */
+must_check enum sc_status model_open_gguf(struct gguf *gguf, struct model **model_out,
+					  struct error *err);
+void model_close(struct model *model);
+
+/* Stored bytes of one layer's tensors; of the embedding; of the head (output and its norm: the
+ * embedding's bytes again when tied, since the last stage needs them too). */
+uint64_t model_layer_bytes(const struct model *model, uint32_t layer);
+uint64_t model_embedding_bytes(const struct model *model);
+uint64_t model_head_bytes(const struct model *model);
+
+/* Multiply-adds per row of one layer (matrices only), and of the head. */
+uint64_t model_layer_macs(const struct model *model, uint32_t layer);
+uint64_t model_head_macs(const struct model *model);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_MODEL_TENSOR_H
+#define STAGECOACH_MODEL_TENSOR_H
+/*
+ * tensor - element types of model files and a view of one stored tensor.
+ * Type numbers are GGUF's (ggml_type): they appear in files and never change.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum tensor_type {
+	TENSOR_F32 = 0,
+	TENSOR_F16 = 1,
+	TENSOR_Q4_0 = 2,
+	TENSOR_Q8_0 = 8,
+	TENSOR_BF16 = 30,
+};
+
+struct tensor_type_info {
+	const char *name;	/* "Q4_0"; also known for types that we do not support yet */
+	uint32_t block_length;	/* elements per block */
+	uint32_t block_bytes;
+	bool is_supported;
+};
+
+/* NULL: no such type number. Known but unsupported types answer with is_supported false. */
+const struct tensor_type_info *tensor_type_info(uint32_t type);
+
+#define TENSOR_MAX_DIMS 4
+
+/* Borrows name and data from the file it was read from. */
+struct tensor {
+	const char *name;
+	enum tensor_type type;
+	unsigned n_dims;
+	uint64_t dims[TENSOR_MAX_DIMS];	/* dims[0] varies fastest; 1 beyond n_dims. A matrix that
+					 * maps n_in to n_out has dims {n_in, n_out}: a row per output */
+	const void *data;		/* in the mapped file, aligned to the file's alignment */
+	size_t n_bytes;
+};
+
+/* Bytes of one row (dims[0] elements). */
+size_t tensor_row_bytes(const struct tensor *tensor);
+
+/* Elements of one row as float: out[dims[0]]. For tests, references and small tensors; the
+ * backends have their own, faster ways. The type must be supported. */
+void tensor_row_f32(const struct tensor *tensor, uint64_t row, float *out);
+
+#endif

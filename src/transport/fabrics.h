@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_TRANSPORT_FABRICS_H
+#define STAGECOACH_TRANSPORT_FABRICS_H
+/*
+ * fabrics - how each kind of fabric is opened, and MPI as launcher.
+ * Each is opened directly, not through a table of all kinds, so that a program that needs only
+ * loopback links does not load UCX and MPI.
+ */
+#include "transport/link.h"
+
+/* Ends of one hub connect to each other inside a process. The ends of one hub may be on several
+ * loops and threads. The hub outlives its fabrics. */
+struct loopback_hub;
+must_check enum sc_status loopback_hub_create(unsigned n_ranks, struct loopback_hub **hub_out);
+void loopback_hub_destroy(struct loopback_hub *hub);
+must_check enum sc_status fabric_loopback_open(struct loop *loop, struct loopback_hub *hub,
+					       const struct fabric_config *config,
+					       struct fabric **fabric_out, struct error *err);
+
+/* UCX 1.13: posix shared memory inside a node, RDMA or TCP between nodes, error handling by peer.
+ * Sets the UCX_* variables that it relies on where the user has not set them; UCX_MEM_EVENTS is
+ * read before main and belongs in the launcher's environment. */
+must_check enum sc_status fabric_ucx_open(struct loop *loop, const struct fabric_config *config,
+					  struct fabric **fabric_out, struct error *err);
+
+/*
+ * MPI as the launcher: rank and size, and an exchange of small blobs.
+ * mpi_world_open calls MPI_Init once per process. For ucx, close it right after the exchange: from
+ * then on one dead rank cannot take the others down. The mpi fabric keeps it open.
+ * Without a launcher (no mpirun, srun or PMIx in the environment) do not open it: ask
+ * mpi_world_is_launched first, which does not load or start anything.
+ */
+struct mpi_world;
+bool mpi_world_is_launched(unsigned *rank_out, unsigned *size_out);
+must_check enum sc_status mpi_world_open(struct mpi_world **world_out, struct error *err);
+unsigned mpi_world_rank(const struct mpi_world *world);
+unsigned mpi_world_size(const struct mpi_world *world);
+/* Everyone gives a blob of at most max_bytes and gets all: blobs_out[size], each n_bytes_out[i]
+ * long; one allocation at blobs_out[0]'s block, freed with mpi_world_free. Collective: blocks. */
+struct mpi_blob {
+	const void *data;
+	size_t n_bytes;
+};
+must_check enum sc_status mpi_world_exchange(struct mpi_world *world, const void *data,
+					     size_t n_bytes, struct mpi_blob **blobs_out,
+					     struct error *err);
+void mpi_world_free(struct mpi_blob *blobs);
+/* MPI_Finalize: collective. */
+void mpi_world_close(struct mpi_world *world);
+
+/* Non-blocking point to point over an open world, which it borrows until close. A rank's death
+ * ends the whole job: that is MPI's way, and the launcher says so. */
+must_check enum sc_status fabric_mpi_open(struct loop *loop, struct mpi_world *world,
+					  const struct fabric_config *config,
+					  struct fabric **fabric_out, struct error *err);
+
+#endif
