@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_COORDINATOR_PLAN_H
+#define STAGECOACH_COORDINATOR_PLAN_H
+/*
+ * plan - which worker holds which layers, with how much memory, and what that predicts.
+ * Pure computation from the model's sizes: no compute, no messages.
+ *
+ * The cost of a stage in one decode step is modelled as the time to read its weights plus the time
+ * of its multiply-adds; embedding and head count. The split minimises the most expensive stage
+ * and, among equals, the sum of squares, so that what cannot be helped is spread evenly.
+ */
+#include "base/buf.h"
+#include "base/error.h"
+#include "model/model.h"
+
+#define PLAN_MAX_STAGES MODEL_MAX_LAYERS
+
+/* What a worker can do; measured, or the defaults that plan_default_speed gives. */
+struct plan_speed {
+	double bytes_per_second;	/* reading weights */
+	double macs_per_second;
+};
+struct plan_speed plan_default_speed(void);
+
+struct plan_stage {
+	uint32_t first_layer;
+	uint32_t n_layers;
+	bool has_embedding;
+	bool has_head;
+	uint64_t weight_bytes;		/* as stored */
+	uint64_t kv_bytes;
+	uint64_t macs;			/* per row */
+	double decode_seconds;		/* predicted for one row */
+	double prompt_seconds;		/* predicted for max_rows rows */
+};
+
+struct plan_input {
+	const struct model *model;
+	unsigned n_stages;
+	uint32_t max_rows;
+	uint32_t n_blocks;
+	uint32_t block_length;
+	const struct plan_speed *speeds;	/* [n_stages], or NULL: all alike */
+	const uint64_t *memory_bytes;		/* [n_stages] limits, 0: unknown; or NULL */
+};
+
+struct plan {
+	unsigned n_stages;
+	struct plan_stage *stages;	/* [n_stages], owned */
+	double decode_seconds;		/* one token through all stages */
+	double slowest_decode_seconds;
+};
+
+/* SC_E_INVALID: more stages than layers, or none. SC_E_CAPACITY: a stage does not fit into its
+ * worker's memory; err says which, what it needs and what is there. */
+must_check enum sc_status plan_make(const struct plan_input *input, struct plan **plan_out,
+				    struct error *err);
+void plan_destroy(struct plan *plan);
+
+/* Key and value bytes of one position in one layer, as float32. */
+uint64_t plan_kv_bytes_per_position(const struct model *model);
+
+/* A table for people, a line per stage; `where` names the worker of each stage, or NULL. */
+must_check enum sc_status plan_format(const struct plan *plan, const char *const *where,
+				      struct buf *text);
+
+#endif

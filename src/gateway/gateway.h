@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_GATEWAY_GATEWAY_H
+#define STAGECOACH_GATEWAY_GATEWAY_H
+/*
+ * gateway - the gRPC front door: stagecoach.v1 and grpc.health.v1 over TCP and a Unix socket.
+ * Owns sockets, HTTP/2 sessions and RPCs; holds jobs only as a watcher of the coordinator's.
+ * Thread: the loop's thread alone; nothing blocks.
+ */
+#include "base/error.h"
+#include "event/loop.h"
+
+struct coordinator;
+struct gateway;
+
+struct gateway_config {
+	struct loop *loop;
+	struct coordinator *coordinator;	/* borrowed until destroy */
+	const char *listen;		/* "HOST:PORT", "[::1]:PORT"; port 0: any free; NULL or "": none */
+	const char *socket_path;	/* NULL or "": none */
+	unsigned max_connections;
+	unsigned max_streams;		/* of one connection */
+	size_t max_message;		/* bytes of a request message */
+};
+
+/* Binds and listens at once; requests are answered from then on (UNAVAILABLE while loading).
+ * SC_E_IO: err says which address and why ("127.0.0.1:8080: address already in use"). A Unix
+ * socket left behind by a dead process is replaced, a live one is not. */
+must_check enum sc_status gateway_create(const struct gateway_config *config,
+					 struct gateway **gateway_out, struct error *err);
+/* Closes everything; attached jobs are cancelled. Accepts NULL. */
+void gateway_destroy(struct gateway *gateway);
+
+/* Close the listeners, health answers NOT_SERVING, clients get GOAWAY; streams under way go on. */
+void gateway_drain(struct gateway *gateway);
+
+/* The phase of the coordinator changed: tells who watches health. */
+void gateway_phase_changed(struct gateway *gateway);
+
+/* "127.0.0.1:8080" as bound, "" without TCP. Borrowed. */
+const char *gateway_address(const struct gateway *gateway);
+
+#endif

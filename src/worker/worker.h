@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_WORKER_WORKER_H
+#define STAGECOACH_WORKER_WORKER_H
+/*
+ * worker - a stage behind links: takes steps from the stage before it, computes, sends on.
+ * Two threads: the loop's owns links and control messages, a compute thread owns the stage; frames
+ * go between them through bounded queues. The loop's thread never waits for the compute thread.
+ */
+#include "backend/backend.h"
+#include "base/error.h"
+#include "event/loop.h"
+#include "model/model.h"
+#include "transport/link.h"
+
+struct worker;
+
+struct worker_config {
+	struct loop *loop;
+	struct fabric *fabric;		/* this worker's rank; borrowed until destroy */
+	const struct model *model;	/* borrowed */
+	const struct backend_ops *backend;
+	unsigned device;
+	unsigned n_threads;		/* 0: one per processor */
+	unsigned spin_us;		/* busy waiting of the compute thread before it sleeps */
+	uint64_t memory_bytes;		/* that weights and KV may take; 0: unknown */
+	/* The end: status SC_OK when the coordinator said Stop, else what went wrong. Called once. */
+	void (*on_end)(void *arg, const struct error *err);
+	void *arg;
+	/* For tests: passed to stage_on_logits. NULL: none. */
+	void (*on_logits)(void *arg, uint32_t sequence, uint32_t position, const float *logits,
+			  uint32_t n_vocab);
+	void *logits_arg;
+};
+
+/* peers[rank]: the addresses of all fabrics, borrowed until destroy; the neighbours are known only
+ * when the coordinator assigns a stage. Sends Hello. */
+struct worker_peer {
+	const void *address;
+	size_t n_bytes;
+};
+must_check enum sc_status worker_create(const struct worker_config *config,
+					const struct worker_peer *peers, struct worker **worker_out,
+					struct error *err);
+/* Joins the compute thread (at most one step long), drops links. Accepts NULL. */
+void worker_destroy(struct worker *worker);
+
+#endif
