@@ -66,6 +66,10 @@ struct attention_span {
 struct backend_ops {
 	const char *name;	/* "cpu", "cuda" */
 
+	/* Device memory is host memory: operations take any float pointer that is aligned to 64
+	 * bytes, so that activations can stay in the frames they travel in. */
+	bool is_host_memory;
+
 	/* How many such devices this machine has (0: none, or no driver). */
 	unsigned (*count)(void);
 	/* err says which device and why. Caller closes. */
