@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "event/loop.h"
 
+#include <stddef.h>
+
 struct coordinator;
 struct gateway;
 
