@@ -100,6 +100,8 @@ struct coordinator_status {
 	enum coordinator_phase phase;
 	uint64_t uptime_ms;
 	uint64_t load_ms;
+	uint64_t load_done_bytes;	/* of all stages, as on_progress tells them */
+	uint64_t load_total_bytes;
 	uint32_t n_stages;
 	uint32_t window;
 	uint32_t max_rows;

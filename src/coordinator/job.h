@@ -114,6 +114,7 @@ bool job_is_ended(const struct job *job);
 const char *job_state_name(enum job_state state);
 const struct error *job_error(const struct job *job);	/* status SC_OK unless cancelled or failed */
 uint32_t job_n_prompt_tokens(const struct job *job);
+uint64_t job_seed(const struct job *job);	/* of the request: repeats the job's output */
 uint32_t job_n_outputs(const struct job *job);
 const struct output *job_output(const struct job *job, uint32_t i);
 
