@@ -27,9 +27,16 @@ enum frame_type {
 
 struct frame_pool;
 
+typedef void frame_release_fn(void *arg);
+
 struct frame {
 	struct frame_pool *pool;	/* where it goes on release */
 	struct frame *next;		/* private to the current owner's queue */
+	/* Set by a link on frames that it hands out, to learn of their release (credits). Called
+	 * once, on the releasing thread, when the frame is back in its pool; cleared by
+	 * frame_take. The frame must not be touched from there: it may be someone else's. */
+	frame_release_fn *on_release;
+	void *release_arg;
 	uint8_t *data;			/* header and payload, aligned to 64 bytes */
 	size_t capacity;		/* bytes at data, header included */
 	enum frame_type type;
