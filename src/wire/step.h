@@ -2,7 +2,7 @@
 #ifndef STAGECOACH_WIRE_STEP_H
 #define STAGECOACH_WIRE_STEP_H
 /*
- * step - what travels through the pipeline: a STEP to each stage in turn, TOKENS back from the last.
+ * step - what travels through the pipeline: a STEP to each stage in turn, then TOKENS back.
  *
  * A STEP is self-contained: sequences are named by slots that the coordinator hands out, and
  * everything that changes a stage's sequences (new ones, more blocks, frees) is in it, so that all
@@ -22,15 +22,16 @@
 struct sampling {
 	uint64_t seed;
 	uint32_t stream;	/* which sequence of its job */
-	float temperature;	/* 0: greedy */
-	uint32_t top_k;		/* 0: off */
+	float temperature;	/* 0: greedy; at most STEP_MAX_TEMPERATURE */
+	uint32_t top_k;		/* 0, or over n_vocab: off */
 	float top_p;		/* 1: off */
 	float min_p;		/* 0: off */
 	uint32_t reserved;	/* 0 */
 };
 
 enum {
-	SEGMENT_NEW = 1,	/* the sequence begins: its slot is empty, sampling is set */
+	SEGMENT_NEW = 1,	/* the sequence begins: its slot is empty (or freed by this step),
+				 * sampling is set */
 	SEGMENT_SAMPLE = 2,	/* the last row's logits give a token */
 };
 
@@ -70,6 +71,14 @@ struct step_limits {
 	uint32_t dim;
 };
 
+/* A slot set of this many must fit on the stack. */
+#define STEP_MAX_SEQUENCES 65536
+#define STEP_MAX_TEMPERATURE 1000.0f
+
+/* SC_E_INVALID: a limit is 0, or so large that no plan can mean it (1 GiB a step). What comes
+ * from a peer is checked with this before any other function here sees it. */
+must_check enum sc_status step_limits_check(const struct step_limits *limits, struct error *err);
+
 /* Bytes of the payload, activations included (offset of those: a multiple of 64). */
 size_t step_bytes(const struct step *step);
 /* The most that any step under these limits takes. */
@@ -90,7 +99,7 @@ struct token_record {
 	uint32_t sequence;
 	uint32_t position;	/* that the token will have */
 	uint32_t token;
-	float logprob;		/* natural logarithm of its probability before sampling filters */
+	float logprob;		/* natural logarithm of its probability before filters */
 };
 
 struct tokens {

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/step.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const struct step_limits limits = {
+	.max_rows = 8,
+	.max_sequences = 4,
+	.max_blocks = 16,
+	.block_length = 4,
+	.max_context = 32,
+	.n_vocab = 100,
+	.dim = 5,
+};
+
+/* A good step: a new prompt of 3 rows with 2 blocks, a decode row without, a decode row with 1. */
+struct sample {
+	struct segment segments[3];
+	uint32_t tokens[5];
+	uint32_t blocks[3];
+	uint32_t frees[2];
+	float activations[5 * 5];
+	struct step step;
+};
+
+static void sample_init(struct sample *s)
+{
+	*s = (struct sample){
+		.segments = {
+			{ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 3, .n_blocks = 2,
+			  .sampling = { .seed = 42, .stream = 1, .temperature = 0.8f, .top_k = 40,
+					.top_p = 0.95f, .min_p = 0.05f } },
+			{ .sequence = 0, .flags = SEGMENT_SAMPLE, .first_position = 9, .n_rows = 1,
+			  .first_block = 2 },
+			{ .sequence = 3, .flags = SEGMENT_SAMPLE, .first_position = 31,
+			  .n_rows = 1, .first_block = 2, .n_blocks = 1 },
+		},
+		.tokens = { 1, 2, 3, 99, 0 },
+		.blocks = { 0, 15, 7 },
+		.frees = { 2, 1 },
+	};
+	for (int i = 0; i < 25; i++)
+		s->activations[i] = (float)i;
+	s->step = (struct step){
+		.id = 11, .n_rows = 5, .n_segments = 3, .n_blocks = 3, .n_frees = 2, .dim = 5,
+		.segments = s->segments, .tokens = s->tokens, .blocks = s->blocks,
+		.frees = s->frees, .activations = s->activations,
+	};
+}
+
+/* Encode into fresh memory of exactly the right size, so that ASan sees every overrun. */
+static uint8_t *encoded(const struct step *step, size_t *n_bytes_out)
+{
+	size_t n_bytes = step_bytes(step);
+	void *payload = NULL;
+
+	assert_int_equal(posix_memalign(&payload, 64, n_bytes), 0);
+	memset(payload, 0xee, n_bytes);
+	step_encode(step, payload);
+	*n_bytes_out = n_bytes;
+	return payload;
+}
+
+static enum sc_status decode_again(const struct step *step, struct error *err)
+{
+	size_t n_bytes;
+	uint8_t *payload = encoded(step, &n_bytes);
+	struct step got;
+	enum sc_status status = step_decode(payload, n_bytes, &limits, &got, err);
+
+	free(payload);
+	return status;
+}
+
+static void assert_refused(const struct step *step, const char *word)
+{
+	struct error err = { .text = "" };
+
+	assert_int_equal(decode_again(step, &err), SC_E_PROTOCOL);
+	if (!strstr(err.text, word))
+		fail_msg("\"%s\" does not say \"%s\"", err.text, word);
+}
+
+static void a_step_comes_back_as_it_was(void **state)
+{
+	struct sample s;
+	struct step got;
+	struct error err = { .text = "" };
+	uint8_t *payload;
+	size_t n_bytes;
+
+	(void)state;
+	sample_init(&s);
+	payload = encoded(&s.step, &n_bytes);
+	assert_int_equal(n_bytes, 256 + 25 * 4);
+	assert_int_equal(step_decode(payload, n_bytes, &limits, &got, &err), SC_OK);
+	assert_int_equal(got.id, 11);
+	assert_int_equal(got.n_rows, 5);
+	assert_int_equal(got.n_segments, 3);
+	assert_int_equal(got.n_blocks, 3);
+	assert_int_equal(got.n_frees, 2);
+	assert_int_equal(got.dim, 5);
+	assert_memory_equal(got.segments, s.segments, sizeof s.segments);
+	assert_memory_equal(got.tokens, s.tokens, sizeof s.tokens);
+	assert_memory_equal(got.blocks, s.blocks, sizeof s.blocks);
+	assert_memory_equal(got.frees, s.frees, sizeof s.frees);
+	assert_memory_equal(got.activations, s.activations, sizeof s.activations);
+	assert_int_equal((uintptr_t)got.activations % 64, 0);
+	assert_ptr_equal(got.activations, step_activations(payload));
+	free(payload);
+}
+
+static void room_for_activations_is_left_where_they_will_be(void **state)
+{
+	struct sample s;
+	struct step got;
+	struct error err;
+	uint8_t *payload;
+	size_t n_bytes;
+
+	(void)state;
+	sample_init(&s);
+	s.step.activations = NULL;
+	payload = encoded(&s.step, &n_bytes);
+	memcpy(step_activations(payload), s.activations, sizeof s.activations);
+	assert_int_equal(step_decode(payload, n_bytes, &limits, &got, &err), SC_OK);
+	assert_memory_equal(got.activations, s.activations, sizeof s.activations);
+	free(payload);
+	s.step.dim = 0;
+	payload = encoded(&s.step, &n_bytes);
+	assert_null(step_activations(payload));
+	assert_int_equal(step_decode(payload, n_bytes, &limits, &got, &err), SC_OK);
+	assert_null(got.activations);
+	free(payload);
+}
+
+static void an_empty_step_and_one_that_only_frees_are_good(void **state)
+{
+	uint32_t slot = 3;
+	struct step step = { .id = 1 };
+	struct error err;
+
+	(void)state;
+	assert_int_equal(decode_again(&step, &err), SC_OK);
+	step.n_frees = 1;
+	step.frees = &slot;
+	assert_int_equal(decode_again(&step, &err), SC_OK);
+	step.dim = 5;
+	assert_int_equal(decode_again(&step, &err), SC_OK);
+}
+
+static void counts_over_their_limits_are_refused(void **state)
+{
+	struct sample s;
+	struct error err;
+	uint32_t frees[5] = { 0, 1, 2, 3, 3 };
+
+	(void)state;
+	sample_init(&s);
+	s.step.id = 0;
+	assert_refused(&s.step, "id is 0");
+	sample_init(&s);
+	s.step.dim = 4;
+	assert_refused(&s.step, "dim is 4, expected 0 or 5");
+	sample_init(&s);
+	s.step.n_frees = 5;
+	s.step.frees = frees;
+	assert_refused(&s.step, "n_frees is 5, expected at most 4");
+	sample_init(&s);
+	s.step.n_rows = 2;
+	assert_refused(&s.step, "n_segments is 3, expected at most 2");
+	sample_init(&s);
+	s.step.n_rows = 4;
+	assert_refused(&s.step, "n_rows is 1, expected 1 to 0");
+	sample_init(&s);
+	s.segments[2].n_rows = 0;
+	assert_refused(&s.step, "n_rows is 0, expected 1 to 1");
+	assert_int_equal(decode_again(&(struct step){ .id = 1 }, &err), SC_OK);
+}
+
+static void header_counts_that_the_payload_does_not_hold_are_refused(void **state)
+{
+	static const struct {
+		int offset;
+		uint32_t value;
+		const char *word;
+	} cases[] = {
+		{ 8, 9, "n_rows is 9, expected at most 8" }, { 8, UINT32_MAX, "n_rows" },
+		{ 8, 6, "payload of" },			     { 12, 5, "n_segments is 5" },
+		{ 12, UINT32_MAX, "n_segments" },	     { 16, 17, "n_blocks is 17" },
+		{ 16, UINT32_MAX, "n_blocks" },		     { 20, 5, "n_frees is 5" },
+		{ 20, UINT32_MAX, "n_frees" },		     { 20, 4, "once more" },
+		{ 24, 0, "payload of" },		     { 24, UINT32_MAX, "dim" },
+		{ 28, 1, "reserved" },			     { 252, 1, "padding byte" },
+	};
+	struct sample s;
+	struct step got;
+	struct error err;
+	uint8_t *payload;
+	size_t n_bytes;
+
+	(void)state;
+	sample_init(&s);
+	/* Four frees still fit in front of the padding's end: those slots are zeros. */
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		payload = encoded(&s.step, &n_bytes);
+		memcpy(payload + cases[i].offset, &cases[i].value, 4);
+		err.text[0] = '\0';
+		assert_int_equal(step_decode(payload, n_bytes, &limits, &got, &err),
+				 SC_E_PROTOCOL);
+		if (!strstr(err.text, cases[i].word))
+			fail_msg("\"%s\" does not say \"%s\"", err.text, cases[i].word);
+		free(payload);
+	}
+}
+
+static void every_other_length_is_refused(void **state)
+{
+	struct sample s;
+	struct step got;
+	size_t n_bytes;
+
+	(void)state;
+	sample_init(&s);
+	for (int with_dim = 0; with_dim < 2; with_dim++) {
+		uint8_t *payload;
+
+		s.step.dim = with_dim ? 5 : 0;
+		payload = encoded(&s.step, &n_bytes);
+		for (size_t n = 0; n < n_bytes; n++) {
+			void *part = NULL;
+
+			assert_int_equal(posix_memalign(&part, 64, n ? n : 1), 0);
+			memcpy(part, payload, n);
+			assert_int_equal(step_decode(part, n, &limits, &got, NULL), SC_E_PROTOCOL);
+			free(part);
+		}
+		assert_int_equal(step_decode(payload, n_bytes + 1, &limits, &got, NULL),
+				 SC_E_PROTOCOL);
+		free(payload);
+	}
+}
+
+static void segments_must_cover_rows_and_blocks_in_order(void **state)
+{
+	struct sample s;
+
+	(void)state;
+	sample_init(&s);
+	s.step.n_segments = 2;
+	assert_refused(&s.step, "segments have 4 rows, expected n_rows 5");
+	sample_init(&s);
+	s.segments[0].n_rows = UINT32_MAX;
+	assert_refused(&s.step, "segment 0: n_rows is 4294967295, expected 1 to 5");
+	sample_init(&s);
+	s.segments[1].first_block = 1;
+	assert_refused(&s.step, "segment 1: first_block is 1, expected 2");
+	sample_init(&s);
+	s.segments[2].n_blocks = 2;
+	assert_refused(&s.step, "segment 2: n_blocks is 2, expected at most 1");
+	sample_init(&s);
+	s.segments[2].n_blocks = 0;
+	assert_refused(&s.step, "segments have 2 blocks, expected n_blocks 3");
+	sample_init(&s);
+	s.segments[2].first_position = 32;
+	assert_refused(&s.step, "expected an end of at most 32");
+	sample_init(&s);
+	s.segments[2].first_position = UINT32_MAX;
+	assert_refused(&s.step, "positions 4294967295 and 1 more");
+}
+
+static void slots_tokens_blocks_and_flags_are_checked(void **state)
+{
+	struct sample s;
+
+	(void)state;
+	sample_init(&s);
+	s.segments[1].sequence = 4;
+	assert_refused(&s.step, "segment 1: sequence is 4, expected below 4");
+	sample_init(&s);
+	s.segments[2].sequence = 1;
+	assert_refused(&s.step, "segment 2: sequence 1 has a segment already");
+	sample_init(&s);
+	s.segments[1].flags = 4;
+	assert_refused(&s.step, "segment 1: flags are 0x00000004");
+	sample_init(&s);
+	s.frees[0] = 0;
+	assert_refused(&s.step, "segment 1: sequence 0 is freed by this step");
+	sample_init(&s);
+	s.frees[0] = 1;
+	assert_refused(&s.step, "free 1 is slot 1 once more");
+	sample_init(&s);
+	s.frees[0] = 4;
+	assert_refused(&s.step, "free 0 is slot 4, expected below 4");
+	sample_init(&s);
+	s.tokens[4] = 100;
+	assert_refused(&s.step, "token 4 is 100, expected below 100");
+	sample_init(&s);
+	s.blocks[1] = 16;
+	assert_refused(&s.step, "block 1 is 16, expected below 16");
+}
+
+static void sampling_must_be_finite_in_range_and_only_on_new_sequences(void **state)
+{
+	struct sample s;
+	struct error err;
+
+	(void)state;
+	sample_init(&s);
+	s.segments[0].sampling.temperature = -0.1f;
+	assert_refused(&s.step, "segment 0: temperature is -0.1");
+	s.segments[0].sampling.temperature = NAN;
+	assert_refused(&s.step, "temperature");
+	s.segments[0].sampling.temperature = INFINITY;
+	assert_refused(&s.step, "temperature is inf");
+	s.segments[0].sampling.temperature = 1000.0f;
+	assert_int_equal(decode_again(&s.step, &err), SC_OK);
+	s.segments[0].sampling.top_p = 1.01f;
+	assert_refused(&s.step, "top_p is 1.01, expected 0 to 1");
+	s.segments[0].sampling.top_p = 1.0f;
+	s.segments[0].sampling.min_p = NAN;
+	assert_refused(&s.step, "min_p");
+	s.segments[0].sampling.min_p = 0.0f;
+	s.segments[0].sampling.reserved = 1;
+	assert_refused(&s.step, "sampling.reserved");
+	s.segments[0].sampling.reserved = 0;
+	s.segments[0].sampling.top_k = UINT32_MAX;
+	assert_int_equal(decode_again(&s.step, &err), SC_OK);
+	s.segments[1].sampling.seed = 1;
+	assert_refused(&s.step, "segment 1: sampling is set");
+}
+
+static void the_largest_step_is_as_large_as_promised(void **state)
+{
+	struct segment segments[4] = { { 0 } };
+	uint32_t tokens[8] = { 0 }, blocks[16] = { 0 }, frees[4] = { 0 };
+	struct step step = {
+		.id = 1, .n_rows = 8, .n_segments = 4, .n_blocks = 16, .n_frees = 4, .dim = 5,
+		.segments = segments, .tokens = tokens, .blocks = blocks, .frees = frees,
+	};
+	struct step_limits wide = limits;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(step_bytes(&step), step_bytes_max(&limits));
+	assert_int_equal(step_limits_check(&limits, &err), SC_OK);
+	wide.max_sequences = STEP_MAX_SEQUENCES + 1;
+	assert_int_equal(step_limits_check(&wide, &err), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "max_sequences is 65537, expected 1 to 65536"));
+	wide = limits;
+	wide.block_length = 0;
+	assert_int_equal(step_limits_check(&wide, &err), SC_E_INVALID);
+	wide = limits;
+	wide.max_rows = 65536;
+	wide.dim = 1 << 20;
+	assert_int_equal(step_limits_check(&wide, &err), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "largest step"));
+}
+
+static void the_widest_slot_set_works_to_its_last_slot(void **state)
+{
+	struct step_limits wide = limits;
+	uint32_t frees[3] = { STEP_MAX_SEQUENCES - 1, 0, STEP_MAX_SEQUENCES - 1 };
+	struct step step = { .id = 1, .n_frees = 2, .frees = frees }, got;
+	struct error err;
+	uint8_t *payload;
+	size_t n_bytes;
+
+	(void)state;
+	wide.max_sequences = STEP_MAX_SEQUENCES;
+	payload = encoded(&step, &n_bytes);
+	assert_int_equal(step_decode(payload, n_bytes, &wide, &got, &err), SC_OK);
+	free(payload);
+	step.n_frees = 3;
+	payload = encoded(&step, &n_bytes);
+	assert_int_equal(step_decode(payload, n_bytes, &wide, &got, &err), SC_E_PROTOCOL);
+	free(payload);
+}
+
+static enum sc_status tokens_again(const struct tokens *tokens, size_t extra, struct tokens *got,
+				   struct error *err)
+{
+	static _Alignas(64) uint8_t payload[512];
+
+	tokens_encode(tokens, payload);
+	return tokens_decode(payload, tokens_bytes(tokens->n_records) + extra, &limits, got, err);
+}
+
+static void tokens_come_back_and_bad_ones_are_refused(void **state)
+{
+	struct token_record records[5] = {
+		{ .sequence = 3, .position = 32, .token = 99, .logprob = -0.5f },
+		{ .sequence = 0, .position = 1, .token = 0, .logprob = -80.0f },
+	};
+	struct tokens tokens = { .step_id = 5, .n_records = 2, .records = records }, got;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_OK);
+	assert_int_equal(got.step_id, 5);
+	assert_int_equal(got.n_records, 2);
+	assert_memory_equal(got.records, records, 2 * sizeof records[0]);
+	assert_int_equal(tokens_again(&tokens, 1, &got, &err), SC_E_PROTOCOL);
+	tokens.n_records = 5;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	assert_non_null(strstr(err.text, "n_records is 5, expected at most 4"));
+	tokens.n_records = 3;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	assert_non_null(strstr(err.text, "record 2: sequence 0 has a record already"));
+	tokens.n_records = 2;
+	records[1].token = 100;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	records[1].token = 0;
+	records[1].position = 33;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	records[1].position = 0;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	records[1].position = 2;
+	records[1].logprob = NAN;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	records[1].logprob = 0;
+	records[1].sequence = 4;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	records[1].sequence = 0;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_OK);
+	tokens.n_records = 0;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_OK);
+	tokens.step_id = 0;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_step_comes_back_as_it_was),
+		cmocka_unit_test(room_for_activations_is_left_where_they_will_be),
+		cmocka_unit_test(an_empty_step_and_one_that_only_frees_are_good),
+		cmocka_unit_test(counts_over_their_limits_are_refused),
+		cmocka_unit_test(header_counts_that_the_payload_does_not_hold_are_refused),
+		cmocka_unit_test(every_other_length_is_refused),
+		cmocka_unit_test(segments_must_cover_rows_and_blocks_in_order),
+		cmocka_unit_test(slots_tokens_blocks_and_flags_are_checked),
+		cmocka_unit_test(sampling_must_be_finite_in_range_and_only_on_new_sequences),
+		cmocka_unit_test(the_largest_step_is_as_large_as_promised),
+		cmocka_unit_test(the_widest_slot_set_works_to_its_last_slot),
+		cmocka_unit_test(tokens_come_back_and_bad_ones_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
