@@ -15,7 +15,8 @@
 must_check enum sc_status control_encode(const Stagecoach__Cluster__V1__Control *message,
 					 struct frame *frame);
 
-/* Caller frees with control_free. SC_E_PROTOCOL: not a message, or none that is known. */
+/* Caller frees with control_free. Control characters in texts become spaces, so that they can be
+ * logged. SC_E_PROTOCOL: not a message, or none that is known. */
 must_check enum sc_status control_decode(const struct frame *frame,
 					 Stagecoach__Cluster__V1__Control **message_out,
 					 struct error *err);

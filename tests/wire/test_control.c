@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/control.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+typedef Stagecoach__Cluster__V1__Control control_message;
+
+static struct frame_pool *pool;
+
+static int make_pool(void **state)
+{
+	(void)state;
+	return frame_pool_create(1, CONTROL_MAX_BYTES + 64, &pool) == SC_OK ? 0 : -1;
+}
+
+static int drop_pool(void **state)
+{
+	(void)state;
+	assert_int_equal(frame_pool_n_free(pool), 1);
+	frame_pool_destroy(pool);
+	return 0;
+}
+
+static void a_hello_comes_back_without_control_characters(void **state)
+{
+	Stagecoach__Cluster__V1__Hello hello = STAGECOACH__CLUSTER__V1__HELLO__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT, *got;
+	struct frame *frame = frame_take(pool, FRAME_STEP);
+	struct error err;
+	char host[] = "node\n7\x7f";
+
+	(void)state;
+	hello.rank = 3;
+	hello.host = host;
+	hello.memory_bytes = UINT64_C(1) << 40;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO;
+	message.hello = &hello;
+	assert_int_equal(control_encode(&message, frame), SC_OK);
+	assert_int_equal(frame->type, FRAME_CONTROL);
+	assert_int_equal(control_decode(frame, &got, &err), SC_OK);
+	assert_int_equal(got->body_case, STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO);
+	assert_int_equal(got->hello->rank, 3);
+	assert_int_equal(got->hello->memory_bytes, UINT64_C(1) << 40);
+	assert_string_equal(got->hello->host, "node 7 ");
+	assert_string_equal(got->hello->version, "");
+	control_free(got);
+	control_free(NULL);
+	frame_release(frame);
+}
+
+static void a_message_over_the_limit_is_not_encoded(void **state)
+{
+	Stagecoach__Cluster__V1__Stop stop = STAGECOACH__CLUSTER__V1__STOP__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+	struct frame *frame = frame_take(pool, FRAME_STEP);
+	char *reason = malloc(CONTROL_MAX_BYTES);
+
+	(void)state;
+	assert_non_null(reason);
+	memset(reason, 'x', CONTROL_MAX_BYTES - 1);
+	reason[CONTROL_MAX_BYTES - 1] = '\0';
+	stop.reason = reason;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
+	message.stop = &stop;
+	assert_int_equal(control_encode(&message, frame), SC_E_TOO_LARGE);
+	reason[CONTROL_MAX_BYTES - 100] = '\0';
+	assert_int_equal(control_encode(&message, frame), SC_OK);
+	free(reason);
+	frame_release(frame);
+}
+
+static void assert_refused(struct frame *frame, const void *bytes, size_t n_bytes, const char *word)
+{
+	struct error err = { .text = "" };
+	control_message *got = NULL;
+
+	if (n_bytes <= 64)
+		memcpy(frame_payload(frame), bytes, n_bytes);
+	frame->n_bytes = (uint32_t)n_bytes;
+	assert_int_equal(control_decode(frame, &got, &err), SC_E_PROTOCOL);
+	assert_non_null(strstr(err.text, word));
+	assert_null(got);
+}
+
+static void what_is_no_known_message_is_refused(void **state)
+{
+	struct frame *frame = frame_take(pool, FRAME_CONTROL);
+
+	(void)state;
+	assert_refused(frame, "", 0, "without a known body");
+	assert_refused(frame, "\x78\x01", 2, "without a known body");
+	assert_refused(frame, "\x0a\x7f", 2, "not a Control message");
+	assert_refused(frame, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11, "not a Control");
+	assert_refused(frame, "", CONTROL_MAX_BYTES + 1, "expected at most 65536");
+	frame->type = FRAME_STEP;
+	assert_refused(frame, "\x3a\x00", 2, "type 1");
+	frame_release(frame);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_hello_comes_back_without_control_characters),
+		cmocka_unit_test(a_message_over_the_limit_is_not_encoded),
+		cmocka_unit_test(what_is_no_known_message_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, make_pool, drop_pool);
+}
