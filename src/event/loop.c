@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "event/loop.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <uv.h>
+
+/* libuv frees nothing: each object is freed in the close callback of its (last) handle, which
+ * comes in a later phase of the loop, so destroying inside one's own callback is safe. */
+
+struct loop {
+	uv_loop_t uv;
+};
+
+enum sc_status loop_create(struct loop **loop_out)
+{
+	struct loop *loop = calloc(1, sizeof *loop);
+	int rc;
+
+	if (!loop)
+		return SC_E_NOMEM;
+	rc = uv_loop_init(&loop->uv);
+	if (rc) {
+		free(loop);
+		return rc == UV_ENOMEM ? SC_E_NOMEM : SC_E_IO;
+	}
+	*loop_out = loop;
+	return SC_OK;
+}
+
+static void assert_is_closing(uv_handle_t *handle, void *arg)
+{
+	(void)handle;
+	(void)arg;
+	assert(uv_is_closing(handle));
+}
+
+void loop_destroy(struct loop *loop)
+{
+	int rc;
+
+	if (!loop)
+		return;
+	uv_walk(&loop->uv, assert_is_closing, NULL);
+	/* A stop that came last would end this run before its close callbacks. */
+	while (uv_run(&loop->uv, UV_RUN_DEFAULT))
+		;
+	rc = uv_loop_close(&loop->uv);
+	assert(rc == 0);
+	(void)rc;
+	free(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+	uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_stop(struct loop *loop)
+{
+	uv_stop(&loop->uv);
+}
+
+void loop_turn(struct loop *loop, bool may_wait)
+{
+	uv_run(&loop->uv, may_wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+}
+
+uv_loop_t *loop_uv(struct loop *loop)
+{
+	return &loop->uv;
+}
+
+/* Objects of one handle have it first, so that the handle's address is theirs. */
+static void free_handle(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+struct timer {
+	uv_timer_t uv;
+	timer_fn *fn;
+	void *arg;
+};
+
+static void on_timer(uv_timer_t *handle)
+{
+	struct timer *timer = (struct timer *)handle;
+
+	timer->fn(timer->arg);
+}
+
+enum sc_status timer_create_on(struct loop *loop, timer_fn *fn, void *arg,
+			       struct timer **timer_out)
+{
+	struct timer *timer = calloc(1, sizeof *timer);
+
+	if (!timer)
+		return SC_E_NOMEM;
+	timer->fn = fn;
+	timer->arg = arg;
+	uv_timer_init(&loop->uv, &timer->uv);
+	*timer_out = timer;
+	return SC_OK;
+}
+
+void timer_destroy(struct timer *timer)
+{
+	if (timer)
+		uv_close((uv_handle_t *)&timer->uv, free_handle);
+}
+
+void timer_start(struct timer *timer, uint64_t first_ms, uint64_t repeat_ms)
+{
+	/* libuv counts from when the round began, which a long callback makes too early. */
+	uv_update_time(timer->uv.loop);
+	uv_timer_start(&timer->uv, on_timer, first_ms, repeat_ms);
+}
+
+void timer_stop(struct timer *timer)
+{
+	uv_timer_stop(&timer->uv);
+}
+
+struct signal_watch {
+	uv_signal_t uv;
+	signal_fn *fn;
+	void *arg;
+};
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	struct signal_watch *watch = (struct signal_watch *)handle;
+
+	watch->fn(watch->arg, signum);
+}
+
+enum sc_status signal_watch_create(struct loop *loop, int signum, signal_fn *fn, void *arg,
+				   struct signal_watch **watch_out, struct error *err)
+{
+	struct signal_watch *watch = calloc(1, sizeof *watch);
+	int rc;
+
+	if (!watch)
+		return error_set(err, SC_E_NOMEM, "signal %d: out of memory", signum);
+	watch->fn = fn;
+	watch->arg = arg;
+	rc = uv_signal_init(&loop->uv, &watch->uv);
+	if (rc) {
+		free(watch);
+		return error_set(err, SC_E_IO, "signal %d: %s", signum, uv_strerror(rc));
+	}
+	rc = uv_signal_start(&watch->uv, on_signal, signum);
+	if (rc) {
+		signal_watch_destroy(watch);
+		return error_set(err, SC_E_IO, "signal %d: %s", signum, uv_strerror(rc));
+	}
+	*watch_out = watch;
+	return SC_OK;
+}
+
+void signal_watch_destroy(struct signal_watch *watch)
+{
+	if (watch)
+		uv_close((uv_handle_t *)&watch->uv, free_handle);
+}
+
+struct wake {
+	uv_async_t uv;
+	wake_fn *fn;
+	void *arg;
+};
+
+static void on_wake(uv_async_t *handle)
+{
+	struct wake *wake = (struct wake *)handle;
+
+	wake->fn(wake->arg);
+}
+
+enum sc_status wake_create(struct loop *loop, wake_fn *fn, void *arg, struct wake **wake_out)
+{
+	struct wake *wake = calloc(1, sizeof *wake);
+
+	if (!wake)
+		return SC_E_NOMEM;
+	wake->fn = fn;
+	wake->arg = arg;
+	if (uv_async_init(&loop->uv, &wake->uv, on_wake)) {
+		free(wake);
+		return SC_E_IO;
+	}
+	*wake_out = wake;
+	return SC_OK;
+}
+
+void wake_destroy(struct wake *wake)
+{
+	if (wake)
+		uv_close((uv_handle_t *)&wake->uv, free_handle);
+}
+
+void wake_send(struct wake *wake)
+{
+	uv_async_send(&wake->uv);
+}
