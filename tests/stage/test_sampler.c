@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage/sampler.h"
+
+#include "stage/philox.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define N_DRAWS 100000
+#define MAX_VOCAB 600
+
+static const struct sampling plain = { .seed = 7, .temperature = 1, .top_p = 1 };
+
+/* Draw for positions 0 .. n_draws - 1 and count the tokens. */
+static void count_draws(const float *logits, uint32_t n_vocab, struct sampling sampling,
+			uint32_t n_draws, uint32_t *counts)
+{
+	struct sampler *sampler;
+	uint32_t token;
+	float logprob;
+
+	memset(counts, 0, n_vocab * sizeof *counts);
+	assert_int_equal(sampler_create(n_vocab, &sampler), SC_OK);
+	for (uint32_t i = 0; i < n_draws; i++) {
+		assert_int_equal(sampler_draw(sampler, logits, &sampling, i, &token, &logprob,
+					      NULL), SC_OK);
+		assert_true(token < n_vocab);
+		counts[token]++;
+	}
+	sampler_destroy(sampler);
+}
+
+static uint32_t draw_one(const float *logits, uint32_t n_vocab, struct sampling sampling,
+			 uint32_t position, float *logprob_out)
+{
+	struct sampler *sampler;
+	uint32_t token;
+	float logprob;
+
+	assert_int_equal(sampler_create(n_vocab, &sampler), SC_OK);
+	assert_int_equal(sampler_draw(sampler, logits, &sampling, position, &token, &logprob, NULL),
+			 SC_OK);
+	sampler_destroy(sampler);
+	if (logprob_out)
+		*logprob_out = logprob;
+	return token;
+}
+
+/* Which tokens come up at all, as bits. */
+static uint32_t tokens_seen(const float *logits, uint32_t n_vocab, struct sampling sampling)
+{
+	uint32_t counts[32];
+	uint32_t seen = 0;
+
+	count_draws(logits, n_vocab, sampling, 5000, counts);
+	for (uint32_t i = 0; i < n_vocab; i++)
+		if (counts[i])
+			seen |= UINT32_C(1) << i;
+	return seen;
+}
+
+/* Logits whose probabilities are 1/2, 1/4, 1/8, 1/16, 1/16, not in order of id. */
+static const float halves[] = { -2.0794415f, -0.6931472f, -2.7725887f, -1.3862944f, -2.7725887f };
+#define HALF 2u
+#define QUARTER 8u
+#define EIGHTH 1u
+#define ALL_HALVES 31u
+
+static void greedy_takes_the_lowest_id_among_maxima(void **state)
+{
+	const float logits[] = { 1, 5, 3, 5, 5, -2 };
+	struct sampling greedy = { .temperature = 0, .top_p = 1 };
+
+	(void)state;
+	assert_int_equal(draw_one(logits, 6, greedy, 3, NULL), 1);
+	greedy.top_k = 4;
+	greedy.top_p = 0.1f;
+	greedy.min_p = 0.9f;
+	assert_int_equal(draw_one(logits, 6, greedy, 3, NULL), 1);
+}
+
+static void a_single_candidate_is_the_greedy_one(void **state)
+{
+	const float logits[] = { 1, 5, 3, 5, 5, -2 };
+	struct sampling one = plain;
+
+	(void)state;
+	one.temperature = 100;
+	one.top_k = 1;
+	assert_int_equal(tokens_seen(logits, 6, one), 1u << 1);
+	one.top_k = 0;
+	one.top_p = 0;
+	assert_int_equal(tokens_seen(logits, 6, one), 1u << 1);
+}
+
+/* Expected probabilities are computed here, in double. */
+static void check_chi_square(const float *logits, uint32_t n, struct sampling sampling,
+			     double limit)
+{
+	uint32_t counts[32];
+	double weights[32], total = 0, chi_square = 0;
+
+	count_draws(logits, n, sampling, N_DRAWS, counts);
+	for (uint32_t i = 0; i < n; i++)
+		total += weights[i] = exp((double)logits[i] / (double)sampling.temperature);
+	for (uint32_t i = 0; i < n; i++) {
+		double expected = weights[i] / total * N_DRAWS;
+
+		chi_square += (counts[i] - expected) * (counts[i] - expected) / expected;
+	}
+	print_message("temperature %g seed %u: chi-square %.2f, limit %.2f\n",
+		      (double)sampling.temperature, (unsigned)sampling.seed, chi_square, limit);
+	assert_true(chi_square < limit);
+}
+
+static void frequencies_follow_the_softmax(void **state)
+{
+	/* 9 degrees of freedom: 5 % of all seeds lie above this limit. */
+	static const double limit = 16.92;
+	const float logits[] = { 0.5f, -1, 2, 0, 1.25f, -2, 0.75f, 1.5f, -0.5f, 0.1f };
+	const float temperatures[] = { 0.5f, 1, 2 };
+	struct sampling sampling = plain;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		sampling.temperature = temperatures[i];
+		for (sampling.seed = 1; sampling.seed <= 3; sampling.seed++) {
+			sampling.stream = (uint32_t)sampling.seed * 11;
+			check_chi_square(logits, 10, sampling, limit);
+		}
+	}
+}
+
+static void top_k_keeps_the_largest_and_the_lower_ids_of_ties(void **state)
+{
+	const float logits[] = { 0, 1, 0.5f, 1, 0.5f, 0.5f, 0.25f };
+	struct sampling sampling = plain;
+
+	(void)state;
+	sampling.top_k = 2;
+	assert_int_equal(tokens_seen(logits, 7, sampling), 1u << 1 | 1u << 3);
+	sampling.top_k = 4;
+	assert_int_equal(tokens_seen(logits, 7, sampling),
+			 1u << 1 | 1u << 3 | 1u << 2 | 1u << 4);
+	sampling.top_k = 7;
+	assert_int_equal(tokens_seen(logits, 7, sampling), 127);
+	sampling.top_k = 4000000000u;
+	assert_int_equal(tokens_seen(logits, 7, sampling), 127);
+}
+
+static void top_p_keeps_the_fewest_that_sum_to_p(void **state)
+{
+	struct sampling sampling = plain;
+
+	(void)state;
+	sampling.top_p = 0.49f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF);
+	sampling.top_p = 0.51f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF | QUARTER);
+	sampling.top_p = 0.76f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF | QUARTER | EIGHTH);
+	sampling.top_p = 0.9f;		/* the first of two equal ones is enough */
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF | QUARTER | EIGHTH | 1u << 2);
+	sampling.top_p = 0.99f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), ALL_HALVES);
+}
+
+static void min_p_is_relative_to_the_most_probable(void **state)
+{
+	struct sampling sampling = plain;
+
+	(void)state;
+	sampling.min_p = 0.6f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF);
+	sampling.min_p = 0.4f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF | QUARTER);
+	sampling.min_p = 0.2f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF | QUARTER | EIGHTH);
+	sampling.min_p = 0.1f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), ALL_HALVES);
+	sampling.min_p = 1;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF);
+}
+
+static void filters_run_top_k_top_p_min_p_then_temperature(void **state)
+{
+	struct sampling sampling = plain;
+
+	(void)state;
+	/* 0.66 of everything needs two tokens, 0.66 of the best two needs one. */
+	sampling.top_p = 0.66f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF | QUARTER);
+	sampling.top_k = 2;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF);
+	/* A temperature before the filters would make all tokens alike and keep them. */
+	sampling = plain;
+	sampling.temperature = 100;
+	sampling.top_p = 0.7f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF | QUARTER);
+	sampling.top_p = 1;
+	sampling.min_p = 0.4f;
+	assert_int_equal(tokens_seen(halves, 5, sampling), HALF | QUARTER);
+}
+
+/* The same rules, written as a full sort in double. */
+struct ranked {
+	double logit;
+	uint32_t token;
+	bool is_kept;
+};
+
+static int compare_ranked(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	if (x->logit != y->logit)
+		return x->logit > y->logit ? -1 : 1;
+	return x->token < y->token ? -1 : 1;
+}
+
+static int compare_tokens(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	return x->token < y->token ? -1 : 1;
+}
+
+static uint32_t oracle_keep(struct ranked *ranked, uint32_t n, const struct sampling *sampling)
+{
+	double total = 0, sum = 0, best = ranked[0].logit;
+	uint32_t n_kept = sampling->top_k && sampling->top_k < n ? sampling->top_k : n;
+
+	for (uint32_t i = 0; i < n_kept; i++)
+		total += exp(ranked[i].logit - best);
+	for (uint32_t i = 0; sampling->top_p < 1 && i < n_kept; i++) {
+		sum += exp(ranked[i].logit - best);
+		if (sum / total >= (double)sampling->top_p)
+			n_kept = i + 1;
+	}
+	while (sampling->min_p > 0 &&
+	       exp(ranked[n_kept - 1].logit - best) < (double)sampling->min_p)
+		n_kept--;
+	return n_kept;
+}
+
+static uint32_t oracle_draw(const float *logits, uint32_t n, const struct sampling *sampling,
+			    uint32_t position)
+{
+	static struct ranked ranked[MAX_VOCAB];
+	double total = 0, sum = 0, best, uniform;
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		ranked[i] = (struct ranked){ .logit = (double)logits[i], .token = i };
+	qsort(ranked, n, sizeof ranked[0], compare_ranked);
+	best = ranked[0].logit;
+	n = oracle_keep(ranked, n, sampling);
+	qsort(ranked, n, sizeof ranked[0], compare_tokens);
+	for (i = 0; i < n; i++)
+		total += exp((ranked[i].logit - best) / (double)sampling->temperature);
+	uniform = philox_uniform(sampling->seed, sampling->stream, position);
+	for (i = 0; i < n - 1; i++) {
+		sum += exp((ranked[i].logit - best) / (double)sampling->temperature);
+		if (sum > uniform * total)
+			break;
+	}
+	return ranked[i].token;
+}
+
+static void draws_equal_a_full_sort_in_double(void **state)
+{
+	static float logits[MAX_VOCAB];
+	struct sampler *sampler;
+	uint32_t n_drawn[MAX_VOCAB] = { 0 }, n_distinct = 0;
+
+	(void)state;
+	for (uint32_t trial = 0; trial < 4000; trial++) {
+		uint32_t n = 1 + (uint32_t)(philox_uniform(1, trial, 0) * (MAX_VOCAB - 1));
+		double coarse = trial % 3 ? 1e-4 : 0.5;	/* many ties every third time */
+		struct sampling sampling = {
+			.seed = trial,
+			.stream = trial % 5,
+			.temperature = (float)(0.1 + 2 * philox_uniform(1, trial, 1)),
+			.top_k = trial & 1 ? 1 + (uint32_t)(philox_uniform(1, trial, 2) * n) : 0,
+			.top_p = trial & 2 ? (float)philox_uniform(1, trial, 3) : 1,
+			.min_p = trial & 4 ? (float)philox_uniform(1, trial, 4) * 0.3f : 0,
+		};
+		uint32_t token;
+		float logprob;
+
+		for (uint32_t i = 0; i < n; i++)
+			logits[i] = (float)(coarse * floor((philox_uniform(2, trial, i) * 12 - 6) /
+							   coarse));
+		assert_int_equal(sampler_create(n, &sampler), SC_OK);
+		assert_int_equal(sampler_draw(sampler, logits, &sampling, trial, &token, &logprob,
+					      NULL), SC_OK);
+		sampler_destroy(sampler);
+		assert_int_equal(token, oracle_draw(logits, n, &sampling, trial));
+		n_distinct += !n_drawn[token]++;
+	}
+	assert_true(n_distinct > 300);
+}
+
+static void logprob_is_the_log_softmax_before_filters(void **state)
+{
+	float logprob;
+	struct sampling sampling = plain;
+	static const float large[] = { 1e30f, 1e30f, -1e30f };
+	static const float wide[] = { 88.5f, -3.4e38f, 0, 3e38f };
+
+	(void)state;
+	sampling.top_k = 2;
+	sampling.temperature = 3;
+	for (uint32_t position = 0; position < 20; position++) {
+		uint32_t token = draw_one(halves, 5, sampling, position, &logprob);
+
+		assert_float_equal(logprob, halves[token], 1e-6);
+	}
+	draw_one(halves, 5, (struct sampling){ .temperature = 0 }, 0, &logprob);
+	assert_float_equal(logprob, -0.6931472f, 1e-6);
+	draw_one(large, 3, plain, 0, &logprob);
+	assert_float_equal(logprob, -0.6931472f, 1e-6);
+	assert_int_equal(draw_one(wide, 4, plain, 0, &logprob), 3);
+	assert_float_equal(logprob, 0, 0);
+}
+
+static void logprob_of_a_large_vocabulary_does_not_lose_its_tail(void **state)
+{
+	enum { N = 1 << 20 };
+	float *logits = malloc(N * sizeof *logits);
+	float logprob;
+
+	(void)state;
+	assert_non_null(logits);
+	for (uint32_t i = 0; i < N; i++)
+		logits[i] = i ? -17.0f : 0.0f;
+	draw_one(logits, N, (struct sampling){ .temperature = 0 }, 0, &logprob);
+	assert_float_equal(logprob, -log1p((N - 1) * exp(-17)), 1e-7);
+	free(logits);
+}
+
+static void extreme_temperatures_stay_in_bounds(void **state)
+{
+	const float logits[] = { 1, 3, 2.9999998f, -INFINITY };
+	uint32_t counts[4];
+	struct sampling sampling = plain;
+
+	(void)state;
+	sampling.temperature = 1e-38f;
+	assert_int_equal(tokens_seen(logits, 4, sampling), 1u << 1);
+	sampling.temperature = 1000;
+	count_draws(logits, 4, sampling, 30000, counts);
+	for (unsigned i = 0; i < 3; i++)
+		assert_in_range(counts[i], 9700, 10300);
+	assert_int_equal(counts[3], 0);
+}
+
+static void the_draw_depends_on_seed_stream_and_position_alone(void **state)
+{
+	enum { N = 64 };
+	float logits[32] = { 0 }, other[32] = { 0, 9, 1 };
+	uint32_t first[N], token, differing[3] = { 0 };
+	struct sampling sampling = plain, variant;
+	struct sampler *sampler;
+	float logprob;
+
+	(void)state;
+	for (uint32_t i = 0; i < N; i++)
+		first[i] = draw_one(logits, 32, sampling, i, NULL);
+	/* Backwards, from a used sampler, with others in between. */
+	assert_int_equal(sampler_create(32, &sampler), SC_OK);
+	for (uint32_t i = N; i-- > 0;) {
+		variant = sampling;
+		variant.seed ^= i;
+		variant.top_p = 0.5f;
+		assert_int_equal(sampler_draw(sampler, other, &variant, i, &token, &logprob, NULL),
+				 SC_OK);
+		assert_int_equal(sampler_draw(sampler, logits, &sampling, i, &token, &logprob,
+					      NULL), SC_OK);
+		assert_int_equal(token, first[i]);
+	}
+	sampler_destroy(sampler);
+	for (uint32_t i = 0; i < N; i++) {
+		variant = sampling;
+		variant.seed++;
+		differing[0] += draw_one(logits, 32, variant, i, NULL) != first[i];
+		variant = sampling;
+		variant.stream++;
+		differing[1] += draw_one(logits, 32, variant, i, NULL) != first[i];
+		differing[2] += draw_one(logits, 32, sampling, i + N, NULL) != first[i];
+	}
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(differing[i] > N / 2);
+}
+
+static void logits_that_are_no_numbers_are_an_error(void **state)
+{
+	const float bad[] = { NAN, INFINITY, -NAN };
+	const float nothing[] = { -INFINITY, -INFINITY, -INFINITY };
+	struct sampler *sampler;
+	struct error err;
+	uint32_t token = 99;
+	float logprob = 99;
+
+	(void)state;
+	assert_int_equal(sampler_create(3, &sampler), SC_OK);
+	for (unsigned i = 0; i < 9; i++) {
+		float logits[] = { 1, 2, 3 };
+		struct sampling sampling = plain;
+
+		sampling.temperature = i < 3 ? 0 : 1;
+		logits[i % 3] = bad[i / 3];
+		assert_int_equal(sampler_draw(sampler, logits, &sampling, 0, &token, &logprob,
+					      &err), SC_E_DEVICE);
+		assert_non_null(strstr(err.text, "token"));
+		assert_int_equal(err.text[strlen("logit of token ")], '0' + i % 3);
+	}
+	assert_int_equal(sampler_draw(sampler, nothing, &plain, 0, &token, &logprob, &err),
+			 SC_E_DEVICE);
+	assert_int_equal(token, 99);
+	assert_true(logprob == 99);
+	sampler_destroy(sampler);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(greedy_takes_the_lowest_id_among_maxima),
+		cmocka_unit_test(a_single_candidate_is_the_greedy_one),
+		cmocka_unit_test(frequencies_follow_the_softmax),
+		cmocka_unit_test(top_k_keeps_the_largest_and_the_lower_ids_of_ties),
+		cmocka_unit_test(top_p_keeps_the_fewest_that_sum_to_p),
+		cmocka_unit_test(min_p_is_relative_to_the_most_probable),
+		cmocka_unit_test(filters_run_top_k_top_p_min_p_then_temperature),
+		cmocka_unit_test(draws_equal_a_full_sort_in_double),
+		cmocka_unit_test(logprob_is_the_log_softmax_before_filters),
+		cmocka_unit_test(logprob_of_a_large_vocabulary_does_not_lose_its_tail),
+		cmocka_unit_test(extreme_temperatures_stay_in_bounds),
+		cmocka_unit_test(the_draw_depends_on_seed_stream_and_position_alone),
+		cmocka_unit_test(logits_that_are_no_numbers_are_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
