@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage/sequences.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* Tables of three blocks of four positions; the last block is not used to its end. */
+static const struct step_limits limits = {
+	.max_rows = 16,
+	.max_sequences = 4,
+	.max_blocks = 6,
+	.block_length = 4,
+	.max_context = 10,
+	.n_vocab = 100,
+	.dim = 8,
+};
+
+static int setup(void **state)
+{
+	return sequences_create(&limits, (struct sequences **)state) != SC_OK;
+}
+
+static int teardown(void **state)
+{
+	sequences_destroy(*state);
+	return 0;
+}
+
+/* A step with one segment; what a test does not care about is left out. */
+struct one {
+	uint32_t sequence, flags, first_position, n_rows;
+	uint32_t blocks[8], n_blocks;
+	uint32_t frees[4], n_frees;
+	uint64_t seed;
+};
+
+static enum sc_status try(struct sequences *s, const struct one *one, struct error *err)
+{
+	const struct segment segment = {
+		.sequence = one->sequence,
+		.flags = one->flags,
+		.first_position = one->first_position,
+		.n_rows = one->n_rows,
+		.n_blocks = one->n_blocks,
+		.sampling.seed = one->seed,
+	};
+	const struct step step = {
+		.id = 1,
+		.n_rows = one->n_rows,
+		.n_segments = one->n_rows != 0,
+		.n_blocks = one->n_blocks,
+		.n_frees = one->n_frees,
+		.segments = &segment,
+		.blocks = one->blocks,
+		.frees = one->frees,
+	};
+	enum sc_status status = sequences_check(s, &step, err);
+
+	if (!status)
+		sequences_apply(s, &step);
+	return status;
+}
+
+static void accept(struct sequences *s, struct one one)
+{
+	struct error err = { .text = "" };
+
+	if (try(s, &one, &err))
+		fail_msg("%s", err.text);
+}
+
+static void refuse(struct sequences *s, struct one one, const char *why)
+{
+	struct error err = { .text = "" };
+
+	assert_int_equal(try(s, &one, &err), SC_E_PROTOCOL);
+	if (!strstr(err.text, why))
+		fail_msg("\"%s\" does not say \"%s\"", err.text, why);
+}
+
+static const struct one begin_0 = { .sequence = 0, .flags = SEGMENT_NEW, .n_rows = 3,
+				    .blocks = { 5 }, .n_blocks = 1, .seed = 77 };
+
+static void a_sequence_grows_block_by_block_until_it_is_freed(void **state)
+{
+	const struct sequence *sequence = sequences_get(*state, 0);
+
+	assert_false(sequence->is_live);
+	accept(*state, begin_0);
+	assert_true(sequence->is_live);
+	assert_int_equal(sequence->sampling.seed, 77);
+	accept(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 1 });
+	accept(*state, (struct one){ .sequence = 0, .first_position = 4, .n_rows = 5,
+				     .blocks = { 2, 0 }, .n_blocks = 2 });
+	assert_int_equal(sequence->n_positions, 9);
+	assert_int_equal(sequence->n_blocks, 3);
+	assert_memory_equal(sequence->blocks, ((uint32_t[]){ 5, 2, 0 }), 12);
+	assert_int_equal(sequence->sampling.seed, 77);
+	accept(*state, (struct one){ .frees = { 0 }, .n_frees = 1 });
+	assert_false(sequence->is_live);
+	accept(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 9,
+				     .blocks = { 0, 5, 2 }, .n_blocks = 3 });
+}
+
+static void blocks_may_come_before_they_are_needed(void **state)
+{
+	struct one one = begin_0;
+
+	one.blocks[1] = 1;
+	one.n_blocks = 2;
+	accept(*state, one);
+	accept(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 5 });
+}
+
+static void a_new_sequence_needs_an_empty_slot(void **state)
+{
+	accept(*state, begin_0);
+	refuse(*state, (struct one){ .sequence = 0, .flags = SEGMENT_NEW, .n_rows = 1,
+				     .blocks = { 1 }, .n_blocks = 1 },
+	       "sequence 0: begins, but its slot holds 3 positions");
+	refuse(*state, (struct one){ .sequence = 0, .flags = SEGMENT_NEW, .first_position = 3,
+				     .n_rows = 1 }, "sequence 0: begins");
+}
+
+static void going_on_needs_a_sequence(void **state)
+{
+	refuse(*state, (struct one){ .sequence = 2, .n_rows = 1, .blocks = { 1 }, .n_blocks = 1 },
+	       "sequence 2: goes on, but its slot is empty");
+	accept(*state, begin_0);
+	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 1,
+				     .frees = { 0 }, .n_frees = 1 }, "sequence 0: goes on");
+}
+
+static void positions_neither_skip_nor_repeat(void **state)
+{
+	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .first_position = 1,
+				     .n_rows = 1, .blocks = { 1 }, .n_blocks = 1 },
+	       "sequence 1: expected to go on at position 0, found 1");
+	accept(*state, begin_0);
+	refuse(*state, (struct one){ .sequence = 0, .first_position = 4, .n_rows = 1,
+				     .blocks = { 1 }, .n_blocks = 1 },
+	       "sequence 0: expected to go on at position 3, found 4");
+	refuse(*state, (struct one){ .sequence = 0, .first_position = 2, .n_rows = 1 },
+	       "sequence 0: expected to go on at position 3, found 2");
+}
+
+static void the_block_table_covers_all_rows(void **state)
+{
+	accept(*state, begin_0);
+	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 2 },
+	       "sequence 0: expected 2 blocks for 5 positions, found 1");
+	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 1 },
+	       "sequence 1: expected 1 blocks for 1 positions, found 0");
+}
+
+static void the_block_table_does_not_outgrow_the_context(void **state)
+{
+	accept(*state, begin_0);
+	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 1,
+				     .blocks = { 0, 1, 2 }, .n_blocks = 3 },
+	       "sequence 0: expected at most 3 blocks, found 1 and 3 more");
+}
+
+static void a_block_belongs_to_one_sequence(void **state)
+{
+	accept(*state, begin_0);
+	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 1,
+				     .blocks = { 5 }, .n_blocks = 1 },
+	       "sequence 1: block 5: in use by sequence 0");
+	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 2,
+				     .blocks = { 5 }, .n_blocks = 1 },
+	       "sequence 0: block 5: in use by sequence 0");
+	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 5,
+				     .blocks = { 4, 4 }, .n_blocks = 2 },
+	       "sequence 1: block 4: given twice");
+}
+
+static void two_segments_of_a_step_do_not_share_a_block(void **state)
+{
+	const uint32_t blocks[] = { 3, 3 };
+	const struct segment segments[] = {
+		{ .sequence = 0, .flags = SEGMENT_NEW, .n_rows = 1, .n_blocks = 1 },
+		{ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 1, .first_block = 1,
+		  .n_blocks = 1 },
+	};
+	const struct step step = { .id = 1, .n_rows = 2, .n_segments = 2, .n_blocks = 2,
+				   .segments = segments, .blocks = blocks };
+	struct error err;
+
+	assert_int_equal(sequences_check(*state, &step, &err), SC_E_PROTOCOL);
+	assert_non_null(strstr(err.text, "sequence 1: block 3: given twice"));
+}
+
+static void only_live_sequences_are_freed(void **state)
+{
+	refuse(*state, (struct one){ .frees = { 3 }, .n_frees = 1 },
+	       "free: sequence 3: its slot is empty");
+	accept(*state, begin_0);
+	accept(*state, (struct one){ .frees = { 0 }, .n_frees = 1 });
+	refuse(*state, (struct one){ .frees = { 0 }, .n_frees = 1 },
+	       "free: sequence 0: its slot is empty");
+}
+
+static void a_slot_and_its_blocks_are_used_again_in_the_step_that_frees_them(void **state)
+{
+	struct one again = begin_0;
+
+	again.n_frees = 1;
+	again.seed = 5;
+	accept(*state, begin_0);
+	accept(*state, again);
+	assert_int_equal(sequences_get(*state, 0)->n_positions, 3);
+	assert_int_equal(sequences_get(*state, 0)->sampling.seed, 5);
+	accept(*state, (struct one){ .sequence = 3, .flags = SEGMENT_NEW, .n_rows = 4,
+				     .blocks = { 5 }, .n_blocks = 1, .n_frees = 1 });
+	assert_false(sequences_get(*state, 0)->is_live);
+}
+
+static void a_refused_step_changes_nothing(void **state)
+{
+	const struct sequence *sequence = sequences_get(*state, 0);
+	struct sequence before;
+
+	accept(*state, begin_0);
+	before = *sequence;
+	/* The free is fine, the segment is not. */
+	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 5,
+				     .blocks = { 5 }, .n_blocks = 1, .n_frees = 1 },
+	       "sequence 1: expected 2 blocks");
+	/* The first block is fine, the second is not. */
+	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 3,
+				     .blocks = { 1, 5 }, .n_blocks = 2 }, "block 5");
+	assert_memory_equal(&before, sequence, sizeof before);
+	assert_false(sequences_get(*state, 1)->is_live);
+	accept(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 3,
+				     .blocks = { 1 }, .n_blocks = 1 });
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_sequence_grows_block_by_block_until_it_is_freed),
+		TEST(blocks_may_come_before_they_are_needed),
+		TEST(a_new_sequence_needs_an_empty_slot),
+		TEST(going_on_needs_a_sequence),
+		TEST(positions_neither_skip_nor_repeat),
+		TEST(the_block_table_covers_all_rows),
+		TEST(the_block_table_does_not_outgrow_the_context),
+		TEST(a_block_belongs_to_one_sequence),
+		TEST(two_segments_of_a_step_do_not_share_a_block),
+		TEST(only_live_sequences_are_freed),
+		TEST(a_slot_and_its_blocks_are_used_again_in_the_step_that_frees_them),
+		TEST(a_refused_step_changes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
