@@ -2,8 +2,10 @@
 #ifndef STAGECOACH_MODEL_GGUF_H
 #define STAGECOACH_MODEL_GGUF_H
 /*
- * gguf - reads GGUF version 3 files, also split in shards (NAME-00001-of-00003.gguf, the first one
- * is named). Maps the files read-only and shares their pages; parses nothing twice.
+ * gguf - reads GGUF files of version 3 (and 2, the same layout), also split in shards
+ * (NAME-00001-of-00003.gguf, the first one is named). Maps the files read-only and shares their
+ * pages; parses nothing twice. A file that is cut short while it is mapped kills the process, as
+ * with any mapping: replace model files by renaming, never by writing into them.
  * Every offset, count, length, alignment and type is checked against the file and against the
  * limits below before it is used. Errors read "FILE: offset N: expected X, found Y".
  * Thread: opening from one thread; afterwards everything is read-only and may be shared.
@@ -35,8 +37,8 @@ struct gguf;
  * tensor type that we do not read. Caller destroys with gguf_close. */
 must_check enum sc_status gguf_open(const char *path, struct gguf **gguf_out, struct error *err);
 
-/* The same over bytes in memory (one shard), which stay the caller's until gguf_close. `name`
- * stands for the path in errors. This is what the fuzzer calls. */
+/* The same over bytes in memory (one shard), aligned to 8, which stay the caller's until
+ * gguf_close. `name` stands for the path in errors. This is what the fuzzer calls. */
 must_check enum sc_status gguf_open_memory(const char *name, const void *data, size_t n_bytes,
 					   struct gguf **gguf_out, struct error *err);
 void gguf_close(struct gguf *gguf);
@@ -44,8 +46,11 @@ void gguf_close(struct gguf *gguf);
 const char *gguf_path(const struct gguf *gguf);
 uint64_t gguf_n_bytes(const struct gguf *gguf);		/* all shards */
 
+/* XXH3 of the metadata and tensor directories of all shards, not of the weights. */
+uint64_t gguf_fingerprint(const struct gguf *gguf);
+
 /* Metadata by key. The getters of numbers take any integer or float type that holds the value
- * exactly. SC_E_NOT_FOUND: no such key. SC_E_FORMAT: another type, or out of range; err names the
+ * exactly (a double is rounded to float). SC_E_NOT_FOUND: no such key. SC_E_FORMAT: another type, or out of range; err names the
  * key, what was expected and what was found. */
 bool gguf_has(const struct gguf *gguf, const char *key);
 must_check enum sc_status gguf_get_u32(const struct gguf *gguf, const char *key,

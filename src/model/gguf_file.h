@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_MODEL_GGUF_FILE_H
+#define STAGECOACH_MODEL_GGUF_FILE_H
+/*
+ * gguf_file - one file of a model in GGUF: its bytes, its metadata, its part of the tensor
+ * directory. Private to gguf*.c: everyone else sees gguf.h.
+ * Layout of a file, little-endian: magic "GGUF", u32 version, u64 tensor count, u64 pair count;
+ * the pairs (string key, u32 type, value); the tensor directory (string name, u32 n_dims,
+ * u64 dims[n_dims], u32 type, u64 offset); padding to the alignment; the tensors' data, to which
+ * the offsets are relative. A string is a u64 length and its bytes.
+ */
+#include "base/bytes.h"
+#include "model/gguf.h"
+
+#define GGUF_MAX_KEY 65535	/* bytes, by the specification, as the next */
+#define GGUF_MAX_NAME 64
+#define GGUF_MIN_ALIGNMENT 8
+#define GGUF_MAX_ALIGNMENT (1u << 20)
+#define GGUF_DEFAULT_ALIGNMENT 32
+
+/* One key and its value; a value that is no array is kept as an array of one. */
+struct gguf_pair {
+	const char *key;
+	size_t key_length;
+	size_t offset;		/* of the value in the file, for errors */
+	bool is_array;
+	struct gguf_array value;
+	size_t *index;		/* owned: where each string of an array starts in value.data */
+};
+
+struct gguf_entry {
+	struct tensor tensor;
+	char name[GGUF_MAX_NAME + 1];	/* what tensor.name points to */
+	uint64_t offset;		/* in the data section */
+	size_t at;			/* of the entry in the file, for errors */
+};
+
+struct gguf_file {
+	char *path;		/* owned; for errors */
+	const uint8_t *data;
+	size_t n_bytes;
+	bool is_mapped;		/* data is ours to unmap */
+	struct cursor cursor;
+	struct gguf_string context;	/* the key or tensor being read, for errors; or NULL */
+	uint64_t n_pairs, n_tensors;
+	struct gguf_pair *pairs;	/* [n_pairs], owned */
+	struct strmap *keys;		/* key -> index of pairs, owned */
+	size_t alignment;
+	size_t header_bytes;		/* metadata and tensor directory, without the padding */
+	size_t data_start;		/* may lie behind the end when there are no tensors */
+};
+
+struct gguf {
+	struct gguf_file *files;	/* [n_files], owned */
+	size_t n_files;
+	struct gguf_entry *entries;	/* [n_tensors], owned */
+	size_t n_tensors;
+	struct strmap *names;		/* tensor name -> index of entries, owned */
+};
+
+/* gguf_map.c: map path, or borrow bytes in memory. */
+must_check enum sc_status gguf_file_map(struct gguf_file *file, const char *path,
+					struct error *err);
+must_check enum sc_status gguf_file_borrow(struct gguf_file *file, const char *name,
+					   const void *data, size_t n_bytes, struct error *err);
+/* Accepts a zeroed file. */
+void gguf_file_deinit(struct gguf_file *file);
+
+/* gguf_metadata.c: the header and all pairs. */
+must_check enum sc_status gguf_file_read_metadata(struct gguf_file *file, struct error *err);
+/* A string's length and bytes; moves the cursor behind it. */
+must_check enum sc_status gguf_file_read_string(struct gguf_file *file, const char *what,
+						uint64_t max, struct gguf_string *string_out,
+						struct error *err);
+const struct gguf_pair *gguf_file_find(const struct gguf_file *file, const char *key);
+
+/* gguf_value.c: one pair's value as a number. */
+must_check enum sc_status gguf_file_get_u32(const struct gguf_file *file, const char *key,
+					    uint32_t *value_out, struct error *err);
+const char *gguf_type_name(enum gguf_type type);
+size_t gguf_type_bytes(enum gguf_type type);	/* 0 for strings and arrays */
+
+/* gguf_directory.c: the tensor directory into entries[file->n_tensors]; names are set later, since
+ * the entries may still move. */
+must_check enum sc_status gguf_file_read_directory(struct gguf_file *file,
+						   struct gguf_entry *entries, struct error *err);
+
+/* gguf_shards.c: how many files the model has, as its first one says; the path of file i (from 0),
+ * which the caller frees; whether a file is the one that it should be; whether all their tensors
+ * are there. */
+must_check enum sc_status gguf_shard_count(const struct gguf_file *first, uint32_t *n_out,
+					   struct error *err);
+must_check enum sc_status gguf_shard_path(const struct gguf_file *first, uint32_t i, uint32_t n,
+					  char **path_out, struct error *err);
+must_check enum sc_status gguf_shard_check(const struct gguf_file *file, uint32_t i, uint32_t n,
+					   struct error *err);
+must_check enum sc_status gguf_shard_check_total(const struct gguf_file *first, size_t n_tensors,
+						 struct error *err);
+
+/* gguf_error.c: "PATH: offset N: message", with the context, if any, before the message. */
+enum sc_status gguf_error(const struct gguf_file *file, size_t offset, enum sc_status status,
+			  struct error *err, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+/* What was to be read at the cursor does not fit into the rest of the file. */
+enum sc_status gguf_error_short(const struct gguf_file *file, uint64_t n_bytes, const char *what,
+				struct error *err);
+
+/* Foreign bytes made fit for an error line: printable ASCII only, cut when long. */
+struct gguf_quote {
+	char text[80];
+};
+struct gguf_quote gguf_quote(const void *bytes, size_t n_bytes);
+
+#endif
