@@ -18,10 +18,17 @@ must_check enum sc_status fabric_loopback_open(struct loop *loop, struct loopbac
 					       struct fabric **fabric_out, struct error *err);
 
 /* UCX 1.13: posix shared memory inside a node, RDMA or TCP between nodes, error handling by peer.
- * Sets the UCX_* variables that it relies on where the user has not set them; UCX_MEM_EVENTS is
- * read before main and belongs in the launcher's environment. */
+ * Sets the UCX_* variables that it relies on where the user has not set them, in the process's
+ * environment: open it before other threads run. UCX listens on every interface, and neither
+ * authenticates nor encrypts: set UCX_NET_DEVICES to a trusted one (under mpirun with all ranks
+ * on one host it becomes "lo" by itself). */
 must_check enum sc_status fabric_ucx_open(struct loop *loop, const struct fabric_config *config,
 					  struct fabric **fabric_out, struct error *err);
+
+/* Some UCX_* variables are read before main: where they are missing, set them and start the
+ * program again, once, in place (the same process, arguments and descriptors). First thing in
+ * main; returns when nothing was missing or when it cannot be done, which does little harm. */
+void ucx_env_prepare(char **argv);
 
 /*
  * MPI as the launcher: rank and size, and an exchange of small blobs.

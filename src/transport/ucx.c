@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ucx fabric: one context and worker, its poller, and where messages go. See ucx.h. */
+#include "transport/ucx.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "transport/fabrics.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define CLOSE_LIMIT_MS 2000	/* then UCX keeps its memory: destroying it under requests aborts */
+
+static const struct fabric_ops link_fabric_ucx;
+
+static struct ucx_link *find_link(struct ucx_fabric *fabric, const struct envelope *envelope)
+{
+	list_for_each(node, &fabric->links) {
+		struct ucx_link *link = list_entry(node, struct ucx_link, in_fabric);
+
+		if (link->base.peer == envelope->rank && link->peer_id == envelope->from &&
+		    (link->id == envelope->to || !envelope->to))
+			return link;
+	}
+	return NULL;
+}
+
+/* Whom a hello is for: the link it names, or else one that knows no peer yet. */
+static struct ucx_link *find_greeting(struct ucx_fabric *fabric, const struct envelope *envelope)
+{
+	list_for_each(node, &fabric->links) {
+		struct ucx_link *link = list_entry(node, struct ucx_link, in_fabric);
+
+		if (link->base.peer == envelope->rank && !link->peer_id &&
+		    link->state == UCX_LINK_GREETING &&
+		    (link->id == envelope->to || !envelope->to))
+			return link;
+	}
+	return NULL;
+}
+
+static void receive_hello(struct ucx_fabric *fabric, const struct envelope *envelope)
+{
+	struct ucx_link *link = find_link(fabric, envelope);
+
+	if (link)
+		return;
+	link = find_greeting(fabric, envelope);
+	if (link) {
+		link->peer_id = envelope->from;
+		return;
+	}
+	fabric->hello[envelope->rank] = envelope->from;
+	link = fabric->by_peer[envelope->rank];
+	if (link)
+		ucx_link_fail(link, SC_E_CLOSED, "the peer has begun a new link");
+}
+
+static ucs_status_t on_message(void *arg, const void *header, size_t n_header, void *data,
+			       size_t n_bytes, const ucp_am_recv_param_t *param)
+{
+	struct ucx_fabric *fabric = arg;
+	struct envelope envelope;
+	struct ucx_link *link;
+	struct error err;
+
+	if (envelope_decode(header, n_header, &envelope, &err) != SC_OK ||
+	    envelope.rank >= fabric->base.config.n_ranks || !envelope.from) {
+		log_debug("ucx: dropped a message that is none of ours");
+		return UCS_OK;
+	}
+	if (envelope.kind == ENVELOPE_HELLO) {
+		receive_hello(fabric, &envelope);
+		return UCS_OK;
+	}
+	link = find_link(fabric, &envelope);
+	if (link)
+		return ucx_link_receive(link, &envelope, data, n_bytes, param->recv_attr);
+	if (envelope.kind == ENVELOPE_GOODBYE && fabric->hello[envelope.rank] == envelope.from)
+		fabric->hello[envelope.rank] = 0;
+	return UCS_OK;
+}
+
+/* Opening */
+
+static enum sc_status ucx_error(struct error *err, ucs_status_t status, const char *what)
+{
+	return error_set(err, status == UCS_ERR_NO_MEMORY ? SC_E_NOMEM : SC_E_IO,
+			 "ucx: %s: %s", what, ucs_status_string(status));
+}
+
+static enum sc_status open_context(struct ucx_fabric *fabric, struct error *err)
+{
+	const ucp_params_t params = {
+		.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_ESTIMATED_NUM_EPS |
+			      UCP_PARAM_FIELD_NAME,
+		.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP,
+		.estimated_num_eps = fabric->base.config.n_ranks,
+		.name = "stagecoach",
+	};
+	ucp_config_t *config;
+	ucs_status_t status = ucp_config_read(NULL, NULL, &config);
+
+	if (status != UCS_OK)
+		return ucx_error(err, status, "reading the UCX_* variables");
+	status = ucp_init(&params, config, &fabric->context);
+	ucp_config_release(config);
+	if (status != UCS_OK) {
+		fabric->context = NULL;
+		return ucx_error(err, status, "opening the context");
+	}
+	return SC_OK;
+}
+
+static enum sc_status open_worker(struct ucx_fabric *fabric, struct error *err)
+{
+	const ucp_worker_params_t params = {
+		.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE,
+		.thread_mode = UCS_THREAD_MODE_SERIALIZED,
+	};
+	const ucp_am_handler_param_t handler = {
+		.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_FLAGS |
+			      UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG,
+		.id = UCX_AM_ID,
+		.flags = UCP_AM_FLAG_WHOLE_MSG,
+		.cb = on_message,
+		.arg = fabric,
+	};
+	ucs_status_t status = ucp_worker_create(fabric->context, &params, &fabric->worker);
+
+	if (status != UCS_OK) {
+		fabric->worker = NULL;
+		return ucx_error(err, status, "opening the worker");
+	}
+	status = ucp_worker_set_am_recv_handler(fabric->worker, &handler);
+	if (status != UCS_OK)
+		return ucx_error(err, status, "setting the receive handler");
+	status = ucp_worker_get_efd(fabric->worker, &fabric->fd);
+	if (status != UCS_OK)
+		return ucx_error(err, status, "asking for the event descriptor");
+	return SC_OK;
+}
+
+static enum sc_status make_address(struct ucx_fabric *fabric, struct error *err)
+{
+	const struct fabric_config *config = &fabric->base.config;
+	struct fabric_address address = {
+		.transport = UCX_TRANSPORT,
+		.rank = config->rank,
+		.credits = config->credits,
+		.max_payload = config->max_payload,
+	};
+	ucp_address_t *native;
+	size_t n_native;
+	ucs_status_t ucx_status = ucp_worker_get_address(fabric->worker, &native, &n_native);
+	enum sc_status status;
+
+	if (ucx_status != UCS_OK)
+		return ucx_error(err, ucx_status, "asking for the worker's address");
+	if (n_native > ADDRESS_MAX_NATIVE) {
+		ucp_worker_release_address(fabric->worker, native);
+		return error_set(err, SC_E_TOO_LARGE, "ucx: an address of %zu bytes, at most %d: "
+				 "set UCX_NET_DEVICES or UCX_TLS to fewer", n_native,
+				 ADDRESS_MAX_NATIVE);
+	}
+	address.native = native;
+	address.n_native = (uint32_t)n_native;
+	status = address_encode(&address, &fabric->address, &fabric->n_address);
+	ucp_worker_release_address(fabric->worker, native);
+	return status;
+}
+
+/* Progress */
+
+static void destroy(struct ucx_fabric *fabric);
+
+static bool progress(void *arg)
+{
+	struct ucx_fabric *fabric = arg;
+	bool is_news;
+
+	if (fabric->is_busy)
+		return false;
+	fabric->is_busy = true;
+	is_news = ucp_worker_progress(fabric->worker) != 0;
+	list_for_each(node, &fabric->links)
+		is_news |= ucx_link_advance(list_entry(node, struct ucx_link, in_fabric));
+	fabric->is_busy = false;
+	if (fabric->is_closed)
+		destroy(fabric);
+	return is_news;
+}
+
+static bool arm(void *arg)
+{
+	struct ucx_fabric *fabric = arg;
+
+	return ucp_worker_arm(fabric->worker) == UCS_OK;
+}
+
+static const struct poller_ops poller_ops = { .progress = progress, .arm = arm };
+
+static void on_wake(void *arg)
+{
+	(void)progress(arg);
+}
+
+static bool is_lingering(const struct ucx_link *link)
+{
+	return link->is_closed || link->state == UCX_LINK_FLUSHING ||
+	       link->state == UCX_LINK_ENDING;
+}
+
+static void on_timer(void *arg)
+{
+	struct ucx_fabric *fabric = arg;
+	bool is_needed = false;
+
+	list_for_each(node, &fabric->links)
+		is_needed |= is_lingering(list_entry(node, struct ucx_link, in_fabric));
+	if (!is_needed)
+		timer_stop(fabric->timer);
+	(void)progress(fabric);
+}
+
+static enum sc_status join_loop(struct ucx_fabric *fabric, struct error *err)
+{
+	const struct poller_config poller = {
+		.ops = &poller_ops,
+		.arg = fabric,
+		.fd = fabric->fd,
+		.spin_us = fabric->base.config.spin_us,
+	};
+
+	if (wake_create(fabric->loop, on_wake, fabric, &fabric->wake) != SC_OK ||
+	    timer_create_on(fabric->loop, on_timer, fabric, &fabric->timer) != SC_OK)
+		return error_set(err, SC_E_NOMEM, "ucx: no memory for the loop's objects");
+	return poller_create(fabric->loop, &poller, &fabric->poller, err);
+}
+
+/* Closing */
+
+static void leave_loop(struct ucx_fabric *fabric)
+{
+	if (fabric->poller)
+		poller_destroy(fabric->poller);
+	if (fabric->timer)
+		timer_destroy(fabric->timer);
+	if (fabric->wake)
+		wake_destroy(fabric->wake);
+}
+
+/* Links say goodbye, and their requests come back; false: not all did. */
+static bool drain(struct ucx_fabric *fabric)
+{
+	uint64_t limit = clock_ns() + CLOSE_LIMIT_MS * NS_PER_MS;
+	const struct timespec nap = { .tv_nsec = 20000 };
+
+	list_for_each(node, &fabric->links) {
+		struct ucx_link *link = list_entry(node, struct ucx_link, in_fabric);
+
+		if (!link->is_closed)
+			ucx_link_close(&link->base);
+	}
+	while (!list_is_empty(&fabric->links) && clock_ns() < limit) {
+		bool is_news = ucp_worker_progress(fabric->worker) != 0;
+
+		list_for_each(node, &fabric->links)
+			is_news |= ucx_link_advance(list_entry(node, struct ucx_link, in_fabric));
+		if (!is_news)
+			nanosleep(&nap, NULL);
+	}
+	return list_is_empty(&fabric->links);
+}
+
+static void destroy(struct ucx_fabric *fabric)
+{
+	if (!drain(fabric)) {
+		/* What UCX still uses must stay: leaking is the smaller harm. */
+		log_warning("ucx: requests did not come back within %d ms of closing",
+			    CLOSE_LIMIT_MS);
+		leave_loop(fabric);
+		return;
+	}
+	leave_loop(fabric);
+	if (fabric->worker)
+		ucp_worker_destroy(fabric->worker);
+	if (fabric->context)
+		ucp_cleanup(fabric->context);
+	free(fabric->address);
+	free(fabric->by_peer);
+	free(fabric->hello);
+	free(fabric);
+}
+
+static void ucx_close(struct fabric *base)
+{
+	struct ucx_fabric *fabric = (struct ucx_fabric *)base;
+
+	if (!fabric->is_busy) {
+		destroy(fabric);
+		return;
+	}
+	list_for_each(node, &fabric->links) {
+		struct ucx_link *link = list_entry(node, struct ucx_link, in_fabric);
+
+		if (!link->is_closed)
+			ucx_link_close(&link->base);
+	}
+	fabric->is_closed = true;
+}
+
+static void ucx_address(const struct fabric *base, const void **address_out, size_t *n_bytes_out)
+{
+	const struct ucx_fabric *fabric = (const struct ucx_fabric *)base;
+
+	*address_out = fabric->address;
+	*n_bytes_out = fabric->n_address;
+}
+
+static const struct fabric_ops link_fabric_ucx = {
+	.name = "ucx",
+	.close = ucx_close,
+	.address = ucx_address,
+	.connect = ucx_link_connect,
+	.send = ucx_link_send,
+	.close_link = ucx_link_close,
+};
+
+enum sc_status fabric_ucx_open(struct loop *loop, const struct fabric_config *config,
+			       struct fabric **fabric_out, struct error *err)
+{
+	struct ucx_fabric *fabric;
+	uint32_t random = 0;
+	enum sc_status status = SC_E_NOMEM;
+
+	if (config->rank >= config->n_ranks || !config->credits ||
+	    config->credits > ADDRESS_MAX_CREDITS || config->max_payload > ADDRESS_MAX_PAYLOAD)
+		return error_set(err, SC_E_INVALID, "ucx: rank %u of %u, %u credits, frames of %zu "
+				 "bytes", config->rank, config->n_ranks, config->credits,
+				 config->max_payload);
+	ucx_env_set_defaults();
+	fabric = calloc(1, sizeof *fabric);
+	if (!fabric)
+		return error_set(err, SC_E_NOMEM, "ucx: no memory");
+	fabric->base = (struct fabric){ .ops = &link_fabric_ucx, .config = *config };
+	fabric->loop = loop;
+	list_init(&fabric->links);
+	fabric->by_peer = calloc(config->n_ranks, sizeof *fabric->by_peer);
+	fabric->hello = calloc(config->n_ranks, sizeof *fabric->hello);
+	if (!fabric->by_peer || !fabric->hello ||
+	    getrandom(&random, sizeof random, 0) != sizeof random) {
+		error_set(err, status, "ucx: no memory for %u ranks", config->n_ranks);
+		goto fail;
+	}
+	fabric->last_id = (uint64_t)random << 32;
+	if ((status = open_context(fabric, err)) != SC_OK ||
+	    (status = open_worker(fabric, err)) != SC_OK ||
+	    (status = make_address(fabric, err)) != SC_OK ||
+	    (status = join_loop(fabric, err)) != SC_OK)
+		goto fail;
+	*fabric_out = &fabric->base;
+	return SC_OK;
+fail:
+	destroy(fabric);
+	return status;
+}

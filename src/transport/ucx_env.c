@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/fabrics.h"
+#include "transport/ucx.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct setting {
+	const char *name;
+	const char *value;
+};
+
+/* Read by constructors of the UCX libraries: must be there at exec. */
+static const struct setting early_settings[] = {
+	/* No patching of mmap at run time, which W^X services and TSan do not survive. With RDMA,
+	 * "y" brings the registration cache back. */
+	{ "UCX_MEM_EVENTS", "n" },
+	{ "UCX_HANDLE_ERRORS", "none" },	/* signals of crashes are the program's */
+	{ "UCX_WARN_UNUSED_ENV_VARS", "n" },
+};
+
+static const struct setting settings[] = {
+	/* All that is there except cma: process_vm_readv is slower than the posix queues, and
+	 * has no place where a peer's death is to be noticed. */
+	{ "UCX_TLS", "^cma" },
+	{ "UCX_POSIX_ERROR_HANDLING", "y" },	/* else a link inside a node goes over tcp */
+	{ "UCX_KEEPALIVE_INTERVAL", "500ms" },	/* finds a dead peer in shared memory; else 20 s */
+	{ "UCX_TCP_CONN_NB", "y" },		/* else connecting blocks, up to minutes */
+	{ "UCX_TCP_KEEPIDLE", "1s" },
+	{ "UCX_TCP_KEEPINTVL", "1s" },
+	{ "UCX_TCP_KEEPCNT", "3" },
+	{ "UCX_RNDV_THRESH", "1m" },		/* a handshake costs a round trip */
+};
+
+static bool is_on_one_host(void)
+{
+	const char *size = getenv("OMPI_COMM_WORLD_SIZE");
+	const char *local_size = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+
+	return size && local_size && strcmp(size, local_size) == 0;
+}
+
+void ucx_env_set_defaults(void)
+{
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+		setenv(settings[i].name, settings[i].value, 0);
+	/* UCX listens on every interface, without authentication: not needed, not done. */
+	if (is_on_one_host())
+		setenv("UCX_NET_DEVICES", "lo", 0);
+}
+
+void ucx_env_prepare(char **argv)
+{
+	bool is_missing = false;
+
+	for (size_t i = 0; i < sizeof early_settings / sizeof *early_settings; i++)
+		if (!getenv(early_settings[i].name))
+			is_missing |= setenv(early_settings[i].name, early_settings[i].value, 0) == 0;
+	if (is_missing)
+		execv("/proc/self/exe", argv);
+}

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One link: its states, sending, and an end in good order or not.
+ * In good order: goodbye goes out behind the last frame, the peer answers farewell when all came.
+ * Only then is the endpoint closed, always by force: closing by flush may lose what the peer has
+ * not read yet, and with rendezvous under way UCX 1.13 aborts the process later.
+ */
+#include "transport/ucx.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct ucx_fabric *fabric_of(const struct ucx_link *link)
+{
+	return (struct ucx_fabric *)link->base.fabric;
+}
+
+void ucx_link_fail(struct ucx_link *link, enum sc_status status, const char *format, ...)
+{
+	va_list args;
+
+	if (link->is_failed)
+		return;
+	link->is_failed = true;
+	link->failure.status = status;
+	va_start(args, format);
+	vsnprintf(link->failure.text, sizeof link->failure.text, format, args);
+	va_end(args);
+}
+
+static void enter(struct ucx_link *link, enum ucx_link_state state)
+{
+	assert(state > link->state);
+	link->state = state;
+	if (state == UCX_LINK_FLUSHING)
+		link->deadline_ns = clock_ns() + UCX_LINGER_MS * NS_PER_MS;
+	timer_start(fabric_of(link)->timer, UCX_LINGER_MS / 10, UCX_LINGER_MS / 10);
+}
+
+static bool is_late(const struct ucx_link *link)
+{
+	return clock_ns() >= link->deadline_ns;
+}
+
+/* Sending */
+
+static void finish_message(struct ucx_message *message, ucs_status_t status)
+{
+	struct ucx_link *link = message->link;
+
+	if (message->frame)
+		frame_release(message->frame);
+	message->frame = NULL;
+	message->next = link->free_messages;
+	link->free_messages = message;
+	if (status != UCS_OK)
+		ucx_link_fail(link, SC_E_CLOSED, "connection reset: %s", ucs_status_string(status));
+}
+
+static void on_sent(void *request, ucs_status_t status, void *arg)
+{
+	struct ucx_message *message = arg;
+
+	ucp_request_free(request);
+	message->link->n_posted--;
+	finish_message(message, status);
+}
+
+static struct ucx_message *take_message(struct ucx_link *link)
+{
+	struct ucx_message *message = link->free_messages;
+
+	if (message)
+		link->free_messages = message->next;
+	return message;
+}
+
+static void follow(struct ucx_message *message, ucs_status_ptr_t request)
+{
+	if (request && !UCS_PTR_IS_ERR(request))
+		message->link->n_posted++;
+	else
+		finish_message(message, UCS_PTR_STATUS(request));
+}
+
+/* Takes frame, unless it answers false: no message is free. */
+static bool post(struct ucx_link *link, enum envelope_kind kind, struct frame *frame)
+{
+	struct ucx_message *message = take_message(link);
+	const ucp_request_param_t param = {
+		.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA |
+				UCP_OP_ATTR_FIELD_MEMORY_TYPE,
+		.cb.send = on_sent,
+		.user_data = message,
+		.memory_type = UCS_MEMORY_TYPE_HOST,
+	};
+	struct envelope envelope = {
+		.kind = kind,
+		.rank = link->base.fabric->config.rank,
+		.from = link->id,
+		.to = link->peer_id,
+		.sequence = frame ? frame->sequence : link->n_sent,
+	};
+
+	if (!message)
+		return false;
+	envelope.credits = grant_collect(link->grant);
+	envelope_encode(&envelope, message->envelope);
+	message->frame = frame;
+	follow(message, ucp_am_send_nbx(link->ep, UCX_AM_ID, message->envelope, ENVELOPE_BYTES,
+					frame ? frame->data : NULL,
+					frame ? FRAME_HEADER_BYTES + (size_t)frame->n_bytes : 0,
+					&param));
+	return true;
+}
+
+enum sc_status ucx_link_send(struct link *base, struct frame *frame)
+{
+	struct ucx_link *link = (struct ucx_link *)base;
+
+	if (link->is_failed || link->is_closed || link->has_goodbye ||
+	    link->state > UCX_LINK_UP)
+		return SC_E_CLOSED;
+	if (frame->n_bytes > link->peer_max_payload)
+		return SC_E_TOO_LARGE;
+	if (!link->n_credits || !link->free_messages) {
+		link->wants_credit = true;
+		return SC_AGAIN;
+	}
+	link->n_credits--;
+	frame->sequence = ++link->n_sent;
+	frame_seal(frame);
+	if (link->state == UCX_LINK_UP) {
+		(void)post(link, ENVELOPE_FRAME, frame);
+	} else {
+		frame->next = NULL;
+		*link->unsent_end = frame;
+		link->unsent_end = &frame->next;
+	}
+	return SC_OK;
+}
+
+/* No more frames wait than there are credits, so there is a message for each. */
+static void post_unsent(struct ucx_link *link)
+{
+	while (link->unsent) {
+		struct frame *frame = link->unsent;
+
+		link->unsent = frame->next;
+		(void)post(link, ENVELOPE_FRAME, frame);
+	}
+}
+
+/* Messages in */
+
+ucs_status_t ucx_link_receive(struct ucx_link *link, const struct envelope *envelope, void *data,
+			      size_t n_bytes, uint64_t attributes)
+{
+	if (envelope->credits > link->peer_credits - link->n_credits)
+		ucx_link_fail(link, SC_E_PROTOCOL, "%u credits came back, %u were used",
+			      envelope->credits, link->peer_credits - link->n_credits);
+	else
+		link->n_credits += envelope->credits;
+	if (envelope->kind == ENVELOPE_FRAME)
+		return ucx_receive_frame(link, envelope, data, n_bytes, attributes);
+	if (envelope->kind == ENVELOPE_FAREWELL)
+		link->has_farewell = true;
+	if (envelope->kind == ENVELOPE_GOODBYE) {
+		link->has_goodbye = true;
+		link->peer_last = envelope->sequence;
+	}
+	return UCS_OK;
+}
+
+/* Opening */
+
+static void on_endpoint_error(void *arg, ucp_ep_h ep, ucs_status_t status)
+{
+	(void)ep;
+	ucx_link_fail(arg, SC_E_CLOSED, "connection reset: %s", ucs_status_string(status));
+}
+
+static void open_endpoint(struct ucx_link *link, const void *native)
+{
+	const ucp_ep_params_t params = {
+		.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLER |
+			      UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE,
+		.address = native,
+		.err_mode = UCP_ERR_HANDLING_MODE_PEER,
+		.err_handler = { .cb = on_endpoint_error, .arg = link },
+	};
+	ucs_status_t status = ucp_ep_create(fabric_of(link)->worker, &params, &link->ep);
+
+	if (status == UCS_OK)
+		return;
+	link->ep = NULL;
+	ucx_link_fail(link, SC_E_CLOSED, "cannot connect: %s (UCX_TLS=%s)",
+		      ucs_status_string(status), getenv("UCX_TLS") ? getenv("UCX_TLS") : "");
+}
+
+static enum sc_status link_init(struct ucx_link *link, const struct fabric_address *address,
+				struct error *err)
+{
+	struct ucx_fabric *fabric = fabric_of(link);
+
+	list_init(&link->in_fabric);
+	link->state = UCX_LINK_GREETING;
+	link->id = ++fabric->last_id;
+	link->unsent_end = &link->unsent;
+	link->peer_credits = address->credits;
+	link->n_credits = address->credits;
+	link->peer_max_payload = address->max_payload;
+	link->n_messages = (size_t)address->credits + UCX_N_CONTROL_MESSAGES;
+	link->messages = calloc(link->n_messages, sizeof *link->messages);
+	if (!link->messages)
+		return error_set(err, SC_E_NOMEM, "link to rank %u: no memory", link->base.peer);
+	for (size_t i = 0; i < link->n_messages; i++) {
+		link->messages[i].link = link;
+		link->messages[i].next = link->free_messages;
+		link->free_messages = &link->messages[i];
+	}
+	return ucx_receive_init(link, err);
+}
+
+enum sc_status ucx_link_connect(struct fabric *base, unsigned peer, const void *address,
+				size_t n_bytes, const struct link_events *events, void *arg,
+				struct link **link_out, struct error *err)
+{
+	struct ucx_fabric *fabric = (struct ucx_fabric *)base;
+	struct fabric_address decoded;
+	struct ucx_link *link;
+	enum sc_status status;
+
+	if (peer >= base->config.n_ranks || peer == base->config.rank)
+		return error_set(err, SC_E_INVALID, "rank %u cannot connect to rank %u of %u",
+				 base->config.rank, peer, base->config.n_ranks);
+	if (fabric->by_peer[peer])
+		return error_set(err, SC_E_EXISTS, "rank %u has a link already", peer);
+	status = address_decode(address, n_bytes, UCX_TRANSPORT, peer, &decoded, err);
+	if (status != SC_OK)
+		return status;
+	link = calloc(1, sizeof *link);
+	if (!link)
+		return error_set(err, SC_E_NOMEM, "link to rank %u: no memory", peer);
+	link->base = (struct link){ .fabric = base, .peer = peer, .events = events, .arg = arg };
+	status = link_init(link, &decoded, err);
+	if (status != SC_OK) {
+		ucx_link_destroy(link);
+		return status;
+	}
+	list_append(&fabric->links, &link->in_fabric);
+	fabric->by_peer[peer] = link;
+	open_endpoint(link, decoded.native);
+	link->peer_id = fabric->hello[peer];
+	fabric->hello[peer] = 0;
+	if (link->ep)
+		(void)post(link, ENVELOPE_HELLO, NULL);
+	*link_out = &link->base;
+	return SC_OK;
+}
+
+void ucx_link_destroy(struct ucx_link *link)
+{
+	while (link->unsent) {
+		struct frame *frame = link->unsent;
+
+		link->unsent = frame->next;
+		frame_release(frame);
+	}
+	ucx_receive_deinit(link);
+	free(link->messages);
+	list_remove(&link->in_fabric);
+	free(link);
+}
+
+void ucx_link_close(struct link *base)
+{
+	struct ucx_link *link = (struct ucx_link *)base;
+	struct ucx_fabric *fabric = fabric_of(link);
+
+	assert(!link->is_closed);
+	link->is_closed = true;
+	link->deadline_ns = clock_ns() + UCX_LINGER_MS * NS_PER_MS;
+	fabric->by_peer[base->peer] = NULL;
+	timer_start(fabric->timer, UCX_LINGER_MS / 10, UCX_LINGER_MS / 10);
+	if (!fabric->is_busy)
+		(void)ucx_link_advance(link);
+}
+
+/* Going on */
+
+static void start_flush(struct ucx_link *link)
+{
+	struct ucx_message *message = take_message(link);
+	const ucp_request_param_t param = {
+		.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA,
+		.cb.send = on_sent,
+		.user_data = message,
+	};
+
+	if (!message)
+		return;
+	link->is_flush_started = true;
+	follow(message, ucp_ep_flush_nbx(link->ep, &param));
+}
+
+static void end(struct ucx_link *link)
+{
+	const ucp_request_param_t param = {
+		.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS,
+		.flags = UCP_EP_CLOSE_FLAG_FORCE,
+	};
+
+	enter(link, UCX_LINK_ENDING);
+	if (!link->ep)
+		return;
+	link->close_request = ucp_ep_close_nbx(link->ep, &param);
+	link->ep = NULL;
+	if (UCS_PTR_IS_ERR(link->close_request))
+		link->close_request = NULL;
+}
+
+static void end_when_all_is_back(struct ucx_link *link)
+{
+	if (link->close_request &&
+	    ucp_request_check_status(link->close_request) != UCS_INPROGRESS) {
+		ucp_request_free(link->close_request);
+		link->close_request = NULL;
+	}
+	if (!link->close_request && !link->n_posted && !link->n_receiving)
+		enter(link, UCX_LINK_GONE);
+}
+
+static void tell_down(struct ucx_link *link, enum sc_status status, const char *why)
+{
+	if (link->is_closed || link->is_down_told)
+		return;
+	link->is_down_told = true;
+	link->base.events->on_down(link->base.arg, &link->base, status, why);
+}
+
+static void step_greeting(struct ucx_link *link)
+{
+	if (link->peer_id) {
+		enter(link, UCX_LINK_UP);
+		post_unsent(link);
+		return;
+	}
+	if (!link->is_closed || (link->unsent && !is_late(link)))
+		return;
+	/* Should the peer connect later, it must not take our hello for a living link's. */
+	if (post(link, ENVELOPE_GOODBYE, NULL))
+		enter(link, UCX_LINK_FLUSHING);
+}
+
+static bool say_farewell(struct ucx_link *link)
+{
+	link->is_farewell_sent = post(link, ENVELOPE_FAREWELL, NULL);
+	return link->is_farewell_sent;
+}
+
+static void step_up(struct ucx_link *link)
+{
+	if (link->has_goodbye && (link->is_closed || link->n_delivered >= link->peer_last)) {
+		if (!say_farewell(link))
+			return;
+		enter(link, UCX_LINK_FLUSHING);
+		tell_down(link, SC_E_CLOSED, "closed by the peer");
+	} else if (link->is_closed && post(link, ENVELOPE_GOODBYE, NULL)) {
+		enter(link, UCX_LINK_LEAVING);
+	}
+}
+
+static void step_leaving(struct ucx_link *link)
+{
+	if (link->has_goodbye && !link->is_farewell_sent)
+		(void)say_farewell(link);
+	if (link->has_farewell)
+		enter(link, UCX_LINK_FLUSHING);
+	else if (is_late(link))
+		end(link);
+}
+
+/* What the peer will not answer is pushed out; its own farewell tells that the rest arrived. */
+static void step_flushing(struct ucx_link *link)
+{
+	bool must_flush = link->is_farewell_sent || !link->has_farewell;
+
+	if (must_flush && !link->n_posted && !link->is_flush_started)
+		start_flush(link);
+	if (is_late(link) || (!link->n_posted && (!must_flush || link->is_flush_started)))
+		end(link);
+}
+
+static void step(struct ucx_link *link)
+{
+	if (link->is_failed && link->state < UCX_LINK_ENDING) {
+		end(link);
+		tell_down(link, link->failure.status, link->failure.text);
+	}
+	switch (link->state) {
+	case UCX_LINK_GREETING:
+		step_greeting(link);
+		break;
+	case UCX_LINK_UP:
+		step_up(link);
+		break;
+	case UCX_LINK_LEAVING:
+		step_leaving(link);
+		break;
+	case UCX_LINK_FLUSHING:
+		step_flushing(link);
+		break;
+	case UCX_LINK_ENDING:
+		end_when_all_is_back(link);
+		break;
+	case UCX_LINK_GONE:
+		break;
+	}
+}
+
+static void return_credits(struct ucx_link *link)
+{
+	if (link->state == UCX_LINK_UP && !link->is_failed && grant_is_due(link->grant))
+		(void)post(link, ENVELOPE_CREDIT, NULL);
+}
+
+static void offer_credit(struct ucx_link *link)
+{
+	if (!link->wants_credit || !link->n_credits || !link->free_messages || link->is_closed ||
+	    link->is_failed || link->has_goodbye)
+		return;
+	link->wants_credit = false;
+	if (link->base.events->on_credit)
+		link->base.events->on_credit(link->base.arg, &link->base);
+}
+
+bool ucx_link_advance(struct ucx_link *link)
+{
+	enum ucx_link_state before = link->state;
+	bool is_news = ucx_receive_deliver(link);
+
+	offer_credit(link);
+	return_credits(link);
+	step(link);
+	is_news |= link->state != before;
+	if (link->state == UCX_LINK_GONE && link->is_closed)
+		ucx_link_destroy(link);
+	return is_news;
+}
