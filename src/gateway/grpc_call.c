@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/grpc_call.h"
+
+#include "base/clock.h"
+#include "gateway/grpc_header.h"
+#include "gateway/grpc_session_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Requests of one connection that are being received may hold this many times max_message. */
+#define REQUESTS_AT_ONCE 4
+
+struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id)
+{
+	struct grpc_call *call = calloc(1, sizeof *call);
+
+	if (!call)
+		return NULL;
+	call->session = session;
+	call->stream_id = stream_id;
+	call->deadline_ns = UINT64_MAX;
+	grpc_reader_init(&call->reader, session->config.max_message);
+	buf_init(&call->output);
+	list_append(&session->calls, &call->node);
+	session->n_calls++;
+	return call;
+}
+
+static void drop_request(struct grpc_call *call)
+{
+	call->session->n_request_bytes -= call->reader.message.length;
+	grpc_reader_deinit(&call->reader);
+}
+
+static void close_service(struct grpc_call *call)
+{
+	if (!call->is_started)
+		return;
+	call->is_started = false;
+	if (call->method->ops->close)
+		call->method->ops->close(call);
+}
+
+void call_destroy(struct grpc_call *call)
+{
+	if (!call)
+		return;
+	call->is_finished = true;
+	close_service(call);
+	drop_request(call);
+	list_remove(&call->node);
+	call->session->n_calls--;
+	buf_deinit(&call->output);
+	free(call->text);
+	free(call);
+}
+
+nghttp2_nv call_header(const char *name, const char *value)
+{
+	return (nghttp2_nv){
+		.name = (uint8_t *)(uintptr_t)name,
+		.value = (uint8_t *)(uintptr_t)value,
+		.namelen = strlen(name),
+		.valuelen = strlen(value),
+		.flags = NGHTTP2_NV_FLAG_NONE,
+	};
+}
+
+/* Fill nv with grpc-status and, when there is a text, grpc-message; returns how many. */
+static size_t status_headers(const struct grpc_call *call, char number[16], nghttp2_nv nv[2])
+{
+	snprintf(number, 16, "%d", call->status);
+	nv[0] = call_header("grpc-status", number);
+	if (!call->text || !call->text[0])
+		return 1;
+	nv[1] = call_header("grpc-message", call->text);
+	return 2;
+}
+
+/* An error before any message: one HEADERS frame says it all. */
+static void answer_trailers_only(struct grpc_call *call)
+{
+	char number[16];
+	nghttp2_nv nv[4] = {
+		call_header(":status", "200"),
+		call_header("content-type", "application/grpc"),
+	};
+	size_t n = 2 + status_headers(call, number, nv + 2);
+
+	call->is_answered = true;
+	/* Fails only without memory; then the stream ends with the connection. */
+	(void)nghttp2_submit_response(call->session->http, call->stream_id, nv, n, NULL);
+}
+
+void call_refuse_http(struct grpc_call *call, const char *http_status)
+{
+	nghttp2_nv nv[1] = { call_header(":status", http_status) };
+
+	call->is_finished = true;
+	call->is_answered = true;
+	(void)nghttp2_submit_response(call->session->http, call->stream_id, nv, 1, NULL);
+}
+
+static void submit_trailers(struct grpc_call *call)
+{
+	char number[16];
+	nghttp2_nv nv[2];
+	size_t n = status_headers(call, number, nv);
+
+	(void)nghttp2_submit_trailer(call->session->http, call->stream_id, nv, n);
+}
+
+static void pull(struct grpc_call *call)
+{
+	const struct grpc_call_ops *ops = call->method->ops;
+
+	if (call->is_finished || !call->is_started || !ops->pull)
+		return;
+	call->is_in_service = true;
+	ops->pull(call);
+	call->is_in_service = false;
+}
+
+static ssize_t read_output(nghttp2_session *http, int32_t stream_id, uint8_t *buffer,
+			   size_t n_max, uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+	struct grpc_call *call = source->ptr;
+	size_t n;
+
+	(void)http;
+	(void)stream_id;
+	(void)arg;
+	if (call->n_output_taken == call->output.length) {
+		buf_truncate(&call->output, 0);
+		call->n_output_taken = 0;
+		pull(call);
+	}
+	n = call->output.length - call->n_output_taken;
+	if (n > n_max)
+		n = n_max;
+	if (!n && !call->is_finished) {
+		call->is_deferred = true;
+		return NGHTTP2_ERR_DEFERRED;
+	}
+	memcpy(buffer, call->output.data + call->n_output_taken, n);
+	call->n_output_taken += n;
+	if (call->is_finished && call->n_output_taken == call->output.length) {
+		*flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+		submit_trailers(call);
+	}
+	return (ssize_t)n;
+}
+
+static void answer(struct grpc_call *call)
+{
+	nghttp2_nv nv[] = {
+		call_header(":status", "200"),
+		call_header("content-type", "application/grpc"),
+		call_header("grpc-accept-encoding", "identity"),
+	};
+	nghttp2_data_provider provider = {
+		.source.ptr = call,
+		.read_callback = read_output,
+	};
+
+	if (call->is_answered)
+		return;
+	if (call->is_finished && !call->output.length && call->status != GRPC_OK) {
+		answer_trailers_only(call);
+		return;
+	}
+	call->is_answered = true;
+	(void)nghttp2_submit_response(call->session->http, call->stream_id, nv,
+				      sizeof nv / sizeof nv[0], &provider);
+}
+
+void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	struct grpc_session *session = call->session;
+	struct error err;
+	enum sc_status status;
+	size_t had = call->reader.message.length;
+
+	if (call->is_finished || !n_bytes)
+		return;
+	if (session->n_request_bytes + n_bytes > REQUESTS_AT_ONCE * session->config.max_message +
+						 REQUESTS_AT_ONCE * GRPC_PREFIX_BYTES) {
+		grpc_call_finish(call, GRPC_RESOURCE_EXHAUSTED,
+				 "too many request bytes on this connection at once");
+		return;
+	}
+	status = grpc_reader_feed(&call->reader, &bytes, &n_bytes, &err);
+	session->n_request_bytes += call->reader.message.length - had;
+	if (status == SC_OK && n_bytes)
+		status = error_set(&err, SC_E_INVALID, "expected one request message, found more");
+	if (status != SC_OK && status != SC_AGAIN)
+		grpc_call_fail(call, status, &err);
+}
+
+void call_start(struct grpc_call *call)
+{
+	struct grpc_reader *reader = &call->reader;
+
+	if (call->is_finished || call->is_started)
+		return;
+	if (reader->n_prefix < GRPC_PREFIX_BYTES || reader->message.length < reader->length) {
+		grpc_call_finish(call, GRPC_INVALID_ARGUMENT,
+				 grpc_reader_is_between(reader) ? "the request has no message" :
+				 "the request ends within its message");
+		return;
+	}
+	call->is_started = true;
+	call->is_in_service = true;
+	call->method->ops->start(call, (const uint8_t *)reader->message.data,
+				 reader->message.length);
+	call->is_in_service = false;
+	drop_request(call);
+	answer(call);
+}
+
+void call_expire(struct grpc_call *call)
+{
+	call->deadline_ns = UINT64_MAX;
+	if (call->is_finished)
+		return;
+	/* What the client has not taken by now comes too late. */
+	if (call->n_output_taken < call->output.length && !call->n_output_taken)
+		buf_truncate(&call->output, 0);
+	grpc_call_finish(call, GRPC_DEADLINE_EXCEEDED, "the call's deadline passed");
+	close_service(call);
+}
+
+void *grpc_call_context(const struct grpc_call *call)
+{
+	return call->session->config.context;
+}
+
+void *grpc_call_state(const struct grpc_call *call)
+{
+	return call->state;
+}
+
+void grpc_call_set_state(struct grpc_call *call, void *state)
+{
+	call->state = state;
+}
+
+uint64_t grpc_call_ms_left(const struct grpc_call *call)
+{
+	uint64_t now_ns = call->session->now_ns;
+
+	if (call->deadline_ns == UINT64_MAX)
+		return 0;
+	if (call->deadline_ns <= now_ns + NS_PER_MS)
+		return 1;
+	return (call->deadline_ns - now_ns) / NS_PER_MS;
+}
+
+bool grpc_call_has_room(const struct grpc_call *call)
+{
+	return !call->is_finished &&
+	       call->output.length - call->n_output_taken < GRPC_CALL_ROOM;
+}
+
+enum sc_status grpc_call_add_message(struct grpc_call *call, size_t n_bytes, uint8_t **space_out)
+{
+	struct buf *output = &call->output;
+	enum sc_status status;
+
+	if (n_bytes > UINT32_MAX)
+		return SC_E_TOO_LARGE;
+	status = buf_reserve(output, GRPC_PREFIX_BYTES + n_bytes);
+	if (status != SC_OK)
+		return status;
+	grpc_write_prefix((uint8_t *)output->data + output->length, (uint32_t)n_bytes);
+	*space_out = (uint8_t *)output->data + output->length + GRPC_PREFIX_BYTES;
+	output->length += GRPC_PREFIX_BYTES + n_bytes;
+	grpc_call_wake(call);
+	return SC_OK;
+}
+
+void grpc_call_finish(struct grpc_call *call, enum grpc_status status, const char *text)
+{
+	char encoded[3 * ERROR_TEXT_MAX];
+
+	if (call->is_finished)
+		return;
+	call->is_finished = true;
+	call->status = status;
+	if (text && grpc_percent_encode(text, encoded, sizeof encoded))
+		call->text = strdup(encoded);	/* without memory: a status without text */
+	/* start answers when it returns, so that a message before the end is not lost. */
+	if (!call->is_in_service)
+		answer(call);
+	grpc_call_wake(call);
+}
+
+void grpc_call_fail(struct grpc_call *call, enum sc_status status, const struct error *err)
+{
+	bool has_text = err && err->status == status && err->text[0];
+
+	grpc_call_finish(call, grpc_status_of(status),
+			 has_text ? err->text : sc_status_name(status));
+}
+
+void grpc_call_wake(struct grpc_call *call)
+{
+	struct grpc_session *session = call->session;
+
+	if (call->is_in_service)
+		return;
+	if (call->is_deferred) {
+		call->is_deferred = false;
+		(void)nghttp2_session_resume_data(session->http, call->stream_id);
+	}
+	if (!session->depth && session->config.on_wake)
+		session->config.on_wake(session->config.arg);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_GATEWAY_GRPC_SESSION_H
+#define STAGECOACH_GATEWAY_GRPC_SESSION_H
+/*
+ * grpc_session - the server's end of one HTTP/2 connection that carries gRPC: bytes in, bytes out.
+ * Knows no sockets and no clock: whoever owns the connection moves the bytes and tells the time.
+ * Owns its calls. What a client can make it hold is bounded: streams, header bytes, request bytes,
+ * and GRPC_CALL_ROOM of output per call.
+ * Thread: one at a time; nothing blocks.
+ */
+#include "base/error.h"
+#include "gateway/grpc_call.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct grpc_session;
+
+/* All header fields of one request, counted as HTTP/2 does (name + value + 32 each). */
+#define GRPC_MAX_HEADER_BYTES 16384
+
+struct grpc_session_config {
+	const struct grpc_method *methods;	/* [n_methods], borrowed */
+	size_t n_methods;
+	void *context;				/* for the services */
+	unsigned max_streams;
+	size_t max_message;			/* bytes of a request */
+	/* Something happened outside receive, send and expire that gives send something to do. */
+	void (*on_wake)(void *arg);
+	void *arg;
+};
+
+must_check enum sc_status grpc_session_create(const struct grpc_session_config *config,
+					      struct grpc_session **session_out);
+/* Closes the calls that are open. Accepts NULL. */
+void grpc_session_destroy(struct grpc_session *session);
+
+/* SC_E_PROTOCOL: this is no HTTP/2, or a client that breaks its rules; what send still gives
+ * should go out, then the connection is to be closed. SC_E_NOMEM. */
+must_check enum sc_status grpc_session_receive(struct grpc_session *session, const void *bytes,
+					       size_t n_bytes, uint64_t now_ns,
+					       struct error *err);
+
+/* The next bytes for the client, borrowed until the next call; *n_bytes_out 0: nothing now. */
+must_check enum sc_status grpc_session_send(struct grpc_session *session,
+					    const uint8_t **bytes_out, size_t *n_bytes_out,
+					    struct error *err);
+
+/* When the next deadline of a call passes (UINT64_MAX: none has one), and what to do then. */
+uint64_t grpc_session_deadline_ns(const struct grpc_session *session);
+void grpc_session_expire(struct grpc_session *session, uint64_t now_ns);
+
+/* Has the client shown that it speaks HTTP/2? */
+bool grpc_session_is_established(const struct grpc_session *session);
+
+/* Nothing is left to read or to send: the connection can be closed. */
+bool grpc_session_is_done(const struct grpc_session *session);
+
+/* Draining takes two steps, a round trip apart, so that no call is lost on its way: announce, then
+ * refuse. Calls under way go on; the session is done when they have ended. */
+void grpc_session_announce_end(struct grpc_session *session);
+void grpc_session_refuse_calls(struct grpc_session *session);
+
+unsigned grpc_session_n_calls(const struct grpc_session *session);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_GATEWAY_GRPC_SESSION_PRIVATE_H
+#define STAGECOACH_GATEWAY_GRPC_SESSION_PRIVATE_H
+/* grpc_session_private - what the session, its calls and the callbacks from nghttp2 share. */
+#include "base/buf.h"
+#include "base/list.h"
+#include "gateway/grpc_message.h"
+#include "gateway/grpc_session.h"
+
+#include <nghttp2/nghttp2.h>
+
+struct grpc_session {
+	struct grpc_session_config config;
+	nghttp2_session *http;
+	struct list calls;
+	unsigned n_calls;
+	size_t n_request_bytes;	/* held by all calls together */
+	uint64_t now_ns;	/* as last told */
+	unsigned depth;		/* > 0: inside receive, send or expire */
+	bool is_established;
+};
+
+/* Bits that the headers of a request set. */
+enum call_header {
+	CALL_HAS_POST = 1,
+	CALL_HAS_GRPC_TYPE = 2,
+	CALL_HAS_BAD_TIMEOUT = 4,
+};
+
+struct grpc_call {
+	struct list node;		/* in session->calls */
+	struct grpc_session *session;
+	const struct grpc_method *method;	/* NULL: none of that path */
+	int32_t stream_id;
+	void *state;			/* the service's */
+
+	unsigned headers;		/* enum call_header */
+	size_t n_header_bytes;
+	uint64_t deadline_ns;		/* UINT64_MAX: none */
+	struct grpc_reader reader;
+
+	struct buf output;
+	size_t n_output_taken;		/* of output, by nghttp2 */
+
+	enum grpc_status status;
+	char *text;			/* percent-encoded, or NULL */
+	bool is_request_ended;		/* END_STREAM came */
+	bool is_started;		/* ops->start was called, close is due */
+	bool is_in_service;		/* start or pull is on the stack */
+	bool is_answered;		/* response headers were submitted */
+	bool is_deferred;		/* nghttp2 waits for nghttp2_session_resume_data */
+	bool is_finished;
+};
+
+struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id);
+/* Closes it for the service, too. Accepts NULL. */
+void call_destroy(struct grpc_call *call);
+
+/* The request has ended well or badly, or its deadline has passed. */
+void call_start(struct grpc_call *call);
+void call_expire(struct grpc_call *call);
+/* Answer with an HTTP error and no gRPC status: for what is no gRPC at all. */
+void call_refuse_http(struct grpc_call *call, const char *http_status);
+/* Take bytes of the request's body. */
+void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes);
+
+/* A name-value pair for nghttp2, which copies both. */
+nghttp2_nv call_header(const char *name, const char *value);
+
+#endif

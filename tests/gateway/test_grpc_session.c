@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/grpc_session.h"
+
+#include "base/clock.h"
+#include "gateway/memory_client.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MAX_MESSAGE 1000
+#define MAX_STREAMS 8
+
+/* What the services below were asked, and what they are to do. */
+struct context {
+	unsigned n_started;
+	unsigned n_closed;
+	unsigned n_pulled;
+	unsigned n_woken;
+	unsigned n_to_send;	/* by Count, in messages of 1000 bytes */
+	uint64_t ms_left;
+	struct grpc_call *waiting;
+};
+
+static void add(struct grpc_call *call, const void *bytes, size_t n_bytes)
+{
+	uint8_t *space;
+
+	assert_int_equal(grpc_call_add_message(call, n_bytes, &space), SC_OK);
+	memcpy(space, bytes, n_bytes);
+}
+
+static void count_start(struct grpc_call *call)
+{
+	struct context *context = grpc_call_context(call);
+
+	context->n_started++;
+	context->ms_left = grpc_call_ms_left(call);
+}
+
+static void count_close(struct grpc_call *call)
+{
+	struct context *context = grpc_call_context(call);
+
+	context->n_closed++;
+	context->waiting = NULL;
+}
+
+static void echo_start(struct grpc_call *call, const uint8_t *request, size_t n_bytes)
+{
+	count_start(call);
+	add(call, request, n_bytes);
+	grpc_call_finish(call, GRPC_OK, NULL);
+}
+
+static void fail_start(struct grpc_call *call, const uint8_t *request, size_t n_bytes)
+{
+	(void)request;
+	(void)n_bytes;
+	count_start(call);
+	grpc_call_finish(call, GRPC_NOT_FOUND, "no job \"\xc3\xbc\"");
+	grpc_call_finish(call, GRPC_INTERNAL, "the second finish does not count");
+}
+
+static void wait_start(struct grpc_call *call, const uint8_t *request, size_t n_bytes)
+{
+	struct context *context = grpc_call_context(call);
+
+	(void)request;
+	(void)n_bytes;
+	count_start(call);
+	context->waiting = call;
+}
+
+static void many_pull(struct grpc_call *call)
+{
+	static const uint8_t thousand[1000];
+	struct context *context = grpc_call_context(call);
+
+	while (grpc_call_has_room(call) && context->n_pulled < context->n_to_send) {
+		context->n_pulled++;
+		add(call, thousand, sizeof thousand);
+	}
+	if (context->n_pulled == context->n_to_send)
+		grpc_call_finish(call, GRPC_OK, NULL);
+}
+
+static const struct grpc_call_ops echo_ops = { .start = echo_start, .close = count_close };
+static const struct grpc_call_ops fail_ops = { .start = fail_start, .close = count_close };
+static const struct grpc_call_ops wait_ops = { .start = wait_start, .close = count_close };
+static const struct grpc_call_ops many_ops = {
+	.start = wait_start, .pull = many_pull, .close = count_close,
+};
+
+static const struct grpc_method methods[] = {
+	{ "/t.T/Echo", &echo_ops },
+	{ "/t.T/Fail", &fail_ops },
+	{ "/t.T/Wait", &wait_ops },
+	{ "/t.T/Many", &many_ops },
+};
+
+struct fixture {
+	struct context context;
+	struct grpc_session *session;
+	struct memory_client client;
+	struct memory_call call;
+	struct buf body;
+};
+
+static void count_wake(void *arg)
+{
+	struct context *context = arg;
+
+	context->n_woken++;
+}
+
+static void open_session(struct fixture *f)
+{
+	const struct grpc_session_config config = {
+		.methods = methods,
+		.n_methods = sizeof methods / sizeof methods[0],
+		.context = &f->context,
+		.max_streams = MAX_STREAMS,
+		.max_message = MAX_MESSAGE,
+		.on_wake = count_wake,
+		.arg = &f->context,
+	};
+
+	memset(&f->context, 0, sizeof f->context);
+	assert_int_equal(grpc_session_create(&config, &f->session), SC_OK);
+	memory_client_init(&f->client, f->session);
+}
+
+static void close_session(struct fixture *f)
+{
+	memory_call_deinit(&f->call);
+	grpc_session_destroy(f->session);
+	memory_client_deinit(&f->client);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+
+	assert_non_null(f);
+	open_session(f);
+	buf_init(&f->body);
+	buf_init(&f->call.body);
+	buf_init(&f->call.request);
+	memory_body(&f->body, "hello", 5);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	close_session(f);
+	buf_deinit(&f->body);
+	free(f);
+	return 0;
+}
+
+static void call_method(struct fixture *f, const char *path, const struct memory_header *extra)
+{
+	memory_call_open(&f->client, &f->call, path, extra, f->body.data, f->body.length);
+	memory_client_run(&f->client);
+}
+
+static void a_unary_call_is_answered_with_message_and_trailers(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Echo", NULL);
+	assert_true(f->call.is_closed);
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+	assert_string_equal(f->call.http_status, "200");
+	assert_int_equal(f->call.n_header_blocks, 2);
+	assert_int_equal(f->call.body.length, 10);
+	assert_memory_equal(f->call.body.data, f->body.data, 10);
+	assert_int_equal(f->context.n_started, 1);
+	assert_int_equal(f->context.n_closed, 1);
+	assert_int_equal(grpc_session_n_calls(f->session), 0);
+	assert_true(grpc_session_is_established(f->session));
+}
+
+static void an_error_before_any_message_is_trailers_only(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Fail", NULL);
+	assert_true(f->call.is_closed);
+	assert_int_equal(f->call.n_header_blocks, 1);
+	assert_int_equal(f->call.grpc_status, GRPC_NOT_FOUND);
+	assert_string_equal(f->call.grpc_message, "no job \"%C3%BC\"");
+	assert_int_equal(f->context.n_closed, 1);
+}
+
+static void an_unknown_method_is_unimplemented(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Nothing", NULL);
+	assert_int_equal(f->call.grpc_status, GRPC_UNIMPLEMENTED);
+	assert_int_equal(f->context.n_started, 0);
+	assert_int_equal(f->context.n_closed, 0);
+}
+
+static void what_is_no_grpc_gets_an_http_status(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Echo", (const struct memory_header[]){
+		{ "content-type", "application/json" }, { NULL, NULL } });
+	assert_string_equal(f->call.http_status, "415");
+	assert_int_equal(f->call.grpc_status, -1);
+	memory_call_deinit(&f->call);
+	call_method(f, "/t.T/Echo", (const struct memory_header[]){
+		{ ":method", "PUT" }, { NULL, NULL } });
+	assert_string_equal(f->call.http_status, "405");
+	assert_int_equal(f->context.n_started, 0);
+}
+
+static void expect_refusal(struct fixture *f, const void *body, size_t n_bytes, int code)
+{
+	buf_truncate(&f->body, 0);
+	assert_int_equal(buf_add(&f->body, body, n_bytes), SC_OK);
+	call_method(f, "/t.T/Echo", NULL);
+	assert_true(f->call.is_closed);
+	assert_int_equal(f->call.grpc_status, code);
+	assert_int_equal(f->context.n_started, 0);
+	assert_int_equal(grpc_session_n_calls(f->session), 0);
+	memory_call_deinit(&f->call);
+}
+
+static void malformed_requests_are_refused_each_with_its_code(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_refusal(f, "", 0, GRPC_INVALID_ARGUMENT);
+	expect_refusal(f, "\0\0\0", 3, GRPC_INVALID_ARGUMENT);
+	expect_refusal(f, "\0\0\0\0\5hell", 9, GRPC_INVALID_ARGUMENT);
+	expect_refusal(f, "\0\0\0\0\5hello\0\0\0\0\0", 15, GRPC_INVALID_ARGUMENT);
+	expect_refusal(f, "\1\0\0\0\5hello", 10, GRPC_UNIMPLEMENTED);
+	expect_refusal(f, "\7\0\0\0\5hello", 10, GRPC_INVALID_ARGUMENT);
+	expect_refusal(f, "\0\0\0\3\351hello", 10, GRPC_RESOURCE_EXHAUSTED);
+}
+
+static void an_oversized_message_is_refused_before_it_is_sent(void **state)
+{
+	struct fixture *f = *state;
+
+	f->call.keeps_open = true;
+	buf_truncate(&f->body, 0);
+	assert_int_equal(buf_add(&f->body, "\0\0\377\377\377", 5), SC_OK);
+	call_method(f, "/t.T/Echo", NULL);
+	assert_int_equal(f->call.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+	assert_true(f->call.is_closed);
+	assert_int_equal(f->call.error_code, NGHTTP2_NO_ERROR);
+}
+
+static void headers_over_the_limit_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	char *value = calloc(1, GRPC_MAX_HEADER_BYTES + 1);
+
+	assert_non_null(value);
+	memset(value, 'x', GRPC_MAX_HEADER_BYTES);
+	call_method(f, "/t.T/Echo", (const struct memory_header[]){
+		{ "x-big", value }, { NULL, NULL } });
+	assert_int_equal(f->call.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+	free(value);
+}
+
+static void a_deadline_ends_a_waiting_call(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Wait", (const struct memory_header[]){
+		{ "grpc-timeout", "50m" }, { NULL, NULL } });
+	assert_false(f->call.is_closed);
+	assert_int_equal(f->context.ms_left, 50);
+	assert_int_equal(grpc_session_deadline_ns(f->session), 1 + 50 * NS_PER_MS);
+	grpc_session_expire(f->session, 50 * NS_PER_MS);
+	memory_client_run(&f->client);
+	assert_false(f->call.is_closed);
+	grpc_session_expire(f->session, 1 + 50 * NS_PER_MS);
+	assert_int_equal(f->context.n_closed, 1);
+	memory_client_run(&f->client);
+	assert_true(f->call.is_closed);
+	assert_int_equal(f->call.grpc_status, GRPC_DEADLINE_EXCEEDED);
+	assert_int_equal(f->context.n_closed, 1);
+	assert_true(grpc_session_deadline_ns(f->session) == UINT64_MAX);
+}
+
+static void a_deadline_ends_a_request_that_never_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	f->call.keeps_open = true;
+	call_method(f, "/t.T/Wait", (const struct memory_header[]){
+		{ "grpc-timeout", "1S" }, { NULL, NULL } });
+	assert_int_equal(f->context.n_started, 0);
+	grpc_session_expire(f->session, 2 * NS_PER_SECOND);
+	memory_client_run(&f->client);
+	assert_true(f->call.is_closed);
+	assert_int_equal(f->call.grpc_status, GRPC_DEADLINE_EXCEEDED);
+}
+
+static void a_malformed_timeout_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Echo", (const struct memory_header[]){
+		{ "grpc-timeout", "soon" }, { NULL, NULL } });
+	assert_int_equal(f->call.grpc_status, GRPC_INVALID_ARGUMENT);
+	assert_int_equal(f->context.n_started, 0);
+}
+
+static void a_cancelled_call_is_closed_for_its_service(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Wait", NULL);
+	assert_int_equal(f->context.n_closed, 0);
+	memory_call_cancel(&f->client, &f->call);
+	memory_client_run(&f->client);
+	assert_int_equal(f->context.n_closed, 1);
+	assert_int_equal(grpc_session_n_calls(f->session), 0);
+}
+
+static void destroying_the_session_closes_its_calls(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Wait", NULL);
+	grpc_session_destroy(f->session);
+	f->session = NULL;
+	assert_int_equal(f->context.n_closed, 1);
+}
+
+static void an_answer_may_come_later_and_wakes_the_connection(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Wait", NULL);
+	assert_int_equal(f->call.n_header_blocks, 1);
+	assert_int_equal(f->context.n_woken, 0);
+	add(f->context.waiting, "one", 3);
+	assert_true(f->context.n_woken > 0);
+	memory_client_run(&f->client);
+	assert_int_equal(f->call.body.length, 8);
+	assert_false(f->call.is_closed);
+	grpc_call_finish(f->context.waiting, GRPC_OK, NULL);
+	memory_client_run(&f->client);
+	assert_true(f->call.is_closed);
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+}
+
+static void output_is_pulled_no_faster_than_the_client_takes_it(void **state)
+{
+	struct fixture *f = *state;
+
+	f->context.n_to_send = 1000000;
+	f->client.is_deaf = true;
+	call_method(f, "/t.T/Many", NULL);
+	assert_int_equal(f->context.n_pulled, 0);
+	/* The client's window is 65,535 bytes; it takes frames, but never opens the window. */
+	for (;;) {
+		const uint8_t *bytes;
+		size_t n;
+
+		assert_int_equal(grpc_session_send(f->session, &bytes, &n, NULL), SC_OK);
+		if (!n)
+			break;
+	}
+	assert_true(f->context.n_pulled >= 65);
+	assert_true(f->context.n_pulled * 1005 <= 65535 + GRPC_CALL_ROOM + 1005);
+}
+
+static void a_long_stream_arrives_whole(void **state)
+{
+	struct fixture *f = *state;
+
+	f->context.n_to_send = 2000;
+	call_method(f, "/t.T/Many", NULL);
+	assert_true(f->call.is_closed);
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+	assert_int_equal(f->call.body.length, 2000 * 1005);
+}
+
+static void requests_work_however_their_bytes_are_cut(void **state)
+{
+	struct fixture *f = *state;
+	size_t n_bytes = SIZE_MAX;
+
+	for (size_t cut = 0; cut <= n_bytes; cut++) {
+		struct buf bytes = BUF_INIT;
+
+		close_session(f);
+		open_session(f);
+		memory_call_open(&f->client, &f->call, "/t.T/Echo", NULL, f->body.data,
+				 f->body.length);
+		memory_client_take(&f->client, &bytes);
+		n_bytes = bytes.length;
+		assert_int_equal(grpc_session_receive(f->session, bytes.data, cut, 1, NULL),
+				 SC_OK);
+		assert_int_equal(grpc_session_receive(f->session, bytes.data + cut, n_bytes - cut,
+						      1, NULL), SC_OK);
+		buf_deinit(&bytes);
+		memory_client_run(&f->client);
+		assert_int_equal(f->call.grpc_status, GRPC_OK);
+		assert_int_equal(f->call.body.length, 10);
+	}
+	assert_true(n_bytes > 60);
+}
+
+static void a_request_works_byte_by_byte(void **state)
+{
+	struct fixture *f = *state;
+	struct buf bytes = BUF_INIT;
+
+	memory_call_open(&f->client, &f->call, "/t.T/Echo", NULL, f->body.data, f->body.length);
+	memory_client_take(&f->client, &bytes);
+	for (size_t i = 0; i < bytes.length; i++)
+		assert_int_equal(grpc_session_receive(f->session, bytes.data + i, 1, 1, NULL),
+				 SC_OK);
+	buf_deinit(&bytes);
+	memory_client_run(&f->client);
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+}
+
+static void garbage_is_a_protocol_violation(void **state)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	struct fixture *f = *state;
+	struct error err;
+
+	assert_int_equal(grpc_session_receive(f->session, request, sizeof request - 1, 1, &err),
+			 SC_E_PROTOCOL);
+	assert_true(strncmp(err.text, "HTTP/2: ", 8) == 0);
+	assert_false(grpc_session_is_established(f->session));
+}
+
+static void streams_over_the_limit_are_refused_and_the_others_go_on(void **state)
+{
+	struct fixture *f = *state;
+	struct memory_call calls[MAX_STREAMS + 3] = { { 0 } };
+	unsigned n_refused = 0;
+
+	/* Before it knows the server's limit, a client may open more than that. */
+	for (size_t i = 0; i < MAX_STREAMS + 3; i++)
+		memory_call_open(&f->client, &calls[i], "/t.T/Wait", NULL, f->body.data,
+				 f->body.length);
+	memory_client_run(&f->client);
+	for (size_t i = 0; i < MAX_STREAMS + 3; i++)
+		n_refused += calls[i].is_closed &&
+			     calls[i].error_code == NGHTTP2_REFUSED_STREAM;
+	assert_int_equal(n_refused, 3);
+	assert_int_equal(grpc_session_n_calls(f->session), MAX_STREAMS);
+	assert_int_equal(f->context.n_started, MAX_STREAMS);
+	for (size_t i = 0; i < MAX_STREAMS + 3; i++)
+		memory_call_deinit(&calls[i]);
+	grpc_session_destroy(f->session);
+	f->session = NULL;
+}
+
+static void unfinished_requests_together_have_a_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct memory_call calls[6] = { { 0 } };
+	unsigned n_refused = 0;
+	char most[MAX_MESSAGE - 1 + 5] = { 0, 0, 0, MAX_MESSAGE >> 8, (char)(MAX_MESSAGE & 255) };
+
+	/* Each lacks its last byte. */
+	for (size_t i = 0; i < 6; i++) {
+		calls[i].keeps_open = true;
+		memory_call_open(&f->client, &calls[i], "/t.T/Echo", NULL, most, sizeof most);
+	}
+	memory_client_run(&f->client);
+	for (size_t i = 0; i < 6; i++)
+		n_refused += calls[i].grpc_status == GRPC_RESOURCE_EXHAUSTED;
+	assert_int_equal(n_refused, 2);
+	for (size_t i = 0; i < 6; i++)
+		memory_call_deinit(&calls[i]);
+	grpc_session_destroy(f->session);
+	f->session = NULL;
+}
+
+static void draining_lets_calls_end_and_refuses_new_ones(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Wait", NULL);
+	grpc_session_announce_end(f->session);
+	memory_client_run(&f->client);
+	assert_true(f->client.is_goaway);
+	assert_int_equal(f->client.goaway_last_id, INT32_MAX);
+	grpc_session_refuse_calls(f->session);
+	memory_client_run(&f->client);
+	assert_int_equal(f->client.goaway_last_id, f->call.stream_id);
+	assert_false(grpc_session_is_done(f->session));
+	add(f->context.waiting, "end", 3);
+	grpc_call_finish(f->context.waiting, GRPC_OK, NULL);
+	memory_client_run(&f->client);
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+	assert_int_equal(f->call.body.length, 8);
+	assert_true(grpc_session_is_done(f->session));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_unary_call_is_answered_with_message_and_trailers),
+		TEST(an_error_before_any_message_is_trailers_only),
+		TEST(an_unknown_method_is_unimplemented),
+		TEST(what_is_no_grpc_gets_an_http_status),
+		TEST(malformed_requests_are_refused_each_with_its_code),
+		TEST(an_oversized_message_is_refused_before_it_is_sent),
+		TEST(headers_over_the_limit_are_refused),
+		TEST(a_deadline_ends_a_waiting_call),
+		TEST(a_deadline_ends_a_request_that_never_ends),
+		TEST(a_malformed_timeout_is_refused),
+		TEST(a_cancelled_call_is_closed_for_its_service),
+		TEST(destroying_the_session_closes_its_calls),
+		TEST(an_answer_may_come_later_and_wakes_the_connection),
+		TEST(output_is_pulled_no_faster_than_the_client_takes_it),
+		TEST(a_long_stream_arrives_whole),
+		TEST(requests_work_however_their_bytes_are_cut),
+		TEST(a_request_works_byte_by_byte),
+		TEST(garbage_is_a_protocol_violation),
+		TEST(streams_over_the_limit_are_refused_and_the_others_go_on),
+		TEST(unfinished_requests_together_have_a_limit),
+		TEST(draining_lets_calls_end_and_refuses_new_ones),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
