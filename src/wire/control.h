@@ -9,6 +9,7 @@
 
 #include "stagecoach/cluster/v1/cluster.pb-c.h"
 
+#define CONTROL_PROTOCOL_VERSION 1
 #define CONTROL_MAX_BYTES 65536
 
 /* Pack message into frame (n_bytes is set). SC_E_TOO_LARGE: does not fit. */

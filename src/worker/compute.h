@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_WORKER_COMPUTE_H
+#define STAGECOACH_WORKER_COMPUTE_H
+/*
+ * compute - the thread that owns a stage: loads it, then turns each step frame into the frame for
+ * the next stage, or into tokens at the end of the pipeline.
+ * The functions here are called by the loop's thread; on_news is called by the compute thread.
+ */
+#include "base/error.h"
+#include "stage/stage.h"
+#include "wire/frame.h"
+
+struct compute;
+
+struct compute_config {
+	struct stage_config stage;	/* on_progress is compute's own */
+	uint32_t epoch;			/* of the frames it makes */
+	uint32_t window;		/* frames that may be inside at once */
+	unsigned spin_us;
+	stage_logits_fn *on_logits;	/* or NULL */
+	void *logits_arg;
+	void (*on_news)(void *arg);	/* state, progress or output changed; must only wake */
+	void *arg;
+};
+
+enum compute_state {
+	COMPUTE_LOADING,
+	COMPUTE_READY,
+	COMPUTE_FAILED,		/* see compute_error; steps are swallowed */
+};
+
+struct compute_counters {
+	uint64_t steps;
+	uint64_t rows;
+	uint64_t busy_ns;
+	uint64_t waiting_ns;
+	uint64_t last_step;
+};
+
+/* Starts the thread, which begins to load at once. Borrows what config points to until destroy. */
+must_check enum sc_status compute_create(const struct compute_config *config,
+					 struct compute **compute_out, struct error *err);
+/* Finishes the step under way, drops the others, joins. Accepts NULL. */
+void compute_destroy(struct compute *compute);
+
+enum compute_state compute_state(const struct compute *compute);
+/* Valid once the state is FAILED. */
+const struct error *compute_error(const struct compute *compute);
+/* Bytes done and in all while LOADING. */
+void compute_progress(const struct compute *compute, uint64_t *done_out, uint64_t *total_out);
+/* Valid once the state is READY. */
+uint64_t compute_weight_bytes(const struct compute *compute);
+uint64_t compute_kv_bytes(const struct compute *compute);
+void compute_counters(const struct compute *compute, struct compute_counters *out);
+
+/* Takes frame on SC_OK. SC_E_PROTOCOL: more than window are inside. */
+must_check enum sc_status compute_push(struct compute *compute, struct frame *frame);
+
+/* The next output frame, in step order, or NULL. The caller releases or sends it. */
+struct frame *compute_pop(struct compute *compute);
+
+#endif

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/worker.h"
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/log.h"
+#include "wire/control.h"
+#include "worker/compute.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COORDINATOR_RANK 0
+#define N_CONTROL_FRAMES 8
+#define CONTROL_PAYLOAD 4096
+
+typedef Stagecoach__Cluster__V1__Control control_message;
+typedef Stagecoach__Cluster__V1__Assign assign_message;
+
+struct worker {
+	struct worker_config config;
+	const struct worker_peer *peers;
+	struct frame_pool *control_pool;
+	struct wake *wake;		/* the compute thread has news */
+	struct timer *heartbeat;
+	struct link *coordinator;
+	struct link *previous;		/* the coordinator's when this is the first stage */
+	struct link *next;		/* the coordinator's when this is the last stage */
+	struct compute *compute;	/* from Assign on */
+	enum compute_state told;	/* what the coordinator knows of compute's state */
+	uint32_t epoch;
+	uint32_t deadline_ms;		/* silence of the coordinator that means its death */
+	uint64_t heard_ns;		/* when the coordinator was last heard */
+	struct frame *unsent;		/* output that found no credit; the rest waits behind it */
+	uint64_t unsent_since_ns;
+	uint64_t sending_ns;
+	bool is_ended;
+};
+
+static void end(struct worker *worker, const struct error *err)
+{
+	if (worker->is_ended)
+		return;
+	worker->is_ended = true;
+	timer_stop(worker->heartbeat);
+	worker->config.on_end(worker->config.arg, err);
+}
+
+static void end_with(struct worker *worker, enum sc_status status, const char *what,
+		     const char *why)
+{
+	struct error err;
+
+	error_set(&err, status, "%s: %s", what, why);
+	end(worker, &err);
+}
+
+/* --- control messages out --- */
+
+static void send_control(struct worker *worker, const control_message *message)
+{
+	struct frame *frame = frame_take(worker->control_pool, FRAME_CONTROL);
+
+	if (!frame)
+		return;	/* the link is stuck: its silence will be noticed */
+	frame->epoch = worker->epoch;
+	if (control_encode(message, frame) != SC_OK ||
+	    link_send(worker->coordinator, frame) != SC_OK)
+		frame_release(frame);
+}
+
+static void send_hello(struct worker *worker)
+{
+	Stagecoach__Cluster__V1__Hello hello = STAGECOACH__CLUSTER__V1__HELLO__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+	unsigned n_threads = worker->config.n_threads ? worker->config.n_threads : cpu_count();
+	char host[256] = "";
+	char backend[64];
+
+	gethostname(host, sizeof host - 1);
+	snprintf(backend, sizeof backend, "%s, %u thread%s", worker->config.backend->name,
+		 n_threads, n_threads == 1 ? "" : "s");
+	hello.protocol_version = CONTROL_PROTOCOL_VERSION;
+	hello.rank = worker->config.fabric->config.rank;
+	hello.pid = (uint32_t)getpid();
+	hello.host = host;
+	hello.version = (char *)PACKAGE_VERSION;
+	hello.model_fingerprint = worker->config.model->fingerprint;
+	hello.backend = backend;
+	hello.memory_bytes = worker->config.memory_bytes;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO;
+	message.hello = &hello;
+	send_control(worker, &message);
+}
+
+static void send_progress(struct worker *worker)
+{
+	Stagecoach__Cluster__V1__Progress progress = STAGECOACH__CLUSTER__V1__PROGRESS__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	compute_progress(worker->compute, &progress.done_bytes, &progress.total_bytes);
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_PROGRESS;
+	message.progress = &progress;
+	send_control(worker, &message);
+}
+
+static void send_ready(struct worker *worker)
+{
+	Stagecoach__Cluster__V1__Ready ready = STAGECOACH__CLUSTER__V1__READY__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	ready.epoch = worker->epoch;
+	ready.weight_bytes = compute_weight_bytes(worker->compute);
+	ready.kv_bytes = compute_kv_bytes(worker->compute);
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY;
+	message.ready = &ready;
+	send_control(worker, &message);
+}
+
+static void send_failed(struct worker *worker, const struct error *err)
+{
+	Stagecoach__Cluster__V1__Failed failed = STAGECOACH__CLUSTER__V1__FAILED__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	failed.status = err->status;
+	failed.text = (char *)err->text;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED;
+	message.failed = &failed;
+	send_control(worker, &message);
+}
+
+static void send_heartbeat(struct worker *worker)
+{
+	Stagecoach__Cluster__V1__StageCounters counters =
+		STAGECOACH__CLUSTER__V1__STAGE_COUNTERS__INIT;
+	Stagecoach__Cluster__V1__Heartbeat heartbeat = STAGECOACH__CLUSTER__V1__HEARTBEAT__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+	struct compute_counters now = { 0 };
+
+	if (worker->compute)
+		compute_counters(worker->compute, &now);
+	counters.steps = now.steps;
+	counters.rows = now.rows;
+	counters.busy_ns = now.busy_ns;
+	counters.waiting_ns = now.waiting_ns;
+	counters.sending_ns = worker->sending_ns;
+	counters.last_step = now.last_step;
+	heartbeat.epoch = worker->epoch;
+	heartbeat.counters = &counters;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
+	message.heartbeat = &heartbeat;
+	send_control(worker, &message);
+}
+
+static void beat(void *arg)
+{
+	struct worker *worker = arg;
+	uint64_t silent_ms = (clock_ns() - worker->heard_ns) / NS_PER_MS;
+	struct error err;
+
+	if (silent_ms > worker->deadline_ms) {
+		error_set(&err, SC_E_TIMEOUT, "coordinator: silent for %llu ms",
+			  (unsigned long long)silent_ms);
+		end(worker, &err);
+		return;
+	}
+	send_heartbeat(worker);
+}
+
+/* --- steps --- */
+
+/* Send finished frames in order, as far as credit goes. */
+static void send_output(struct worker *worker)
+{
+	enum sc_status status;
+
+	while (!worker->is_ended &&
+	       (worker->unsent || (worker->unsent = compute_pop(worker->compute)))) {
+		status = link_send(worker->next, worker->unsent);
+		if (status == SC_AGAIN) {
+			if (!worker->unsent_since_ns)
+				worker->unsent_since_ns = clock_ns();
+			return;
+		}
+		if (worker->unsent_since_ns) {
+			worker->sending_ns += clock_ns() - worker->unsent_since_ns;
+			worker->unsent_since_ns = 0;
+		}
+		if (status != SC_OK)
+			frame_release(worker->unsent);	/* on_down tells why */
+		worker->unsent = NULL;
+	}
+}
+
+static void take_step(struct worker *worker, struct link *link, struct frame *frame)
+{
+	enum sc_status status = SC_E_PROTOCOL;
+
+	if (worker->compute && link == worker->previous) {
+		if (frame->epoch != worker->epoch) {
+			frame_release(frame);	/* of a plan that is gone */
+			return;
+		}
+		status = compute_push(worker->compute, frame);
+	}
+	if (status != SC_OK) {
+		frame_release(frame);
+		end_with(worker, status, "step", "from a peer that is not the stage before, "
+						 "or more of them than the window allows");
+	}
+}
+
+static void handle_news(void *arg)
+{
+	struct worker *worker = arg;
+	enum compute_state state;
+
+	if (!worker->compute || worker->is_ended)
+		return;
+	state = compute_state(worker->compute);
+	if (state == COMPUTE_LOADING) {
+		send_progress(worker);
+		return;
+	}
+	if (state != worker->told) {
+		worker->told = state;
+		if (state == COMPUTE_READY)
+			send_ready(worker);
+		else
+			send_failed(worker, compute_error(worker->compute));
+	}
+	send_output(worker);
+	if (state == COMPUTE_FAILED)
+		end(worker, compute_error(worker->compute));
+}
+
+/* On the compute thread. */
+static void wake_loop(void *arg)
+{
+	struct worker *worker = arg;
+
+	wake_send(worker->wake);
+}
+
+/* --- control messages in --- */
+
+static const struct link_events neighbour_events;
+
+static enum sc_status connect_neighbour(struct worker *worker, uint32_t rank,
+					struct link **link_out, struct error *err)
+{
+	struct fabric *fabric = worker->config.fabric;
+
+	if (rank == COORDINATOR_RANK) {
+		*link_out = worker->coordinator;
+		return SC_OK;
+	}
+	if (rank >= fabric->config.n_ranks || rank == fabric->config.rank)
+		return error_set(err, SC_E_PROTOCOL, "assign: rank %u of %u is no neighbour", rank,
+				 fabric->config.n_ranks);
+	return fabric_connect(fabric, rank, worker->peers[rank].address,
+			      worker->peers[rank].n_bytes, &neighbour_events, worker, link_out,
+			      err);
+}
+
+static enum sc_status start_compute(struct worker *worker, const assign_message *assign,
+				    struct error *err)
+{
+	const struct model *model = worker->config.model;
+	struct compute_config config = {
+		.stage = {
+			.model = model,
+			.backend = worker->config.backend,
+			.device = worker->config.device,
+			.n_threads = worker->config.n_threads,
+			.first_layer = assign->first_layer,
+			.n_layers = assign->n_layers,
+			.limits = {
+				.max_rows = assign->max_rows,
+				.max_sequences = assign->max_sequences,
+				.max_blocks = assign->n_blocks,
+				.block_length = assign->block_length,
+				.max_context = assign->max_context,
+				.n_vocab = model->hparams.n_vocab,
+				.dim = model->hparams.dim,
+			},
+		},
+		.epoch = assign->epoch,
+		.window = assign->window,
+		.spin_us = worker->config.spin_us,
+		.on_logits = worker->config.on_logits,
+		.logits_arg = worker->config.logits_arg,
+		.on_news = wake_loop,
+		.arg = worker,
+	};
+
+	return compute_create(&config, &worker->compute, err);
+}
+
+static enum sc_status take_assign(struct worker *worker, const assign_message *assign,
+				  struct error *err)
+{
+	uint32_t n_model_layers = worker->config.model->hparams.n_layers;
+	enum sc_status status;
+
+	if (worker->compute)
+		return error_set(err, SC_E_PROTOCOL, "assign: this worker has a stage already");
+	if (!assign->n_layers || assign->first_layer > n_model_layers ||
+	    assign->n_layers > n_model_layers - assign->first_layer)
+		return error_set(err, SC_E_PROTOCOL, "assign: layers %u+%u of a model with %u",
+				 assign->first_layer, assign->n_layers, n_model_layers);
+	worker->epoch = assign->epoch;
+	worker->deadline_ms = assign->deadline_ms;
+	log_debug("stage %u of %u: layers %u to %u", assign->stage + 1, assign->n_stages,
+		  assign->first_layer, assign->first_layer + assign->n_layers - 1);
+	status = connect_neighbour(worker, assign->previous_rank, &worker->previous, err);
+	if (status == SC_OK && assign->next_rank == assign->previous_rank)
+		worker->next = worker->previous;
+	else if (status == SC_OK)
+		status = connect_neighbour(worker, assign->next_rank, &worker->next, err);
+	if (status == SC_OK)
+		status = start_compute(worker, assign, err);
+	if (status == SC_OK)
+		timer_start(worker->heartbeat, assign->heartbeat_ms, assign->heartbeat_ms);
+	return status;
+}
+
+static void take_control(struct worker *worker, const struct frame *frame)
+{
+	struct error none = { .status = SC_OK };
+	control_message *message;
+	struct error err;
+
+	if (control_decode(frame, &message, &err) != SC_OK) {
+		error_prefix(&err, "coordinator");
+		end(worker, &err);
+		return;
+	}
+	switch (message->body_case) {
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN:
+		if (take_assign(worker, message->assign, &err) != SC_OK) {
+			send_failed(worker, &err);
+			end(worker, &err);
+		}
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP:
+		log_debug("stop: %s", message->stop->reason);
+		if (worker->compute)
+			send_heartbeat(worker);	/* the last counters */
+		end(worker, &none);
+		break;
+	default:
+		break;	/* heartbeats say all by arriving; the rest is for coordinators */
+	}
+	control_free(message);
+}
+
+static void on_frame(void *arg, struct link *link, struct frame *frame)
+{
+	struct worker *worker = arg;
+
+	if (link == worker->coordinator)
+		worker->heard_ns = clock_ns();
+	if (worker->is_ended) {
+		frame_release(frame);
+	} else if (frame->type == FRAME_STEP) {
+		take_step(worker, link, frame);
+	} else {
+		if (frame->type == FRAME_CONTROL && link == worker->coordinator)
+			take_control(worker, frame);
+		frame_release(frame);
+	}
+}
+
+static void on_credit(void *arg, struct link *link)
+{
+	struct worker *worker = arg;
+
+	if (link == worker->next && worker->compute)
+		send_output(worker);
+}
+
+static void on_coordinator_down(void *arg, struct link *link, enum sc_status status,
+				const char *why)
+{
+	(void)link;
+	end_with(arg, status, "coordinator lost", why);
+}
+
+/* The coordinator has its own link to the lost neighbour and decides what happens. */
+static void on_neighbour_down(void *arg, struct link *link, enum sc_status status, const char *why)
+{
+	const struct worker *worker = arg;
+
+	(void)status;
+	if (!worker->is_ended)
+		log_debug("link to rank %u down: %s", link_peer(link), why);
+}
+
+static const struct link_events coordinator_events = { on_frame, on_credit, on_coordinator_down };
+static const struct link_events neighbour_events = { on_frame, on_credit, on_neighbour_down };
+
+/* --- life --- */
+
+static enum sc_status set_up(struct worker *worker, struct error *err)
+{
+	const struct worker_peer *peer = &worker->peers[COORDINATOR_RANK];
+	struct loop *loop = worker->config.loop;
+
+	if (frame_pool_create(N_CONTROL_FRAMES, CONTROL_PAYLOAD, &worker->control_pool) != SC_OK ||
+	    wake_create(loop, handle_news, worker, &worker->wake) != SC_OK ||
+	    timer_create_on(loop, beat, worker, &worker->heartbeat) != SC_OK)
+		return error_set(err, SC_E_NOMEM, "out of memory for a worker");
+	return fabric_connect(worker->config.fabric, COORDINATOR_RANK, peer->address,
+			      peer->n_bytes, &coordinator_events, worker, &worker->coordinator,
+			      err);
+}
+
+enum sc_status worker_create(const struct worker_config *config, const struct worker_peer *peers,
+			     struct worker **worker_out, struct error *err)
+{
+	struct worker *worker = calloc(1, sizeof *worker);
+	enum sc_status status;
+
+	if (!worker)
+		return error_set(err, SC_E_NOMEM, "out of memory for a worker");
+	worker->config = *config;
+	worker->peers = peers;
+	worker->told = COMPUTE_LOADING;
+	worker->heard_ns = clock_ns();
+	status = set_up(worker, err);
+	if (status != SC_OK) {
+		worker_destroy(worker);
+		return status;
+	}
+	send_hello(worker);
+	*worker_out = worker;
+	return SC_OK;
+}
+
+void worker_destroy(struct worker *worker)
+{
+	if (!worker)
+		return;
+	worker->is_ended = true;
+	compute_destroy(worker->compute);
+	if (worker->unsent)
+		frame_release(worker->unsent);
+	if (worker->previous != worker->coordinator)
+		link_close(worker->previous);
+	if (worker->next != worker->coordinator && worker->next != worker->previous)
+		link_close(worker->next);
+	link_close(worker->coordinator);
+	timer_destroy(worker->heartbeat);
+	wake_destroy(worker->wake);
+	frame_pool_destroy(worker->control_pool);
+	free(worker);
+}
