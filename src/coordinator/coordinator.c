@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coordinator/coordinator_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* KV positions when nobody said how many: this many full contexts, if memory allows. */
+#define DEFAULT_CONTEXTS 4
+/* The share of a worker's memory that KV may take by default. */
+#define DEFAULT_KV_SHARE 0.5
+/* How long workers may take to leave after they were told to. */
+#define STOP_MS 3000
+
+static const char *const phase_names[] = {
+	[COORDINATOR_CONNECTING] = "connecting",
+	[COORDINATOR_LOADING] = "loading",
+	[COORDINATOR_PROBING] = "probing",
+	[COORDINATOR_READY] = "ready",
+	[COORDINATOR_DRAINING] = "draining",
+	[COORDINATOR_STOPPED] = "stopped",
+	[COORDINATOR_FAILED] = "failed",
+};
+
+const char *coordinator_phase_name(enum coordinator_phase phase)
+{
+	return phase_names[phase];
+}
+
+static void set_phase(struct coordinator *c, enum coordinator_phase phase)
+{
+	assert(phase > c->phase);
+	c->phase = phase;
+	c->config.on_phase(c->config.arg, phase, phase == COORDINATOR_FAILED ? &c->error : NULL);
+}
+
+static void end_all_jobs(struct coordinator *c, enum job_state state, const struct error *err)
+{
+	list_for_each(node, &c->jobs.all) {
+		struct job *job = list_entry(node, struct job, node);
+
+		if (!job_is_ended(job))
+			coordinator_end_job(c, job, state, err);
+	}
+	jobs_tell(&c->jobs);
+}
+
+static void fail(struct coordinator *c, const struct error *err)
+{
+	struct error lost;
+
+	if (c->phase >= COORDINATOR_STOPPED)
+		return;
+	c->error = *err;
+	error_set(&lost, SC_E_UNAVAILABLE, "%s", err->text);
+	end_all_jobs(c, JOB_FAILED, &lost);
+	members_stop(c->members, err->text);
+	set_phase(c, COORDINATOR_FAILED);
+}
+
+static void fail_with(struct coordinator *c, enum sc_status status, const char *what)
+{
+	struct error err;
+
+	error_set(&err, status, "%s", what);
+	fail(c, &err);
+}
+
+/* --- steps --- */
+
+static void note_activity(struct coordinator *c)
+{
+	bool is_active = scheduler_counts(c->scheduler).in_flight > 0;
+
+	if (is_active && !c->active_since_ns) {
+		c->active_since_ns = clock_ns();
+	} else if (!is_active && c->active_since_ns) {
+		c->active_ns += clock_ns() - c->active_since_ns;
+		c->active_since_ns = 0;
+	}
+}
+
+/* Jobs whose first rows are in this step are running from now on. */
+static void note_started(struct coordinator *c)
+{
+	if (!c->jobs.n_queued)
+		return;
+	list_for_each(node, &c->jobs.all) {
+		struct job *job = list_entry(node, struct job, node);
+
+		if (job->state != JOB_QUEUED)
+			continue;
+		for (uint32_t i = 0; i < job->n_streams; i++) {
+			if (job->streams[i].sequence.state > SEQUENCE_WAITING) {
+				c->prompt_tokens += job->n_prompt_tokens;
+				job_set_state(job, JOB_RUNNING, NULL);
+				break;
+			}
+		}
+	}
+}
+
+/* False: no credit; the frame is kept for later. */
+static bool send_step(struct coordinator *c, struct frame *frame)
+{
+	enum sc_status status = members_send_step(c->members, frame);
+
+	c->unsent = NULL;
+	if (status == SC_AGAIN) {
+		c->unsent = frame;
+		return false;
+	}
+	if (status != SC_OK)
+		frame_release(frame);	/* the link is down, and will say so */
+	return true;
+}
+
+void coordinator_pump(struct coordinator *c)
+{
+	struct frame *frame;
+	struct step step;
+
+	if (!c->scheduler || c->phase < COORDINATOR_PROBING || c->phase > COORDINATOR_DRAINING)
+		return;
+	if (c->unsent && !send_step(c, c->unsent))
+		return;
+	while (scheduler_next(c->scheduler, &step)) {
+		frame = frame_take(c->step_pool, FRAME_STEP);
+		assert(frame);	/* the pool has one per step in flight and one more */
+		frame->epoch = c->epoch;
+		frame->n_bytes = (uint32_t)step_bytes(&step);
+		step_encode(&step, frame_payload(frame));
+		if (step.n_segments)
+			note_started(c);
+		if (!send_step(c, frame))
+			break;
+	}
+	note_activity(c);
+}
+
+static void finish_probe(struct coordinator *c)
+{
+	c->load_ms = (clock_ns() - c->loading_ns) / NS_PER_MS;
+	set_phase(c, COORDINATOR_READY);
+}
+
+static bool take_token(void *arg, struct sequence *sequence, uint32_t token, float logprob)
+{
+	struct coordinator *c = arg;
+
+	if (sequence == &c->probe)
+		return false;
+	return coordinator_take_token(c, sequence, token, logprob);
+}
+
+static void stop_when_drained(struct coordinator *c)
+{
+	if (c->phase != COORDINATOR_DRAINING || c->is_stopping || c->jobs.n_active)
+		return;
+	c->is_stopping = true;
+	c->drain_until_ns = clock_ns() + STOP_MS * NS_PER_MS;
+	coordinator_arm_deadline(c);
+	members_stop(c->members, "drained");
+}
+
+/* After anything that changed jobs: use the room they left, then tell who watches. */
+static void settle(void *arg)
+{
+	struct coordinator *c = arg;
+
+	coordinator_pump(c);
+	jobs_tell(&c->jobs);
+	stop_when_drained(c);
+}
+
+static void on_dirty(void *arg)
+{
+	struct coordinator *c = arg;
+
+	wake_send(c->settle_soon);
+}
+
+static void on_tokens(void *arg, const struct frame *frame)
+{
+	struct coordinator *c = arg;
+	struct tokens tokens;
+	struct error err;
+
+	if (!c->scheduler)
+		return;
+	if (tokens_decode(frame_payload(frame), frame->n_bytes, &c->limits, &tokens, &err) != SC_OK ||
+	    scheduler_take(c->scheduler, &tokens, take_token, c, &err) != SC_OK) {
+		fail(c, &err);
+		return;
+	}
+	if (c->phase == COORDINATOR_PROBING)
+		finish_probe(c);
+	settle(c);
+}
+
+/* --- bringing the workers up --- */
+
+static uint64_t smallest_memory(const struct coordinator *c)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned i = 0; i < members_count(c->members); i++) {
+		uint64_t memory = members_get(c->members, i)->memory_bytes;
+
+		if (memory && memory < least)
+			least = memory;
+	}
+	return least;
+}
+
+/* Some contexts, but no more than the share of memory that KV may take, and at least one. */
+static uint32_t default_kv_positions(const struct coordinator *c)
+{
+	const struct model *model = c->config.model;
+	uint64_t layers = model->hparams.n_layers / c->config.n_stages + 1;
+	uint64_t per_position = plan_kv_bytes_per_position(model) * layers;
+	uint64_t positions = (uint64_t)DEFAULT_CONTEXTS * c->limits.max_context;
+	uint64_t memory = smallest_memory(c);
+	uint64_t fitting = memory == UINT64_MAX
+				   ? positions
+				   : (uint64_t)((double)memory * DEFAULT_KV_SHARE) / per_position;
+
+	if (positions > fitting)
+		positions = fitting;
+	if (positions < c->limits.max_context)
+		positions = c->limits.max_context;
+	return (uint32_t)positions;
+}
+
+static enum sc_status make_plan(struct coordinator *c, struct error *err)
+{
+	unsigned n = members_count(c->members);
+	uint64_t *memory = calloc(n, sizeof memory[0]);
+	struct plan_input input = {
+		.model = c->config.model,
+		.n_stages = c->config.n_stages,
+		.max_rows = c->limits.max_rows,
+		.n_blocks = c->limits.max_blocks,
+		.block_length = c->limits.block_length,
+		.memory_bytes = memory,
+	};
+	enum sc_status status;
+
+	if (!memory)
+		return error_set(err, SC_E_NOMEM, "out of memory for a plan");
+	for (unsigned i = 0; i < n; i++)
+		memory[i] = members_get(c->members, i)->memory_bytes;
+	status = plan_make(&input, &c->plan, err);
+	free(memory);
+	return status;
+}
+
+static enum sc_status make_scheduler(struct coordinator *c, struct error *err)
+{
+	struct scheduler_config config = {
+		.limits = c->limits,
+		.window = c->config.window,
+		/* One stage has nothing to gain from splitting its sequences. */
+		.groups = c->config.n_stages == 1 ? 1 : c->config.window,
+		.prompt_chunk = c->config.prompt_chunk,
+	};
+	struct step_limits first_hop = c->limits;
+	enum sc_status status;
+
+	status = scheduler_create(&config, &c->scheduler, err);
+	if (status != SC_OK)
+		return status;
+	first_hop.dim = 0;
+	status = frame_pool_create(c->config.window + 1, step_bytes_max(&first_hop),
+				   &c->step_pool);
+	if (status != SC_OK)
+		return error_set(err, status, "out of memory for steps");
+	return SC_OK;
+}
+
+static void on_known(void *arg)
+{
+	struct coordinator *c = arg;
+	struct assignment assignment;
+	uint32_t positions = c->config.kv_positions;
+	struct error err;
+
+	if (!positions)
+		positions = default_kv_positions(c);
+	c->limits.max_blocks = (positions + c->limits.block_length - 1) / c->limits.block_length;
+	if (make_plan(c, &err) != SC_OK || make_scheduler(c, &err) != SC_OK) {
+		fail(c, &err);
+		return;
+	}
+	c->loading_ns = clock_ns();
+	assignment = (struct assignment){
+		.epoch = c->epoch, .limits = c->limits, .window = c->config.window,
+	};
+	set_phase(c, COORDINATOR_LOADING);
+	members_assign(c->members, c->plan, &assignment);
+}
+
+static void load_progress(const struct coordinator *c, uint64_t *done_out, uint64_t *total_out)
+{
+	*done_out = *total_out = 0;
+	for (unsigned i = 0; i < members_count(c->members); i++) {
+		*done_out += members_get(c->members, i)->done_bytes;
+		*total_out += members_get(c->members, i)->total_bytes;
+	}
+}
+
+static void on_progress(void *arg)
+{
+	struct coordinator *c = arg;
+	uint64_t done, total;
+
+	load_progress(c, &done, &total);
+	if (c->config.on_progress)
+		c->config.on_progress(c->config.arg, done, total);
+}
+
+/* Every stage is there: send one token through all of them before saying so. */
+static void on_ready(void *arg)
+{
+	struct coordinator *c = arg;
+	uint32_t token = tokenizer_bos(c->config.tokenizer);
+
+	if (c->phase != COORDINATOR_LOADING)
+		return;
+	if (token >= c->limits.n_vocab)
+		token = 0;
+	if (sequence_init(&c->probe, &token, 1, 2, c->limits.block_length) != SC_OK) {
+		fail_with(c, SC_E_NOMEM, "out of memory for the first step");
+		return;
+	}
+	c->probe.sampling.top_p = 1.0f;
+	scheduler_add(c->scheduler, &c->probe);
+	set_phase(c, COORDINATOR_PROBING);
+	coordinator_pump(c);
+}
+
+static void on_gone(void *arg)
+{
+	struct coordinator *c = arg;
+
+	if (c->phase == COORDINATOR_DRAINING)
+		set_phase(c, COORDINATOR_STOPPED);
+}
+
+static void on_lost(void *arg, const struct error *err)
+{
+	fail(arg, err);
+}
+
+static void on_credit(void *arg)
+{
+	coordinator_pump(arg);
+}
+
+/* --- deadlines --- */
+
+static void expire_jobs(struct coordinator *c, uint64_t now_ns)
+{
+	struct error err;
+
+	error_set(&err, SC_E_DEADLINE, "the deadline passed");
+	list_for_each(node, &c->jobs.all) {
+		struct job *job = list_entry(node, struct job, node);
+
+		if (!job_is_ended(job) && job->deadline_ns && job->deadline_ns <= now_ns)
+			coordinator_end_job(c, job, JOB_CANCELLED, &err);
+	}
+}
+
+static void on_deadline(void *arg)
+{
+	struct coordinator *c = arg;
+	uint64_t now_ns = clock_ns();
+	struct error err;
+
+	expire_jobs(c, now_ns);
+	if (c->drain_until_ns && c->drain_until_ns <= now_ns) {
+		c->drain_until_ns = 0;
+		if (c->is_stopping) {
+			on_gone(c);	/* whoever has not gone by now hangs */
+			return;
+		}
+		error_set(&err, SC_E_UNAVAILABLE, "the coordinator is shutting down");
+		end_all_jobs(c, JOB_FAILED, &err);
+	}
+	settle(c);
+	coordinator_arm_deadline(c);
+}
+
+void coordinator_arm_deadline(struct coordinator *c)
+{
+	uint64_t next = jobs_next_deadline(&c->jobs);
+	uint64_t now_ns = clock_ns();
+
+	if (c->drain_until_ns && (!next || c->drain_until_ns < next))
+		next = c->drain_until_ns;
+	if (!next)
+		timer_stop(c->deadline_timer);
+	else
+		timer_start(c->deadline_timer,
+			    next > now_ns ? (next - now_ns) / NS_PER_MS + 1 : 0, 0);
+}
+
+static void on_unwatched(void *arg, struct job *job)
+{
+	(void)arg;
+	job_cancel(job);
+}
+
+/* --- life --- */
+
+static void set_defaults(struct coordinator *c)
+{
+	struct coordinator_config *config = &c->config;
+	const struct hparams *h = &config->model->hparams;
+
+	if (!config->window)
+		config->window = config->n_stages + 1;
+	if (!config->prompt_chunk || config->prompt_chunk > config->max_rows)
+		config->prompt_chunk = config->max_rows;
+	if (!config->max_context)
+		config->max_context = h->n_context;
+	c->limits = (struct step_limits){
+		.max_rows = config->max_rows,
+		.max_sequences = config->max_sequences,
+		.block_length = config->block_length,
+		.max_context = config->max_context,
+		.n_vocab = h->n_vocab,
+		.dim = h->dim,
+	};
+}
+
+static enum sc_status create_members(struct coordinator *c, struct error *err)
+{
+	struct members_config config = {
+		.loop = c->config.loop,
+		.fabric = c->config.fabric,
+		.n_members = c->config.n_stages,
+		.model_fingerprint = c->config.model->fingerprint,
+		.heartbeat_ms = c->config.heartbeat_ms,
+		.deadline_ms = c->config.deadline_ms,
+		.start_ms = c->config.start_ms,
+		.on_known = on_known,
+		.on_progress = on_progress,
+		.on_ready = on_ready,
+		.on_gone = on_gone,
+		.on_lost = on_lost,
+		.on_tokens = on_tokens,
+		.on_credit = on_credit,
+		.arg = c,
+	};
+
+	return members_create(&config, &c->members, err);
+}
+
+enum sc_status coordinator_create(const struct coordinator_config *config,
+				  struct coordinator **coordinator_out, struct error *err)
+{
+	uint32_t n_layers = config->model->hparams.n_layers;
+	struct coordinator *c;
+	enum sc_status status;
+
+	if (!config->n_stages || config->n_stages > n_layers)
+		return error_set(err, SC_E_INVALID,
+				 "%u stages for a model with %u layers: use 1 to %u",
+				 config->n_stages, n_layers, n_layers);
+	c = calloc(1, sizeof *c);
+	if (!c)
+		return error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
+	c->config = *config;
+	c->epoch = 1;
+	c->started_ns = clock_ns();
+	jobs_init(&c->jobs, config->keep_jobs);
+	c->jobs.on_unwatched = on_unwatched;
+	c->jobs.on_dirty = on_dirty;
+	c->jobs.arg = c;
+	set_defaults(c);
+	status = create_members(c, err);
+	if (status == SC_OK &&
+	    (timer_create_on(config->loop, on_deadline, c, &c->deadline_timer) != SC_OK ||
+	     wake_create(config->loop, settle, c, &c->settle_soon) != SC_OK))
+		status = error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
+	if (status != SC_OK) {
+		coordinator_destroy(c);
+		return status;
+	}
+	*coordinator_out = c;
+	return SC_OK;
+}
+
+void coordinator_destroy(struct coordinator *c)
+{
+	struct error err;
+
+	if (!c)
+		return;
+	error_set(&err, SC_E_UNAVAILABLE, "the coordinator is shutting down");
+	end_all_jobs(c, JOB_FAILED, &err);
+	jobs_deinit(&c->jobs);
+	if (c->scheduler)
+		scheduler_remove(c->scheduler, &c->probe);
+	members_destroy(c->members);
+	if (c->unsent)
+		frame_release(c->unsent);
+	wake_destroy(c->settle_soon);
+	timer_destroy(c->deadline_timer);
+	scheduler_destroy(c->scheduler);
+	sequence_deinit(&c->probe);
+	frame_pool_destroy(c->step_pool);
+	plan_destroy(c->plan);
+	free(c);
+}
+
+enum sc_status coordinator_connect(struct coordinator *c, unsigned rank, const void *address,
+				   size_t n_bytes, struct error *err)
+{
+	return members_connect(c->members, rank, address, n_bytes, err);
+}
+
+void coordinator_drain(struct coordinator *c, uint32_t timeout_ms)
+{
+	if (c->phase >= COORDINATOR_DRAINING)
+		return;
+	c->drain_until_ns = clock_ns() + timeout_ms * NS_PER_MS;
+	set_phase(c, COORDINATOR_DRAINING);
+	coordinator_arm_deadline(c);
+	stop_when_drained(c);
+}
+
+/* --- what it knows --- */
+
+enum coordinator_phase coordinator_phase(const struct coordinator *c)
+{
+	return c->phase;
+}
+
+const struct model *coordinator_model(const struct coordinator *c)
+{
+	return c->config.model;
+}
+
+const struct tokenizer *coordinator_tokenizer(const struct coordinator *c)
+{
+	return c->config.tokenizer;
+}
+
+uint32_t coordinator_max_context(const struct coordinator *c)
+{
+	return c->limits.max_context;
+}
+
+const struct plan *coordinator_plan(const struct coordinator *c)
+{
+	return c->plan;
+}
+
+static void count_jobs(const struct coordinator *c, struct coordinator_status *out)
+{
+	list_for_each(node, &c->jobs.all) {
+		const struct job *job = list_entry(node, struct job, node);
+
+		out->jobs_queued += job->state == JOB_QUEUED;
+		out->jobs_running += job->state == JOB_RUNNING;
+	}
+	memcpy(out->jobs_by_state, c->jobs.ended_by_state, sizeof c->jobs.ended_by_state);
+}
+
+void coordinator_status(const struct coordinator *c, struct coordinator_status *out)
+{
+	struct scheduler_counts counts = { 0 };
+
+	if (c->scheduler)
+		counts = scheduler_counts(c->scheduler);
+	*out = (struct coordinator_status){
+		.phase = c->phase,
+		.uptime_ms = (clock_ns() - c->started_ns) / NS_PER_MS,
+		.load_ms = c->load_ms,
+		.n_stages = c->config.n_stages,
+		.window = c->config.window,
+		.max_rows = c->limits.max_rows,
+		.max_context = c->limits.max_context,
+		.steps_in_flight = counts.in_flight,
+		.steps = counts.steps,
+		.n_blocks = c->limits.max_blocks,
+		.n_blocks_free = counts.blocks_free,
+		.block_length = c->limits.block_length,
+		.prompt_tokens = c->prompt_tokens,
+		.generated_tokens = c->generated_tokens,
+		.preemptions = counts.preemptions,
+	};
+	load_progress(c, &out->load_done_bytes, &out->load_total_bytes);
+	count_jobs(c, out);
+}
+
+static double bubble_ratio(const struct coordinator *c, const struct member *member)
+{
+	uint64_t active_ns = c->active_ns;
+	double ratio;
+
+	if (c->active_since_ns)
+		active_ns += clock_ns() - c->active_since_ns;
+	if (!active_ns)
+		return 0.0;
+	ratio = 1.0 - (double)member->busy_ns / (double)active_ns;
+	return ratio < 0.0 ? 0.0 : ratio;
+}
+
+void coordinator_stage_status(const struct coordinator *c, unsigned stage,
+			      struct stage_status *out)
+{
+	const struct member *member = members_get(c->members, stage);
+
+	*out = (struct stage_status){
+		.rank = member->rank,
+		.pid = member->pid,
+		.host = member->host,
+		.backend = member->backend,
+		.first_layer = c->plan ? c->plan->stages[stage].first_layer : 0,
+		.n_layers = c->plan ? c->plan->stages[stage].n_layers : 0,
+		.weight_bytes = member->weight_bytes,
+		.kv_bytes = member->kv_bytes,
+		.steps = member->steps,
+		.rows = member->rows,
+		.busy_seconds = clock_seconds(member->busy_ns),
+		.waiting_seconds = clock_seconds(member->waiting_ns),
+		.sending_seconds = clock_seconds(member->sending_ns),
+		.bubble_ratio = bubble_ratio(c, member),
+		.heard_ms_ago = (clock_ns() - member->heard_ns) / NS_PER_MS,
+	};
+}

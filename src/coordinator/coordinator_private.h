@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_COORDINATOR_COORDINATOR_PRIVATE_H
+#define STAGECOACH_COORDINATOR_COORDINATOR_PRIVATE_H
+/* The coordinator's insides, shared by coordinator.c (phases and steps) and submit.c (jobs). */
+#include "coordinator/coordinator.h"
+#include "coordinator/jobs.h"
+#include "coordinator/members.h"
+#include "coordinator/scheduler.h"
+
+struct coordinator {
+	struct coordinator_config config;
+	enum coordinator_phase phase;
+	struct error error;		/* why FAILED */
+	uint64_t started_ns;
+	uint64_t loading_ns;		/* when loading began */
+	uint64_t load_ms;
+	struct members *members;
+	struct plan *plan;		/* from LOADING on */
+	struct scheduler *scheduler;	/* from LOADING on */
+	struct step_limits limits;
+	uint32_t epoch;
+	struct frame_pool *step_pool;
+	struct frame *unsent;		/* a step that found no credit */
+	struct jobs jobs;
+	struct sequence probe;		/* one token through the whole route, before READY */
+	struct timer *deadline_timer;	/* of jobs, and of the drain */
+	struct wake *settle_soon;	/* jobs changed outside the step stream */
+	uint64_t drain_until_ns;	/* when patience with jobs, then with workers, ends; 0: none */
+	bool is_stopping;		/* drained: workers were told to stop */
+
+	uint64_t prompt_tokens;
+	uint64_t generated_tokens;
+	uint64_t active_ns;		/* time with at least one step in flight, up to active_since */
+	uint64_t active_since_ns;	/* 0: no step in flight */
+};
+
+/* Make and send steps while the window and the sequences allow. */
+void coordinator_pump(struct coordinator *c);
+
+/* Re-arm the timer for the earliest deadline. */
+void coordinator_arm_deadline(struct coordinator *c);
+
+/* End a job that has not ended, with its sequences. err NULL for DONE. */
+void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state state,
+			 const struct error *err);
+
+/* A stream of the job drew a token. False: the stream is over. */
+bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, uint32_t token,
+			    float logprob);
+
+#endif

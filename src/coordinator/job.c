@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coordinator/jobs.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const char *const state_names[JOB_N_STATES] = {
+	[JOB_QUEUED] = "queued",
+	[JOB_RUNNING] = "running",
+	[JOB_DONE] = "done",
+	[JOB_CANCELLED] = "cancelled",
+	[JOB_FAILED] = "failed",
+};
+
+static const bool is_legal[JOB_N_STATES][JOB_N_STATES] = {
+	[JOB_QUEUED] = { [JOB_RUNNING] = true, [JOB_CANCELLED] = true, [JOB_FAILED] = true },
+	[JOB_RUNNING] = { [JOB_DONE] = true, [JOB_CANCELLED] = true, [JOB_FAILED] = true },
+};
+
+/* --- table --- */
+
+void jobs_init(struct jobs *jobs, uint32_t keep_ended)
+{
+	*jobs = (struct jobs){ .keep_ended = keep_ended };
+	list_init(&jobs->all);
+	list_init(&jobs->dirty);
+}
+
+void jobs_deinit(struct jobs *jobs)
+{
+	list_for_each(node, &jobs->all) {
+		struct job *job = list_entry(node, struct job, node);
+
+		assert(job_is_ended(job));
+		list_remove(&job->node);
+		job_release(job);
+	}
+	/* Whoever still holds a job gets no more calls. */
+	list_for_each(node, &jobs->dirty)
+		list_remove(node);
+}
+
+void jobs_add(struct jobs *jobs, struct job *job)
+{
+	list_prepend(&jobs->all, &job->node);
+	jobs->n_active++;
+	jobs->n_queued++;
+	job->n_holds++;
+}
+
+struct job *jobs_find(struct jobs *jobs, const char *id)
+{
+	list_for_each(node, &jobs->all) {
+		struct job *job = list_entry(node, struct job, node);
+
+		if (!strcmp(job->id, id))
+			return job;
+	}
+	return NULL;
+}
+
+/* Oldest ended jobs make room for newer ones. */
+static void forget_surplus(struct jobs *jobs)
+{
+	struct list *node = jobs->all.prev;
+
+	while (jobs->n_ended > jobs->keep_ended && node != &jobs->all) {
+		struct job *job = list_entry(node, struct job, node);
+
+		node = node->prev;
+		if (!job_is_ended(job))
+			continue;
+		list_remove(&job->node);
+		jobs->n_ended--;
+		job_release(job);
+	}
+}
+
+void job_touch(struct job *job)
+{
+	struct jobs *jobs = job->jobs;
+
+	if (!job->n_watchers || !list_is_empty(&job->dirty_node))
+		return;
+	if (list_is_empty(&jobs->dirty))
+		jobs->on_dirty(jobs->arg);
+	list_append(&jobs->dirty, &job->dirty_node);
+}
+
+/* A watcher may take itself or any other off the job while it is told. */
+static void tell_watchers(struct job *job)
+{
+	struct list untold;
+
+	list_init(&untold);
+	list_for_each(node, &job->watchers) {
+		list_remove(node);
+		list_append(&untold, node);
+	}
+	while (!list_is_empty(&untold)) {
+		struct job_watcher *watcher = list_entry(untold.next, struct job_watcher, node);
+
+		list_remove(&watcher->node);
+		list_append(&job->watchers, &watcher->node);
+		watcher->on_change(watcher->arg, job);
+	}
+}
+
+void jobs_tell(struct jobs *jobs)
+{
+	while (!list_is_empty(&jobs->dirty)) {
+		struct job *job = list_entry(jobs->dirty.next, struct job, dirty_node);
+
+		list_remove(&job->dirty_node);
+		job_hold(job);
+		tell_watchers(job);
+		job_release(job);
+	}
+	forget_surplus(jobs);
+}
+
+uint64_t jobs_next_deadline(const struct jobs *jobs)
+{
+	uint64_t next = 0;
+
+	list_for_each(node, &jobs->all) {
+		const struct job *job = list_entry(node, struct job, node);
+
+		if (!job_is_ended(job) && job->deadline_ns && (!next || job->deadline_ns < next))
+			next = job->deadline_ns;
+	}
+	return next;
+}
+
+/* --- one job --- */
+
+/* Names sort by time: 48 bits of milliseconds and 40 random bits, five bits to a letter. */
+static void make_id(char id[JOB_ID_MAX])
+{
+	static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	uint64_t now_ms = clock_unix_ms();
+	uint64_t random = 0;
+	char *at = id + 4;
+
+	if (getrandom(&random, sizeof random, 0) != sizeof random)
+		random = clock_ns() * UINT64_C(0x9E3779B97F4A7C15);
+	memcpy(id, "job-", 4);
+	for (int shift = 45; shift >= 0; shift -= 5)
+		*at++ = letters[now_ms >> shift & 31];
+	for (int shift = 35; shift >= 0; shift -= 5)
+		*at++ = letters[random >> shift & 31];
+	*at = '\0';
+}
+
+static enum sc_status copy_stops(struct job *job, const struct job_request *request)
+{
+	size_t n_bytes = request->n_stops * sizeof job->stops[0];
+	char *text;
+
+	if (!request->n_stops)
+		return SC_OK;
+	for (uint32_t i = 0; i < request->n_stops; i++)
+		n_bytes += strlen(request->stops[i]) + 1;
+	job->stops = malloc(n_bytes);
+	if (!job->stops)
+		return SC_E_NOMEM;
+	text = (char *)(job->stops + request->n_stops);
+	for (uint32_t i = 0; i < request->n_stops; i++) {
+		job->stops[i] = text;
+		text = stpcpy(text, request->stops[i]) + 1;
+	}
+	job->n_stops = request->n_stops;
+	return SC_OK;
+}
+
+enum sc_status job_create(struct jobs *jobs, const struct job_request *request,
+			  struct job **job_out)
+{
+	struct job *job = calloc(1, sizeof *job);
+
+	if (!job)
+		return SC_E_NOMEM;
+	list_init(&job->node);
+	list_init(&job->dirty_node);
+	list_init(&job->watchers);
+	job->jobs = jobs;
+	job->n_holds = 1;
+	job->n_streams = request->n_sequences ? request->n_sequences : 1;
+	job->n_running = job->n_streams;
+	job->is_attached = request->is_attached;
+	job->ignore_end = request->ignore_end;
+	job->seed = request->seed;
+	job->times.submitted_ms = clock_unix_ms();
+	if (request->deadline_ms)
+		job->deadline_ns = clock_ns() + request->deadline_ms * NS_PER_MS;
+	make_id(job->id);
+	job->streams = calloc(job->n_streams, sizeof job->streams[0]);
+	if (!job->streams || copy_stops(job, request) != SC_OK) {
+		job_destroy(job);
+		return SC_E_NOMEM;
+	}
+	*job_out = job;
+	return SC_OK;
+}
+
+void job_destroy(struct job *job)
+{
+	if (!job)
+		return;
+	for (uint32_t i = 0; job->streams && i < job->n_streams; i++) {
+		output_writer_deinit(&job->streams[i].writer);
+		sequence_deinit(&job->streams[i].sequence);
+	}
+	free(job->streams);
+	free(job->stops);
+	free(job);
+}
+
+void job_set_state(struct job *job, enum job_state state, const struct error *err)
+{
+	uint64_t now_ms = clock_unix_ms();
+
+	assert(is_legal[job->state][state]);
+	job->jobs->n_queued -= job->state == JOB_QUEUED;
+	job->state = state;
+	if (state == JOB_RUNNING)
+		job->times.started_ms = now_ms;
+	if (err)
+		job->error = *err;
+	if (job_is_ended(job)) {
+		job->times.ended_ms = now_ms;
+		job->jobs->n_active--;
+		job->jobs->n_ended++;
+		job->jobs->ended_by_state[state]++;
+	}
+	job_touch(job);
+}
+
+void job_hold(struct job *job)
+{
+	job->n_holds++;
+}
+
+void job_release(struct job *job)
+{
+	assert(job->n_holds);
+	if (--job->n_holds)
+		return;
+	list_remove(&job->dirty_node);
+	job_destroy(job);
+}
+
+void job_watch(struct job *job, struct job_watcher *watcher)
+{
+	job_hold(job);
+	job->n_watchers++;
+	list_append(&job->watchers, &watcher->node);
+}
+
+void job_unwatch(struct job *job, struct job_watcher *watcher)
+{
+	list_remove(&watcher->node);
+	job->n_watchers--;
+	if (job->is_attached && !job->n_watchers && !job_is_ended(job))
+		job->jobs->on_unwatched(job->jobs->arg, job);
+	job_release(job);
+}
+
+const char *job_id(const struct job *job)
+{
+	return job->id;
+}
+
+enum job_state job_state(const struct job *job)
+{
+	return job->state;
+}
+
+bool job_is_ended(const struct job *job)
+{
+	return job->state >= JOB_DONE;
+}
+
+const char *job_state_name(enum job_state state)
+{
+	return state_names[state];
+}
+
+const struct error *job_error(const struct job *job)
+{
+	return &job->error;
+}
+
+uint32_t job_n_prompt_tokens(const struct job *job)
+{
+	return job->n_prompt_tokens;
+}
+
+uint64_t job_seed(const struct job *job)
+{
+	return job->seed;
+}
+
+uint32_t job_n_outputs(const struct job *job)
+{
+	return job->n_streams;
+}
+
+const struct output *job_output(const struct job *job, uint32_t i)
+{
+	assert(i < job->n_streams);
+	return &job->streams[i].writer.output;
+}
+
+struct job_times job_times(const struct job *job)
+{
+	return job->times;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_COORDINATOR_JOBS_H
+#define STAGECOACH_COORDINATOR_JOBS_H
+/*
+ * jobs - the inside of job.h: what a job is made of, and the table of all jobs.
+ * Used by the coordinator alone. Thread: the loop's.
+ */
+#include "coordinator/job.h"
+#include "coordinator/output.h"
+#include "coordinator/sequence.h"
+
+struct job_stream {
+	struct output_writer writer;
+	struct sequence sequence;
+};
+
+struct job {
+	struct list node;		/* jobs.all, newest first */
+	struct list dirty_node;		/* jobs.dirty: watchers are to be told */
+	struct jobs *jobs;		/* outlives it until it has ended */
+	char id[JOB_ID_MAX];
+	enum job_state state;
+	struct error error;
+	struct job_times times;
+	uint64_t deadline_ns;		/* 0: none */
+	unsigned n_holds;		/* the table's own, callers' and watchers' */
+	bool is_attached;
+	bool ignore_end;
+	uint64_t seed;
+	char **stops;			/* [n_stops], owned; one block with their text */
+	uint32_t n_stops;
+	uint32_t n_prompt_tokens;
+	uint32_t n_streams;
+	uint32_t n_running;		/* streams that have not ended */
+	struct list watchers;
+	unsigned n_watchers;
+	struct job_stream *streams;	/* [n_streams], owned */
+};
+
+struct jobs {
+	struct list all;
+	struct list dirty;
+	uint32_t n_ended;		/* in `all` */
+	uint32_t keep_ended;
+	uint32_t n_active;		/* queued or running */
+	uint32_t n_queued;
+	uint64_t ended_by_state[JOB_N_STATES];
+	void (*on_dirty)(void *arg);	/* somebody is to be told: call jobs_tell soon */
+	void (*on_unwatched)(void *arg, struct job *job);	/* an attached job lost its last watcher */
+	void *arg;
+};
+
+void jobs_init(struct jobs *jobs, uint32_t keep_ended);
+/* Every job must have ended and been released by others. */
+void jobs_deinit(struct jobs *jobs);
+
+/* A queued job without prompt: its streams' memory is taken, stops are copied. The caller sets
+ * sequences and writers up and then adds it, or destroys it. */
+must_check enum sc_status job_create(struct jobs *jobs, const struct job_request *request,
+				     struct job **job_out);
+void job_destroy(struct job *job);
+void jobs_add(struct jobs *jobs, struct job *job);
+
+struct job *jobs_find(struct jobs *jobs, const char *id);
+
+/* The one place where a job's state changes; asserts that the transition is legal. err says why
+ * for CANCELLED and FAILED. */
+void job_set_state(struct job *job, enum job_state state, const struct error *err);
+
+/* Its watchers are told at the next jobs_tell. */
+void job_touch(struct job *job);
+/* Also forgets the oldest ended jobs, so that none goes away in the middle of something. */
+void jobs_tell(struct jobs *jobs);
+
+/* The earliest deadline of an active job, 0: none. */
+uint64_t jobs_next_deadline(const struct jobs *jobs);
+
+#endif

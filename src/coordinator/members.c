@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coordinator/members.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "wire/control.h"
+#include "wire/step.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONTROL_PAYLOAD 4096
+#define CONTROL_FRAMES_PER_MEMBER 4
+
+typedef Stagecoach__Cluster__V1__Control control_message;
+
+struct members {
+	struct members_config config;
+	struct frame_pool *control_pool;
+	struct timer *heartbeat;
+	uint64_t started_ns;
+	uint32_t epoch;
+	bool is_lost;			/* on_lost was called */
+	unsigned n_members;
+	struct member *members;		/* [n_members] */
+};
+
+static bool are_all(const struct members *members, enum member_state at_least)
+{
+	for (unsigned i = 0; i < members->n_members; i++)
+		if (members->members[i].state < at_least)
+			return false;
+	return true;
+}
+
+/* The first loss is the cause; what follows from it is noise. */
+static void lose(struct member *member, enum sc_status status, const char *why)
+{
+	struct members *members = member->members;
+	struct error err;
+
+	if (members->is_lost || member->state >= MEMBER_STOPPED)
+		return;
+	members->is_lost = true;
+	if (member->state == MEMBER_EXPECTED)
+		error_set(&err, status, "stage %u (rank %u): %s", member->rank, member->rank, why);
+	else
+		error_set(&err, status, "stage %u (rank %u, host %s, pid %u): %s", member->rank,
+			  member->rank, member->host, member->pid, why);
+	members->config.on_lost(members->config.arg, &err);
+}
+
+/* --- out --- */
+
+static void send_control(struct member *member, const control_message *message)
+{
+	struct members *members = member->members;
+	struct frame *frame;
+
+	if (!member->link)
+		return;
+	frame = frame_take(members->control_pool, FRAME_CONTROL);
+	if (!frame)
+		return;	/* a link is stuck: its silence will be noticed */
+	frame->epoch = members->epoch;
+	if (control_encode(message, frame) != SC_OK || link_send(member->link, frame) != SC_OK)
+		frame_release(frame);
+}
+
+static void send_assign(struct member *member, const struct plan *plan,
+			const struct assignment *assignment)
+{
+	const struct members *members = member->members;
+	Stagecoach__Cluster__V1__Assign assign = STAGECOACH__CLUSTER__V1__ASSIGN__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+	unsigned stage = member->rank - 1;
+
+	assign.epoch = assignment->epoch;
+	assign.stage = stage;
+	assign.n_stages = plan->n_stages;
+	assign.first_layer = plan->stages[stage].first_layer;
+	assign.n_layers = plan->stages[stage].n_layers;
+	assign.max_rows = assignment->limits.max_rows;
+	assign.max_sequences = assignment->limits.max_sequences;
+	assign.n_blocks = assignment->limits.max_blocks;
+	assign.block_length = assignment->limits.block_length;
+	assign.max_context = assignment->limits.max_context;
+	assign.window = assignment->window;
+	assign.previous_rank = member->rank - 1;
+	assign.next_rank = member->rank == plan->n_stages ? 0 : member->rank + 1;
+	assign.heartbeat_ms = members->config.heartbeat_ms;
+	assign.deadline_ms = members->config.deadline_ms;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN;
+	message.assign = &assign;
+	send_control(member, &message);
+}
+
+void members_assign(struct members *members, const struct plan *plan,
+		    const struct assignment *assignment)
+{
+	members->epoch = assignment->epoch;
+	for (unsigned i = 0; i < members->n_members; i++) {
+		members->members[i].state = MEMBER_LOADING;
+		send_assign(&members->members[i], plan, assignment);
+	}
+}
+
+void members_stop(struct members *members, const char *reason)
+{
+	Stagecoach__Cluster__V1__Stop stop = STAGECOACH__CLUSTER__V1__STOP__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	stop.reason = (char *)reason;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
+	message.stop = &stop;
+	for (unsigned i = 0; i < members->n_members; i++) {
+		struct member *member = &members->members[i];
+
+		if (member->state >= MEMBER_STOPPED)
+			continue;
+		send_control(member, &message);
+		member->state = member->link ? MEMBER_STOPPED : MEMBER_GONE;
+	}
+}
+
+enum sc_status members_send_step(struct members *members, struct frame *frame)
+{
+	struct member *first = &members->members[0];
+
+	return first->link ? link_send(first->link, frame) : SC_E_CLOSED;
+}
+
+/* --- in --- */
+
+static void take_hello(struct member *member, const Stagecoach__Cluster__V1__Hello *hello)
+{
+	struct members *members = member->members;
+	char why[128];
+
+	if (member->state != MEMBER_EXPECTED)
+		return;
+	snprintf(member->host, sizeof member->host, "%s", hello->host);
+	snprintf(member->backend, sizeof member->backend, "%s", hello->backend);
+	member->pid = hello->pid;
+	member->memory_bytes = hello->memory_bytes;
+	if (hello->protocol_version != CONTROL_PROTOCOL_VERSION) {
+		snprintf(why, sizeof why, "speaks protocol %u (version %.32s), expected %u",
+			 hello->protocol_version, hello->version, CONTROL_PROTOCOL_VERSION);
+		lose(member, SC_E_PROTOCOL, why);
+		return;
+	}
+	if (hello->model_fingerprint != members->config.model_fingerprint) {
+		lose(member, SC_E_INVALID, "has opened another model file than the coordinator");
+		return;
+	}
+	member->state = MEMBER_KNOWN;
+	if (are_all(members, MEMBER_KNOWN))
+		members->config.on_known(members->config.arg);
+}
+
+static void take_ready(struct member *member, const Stagecoach__Cluster__V1__Ready *ready)
+{
+	struct members *members = member->members;
+
+	if (member->state != MEMBER_LOADING || ready->epoch != members->epoch)
+		return;
+	member->state = MEMBER_READY;
+	member->weight_bytes = ready->weight_bytes;
+	member->kv_bytes = ready->kv_bytes;
+	member->done_bytes = member->total_bytes;
+	if (are_all(members, MEMBER_READY))
+		members->config.on_ready(members->config.arg);
+}
+
+static void take_heartbeat(struct member *member,
+			   const Stagecoach__Cluster__V1__Heartbeat *heartbeat)
+{
+	const Stagecoach__Cluster__V1__StageCounters *counters = heartbeat->counters;
+
+	if (!counters)
+		return;
+	member->steps = counters->steps;
+	member->rows = counters->rows;
+	member->busy_ns = counters->busy_ns;
+	member->waiting_ns = counters->waiting_ns;
+	member->sending_ns = counters->sending_ns;
+}
+
+static void take_progress(struct member *member, const Stagecoach__Cluster__V1__Progress *progress)
+{
+	struct members *members = member->members;
+
+	member->done_bytes = progress->done_bytes;
+	member->total_bytes = progress->total_bytes;
+	members->config.on_progress(members->config.arg);
+}
+
+static void take_control(struct member *member, const struct frame *frame)
+{
+	control_message *message;
+	struct error err;
+
+	if (control_decode(frame, &message, &err) != SC_OK) {
+		lose(member, err.status, err.text);
+		return;
+	}
+	switch (message->body_case) {
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO:
+		take_hello(member, message->hello);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_PROGRESS:
+		take_progress(member, message->progress);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY:
+		take_ready(member, message->ready);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT:
+		take_heartbeat(member, message->heartbeat);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED:
+		lose(member, message->failed->status < SC_N_STATUS && message->failed->status
+				     ? (enum sc_status)message->failed->status
+				     : SC_E_INTERNAL,
+		     message->failed->text);
+		break;
+	default:
+		break;
+	}
+	control_free(message);
+}
+
+static void on_frame(void *arg, struct link *link, struct frame *frame)
+{
+	struct member *member = arg;
+	struct members *members = member->members;
+
+	(void)link;
+	member->heard_ns = clock_ns();
+	if (frame->type == FRAME_CONTROL)
+		take_control(member, frame);
+	else if (frame->type == FRAME_TOKENS && member->rank == members->n_members &&
+		 frame->epoch == members->epoch && !members->is_lost)
+		members->config.on_tokens(members->config.arg, frame);
+	frame_release(frame);
+}
+
+static void on_credit(void *arg, struct link *link)
+{
+	const struct member *member = arg;
+
+	(void)link;
+	if (member->rank == 1)
+		member->members->config.on_credit(member->members->config.arg);
+}
+
+static void on_down(void *arg, struct link *link, enum sc_status status, const char *why)
+{
+	struct member *member = arg;
+	struct members *members = member->members;
+	bool was_stopped = member->state == MEMBER_STOPPED;
+
+	lose(member, status, why);
+	link_close(link);
+	member->link = NULL;
+	member->state = MEMBER_GONE;
+	if (was_stopped && are_all(members, MEMBER_GONE))
+		members->config.on_gone(members->config.arg);
+}
+
+static const struct link_events member_events = { on_frame, on_credit, on_down };
+
+/* --- liveness --- */
+
+static void check(struct member *member, uint64_t now_ns)
+{
+	const struct members_config *config = &member->members->config;
+	uint64_t silent_ms = (now_ns - member->heard_ns) / NS_PER_MS;
+	uint64_t started_ms = (now_ns - member->members->started_ns) / NS_PER_MS;
+	char why[64];
+
+	if (member->state == MEMBER_EXPECTED && started_ms > config->start_ms) {
+		snprintf(why, sizeof why, "not heard of after %llu ms",
+			 (unsigned long long)started_ms);
+		lose(member, SC_E_TIMEOUT, why);
+	} else if ((member->state == MEMBER_LOADING || member->state == MEMBER_READY) &&
+		   silent_ms > config->deadline_ms) {
+		snprintf(why, sizeof why, "silent for %llu ms", (unsigned long long)silent_ms);
+		lose(member, SC_E_TIMEOUT, why);
+	}
+}
+
+static void beat(void *arg)
+{
+	Stagecoach__Cluster__V1__Heartbeat heartbeat = STAGECOACH__CLUSTER__V1__HEARTBEAT__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+	struct members *members = arg;
+	uint64_t now_ns = clock_ns();
+
+	heartbeat.epoch = members->epoch;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
+	message.heartbeat = &heartbeat;
+	for (unsigned i = 0; i < members->n_members; i++) {
+		struct member *member = &members->members[i];
+
+		if (member->state == MEMBER_LOADING || member->state == MEMBER_READY)
+			send_control(member, &message);
+		check(member, now_ns);
+	}
+}
+
+/* --- life --- */
+
+enum sc_status members_create(const struct members_config *config, struct members **members_out,
+			      struct error *err)
+{
+	struct members *members = calloc(1, sizeof *members);
+
+	if (!members)
+		goto no_memory;
+	members->config = *config;
+	members->started_ns = clock_ns();
+	members->members = calloc(config->n_members, sizeof members->members[0]);
+	if (!members->members)
+		goto no_memory;
+	members->n_members = config->n_members;
+	for (unsigned i = 0; i < config->n_members; i++) {
+		members->members[i].members = members;
+		members->members[i].rank = i + 1;
+	}
+	if (frame_pool_create((size_t)CONTROL_FRAMES_PER_MEMBER * config->n_members,
+			      CONTROL_PAYLOAD, &members->control_pool) != SC_OK ||
+	    timer_create_on(config->loop, beat, members, &members->heartbeat) != SC_OK)
+		goto no_memory;
+	timer_start(members->heartbeat, config->heartbeat_ms, config->heartbeat_ms);
+	*members_out = members;
+	return SC_OK;
+
+no_memory:
+	members_destroy(members);
+	return error_set(err, SC_E_NOMEM, "out of memory for %u workers", config->n_members);
+}
+
+void members_destroy(struct members *members)
+{
+	if (!members)
+		return;
+	for (unsigned i = 0; i < members->n_members; i++)
+		link_close(members->members[i].link);
+	timer_destroy(members->heartbeat);
+	frame_pool_destroy(members->control_pool);
+	free(members->members);
+	free(members);
+}
+
+enum sc_status members_connect(struct members *members, unsigned rank, const void *address,
+			       size_t n_bytes, struct error *err)
+{
+	struct member *member;
+
+	if (!rank || rank > members->n_members)
+		return error_set(err, SC_E_INVALID, "rank %u is none of the %u stages", rank,
+				 members->n_members);
+	member = &members->members[rank - 1];
+	member->heard_ns = clock_ns();
+	return fabric_connect(members->config.fabric, rank, address, n_bytes, &member_events,
+			      member, &member->link, err);
+}
+
+unsigned members_count(const struct members *members)
+{
+	return members->n_members;
+}
+
+const struct member *members_get(const struct members *members, unsigned i)
+{
+	assert(i < members->n_members);
+	return &members->members[i];
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_COORDINATOR_MEMBERS_H
+#define STAGECOACH_COORDINATOR_MEMBERS_H
+/*
+ * members - the workers of a plan as the coordinator knows them: their links, what they said of
+ * themselves, whether they are loading, ready or lost.
+ * Thread: the loop's; callbacks come from it.
+ */
+#include "base/error.h"
+#include "coordinator/plan.h"
+#include "event/loop.h"
+#include "transport/link.h"
+#include "wire/step.h"
+
+struct members;
+
+enum member_state {
+	MEMBER_EXPECTED,	/* linked or not, has not said Hello */
+	MEMBER_KNOWN,		/* has said Hello */
+	MEMBER_LOADING,		/* has been assigned a stage */
+	MEMBER_READY,
+	MEMBER_STOPPED,		/* was told to stop */
+	MEMBER_GONE,		/* its link is down */
+};
+
+struct member {
+	struct members *members;
+	unsigned rank;
+	enum member_state state;
+	struct link *link;
+	uint32_t pid;
+	char host[64];
+	char backend[64];
+	uint64_t memory_bytes;
+	uint64_t heard_ns;
+	uint64_t done_bytes;		/* while loading */
+	uint64_t total_bytes;
+	uint64_t weight_bytes;		/* once ready */
+	uint64_t kv_bytes;
+	uint64_t steps;			/* counters of its last heartbeat */
+	uint64_t rows;
+	uint64_t busy_ns;
+	uint64_t waiting_ns;
+	uint64_t sending_ns;
+};
+
+struct members_config {
+	struct loop *loop;
+	struct fabric *fabric;
+	unsigned n_members;		/* ranks 1 .. n_members */
+	uint64_t model_fingerprint;
+	uint32_t heartbeat_ms;
+	uint32_t deadline_ms;
+	uint32_t start_ms;		/* for all to say Hello */
+	void (*on_known)(void *arg);	/* all have said Hello */
+	void (*on_progress)(void *arg);
+	void (*on_ready)(void *arg);	/* all are ready */
+	void (*on_gone)(void *arg);	/* all that were told to stop are gone */
+	void (*on_lost)(void *arg, const struct error *err);	/* one died, hung or failed; once */
+	void (*on_tokens)(void *arg, const struct frame *frame);	/* borrowed */
+	void (*on_credit)(void *arg);	/* the first stage takes steps again */
+	void *arg;
+};
+
+/* What every stage is told beside its layers. */
+struct assignment {
+	uint32_t epoch;
+	struct step_limits limits;
+	uint32_t window;
+};
+
+must_check enum sc_status members_create(const struct members_config *config,
+					 struct members **members_out, struct error *err);
+void members_destroy(struct members *members);
+must_check enum sc_status members_connect(struct members *members, unsigned rank,
+					  const void *address, size_t n_bytes, struct error *err);
+
+/* Stage i goes to rank i + 1. */
+void members_assign(struct members *members, const struct plan *plan,
+		    const struct assignment *assignment);
+/* Tell everyone who is left to stop. */
+void members_stop(struct members *members, const char *reason);
+/* To the first stage; as link_send. */
+must_check enum sc_status members_send_step(struct members *members, struct frame *frame);
+
+unsigned members_count(const struct members *members);
+/* i < count; rank i + 1. */
+const struct member *members_get(const struct members *members, unsigned i);
+
+#endif

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coordinator/scheduler.h"
+
+#include "coordinator/blocks.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* A step on its way, and whose rows it holds. */
+struct flight {
+	uint64_t step_id;
+	uint32_t n_sampled;
+	struct sequence **sampled;	/* [n_sampled] in segment order; NULL: no longer wanted */
+	uint32_t *slots;		/* [n_sampled] */
+	uint32_t *positions;		/* [n_sampled] of the token to be drawn */
+};
+
+struct scheduler {
+	struct scheduler_config config;
+	struct list waiting;		/* by ticket */
+	struct list prompts;		/* round robin */
+	struct list decodes;		/* in the order in which their tokens came */
+	struct list in_flight;
+	uint32_t n_by_state[SEQUENCE_N_STATES];	/* IDLE's means nothing */
+	uint64_t next_ticket;
+	uint64_t n_steps;
+	uint64_t n_preemptions;
+	struct blocks blocks;
+
+	uint32_t *free_slots;		/* [n_free_slots], a stack */
+	uint32_t n_free_slots;
+
+	struct flight *flights;		/* [window], a ring from first_flight */
+	uint32_t first_flight;
+	uint32_t n_flights;
+
+	/* The step being built; arrays have room for any step within the limits. */
+	struct segment *segments;
+	uint32_t *step_tokens;
+	uint32_t *step_blocks;
+	uint32_t *frees;
+	uint32_t n_segments;
+	uint32_t n_rows;
+	uint32_t n_step_blocks;
+	uint32_t n_frees;		/* also between steps: slots to be freed by the next */
+};
+
+static uint32_t blocks_for(const struct scheduler *s, uint32_t n_positions)
+{
+	uint32_t length = s->config.limits.block_length;
+
+	return n_positions / length + (n_positions % length != 0);
+}
+
+/* --- states --- */
+
+static void move_to(struct scheduler *s, struct sequence *sequence, enum sequence_state state)
+{
+	struct list *const lists[] = {
+		[SEQUENCE_PROMPT] = &s->prompts,
+		[SEQUENCE_DECODE] = &s->decodes,
+		[SEQUENCE_IN_FLIGHT] = &s->in_flight,
+	};
+	enum sequence_state old = sequence->state;
+	struct list *place = &s->waiting;
+
+	s->n_by_state[old]--;
+	s->n_by_state[state]++;
+	list_remove(&sequence->node);
+	sequence->state = state;
+	if (state == SEQUENCE_IDLE)
+		return;
+	if (state != SEQUENCE_WAITING) {
+		list_append(lists[state], &sequence->node);
+		return;
+	}
+	/* Behind all older ones: a preempted sequence gets its place in the queue back. */
+	while (place->prev != &s->waiting &&
+	       list_entry(place->prev, struct sequence, node)->ticket > sequence->ticket)
+		place = place->prev;
+	list_insert_before(place, &sequence->node);
+}
+
+void scheduler_add(struct scheduler *s, struct sequence *sequence)
+{
+	assert(sequence->state == SEQUENCE_IDLE);
+	sequence->ticket = s->next_ticket++;
+	move_to(s, sequence, SEQUENCE_WAITING);
+}
+
+/* Take its slot and blocks away; the stages hear of it with the next step. */
+static void strip(struct scheduler *s, struct sequence *sequence)
+{
+	while (sequence->n_blocks)
+		blocks_give(&s->blocks, sequence->blocks[--sequence->n_blocks]);
+	if (sequence->slot != SLOT_NONE) {
+		s->free_slots[s->n_free_slots++] = sequence->slot;
+		if (sequence->is_known)
+			s->frees[s->n_frees++] = sequence->slot;
+	}
+	sequence->slot = SLOT_NONE;
+	sequence->is_known = false;
+	sequence->n_blocks_told = 0;
+	sequence->n_issued = 0;
+}
+
+/* Its tokens in flight are not wanted any more. */
+static void forget_flights(struct scheduler *s, const struct sequence *sequence)
+{
+	for (uint32_t i = 0; i < s->n_flights; i++) {
+		struct flight *flight = &s->flights[(s->first_flight + i) % s->config.window];
+
+		for (uint32_t k = 0; k < flight->n_sampled; k++)
+			if (flight->sampled[k] == sequence)
+				flight->sampled[k] = NULL;
+	}
+}
+
+void scheduler_remove(struct scheduler *s, struct sequence *sequence)
+{
+	if (sequence->state == SEQUENCE_IDLE)
+		return;
+	forget_flights(s, sequence);
+	strip(s, sequence);
+	move_to(s, sequence, SEQUENCE_IDLE);
+}
+
+/* --- blocks --- */
+
+/* Start sequences in order of arrival while slots last and all their tokens find room. */
+static void admit(struct scheduler *s)
+{
+	while (!list_is_empty(&s->waiting) && s->n_free_slots) {
+		struct sequence *sequence = list_entry(s->waiting.next, struct sequence, node);
+		uint32_t needed = blocks_for(s, sequence->n_tokens);
+
+		if (needed > s->blocks.n_free)
+			return;
+		sequence->slot = s->free_slots[--s->n_free_slots];
+		while (sequence->n_blocks < needed)
+			sequence->blocks[sequence->n_blocks++] = blocks_take(&s->blocks);
+		move_to(s, sequence, SEQUENCE_PROMPT);
+	}
+}
+
+/* The youngest running sequence that the step being built does not hold, if it is younger than
+ * `than`. The token of one that is in flight is dropped and will be drawn again, the same. */
+static struct sequence *find_victim(struct scheduler *s, const struct sequence *than)
+{
+	struct list *const lists[] = { &s->prompts, &s->decodes, &s->in_flight };
+	uint64_t youngest = than->ticket;
+	struct sequence *victim = NULL;
+
+	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		list_for_each(node, lists[i]) {
+			struct sequence *sequence = list_entry(node, struct sequence, node);
+
+			if (sequence->ticket > youngest && sequence->last_step <= s->n_steps) {
+				youngest = sequence->ticket;
+				victim = sequence;
+			}
+		}
+	}
+	return victim;
+}
+
+static void preempt(struct scheduler *s, struct sequence *sequence)
+{
+	forget_flights(s, sequence);
+	strip(s, sequence);
+	move_to(s, sequence, SEQUENCE_WAITING);
+	s->n_preemptions++;
+}
+
+/* One more block for a decoding sequence. False: not in this step; it may have been preempted
+ * itself, when it is the youngest and nothing else can make room. */
+static bool grow(struct scheduler *s, struct sequence *sequence)
+{
+	while (!s->blocks.n_free) {
+		struct sequence *victim = find_victim(s, sequence);
+
+		if (!victim && s->n_segments)
+			return false;
+		preempt(s, victim ? victim : sequence);
+		if (!victim)
+			return false;
+	}
+	sequence->blocks[sequence->n_blocks++] = blocks_take(&s->blocks);
+	return true;
+}
+
+/* --- building a step --- */
+
+static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t n_rows)
+{
+	struct segment *segment = &s->segments[s->n_segments++];
+	struct flight *flight = &s->flights[(s->first_flight + s->n_flights) % s->config.window];
+
+	*segment = (struct segment){
+		.sequence = sequence->slot,
+		.first_position = sequence->n_issued,
+		.n_rows = n_rows,
+		.first_block = s->n_step_blocks,
+		.n_blocks = sequence->n_blocks - sequence->n_blocks_told,
+	};
+	if (!sequence->is_known) {
+		segment->flags |= SEGMENT_NEW;
+		segment->sampling = sequence->sampling;
+		sequence->is_known = true;
+	}
+	while (sequence->n_blocks_told < sequence->n_blocks)
+		s->step_blocks[s->n_step_blocks++] = sequence->blocks[sequence->n_blocks_told++];
+	sequence->last_step = s->n_steps + 1;
+	for (uint32_t i = 0; i < n_rows; i++)
+		s->step_tokens[s->n_rows++] = sequence->tokens[sequence->n_issued++];
+	if (sequence->n_issued < sequence->n_tokens)
+		return;
+	segment->flags |= SEGMENT_SAMPLE;
+	flight->sampled[flight->n_sampled] = sequence;
+	flight->slots[flight->n_sampled] = sequence->slot;
+	flight->positions[flight->n_sampled++] = sequence->n_tokens;
+	move_to(s, sequence, SEQUENCE_IN_FLIGHT);
+}
+
+static void add_decodes(struct scheduler *s)
+{
+	uint32_t n_decoding = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];
+	uint32_t quota = (n_decoding + s->config.groups - 1) / s->config.groups;
+	uint32_t n = 0;
+
+	if (quota > s->config.limits.max_rows)
+		quota = s->config.limits.max_rows;
+	/* Preemption may take any sequence off the list, so start from its head each time. */
+	while (n < quota && !list_is_empty(&s->decodes)) {
+		struct sequence *sequence = list_entry(s->decodes.next, struct sequence, node);
+
+		if (blocks_for(s, sequence->n_tokens) > sequence->n_blocks && !grow(s, sequence)) {
+			if (sequence->state == SEQUENCE_DECODE)
+				return;
+			continue;
+		}
+		add_segment(s, sequence, 1);
+		n++;
+	}
+}
+
+static void add_prompts(struct scheduler *s)
+{
+	uint32_t budget = s->config.limits.max_rows - s->n_rows;
+	uint32_t n_prompts = 0;
+
+	if (budget > s->config.prompt_chunk)
+		budget = s->config.prompt_chunk;
+	list_for_each(node, &s->prompts)
+		n_prompts++;
+	/* Equal shares; what a short prompt leaves goes to those behind it. Who has more to run
+	 * goes to the end, so that no long prompt holds up the others. */
+	for (; n_prompts && budget; n_prompts--) {
+		struct sequence *sequence = list_entry(s->prompts.next, struct sequence, node);
+		uint32_t left = sequence->n_tokens - sequence->n_issued;
+		uint32_t share = (budget + n_prompts - 1) / n_prompts;
+		uint32_t n_rows = left < share ? left : share;
+
+		move_to(s, sequence, SEQUENCE_PROMPT);
+		add_segment(s, sequence, n_rows);
+		budget -= n_rows;
+	}
+}
+
+bool scheduler_next(struct scheduler *s, struct step *step_out)
+{
+	struct flight *flight = &s->flights[(s->first_flight + s->n_flights) % s->config.window];
+
+	if (s->n_flights == s->config.window)
+		return false;
+	s->n_segments = s->n_rows = s->n_step_blocks = 0;
+	flight->n_sampled = 0;
+	add_decodes(s);
+	admit(s);
+	add_prompts(s);
+	if (!s->n_rows)
+		return false;
+	flight->step_id = ++s->n_steps;
+	s->n_flights++;
+	*step_out = (struct step){
+		.id = flight->step_id,
+		.n_rows = s->n_rows,
+		.n_segments = s->n_segments,
+		.n_blocks = s->n_step_blocks,
+		.n_frees = s->n_frees,
+		.segments = s->segments,
+		.tokens = s->step_tokens,
+		.blocks = s->step_blocks,
+		.frees = s->frees,
+	};
+	s->n_frees = 0;
+	return true;
+}
+
+/* --- tokens --- */
+
+static enum sc_status check_answer(const struct flight *flight, const struct tokens *tokens,
+				   struct error *err)
+{
+	if (tokens->step_id != flight->step_id || tokens->n_records != flight->n_sampled)
+		return error_set(err, SC_E_PROTOCOL,
+				 "tokens: step %llu with %u records, expected step %llu with %u",
+				 (unsigned long long)tokens->step_id, tokens->n_records,
+				 (unsigned long long)flight->step_id, flight->n_sampled);
+	for (uint32_t i = 0; i < tokens->n_records; i++) {
+		const struct token_record *record = &tokens->records[i];
+
+		if (record->sequence != flight->slots[i] ||
+		    record->position != flight->positions[i])
+			return error_set(err, SC_E_PROTOCOL,
+					 "tokens: record %u is for slot %u position %u, "
+					 "expected slot %u position %u",
+					 i, record->sequence, record->position, flight->slots[i],
+					 flight->positions[i]);
+	}
+	return SC_OK;
+}
+
+enum sc_status scheduler_take(struct scheduler *s, const struct tokens *tokens,
+			      scheduler_token_fn *fn, void *arg, struct error *err)
+{
+	struct flight *flight = &s->flights[s->first_flight];
+	enum sc_status status;
+
+	if (!s->n_flights)
+		return error_set(err, SC_E_PROTOCOL, "tokens: no step is in flight");
+	status = check_answer(flight, tokens, err);
+	if (status != SC_OK)
+		return status;
+	for (uint32_t i = 0; i < tokens->n_records; i++) {
+		struct sequence *sequence = flight->sampled[i];
+
+		if (!sequence)
+			continue;
+		assert(sequence->n_tokens < sequence->max_tokens);
+		sequence->tokens[sequence->n_tokens++] = tokens->records[i].token;
+		move_to(s, sequence, SEQUENCE_DECODE);
+		if (!fn(arg, sequence, tokens->records[i].token, tokens->records[i].logprob))
+			scheduler_remove(s, sequence);
+	}
+	/* Only now: fn may have removed other sequences of this flight. */
+	s->first_flight = (s->first_flight + 1) % s->config.window;
+	s->n_flights--;
+	return SC_OK;
+}
+
+struct scheduler_counts scheduler_counts(const struct scheduler *s)
+{
+	return (struct scheduler_counts){
+		.waiting = s->n_by_state[SEQUENCE_WAITING],
+		.running = s->n_by_state[SEQUENCE_PROMPT] + s->n_by_state[SEQUENCE_DECODE] +
+			   s->n_by_state[SEQUENCE_IN_FLIGHT],
+		.in_flight = s->n_flights,
+		.blocks_free = s->blocks.n_free,
+		.steps = s->n_steps,
+		.preemptions = s->n_preemptions,
+	};
+}
+
+/* --- life --- */
+
+static enum sc_status allocate_flights(struct scheduler *s)
+{
+	uint32_t n = s->config.limits.max_sequences;
+
+	s->flights = calloc(s->config.window, sizeof s->flights[0]);
+	if (!s->flights)
+		return SC_E_NOMEM;
+	for (uint32_t i = 0; i < s->config.window; i++) {
+		struct flight *flight = &s->flights[i];
+
+		flight->sampled = calloc(n, sizeof(struct sequence *));
+		flight->slots = calloc(n, sizeof flight->slots[0]);
+		flight->positions = calloc(n, sizeof flight->positions[0]);
+		if (!flight->sampled || !flight->slots || !flight->positions)
+			return SC_E_NOMEM;
+	}
+	return SC_OK;
+}
+
+static enum sc_status allocate(struct scheduler *s)
+{
+	const struct step_limits *limits = &s->config.limits;
+	uint32_t n = limits->max_sequences;
+
+	s->segments = calloc(n, sizeof s->segments[0]);
+	s->step_tokens = calloc(limits->max_rows, sizeof s->step_tokens[0]);
+	s->step_blocks = calloc(limits->max_blocks, sizeof s->step_blocks[0]);
+	s->frees = calloc(n, sizeof s->frees[0]);
+	s->free_slots = calloc(n, sizeof s->free_slots[0]);
+	if (!s->segments || !s->step_tokens || !s->step_blocks || !s->frees || !s->free_slots)
+		return SC_E_NOMEM;
+	while (s->n_free_slots < n) {
+		s->free_slots[s->n_free_slots] = n - 1 - s->n_free_slots;
+		s->n_free_slots++;
+	}
+	if (blocks_init(&s->blocks, limits->max_blocks) != SC_OK)
+		return SC_E_NOMEM;
+	return allocate_flights(s);
+}
+
+enum sc_status scheduler_create(const struct scheduler_config *config,
+				struct scheduler **scheduler_out, struct error *err)
+{
+	const struct step_limits *limits = &config->limits;
+	struct scheduler *s;
+
+	if ((uint64_t)limits->max_blocks * limits->block_length < limits->max_context)
+		return error_set(err, SC_E_INVALID,
+				 "the KV pool of %u blocks of %u positions cannot hold one context "
+				 "of %u positions",
+				 limits->max_blocks, limits->block_length, limits->max_context);
+	s = calloc(1, sizeof *s);
+	if (!s)
+		return error_set(err, SC_E_NOMEM, "out of memory for the scheduler");
+	s->config = *config;
+	list_init(&s->waiting);
+	list_init(&s->prompts);
+	list_init(&s->decodes);
+	list_init(&s->in_flight);
+	if (allocate(s) != SC_OK) {
+		scheduler_destroy(s);
+		return error_set(err, SC_E_NOMEM, "out of memory for the scheduler");
+	}
+	*scheduler_out = s;
+	return SC_OK;
+}
+
+void scheduler_destroy(struct scheduler *s)
+{
+	if (!s)
+		return;
+	for (uint32_t i = 0; s->flights && i < s->config.window; i++) {
+		free(s->flights[i].sampled);
+		free(s->flights[i].slots);
+		free(s->flights[i].positions);
+	}
+	free(s->flights);
+	blocks_deinit(&s->blocks);
+	free(s->free_slots);
+	free(s->frees);
+	free(s->step_blocks);
+	free(s->step_tokens);
+	free(s->segments);
+	free(s);
+}

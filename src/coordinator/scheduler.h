@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_COORDINATOR_SCHEDULER_H
+#define STAGECOACH_COORDINATOR_SCHEDULER_H
+/*
+ * scheduler - turns running sequences into steps, and returned tokens into progress.
+ *
+ * Continuous batching: each step takes decode rows first, then prompt chunks up to a budget. The
+ * decoding sequences are spread over `groups` steps, so that every stage has one to work on. A
+ * prompt may have chunks in several steps at once; a decoding sequence is in one.
+ * When a decoding sequence finds no free KV block, the youngest one gives up its own and starts
+ * over from its tokens later: its output does not change, since stages compute every row alike.
+ *
+ * Pure bookkeeping: no links, no clock, no allocation after creation.
+ * Thread: the loop's.
+ */
+#include "base/error.h"
+#include "coordinator/sequence.h"
+#include "wire/step.h"
+
+struct scheduler;
+
+struct scheduler_config {
+	struct step_limits limits;
+	uint32_t window;		/* steps in flight at most */
+	uint32_t groups;		/* decode groups, 1 .. window */
+	uint32_t prompt_chunk;		/* prompt rows of a step at most */
+};
+
+/* SC_E_INVALID: the pool cannot hold one sequence of max_context positions. */
+must_check enum sc_status scheduler_create(const struct scheduler_config *config,
+					   struct scheduler **scheduler_out, struct error *err);
+/* Sequences still known are the caller's. Accepts NULL. */
+void scheduler_destroy(struct scheduler *scheduler);
+
+/* Queue an idle sequence; it stays linked until it ended or was removed. */
+void scheduler_add(struct scheduler *scheduler, struct sequence *sequence);
+
+/* Ends a sequence, wherever it is: tokens of it that are still in flight are dropped when they
+ * come, and the stages free it with the next step. No effect on an idle one. */
+void scheduler_remove(struct scheduler *scheduler, struct sequence *sequence);
+
+/* The next step, borrowed until the next call; false: window full or nothing to run.
+ * A sequence's state leaves WAITING when its first step is made. */
+bool scheduler_next(struct scheduler *scheduler, struct step *step_out);
+
+/* A drawn token of a sequence that is still wanted. Return false to end the sequence. */
+typedef bool scheduler_token_fn(void *arg, struct sequence *sequence, uint32_t token,
+				float logprob);
+
+/* What the last stage answered to the oldest step in flight.
+ * SC_E_PROTOCOL: it is not the answer to that step. */
+must_check enum sc_status scheduler_take(struct scheduler *scheduler, const struct tokens *tokens,
+					 scheduler_token_fn *fn, void *arg, struct error *err);
+
+struct scheduler_counts {
+	uint32_t waiting;
+	uint32_t running;
+	uint32_t in_flight;		/* steps */
+	uint32_t blocks_free;
+	uint64_t steps;
+	uint64_t preemptions;
+};
+struct scheduler_counts scheduler_counts(const struct scheduler *scheduler);
+
+#endif

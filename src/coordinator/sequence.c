@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coordinator/sequence.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt, uint32_t n_prompt,
+			     uint32_t max_tokens, uint32_t block_length)
+{
+	*sequence = (struct sequence){
+		.state = SEQUENCE_IDLE,
+		.n_tokens = n_prompt,
+		.max_tokens = max_tokens,
+		.slot = SLOT_NONE,
+	};
+	list_init(&sequence->node);
+	sequence->tokens = calloc(max_tokens, sizeof sequence->tokens[0]);
+	sequence->blocks = calloc(max_tokens / block_length + 1, sizeof sequence->blocks[0]);
+	if (!sequence->tokens || !sequence->blocks) {
+		sequence_deinit(sequence);
+		return SC_E_NOMEM;
+	}
+	memcpy(sequence->tokens, prompt, n_prompt * sizeof prompt[0]);
+	return SC_OK;
+}
+
+void sequence_deinit(struct sequence *sequence)
+{
+	free(sequence->tokens);
+	free(sequence->blocks);
+	sequence->tokens = NULL;
+	sequence->blocks = NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_COORDINATOR_SEQUENCE_H
+#define STAGECOACH_COORDINATOR_SEQUENCE_H
+/*
+ * sequence - one stream of tokens of a job, as the scheduler sees it.
+ * Holds all its tokens, so that its KV can be thrown away and computed again at any time.
+ * Thread: the loop's. The job owns it; the scheduler links it into its lists.
+ */
+#include "base/list.h"
+#include "base/status.h"
+#include "wire/step.h"
+
+#define SLOT_NONE UINT32_MAX
+
+/* The state says which list of the scheduler it is on. */
+enum sequence_state {
+	SEQUENCE_IDLE,		/* on none: not yet submitted, or ended */
+	SEQUENCE_WAITING,	/* waiting: has no slot and no blocks */
+	SEQUENCE_PROMPT,	/* prompts: has tokens that no step has taken yet, more than a new one */
+	SEQUENCE_DECODE,	/* decodes: exactly one new token to run */
+	SEQUENCE_IN_FLIGHT,	/* in_flight: its next token is being drawn */
+	SEQUENCE_N_STATES,
+};
+
+struct sequence {
+	struct list node;
+	enum sequence_state state;
+	struct job *job;		/* borrowed; for the owner, the scheduler never looks */
+	uint32_t index;			/* which output of the job */
+	struct sampling sampling;
+	uint64_t ticket;		/* order of arrival: older ones are never preempted for it */
+	uint32_t *tokens;		/* [n_tokens], prompt and what was drawn; owned */
+	uint32_t n_tokens;
+	uint32_t max_tokens;		/* room at tokens */
+	uint32_t n_issued;		/* tokens that steps have taken, from the front */
+	uint64_t last_step;		/* the newest step that took some; 0: none */
+	uint32_t slot;			/* or SLOT_NONE */
+	uint32_t *blocks;		/* [n_blocks] its block table; owned */
+	uint32_t n_blocks;
+	uint32_t n_blocks_told;		/* that the stages know of */
+	bool is_known;			/* the stages have its slot */
+};
+
+/* Copies the prompt; room for max_tokens in all and their blocks. */
+must_check enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt,
+					uint32_t n_prompt, uint32_t max_tokens,
+					uint32_t block_length);
+void sequence_deinit(struct sequence *sequence);
+
+#endif

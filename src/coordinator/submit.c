@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a request to a queued job, from drawn tokens to its end. */
+#include "coordinator/coordinator_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_TEMPERATURE 100.0f
+
+static enum sc_status check_sampling(const struct job_request *r, struct error *err)
+{
+	if (!(r->temperature >= 0.0f && r->temperature <= MAX_TEMPERATURE))
+		return error_set(err, SC_E_INVALID, "temperature: %g is not within 0 and %g",
+				 (double)r->temperature, (double)MAX_TEMPERATURE);
+	if (!(r->top_p > 0.0f && r->top_p <= 1.0f))
+		return error_set(err, SC_E_INVALID, "top_p: %g is not above 0 and at most 1",
+				 (double)r->top_p);
+	if (!(r->min_p >= 0.0f && r->min_p <= 1.0f))
+		return error_set(err, SC_E_INVALID, "min_p: %g is not within 0 and 1",
+				 (double)r->min_p);
+	return SC_OK;
+}
+
+static enum sc_status check_request(const struct coordinator *c, const struct job_request *r,
+				    struct error *err)
+{
+	if (c->phase != COORDINATOR_READY) {
+		if (c->phase == COORDINATOR_FAILED)
+			return error_set(err, SC_E_UNAVAILABLE, "%s", c->error.text);
+		return error_set(err, SC_E_UNAVAILABLE, "the coordinator is %s, not ready",
+				 coordinator_phase_name(c->phase));
+	}
+	if (c->jobs.n_active >= c->config.max_queue + c->config.max_sequences)
+		return error_set(err, SC_E_OVERLOADED, "%u jobs are queued or running: retry later",
+				 c->jobs.n_active);
+	if (r->n_sequences > JOB_MAX_SEQUENCES)
+		return error_set(err, SC_E_INVALID, "n: %u sequences, the most is %u",
+				 r->n_sequences, JOB_MAX_SEQUENCES);
+	if (r->n_stops > JOB_MAX_STOPS)
+		return error_set(err, SC_E_INVALID, "stop: %u strings, the most is %u", r->n_stops,
+				 JOB_MAX_STOPS);
+	for (uint32_t i = 0; i < r->n_stops; i++)
+		if (!*r->stops[i] || strlen(r->stops[i]) > JOB_MAX_STOP_BYTES)
+			return error_set(err, SC_E_INVALID,
+					 "stop: string %u has %zu bytes, expected 1 to %u", i + 1,
+					 strlen(r->stops[i]), JOB_MAX_STOP_BYTES);
+	return check_sampling(r, err);
+}
+
+static enum sc_status check_tokens(const struct coordinator *c, const struct token_list *prompt,
+				   struct error *err)
+{
+	for (size_t i = 0; i < prompt->n; i++)
+		if (prompt->ids[i] >= c->limits.n_vocab)
+			return error_set(err, SC_E_INVALID,
+					 "prompt: token %zu is %u, the vocabulary has %u", i,
+					 prompt->ids[i], c->limits.n_vocab);
+	if (!prompt->n)
+		return error_set(err, SC_E_INVALID,
+				 "prompt: empty, and this model has no token to begin with");
+	if (prompt->n >= c->limits.max_context)
+		return error_set(err, SC_E_TOO_LARGE,
+				 "prompt: %zu tokens leave no room in a context of %u", prompt->n,
+				 c->limits.max_context);
+	return SC_OK;
+}
+
+static enum sc_status tokenize_prompt(const struct coordinator *c, const struct job_request *r,
+				      struct token_list *prompt, struct error *err)
+{
+	unsigned flags = TOKENIZE_ADD_SPECIAL | (r->parse_special ? TOKENIZE_PARSE_SPECIAL : 0);
+	enum sc_status status = SC_OK;
+
+	if (!r->prompt_tokens)
+		return tokenizer_encode(c->config.tokenizer, r->prompt ? r->prompt : "",
+					r->prompt_bytes, flags, prompt, err);
+	for (size_t i = 0; status == SC_OK && i < r->n_prompt_tokens; i++)
+		status = token_list_add(prompt, r->prompt_tokens[i]);
+	return status == SC_OK ? SC_OK : error_set(err, status, "out of memory for the prompt");
+}
+
+static bool has_text(const struct tokenizer *tokenizer, const struct token_list *prompt)
+{
+	for (size_t i = 0; i < prompt->n; i++)
+		if (!tokenizer_is_special(tokenizer, prompt->ids[i]))
+			return true;
+	return false;
+}
+
+static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint32_t i,
+				    const struct job_request *r, const struct token_list *prompt)
+{
+	struct job_stream *stream = &job->streams[i];
+	uint32_t room = c->limits.max_context - (uint32_t)prompt->n;
+	uint32_t max_tokens = r->max_tokens && r->max_tokens < room ? r->max_tokens : room;
+	enum sc_status status;
+
+	status = sequence_init(&stream->sequence, prompt->ids, (uint32_t)prompt->n,
+			       (uint32_t)prompt->n + max_tokens, c->limits.block_length);
+	if (status != SC_OK)
+		return status;
+	stream->sequence.job = job;
+	stream->sequence.index = i;
+	stream->sequence.sampling = (struct sampling){
+		.seed = r->seed,
+		.stream = i,
+		.temperature = r->temperature,
+		.top_k = r->top_k,
+		.top_p = r->top_p,
+		.min_p = r->min_p,
+	};
+	status = output_writer_init(&stream->writer, c->config.tokenizer,
+				    !has_text(c->config.tokenizer, prompt), max_tokens);
+	stream->writer.ignore_end = job->ignore_end;
+	stream->writer.stops = (const char *const *)job->stops;
+	stream->writer.n_stops = job->n_stops;
+	return status;
+}
+
+static enum sc_status make_job(struct coordinator *c, const struct job_request *request,
+			       const struct token_list *prompt, struct job **job_out,
+			       struct error *err)
+{
+	enum sc_status status;
+	struct job *job;
+
+	status = job_create(&c->jobs, request, &job);
+	if (status != SC_OK)
+		return error_set(err, status, "out of memory for a job");
+	job->n_prompt_tokens = (uint32_t)prompt->n;
+	for (uint32_t i = 0; status == SC_OK && i < job->n_streams; i++)
+		status = set_up_stream(c, job, i, request, prompt);
+	if (status != SC_OK) {
+		job_destroy(job);
+		return error_set(err, status, "out of memory for a job");
+	}
+	*job_out = job;
+	return SC_OK;
+}
+
+enum sc_status job_submit(struct coordinator *c, const struct job_request *request,
+			  struct job **job_out, struct error *err)
+{
+	struct token_list prompt = { 0 };
+	struct job *job = NULL;
+	enum sc_status status;
+
+	status = check_request(c, request, err);
+	if (status == SC_OK)
+		status = tokenize_prompt(c, request, &prompt, err);
+	if (status == SC_OK)
+		status = check_tokens(c, &prompt, err);
+	if (status == SC_OK)
+		status = make_job(c, request, &prompt, &job, err);
+	token_list_deinit(&prompt);
+	if (status != SC_OK)
+		return status;
+	jobs_add(&c->jobs, job);
+	for (uint32_t i = 0; i < job->n_streams; i++)
+		scheduler_add(c->scheduler, &job->streams[i].sequence);
+	log_debug("%s: %u prompt tokens, %u sequences", job->id, job->n_prompt_tokens,
+		  job->n_streams);
+	*job_out = job;
+	coordinator_arm_deadline(c);
+	coordinator_pump(c);
+	return SC_OK;
+}
+
+enum sc_status job_find(struct coordinator *c, const char *id, struct job **job_out,
+			struct error *err)
+{
+	struct job *job = jobs_find(&c->jobs, id);
+
+	if (!job)
+		return error_set(err, SC_E_NOT_FOUND, "no job %.*s", JOB_ID_MAX, id);
+	job_hold(job);
+	*job_out = job;
+	return SC_OK;
+}
+
+unsigned job_list(struct coordinator *c, struct job **jobs_out, unsigned max)
+{
+	unsigned n = 0;
+
+	list_for_each(node, &c->jobs.all) {
+		if (n == max)
+			break;
+		jobs_out[n++] = list_entry(node, struct job, node);
+	}
+	return n;
+}
+
+void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state state,
+			 const struct error *err)
+{
+	enum finish_reason reason = state == JOB_CANCELLED ? FINISH_CANCELLED : FINISH_ERROR;
+
+	for (uint32_t i = 0; i < job->n_streams; i++) {
+		scheduler_remove(c->scheduler, &job->streams[i].sequence);
+		output_writer_finish(&job->streams[i].writer, reason);
+	}
+	job->n_running = 0;
+	log_debug("%s: %s%s%s", job->id, job_state_name(state), err ? ": " : "",
+		  err ? err->text : "");
+	job_set_state(job, state, err);
+}
+
+void job_cancel(struct job *job)
+{
+	struct coordinator *c = job->jobs->arg;
+	struct error err;
+
+	if (job_is_ended(job))
+		return;
+	error_set(&err, SC_E_CANCELLED, "cancelled by the client");
+	coordinator_end_job(c, job, JOB_CANCELLED, &err);
+	coordinator_arm_deadline(c);
+}
+
+bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, uint32_t token,
+			    float logprob)
+{
+	struct job *job = sequence->job;
+	struct output_writer *writer = &job->streams[sequence->index].writer;
+	struct error err;
+
+	if (output_writer_add(writer, token, logprob) != SC_OK) {
+		error_set(&err, SC_E_NOMEM, "out of memory for the output");
+		coordinator_end_job(c, job, JOB_FAILED, &err);
+		return false;
+	}
+	c->generated_tokens++;
+	if (!job->times.first_token_ms)
+		job->times.first_token_ms = clock_unix_ms();
+	job_touch(job);
+	if (writer->output.finish == FINISH_NONE)
+		return true;
+	if (!--job->n_running)
+		coordinator_end_job(c, job, JOB_DONE, NULL);
+	return false;
+}
