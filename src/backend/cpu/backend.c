@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/backend.h"
+
+#include "backend/cpu/cpu.h"
+#include "base/cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct cpu_kernels *kernels_of(enum cpu_isa isa)
+{
+	switch (isa) {
+#ifdef HAVE_X86_SIMD
+	case CPU_AVX512:
+		return &cpu_kernels_avx512;
+	case CPU_AVX2:
+		return &cpu_kernels_avx2;
+#endif
+	default:
+		return &cpu_kernels_scalar;
+	}
+}
+
+static unsigned count(void)
+{
+	return 1;
+}
+
+static void close_backend(struct backend *backend)
+{
+	struct cpu_backend *cpu = cpu_of(backend);
+
+	if (!cpu)
+		return;
+	cpu_rope_cache_deinit(&cpu->rope);
+	free(cpu->span_start);
+	free(cpu->quant_tiles);
+	free(cpu->tiles);
+	free(cpu);
+}
+
+static enum sc_status check_config(unsigned device, const struct backend_config *config,
+				   struct error *err)
+{
+	if (device)
+		return error_set(err, SC_E_DEVICE, "cpu backend: there is only device 0, not %u",
+				 device);
+	if (!config->max_rows || !config->max_width || config->max_rows > 1u << 20 ||
+	    config->max_width > 1u << 24 || config->n_threads > 4096)
+		return error_set(err, SC_E_INVALID, "cpu backend: out of range: %u rows of %u, "
+				 "%u threads", config->max_rows, config->max_width,
+				 config->n_threads);
+	return SC_OK;
+}
+
+static enum sc_status open_backend(unsigned device, const struct backend_config *config,
+				   struct backend **backend_out, struct error *err)
+{
+	enum sc_status status = check_config(device, config, err);
+	size_t n_elements = (size_t)config->max_rows * config->max_width;
+	struct cpu_backend *cpu = NULL;
+	enum cpu_isa isa;
+
+	if (!status)
+		status = cpu_isa_select(&isa, err);
+	if (status)
+		return status;
+	cpu = calloc(1, sizeof *cpu);
+	if (!cpu)
+		goto fail;
+	cpu->base.ops = &backend_cpu;
+	cpu->kernels = kernels_of(isa);
+	cpu->n_threads = config->n_threads ? config->n_threads : cpu_count();
+	cpu->max_rows = config->max_rows;
+	cpu->max_width = config->max_width;
+	cpu->tiles = cpu_memory(n_elements * sizeof *cpu->tiles);
+	cpu->quant_tiles = cpu_memory((n_elements / CPU_QUANT_BLOCK + 1) * CPU_QUANT_BYTES);
+	cpu->span_start = cpu_memory(((size_t)config->max_rows + 1) * sizeof *cpu->span_start);
+	if (!cpu->tiles || !cpu->quant_tiles || !cpu->span_start ||
+	    !cpu_rope_cache_init(&cpu->rope, config->max_rows))
+		goto fail;
+	*backend_out = &cpu->base;
+	return SC_OK;
+fail:
+	if (cpu)
+		close_backend(&cpu->base);
+	return error_set(err, SC_E_CAPACITY, "cpu backend: no memory to work on %u rows of %u",
+			 config->max_rows, config->max_width);
+}
+
+static enum sc_status alloc(struct backend *backend, size_t n_bytes, void **out)
+{
+	void *memory = cpu_memory(n_bytes);
+
+	(void)backend;
+	if (!memory)
+		return SC_E_CAPACITY;
+	*out = memory;
+	return SC_OK;
+}
+
+static void release(struct backend *backend, void *memory)
+{
+	(void)backend;
+	free(memory);
+}
+
+static void upload(struct backend *backend, void *device, const void *host, size_t n_bytes)
+{
+	(void)backend;
+	memcpy(device, host, n_bytes);
+}
+
+static void download(struct backend *backend, void *host, const void *device, size_t n_bytes)
+{
+	(void)backend;
+	memcpy(host, device, n_bytes);
+}
+
+const struct backend_ops backend_cpu = {
+	.name = "cpu",
+	.is_host_memory = true,
+	.count = count,
+	.open = open_backend,
+	.close = close_backend,
+	.alloc = alloc,
+	.release = release,
+	.upload = upload,
+	.download = download,
+	.weight_create = cpu_weight_create,
+	.weight_destroy = cpu_weight_destroy,
+	.weight_bytes = cpu_weight_bytes,
+	.kv_create = cpu_kv_create,
+	.kv_destroy = cpu_kv_destroy,
+	.embed = cpu_embed,
+	.matmul = cpu_matmul,
+	.rms_norm = cpu_rms_norm,
+	.rope = cpu_rope,
+	.kv_write = cpu_kv_write,
+	.attention = cpu_attention,
+	.swiglu = cpu_swiglu,
+	.add = cpu_add,
+};

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BACKEND_CPU_CPU_H
+#define STAGECOACH_BACKEND_CPU_CPU_H
+/*
+ * cpu - the CPU backend's own structs: what is the same for every instruction set.
+ * All memory is taken when a backend, weight or cache is created; operations only use it.
+ * Thread: the backend's; the functions given to cpu_parallel also run on OpenMP threads.
+ */
+#include "backend/backend.h"
+#include "backend/cpu/kernels.h"
+
+enum { CPU_ROPE_MAX_ANGLES = 256 };	/* per row that are kept between calls */
+
+/* Cosines and sines of the last positions: the layers of a step all ask for the same ones. */
+struct cpu_rope_cache {
+	unsigned n_angles;			/* of the table that it was filled for */
+	float inverse_frequency[CPU_ROPE_MAX_ANGLES];
+	bool *is_filled;			/* [max_rows] */
+	uint32_t *positions;			/* [max_rows] */
+	float *cosine;				/* [max_rows][CPU_ROPE_MAX_ANGLES] */
+	float *sine;
+};
+
+struct cpu_backend {
+	struct backend base;
+	const struct cpu_kernels *kernels;
+	unsigned n_threads;
+	unsigned max_rows;
+	unsigned max_width;
+	float *tiles;		/* activations as the float kernels read them */
+	uint8_t *quant_tiles;	/* and as the integer kernels do */
+	uint32_t *span_start;	/* [max_rows + 1] first work item of each attention span */
+	struct cpu_rope_cache rope;
+};
+
+struct weight {
+	enum cpu_format format;
+	unsigned n_in;
+	unsigned n_out;
+	unsigned n_panels;
+	size_t panel_bytes;
+	size_t n_bytes;
+	uint8_t *panels;	/* [n_panels], as kernels.h says */
+};
+
+/* keys[layer][block][kv_head][head_dim][positions] and values[layer][block][kv_head][position]
+ * [value_width]: the scores of neighbouring positions and the elements of one value lie side by
+ * side, so neither loop adds across a vector. Both are padded to whole vectors. */
+struct kv_cache {
+	struct kv_cache_config config;
+	unsigned key_stride;	/* positions of a block, padded */
+	unsigned value_width;	/* value_dim, padded */
+	unsigned chunk_blocks;	/* blocks between two updates of the running maximum */
+	size_t key_block;	/* floats of a block, all heads */
+	size_t value_block;
+	float *keys;
+	float *values;
+	size_t scratch_floats;	/* of one thread */
+	float *scratch;		/* [n_threads][scratch_floats] */
+};
+
+static inline struct cpu_backend *cpu_of(struct backend *backend)
+{
+	return (struct cpu_backend *)backend;
+}
+
+/* n_bytes at a 64-byte boundary (2 MiB and huge pages when it is large), zeroed; NULL: not there.
+ * free() releases it. */
+void *cpu_memory(size_t n_bytes);
+
+/* Calls run(arg, item, thread) for every item, on up to n_threads threads, each once; waits for
+ * all. Items go to threads in runs of neighbours, or one by one to whoever is free. With one
+ * thread or item it is a plain loop. */
+typedef void cpu_task_fn(void *arg, size_t item, unsigned thread);
+void cpu_parallel_even(unsigned n_threads, size_t n_items, cpu_task_fn *run, void *arg);
+void cpu_parallel_dynamic(unsigned n_threads, size_t n_items, cpu_task_fn *run, void *arg);
+
+/* Threads for an operation of so many multiply-adds: one when a team would cost more than it
+ * saves. */
+unsigned cpu_threads_for(const struct cpu_backend *cpu, uint64_t n_operations);
+
+/* The operations; backend.h says what they do. */
+enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *tensor,
+				 struct weight **weight_out, struct error *err);
+void cpu_weight_destroy(struct backend *backend, struct weight *weight);
+size_t cpu_weight_bytes(const struct weight *weight);
+void cpu_embed(struct backend *backend, const struct weight *embedding, const uint32_t *tokens,
+	       unsigned n_rows, float *out);
+void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned n_products,
+		const float *x, unsigned n_rows);
+void cpu_rms_norm(struct backend *backend, const float *x, const float *gain, float eps,
+		  unsigned n_rows, unsigned n, float *y);
+void cpu_swiglu(struct backend *backend, const float *gate, const float *up, size_t n, float *out);
+void cpu_add(struct backend *backend, float *x, const float *y, size_t n);
+bool cpu_rope_cache_init(struct cpu_rope_cache *cache, unsigned max_rows);
+void cpu_rope_cache_deinit(struct cpu_rope_cache *cache);
+void cpu_rope(struct backend *backend, const struct rope_table *table, float *x,
+	      const uint32_t *positions, unsigned n_rows, unsigned n_heads, unsigned head_dim);
+enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_config *config,
+			     struct kv_cache **cache_out, struct error *err);
+void cpu_kv_destroy(struct backend *backend, struct kv_cache *cache);
+void cpu_kv_write(struct backend *backend, struct kv_cache *cache, unsigned layer,
+		  const struct attention_span *spans, unsigned n_spans, const float *keys,
+		  const float *values);
+void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsigned layer,
+		   const struct attention_span *spans, unsigned n_spans, const float *q,
+		   unsigned n_heads, float scale, float *out);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BACKEND_CPU_ISA_ROWS_H
+#define STAGECOACH_BACKEND_CPU_ISA_ROWS_H
+/*
+ * rows - norms, activations, rotations and quantisation of rows; include after vec_*.h and exp.h.
+ * Elements behind the last whole vector go through the same vector operations as the others, so
+ * that a result does not depend on where in a vector its element lies.
+ */
+#include "backend/cpu/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+static void rms_norm(const float *x, const float *gain, float eps, size_t n, float *y)
+{
+	vec sum = vec_set1(0), scale;
+	size_t i;
+
+	for (i = 0; i + LANES <= n; i += LANES)
+		sum = vec_fma(vec_load(x + i), vec_load(x + i), sum);
+	if (i < n) {
+		vec rest = vec_load_part(x + i, n - i);
+
+		sum = vec_fma(rest, rest, sum);
+	}
+	scale = vec_set1(1.0f / sqrtf(vec_sum(sum) / (float)n + eps));
+	for (i = 0; i + LANES <= n; i += LANES)
+		vec_store(y + i, vec_mul(vec_mul(vec_load(x + i), scale), vec_load(gain + i)));
+	if (i < n)
+		vec_store_part(y + i, vec_mul(vec_mul(vec_load_part(x + i, n - i), scale),
+					      vec_load_part(gain + i, n - i)), n - i);
+}
+
+/* silu(g) = g / (1 + e^-g) */
+static inline vec gated(vec gate, vec up)
+{
+	vec e = vec_exp(vec_sub(vec_set1(0), gate));
+
+	return vec_mul(vec_div(gate, vec_add(vec_set1(1), e)), up);
+}
+
+static void swiglu(const float *gate, const float *up, size_t n, float *out)
+{
+	size_t i;
+
+	for (i = 0; i + LANES <= n; i += LANES)
+		vec_store(out + i, gated(vec_load(gate + i), vec_load(up + i)));
+	if (i < n)
+		vec_store_part(out + i, gated(vec_load_part(gate + i, n - i),
+					      vec_load_part(up + i, n - i)), n - i);
+}
+
+static void add(float *x, const float *y, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i + LANES <= n; i += LANES)
+		vec_store(x + i, vec_add(vec_load(x + i), vec_load(y + i)));
+	for (; i < n; i++)
+		x[i] += y[i];
+}
+
+static inline void rotate(float *x, float *y, vec a, vec b, vec c, vec s, size_t n)
+{
+	vec_store_part(x, vec_sub(vec_mul(a, c), vec_mul(b, s)), n);
+	vec_store_part(y, vec_add(vec_mul(b, c), vec_mul(a, s)), n);
+}
+
+static void rope_halves(float *x, const float *cosine, const float *sine, unsigned dim)
+{
+	size_t half = dim / 2;
+	float *y = x + half;
+	size_t i;
+
+	for (i = 0; i + LANES <= half; i += LANES)
+		rotate(x + i, y + i, vec_load(x + i), vec_load(y + i), vec_load(cosine + i),
+		       vec_load(sine + i), LANES);
+	if (i < half)
+		rotate(x + i, y + i, vec_load_part(x + i, half - i),
+		       vec_load_part(y + i, half - i), vec_load_part(cosine + i, half - i),
+		       vec_load_part(sine + i, half - i), half - i);
+}
+
+static void rope_interleaved(float *x, const float *cosine, const float *sine, unsigned dim)
+{
+	size_t i;
+
+	for (i = 0; i + LANES <= dim; i += LANES) {
+		vec a = vec_load(x + i);
+		vec c = vec_load_doubled(cosine + i / 2);
+		vec s = vec_mul(vec_load_doubled(sine + i / 2), vec_alternate());
+
+		vec_store(x + i, vec_add(vec_mul(a, c), vec_mul(vec_swap_pairs(a), s)));
+	}
+	for (; i < dim; i += 2) {
+		float a = x[i], b = x[i + 1], c = cosine[i / 2], s = sine[i / 2];
+
+		x[i] = a * c - b * s;
+		x[i + 1] = b * c + a * s;
+	}
+}
+
+/* One row's block of 32 as integers; returns the scale. */
+static inline float quantise_block(const float *x, int32_t *q)
+{
+	vec most = vec_set1(0), inverse;
+	float scale;
+
+	for (unsigned i = 0; i < CPU_QUANT_BLOCK; i += LANES)
+		most = vec_max(vec_abs(vec_load(x + i)), most);
+	scale = vec_max_lane(most) / 127;
+	/* A scale whose inverse overflows stands for values that are lost beside any others. */
+	inverse = vec_set1(scale > 1e-38f ? 1 / scale : 0);
+	for (unsigned i = 0; i < CPU_QUANT_BLOCK; i += LANES)
+		vec_store_int(q + i, vec_round(vec_mul(vec_load(x + i), inverse)));
+	return scale;
+}
+
+static void quantise(const float *x, size_t ldx, unsigned r, size_t n_blocks, void *tile)
+{
+	int32_t q[CPU_QUANT_BLOCK];
+
+	for (size_t block = 0; block < n_blocks; block++) {
+		uint8_t *out = (uint8_t *)tile + block * r * CPU_QUANT_BYTES;
+		float *scale = (float *)out;
+		int32_t *sum8 = (int32_t *)out + r;
+		int8_t *bytes = (int8_t *)(out + 8 * r);
+
+		for (unsigned row = 0; row < r; row++) {
+			int32_t sum = 0;
+
+			scale[row] = quantise_block(x + row * ldx + block * CPU_QUANT_BLOCK, q);
+			for (unsigned i = 0; i < CPU_QUANT_BLOCK; i++) {
+				sum += q[i];
+				bytes[(i / 4 * r + row) * 4 + i % 4] = (int8_t)q[i];
+			}
+			sum8[row] = -8 * sum;
+		}
+	}
+}
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BACKEND_CPU_ISA_VEC_SCALAR_H
+#define STAGECOACH_BACKEND_CPU_ISA_VEC_SCALAR_H
+/*
+ * vec_scalar - four floats in the compiler's portable vectors, for any processor.
+ * The other vec_*.h have the same functions; the templates beside them are written in these.
+ */
+#include "backend/cpu/half.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define LANES 4
+
+typedef float vec __attribute__((vector_size(16)));
+typedef int32_t vec_int __attribute__((vector_size(16)));
+
+static inline vec vec_load(const float *p)
+{
+	vec v;
+
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+static inline void vec_store(float *p, vec v)
+{
+	memcpy(p, &v, sizeof v);
+}
+
+/* The first n elements, zeros behind them. */
+static inline vec vec_load_part(const float *p, size_t n)
+{
+	vec v = { 0 };
+
+	memcpy(&v, p, n * sizeof(float));
+	return v;
+}
+
+static inline void vec_store_part(float *p, vec v, size_t n)
+{
+	memcpy(p, &v, n * sizeof(float));
+}
+
+static inline vec vec_load_f16(const uint16_t *p)
+{
+	return (vec){ half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]),
+		      half_to_float(p[3]) };
+}
+
+static inline vec vec_load_bf16(const uint16_t *p)
+{
+	return (vec){ bfloat_to_float(p[0]), bfloat_to_float(p[1]), bfloat_to_float(p[2]),
+		      bfloat_to_float(p[3]) };
+}
+
+static inline vec vec_set1(float x)
+{
+	return (vec){ x, x, x, x };
+}
+
+static inline vec vec_add(vec a, vec b) { return a + b; }
+static inline vec vec_sub(vec a, vec b) { return a - b; }
+static inline vec vec_mul(vec a, vec b) { return a * b; }
+static inline vec vec_div(vec a, vec b) { return a / b; }
+
+/* a * b + c; fused where the processor has it. */
+static inline vec vec_fma(vec a, vec b, vec c) { return a * b + c; }
+
+static inline vec vec_select(vec_int mask, vec yes, vec no)
+{
+	return (vec)((mask & (vec_int)yes) | (~mask & (vec_int)no));
+}
+
+/* The larger; b where either is not a number. */
+static inline vec vec_max(vec a, vec b) { return vec_select(a > b, a, b); }
+static inline vec vec_min(vec a, vec b) { return vec_select(a < b, a, b); }
+
+static inline vec vec_abs(vec a)
+{
+	return (vec)((vec_int)a & 0x7fffffff);
+}
+
+/* To nearest even; |a| < 2^22. */
+static inline vec vec_round(vec a)
+{
+	vec magic = vec_set1(12582912.0f);
+
+	return a + magic - magic;
+}
+
+/* v where x >= limit or x is not a number, else 0. */
+static inline vec vec_zero_below(vec v, vec x, float limit)
+{
+	return (vec)(~(vec_int)(x < vec_set1(limit)) & (vec_int)v);
+}
+
+/* a * 2^n for whole n in -252 .. 254. */
+static inline vec vec_scale(vec a, vec n)
+{
+	vec_int i = __builtin_convertvector(n, vec_int);
+	vec_int half = i >> 1;
+
+	return a * (vec)((half + 127) << 23) * (vec)((i - half + 127) << 23);
+}
+
+static inline vec vec_swap_pairs(vec a)
+{
+	return __builtin_shuffle(a, (vec_int){ 1, 0, 3, 2 });
+}
+
+/* (a0 a0 a1 a1 ..) of the first half of a vector. */
+static inline vec vec_load_doubled(const float *p)
+{
+	return (vec){ p[0], p[0], p[1], p[1] };
+}
+
+/* (-1 1 -1 1 ..) */
+static inline vec vec_alternate(void)
+{
+	return (vec){ -1, 1, -1, 1 };
+}
+
+static inline void vec_store_int(int32_t *p, vec a)
+{
+	vec_int i = __builtin_convertvector(a, vec_int);
+
+	memcpy(p, &i, sizeof i);
+}
+
+static inline float vec_sum(vec a)
+{
+	return (a[0] + a[2]) + (a[1] + a[3]);
+}
+
+static inline float vec_max_lane(vec a)
+{
+	float x = a[0] > a[2] ? a[0] : a[2];
+	float y = a[1] > a[3] ? a[1] : a[3];
+
+	return x > y ? x : y;
+}
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/cpu/cpu.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * The angle is the float product of position and frequency, as the models were trained with; its
+ * cosine and sine are then taken in double and rounded once. Queries and keys of all layers of a
+ * step need the same angles, so each row keeps those of its last position. A row's values are a
+ * function of its position and the table alone: it makes no difference whether they were kept.
+ */
+
+bool cpu_rope_cache_init(struct cpu_rope_cache *cache, unsigned max_rows)
+{
+	size_t n_bytes = (size_t)max_rows * CPU_ROPE_MAX_ANGLES * sizeof(float);
+
+	cache->is_filled = cpu_memory(max_rows * sizeof *cache->is_filled);
+	cache->positions = cpu_memory(max_rows * sizeof *cache->positions);
+	cache->cosine = cpu_memory(n_bytes);
+	cache->sine = cpu_memory(n_bytes);
+	return cache->is_filled && cache->positions && cache->cosine && cache->sine;
+}
+
+void cpu_rope_cache_deinit(struct cpu_rope_cache *cache)
+{
+	free(cache->is_filled);
+	free(cache->positions);
+	free(cache->cosine);
+	free(cache->sine);
+}
+
+static void take_table(struct cpu_rope_cache *cache, const struct rope_table *table,
+		       unsigned max_rows)
+{
+	unsigned n = table->dim / 2;
+	size_t n_bytes = n * sizeof(float);
+
+	if (cache->n_angles == n &&
+	    !memcmp(cache->inverse_frequency, table->inverse_frequency, n_bytes))
+		return;
+	cache->n_angles = n;
+	memcpy(cache->inverse_frequency, table->inverse_frequency, n_bytes);
+	memset(cache->is_filled, 0, max_rows * sizeof *cache->is_filled);
+}
+
+struct rotation {
+	const struct cpu_backend *cpu;
+	const struct cpu_rope_cache *cache;
+	const struct rope_table *table;
+	float *x;
+	const uint32_t *positions;
+	unsigned n_heads;
+	unsigned head_dim;
+};
+
+static void fill_row(const struct cpu_rope_cache *cache, size_t row, uint32_t position)
+{
+	float *cosine = cache->cosine + row * CPU_ROPE_MAX_ANGLES;
+	float *sine = cache->sine + row * CPU_ROPE_MAX_ANGLES;
+
+	if (cache->is_filled[row] && cache->positions[row] == position)
+		return;
+	for (unsigned i = 0; i < cache->n_angles; i++) {
+		float angle = (float)position * cache->inverse_frequency[i];
+
+		cosine[i] = (float)cos((double)angle);
+		sine[i] = (float)sin((double)angle);
+	}
+	cache->positions[row] = position;
+	cache->is_filled[row] = true;
+}
+
+static void rotate_row(void *arg, size_t row, unsigned thread)
+{
+	const struct rotation *r = arg;
+	const float *cosine = r->cache->cosine + row * CPU_ROPE_MAX_ANGLES;
+	const float *sine = r->cache->sine + row * CPU_ROPE_MAX_ANGLES;
+	float *head = r->x + row * r->n_heads * r->head_dim;
+
+	(void)thread;
+	fill_row(r->cache, row, r->positions[row]);
+	for (unsigned i = 0; i < r->n_heads; i++, head += r->head_dim)
+		if (r->table->layout == ROPE_HALVES)
+			r->cpu->kernels->rope_halves(head, cosine, sine, r->table->dim);
+		else
+			r->cpu->kernels->rope_interleaved(head, cosine, sine, r->table->dim);
+}
+
+void cpu_rope(struct backend *backend, const struct rope_table *table, float *x,
+	      const uint32_t *positions, unsigned n_rows, unsigned n_heads, unsigned head_dim)
+{
+	struct cpu_backend *cpu = cpu_of(backend);
+	struct rotation rotation = { cpu, &cpu->rope, table, x, positions, n_heads, head_dim };
+
+	if (table->layout == ROPE_NONE)
+		return;
+	assert(n_rows <= cpu->max_rows && table->dim % 2 == 0 && table->dim <= head_dim &&
+	       table->dim / 2 <= CPU_ROPE_MAX_ANGLES);
+	take_table(&cpu->rope, table, cpu->max_rows);
+	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n_rows * n_heads * head_dim), n_rows,
+			  rotate_row, &rotation);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/backend.h"
+
+#include <string.h>
+
+const struct backend_ops *const backends[] = {
+	&backend_cpu,
+	NULL,
+};
+
+const struct backend_ops *backend_find(const char *name)
+{
+	for (size_t i = 0; backends[i]; i++)
+		if (!strcmp(backends[i]->name, name))
+			return backends[i];
+	return NULL;
+}
+
+bool backend_is_complete(const struct backend_ops *ops)
+{
+	return ops->count && ops->open && ops->close && ops->alloc && ops->release &&
+	       ops->upload && ops->download && ops->weight_create && ops->weight_destroy &&
+	       ops->weight_bytes && ops->kv_create && ops->kv_destroy && ops->embed &&
+	       ops->matmul && ops->rms_norm && ops->rope && ops->kv_write && ops->attention &&
+	       ops->swiglu && ops->add;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_TESTS_BACKEND_ORACLE_H
+#define STAGECOACH_TESTS_BACKEND_ORACLE_H
+/*
+ * oracle - what the backend tests compare with: stored matrices made from random numbers, their
+ * elements as double, and plain loops in double.
+ */
+#include "backend/backend.h"
+
+/* Deterministic numbers: uniform in [-1, 1), and of any 32 bits. */
+struct random {
+	uint64_t state;
+};
+
+uint32_t random_bits(struct random *random);
+float random_float(struct random *random);
+void random_fill(struct random *random, float *x, size_t n);
+
+/* A random stored matrix; free(matrix->tensor.data) through matrix_deinit. */
+struct matrix {
+	struct tensor tensor;
+	uint8_t *stored;
+	double *elements;	/* [n_out][n_in], exactly what is stored */
+	unsigned n_in;
+	unsigned n_out;
+};
+
+void matrix_init(struct matrix *matrix, enum tensor_type type, unsigned n_in, unsigned n_out,
+		 uint64_t seed);
+void matrix_deinit(struct matrix *matrix);
+
+/* The types of weights, and the granularity of n_in that each has. */
+extern const enum tensor_type oracle_types[];
+extern const unsigned oracle_n_types;
+unsigned type_block_length(enum tensor_type type);
+const char *type_name(enum tensor_type type);
+
+/* Opens the CPU backend as STAGECOACH_CPU=isa would; NULL when this machine has no such set. */
+struct backend *open_cpu(const char *isa, unsigned n_threads, unsigned max_rows,
+			 unsigned max_width);
+extern const char *const oracle_isas[];	/* NULL at the end */
+
+/* Aligned to 64 bytes; aborts the test when there is no memory. */
+float *floats_alloc(size_t n);
+
+#endif
