@@ -50,21 +50,26 @@ enum {
 	TOKENIZE_PARSE_SPECIAL = 2,	/* control tokens written out in the text become their ids */
 };
 
-/* Append the ids of text to ids. Any bytes are text: what is not UTF-8 goes byte by byte.
- * SC_E_NOMEM, or SC_E_TOO_LARGE over 2^31 bytes. */
+/* Append the ids of text to ids. Any bytes are text: what is not UTF-8 goes byte by byte, and comes
+ * back from decode where the vocabulary has a token for each byte; a byte without one becomes
+ * U+FFFD (byte-level) or the unknown token (SentencePiece).
+ * Special tokens come only from flags: no other text becomes one, whatever the vocabulary's merges.
+ * SC_E_NOMEM, or SC_E_TOO_LARGE over 2^31 bytes, of which a space takes three in SentencePiece. */
 must_check enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
 					   size_t n_bytes, unsigned flags,
 					   struct token_list *ids, struct error *err);
 
 /* Append the text of ids: special tokens are left out unless with_special. A SentencePiece
- * vocabulary's first leading space is dropped, as encode put it there.
+ * vocabulary's first leading space is dropped, as encode put it there. Bytes come as they are, also
+ * where they are not UTF-8.
  * SC_E_INVALID: an id outside the vocabulary. */
 must_check enum sc_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids,
 					   size_t n_ids, bool with_special, struct buf *text);
 
 /* Decodes one token at a time and never hands out a part of a UTF-8 character: bytes of an
  * unfinished one wait for the next token. Bytes that can no longer become a character come out
- * as U+FFFD. Sized for any vocabulary; allocates nothing of its own. */
+ * as U+FFFD, one for each run that could have begun a character. Sized for any vocabulary;
+ * allocates nothing of its own. */
 struct token_stream {
 	const struct tokenizer *tokenizer;
 	bool is_at_start;	/* a leading space would be encode's own */

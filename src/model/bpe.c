@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/bpe.h"
+
+#include "base/strmap.h"
+#include "model/byte_alphabet.h"
+#include "model/pairmap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_MERGES "tokenizer.ggml.merges"
+#define MAX_MERGES (8u << 20)
+
+struct bpe {
+	const struct vocab *vocab;
+	struct pretokenizer *pre;	/* owned */
+	struct pairmap *merges;		/* (left, right) to rank << 32 | joined token */
+	uint32_t substitutes[3];	/* what stands for a byte that has no token: U+FFFD, */
+	unsigned n_substitutes;		/* or nothing where even that cannot be written */
+};
+
+/* The two halves of "left right", or false. Neither half holds a space: the byte-level alphabet
+ * writes it as another character. */
+static bool split_merge(struct gguf_string merge, size_t *left_length_out)
+{
+	const char *space = memchr(merge.data, ' ', merge.length);
+	size_t left_length = space ? (size_t)(space - merge.data) : 0;
+
+	if (!left_length || left_length + 1 == merge.length ||
+	    memchr(space + 1, ' ', merge.length - left_length - 1))
+		return false;
+	*left_length_out = left_length;
+	return true;
+}
+
+/* Add one merge, unless it can never apply. joined is scratch for its bytes. */
+static enum sc_status add_merge(struct bpe *bpe, struct gguf_string merge, size_t left_length,
+				uint32_t rank, char *joined)
+{
+	const struct strmap *ids = bpe->vocab->ids;
+	const char *right_text = merge.data + left_length + 1;
+	size_t right_length = merge.length - left_length - 1;
+	bool is_left_pure, is_right_pure;
+	size_t n_left = byte_alphabet_decode(merge.data, left_length, joined, &is_left_pure);
+	size_t n_right = byte_alphabet_decode(right_text, right_length, joined + n_left,
+					      &is_right_pure);
+	uint32_t left, right, token;
+	enum sc_status status;
+
+	if (!is_left_pure || !is_right_pure || !strmap_find(ids, joined, n_left, &left) ||
+	    !strmap_find(ids, joined + n_left, n_right, &right) ||
+	    !strmap_find(ids, joined, n_left + n_right, &token))
+		return SC_OK;
+	status = pairmap_add(bpe->merges, left, right, (uint64_t)rank << 32 | token);
+	return status == SC_E_EXISTS ? SC_OK : status;
+}
+
+static enum sc_status load_merges(struct bpe *bpe, const struct gguf_array *merges,
+				  struct error *err)
+{
+	enum sc_status status = SC_OK;
+	size_t n_longest = 0;
+	char *joined;
+
+	for (size_t i = 0; i < merges->n; i++)
+		if (gguf_array_string(merges, i).length > n_longest)
+			n_longest = gguf_array_string(merges, i).length;
+	joined = malloc(n_longest + 1);
+	if (!joined || pairmap_create(merges->n, &bpe->merges))
+		status = error_set(err, SC_E_NOMEM, "no memory for %zu merges", merges->n);
+	for (size_t i = 0; i < merges->n && !status; i++) {
+		struct gguf_string merge = gguf_array_string(merges, i);
+		size_t left_length;
+
+		if (split_merge(merge, &left_length))
+			status = add_merge(bpe, merge, left_length, (uint32_t)i, joined);
+		else
+			status = error_set(err, SC_E_FORMAT, "%s[%zu]: expected two texts with one "
+					   "space between them", KEY_MERGES, i);
+	}
+	free(joined);
+	return status;
+}
+
+static enum sc_status get_merges(const struct gguf *gguf, struct gguf_array *merges_out,
+				 struct error *err)
+{
+	enum sc_status status;
+
+	if (!gguf_has(gguf, KEY_MERGES))
+		return error_set(err, SC_E_FORMAT, "%s: missing", KEY_MERGES);
+	status = gguf_get_array(gguf, KEY_MERGES, merges_out, err);
+	if (status)
+		return status;
+	if (merges_out->type != GGUF_STRING)
+		return error_set(err, SC_E_FORMAT, "%s: expected an array of strings", KEY_MERGES);
+	if (merges_out->n > MAX_MERGES)
+		return error_set(err, SC_E_FORMAT, "%s: expected at most %u merges, found %zu",
+				 KEY_MERGES, MAX_MERGES, merges_out->n);
+	return SC_OK;
+}
+
+static bool find_pair(const void *context, const char *text, const struct merge_symbol *left,
+		      const struct merge_symbol *right, struct merge_rule *rule_out)
+{
+	const struct bpe *bpe = context;
+	uint64_t value;
+
+	(void)text;
+	if (left->token == TOKEN_NONE || !pairmap_find(bpe->merges, left->token, right->token,
+						       &value))
+		return false;
+	rule_out->priority = (uint32_t)(value >> 32);
+	rule_out->token = (uint32_t)value;
+	return true;
+}
+
+static enum sc_status find_substitutes(struct bpe *bpe)
+{
+	static const char text[] = "\uFFFD";
+	struct merger merger = MERGER_INIT;
+	enum sc_status status = merger_reset(&merger, sizeof text - 1);
+
+	if (status)
+		return status;
+	for (size_t i = 0; i < sizeof text - 1; i++)
+		merger_add(&merger, 1, bpe->vocab->byte_tokens[(uint8_t)text[i]]);
+	merger_run(&merger, text, find_pair, bpe);
+	for (uint32_t i = 0; i != MERGE_END; i = merger.symbols[i].next)
+		bpe->substitutes[bpe->n_substitutes++] = merger.symbols[i].token;
+	for (unsigned i = 0; i < bpe->n_substitutes; i++)
+		if (bpe->substitutes[i] == TOKEN_NONE)
+			bpe->n_substitutes = 0;
+	merger_deinit(&merger);
+	return SC_OK;
+}
+
+enum sc_status bpe_create(const struct vocab *vocab, struct pretokenizer *pre,
+			  const struct gguf *gguf, struct bpe **bpe_out, struct error *err)
+{
+	struct gguf_array merges;
+	struct bpe *bpe = calloc(1, sizeof *bpe);
+	enum sc_status status;
+
+	if (!bpe) {
+		pretokenizer_destroy(pre);
+		return error_set(err, SC_E_NOMEM, "no memory for a tokenizer");
+	}
+	bpe->vocab = vocab;
+	bpe->pre = pre;
+	status = get_merges(gguf, &merges, err);
+	if (!status)
+		status = load_merges(bpe, &merges, err);
+	if (!status && find_substitutes(bpe))
+		status = error_set(err, SC_E_NOMEM, "no memory for a tokenizer");
+	if (status) {
+		bpe_destroy(bpe);
+		return status;
+	}
+	*bpe_out = bpe;
+	return SC_OK;
+}
+
+void bpe_destroy(struct bpe *bpe)
+{
+	if (!bpe)
+		return;
+	pairmap_destroy(bpe->merges);
+	pretokenizer_destroy(bpe->pre);
+	free(bpe);
+}
+
+struct encoding {
+	const struct bpe *bpe;
+	struct merger *merger;
+	struct token_list *ids;
+};
+
+static enum sc_status emit(const struct bpe *bpe, uint32_t token, struct token_list *ids)
+{
+	enum sc_status status = SC_OK;
+
+	if (token != TOKEN_NONE)
+		return token_list_add(ids, token);
+	for (unsigned i = 0; i < bpe->n_substitutes && !status; i++)
+		status = token_list_add(ids, bpe->substitutes[i]);
+	return status;
+}
+
+static enum sc_status encode_word(void *context, const char *word, size_t n_bytes)
+{
+	const struct encoding *encoding = context;
+	const struct bpe *bpe = encoding->bpe;
+	struct merger *merger = encoding->merger;
+	enum sc_status status;
+	uint32_t token;
+
+	if (pretokenizer_flags(bpe->pre) & PRE_IGNORES_MERGES &&
+	    strmap_find(bpe->vocab->ids, word, n_bytes, &token))
+		return token_list_add(encoding->ids, token);
+	status = merger_reset(merger, n_bytes);
+	if (status)
+		return status;
+	for (size_t i = 0; i < n_bytes; i++)
+		merger_add(merger, 1, bpe->vocab->byte_tokens[(uint8_t)word[i]]);
+	merger_run(merger, word, find_pair, bpe);
+	for (uint32_t i = 0; i != MERGE_END && !status; i = merger->symbols[i].next)
+		status = emit(bpe, merger->symbols[i].token, encoding->ids);
+	return status;
+}
+
+enum sc_status bpe_encode(const struct bpe *bpe, const char *text, size_t n_bytes,
+			  struct merger *scratch, struct token_list *ids, struct error *err)
+{
+	struct encoding encoding = { .bpe = bpe, .merger = scratch, .ids = ids };
+
+	return pretokenizer_split(bpe->pre, text, n_bytes, encode_word, &encoding, err);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/spm.h"
+
+#include "base/strmap.h"
+#include "model/utf8.h"
+
+#include <string.h>
+
+static enum sc_status escape(const char *text, size_t n_bytes, bool with_prefix, struct buf *out)
+{
+	size_t n_spaces = with_prefix;
+	char *to;
+
+	for (size_t i = 0; i < n_bytes; i++)
+		n_spaces += text[i] == ' ';
+	buf_truncate(out, 0);
+	if (n_bytes + n_spaces * VOCAB_SPACE_BYTES > INT32_MAX)
+		return SC_E_TOO_LARGE;
+	if (buf_reserve(out, n_bytes + n_spaces * VOCAB_SPACE_BYTES))
+		return SC_E_NOMEM;
+	to = out->data;
+	if (with_prefix)
+		to = (char *)memcpy(to, VOCAB_SPACE, VOCAB_SPACE_BYTES) + VOCAB_SPACE_BYTES;
+	for (size_t i = 0; i < n_bytes; i++) {
+		if (text[i] == ' ')
+			to = (char *)memcpy(to, VOCAB_SPACE, VOCAB_SPACE_BYTES) +
+			     VOCAB_SPACE_BYTES;
+		else
+			*to++ = text[i];
+	}
+	*to = '\0';
+	out->length = (size_t)(to - out->data);
+	return SC_OK;
+}
+
+static bool find_pair(const void *context, const char *text, const struct merge_symbol *left,
+		      const struct merge_symbol *right, struct merge_rule *rule_out)
+{
+	const struct vocab *vocab = context;
+	size_t n_bytes = (size_t)left->n_bytes + right->n_bytes;
+
+	if (n_bytes > vocab->max_key_bytes ||
+	    !strmap_find(vocab->ids, text + left->start, n_bytes, &rule_out->token))
+		return false;
+	rule_out->priority = vocab->priorities[rule_out->token];
+	return true;
+}
+
+static bool is_space_at(const char *text, size_t n_bytes)
+{
+	return n_bytes >= VOCAB_SPACE_BYTES && !memcmp(text, VOCAB_SPACE, VOCAB_SPACE_BYTES);
+}
+
+/* Bytes up to the next place that no token crosses. Unless the vocabulary has tokens with a space
+ * behind another character, that is where a word ends: words can then be joined on their own. */
+static size_t word_length(const struct vocab *vocab, const char *text, size_t n_bytes)
+{
+	size_t at = 0;
+
+	if (vocab->has_inner_space)
+		return n_bytes;
+	while (is_space_at(text + at, n_bytes - at))
+		at += VOCAB_SPACE_BYTES;
+	while (at < n_bytes && !is_space_at(text + at, n_bytes - at))
+		at++;
+	return at;
+}
+
+/* A character that is no token: its bytes, or the unknown token if one of them is missing. */
+static enum sc_status emit_bytes(const struct vocab *vocab, const char *bytes, size_t n_bytes,
+				 struct token_list *ids)
+{
+	bool has_all = true;
+	enum sc_status status = SC_OK;
+
+	for (size_t i = 0; i < n_bytes; i++)
+		has_all = has_all && vocab->byte_tokens[(uint8_t)bytes[i]] != TOKEN_NONE;
+	if (!has_all)
+		return vocab->unknown == TOKEN_NONE ? SC_OK
+						    : token_list_add(ids, vocab->unknown);
+	for (size_t i = 0; i < n_bytes && !status; i++)
+		status = token_list_add(ids, vocab->byte_tokens[(uint8_t)bytes[i]]);
+	return status;
+}
+
+static enum sc_status encode_word(const struct vocab *vocab, const char *word, size_t n_bytes,
+				  struct merger *merger, struct token_list *ids)
+{
+	if (merger_reset(merger, n_bytes))
+		return SC_E_NOMEM;
+	for (size_t at = 0; at < n_bytes;) {
+		int length = utf8_next((const uint8_t *)word + at, n_bytes - at);
+		uint32_t n = length > 0 ? (uint32_t)length : 1;
+		uint32_t token = TOKEN_NONE;
+
+		(void)strmap_find(vocab->ids, word + at, n, &token);
+		merger_add(merger, n, token);
+		at += n;
+	}
+	merger_run(merger, word, find_pair, vocab);
+	for (uint32_t i = 0; i != MERGE_END; i = merger->symbols[i].next) {
+		const struct merge_symbol *symbol = &merger->symbols[i];
+		enum sc_status status = symbol->token != TOKEN_NONE
+			? token_list_add(ids, symbol->token)
+			: emit_bytes(vocab, word + symbol->start, symbol->n_bytes, ids);
+
+		if (status)
+			return status;
+	}
+	return SC_OK;
+}
+
+enum sc_status spm_encode(const struct vocab *vocab, const char *text, size_t n_bytes,
+			  bool with_prefix, struct merger *scratch, struct buf *escaped,
+			  struct token_list *ids)
+{
+	enum sc_status status = escape(text, n_bytes, with_prefix, escaped);
+
+	for (size_t at = 0; !status && at < escaped->length;) {
+		const char *word = escaped->data + at;
+		size_t n = word_length(vocab, word, escaped->length - at);
+
+		status = encode_word(vocab, word, n, scratch, ids);
+		at += n;
+	}
+	return status;
+}

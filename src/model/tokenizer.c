@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/tokenizer.h"
+
+#include "model/bpe.h"
+#include "model/special_trie.h"
+#include "model/spm.h"
+#include "model/utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_MODEL "tokenizer.ggml.model"
+#define KEY_PRE "tokenizer.ggml.pre"
+
+struct tokenizer {
+	struct vocab vocab;
+	struct special_trie *specials;
+	struct bpe *bpe;	/* NULL: SentencePiece-style */
+};
+
+static bool is_string(struct gguf_string string, const char *text)
+{
+	return string.length == strlen(text) && !memcmp(string.data, text, string.length);
+}
+
+static enum sc_status create_spm(struct tokenizer *tokenizer, const struct gguf *gguf,
+				 struct error *err)
+{
+	return vocab_load(&tokenizer->vocab, VOCAB_SPM, true, gguf, err);
+}
+
+static enum sc_status create_bpe(struct tokenizer *tokenizer, const struct gguf *gguf,
+				 struct error *err)
+{
+	struct gguf_string name = { .data = "default", .length = strlen("default") };
+	struct pretokenizer *pre;
+	enum sc_status status = SC_OK;
+
+	if (gguf_has(gguf, KEY_PRE))
+		status = gguf_get_string(gguf, KEY_PRE, &name, err);
+	if (!status)
+		status = pretokenizer_create(name.data, name.length, &pre, err);
+	if (status)
+		return status;
+	status = vocab_load(&tokenizer->vocab, VOCAB_BPE,
+			    pretokenizer_flags(pre) & PRE_ADDS_BOS, gguf, err);
+	if (status) {
+		pretokenizer_destroy(pre);
+		return status;
+	}
+	return bpe_create(&tokenizer->vocab, pre, gguf, &tokenizer->bpe, err);
+}
+
+static enum sc_status create_family(struct tokenizer *tokenizer, const struct gguf *gguf,
+				    struct error *err)
+{
+	struct gguf_string model;
+	enum sc_status status;
+
+	if (!gguf_has(gguf, KEY_MODEL))
+		return error_set(err, SC_E_FORMAT, "%s: missing", KEY_MODEL);
+	status = gguf_get_string(gguf, KEY_MODEL, &model, err);
+	if (status)
+		return status;
+	if (is_string(model, "llama"))
+		return create_spm(tokenizer, gguf, err);
+	if (is_string(model, "gpt2"))
+		return create_bpe(tokenizer, gguf, err);
+	return error_set(err, SC_E_UNSUPPORTED, "%s: \"%.*s\" is not known; known are: llama gpt2",
+			 KEY_MODEL,
+			 (int)utf8_valid_length(model.data, model.length < 64 ? model.length : 64),
+			 model.data);
+}
+
+enum sc_status tokenizer_create(const struct gguf *gguf, struct tokenizer **tokenizer_out,
+				struct error *err)
+{
+	struct tokenizer *tokenizer = calloc(1, sizeof *tokenizer);
+	enum sc_status status;
+
+	if (!tokenizer)
+		return error_set(err, SC_E_NOMEM, "no memory for a tokenizer");
+	status = create_family(tokenizer, gguf, err);
+	if (status)
+		goto fail;
+	status = special_trie_create(&tokenizer->vocab, &tokenizer->specials);
+	if (status) {
+		error_set(err, status, "no memory for the special tokens");
+		goto fail;
+	}
+	*tokenizer_out = tokenizer;
+	return SC_OK;
+fail:
+	tokenizer_destroy(tokenizer);
+	return status;
+}
+
+void tokenizer_destroy(struct tokenizer *tokenizer)
+{
+	if (!tokenizer)
+		return;
+	bpe_destroy(tokenizer->bpe);
+	special_trie_destroy(tokenizer->specials);
+	vocab_deinit(&tokenizer->vocab);
+	free(tokenizer);
+}
+
+const struct vocab *tokenizer_vocab(const struct tokenizer *tokenizer)
+{
+	return &tokenizer->vocab;
+}
+
+uint32_t tokenizer_n_vocab(const struct tokenizer *tokenizer)
+{
+	return (uint32_t)tokenizer->vocab.n;
+}
+
+uint32_t tokenizer_bos(const struct tokenizer *tokenizer)
+{
+	return tokenizer->vocab.bos;
+}
+
+uint32_t tokenizer_eos(const struct tokenizer *tokenizer)
+{
+	return tokenizer->vocab.eos;
+}
+
+bool tokenizer_adds_bos(const struct tokenizer *tokenizer)
+{
+	return tokenizer->vocab.adds_bos;
+}
+
+bool tokenizer_is_end(const struct tokenizer *tokenizer, uint32_t token)
+{
+	return token < tokenizer->vocab.n && tokenizer->vocab.flags[token] & VOCAB_IS_END;
+}
+
+bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t token)
+{
+	return token < tokenizer->vocab.n && vocab_is_special(&tokenizer->vocab, token);
+}
+
+void token_list_deinit(struct token_list *list)
+{
+	free(list->ids);
+	*list = (struct token_list){ 0 };
+}
+
+enum sc_status token_list_add(struct token_list *list, uint32_t id)
+{
+	size_t capacity = list->capacity ? 2 * list->capacity : 64;
+	uint32_t *ids;
+
+	if (list->n == list->capacity) {
+		ids = realloc(list->ids, capacity * sizeof *ids);
+		if (!ids)
+			return SC_E_NOMEM;
+		list->ids = ids;
+		list->capacity = capacity;
+	}
+	list->ids[list->n++] = id;
+	return SC_OK;
+}
+
+/* One call of tokenizer_encode. */
+struct encoding {
+	const struct tokenizer *tokenizer;
+	struct token_list *ids;
+	struct merger merger;
+	struct buf escaped;
+	struct error *err;
+};
+
+/* Text between special tokens. SentencePiece puts its space in front of each such text: a text
+ * always stands at the beginning or behind a special token. */
+static enum sc_status encode_text(struct encoding *encoding, const char *text, size_t n_bytes)
+{
+	const struct vocab *vocab = &encoding->tokenizer->vocab;
+
+	if (!n_bytes)
+		return SC_OK;
+	if (encoding->tokenizer->bpe)
+		return bpe_encode(encoding->tokenizer->bpe, text, n_bytes, &encoding->merger,
+				  encoding->ids, encoding->err);
+	return spm_encode(vocab, text, n_bytes, vocab->adds_space_prefix, &encoding->merger,
+			  &encoding->escaped, encoding->ids);
+}
+
+static bool is_ascii_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static enum sc_status encode_all(struct encoding *encoding, const char *text, size_t n_bytes,
+				 bool with_control)
+{
+	const struct tokenizer *tokenizer = encoding->tokenizer;
+	enum sc_status status = SC_OK;
+	size_t at = 0;
+
+	while (!status && at < n_bytes) {
+		struct special_match match = special_trie_find(tokenizer->specials, text, n_bytes,
+							       at, with_control);
+
+		status = encode_text(encoding, text + at, match.start - at);
+		if (status || match.token == TOKEN_NONE)
+			break;
+		status = token_list_add(encoding->ids, match.token);
+		at = match.start + match.n_bytes;
+		if (tokenizer->vocab.flags[match.token] & VOCAB_EATS_SPACE)
+			while (at < n_bytes && is_ascii_space(text[at]))
+				at++;
+	}
+	return status;
+}
+
+enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
+				size_t n_bytes, unsigned flags, struct token_list *ids,
+				struct error *err)
+{
+	const struct vocab *vocab = &tokenizer->vocab;
+	struct encoding encoding = {
+		.tokenizer = tokenizer, .ids = ids, .escaped = BUF_INIT, .err = err,
+	};
+	size_t n_before = ids->n;
+	enum sc_status status = SC_OK;
+
+	if (n_bytes > INT32_MAX)
+		return error_set(err, SC_E_TOO_LARGE, "text: expected at most %d bytes, found %zu",
+				 INT32_MAX, n_bytes);
+	if (flags & TOKENIZE_ADD_SPECIAL && vocab->adds_bos)
+		status = token_list_add(ids, vocab->bos);
+	if (!status)
+		status = encode_all(&encoding, text, n_bytes, flags & TOKENIZE_PARSE_SPECIAL);
+	if (!status && flags & TOKENIZE_ADD_SPECIAL && vocab->adds_eos)
+		status = token_list_add(ids, vocab->eos);
+	if (status == SC_E_NOMEM)
+		error_set(err, status, "no memory to encode %zu bytes", n_bytes);
+	if (status)
+		ids->n = n_before;
+	merger_deinit(&encoding.merger);
+	buf_deinit(&encoding.escaped);
+	return status;
+}
+
+enum sc_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids,
+				size_t n_ids, bool with_special, struct buf *text)
+{
+	size_t n_before = text->length;
+	bool is_at_start = true;
+
+	for (size_t i = 0; i < n_ids; i++) {
+		struct gguf_string piece;
+		enum sc_status status = SC_E_INVALID;
+
+		if (ids[i] < tokenizer->vocab.n) {
+			piece = vocab_print(&tokenizer->vocab, ids[i], with_special, &is_at_start);
+			status = buf_add(text, piece.data, piece.length);
+		}
+		if (status) {
+			buf_truncate(text, n_before);
+			return status;
+		}
+	}
+	return SC_OK;
+}

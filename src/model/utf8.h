@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_MODEL_UTF8_H
+#define STAGECOACH_MODEL_UTF8_H
+/*
+ * utf8 - finds where characters begin and end in bytes that may be anything.
+ * Well-formed means the Unicode Standard's table 3-7: no overlong forms, no surrogates, nothing
+ * above U+10FFFF. Allocates nothing, keeps no state.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What stands at the start of n > 0 bytes.
+ * 1 to 4: a character of that many bytes.
+ * 0: the n bytes begin a character that goes on behind them.
+ * -k: k bytes that belong to no character (the longest run that one U+FFFD stands for). */
+int utf8_next(const uint8_t *bytes, size_t n);
+
+/* How many leading bytes are whole, well-formed characters. */
+size_t utf8_valid_length(const void *bytes, size_t n);
+
+#endif

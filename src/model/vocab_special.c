@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tokens that mean something: begin and end of text, unknown, ends of generation. Files name
+ * some of them by id; others are only known by how they are written, and many files give those a
+ * wrong type. The names and defaults are llama.cpp's, so that the same file ends in the same place.
+ */
+#include "model/vocab.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define KEY(name) "tokenizer.ggml." name
+
+/* Texts at which generation ends, and that mean nothing else. Such a token is a control token
+ * whatever the file says: otherwise a prompt could end the answer by quoting it. */
+static const char *const end_names[] = {
+	"<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>",
+	"<|return|>", "<|call|>", "<|calls|>", "<|flush|>", "<end_of_turn>", "<end_of_utterance>",
+	"<turn|>", "<|tool_response>", "[e~[", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
+	"<|fim_pad|>", "<|fim_repo|>", "<|repo_name|>", "<|file_sep|>",
+};
+
+/* The same where the file does not call them normal: in other vocabularies these are just text. */
+static const char *const ambiguous_end_names[] = {
+	"</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
+	"<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]", "<fim-repo>", "<REPO>", "<reponame>",
+};
+
+static const char *const end_keys[] = {
+	KEY("eos_token_id"), KEY("eot_token_id"), KEY("eom_token_id"),
+	KEY("fim_pad_token_id"), KEY("fim_rep_token_id"), KEY("fim_sep_token_id"),
+};
+
+static bool is_text(const struct vocab *vocab, size_t i, const char *text)
+{
+	struct gguf_string found = gguf_array_string(&vocab->texts, i);
+
+	return found.length == strlen(text) && !memcmp(found.data, text, found.length);
+}
+
+/* The token written as text, or TOKEN_NONE. */
+static uint32_t find_text(const struct vocab *vocab, const char *text)
+{
+	for (size_t i = 0; i < vocab->n; i++)
+		if (is_text(vocab, i, text))
+			return (uint32_t)i;
+	return TOKEN_NONE;
+}
+
+/* An id that may be absent (fallback then, if the vocabulary reaches so far) or none (2^32 - 1). */
+static enum sc_status get_id(const struct vocab *vocab, const struct gguf *gguf, const char *key,
+			     uint32_t fallback, uint32_t *id_out, struct error *err)
+{
+	uint32_t id = fallback < vocab->n ? fallback : TOKEN_NONE;
+	enum sc_status status = SC_OK;
+
+	if (gguf_has(gguf, key))
+		status = gguf_get_u32(gguf, key, &id, err);
+	if (status)
+		return status;
+	if (id != TOKEN_NONE && id >= vocab->n)
+		return error_set(err, SC_E_FORMAT, "%s: expected an id below %zu, found %u", key,
+				 vocab->n, id);
+	*id_out = id;
+	return SC_OK;
+}
+
+/* A flag that may be absent; true only makes sense with the token that is to be added. */
+static enum sc_status get_adds(const struct gguf *gguf, const char *key, const char *id_key,
+			       uint32_t id, bool *adds, struct error *err)
+{
+	enum sc_status status = SC_OK;
+
+	if (gguf_has(gguf, key))
+		status = gguf_get_bool(gguf, key, adds, err);
+	if (!status && *adds && id == TOKEN_NONE)
+		return error_set(err, SC_E_FORMAT,
+				 "%s: expected a token's id, as %s holds, found none", id_key, key);
+	return status;
+}
+
+static bool is_one_of(const struct vocab *vocab, size_t i, const char *const *names,
+		      size_t n_names)
+{
+	for (size_t k = 0; k < n_names; k++)
+		if (is_text(vocab, i, names[k]))
+			return true;
+	return false;
+}
+
+static void mark_ends_by_name(struct vocab *vocab, bool has_types)
+{
+	for (size_t i = 0; i < vocab->n; i++) {
+		struct gguf_string text = gguf_array_string(&vocab->texts, i);
+		bool is_certain;
+
+		/* All names are short and begin with one of these. */
+		if (!text.length || text.length > 32 || !memchr("<[_", text.data[0], 3))
+			continue;
+		is_certain = is_one_of(vocab, i, end_names, sizeof end_names / sizeof *end_names);
+		if (!is_certain && ((has_types && vocab->types[i] == VOCAB_NORMAL) ||
+				    !is_one_of(vocab, i, ambiguous_end_names,
+					       sizeof ambiguous_end_names /
+					       sizeof *ambiguous_end_names)))
+			continue;
+		vocab->flags[i] |= VOCAB_IS_END;
+		vocab->types[i] = VOCAB_CONTROL;
+	}
+}
+
+static bool has_end(const struct vocab *vocab, const char *text)
+{
+	return find_text(vocab, text) != TOKEN_NONE;
+}
+
+/* In two families a name from the list means something else. */
+static void unmark_exceptions(struct vocab *vocab)
+{
+	uint32_t end = find_text(vocab, "<|end|>");
+	uint32_t slash = find_text(vocab, "</s>");
+	bool has_call = has_end(vocab, "<|call|>") || has_end(vocab, "<|calls|>");
+
+	/* Harmony: <|end|> only closes one message of an answer. */
+	if (end != TOKEN_NONE && has_call &&
+	    (has_end(vocab, "<|return|>") || has_end(vocab, "<|flush|>")))
+		vocab->flags[end] &= (uint8_t)~VOCAB_IS_END;
+	/* Gemma 4: </s> is HTML's. */
+	if (slash != TOKEN_NONE && has_end(vocab, "<|tool_response>")) {
+		vocab->flags[slash] &= (uint8_t)~VOCAB_IS_END;
+		vocab->types[slash] = VOCAB_NORMAL;
+	}
+}
+
+/* Phi-3's special tokens were trained to swallow the white space behind them. The file does not
+ * say so: the model's name is the only sign. */
+static void mark_space_eaters(struct vocab *vocab, const struct gguf *gguf)
+{
+	static const char *const others[] = { "<unk>", "<s>", "<|endoftext|>" };
+	struct gguf_string name;
+	char lower[64] = "";
+
+	if (!gguf_has(gguf, "general.name") ||
+	    gguf_get_string(gguf, "general.name", &name, NULL))
+		return;
+	for (size_t i = 0; i < name.length && i < sizeof lower - 1; i++)
+		lower[i] = (char)tolower((unsigned char)name.data[i]);
+	if (!strstr(lower, "phi-3") && !strstr(lower, "phi3"))
+		return;
+	for (size_t i = 0; i < vocab->n; i++) {
+		if (!is_one_of(vocab, i, others, sizeof others / sizeof *others) &&
+		    vocab->types[i] >= VOCAB_UNKNOWN &&
+		    vocab->types[i] <= VOCAB_USER_DEFINED)
+			vocab->flags[i] |= VOCAB_EATS_SPACE;
+	}
+}
+
+static enum sc_status mark_ends_by_id(struct vocab *vocab, const struct gguf *gguf,
+				      struct error *err)
+{
+	for (size_t k = 0; k < sizeof end_keys / sizeof *end_keys; k++) {
+		uint32_t id;
+		enum sc_status status = get_id(vocab, gguf, end_keys[k], TOKEN_NONE, &id, err);
+
+		if (status)
+			return status;
+		if (id != TOKEN_NONE)
+			vocab->flags[id] |= VOCAB_IS_END;
+	}
+	if (vocab->eos != TOKEN_NONE)
+		vocab->flags[vocab->eos] |= VOCAB_IS_END;
+	return SC_OK;
+}
+
+enum sc_status vocab_load_special(struct vocab *vocab, bool adds_bos, const struct gguf *gguf,
+				  struct error *err)
+{
+	/* SentencePiece's own ids; byte-level vocabularies have no common ones. */
+	bool is_spm = vocab->family == VOCAB_SPM;
+	enum sc_status status;
+
+	vocab->adds_bos = adds_bos;
+	vocab->adds_space_prefix = is_spm;
+	status = get_id(vocab, gguf, KEY("bos_token_id"), is_spm ? 1 : TOKEN_NONE, &vocab->bos,
+			err);
+	if (!status)
+		status = get_id(vocab, gguf, KEY("eos_token_id"), is_spm ? 2 : TOKEN_NONE,
+				&vocab->eos, err);
+	if (!status)
+		status = get_id(vocab, gguf, KEY("unknown_token_id"), is_spm ? 0 : TOKEN_NONE,
+				&vocab->unknown, err);
+	if (!status)
+		status = get_adds(gguf, KEY("add_bos_token"), KEY("bos_token_id"), vocab->bos,
+				  &vocab->adds_bos, err);
+	if (!status)
+		status = get_adds(gguf, KEY("add_eos_token"), KEY("eos_token_id"), vocab->eos,
+				  &vocab->adds_eos, err);
+	if (!status && is_spm && gguf_has(gguf, KEY("add_space_prefix")))
+		status = gguf_get_bool(gguf, KEY("add_space_prefix"), &vocab->adds_space_prefix,
+				       err);
+	if (status)
+		return status;
+	mark_ends_by_name(vocab, gguf_has(gguf, KEY("token_type")));
+	unmark_exceptions(vocab);
+	mark_space_eaters(vocab, gguf);
+	return mark_ends_by_id(vocab, gguf, err);
+}
