@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_CONFIG_CONFIG_H
+#define STAGECOACH_CONFIG_CONFIG_H
+/*
+ * config - every setting of stagecoachd and of `stagecoach run`, from one table (options.c): a flag
+ * --ctx-size, a key ctx_size in the file and a variable STAGECOACH_CTX_SIZE are the same option.
+ * Flags override the environment, which overrides the file, which overrides the defaults.
+ * Thread: one at a time. Strings are owned by the config and never NULL.
+ */
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct config {
+	/* model and generation */
+	char *model;
+	char *prompt;
+	int64_t n_predict;		/* -1: until the end */
+	double temperature;
+	uint32_t top_k;
+	double top_p;
+	double min_p;
+	int64_t seed;			/* -1: random */
+	bool ignore_eos;
+	bool parse_special;
+
+	/* compute */
+	char *backend;
+	uint32_t device;
+	uint32_t threads;		/* 0: share the processors */
+	uint64_t memory;		/* of each worker, bytes; 0: what is free */
+
+	/* pipeline */
+	uint32_t stages;		/* in one process */
+	char *transport;
+	uint32_t context;		/* 0: the model's */
+	uint32_t batch;			/* rows of a step */
+	uint32_t prompt_chunk;
+	uint32_t max_sequences;
+	uint32_t kv_positions;		/* 0: chosen by memory */
+	uint32_t block_length;
+	uint32_t window;		/* 0: stages + 1 */
+	uint32_t spin_us;
+	uint32_t heartbeat_ms;
+	uint32_t deadline_ms;
+	uint32_t start_ms;
+
+	/* serving */
+	char *host;
+	uint32_t port;
+	char *listen;			/* "": host:port; "none": no TCP */
+	char *socket;			/* "": none */
+	uint32_t max_queue;
+	uint32_t keep_jobs;
+	uint32_t max_connections;
+	uint32_t max_streams;
+	uint64_t max_message;
+	uint32_t drain_ms;
+
+	/* operation */
+	char *config_file;
+	char *log_level;
+	bool check_config;
+	bool is_help;
+	bool is_version;
+	bool is_print_config;
+	bool is_print_options;
+};
+
+/* Which program's flags: an option may belong to one or both. */
+enum program {
+	PROGRAM_DAEMON = 1,
+	PROGRAM_RUN = 2,
+};
+
+/* Defaults, then the file (--config, or STAGECOACH_CONFIG, or default_file when it exists), then
+ * the environment, then argv. SC_E_INVALID: a bad flag (exit 64). SC_E_CONFIG: file or environment
+ * (exit 78); err names file and line, or variable, what was expected and found.
+ * On failure config holds nothing. */
+must_check enum sc_status config_load(struct config *config, enum program program,
+				      const char *default_file, int argc, char **argv,
+				      struct error *err);
+void config_deinit(struct config *config);
+
+/* For each option that differs and may change while running: copy it from fresh to config and call
+ * fn(arg, name, true); for those that need a restart: fn(arg, name, false). */
+void config_reload(struct config *config, struct config *fresh,
+		   void (*fn)(void *arg, const char *name, bool is_applied), void *arg);
+
+/* "HOST:PORT" by listen, or by host and port; "" for none. */
+void config_listen_address(const struct config *config, char *out, size_t size);
+
+/* The value of log_level as enum log_level. */
+int config_log_level(const struct config *config);
+
+/* From the table: --help's text, a commented configuration file with the defaults, and the options
+ * as man page source. */
+void config_print_help(FILE *file, enum program program, const char *usage);
+void config_print_example(FILE *file);
+void config_print_man(FILE *file, enum program program);
+
+#endif

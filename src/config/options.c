@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/options.h"
+
+#include "base/parse.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BOTH (PROGRAM_DAEMON | PROGRAM_RUN)
+#define AT(field) .offset = offsetof(struct config, field)
+#define U32_MAX 4294967295.0
+
+/* Flags take llama.cpp's names where it has them. */
+const struct option_info options[] = {
+	{ "model", 'm', NULL, OPTION_STRING, BOTH, 0, "Model and generation", "FILE", "",
+	  AT(model), .help = "model file (GGUF); of a sharded model, its first file" },
+	{ "prompt", 'p', NULL, OPTION_STRING, BOTH, OPTION_FLAG_ONLY, "Model and generation",
+	  "TEXT", "", AT(prompt),
+	  .help = "continue this text on standard output and exit; '-' reads standard input" },
+	{ "n-predict", 'n', "predict", OPTION_I64, BOTH, 0, "Model and generation", "N", "-1",
+	  -1, 1e9, NULL, AT(n_predict),
+	  "tokens to generate for --prompt; -1: until the text ends or the context is full" },
+	{ "temp", 0, "temperature", OPTION_FLOAT, BOTH, 0, "Model and generation", "X", "0.8", 0,
+	  100, NULL, AT(temperature), "sampling temperature for --prompt; 0: always the likeliest" },
+	{ "top-k", 0, NULL, OPTION_U32, BOTH, 0, "Model and generation", "N", "40", 0, U32_MAX,
+	  NULL, AT(top_k), "sample from the N likeliest tokens; 0: from all" },
+	{ "top-p", 0, NULL, OPTION_FLOAT, BOTH, 0, "Model and generation", "X", "0.95", 1e-6, 1,
+	  NULL, AT(top_p), "sample from the likeliest tokens that reach probability X together" },
+	{ "min-p", 0, NULL, OPTION_FLOAT, BOTH, 0, "Model and generation", "X", "0.05", 0, 1, NULL,
+	  AT(min_p), "drop tokens less likely than X times the likeliest" },
+	{ "seed", 's', NULL, OPTION_I64, BOTH, 0, "Model and generation", "N", "-1", -1, 9e18,
+	  NULL, AT(seed), "random seed; -1: a new one each time" },
+	{ "ignore-eos", 0, NULL, OPTION_BOOL, BOTH, 0, "Model and generation", NULL, "off",
+	  AT(ignore_eos), .help = "go on after an end-of-text token" },
+	{ "special", 0, NULL, OPTION_BOOL, BOTH, 0, "Model and generation", NULL, "off",
+	  AT(parse_special), .help = "control tokens written out in --prompt count as such" },
+
+	{ "backend", 0, NULL, OPTION_CHOICE, BOTH, 0, "Compute", "NAME", "cpu",
+	  .choices = "cpu|cuda", AT(backend), .help = "what computes a stage" },
+	{ "device", 0, NULL, OPTION_U32, BOTH, 0, "Compute", "N", "0", 0, 63, NULL, AT(device),
+	  "which device of the backend" },
+	{ "threads", 't', NULL, OPTION_U32, BOTH, 0, "Compute", "N", "0", 0, 1024, NULL,
+	  AT(threads), "threads of each stage; 0: the stages of a machine share its processors" },
+	{ "memory", 0, NULL, OPTION_BYTES, BOTH, 0, "Compute", "BYTES", "0", 0, 1e18, NULL,
+	  AT(memory), "memory that a stage may take (K, M, G, T); 0: its share of what is free" },
+
+	{ "stages", 0, "pipeline-parallel-size", OPTION_U32, BOTH, 0, "Pipeline", "N", "1", 1, 1024,
+	  NULL, AT(stages), "pipeline stages inside this process, when no launcher started more" },
+	{ "transport", 0, NULL, OPTION_CHOICE, PROGRAM_DAEMON, 0, "Pipeline", "NAME", "ucx",
+	  .choices = "ucx|mpi|loopback", AT(transport),
+	  .help = "links between processes; loopback keeps all stages in this one" },
+	{ "ctx-size", 'c', "max-model-len", OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 16777216,
+	  NULL, AT(context), "positions of one sequence at most; 0: what the model was trained for" },
+	{ "batch-size", 'b', NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "512", 1, 65536, NULL,
+	  AT(batch), "rows of one step at most" },
+	{ "ubatch-size", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "128", 1, 65536, NULL,
+	  AT(prompt_chunk), "prompt rows of one step at most: long prompts enter in such chunks" },
+	{ "parallel", 0, "max-num-seqs", OPTION_U32, BOTH, 0, "Pipeline", "N", "32", 1, 4096, NULL,
+	  AT(max_sequences), "sequences that run at once" },
+	{ "kv-positions", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 1e9, NULL,
+	  AT(kv_positions), "positions in the KV pool, shared by all; 0: chosen by memory" },
+	{ "block-length", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "32", 1, 1024, NULL,
+	  AT(block_length), "positions of one KV block" },
+	{ "window", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 1025, NULL, AT(window),
+	  "steps in flight at most; 0: stages + 1" },
+	{ "spin-us", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "20", 0, 1000000, NULL,
+	  AT(spin_us), "microseconds of busy waiting before a thread sleeps" },
+	{ "heartbeat-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Pipeline", "N", "500", 10, 60000,
+	  NULL, AT(heartbeat_ms), "interval of the signs of life between coordinator and workers" },
+	{ "deadline-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Pipeline", "N", "5000", 50,
+	  3600000, NULL, AT(deadline_ms), "silence after which a process is taken for dead" },
+	{ "start-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Pipeline", "N", "30000", 100,
+	  3600000, NULL, AT(start_ms), "time for all workers to report" },
+
+	{ "host", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "ADDRESS", "127.0.0.1",
+	  AT(host), .help = "address to listen on; only loopback is safe without further means" },
+	{ "port", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "8080", 0, 65535, NULL,
+	  AT(port), "TCP port; 0: any free one" },
+	{ "listen", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "HOST:PORT", "",
+	  AT(listen), .help = "both at once, instead of --host and --port; 'none': no TCP" },
+	{ "socket", 0, "uds", OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "PATH", "",
+	  AT(socket), .help = "also serve on this Unix socket" },
+	{ "max-queue", 0, NULL, OPTION_U32, PROGRAM_DAEMON, OPTION_RELOADS, "Serving", "N", "256", 0,
+	  1000000, NULL, AT(max_queue), "jobs that may wait; more are refused as overload" },
+	{ "keep-jobs", 0, NULL, OPTION_U32, PROGRAM_DAEMON, OPTION_RELOADS, "Serving", "N", "1000", 0,
+	  1000000, NULL, AT(keep_jobs), "ended jobs that are remembered" },
+	{ "max-connections", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "256", 1, 65536,
+	  NULL, AT(max_connections), "client connections at once" },
+	{ "max-streams", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "100", 1, 65536,
+	  NULL, AT(max_streams), "requests at once on one connection" },
+	{ "max-message", 0, NULL, OPTION_BYTES, PROGRAM_DAEMON, 0, "Serving", "BYTES", "4M", 1024,
+	  1073741824, NULL, AT(max_message), "size of one request" },
+	{ "drain-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, OPTION_RELOADS, "Serving", "N", "30000", 0,
+	  86400000, NULL, AT(drain_ms), "time that running jobs get after SIGTERM" },
+
+	{ "config", 'C', NULL, OPTION_STRING, BOTH, OPTION_FLAG_ONLY, "Operation", "FILE", "",
+	  AT(config_file), .help = "configuration file" },
+	{ "check-config", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, OPTION_FLAG_ONLY, "Operation", NULL,
+	  "off", AT(check_config), .help = "check flags, environment and file, then exit" },
+	{ "log-level", 0, NULL, OPTION_CHOICE, BOTH, OPTION_RELOADS, "Operation", "LEVEL", "info",
+	  .choices = "error|warning|info|debug", AT(log_level), .help = "how much is logged" },
+	{ "help", 'h', NULL, OPTION_BOOL, BOTH, OPTION_FLAG_ONLY, "Operation", NULL, "off",
+	  AT(is_help), .help = "show this help" },
+	{ "version", 'V', NULL, OPTION_BOOL, BOTH, OPTION_FLAG_ONLY, "Operation", NULL, "off",
+	  AT(is_version), .help = "show the version" },
+	{ "print-config", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, OPTION_FLAG_ONLY, "Operation", NULL,
+	  "off", AT(is_print_config), .help = "print a commented configuration file" },
+	{ "print-options", 0, NULL, OPTION_BOOL, BOTH, OPTION_FLAG_ONLY | OPTION_HIDDEN,
+	  "Operation", NULL, "off", AT(is_print_options),
+	  .help = "print the options as manual page source" },
+};
+const unsigned n_options = sizeof options / sizeof options[0];
+
+static void translate(const char *name, char *out, const char *prefix, int (*convert)(int))
+{
+	size_t n = strlen(prefix);
+
+	memcpy(out, prefix, n);
+	for (; *name && n < OPTION_NAME_MAX - 1; name++)
+		out[n++] = *name == '-' ? '_' : (char)convert((unsigned char)*name);
+	out[n] = '\0';
+}
+
+void option_file_key(const struct option_info *option, char *out)
+{
+	translate(option->name, out, "", tolower);
+}
+
+void option_variable(const struct option_info *option, char *out)
+{
+	translate(option->name, out, "STAGECOACH_", toupper);
+}
+
+static void *field_of(const struct option_info *option, const struct config *config)
+{
+	return (char *)config + option->offset;
+}
+
+/* --- parsing by type --- */
+
+static enum sc_status expected_number(const struct option_info *option, const char *what,
+				      const char *text, struct error *err)
+{
+	return error_set(err, SC_E_INVALID, "expected %s from %.10g to %.10g, found '%s'", what,
+			 option->min, option->max, text);
+}
+
+static enum sc_status set_bool(const struct option_info *option, void *field, const char *text,
+			       struct error *err)
+{
+	(void)option;
+	if (!parse_bool(text, field))
+		return error_set(err, SC_E_INVALID, "expected on or off, found '%s'", text);
+	return SC_OK;
+}
+
+static enum sc_status set_i64(const struct option_info *option, void *field, const char *text,
+			      struct error *err)
+{
+	int64_t value;
+
+	if (!parse_i64(text, &value) || (double)value < option->min || (double)value > option->max)
+		return expected_number(option, "a whole number", text, err);
+	*(int64_t *)field = value;
+	return SC_OK;
+}
+
+static enum sc_status set_u32(const struct option_info *option, void *field, const char *text,
+			      struct error *err)
+{
+	int64_t value = 0;
+	enum sc_status status = set_i64(option, &value, text, err);
+
+	if (status == SC_OK)
+		*(uint32_t *)field = (uint32_t)value;
+	return status;
+}
+
+static enum sc_status set_bytes(const struct option_info *option, void *field, const char *text,
+				struct error *err)
+{
+	uint64_t value;
+
+	if (!parse_bytes(text, &value) || (double)value < option->min ||
+	    (double)value > option->max)
+		return expected_number(option, "bytes, as in 512M,", text, err);
+	*(uint64_t *)field = value;
+	return SC_OK;
+}
+
+static enum sc_status set_float(const struct option_info *option, void *field, const char *text,
+				struct error *err)
+{
+	double value;
+
+	if (!parse_f64(text, &value) || value < option->min || value > option->max)
+		return expected_number(option, "a number", text, err);
+	*(double *)field = value;
+	return SC_OK;
+}
+
+static enum sc_status set_string(const struct option_info *option, void *field, const char *text,
+				 struct error *err)
+{
+	char *copy = strdup(text);
+
+	(void)option;
+	if (!copy)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	free(*(char **)field);
+	*(char **)field = copy;
+	return SC_OK;
+}
+
+static enum sc_status set_choice(const struct option_info *option, void *field, const char *text,
+				 struct error *err)
+{
+	size_t n = strlen(text);
+
+	for (const char *word = option->choices; n && word; word = strchr(word, '|')) {
+		word += *word == '|';
+		if (!strncmp(word, text, n) && (!word[n] || word[n] == '|'))
+			return set_string(option, field, text, err);
+	}
+	return error_set(err, SC_E_INVALID, "expected one of %s, found '%s'", option->choices,
+			 text);
+}
+
+typedef enum sc_status set_fn(const struct option_info *, void *, const char *, struct error *);
+
+static const struct {
+	set_fn *set;
+	size_t size;
+} types[] = {
+	[OPTION_BOOL] = { set_bool, sizeof(bool) },
+	[OPTION_U32] = { set_u32, sizeof(uint32_t) },
+	[OPTION_I64] = { set_i64, sizeof(int64_t) },
+	[OPTION_BYTES] = { set_bytes, sizeof(uint64_t) },
+	[OPTION_FLOAT] = { set_float, sizeof(double) },
+	[OPTION_STRING] = { set_string, sizeof(char *) },
+	[OPTION_CHOICE] = { set_choice, sizeof(char *) },
+};
+
+enum sc_status option_set(const struct option_info *option, struct config *config,
+			  const char *text, struct error *err)
+{
+	return types[option->type].set(option, field_of(option, config), text, err);
+}
+
+bool option_is_equal(const struct option_info *option, const struct config *a,
+		     const struct config *b)
+{
+	const void *left = field_of(option, a), *right = field_of(option, b);
+
+	if (option->type == OPTION_STRING || option->type == OPTION_CHOICE)
+		return !strcmp(*(char *const *)left, *(char *const *)right);
+	return !memcmp(left, right, types[option->type].size);
+}
+
+void option_swap(const struct option_info *option, struct config *a, struct config *b)
+{
+	size_t size = types[option->type].size;
+	char scratch[sizeof(uint64_t)];
+
+	memcpy(scratch, field_of(option, a), size);
+	memcpy(field_of(option, a), field_of(option, b), size);
+	memcpy(field_of(option, b), scratch, size);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What people read of the option table: help, an example file, manual page source. */
+#include "config/options.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define TEXT_COLUMN 30
+#define LINE_WIDTH 96
+
+/* Print text in lines of at most LINE_WIDTH, each after the first begun with `indent`. */
+static void print_wrapped(FILE *file, const char *text, int column, const char *indent)
+{
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		if (column > (int)strlen(indent) && column + (int)n + 1 > LINE_WIDTH) {
+			fprintf(file, "\n%s", indent);
+			column = (int)strlen(indent);
+		}
+		column += fprintf(file, "%.*s%s", (int)n, text, text[n] ? " " : "");
+		text += n + (text[n] == ' ');
+	}
+	fputc('\n', file);
+}
+
+static bool is_shown(const struct option_info *option, enum program program)
+{
+	return option->programs & program && !(option->flags & OPTION_HIDDEN);
+}
+
+static bool has_default(const struct option_info *option)
+{
+	return *option->fallback && option->type != OPTION_BOOL;
+}
+
+static void print_flag(FILE *file, const struct option_info *option)
+{
+	char indent[TEXT_COLUMN + 1];
+	char help[512];
+	int column;
+
+	memset(indent, ' ', TEXT_COLUMN);
+	indent[TEXT_COLUMN] = '\0';
+	column = option->letter ? fprintf(file, "  -%c, ", option->letter)
+				: fprintf(file, "      ");
+	column += fprintf(file, "--%s", option->name);
+	if (option->value)
+		column += fprintf(file, " %s", option->value);
+	if (column >= TEXT_COLUMN) {
+		fprintf(file, "\n%s", indent);
+		column = TEXT_COLUMN;
+	}
+	fprintf(file, "%*s", TEXT_COLUMN - column, "");
+	snprintf(help, sizeof help, "%s%s%s%s%s%s", option->help,
+		 option->choices ? ": " : "", option->choices ? option->choices : "",
+		 has_default(option) ? " (" : "", has_default(option) ? option->fallback : "",
+		 has_default(option) ? ")" : "");
+	print_wrapped(file, help, TEXT_COLUMN, indent);
+}
+
+void config_print_help(FILE *file, enum program program, const char *usage)
+{
+	const char *section = "";
+
+	fputs(usage, file);
+	for (unsigned i = 0; i < n_options; i++) {
+		if (!is_shown(&options[i], program))
+			continue;
+		if (strcmp(section, options[i].section)) {
+			section = options[i].section;
+			fprintf(file, "\n%s:\n", section);
+		}
+		print_flag(file, &options[i]);
+	}
+}
+
+void config_print_example(FILE *file)
+{
+	const char *section = "";
+	char key[OPTION_NAME_MAX];
+
+	fputs("# Settings of stagecoachd, each with its default. Flags and STAGECOACH_* variables\n"
+	      "# override them. `stagecoachd --check-config` checks this file.\n", file);
+	for (unsigned i = 0; i < n_options; i++) {
+		const struct option_info *option = &options[i];
+		bool is_text = option->type == OPTION_STRING || option->type == OPTION_CHOICE ||
+			       option->type == OPTION_BYTES;
+
+		if (!is_shown(option, PROGRAM_DAEMON) || option->flags & OPTION_FLAG_ONLY)
+			continue;
+		if (strcmp(section, option->section)) {
+			section = option->section;
+			fprintf(file, "\n# --- %s ---\n", section);
+		}
+		option_file_key(option, key);
+		fputs("\n# ", file);
+		print_wrapped(file, option->help, 2, "# ");
+		if (option->choices)
+			fprintf(file, "# One of %s.\n", option->choices);
+		if (option->flags & OPTION_RELOADS)
+			fputs("# Takes effect on SIGHUP.\n", file);
+		if (option->type == OPTION_BOOL)
+			fprintf(file, "#%s = %s;\n", key, *option->fallback == 'o' &&
+				option->fallback[1] == 'n' ? "true" : "false");
+		else
+			fprintf(file, is_text ? "#%s = \"%s\";\n" : "#%s = %s;\n", key,
+				option->fallback);
+	}
+}
+
+/* Roff takes a bare '-' for a hyphen. */
+static void print_roff(FILE *file, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '-')
+			fputs("\\-", file);
+		else if (*text == '\\')
+			fputs("\\e", file);
+		else
+			fputc(*text, file);
+	}
+}
+
+void config_print_man(FILE *file, enum program program)
+{
+	const char *section = "";
+
+	for (unsigned i = 0; i < n_options; i++) {
+		const struct option_info *option = &options[i];
+
+		if (!is_shown(option, program))
+			continue;
+		if (strcmp(section, option->section)) {
+			section = option->section;
+			fprintf(file, ".SS %s\n", section);
+		}
+		fputs(".TP\n", file);
+		if (option->letter)
+			fprintf(file, "\\fB\\-%c\\fR, ", option->letter);
+		fputs("\\fB\\-\\-", file);
+		print_roff(file, option->name);
+		fputs("\\fR", file);
+		if (option->value)
+			fprintf(file, " \\fI%s\\fR", option->value);
+		fputc('\n', file);
+		fputc((char)toupper((unsigned char)option->help[0]), file);
+		print_roff(file, option->help + 1);
+		if (option->choices) {
+			fputs(": ", file);
+			print_roff(file, option->choices);
+		}
+		fputc('.', file);
+		if (has_default(option)) {
+			fputs(" Default: ", file);
+			print_roff(file, option->fallback);
+			fputc('.', file);
+		}
+		if (option->flags & OPTION_RELOADS)
+			fputs(" Takes effect on SIGHUP.", file);
+		fputc('\n', file);
+	}
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+#include "config/options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct config config;
+static struct error err;
+
+static enum sc_status load(const char *file, const char *const *words)
+{
+	char *argv[16] = { (char *)"stagecoachd" };
+	int argc = 1;
+
+	for (; words && words[argc - 1]; argc++)
+		argv[argc] = (char *)words[argc - 1];
+	return config_load(&config, PROGRAM_DAEMON, file, argc, argv, &err);
+}
+
+#define LOAD(file, ...) load(file, (const char *const[]){ __VA_ARGS__ __VA_OPT__(,) NULL })
+
+static char path[] = "test_config.XXXXXX";
+
+static void write_file(const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static int make_file(void **state)
+{
+	int fd = mkstemp(path);
+
+	(void)state;
+	if (fd >= 0)
+		close(fd);
+	return fd < 0;
+}
+
+static int remove_file(void **state)
+{
+	(void)state;
+	return unlink(path);
+}
+
+static void every_option_has_a_valid_default_and_a_name_of_its_own(void **state)
+{
+	(void)state;
+	assert_int_equal(LOAD(NULL), SC_OK);
+	assert_int_equal(config.port, 8080);
+	assert_int_equal(config.n_predict, -1);
+	assert_int_equal(config.max_message, 4 << 20);
+	assert_string_equal(config.transport, "ucx");
+	for (unsigned i = 0; i < n_options; i++) {
+		for (unsigned k = 0; k < i; k++) {
+			assert_string_not_equal(options[i].name, options[k].name);
+			assert_true(!options[i].letter || options[i].letter != options[k].letter);
+			assert_true(options[i].offset != options[k].offset);
+		}
+	}
+	config_deinit(&config);
+}
+
+static void flags_override_environment_overrides_file(void **state)
+{
+	(void)state;
+	write_file("ctx_size = 100;\nport = 1;\nhost = \"::1\";\n");
+	setenv("STAGECOACH_PORT", "2", 1);
+	setenv("STAGECOACH_CTX_SIZE", "200", 1);
+	assert_int_equal(LOAD(path, "-c", "300"), SC_OK);
+	unsetenv("STAGECOACH_PORT");
+	unsetenv("STAGECOACH_CTX_SIZE");
+	assert_int_equal(config.context, 300);
+	assert_int_equal(config.port, 2);
+	assert_string_equal(config.host, "::1");
+	config_deinit(&config);
+}
+
+static void a_bad_line_is_named_with_what_was_expected(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} bad[] = {
+		{ "port = 1;\nctx_sise = 3;\n", ":2: ctx_sise: no such setting" },
+		{ "port = 70000;\n", ":1: port: expected a whole number from 0 to 65535, found "
+				     "'70000'" },
+		{ "port = \"80\";\n", ":1: port: expected a number" },
+		{ "model = 3;\n", ":1: model: expected a text in double quotes" },
+		{ "\n\nport = ;\n", ":3: syntax error" },
+		{ "transport = \"uc\";\n", ":1: transport: expected one of ucx|mpi|loopback, found "
+					   "'uc'" },
+		{ "temp = (1, 2);\n", ":1: temp: expected a number" },
+		{ "prompt = \"x\";\n", ":1: prompt: no such setting" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		char expected[256];
+
+		write_file(bad[i].text);
+		assert_int_equal(LOAD(NULL, "--config", path), SC_E_CONFIG);
+		snprintf(expected, sizeof expected, "%s%s", path, bad[i].message);
+		assert_string_equal(err.text, expected);
+	}
+}
+
+static void a_bad_flag_is_a_usage_error(void **state)
+{
+	(void)state;
+	assert_int_equal(LOAD(NULL, "--nonsense"), SC_E_INVALID);
+	assert_string_equal(err.text, "--nonsense: no such option, see --help");
+	assert_int_equal(LOAD(NULL, "-q"), SC_E_INVALID);
+	assert_string_equal(err.text, "-q: no such option, see --help");
+	assert_int_equal(LOAD(NULL, "--port"), SC_E_INVALID);
+	assert_string_equal(err.text, "--port: a value is missing");
+	assert_int_equal(LOAD(NULL, "--temp", "hot"), SC_E_INVALID);
+	assert_string_equal(err.text, "--temp: expected a number from 0 to 100, found 'hot'");
+	assert_int_equal(LOAD(NULL, "-m", "x", "stray"), SC_E_INVALID);
+	assert_string_equal(err.text, "unexpected argument 'stray', see --help");
+}
+
+static void a_bad_variable_is_named(void **state)
+{
+	(void)state;
+	setenv("STAGECOACH_WINDOW", "-1", 1);
+	assert_int_equal(LOAD(NULL), SC_E_CONFIG);
+	unsetenv("STAGECOACH_WINDOW");
+	assert_string_equal(err.text, "environment: STAGECOACH_WINDOW: expected a whole number "
+				      "from 0 to 1025, found '-1'");
+}
+
+static void a_named_file_must_exist_and_the_default_one_need_not(void **state)
+{
+	(void)state;
+	assert_int_equal(LOAD("/nonexistent/stagecoach.conf"), SC_OK);
+	config_deinit(&config);
+	assert_int_equal(LOAD(NULL, "-C", "/nonexistent/stagecoach.conf"), SC_E_CONFIG);
+	assert_string_equal(err.text, "/nonexistent/stagecoach.conf: No such file or directory");
+}
+
+static void note(void *arg, const char *name, bool is_applied)
+{
+	char *seen = arg;
+
+	strcat(seen, name);
+	strcat(seen, is_applied ? "+ " : "- ");
+}
+
+static void a_reload_takes_only_what_may_change(void **state)
+{
+	struct config fresh;
+	char seen[128] = "";
+
+	(void)state;
+	assert_int_equal(LOAD(NULL, "--port", "1"), SC_OK);
+	fresh = config;
+	assert_int_equal(LOAD(NULL, "--port", "2", "--log-level", "debug"), SC_OK);
+	config_reload(&fresh, &config, note, seen);
+	assert_string_equal(seen, "port- log-level+ ");
+	assert_int_equal(fresh.port, 1);
+	assert_string_equal(fresh.log_level, "debug");
+	config_deinit(&fresh);
+	config_deinit(&config);
+}
+
+static void the_listen_address_is_put_together(void **state)
+{
+	char address[64];
+
+	(void)state;
+	assert_int_equal(LOAD(NULL, "--host", "::1", "--port", "9"), SC_OK);
+	config_listen_address(&config, address, sizeof address);
+	assert_string_equal(address, "[::1]:9");
+	config_deinit(&config);
+	assert_int_equal(LOAD(NULL, "--listen", "none"), SC_OK);
+	config_listen_address(&config, address, sizeof address);
+	assert_string_equal(address, "");
+	config_deinit(&config);
+}
+
+static void the_example_file_is_the_defaults(void **state)
+{
+	struct config defaults;
+	char line[256];
+	FILE *example = tmpfile(), *file = fopen(path, "w");
+
+	(void)state;
+	assert_non_null(example);
+	assert_non_null(file);
+	config_print_example(example);
+	rewind(example);
+	while (fgets(line, sizeof line, example))
+		fputs(line[0] == '#' && line[1] != ' ' ? line + 1 : line, file);
+	fclose(file);
+	fclose(example);
+	assert_int_equal(LOAD(NULL), SC_OK);
+	defaults = config;
+	assert_int_equal(LOAD(path), SC_OK);
+	for (unsigned i = 0; i < n_options; i++)
+		assert_true(option_is_equal(&options[i], &defaults, &config));
+	config_deinit(&defaults);
+	config_deinit(&config);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_option_has_a_valid_default_and_a_name_of_its_own),
+		cmocka_unit_test(flags_override_environment_overrides_file),
+		cmocka_unit_test(a_bad_line_is_named_with_what_was_expected),
+		cmocka_unit_test(a_bad_flag_is_a_usage_error),
+		cmocka_unit_test(a_bad_variable_is_named),
+		cmocka_unit_test(a_named_file_must_exist_and_the_default_one_need_not),
+		cmocka_unit_test(a_reload_takes_only_what_may_change),
+		cmocka_unit_test(the_listen_address_is_put_together),
+		cmocka_unit_test(the_example_file_is_the_defaults),
+	};
+
+	return cmocka_run_group_tests(tests, make_file, remove_file);
+}
