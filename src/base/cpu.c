@@ -4,6 +4,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef HAVE_X86_SIMD
+#include <cpuid.h>
+#endif
 
 static const char *const isa_names[] = {
 	[CPU_SCALAR] = "scalar",
@@ -16,12 +19,22 @@ const char *cpu_isa_name(enum cpu_isa isa)
 	return isa_names[isa];
 }
 
+#ifdef HAVE_X86_SIMD
+/* clang's __builtin_cpu_supports does not know this one. */
+static int has_f16c(void)
+{
+	unsigned eax, ebx, ecx, edx;
+
+	return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
+}
+#endif
+
 static enum cpu_isa best_isa(void)
 {
 #ifdef HAVE_X86_SIMD
 	__builtin_cpu_init();
 	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-	    !__builtin_cpu_supports("f16c"))
+	    !has_f16c())
 		return CPU_SCALAR;
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
