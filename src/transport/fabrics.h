@@ -9,7 +9,8 @@
 #include "transport/link.h"
 
 /* Ends of one hub connect to each other inside a process. The ends of one hub may be on several
- * loops and threads. The hub outlives its fabrics. */
+ * loops and threads. The hub outlives its fabrics; frames may outlive both. News come through the
+ * loop's wake-up, so spin_us means nothing here. */
 struct loopback_hub;
 must_check enum sc_status loopback_hub_create(unsigned n_ranks, struct loopback_hub **hub_out);
 void loopback_hub_destroy(struct loopback_hub *hub);
