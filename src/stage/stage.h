@@ -40,17 +40,21 @@ bool stage_is_last(const struct stage *stage);
 uint64_t stage_weight_bytes(const struct stage *stage);
 uint64_t stage_kv_bytes(const struct stage *stage);
 
-/* Run a decoded step. The first stage embeds step->tokens, the others read step->activations.
- * Writes activations_out[n_rows][dim] (host memory) unless this is the last stage; the last one
- * writes a record per sampling segment, in segment order, to records_out[n_segments].
+/* Run a step that was decoded under the stage's limits. The first stage embeds step->tokens, the
+ * others read step->activations. Writes activations_out[n_rows][dim] (host memory; it may be where
+ * step->activations lies, and when it is aligned to 64 bytes a backend in host memory computes in
+ * it) unless this is the last stage; the last one writes a record per sampling segment, in segment
+ * order, to records_out[n_segments].
  * SC_E_PROTOCOL: the step contradicts what earlier steps said (a slot that is not empty, a gap in
- * positions, a block table that is too short): nothing was changed, and the pipeline cannot go on. */
+ * positions, a block table that is too short): nothing was changed, and the pipeline cannot go on.
+ * SC_E_DEVICE: logits that are not numbers; err names step, sequence and position, and the stage
+ * must be destroyed. */
 must_check enum sc_status stage_run(struct stage *stage, const struct step *step,
 				    float *activations_out, struct token_record *records_out,
 				    uint32_t *n_records_out, struct error *err);
 
 /* For tests and evaluation: called on the last stage for each sampling row, before sampling.
- * logits[n_vocab] is borrowed for the call. */
+ * position is the one that the drawn token will have. logits[n_vocab] is borrowed for the call. */
 typedef void stage_logits_fn(void *arg, uint32_t sequence, uint32_t position, const float *logits,
 			     uint32_t n_vocab);
 void stage_on_logits(struct stage *stage, stage_logits_fn *fn, void *arg);

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage/forward.h"
+
+#include "stage/sequences.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB(n_bytes) ((double)(n_bytes) / (1 << 20))
+#define ALIGNMENT 64
+
+/* rotation i turns by position * base^(-2i / rope_dim), slowed down by linear scaling and by the
+ * model's own factors (llama3). */
+static enum sc_status init_rope(struct forward *f, struct error *err)
+{
+	const struct hparams *h = &f->model->hparams;
+	const struct tensor *factors = f->model->rope_factors;
+	uint32_t n = h->rope_dim / 2;
+
+	f->rope.layout = f->model->arch->rope;
+	f->rope.dim = h->rope_dim;
+	f->inverse_frequency = calloc(n ? n : 1, sizeof *f->inverse_frequency);
+	if (!f->inverse_frequency)
+		return error_set(err, SC_E_NOMEM, "no memory for %u rotations", n);
+	f->rope.inverse_frequency = f->inverse_frequency;
+	if (factors)
+		tensor_row_f32(factors, 0, f->inverse_frequency);
+	for (uint32_t i = 0; i < n; i++) {
+		double slowdown = factors ? (double)f->inverse_frequency[i] : 1.0;
+
+		if (h->rope_scaling == ROPE_SCALING_LINEAR)
+			slowdown *= (double)h->rope_factor;
+		f->inverse_frequency[i] = (float)(pow((double)h->rope_base,
+						      -2.0 * i / h->rope_dim) / slowdown);
+	}
+	return SC_OK;
+}
+
+static enum sc_status init_cache(struct forward *f, const struct step_limits *limits,
+				 struct error *err)
+{
+	const struct hparams *h = &f->model->hparams;
+	const struct kv_cache_config config = {
+		.n_layers = f->weights->n_layers,
+		.n_blocks = limits->max_blocks,
+		.block_length = limits->block_length,
+		.n_kv_heads = h->n_kv_heads,
+		.head_dim = h->head_dim,
+		.value_dim = h->value_dim,
+	};
+	uint64_t position_bytes = (uint64_t)h->n_kv_heads * (h->head_dim + h->value_dim) *
+				  sizeof(float) * config.n_layers;
+	uint64_t n_positions = (uint64_t)config.n_blocks * config.block_length;
+	struct error why = { .text = "" };
+	enum sc_status status = SC_E_CAPACITY;
+
+	if (!__builtin_mul_overflow(position_bytes, n_positions, &f->kv_bytes))
+		status = f->backend->ops->kv_create(f->backend, &config, &f->cache, &why);
+	if (status == SC_E_NOMEM || status == SC_E_CAPACITY)
+		return error_set(err, SC_E_CAPACITY,
+				 "KV cache: no memory for %.1f MiB: %u blocks of %u positions of "
+				 "%u layers", MIB(position_bytes) * (double)n_positions,
+				 config.n_blocks, config.block_length, config.n_layers);
+	if (status)
+		return error_set(err, status, "KV cache: %s", why.text);
+	return SC_OK;
+}
+
+static enum sc_status init_memory(struct forward *f, const struct step_limits *limits,
+				  struct error *err)
+{
+	const struct hparams *h = &f->model->hparams;
+	uint64_t n_rows = limits->max_rows;
+	uint64_t n_logit_rows = n_rows < FORWARD_MAX_LOGIT_ROWS ? n_rows : FORWARD_MAX_LOGIT_ROWS;
+	const struct {
+		float **at;
+		uint64_t n;
+	} parts[] = {
+		{ &f->x, n_rows * h->dim },
+		{ &f->normed, n_rows * h->dim },
+		{ &f->q, n_rows * h->n_heads * h->head_dim },
+		{ &f->k, n_rows * h->n_kv_heads * h->head_dim },
+		{ &f->v, n_rows * h->n_kv_heads * h->value_dim },
+		{ &f->attended, n_rows * h->n_heads * h->value_dim },
+		{ &f->gate, n_rows * h->ffn_dim },
+		{ &f->up, n_rows * h->ffn_dim },
+		{ &f->added, n_rows * h->dim },
+		{ &f->logits, f->weights->head ? n_logit_rows * h->n_vocab : 0 },
+	};
+	const size_t n_parts = sizeof parts / sizeof parts[0];
+	const uint64_t unit = ALIGNMENT / sizeof(float);
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < n_parts; i++)
+		n += (parts[i].n + unit - 1) / unit * unit;
+	if (f->backend->ops->alloc(f->backend, n * sizeof(float), &f->memory))
+		return error_set(err, SC_E_CAPACITY,
+				 "activations: no memory for %.1f MiB: steps of %u rows",
+				 MIB(n * sizeof(float)), limits->max_rows);
+	n = 0;
+	for (size_t i = 0; i < n_parts; i++) {
+		*parts[i].at = (float *)f->memory + n;
+		n += (parts[i].n + unit - 1) / unit * unit;
+	}
+	return SC_OK;
+}
+
+enum sc_status forward_init(struct forward *f, struct backend *backend, const struct model *model,
+			    const struct weights *weights, const struct step_limits *limits,
+			    struct error *err)
+{
+	enum sc_status status;
+
+	*f = (struct forward){ .backend = backend, .model = model, .weights = weights };
+	f->positions = calloc(limits->max_rows, sizeof *f->positions);
+	f->spans = calloc(limits->max_sequences, sizeof *f->spans);
+	if (!f->positions || !f->spans)
+		return error_set(err, SC_E_NOMEM, "no memory for steps of %u rows",
+				 limits->max_rows);
+	status = init_rope(f, err);
+	if (!status)
+		status = init_cache(f, limits, err);
+	if (!status)
+		status = init_memory(f, limits, err);
+	return status;
+}
+
+void forward_deinit(struct forward *f)
+{
+	if (f->memory)
+		f->backend->ops->release(f->backend, f->memory);
+	if (f->cache)
+		f->backend->ops->kv_destroy(f->backend, f->cache);
+	free(f->inverse_frequency);
+	free(f->positions);
+	free(f->spans);
+	*f = (struct forward){ 0 };
+}
+
+unsigned forward_max_width(const struct model *model)
+{
+	const struct hparams *h = &model->hparams;
+	const uint32_t widths[] = { h->ffn_dim, h->n_heads * h->head_dim,
+				    h->n_heads * h->value_dim };
+	uint32_t max = h->dim;
+
+	for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++)
+		if (widths[i] > max)
+			max = widths[i];
+	return max;
+}
+
+/* Positions and spans of the step's rows, for rope and attention. */
+static void locate_rows(struct forward *f, const struct step *step,
+			const struct sequences *sequences)
+{
+	uint32_t row = 0;
+
+	for (uint32_t i = 0; i < step->n_segments; i++) {
+		const struct segment *segment = &step->segments[i];
+
+		f->spans[i] = (struct attention_span){
+			.first_row = row,
+			.n_rows = segment->n_rows,
+			.first_position = segment->first_position,
+			.blocks = sequences_get(sequences, segment->sequence)->blocks,
+		};
+		for (uint32_t j = 0; j < segment->n_rows; j++)
+			f->positions[row++] = segment->first_position + j;
+	}
+}
+
+/* x += attention(norm(x)) */
+static void attention_block(struct forward *f, const struct step *step, uint32_t index, float *x)
+{
+	const struct backend_ops *ops = f->backend->ops;
+	const struct hparams *h = &f->model->hparams;
+	const struct layer_weights *w = &f->weights->layers[index];
+	const struct matmul qkv[] = {
+		{ w->q, w->q_bias, f->q }, { w->k, w->k_bias, f->k }, { w->v, w->v_bias, f->v },
+	};
+	const struct matmul output = { w->attn_output, NULL, f->added };
+	unsigned n_rows = step->n_rows;
+
+	ops->rms_norm(f->backend, x, w->attn_norm, h->norm_eps, n_rows, h->dim, f->normed);
+	ops->matmul(f->backend, qkv, 3, f->normed, n_rows);
+	if (f->rope.layout != ROPE_NONE) {
+		ops->rope(f->backend, &f->rope, f->q, f->positions, n_rows, h->n_heads,
+			  h->head_dim);
+		ops->rope(f->backend, &f->rope, f->k, f->positions, n_rows, h->n_kv_heads,
+			  h->head_dim);
+	}
+	ops->kv_write(f->backend, f->cache, index, f->spans, step->n_segments, f->k, f->v);
+	ops->attention(f->backend, f->cache, index, f->spans, step->n_segments, f->q, h->n_heads,
+		       (float)(1.0 / sqrt((double)h->head_dim)), f->attended);
+	ops->matmul(f->backend, &output, 1, f->attended, n_rows);
+	ops->add(f->backend, x, f->added, (size_t)n_rows * h->dim);
+}
+
+/* x += down(silu(gate(norm(x))) * up(norm(x))) */
+static void feed_forward_block(struct forward *f, const struct step *step, uint32_t index,
+			       float *x)
+{
+	const struct backend_ops *ops = f->backend->ops;
+	const struct hparams *h = &f->model->hparams;
+	const struct layer_weights *w = &f->weights->layers[index];
+	const struct matmul gate_up[] = { { w->gate, NULL, f->gate }, { w->up, NULL, f->up } };
+	const struct matmul down = { w->down, NULL, f->added };
+	unsigned n_rows = step->n_rows;
+
+	ops->rms_norm(f->backend, x, w->ffn_norm, h->norm_eps, n_rows, h->dim, f->normed);
+	ops->matmul(f->backend, gate_up, 2, f->normed, n_rows);
+	ops->swiglu(f->backend, f->gate, f->up, (size_t)n_rows * h->ffn_dim, f->gate);
+	ops->matmul(f->backend, &down, 1, f->gate, n_rows);
+	ops->add(f->backend, x, f->added, (size_t)n_rows * h->dim);
+}
+
+/* Where the residual stream of this step lies: in the outgoing frame when operations can work
+ * there, so that nothing is copied on the way out. */
+static float *choose_stream(struct forward *f, float *activations_out)
+{
+	bool is_usable = activations_out && f->backend->ops->is_host_memory &&
+			 (uintptr_t)activations_out % ALIGNMENT == 0;
+
+	return is_usable ? activations_out : f->x;
+}
+
+static void enter(struct forward *f, const struct step *step, float *x)
+{
+	if (f->weights->embedding)
+		f->backend->ops->embed(f->backend, f->weights->embedding, step->tokens,
+				       step->n_rows, x);
+	else if (x != step->activations)
+		f->backend->ops->upload(f->backend, x, step->activations,
+					(size_t)step->n_rows * step->dim * sizeof *x);
+}
+
+void forward_run(struct forward *f, const struct step *step, const struct sequences *sequences,
+		 float *activations_out)
+{
+	size_t n_bytes = (size_t)step->n_rows * f->model->hparams.dim * sizeof(float);
+	float *x = choose_stream(f, activations_out);
+
+	locate_rows(f, step, sequences);
+	enter(f, step, x);
+	for (uint32_t i = 0; i < f->weights->n_layers; i++) {
+		attention_block(f, step, i, x);
+		feed_forward_block(f, step, i, x);
+	}
+	if (activations_out && activations_out != x)
+		f->backend->ops->download(f->backend, activations_out, x, n_bytes);
+}
+
+const float *forward_logits(struct forward *f, const uint32_t *rows, uint32_t n_rows)
+{
+	const struct hparams *h = &f->model->hparams;
+	const struct matmul head = { f->weights->head, NULL, f->logits };
+	uint32_t first = 0;
+
+	/* The norm gathers the rows: one call for each run of neighbours. */
+	for (uint32_t end = 1; end <= n_rows; end++) {
+		if (end < n_rows && rows[end] == rows[end - 1] + 1)
+			continue;
+		f->backend->ops->rms_norm(f->backend, f->x + (size_t)rows[first] * h->dim,
+					  f->weights->output_norm, h->norm_eps, end - first,
+					  h->dim, f->normed + (size_t)first * h->dim);
+		first = end;
+	}
+	f->backend->ops->matmul(f->backend, &head, 1, f->normed, n_rows);
+	return f->logits;
+}

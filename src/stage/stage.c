@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage/stage.h"
+
+#include "stage/forward.h"
+#include "stage/sampler.h"
+#include "stage/sequences.h"
+#include "stage/weights.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct stage {
+	const struct model *model;
+	struct step_limits limits;
+	bool is_first;
+	bool is_last;
+	struct backend *backend;
+	struct weights weights;
+	struct forward forward;
+	struct sequences *sequences;
+	struct sampler *sampler;	/* last stage */
+	float *row_logits;		/* [n_vocab], where the device's memory is not the host's */
+	stage_logits_fn *on_logits;
+	void *on_logits_arg;
+};
+
+/* Rows that give tokens, as many as the logits have room for. */
+struct drawing {
+	uint32_t n;
+	uint32_t rows[FORWARD_MAX_LOGIT_ROWS];
+	const struct segment *segments[FORWARD_MAX_LOGIT_ROWS];
+};
+
+static enum sc_status check_config(const struct stage_config *config, struct error *err)
+{
+	const struct hparams *h = &config->model->hparams;
+	const struct step_limits *limits = &config->limits;
+	enum sc_status status = step_limits_check(limits, err);
+
+	if (status)
+		return status;
+	if (limits->dim != h->dim || limits->n_vocab != h->n_vocab)
+		return error_set(err, SC_E_INVALID,
+				 "limits: expected dimension %u and vocabulary %u, found %u and %u",
+				 h->dim, h->n_vocab, limits->dim, limits->n_vocab);
+	if (!config->n_layers || config->first_layer >= h->n_layers ||
+	    config->n_layers > h->n_layers - config->first_layer)
+		return error_set(err, SC_E_INVALID, "%u layers from layer %u: the model has %u",
+				 config->n_layers, config->first_layer, h->n_layers);
+	if (!backend_is_complete(config->backend))
+		return error_set(err, SC_E_UNSUPPORTED, "backend %s: it cannot run a model yet",
+				 config->backend->name);
+	return SC_OK;
+}
+
+static enum sc_status open_backend(struct stage *stage, const struct stage_config *config,
+				   struct error *err)
+{
+	const struct backend_config backend_config = {
+		.n_threads = config->n_threads,
+		.max_rows = config->limits.max_rows,
+		.max_width = forward_max_width(config->model),
+	};
+
+	return config->backend->open(config->device, &backend_config, &stage->backend, err);
+}
+
+static enum sc_status load_weights(struct stage *stage, const struct stage_config *config,
+				   struct error *err)
+{
+	const struct weights_config weights_config = {
+		.model = config->model,
+		.first_layer = config->first_layer,
+		.n_layers = config->n_layers,
+		.on_progress = config->on_progress,
+		.arg = config->arg,
+	};
+
+	return weights_init(&stage->weights, stage->backend, &weights_config, err);
+}
+
+static enum sc_status create_sampler(struct stage *stage, struct error *err)
+{
+	uint32_t n_vocab = stage->limits.n_vocab;
+
+	if (!stage->is_last)
+		return SC_OK;
+	stage->row_logits = calloc(n_vocab, sizeof *stage->row_logits);
+	if (!stage->row_logits || sampler_create(n_vocab, &stage->sampler))
+		return error_set(err, SC_E_CAPACITY, "sampler: no memory for a vocabulary of %u",
+				 n_vocab);
+	return SC_OK;
+}
+
+static enum sc_status create_sequences(struct stage *stage, struct error *err)
+{
+	if (!sequences_create(&stage->limits, &stage->sequences))
+		return SC_OK;
+	return error_set(err, SC_E_CAPACITY,
+			 "sequences: no memory for %" PRIu64 " bytes: %u slots of %u positions",
+			 sequences_bytes(&stage->limits), stage->limits.max_sequences,
+			 stage->limits.max_context);
+}
+
+enum sc_status stage_create(const struct stage_config *config, struct stage **stage_out,
+			    struct error *err)
+{
+	enum sc_status status = check_config(config, err);
+	struct stage *stage;
+
+	if (status)
+		return status;
+	stage = calloc(1, sizeof *stage);
+	if (!stage)
+		return error_set(err, SC_E_NOMEM, "no memory for a stage");
+	stage->model = config->model;
+	stage->limits = config->limits;
+	stage->is_first = config->first_layer == 0;
+	stage->is_last = config->first_layer + config->n_layers == config->model->hparams.n_layers;
+	status = create_sequences(stage, err);
+	if (!status)
+		status = create_sampler(stage, err);
+	if (!status)
+		status = open_backend(stage, config, err);
+	if (!status)
+		status = load_weights(stage, config, err);
+	if (!status)
+		status = forward_init(&stage->forward, stage->backend, config->model,
+				      &stage->weights, &config->limits, err);
+	if (status) {
+		stage_destroy(stage);
+		return status;
+	}
+	*stage_out = stage;
+	return SC_OK;
+}
+
+void stage_destroy(struct stage *stage)
+{
+	if (!stage)
+		return;
+	forward_deinit(&stage->forward);
+	weights_deinit(&stage->weights);
+	if (stage->backend)
+		stage->backend->ops->close(stage->backend);
+	sequences_destroy(stage->sequences);
+	sampler_destroy(stage->sampler);
+	free(stage->row_logits);
+	free(stage);
+}
+
+bool stage_is_first(const struct stage *stage)
+{
+	return stage->is_first;
+}
+
+bool stage_is_last(const struct stage *stage)
+{
+	return stage->is_last;
+}
+
+uint64_t stage_weight_bytes(const struct stage *stage)
+{
+	return stage->weights.n_bytes;
+}
+
+uint64_t stage_kv_bytes(const struct stage *stage)
+{
+	return stage->forward.kv_bytes;
+}
+
+void stage_on_logits(struct stage *stage, stage_logits_fn *fn, void *arg)
+{
+	stage->on_logits = fn;
+	stage->on_logits_arg = arg;
+}
+
+static enum sc_status check_activations(const struct stage *stage, const struct step *step,
+					struct error *err)
+{
+	if (stage->is_first || !step->n_rows || (step->activations && step->dim))
+		return SC_OK;
+	return error_set(err, SC_E_PROTOCOL, "activations: expected %u rows of %u, found none",
+			 step->n_rows, stage->limits.dim);
+}
+
+static enum sc_status draw_token(struct stage *stage, const struct segment *segment,
+				 const float *logits, struct token_record *record_out,
+				 struct error *err)
+{
+	const struct sequence *sequence = sequences_get(stage->sequences, segment->sequence);
+	uint32_t position = segment->first_position + segment->n_rows;
+	struct token_record record = { .sequence = segment->sequence, .position = position };
+	enum sc_status status;
+
+	if (!stage->backend->ops->is_host_memory) {
+		stage->backend->ops->download(stage->backend, stage->row_logits, logits,
+					      stage->limits.n_vocab * sizeof *logits);
+		logits = stage->row_logits;
+	}
+	if (stage->on_logits)
+		stage->on_logits(stage->on_logits_arg, segment->sequence, position, logits,
+				 stage->limits.n_vocab);
+	status = sampler_draw(stage->sampler, logits, &sequence->sampling, position,
+			      &record.token, &record.logprob, err);
+	if (status) {
+		error_prefix(err, "sequence %u position %u", segment->sequence, position);
+		return status;
+	}
+	*record_out = record;
+	return SC_OK;
+}
+
+static enum sc_status draw_group(struct stage *stage, const struct drawing *group,
+				 struct token_record *records_out, struct error *err)
+{
+	const float *logits = forward_logits(&stage->forward, group->rows, group->n);
+	enum sc_status status = SC_OK;
+
+	for (uint32_t i = 0; !status && i < group->n; i++)
+		status = draw_token(stage, group->segments[i],
+				    logits + (size_t)i * stage->limits.n_vocab, &records_out[i],
+				    err);
+	return status;
+}
+
+/* Goes through the head and the sampler group by group. */
+static enum sc_status draw_tokens(struct stage *stage, const struct step *step,
+				  struct token_record *records_out, uint32_t *n_records_out,
+				  struct error *err)
+{
+	struct drawing group = { .n = 0 };
+	enum sc_status status = SC_OK;
+	uint32_t n_records = 0, end_row = 0;
+
+	for (uint32_t i = 0; !status && i < step->n_segments; i++) {
+		const struct segment *segment = &step->segments[i];
+
+		end_row += segment->n_rows;
+		if (!(segment->flags & SEGMENT_SAMPLE))
+			continue;
+		group.rows[group.n] = end_row - 1;
+		group.segments[group.n++] = segment;
+		if (group.n < FORWARD_MAX_LOGIT_ROWS)
+			continue;
+		status = draw_group(stage, &group, records_out + n_records, err);
+		n_records += group.n;
+		group.n = 0;
+	}
+	if (!status && group.n)
+		status = draw_group(stage, &group, records_out + n_records, err);
+	if (!status)
+		*n_records_out = n_records + group.n;
+	return status;
+}
+
+enum sc_status stage_run(struct stage *stage, const struct step *step, float *activations_out,
+			 struct token_record *records_out, uint32_t *n_records_out,
+			 struct error *err)
+{
+	enum sc_status status = sequences_check(stage->sequences, step, err);
+	uint32_t n_records = 0;
+
+	if (!status)
+		status = check_activations(stage, step, err);
+	if (status)
+		goto fail;
+	sequences_apply(stage->sequences, step);
+	if (step->n_rows)
+		forward_run(&stage->forward, step, stage->sequences,
+			    stage->is_last ? NULL : activations_out);
+	if (stage->is_last)
+		status = draw_tokens(stage, step, records_out, &n_records, err);
+	if (status)
+		goto fail;
+	if (n_records_out)
+		*n_records_out = n_records;
+	return SC_OK;
+fail:
+	error_prefix(err, "step %" PRIu64, step->id);
+	return status;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_STAGE_WEIGHTS_H
+#define STAGECOACH_STAGE_WEIGHTS_H
+/*
+ * weights - the tensors of one stage's layers, and by its place the embedding and the head, copied
+ * from the model file into the device's memory. NULL where the model has none.
+ * Owns them; the backend must outlive it. Thread: the compute thread.
+ */
+#include "backend/backend.h"
+#include "base/error.h"
+#include "model/model.h"
+
+struct layer_weights {
+	float *attn_norm;			/* [dim] */
+	struct weight *q, *k, *v;		/* [n_heads*head_dim][dim], .. */
+	float *q_bias, *k_bias, *v_bias;	/* [n_heads*head_dim], .. */
+	struct weight *attn_output;		/* [dim][n_heads*value_dim] */
+	float *ffn_norm;			/* [dim] */
+	struct weight *gate, *up;		/* [ffn_dim][dim] */
+	struct weight *down;			/* [dim][ffn_dim] */
+};
+
+struct weights {
+	struct backend *backend;
+	uint32_t n_layers;
+	struct layer_weights *layers;	/* [n_layers], the first is the stage's first */
+	struct weight *embedding;	/* [n_vocab][dim]; first stage */
+	float *output_norm;		/* [dim]; last stage */
+	struct weight *head;		/* [n_vocab][dim]; last stage; the embedding when tied and
+					 * the stage holds both */
+	uint64_t n_bytes;		/* of device memory */
+};
+
+struct weights_config {
+	const struct model *model;
+	uint32_t first_layer;
+	uint32_t n_layers;
+	/* As in stage_config. */
+	void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+	void *arg;
+};
+
+/* Fills weights, which weights_deinit empties, also after a failure. Reads every page of the
+ * stage's tensors. SC_E_CAPACITY: err names the tensor, its size, what is loaded already and what
+ * all take together. */
+must_check enum sc_status weights_init(struct weights *weights, struct backend *backend,
+				       const struct weights_config *config, struct error *err);
+/* Accepts a struct of zeros. */
+void weights_deinit(struct weights *weights);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/stage/chain.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define ALIGNMENT 64
+
+struct table {
+	uint32_t n_positions;
+	uint32_t n_blocks;
+	uint32_t *blocks;
+};
+
+struct chain {
+	struct step_limits limits;
+	unsigned n_stages;
+	bool is_in_place;
+	struct stage *stages[CHAIN_MAX_STAGES];
+	struct table tables[CHAIN_MAX_SEQUENCES];
+	uint32_t n_free;
+	uint32_t *free_blocks;		/* [max_blocks] a stack */
+	uint64_t n_steps;
+	uint32_t *tokens;		/* [max_rows] of the step that is made */
+	uint32_t *new_blocks;		/* [max_blocks] */
+	void *payloads[2];		/* [step_bytes_max] frames that take turns */
+	struct token_record records[CHAIN_MAX_SEQUENCES];
+};
+
+static void *take(size_t n, size_t size)
+{
+	void *memory = calloc(n, size);
+
+	assert_non_null(memory);
+	return memory;
+}
+
+static void create_stages(struct chain *chain, const struct chain_config *config)
+{
+	uint32_t n_layers = config->model->hparams.n_layers;
+	struct error err = { .text = "" };
+
+	assert_in_range(config->n_stages, 1, n_layers);
+	for (unsigned i = 0; i < config->n_stages; i++) {
+		uint32_t first = n_layers * i / config->n_stages;
+		const struct stage_config stage = {
+			.model = config->model,
+			.backend = &backend_cpu,
+			.n_threads = config->n_threads,
+			.first_layer = first,
+			.n_layers = n_layers * (i + 1) / config->n_stages - first,
+			.limits = chain->limits,
+		};
+
+		if (stage_create(&stage, &chain->stages[i], &err))
+			fail_msg("%s", err.text);
+		assert_int_equal(stage_is_first(chain->stages[i]), i == 0);
+		assert_int_equal(stage_is_last(chain->stages[i]), i == config->n_stages - 1);
+	}
+	stage_on_logits(chain->stages[config->n_stages - 1], config->on_logits, config->arg);
+}
+
+struct chain *chain_create(const struct chain_config *config)
+{
+	const struct hparams *h = &config->model->hparams;
+	uint32_t table_length = (config->max_context + CHAIN_BLOCK_LENGTH - 1) /
+				CHAIN_BLOCK_LENGTH;
+	struct chain *chain = take(1, sizeof *chain);
+	struct step_limits *limits = &chain->limits;
+
+	*limits = (struct step_limits){
+		.max_rows = config->max_rows,
+		.max_sequences = CHAIN_MAX_SEQUENCES,
+		.max_blocks = CHAIN_MAX_SEQUENCES * table_length,
+		.block_length = CHAIN_BLOCK_LENGTH,
+		.max_context = config->max_context,
+		.n_vocab = h->n_vocab,
+		.dim = h->dim,
+	};
+	chain->n_stages = config->n_stages;
+	chain->is_in_place = config->is_in_place;
+	create_stages(chain, config);
+	for (unsigned i = 0; i < CHAIN_MAX_SEQUENCES; i++)
+		chain->tables[i].blocks = take(table_length, sizeof(uint32_t));
+	chain->free_blocks = take(limits->max_blocks, sizeof(uint32_t));
+	chain->new_blocks = take(limits->max_blocks, sizeof(uint32_t));
+	chain->tokens = take(limits->max_rows, sizeof(uint32_t));
+	/* Every other block first, then the rest: neighbours in a table are none in memory. */
+	for (uint32_t i = 0; i < limits->max_blocks; i += 2)
+		chain->free_blocks[chain->n_free++] = i;
+	for (uint32_t i = 1; i < limits->max_blocks; i += 2)
+		chain->free_blocks[chain->n_free++] = i;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(posix_memalign(&chain->payloads[i], ALIGNMENT,
+						step_bytes_max(limits)), 0);
+	return chain;
+}
+
+void chain_destroy(struct chain *chain)
+{
+	for (unsigned i = 0; i < chain->n_stages; i++)
+		stage_destroy(chain->stages[i]);
+	for (unsigned i = 0; i < CHAIN_MAX_SEQUENCES; i++)
+		free(chain->tables[i].blocks);
+	for (unsigned i = 0; i < 2; i++)
+		free(chain->payloads[i]);
+	free(chain->free_blocks);
+	free(chain->new_blocks);
+	free(chain->tokens);
+	free(chain);
+}
+
+static void free_sequence(struct chain *chain, uint32_t sequence)
+{
+	struct table *table = &chain->tables[sequence];
+
+	while (table->n_blocks)
+		chain->free_blocks[chain->n_free++] = table->blocks[--table->n_blocks];
+	table->n_positions = 0;
+}
+
+/* Append from's rows and the blocks that they need to the step. */
+static void add_segment(struct chain *chain, struct step *step, struct segment *segment_out,
+			const struct chain_segment *from)
+{
+	struct table *table = &chain->tables[from->sequence];
+	uint32_t first_block = step->n_blocks;
+
+	*segment_out = (struct segment){
+		.sequence = from->sequence,
+		.flags = (from->sampling ? SEGMENT_NEW : 0) |
+			 (from->is_sampling ? SEGMENT_SAMPLE : 0),
+		.first_position = table->n_positions,
+		.n_rows = from->n_rows,
+		.first_block = first_block,
+	};
+	if (from->sampling)
+		segment_out->sampling = *from->sampling;
+	for (uint32_t i = 0; i < from->n_rows; i++)
+		chain->tokens[step->n_rows++] = from->tokens[i];
+	table->n_positions += from->n_rows;
+	while (table->n_blocks * CHAIN_BLOCK_LENGTH < table->n_positions) {
+		uint32_t block = chain->free_blocks[--chain->n_free];
+
+		table->blocks[table->n_blocks++] = block;
+		chain->new_blocks[step->n_blocks++] = block;
+	}
+	segment_out->n_blocks = step->n_blocks - first_block;
+}
+
+static void run_stages(struct chain *chain, const struct step *made, uint32_t *n_records_out)
+{
+	size_t n_bytes = step_bytes(made);
+	struct error err = { .text = "" };
+	struct step step;
+
+	step_encode(made, chain->payloads[0]);
+	step_encode(made, chain->payloads[1]);
+	for (unsigned i = 0; i < chain->n_stages; i++) {
+		void *in = chain->payloads[chain->is_in_place ? 0 : i % 2];
+		void *out = chain->payloads[chain->is_in_place ? 0 : (i + 1) % 2];
+
+		if (step_decode(in, n_bytes, &chain->limits, &step, &err))
+			fail_msg("%s", err.text);
+		if (stage_run(chain->stages[i], &step, step_activations(out), chain->records,
+			      n_records_out, &err))
+			fail_msg("%s", err.text);
+	}
+}
+
+const struct token_record *chain_step(struct chain *chain, const struct chain_segment *from,
+				      uint32_t n_segments, const uint32_t *frees, uint32_t n_frees,
+				      uint32_t *n_records_out)
+{
+	struct segment segments[CHAIN_MAX_SEQUENCES];
+	struct step step = {
+		.id = ++chain->n_steps,
+		.n_segments = n_segments,
+		.n_frees = n_frees,
+		.dim = chain->limits.dim,
+		.segments = segments,
+		.tokens = chain->tokens,
+		.blocks = chain->new_blocks,
+		.frees = frees,
+	};
+
+	for (uint32_t i = 0; i < n_frees; i++)
+		free_sequence(chain, frees[i]);
+	for (uint32_t i = 0; i < n_segments; i++)
+		add_segment(chain, &step, &segments[i], &from[i]);
+	run_stages(chain, &step, n_records_out);
+	return chain->records;
+}
+
+struct model *chain_open_reference(const char *name)
+{
+	const char *source = getenv("SRCDIR");
+	struct error err = { .text = "" };
+	struct model *model = NULL;
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/tests/data/reference/%s.gguf", source ? source : ".", name);
+	if (model_open(path, &model, &err))
+		fail_msg("%s", err.text);
+	return model;
+}

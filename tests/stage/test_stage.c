@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stage/stage.h"
+
+#include "tests/stage/chain.h"
+#include "stage/forward.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MODEL "llama-gqa3-4layers"
+#define MAX_SEQUENCES 100
+
+static struct step_limits limits_for(const struct model *model)
+{
+	return (struct step_limits){
+		.max_rows = 100, .max_sequences = MAX_SEQUENCES, .max_blocks = 200,
+		.block_length = 8, .max_context = 40, .n_vocab = model->hparams.n_vocab,
+		.dim = model->hparams.dim,
+	};
+}
+
+static struct stage_config config_for(const struct model *model)
+{
+	return (struct stage_config){
+		.model = model, .backend = &backend_cpu, .n_threads = 1,
+		.n_layers = model->hparams.n_layers, .limits = limits_for(model),
+	};
+}
+
+static struct stage *create(const struct stage_config *config)
+{
+	struct error err = { .text = "" };
+	struct stage *stage = NULL;
+
+	if (stage_create(config, &stage, &err))
+		fail_msg("%s", err.text);
+	return stage;
+}
+
+static void refuse(const struct stage_config *config, enum sc_status status, const char *why)
+{
+	struct error err = { .text = "" };
+	struct stage *stage = NULL;
+
+	if (stage_create(config, &stage, &err) != status)
+		fail_msg("%s: %s", sc_status_name(err.status), err.text);
+	assert_null(stage);
+	assert_int_equal(err.status, status);
+	if (!strstr(err.text, why))
+		fail_msg("\"%s\" does not say \"%s\"", err.text, why);
+}
+
+static void a_stage_needs_layers_that_the_model_has(void **state)
+{
+	struct model *model = chain_open_reference(MODEL);
+	struct stage_config config = config_for(model);
+
+	(void)state;
+	config.n_layers = 0;
+	refuse(&config, SC_E_INVALID, "0 layers from layer 0: the model has 4");
+	config.n_layers = 5;
+	refuse(&config, SC_E_INVALID, "5 layers from layer 0");
+	config.first_layer = 4;
+	config.n_layers = 1;
+	refuse(&config, SC_E_INVALID, "1 layers from layer 4");
+	config.first_layer = 3;
+	config.n_layers = UINT32_MAX;
+	refuse(&config, SC_E_INVALID, "from layer 3");
+	model_close(model);
+}
+
+static void limits_must_fit_the_model(void **state)
+{
+	struct model *model = chain_open_reference(MODEL);
+	struct stage_config config = config_for(model);
+
+	(void)state;
+	config.limits.dim++;
+	refuse(&config, SC_E_INVALID, "expected dimension 48");
+	config = config_for(model);
+	config.limits.n_vocab--;
+	refuse(&config, SC_E_INVALID, "vocabulary 263");
+	config = config_for(model);
+	config.limits.max_rows = 0;
+	refuse(&config, SC_E_INVALID, "max_rows");
+	model_close(model);
+}
+
+/* A backend whose operations begin to fail after a number of them. */
+static struct backend_ops failing;
+static enum sc_status failing_with;
+static unsigned n_until_failure;
+
+static bool fails_now(void)
+{
+	return n_until_failure-- == 0;
+}
+
+static enum sc_status failing_open(unsigned device, const struct backend_config *config,
+				   struct backend **backend_out, struct error *err)
+{
+	enum sc_status status;
+
+	if (fails_now())
+		return error_set(err, failing_with, "open failed");
+	status = backend_cpu.open(device, config, backend_out, err);
+	if (!status)
+		(*backend_out)->ops = &failing;
+	return status;
+}
+
+static enum sc_status failing_alloc(struct backend *backend, size_t n_bytes, void **out)
+{
+	return fails_now() ? failing_with : backend_cpu.alloc(backend, n_bytes, out);
+}
+
+static enum sc_status failing_weight_create(struct backend *backend, const struct tensor *tensor,
+					    struct weight **weight_out, struct error *err)
+{
+	if (fails_now())
+		return error_set(err, failing_with, "weight failed");
+	return backend_cpu.weight_create(backend, tensor, weight_out, err);
+}
+
+static enum sc_status failing_kv_create(struct backend *backend,
+					const struct kv_cache_config *config,
+					struct kv_cache **cache_out, struct error *err)
+{
+	if (fails_now())
+		return error_set(err, failing_with, "cache failed");
+	return backend_cpu.kv_create(backend, config, cache_out, err);
+}
+
+static void prepare_failing(enum sc_status status, unsigned n)
+{
+	failing = backend_cpu;
+	failing.open = failing_open;
+	failing.alloc = failing_alloc;
+	failing.weight_create = failing_weight_create;
+	failing.kv_create = failing_kv_create;
+	failing_with = status;
+	n_until_failure = n;
+}
+
+static void creation_unwinds_from_every_failure(void **state)
+{
+	struct model *model = chain_open_reference("qwen2-bias");
+	struct stage_config config = config_for(model);
+	struct error err = { .text = "" };
+	struct stage *stage = NULL;
+	unsigned n = 0;
+
+	(void)state;
+	config.backend = &failing;
+	for (;; n++) {
+		prepare_failing(SC_E_DEVICE, n);
+		stage = NULL;
+		err.text[0] = '\0';
+		if (!stage_create(&config, &stage, &err))
+			break;
+		assert_null(stage);
+		assert_string_not_equal(err.text, "");
+	}
+	stage_destroy(stage);
+	/* Open, 12 tensors of each layer, embedding, norm, head, cache, activations. */
+	assert_int_equal(n, 1 + 12 * model->hparams.n_layers + 3 + 2);
+	model_close(model);
+}
+
+static void what_does_not_fit_is_named_with_its_size(void **state)
+{
+	struct model *model = chain_open_reference("qwen2-bias");
+	struct stage_config config = config_for(model);
+
+	(void)state;
+	config.backend = &failing;
+	prepare_failing(SC_E_NOMEM, 1 + 12 + 5);
+	refuse(&config, SC_E_CAPACITY, "blk.1.attn_q.weight: no memory for its 0.0 MiB: 0.1 MiB of "
+	       "this stage's 0.2 MiB");
+	prepare_failing(SC_E_NOMEM, 1 + 2 * 12 + 3);
+	refuse(&config, SC_E_CAPACITY, "KV cache: no memory for 0.4 MiB: 200 blocks of 8 positions "
+	       "of 2 layers");
+	prepare_failing(SC_E_NOMEM, 1 + 2 * 12 + 4);
+	refuse(&config, SC_E_CAPACITY, "steps of 100 rows");
+	model_close(model);
+}
+
+static void note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	uint64_t *last = arg;
+
+	assert_true(done_bytes > last[0]);
+	assert_true(done_bytes <= total_bytes);
+	last[0] = done_bytes;
+	last[1] = total_bytes;
+	last[2]++;
+}
+
+static void progress_ends_at_the_total(void **state)
+{
+	struct model *model = chain_open_reference(MODEL);
+	struct stage_config config = config_for(model);
+	uint64_t last[3] = { 0 };
+
+	(void)state;
+	config.on_progress = note_progress;
+	config.arg = last;
+	stage_destroy(create(&config));
+	assert_int_equal(last[0], last[1]);
+	assert_int_equal(last[2], 5);
+	model_close(model);
+}
+
+static void a_tied_embedding_is_held_once(void **state)
+{
+	struct model *model = chain_open_reference("qwen2-tied");
+	struct stage_config config = config_for(model);
+	uint64_t whole, first, last;
+	struct stage *stage;
+
+	(void)state;
+	assert_ptr_equal(model->output, model->token_embd);
+	stage = create(&config);
+	whole = stage_weight_bytes(stage);
+	assert_int_equal(stage_kv_bytes(stage), 200 * 8 * model->hparams.n_layers * 4 *
+			 model->hparams.n_kv_heads * 2 * model->hparams.head_dim);
+	stage_destroy(stage);
+	config.n_layers = 1;
+	stage = create(&config);
+	first = stage_weight_bytes(stage);
+	stage_destroy(stage);
+	config.first_layer = 1;
+	stage = create(&config);
+	last = stage_weight_bytes(stage);
+	stage_destroy(stage);
+	assert_true(first + last >= whole + model->token_embd->n_bytes);
+	model_close(model);
+}
+
+/* One-row sequences 0 .. n - 1 begin; sequence i reads token i. */
+struct crowd {
+	struct segment segments[MAX_SEQUENCES];
+	uint32_t tokens[MAX_SEQUENCES], blocks[MAX_SEQUENCES];
+	struct step step;
+};
+
+static struct step *make_crowd(struct crowd *crowd, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		crowd->tokens[i] = i;
+		crowd->blocks[i] = i;
+		crowd->segments[i] = (struct segment){
+			.sequence = i, .flags = SEGMENT_NEW | (i % 5 ? SEGMENT_SAMPLE : 0),
+			.n_rows = 1, .first_block = i, .n_blocks = 1, .sampling.top_p = 1,
+		};
+	}
+	crowd->step = (struct step){
+		.id = 3, .n_rows = n, .n_segments = n, .n_blocks = n,
+		.segments = crowd->segments, .tokens = crowd->tokens, .blocks = crowd->blocks,
+	};
+	return &crowd->step;
+}
+
+static void more_rows_sample_than_the_head_takes_at_once(void **state)
+{
+	struct model *model = chain_open_reference(MODEL);
+	struct stage_config config = config_for(model);
+	struct stage *stage = create(&config);
+	struct token_record records[MAX_SEQUENCES], alone;
+	uint32_t n_records, n = 0;
+	struct crowd crowd;
+	struct error err;
+
+	(void)state;
+	_Static_assert(MAX_SEQUENCES * 4 / 5 > FORWARD_MAX_LOGIT_ROWS, "one group would do");
+	assert_int_equal(stage_run(stage, make_crowd(&crowd, MAX_SEQUENCES), NULL, records,
+				   &n_records, &err), SC_OK);
+	assert_int_equal(n_records, MAX_SEQUENCES * 4 / 5);
+	stage_destroy(stage);
+	config.limits.max_rows = 1;
+	for (uint32_t i = 0; i < MAX_SEQUENCES; i++) {
+		if (i % 5 == 0)
+			continue;
+		stage = create(&config);
+		make_crowd(&crowd, 1)->tokens = &i;
+		crowd.segments[0].sequence = i;
+		crowd.segments[0].flags |= SEGMENT_SAMPLE;
+		assert_int_equal(stage_run(stage, &crowd.step, NULL, &alone, &n_records, &err),
+				 SC_OK);
+		assert_memory_equal(&records[n++], &alone, sizeof alone);
+		stage_destroy(stage);
+	}
+	model_close(model);
+}
+
+static void a_step_that_only_frees_draws_nothing(void **state)
+{
+	struct model *model = chain_open_reference(MODEL);
+	struct stage_config config = config_for(model);
+	struct stage *stage = create(&config);
+	struct token_record records[2];
+	uint32_t n_records = 7;
+	const uint32_t frees[] = { 1, 0 };
+	const struct step step = { .id = 4, .n_frees = 2, .frees = frees };
+	struct crowd crowd;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(stage_run(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
+			 SC_OK);
+	assert_int_equal(n_records, 1);
+	assert_int_equal(stage_run(stage, &step, NULL, records, &n_records, &err), SC_OK);
+	assert_int_equal(n_records, 0);
+	assert_int_equal(stage_run(stage, &step, NULL, records, &n_records, &err), SC_E_PROTOCOL);
+	assert_string_equal(err.text, "step 4: free: sequence 1: its slot is empty");
+	stage_destroy(stage);
+	model_close(model);
+}
+
+static void a_later_stage_needs_activations(void **state)
+{
+	struct model *model = chain_open_reference(MODEL);
+	struct stage_config config = config_for(model);
+	struct token_record records[2];
+	struct stage *stage;
+	uint32_t n_records;
+	struct crowd crowd;
+	struct error err;
+
+	(void)state;
+	config.first_layer = 2;
+	config.n_layers = 2;
+	stage = create(&config);
+	assert_int_equal(stage_run(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
+			 SC_E_PROTOCOL);
+	assert_string_equal(err.text, "step 3: activations: expected 2 rows of 48, found none");
+	stage_destroy(stage);
+	model_close(model);
+}
+
+/* A copy of the model's file whose last norm is not a number. */
+static struct model *open_spoilt(void **bytes_out)
+{
+	struct model *good = chain_open_reference(MODEL);
+	size_t n_bytes = gguf_n_bytes(good->gguf);
+	FILE *file = fopen(gguf_path(good->gguf), "rb");
+	void *bytes = malloc(n_bytes);
+	struct model *model;
+	struct gguf *gguf;
+
+	assert_non_null(file);
+	assert_non_null(bytes);
+	assert_int_equal(fread(bytes, 1, n_bytes, file), n_bytes);
+	fclose(file);
+	model_close(good);
+	assert_int_equal(gguf_open_memory("spoilt", bytes, n_bytes, &gguf, NULL), SC_OK);
+	assert_int_equal(model_open_gguf(gguf, &model, NULL), SC_OK);
+	((float *)(uintptr_t)model->output_norm->data)[5] = NAN;
+	*bytes_out = bytes;
+	return model;
+}
+
+static void logits_that_are_no_numbers_end_the_step_with_its_name(void **state)
+{
+	void *bytes;
+	struct model *model = open_spoilt(&bytes);
+	struct stage_config config = config_for(model);
+	struct stage *stage = create(&config);
+	struct token_record records[2];
+	uint32_t n_records;
+	struct crowd crowd;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(stage_run(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
+			 SC_E_DEVICE);
+	assert_non_null(strstr(err.text, "step 3: sequence 1 position 1: logit of token 0"));
+	stage_destroy(stage);
+	model_close(model);
+	free(bytes);
+}
+
+/* A device whose memory is not the host's, as far as the stage knows. */
+static struct backend_ops distant;
+
+static enum sc_status distant_open(unsigned device, const struct backend_config *config,
+				   struct backend **backend_out, struct error *err)
+{
+	enum sc_status status = backend_cpu.open(device, config, backend_out, err);
+
+	if (!status)
+		(*backend_out)->ops = &distant;
+	return status;
+}
+
+static void run_two_stages(struct stage_config config, struct token_record *records_out)
+{
+	uint32_t n_rows = 10, n_records;
+	size_t n_floats = n_rows * config.limits.dim;
+	float *activations = aligned_alloc(64, (n_floats * sizeof(float) + 63) / 64 * 64);
+	struct crowd crowd;
+	struct error err = { .text = "" };
+	struct stage *stage;
+
+	assert_non_null(activations);
+	make_crowd(&crowd, n_rows);
+	config.n_layers = 2;
+	stage = create(&config);
+	if (stage_run(stage, &crowd.step, activations, NULL, NULL, &err))
+		fail_msg("%s", err.text);
+	stage_destroy(stage);
+	config.first_layer = 2;
+	crowd.step.dim = config.limits.dim;
+	crowd.step.activations = activations;
+	stage = create(&config);
+	if (stage_run(stage, &crowd.step, NULL, records_out, &n_records, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(n_records, 8);
+	stage_destroy(stage);
+	free(activations);
+}
+
+static void memory_of_a_distant_device_is_copied(void **state)
+{
+	struct model *model = chain_open_reference(MODEL);
+	struct stage_config config = config_for(model);
+	struct token_record near[10], far[10];
+
+	(void)state;
+	distant = backend_cpu;
+	distant.open = distant_open;
+	distant.is_host_memory = false;
+	run_two_stages(config, near);
+	config.backend = &distant;
+	run_two_stages(config, far);
+	assert_memory_equal(near, far, 8 * sizeof near[0]);
+	model_close(model);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_stage_needs_layers_that_the_model_has),
+		cmocka_unit_test(limits_must_fit_the_model),
+		cmocka_unit_test(creation_unwinds_from_every_failure),
+		cmocka_unit_test(what_does_not_fit_is_named_with_its_size),
+		cmocka_unit_test(progress_ends_at_the_total),
+		cmocka_unit_test(a_tied_embedding_is_held_once),
+		cmocka_unit_test(more_rows_sample_than_the_head_takes_at_once),
+		cmocka_unit_test(a_step_that_only_frees_draws_nothing),
+		cmocka_unit_test(a_later_stage_needs_activations),
+		cmocka_unit_test(logits_that_are_no_numbers_end_the_step_with_its_name),
+		cmocka_unit_test(memory_of_a_distant_device_is_copied),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
