@@ -22,7 +22,7 @@ BEGIN {
 	allow("stage", "base model backend wire")
 	allow("worker", "base model backend stage transport wire event config")
 	allow("coordinator", "base model transport wire event config stagecoach")
-	allow("gateway", "base coordinator event config model stagecoach")
+	allow("gateway", "base coordinator event config model stagecoach grpc")
 	allow("cli", "base config event wire transport model backend stage worker coordinator gateway stagecoach")
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/gateway.h"
+
+#include "gateway/connections.h"
+#include "gateway/listener.h"
+#include "gateway/service.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct gateway {
+	struct service service;
+	struct connections *connections;
+	struct listener *tcp;
+	struct listener *unix_socket;
+	char address[512];	/* of tcp, also when it is closed */
+};
+
+static void on_client(void *arg, uv_stream_t *stream)
+{
+	struct gateway *gateway = arg;
+
+	connections_accept(gateway->connections, stream);
+}
+
+static enum sc_status open_listeners(struct gateway *gateway, const struct gateway_config *config,
+				     struct error *err)
+{
+	uv_loop_t *uv = loop_uv(config->loop);
+	enum sc_status status = SC_OK;
+
+	if (config->listen && config->listen[0])
+		status = listener_open_tcp(uv, config->listen, on_client, gateway, &gateway->tcp,
+					   err);
+	if (status == SC_OK && config->socket_path && config->socket_path[0])
+		status = listener_open_unix(uv, config->socket_path, on_client, gateway,
+					    &gateway->unix_socket, err);
+	if (status == SC_OK && gateway->tcp)
+		snprintf(gateway->address, sizeof gateway->address, "%s",
+			 listener_address(gateway->tcp));
+	return status;
+}
+
+enum sc_status gateway_create(const struct gateway_config *config, struct gateway **gateway_out,
+			      struct error *err)
+{
+	struct gateway *gateway = calloc(1, sizeof *gateway);
+	struct grpc_session_config session_config = {
+		.methods = service_methods,
+		.n_methods = service_n_methods,
+		.max_streams = config->max_streams,
+		.max_message = config->max_message,
+	};
+	enum sc_status status;
+
+	if (!gateway)
+		return error_set(err, SC_E_NOMEM, "gateway: out of memory");
+	/* Clients may leave while they are written to: that is an error of write, no signal. */
+	signal(SIGPIPE, SIG_IGN);
+	service_init(&gateway->service, config->coordinator);
+	session_config.context = &gateway->service;
+	status = connections_create(loop_uv(config->loop), &session_config,
+				    config->max_connections, &gateway->connections);
+	if (status != SC_OK)
+		error_set(err, status, "gateway: out of memory");
+	else
+		status = open_listeners(gateway, config, err);
+	if (status != SC_OK)
+		goto fail;
+	*gateway_out = gateway;
+	return SC_OK;
+fail:
+	gateway_destroy(gateway);
+	return status;
+}
+
+static void close_listeners(struct gateway *gateway)
+{
+	listener_close(gateway->tcp);
+	listener_close(gateway->unix_socket);
+	gateway->tcp = NULL;
+	gateway->unix_socket = NULL;
+}
+
+void gateway_destroy(struct gateway *gateway)
+{
+	if (!gateway)
+		return;
+	close_listeners(gateway);
+	connections_destroy(gateway->connections);
+	free(gateway);
+}
+
+void gateway_drain(struct gateway *gateway)
+{
+	if (gateway->service.is_draining)
+		return;
+	gateway->service.is_draining = true;
+	/* First of all: a client that reconnects would start calls anew. */
+	close_listeners(gateway);
+	service_health_changed(&gateway->service);
+	connections_drain(gateway->connections);
+}
+
+void gateway_phase_changed(struct gateway *gateway)
+{
+	service_health_changed(&gateway->service);
+}
+
+const char *gateway_address(const struct gateway *gateway)
+{
+	return gateway->address;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* grpc.health.v1: serving means that a job submitted now would run. */
+#include "gateway/service.h"
+
+#include "coordinator/coordinator.h"
+#include "gateway/proto_message.h"
+
+#include "grpc/health/v1/health.pb-c.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef Grpc__Health__V1__HealthCheckResponse__ServingStatus serving_status;
+#define UNKNOWN_SERVICE GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN
+#define SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
+#define NOT_SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
+
+struct health_watch {
+	struct list node;	/* in service->health_watchers */
+	struct grpc_call *call;
+	bool is_known;		/* the service that is watched */
+	int sent;		/* the last status, -1: none */
+};
+
+static bool is_known_service(const char *name)
+{
+	return strcmp(name, "") == 0 || strcmp(name, "stagecoach.v1.Stagecoach") == 0 ||
+	       strcmp(name, "grpc.health.v1.Health") == 0;
+}
+
+static serving_status current(const struct service *service)
+{
+	bool is_serving = !service->is_draining &&
+			  coordinator_phase(service->coordinator) == COORDINATOR_READY;
+
+	return is_serving ? SERVING : NOT_SERVING;
+}
+
+static void check_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	Grpc__Health__V1__HealthCheckResponse response =
+		GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
+	struct proto_request request;
+	struct error err = { .status = SC_OK };
+	enum sc_status status;
+
+	status = proto_request_unpack(&request,
+				      &grpc__health__v1__health_check_request__descriptor, bytes,
+				      n_bytes, &err);
+	if (status == SC_OK &&
+	    !is_known_service(((Grpc__Health__V1__HealthCheckRequest *)request.message)->service))
+		status = error_set(&err, SC_E_NOT_FOUND, "no such service");
+	response.status = current(grpc_call_context(call));
+	if (status == SC_OK)
+		proto_reply(call, &response.base);
+	else
+		grpc_call_fail(call, status, &err);
+	proto_request_deinit(&request);
+}
+
+static void watch_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	struct service *service = grpc_call_context(call);
+	struct proto_request request;
+	struct error err = { .status = SC_OK };
+	struct health_watch *watch = calloc(1, sizeof *watch);
+	enum sc_status status;
+
+	status = proto_request_unpack(&request,
+				      &grpc__health__v1__health_check_request__descriptor, bytes,
+				      n_bytes, &err);
+	if (status == SC_OK && !watch)
+		status = SC_E_NOMEM;
+	if (status == SC_OK) {
+		const Grpc__Health__V1__HealthCheckRequest *check = (void *)request.message;
+
+		*watch = (struct health_watch){ .call = call, .sent = -1 };
+		watch->is_known = is_known_service(check->service);
+		list_append(&service->health_watchers, &watch->node);
+		grpc_call_set_state(call, watch);
+	} else {
+		free(watch);
+		grpc_call_fail(call, status, &err);
+	}
+	proto_request_deinit(&request);
+}
+
+static void watch_pull(struct grpc_call *call)
+{
+	struct health_watch *watch = grpc_call_state(call);
+	Grpc__Health__V1__HealthCheckResponse response =
+		GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
+	struct error err = { .status = SC_OK };
+	enum sc_status status;
+
+	response.status = watch->is_known ? current(grpc_call_context(call)) : UNKNOWN_SERVICE;
+	if ((int)response.status == watch->sent)
+		return;
+	watch->sent = (int)response.status;
+	status = proto_send(call, &response.base, &err);
+	if (status != SC_OK)
+		grpc_call_fail(call, status, &err);
+}
+
+static void watch_close(struct grpc_call *call)
+{
+	struct health_watch *watch = grpc_call_state(call);
+
+	if (watch)
+		list_remove(&watch->node);
+	free(watch);
+}
+
+void service_health_changed(struct service *service)
+{
+	list_for_each(node, &service->health_watchers)
+		grpc_call_wake(list_entry(node, struct health_watch, node)->call);
+}
+
+const struct grpc_call_ops service_health_check = { .start = check_start };
+const struct grpc_call_ops service_health_watch = {
+	.start = watch_start, .pull = watch_pull, .close = watch_close,
+};

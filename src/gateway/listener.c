@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/listener.h"
+
+#include "base/log.h"
+#include "gateway/net_address.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BACKLOG 128
+#define MAX_SOCKETS 8
+#define SOCKET_TYPE (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+
+union listening_handle {
+	uv_handle_t handle;
+	uv_stream_t stream;
+	uv_tcp_t tcp;
+	uv_pipe_t pipe;
+};
+
+struct listener {
+	listener_fn *fn;
+	void *arg;
+	union listening_handle *sockets[MAX_SOCKETS];
+	unsigned n_sockets;
+	char address[512];
+	bool is_unix;
+	dev_t device;		/* of the Unix socket's file */
+	ino_t inode;
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void on_connection(uv_stream_t *stream, int rc)
+{
+	struct listener *listener = stream->data;
+
+	if (rc == 0)
+		listener->fn(listener->arg, stream);
+	else
+		log_warning("gateway: %s: %s", listener->address, uv_strerror(rc));
+}
+
+/* Hand fd, which is bound, to libuv and listen. Takes fd, also when it fails. */
+static enum sc_status add_socket(struct listener *listener, uv_loop_t *uv, int fd,
+				 const char *address, struct error *err)
+{
+	union listening_handle *socket = calloc(1, sizeof *socket);
+	int rc;
+
+	if (!socket) {
+		close(fd);
+		return error_set(err, SC_E_NOMEM, "%s: out of memory", address);
+	}
+	if (listener->is_unix)
+		rc = uv_pipe_init(uv, &socket->pipe, 0);
+	else
+		rc = uv_tcp_init(uv, &socket->tcp);
+	if (rc == 0)
+		rc = listener->is_unix ? uv_pipe_open(&socket->pipe, fd) :
+		     uv_tcp_open(&socket->tcp, fd);
+	if (rc != 0) {
+		close(fd);
+	} else {
+		socket->handle.data = listener;
+		rc = uv_listen(&socket->stream, BACKLOG, on_connection);
+	}
+	if (rc != 0) {
+		uv_close(&socket->handle, on_closed);
+		return error_set(err, SC_E_IO, "%s: %s", address, uv_strerror(rc));
+	}
+	listener->sockets[listener->n_sockets++] = socket;
+	return SC_OK;
+}
+
+static int bind_tcp(const struct addrinfo *info)
+{
+	int one = 1;
+	int fd = socket(info->ai_family, SOCKET_TYPE, 0);
+
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	/* "localhost" stands for two addresses: the IPv6 one must not claim both. */
+	if (info->ai_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+	if (bind(fd, info->ai_addr, info->ai_addrlen) != 0) {
+		int saved = errno;
+
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+static void remember_address(struct listener *listener, int fd)
+{
+	struct sockaddr_storage bound;
+	socklen_t length = sizeof bound;
+
+	if (!listener->address[0] && getsockname(fd, (struct sockaddr *)&bound, &length) == 0)
+		net_address_format((struct sockaddr *)&bound, length, listener->address,
+				   sizeof listener->address);
+}
+
+static enum sc_status open_all(struct listener *listener, uv_loop_t *uv,
+			       const struct addrinfo *list, const char *address,
+			       struct error *err)
+{
+	bool is_any_port = strcmp(strrchr(address, ':'), ":0") == 0;
+	enum sc_status status;
+	int errnum = 0;
+
+	for (; list && listener->n_sockets < MAX_SOCKETS; list = list->ai_next) {
+		int fd = bind_tcp(list);
+
+		/* A host without IPv6 still resolves to it: one address that works will do. */
+		if (fd < 0) {
+			errnum = errno;
+			if (errnum == EADDRNOTAVAIL || errnum == EAFNOSUPPORT)
+				continue;
+			return error_errno(err, SC_E_IO, errnum, "%s", address);
+		}
+		remember_address(listener, fd);
+		status = add_socket(listener, uv, fd, address, err);
+		if (status != SC_OK)
+			return status;
+		if (is_any_port)
+			return SC_OK;
+	}
+	if (!listener->n_sockets)
+		return error_errno(err, SC_E_IO, errnum, "%s", address);
+	return SC_OK;
+}
+
+enum sc_status listener_open_tcp(uv_loop_t *uv, const char *address, listener_fn *fn, void *arg,
+				 struct listener **listener_out, struct error *err)
+{
+	struct listener *listener = calloc(1, sizeof *listener);
+	struct addrinfo *list = NULL;
+	struct net_address parsed;
+	enum sc_status status;
+
+	if (!listener)
+		return error_set(err, SC_E_NOMEM, "%s: out of memory", address);
+	listener->fn = fn;
+	listener->arg = arg;
+	status = net_address_parse(address, &parsed, err);
+	if (status == SC_OK)
+		status = net_address_resolve(&parsed, &list, err);
+	if (status == SC_OK)
+		status = open_all(listener, uv, list, address, err);
+	if (list)
+		freeaddrinfo(list);
+	if (status != SC_OK) {
+		listener_close(listener);
+		return status;
+	}
+	*listener_out = listener;
+	return SC_OK;
+}
+
+/* The name is taken: is it a socket that nobody listens at? */
+static enum sc_status remove_stale(const struct sockaddr_un *address, struct error *err)
+{
+	const char *path = address->sun_path;
+	struct stat st;
+	int errnum;
+	int fd;
+
+	if (lstat(path, &st) != 0)
+		return error_errno(err, SC_E_IO, errno, "%s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return error_set(err, SC_E_IO, "%s: exists and is no socket", path);
+	fd = socket(AF_UNIX, SOCKET_TYPE, 0);
+	if (fd < 0)
+		return error_errno(err, SC_E_IO, errno, "%s", path);
+	errnum = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;
+	close(fd);
+	if (errnum != ECONNREFUSED)
+		return error_set(err, SC_E_IO, "%s: address already in use", path);
+	if (unlink(path) != 0)
+		return error_errno(err, SC_E_IO, errno, "%s: cannot remove the old socket", path);
+	return SC_OK;
+}
+
+static void make_directory(const char *path)
+{
+	char directory[sizeof ((struct sockaddr_un *)0)->sun_path];
+	const char *slash = strrchr(path, '/');
+
+	if (!slash || slash == path)
+		return;
+	memcpy(directory, path, (size_t)(slash - path));
+	directory[slash - path] = '\0';
+	/* Should it fail, bind says what is wrong. */
+	(void)mkdir(directory, 0750);
+}
+
+static enum sc_status bind_unix(int fd, const struct sockaddr_un *address, struct error *err)
+{
+	const struct sockaddr *generic = (const struct sockaddr *)address;
+	enum sc_status status;
+
+	make_directory(address->sun_path);
+	if (bind(fd, generic, sizeof *address) != 0) {
+		if (errno != EADDRINUSE)
+			return error_errno(err, SC_E_IO, errno, "%s", address->sun_path);
+		status = remove_stale(address, err);
+		if (status != SC_OK)
+			return status;
+		if (bind(fd, generic, sizeof *address) != 0)
+			return error_errno(err, SC_E_IO, errno, "%s", address->sun_path);
+	}
+	/* Nobody can connect before listen, so the mode is never wider than this. */
+	if (chmod(address->sun_path, 0660) != 0)
+		return error_errno(err, SC_E_IO, errno, "%s", address->sun_path);
+	return SC_OK;
+}
+
+static enum sc_status open_unix(struct listener *listener, uv_loop_t *uv,
+				const struct sockaddr_un *address, struct error *err)
+{
+	enum sc_status status;
+	struct stat st;
+	int fd = socket(AF_UNIX, SOCKET_TYPE, 0);
+
+	if (fd < 0)
+		return error_errno(err, SC_E_IO, errno, "%s", address->sun_path);
+	status = bind_unix(fd, address, err);
+	if (status != SC_OK) {
+		close(fd);
+		return status;
+	}
+	if (stat(address->sun_path, &st) == 0) {
+		listener->device = st.st_dev;
+		listener->inode = st.st_ino;
+	}
+	return add_socket(listener, uv, fd, address->sun_path, err);
+}
+
+enum sc_status listener_open_unix(uv_loop_t *uv, const char *path, listener_fn *fn, void *arg,
+				  struct listener **listener_out, struct error *err)
+{
+	struct listener *listener = calloc(1, sizeof *listener);
+	struct sockaddr_un address;
+	enum sc_status status;
+
+	if (!listener)
+		return error_set(err, SC_E_NOMEM, "%s: out of memory", path);
+	listener->fn = fn;
+	listener->arg = arg;
+	listener->is_unix = true;
+	snprintf(listener->address, sizeof listener->address, "%s", path);
+	status = net_address_unix(path, &address, err);
+	if (status == SC_OK)
+		status = open_unix(listener, uv, &address, err);
+	if (status != SC_OK) {
+		listener_close(listener);
+		return status;
+	}
+	*listener_out = listener;
+	return SC_OK;
+}
+
+void listener_close(struct listener *listener)
+{
+	struct stat st;
+
+	if (!listener)
+		return;
+	if (listener->inode && stat(listener->address, &st) == 0 &&
+	    st.st_dev == listener->device && st.st_ino == listener->inode)
+		(void)unlink(listener->address);
+	for (unsigned i = 0; i < listener->n_sockets; i++)
+		uv_close(&listener->sockets[i]->handle, on_closed);
+	free(listener);
+}
+
+const char *listener_address(const struct listener *listener)
+{
+	return listener->address;
+}

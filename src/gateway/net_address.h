@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_GATEWAY_NET_ADDRESS_H
+#define STAGECOACH_GATEWAY_NET_ADDRESS_H
+/* net_address - "HOST:PORT" and "[IPV6]:PORT" as people type them. Thread: any. */
+#include "base/error.h"
+
+#include <netdb.h>
+#include <stdint.h>
+#include <sys/un.h>
+
+struct net_address {
+	char host[256];
+	char port[6];
+};
+
+/* SC_E_INVALID: err says what is wrong with text. */
+must_check enum sc_status net_address_parse(const char *text, struct net_address *address_out,
+					    struct error *err);
+
+/* What host and port stand for: freeaddrinfo by the caller. May block on a name server.
+ * SC_E_NOT_FOUND: no such host. */
+must_check enum sc_status net_address_resolve(const struct net_address *address,
+					      struct addrinfo **list_out, struct error *err);
+
+/* "127.0.0.1:8080" or "[::1]:8080"; at most n_bytes with the NUL. */
+void net_address_format(const struct sockaddr *address, socklen_t length, char *text,
+			size_t n_bytes);
+
+/* SC_E_INVALID: the path is empty or longer than such addresses can be. */
+must_check enum sc_status net_address_unix(const char *path, struct sockaddr_un *address_out,
+					   struct error *err);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/plain_text.h"
+
+#include <stdint.h>
+
+/* Bytes of the character at p (n_left > 0), or 0: none begins there. Source: RFC 3629. */
+static size_t character_length(const uint8_t *p, size_t n_left)
+{
+	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 :
+		   p[0] < 0xf8 ? 4 : 0;
+	uint32_t code;
+
+	if (n <= 1)
+		return p[0] ? n : 0;
+	if (n > n_left)
+		return 0;
+	code = p[0] & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[i] & 0x3f);
+	}
+	if (code < smallest[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+		return 0;
+	return n;
+}
+
+enum sc_status plain_text_set(struct buf *text, const char *bytes, size_t n_bytes)
+{
+	const uint8_t *p = (const uint8_t *)bytes;
+	size_t start = 0;
+	size_t at = 0;
+	enum sc_status status = SC_OK;
+
+	buf_truncate(text, 0);
+	while (at < n_bytes && status == SC_OK) {
+		size_t n = character_length(p + at, n_bytes - at);
+
+		if (n) {
+			at += n;
+			continue;
+		}
+		status = buf_add(text, bytes + start, at - start);
+		if (status == SC_OK)
+			status = buf_add(text, "\xef\xbf\xbd", 3);
+		start = ++at;
+	}
+	if (status == SC_OK)
+		status = buf_add(text, bytes + start, at - start);
+	return status;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_GATEWAY_PROTO_MESSAGE_H
+#define STAGECOACH_GATEWAY_PROTO_MESSAGE_H
+/*
+ * proto_message - protobuf messages in and out of calls.
+ * An unpacked request lives in its own memory, which is bounded by the size of its bytes: a small
+ * message of many empty fields cannot make the server allocate without end.
+ * Thread: the call's.
+ */
+#include "base/error.h"
+#include "gateway/grpc_call.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+/* Replies are packed whole; more than this is refused. */
+#define PROTO_MAX_REPLY ((size_t)16 << 20)
+
+struct proto_request {
+	ProtobufCMessage *message;	/* NULL: not unpacked */
+	ProtobufCAllocator allocator;
+	size_t n_left;			/* bytes that may still be allocated */
+	struct proto_block *blocks;
+};
+
+/* SC_E_INVALID: not such a message, or one that takes too much memory. Destroyed by the caller
+ * with proto_request_deinit, also when this fails. */
+must_check enum sc_status proto_request_unpack(struct proto_request *request,
+					       const ProtobufCMessageDescriptor *type,
+					       const uint8_t *bytes, size_t n_bytes,
+					       struct error *err);
+void proto_request_deinit(struct proto_request *request);
+
+/* Pack message behind the call's other messages. SC_E_OVERLOADED: over PROTO_MAX_REPLY. */
+must_check enum sc_status proto_send(struct grpc_call *call, const ProtobufCMessage *message,
+				     struct error *err);
+
+/* Send and finish: the whole answer of a unary call. */
+void proto_reply(struct grpc_call *call, const ProtobufCMessage *message);
+
+#endif

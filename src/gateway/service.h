@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_GATEWAY_SERVICE_H
+#define STAGECOACH_GATEWAY_SERVICE_H
+/*
+ * service - the methods of stagecoach.v1 and grpc.health.v1, one file per group, and what they
+ * have in common: the coordinator behind them. It is the context of every session.
+ * Thread: the loop's thread alone.
+ */
+#include "base/list.h"
+#include "gateway/grpc_call.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct coordinator;
+
+struct service {
+	struct coordinator *coordinator;	/* borrowed */
+	struct list health_watchers;
+	bool is_draining;
+};
+
+void service_init(struct service *service, struct coordinator *coordinator);
+
+/* The phase changed, or draining began: tells the watchers of health. */
+void service_health_changed(struct service *service);
+
+extern const struct grpc_method service_methods[];
+extern const size_t service_n_methods;
+
+/* service_stream.c */
+extern const struct grpc_call_ops service_generate;
+extern const struct grpc_call_ops service_watch;
+/* service_jobs.c */
+extern const struct grpc_call_ops service_submit;
+extern const struct grpc_call_ops service_get;
+extern const struct grpc_call_ops service_list;
+extern const struct grpc_call_ops service_cancel;
+/* service_tokens.c */
+extern const struct grpc_call_ops service_tokenize;
+extern const struct grpc_call_ops service_detokenize;
+/* service_status.c */
+extern const struct grpc_call_ops service_get_model;
+extern const struct grpc_call_ops service_get_status;
+/* health.c */
+extern const struct grpc_call_ops service_health_check;
+extern const struct grpc_call_ops service_health_watch;
+
+#endif

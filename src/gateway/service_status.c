@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GetModel and GetStatus: what is served, by which stages, and how they are doing. */
+#include "gateway/service.h"
+
+#include "coordinator/coordinator.h"
+#include "coordinator/job.h"
+#include "gateway/proto_message.h"
+
+#include "stagecoach/v1/stagecoach.pb-c.h"
+
+#include <stdlib.h>
+
+static char *borrowed(const char *text)
+{
+	return (char *)(uintptr_t)(text ? text : "");
+}
+
+static void set_tokenizer(Stagecoach__V1__Tokenizer *message, const struct tokenizer *tokenizer)
+{
+	uint32_t bos = tokenizer_bos(tokenizer);
+	uint32_t eos = tokenizer_eos(tokenizer);
+
+	message->n_vocab = tokenizer_n_vocab(tokenizer);
+	message->adds_bos = tokenizer_adds_bos(tokenizer);
+	if (bos != TOKEN_NONE) {
+		message->_bos_case = STAGECOACH__V1__TOKENIZER___BOS_BOS;
+		message->bos = bos;
+	}
+	if (eos != TOKEN_NONE) {
+		message->_eos_case = STAGECOACH__V1__TOKENIZER___EOS_EOS;
+		message->eos = eos;
+	}
+}
+
+static void get_model_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	struct service *service = grpc_call_context(call);
+	const struct model *model = coordinator_model(service->coordinator);
+	const struct hparams *h = &model->hparams;
+	Stagecoach__V1__Model message = STAGECOACH__V1__MODEL__INIT;
+	Stagecoach__V1__Tokenizer tokenizer = STAGECOACH__V1__TOKENIZER__INIT;
+
+	(void)bytes;	/* GetModelRequest has no fields */
+	(void)n_bytes;
+	message.name = borrowed(model->name);
+	message.architecture = borrowed(model->arch->name);
+	message.path = borrowed(gguf_path(model->gguf));
+	message.file_bytes = gguf_n_bytes(model->gguf);
+	message.n_parameters = model->n_params;
+	message.fingerprint = model->fingerprint;
+	message.n_layers = h->n_layers;
+	message.dim = h->dim;
+	message.ffn_dim = h->ffn_dim;
+	message.n_heads = h->n_heads;
+	message.n_kv_heads = h->n_kv_heads;
+	message.head_dim = h->head_dim;
+	message.n_context_trained = h->n_context;
+	message.max_context = coordinator_max_context(service->coordinator);
+	set_tokenizer(&tokenizer, coordinator_tokenizer(service->coordinator));
+	message.tokenizer = &tokenizer;
+	proto_reply(call, &message.base);
+}
+
+static Stagecoach__V1__Phase phase_message(enum coordinator_phase phase)
+{
+	static const Stagecoach__V1__Phase phases[] = {
+		[COORDINATOR_CONNECTING] = STAGECOACH__V1__PHASE__PHASE_CONNECTING,
+		[COORDINATOR_LOADING] = STAGECOACH__V1__PHASE__PHASE_LOADING,
+		[COORDINATOR_PROBING] = STAGECOACH__V1__PHASE__PHASE_PROBING,
+		[COORDINATOR_READY] = STAGECOACH__V1__PHASE__PHASE_READY,
+		[COORDINATOR_DRAINING] = STAGECOACH__V1__PHASE__PHASE_DRAINING,
+		[COORDINATOR_STOPPED] = STAGECOACH__V1__PHASE__PHASE_STOPPED,
+		[COORDINATOR_FAILED] = STAGECOACH__V1__PHASE__PHASE_FAILED,
+	};
+
+	return phases[phase];
+}
+
+static void set_stage(Stagecoach__V1__Stage *message, const struct stage_status *stage,
+		      const struct plan_stage *plan)
+{
+	stagecoach__v1__stage__init(message);
+	message->rank = stage->rank;
+	message->pid = stage->pid;
+	message->host = borrowed(stage->host);
+	message->backend = borrowed(stage->backend);
+	message->first_layer = stage->first_layer;
+	message->n_layers = stage->n_layers;
+	message->weight_bytes = stage->weight_bytes;
+	message->kv_bytes = stage->kv_bytes;
+	message->steps = stage->steps;
+	message->rows = stage->rows;
+	message->busy_seconds = stage->busy_seconds;
+	message->waiting_seconds = stage->waiting_seconds;
+	message->sending_seconds = stage->sending_seconds;
+	message->bubble_ratio = stage->bubble_ratio;
+	message->heard_seconds_ago = (double)stage->heard_ms_ago * 1e-3;
+	message->has_embedding = plan->has_embedding;
+	message->has_head = plan->has_head;
+	message->predicted_decode_seconds = plan->decode_seconds;
+	message->predicted_prompt_seconds = plan->prompt_seconds;
+}
+
+static void set_counters(Stagecoach__V1__Status *message, const struct coordinator_status *status)
+{
+	message->phase = phase_message(status->phase);
+	message->uptime_seconds = (double)status->uptime_ms * 1e-3;
+	message->load_seconds = (double)status->load_ms * 1e-3;
+	message->load_done_bytes = status->load_done_bytes;
+	message->load_total_bytes = status->load_total_bytes;
+	message->stages_wanted = status->n_stages;
+	message->window = status->window;
+	message->max_rows = status->max_rows;
+	message->max_context = status->max_context;
+	message->steps_in_flight = status->steps_in_flight;
+	message->steps = status->steps;
+	message->n_blocks = status->n_blocks;
+	message->n_blocks_free = status->n_blocks_free;
+	message->block_length = status->block_length;
+	message->jobs_queued = status->jobs_queued;
+	message->jobs_running = status->jobs_running;
+	message->jobs_done = status->jobs_by_state[JOB_DONE];
+	message->jobs_cancelled = status->jobs_by_state[JOB_CANCELLED];
+	message->jobs_failed = status->jobs_by_state[JOB_FAILED];
+	message->prompt_tokens = status->prompt_tokens;
+	message->generated_tokens = status->generated_tokens;
+	message->preemptions = status->preemptions;
+}
+
+/* The stages of a plan, as one allocation. */
+struct stage_page {
+	Stagecoach__V1__Stage *list[PLAN_MAX_STAGES];
+	Stagecoach__V1__Stage stages[PLAN_MAX_STAGES];
+};
+
+static void add_plan(Stagecoach__V1__Status *message, const struct coordinator *coordinator,
+		     const struct plan *plan, struct stage_page *page)
+{
+	message->predicted_decode_seconds = plan->decode_seconds;
+	message->predicted_slowest_seconds = plan->slowest_decode_seconds;
+	message->stages = page->list;
+	message->n_stages = plan->n_stages;
+	for (unsigned i = 0; i < plan->n_stages; i++) {
+		struct stage_status status;
+
+		coordinator_stage_status(coordinator, i, &status);
+		set_stage(&page->stages[i], &status, &plan->stages[i]);
+		page->list[i] = &page->stages[i];
+	}
+}
+
+static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	struct service *service = grpc_call_context(call);
+	const struct coordinator *coordinator = service->coordinator;
+	const struct plan *plan = coordinator_plan(coordinator);
+	Stagecoach__V1__Status message = STAGECOACH__V1__STATUS__INIT;
+	struct stage_page *page = plan ? malloc(sizeof *page) : NULL;
+	struct coordinator_status status;
+
+	(void)bytes;	/* GetStatusRequest has no fields */
+	(void)n_bytes;
+	coordinator_status(coordinator, &status);
+	set_counters(&message, &status);
+	message.version = borrowed(PACKAGE_VERSION);
+	message.model = borrowed(coordinator_model(coordinator)->name);
+	if (page)
+		add_plan(&message, coordinator, plan, page);
+	if (plan && !page)
+		grpc_call_fail(call, SC_E_NOMEM, NULL);
+	else
+		proto_reply(call, &message.base);
+	free(page);
+}
+
+const struct grpc_call_ops service_get_model = { .start = get_model_start };
+const struct grpc_call_ops service_get_status = { .start = get_status_start };

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/fake_coordinator.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_CONTEXT 4096
+#define N_STAGES 2
+#define BOS 256
+#define EOS 257
+
+struct coordinator {
+	struct fake_config config;
+	struct timer *timer;
+	enum coordinator_phase phase;
+	struct list jobs;	/* newest first */
+	unsigned n_jobs;
+	unsigned n_by_state[8];
+	uint64_t n_tokens;
+};
+
+struct job {
+	struct list node;
+	struct list watchers;
+	struct coordinator *coordinator;
+	char id[JOB_ID_MAX];
+	unsigned holds;
+	enum job_state state;
+	struct error error;
+	struct job_times times;
+	char prompt[16];
+	uint32_t n_prompt_tokens;
+	uint32_t max_tokens;
+	uint32_t n_outputs;
+	uint64_t seed;
+	uint64_t deadline_ns;
+	bool is_attached;
+	bool has_changed;
+	struct output outputs[JOB_MAX_SEQUENCES];
+	struct output_token *tokens[JOB_MAX_SEQUENCES];
+};
+
+/* ---- jobs ---- */
+
+static void end_job(struct job *job, enum job_state state, enum finish_reason reason,
+		    enum sc_status status, const char *text)
+{
+	if (job_is_ended(job))
+		return;
+	job->state = state;
+	job->coordinator->n_by_state[state]++;
+	job->times.ended_ms = clock_unix_ms();
+	job->has_changed = true;
+	if (status != SC_OK)
+		error_set(&job->error, status, "%s", text);
+	for (uint32_t i = 0; i < job->n_outputs; i++)
+		if (job->outputs[i].finish == FINISH_NONE)
+			job->outputs[i].finish = reason;
+}
+
+static void add_token(struct job *job, uint32_t sequence)
+{
+	struct output *output = &job->outputs[sequence];
+	uint32_t i = output->n_tokens;
+	struct output_token *tokens;
+
+	tokens = realloc(job->tokens[sequence], (i + 1) * sizeof *tokens);
+	assert(tokens);
+	if (i == 0 && strncmp(job->prompt, "nul", 3) == 0)
+		(void)!buf_add(&output->text, "a\0b", 3);
+	else
+		(void)!buf_add_format(&output->text, "w%u ", i);
+	tokens[i] = (struct output_token){ 1000 * sequence + i, -0.5f - (float)i,
+					   (uint32_t)output->text.length };
+	job->tokens[sequence] = tokens;
+	output->tokens = tokens;
+	output->n_tokens = i + 1;
+	job->coordinator->n_tokens++;
+	if (!job->times.first_token_ms)
+		job->times.first_token_ms = clock_unix_ms();
+	job->has_changed = true;
+}
+
+static void step_job(struct job *job)
+{
+	bool is_burst = strncmp(job->prompt, "burst", 5) == 0;
+
+	if (job->deadline_ns && clock_ns() >= job->deadline_ns)
+		end_job(job, JOB_CANCELLED, FINISH_CANCELLED, SC_E_DEADLINE,
+			"the job's deadline passed");
+	if (job_is_ended(job))
+		return;
+	if (job->state == JOB_QUEUED) {
+		job->state = JOB_RUNNING;
+		job->times.started_ms = clock_unix_ms();
+		job->has_changed = true;
+	}
+	if (strncmp(job->prompt, "stall", 5) == 0)
+		return;
+	do {
+		for (uint32_t i = 0; i < job->n_outputs; i++)
+			add_token(job, i);
+	} while (is_burst && job->outputs[0].n_tokens < job->max_tokens);
+	if (strncmp(job->prompt, "fail", 4) == 0 && job->outputs[0].n_tokens == 3)
+		end_job(job, JOB_FAILED, FINISH_ERROR, SC_E_CLOSED,
+			"stage 1: link closed: connection reset");
+	else if (job->outputs[0].n_tokens >= job->max_tokens)
+		end_job(job, JOB_DONE, FINISH_LENGTH, SC_OK, NULL);
+}
+
+static void notify(struct job *job)
+{
+	job->has_changed = false;
+	list_for_each(node, &job->watchers) {
+		struct job_watcher *watcher = list_entry(node, struct job_watcher, node);
+
+		watcher->on_change(watcher->arg, job);
+	}
+}
+
+static void on_tick(void *arg)
+{
+	struct coordinator *coordinator = arg;
+
+	list_for_each(node, &coordinator->jobs) {
+		struct job *job = list_entry(node, struct job, node);
+
+		step_job(job);
+		if (job->has_changed)
+			notify(job);
+	}
+}
+
+static enum sc_status check(struct coordinator *c, const struct job_request *r, size_t n_prompt,
+			    struct error *err)
+{
+	if (c->phase != COORDINATOR_READY)
+		return error_set(err, SC_E_UNAVAILABLE, "not ready: %s",
+				 coordinator_phase_name(c->phase));
+	if (r->n_sequences > JOB_MAX_SEQUENCES)
+		return error_set(err, SC_E_INVALID, "n: expected at most %d, found %u",
+				 JOB_MAX_SEQUENCES, r->n_sequences);
+	if (!(r->temperature >= 0.0f))
+		return error_set(err, SC_E_INVALID, "temperature: expected at least 0");
+	if (n_prompt >= MAX_CONTEXT)
+		return error_set(err, SC_E_TOO_LARGE, "the prompt of %zu tokens leaves no room in "
+				 "the context of %d", n_prompt, MAX_CONTEXT);
+	if (fake_n_alive(c) >= c->config.max_queue)
+		return error_set(err, SC_E_OVERLOADED, "%u jobs are waiting: try again later",
+				 c->config.max_queue);
+	return SC_OK;
+}
+
+enum sc_status job_submit(struct coordinator *coordinator, const struct job_request *request,
+			  struct job **job_out, struct error *err)
+{
+	size_t n_prompt = request->prompt ? request->prompt_bytes + 1 : request->n_prompt_tokens;
+	enum sc_status status = check(coordinator, request, n_prompt, err);
+	struct job *job;
+
+	if (status != SC_OK)
+		return status;
+	job = calloc(1, sizeof *job);
+	if (!job)
+		return SC_E_NOMEM;
+	job->coordinator = coordinator;
+	job->holds = 2;		/* the coordinator's and the caller's */
+	snprintf(job->id, sizeof job->id, "fake-%u", ++coordinator->n_jobs);
+	if (request->prompt)
+		snprintf(job->prompt, sizeof job->prompt, "%.*s", (int)request->prompt_bytes,
+			 request->prompt);
+	job->n_prompt_tokens = (uint32_t)n_prompt;
+	job->max_tokens = request->max_tokens ? request->max_tokens : MAX_CONTEXT;
+	job->n_outputs = request->n_sequences ? request->n_sequences : 1;
+	job->seed = request->seed;
+	job->is_attached = request->is_attached;
+	job->times.submitted_ms = clock_unix_ms();
+	if (request->deadline_ms)
+		job->deadline_ns = clock_ns() + request->deadline_ms * NS_PER_MS;
+	list_init(&job->watchers);
+	for (uint32_t i = 0; i < job->n_outputs; i++)
+		buf_init(&job->outputs[i].text);
+	list_prepend(&coordinator->jobs, &job->node);
+	*job_out = job;
+	return SC_OK;
+}
+
+enum sc_status job_find(struct coordinator *coordinator, const char *id, struct job **job_out,
+			struct error *err)
+{
+	list_for_each(node, &coordinator->jobs) {
+		struct job *job = list_entry(node, struct job, node);
+
+		if (strcmp(job->id, id) != 0)
+			continue;
+		job_hold(job);
+		*job_out = job;
+		return SC_OK;
+	}
+	return error_set(err, SC_E_NOT_FOUND, "no job %s", id);
+}
+
+unsigned job_list(struct coordinator *coordinator, struct job **jobs_out, unsigned max)
+{
+	unsigned n = 0;
+
+	list_for_each(node, &coordinator->jobs)
+		if (n < max)
+			jobs_out[n++] = list_entry(node, struct job, node);
+	return n;
+}
+
+void job_hold(struct job *job)
+{
+	job->holds++;
+}
+
+void job_release(struct job *job)
+{
+	if (--job->holds)
+		return;
+	for (uint32_t i = 0; i < job->n_outputs; i++) {
+		buf_deinit(&job->outputs[i].text);
+		free(job->tokens[i]);
+	}
+	free(job);
+}
+
+void job_cancel(struct job *job)
+{
+	end_job(job, JOB_CANCELLED, FINISH_CANCELLED, SC_E_CANCELLED, "the job was cancelled");
+}
+
+void job_watch(struct job *job, struct job_watcher *watcher)
+{
+	list_append(&job->watchers, &watcher->node);
+	job_hold(job);
+}
+
+void job_unwatch(struct job *job, struct job_watcher *watcher)
+{
+	list_remove(&watcher->node);
+	if (job->is_attached && list_is_empty(&job->watchers))
+		job_cancel(job);
+	job_release(job);
+}
+
+const char *job_id(const struct job *job) { return job->id; }
+enum job_state job_state(const struct job *job) { return job->state; }
+bool job_is_ended(const struct job *job) { return job->state >= JOB_DONE; }
+const struct error *job_error(const struct job *job) { return &job->error; }
+uint32_t job_n_prompt_tokens(const struct job *job) { return job->n_prompt_tokens; }
+uint64_t job_seed(const struct job *job) { return job->seed; }
+uint32_t job_n_outputs(const struct job *job) { return job->n_outputs; }
+const struct output *job_output(const struct job *job, uint32_t i) { return &job->outputs[i]; }
+struct job_times job_times(const struct job *job) { return job->times; }
+
+const char *job_state_name(enum job_state state)
+{
+	static const char *const names[] = { "queued", "running", "done", "cancelled", "failed" };
+
+	return names[state];
+}
+
+/* ---- the coordinator ---- */
+
+struct coordinator *fake_create(const struct fake_config *config)
+{
+	struct coordinator *coordinator = calloc(1, sizeof *coordinator);
+
+	assert(coordinator);
+	coordinator->config = *config;
+	coordinator->phase = COORDINATOR_READY;
+	list_init(&coordinator->jobs);
+	if (timer_create_on(config->loop, on_tick, coordinator, &coordinator->timer) != SC_OK)
+		abort();
+	timer_start(coordinator->timer, config->token_ms, config->token_ms);
+	return coordinator;
+}
+
+void fake_destroy(struct coordinator *coordinator)
+{
+	timer_destroy(coordinator->timer);
+	list_for_each(node, &coordinator->jobs) {
+		struct job *job = list_entry(node, struct job, node);
+
+		/* Whoever still holds it forgot to let go. */
+		assert(job->holds == 1);
+		job_release(job);
+	}
+	free(coordinator);
+}
+
+void fake_set_phase(struct coordinator *coordinator, enum coordinator_phase phase)
+{
+	coordinator->phase = phase;
+}
+
+unsigned fake_n_alive(const struct coordinator *coordinator)
+{
+	unsigned n = 0;
+
+	list_for_each(node, &coordinator->jobs)
+		n += !job_is_ended(list_entry(node, struct job, node));
+	return n;
+}
+
+enum coordinator_phase coordinator_phase(const struct coordinator *c) { return c->phase; }
+
+const char *coordinator_phase_name(enum coordinator_phase phase)
+{
+	static const char *const names[] = {
+		"connecting", "loading", "probing", "ready", "draining", "stopped", "failed",
+	};
+
+	return names[phase];
+}
+
+uint32_t coordinator_max_context(const struct coordinator *c)
+{
+	(void)c;
+	return MAX_CONTEXT;
+}
+
+const struct plan *coordinator_plan(const struct coordinator *coordinator)
+{
+	static struct plan_stage stages[N_STAGES] = {
+		{ .n_layers = 4, .has_embedding = true, .weight_bytes = 2000000,
+		  .decode_seconds = 0.001, .prompt_seconds = 0.02 },
+		{ .first_layer = 4, .n_layers = 4, .has_head = true, .weight_bytes = 2100000,
+		  .decode_seconds = 0.0012, .prompt_seconds = 0.021 },
+	};
+	static const struct plan plan = {
+		.n_stages = N_STAGES, .stages = stages,
+		.decode_seconds = 0.0022, .slowest_decode_seconds = 0.0012,
+	};
+
+	return coordinator->phase == COORDINATOR_CONNECTING ? NULL : &plan;
+}
+
+void coordinator_status(const struct coordinator *c, struct coordinator_status *out)
+{
+	unsigned n_alive = fake_n_alive(c);
+
+	*out = (struct coordinator_status){
+		.phase = c->phase, .uptime_ms = 12345, .load_ms = 678,
+		.load_done_bytes = c->phase == COORDINATOR_LOADING ? 1640000 : 4100000,
+		.load_total_bytes = 4100000, .n_stages = N_STAGES, .window = 3, .max_rows = 64,
+		.max_context = MAX_CONTEXT, .steps_in_flight = n_alive ? 1 : 0, .steps = 77,
+		.n_blocks = 256, .n_blocks_free = 200, .block_length = 16,
+		.jobs_running = n_alive, .generated_tokens = c->n_tokens,
+	};
+	for (int i = 0; i < JOB_N_STATES; i++)
+		out->jobs_by_state[i] = c->n_by_state[i];
+}
+
+void coordinator_stage_status(const struct coordinator *c, unsigned stage, struct stage_status *out)
+{
+	(void)c;
+	*out = (struct stage_status){
+		.rank = stage + 1, .pid = 4000 + stage, .host = "localhost", .backend = "fake",
+		.first_layer = 4 * stage, .n_layers = 4, .weight_bytes = 2000000 + 100000 * stage,
+		.kv_bytes = 1 << 20, .steps = 77, .rows = 777, .busy_seconds = 1.5,
+		.waiting_seconds = 2.5, .sending_seconds = 0.25, .bubble_ratio = 0.125,
+		.heard_ms_ago = 42,
+	};
+}
+
+/* ---- the model ---- */
+
+const struct model *coordinator_model(const struct coordinator *c)
+{
+	static const struct arch arch = { .name = "llama" };
+	static const struct model model = {
+		.arch = &arch, .name = "fake model", .fingerprint = 0x1234, .n_params = 3500000,
+		.hparams = { .n_layers = 8, .n_context = MAX_CONTEXT, .n_vocab = 258, .dim = 256,
+			     .ffn_dim = 512, .n_heads = 8, .n_kv_heads = 4, .head_dim = 32 },
+	};
+
+	(void)c;
+	return &model;
+}
+
+const char *gguf_path(const struct gguf *gguf)
+{
+	(void)gguf;
+	return "/models/fake.gguf";
+}
+
+uint64_t gguf_n_bytes(const struct gguf *gguf)
+{
+	(void)gguf;
+	return 4200000;
+}
+
+const struct tokenizer *coordinator_tokenizer(const struct coordinator *c)
+{
+	(void)c;
+	return NULL;	/* the functions below need none */
+}
+
+uint32_t tokenizer_n_vocab(const struct tokenizer *t) { (void)t; return 258; }
+uint32_t tokenizer_bos(const struct tokenizer *t) { (void)t; return BOS; }
+uint32_t tokenizer_eos(const struct tokenizer *t) { (void)t; return EOS; }
+bool tokenizer_adds_bos(const struct tokenizer *t) { (void)t; return true; }
+
+void token_list_deinit(struct token_list *list)
+{
+	free(list->ids);
+	*list = (struct token_list){ 0 };
+}
+
+enum sc_status tokenizer_encode(const struct tokenizer *t, const char *text, size_t n_bytes,
+				unsigned flags, struct token_list *ids, struct error *err)
+{
+	(void)t;
+	(void)err;
+	ids->ids = malloc((n_bytes + 1) * sizeof *ids->ids);
+	if (!ids->ids)
+		return SC_E_NOMEM;
+	if (flags & TOKENIZE_ADD_SPECIAL)
+		ids->ids[ids->n++] = BOS;
+	for (size_t i = 0; i < n_bytes; i++)
+		ids->ids[ids->n++] = (uint8_t)text[i];
+	return SC_OK;
+}
+
+enum sc_status tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n_ids,
+				bool with_special, struct buf *text)
+{
+	enum sc_status status = SC_OK;
+
+	(void)t;
+	for (size_t i = 0; i < n_ids && status == SC_OK; i++) {
+		char byte = (char)ids[i];
+
+		if (ids[i] > EOS)
+			status = SC_E_INVALID;
+		else if (ids[i] < BOS)
+			status = buf_add(text, &byte, 1);
+		else if (with_special)
+			status = buf_add_string(text, ids[i] == BOS ? "<s>" : "</s>");
+	}
+	return status;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_TESTS_GATEWAY_FAKE_COORDINATOR_H
+#define STAGECOACH_TESTS_GATEWAY_FAKE_COORDINATOR_H
+/*
+ * fake_coordinator - the functions of job.h and coordinator.h (and of the model's headers) that the
+ * gateway calls, over a timer that makes up tokens: token i of sequence s has the id 1000 * s + i
+ * and the text "w<i> ". A token is a byte of the prompt; 256 is put in front of text.
+ * What a prompt begins with decides what becomes of its job:
+ *   "stall"  it runs, but no token ever comes
+ *   "fail"   a stage is lost after three tokens
+ *   "burst"  all tokens come at once
+ *   "nul"    the first token's text holds a NUL
+ */
+#include "coordinator/coordinator.h"
+#include "coordinator/job.h"
+
+struct fake_config {
+	struct loop *loop;
+	unsigned token_ms;	/* from token to token */
+	unsigned max_queue;	/* jobs that have not ended */
+};
+
+struct coordinator *fake_create(const struct fake_config *config);
+void fake_destroy(struct coordinator *coordinator);
+void fake_set_phase(struct coordinator *coordinator, enum coordinator_phase phase);
+
+/* Jobs that have not ended. */
+unsigned fake_n_alive(const struct coordinator *coordinator);
+
+#endif
