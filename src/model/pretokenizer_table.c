@@ -5,6 +5,7 @@
  * any, since that is what they were trained with. They differ from the originals in this:
  * - \s and \S are written out (Unicode's White_Space): PCRE2's \s also takes U+180E;
  * - what the original does in a separate step (punctuation, digits) is one more pattern;
+ * - \p{Han} is \p{sc:Han}: alone, PCRE2 takes it as the script's extensions too;
  * - class intersection (&&), which PCRE2 does not have, is written as one negated class: the
  *   general categories leave nothing else over;
  * - quantifiers that could only ever give back in vain are possessive, so that no text takes
@@ -143,9 +144,9 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 	  PATTERNS(CASED("[" UPPER "]", "[" LOWER "]", "") "|\\p{N}|" SYMBOLS "[\\r\\n/]*|" LINES
 		   "|" SPACES) },
 	{ "kimi-k2", 0,
-	  PATTERNS("\\p{Han}+|"
-		   CASED("[^\\p{Han}\\p{Ll}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}]",
-			 "[^\\p{Han}\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}]", CONTRACTION "?")
+	  PATTERNS("\\p{sc:Han}+|"
+		   CASED("[^\\p{sc:Han}\\p{Ll}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}]",
+			 "[^\\p{sc:Han}\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}]", CONTRACTION "?")
 		   "|\\p{N}{1,3}|" SYMBOLS "[\\r\\n]*|" LINES "|" SPACES) },
 
 	{ "poro-chat", 0, PATTERNS(BLOOM) },
