@@ -17,9 +17,10 @@ static enum sc_status set_defaults(struct config *config)
 {
 	memset(config, 0, sizeof *config);
 	for (unsigned i = 0; i < n_options; i++) {
-		struct error err;
-		enum sc_status status = option_set(&options[i], config, options[i].fallback, &err);
+		enum sc_status status = SC_OK;
 
+		if (options[i].fallback)
+			status = option_set(&options[i], config, options[i].fallback, NULL);
 		if (status != SC_OK)
 			return status;
 	}

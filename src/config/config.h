@@ -5,7 +5,7 @@
  * config - every setting of stagecoachd and of `stagecoach run`, from one table (options.c): a flag
  * --ctx-size, a key ctx_size in the file and a variable STAGECOACH_CTX_SIZE are the same option.
  * Flags override the environment, which overrides the file, which overrides the defaults.
- * Thread: one at a time. Strings are owned by the config and never NULL.
+ * Thread: one at a time. Strings are owned by the config; only prompt may be NULL.
  */
 #include "base/error.h"
 
@@ -15,7 +15,7 @@
 struct config {
 	/* model and generation */
 	char *model;
-	char *prompt;
+	char *prompt;			/* NULL: none was given */
 	int64_t n_predict;		/* -1: until the end */
 	double temperature;
 	uint32_t top_k;

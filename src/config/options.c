@@ -17,7 +17,7 @@ const struct option_info options[] = {
 	{ "model", 'm', NULL, OPTION_STRING, BOTH, 0, "Model and generation", "FILE", "",
 	  AT(model), .help = "model file (GGUF); of a sharded model, its first file" },
 	{ "prompt", 'p', NULL, OPTION_STRING, BOTH, OPTION_FLAG_ONLY, "Model and generation",
-	  "TEXT", "", AT(prompt),
+	  "TEXT", NULL, AT(prompt),
 	  .help = "continue this text on standard output and exit; '-' reads standard input" },
 	{ "n-predict", 'n', "predict", OPTION_I64, BOTH, 0, "Model and generation", "N", "-1",
 	  -1, 1e9, NULL, AT(n_predict),
@@ -249,13 +249,18 @@ enum sc_status option_set(const struct option_info *option, struct config *confi
 	return types[option->type].set(option, field_of(option, config), text, err);
 }
 
+static bool is_equal_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
 bool option_is_equal(const struct option_info *option, const struct config *a,
 		     const struct config *b)
 {
 	const void *left = field_of(option, a), *right = field_of(option, b);
 
 	if (option->type == OPTION_STRING || option->type == OPTION_CHOICE)
-		return !strcmp(*(char *const *)left, *(char *const *)right);
+		return is_equal_text(*(char *const *)left, *(char *const *)right);
 	return !memcmp(left, right, types[option->type].size);
 }
 

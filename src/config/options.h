@@ -29,7 +29,7 @@ struct option_info {
 	unsigned flags;
 	const char *section;
 	const char *value;		/* what the help calls the value */
-	const char *fallback;		/* the default, as one would type it */
+	const char *fallback;		/* the default, as one would type it; NULL: none */
 	double min, max;		/* of numbers */
 	const char *choices;		/* "a|b|c" */
 	size_t offset;			/* in struct config */

@@ -31,7 +31,7 @@ static bool is_shown(const struct option_info *option, enum program program)
 
 static bool has_default(const struct option_info *option)
 {
-	return *option->fallback && option->type != OPTION_BOOL;
+	return option->fallback && *option->fallback && option->type != OPTION_BOOL;
 }
 
 static void print_flag(FILE *file, const struct option_info *option)

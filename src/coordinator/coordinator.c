@@ -417,25 +417,43 @@ static void on_unwatched(void *arg, struct job *job)
 
 /* --- life --- */
 
+/* What steps are bounded by before the workers' memory is known: max_blocks may come out smaller. */
+static struct step_limits widest_limits(const struct coordinator_config *config)
+{
+	const struct hparams *h = &config->model->hparams;
+	uint32_t context = config->max_context ? config->max_context : h->n_context;
+	uint64_t positions = config->kv_positions ? config->kv_positions
+						  : (uint64_t)DEFAULT_CONTEXTS * context;
+
+	return (struct step_limits){
+		.max_rows = config->max_rows,
+		.max_sequences = config->max_sequences,
+		.max_blocks = (uint32_t)(positions / config->block_length + 1),
+		.block_length = config->block_length,
+		.max_context = context,
+		.n_vocab = h->n_vocab,
+		.dim = h->dim,
+	};
+}
+
+size_t coordinator_max_payload(const struct coordinator_config *config)
+{
+	struct step_limits limits = widest_limits(config);
+	size_t step = step_bytes_max(&limits);
+	size_t tokens = tokens_bytes(limits.max_sequences);
+
+	return step > tokens ? step : tokens;
+}
+
 static void set_defaults(struct coordinator *c)
 {
 	struct coordinator_config *config = &c->config;
-	const struct hparams *h = &config->model->hparams;
 
 	if (!config->window)
 		config->window = config->n_stages + 1;
 	if (!config->prompt_chunk || config->prompt_chunk > config->max_rows)
 		config->prompt_chunk = config->max_rows;
-	if (!config->max_context)
-		config->max_context = h->n_context;
-	c->limits = (struct step_limits){
-		.max_rows = config->max_rows,
-		.max_sequences = config->max_sequences,
-		.block_length = config->block_length,
-		.max_context = config->max_context,
-		.n_vocab = h->n_vocab,
-		.dim = h->dim,
-	};
+	c->limits = widest_limits(config);
 }
 
 static enum sc_status create_members(struct coordinator *c, struct error *err)
@@ -533,6 +551,12 @@ void coordinator_drain(struct coordinator *c, uint32_t timeout_ms)
 	set_phase(c, COORDINATOR_DRAINING);
 	coordinator_arm_deadline(c);
 	stop_when_drained(c);
+}
+
+void coordinator_set_limits(struct coordinator *c, uint32_t max_queue, uint32_t keep_jobs)
+{
+	c->config.max_queue = max_queue;
+	c->jobs.keep_ended = keep_jobs;
 }
 
 /* --- what it knows --- */

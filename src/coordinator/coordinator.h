@@ -51,6 +51,10 @@ struct coordinator_config {
 	void *arg;
 };
 
+/* The largest frame that any process of such a cluster receives, in bytes of payload; what
+ * fabrics must be opened with. loop, fabric and callbacks of config are not looked at. */
+size_t coordinator_max_payload(const struct coordinator_config *config);
+
 /* Workers may connect from now on; nothing is sent before coordinator_connect. */
 must_check enum sc_status coordinator_create(const struct coordinator_config *config,
 					     struct coordinator **coordinator_out,
@@ -66,6 +70,10 @@ must_check enum sc_status coordinator_connect(struct coordinator *coordinator, u
 /* Refuse new jobs, let the others end within timeout_ms (0: at once), stop the workers; then
  * on_phase(STOPPED). */
 void coordinator_drain(struct coordinator *coordinator, uint32_t timeout_ms);
+
+/* The limits that may change while running. */
+void coordinator_set_limits(struct coordinator *coordinator, uint32_t max_queue,
+			    uint32_t keep_jobs);
 
 enum coordinator_phase coordinator_phase(const struct coordinator *coordinator);
 const char *coordinator_phase_name(enum coordinator_phase phase);

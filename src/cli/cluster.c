@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cluster.h"
+
+#include "transport/link.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ADDRESS 4096
+
+/* What each process tells the others. Same binary, same layout. */
+struct card {
+	struct error error;	/* SC_OK, or why it cannot go on */
+	char host[64];
+	uint32_t n_address;
+	uint8_t address[MAX_ADDRESS];
+};
+
+static enum sc_status open_fabric(struct cluster *cluster, struct loop *loop,
+				  const struct config *config, const struct fabric_config *fabric,
+				  struct error *err)
+{
+	if (!strcmp(config->transport, "mpi"))
+		return fabric_mpi_open(loop, cluster->world, fabric, &cluster->fabric, err);
+	return fabric_ucx_open(loop, fabric, &cluster->fabric, err);
+}
+
+static void fill_card(struct cluster *cluster, struct loop *loop, const struct config *config,
+		      const struct fabric_config *fabric, const struct error *trouble,
+		      struct card *card)
+{
+	const void *address;
+	size_t n_bytes;
+
+	gethostname(card->host, sizeof card->host - 1);
+	if (trouble) {
+		card->error = *trouble;
+		return;
+	}
+	if (open_fabric(cluster, loop, config, fabric, &card->error) != SC_OK)
+		return;
+	card->error.status = SC_OK;
+	fabric_address(cluster->fabric, &address, &n_bytes);
+	if (n_bytes > sizeof card->address) {
+		error_set(&card->error, SC_E_INTERNAL, "an address of %zu bytes", n_bytes);
+		return;
+	}
+	memcpy(card->address, address, n_bytes);
+	card->n_address = (uint32_t)n_bytes;
+}
+
+/* The trouble of the lowest rank that has any; its name in front when others have none or another. */
+static enum sc_status find_trouble(const struct cluster *cluster, struct error *err)
+{
+	const struct card *first = NULL;
+	unsigned rank = 0;
+	bool is_shared = true;
+
+	for (unsigned i = 0; i < cluster->n_ranks; i++) {
+		const struct card *card = cluster->blobs[i].data;
+
+		if (card->error.status != SC_OK && !first) {
+			first = card;
+			rank = i;
+		}
+	}
+	if (!first)
+		return SC_OK;
+	for (unsigned i = 0; i < cluster->n_ranks; i++) {
+		const struct card *card = cluster->blobs[i].data;
+
+		is_shared &= !strcmp(card->error.text, first->error.text);
+	}
+	if (is_shared)
+		return error_set(err, first->error.status, "%s", first->error.text);
+	return error_set(err, first->error.status, "rank %u on %s: %s", rank, first->host,
+			 first->error.text);
+}
+
+static enum sc_status read_cards(struct cluster *cluster, struct error *err)
+{
+	const struct card *own = cluster->blobs[cluster->rank].data;
+
+	for (unsigned i = 0; i < cluster->n_ranks; i++)
+		if (cluster->blobs[i].n_bytes != sizeof(struct card))
+			return error_set(err, SC_E_PROTOCOL, "rank %u runs another version", i);
+	cluster->peers = calloc(cluster->n_ranks, sizeof cluster->peers[0]);
+	if (!cluster->peers)
+		return error_set(err, SC_E_NOMEM, "out of memory for %u peers", cluster->n_ranks);
+	for (unsigned i = 0; i < cluster->n_ranks; i++) {
+		const struct card *card = cluster->blobs[i].data;
+
+		cluster->peers[i].address = card->address;
+		cluster->peers[i].n_bytes = card->n_address;
+		cluster->n_neighbours += i && !strcmp(card->host, own->host);
+	}
+	if (!cluster->n_neighbours)
+		cluster->n_neighbours = 1;
+	return find_trouble(cluster, err);
+}
+
+enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
+			    const struct config *config, const struct fabric_config *fabric,
+			    const struct error *trouble, struct error *err)
+{
+	struct card *card = calloc(1, sizeof *card);
+	enum sc_status status;
+
+	*cluster = (struct cluster){ 0 };
+	if (!card)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	status = mpi_world_open(&cluster->world, err);
+	if (status != SC_OK)
+		goto out;
+	cluster->rank = mpi_world_rank(cluster->world);
+	cluster->n_ranks = mpi_world_size(cluster->world);
+	fill_card(cluster, loop, config, fabric, trouble, card);
+	status = mpi_world_exchange(cluster->world, card, sizeof *card, &cluster->blobs, err);
+	if (status == SC_OK)
+		status = read_cards(cluster, err);
+	/* Without MPI behind it, one dead process cannot take the others down. */
+	if (status == SC_OK && strcmp(config->transport, "mpi")) {
+		mpi_world_close(cluster->world);
+		cluster->world = NULL;
+	}
+out:
+	free(card);
+	if (status != SC_OK)
+		cluster_close(cluster);
+	return status;
+}
+
+void cluster_close(struct cluster *cluster)
+{
+	fabric_close(cluster->fabric);
+	mpi_world_close(cluster->world);
+	mpi_world_free(cluster->blobs);
+	free(cluster->peers);
+	cluster->fabric = NULL;
+	cluster->world = NULL;
+	cluster->blobs = NULL;
+	cluster->peers = NULL;
+}

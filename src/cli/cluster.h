@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_CLI_CLUSTER_H
+#define STAGECOACH_CLI_CLUSTER_H
+/*
+ * cluster - the processes that a launcher started, and how they find each other: everyone tells
+ * everyone its address, or why it cannot go on.
+ * Thread: one, before the loop runs.
+ */
+#include "config/config.h"
+#include "transport/fabrics.h"
+#include "worker/worker.h"
+
+struct cluster {
+	unsigned rank;
+	unsigned n_ranks;
+	struct fabric *fabric;
+	struct worker_peer *peers;	/* [n_ranks] */
+	unsigned n_neighbours;		/* workers on this machine, this one included */
+	struct mpi_world *world;	/* open as long as links go over MPI */
+	struct mpi_blob *blobs;
+};
+
+/* Collective. Opens the fabric that config names and exchanges addresses. `trouble` (or NULL) is
+ * why this process cannot go on; it takes part all the same, so that nobody waits for it.
+ * On failure every process gets the same status and text, so that one may speak for all. */
+must_check enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
+				       const struct config *config,
+				       const struct fabric_config *fabric,
+				       const struct error *trouble, struct error *err);
+void cluster_close(struct cluster *cluster);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stagecoach run - a model in this process: coordinator and stages over loopback links. */
+#include "cli/local.h"
+#include "cli/one_shot.h"
+#include "cli/report.h"
+#include "cli/verbs.h"
+#include "cli/wiring.h"
+
+#include "base/log.h"
+#include "event/loop.h"
+#include "transport/link.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EXIT_INTERRUPTED 130	/* 128 + SIGINT, as shells report it */
+
+struct run {
+	struct config config;
+	struct opened_model opened;
+	struct loop *loop;
+	struct signal_watch *interrupt;
+	struct signal_watch *terminate;
+	struct local *local;
+	struct one_shot *one_shot;
+	int exit_code;
+};
+
+static void leave(struct run *run, int exit_code)
+{
+	run->exit_code = exit_code;
+	if (run->local)
+		coordinator_drain(local_coordinator(run->local), 0);
+	else
+		loop_stop(run->loop);
+}
+
+static void on_text_end(void *arg, const struct error *err)
+{
+	struct run *run = arg;
+
+	if (err && err->status != SC_E_CANCELLED && run->exit_code != EXIT_INTERRUPTED) {
+		report_error(err);
+		run->exit_code = sc_status_exit_code(err->status);
+	}
+	leave(run, run->exit_code);
+}
+
+static void on_signal(void *arg, int signum)
+{
+	struct run *run = arg;
+
+	leave(run, 128 + signum);
+}
+
+static void on_phase(void *arg, enum coordinator_phase phase, const struct error *err)
+{
+	struct run *run = arg;
+	struct error start_err;
+
+	switch (phase) {
+	case COORDINATOR_LOADING:
+		report_plan(local_coordinator(run->local));
+		break;
+	case COORDINATOR_READY:
+		report_clear();
+		if (one_shot_start(local_coordinator(run->local), &run->config, on_text_end, run,
+				   &run->one_shot, &start_err) != SC_OK) {
+			report_error(&start_err);
+			leave(run, sc_status_exit_code(start_err.status));
+		}
+		break;
+	case COORDINATOR_FAILED:
+		report_error(err);
+		run->exit_code = sc_status_exit_code(err->status);
+		loop_stop(run->loop);
+		break;
+	case COORDINATOR_STOPPED:
+		loop_stop(run->loop);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	(void)arg;
+	report_progress(done_bytes, total_bytes);
+}
+
+static enum sc_status start(struct run *run, struct error *err)
+{
+	struct coordinator_config coordinator;
+	struct worker_config worker;
+	struct fabric_config fabric;
+	struct local_config local = {
+		.coordinator = &coordinator, .worker = &worker, .fabric = &fabric,
+	};
+	enum sc_status status;
+
+	status = opened_model_open(&run->opened, run->config.model, err);
+	if (status == SC_OK)
+		status = wire_coordinator_config(&run->config, &run->opened, run->config.stages,
+						 &coordinator, err);
+	if (status == SC_OK)
+		status = wire_worker_config(&run->config, run->opened.model, run->config.stages,
+					    &worker, err);
+	if (status != SC_OK)
+		return status;
+	status = loop_create(&run->loop);
+	if (status != SC_OK)
+		return error_set(err, status, "out of memory for the event loop");
+	status = signal_watch_create(run->loop, SIGINT, on_signal, run, &run->interrupt, err);
+	if (status == SC_OK)
+		status = signal_watch_create(run->loop, SIGTERM, on_signal, run, &run->terminate,
+					     err);
+	if (status != SC_OK)
+		return status;
+	coordinator.loop = run->loop;
+	coordinator.on_phase = on_phase;
+	coordinator.on_progress = on_progress;
+	coordinator.arg = run;
+	fabric = wire_fabric_config(&run->config, &coordinator, 0);
+	return local_create(&local, &run->local, err);
+}
+
+static void stop(struct run *run)
+{
+	one_shot_destroy(run->one_shot);
+	local_destroy(run->local);
+	signal_watch_destroy(run->interrupt);
+	signal_watch_destroy(run->terminate);
+	loop_destroy(run->loop);
+	opened_model_close(&run->opened);
+	config_deinit(&run->config);
+}
+
+static const char usage[] =
+	"usage: stagecoach run -m FILE -p TEXT [--stages N] [OPTION...]\n\n"
+	"Load a model in this process, split into N pipeline stages, and continue TEXT on\n"
+	"standard output. The plan, progress and speed go to standard error.\n";
+
+int cmd_run(int argc, char **argv)
+{
+	struct run run = { 0 };
+	struct error err;
+
+	if (config_load(&run.config, PROGRAM_RUN, NULL, argc, argv, &err) != SC_OK) {
+		report_error(&err);
+		return sc_status_exit_code(err.status);
+	}
+	log_init((enum log_level)config_log_level(&run.config), "");
+	if (run.config.is_help) {
+		config_print_help(stdout, PROGRAM_RUN, usage);
+	} else if (run.config.is_version) {
+		printf("stagecoach %s\n", PACKAGE_VERSION);
+	} else if (run.config.is_print_options) {
+		config_print_man(stdout, PROGRAM_RUN);
+	} else if (start(&run, &err) != SC_OK) {
+		report_error(&err);
+		run.exit_code = sc_status_exit_code(err.status);
+	} else {
+		loop_run(run.loop);
+	}
+	stop(&run);
+	return run.exit_code;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BAR_WIDTH 40
+
+static bool is_bar_shown;
+
+void report_plan(const struct coordinator *coordinator)
+{
+	const struct plan *plan = coordinator_plan(coordinator);
+	const struct model *model = coordinator_model(coordinator);
+	struct stage_status *stages = calloc(plan->n_stages, sizeof stages[0]);
+	const char **where = calloc(plan->n_stages, sizeof where[0]);
+	char (*names)[96] = calloc(plan->n_stages, sizeof names[0]);
+	struct buf text = BUF_INIT;
+
+	for (unsigned i = 0; stages && where && names && i < plan->n_stages; i++) {
+		coordinator_stage_status(coordinator, i, &stages[i]);
+		snprintf(names[i], sizeof names[0], "%s:%u", stages[i].host, stages[i].pid);
+		where[i] = names[i];
+	}
+	if (plan_format(plan, names ? where : NULL, &text) == SC_OK)
+		fprintf(stderr, "%s: %s, %u layers, %.1f million parameters, context %u\n%s",
+			model->name, model->arch->name, model->hparams.n_layers,
+			(double)model->n_params / 1e6, coordinator_max_context(coordinator),
+			text.data);
+	buf_deinit(&text);
+	free(names);
+	free(where);
+	free(stages);
+}
+
+void report_progress(uint64_t done_bytes, uint64_t total_bytes)
+{
+	char bar[BAR_WIDTH + 1];
+	int n;
+
+	if (!total_bytes || !isatty(STDERR_FILENO))
+		return;
+	n = (int)((double)done_bytes / (double)total_bytes * BAR_WIDTH);
+	memset(bar, '.', BAR_WIDTH);
+	memset(bar, '#', (size_t)(n < BAR_WIDTH ? n : BAR_WIDTH));
+	bar[BAR_WIDTH] = '\0';
+	fprintf(stderr, "\rloading [%s] %.0f of %.0f MiB", bar, (double)done_bytes / 1048576.0,
+		(double)total_bytes / 1048576.0);
+	is_bar_shown = true;
+	if (done_bytes >= total_bytes)
+		report_clear();
+}
+
+void report_clear(void)
+{
+	if (is_bar_shown)
+		fputs("\r\033[K", stderr);
+	is_bar_shown = false;
+}
+
+void report_error(const struct error *err)
+{
+	report_clear();
+	fprintf(stderr, "stagecoach: error: %s\n", err->text);
+}

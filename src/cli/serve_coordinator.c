@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/serve.h"
+
+#include "base/log.h"
+#include "cli/local.h"
+#include "cli/notify.h"
+#include "cli/one_shot.h"
+#include "cli/report.h"
+#include "event/loop.h"
+#include "gateway/gateway.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* How long clients get to read the last words before the process goes. */
+#define FAREWELL_MS 300
+
+enum { N_SIGNALS = 3 };
+
+struct server {
+	const struct serve_config *serve;
+	struct loop *loop;
+	struct signal_watch *signals[N_SIGNALS];
+	struct timer *watchdog;
+	struct timer *farewell;
+	struct local *local;		/* when all stages are in this process */
+	struct coordinator *coordinator;
+	struct gateway *gateway;	/* unless there is but one prompt */
+	struct one_shot *one_shot;
+	unsigned n_stop_signals;
+	int exit_code;
+};
+
+static void leave_loop(void *arg)
+{
+	struct server *server = arg;
+
+	loop_stop(server->loop);
+}
+
+static void say_farewell(struct server *server)
+{
+	if (server->gateway)
+		timer_start(server->farewell, FAREWELL_MS, 0);
+	else
+		loop_stop(server->loop);
+}
+
+/* --- one prompt --- */
+
+static void on_text_end(void *arg, const struct error *err)
+{
+	struct server *server = arg;
+
+	if (err && err->status != SC_E_CANCELLED && !server->exit_code) {
+		report_error(err);
+		server->exit_code = sc_status_exit_code(err->status);
+	}
+	coordinator_drain(server->coordinator, 0);
+}
+
+static void start_prompt(struct server *server)
+{
+	struct error err;
+
+	if (one_shot_start(server->coordinator, server->serve->config, on_text_end, server,
+			   &server->one_shot, &err) == SC_OK)
+		return;
+	report_error(&err);
+	server->exit_code = sc_status_exit_code(err.status);
+	coordinator_drain(server->coordinator, 0);
+}
+
+/* --- phases --- */
+
+static void on_ready(struct server *server)
+{
+	const struct config *config = server->serve->config;
+
+	report_clear();
+	notify_ready();
+	if (!server->gateway) {
+		start_prompt(server);
+		return;
+	}
+	if (*gateway_address(server->gateway))
+		log_info("ready: gRPC on %s", gateway_address(server->gateway));
+	if (*config->socket)
+		log_info("ready: gRPC on unix:%s", config->socket);
+}
+
+static void on_phase(void *arg, enum coordinator_phase phase, const struct error *err)
+{
+	struct server *server = arg;
+
+	switch (phase) {
+	case COORDINATOR_LOADING:
+		report_plan(server->coordinator);
+		break;
+	case COORDINATOR_READY:
+		on_ready(server);
+		break;
+	case COORDINATOR_DRAINING:
+		notify_stopping();
+		if (server->gateway)
+			gateway_drain(server->gateway);
+		break;
+	case COORDINATOR_STOPPED:
+		say_farewell(server);
+		break;
+	case COORDINATOR_FAILED:
+		report_clear();
+		log_error("%s", err->text);
+		notify_status("Failed: %s", err->text);
+		server->exit_code = sc_status_exit_code(err->status);
+		say_farewell(server);
+		break;
+	default:
+		break;
+	}
+	if (server->gateway)
+		gateway_phase_changed(server->gateway);
+}
+
+static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	(void)arg;
+	report_progress(done_bytes, total_bytes);
+	if (total_bytes)
+		notify_status("Loading %.0f %%",
+			      100.0 * (double)done_bytes / (double)total_bytes);
+}
+
+/* --- signals --- */
+
+static void on_stop_signal(void *arg, int signum)
+{
+	struct server *server = arg;
+
+	if (server->one_shot || server->n_stop_signals++) {
+		server->exit_code = 128 + signum;
+		loop_stop(server->loop);
+		return;
+	}
+	log_info("draining: jobs under way get %u ms; a second signal stops at once",
+		 server->serve->config->drain_ms);
+	coordinator_drain(server->coordinator, server->serve->config->drain_ms);
+}
+
+static void tell_change(void *arg, const char *name, bool is_applied)
+{
+	(void)arg;
+	if (is_applied)
+		log_info("reload: %s changed", name);
+	else
+		log_warning("reload: %s changed, but takes effect only after a restart", name);
+}
+
+static void on_reload_signal(void *arg, int signum)
+{
+	struct server *server = arg;
+	const struct serve_config *serve = server->serve;
+	struct config fresh;
+	struct error err;
+
+	(void)signum;
+	notify_reloading();
+	if (config_load(&fresh, PROGRAM_DAEMON, default_config_file, serve->argc, serve->argv,
+			&err) != SC_OK) {
+		log_error("reload: nothing changes: %s", err.text);
+	} else {
+		config_reload(serve->config, &fresh, tell_change, NULL);
+		config_deinit(&fresh);
+		log_set_level((enum log_level)config_log_level(serve->config));
+		coordinator_set_limits(server->coordinator, serve->config->max_queue,
+				       serve->config->keep_jobs);
+	}
+	notify_ready();
+}
+
+static enum sc_status watch_signals(struct server *server, struct error *err)
+{
+	static const struct {
+		int signum;
+		signal_fn *fn;
+	} wanted[N_SIGNALS] = {
+		{ SIGTERM, on_stop_signal },
+		{ SIGINT, on_stop_signal },
+		{ SIGHUP, on_reload_signal },
+	};
+	enum sc_status status = SC_OK;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (int i = 0; status == SC_OK && i < N_SIGNALS; i++)
+		status = signal_watch_create(server->loop, wanted[i].signum, wanted[i].fn, server,
+					     &server->signals[i], err);
+	return status;
+}
+
+/* --- start and end --- */
+
+static enum sc_status start_local(struct server *server, const struct coordinator_config *config,
+				  struct error *err)
+{
+	struct fabric_config fabric = wire_fabric_config(server->serve->config, config, 0);
+	struct worker_config worker;
+	struct local_config local = {
+		.coordinator = config, .worker = &worker, .fabric = &fabric,
+	};
+	enum sc_status status;
+
+	status = wire_worker_config(server->serve->config, server->serve->opened->model,
+				    config->n_stages, &worker, err);
+	if (status == SC_OK)
+		status = local_create(&local, &server->local, err);
+	if (status == SC_OK)
+		server->coordinator = local_coordinator(server->local);
+	return status;
+}
+
+static enum sc_status start_cluster(struct server *server, const struct coordinator_config *config,
+				    struct error *err)
+{
+	const struct cluster *cluster = server->serve->cluster;
+	enum sc_status status = coordinator_create(config, &server->coordinator, err);
+
+	for (unsigned rank = 1; status == SC_OK && rank < cluster->n_ranks; rank++)
+		status = coordinator_connect(server->coordinator, rank,
+					     cluster->peers[rank].address,
+					     cluster->peers[rank].n_bytes, err);
+	return status;
+}
+
+static enum sc_status start_gateway(struct server *server, struct error *err)
+{
+	const struct config *config = server->serve->config;
+	char listen[256];
+	struct gateway_config gateway = {
+		.loop = server->loop,
+		.coordinator = server->coordinator,
+		.listen = listen,
+		.socket_path = config->socket,
+		.max_connections = config->max_connections,
+		.max_streams = config->max_streams,
+		.max_message = config->max_message,
+	};
+
+	config_listen_address(config, listen, sizeof listen);
+	return gateway_create(&gateway, &server->gateway, err);
+}
+
+static enum sc_status start(struct server *server, struct error *err)
+{
+	struct coordinator_config config = *server->serve->coordinator;
+	enum sc_status status;
+
+	config.loop = server->loop;
+	config.on_phase = on_phase;
+	config.on_progress = on_progress;
+	config.arg = server;
+	status = watch_signals(server, err);
+	if (status == SC_OK && timer_create_on(server->loop, leave_loop, server,
+					       &server->farewell) != SC_OK)
+		status = error_set(err, SC_E_NOMEM, "out of memory");
+	if (status != SC_OK)
+		return status;
+	server->watchdog = notify_watchdog_start(server->loop);
+	if (server->serve->cluster) {
+		config.fabric = server->serve->cluster->fabric;
+		status = start_cluster(server, &config, err);
+	} else {
+		status = start_local(server, &config, err);
+	}
+	if (status == SC_OK && !server->serve->config->prompt)
+		status = start_gateway(server, err);
+	return status;
+}
+
+static void stop(struct server *server)
+{
+	one_shot_destroy(server->one_shot);
+	gateway_destroy(server->gateway);
+	if (server->local)
+		local_destroy(server->local);
+	else
+		coordinator_destroy(server->coordinator);
+	timer_destroy(server->farewell);
+	timer_destroy(server->watchdog);
+	for (int i = 0; i < N_SIGNALS; i++)
+		signal_watch_destroy(server->signals[i]);
+}
+
+int serve_coordinator(const struct serve_config *serve)
+{
+	struct server server = { .serve = serve, .loop = serve->loop };
+	struct error err;
+
+	if (start(&server, &err) == SC_OK) {
+		loop_run(server.loop);
+	} else {
+		log_error("%s", err.text);
+		server.exit_code = sc_status_exit_code(err.status);
+	}
+	stop(&server);
+	return server.exit_code;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/serve.h"
+
+#include "base/log.h"
+#include "event/loop.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+struct service {
+	struct loop *loop;
+	struct worker *worker;
+	unsigned n_signals;
+	int exit_code;
+};
+
+static void on_end(void *arg, const struct error *err)
+{
+	struct service *service = arg;
+
+	if (err->status != SC_OK) {
+		log_error("%s", err->text);
+		service->exit_code = sc_status_exit_code(err->status);
+	}
+	loop_stop(service->loop);
+}
+
+/* A launcher signals every process: the coordinator drains and then stops its workers, so the first
+ * signal means nothing here. The second one is for who has no patience. */
+static void on_signal(void *arg, int signum)
+{
+	struct service *service = arg;
+
+	if (!service->n_signals++)
+		return;
+	service->exit_code = 128 + signum;
+	loop_stop(service->loop);
+}
+
+int serve_worker(const struct serve_config *serve)
+{
+	struct service service = { .loop = serve->loop };
+	struct signal_watch *terminate = NULL, *interrupt = NULL;
+	struct worker_config config;
+	enum sc_status status;
+	struct error err;
+
+	status = wire_worker_config(serve->config, serve->opened->model,
+				    serve->cluster->n_neighbours, &config, &err);
+	config.loop = serve->loop;
+	config.fabric = serve->cluster->fabric;
+	config.on_end = on_end;
+	config.arg = &service;
+	if (status == SC_OK)
+		status = signal_watch_create(serve->loop, SIGTERM, on_signal, &service,
+					     &terminate, &err);
+	if (status == SC_OK)
+		status = signal_watch_create(serve->loop, SIGINT, on_signal, &service, &interrupt,
+					     &err);
+	if (status == SC_OK)
+		status = worker_create(&config, serve->cluster->peers, &service.worker, &err);
+	if (status == SC_OK) {
+		loop_run(serve->loop);
+	} else {
+		log_error("%s", err.text);
+		service.exit_code = sc_status_exit_code(status);
+	}
+	worker_destroy(service.worker);
+	signal_watch_destroy(terminate);
+	signal_watch_destroy(interrupt);
+	return service.exit_code;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stagecoach - the command line. */
+#include "cli/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} verbs[] = {
+	{ "run", cmd_run, "load a model in this process and continue a prompt" },
+};
+
+static void print_help(FILE *file)
+{
+	fputs("usage: stagecoach VERB [OPTION...]\n\n"
+	      "Serve and query transformer models in pipeline stages.\n\n", file);
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		fprintf(file, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+	fputs("\n`stagecoach VERB --help` tells more; stagecoachd is the daemon.\n", file);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return EX_USAGE;
+	}
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (!strcmp(argv[1], verbs[i].name))
+			return verbs[i].run(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		print_help(stdout);
+		return 0;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		printf("stagecoach %s\n", PACKAGE_VERSION);
+		return 0;
+	}
+	fprintf(stderr, "stagecoach: %s: no such verb, see stagecoach --help\n", argv[1]);
+	return EX_USAGE;
+}

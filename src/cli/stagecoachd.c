@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stagecoachd - the daemon. Started by mpirun or srun, rank 0 coordinates and the others are
+ * stages; started alone, it holds all stages itself. */
+#include "cli/serve.h"
+
+#include "base/log.h"
+#include "event/loop.h"
+#include "transport/fabrics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: stagecoachd -m FILE [OPTION...]\n"
+	"       mpirun -n N stagecoachd -m FILE [OPTION...]\n\n"
+	"Serve a transformer model in pipeline stages. Under a launcher, rank 0 coordinates\n"
+	"and the other ranks are the stages; alone, --stages says how many to make here.\n"
+	"Flags override STAGECOACH_* variables, which override the configuration file.\n";
+
+/* Of many processes that fail alike, one speaks. */
+static void complain(unsigned rank, const struct error *err)
+{
+	if (!rank)
+		fprintf(stderr, "stagecoachd: error: %s\n", err->text);
+}
+
+static bool handle_questions(const struct config *config)
+{
+	if (config->is_help)
+		config_print_help(stdout, PROGRAM_DAEMON, usage);
+	else if (config->is_version)
+		printf("stagecoachd %s\n", PACKAGE_VERSION);
+	else if (config->is_print_config)
+		config_print_example(stdout);
+	else if (config->is_print_options)
+		config_print_man(stdout, PROGRAM_DAEMON);
+	else
+		return false;
+	return true;
+}
+
+/* Everything that can be checked without the other processes. */
+static enum sc_status prepare(const struct config *config, unsigned n_stages,
+			      struct opened_model *opened, struct coordinator_config *coordinator,
+			      struct error *err)
+{
+	uint32_t n_layers;
+	struct worker_config worker;
+	enum sc_status status = opened_model_open(opened, config->model, err);
+
+	if (status != SC_OK)
+		return status;
+	n_layers = opened->model->hparams.n_layers;
+	if (!n_stages || n_stages > n_layers)
+		return error_set(err, SC_E_INVALID,
+				 "%u stages for a model with %u layers: use 1 to %u", n_stages,
+				 n_layers, n_layers);
+	status = wire_coordinator_config(config, opened, n_stages, coordinator, err);
+	if (status == SC_OK)
+		status = wire_worker_config(config, opened->model, 1, &worker, err);
+	return status;
+}
+
+static void start_log(const struct config *config, unsigned rank, bool is_cluster)
+{
+	char name[32] = "";
+
+	if (is_cluster && rank)
+		snprintf(name, sizeof name, "stage %u", rank);
+	log_init((enum log_level)config_log_level(config), name);
+}
+
+static int run(struct config *config, int argc, char **argv, bool is_cluster, unsigned rank,
+	       unsigned n_ranks)
+{
+	struct coordinator_config coordinator;
+	struct fabric_config fabric = { 0 };
+	struct opened_model opened = { 0 };
+	struct cluster cluster = { 0 };
+	struct serve_config serve = {
+		.config = config, .argc = argc, .argv = argv, .opened = &opened,
+		.coordinator = &coordinator,
+	};
+	struct error trouble, err;
+	enum sc_status status;
+	int exit_code;
+
+	if (loop_create(&serve.loop) != SC_OK) {
+		error_set(&err, SC_E_NOMEM, "out of memory for the event loop");
+		complain(rank, &err);
+		return sc_status_exit_code(err.status);
+	}
+	status = prepare(config, is_cluster ? n_ranks - 1 : config->stages, &opened, &coordinator,
+			 &trouble);
+	err = trouble;
+	if (is_cluster) {
+		if (status == SC_OK)
+			fabric = wire_fabric_config(config, &coordinator, rank);
+		status = cluster_open(&cluster, serve.loop, config, &fabric,
+				      status == SC_OK ? NULL : &trouble, &err);
+		serve.cluster = &cluster;
+	}
+	if (status != SC_OK) {
+		complain(rank, &err);
+		exit_code = sc_status_exit_code(status);
+	} else if (is_cluster && rank) {
+		exit_code = serve_worker(&serve);
+	} else {
+		exit_code = serve_coordinator(&serve);
+	}
+	cluster_close(&cluster);
+	loop_destroy(serve.loop);
+	opened_model_close(&opened);
+	return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned rank = 0, n_ranks = 1;
+	struct config config;
+	struct error err;
+	bool is_cluster;
+	int exit_code = 0;
+
+	is_cluster = mpi_world_is_launched(&rank, &n_ranks) && n_ranks > 1;
+	if (config_load(&config, PROGRAM_DAEMON, default_config_file, argc, argv, &err) != SC_OK) {
+		complain(rank, &err);
+		return sc_status_exit_code(err.status);
+	}
+	is_cluster = is_cluster && strcmp(config.transport, "loopback");
+	if (is_cluster && !strcmp(config.transport, "ucx"))
+		ucx_env_prepare(argv);
+	start_log(&config, rank, is_cluster);
+	if (handle_questions(&config)) {
+		config_deinit(&config);
+		return 0;
+	}
+	if (config.check_config)
+		fprintf(stderr, "stagecoachd: configuration is valid\n");
+	else
+		exit_code = run(&config, argc, argv, is_cluster, rank, n_ranks);
+	config_deinit(&config);
+	return exit_code;
+}
+
+const char default_config_file[] = SYSCONFDIR "/stagecoach/stagecoach.conf";

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/wiring.h"
+
+#include "base/clock.h"
+#include "base/cpu.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define SPARE_CREDITS 8		/* beside the window: for control messages */
+#define MAX_CONTEXT (16u << 20)	/* as the option ctx-size */
+#define MEMORY_SHARE 0.9	/* of what is free, for all workers of a machine */
+
+enum sc_status opened_model_open(struct opened_model *opened, const char *path, struct error *err)
+{
+	enum sc_status status;
+
+	*opened = (struct opened_model){ 0 };
+	if (!*path)
+		return error_set(err, SC_E_INVALID, "no model: say which with -m FILE");
+	status = model_open(path, &opened->model, err);
+	if (status == SC_OK)
+		status = tokenizer_create(opened->model->gguf, &opened->tokenizer, err);
+	if (status != SC_OK)
+		opened_model_close(opened);
+	return status;
+}
+
+void opened_model_close(struct opened_model *opened)
+{
+	tokenizer_destroy(opened->tokenizer);
+	model_close(opened->model);
+	*opened = (struct opened_model){ 0 };
+}
+
+/* A context that was asked for, also by the length of one text, may be longer than the model was
+ * trained for: many files understate it, and what is lost is only quality. */
+static uint32_t choose_context(const struct config *config, const struct opened_model *opened)
+{
+	uint32_t trained = opened->model->hparams.n_context;
+	struct token_list prompt = { 0 };
+	uint64_t wanted = trained;
+
+	if (config->context) {
+		wanted = config->context;
+	} else if (config->prompt && config->n_predict > 0) {
+		if (tokenizer_encode(opened->tokenizer, config->prompt, strlen(config->prompt),
+				     TOKENIZE_ADD_SPECIAL, &prompt, NULL) == SC_OK)
+			wanted = prompt.n + (uint64_t)config->n_predict;
+		token_list_deinit(&prompt);
+		if (wanted < trained)
+			wanted = trained;
+		if (wanted > MAX_CONTEXT)
+			wanted = MAX_CONTEXT;
+	}
+	return (uint32_t)wanted;
+}
+
+enum sc_status wire_coordinator_config(const struct config *config,
+				       const struct opened_model *opened, unsigned n_stages,
+				       struct coordinator_config *out, struct error *err)
+{
+	if (config->deadline_ms < 2 * config->heartbeat_ms)
+		return error_set(err, SC_E_CONFIG, "deadline-ms: %u is less than two heartbeats "
+				 "of %u ms", config->deadline_ms, config->heartbeat_ms);
+	*out = (struct coordinator_config){
+		.model = opened->model,
+		.tokenizer = opened->tokenizer,
+		.n_stages = n_stages,
+		.window = config->window,
+		.max_rows = config->batch,
+		.prompt_chunk = config->prompt_chunk,
+		.max_sequences = config->max_sequences,
+		.max_queue = config->max_queue,
+		.max_context = choose_context(config, opened),
+		.kv_positions = config->kv_positions,
+		.block_length = config->block_length,
+		.heartbeat_ms = config->heartbeat_ms,
+		.deadline_ms = config->deadline_ms,
+		.start_ms = config->start_ms,
+		.keep_jobs = config->keep_jobs,
+	};
+	return SC_OK;
+}
+
+/* MemAvailable of /proc/meminfo: what can be had without swapping. 0: unknown. */
+static uint64_t free_memory(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	unsigned long long kib = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib * 1024;
+}
+
+enum sc_status wire_worker_config(const struct config *config, const struct model *model,
+				  unsigned n_neighbours, struct worker_config *out,
+				  struct error *err)
+{
+	const struct backend_ops *backend = backend_find(config->backend);
+	unsigned n_threads = config->threads ? config->threads : cpu_count() / n_neighbours;
+
+	if (!backend)
+		return error_set(err, SC_E_UNSUPPORTED, "backend %s is not in this build",
+				 config->backend);
+	if (!backend_is_complete(backend))
+		return error_set(err, SC_E_UNSUPPORTED,
+				 "backend %s cannot run a whole stage yet: use cpu",
+				 config->backend);
+	if (config->device >= backend->count())
+		return error_set(err, SC_E_DEVICE, "device %u: backend %s finds %u on this machine",
+				 config->device, config->backend, backend->count());
+	*out = (struct worker_config){
+		.model = model,
+		.backend = backend,
+		.device = config->device,
+		.n_threads = n_threads ? n_threads : 1,
+		.spin_us = config->spin_us,
+		.memory_bytes = config->memory
+					? config->memory
+					: (uint64_t)((double)free_memory() * MEMORY_SHARE) /
+						  n_neighbours,
+	};
+	return SC_OK;
+}
+
+struct fabric_config wire_fabric_config(const struct config *config,
+					const struct coordinator_config *coordinator,
+					unsigned rank)
+{
+	unsigned window = coordinator->window ? coordinator->window : coordinator->n_stages + 1;
+
+	return (struct fabric_config){
+		.rank = rank,
+		.n_ranks = coordinator->n_stages + 1,
+		.max_payload = coordinator_max_payload(coordinator),
+		.credits = window + SPARE_CREDITS,
+		.spin_us = config->spin_us,
+	};
+}
+
+uint64_t wire_seed(const struct config *config)
+{
+	uint64_t seed;
+
+	if (config->seed >= 0)
+		return (uint64_t)config->seed;
+	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+		seed = clock_ns();
+	return seed;
+}
