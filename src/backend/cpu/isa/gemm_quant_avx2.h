@@ -34,7 +34,7 @@ dot_q4(unsigned r, const uint8_t *w, const uint8_t *tile, __m256i dot[QUANT_TILE
 #pragma GCC unroll 4
 	for (unsigned row = 0; row < r; row++)
 		dot[row] = _mm256_setzero_si256();
-#pragma GCC unroll 4
+#pragma GCC unroll 1
 	for (unsigned g = 0; g < 4; g++) {
 		__m256i both = _mm256_loadu_si256((const __m256i *)(w + g * PANEL * 4));
 		__m256i w0 = _mm256_and_si256(both, low);
@@ -64,7 +64,7 @@ dot_q8(unsigned r, const uint8_t *w, const uint8_t *tile, __m256i dot[QUANT_TILE
 #pragma GCC unroll 4
 	for (unsigned row = 0; row < r; row++)
 		dot[row] = _mm256_setzero_si256();
-#pragma GCC unroll 8
+#pragma GCC unroll 1
 	for (unsigned g = 0; g < 8; g++) {
 		__m256i weight = _mm256_loadu_si256((const __m256i *)(w + g * PANEL * 4));
 		__m256i size = _mm256_abs_epi8(weight);

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernels - how fast the CPU backend multiplies and attends, per instruction set and format.
+ * Usage: kernels [threads [n_in [n_out]]]
+ * Products are timed with one row (weights come from memory: mind GB/s) and with many (arithmetic:
+ * mind GMAC/s); the matrix should be larger than the caches for the former to mean much. One thread
+ * is timed by the processor time that it takes, so that other work on the machine disturbs less.
+ */
+#include "backend/backend.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MANY_ROWS = 256, BLOCK_LENGTH = 16 };
+
+struct format {
+	const char *name;
+	enum tensor_type type;
+	unsigned block_length;
+	unsigned block_bytes;
+};
+
+static const struct format formats[] = {
+	{ "F32", TENSOR_F32, 1, 4 },	  { "F16", TENSOR_F16, 1, 2 },
+	{ "BF16", TENSOR_BF16, 1, 2 },	  { "Q8_0", TENSOR_Q8_0, 32, 34 },
+	{ "Q4_0", TENSOR_Q4_0, 32, 18 },
+};
+
+static void *must(void *p)
+{
+	if (!p) {
+		fputs("kernels: out of memory\n", stderr);
+		exit(1);
+	}
+	return p;
+}
+
+static float *ones(size_t n)
+{
+	float *x = must(aligned_alloc(64, (n * sizeof *x + 64) / 64 * 64));
+
+	for (size_t i = 0; i < n; i++)
+		x[i] = 1;
+	return x;
+}
+
+static unsigned n_threads;
+
+static double now(void)
+{
+	struct timespec t;
+
+	if (n_threads > 1)
+		return clock_seconds(clock_ns());
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Seconds of one call, from as many as fill a quarter of a second. */
+static double seconds_of(void (*call)(void *arg), void *arg)
+{
+	double start, end;
+	unsigned n = 0;
+
+	call(arg);
+	start = now();
+	do {
+		call(arg);
+		n++;
+		end = now();
+	} while (end - start < 0.25);
+	return (end - start) / n;
+}
+
+struct product {
+	struct backend *backend;
+	struct matmul matmul;
+	const float *x;
+	unsigned n_rows;
+};
+
+static void run_product(void *arg)
+{
+	struct product *p = arg;
+
+	p->backend->ops->matmul(p->backend, &p->matmul, 1, p->x, p->n_rows);
+}
+
+static void time_format(struct backend *backend, const char *isa, const struct format *format,
+			size_t n_in, size_t n_out)
+{
+	size_t n_bytes = n_out * (n_in / format->block_length * format->block_bytes);
+	struct tensor tensor = {
+		.name = format->name, .type = format->type, .n_dims = 2,
+		.dims = { n_in, n_out, 1, 1 }, .n_bytes = n_bytes,
+		.data = must(calloc(1, n_bytes)),
+	};
+	float *x = ones(MANY_ROWS * n_in), *y = ones(MANY_ROWS * n_out);
+	struct product p = { .backend = backend, .x = x, .matmul = { .y = y } };
+	struct weight *weight;
+	struct error err;
+	double one, many;
+
+	if (backend->ops->weight_create(backend, &tensor, &weight, &err)) {
+		fprintf(stderr, "kernels: %s\n", err.text);
+		exit(1);
+	}
+	p.matmul.weight = weight;
+	p.n_rows = 1;
+	one = seconds_of(run_product, &p);
+	p.n_rows = MANY_ROWS;
+	many = seconds_of(run_product, &p);
+	printf("%-7s %-5s %10.1f %10.1f %10.1f\n", isa, format->name,
+	       (double)(n_in * n_out) / one * 1e-9, (double)n_bytes / one * 1e-9,
+	       (double)(n_in * n_out) * MANY_ROWS / many * 1e-9);
+	backend->ops->weight_destroy(backend, weight);
+	free((void *)tensor.data);
+	free(x);
+	free(y);
+}
+
+struct attend {
+	struct backend *backend;
+	struct kv_cache *cache;
+	struct attention_span span;
+	const float *q;
+	unsigned n_heads;
+	float *out;
+};
+
+static void run_attend(void *arg)
+{
+	struct attend *a = arg;
+
+	a->backend->ops->attention(a->backend, a->cache, 0, &a->span, 1, a->q, a->n_heads, 0.1f,
+				   a->out);
+}
+
+/* n_rows rows that end a context of n_positions. */
+static void time_attention(struct backend *backend, const char *isa, unsigned n_heads,
+			   unsigned n_kv_heads, unsigned n_rows, unsigned n_positions)
+{
+	enum { DIM = 128 };
+	struct kv_cache_config config = { 1, n_positions / BLOCK_LENGTH, BLOCK_LENGTH, n_kv_heads,
+					  DIM, DIM };
+	uint32_t *blocks = must(calloc(config.n_blocks, sizeof *blocks));
+	size_t n = (size_t)n_rows * n_heads * DIM;
+	float *q = ones(n), *out = ones(n);
+	struct attend a = {
+		.backend = backend, .q = q, .n_heads = n_heads, .out = out,
+		.span = { 0, n_rows, n_positions - n_rows, blocks },
+	};
+	double seconds, positions = (double)n_rows * (n_positions - n_rows / 2.0);
+	struct error err;
+
+	for (unsigned i = 0; i < config.n_blocks; i++)
+		blocks[i] = i;
+	if (backend->ops->kv_create(backend, &config, &a.cache, &err)) {
+		fprintf(stderr, "kernels: %s\n", err.text);
+		exit(1);
+	}
+	seconds = seconds_of(run_attend, &a);
+	printf("%-7s attention: %u heads on %u, %u rows at %u: %.1f us, %.1f GMAC/s\n", isa,
+	       n_heads, n_kv_heads, n_rows, n_positions, seconds * 1e6,
+	       positions * n_heads * 2 * DIM / seconds * 1e-9);
+	backend->ops->kv_destroy(backend, a.cache);
+	free(blocks);
+	free(q);
+	free(out);
+}
+
+static unsigned argument(int argc, char **argv, int i, unsigned otherwise)
+{
+	return argc > i ? (unsigned)strtoul(argv[i], NULL, 10) : otherwise;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const isas[] = { "scalar", "avx2", "avx512" };
+	unsigned n_in = argument(argc, argv, 2, 4096), n_out = argument(argc, argv, 3, 4096);
+	struct backend_config config = { .max_rows = MANY_ROWS, .max_width = n_in };
+
+	n_threads = config.n_threads = argument(argc, argv, 1, 1);
+	printf("%u threads, %u inputs, %u outputs\n", config.n_threads, n_in, n_out);
+	printf("%-7s %-5s %10s %10s %10s\n", "", "", "1 row", "", "256 rows");
+	printf("%-7s %-5s %10s %10s %10s\n", "isa", "type", "GMAC/s", "GB/s", "GMAC/s");
+	for (unsigned i = 0; i < sizeof isas / sizeof *isas; i++) {
+		struct backend *backend;
+		struct error err;
+
+		setenv("STAGECOACH_CPU", isas[i], 1);
+		if (backend_cpu.open(0, &config, &backend, &err)) {
+			printf("%s\n", err.text);
+			continue;
+		}
+		for (unsigned f = 0; f < sizeof formats / sizeof *formats; f++)
+			time_format(backend, isas[i], &formats[f], n_in, n_out);
+		time_attention(backend, isas[i], 32, 8, 1, 2048);
+		time_attention(backend, isas[i], 32, 8, MANY_ROWS, 2048);
+		time_attention(backend, isas[i], 8, 8, MANY_ROWS, 2048);
+		backend->ops->close(backend);
+	}
+	return 0;
+}
