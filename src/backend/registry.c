@@ -3,7 +3,14 @@
 
 #include <string.h>
 
+#ifdef HAVE_CUDA
+extern const struct backend_ops backend_cuda;
+#endif
+
 const struct backend_ops *const backends[] = {
+#ifdef HAVE_CUDA
+	&backend_cuda,
+#endif
 	&backend_cpu,
 	NULL,
 };

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BACKEND_CUDA_CUDA_H
+#define STAGECOACH_BACKEND_CUDA_CUDA_H
+/*
+ * cuda - what the C side of the CUDA backend calls in the .cu files, one file per kernel.
+ * All work of a backend goes into one stream, so an operation's output is ready for the next one
+ * without waiting; copies wait.
+ * A failure inside an operation has nobody to report to: the device stays failed, and from then on
+ * downloads deliver NaNs, so that it cannot pass for a result.
+ * Thread: the backend's.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cuda_device;
+
+/* 0 without a driver or a device. */
+unsigned cuda_device_count(void);
+
+/* NULL: *reason_out says why (static storage). n_scratch words of scratch. Caller closes. */
+struct cuda_device *cuda_device_open(unsigned index, size_t n_scratch, const char **reason_out);
+void cuda_device_close(struct cuda_device *device);
+
+/* Zeroed; NULL: not there. */
+void *cuda_alloc(struct cuda_device *device, size_t n_bytes);
+void cuda_release(struct cuda_device *device, void *memory);
+void cuda_upload(struct cuda_device *device, void *to, const void *host, size_t n_bytes);
+void cuda_download(struct cuda_device *device, void *host, const void *from, size_t n_bytes);
+
+/* Operations: as in backend.h. */
+void cuda_rms_norm(struct cuda_device *device, const float *x, const float *gain, float eps,
+		   unsigned n_rows, unsigned n, float *y);
+void cuda_rope(struct cuda_device *device, int is_interleaved, unsigned dim,
+	       const float *inverse_frequency, float *x, const uint32_t *positions, unsigned n_rows,
+	       unsigned n_heads, unsigned head_dim);
+void cuda_swiglu(struct cuda_device *device, const float *gate, const float *up, size_t n,
+		 float *out);
+void cuda_add(struct cuda_device *device, float *x, const float *y, size_t n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

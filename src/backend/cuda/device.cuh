@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BACKEND_CUDA_DEVICE_CUH
+#define STAGECOACH_BACKEND_CUDA_DEVICE_CUH
+/* device - an opened GPU, for the .cu files. */
+#include "backend/cuda/cuda.h"
+
+#include <cuda_runtime.h>
+
+struct cuda_device {
+	int index;
+	bool has_failed;
+	cudaStream_t stream;
+	uint32_t *scratch;	/* device memory for what an operation brings from the host */
+	size_t n_scratch;
+};
+
+/* Makes the device current for this thread; false once it has failed. */
+bool cuda_begin(struct cuda_device *device);
+
+/* Remembers a failure. */
+void cuda_note(struct cuda_device *device, cudaError_t error);
+
+/* Blocks of `threads` that cover n. */
+static inline unsigned cuda_blocks(size_t n, unsigned threads)
+{
+	return (unsigned)((n + threads - 1) / threads);
+}
+
+#endif
