@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/arch.h"
 
+#include "model/quote.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +28,6 @@ enum sc_status arch_find(const char *name, size_t length, const struct arch **ar
 					 i ? ", " : "", archs[i].name);
 	}
 	return error_set(err, SC_E_UNSUPPORTED,
-			 "architecture '%.*s' is not supported; known are: %s",
-			 length < 64 ? (int)length : 64, name, known);
+			 "architecture '%s' is not supported; known are: %s",
+			 quote(name, length).text, known);
 }

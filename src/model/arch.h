@@ -19,7 +19,7 @@ enum arch_rope {
 struct arch {
 	const char *name;	/* general.architecture; also the prefix of its keys */
 	enum arch_rope rope;
-	bool has_qkv_bias;	/* blk.N.attn_{q,k,v}.bias must be there; elsewhere they are optional */
+	bool has_qkv_bias;	/* blk.N.attn_{q,k,v}.bias must be there; else they may be */
 };
 
 /* SC_E_UNSUPPORTED: err lists the names that are known. */

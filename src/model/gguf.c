@@ -71,7 +71,7 @@ static enum sc_status index_tensors(struct gguf *gguf, struct error *err)
 		if (status == SC_E_EXISTS)
 			return gguf_error(file_of_tensor(gguf, i), entry->at, SC_E_FORMAT, err,
 					  "expected every tensor once, found '%s' again",
-					  gguf_quote(entry->name, strlen(entry->name)).text);
+					  quote(entry->name, strlen(entry->name)).text);
 		if (status)
 			return error_set(err, status, "%s: cannot index tensors", gguf_path(gguf));
 	}

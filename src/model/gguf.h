@@ -50,8 +50,8 @@ uint64_t gguf_n_bytes(const struct gguf *gguf);		/* all shards */
 uint64_t gguf_fingerprint(const struct gguf *gguf);
 
 /* Metadata by key. The getters of numbers take any integer or float type that holds the value
- * exactly (a double is rounded to float). SC_E_NOT_FOUND: no such key. SC_E_FORMAT: another type, or out of range; err names the
- * key, what was expected and what was found. */
+ * exactly (a double is rounded to float). SC_E_NOT_FOUND: no such key. SC_E_FORMAT: another type,
+ * or out of range; err names the key, what was expected and what was found. */
 bool gguf_has(const struct gguf *gguf, const char *key);
 must_check enum sc_status gguf_get_u32(const struct gguf *gguf, const char *key,
 				       uint32_t *value_out, struct error *err);

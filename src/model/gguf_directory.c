@@ -60,7 +60,8 @@ static enum sc_status read_type(struct gguf_file *file, struct tensor *tensor, s
 	info = tensor_type_info(type);
 	if (!info)
 		return gguf_error(file, at, SC_E_UNSUPPORTED, err,
-				  "expected a tensor's type, found the unknown number %" PRIu32, type);
+				  "expected a tensor's type, found the unknown number %" PRIu32,
+				  type);
 	if (!info->is_supported)
 		return gguf_error(file, at, SC_E_UNSUPPORTED, err,
 				  "tensors of type %s (%" PRIu32 "%s) are not supported; F32, F16, "
@@ -135,12 +136,12 @@ static enum sc_status place_data(const struct gguf_file *file, struct gguf_entry
 	    end > INT64_MAX - file->data_start)
 		return gguf_error(file, entry->at, SC_E_FORMAT, err,
 				  "tensor '%s': expected data inside the file, found an offset of %"
-				  PRIu64, gguf_quote(entry->name, strlen(entry->name)).text,
+				  PRIu64, quote(entry->name, strlen(entry->name)).text,
 				  entry->offset);
 	if (end > room)
 		return gguf_error(file, entry->at, SC_E_FORMAT, err,
 				  "the file ends at %zu, tensor '%s' needs %" PRIu64 ": truncated?",
-				  file->n_bytes, gguf_quote(entry->name, strlen(entry->name)).text,
+				  file->n_bytes, quote(entry->name, strlen(entry->name)).text,
 				  file->data_start + end);
 	entry->tensor.data = file->data + file->data_start + entry->offset;
 	return SC_OK;
@@ -175,8 +176,8 @@ static enum sc_status check_overlap(const struct gguf_file *file, const struct g
 		if (a->offset + a->tensor.n_bytes > b->offset)
 			status = gguf_error(file, b->at, SC_E_FORMAT, err,
 					    "expected tensors apart, found '%s' overlapping '%s'",
-					    gguf_quote(b->name, strlen(b->name)).text,
-					    gguf_quote(a->name, strlen(a->name)).text);
+					    quote(b->name, strlen(b->name)).text,
+					    quote(a->name, strlen(a->name)).text);
 	}
 	free(sorted);
 	return status;

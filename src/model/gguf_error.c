@@ -17,7 +17,7 @@ enum sc_status gguf_error(const struct gguf_file *file, size_t offset, enum sc_s
 	if (!file->context.data)
 		return error_set(err, status, "%s: offset %zu: %s", file->path, offset, text);
 	return error_set(err, status, "%s: offset %zu: '%s': %s", file->path, offset,
-			 gguf_quote(file->context.data, file->context.length).text, text);
+			 quote(file->context.data, file->context.length).text, text);
 }
 
 enum sc_status gguf_error_short(const struct gguf_file *file, uint64_t n_bytes, const char *what,
@@ -26,17 +26,4 @@ enum sc_status gguf_error_short(const struct gguf_file *file, uint64_t n_bytes, 
 	return gguf_error(file, cursor_offset(&file->cursor), SC_E_FORMAT, err,
 			  "expected %s (at least %" PRIu64 " bytes), found the end of the file at "
 			  "%zu: truncated?", what, n_bytes, file->n_bytes);
-}
-
-struct gguf_quote gguf_quote(const void *bytes, size_t n_bytes)
-{
-	const unsigned char *from = bytes;
-	const size_t room = sizeof ((struct gguf_quote *)NULL)->text - 4;
-	const size_t n = n_bytes < room ? n_bytes : room;
-	struct gguf_quote quote;
-
-	for (size_t i = 0; i < n; i++)
-		quote.text[i] = (char)(from[i] >= ' ' && from[i] < 0x7f ? from[i] : '?');
-	snprintf(quote.text + n, sizeof quote.text - n, "%s", n < n_bytes ? "..." : "");
-	return quote;
 }

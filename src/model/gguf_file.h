@@ -11,6 +11,7 @@
  */
 #include "base/bytes.h"
 #include "model/gguf.h"
+#include "model/quote.h"
 
 #define GGUF_MAX_KEY 65535	/* bytes, by the specification, as the next */
 #define GGUF_MAX_NAME 64
@@ -104,11 +105,5 @@ enum sc_status gguf_error(const struct gguf_file *file, size_t offset, enum sc_s
 /* What was to be read at the cursor does not fit into the rest of the file. */
 enum sc_status gguf_error_short(const struct gguf_file *file, uint64_t n_bytes, const char *what,
 				struct error *err);
-
-/* Foreign bytes made fit for an error line: printable ASCII only, cut when long. */
-struct gguf_quote {
-	char text[80];
-};
-struct gguf_quote gguf_quote(const void *bytes, size_t n_bytes);
 
 #endif

@@ -55,11 +55,12 @@ static enum sc_status read_magic(struct gguf_file *file, struct error *err)
 		return SC_OK;
 	guess = guess_format(file);
 	if (guess)
-		return gguf_error(file, 0, SC_E_FORMAT, err, "expected a GGUF file, found %s", guess);
+		return gguf_error(file, 0, SC_E_FORMAT, err,
+				  "expected a GGUF file, found %s", guess);
 	if (!magic)
 		return gguf_error_short(file, 4, "\"GGUF\"", err);
 	return gguf_error(file, 0, SC_E_FORMAT, err, "expected \"GGUF\", found \"%s\"",
-			  gguf_quote(magic, 4).text);
+			  quote(magic, 4).text);
 }
 
 static enum sc_status read_version(struct gguf_file *file, struct error *err)
@@ -90,7 +91,8 @@ static enum sc_status read_count(struct gguf_file *file, const char *what, uint6
 		return gguf_error_short(file, 8, what, err);
 	if (n > max)
 		return gguf_error(file, at, SC_E_FORMAT, err,
-				  "expected %s of at most %" PRIu64 ", found %" PRIu64, what, max, n);
+				  "expected %s of at most %" PRIu64 ", found %" PRIu64, what, max,
+				  n);
 	if (n * min_bytes > cursor_left(&file->cursor))
 		return gguf_error(file, at, SC_E_FORMAT, err,
 				  "found %s of %" PRIu64 ", but the file ends at %zu: truncated?",
@@ -128,7 +130,8 @@ static enum sc_status read_type(struct gguf_file *file, enum gguf_type *type_out
 		return gguf_error_short(file, 4, "a value's type", err);
 	if (type > GGUF_F64)
 		return gguf_error(file, at, SC_E_FORMAT, err,
-				  "expected a value's type of 0 to %d, found %" PRIu32, GGUF_F64, type);
+				  "expected a value's type of 0 to %d, found %" PRIu32, GGUF_F64,
+				  type);
 	*type_out = (enum gguf_type)type;
 	return SC_OK;
 }
@@ -201,7 +204,7 @@ static enum sc_status read_array_header(struct gguf_file *file, struct gguf_arra
 		return status;
 	if (array->type == GGUF_ARRAY)
 		return gguf_error(file, at, SC_E_UNSUPPORTED, err,
-				  "expected an array of numbers or strings, found an array of arrays");
+				  "expected an array of numbers or strings, found one of arrays");
 	n_element_bytes = array->type == GGUF_STRING ? 8 : gguf_type_bytes(array->type);
 	status = read_count(file, "an array length", GGUF_MAX_ARRAY, n_element_bytes, &n, err);
 	if (status)
@@ -246,7 +249,7 @@ static enum sc_status read_pair(struct gguf_file *file, uint32_t i, struct error
 	if (status == SC_E_EXISTS)
 		return gguf_error(file, at, SC_E_FORMAT, err,
 				  "expected every key once, found '%s' again",
-				  gguf_quote(key.data, key.length).text);
+				  quote(key.data, key.length).text);
 	if (status)
 		return error_set(err, status, "%s: cannot index keys", file->path);
 	file->context = key;
@@ -268,8 +271,8 @@ static enum sc_status read_alignment(struct gguf_file *file, struct error *err)
 		if (alignment < GGUF_MIN_ALIGNMENT || alignment > GGUF_MAX_ALIGNMENT ||
 		    (alignment & (alignment - 1)))
 			return gguf_error(file, pair->offset, SC_E_FORMAT, err,
-					  "key 'general.alignment': expected a power of two from %d "
-					  "to %u, found %" PRIu32, GGUF_MIN_ALIGNMENT,
+					  "key 'general.alignment': expected a power of two from "
+					  "%d to %u, found %" PRIu32, GGUF_MIN_ALIGNMENT,
 					  GGUF_MAX_ALIGNMENT, alignment);
 	}
 	file->alignment = alignment;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Models split into files: NAME-00001-of-00003.gguf and so on. The first one has all metadata; every
- * one says which it is (split.no, from 0), of how many (split.count). */
+/* Models split into files: NAME-00001-of-00003.gguf and so on. The first one has all metadata;
+ * every one says which it is (split.no, from 0), of how many (split.count). */
 #include "model/gguf_file.h"
 
 #include <inttypes.h>
@@ -42,13 +42,13 @@ enum sc_status gguf_shard_count(const struct gguf_file *first, uint32_t *n_out, 
 				 first->path, GGUF_MAX_SHARDS, n);
 	if (n > 1 && i > 0)
 		return error_set(err, SC_E_FORMAT,
-				 "%s: expected the first file of a split model, found number %" PRIu64
-				 " of %" PRIu32 ": name the one that ends in -00001-of-%05" PRIu32
-				 ".gguf", first->path, (uint64_t)i + 1, n, n);
+				 "%s: expected the first file of a split model, found number %lld "
+				 "of %" PRIu32 ": name the one that ends in -00001-of-%05" PRIu32
+				 ".gguf", first->path, (long long)i + 1, n, n);
 	if (n > 1 && !first->is_mapped)
 		return error_set(err, SC_E_UNSUPPORTED,
-				 "%s: expected a whole model in memory, found one of %" PRIu32 " files",
-				 first->path, n);
+				 "%s: expected a whole model in memory, found one of %" PRIu32
+				 " files", first->path, n);
 	*n_out = n;
 	return SC_OK;
 }
@@ -63,8 +63,8 @@ enum sc_status gguf_shard_path(const struct gguf_file *first, uint32_t i, uint32
 	format_suffix(suffix, 0, n);
 	if (length < strlen(suffix) || strcmp(first->path + length - strlen(suffix), suffix))
 		return error_set(err, SC_E_FORMAT,
-				 "%s: the model is split into %" PRIu32 " files: expected a name that "
-				 "ends in %s, to find the others by", first->path, n, suffix);
+				 "%s: the model is split into %" PRIu32 " files: expected a name "
+				 "that ends in %s, to find the others by", first->path, n, suffix);
 	path = strdup(first->path);
 	if (!path)
 		return error_set(err, SC_E_NOMEM, "%s: no memory", first->path);
@@ -80,7 +80,8 @@ static enum sc_status get_required(const struct gguf_file *file, const char *key
 {
 	if (!gguf_file_find(file, key))
 		return error_set(err, SC_E_FORMAT,
-				 "%s: expected the key '%s' of a split model, found none", file->path,
+				 "%s: expected the key '%s' of a split model, found none",
+				 file->path,
 				 key);
 	return gguf_file_get_u32(file, key, value_out, err);
 }
@@ -98,8 +99,8 @@ enum sc_status gguf_shard_check(const struct gguf_file *file, uint32_t i, uint32
 		return status;
 	if (found_i != i || found_n != n)
 		return error_set(err, SC_E_FORMAT,
-				 "%s: expected file %" PRIu32 " of %" PRIu32 " of a split model, found "
-				 "split.no = %" PRIu32 " (from 0) and split.count = %" PRIu32,
+				 "%s: expected file %" PRIu32 " of %" PRIu32 " of a split model, "
+				 "found split.no = %" PRIu32 " (from 0) and split.count = %" PRIu32,
 				 file->path, i + 1, n, found_i, found_n);
 	return SC_OK;
 }
@@ -115,7 +116,7 @@ enum sc_status gguf_shard_check_total(const struct gguf_file *first, size_t n_te
 		return status;
 	if (n != n_tensors)
 		return error_set(err, SC_E_FORMAT,
-				 "%s: key 'split.tensors.count': expected the tensors of all files, "
-				 "%zu, found %" PRIu32, first->path, n_tensors, n);
+				 "%s: key 'split.tensors.count': expected the tensors of all "
+				 "files, %zu, found %" PRIu32, first->path, n_tensors, n);
 	return SC_OK;
 }

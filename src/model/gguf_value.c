@@ -105,7 +105,7 @@ static enum sc_status wrong_type(const struct gguf_file *file, const struct gguf
 
 	describe(pair, found, sizeof found);
 	return gguf_error(file, pair->offset, SC_E_FORMAT, err, "key '%s': expected %s, found %s",
-			  gguf_quote(pair->key, pair->key_length).text, expected, found);
+			  quote(pair->key, pair->key_length).text, expected, found);
 }
 
 static const struct gguf_pair *find_pair(const struct gguf_file *file, const char *key,

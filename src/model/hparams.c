@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/hparams.h"
 
+#include "model/quote.h"
+
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_CONTEXT (1u << 30)
 #define KEY_MAX 96
 
-/* What a key is read with: the file, the architecture's prefix, and room for the key's full name. */
+/* What a key is read with: the file, the architecture's prefix, and room for the full key. */
 struct reader {
 	const struct gguf *gguf;
 	const struct arch *arch;
@@ -22,6 +25,19 @@ static bool seek(struct reader *r, const char *name)
 {
 	snprintf(r->key, sizeof r->key, "%s.%s", r->arch->name, name);
 	return gguf_has(r->gguf, r->key);
+}
+
+/* "PATH: key 'KEY': message", of the key that was sought last. */
+__attribute__((format(printf, 3, 4)))
+static enum sc_status key_error(struct reader *r, enum sc_status status, const char *format, ...)
+{
+	char text[ERROR_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	return error_set(r->err, status, "%s: key '%s': %s", gguf_path(r->gguf), r->key, text);
 }
 
 static enum sc_status missing(struct reader *r)
@@ -40,9 +56,9 @@ static enum sc_status read_u32(struct reader *r, uint32_t min, uint32_t max, uin
 	if (status)
 		return status;
 	if (value < min || value > max)
-		return error_set(r->err, SC_E_FORMAT,
-				 "%s: key '%s': expected %" PRIu32 " to %" PRIu32 ", found %" PRIu32,
-				 gguf_path(r->gguf), r->key, min, max, value);
+		return key_error(r, SC_E_FORMAT,
+				 "expected %" PRIu32 " to %" PRIu32 ", found %" PRIu32, min, max,
+				 value);
 	*value_out = value;
 	return SC_OK;
 }
@@ -68,17 +84,15 @@ static enum sc_status read_positive(struct reader *r, float *value_out)
 	if (status)
 		return status;
 	if (!isfinite(value) || value <= 0)
-		return error_set(r->err, SC_E_FORMAT,
-				 "%s: key '%s': expected a positive, finite number, found %g",
-				 gguf_path(r->gguf), r->key, (double)value);
+		return key_error(r, SC_E_FORMAT, "expected a positive, finite number, found %g",
+				 (double)value);
 	*value_out = value;
 	return SC_OK;
 }
 
 static enum sc_status unsupported(struct reader *r, const char *what)
 {
-	return error_set(r->err, SC_E_UNSUPPORTED, "%s: key '%s': %s not supported",
-			 gguf_path(r->gguf), r->key, what);
+	return key_error(r, SC_E_UNSUPPORTED, "%s not supported", what);
 }
 
 /* Experts, windows and the like change the computation: better no answer than a wrong one. */
@@ -138,17 +152,16 @@ static enum sc_status read_head_dim(struct reader *r, const char *name, const st
 	if (status)
 		return status;
 	if (dim == 0 && hp->dim % hp->n_heads)
-		return error_set(r->err, SC_E_FORMAT,
-				 "%s: key '%s.embedding_length': expected a multiple of head_count = %"
-				 PRIu32 " or a key '%s', found %" PRIu32, gguf_path(r->gguf),
-				 r->arch->name, hp->n_heads, r->key, hp->dim);
+		return key_error(r, SC_E_FORMAT,
+				 "expected it or an embedding_length that is a multiple of "
+				 "head_count = %" PRIu32 ", found an embedding_length of %" PRIu32,
+				 hp->n_heads, hp->dim);
 	if (dim == 0)
 		dim = hp->dim / hp->n_heads;
 	if ((uint64_t)dim * hp->n_heads > MODEL_MAX_DIM)
-		return error_set(r->err, SC_E_FORMAT,
-				 "%s: key '%s': expected at most %d elements in all heads, found %" PRIu32
-				 " heads of %" PRIu32, gguf_path(r->gguf), r->key, MODEL_MAX_DIM,
-				 hp->n_heads, dim);
+		return key_error(r, SC_E_FORMAT,
+				 "expected at most %d elements in all heads, found %" PRIu32
+				 " heads of %" PRIu32, MODEL_MAX_DIM, hp->n_heads, dim);
 	*dim_out = dim;
 	return SC_OK;
 }
@@ -165,10 +178,9 @@ static enum sc_status read_attention(struct reader *r, struct hparams *hp)
 	if (status)
 		return status;
 	if (hp->n_heads % hp->n_kv_heads)
-		return error_set(r->err, SC_E_FORMAT,
-				 "%s: key '%s': expected a divisor of head_count = %" PRIu32
-				 ", found %" PRIu32, gguf_path(r->gguf), r->key, hp->n_heads,
-				 hp->n_kv_heads);
+		return key_error(r, SC_E_FORMAT,
+				 "expected a divisor of head_count = %" PRIu32 ", found %" PRIu32,
+				 hp->n_heads, hp->n_kv_heads);
 	status = read_head_dim(r, "attention.key_length", hp, &hp->head_dim);
 	if (!status)
 		status = read_head_dim(r, "attention.value_length", hp, &hp->value_dim);
@@ -195,10 +207,9 @@ static enum sc_status read_rope_scaling(struct reader *r, struct hparams *hp)
 	if (type.length == 4 && !memcmp(type.data, "none", 4))
 		return SC_OK;
 	if (type.length != 6 || memcmp(type.data, "linear", 6))
-		return error_set(r->err, SC_E_UNSUPPORTED,
-				 "%s: key '%s': expected none or linear, found '%.*s', which is not "
-				 "supported", gguf_path(r->gguf), r->key,
-				 type.length < 32 ? (int)type.length : 32, type.data);
+		return key_error(r, SC_E_UNSUPPORTED,
+				 "expected none or linear, found '%s', which is not supported",
+				 quote(type.data, type.length).text);
 	if (!seek(r, "rope.scaling.factor") && !seek(r, "rope.scale_linear"))
 		return SC_OK;
 	status = read_positive(r, &hp->rope_factor);
@@ -216,9 +227,9 @@ static enum sc_status read_rope(struct reader *r, struct hparams *hp)
 	if (status)
 		return status;
 	if (hp->rope_dim % 2)
-		return error_set(r->err, SC_E_FORMAT,
-				 "%s: key '%s': expected an even number of rotated elements, found %"
-				 PRIu32, gguf_path(r->gguf), r->key, hp->rope_dim);
+		return key_error(r, SC_E_FORMAT,
+				 "expected an even number of rotated elements, found %" PRIu32,
+				 hp->rope_dim);
 	hp->rope_base = 10000.0f;
 	if (seek(r, "rope.freq_base")) {
 		status = read_positive(r, &hp->rope_base);
@@ -249,16 +260,16 @@ static enum sc_status read_vocab(struct reader *r, struct hparams *hp)
 	if (status)
 		return status;
 	if (n && n != hp->n_vocab)
-		return error_set(r->err, SC_E_FORMAT,
-				 "%s: key '%s': expected %" PRIu32 ", the rows of token_embd.weight, "
-				 "found %" PRIu32, gguf_path(r->gguf), r->key, hp->n_vocab, n);
+		return key_error(r, SC_E_FORMAT,
+				 "expected %" PRIu32 ", the rows of token_embd.weight, found %"
+				 PRIu32, hp->n_vocab, n);
 	if (!gguf_has(r->gguf, "tokenizer.ggml.tokens"))
 		return SC_OK;
 	status = gguf_get_array(r->gguf, "tokenizer.ggml.tokens", &tokens, r->err);
 	if (!status && tokens.n != hp->n_vocab)
 		return error_set(r->err, SC_E_FORMAT,
-				 "%s: key 'tokenizer.ggml.tokens': expected %" PRIu32 " tokens, the "
-				 "rows of token_embd.weight, found %zu", gguf_path(r->gguf),
+				 "%s: key 'tokenizer.ggml.tokens': expected %" PRIu32 " tokens, "
+				 "the rows of token_embd.weight, found %zu", gguf_path(r->gguf),
 				 hp->n_vocab, tokens.n);
 	return status;
 }

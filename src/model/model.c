@@ -47,7 +47,8 @@ static enum sc_status fill_slot(struct model *model, const char *prefix, const s
 				 gguf_path(model->gguf), name);
 	if (slot->dims[1] == 1 && tensor->type != TENSOR_F32)
 		return error_set(err, SC_E_FORMAT, "%s: tensor '%s': expected type F32, found %s",
-				 gguf_path(model->gguf), name, tensor_type_info(tensor->type)->name);
+				 gguf_path(model->gguf), name,
+				 tensor_type_info(tensor->type)->name);
 	*slot->tensor = tensor;
 	++*n_found;
 	return check_shape(model, tensor, slot->dims, err);
@@ -122,8 +123,9 @@ static enum sc_status check_rope_factors(const struct model *model, struct error
 	for (uint32_t i = 0; i < model->hparams.rope_dim / 2; i++)
 		if (!isfinite(factors[i]) || factors[i] <= 0)
 			return error_set(err, SC_E_FORMAT,
-					 "%s: tensor 'rope_freqs.weight': expected positive, finite "
-					 "factors, found %g at %" PRIu32, gguf_path(model->gguf),
+					 "%s: tensor 'rope_freqs.weight': expected positive, "
+					 "finite factors, found %g at %" PRIu32,
+					 gguf_path(model->gguf),
 					 (double)factors[i], i);
 	return SC_OK;
 }
@@ -185,8 +187,8 @@ static enum sc_status find_arch(struct model *model, struct error *err)
 
 	if (gguf_n_tensors(model->gguf) == 0)
 		return error_set(err, SC_E_UNSUPPORTED,
-				 "%s: expected a model, found no weights: the file holds only metadata "
-				 "(a vocabulary?)", gguf_path(model->gguf));
+				 "%s: expected a model, found no weights: the file holds only "
+				 "metadata (a vocabulary?)", gguf_path(model->gguf));
 	if (!gguf_has(model->gguf, "general.architecture"))
 		return error_set(err, SC_E_FORMAT,
 				 "%s: expected the key 'general.architecture', found none",

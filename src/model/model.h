@@ -42,7 +42,7 @@ struct hparams {
 /* NULL where the architecture or the file has none. All borrow from the model. */
 struct layer_tensors {
 	const struct tensor *attn_norm;			/* [dim] */
-	const struct tensor *attn_q, *attn_q_bias;	/* [n_heads*head_dim][dim], [n_heads*head_dim] */
+	const struct tensor *attn_q, *attn_q_bias;	/* [n_heads*head_dim][dim]; a bias [rows] */
 	const struct tensor *attn_k, *attn_k_bias;	/* [n_kv_heads*head_dim][dim] */
 	const struct tensor *attn_v, *attn_v_bias;	/* [n_kv_heads*value_dim][dim] */
 	const struct tensor *attn_output;		/* [dim][n_heads*value_dim] */
@@ -61,8 +61,8 @@ struct model {
 	const struct tensor *token_embd;	/* [n_vocab][dim] */
 	const struct tensor *output_norm;	/* [dim] */
 	const struct tensor *output;		/* [n_vocab][dim]; the embedding again when tied */
-	const struct tensor *rope_factors;	/* rope_freqs.weight [rope_dim/2]: each angle is divided
-						 * by its factor (llama3 scaling); or NULL */
+	const struct tensor *rope_factors;	/* rope_freqs.weight [rope_dim/2]: each angle is
+						 * divided by its factor (llama3); or NULL */
 	struct layer_tensors *layers;		/* [n_layers], owned */
 };
 

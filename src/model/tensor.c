@@ -11,7 +11,8 @@ struct type_row {
 };
 
 #define SUPPORTED(number, text, length, bytes) \
-	{ number, { .name = text, .block_length = length, .block_bytes = bytes, .is_supported = true } }
+	{ number, { .name = text, .block_length = length, .block_bytes = bytes, \
+		    .is_supported = true } }
 #define KNOWN(number, text) { number, { .name = text } }
 
 /* Numbers and names as ggml gives them, and from 97 on as ik_llama.cpp gives them to types of its

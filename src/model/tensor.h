@@ -35,7 +35,8 @@ struct tensor {
 	enum tensor_type type;
 	unsigned n_dims;
 	uint64_t dims[TENSOR_MAX_DIMS];	/* dims[0] varies fastest; 1 beyond n_dims. A matrix that
-					 * maps n_in to n_out has dims {n_in, n_out}: a row per output */
+					 * maps n_in to n_out has dims {n_in, n_out}, a row per
+					 * output */
 	const void *data;		/* in the mapped file, aligned to the file's alignment */
 	size_t n_bytes;
 };

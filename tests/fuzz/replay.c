@@ -57,9 +57,10 @@ static void run(const char *data, size_t n_bytes)
 /* A number that parsers tend to get wrong, 1 to 8 bytes wide. */
 static void put_odd_number(uint64_t *state, struct buf *input)
 {
-	static const uint64_t odd[] = { 0, 1, 2, 3, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0xffff, 0x10000,
-					0x7fffffff, 0x80000000, 0xffffffff, UINT64_C(1) << 32,
-					INT64_MAX, UINT64_C(1) << 63, UINT64_MAX };
+	static const uint64_t odd[] = { 0, 1, 2, 3, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0xffff,
+					0x10000, 0x7fffffff, 0x80000000, 0xffffffff,
+					UINT64_C(1) << 32, INT64_MAX, UINT64_C(1) << 63,
+					UINT64_MAX };
 	const uint64_t value = odd[below(state, sizeof odd / sizeof odd[0])];
 	const size_t width = (size_t)1 << below(state, 4);
 

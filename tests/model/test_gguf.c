@@ -83,8 +83,8 @@ static void any_type_that_holds_the_value_is_read_as_u32(void **state)
 		uint32_t value;
 	} cases[] = {
 		{ "u8", 200 }, { "i8", 100 }, { "u16", 60000 }, { "i16", 30000 },
-		{ "u32", 4000000000u }, { "i32", 2000000000 }, { "u64", 4294967295u }, { "i64", 77 },
-		{ "f32", 12 }, { "f64", 3000000000u },
+		{ "u32", 4000000000u }, { "i32", 2000000000 }, { "u64", 4294967295u },
+		{ "i64", 77 }, { "f32", 12 }, { "f64", 3000000000u },
 	};
 	struct fixture *f = *state;
 	uint32_t value;
@@ -217,7 +217,8 @@ static void arrays_give_their_elements(void **state)
 		assert_memory_equal(word.data, words[i], word.length);
 	}
 	assert_int_equal(gguf_get_array(f->gguf, "shorts", &array, &f->err), SC_OK);
-	assert_true(gguf_array_number(&array, 0) == -3.0 && gguf_array_number(&array, 2) == 32767.0);
+	assert_true(gguf_array_number(&array, 0) == -3.0);
+	assert_true(gguf_array_number(&array, 2) == 32767.0);
 	assert_int_equal(gguf_get_array(f->gguf, "reals", &array, &f->err), SC_OK);
 	assert_true(gguf_array_number(&array, 1) == -1e300);
 	assert_memory_equal(array.data, reals, sizeof reals);
@@ -322,12 +323,14 @@ static void the_fingerprint_follows_metadata_and_not_weights(void **state)
 	gguf_close(f->gguf);
 	f->gguf = NULL;
 	f->file.data[f->file.length - 1] ^= 1;
-	assert_int_equal(gguf_open_memory("x", f->file.data, f->file.length, &f->gguf, NULL), SC_OK);
+	assert_int_equal(gguf_open_memory("x", f->file.data, f->file.length, &f->gguf, NULL),
+			 SC_OK);
 	assert_true(gguf_fingerprint(f->gguf) == before);
 	gguf_close(f->gguf);
 	f->gguf = NULL;
 	f->file.data[24 + 8 + 1 + 4] ^= 1;	/* the value of k */
-	assert_int_equal(gguf_open_memory("x", f->file.data, f->file.length, &f->gguf, NULL), SC_OK);
+	assert_int_equal(gguf_open_memory("x", f->file.data, f->file.length, &f->gguf, NULL),
+			 SC_OK);
 	assert_false(gguf_fingerprint(f->gguf) == before);
 }
 

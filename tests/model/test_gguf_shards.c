@@ -159,7 +159,8 @@ static void a_shard_out_of_place_is_refused(void **state)
 
 	f->no[1] = 2;
 	write_shards(f);
-	expect_error(f, SC_E_FORMAT, "model-00002-of-00003.gguf: expected file 2 of 3 of a split model, "
+	expect_error(f, SC_E_FORMAT,
+		     "model-00002-of-00003.gguf: expected file 2 of 3 of a split model, "
 		     "found split.no = 2 (from 0) and split.count = 3");
 }
 
@@ -169,7 +170,8 @@ static void a_shard_of_another_split_is_refused(void **state)
 
 	f->count[2] = 4;
 	write_shards(f);
-	expect_error(f, SC_E_FORMAT, "expected file 3 of 3 of a split model, found split.no = 2 (from 0) "
+	expect_error(f, SC_E_FORMAT,
+		     "expected file 3 of 3 of a split model, found split.no = 2 (from 0) "
 		     "and split.count = 4");
 }
 
@@ -191,7 +193,8 @@ static void tensors_that_are_missing_are_noticed(void **state)
 
 	f->n_tensors = 4;
 	write_shards(f);
-	expect_error(f, SC_E_FORMAT, "key 'split.tensors.count': expected the tensors of all files, 3, "
+	expect_error(f, SC_E_FORMAT,
+		     "key 'split.tensors.count': expected the tensors of all files, 3, "
 		     "found 4");
 }
 

@@ -125,7 +125,8 @@ static void what_the_test_writer_quantizes_reads_back(void **state)
 		values[i] = sinf((float)i) * (i < 32 ? 1.0f : 1e-3f);
 	for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
 		struct buf row = BUF_INIT;
-		struct tensor tensor = { .type = rows[r].type, .n_dims = 1, .dims = { 64, 1, 1, 1 } };
+		struct tensor tensor = { .type = rows[r].type, .n_dims = 1,
+					 .dims = { 64, 1, 1, 1 } };
 
 		quantize_row(rows[r].type, values, 64, &row);
 		tensor.data = row.data;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/model/tiny_model.h"
 
-#include "tests/model/gguf_writer.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,24 +184,30 @@ static void add_vocabulary(struct gguf_writer *w, const struct tiny_model *tiny)
 	free(types);
 }
 
-void tiny_model_write(const struct tiny_model *tiny, struct buf *file)
+void tiny_model_compose(const struct tiny_model *tiny, struct gguf_writer *w)
 {
 	uint64_t seed = tiny->seed;
+
+	gguf_writer_string(w, "general.architecture", tiny->arch);
+	gguf_writer_string(w, "general.name", "tiny");
+	add_sizes(w, tiny);
+	add_vocabulary(w, tiny);
+	if (tiny->has_rope_factors)
+		add_vector(w, &seed, "rope_freqs.weight", tiny->head_dim / 2, 3.0f, 2.0f);
+	add_matrix(w, tiny, &seed, "token_embd.weight", tiny->dim, tiny->n_vocab);
+	for (uint32_t i = 0; i < tiny->n_layers; i++)
+		add_layer(w, tiny, &seed, i);
+	add_vector(w, &seed, "output_norm.weight", tiny->dim, 1.0f, 0.3f);
+	if (!tiny->is_tied)
+		add_matrix(w, tiny, &seed, "output.weight", tiny->dim, tiny->n_vocab);
+}
+
+void tiny_model_write(const struct tiny_model *tiny, struct buf *file)
+{
 	struct gguf_writer w;
 
 	gguf_writer_init(&w);
-	gguf_writer_string(&w, "general.architecture", tiny->arch);
-	gguf_writer_string(&w, "general.name", "tiny");
-	add_sizes(&w, tiny);
-	add_vocabulary(&w, tiny);
-	if (tiny->has_rope_factors)
-		add_vector(&w, &seed, "rope_freqs.weight", tiny->head_dim / 2, 3.0f, 2.0f);
-	add_matrix(&w, tiny, &seed, "token_embd.weight", tiny->dim, tiny->n_vocab);
-	for (uint32_t i = 0; i < tiny->n_layers; i++)
-		add_layer(&w, tiny, &seed, i);
-	add_vector(&w, &seed, "output_norm.weight", tiny->dim, 1.0f, 0.3f);
-	if (!tiny->is_tied)
-		add_matrix(&w, tiny, &seed, "output.weight", tiny->dim, tiny->n_vocab);
+	tiny_model_compose(tiny, &w);
 	gguf_writer_finish(&w, file);
 	gguf_writer_deinit(&w);
 }

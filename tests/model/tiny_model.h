@@ -10,7 +10,7 @@
  */
 #include "model/model.h"
 
-#include "base/buf.h"
+#include "tests/model/gguf_writer.h"
 
 #define TINY_BOS 260
 #define TINY_EOS 261
@@ -33,6 +33,8 @@ struct tiny_model {
 extern const struct tiny_model tiny_llama;
 extern const struct tiny_model tiny_qwen2;
 
+/* Into a writer, for tests that add keys or tensors before they finish it. */
+void tiny_model_compose(const struct tiny_model *tiny, struct gguf_writer *w);
 /* Append the file to `file`. */
 void tiny_model_write(const struct tiny_model *tiny, struct buf *file);
 /* Into a file at path. */
