@@ -343,6 +343,14 @@ static void bytes_that_are_not_aligned_are_refused(void **state)
 					  &f->err), SC_E_INVALID);
 }
 
+static void no_bytes_are_no_file(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(gguf_open_memory("x", NULL, 0, &f->gguf, &f->err), SC_E_FORMAT);
+	assert_string_equal(f->err.text, "x: expected a model file, found no bytes");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -360,6 +368,7 @@ int main(void)
 		TEST(tensors_may_lie_in_any_order_and_apart),
 		TEST(the_fingerprint_follows_metadata_and_not_weights),
 		TEST(bytes_that_are_not_aligned_are_refused),
+		TEST(no_bytes_are_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -292,6 +292,42 @@ static void the_vocabulary_must_have_as_many_tokens_as_the_embedding(void **stat
 		     "token_embd.weight, found 288");
 }
 
+static void a_vocabulary_beyond_the_limit_is_refused(void **state)
+{
+	const uint64_t n = MODEL_MAX_VOCAB + 1;
+	struct model_fixture f;
+
+	(void)state;
+	model_fixture_start(&f, &tiny_llama);
+	memcpy(memmem(f.w.directory.data, f.w.directory.length, "token_embd", 10),
+	       "token_embX", 10);
+	gguf_writer_tensor(&f.w, "token_embd.weight", TENSOR_F16, 2, (uint64_t[]){ 1, n }, NULL,
+			   0);
+	assert_int_equal(buf_reserve(&f.w.data, n * 2), SC_OK);
+	memset(f.w.data.data + f.w.data.length, 0, n * 2);
+	f.w.data.length += n * 2;
+	model_fixture_finish(&f);
+	expect_model_error(&f, SC_E_FORMAT, "tensor 'token_embd.weight': expected at most 4194304 "
+			   "rows, found 4194305");
+}
+
+static void keys_of_another_type_are_refused(void **state)
+{
+	static const char *const keys[] = { "llama.rope.freq_base", "llama.rope.scaling.factor",
+					    "llama.expert_count", "llama.attention.causal",
+					    "llama.attention.sliding_window" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		struct model_fixture f;
+
+		model_fixture_start(&f, &tiny_llama);
+		gguf_writer_string(&f.w, keys[i], "many");
+		model_fixture_finish(&f);
+		expect_model_error(&f, SC_E_FORMAT, "found a string");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +341,8 @@ int main(void)
 		cmocka_unit_test(options_that_change_nothing_are_accepted),
 		cmocka_unit_test(a_factor_without_a_type_scales_linearly),
 		cmocka_unit_test(the_vocabulary_must_have_as_many_tokens_as_the_embedding),
+		cmocka_unit_test(a_vocabulary_beyond_the_limit_is_refused),
+		cmocka_unit_test(keys_of_another_type_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
