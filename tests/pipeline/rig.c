@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/pipeline/rig.h"
+
+#include "event/loop.h"
+#include "transport/link.h"
+
+#include "tests/model/tiny_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <xxhash.h>
+
+const struct rig_options rig_defaults = {
+	.n_stages = 2,
+	.n_threads = 1,
+	.max_rows = 64,
+	.prompt_chunk = 64,
+	.max_sequences = 32,
+	.max_queue = 64,
+	.block_length = 8,
+};
+
+static struct buf model_file = BUF_INIT;
+static struct opened_model opened;
+
+const struct opened_model *rig_model(void)
+{
+	struct tiny_model tiny = tiny_llama;
+	struct error err;
+
+	if (opened.model)
+		return &opened;
+	tiny.n_layers = 8;
+	opened.model = tiny_model_open(&tiny, &model_file);
+	assert_int_equal(tokenizer_create(opened.model->gguf, &opened.tokenizer, &err), SC_OK);
+	return &opened;
+}
+
+void rig_model_close(void)
+{
+	opened_model_close(&opened);
+	buf_deinit(&model_file);
+}
+
+static void on_phase(void *arg, enum coordinator_phase phase, const struct error *err)
+{
+	struct rig *rig = arg;
+
+	rig->phase = phase;
+	if (err)
+		rig->error = *err;
+}
+
+/* On the last stage's thread; the test looks only after rig_stop has joined it. */
+static void on_logits(void *arg, uint32_t sequence, uint32_t position, const float *logits,
+		      uint32_t n_vocab)
+{
+	struct rig *rig = arg;
+
+	(void)sequence;
+	if (rig->n_logits == rig->max_logits) {
+		rig->max_logits = rig->max_logits ? 2 * rig->max_logits : 1024;
+		rig->logits = realloc(rig->logits, rig->max_logits * sizeof rig->logits[0]);
+		if (!rig->logits)
+			abort();
+	}
+	rig->logits[rig->n_logits++] = (struct rig_logits){
+		position, XXH3_64bits(logits, n_vocab * sizeof logits[0])
+	};
+}
+
+void rig_start(struct rig *rig, const struct rig_options *options)
+{
+	const struct opened_model *model = rig_model();
+	struct config config = { .spin_us = 0 };
+	struct coordinator_config coordinator = {
+		.model = model->model,
+		.tokenizer = model->tokenizer,
+		.n_stages = options->n_stages,
+		.window = options->window,
+		.max_rows = options->max_rows,
+		.prompt_chunk = options->prompt_chunk,
+		.max_sequences = options->max_sequences,
+		.max_queue = options->max_queue,
+		.kv_positions = options->kv_positions ? options->kv_positions : 4096,
+		.block_length = options->block_length,
+		.heartbeat_ms = 500,
+		.deadline_ms = 60000,
+		.start_ms = 60000,
+		.keep_jobs = 1000,
+		.on_phase = on_phase,
+		.arg = rig,
+	};
+	struct worker_config worker = {
+		.model = model->model,
+		.backend = backend_find("cpu"),
+		.n_threads = options->n_threads,
+		.on_logits = on_logits,
+		.logits_arg = rig,
+	};
+	struct fabric_config fabric = wire_fabric_config(&config, &coordinator, 0);
+	struct local_config local = { &coordinator, &worker, &fabric };
+	struct error err;
+
+	*rig = (struct rig){ 0 };
+	assert_int_equal(loop_create(&rig->loop), SC_OK);
+	coordinator.loop = rig->loop;
+	if (local_create(&local, &rig->local, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	rig->coordinator = local_coordinator(rig->local);
+	rig_wait(rig, rig->phase >= COORDINATOR_READY);
+}
+
+void rig_stop(struct rig *rig)
+{
+	coordinator_drain(rig->coordinator, 0);
+	rig_wait(rig, rig->phase >= COORDINATOR_STOPPED);
+	local_destroy(rig->local);
+	loop_destroy(rig->loop);
+}
+
+void rig_free_logits(struct rig *rig)
+{
+	free(rig->logits);
+	rig->logits = NULL;
+}
+
+bool rig_has_logits(const struct rig *rig, uint32_t position, uint64_t hash)
+{
+	for (size_t i = 0; i < rig->n_logits; i++)
+		if (rig->logits[i].position == position && rig->logits[i].hash == hash)
+			return true;
+	return false;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_TESTS_PIPELINE_RIG_H
+#define STAGECOACH_TESTS_PIPELINE_RIG_H
+/*
+ * rig - a whole pipeline in this process for tests: coordinator, N stages, loopback links. Records
+ * a hash of the logits behind every token that the last stage draws.
+ * Everything aborts the test when it fails.
+ */
+#include "cli/local.h"
+#include "cli/wiring.h"
+#include "coordinator/job.h"
+
+#include "base/buf.h"
+
+struct rig_options {
+	unsigned n_stages;
+	unsigned n_threads;
+	uint32_t window;
+	uint32_t max_rows;
+	uint32_t prompt_chunk;
+	uint32_t max_sequences;
+	uint32_t max_queue;
+	uint32_t kv_positions;	/* 0: plenty */
+	uint32_t block_length;
+};
+extern const struct rig_options rig_defaults;
+
+struct rig_logits {
+	uint32_t position;
+	uint64_t hash;
+};
+
+struct rig {
+	struct loop *loop;
+	struct local *local;
+	struct coordinator *coordinator;
+	enum coordinator_phase phase;
+	struct error error;		/* of FAILED */
+	struct rig_logits *logits;	/* [n_logits], written by the last stage's thread */
+	size_t n_logits;
+	size_t max_logits;
+};
+
+/* A tiny 8-layer model, opened once for the program. */
+const struct opened_model *rig_model(void);
+void rig_model_close(void);
+
+/* Returns once the pipeline is ready, or has failed. */
+void rig_start(struct rig *rig, const struct rig_options *options);
+/* Drains and destroys; rig->logits stays until rig_stop_logits. */
+void rig_stop(struct rig *rig);
+void rig_free_logits(struct rig *rig);
+
+/* Turn the loop until the condition holds. */
+#define rig_wait(rig, condition)              \
+	do {                                  \
+		while (!(condition))          \
+			loop_turn((rig)->loop, true); \
+	} while (0)
+
+/* Was a row with these logits drawn from at this position? */
+bool rig_has_logits(const struct rig *rig, uint32_t position, uint64_t hash);
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens to jobs: their states, their ends, and what they leave behind. */
+#include "tests/pipeline/rig.h"
+
+#include "event/loop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct rig rig;
+static struct error err;
+
+static int start(void **state)
+{
+	struct rig_options options = rig_defaults;
+
+	(void)state;
+	options.max_sequences = 4;
+	options.max_queue = 4;
+	rig_start(&rig, &options);
+	return rig.phase != COORDINATOR_READY;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	rig_stop(&rig);
+	rig_free_logits(&rig);
+	return 0;
+}
+
+static struct job_request greedy(const char *prompt, uint32_t max_tokens)
+{
+	return (struct job_request){
+		.prompt = prompt,
+		.prompt_bytes = strlen(prompt),
+		.max_tokens = max_tokens,
+		.ignore_end = true,
+		.top_p = 1.0f,
+	};
+}
+
+static struct job *submit(const struct job_request *request)
+{
+	struct job *job;
+
+	if (job_submit(rig.coordinator, request, &job, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	return job;
+}
+
+static void all_blocks_are_free(void)
+{
+	struct coordinator_status status;
+
+	coordinator_status(rig.coordinator, &status);
+	assert_int_equal(status.n_blocks_free, status.n_blocks);
+	assert_int_equal(status.jobs_running, 0);
+	assert_int_equal(status.jobs_queued, 0);
+}
+
+static void a_job_ends_at_its_limit_and_can_be_found_later(void **state)
+{
+	struct job_request request = greedy("To be", 10);
+	struct job *job = submit(&request), *found;
+
+	(void)state;
+	rig_wait(&rig, job_is_ended(job));
+	assert_int_equal(job_state(job), JOB_DONE);
+	assert_int_equal(job_output(job, 0)->n_tokens, 10);
+	assert_int_equal(job_output(job, 0)->finish, FINISH_LENGTH);
+	assert_int_equal(job_find(rig.coordinator, job_id(job), &found, &err), SC_OK);
+	assert_ptr_equal(found, job);
+	job_release(found);
+	job_release(job);
+	assert_int_equal(job_find(rig.coordinator, "job-nothing", &found, &err), SC_E_NOT_FOUND);
+	all_blocks_are_free();
+}
+
+static void a_cancelled_job_frees_its_blocks_and_slot(void **state)
+{
+	struct job_request request = greedy("or not to be", 200);
+	struct job *job = submit(&request);
+
+	(void)state;
+	rig_wait(&rig, job_output(job, 0)->n_tokens >= 3);
+	job_cancel(job);
+	assert_int_equal(job_state(job), JOB_CANCELLED);
+	assert_int_equal(job_error(job)->status, SC_E_CANCELLED);
+	assert_int_equal(job_output(job, 0)->finish, FINISH_CANCELLED);
+	job_cancel(job);
+	job_release(job);
+	all_blocks_are_free();
+	/* The steps in flight come back without harm. */
+	request = greedy("that is", 5);
+	job = submit(&request);
+	rig_wait(&rig, job_is_ended(job));
+	assert_int_equal(job_state(job), JOB_DONE);
+	job_release(job);
+}
+
+static void several_sequences_of_a_job_draw_differently(void **state)
+{
+	struct job_request request = greedy("the question", 12);
+	struct job *job;
+
+	(void)state;
+	request.n_sequences = 3;
+	request.temperature = 1.5f;
+	request.seed = 7;
+	job = submit(&request);
+	rig_wait(&rig, job_is_ended(job));
+	assert_int_equal(job_n_outputs(job), 3);
+	assert_memory_not_equal(job_output(job, 0)->tokens, job_output(job, 1)->tokens,
+				12 * sizeof(struct output_token));
+	assert_memory_not_equal(job_output(job, 1)->tokens, job_output(job, 2)->tokens,
+				12 * sizeof(struct output_token));
+	job_release(job);
+}
+
+static void output_ends_before_a_stop_string(void **state)
+{
+	struct job_request request = greedy("Whether", 40);
+	struct job *job = submit(&request);
+	const struct output *output;
+	const char *stop;
+	char stop_text[8];
+	size_t at;
+
+	(void)state;
+	rig_wait(&rig, job_is_ended(job));
+	output = job_output(job, 0);
+	/* Any three bytes from the middle of what it says; the first place where they appear. */
+	at = output->text.length / 2;
+	memcpy(stop_text, output->text.data + at, 3);
+	stop_text[3] = '\0';
+	stop = stop_text;
+	at = (size_t)(strstr(output->text.data, stop) - output->text.data);
+	request.stops = &stop;
+	request.n_stops = 1;
+	struct job *stopped = submit(&request);
+	rig_wait(&rig, job_is_ended(stopped));
+	assert_int_equal(job_output(stopped, 0)->finish, FINISH_STOP);
+	assert_int_equal(job_output(stopped, 0)->text.length, at);
+	assert_memory_equal(job_output(stopped, 0)->text.data, output->text.data, at);
+	job_release(stopped);
+	job_release(job);
+	all_blocks_are_free();
+}
+
+static void a_full_queue_refuses_more(void **state)
+{
+	struct job_request request = greedy("tis nobler", 30);
+	struct job *jobs[8], *extra;
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		jobs[i] = submit(&request);
+	assert_int_equal(job_submit(rig.coordinator, &request, &extra, &err), SC_E_OVERLOADED);
+	for (int i = 0; i < 8; i++) {
+		rig_wait(&rig, job_is_ended(jobs[i]));
+		assert_int_equal(job_state(jobs[i]), JOB_DONE);
+		job_release(jobs[i]);
+	}
+	all_blocks_are_free();
+}
+
+static void a_deadline_cancels(void **state)
+{
+	struct job_request request = greedy("in the mind", 0);
+	struct job *job;
+
+	(void)state;
+	request.deadline_ms = 1;
+	job = submit(&request);
+	rig_wait(&rig, job_is_ended(job));
+	assert_int_equal(job_state(job), JOB_CANCELLED);
+	assert_int_equal(job_error(job)->status, SC_E_DEADLINE);
+	job_release(job);
+}
+
+static void count(void *arg, struct job *job)
+{
+	(void)job;
+	++*(unsigned *)arg;
+}
+
+static void an_attached_job_ends_with_its_last_watcher(void **state)
+{
+	struct job_request request = greedy("to suffer", 200);
+	unsigned n_calls = 0, n_other = 0;
+	struct job_watcher watcher = { .on_change = count, .arg = &n_calls };
+	struct job_watcher other = { .on_change = count, .arg = &n_other };
+	struct job *job;
+
+	(void)state;
+	request.is_attached = true;
+	job = submit(&request);
+	job_watch(job, &watcher);
+	job_watch(job, &other);
+	rig_wait(&rig, n_calls >= 3);
+	job_unwatch(job, &watcher);
+	assert_false(job_is_ended(job));
+	rig_wait(&rig, n_other >= n_calls + 2);
+	job_unwatch(job, &other);
+	assert_int_equal(job_state(job), JOB_CANCELLED);
+	job_release(job);
+	all_blocks_are_free();
+}
+
+static void bad_requests_name_the_field(void **state)
+{
+	static const char *const empty_stop[] = { "" };
+	struct job_request request = greedy("x", 1);
+	uint32_t foreign = 1u << 30;
+	struct job *job;
+
+	(void)state;
+	request.temperature = -1.0f;
+	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "temperature"));
+	request = greedy("x", 1);
+	request.top_p = 0.0f;
+	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "top_p"));
+	request = greedy("x", 1);
+	request.stops = empty_stop;
+	request.n_stops = 1;
+	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "stop"));
+	request = greedy("x", 1);
+	request.prompt_tokens = &foreign;
+	request.n_prompt_tokens = 1;
+	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "prompt"));
+	request = greedy("x", 1);
+	request.n_sequences = JOB_MAX_SEQUENCES + 1;
+	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+}
+
+static void a_prompt_as_long_as_the_context_is_refused(void **state)
+{
+	static char prompt[100000];
+	struct job_request request;
+	struct job *job;
+
+	(void)state;
+	memset(prompt, 'x', sizeof prompt - 1);
+	request = greedy(prompt, 1);
+	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_TOO_LARGE);
+}
+
+static void draining_lets_jobs_end_and_takes_no_new_ones(void **state)
+{
+	struct job_request request = greedy("slings", 20);
+	struct job *job, *late;
+	struct rig own;
+
+	(void)state;
+	rig_start(&own, &rig_defaults);
+	assert_int_equal(job_submit(own.coordinator, &request, &job, &err), SC_OK);
+	coordinator_drain(own.coordinator, 60000);
+	assert_int_equal(job_submit(own.coordinator, &request, &late, &err), SC_E_UNAVAILABLE);
+	rig_wait(&own, own.phase == COORDINATOR_STOPPED);
+	assert_int_equal(job_state(job), JOB_DONE);
+	assert_int_equal(job_output(job, 0)->n_tokens, 20);
+	job_release(job);
+	rig_stop(&own);
+	rig_free_logits(&own);
+}
+
+static void counters_add_up(void **state)
+{
+	struct coordinator_status status;
+	struct stage_status first, last;
+	struct rig own;
+	struct job_request request = greedy("arrows", 20);
+	struct job *job;
+
+	(void)state;
+	rig_start(&own, &rig_defaults);
+	assert_int_equal(job_submit(own.coordinator, &request, &job, &err), SC_OK);
+	rig_wait(&own, job_is_ended(job));
+	/* The next heartbeat brings the counters. */
+	rig_wait(&own, (coordinator_stage_status(own.coordinator, 1, &last), last.rows > 20));
+	coordinator_status(own.coordinator, &status);
+	coordinator_stage_status(own.coordinator, 0, &first);
+	assert_int_equal(status.generated_tokens, 20);
+	assert_int_equal(status.prompt_tokens, job_n_prompt_tokens(job));
+	assert_int_equal(first.n_layers + last.n_layers, 8);
+	assert_true(last.busy_seconds > 0.0);
+	assert_true(last.bubble_ratio >= 0.0 && last.bubble_ratio <= 1.0);
+	job_release(job);
+	rig_stop(&own);
+	rig_free_logits(&own);
+}
+
+static int stop_and_close(void **state)
+{
+	stop(state);
+	rig_model_close();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_job_ends_at_its_limit_and_can_be_found_later),
+		cmocka_unit_test(a_cancelled_job_frees_its_blocks_and_slot),
+		cmocka_unit_test(several_sequences_of_a_job_draw_differently),
+		cmocka_unit_test(output_ends_before_a_stop_string),
+		cmocka_unit_test(a_full_queue_refuses_more),
+		cmocka_unit_test(a_deadline_cancels),
+		cmocka_unit_test(an_attached_job_ends_with_its_last_watcher),
+		cmocka_unit_test(bad_requests_name_the_field),
+		cmocka_unit_test(a_prompt_as_long_as_the_context_is_refused),
+		cmocka_unit_test(draining_lets_jobs_end_and_takes_no_new_ones),
+		cmocka_unit_test(counters_add_up),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop_and_close);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first promise: a job's tokens, and the bits of the logits behind them, do not depend on the
+ * number of stages, the window, the chunks of the prompt, or who else is in the step.
+ * Every job is first run alone on one stage; then all together in every arrangement, arriving and
+ * leaving at random.
+ */
+#include "tests/pipeline/rig.h"
+
+#include "event/loop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MAX_JOBS 32
+#define MAX_PROMPT 90
+#define MAX_NEW 24
+
+/* A job and what it must give. */
+struct wanted {
+	struct job_request request;
+	uint32_t prompt[MAX_PROMPT];
+	uint32_t n_tokens;
+	uint32_t tokens[MAX_NEW];
+	uint64_t hashes[MAX_NEW];
+};
+
+static struct wanted wanted[MAX_JOBS];
+static uint64_t random_state = 42;
+
+static uint32_t draw(uint32_t below)
+{
+	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)((random_state >> 33) % below);
+}
+
+static void make_request(struct wanted *w, unsigned i)
+{
+	uint32_t n_prompt = 1 + draw(i % 4 ? 20 : MAX_PROMPT);
+
+	for (uint32_t k = 0; k < n_prompt; k++)
+		w->prompt[k] = draw(256);
+	w->request = (struct job_request){
+		.prompt_tokens = w->prompt,
+		.n_prompt_tokens = n_prompt,
+		.max_tokens = 1 + draw(MAX_NEW),
+		.ignore_end = true,
+		.temperature = i % 2 ? 1.0f : 0.0f,
+		.top_k = i % 3 ? 0 : 40,
+		.top_p = i % 5 ? 1.0f : 0.9f,
+		.min_p = i % 7 ? 0.0f : 0.02f,
+		.seed = i,
+	};
+}
+
+static struct job *submit(struct rig *rig, const struct wanted *w)
+{
+	struct error err;
+	struct job *job;
+
+	if (job_submit(rig->coordinator, &w->request, &job, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	return job;
+}
+
+/* Alone, the logits come in order: one row per drawn token. */
+static int run_each_alone(void **state)
+{
+	struct rig_options options = rig_defaults;
+	struct rig rig;
+
+	(void)state;
+	options.n_stages = 1;
+	options.window = 1;
+	for (unsigned i = 0; i < MAX_JOBS; i++) {
+		const struct output *output;
+		struct job *job;
+		size_t first;
+
+		make_request(&wanted[i], i);
+		rig_start(&rig, &options);
+		first = rig.n_logits;	/* behind the probe's */
+		job = submit(&rig, &wanted[i]);
+		rig_wait(&rig, job_is_ended(job));
+		assert_int_equal(job_state(job), JOB_DONE);
+		output = job_output(job, 0);
+		wanted[i].n_tokens = output->n_tokens;
+		assert_int_equal(output->n_tokens, wanted[i].request.max_tokens);
+		for (uint32_t k = 0; k < output->n_tokens; k++)
+			wanted[i].tokens[k] = output->tokens[k].id;
+		job_release(job);
+		rig_stop(&rig);
+		assert_int_equal(rig.n_logits, first + wanted[i].n_tokens);
+		for (uint32_t k = 0; k < wanted[i].n_tokens; k++)
+			wanted[i].hashes[k] = rig.logits[first + k].hash;
+		rig_free_logits(&rig);
+	}
+	return 0;
+}
+
+static void check_job(const struct job *job, const struct wanted *w)
+{
+	const struct output *output = job_output(job, 0);
+
+	assert_int_equal(job_state(job), JOB_DONE);
+	assert_int_equal(output->finish, FINISH_LENGTH);
+	assert_int_equal(output->n_tokens, w->n_tokens);
+	for (uint32_t k = 0; k < w->n_tokens; k++)
+		assert_int_equal(output->tokens[k].id, w->tokens[k]);
+}
+
+/* The first n_jobs together; a quarter of them gets a twin that leaves in the middle. */
+static void run_together(const struct rig_options *options, unsigned n_jobs)
+{
+	struct job *jobs[MAX_JOBS], *twins[MAX_JOBS] = { 0 };
+	unsigned n_submitted = 0, n_ended = 0;
+	struct rig rig;
+
+	rig_start(&rig, options);
+	assert_int_equal(rig.phase, COORDINATOR_READY);
+	while (n_ended < n_jobs) {
+		if (n_submitted < n_jobs && (!n_submitted || !draw(3))) {
+			jobs[n_submitted] = submit(&rig, &wanted[n_submitted]);
+			if (!draw(4))
+				twins[n_submitted] = submit(&rig, &wanted[n_submitted]);
+			n_submitted++;
+		}
+		loop_turn(rig.loop, n_submitted == n_jobs);
+		n_ended = 0;
+		for (unsigned i = 0; i < n_submitted; i++) {
+			n_ended += job_is_ended(jobs[i]);
+			if (twins[i] && !draw(20))
+				job_cancel(twins[i]);
+		}
+	}
+	for (unsigned i = 0; i < n_jobs; i++) {
+		check_job(jobs[i], &wanted[i]);
+		job_release(jobs[i]);
+		if (twins[i])
+			job_release(twins[i]);
+	}
+	rig_stop(&rig);
+	for (unsigned i = 0; i < n_jobs; i++)
+		for (uint32_t k = 0; k < wanted[i].n_tokens; k++)
+			assert_true(rig_has_logits(&rig,
+						   (uint32_t)wanted[i].request.n_prompt_tokens + k,
+						   wanted[i].hashes[k]));
+	rig_free_logits(&rig);
+}
+
+static void the_same_bits_for_every_split_window_and_chunk(void **state)
+{
+	static const unsigned stages[] = { 1, 2, 3, 8 };
+	static const uint32_t chunks[] = { 1, 2, 3, 5, 8, 13, 31, 64 };
+	struct rig_options options = rig_defaults;
+	unsigned n = 0;
+
+	(void)state;
+	for (unsigned s = 0; s < 4; s++) {
+		for (uint32_t window = 1; window <= 9; window++) {
+			options.n_stages = stages[s];
+			options.window = window;
+			options.prompt_chunk = chunks[n % 8];
+			options.n_threads = 1 + n % 2;
+			run_together(&options, n % 5 ? 1 + draw(MAX_JOBS) : MAX_JOBS);
+			n++;
+		}
+	}
+	print_message("%u arrangements, up to %u sequences each\n", n, MAX_JOBS);
+}
+
+static void the_same_bits_when_blocks_run_out_and_sequences_start_over(void **state)
+{
+	struct coordinator_status status;
+	struct rig_options options = rig_defaults;
+	struct job *jobs[MAX_JOBS];
+	struct rig rig;
+
+	(void)state;
+	options.n_stages = 3;
+	options.prompt_chunk = 16;
+	options.block_length = 4;
+	options.kv_positions = rig_model()->model->hparams.n_context;
+	rig_start(&rig, &options);
+	for (unsigned i = 0; i < MAX_JOBS; i++)
+		jobs[i] = submit(&rig, &wanted[i]);
+	for (unsigned i = 0; i < MAX_JOBS; i++) {
+		rig_wait(&rig, job_is_ended(jobs[i]));
+		check_job(jobs[i], &wanted[i]);
+		job_release(jobs[i]);
+	}
+	coordinator_status(rig.coordinator, &status);
+	assert_true(status.preemptions > 0);
+	assert_int_equal(status.n_blocks_free, status.n_blocks);
+	rig_stop(&rig);
+	rig_free_logits(&rig);
+}
+
+static int close_model(void **state)
+{
+	(void)state;
+	rig_model_close();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_same_bits_for_every_split_window_and_chunk),
+		cmocka_unit_test(the_same_bits_when_blocks_run_out_and_sequences_start_over),
+	};
+
+	return cmocka_run_group_tests(tests, run_each_alone, close_model);
+}
