@@ -3,6 +3,7 @@
 #include "model/pretokenizer.h"
 
 #include "base/buf.h"
+#include "model/quote.h"
 #include "model/utf8.h"
 
 #include <pcre2.h>
@@ -33,13 +34,11 @@ static enum sc_status refuse_name(const char *name, size_t length, struct error 
 {
 	struct buf names = BUF_INIT;
 	enum sc_status status = SC_OK;
-	/* A name that is not text would make the error's text invalid. */
-	int n_shown = (int)utf8_valid_length(name, length < 64 ? length : 64);
 
 	for (const struct pretokenizer_row *row = pretokenizer_rows; row->name && !status; row++)
 		status = buf_add_format(&names, "%s%s", names.length ? " " : "", row->name);
-	status = error_set(err, SC_E_UNSUPPORTED, "tokenizer.ggml.pre: \"%.*s\" is not known; "
-			   "known are: %s", n_shown, name, names.data);
+	status = error_set(err, SC_E_UNSUPPORTED, "tokenizer.ggml.pre: \"%s\" is not known; "
+			   "known are: %s", quote(name, length).text, names.data);
 	buf_deinit(&names);
 	return status;
 }

@@ -2,9 +2,9 @@
 #include "model/tokenizer.h"
 
 #include "model/bpe.h"
+#include "model/quote.h"
 #include "model/special_trie.h"
 #include "model/spm.h"
-#include "model/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,10 +66,8 @@ static enum sc_status create_family(struct tokenizer *tokenizer, const struct gg
 		return create_spm(tokenizer, gguf, err);
 	if (is_string(model, "gpt2"))
 		return create_bpe(tokenizer, gguf, err);
-	return error_set(err, SC_E_UNSUPPORTED, "%s: \"%.*s\" is not known; known are: llama gpt2",
-			 KEY_MODEL,
-			 (int)utf8_valid_length(model.data, model.length < 64 ? model.length : 64),
-			 model.data);
+	return error_set(err, SC_E_UNSUPPORTED, "%s: \"%s\" is not known; known are: llama gpt2",
+			 KEY_MODEL, quote(model.data, model.length).text);
 }
 
 enum sc_status tokenizer_create(const struct gguf *gguf, struct tokenizer **tokenizer_out,
