@@ -12,6 +12,12 @@ static const struct {
 	const char *help;
 } verbs[] = {
 	{ "run", cmd_run, "load a model in this process and continue a prompt" },
+	{ "generate", cmd_generate, "have a server continue a prompt" },
+	{ "submit", cmd_submit, "queue a job at a server" },
+	{ "jobs", cmd_jobs, "list a server's jobs" },
+	{ "watch", cmd_watch, "print a job's text as it comes" },
+	{ "cancel", cmd_cancel, "cancel jobs" },
+	{ "status", cmd_status, "show a server's plan and how its stages fare" },
 };
 
 static void print_help(FILE *file)

@@ -8,4 +8,12 @@
 
 int cmd_run(int argc, char **argv);
 
+/* Clients of a server: 69 when none is there. */
+int cmd_generate(int argc, char **argv);
+int cmd_submit(int argc, char **argv);
+int cmd_jobs(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
+int cmd_cancel(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+
 #endif

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/client.h"
+
+#include "base/buf.h"
+#include "cli/client_signal.h"
+#include "gateway/grpc_header.h"
+#include "gateway/grpc_message.h"
+#include "gateway/grpc_status.h"
+
+#include <errno.h>
+#include <nghttp2/nghttp2.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SERVICE_PATH "/stagecoach.v1.Stagecoach/"
+#define CONNECT_MS 5000
+#define MAX_ANSWER ((size_t)64 << 20)
+/* What a cancelled call may still wait for its last bytes to leave. */
+#define GOODBYE_MS 500
+
+/* The call under way. */
+struct exchange {
+	const struct client_call *call;
+	struct buf request;		/* with its prefix */
+	size_t n_sent;
+	struct grpc_reader reader;
+	int http_status;
+	int grpc_status;		/* -1: none yet */
+	char text[ERROR_TEXT_MAX];
+	uint32_t http_error;		/* the stream's, when it closed */
+	bool is_over;
+	bool is_stopped;		/* by on_message */
+	struct error error;		/* of the answer's bytes */
+};
+
+struct client {
+	int fd;
+	nghttp2_session *http;
+	struct exchange *exchange;	/* NULL: none */
+	struct buf output;
+	char name[300];
+};
+
+static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const uint8_t *name,
+		     size_t n_name, const uint8_t *value, size_t n_value, uint8_t flags, void *arg)
+{
+	struct exchange *x = nghttp2_session_get_stream_user_data(http, frame->hd.stream_id);
+	const char *key = (const char *)name;	/* nghttp2 ends both with NUL */
+
+	(void)flags;
+	(void)arg;
+	(void)n_name;
+	if (!x)
+		return 0;
+	if (strcmp(key, ":status") == 0)
+		x->http_status = atoi((const char *)value);
+	else if (strcmp(key, "grpc-status") == 0)
+		x->grpc_status = atoi((const char *)value);
+	else if (strcmp(key, "grpc-message") == 0)
+		grpc_percent_decode((const char *)value, n_value, x->text, sizeof x->text);
+	return 0;
+}
+
+static enum sc_status take_message(struct exchange *x)
+{
+	const struct client_call *call = x->call;
+	ProtobufCMessage *message;
+
+	message = protobuf_c_message_unpack(call->response, NULL, x->reader.message.length,
+					    (const uint8_t *)x->reader.message.data);
+	if (!message)
+		return error_set(&x->error, SC_E_PROTOCOL, "the server's answer is no valid %s",
+				 call->response->name);
+	if (!call->on_message(call->arg, message))
+		x->is_stopped = true;
+	grpc_reader_next(&x->reader);
+	return SC_OK;
+}
+
+static int on_data(nghttp2_session *http, uint8_t flags, int32_t stream_id, const uint8_t *bytes,
+		   size_t n_bytes, void *arg)
+{
+	struct exchange *x = nghttp2_session_get_stream_user_data(http, stream_id);
+	enum sc_status status = SC_OK;
+
+	(void)flags;
+	(void)arg;
+	while (x && n_bytes && status == SC_OK && !x->is_stopped && x->error.status == SC_OK) {
+		status = grpc_reader_feed(&x->reader, &bytes, &n_bytes, &x->error);
+		if (status == SC_OK)
+			status = take_message(x);
+	}
+	return 0;
+}
+
+static int on_stream_close(nghttp2_session *http, int32_t stream_id, uint32_t code, void *arg)
+{
+	struct exchange *x = nghttp2_session_get_stream_user_data(http, stream_id);
+
+	(void)arg;
+	if (x) {
+		x->is_over = true;
+		x->http_error = code;
+	}
+	return 0;
+}
+
+static ssize_t read_request(nghttp2_session *http, int32_t stream_id, uint8_t *buffer,
+			    size_t n_max, uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+	struct exchange *x = source->ptr;
+	size_t n = x->request.length - x->n_sent;
+
+	(void)http;
+	(void)stream_id;
+	(void)arg;
+	if (n > n_max)
+		n = n_max;
+	memcpy(buffer, x->request.data + x->n_sent, n);
+	x->n_sent += n;
+	if (x->n_sent == x->request.length)
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	return (ssize_t)n;
+}
+
+static int create_http(struct client *client)
+{
+	nghttp2_settings_entry settings[] = {
+		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20 },
+	};
+	nghttp2_session_callbacks *callbacks;
+	int rc = nghttp2_session_callbacks_new(&callbacks);
+
+	if (rc != 0)
+		return rc;
+	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+	rc = nghttp2_session_client_new(&client->http, callbacks, client);
+	nghttp2_session_callbacks_del(callbacks);
+	if (rc == 0)
+		rc = nghttp2_submit_settings(client->http, NGHTTP2_FLAG_NONE, settings, 2);
+	if (rc == 0)
+		rc = nghttp2_session_set_local_window_size(client->http, NGHTTP2_FLAG_NONE, 0,
+							   4 << 20);
+	return rc;
+}
+
+enum sc_status client_open(const struct client_target *target, struct client **client_out,
+			   struct error *err)
+{
+	struct client *client = calloc(1, sizeof *client);
+	enum sc_status status = SC_E_NOMEM;
+
+	if (!client)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	client->fd = -1;
+	buf_init(&client->output);
+	snprintf(client->name, sizeof client->name, "%s", target->name);
+	if (create_http(client) != 0) {
+		error_set(err, SC_E_NOMEM, "out of memory");
+		goto fail;
+	}
+	status = client_target_connect(target, CONNECT_MS, &client->fd, err);
+	if (status != SC_OK)
+		goto fail;
+	*client_out = client;
+	return SC_OK;
+fail:
+	client_close(client);
+	return status;
+}
+
+void client_close(struct client *client)
+{
+	if (!client)
+		return;
+	if (client->fd >= 0)
+		close(client->fd);
+	nghttp2_session_del(client->http);
+	buf_deinit(&client->output);
+	free(client);
+}
+
+static enum sc_status closed(struct client *client, struct error *err)
+{
+	return error_set(err, SC_E_CLOSED, "%s: the server closed the connection", client->name);
+}
+
+/* Move what HTTP/2 wants to say into output, and as much of that as goes into the socket. */
+static enum sc_status send_some(struct client *client, struct error *err)
+{
+	const uint8_t *bytes;
+	ssize_t n;
+
+	while (client->output.length < 65536 &&
+	       (n = nghttp2_session_mem_send(client->http, &bytes)) != 0)
+		if (n < 0 || buf_add(&client->output, bytes, (size_t)n) != SC_OK)
+			return error_set(err, SC_E_NOMEM, "out of memory");
+	while (client->output.length) {
+		n = send(client->fd, client->output.data, client->output.length, MSG_NOSIGNAL);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return SC_OK;
+		if (n < 0)
+			return closed(client, err);
+		buf_consume(&client->output, (size_t)n);
+	}
+	return SC_OK;
+}
+
+static enum sc_status receive_some(struct client *client, struct error *err)
+{
+	uint8_t bytes[65536];
+	ssize_t n = recv(client->fd, bytes, sizeof bytes, 0);
+	ssize_t n_used;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return SC_OK;
+	if (n <= 0)
+		return closed(client, err);
+	n_used = nghttp2_session_mem_recv(client->http, bytes, (size_t)n);
+	if (n_used < 0)
+		return error_set(err, SC_E_PROTOCOL, "%s: what answers there is no gRPC server (%s)",
+				 client->name, nghttp2_strerror((int)n_used));
+	return SC_OK;
+}
+
+/* One round of sending, waiting and receiving. SC_E_CANCELLED: a signal came. */
+static enum sc_status turn(struct client *client, struct error *err)
+{
+	struct pollfd poll_fd = { .fd = client->fd, .events = POLLIN };
+	enum sc_status status = send_some(client, err);
+
+	if (status != SC_OK)
+		return status;
+	if (client->output.length || nghttp2_session_want_write(client->http))
+		poll_fd.events |= POLLOUT;
+	if (client_signal_caught())
+		return error_set(err, SC_E_CANCELLED, "interrupted");
+	if (ppoll(&poll_fd, 1, NULL, client_signal_mask()) < 0 && errno != EINTR)
+		return error_errno(err, SC_E_IO, errno, "%s", client->name);
+	if (client_signal_caught())
+		return error_set(err, SC_E_CANCELLED, "interrupted");
+	if (poll_fd.revents & ~POLLOUT)
+		return receive_some(client, err);
+	return SC_OK;
+}
+
+/* Tell the server that nobody waits for the answer any more. */
+static void cancel(struct client *client, int32_t stream_id)
+{
+	struct pollfd poll_fd = { .fd = client->fd, .events = POLLOUT };
+	struct error err;
+
+	(void)nghttp2_submit_rst_stream(client->http, NGHTTP2_FLAG_NONE, stream_id,
+					NGHTTP2_CANCEL);
+	while (send_some(client, &err) == SC_OK && client->output.length &&
+	       poll(&poll_fd, 1, GOODBYE_MS) > 0)
+		;
+}
+
+static nghttp2_nv header(const char *name, const char *value)
+{
+	return (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value,
+			     strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE };
+}
+
+static enum sc_status pack_request(struct exchange *x, struct error *err)
+{
+	size_t n_bytes = protobuf_c_message_get_packed_size(x->call->request);
+
+	if (buf_reserve(&x->request, GRPC_PREFIX_BYTES + n_bytes) != SC_OK)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	grpc_write_prefix((uint8_t *)x->request.data, (uint32_t)n_bytes);
+	protobuf_c_message_pack(x->call->request,
+				(uint8_t *)x->request.data + GRPC_PREFIX_BYTES);
+	x->request.length = GRPC_PREFIX_BYTES + n_bytes;
+	return SC_OK;
+}
+
+/* A stream id, or a negative error of nghttp2. */
+static int32_t submit(struct client *client, struct exchange *x)
+{
+	nghttp2_data_provider provider = { .source.ptr = x, .read_callback = read_request };
+	char path[128];
+	char timeout[GRPC_TIMEOUT_MAX];
+	nghttp2_nv nv[8];
+	size_t n = 0;
+
+	snprintf(path, sizeof path, SERVICE_PATH "%s", x->call->method);
+	nv[n++] = header(":method", "POST");
+	nv[n++] = header(":scheme", "http");
+	nv[n++] = header(":path", path);
+	nv[n++] = header(":authority", "localhost");
+	nv[n++] = header("content-type", "application/grpc");
+	nv[n++] = header("te", "trailers");
+	nv[n++] = header("user-agent", "stagecoach/" PACKAGE_VERSION);
+	if (x->call->timeout_ms) {
+		grpc_format_timeout(x->call->timeout_ms * 1000000, timeout);
+		nv[n++] = header("grpc-timeout", timeout);
+	}
+	return nghttp2_submit_request(client->http, NULL, nv, n, &provider, x);
+}
+
+/* What the server made of the call, once the stream is closed. */
+static enum sc_status verdict(const struct client *client, const struct exchange *x,
+			      struct error *err)
+{
+	if (x->grpc_status == GRPC_OK)
+		return SC_OK;
+	if (x->grpc_status > 0)
+		return error_set(err, grpc_status_to_sc((enum grpc_status)x->grpc_status), "%s",
+				 x->text[0] ? x->text :
+				 grpc_status_name((enum grpc_status)x->grpc_status));
+	if (x->http_error == NGHTTP2_REFUSED_STREAM)
+		return error_set(err, SC_E_UNAVAILABLE, "%s: the server takes no more calls",
+				 client->name);
+	if (x->http_status && x->http_status != 200)
+		return error_set(err, SC_E_PROTOCOL, "%s: what answers there is no gRPC server "
+				 "(HTTP status %d)", client->name, x->http_status);
+	return error_set(err, SC_E_CLOSED, "%s: the server ended the call without a status (%s)",
+			 client->name, nghttp2_http2_strerror(x->http_error));
+}
+
+static enum sc_status exchange_run(struct client *client, struct exchange *x, struct error *err)
+{
+	int32_t stream_id = submit(client, x);
+	enum sc_status status = SC_OK;
+
+	if (stream_id < 0)
+		return error_set(err, SC_E_CLOSED, "%s: %s", client->name,
+				 nghttp2_strerror(stream_id));
+	while (!x->is_over && !x->is_stopped && x->error.status == SC_OK && status == SC_OK) {
+		status = turn(client, err);
+		/* The server said good-bye to the connection, not to a stream that it knows. */
+		if (status == SC_OK && !x->is_over && !nghttp2_session_want_read(client->http))
+			status = closed(client, err);
+	}
+	if (!x->is_over && status != SC_E_CLOSED)
+		cancel(client, stream_id);
+	nghttp2_session_set_stream_user_data(client->http, stream_id, NULL);
+	if (x->error.status != SC_OK) {
+		*err = x->error;
+		return x->error.status;
+	}
+	if (status != SC_OK)
+		return status;
+	if (x->is_stopped)
+		return error_set(err, SC_E_CANCELLED, "cancelled");
+	return verdict(client, x, err);
+}
+
+enum sc_status client_run(struct client *client, const struct client_call *call,
+			  struct error *err)
+{
+	struct exchange x = { .call = call, .grpc_status = -1, .error = { .status = SC_OK } };
+	enum sc_status status;
+
+	buf_init(&x.request);
+	grpc_reader_init(&x.reader, MAX_ANSWER);
+	status = pack_request(&x, err);
+	if (status == SC_OK)
+		status = exchange_run(client, &x, err);
+	buf_deinit(&x.request);
+	grpc_reader_deinit(&x.reader);
+	return status;
+}
+
+static bool keep_answer(void *arg, ProtobufCMessage *message)
+{
+	ProtobufCMessage **answer = arg;
+
+	if (*answer)
+		protobuf_c_message_free_unpacked(*answer, NULL);
+	*answer = message;
+	return true;
+}
+
+enum sc_status client_ask(struct client *client, const char *method,
+			  const ProtobufCMessage *request,
+			  const ProtobufCMessageDescriptor *response,
+			  ProtobufCMessage **answer_out, struct error *err)
+{
+	ProtobufCMessage *answer = NULL;
+	const struct client_call call = {
+		.method = method,
+		.request = request,
+		.response = response,
+		.on_message = keep_answer,
+		.arg = &answer,
+	};
+	enum sc_status status = client_run(client, &call, err);
+
+	if (status == SC_OK && !answer)
+		status = error_set(err, SC_E_PROTOCOL, "the server's answer has no message");
+	if (status != SC_OK) {
+		if (answer)
+			protobuf_c_message_free_unpacked(answer, NULL);
+		return status;
+	}
+	*answer_out = answer;
+	return SC_OK;
+}

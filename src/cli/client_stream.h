@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_CLI_CLIENT_STREAM_H
+#define STAGECOACH_CLI_CLIENT_STREAM_H
+/*
+ * client_stream - the events of Generate and Watch on standard output: the text as it comes, or
+ * JSON Lines; what it cost on standard error. Texts of several sequences come one after the other
+ * at the end.
+ * Thread: the main thread.
+ */
+#include "base/error.h"
+#include "cli/client.h"
+
+/* Run method with request and print what it streams. The job's failure is a failure. */
+must_check enum sc_status client_stream(struct client *client, const char *method,
+					const ProtobufCMessage *request, bool is_json,
+					struct error *err);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_CLI_CLIENT_TARGET_H
+#define STAGECOACH_CLI_CLIENT_TARGET_H
+/*
+ * client_target - which server a verb talks to, and the flags that say so, common to all verbs.
+ * The first of these that is given: --socket; --listen, or --host and --port; STAGECOACH_SOCKET;
+ * STAGECOACH_LISTEN; a socket at one of the usual places; 127.0.0.1:8080.
+ * Thread: the main thread.
+ */
+#include "base/error.h"
+#include "gateway/net_address.h"
+
+#include <argp.h>
+#include <stdbool.h>
+
+struct client_target {
+	const char *socket;	/* what the flags gave; NULL: not given */
+	const char *listen;
+	const char *host;
+	const char *port;
+	bool is_json;		/* --json */
+	bool is_unix;		/* chosen by client_target_choose, with one of the two */
+	struct net_address address;
+	struct sockaddr_un unix_address;
+	char name[300];		/* for messages */
+};
+
+/* A child parser for argp; its input is a struct client_target. */
+extern const struct argp client_target_argp;
+
+/* SC_E_INVALID: an address that makes no sense. */
+must_check enum sc_status client_target_choose(struct client_target *target, struct error *err);
+
+/* Connect, for at most timeout_ms per address. SC_E_UNAVAILABLE: nobody there. */
+must_check enum sc_status client_target_connect(const struct client_target *target,
+						int timeout_ms, int *fd_out, struct error *err);
+
+#endif

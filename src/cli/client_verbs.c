@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/client_verbs.h"
+
+#include "cli/client_signal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* 128 + SIGPIPE: what a program that the signal killed would have ended with. */
+#define EXIT_NO_READER 141
+
+static bool has_reader = true;
+
+void client_parse(const struct argp *argp, const char *verb, int argc, char **argv, void *input)
+{
+	static char name[64];
+
+	snprintf(name, sizeof name, "stagecoach %s", verb);
+	argv[0] = name;
+	argp_parse(argp, argc, argv, 0, NULL, input);
+}
+
+enum sc_status client_begin(struct client_target *target, struct client **client_out,
+			    struct error *err)
+{
+	enum sc_status status = client_target_choose(target, err);
+
+	if (status != SC_OK)
+		return status;
+	client_signal_catch();
+	return client_open(target, client_out, err);
+}
+
+int client_end(enum sc_status status, const struct error *err)
+{
+	if (client_signal_caught())
+		return 128 + client_signal_caught();
+	if (!has_reader)
+		return EXIT_NO_READER;
+	if (status == SC_OK)
+		return 0;
+	fprintf(stderr, "stagecoach: error: %s\n", err->text);
+	return sc_status_exit_code(status);
+}
+
+enum sc_status client_flush(struct error *err)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return SC_OK;
+	if (errno == EPIPE)
+		has_reader = false;
+	return error_errno(err, SC_E_IO, errno, "standard output");
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_CLI_CLIENT_VERBS_H
+#define STAGECOACH_CLI_CLIENT_VERBS_H
+/*
+ * client_verbs - what the verbs that talk to a server have in common: how they begin and end.
+ * Thread: the main thread.
+ */
+#include "base/error.h"
+#include "cli/client.h"
+
+#include <argp.h>
+
+/* Parse the flags of `stagecoach VERB`; on bad ones argp says so and exits with 64. */
+void client_parse(const struct argp *argp, const char *verb, int argc, char **argv, void *input);
+
+/* From here on signals end waits; connects. SC_E_UNAVAILABLE: no server. */
+must_check enum sc_status client_begin(struct client_target *target, struct client **client_out,
+				       struct error *err);
+
+/* Say what went wrong, if anything, and return the exit code. Silent when a signal ended the verb
+ * or when nobody reads standard output any more. */
+int client_end(enum sc_status status, const struct error *err);
+
+/* Flush standard output. SC_E_IO: it takes no more. */
+must_check enum sc_status client_flush(struct error *err);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stagecoach status - what the server is doing, and how each stage fares. */
+#include "base/clock.h"
+#include "base/parse.h"
+#include "cli/client_json.h"
+#include "cli/client_signal.h"
+#include "cli/client_verbs.h"
+#include "cli/verbs.h"
+
+#include "stagecoach/v1/stagecoach.pb-c.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BAR_WIDTH 40
+#define POLL_MS 200
+#define MIB (1024.0 * 1024.0)
+
+struct status_input {
+	struct client_target target;
+	bool waits;
+	uint64_t timeout_ms;	/* of the waiting; 0: for ever */
+	bool is_bar_shown;
+};
+
+enum { KEY_WAIT = 0x700, KEY_TIMEOUT };
+
+static const struct argp_option options[] = {
+	{ "wait", KEY_WAIT, NULL, 0, "until the server is ready, also for it to start", 0 },
+	{ "timeout", KEY_TIMEOUT, "SECONDS", 0, "wait no longer than that", 0 },
+	{ 0 },
+};
+
+static error_t parse_status(int key, char *arg, struct argp_state *state)
+{
+	struct status_input *input = state->input;
+	double seconds;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &input->target;
+		return 0;
+	case KEY_WAIT:
+		input->waits = true;
+		return 0;
+	case KEY_TIMEOUT:
+		if (!parse_f64(arg, &seconds) || seconds <= 0.0 || seconds > 1e9)
+			argp_error(state, "--timeout: expected a number of seconds above 0, found "
+				   "'%s'", arg);
+		input->timeout_ms = (uint64_t)(seconds * 1e3);
+		input->waits = true;
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const char *phase_word(const Stagecoach__V1__Status *status, char *word, size_t n_bytes)
+{
+	return client_json_word(&stagecoach__v1__phase__descriptor, (int)status->phase, word,
+				n_bytes);
+}
+
+static void print_stages(const Stagecoach__V1__Status *status)
+{
+	printf("\n%5s %-10s %9s %9s %9s %9s %8s %9s %9s %9s %7s  %s\n", "STAGE", "LAYERS",
+	       "WEIGHTS", "KV", "STEPS", "ROWS", "BUSY", "WAITING", "SENDING", "PREDICTED",
+	       "BUBBLE", "WHERE");
+	for (size_t i = 0; i < status->n_stages; i++) {
+		const Stagecoach__V1__Stage *stage = status->stages[i];
+		char layers[32];
+
+		snprintf(layers, sizeof layers, "%s%u-%u%s", stage->has_embedding ? "E+" : "",
+			 stage->first_layer, stage->first_layer + stage->n_layers - 1,
+			 stage->has_head ? "+H" : "");
+		printf("%5zu %-10s %5.1f MiB %5.1f MiB %9llu %9llu %6.1f s %7.1f s %7.1f s "
+		       "%6.2f ms %6.1f%%  rank %u, %s:%u, %s\n", i, layers,
+		       (double)stage->weight_bytes / MIB, (double)stage->kv_bytes / MIB,
+		       (unsigned long long)stage->steps, (unsigned long long)stage->rows,
+		       stage->busy_seconds, stage->waiting_seconds, stage->sending_seconds,
+		       stage->predicted_decode_seconds * 1e3, stage->bubble_ratio * 1e2,
+		       stage->rank, stage->host, stage->pid, stage->backend);
+	}
+}
+
+static void print_status(const Stagecoach__V1__Status *status)
+{
+	char word[32];
+
+	printf("%s: %s, up %.0f s (stagecoach %s)\n", status->model,
+	       phase_word(status, word, sizeof word), status->uptime_seconds, status->version);
+	printf("jobs    %u running, %u queued; %llu done, %llu cancelled, %llu failed\n",
+	       status->jobs_running, status->jobs_queued, (unsigned long long)status->jobs_done,
+	       (unsigned long long)status->jobs_cancelled,
+	       (unsigned long long)status->jobs_failed);
+	printf("tokens  %llu of prompts, %llu new; %llu preemptions\n",
+	       (unsigned long long)status->prompt_tokens,
+	       (unsigned long long)status->generated_tokens,
+	       (unsigned long long)status->preemptions);
+	printf("steps   %llu; %u of at most %u in flight, %u rows at most\n",
+	       (unsigned long long)status->steps, status->steps_in_flight, status->window,
+	       status->max_rows);
+	printf("KV      %u of %u blocks of %u positions free; context %u\n",
+	       status->n_blocks_free, status->n_blocks, status->block_length,
+	       status->max_context);
+	if (status->n_stages)
+		print_stages(status);
+}
+
+/* A line on a terminal that is written again and again; elsewhere nothing. */
+static void show_progress(struct status_input *input, const Stagecoach__V1__Status *status)
+{
+	double share = status->load_total_bytes ?
+		       (double)status->load_done_bytes / (double)status->load_total_bytes : 0.0;
+	char bar[BAR_WIDTH + 1];
+	char word[32];
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	memset(bar, '.', BAR_WIDTH);
+	memset(bar, '#', (size_t)((share > 1.0 ? 1.0 : share) * BAR_WIDTH));
+	bar[BAR_WIDTH] = '\0';
+	fprintf(stderr, "\r%-10s [%s] %.0f of %.0f MiB", phase_word(status, word, sizeof word),
+		bar, (double)status->load_done_bytes / MIB,
+		(double)status->load_total_bytes / MIB);
+	input->is_bar_shown = true;
+}
+
+static void clear_progress(struct status_input *input)
+{
+	if (input->is_bar_shown)
+		fputs("\r\033[K", stderr);
+	input->is_bar_shown = false;
+}
+
+static enum sc_status ask(struct status_input *input, Stagecoach__V1__Status **status_out,
+			  struct error *err)
+{
+	Stagecoach__V1__GetStatusRequest request = STAGECOACH__V1__GET_STATUS_REQUEST__INIT;
+	ProtobufCMessage *answer;
+	struct client *client = NULL;
+	enum sc_status status = client_begin(&input->target, &client, err);
+
+	if (status == SC_OK)
+		status = client_ask(client, "GetStatus", &request.base,
+				    &stagecoach__v1__status__descriptor, &answer, err);
+	if (status == SC_OK)
+		*status_out = (Stagecoach__V1__Status *)answer;
+	client_close(client);
+	return status;
+}
+
+static bool is_over(const Stagecoach__V1__Status *status)
+{
+	return status->phase >= STAGECOACH__V1__PHASE__PHASE_READY;
+}
+
+/* Ask until the server is there and as far as it will come. */
+static enum sc_status ask_until_ready(struct status_input *input,
+				      Stagecoach__V1__Status **status_out, struct error *err)
+{
+	uint64_t end_ns = input->timeout_ms ? clock_ns() + input->timeout_ms * NS_PER_MS :
+			  UINT64_MAX;
+	char word[32];
+
+	for (;;) {
+		Stagecoach__V1__Status *answer;
+		enum sc_status status = ask(input, &answer, err);
+
+		if (status == SC_OK && is_over(answer)) {
+			*status_out = answer;
+			return SC_OK;
+		}
+		if (status == SC_OK) {
+			show_progress(input, answer);
+			error_set(err, SC_E_UNAVAILABLE, "not ready yet: %s",
+				  phase_word(answer, word, sizeof word));
+			stagecoach__v1__status__free_unpacked(answer, NULL);
+		} else if (status != SC_E_UNAVAILABLE && status != SC_E_CLOSED) {
+			return status;
+		}
+		if (clock_ns() >= end_ns || client_signal_sleep(POLL_MS))
+			return err->status;
+	}
+}
+
+int cmd_status(int argc, char **argv)
+{
+	static const struct argp_child children[] = { { &client_target_argp, 0, NULL, 0 }, { 0 } };
+	static const struct argp argp = {
+		options, parse_status, NULL,
+		"Show what the server is doing: its jobs, its plan, and for each stage how long it "
+		"was busy, waiting and sending. The bubble is the share of time with work in the "
+		"pipeline that a stage spent without any.", children, NULL, NULL,
+	};
+	struct status_input input = { .waits = false };
+	Stagecoach__V1__Status *answer = NULL;
+	struct error err = { .status = SC_OK };
+	enum sc_status status;
+	char word[32];
+
+	client_parse(&argp, "status", argc, argv, &input);
+	status = input.waits ? ask_until_ready(&input, &answer, &err) :
+		 ask(&input, &answer, &err);
+	clear_progress(&input);
+	if (status == SC_OK) {
+		if (input.target.is_json)
+			(void)!client_json_print(&answer->base, stdout);
+		else
+			print_status(answer);
+		status = client_flush(&err);
+		if (status == SC_OK && input.waits &&
+		    answer->phase != STAGECOACH__V1__PHASE__PHASE_READY)
+			status = error_set(&err, SC_E_UNAVAILABLE, "the server is not ready: %s",
+					   phase_word(answer, word, sizeof word));
+		stagecoach__v1__status__free_unpacked(answer, NULL);
+	}
+	return client_end(status, &err);
+}
