@@ -213,8 +213,12 @@ static enum sc_status join(struct loopback_fabric *fabric, struct loopback_link 
 			return status;
 	}
 	link->pair = *slot;
-	return pair_join(link->pair, end_of(link), fabric->wake, address->credits,
-			 address->max_payload);
+	status = pair_join(link->pair, end_of(link), fabric->wake, address->credits,
+			   address->max_payload);
+	/* Whoever is gone will not join: the link goes down at once. */
+	if (status == SC_OK && !fabric->hub->is_open[link->base.peer])
+		withdraw(slot);
+	return status;
 }
 
 static enum sc_status loopback_connect(struct fabric *base, unsigned peer, const void *data,
@@ -273,6 +277,23 @@ static void loopback_close_link(struct link *base)
 		free_closed(fabric);
 }
 
+/* Links that peers opened to this rank, and that it never opened, go down. */
+static void leave_hub(struct loopback_fabric *fabric)
+{
+	struct loopback_hub *hub = fabric->hub;
+	unsigned rank = fabric->base.config.rank;
+
+	pthread_mutex_lock(&hub->lock);
+	hub->is_open[rank] = false;
+	for (unsigned peer = 0; peer < hub->n_ranks; peer++) {
+		struct pair **slot = slot_of(hub, rank, peer);
+
+		if (*slot && pair_is_free(*slot, rank > peer))
+			withdraw(slot);
+	}
+	pthread_mutex_unlock(&hub->lock);
+}
+
 static void loopback_close(struct fabric *base)
 {
 	struct loopback_fabric *fabric = (struct loopback_fabric *)base;
@@ -280,10 +301,8 @@ static void loopback_close(struct fabric *base)
 	for (unsigned i = 0; i < base->config.n_ranks; i++)
 		if (fabric->links[i])
 			loopback_close_link(&fabric->links[i]->base);
+	leave_hub(fabric);
 	wake_destroy(fabric->wake);
-	pthread_mutex_lock(&fabric->hub->lock);
-	fabric->hub->is_open[base->config.rank] = false;
-	pthread_mutex_unlock(&fabric->hub->lock);
 	fabric->is_closed = true;
 	if (!fabric->is_delivering)
 		free_closed(fabric);

@@ -181,6 +181,47 @@ static void an_end_that_comes_late_gets_what_was_sent_and_then_the_end(void **st
 	assert_int_equal(first.n_down, 0);
 }
 
+static void close_rank(struct ring *ring, unsigned rank)
+{
+	fabric_close(ring->fabrics[rank]);
+	ring->fabrics[rank] = NULL;
+}
+
+static void a_link_to_a_rank_that_leaves_before_it_connects_goes_down(void **state)
+{
+	struct ring *ring = *state;
+	struct catcher catcher = { 0 };
+	struct link *link = connect_ranks(ring, 0, 1, &catcher);
+
+	assert_int_equal(link_send(link, frame_take(ring->pool, FRAME_STEP)), SC_OK);
+	close_rank(ring, 1);
+	assert_int_equal(frame_pool_n_free(ring->pool), 4);
+	while (!catcher.n_down)
+		loop_turn(ring->loop, true);
+	link_close(link);
+}
+
+static void a_link_to_a_rank_that_has_left_goes_down(void **state)
+{
+	struct ring *ring = *state;
+	struct catcher catcher = { 0 };
+	struct link *link = NULL;
+	struct error err;
+	uint8_t copy[64];
+	const void *address;
+	size_t n_bytes;
+
+	fabric_address(ring->fabrics[2], &address, &n_bytes);
+	assert_true(n_bytes <= sizeof copy);
+	memcpy(copy, address, n_bytes);
+	close_rank(ring, 2);
+	assert_int_equal(fabric_connect(ring->fabrics[0], 2, copy, n_bytes, &events, &catcher,
+					&link, &err), SC_OK);
+	while (!catcher.n_down)
+		loop_turn(ring->loop, true);
+	link_close(link);
+}
+
 static void a_frame_may_be_released_after_everything_else_is_gone(void **state)
 {
 	struct ring *ring = *state;
@@ -237,6 +278,8 @@ int main(void)
 		RING_TEST(a_frame_goes_round_a_ring_without_being_copied),
 		RING_TEST(frames_for_an_end_that_never_comes_are_dropped_with_the_hub),
 		RING_TEST(an_end_that_comes_late_gets_what_was_sent_and_then_the_end),
+		RING_TEST(a_link_to_a_rank_that_leaves_before_it_connects_goes_down),
+		RING_TEST(a_link_to_a_rank_that_has_left_goes_down),
 		RING_TEST(a_frame_may_be_released_after_everything_else_is_gone),
 		RING_TEST(a_rank_that_is_taken_and_bad_numbers_are_refused),
 	};
