@@ -17,6 +17,7 @@ struct actor;
 enum payload_sizes {
 	SIZES_STEPPED,		/* around all powers of two, 0 and the maximum among them */
 	SIZES_SMALL,		/* 0 to 255 */
+	SIZES_MIXED,		/* small ones and the maximum in turn */
 	SIZES_FULL,
 };
 

@@ -339,6 +339,11 @@ const struct link_case link_cases[] = {
 		.credits = 8, .max_payload = 300000, .n_frames = { 300, 300 },
 	},
 	{
+		.name = "small_frames_do_not_overtake_large_ones",
+		.credits = 8, .max_payload = 1500000, .n_frames = { 100, 100 },
+		.sizes = SIZES_MIXED,
+	},
+	{
 		.name = "one_credit_is_enough",
 		.credits = 1, .max_payload = 20000, .n_frames = { 400, 400 },
 	},

@@ -60,6 +60,10 @@ static size_t size_of(const struct link_case *test, unsigned i)
 		return stepped_size(i, test->max_payload);
 	case SIZES_SMALL:
 		return i * 7 % 256;
+	case SIZES_MIXED:
+		if (i % 2)
+			return i * 7 % 256;
+		break;
 	case SIZES_FULL:
 		break;
 	}
