@@ -22,11 +22,19 @@ struct pretokenizer {
 	pcre2_code *codes[PRE_MAX_PATTERNS];
 };
 
-static const struct pretokenizer_row *find_row(const char *name, size_t length)
+const struct pretokenizer_row *pretokenizer_find(const char *name, size_t length)
 {
-	for (const struct pretokenizer_row *row = pretokenizer_rows; row->name; row++)
-		if (strlen(row->name) == length && !memcmp(row->name, name, length))
-			return row;
+	for (const struct pretokenizer_row *row = pretokenizer_rows; row->names; row++) {
+		const char *known = row->names;
+
+		while (*known) {
+			size_t n_known = strcspn(known, " ");
+
+			if (n_known == length && !memcmp(known, name, length))
+				return row;
+			known += n_known + (known[n_known] == ' ');
+		}
+	}
 	return NULL;
 }
 
@@ -35,10 +43,12 @@ static enum sc_status refuse_name(const char *name, size_t length, struct error 
 	struct buf names = BUF_INIT;
 	enum sc_status status = SC_OK;
 
-	for (const struct pretokenizer_row *row = pretokenizer_rows; row->name && !status; row++)
-		status = buf_add_format(&names, "%s%s", names.length ? " " : "", row->name);
-	status = error_set(err, SC_E_UNSUPPORTED, "tokenizer.ggml.pre: \"%s\" is not known; "
-			   "known are: %s", quote(name, length).text, names.data);
+	/* All names would not fit in an error. */
+	for (const struct pretokenizer_row *row = pretokenizer_rows; row->names && !status; row++)
+		status = buf_add_format(&names, " %.*s", (int)strcspn(row->names, " "), row->names);
+	status = error_set(err, SC_E_UNSUPPORTED, "tokenizer.ggml.pre: \"%s\" is not known; known "
+			   "are, with other names for the same:%s", quote(name, length).text,
+			   names.data);
 	buf_deinit(&names);
 	return status;
 }
@@ -66,7 +76,7 @@ static enum sc_status compile(const char *pattern, pcre2_code **code_out, struct
 enum sc_status pretokenizer_create(const char *name, size_t length, struct pretokenizer **pre_out,
 				   struct error *err)
 {
-	const struct pretokenizer_row *row = find_row(name, length);
+	const struct pretokenizer_row *row = pretokenizer_find(name, length);
 	struct pretokenizer *pre;
 	enum sc_status status = SC_OK;
 
@@ -137,8 +147,9 @@ static enum sc_status find_match(const struct split *split, size_t level, size_t
 		return error_set(split->err, SC_E_NOMEM, "no memory to match %zu bytes", n);
 	if (found < 0)
 		return error_set(split->err, SC_E_TOO_LARGE,
-				 "pre-tokenizer %s: pattern %zu gave up on %zu bytes (PCRE2 %d)",
-				 split->pre->row->name, level + 1, n, found);
+				 "pre-tokenizer %.*s: pattern %zu gave up on %zu bytes (PCRE2 %d)",
+				 (int)strcspn(split->pre->row->names, " "), split->pre->row->names,
+				 level + 1, n, found);
 	*begin_out = offsets[0];
 	*end_out = offsets[1];
 	return SC_OK;

@@ -24,15 +24,18 @@ enum {
 
 /* A row of the table of known names. */
 struct pretokenizer_row {
-	const char *name;
+	const char *names;		/* with a blank between them, the best known first */
 	unsigned flags;
 	const char *const *patterns;	/* NULL at the end, at most PRE_MAX_PATTERNS */
 };
-extern const struct pretokenizer_row pretokenizer_rows[];	/* name NULL at the end */
+extern const struct pretokenizer_row pretokenizer_rows[];	/* names NULL at the end */
 
 struct pretokenizer;
 
-/* SC_E_UNSUPPORTED: no such name; err lists the known ones. */
+/* NULL: no such name. */
+const struct pretokenizer_row *pretokenizer_find(const char *name, size_t length);
+
+/* SC_E_UNSUPPORTED: no such name; err lists the known ones, one of those that mean the same. */
 must_check enum sc_status pretokenizer_create(const char *name, size_t length,
 					      struct pretokenizer **pre_out, struct error *err);
 void pretokenizer_destroy(struct pretokenizer *pre);

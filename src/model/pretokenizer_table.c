@@ -62,41 +62,21 @@
 
 #define PATTERNS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-#define ROW_GPT2(name) { name, 0, PATTERNS(GPT2) }
-/* Every digit is a word of its own. */
-#define ROW_DIGITS(name) { name, 0, PATTERNS("\\p{N}", GPT2) }
-#define ROW_LLAMA3(name, flags) { name, flags, PATTERNS(LLAMA3) }
-#define ROW_QWEN2(name) { name, 0, PATTERNS(QWEN2) }
-#define ROW_O200K(name) { name, 0, PATTERNS(O200K) }
-#define ROW_DEEPSEEK_V3(name) { name, 0, PATTERNS("\\p{N}{1,3}", CJK, DEEPSEEK_V3) }
-#define ROW_BAILING(name) \
-	{ name, 0, PATTERNS("'(?i:[sdmt]|ll|ve|re)|" WORD "|\\p{N}|" SYMBOLS "[\\r\\n]*|" \
-			    SPACE "*[\\r\\n]|" SPACES) }
 /* Sentences end a word; white space but the space is left over. */
 #define BLOOM " ?[^(" WS "|.,!?\u2026\u3002\uFF0C\u3001\u0964\u06D4\u060C)]+"
 
 const struct pretokenizer_row pretokenizer_rows[] = {
 	{ "default", 0, PATTERNS("[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9]{3}") },
 	{ "falcon", 0, PATTERNS("[\\p{P}$+<=>^~|`]+", GPT2, "[0-9]{3}") },
+	{ "gpt-2 gpt2 phi-2 mpt olmo jais gigachat a.x-4.0 mellum exaone4 trillion granite-docling",
+	  0, PATTERNS(GPT2) },
+	/* Every digit is a word of its own. */
+	{ "starcoder refact command-r smollm codeshell exaone minerva-7b mellum2", 0,
+	  PATTERNS("\\p{N}", GPT2) },
 
-	ROW_GPT2("gpt-2"), ROW_GPT2("gpt2"), ROW_GPT2("phi-2"), ROW_GPT2("mpt"), ROW_GPT2("olmo"),
-	ROW_GPT2("jais"), ROW_GPT2("gigachat"), ROW_GPT2("a.x-4.0"), ROW_GPT2("mellum"),
-	ROW_GPT2("exaone4"), ROW_GPT2("trillion"), ROW_GPT2("granite-docling"),
-
-	ROW_DIGITS("starcoder"), ROW_DIGITS("refact"), ROW_DIGITS("command-r"),
-	ROW_DIGITS("smollm"), ROW_DIGITS("codeshell"), ROW_DIGITS("exaone"),
-	ROW_DIGITS("minerva-7b"), ROW_DIGITS("mellum2"),
-
-	ROW_LLAMA3("llama-bpe", PRE_ADDS_BOS | PRE_IGNORES_MERGES),
-	ROW_LLAMA3("llama3", PRE_ADDS_BOS | PRE_IGNORES_MERGES),
-	ROW_LLAMA3("llama-v3", PRE_ADDS_BOS | PRE_IGNORES_MERGES),
-	ROW_LLAMA3("falcon3", PRE_ADDS_BOS | PRE_IGNORES_MERGES),
-	ROW_LLAMA3("falcon-h1", PRE_ADDS_BOS | PRE_IGNORES_MERGES),
-	ROW_LLAMA3("pixtral", PRE_ADDS_BOS | PRE_IGNORES_MERGES),
-	ROW_LLAMA3("midm-2.0", PRE_ADDS_BOS | PRE_IGNORES_MERGES),
-	ROW_LLAMA3("lfm2", PRE_ADDS_BOS | PRE_IGNORES_MERGES),
-	ROW_LLAMA3("dbrx", 0), ROW_LLAMA3("smaug-bpe", 0),
-	ROW_LLAMA3("glm4", 0), ROW_LLAMA3("chatglm-bpe", 0),
+	{ "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2",
+	  PRE_ADDS_BOS | PRE_IGNORES_MERGES, PATTERNS(LLAMA3) },
+	{ "dbrx smaug-bpe glm4 chatglm-bpe", 0, PATTERNS(LLAMA3) },
 	{ "minicpm5", PRE_IGNORES_MERGES,
 	  PATTERNS("\\p{N}{1,3}", CONTRACTION "|" WORD "|\\p{N}+|" SYMBOLS "[\\r\\n]*|" LINES "|"
 		   SPACES) },
@@ -106,9 +86,8 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 		   SPACE "{16}|" SPACE "{8}|" SPACE "{4}|" SPACE "{1,2})(?!" NOT_SPACE ")|"
 		   SPACE) },
 
-	ROW_QWEN2("qwen2"), ROW_QWEN2("deepseek-r1-qwen"), ROW_QWEN2("stablelm2"),
-	ROW_QWEN2("hunyuan"), ROW_QWEN2("megrez"), ROW_QWEN2("grok-2"), ROW_QWEN2("kormo"),
-	ROW_QWEN2("solar-open"),
+	{ "qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez grok-2 kormo solar-open", 0,
+	  PATTERNS(QWEN2) },
 	{ "qwen35", 0,
 	  PATTERNS(CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^" WS
 		   "\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" LINES "|" SPACES) },
@@ -116,7 +95,9 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 	{ "laguna", 0, PATTERNS("[^\\n]+|\\n+", QWEN2) },
 	{ "seed-coder", 0,
 	  PATTERNS(CONTRACTION "|" WORD "|\\p{N}| ?[^" WS "\\p{L}\\p{N}]+|" LINES "|" SPACES) },
-	ROW_BAILING("bailingmoe"), ROW_BAILING("bailingmoe2"), ROW_BAILING("llada-moe"),
+	{ "bailingmoe bailingmoe2 llada-moe", 0,
+	  PATTERNS("'(?i:[sdmt]|ll|ve|re)|" WORD "|\\p{N}|" SYMBOLS "[\\r\\n]*|" SPACE
+		   "*[\\r\\n]|" SPACES) },
 	{ "exaone-moe", 0,
 	  PATTERNS(CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*+(?: \\p{L}\\p{M}*+)*+)++"
 		   "|\\p{N}|" SYMBOLS "[\\r\\n/]?|" SPACE "*[\\r\\n]|" SPACES) },
@@ -127,8 +108,8 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 		   "(?<!" SPACE ")" SPACE "++\\z", DEEPSEEK_CJK, "\\p{N}") },
 	{ "deepseek-coder", 0,
 	  PATTERNS("[\\r\\n]", SPACE "?\\p{L}+", SPACE "?\\p{P}+", DEEPSEEK_CJK, "\\p{N}") },
-	ROW_DEEPSEEK_V3("deepseek-v3"), ROW_DEEPSEEK_V3("hunyuan-dense"),
-	ROW_DEEPSEEK_V3("joyai-llm"), ROW_DEEPSEEK_V3("hy_v4"),
+	{ "deepseek-v3 hunyuan-dense joyai-llm hy_v4", 0,
+	  PATTERNS("\\p{N}{1,3}", CJK, DEEPSEEK_V3) },
 	{ "spark2_5", 0,
 	  PATTERNS("\\p{N}{1,3}", CJK,
 		   DEEPSEEK_WORD "| ?[\\p{P}\\p{S}]+|[\\r\\n]|" SPACES, "\\p{N}") },
@@ -139,7 +120,7 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 		   CASED("[" UPPER "]", "[" LOWER "]", CONTRACTION "?") "|\\p{N}|" SYMBOLS
 		   "[\\r\\n/]*|" LINES "|" SPACES) },
 
-	ROW_O200K("gpt-4o"), ROW_O200K("llama4"), ROW_O200K("kanana2"), ROW_O200K("minimax-m2"),
+	{ "gpt-4o llama4 kanana2 minimax-m2", 0, PATTERNS(O200K) },
 	{ "tekken", PRE_ADDS_BOS | PRE_IGNORES_MERGES,
 	  PATTERNS(CASED("[" UPPER "]", "[" LOWER "]", "") "|\\p{N}|" SYMBOLS "[\\r\\n/]*|" LINES
 		   "|" SPACES) },
@@ -149,9 +130,7 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 			 "[^\\p{sc:Han}\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}]", CONTRACTION "?")
 		   "|\\p{N}{1,3}|" SYMBOLS "[\\r\\n]*|" LINES "|" SPACES) },
 
-	{ "poro-chat", 0, PATTERNS(BLOOM) },
-	{ "bloom", 0, PATTERNS(BLOOM) },
-	{ "gpt3-finnish", 0, PATTERNS(BLOOM) },
+	{ "bloom poro-chat gpt3-finnish", 0, PATTERNS(BLOOM) },
 	{ "viking", 0, PATTERNS(BLOOM, "\\p{N}") },
 	{ "chameleon", PRE_ADDS_BOS,
 	  PATTERNS("<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z", "[\\t\\n]|    |  ", "\\p{N}",
