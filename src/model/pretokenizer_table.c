@@ -127,7 +127,8 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 	{ "kimi-k2", 0,
 	  PATTERNS("\\p{sc:Han}+|"
 		   CASED("[^\\p{sc:Han}\\p{Ll}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}]",
-			 "[^\\p{sc:Han}\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}]", CONTRACTION "?")
+			 "[^\\p{sc:Han}\\p{Lu}\\p{Lt}\\p{N}\\p{P}\\p{S}\\p{Z}\\p{C}]",
+			 CONTRACTION "?")
 		   "|\\p{N}{1,3}|" SYMBOLS "[\\r\\n]*|" LINES "|" SPACES) },
 
 	{ "bloom poro-chat gpt3-finnish", 0, PATTERNS(BLOOM) },

@@ -159,8 +159,9 @@ static void every_name_has_a_reference_with_its_patterns(void **state)
 		char *line = NULL;
 		size_t capacity = 0;
 		FILE *file = open_vectors(files[i]);
-		const struct pretokenizer_row *first = pretokenizer_find(files[i], strlen(files[i]));
+		const struct pretokenizer_row *first;
 
+		first = pretokenizer_find(files[i], strlen(files[i]));
 		assert_non_null(first);
 		assert_true(getline(&line, &capacity, file) > 2);
 		for (char *rest = line + 1, *name; (name = strtok_r(rest, " \n", &rest));) {

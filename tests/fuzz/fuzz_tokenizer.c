@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A model file's tokenizer, and a text for it. Input: the text's length (u16, little-endian), the
+ * text, the file. Encodes with all flags, decodes what came out, whole and as a stream.
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include "base/bytes.h"
+#include "model/pretokenizer.h"
+#include "model/utf8.h"
+#include "tests/model/tiny_vocab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void require(bool is_true)
+{
+	if (!is_true)
+		abort();
+}
+
+static void decode(const struct tokenizer *tokenizer, const struct token_list *ids)
+{
+	for (int with_special = 0; with_special < 2; with_special++) {
+		struct buf text = BUF_INIT;
+
+		require(!tokenizer_decode(tokenizer, ids->ids, ids->n, with_special, &text));
+		buf_deinit(&text);
+	}
+}
+
+/* Whatever the tokens print, a stream of them is valid text after each one. */
+static void stream(const struct tokenizer *tokenizer, const struct token_list *ids)
+{
+	struct token_stream stream;
+	struct buf text = BUF_INIT;
+
+	token_stream_init(&stream, tokenizer, ids->n & 1);
+	for (size_t i = 0; i < ids->n; i++) {
+		size_t n_before = text.length;
+
+		require(!token_stream_add(&stream, ids->ids[i], &text));
+		require(utf8_valid_length(text.data + n_before, text.length - n_before) ==
+			text.length - n_before);
+	}
+	require(!token_stream_finish(&stream, &text));
+	buf_deinit(&text);
+}
+
+static void use(const struct tokenizer *tokenizer, const char *text, size_t n_bytes)
+{
+	const unsigned all_flags = TOKENIZE_ADD_SPECIAL | TOKENIZE_PARSE_SPECIAL;
+
+	for (unsigned flags = 0; flags <= all_flags; flags++) {
+		struct token_list ids = { 0 };
+		struct error err = { .status = SC_OK };
+		enum sc_status status = tokenizer_encode(tokenizer, text, n_bytes, flags, &ids,
+							 &err);
+
+		require(status == SC_OK || (status == SC_E_TOO_LARGE && err.text[0]));
+		for (size_t i = 0; i < ids.n; i++) {
+			require(ids.ids[i] < tokenizer_n_vocab(tokenizer));
+			(void)tokenizer_is_end(tokenizer, ids.ids[i]);
+			(void)tokenizer_is_special(tokenizer, ids.ids[i]);
+		}
+		decode(tokenizer, &ids);
+		stream(tokenizer, &ids);
+		token_list_deinit(&ids);
+	}
+}
+
+static void read_file(const void *file, size_t n_file, const char *text, size_t n_text)
+{
+	struct tokenizer *tokenizer;
+	struct gguf *gguf;
+	struct error err = { .status = SC_OK };
+	enum sc_status status;
+
+	if (gguf_open_memory("memory", file, n_file, &gguf, NULL))
+		return;
+	status = tokenizer_create(gguf, &tokenizer, &err);
+	if (status) {
+		/* A failure says what failed. */
+		require(status == err.status && err.text[0]);
+	} else {
+		use(tokenizer, text, n_text);
+		tokenizer_destroy(tokenizer);
+	}
+	gguf_close(gguf);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct cursor cursor = cursor_init(data, size);
+	size_t n_text = cursor_u16(&cursor);
+	const char *text = cursor_take(&cursor, n_text);
+	size_t n_file = cursor_left(&cursor);
+	void *file;
+
+	if (!text)
+		return 0;
+	/* Files are aligned in memory. */
+	file = malloc(n_file + 1);
+	require(file);
+	memcpy(file, cursor.at, n_file);
+	read_file(file, n_file, text, n_text);
+	free(file);
+	return 0;
+}
+
+static void small_spm(struct gguf_writer *w)
+{
+	static const struct tiny_token tokens[] = {
+		{ "\u2581", -1, T_NORMAL }, { "a", -2, T_NORMAL }, { "\u2581a", -3, T_NORMAL },
+		{ "ab", -4, T_NORMAL }, { "b", -5, T_NORMAL }, { "a\u2581b", -6, T_NORMAL },
+		{ "  ", 0, T_USER_DEFINED }, { "<|im_end|>", 0, T_CONTROL },
+	};
+
+	gguf_writer_string(w, "general.name", "phi-3");
+	gguf_writer_bool(w, "tokenizer.ggml.add_space_prefix", true);
+	gguf_writer_bool(w, "tokenizer.ggml.add_eos_token", true);
+	gguf_writer_u32(w, "tokenizer.ggml.eos_token_id", 2);
+	tiny_vocab_spm(w, tokens, sizeof tokens / sizeof *tokens);
+}
+
+static void small_bpe(struct gguf_writer *w, const struct pretokenizer_row *row)
+{
+	static const struct tiny_token tokens[] = {
+		{ "ab", 0, T_NORMAL }, { "\u0120a", 0, T_NORMAL }, { "abc", 0, T_NORMAL },
+		{ "  ", 0, T_USER_DEFINED }, { "<|endoftext|>", 0, T_CONTROL },
+	};
+	static const char *const merges[] = { "a b", "\u0120 a", "ab c" };
+	struct buf name = BUF_INIT;
+
+	require(!buf_add(&name, row->names, strcspn(row->names, " ")));
+	tiny_vocab_bpe(w, name.data, tokens, 5, merges, 3);
+	gguf_writer_u32(w, "tokenizer.ggml.bos_token_id", 260);
+	buf_deinit(&name);
+}
+
+bool fuzz_seed(unsigned i, struct buf *seed)
+{
+	static const char text[] = "ab abc  it's 1234 <|endoftext|>\r\n \u4E2D\u6587\u3002 A\u0301b"
+				   "\U0001F636\u200D <s>ab</s><|im_end|> \xFF\xC3 fooBar?! \t x";
+	uint8_t length[2];
+	struct buf file = BUF_INIT;
+	struct gguf_writer w;
+
+	gguf_writer_init(&w);
+	if (!i)
+		small_spm(&w);
+	else if (pretokenizer_rows[i - 1].names)
+		small_bpe(&w, &pretokenizer_rows[i - 1]);
+	else
+		return false;
+	store_le16(length, sizeof text - 1);
+	require(!buf_add(seed, length, sizeof length) && !buf_add(seed, text, sizeof text - 1));
+	gguf_writer_finish(&w, &file);
+	require(!buf_add(seed, file.data, file.length));
+	buf_deinit(&file);
+	gguf_writer_deinit(&w);
+	return true;
+}
