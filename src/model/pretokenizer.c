@@ -62,6 +62,8 @@ static enum sc_status compile(const char *pattern, pcre2_code **code_out, struct
 					 PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
 					 &number, &offset, NULL);
 
+	if (!code && number == PCRE2_ERROR_HEAP_FAILED)
+		return error_set(err, SC_E_NOMEM, "no memory for a pre-tokenizer");
 	if (!code) {
 		pcre2_get_error_message(number, (PCRE2_UCHAR *)text, sizeof text);
 		return error_set(err, SC_E_INTERNAL, "pattern %s: offset %zu: %s", pattern, offset,

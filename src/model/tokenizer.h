@@ -60,8 +60,9 @@ must_check enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, co
 					   struct token_list *ids, struct error *err);
 
 /* Append the text of ids: special tokens are left out unless with_special. A SentencePiece
- * vocabulary's first leading space is dropped, as encode put it there. Bytes come as they are, also
- * where they are not UTF-8.
+ * vocabulary's first leading space is dropped, as encode put it there; one that encode put behind a
+ * special or user-defined token stays, as in llama.cpp. Bytes come as they are, also where they are
+ * not UTF-8.
  * SC_E_INVALID: an id outside the vocabulary. */
 must_check enum sc_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids,
 					   size_t n_ids, bool with_special, struct buf *text);

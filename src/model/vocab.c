@@ -92,7 +92,7 @@ static enum sc_status load_scores(struct vocab *vocab, const struct gguf *gguf, 
 		return status;
 	vocab->priorities = calloc(vocab->n, sizeof vocab->priorities[0]);
 	if (!vocab->priorities)
-		return SC_E_NOMEM;
+		return error_set(err, SC_E_NOMEM, "no memory for %zu tokens", vocab->n);
 	for (size_t i = 0; i < vocab->n; i++) {
 		float score = (float)gguf_array_number(&scores, i);
 
