@@ -149,6 +149,12 @@ X(too_many_pairs, SC_E_FORMAT, \
 	add_header(file, 3, 0, 65537)) \
 X(pair_count_beyond_the_file, SC_E_FORMAT, "found a metadata count of 2, but the file ends at 24", \
 	add_header(file, 3, 0, 2)) \
+X(pair_count_just_beyond_the_file, SC_E_FORMAT, \
+	"found a metadata count of 2, but the file ends at 44", \
+	add_header(file, 3, 0, 2); ADD_TEXT(file, "twenty bytes of pair")) \
+X(tensor_count_just_beyond_the_file, SC_E_FORMAT, \
+	"found a tensor count of 1, but the file ends at 48", \
+	add_header(file, 3, 1, 0); ADD_TEXT(file, "twenty-four bytes of one")) \
 X(key_longer_than_the_file, SC_E_FORMAT, "offset 32: expected a key (at least 1000 bytes)", \
 	add_header(file, 3, 0, 1); add_u64(file, 1000); ADD_TEXT(file, "abcdefgh")) \
 X(key_longer_than_allowed, SC_E_FORMAT, \
