@@ -45,14 +45,15 @@ class GgufModel:
         self.head_dim = self.hyper("attention.key_length",
                                    self.hyper("embedding_length") // self.heads)
         self.eps = self.hyper("attention.layer_norm_rms_epsilon")
-        self.read_vocabulary()
+        self.bos = self.fields["tokenizer.ggml.bos_token_id"]
+        if self.fields["tokenizer.ggml.model"] == "gpt2":
+            self.read_vocabulary()
 
     def hyper(self, key, *default):
         return self.fields.get(f"{self.arch}.{key}", *default) if default else \
             self.fields[f"{self.arch}.{key}"]
 
     def read_vocabulary(self):
-        self.bos = self.fields["tokenizer.ggml.bos_token_id"]
         self.vocab = self.fields["tokenizer.ggml.tokens"]
         self.token_id = {t: i for i, t in enumerate(self.vocab)}
         merges = self.fields["tokenizer.ggml.merges"]
