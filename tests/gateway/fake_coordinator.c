@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/fake_coordinator.h"
+#include "tests/gateway/fake_coordinator.h"
 
 #include "base/clock.h"
 
@@ -298,6 +298,11 @@ void fake_destroy(struct coordinator *coordinator)
 void fake_set_phase(struct coordinator *coordinator, enum coordinator_phase phase)
 {
 	coordinator->phase = phase;
+}
+
+void fake_tick(struct coordinator *coordinator)
+{
+	on_tick(coordinator);
 }
 
 unsigned fake_n_alive(const struct coordinator *coordinator)

@@ -24,6 +24,9 @@ struct coordinator *fake_create(const struct fake_config *config);
 void fake_destroy(struct coordinator *coordinator);
 void fake_set_phase(struct coordinator *coordinator, enum coordinator_phase phase);
 
+/* One token for every job, now. */
+void fake_tick(struct coordinator *coordinator);
+
 /* Jobs that have not ended. */
 unsigned fake_n_alive(const struct coordinator *coordinator);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/memory_client.h"
+#include "tests/gateway/memory_client.h"
 
 #include "gateway/grpc_message.h"
 

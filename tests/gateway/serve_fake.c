@@ -5,7 +5,7 @@
  * Prints the bound address on a line of its own when it listens; "loading" for the first MS
  * milliseconds. SIGTERM drains, and it ends when no job is left, at the latest after 5 seconds.
  */
-#include "gateway/fake_coordinator.h"
+#include "tests/gateway/fake_coordinator.h"
 #include "gateway/gateway.h"
 
 #include <signal.h>

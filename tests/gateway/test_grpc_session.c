@@ -2,7 +2,7 @@
 #include "gateway/grpc_session.h"
 
 #include "base/clock.h"
-#include "gateway/memory_client.h"
+#include "tests/gateway/memory_client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gateway over real sockets, on a thread of its own, with our own client and with none. */
+#include "gateway/gateway.h"
+
+#include "cli/client.h"
+#include "tests/gateway/fake_coordinator.h"
+
+#include "stagecoach/v1/stagecoach.pb-c.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define MAX_CONNECTIONS 4
+#define MAX_QUEUE 3
+
+struct server {
+	struct loop *loop;
+	struct coordinator *coordinator;
+	struct gateway *gateway;
+	struct wake *wake;
+	pthread_t thread;
+	sem_t done;
+	void (*command)(struct server *server);
+	unsigned n_alive;	/* as the last count_alive found it */
+	char directory[64];
+	char socket[80];
+	struct client *client;
+	struct error err;
+};
+
+/* ---- the server's thread ---- */
+
+static void on_wake(void *arg)
+{
+	struct server *server = arg;
+
+	server->command(server);
+	sem_post(&server->done);
+}
+
+/* Have command run on the loop's thread, and wait until it has. */
+static void run_on_loop(struct server *server, void (*command)(struct server *))
+{
+	server->command = command;
+	wake_send(server->wake);
+	while (sem_wait(&server->done) != 0)
+		;
+}
+
+static void count_alive(struct server *server) { server->n_alive = fake_n_alive(server->coordinator); }
+static void stop(struct server *server) { loop_stop(server->loop); }
+static void drain(struct server *server) { gateway_drain(server->gateway); }
+
+static void be_loading(struct server *server)
+{
+	fake_set_phase(server->coordinator, COORDINATOR_LOADING);
+	gateway_phase_changed(server->gateway);
+}
+
+static void destroy_gateway(struct server *server)
+{
+	gateway_destroy(server->gateway);
+	server->gateway = NULL;
+}
+
+static void *serve(void *arg)
+{
+	struct server *server = arg;
+
+	loop_run(server->loop);
+	return NULL;
+}
+
+static struct gateway_config config_of(const struct server *server)
+{
+	return (struct gateway_config){
+		.loop = server->loop,
+		.coordinator = server->coordinator,
+		.socket_path = server->socket,
+		.max_connections = MAX_CONNECTIONS,
+		.max_streams = 100,
+		.max_message = 1 << 16,
+	};
+}
+
+static int setup(void **state)
+{
+	struct server *server = calloc(1, sizeof *server);
+	struct fake_config fake = { .token_ms = 2, .max_queue = MAX_QUEUE };
+	struct gateway_config config;
+
+	assert_non_null(server);
+	snprintf(server->directory, sizeof server->directory, "/tmp/stagecoach-test-XXXXXX");
+	assert_non_null(mkdtemp(server->directory));
+	snprintf(server->socket, sizeof server->socket, "%s/grpc.sock", server->directory);
+	assert_int_equal(loop_create(&server->loop), SC_OK);
+	fake.loop = server->loop;
+	server->coordinator = fake_create(&fake);
+	config = config_of(server);
+	assert_int_equal(gateway_create(&config, &server->gateway, &server->err), SC_OK);
+	assert_int_equal(wake_create(server->loop, on_wake, server, &server->wake), SC_OK);
+	assert_int_equal(sem_init(&server->done, 0, 0), 0);
+	assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+	*state = server;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct server *server = *state;
+
+	client_close(server->client);
+	run_on_loop(server, stop);
+	pthread_join(server->thread, NULL);
+	gateway_destroy(server->gateway);
+	wake_destroy(server->wake);
+	fake_destroy(server->coordinator);
+	loop_destroy(server->loop);
+	sem_destroy(&server->done);
+	unlink(server->socket);
+	assert_int_equal(rmdir(server->directory), 0);
+	free(server);
+	return 0;
+}
+
+static void wait_until_none_is_alive(struct server *server)
+{
+	for (int i = 0; i < 2000; i++) {
+		run_on_loop(server, count_alive);
+		if (!server->n_alive)
+			return;
+		usleep(5000);
+	}
+	fail_msg("%u jobs are still alive", server->n_alive);
+}
+
+/* ---- the client's side ---- */
+
+static void connect_client(struct server *server)
+{
+	struct client_target target = { .socket = server->socket };
+
+	assert_int_equal(client_target_choose(&target, &server->err), SC_OK);
+	assert_int_equal(client_open(&target, &server->client, &server->err), SC_OK);
+}
+
+struct story {
+	struct server *server;
+	unsigned n_started, n_tokens, n_finished;
+	char text[4096];
+	char job_id[64];
+	Stagecoach__V1__JobState state;
+	unsigned stop_after;		/* tokens; 0: never */
+	void (*after_first)(struct server *server);
+};
+
+static bool on_event(void *arg, ProtobufCMessage *message)
+{
+	const Stagecoach__V1__GenerateResponse *event = (void *)message;
+	struct story *story = arg;
+
+	switch ((int)event->event_case) {
+	case STAGECOACH__V1__GENERATE_RESPONSE__EVENT_STARTED:
+		assert_int_equal(story->n_tokens, 0);
+		story->n_started++;
+		snprintf(story->job_id, sizeof story->job_id, "%s", event->started->job_id);
+		break;
+	case STAGECOACH__V1__GENERATE_RESPONSE__EVENT_TOKEN:
+		if (!story->n_tokens++ && story->after_first)
+			run_on_loop(story->server, story->after_first);
+		strncat(story->text, event->token->text,
+			sizeof story->text - strlen(story->text) - 1);
+		break;
+	case STAGECOACH__V1__GENERATE_RESPONSE__EVENT_FINISHED:
+		story->n_finished++;
+		story->state = event->finished->state;
+		break;
+	}
+	protobuf_c_message_free_unpacked(message, NULL);
+	return !story->stop_after || story->n_tokens < story->stop_after;
+}
+
+static enum sc_status generate(struct server *server, const char *prompt, uint32_t max_tokens,
+			       uint64_t timeout_ms, struct story *story)
+{
+	Stagecoach__V1__GenerateRequest request = STAGECOACH__V1__GENERATE_REQUEST__INIT;
+	const struct client_call call = {
+		.method = "Generate",
+		.request = &request.base,
+		.response = &stagecoach__v1__generate_response__descriptor,
+		.on_message = on_event,
+		.arg = story,
+		.timeout_ms = timeout_ms,
+	};
+
+	story->server = server;
+	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
+	request.text = (char *)(uintptr_t)prompt;
+	request.max_tokens = max_tokens;
+	return client_run(server->client, &call, &server->err);
+}
+
+static void a_job_is_streamed_from_start_to_end(void **state)
+{
+	struct server *server = *state;
+	struct story story = { 0 };
+
+	connect_client(server);
+	assert_int_equal(generate(server, "hello", 5, 0, &story), SC_OK);
+	assert_int_equal(story.n_started, 1);
+	assert_int_equal(story.n_tokens, 5);
+	assert_int_equal(story.n_finished, 1);
+	assert_string_equal(story.text, "w0 w1 w2 w3 w4 ");
+	assert_int_equal(story.state, STAGECOACH__V1__JOB_STATE__JOB_STATE_DONE);
+}
+
+static void one_connection_serves_many_calls(void **state)
+{
+	struct server *server = *state;
+
+	connect_client(server);
+	for (unsigned i = 0; i < 20; i++) {
+		struct story story = { 0 };
+
+		assert_int_equal(generate(server, "burst", 300, 0, &story), SC_OK);
+		assert_int_equal(story.n_tokens, 300);
+	}
+}
+
+static void a_call_that_is_cancelled_cancels_its_job(void **state)
+{
+	struct server *server = *state;
+	struct story story = { .stop_after = 3 };
+
+	connect_client(server);
+	assert_int_equal(generate(server, "hello", 0, 0, &story), SC_E_CANCELLED);
+	assert_int_equal(story.n_tokens, 3);
+	wait_until_none_is_alive(server);
+}
+
+static void a_deadline_ends_call_and_job(void **state)
+{
+	struct server *server = *state;
+	struct story story = { 0 };
+
+	connect_client(server);
+	assert_int_equal(generate(server, "stall", 0, 50, &story), SC_E_DEADLINE);
+	wait_until_none_is_alive(server);
+}
+
+static void a_lost_stage_reaches_the_client(void **state)
+{
+	struct server *server = *state;
+	struct story story = { 0 };
+
+	connect_client(server);
+	assert_int_equal(generate(server, "fail", 0, 0, &story), SC_E_UNAVAILABLE);
+	assert_string_equal(server->err.text, "stage 1: link closed: connection reset");
+	assert_int_equal(story.n_tokens, 3);
+	assert_int_equal(story.state, STAGECOACH__V1__JOB_STATE__JOB_STATE_FAILED);
+}
+
+static void nul_in_output_becomes_a_replacement_character(void **state)
+{
+	struct server *server = *state;
+	struct story story = { 0 };
+
+	connect_client(server);
+	assert_int_equal(generate(server, "nul", 2, 0, &story), SC_OK);
+	assert_string_equal(story.text, "a\xef\xbf\xbd" "bw1 ");
+}
+
+static void jobs_are_refused_while_the_model_loads(void **state)
+{
+	struct server *server = *state;
+	struct story story = { 0 };
+
+	run_on_loop(server, be_loading);
+	connect_client(server);
+	assert_int_equal(generate(server, "hello", 5, 0, &story), SC_E_UNAVAILABLE);
+	assert_string_equal(server->err.text, "not ready: loading");
+}
+
+static Stagecoach__V1__Job *ask_for_job(struct server *server, const char *method,
+					const ProtobufCMessage *request)
+{
+	ProtobufCMessage *answer = NULL;
+
+	if (client_ask(server->client, method, request, &stagecoach__v1__job__descriptor, &answer,
+		       &server->err) != SC_OK)
+		return NULL;
+	return (Stagecoach__V1__Job *)answer;
+}
+
+static Stagecoach__V1__Job *submit(struct server *server, const char *prompt)
+{
+	Stagecoach__V1__GenerateRequest request = STAGECOACH__V1__GENERATE_REQUEST__INIT;
+
+	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
+	request.text = (char *)(uintptr_t)prompt;
+	return ask_for_job(server, "Submit", &request.base);
+}
+
+static void a_full_queue_refuses_one_job_more(void **state)
+{
+	struct server *server = *state;
+
+	connect_client(server);
+	for (unsigned i = 0; i < MAX_QUEUE; i++) {
+		Stagecoach__V1__Job *job = submit(server, "stall");
+
+		assert_non_null(job);
+		stagecoach__v1__job__free_unpacked(job, NULL);
+	}
+	assert_null(submit(server, "stall"));
+	assert_int_equal(server->err.status, SC_E_OVERLOADED);
+}
+
+static void a_submitted_job_is_found_and_cancelled_by_its_id(void **state)
+{
+	struct server *server = *state;
+	Stagecoach__V1__GetRequest get = STAGECOACH__V1__GET_REQUEST__INIT;
+	Stagecoach__V1__CancelRequest cancel = STAGECOACH__V1__CANCEL_REQUEST__INIT;
+	Stagecoach__V1__Job *submitted;
+	Stagecoach__V1__Job *job;
+
+	connect_client(server);
+	submitted = submit(server, "stall");
+	assert_non_null(submitted);
+	get.id = submitted->id;
+	cancel.id = submitted->id;
+	job = ask_for_job(server, "Cancel", &cancel.base);
+	assert_non_null(job);
+	stagecoach__v1__job__free_unpacked(job, NULL);
+	job = ask_for_job(server, "Get", &get.base);
+	assert_non_null(job);
+	assert_int_equal(job->state, STAGECOACH__V1__JOB_STATE__JOB_STATE_CANCELLED);
+	assert_int_equal(job->n_outputs, 1);
+	assert_int_equal(job->outputs[0]->finish_reason,
+			 STAGECOACH__V1__FINISH_REASON__FINISH_REASON_CANCELLED);
+	stagecoach__v1__job__free_unpacked(job, NULL);
+	stagecoach__v1__job__free_unpacked(submitted, NULL);
+	get.id = (char *)(uintptr_t)"nobody";
+	assert_null(ask_for_job(server, "Get", &get.base));
+	assert_int_equal(server->err.status, SC_E_NOT_FOUND);
+}
+
+static void tokens_become_text_again(void **state)
+{
+	struct server *server = *state;
+	Stagecoach__V1__TokenizeRequest request = STAGECOACH__V1__TOKENIZE_REQUEST__INIT;
+	Stagecoach__V1__DetokenizeRequest back = STAGECOACH__V1__DETOKENIZE_REQUEST__INIT;
+	Stagecoach__V1__TokenizeResponse *tokens;
+	Stagecoach__V1__DetokenizeResponse *text;
+	ProtobufCMessage *answer;
+
+	connect_client(server);
+	request.input_case = STAGECOACH__V1__TOKENIZE_REQUEST__INPUT_RAW_TEXT;
+	request.raw_text = (ProtobufCBinaryData){ 4, (uint8_t[]){ 'a', 0, 0xff, 'b' } };
+	request.add_special = true;
+	request.with_pieces = true;
+	assert_int_equal(client_ask(server->client, "Tokenize", &request.base,
+				    &stagecoach__v1__tokenize_response__descriptor, &answer,
+				    &server->err), SC_OK);
+	tokens = (Stagecoach__V1__TokenizeResponse *)answer;
+	assert_int_equal(tokens->n_ids, 5);
+	assert_int_equal(tokens->n_pieces, 5);
+	assert_int_equal(tokens->pieces[0].len, 3);
+	assert_memory_equal(tokens->pieces[0].data, "<s>", 3);
+	assert_int_equal(tokens->pieces[3].data[0], 0xff);
+	back.ids = tokens->ids;
+	back.n_ids = tokens->n_ids;
+	assert_int_equal(client_ask(server->client, "Detokenize", &back.base,
+				    &stagecoach__v1__detokenize_response__descriptor, &answer,
+				    &server->err), SC_OK);
+	text = (Stagecoach__V1__DetokenizeResponse *)answer;
+	assert_int_equal(text->raw_text.len, 4);
+	assert_memory_equal(text->raw_text.data, "a\0\xff" "b", 4);
+	assert_string_equal(text->text, "a\xef\xbf\xbd\xef\xbf\xbd" "b");
+	protobuf_c_message_free_unpacked(answer, NULL);
+	stagecoach__v1__tokenize_response__free_unpacked(tokens, NULL);
+}
+
+static void a_draining_server_ends_streams_well_and_takes_no_clients(void **state)
+{
+	struct server *server = *state;
+	struct client_target target = { .socket = server->socket };
+	struct story story = { .after_first = drain };
+	struct client *other;
+
+	connect_client(server);
+	assert_int_equal(generate(server, "hello", 100, 0, &story), SC_OK);
+	assert_int_equal(story.n_tokens, 100);
+	assert_int_equal(client_target_choose(&target, &server->err), SC_OK);
+	assert_int_equal(client_open(&target, &other, &server->err), SC_E_UNAVAILABLE);
+}
+
+static void destroying_the_gateway_cancels_jobs_and_closes_connections(void **state)
+{
+	struct server *server = *state;
+	struct story story = { .after_first = destroy_gateway };
+
+	connect_client(server);
+	assert_int_equal(generate(server, "hello", 0, 0, &story), SC_E_CLOSED);
+	wait_until_none_is_alive(server);
+}
+
+/* ---- clients that speak no gRPC ---- */
+
+static int connect_raw(const struct server *server)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const struct timeval patience = { .tv_sec = 20 };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", server->socket);
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+	return fd;
+}
+
+/* Read until the server closes. */
+static bool is_closed_by_server(int fd)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	while ((n = recv(fd, bytes, sizeof bytes, 0)) > 0)
+		;
+	return n == 0;
+}
+
+static void a_client_that_speaks_http_1_is_closed(void **state)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	struct server *server = *state;
+	int fd = connect_raw(server);
+
+	assert_int_equal(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+	assert_true(is_closed_by_server(fd));
+	close(fd);
+}
+
+static void connections_over_the_limit_are_closed_at_once(void **state)
+{
+	struct server *server = *state;
+	int fds[MAX_CONNECTIONS + 1];
+	struct story story = { 0 };
+
+	for (unsigned i = 0; i <= MAX_CONNECTIONS; i++)
+		fds[i] = connect_raw(server);
+	assert_true(is_closed_by_server(fds[MAX_CONNECTIONS]));
+	for (unsigned i = 0; i <= MAX_CONNECTIONS; i++)
+		close(fds[i]);
+	/* Those that left make room, as soon as the server has seen it. */
+	usleep(100000);
+	connect_client(server);
+	assert_int_equal(generate(server, "hello", 1, 0, &story), SC_OK);
+}
+
+/* ---- addresses ---- */
+
+static enum sc_status try_create(struct server *server, const char *listen,
+				 const char *socket_path)
+{
+	struct gateway_config config = config_of(server);
+	struct gateway *gateway = NULL;
+	enum sc_status status;
+
+	config.listen = listen;
+	config.socket_path = socket_path;
+	config.coordinator = NULL;
+	status = gateway_create(&config, &gateway, &server->err);
+	gateway_destroy(gateway);
+	return status;
+}
+
+static int setup_without_thread(void **state)
+{
+	struct server *server = calloc(1, sizeof *server);
+
+	assert_non_null(server);
+	snprintf(server->directory, sizeof server->directory, "/tmp/stagecoach-test-XXXXXX");
+	assert_non_null(mkdtemp(server->directory));
+	snprintf(server->socket, sizeof server->socket, "%s/grpc.sock", server->directory);
+	assert_int_equal(loop_create(&server->loop), SC_OK);
+	*state = server;
+	return 0;
+}
+
+static int teardown_without_thread(void **state)
+{
+	struct server *server = *state;
+
+	loop_destroy(server->loop);
+	assert_int_equal(rmdir(server->directory), 0);
+	free(server);
+	return 0;
+}
+
+static void the_socket_is_for_its_group_and_goes_with_the_gateway(void **state)
+{
+	struct server *server = *state;
+	struct gateway_config config = config_of(server);
+	struct gateway *gateway;
+	struct stat st;
+
+	assert_int_equal(gateway_create(&config, &gateway, &server->err), SC_OK);
+	assert_int_equal(stat(server->socket, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0660);
+	gateway_destroy(gateway);
+	assert_int_not_equal(stat(server->socket, &st), 0);
+}
+
+static void a_live_socket_is_not_replaced(void **state)
+{
+	struct server *server = *state;
+	struct gateway_config config = config_of(server);
+	struct gateway *gateway;
+	struct stat st;
+
+	assert_int_equal(gateway_create(&config, &gateway, &server->err), SC_OK);
+	assert_int_equal(try_create(server, NULL, server->socket), SC_E_IO);
+	assert_non_null(strstr(server->err.text, "grpc.sock: address already in use"));
+	assert_int_equal(stat(server->socket, &st), 0);
+	gateway_destroy(gateway);
+}
+
+static void a_stale_socket_is_replaced(void **state)
+{
+	struct server *server = *state;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", server->socket);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	close(fd);
+	assert_int_equal(try_create(server, NULL, server->socket), SC_OK);
+}
+
+static void a_file_of_that_name_is_left_alone(void **state)
+{
+	struct server *server = *state;
+	FILE *file = fopen(server->socket, "w");
+
+	assert_non_null(file);
+	fclose(file);
+	assert_int_equal(try_create(server, NULL, server->socket), SC_E_IO);
+	assert_non_null(strstr(server->err.text, "grpc.sock: exists and is no socket"));
+	assert_int_equal(unlink(server->socket), 0);
+}
+
+static void a_missing_directory_is_made_but_only_the_last(void **state)
+{
+	struct server *server = *state;
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/run/grpc.sock", server->directory);
+	assert_int_equal(try_create(server, NULL, path), SC_OK);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(rmdir(path), 0);
+	snprintf(path, sizeof path, "%s/a/b/grpc.sock", server->directory);
+	assert_int_equal(try_create(server, NULL, path), SC_E_IO);
+	assert_non_null(strstr(server->err.text, "No such file or directory"));
+}
+
+static void a_busy_port_is_named(void **state)
+{
+	struct server *server = *state;
+	struct gateway_config config = config_of(server);
+	struct gateway *gateway;
+	char expected[300];
+
+	config.listen = "127.0.0.1:0";
+	config.socket_path = NULL;
+	assert_int_equal(gateway_create(&config, &gateway, &server->err), SC_OK);
+	assert_int_equal(strncmp(gateway_address(gateway), "127.0.0.1:", 10), 0);
+	assert_int_equal(try_create(server, gateway_address(gateway), NULL), SC_E_IO);
+	snprintf(expected, sizeof expected, "%s: Address already in use",
+		 gateway_address(gateway));
+	assert_string_equal(server->err.text, expected);
+	gateway_destroy(gateway);
+}
+
+static void addresses_that_make_no_sense_are_refused(void **state)
+{
+	static const char *const rows[] = {
+		"nowhere", ":8080", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:http", "::1:80",
+		"[::1:80", "[]:80",
+	};
+	struct server *server = *state;
+	char path[200];
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_int_equal(try_create(server, rows[i], NULL), SC_E_INVALID);
+		assert_int_equal(strncmp(server->err.text, rows[i], strlen(rows[i])), 0);
+	}
+	memset(path, 'x', sizeof path);
+	path[sizeof path - 1] = '\0';
+	assert_int_equal(try_create(server, NULL, path), SC_E_INVALID);
+	assert_non_null(strstr(server->err.text, "expected a socket path of 1 to 107 bytes, "
+						 "found 199"));
+}
+
+#define SERVED(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define ALONE(name) \
+	cmocka_unit_test_setup_teardown(name, setup_without_thread, teardown_without_thread)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SERVED(a_job_is_streamed_from_start_to_end),
+		SERVED(one_connection_serves_many_calls),
+		SERVED(a_call_that_is_cancelled_cancels_its_job),
+		SERVED(a_deadline_ends_call_and_job),
+		SERVED(a_lost_stage_reaches_the_client),
+		SERVED(nul_in_output_becomes_a_replacement_character),
+		SERVED(jobs_are_refused_while_the_model_loads),
+		SERVED(a_full_queue_refuses_one_job_more),
+		SERVED(a_submitted_job_is_found_and_cancelled_by_its_id),
+		SERVED(tokens_become_text_again),
+		SERVED(a_draining_server_ends_streams_well_and_takes_no_clients),
+		SERVED(destroying_the_gateway_cancels_jobs_and_closes_connections),
+		SERVED(a_client_that_speaks_http_1_is_closed),
+		SERVED(connections_over_the_limit_are_closed_at_once),
+		ALONE(the_socket_is_for_its_group_and_goes_with_the_gateway),
+		ALONE(a_live_socket_is_not_replaced),
+		ALONE(a_stale_socket_is_replaced),
+		ALONE(a_file_of_that_name_is_left_alone),
+		ALONE(a_missing_directory_is_made_but_only_the_last),
+		ALONE(a_busy_port_is_named),
+		ALONE(addresses_that_make_no_sense_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

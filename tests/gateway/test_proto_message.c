@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/proto_message.h"
+
+#include "gateway/generate_request.h"
+#include "gateway/plain_text.h"
+
+#include "stagecoach/v1/stagecoach.pb-c.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define REQUEST (&stagecoach__v1__generate_request__descriptor)
+
+static void a_request_of_a_megabyte_of_tokens_is_unpacked(void **state)
+{
+	Stagecoach__V1__GenerateRequest message = STAGECOACH__V1__GENERATE_REQUEST__INIT;
+	Stagecoach__V1__Tokens tokens = STAGECOACH__V1__TOKENS__INIT;
+	struct proto_request request;
+	struct job_request job;
+	struct error err;
+	size_t n_bytes;
+	uint8_t *bytes;
+
+	(void)state;
+	tokens.n_ids = 1 << 20;
+	tokens.ids = calloc(tokens.n_ids, sizeof *tokens.ids);	/* a byte each on the wire */
+	assert_non_null(tokens.ids);
+	message.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TOKENS;
+	message.tokens = &tokens;
+	n_bytes = stagecoach__v1__generate_request__get_packed_size(&message);
+	bytes = malloc(n_bytes);
+	assert_non_null(bytes);
+	stagecoach__v1__generate_request__pack(&message, bytes);
+	assert_int_equal(proto_request_unpack(&request, REQUEST, bytes, n_bytes, &err), SC_OK);
+	assert_int_equal(generate_request_read((void *)request.message, &job, &err), SC_OK);
+	assert_int_equal(job.n_prompt_tokens, 1 << 20);
+	proto_request_deinit(&request);
+	free(bytes);
+	free(tokens.ids);
+}
+
+static void a_message_that_takes_too_much_memory_is_refused(void **state)
+{
+	size_t n_bytes = 1 << 20;
+	uint8_t *bytes = malloc(n_bytes);
+	struct proto_request request;
+	struct error err;
+
+	(void)state;
+	assert_non_null(bytes);
+	/* A field that is not known, again and again, a varint 0: two bytes that cost dozens of memory. */
+	for (size_t i = 0; i < n_bytes; i += 2) {
+		bytes[i] = 15 << 3;
+		bytes[i + 1] = 0;
+	}
+	assert_int_equal(proto_request_unpack(&request, REQUEST, bytes, n_bytes, &err),
+			 SC_E_INVALID);
+	proto_request_deinit(&request);
+	free(bytes);
+}
+
+static void what_is_no_message_is_named(void **state)
+{
+	struct proto_request request;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(proto_request_unpack(&request, REQUEST, (const uint8_t *)"\xff\xff", 2,
+					      &err), SC_E_INVALID);
+	assert_string_equal(err.text, "the request is no valid stagecoach.v1.GenerateRequest");
+	proto_request_deinit(&request);
+}
+
+static void what_is_not_set_has_its_default(void **state)
+{
+	Stagecoach__V1__GenerateRequest message = STAGECOACH__V1__GENERATE_REQUEST__INIT;
+	Stagecoach__V1__Sampling sampling = STAGECOACH__V1__SAMPLING__INIT;
+	struct job_request job;
+	struct job_request other;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(generate_request_read(&message, &job, &err), SC_E_INVALID);
+	assert_string_equal(err.text, "prompt: expected text, raw_text or tokens");
+	message.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
+	message.text = (char *)(uintptr_t)"hello";
+	assert_int_equal(generate_request_read(&message, &job, &err), SC_OK);
+	assert_int_equal(job.prompt_bytes, 5);
+	assert_true(job.temperature == 0.8f && job.top_k == 40 && job.top_p == 0.95f &&
+		    job.min_p == 0.05f);
+	assert_int_equal(generate_request_read(&message, &other, &err), SC_OK);
+	assert_true(other.seed != job.seed);
+
+	message.sampling = &sampling;
+	sampling._temperature_case = STAGECOACH__V1__SAMPLING___TEMPERATURE_TEMPERATURE;
+	sampling._top_k_case = STAGECOACH__V1__SAMPLING___TOP_K_TOP_K;
+	sampling._seed_case = STAGECOACH__V1__SAMPLING___SEED_SEED;
+	sampling.seed = 42;
+	assert_int_equal(generate_request_read(&message, &job, &err), SC_OK);
+	assert_true(job.temperature == 0.0f && job.top_k == 0 && job.top_p == 0.95f);
+	assert_int_equal(job.seed, 42);
+}
+
+static void text_keeps_what_is_utf8_and_replaces_the_rest(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n_bytes;
+		const char *text;
+	} rows[] = {
+		{ "", 0, "" },
+		{ "plain", 5, "plain" },
+		{ "\xc3\xa4\xe6\xbc\xa2\xf0\x9f\x98\x80", 9,
+		  "\xc3\xa4\xe6\xbc\xa2\xf0\x9f\x98\x80" },
+		{ "a\0b", 3, "a\xef\xbf\xbd" "b" },
+		{ "\xff", 1, "\xef\xbf\xbd" },
+		{ "x\xe6\xbc", 3, "x\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "\xc0\x80", 2, "\xef\xbf\xbd\xef\xbf\xbd" },		/* overlong NUL */
+		{ "\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },	/* surrogate */
+		{ "\xf4\x90\x80\x80", 4,
+		  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },	/* beyond Unicode */
+		{ "\x80z", 2, "\xef\xbf\xbdz" },
+	};
+	struct buf text = BUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_int_equal(plain_text_set(&text, rows[i].bytes, rows[i].n_bytes), SC_OK);
+		assert_string_equal(text.data, rows[i].text);
+	}
+	buf_deinit(&text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_request_of_a_megabyte_of_tokens_is_unpacked),
+		cmocka_unit_test(a_message_that_takes_too_much_memory_is_refused),
+		cmocka_unit_test(what_is_no_message_is_named),
+		cmocka_unit_test(what_is_not_set_has_its_default),
+		cmocka_unit_test(text_keeps_what_is_utf8_and_replaces_the_rest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
