@@ -42,8 +42,8 @@ struct tile {
 	float *query;			/* [head_dim][n_queries] */
 	float *score;			/* [n_queries][chunk] */
 	float *sum;			/* [n_queries][value_width] */
-	float max[CPU_MAX_QUERIES];
-	float total[CPU_MAX_QUERIES];
+	float max[CPU_TILE_QUERIES];
+	float total[CPU_TILE_QUERIES];
 };
 
 enum { MAX_CHUNK_BLOCKS = 64, MAX_CHUNK_VECTORS = 256 };
@@ -90,8 +90,8 @@ static void init_tile(const struct attention *a, size_t item, unsigned thread, s
 	t->n_heads = (end < a->group ? end : a->group) - head_tile * a->tile_heads;
 	t->n_queries = t->n_rows * t->n_heads;
 	t->query = cache->scratch + thread * cache->scratch_floats;
-	t->score = t->query + (size_t)CPU_MAX_QUERIES * cache->config.head_dim;
-	t->sum = t->score + (size_t)CPU_MAX_QUERIES * cache->chunk_blocks * cache->key_stride;
+	t->score = t->query + (size_t)CPU_TILE_QUERIES * cache->config.head_dim;
+	t->sum = t->score + (size_t)CPU_TILE_QUERIES * cache->chunk_blocks * cache->key_stride;
 }
 
 static void load_queries(const struct attention *a, struct tile *t)
@@ -124,44 +124,82 @@ static void mask_scores(const struct kv_cache *cache, float *score, unsigned n_p
 	}
 }
 
-/* Queries first .. +n of the tile see n_positions of a chunk that begins at block `block`. */
-static void add_chunk(const struct attention *a, struct tile *t, unsigned first, unsigned n,
-		      unsigned block, unsigned n_positions)
+/* Where a chunk's keys and values lie for one key-value head. */
+struct chunk {
+	unsigned n_positions;
+	unsigned n_blocks;
+	unsigned n_vectors;		/* of positions */
+	const float *keys[MAX_CHUNK_VECTORS];
+	struct cpu_value_run runs[MAX_CHUNK_BLOCKS];
+};
+
+static void find_chunk(const struct attention *a, const struct tile *t, unsigned block,
+		       unsigned n_positions, struct chunk *chunk)
 {
 	const struct kv_cache *cache = a->cache;
-	const struct cpu_kernels *kernels = a->cpu->kernels;
-	unsigned length = cache->config.block_length, lanes = kernels->lanes;
-	unsigned n_blocks = (n_positions + length - 1) / length;
+	unsigned length = cache->config.block_length, lanes = a->cpu->kernels->lanes;
 	unsigned block_vectors = cache->key_stride / lanes;
-	size_t lds = (size_t)cache->chunk_blocks * cache->key_stride;
-	struct cpu_value_run runs[MAX_CHUNK_BLOCKS];
-	const float *keys[MAX_CHUNK_VECTORS];
-	float shrink[CPU_MAX_QUERIES];
-	float *score = t->score + first * lds;
 
-	for (unsigned i = 0; i < n_blocks; i++) {
+	chunk->n_positions = n_positions;
+	chunk->n_blocks = (n_positions + length - 1) / length;
+	chunk->n_vectors = chunk->n_blocks * block_vectors;
+	for (unsigned i = 0; i < chunk->n_blocks; i++) {
 		size_t at = (size_t)a->layer * cache->config.n_blocks + t->span->blocks[block + i];
 		const float *k = cache->keys + at * cache->key_block +
 				 (size_t)t->kv_head * cache->config.head_dim * cache->key_stride;
 		unsigned left = n_positions - i * length;
 
 		for (unsigned v = 0; v < block_vectors; v++)
-			keys[i * block_vectors + v] = k + v * lanes;
-		runs[i].values = cache->values + at * cache->value_block +
-				 (size_t)t->kv_head * length * cache->value_width;
-		runs[i].n = left < length ? left : length;
-		runs[i].first = i * cache->key_stride;
+			chunk->keys[i * block_vectors + v] = k + v * lanes;
+		chunk->runs[i].values = cache->values + at * cache->value_block +
+					(size_t)t->kv_head * length * cache->value_width;
+		chunk->runs[i].n = left < length ? left : length;
+		chunk->runs[i].first = i * cache->key_stride;
 	}
-	kernels->scores(n, t->query + first, t->n_queries, keys, n_blocks * block_vectors,
+}
+
+/* Values are read column by column, which no prefetcher foresees: ask for them while the scores
+ * are computed. */
+static void prefetch_values(const struct kv_cache *cache, const struct chunk *chunk)
+{
+	for (unsigned i = 0; i < chunk->n_blocks; i++)
+		for (size_t at = 0; at < (size_t)chunk->runs[i].n * cache->value_width; at += 16)
+			__builtin_prefetch(chunk->runs[i].values + at, 0, 2);
+}
+
+/* Queries first .. +n of the tile, at most a group, see the chunk. */
+static void add_chunk(const struct attention *a, struct tile *t, unsigned first, unsigned n,
+		      const struct chunk *chunk)
+{
+	const struct kv_cache *cache = a->cache;
+	const struct cpu_kernels *kernels = a->cpu->kernels;
+	size_t lds = (size_t)cache->chunk_blocks * cache->key_stride;
+	float shrink[CPU_QUERY_GROUP];
+	float *score = t->score + first * lds;
+
+	kernels->scores(n, t->query + first, t->n_queries, chunk->keys, chunk->n_vectors,
 			cache->key_stride, cache->config.head_dim, score, lds);
 	for (unsigned i = 0; i < n; i++) {
-		mask_scores(cache, score + i * lds, n_positions);
-		shrink[i] = kernels->softmax(score + i * lds, n_blocks * cache->key_stride,
+		mask_scores(cache, score + i * lds, chunk->n_positions);
+		shrink[i] = kernels->softmax(score + i * lds, chunk->n_blocks * cache->key_stride,
 					     &t->max[first + i], &t->total[first + i]);
 	}
-	kernels->values(n, score, lds, runs, n_blocks, cache->value_width,
-			cache->value_width / lanes, shrink,
+	kernels->values(n, score, lds, chunk->runs, chunk->n_blocks, cache->value_width,
+			cache->value_width / kernels->lanes, shrink,
 			t->sum + (size_t)first * cache->value_width, cache->value_width);
+}
+
+/* All queries from first to end see n_positions of the chunk that begins at block `block`. */
+static void add_queries(const struct attention *a, struct tile *t, unsigned first, unsigned end,
+			unsigned block, unsigned n_positions)
+{
+	struct chunk chunk;
+
+	find_chunk(a, t, block, n_positions, &chunk);
+	prefetch_values(a->cache, &chunk);
+	for (; first < end; first += CPU_QUERY_GROUP)
+		add_chunk(a, t, first, end - first < CPU_QUERY_GROUP ? end - first :
+			  CPU_QUERY_GROUP, &chunk);
 }
 
 static void store_queries(const struct attention *a, const struct tile *t)
@@ -192,15 +230,15 @@ static void attend(void *arg, size_t item, unsigned thread)
 	first_seen = t.span->first_position + t.first_row + 1;
 	shared = first_seen / chunk;
 	for (unsigned c = 0; c < shared; c++)
-		add_chunk(a, &t, 0, t.n_queries, c * chunk_blocks, chunk);
+		add_queries(a, &t, 0, t.n_queries, c * chunk_blocks, chunk);
 	for (unsigned row = 0; row < t.n_rows; row++) {
 		unsigned seen = first_seen + row;
 
 		for (unsigned c = shared; c * chunk < seen; c++) {
 			unsigned left = seen - c * chunk;
 
-			add_chunk(a, &t, row * t.n_heads, t.n_heads, c * chunk_blocks,
-				  left < chunk ? left : chunk);
+			add_queries(a, &t, row * t.n_heads, (row + 1) * t.n_heads, c * chunk_blocks,
+				    left < chunk ? left : chunk);
 		}
 	}
 	store_queries(a, &t);
@@ -220,8 +258,8 @@ void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsign
 	uint32_t n_items = 0;
 
 	assert(n_heads % cache->config.n_kv_heads == 0 && n_spans <= cpu->max_rows);
-	a.tile_heads = a.group < CPU_MAX_QUERIES ? a.group : CPU_MAX_QUERIES;
-	a.tile_rows = CPU_MAX_QUERIES / a.tile_heads;
+	a.tile_heads = a.group < CPU_QUERY_GROUP ? a.group : CPU_QUERY_GROUP;
+	a.tile_rows = CPU_TILE_QUERIES / a.tile_heads;
 	a.head_tiles = (a.group + a.tile_heads - 1) / a.tile_heads;
 	for (unsigned i = 0; i < n_spans; i++) {
 		cpu->span_start[i] = n_items;

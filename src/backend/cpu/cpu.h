@@ -9,7 +9,10 @@
 #include "backend/backend.h"
 #include "backend/cpu/kernels.h"
 
-enum { CPU_ROPE_MAX_ANGLES = 256 };	/* per row that are kept between calls */
+enum {
+	CPU_ROPE_MAX_ANGLES = 256,	/* per row that are kept between calls */
+	CPU_TILE_QUERIES = 32,		/* that go over a chunk of the cache while it is near */
+};
 
 /* Cosines and sines of the last positions: the layers of a step all ask for the same ones. */
 struct cpu_rope_cache {
@@ -75,8 +78,8 @@ typedef void cpu_task_fn(void *arg, size_t item, unsigned thread);
 void cpu_parallel_even(unsigned n_threads, size_t n_items, cpu_task_fn *run, void *arg);
 void cpu_parallel_dynamic(unsigned n_threads, size_t n_items, cpu_task_fn *run, void *arg);
 
-/* Threads for an operation of so many multiply-adds: one when a team would cost more than it
- * saves. */
+/* Threads for an operation of so many multiply-adds or bytes read, whichever are more: one when a
+ * team would cost more than it saves. */
 unsigned cpu_threads_for(const struct cpu_backend *cpu, uint64_t n_operations);
 
 /* The operations; backend.h says what they do. */

@@ -29,7 +29,7 @@ enum {
 	CPU_MAX_PANEL = 32,
 	CPU_MAX_LANES = 16,
 	CPU_MAX_TILE_ROWS = 12,
-	CPU_MAX_QUERIES = 8,		/* query rows that share loads of keys and values */
+	CPU_QUERY_GROUP = 8,		/* queries that share loads of keys and values */
 	CPU_QUANT_BLOCK = 32,		/* inputs that share a scale */
 	CPU_QUANT_BYTES = 40,		/* of a row's block: scale, sum, 32 integers */
 	CPU_FLOAT_CHUNK = 512,		/* inputs summed in registers before they join the total */
@@ -80,7 +80,7 @@ struct cpu_kernels {
 	void (*rope_interleaved)(float *x, const float *cosine, const float *sine, unsigned dim);
 
 	/* s[q][v * lanes + lane] = sum over d of query[d * ldq + q] * keys[v][d * ldk + lane], for
-	 * n_q <= CPU_MAX_QUERIES queries and n_vectors vectors of positions. */
+	 * n_q <= CPU_QUERY_GROUP queries and n_vectors vectors of positions. */
 	void (*scores)(unsigned n_q, const float *query, size_t ldq, const float *const *keys,
 		       unsigned n_vectors, size_t ldk, unsigned head_dim, float *s, size_t lds);
 	/* One query's next n scores (a multiple of lanes) become probabilities relative to the new

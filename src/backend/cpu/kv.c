@@ -33,7 +33,7 @@ static void lay_out(struct kv_cache *cache, const struct kv_cache_config *config
 	cache->chunk_blocks = blocks ? blocks : 1;
 	cache->key_block = (size_t)config->n_kv_heads * config->head_dim * cache->key_stride;
 	cache->value_block = (size_t)config->n_kv_heads * config->block_length * cache->value_width;
-	cache->scratch_floats = (size_t)CPU_MAX_QUERIES *
+	cache->scratch_floats = (size_t)CPU_TILE_QUERIES *
 		(config->head_dim + (size_t)cache->chunk_blocks * cache->key_stride +
 		 cache->value_width);
 	/* Threads write to lines of their own. */

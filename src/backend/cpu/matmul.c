@@ -71,7 +71,7 @@ static void prepare_quant(void *arg, size_t tile, unsigned thread)
 static void prepare(struct multiplication *m)
 {
 	const struct cpu_kernels *kernels = m->cpu->kernels;
-	unsigned n_threads = cpu_threads_for(m->cpu, (uint64_t)m->n_rows * m->n_in * 4);
+	unsigned n_threads = cpu_threads_for(m->cpu, (uint64_t)m->n_rows * m->n_in * 16);
 	bool has_float = false, has_quant = false;
 
 	for (unsigned i = 0; i < m->n_products; i++) {
@@ -184,8 +184,11 @@ void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned
 	assert(n_rows <= cpu->max_rows);
 	m.n_in = products[0].weight->n_in;
 	for (unsigned i = 0; i < n_products; i++) {
-		n_panels += products[i].weight->n_panels;
-		n_operations += (uint64_t)n_rows * m.n_in * products[i].weight->n_out;
+		const struct weight *weight = products[i].weight;
+		uint64_t n_macs = (uint64_t)n_rows * m.n_in * weight->n_out;
+
+		n_panels += weight->n_panels;
+		n_operations += n_macs > weight->n_bytes ? n_macs : weight->n_bytes;
 	}
 	prepare(&m);
 	n_threads = cpu_threads_for(cpu, n_operations);

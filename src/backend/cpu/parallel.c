@@ -5,8 +5,8 @@
 #include <omp.h>
 #endif
 
-/* About what a processor does in the time that a team needs to start and meet again. */
-#define SERIAL_OPERATIONS 131072
+/* About ten microseconds of one processor: several times what a team needs to start and meet. */
+#define SERIAL_OPERATIONS 524288
 
 unsigned cpu_threads_for(const struct cpu_backend *cpu, uint64_t n_operations)
 {

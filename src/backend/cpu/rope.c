@@ -100,6 +100,7 @@ void cpu_rope(struct backend *backend, const struct rope_table *table, float *x,
 	assert(n_rows <= cpu->max_rows && table->dim % 2 == 0 && table->dim <= head_dim &&
 	       table->dim / 2 <= CPU_ROPE_MAX_ANGLES);
 	take_table(&cpu->rope, table, cpu->max_rows);
-	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n_rows * n_heads * head_dim), n_rows,
+	/* A cosine and a sine for every few elements, unless they were kept. */
+	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n_rows * n_heads * head_dim * 32), n_rows,
 			  rotate_row, &rotation);
 }

@@ -3,7 +3,13 @@
 
 /* Norms, gates and sums: rows or pieces go to threads, the kernels do one each. */
 
-enum { PIECE = 4096 };	/* elements of an item; a multiple of every vector */
+enum {
+	PIECE = 4096,		/* elements of an item; a multiple of every vector */
+	/* An element's cost in multiply-adds of a product. */
+	NORM_COST = 8,
+	GATE_COST = 32,
+	ADD_COST = 8,
+};
 
 struct norm {
 	const struct cpu_kernels *kernels;
@@ -29,7 +35,8 @@ void cpu_rms_norm(struct backend *backend, const float *x, const float *gain, fl
 	const struct cpu_backend *cpu = cpu_of(backend);
 	struct norm norm = { cpu->kernels, x, gain, eps, n, y };
 
-	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n_rows * n), n_rows, norm_row, &norm);
+	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n_rows * n * NORM_COST), n_rows, norm_row,
+			  &norm);
 }
 
 struct pieces {
@@ -61,8 +68,8 @@ void cpu_swiglu(struct backend *backend, const float *gate, const float *up, siz
 	const struct cpu_backend *cpu = cpu_of(backend);
 	struct pieces pieces = { cpu->kernels, gate, up, n, out };
 
-	cpu_parallel_even(cpu_threads_for(cpu, n * 8), (n + PIECE - 1) / PIECE, swiglu_piece,
-			  &pieces);
+	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n * GATE_COST), (n + PIECE - 1) / PIECE,
+			  swiglu_piece, &pieces);
 }
 
 static void add_piece(void *arg, size_t piece, unsigned thread)
@@ -79,5 +86,6 @@ void cpu_add(struct backend *backend, float *x, const float *y, size_t n)
 	const struct cpu_backend *cpu = cpu_of(backend);
 	struct pieces pieces = { cpu->kernels, NULL, y, n, x };
 
-	cpu_parallel_even(cpu_threads_for(cpu, n), (n + PIECE - 1) / PIECE, add_piece, &pieces);
+	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n * ADD_COST), (n + PIECE - 1) / PIECE,
+			  add_piece, &pieces);
 }

@@ -106,7 +106,7 @@ static inline vec vec_scale(vec a, vec n)
 
 static inline vec vec_swap_pairs(vec a)
 {
-	return __builtin_shuffle(a, (vec_int){ 1, 0, 3, 2 });
+	return (vec){ a[1], a[0], a[3], a[2] };
 }
 
 /* (a0 a0 a1 a1 ..) of the first half of a vector. */
