@@ -176,12 +176,21 @@ struct encoding {
 	struct token_list *ids;
 };
 
-static enum sc_status emit(const struct bpe *bpe, uint32_t token, struct token_list *ids)
+static bool is_never_utf8(uint8_t byte)
+{
+	return byte == 0xC0 || byte == 0xC1 || byte >= 0xF5;
+}
+
+/* first: of the bytes that token stands for. */
+static enum sc_status emit(const struct bpe *bpe, uint32_t token, uint8_t first,
+			   struct token_list *ids)
 {
 	enum sc_status status = SC_OK;
 
 	if (token != TOKEN_NONE)
 		return token_list_add(ids, token);
+	if (!is_never_utf8(first))
+		return SC_OK;
 	for (unsigned i = 0; i < bpe->n_substitutes && !status; i++)
 		status = token_list_add(ids, bpe->substitutes[i]);
 	return status;
@@ -204,8 +213,11 @@ static enum sc_status encode_word(void *context, const char *word, size_t n_byte
 	for (size_t i = 0; i < n_bytes; i++)
 		merger_add(merger, 1, bpe->vocab->byte_tokens[(uint8_t)word[i]]);
 	merger_run(merger, word, find_pair, bpe);
-	for (uint32_t i = 0; i != MERGE_END && !status; i = merger->symbols[i].next)
-		status = emit(bpe, merger->symbols[i].token, encoding->ids);
+	for (uint32_t i = 0; i != MERGE_END && !status; i = merger->symbols[i].next) {
+		const struct merge_symbol *symbol = &merger->symbols[i];
+
+		status = emit(bpe, symbol->token, (uint8_t)word[symbol->start], encoding->ids);
+	}
 	return status;
 }
 

@@ -20,8 +20,9 @@ must_check enum sc_status bpe_create(const struct vocab *vocab, struct pretokeni
 				     struct error *err);
 void bpe_destroy(struct bpe *bpe);
 
-/* Append the ids of text. A byte for which there is no token becomes U+FFFD: vocabularies leave out
- * bytes that UTF-8 never has. Not the unknown token: in some files that is the end of the text.
+/* Append the ids of text. A byte for which there is no token becomes U+FFFD if UTF-8 never has it:
+ * vocabularies tend to leave those out. Else it is left out, as the models' own tokenizers do it.
+ * Never the unknown token: in some files that is the end of the text.
  * scratch is the caller's memory for the time of the call. */
 must_check enum sc_status bpe_encode(const struct bpe *bpe, const char *text, size_t n_bytes,
 				     struct merger *scratch, struct token_list *ids,

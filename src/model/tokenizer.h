@@ -51,8 +51,8 @@ enum {
 };
 
 /* Append the ids of text to ids. Any bytes are text: what is not UTF-8 goes byte by byte, and comes
- * back from decode where the vocabulary has a token for each byte; a byte without one becomes
- * U+FFFD (byte-level) or the unknown token (SentencePiece).
+ * back from decode where the vocabulary has a token for each byte; what has none becomes the unknown
+ * token (SentencePiece) or is left out (byte-level; U+FFFD for bytes that UTF-8 never has).
  * Special tokens come only from flags: no other text becomes one, whatever the vocabulary's merges.
  * SC_E_NOMEM, or SC_E_TOO_LARGE over 2^31 bytes, of which a space takes three in SentencePiece. */
 must_check enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,

@@ -132,7 +132,7 @@ static void merges_of_texts_that_are_no_tokens_are_left_out(void **state)
 	tiny_tokenizer_destroy(&tiny);
 }
 
-static void a_byte_without_a_token_becomes_the_replacement_character(void **state)
+static void a_byte_without_a_token_is_left_out_or_replaced(void **state)
 {
 	/* The letter a, and the three bytes of U+FFFD. */
 	static const char *const texts[] = { "a", "\u00EF", "\u00BF", "\u00BD", "\u00BF\u00BD" };
@@ -148,6 +148,7 @@ static void a_byte_without_a_token_becomes_the_replacement_character(void **stat
 		gguf_writer_strings(&w, "tokenizer.ggml.merges", pairs, 1);
 		tiny = must_create(&w);
 		expect_ids(tiny.tokenizer, "a\xFF" "a", 0, n == 5 ? "0 1 4 0" : "0 0");
+		expect_ids(tiny.tokenizer, "a\x01\xC3\xA9" "a", 0, "0 0");
 		tiny_tokenizer_destroy(&tiny);
 	}
 }
@@ -241,7 +242,7 @@ int main(void)
 		cmocka_unit_test(a_file_without_a_name_is_cut_the_default_way),
 		cmocka_unit_test(merges_cannot_forge_a_control_token),
 		cmocka_unit_test(merges_of_texts_that_are_no_tokens_are_left_out),
-		cmocka_unit_test(a_byte_without_a_token_becomes_the_replacement_character),
+		cmocka_unit_test(a_byte_without_a_token_is_left_out_or_replaced),
 		cmocka_unit_test(tokens_print_their_bytes),
 		cmocka_unit_test(a_leading_space_stays),
 		cmocka_unit_test(random_bytes_come_back),
