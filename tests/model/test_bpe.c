@@ -2,6 +2,7 @@
 /* Byte-level BPE through the tokenizer, over vocabularies of a few tokens. */
 #include "model/tokenizer.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -232,6 +233,57 @@ static void a_megabyte_without_a_space_is_one_word(void **state)
 	tiny_tokenizer_destroy(&tiny);
 }
 
+struct worker {
+	pthread_t thread;
+	const struct tokenizer *tokenizer;
+	struct token_list ids;
+};
+
+static const char shared_text[] = "a abc it's 12 ab \u4E2D\u6587 \xFF <|im_end|> abcabc";
+
+/* No assertions here: they belong to the thread that runs the test. */
+static void *encode_often(void *argument)
+{
+	struct worker *worker = argument;
+
+	for (unsigned i = 0; i < 50; i++) {
+		struct error err;
+
+		worker->ids.n = 0;
+		if (tokenizer_encode(worker->tokenizer, shared_text, sizeof shared_text - 1,
+				     TOKENIZE_PARSE_SPECIAL, &worker->ids, &err))
+			return NULL;
+	}
+	return worker;
+}
+
+static void threads_may_encode_at_once(void **state)
+{
+	struct tiny_tokenizer tiny = create_bpe("deepseek-v3");
+	struct token_list expected = { 0 };
+	struct worker workers[4];
+	void *result;
+
+	(void)state;
+	encode_bytes(tiny.tokenizer, shared_text, sizeof shared_text - 1, TOKENIZE_PARSE_SPECIAL,
+		     &expected);
+	for (unsigned i = 0; i < 4; i++) {
+		workers[i] = (struct worker){ .tokenizer = tiny.tokenizer };
+		assert_int_equal(pthread_create(&workers[i].thread, NULL, encode_often,
+						&workers[i]), 0);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(workers[i].thread, &result), 0);
+		assert_ptr_equal(result, &workers[i]);
+		assert_int_equal(workers[i].ids.n, expected.n);
+		assert_memory_equal(workers[i].ids.ids, expected.ids,
+				    expected.n * sizeof expected.ids[0]);
+		token_list_deinit(&workers[i].ids);
+	}
+	token_list_deinit(&expected);
+	tiny_tokenizer_destroy(&tiny);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +299,7 @@ int main(void)
 		cmocka_unit_test(a_leading_space_stays),
 		cmocka_unit_test(random_bytes_come_back),
 		cmocka_unit_test(a_megabyte_without_a_space_is_one_word),
+		cmocka_unit_test(threads_may_encode_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
