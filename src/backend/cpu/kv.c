@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_POSITIONS = 64, MAX_BLOCK_LENGTH = 1024 };
+enum {
+	CHUNK_POSITIONS = 64,
+	MAX_BLOCK_LENGTH = 1024,
+	WRITE_COST = 16,	/* of an element, in multiply-adds of a product */
+};
 
 static unsigned round_up(unsigned n, unsigned unit)
 {
@@ -100,26 +104,41 @@ static void write_row(struct kv_cache *cache, size_t block, unsigned at, const f
 	}
 }
 
+struct span_write {
+	struct kv_cache *cache;
+	unsigned layer;
+	const struct attention_span *span;
+	const float *keys;
+	const float *values;
+};
+
+static void write_position(void *arg, size_t i, unsigned thread)
+{
+	const struct span_write *w = arg;
+	const struct kv_cache_config *config = &w->cache->config;
+	size_t row = w->span->first_row + i;
+	unsigned position = w->span->first_position + (unsigned)i;
+	uint32_t block = w->span->blocks[position / config->block_length];
+
+	(void)thread;
+	write_row(w->cache, (size_t)w->layer * config->n_blocks + block,
+		  position % config->block_length,
+		  w->keys + row * config->n_kv_heads * config->head_dim,
+		  w->values + row * config->n_kv_heads * config->value_dim);
+}
+
 void cpu_kv_write(struct backend *backend, struct kv_cache *cache, unsigned layer,
 		  const struct attention_span *spans, unsigned n_spans, const float *keys,
 		  const float *values)
 {
-	const struct kv_cache_config *config = &cache->config;
-	size_t first_block = (size_t)layer * config->n_blocks;
+	const struct cpu_backend *cpu = cpu_of(backend);
+	uint64_t row_cost = (uint64_t)cache->config.n_kv_heads *
+			    (cache->config.head_dim + cache->config.value_dim) * WRITE_COST;
 
-	(void)backend;
 	for (unsigned i = 0; i < n_spans; i++) {
-		const struct attention_span *span = &spans[i];
+		struct span_write w = { cache, layer, &spans[i], keys, values };
 
-		for (unsigned j = 0; j < span->n_rows; j++) {
-			size_t row = span->first_row + j;
-			unsigned position = span->first_position + j;
-			unsigned length = config->block_length;
-
-			write_row(cache, first_block + span->blocks[position / length],
-				  position % length,
-				  keys + row * config->n_kv_heads * config->head_dim,
-				  values + row * config->n_kv_heads * config->value_dim);
-		}
+		cpu_parallel_even(cpu_threads_for(cpu, spans[i].n_rows * row_cost),
+				  spans[i].n_rows, write_position, &w);
 	}
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { EMBED_COST = 64 };	/* of an element, in multiply-adds of a product */
+
 struct format {
 	enum tensor_type type;
 	unsigned block_length;	/* elements */
@@ -196,18 +198,33 @@ static float element(const struct weight *weight, const struct cpu_kernels *kern
 	}
 }
 
+struct embedding {
+	const struct cpu_kernels *kernels;
+	const struct weight *weight;
+	const uint32_t *tokens;
+	float *out;
+};
+
+static void embed_row(void *arg, size_t row, unsigned thread)
+{
+	const struct embedding *e = arg;
+	uint32_t token = e->tokens[row];
+	const uint8_t *panel = e->weight->panels +
+			       token / e->kernels->panel * e->weight->panel_bytes;
+	float *out = e->out + row * e->weight->n_in;
+
+	(void)thread;
+	assert(token < e->weight->n_out);
+	for (size_t k = 0; k < e->weight->n_in; k++)
+		out[k] = element(e->weight, e->kernels, panel, token % e->kernels->panel, k);
+}
+
 void cpu_embed(struct backend *backend, const struct weight *embedding, const uint32_t *tokens,
 	       unsigned n_rows, float *out)
 {
-	const struct cpu_kernels *kernels = cpu_of(backend)->kernels;
+	const struct cpu_backend *cpu = cpu_of(backend);
+	struct embedding e = { cpu->kernels, embedding, tokens, out };
 
-	for (unsigned row = 0; row < n_rows; row++) {
-		const uint8_t *panel = embedding->panels +
-				       tokens[row] / kernels->panel * embedding->panel_bytes;
-
-		assert(tokens[row] < embedding->n_out);
-		for (size_t k = 0; k < embedding->n_in; k++)
-			out[(size_t)row * embedding->n_in + k] =
-				element(embedding, kernels, panel, tokens[row] % kernels->panel, k);
-	}
+	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n_rows * embedding->n_in * EMBED_COST),
+			  n_rows, embed_row, &e);
 }
