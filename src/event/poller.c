@@ -25,6 +25,7 @@ struct poller {
 	uint64_t quiet_since_ns;
 	unsigned nap_ms;	/* the next sleep; grows while nothing happens */
 	unsigned n_open;	/* handles whose close callback has not come */
+	bool is_asleep;		/* armed: what comes next on the descriptor is news */
 	bool is_destroyed;
 };
 
@@ -44,6 +45,11 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 
 	(void)status;
 	(void)events;
+	/* The descriptor stays readable until arm() has taken its news: while the poller is awake
+	 * that says nothing, and would keep it awake for ever. */
+	if (!poller->is_asleep)
+		return;
+	poller->is_asleep = false;
 	poller->quiet_since_ns = clock_ns();
 }
 
@@ -106,6 +112,7 @@ static void on_prepare(uv_prepare_t *handle)
 		return;
 	}
 	uv_idle_stop(&poller->idle);
+	poller->is_asleep = true;
 	if (poller->config.fd < 0)
 		start_nap(poller);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -142,6 +143,38 @@ static void an_idle_poller_sleeps(void **state)
 	poller_destroy(source->poller);
 }
 
+/* As UCX's: the descriptor stays readable until the next arm(), whatever progress does. */
+static bool arm_and_empty(void *arg)
+{
+	struct source *source = arg;
+	uint64_t value;
+
+	source->n_arm_calls++;
+	(void)!read(source->fd, &value, sizeof value);
+	return true;
+}
+
+static void a_descriptor_that_only_arming_empties_does_not_keep_it_awake(void **state)
+{
+	static const struct poller_ops ops = { source_progress, arm_and_empty };
+	struct itimerspec in_10_ms = { .it_value.tv_nsec = 10000000 };
+	struct source *source = *state;
+	struct poller_config config = { .ops = &ops, .arg = source, .spin_us = 2000 };
+	uint64_t start_ns = cpu_ns();
+	struct error err;
+
+	/* The news comes while the loop sleeps, not from one of its own callbacks. */
+	close(source->fd);
+	source->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	assert_int_equal(timerfd_settime(source->fd, 0, &in_10_ms, NULL), 0);
+	config.fd = source->fd;
+	assert_int_equal(poller_create(source->loop, &config, &source->poller, &err), SC_OK);
+	run_for_ms(source, 300);
+	assert_true(cpu_ns() - start_ns < 50 * NS_PER_MS);
+	assert_in_range(source->n_arm_calls, 2, 4);
+	poller_destroy(source->poller);
+}
+
 static void give_five(void *arg)
 {
 	give_work(arg, 5);
@@ -268,6 +301,7 @@ int main(void)
 #define POLLER_TEST(name) cmocka_unit_test_setup_teardown(name, make_source, drop_source)
 	const struct CMUnitTest tests[] = {
 		POLLER_TEST(an_idle_poller_sleeps),
+		POLLER_TEST(a_descriptor_that_only_arming_empties_does_not_keep_it_awake),
 		POLLER_TEST(work_that_the_descriptor_announces_is_done),
 		POLLER_TEST(when_arming_is_refused_progress_comes_again_without_sleep),
 		POLLER_TEST(endless_work_leaves_timers_their_turn),
