@@ -2,6 +2,7 @@
 #include "transport/fabrics.h"
 #include "transport/ucx.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,10 +54,16 @@ void ucx_env_set_defaults(void)
 void ucx_env_prepare(char **argv)
 {
 	bool is_missing = false;
+	char path[PATH_MAX];
+	ssize_t n;
 
 	for (size_t i = 0; i < sizeof early_settings / sizeof *early_settings; i++)
 		if (!getenv(early_settings[i].name))
 			is_missing |= setenv(early_settings[i].name, early_settings[i].value, 0) == 0;
-	if (is_missing)
-		execv("/proc/self/exe", argv);
+	/* By its own path: through /proc/self/exe the process would be known as "exe". */
+	n = is_missing ? readlink("/proc/self/exe", path, sizeof path - 1) : -1;
+	if (n <= 0)
+		return;
+	path[n] = '\0';
+	execv(path, argv);
 }
