@@ -10,6 +10,7 @@
 
 #define MAX_CONTEXT 4096
 #define N_STAGES 2
+#define MAX_BURST 512
 #define BOS 256
 #define EOS 257
 
@@ -66,9 +67,11 @@ static void add_token(struct job *job, uint32_t sequence)
 {
 	struct output *output = &job->outputs[sequence];
 	uint32_t i = output->n_tokens;
-	struct output_token *tokens;
+	struct output_token *tokens = job->tokens[sequence];
 
-	tokens = realloc(job->tokens[sequence], (i + 1) * sizeof *tokens);
+	/* At 0, 16, 32, 64, ... it is full. */
+	if ((i & (i - 1)) == 0 && (i == 0 || i >= 16))
+		tokens = realloc(tokens, (i ? 2 * i : 16) * sizeof *tokens);
 	assert(tokens);
 	if (i == 0 && strncmp(job->prompt, "nul", 3) == 0)
 		(void)!buf_add(&output->text, "a\0b", 3);
@@ -104,7 +107,8 @@ static void step_job(struct job *job)
 	do {
 		for (uint32_t i = 0; i < job->n_outputs; i++)
 			add_token(job, i);
-	} while (is_burst && job->outputs[0].n_tokens < job->max_tokens);
+	} while (is_burst && job->outputs[0].n_tokens < job->max_tokens &&
+		 job->outputs[0].n_tokens % MAX_BURST);
 	if (strncmp(job->prompt, "fail", 4) == 0 && job->outputs[0].n_tokens == 3)
 		end_job(job, JOB_FAILED, FINISH_ERROR, SC_E_CLOSED,
 			"stage 1: link closed: connection reset");

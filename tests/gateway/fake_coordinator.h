@@ -8,7 +8,7 @@
  * What a prompt begins with decides what becomes of its job:
  *   "stall"  it runs, but no token ever comes
  *   "fail"   a stage is lost after three tokens
- *   "burst"  all tokens come at once
+ *   "burst"  512 tokens come at once
  *   "nul"    the first token's text holds a NUL
  */
 #include "coordinator/coordinator.h"
