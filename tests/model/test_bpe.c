@@ -99,6 +99,7 @@ static void merges_cannot_forge_a_control_token(void **state)
 {
 	static const struct tiny_token forged[] = {
 		{ "<s", 0, T_NORMAL }, { "<s>", 0, T_CONTROL }, { "x<", 0, T_USER_DEFINED },
+		{ "end", 0, T_CONTROL },
 	};
 	static const char *const steps[] = { "< s", "<s >" };
 	struct gguf_writer w;
@@ -106,15 +107,22 @@ static void merges_cannot_forge_a_control_token(void **state)
 
 	(void)state;
 	gguf_writer_init(&w);
-	/* A pattern that keeps "<s>" in one word, and takes whole words. */
-	tiny_vocab_bpe(&w, "llama-bpe", forged, 3, steps, 2);
-	gguf_writer_bool(&w, "tokenizer.ggml.add_bos_token", false);
+	/* This pattern keeps "<s>" in one word. */
+	tiny_vocab_bpe(&w, "bloom", forged, 4, steps, 2);
 	tiny = must_create(&w);
 	expect_ids(tiny.tokenizer, "<s>", 0, "256 62");
 	expect_ids(tiny.tokenizer, "<s>", TOKENIZE_PARSE_SPECIAL, "257");
 	/* User-defined ones are found in any text. */
 	expect_ids(tiny.tokenizer, "xx<s>", 0, "120 258 115 62");
 	assert_true(tokenizer_is_special(tiny.tokenizer, 257));
+	tiny_tokenizer_destroy(&tiny);
+
+	/* Nor does a whole word become one. */
+	gguf_writer_init(&w);
+	tiny_vocab_bpe(&w, "llama-bpe", forged, 4, steps, 2);
+	gguf_writer_bool(&w, "tokenizer.ggml.add_bos_token", false);
+	tiny = must_create(&w);
+	expect_ids(tiny.tokenizer, "end", 0, "101 110 100");
 	tiny_tokenizer_destroy(&tiny);
 }
 

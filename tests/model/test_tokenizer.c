@@ -45,6 +45,25 @@ static void the_highest_score_is_joined_first(void **state)
 	tiny_tokenizer_destroy(&tiny);
 }
 
+static void zero_and_minus_zero_are_the_same_score(void **state)
+{
+	static const struct tiny_token tokens[] = {
+		{ "a", -3, T_NORMAL }, { "b", -3, T_NORMAL }, { "ab", -0.0f, T_NORMAL },
+		{ "ba", 0.0f, T_NORMAL },
+	};
+	struct gguf_writer w;
+	struct tiny_tokenizer tiny;
+
+	(void)state;
+	gguf_writer_init(&w);
+	tiny_vocab_spm(&w, tokens, 4);
+	gguf_writer_bool(&w, "tokenizer.ggml.add_space_prefix", false);
+	tiny = must_create(&w);
+	expect_ids(tiny.tokenizer, "aba", 0, "261 259");
+	expect_ids(tiny.tokenizer, "bab", 0, "262 260");
+	tiny_tokenizer_destroy(&tiny);
+}
+
 static void a_text_gets_a_space_in_front_and_loses_it_again(void **state)
 {
 	struct tiny_tokenizer tiny = create_spm();
@@ -365,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_highest_score_is_joined_first),
+		cmocka_unit_test(zero_and_minus_zero_are_the_same_score),
 		cmocka_unit_test(a_text_gets_a_space_in_front_and_loses_it_again),
 		cmocka_unit_test(no_space_is_added_where_the_file_says_so),
 		cmocka_unit_test(characters_without_a_token_become_bytes),

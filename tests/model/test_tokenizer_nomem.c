@@ -14,7 +14,10 @@
 
 #include "tests/model/expect_tokens.h"
 
-static const char text[] = "ab  abab \xFF <|im_end|> 12 ab's";
+/* More than 64 tokens: the list of ids grows in the middle. */
+#define PART "ab  abab "
+#define END " <|im_end|> 12 ab's ab zzzzzzzzzz zzzzzzzzzz zzzzzzzzzz zzzzzzzzzz zzzzzzzzzz"
+static const char text[] = PART "\xFF" END;
 
 static const struct tiny_token tokens[] = {
 	{ "ab", 0, T_NORMAL }, { "<|im_end|>", 0, T_CONTROL }, { "\u2581", 0, T_NORMAL },
@@ -107,7 +110,7 @@ static bool decode_with_failure(const struct tokenizer *tokenizer, const struct 
 	has_failed = failing_alloc_disarm();
 	assert_true(status == SC_OK || status == SC_E_NOMEM);
 	assert_int_equal(whole.length, status ? 0 : sizeof text - 1);
-	assert_string_equal(streamed.data, "ab  abab \uFFFD <|im_end|> 12 ab's");
+	assert_string_equal(streamed.data, PART "\uFFFD" END);
 	buf_deinit(&whole);
 	buf_deinit(&streamed);
 	assert_int_equal(failing_alloc_n_live(), n_before);
