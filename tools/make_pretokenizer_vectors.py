@@ -74,20 +74,22 @@ def split(*patterns):
 # File name: (pre-tokenizers that it holds for, reference).
 REFERENCES = {
     "gpt-2": ("gpt-2 gpt2 phi-2 mpt olmo jais gigachat a.x-4.0 mellum exaone4 trillion "
-              "granite-docling", ByteLevel(add_prefix_space=False, use_regex=True)),
+              "granite-docling roberta-bpe modern-bert jina-v1-en jina-v2-code jina-v2-de "
+              "jina-v2-es jina-de jina-es", ByteLevel(add_prefix_space=False, use_regex=True)),
     "starcoder": ("starcoder refact command-r smollm codeshell exaone minerva-7b mellum2",
                   Sequence([Digits(individual_digits=True), split(GPT2)])),
     "default": ("default", split(r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]")),
     # Its own Punctuation step stands still at Unicode 8; the regular expression is llama.cpp's.
     "falcon": ("falcon", split(r"[\p{P}\$\+<=>\^~\|`]+", GPT2, "[0-9][0-9][0-9]")),
-    "llama-bpe": ("llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 dbrx "
+    "llama-bpe": ("llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 dbrx jina-v5-nano "
                   "smaug-bpe glm4 chatglm-bpe",
                   split(CONTRACTION + "|" + WORD + r"|\p{N}{1,3}" + SYMBOLS + TAIL)),
     "minicpm5": ("minicpm5", split(r"\p{N}{1,3}",
                                    CONTRACTION + "|" + WORD + r"|\p{N}+" + SYMBOLS + TAIL)),
     "jais-2": ("jais-2", split(CONTRACTION + "|" + WORD + r"|\p{N}{1,3}" + SYMBOLS +
                                r"|\s*[\r\n]+" + JAIS2_SPACES + r"|\s{1,2}(?!\S)|\s{1}")),
-    "qwen2": ("qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez grok-2 kormo solar-open",
+    "qwen2": ("qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez grok-2 kormo solar-open "
+              "f2llmv2",
               split(QWEN2)),
     "qwen35": ("qwen35", split(CONTRACTION + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}"
                                r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*" + TAIL)),
@@ -118,9 +120,12 @@ REFERENCES = {
                              "\u3001-\u303f\ufe30-\ufe4f]+|[\u3105-\u312f]+|" + CJK,
                              CASED % ((CONTRACTION + "?",) * 2) +
                              r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + TAIL)),
-    "gpt-4o": ("gpt-4o llama4 kanana2 minimax-m2",
+    "gpt-4o": ("gpt-4o llama4 kanana2 minimax-m2 talkie",
                split(CASED % ((CONTRACTION + "?",) * 2) +
                      r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + TAIL)),
+    "tiny_aya": ("tiny_aya cohere2moe",
+                 split(r"\d{1,3}(?=(?:\d{3})*\b)", CASED % ((CONTRACTION + "?",) * 2) +
+                       r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + TAIL)),
     "tekken": ("tekken", split(CASED % ("", "") + r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + TAIL)),
     "kimi-k2": ("kimi-k2", split(KIMI)),
     "bloom": ("bloom poro-chat gpt3-finnish", split(BLOOM)),

@@ -60,6 +60,10 @@
 	"\U000104B0-\U000104D3\U000104D8-\U000104FB\U00010C80-\U00010CB2\U00010CC0-\U00010CF2" \
 	"\U000118A0-\U000118DF\U0001E900-\U0001E943"
 
+/* Behind a digit: what Oniguruma's \b is there. It takes Latin-1's fractions and powers as letters. */
+#define WORD_END \
+	"(?![\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}])"
+
 #define PATTERNS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 /* Sentences end a word; white space but the space is left over. */
@@ -68,13 +72,14 @@
 const struct pretokenizer_row pretokenizer_rows[] = {
 	{ "default", 0, PATTERNS("[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9]{3}") },
 	{ "falcon", 0, PATTERNS("[\\p{P}$+<=>^~|`]+", GPT2, "[0-9]{3}") },
-	{ "gpt-2 gpt2 phi-2 mpt olmo jais gigachat a.x-4.0 mellum exaone4 trillion granite-docling",
+	{ "gpt-2 gpt2 phi-2 mpt olmo jais gigachat a.x-4.0 mellum exaone4 trillion granite-docling "
+	  "roberta-bpe modern-bert jina-v1-en jina-v2-code jina-v2-de jina-v2-es jina-de jina-es",
 	  0, PATTERNS(GPT2) },
 	/* Every digit is a word of its own. */
 	{ "starcoder refact command-r smollm codeshell exaone minerva-7b mellum2", 0,
 	  PATTERNS("\\p{N}", GPT2) },
 
-	{ "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2",
+	{ "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
 	  PRE_ADDS_BOS | PRE_IGNORES_MERGES, PATTERNS(LLAMA3) },
 	{ "dbrx smaug-bpe glm4 chatglm-bpe", 0, PATTERNS(LLAMA3) },
 	{ "minicpm5", PRE_IGNORES_MERGES,
@@ -86,7 +91,7 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 		   SPACE "{16}|" SPACE "{8}|" SPACE "{4}|" SPACE "{1,2})(?!" NOT_SPACE ")|"
 		   SPACE) },
 
-	{ "qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez grok-2 kormo solar-open", 0,
+	{ "qwen2 deepseek-r1-qwen stablelm2 hunyuan megrez grok-2 kormo solar-open f2llmv2", 0,
 	  PATTERNS(QWEN2) },
 	{ "qwen35", 0,
 	  PATTERNS(CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^" WS
@@ -120,7 +125,12 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 		   CASED("[" UPPER "]", "[" LOWER "]", CONTRACTION "?") "|\\p{N}|" SYMBOLS
 		   "[\\r\\n/]*|" LINES "|" SPACES) },
 
-	{ "gpt-4o llama4 kanana2 minimax-m2", 0, PATTERNS(O200K) },
+	{ "gpt-4o llama4 kanana2 minimax-m2 talkie", 0, PATTERNS(O200K) },
+	/* Digits are counted from the right: 1234567 is 1, 234 and 567. One look ahead finds where
+	 * a number that ends a word must begin; from there on every three digits are a match. */
+	{ "tiny_aya cohere2moe", 0,
+	  PATTERNS("(?<!\\p{Nd})\\p{Nd}{1,3}(?=(?:\\p{Nd}{3})*+" WORD_END ")"
+		   "|\\G(?<=\\p{Nd})\\p{Nd}{3}", O200K) },
 	{ "tekken", PRE_ADDS_BOS | PRE_IGNORES_MERGES,
 	  PATTERNS(CASED("[" UPPER "]", "[" LOWER "]", "") "|\\p{N}|" SYMBOLS "[\\r\\n/]*|" LINES
 		   "|" SPACES) },

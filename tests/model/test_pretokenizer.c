@@ -21,7 +21,7 @@ static const char *const files[] = {
 	"bailingmoe", "bloom", "chameleon", "deepseek-coder", "deepseek-llm", "deepseek-v3",
 	"default", "exaone-moe", "falcon", "gpt-2", "gpt-4o", "jais-2", "kimi-k2", "laguna",
 	"llama-bpe", "minicpm5", "qwen2", "qwen35", "seed-coder", "spark2_5", "starcoder", "tekken",
-	"ufakzeka", "viking", "youtu",
+	"tiny_aya", "ufakzeka", "viking", "youtu",
 };
 #define N_FILES (sizeof files / sizeof *files)
 
