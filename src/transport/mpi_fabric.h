@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_TRANSPORT_MPI_FABRIC_H
+#define STAGECOACH_TRANSPORT_MPI_FABRIC_H
+/*
+ * mpi_fabric - what the parts of the mpi fabric share: mpi_fabric.c (poller, opening, closing) and
+ * mpi_link.c (one link).
+ *
+ * Frames and notices (envelopes: credits, goodbye) have a tag each. As many frame receives are
+ * posted as the peer has credits, so a frame always finds a place, without a copy. MPI matches
+ * messages of one tag to receives in the order in which both were posted: frame n is in receive n,
+ * whichever completes first. Tags also count how often two ranks have connected, since MPI keeps
+ * what was sent before the receiver connected, and what an earlier link left behind.
+ * Each end says goodbye once, with its last frame's number; a link is over when both have, and all
+ * frames came. Thread: the loop's.
+ */
+#include "base/list.h"
+#include "transport/envelope.h"
+#include "transport/grant.h"
+#include "transport/link.h"
+
+#include <mpi.h>
+
+#define MPI_TRANSPORT "mpi "
+#define MPI_N_NOTICES 8		/* receives for notices, and sends beside one per credit */
+#define MPI_LINGER_MS 1000
+
+struct mpi_fabric {
+	struct fabric base;
+	struct loop *loop;
+	struct poller *poller;
+	struct wake *wake;
+	struct mpi_world *world;
+	uint8_t *address;
+	size_t n_address;
+	struct mpi_link **by_peer;	/* [n_ranks] the link that its owner has open, or NULL */
+	uint32_t *n_connects;		/* [n_ranks] so far */
+	struct list links;		/* all, lingering ones too */
+	uint64_t last_news_ns;
+	bool is_busy;		/* inside progress: callbacks may be running */
+	bool is_closed;		/* by its owner from inside a callback: ends after progress */
+};
+
+enum mpi_link_state {
+	MPI_LINK_UP,
+	MPI_LINK_LEAVING,	/* our goodbye is out */
+	MPI_LINK_ENDING,	/* receives are cancelled and come back */
+	MPI_LINK_GONE,		/* freed once the owner has closed it */
+};
+
+/* What belongs to the request of the same index. */
+struct mpi_slot {
+	struct frame *frame;
+	uint8_t envelope[ENVELOPE_BYTES];
+	bool is_whole;		/* receives: it came, its turn has not */
+	int n_bytes;
+};
+
+/* Receives are posted in turn into places [n_posted % n] and read in the same turn. */
+struct mpi_ring {
+	size_t first;		/* index of place 0 among slots and requests */
+	size_t n;
+	uint64_t n_posted;
+	uint64_t n_read;
+};
+
+struct mpi_link {
+	struct link base;
+	struct list in_fabric;
+	enum mpi_link_state state;
+	int frame_tag;
+	int notice_tag;
+	bool is_closed;			/* by its owner: no callbacks any more */
+	bool is_down_told;
+
+	size_t n_requests;		/* frame receives, notice receives, sends */
+	MPI_Request *requests;		/* [n_requests] */
+	struct mpi_slot *slots;		/* [n_requests] */
+	int *done;			/* [n_requests] scratch of MPI_Testsome */
+	MPI_Status *statuses;		/* [n_requests] same */
+	struct mpi_ring frames;
+	struct mpi_ring notices;
+	size_t first_send;
+	size_t n_sending;
+
+	uint64_t n_sent;
+	unsigned peer_credits;
+	unsigned n_credits;
+	uint64_t peer_max_payload;
+	bool wants_credit;
+
+	struct frame_pool *pool;
+	struct grant *grant;
+	bool has_goodbye;
+	uint64_t peer_last;
+
+	bool is_failed;
+	struct error failure;
+	uint64_t deadline_ns;
+};
+
+/* connect, send and close_link are the fabric's operations of those names. */
+enum sc_status mpi_link_connect(struct fabric *base, unsigned peer, const void *address,
+				size_t n_bytes, const struct link_events *events, void *arg,
+				struct link **link_out, struct error *err);
+enum sc_status mpi_link_send(struct link *base, struct frame *frame);
+void mpi_link_close(struct link *base);
+/* Test requests and act on what came; true: something happened. May free the link. */
+bool mpi_link_advance(struct mpi_link *link);
+
+#endif
