@@ -10,7 +10,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define CLOSE_LIMIT_MS 2000	/* then UCX keeps its memory: destroying it under requests aborts */
+#define CLOSE_LIMIT_MS 3000	/* then UCX keeps its memory: destroying it under requests aborts */
 
 static const struct fabric_ops link_fabric_ucx;
 

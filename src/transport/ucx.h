@@ -21,7 +21,8 @@
 #define UCX_TRANSPORT "ucx "
 #define UCX_AM_ID 1
 #define UCX_N_CONTROL_MESSAGES 8	/* per link, beside one per credit */
-#define UCX_LINGER_MS 300		/* how long a closed link may wait for its peer's farewell */
+#define UCX_LINGER_MS 1000		/* how long a closed link may wait for its peer's farewell */
+#define UCX_TICK_MS 20		/* how often deadlines are looked at meanwhile */
 
 struct ucx_link;
 

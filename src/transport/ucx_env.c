@@ -19,6 +19,8 @@ static const struct setting early_settings[] = {
 	{ "UCX_MEM_EVENTS", "n" },
 	{ "UCX_HANDLE_ERRORS", "none" },	/* signals of crashes are the program's */
 	{ "UCX_WARN_UNUSED_ENV_VARS", "n" },
+	{ "UCX_LOG_FILE", "stderr" },		/* stdout is for data */
+	{ "UCX_LOG_LEVEL", "error" },
 };
 
 static const struct setting settings[] = {

@@ -38,7 +38,7 @@ static void enter(struct ucx_link *link, enum ucx_link_state state)
 	link->state = state;
 	if (state == UCX_LINK_FLUSHING)
 		link->deadline_ns = clock_ns() + UCX_LINGER_MS * NS_PER_MS;
-	timer_start(fabric_of(link)->timer, UCX_LINGER_MS / 10, UCX_LINGER_MS / 10);
+	timer_start(fabric_of(link)->timer, UCX_TICK_MS, UCX_TICK_MS);
 }
 
 static bool is_late(const struct ucx_link *link)
@@ -235,9 +235,6 @@ enum sc_status ucx_link_connect(struct fabric *base, unsigned peer, const void *
 	struct ucx_link *link;
 	enum sc_status status;
 
-	if (peer >= base->config.n_ranks || peer == base->config.rank)
-		return error_set(err, SC_E_INVALID, "rank %u cannot connect to rank %u of %u",
-				 base->config.rank, peer, base->config.n_ranks);
 	if (fabric->by_peer[peer])
 		return error_set(err, SC_E_EXISTS, "rank %u has a link already", peer);
 	status = address_decode(address, n_bytes, UCX_TRANSPORT, peer, &decoded, err);
@@ -286,7 +283,7 @@ void ucx_link_close(struct link *base)
 	link->is_closed = true;
 	link->deadline_ns = clock_ns() + UCX_LINGER_MS * NS_PER_MS;
 	fabric->by_peer[base->peer] = NULL;
-	timer_start(fabric->timer, UCX_LINGER_MS / 10, UCX_LINGER_MS / 10);
+	timer_start(fabric->timer, UCX_TICK_MS, UCX_TICK_MS);
 	if (!fabric->is_busy)
 		(void)ucx_link_advance(link);
 }

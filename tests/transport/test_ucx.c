@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "link_suite.h"
+#include "transport/fabrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static enum sc_status open_ucx(void *arg, struct loop *loop, const struct fabric_config *config,
+			       struct fabric **fabric_out, struct error *err)
+{
+	(void)arg;
+	return fabric_ucx_open(loop, config, fabric_out, err);
+}
+
+/* The peer's worker is in this process too, where shared memory and sockets work all the same. It
+ * needs a thread of its own: both ends must make progress for a link to open, and to close. */
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *tls;
+		const char *name;
+	} runs[] = {
+		{ "posix,self", "ucx over posix shared memory" },
+		{ "tcp,self", "ucx over tcp" },
+	};
+	int n_failed = 0;
+
+	(void)argc;
+	ucx_env_prepare(argv);
+	setenv("UCX_NET_DEVICES", "lo", 1);
+	for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+		const struct link_suite suite = {
+			.name = runs[i].name,
+			.open = open_ucx,
+			.has_two_threads = true,
+		};
+
+		setenv("UCX_TLS", runs[i].tls, 1);
+		n_failed += link_suite_run(&suite);
+	}
+	return n_failed;
+}
