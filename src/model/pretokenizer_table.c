@@ -60,7 +60,8 @@
 	"\U000104B0-\U000104D3\U000104D8-\U000104FB\U00010C80-\U00010CB2\U00010CC0-\U00010CF2" \
 	"\U000118A0-\U000118DF\U0001E900-\U0001E943"
 
-/* Behind a digit: what Oniguruma's \b is there. It takes Latin-1's fractions and powers as letters. */
+/* Behind a digit: what Oniguruma's \b is there. It takes Latin-1's fractions and powers for
+ * letters. */
 #define WORD_END \
 	"(?![\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}])"
 

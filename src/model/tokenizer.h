@@ -21,8 +21,8 @@ struct tokenizer;
 
 /* Borrows gguf until destroy. SC_E_UNSUPPORTED: a tokenizer model or pre-tokenizer that is not
  * known, by name. SC_E_FORMAT: arrays that do not fit together, ids out of range, bad merges. */
-must_check enum sc_status tokenizer_create(const struct gguf *gguf, struct tokenizer **tokenizer_out,
-					   struct error *err);
+must_check enum sc_status tokenizer_create(const struct gguf *gguf,
+					   struct tokenizer **tokenizer_out, struct error *err);
 void tokenizer_destroy(struct tokenizer *tokenizer);
 
 uint32_t tokenizer_n_vocab(const struct tokenizer *tokenizer);
@@ -47,14 +47,15 @@ must_check enum sc_status token_list_add(struct token_list *list, uint32_t id);
 
 enum {
 	TOKENIZE_ADD_SPECIAL = 1,	/* BOS (and EOS) where the vocabulary asks for it */
-	TOKENIZE_PARSE_SPECIAL = 2,	/* control tokens written out in the text become their ids */
+	TOKENIZE_PARSE_SPECIAL = 2,	/* control tokens written out in the text become ids */
 };
 
 /* Append the ids of text to ids. Any bytes are text: what is not UTF-8 goes byte by byte, and comes
- * back from decode where the vocabulary has a token for each byte; what has none becomes the unknown
- * token (SentencePiece) or is left out (byte-level; U+FFFD for bytes that UTF-8 never has).
- * Special tokens come only from flags: no other text becomes one, whatever the vocabulary's merges.
- * SC_E_NOMEM, or SC_E_TOO_LARGE over 2^31 bytes, of which a space takes three in SentencePiece. */
+ * back from decode where the vocabulary has a token for each byte; what has none becomes the
+ * unknown token (SentencePiece) or is left out (byte-level; U+FFFD for bytes that UTF-8 never has).
+ * Control tokens come only from flags: no other text becomes one, whatever the vocabulary's merges.
+ * SC_E_NOMEM, or SC_E_TOO_LARGE over 2^31 bytes (a space takes three in SentencePiece), or where a
+ * pre-tokenizer's pattern gives up, which no known text makes it do. On failure ids is unchanged. */
 must_check enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
 					   size_t n_bytes, unsigned flags,
 					   struct token_list *ids, struct error *err);
