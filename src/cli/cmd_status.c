@@ -73,13 +73,13 @@ static void print_stages(const Stagecoach__V1__Status *status)
 		snprintf(layers, sizeof layers, "%s%u-%u%s", stage->has_embedding ? "E+" : "",
 			 stage->first_layer, stage->first_layer + stage->n_layers - 1,
 			 stage->has_head ? "+H" : "");
-		printf("%5zu %-10s %5.1f MiB %5.1f MiB %9llu %9llu %6.1f s %7.1f s %7.1f s "
-		       "%6.2f ms %6.1f%%  rank %u, %s:%u, %s\n", i, layers,
+		printf("%5u %-10s %5.1f MiB %5.1f MiB %9llu %9llu %6.1f s %7.1f s %7.1f s "
+		       "%6.2f ms %6.1f%%  %s:%u, %s\n", stage->rank, layers,
 		       (double)stage->weight_bytes / MIB, (double)stage->kv_bytes / MIB,
 		       (unsigned long long)stage->steps, (unsigned long long)stage->rows,
 		       stage->busy_seconds, stage->waiting_seconds, stage->sending_seconds,
 		       stage->predicted_decode_seconds * 1e3, stage->bubble_ratio * 1e2,
-		       stage->rank, stage->host, stage->pid, stage->backend);
+		       stage->host, stage->pid, stage->backend);
 	}
 }
 

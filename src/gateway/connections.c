@@ -355,12 +355,44 @@ static void on_owner_closed(uv_handle_t *handle)
 		free(connections);
 }
 
+/* Write what the session has, as far as the socket takes it at once. */
+static bool flush_now(struct connection *connection)
+{
+	struct buf *output = &connection->output;
+	uv_buf_t uv_buf;
+	int n;
+
+	if (connection->is_writing)
+		return false;
+	do {
+		if (gather(connection) != SC_OK || !output->length)
+			return output->length == 0;
+		uv_buf = uv_buf_init(output->data, (unsigned)output->length);
+		n = uv_try_write(&connection->stream, &uv_buf, 1);
+	} while (n == (int)output->length);
+	return false;
+}
+
+/* Ends that came in this turn of the loop still reach their clients, and calls that go on get a
+ * reason instead of a cut. */
+static void say_goodbye(struct connection *connection)
+{
+	if (!flush_now(connection))
+		return;
+	grpc_session_end_calls(connection->session, GRPC_UNAVAILABLE, "the server is stopping");
+	(void)flush_now(connection);
+}
+
 void connections_destroy(struct connections *connections)
 {
 	if (!connections)
 		return;
-	list_for_each(node, &connections->list)
-		close_connection(list_entry(node, struct connection, node));
+	list_for_each(node, &connections->list) {
+		struct connection *connection = list_entry(node, struct connection, node);
+
+		say_goodbye(connection);
+		close_connection(connection);
+	}
 	uv_close((uv_handle_t *)&connections->idle, on_owner_closed);
 	uv_close((uv_handle_t *)&connections->drain_timer, on_owner_closed);
 }

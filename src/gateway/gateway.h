@@ -30,7 +30,8 @@ struct gateway_config {
  * that makes no sense. From then on the process ignores SIGPIPE. */
 must_check enum sc_status gateway_create(const struct gateway_config *config,
 					 struct gateway **gateway_out, struct error *err);
-/* Closes everything; attached jobs are cancelled. Accepts NULL. */
+/* Closes everything: calls under way end with UNAVAILABLE, attached jobs are cancelled. Accepts
+ * NULL. */
 void gateway_destroy(struct gateway *gateway);
 
 /* Close the listeners, health answers NOT_SERVING, clients get GOAWAY; streams under way go on. */

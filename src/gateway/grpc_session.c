@@ -305,6 +305,15 @@ void grpc_session_refuse_calls(struct grpc_session *session)
 				    NULL, 0);
 }
 
+void grpc_session_end_calls(struct grpc_session *session, enum grpc_status status,
+			    const char *text)
+{
+	session->depth++;
+	list_for_each(node, &session->calls)
+		grpc_call_finish(list_entry(node, struct grpc_call, node), status, text);
+	session->depth--;
+}
+
 unsigned grpc_session_n_calls(const struct grpc_session *session)
 {
 	return session->n_calls;

@@ -62,6 +62,10 @@ bool grpc_session_is_done(const struct grpc_session *session);
 void grpc_session_announce_end(struct grpc_session *session);
 void grpc_session_refuse_calls(struct grpc_session *session);
 
+/* The server goes: end all calls under way with status and text. Send gives the rest. */
+void grpc_session_end_calls(struct grpc_session *session, enum grpc_status status,
+			    const char *text);
+
 unsigned grpc_session_n_calls(const struct grpc_session *session);
 
 #endif

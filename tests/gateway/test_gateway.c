@@ -407,13 +407,14 @@ static void a_draining_server_ends_streams_well_and_takes_no_clients(void **stat
 	assert_int_equal(client_open(&target, &other, &server->err), SC_E_UNAVAILABLE);
 }
 
-static void destroying_the_gateway_cancels_jobs_and_closes_connections(void **state)
+static void destroying_the_gateway_ends_calls_and_cancels_their_jobs(void **state)
 {
 	struct server *server = *state;
 	struct story story = { .after_first = destroy_gateway };
 
 	connect_client(server);
-	assert_int_equal(generate(server, "hello", 0, 0, &story), SC_E_CLOSED);
+	assert_int_equal(generate(server, "hello", 0, 0, &story), SC_E_UNAVAILABLE);
+	assert_string_equal(server->err.text, "the server is stopping");
 	wait_until_none_is_alive(server);
 }
 
@@ -633,7 +634,7 @@ int main(void)
 		SERVED(a_submitted_job_is_found_and_cancelled_by_its_id),
 		SERVED(tokens_become_text_again),
 		SERVED(a_draining_server_ends_streams_well_and_takes_no_clients),
-		SERVED(destroying_the_gateway_cancels_jobs_and_closes_connections),
+		SERVED(destroying_the_gateway_ends_calls_and_cancels_their_jobs),
 		SERVED(a_client_that_speaks_http_1_is_closed),
 		SERVED(connections_over_the_limit_are_closed_at_once),
 		ALONE(the_socket_is_for_its_group_and_goes_with_the_gateway),
