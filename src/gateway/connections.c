@@ -12,6 +12,8 @@
 
 #define READ_BYTES 65536
 #define WRITE_BYTES 65536
+/* Of one connection, before the others have their turn. */
+#define WRITES_PER_TURN 16
 /* Clients on the way to a new call learn of the end before calls are refused. */
 #define DRAIN_NOTICE_MS 100
 #define KEEPALIVE_SECONDS 60
@@ -20,8 +22,7 @@ struct connections {
 	uv_idle_t idle;		/* runs while some connection is on the dirty list */
 	uv_timer_t drain_timer;
 	unsigned n_handles;	/* that are not closed yet */
-	struct grpc_session_config session_config;
-	unsigned max;
+	struct connections_config config;
 	unsigned count;
 	struct list list;
 	struct list dirty;	/* woken: to be flushed in the loop's next turn */
@@ -91,14 +92,21 @@ static void on_wake(void *arg)
 static void on_idle(uv_idle_t *idle)
 {
 	struct connections *connections = idle->data;
+	struct list woken;
 
-	while (!list_is_empty(&connections->dirty)) {
-		struct connection *connection = list_entry(connections->dirty.next,
-							   struct connection, dirty);
+	/* Those that wake up again below have to wait for the next turn. */
+	list_init(&woken);
+	list_for_each(node, &connections->dirty) {
+		list_remove(node);
+		list_append(&woken, node);
+	}
+	uv_idle_stop(idle);
+	while (!list_is_empty(&woken)) {
+		struct connection *connection = list_entry(woken.next, struct connection, dirty);
+
 		list_remove(&connection->dirty);
 		flush(connection);
 	}
-	uv_idle_stop(idle);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -170,32 +178,55 @@ static enum sc_status gather(struct connection *connection)
 	return status;
 }
 
-static void flush(struct connection *connection)
+/* Write output: at once as far as the socket takes it, then in the background. False: there is
+ * something left to wait for, or an end. */
+static bool write_output(struct connection *connection)
 {
-	uv_buf_t uv_buf;
+	struct buf *output = &connection->output;
+	uv_buf_t uv_buf = uv_buf_init(output->data, (unsigned)output->length);
+	int n = uv_try_write(&connection->stream, &uv_buf, 1);
 
-	if (connection->is_closing || connection->is_writing)
-		return;
-	if (gather(connection) != SC_OK) {
+	if (n == (int)output->length)
+		return true;
+	if (n < 0 && n != UV_EAGAIN) {
 		close_connection(connection);
-		return;
+		return false;
 	}
-	if (!connection->output.length) {
-		if (connection->is_ending || grpc_session_is_done(connection->session))
-			close_connection(connection);
-		else
-			set_timer(connection);
-		return;
-	}
-	uv_buf = uv_buf_init(connection->output.data, (unsigned)connection->output.length);
+	buf_consume(output, n > 0 ? (size_t)n : 0);
+	uv_buf = uv_buf_init(output->data, (unsigned)output->length);
 	connection->write.data = connection;
 	connection->is_writing = true;
 	if (uv_write(&connection->write, &connection->stream, &uv_buf, 1, on_written) != 0) {
 		connection->is_writing = false;
 		close_connection(connection);
-		return;
 	}
-	set_timer(connection);
+	return false;
+}
+
+static void flush(struct connection *connection)
+{
+	if (connection->is_closing || connection->is_writing)
+		return;
+	for (unsigned i = 0; i < WRITES_PER_TURN; i++) {
+		if (gather(connection) != SC_OK) {
+			close_connection(connection);
+			return;
+		}
+		if (!connection->output.length) {
+			if (connection->is_ending || grpc_session_is_done(connection->session))
+				close_connection(connection);
+			else
+				set_timer(connection);
+			return;
+		}
+		if (!write_output(connection)) {
+			if (!connection->is_closing)
+				set_timer(connection);
+			return;
+		}
+	}
+	/* The others' turn. */
+	on_wake(connection);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t n_suggested, uv_buf_t *buffer)
@@ -253,7 +284,7 @@ static void set_options(struct connection *connection)
 
 static enum sc_status open_session(struct connection *connection)
 {
-	struct grpc_session_config config = connection->owner->session_config;
+	struct grpc_session_config config = connection->owner->config.session;
 
 	config.on_wake = on_wake;
 	config.arg = connection;
@@ -268,7 +299,7 @@ void connections_accept(struct connections *connections, uv_stream_t *listener)
 		return;
 	connection->owner = connections;
 	connection->timer_ns = UINT64_MAX;
-	connection->preface_ns = clock_ns() + CONNECTION_PREFACE_MS * NS_PER_MS;
+	connection->preface_ns = clock_ns() + connections->config.preface_ms * NS_PER_MS;
 	list_init(&connection->node);
 	list_init(&connection->dirty);
 	buf_init(&connection->output);
@@ -284,9 +315,9 @@ void connections_accept(struct connections *connections, uv_stream_t *listener)
 	connections->count++;
 	if (uv_accept(listener, &connection->stream) != 0)
 		goto fail;
-	if (connections->count > connections->max) {
+	if (connections->count > connections->config.max) {
 		log_debug("gateway: %u connections are open: one more is refused",
-			  connections->max);
+			  connections->config.max);
 		goto fail;
 	}
 	set_options(connection);
@@ -327,19 +358,18 @@ unsigned connections_count(const struct connections *connections)
 	return connections->count;
 }
 
-enum sc_status connections_create(uv_loop_t *uv, const struct grpc_session_config *session_config,
-				  unsigned max, struct connections **connections_out)
+enum sc_status connections_create(const struct connections_config *config,
+				  struct connections **connections_out)
 {
 	struct connections *connections = calloc(1, sizeof *connections);
 
 	if (!connections)
 		return SC_E_NOMEM;
-	connections->session_config = *session_config;
-	connections->max = max;
+	connections->config = *config;
 	list_init(&connections->list);
 	list_init(&connections->dirty);
-	uv_idle_init(uv, &connections->idle);
-	uv_timer_init(uv, &connections->drain_timer);
+	uv_idle_init(config->uv, &connections->idle);
+	uv_timer_init(config->uv, &connections->drain_timer);
 	connections->n_handles = 2;
 	connections->idle.data = connections;
 	connections->drain_timer.data = connections;
@@ -355,32 +385,15 @@ static void on_owner_closed(uv_handle_t *handle)
 		free(connections);
 }
 
-/* Write what the session has, as far as the socket takes it at once. */
-static bool flush_now(struct connection *connection)
-{
-	struct buf *output = &connection->output;
-	uv_buf_t uv_buf;
-	int n;
-
-	if (connection->is_writing)
-		return false;
-	do {
-		if (gather(connection) != SC_OK || !output->length)
-			return output->length == 0;
-		uv_buf = uv_buf_init(output->data, (unsigned)output->length);
-		n = uv_try_write(&connection->stream, &uv_buf, 1);
-	} while (n == (int)output->length);
-	return false;
-}
-
 /* Ends that came in this turn of the loop still reach their clients, and calls that go on get a
  * reason instead of a cut. */
 static void say_goodbye(struct connection *connection)
 {
-	if (!flush_now(connection))
+	flush(connection);
+	if (connection->is_closing)
 		return;
 	grpc_session_end_calls(connection->session, GRPC_UNAVAILABLE, "the server is stopping");
-	(void)flush_now(connection);
+	flush(connection);
 }
 
 void connections_destroy(struct connections *connections)

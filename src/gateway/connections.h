@@ -4,8 +4,8 @@
 /*
  * connections - the accepted sockets of a gateway, each with its session.
  * Moves bytes between the two and keeps time: a client that has not shown within
- * CONNECTION_PREFACE_MS that it speaks HTTP/2 is dropped, deadlines of calls are watched. One
- * write per connection is under way at a time, so output is bounded.
+ * preface_ms that it speaks HTTP/2 is dropped, deadlines of calls are watched. One write per
+ * connection is under way at a time, so output is bounded.
  * Thread: the loop's thread alone; nothing blocks.
  */
 #include "base/status.h"
@@ -13,15 +13,19 @@
 
 #include <uv.h>
 
-#define CONNECTION_PREFACE_MS 10000
-
 struct connections;
 
-/* max: open at once; one more is closed as soon as it is accepted. The on_wake of session_config
- * is set by each connection; the rest of it is used as it is, borrowed until destroy. */
-must_check enum sc_status connections_create(uv_loop_t *uv,
-					     const struct grpc_session_config *session_config,
-					     unsigned max, struct connections **connections_out);
+struct connections_config {
+	uv_loop_t *uv;
+	/* Used for each session, but for on_wake, which is the connection's own. What it points
+	 * to is borrowed until destroy. */
+	struct grpc_session_config session;
+	unsigned max;		/* one more is closed as soon as it is accepted */
+	unsigned preface_ms;
+};
+
+must_check enum sc_status connections_create(const struct connections_config *config,
+					     struct connections **connections_out);
 /* Closes all. Memory is freed in the loop's next turns. Accepts NULL. */
 void connections_destroy(struct connections *connections);
 

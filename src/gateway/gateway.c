@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A client that has said nothing by then is none. */
+#define PREFACE_MS 10000
+
 struct gateway {
 	struct service service;
 	struct connections *connections;
@@ -46,11 +49,16 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 			      struct error *err)
 {
 	struct gateway *gateway = calloc(1, sizeof *gateway);
-	struct grpc_session_config session_config = {
-		.methods = service_methods,
-		.n_methods = service_n_methods,
-		.max_streams = config->max_streams,
-		.max_message = config->max_message,
+	struct connections_config connections = {
+		.uv = loop_uv(config->loop),
+		.session = {
+			.methods = service_methods,
+			.n_methods = service_n_methods,
+			.max_streams = config->max_streams,
+			.max_message = config->max_message,
+		},
+		.max = config->max_connections,
+		.preface_ms = PREFACE_MS,
 	};
 	enum sc_status status;
 
@@ -59,9 +67,8 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	/* Clients may leave while they are written to: that is an error of write, no signal. */
 	signal(SIGPIPE, SIG_IGN);
 	service_init(&gateway->service, config->coordinator);
-	session_config.context = &gateway->service;
-	status = connections_create(loop_uv(config->loop), &session_config,
-				    config->max_connections, &gateway->connections);
+	connections.session.context = &gateway->service;
+	status = connections_create(&connections, &gateway->connections);
 	if (status != SC_OK)
 		error_set(err, status, "gateway: out of memory");
 	else

@@ -33,14 +33,17 @@ Stagecoach__V1__FinishReason job_message_reason(enum finish_reason reason)
 	return reasons[reason];
 }
 
-bool job_message_error(const struct job *job, Stagecoach__V1__JobError *error)
+bool job_message_error(const struct job *job, Stagecoach__V1__JobError *error,
+		       char text[ERROR_TEXT_MAX])
 {
 	const struct error *err = job_error(job);
 
 	if (!err || err->status == SC_OK)
 		return false;
 	error->code = grpc_status_of(err->status);
-	error->message = (char *)(uintptr_t)err->text;
+	/* It may quote what was not UTF-8, and be cut within a character. */
+	plain_text_copy(err->text, text, ERROR_TEXT_MAX);
+	error->message = text;
 	return true;
 }
 
@@ -151,7 +154,7 @@ enum sc_status job_message_init(struct job_message *message, const struct job *j
 	m->started_unix_ms = times.started_ms;
 	m->first_token_unix_ms = times.first_token_ms;
 	m->ended_unix_ms = times.ended_ms;
-	if (job_message_error(job, &message->error))
+	if (job_message_error(job, &message->error, message->error_text))
 		m->error = &message->error;
 	job_message_timings(job, &message->timings);
 	m->timings = &message->timings;

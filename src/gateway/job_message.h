@@ -14,6 +14,7 @@
 struct job_message {
 	Stagecoach__V1__Job job;	/* the message; its pointers lead to what follows */
 	Stagecoach__V1__JobError error;
+	char error_text[ERROR_TEXT_MAX];
 	Stagecoach__V1__Timings timings;
 	Stagecoach__V1__Output *outputs;	/* [n], NULL without */
 	Stagecoach__V1__Output **output_list;
@@ -28,8 +29,9 @@ void job_message_deinit(struct job_message *message);
 Stagecoach__V1__JobState job_message_state(enum job_state state);
 Stagecoach__V1__FinishReason job_message_reason(enum finish_reason reason);
 
-/* Fill an initialised message. The error's text is borrowed; false: the job has no error. */
-bool job_message_error(const struct job *job, Stagecoach__V1__JobError *error);
+/* Fill an initialised message, its text within `text`; false: the job has no error. */
+bool job_message_error(const struct job *job, Stagecoach__V1__JobError *error,
+		       char text[ERROR_TEXT_MAX]);
 void job_message_timings(const struct job *job, Stagecoach__V1__Timings *timings);
 
 /* Of all sequences, so far. */

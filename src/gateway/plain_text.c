@@ -2,6 +2,7 @@
 #include "gateway/plain_text.h"
 
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes of the character at p (n_left > 0), or 0: none begins there. Source: RFC 3629. */
 static size_t character_length(const uint8_t *p, size_t n_left)
@@ -49,4 +50,24 @@ enum sc_status plain_text_set(struct buf *text, const char *bytes, size_t n_byte
 	if (status == SC_OK)
 		status = buf_add(text, bytes + start, at - start);
 	return status;
+}
+
+void plain_text_copy(const char *string, char *out, size_t capacity)
+{
+	const uint8_t *p = (const uint8_t *)string;
+	size_t n_left = strlen(string);
+	size_t length = 0;
+
+	while (n_left) {
+		size_t n = character_length(p, n_left);
+		size_t n_out = n ? n : 3;
+
+		if (length + n_out >= capacity)
+			break;
+		memcpy(out + length, n ? (const char *)p : "\xef\xbf\xbd", n_out);
+		length += n_out;
+		p += n ? n : 1;
+		n_left -= n ? n : 1;
+	}
+	out[length] = '\0';
 }

@@ -13,4 +13,7 @@
 /* Replace text by the bytes. */
 must_check enum sc_status plain_text_set(struct buf *text, const char *bytes, size_t n_bytes);
 
+/* The same for a string, cut at a whole character where out ends. */
+void plain_text_copy(const char *string, char *out, size_t capacity);
+
 #endif

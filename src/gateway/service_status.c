@@ -4,6 +4,7 @@
 
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
+#include "gateway/plain_text.h"
 #include "gateway/proto_message.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
@@ -39,12 +40,16 @@ static void get_model_start(struct grpc_call *call, const uint8_t *bytes, size_t
 	const struct hparams *h = &model->hparams;
 	Stagecoach__V1__Model message = STAGECOACH__V1__MODEL__INIT;
 	Stagecoach__V1__Tokenizer tokenizer = STAGECOACH__V1__TOKENIZER__INIT;
+	char name[sizeof model->name];
+	char path[4096];
 
 	(void)bytes;	/* GetModelRequest has no fields */
 	(void)n_bytes;
-	message.name = borrowed(model->name);
+	plain_text_copy(model->name, name, sizeof name);
+	plain_text_copy(gguf_path(model->gguf), path, sizeof path);
+	message.name = name;
 	message.architecture = borrowed(model->arch->name);
-	message.path = borrowed(gguf_path(model->gguf));
+	message.path = path;
 	message.file_bytes = gguf_n_bytes(model->gguf);
 	message.n_parameters = model->n_params;
 	message.fingerprint = model->fingerprint;
@@ -157,13 +162,15 @@ static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_
 	Stagecoach__V1__Status message = STAGECOACH__V1__STATUS__INIT;
 	struct stage_page *page = plan ? malloc(sizeof *page) : NULL;
 	struct coordinator_status status;
+	char name[sizeof ((struct model *)0)->name];
 
 	(void)bytes;	/* GetStatusRequest has no fields */
 	(void)n_bytes;
 	coordinator_status(coordinator, &status);
 	set_counters(&message, &status);
 	message.version = borrowed(PACKAGE_VERSION);
-	message.model = borrowed(coordinator_model(coordinator)->name);
+	plain_text_copy(coordinator_model(coordinator)->name, name, sizeof name);
+	message.model = name;
 	if (page)
 		add_plan(&message, coordinator, plan, page);
 	if (plan && !page)

@@ -91,6 +91,7 @@ static enum sc_status send_finished(struct job_stream *stream, struct error *err
 	Stagecoach__V1__SequenceEnd ends[JOB_MAX_SEQUENCES];
 	Stagecoach__V1__SequenceEnd *end_list[JOB_MAX_SEQUENCES];
 	struct buf rests[JOB_MAX_SEQUENCES];
+	char error_text[ERROR_TEXT_MAX];
 	enum sc_status status = SC_OK;
 	uint32_t n = stream->n_sequences;
 
@@ -114,7 +115,7 @@ static enum sc_status send_finished(struct job_stream *stream, struct error *err
 	finished.n_sequences = n;
 	finished.usage = &usage;
 	finished.timings = &timings;
-	if (job_message_error(stream->job, &error))
+	if (job_message_error(stream->job, &error, error_text))
 		finished.error = &error;
 	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_FINISHED;
 	event.finished = &finished;

@@ -3,6 +3,8 @@
 #include "gateway/gateway.h"
 
 #include "cli/client.h"
+#include "gateway/connections.h"
+#include "gateway/listener.h"
 #include "tests/gateway/fake_coordinator.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
@@ -163,7 +165,9 @@ struct story {
 	char job_id[64];
 	Stagecoach__V1__JobState state;
 	unsigned stop_after;		/* tokens; 0: never */
-	void (*after_first)(struct server *server);
+	unsigned n_sequences;		/* of the request */
+	void (*after_first)(struct server *server);	/* on the loop's thread */
+	void (*pause)(struct server *server);		/* on ours */
 };
 
 static bool on_event(void *arg, ProtobufCMessage *message)
@@ -178,8 +182,12 @@ static bool on_event(void *arg, ProtobufCMessage *message)
 		snprintf(story->job_id, sizeof story->job_id, "%s", event->started->job_id);
 		break;
 	case STAGECOACH__V1__GENERATE_RESPONSE__EVENT_TOKEN:
-		if (!story->n_tokens++ && story->after_first)
-			run_on_loop(story->server, story->after_first);
+		if (!story->n_tokens++) {
+			if (story->after_first)
+				run_on_loop(story->server, story->after_first);
+			if (story->pause)
+				story->pause(story->server);
+		}
 		strncat(story->text, event->token->text,
 			sizeof story->text - strlen(story->text) - 1);
 		break;
@@ -209,6 +217,7 @@ static enum sc_status generate(struct server *server, const char *prompt, uint32
 	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
 	request.text = (char *)(uintptr_t)prompt;
 	request.max_tokens = max_tokens;
+	request.n = story->n_sequences;
 	return client_run(server->client, &call, &server->err);
 }
 
@@ -237,6 +246,24 @@ static void one_connection_serves_many_calls(void **state)
 		assert_int_equal(generate(server, "burst", 300, 0, &story), SC_OK);
 		assert_int_equal(story.n_tokens, 300);
 	}
+}
+
+static void take_a_while(struct server *server)
+{
+	(void)server;
+	usleep(200000);
+}
+
+/* Some 900 KB: more than the socket takes, so that the server has to wait in between. */
+static void a_client_that_pauses_gets_every_token(void **state)
+{
+	struct server *server = *state;
+	struct story story = { .n_sequences = 64, .pause = take_a_while };
+
+	connect_client(server);
+	assert_int_equal(generate(server, "burst", 512, 0, &story), SC_OK);
+	assert_int_equal(story.n_tokens, 64 * 512);
+	assert_int_equal(story.n_finished, 1);
 }
 
 static void a_call_that_is_cancelled_cancels_its_job(void **state)
@@ -472,6 +499,38 @@ static void connections_over_the_limit_are_closed_at_once(void **state)
 	assert_int_equal(generate(server, "hello", 1, 0, &story), SC_OK);
 }
 
+static void accept_client(void *arg, uv_stream_t *listener)
+{
+	connections_accept(arg, listener);
+}
+
+static void a_client_that_says_nothing_is_closed_in_time(void **state)
+{
+	struct server *server = *state;
+	const struct connections_config config = {
+		.uv = loop_uv(server->loop),
+		.session = { .max_streams = 1, .max_message = 100 },
+		.max = 1,
+		.preface_ms = 20,
+	};
+	struct connections *connections;
+	struct listener *listener;
+	int fd;
+
+	assert_int_equal(connections_create(&config, &connections), SC_OK);
+	assert_int_equal(listener_open_unix(config.uv, server->socket, accept_client, connections,
+					    &listener, &server->err), SC_OK);
+	fd = connect_raw(server);
+	while (!connections_count(connections))
+		loop_turn(server->loop, true);
+	while (connections_count(connections))
+		loop_turn(server->loop, true);
+	assert_true(is_closed_by_server(fd));
+	close(fd);
+	listener_close(listener);
+	connections_destroy(connections);
+}
+
 /* ---- addresses ---- */
 
 static enum sc_status try_create(struct server *server, const char *listen,
@@ -625,6 +684,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SERVED(a_job_is_streamed_from_start_to_end),
 		SERVED(one_connection_serves_many_calls),
+		SERVED(a_client_that_pauses_gets_every_token),
 		SERVED(a_call_that_is_cancelled_cancels_its_job),
 		SERVED(a_deadline_ends_call_and_job),
 		SERVED(a_lost_stage_reaches_the_client),
@@ -637,6 +697,7 @@ int main(void)
 		SERVED(destroying_the_gateway_ends_calls_and_cancels_their_jobs),
 		SERVED(a_client_that_speaks_http_1_is_closed),
 		SERVED(connections_over_the_limit_are_closed_at_once),
+		ALONE(a_client_that_says_nothing_is_closed_in_time),
 		ALONE(the_socket_is_for_its_group_and_goes_with_the_gateway),
 		ALONE(a_live_socket_is_not_replaced),
 		ALONE(a_stale_socket_is_replaced),

@@ -135,6 +135,21 @@ static void text_keeps_what_is_utf8_and_replaces_the_rest(void **state)
 	buf_deinit(&text);
 }
 
+static void strings_are_cut_at_a_whole_character(void **state)
+{
+	char out[6];
+
+	(void)state;
+	plain_text_copy("abc", out, sizeof out);
+	assert_string_equal(out, "abc");
+	plain_text_copy("abcd\xc3\xa4", out, sizeof out);
+	assert_string_equal(out, "abcd");
+	plain_text_copy("a\xff" "b", out, sizeof out);
+	assert_string_equal(out, "a\xef\xbf\xbd" "b");
+	plain_text_copy("\xff\xff", out, sizeof out);
+	assert_string_equal(out, "\xef\xbf\xbd");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +158,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_message_is_named),
 		cmocka_unit_test(what_is_not_set_has_its_default),
 		cmocka_unit_test(text_keeps_what_is_utf8_and_replaces_the_rest),
+		cmocka_unit_test(strings_are_cut_at_a_whole_character),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
