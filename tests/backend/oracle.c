@@ -81,11 +81,13 @@ static uint16_t random_half(struct random *random)
 	return (uint16_t)((random_bits(random) & 0x83ff) | random_bits(random) % 16 << 10);
 }
 
-static double half_value(uint16_t h)
+double half_value(uint16_t h)
 {
 	int exponent = h >> 10 & 31, fraction = h & 1023;
 	double value = exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24);
 
+	if (exponent == 31)
+		value = fraction ? (double)NAN : INFINITY;
 	return h & 0x8000 ? -value : value;
 }
 

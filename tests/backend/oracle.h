@@ -16,7 +16,10 @@ uint32_t random_bits(struct random *random);
 float random_float(struct random *random);
 void random_fill(struct random *random, float *x, size_t n);
 
-/* A random stored matrix; free(matrix->tensor.data) through matrix_deinit. */
+/* What an IEEE binary16 stands for. */
+double half_value(uint16_t h);
+
+/* A random stored matrix. */
 struct matrix {
 	struct tensor tensor;
 	uint8_t *stored;

@@ -278,6 +278,54 @@ static void embedding_rows_are_exactly_what_is_stored(void **state)
 	free(out);
 }
 
+static void assert_half(uint32_t h, float found)
+{
+	double expected = half_value((uint16_t)h);
+
+	if (!(isnan(expected) ? isnan(found) : (double)found == expected))
+		fail_msg("half %04x: %g, expected %g", h, (double)found, expected);
+}
+
+/* One input of 1: the products are the weights. */
+static void every_half_is_read_as_what_it_is(void **state)
+{
+	enum { N = 65536 };
+	static uint16_t halves[N];
+	static uint32_t tokens[N];
+	struct tensor tensor = {
+		.name = "halves", .type = TENSOR_F16, .n_dims = 2, .dims = { 1, N, 1, 1 },
+		.data = halves, .n_bytes = sizeof halves,
+	};
+	float *y = floats_alloc(N), one = 1;
+
+	(void)state;
+	for (uint32_t i = 0; i < N; i++) {
+		halves[i] = (uint16_t)i;
+		tokens[i] = i;
+	}
+	for (const char *const *isa = oracle_isas; *isa; isa++) {
+		struct backend *backend = open_cpu(*isa, 1, MAX_ROWS, 1);
+		struct matmul product = { .y = y };
+		struct weight *weight;
+
+		if (!backend)
+			continue;
+		assert_int_equal(backend->ops->weight_create(backend, &tensor, &weight, NULL),
+				 SC_OK);
+		product.weight = weight;
+		backend->ops->matmul(backend, &product, 1, &one, 1);
+		for (uint32_t i = 0; i < N; i++)
+			assert_half(i, y[i]);
+		for (uint32_t i = 0; i < N; i += 64)
+			backend->ops->embed(backend, weight, tokens + i, 64, y + i);
+		for (uint32_t i = 0; i < N; i++)
+			assert_half(i, y[i]);
+		backend->ops->weight_destroy(backend, weight);
+		backend->ops->close(backend);
+	}
+	free(y);
+}
+
 static void weights_that_do_not_fit_are_refused(void **state)
 {
 	struct backend *backend = open_cpu("scalar", 1, 4, 64);
@@ -315,6 +363,7 @@ int main(void)
 		cmocka_unit_test(products_of_mixed_types_share_their_input),
 		cmocka_unit_test(rows_of_zeros_give_the_bias),
 		cmocka_unit_test(embedding_rows_are_exactly_what_is_stored),
+		cmocka_unit_test(every_half_is_read_as_what_it_is),
 		cmocka_unit_test(weights_that_do_not_fit_are_refused),
 	};
 

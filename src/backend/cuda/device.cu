@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/cuda/device.cuh"
+#include "backend/cuda/device.h"
 
 #include <cstdlib>
 #include <cstring>

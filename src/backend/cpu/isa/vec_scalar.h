@@ -5,8 +5,6 @@
  * vec_scalar - four floats in the compiler's portable vectors, for any processor.
  * The other vec_*.h have the same functions; the templates beside them are written in these.
  */
-#include "backend/cpu/half.h"
-
 #include <stdint.h>
 #include <string.h>
 
@@ -42,16 +40,27 @@ static inline void vec_store_part(float *p, vec v, size_t n)
 	memcpy(p, &v, n * sizeof(float));
 }
 
+static inline vec_int vec_load_16_bits(const uint16_t *p)
+{
+	uint16_t four __attribute__((vector_size(8)));
+
+	memcpy(&four, p, sizeof four);
+	return __builtin_convertvector(four, vec_int);
+}
+
+/* As half_to_float. */
 static inline vec vec_load_f16(const uint16_t *p)
 {
-	return (vec){ half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]),
-		      half_to_float(p[3]) };
+	vec_int h = vec_load_16_bits(p);
+	vec_int special = (vec_int)((h & 0x7c00) == 0x7c00) & 0x7f800000;
+	vec rest = (vec)((h & 0x7fff) << 13) * 0x1p112f;
+
+	return (vec)((vec_int)rest | special | (h & 0x8000) << 16);
 }
 
 static inline vec vec_load_bf16(const uint16_t *p)
 {
-	return (vec){ bfloat_to_float(p[0]), bfloat_to_float(p[1]), bfloat_to_float(p[2]),
-		      bfloat_to_float(p[3]) };
+	return (vec)(vec_load_16_bits(p) << 16);
 }
 
 static inline vec vec_set1(float x)

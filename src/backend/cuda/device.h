@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_BACKEND_CUDA_DEVICE_CUH
-#define STAGECOACH_BACKEND_CUDA_DEVICE_CUH
+#ifndef STAGECOACH_BACKEND_CUDA_DEVICE_H
+#define STAGECOACH_BACKEND_CUDA_DEVICE_H
 /* device - an opened GPU, for the .cu files. */
 #include "backend/cuda/cuda.h"
 
