@@ -43,6 +43,8 @@ struct client {
 	struct exchange *exchange;	/* NULL: none */
 	struct buf output;
 	char name[300];
+	bool has_received;		/* any bytes */
+	bool is_http2;			/* the server's settings came */
 };
 
 static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const uint8_t *name,
@@ -97,6 +99,16 @@ static int on_data(nghttp2_session *http, uint8_t flags, int32_t stream_id, cons
 	return 0;
 }
 
+static int on_frame_recv(nghttp2_session *http, const nghttp2_frame *frame, void *arg)
+{
+	struct client *client = arg;
+
+	(void)http;
+	if (frame->hd.type == NGHTTP2_SETTINGS)
+		client->is_http2 = true;
+	return 0;
+}
+
 static int on_stream_close(nghttp2_session *http, int32_t stream_id, uint32_t code, void *arg)
 {
 	struct exchange *x = nghttp2_session_get_stream_user_data(http, stream_id);
@@ -140,6 +152,7 @@ static int create_http(struct client *client)
 		return rc;
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 	rc = nghttp2_session_client_new(&client->http, callbacks, client);
 	nghttp2_session_callbacks_del(callbacks);
@@ -187,8 +200,16 @@ void client_close(struct client *client)
 	free(client);
 }
 
+static enum sc_status no_grpc(struct client *client, const char *why, struct error *err)
+{
+	return error_set(err, SC_E_PROTOCOL, "%s: what answers there is no gRPC server (%s)",
+			 client->name, why);
+}
+
 static enum sc_status closed(struct client *client, struct error *err)
 {
+	if (client->has_received && !client->is_http2)
+		return no_grpc(client, "it does not speak HTTP/2", err);
 	return error_set(err, SC_E_CLOSED, "%s: the server closed the connection", client->name);
 }
 
@@ -223,10 +244,10 @@ static enum sc_status receive_some(struct client *client, struct error *err)
 		return SC_OK;
 	if (n <= 0)
 		return closed(client, err);
+	client->has_received = true;
 	n_used = nghttp2_session_mem_recv(client->http, bytes, (size_t)n);
 	if (n_used < 0)
-		return error_set(err, SC_E_PROTOCOL, "%s: what answers there is no gRPC server (%s)",
-				 client->name, nghttp2_strerror((int)n_used));
+		return no_grpc(client, nghttp2_strerror((int)n_used), err);
 	return SC_OK;
 }
 

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client where the server is none, and what it makes of messages and addresses. */
+#include "cli/client.h"
+#include "cli/client_json.h"
+
+#include "stagecoach/v1/stagecoach.pb-c.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+/* A server for one client: reads once, says something, closes. */
+struct impostor {
+	char directory[64];
+	char path[80];
+	const char *words;
+	int fd;
+	pthread_t thread;
+};
+
+static void *pretend(void *arg)
+{
+	struct impostor *impostor = arg;
+	char bytes[4096];
+	int fd = accept(impostor->fd, NULL, NULL);
+
+	if (fd < 0)
+		return NULL;
+	(void)!read(fd, bytes, sizeof bytes);
+	(void)!write(fd, impostor->words, strlen(impostor->words));
+	/* What still comes is taken, so that closing does not reset the connection. */
+	shutdown(fd, SHUT_WR);
+	while (read(fd, bytes, sizeof bytes) > 0)
+		;
+	close(fd);
+	return NULL;
+}
+
+static void start(struct impostor *impostor, const char *words)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	impostor->words = words;
+	snprintf(impostor->directory, sizeof impostor->directory, "/tmp/stagecoach-test-XXXXXX");
+	assert_non_null(mkdtemp(impostor->directory));
+	snprintf(impostor->path, sizeof impostor->path, "%s/socket", impostor->directory);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", impostor->path);
+	impostor->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(impostor->fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(impostor->fd, 1), 0);
+	assert_int_equal(pthread_create(&impostor->thread, NULL, pretend, impostor), 0);
+}
+
+static void stop(struct impostor *impostor)
+{
+	pthread_join(impostor->thread, NULL);
+	close(impostor->fd);
+	unlink(impostor->path);
+	rmdir(impostor->directory);
+}
+
+static enum sc_status ask(const char *path, struct error *err)
+{
+	Stagecoach__V1__GetStatusRequest request = STAGECOACH__V1__GET_STATUS_REQUEST__INIT;
+	struct client_target target = { .socket = path };
+	struct client *client = NULL;
+	ProtobufCMessage *answer = NULL;
+	enum sc_status status = client_target_choose(&target, err);
+
+	if (status == SC_OK)
+		status = client_open(&target, &client, err);
+	if (status == SC_OK)
+		status = client_ask(client, "GetStatus", &request.base,
+				    &stagecoach__v1__status__descriptor, &answer, err);
+	client_close(client);
+	return status;
+}
+
+static void a_server_that_hangs_up_is_said_to(void **state)
+{
+	struct impostor impostor;
+	struct error err;
+
+	(void)state;
+	start(&impostor, "");
+	assert_int_equal(ask(impostor.path, &err), SC_E_CLOSED);
+	assert_non_null(strstr(err.text, "/socket: the server closed the connection"));
+	stop(&impostor);
+}
+
+static void a_server_of_another_protocol_is_recognised(void **state)
+{
+	struct impostor impostor;
+	struct error err;
+
+	(void)state;
+	start(&impostor, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+	assert_int_equal(ask(impostor.path, &err), SC_E_PROTOCOL);
+	assert_non_null(strstr(err.text, "/socket: what answers there is no gRPC server"));
+	stop(&impostor);
+}
+
+static void a_missing_server_is_named(void **state)
+{
+	struct error err;
+
+	(void)state;
+	assert_int_equal(ask("/nonexistent/socket", &err), SC_E_UNAVAILABLE);
+	assert_string_equal(err.text,
+			    "no server at /nonexistent/socket: No such file or directory");
+}
+
+static void flags_come_before_the_environment(void **state)
+{
+	struct client_target target = { 0 };
+	struct error err;
+
+	(void)state;
+	unsetenv("STAGECOACH_SOCKET");
+	setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
+	setenv("STAGECOACH_LISTEN", "localhost:1234", 1);
+	assert_int_equal(client_target_choose(&target, &err), SC_OK);
+	assert_string_equal(target.name, "localhost:1234");
+	setenv("STAGECOACH_SOCKET", "/some/socket", 1);
+	assert_int_equal(client_target_choose(&target, &err), SC_OK);
+	assert_true(target.is_unix);
+	assert_string_equal(target.name, "/some/socket");
+	target.port = "99";
+	assert_int_equal(client_target_choose(&target, &err), SC_OK);
+	assert_false(target.is_unix);
+	assert_string_equal(target.name, "127.0.0.1:99");
+	target.host = "::1";
+	assert_int_equal(client_target_choose(&target, &err), SC_OK);
+	assert_string_equal(target.name, "[::1]:99");
+	assert_string_equal(target.address.host, "::1");
+	target.socket = "/another/socket";
+	assert_int_equal(client_target_choose(&target, &err), SC_OK);
+	assert_string_equal(target.name, "/another/socket");
+	target = (struct client_target){ .listen = "nowhere" };
+	assert_int_equal(client_target_choose(&target, &err), SC_E_INVALID);
+	unsetenv("STAGECOACH_SOCKET");
+	unsetenv("STAGECOACH_LISTEN");
+}
+
+static void expect_json(const ProtobufCMessage *message, const char *expected)
+{
+	json_t *json = client_json(message);
+	char *text;
+
+	assert_non_null(json);
+	text = json_dumps(json, JSON_COMPACT);
+	assert_string_equal(text, expected);
+	free(text);
+	json_decref(json);
+}
+
+static void messages_become_json_by_their_fields(void **state)
+{
+	Stagecoach__V1__TokenizeResponse tokens = STAGECOACH__V1__TOKENIZE_RESPONSE__INIT;
+	Stagecoach__V1__Sampling sampling = STAGECOACH__V1__SAMPLING__INIT;
+	Stagecoach__V1__JobError error = STAGECOACH__V1__JOB_ERROR__INIT;
+	Stagecoach__V1__Token token = STAGECOACH__V1__TOKEN__INIT;
+	Stagecoach__V1__JobState states[] = {
+		STAGECOACH__V1__JOB_STATE__JOB_STATE_DONE,
+		(Stagecoach__V1__JobState)99,
+	};
+	Stagecoach__V1__ListRequest list = STAGECOACH__V1__LIST_REQUEST__INIT;
+	char quoted[] = "\"\n\xc3\xa4";
+
+	(void)state;
+	tokens.ids = (uint32_t[]){ 1, UINT32_MAX };
+	tokens.n_ids = 2;
+	tokens.pieces = (ProtobufCBinaryData[]){ { 2, (uint8_t[]){ 0x0a, 0xff } }, { 0, NULL } };
+	tokens.n_pieces = 2;
+	expect_json(&tokens.base, "{\"ids\":[1,4294967295],\"pieces\":[\"0aff\",\"\"]}");
+	expect_json(&sampling.base, "{}");
+	sampling._seed_case = STAGECOACH__V1__SAMPLING___SEED_SEED;
+	sampling.seed = UINT64_MAX;
+	expect_json(&sampling.base, "{\"seed\":\"18446744073709551615\"}");
+	error.message = quoted;
+	expect_json(&error.base, "{\"code\":0,\"message\":\"\\\"\\n\xc3\xa4\"}");
+	token.logprob = -INFINITY;
+	expect_json(&token.base, "{\"sequence\":0,\"id\":0,\"text\":\"\",\"logprob\":null}");
+	list.states = states;
+	list.n_states = 2;
+	expect_json(&list.base, "{\"limit\":0,\"states\":[\"done\",\"?\"]}");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_server_that_hangs_up_is_said_to),
+		cmocka_unit_test(a_server_of_another_protocol_is_recognised),
+		cmocka_unit_test(a_missing_server_is_named),
+		cmocka_unit_test(flags_come_before_the_environment),
+		cmocka_unit_test(messages_become_json_by_their_fields),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
