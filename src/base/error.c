@@ -37,19 +37,22 @@ enum sc_status error_errno(struct error *err, enum sc_status status, int errnum,
 
 enum sc_status error_prefix(struct error *err, const char *format, ...)
 {
-	char context[ERROR_TEXT_MAX];
-	char text[ERROR_TEXT_MAX];
+	char context[ERROR_TEXT_MAX - 2];	/* leaves room for ": " */
+	size_t used, kept;
 	va_list args;
-	int n;
 
 	if (!err)
 		return SC_OK;
 	va_start(args, format);
 	vsnprintf(context, sizeof context, format, args);
 	va_end(args);
-	memcpy(text, err->text, sizeof text);
-	n = snprintf(err->text, sizeof err->text, "%s: ", context);
-	if (n >= 0 && (size_t)n < sizeof err->text)
-		snprintf(err->text + n, sizeof err->text - (size_t)n, "%s", text);
+	used = strlen(context);
+	kept = strlen(err->text);
+	if (kept > sizeof err->text - used - 3)
+		kept = sizeof err->text - used - 3;
+	memmove(err->text + used + 2, err->text, kept);
+	err->text[used + 2 + kept] = '\0';
+	memcpy(err->text, context, used);
+	memcpy(err->text + used, ": ", 2);
 	return err->status;
 }
