@@ -127,8 +127,6 @@ enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
 	}
 out:
 	free(card);
-	if (status != SC_OK)
-		cluster_close(cluster);
 	return status;
 }
 

@@ -22,7 +22,9 @@ struct cluster {
 
 /* Collective. Opens the fabric that config names and exchanges addresses. `trouble` (or NULL) is
  * why this process cannot go on; it takes part all the same, so that nobody waits for it.
- * On failure every process gets the same status and text, so that one may speak for all. */
+ * On failure every process gets the same status and text, so that one may speak for all: it must do
+ * so before cluster_close, which nobody leaves before all have entered, because a launcher kills
+ * the rest once one process is gone. cluster_close is due in any case. */
 must_check enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
 				       const struct config *config,
 				       const struct fabric_config *fabric,

@@ -113,7 +113,8 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 		report_clear();
 		log_error("%s", err->text);
 		notify_status("Failed: %s", err->text);
-		server->exit_code = sc_status_exit_code(err->status);
+		if (!server->exit_code)
+			server->exit_code = sc_status_exit_code(err->status);
 		say_farewell(server);
 		break;
 	default:
@@ -291,6 +292,15 @@ static void stop(struct server *server)
 		signal_watch_destroy(server->signals[i]);
 }
 
+/* Workers of a coordinator that could not start would otherwise wait, and then complain too. */
+static void dismiss_workers(struct server *server)
+{
+	if (!server->coordinator || !server->serve->cluster)
+		return;
+	coordinator_drain(server->coordinator, 0);
+	loop_run(server->loop);
+}
+
 int serve_coordinator(const struct serve_config *serve)
 {
 	struct server server = { .serve = serve, .loop = serve->loop };
@@ -301,6 +311,7 @@ int serve_coordinator(const struct serve_config *serve)
 	} else {
 		log_error("%s", err.text);
 		server.exit_code = sc_status_exit_code(err.status);
+		dismiss_workers(&server);
 	}
 	stop(&server);
 	return server.exit_code;

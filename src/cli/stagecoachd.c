@@ -8,7 +8,11 @@
 #include "transport/fabrics.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define EARLY_WAIT_US 500000
 
 static const char usage[] =
 	"usage: stagecoachd -m FILE [OPTION...]\n"
@@ -22,6 +26,20 @@ static void complain(unsigned rank, const struct error *err)
 {
 	if (!rank)
 		fprintf(stderr, "stagecoachd: error: %s\n", err->text);
+}
+
+/* Before the processes know of each other, one of each machine speaks. The others wait a little:
+ * a launcher kills the rest once one process is gone. */
+static void complain_early(const struct error *err)
+{
+	const char *local_rank = getenv("OMPI_COMM_WORLD_LOCAL_RANK");
+
+	if (!local_rank)
+		local_rank = getenv("SLURM_LOCALID");
+	if (local_rank && atoi(local_rank))
+		usleep(EARLY_WAIT_US);
+	else
+		complain(0, err);
 }
 
 static bool handle_questions(const struct config *config)
@@ -124,7 +142,7 @@ int main(int argc, char **argv)
 
 	is_cluster = mpi_world_is_launched(&rank, &n_ranks) && n_ranks > 1;
 	if (config_load(&config, PROGRAM_DAEMON, default_config_file, argc, argv, &err) != SC_OK) {
-		complain(rank, &err);
+		complain_early(&err);
 		return sc_status_exit_code(err.status);
 	}
 	is_cluster = is_cluster && strcmp(config.transport, "loopback");

@@ -61,9 +61,12 @@ enum sc_status wire_coordinator_config(const struct config *config,
 				       const struct opened_model *opened, unsigned n_stages,
 				       struct coordinator_config *out, struct error *err)
 {
+	uint32_t context;
+
 	if (config->deadline_ms < 2 * config->heartbeat_ms)
 		return error_set(err, SC_E_CONFIG, "deadline-ms: %u is less than two heartbeats "
 				 "of %u ms", config->deadline_ms, config->heartbeat_ms);
+	context = choose_context(config, opened);
 	*out = (struct coordinator_config){
 		.model = opened->model,
 		.tokenizer = opened->tokenizer,
@@ -73,8 +76,10 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.prompt_chunk = config->prompt_chunk,
 		.max_sequences = config->max_sequences,
 		.max_queue = config->max_queue,
-		.max_context = choose_context(config, opened),
-		.kv_positions = config->kv_positions,
+		.max_context = context,
+		/* One text needs room for one. */
+		.kv_positions = !config->kv_positions && config->prompt ? context
+									: config->kv_positions,
 		.block_length = config->block_length,
 		.heartbeat_ms = config->heartbeat_ms,
 		.deadline_ms = config->deadline_ms,

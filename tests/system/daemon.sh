@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by the system tests: real daemons in a directory of their own, and no process left behind.
+#
+#	start_daemon RANKS [OPTION...]	under mpirun with RANKS processes, or alone with RANKS 1;
+#					returns when it says "ready"; log in $dir/log
+#	stop_daemon			SIGTERM to rank 0, waits; sets $code
+#	expect_none_left		fails if a process of this test still lives
+#	fail TEXT			ends the test
+
+set -u
+BUILDDIR=${BUILDDIR:-$(pwd)}
+SRCDIR=${SRCDIR:-$(cd "$(dirname "$0")/../.." && pwd)}
+MPIRUN=${MPIRUN:-mpirun}
+MODEL=${MODEL:-$SRCDIR/models/demo.gguf}
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+MPIRUN_FLAGS="--oversubscribe --bind-to none"
+# Wait for anything at most this long: machines that build and test at once are slow.
+PATIENCE=60
+
+[ -f "$MODEL" ] || { echo "no model at $MODEL"; exit 77; }
+dir=$(mktemp -d "${TMPDIR:-/tmp}/stagecoach-test.XXXXXX") || exit 99
+socket=$dir/grpc.sock
+launcher=
+
+stagecoachd() { "$BUILDDIR/stagecoachd" "$@"; }
+stagecoach() { "$BUILDDIR/stagecoach" "$@"; }
+
+launch() {
+	ranks=$1
+	shift
+	if [ "$ranks" = 1 ]; then
+		"$@"
+	else
+		"$MPIRUN" $MPIRUN_FLAGS -n "$ranks" "$@"
+	fi
+}
+
+# Every process of this test has its directory in its arguments.
+processes() { pgrep -f "stagecoachd.*$dir"; }
+
+clean_up() {
+	for pid in $(processes) $launcher; do
+		kill -9 "$pid" 2>/dev/null
+	done
+	rm -rf "$dir"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+fail() {
+	echo "FAIL: $*"
+	for log in "$dir"/*log; do
+		[ -f "$log" ] && { echo "--- $log"; tail -n 40 "$log"; }
+	done
+	exit 1
+}
+
+# wait_for SECONDS COMMAND...
+wait_for() {
+	end=$(($(date +%s) + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -lt "$end" ] || return 1
+		sleep 0.05
+	done
+}
+
+is_gone() { ! kill -0 "$1" 2>/dev/null; }
+is_nobody() { [ -z "$(processes)" ]; }
+
+start_daemon() {
+	ranks=$1
+	shift
+	set -- "$BUILDDIR/stagecoachd" -m "$MODEL" --listen 127.0.0.1:0 --socket "$socket" "$@"
+	# Not through a function: $! is to be the process itself.
+	if [ "$ranks" = 1 ]; then
+		"$@" >"$dir/out" 2>"$dir/log" </dev/null &
+	else
+		"$MPIRUN" $MPIRUN_FLAGS -n "$ranks" "$@" >"$dir/out" 2>"$dir/log" </dev/null &
+	fi
+	launcher=$!
+	wait_for $PATIENCE is_started || fail "the daemon did not become ready"
+	grep -q 'ready: gRPC on 127' "$dir/log" || fail "the daemon ended before it was ready"
+	address=$(sed -n 's/.*ready: gRPC on \(127[0-9.:]*\).*/\1/p' "$dir/log")
+}
+is_started() { grep -q 'ready: gRPC on unix' "$dir/log" || is_gone "$launcher"; }
+
+# The pid of rank N: the daemon's processes in the order of their ranks.
+pid_of_rank() {
+	for pid in $(processes); do
+		if [ "$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^OMPI_COMM_WORLD_RANK=//p')" = "$1" ] &&
+		   [ "$(cat "/proc/$pid/comm")" = stagecoachd ]; then
+			echo "$pid"
+			return
+		fi
+	done
+	[ "$1" = 0 ] && echo "$launcher"
+}
+
+wait_launcher() {
+	wait_for $PATIENCE is_gone "$launcher" || fail "the daemon did not end"
+	wait "$launcher"
+	code=$?
+	launcher=
+}
+
+stop_daemon() {
+	kill -TERM "$(pid_of_rank 0)" || fail "rank 0 is gone already"
+	wait_launcher
+}
+
+expect_none_left() {
+	wait_for 10 is_nobody || fail "processes are left: $(processes | tr '\n' ' ')"
+}

@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# SIGTERM lets jobs end, a second one does not wait; SIGHUP takes what may change; Ctrl-C cancels.
+. "$(dirname "$0")/daemon.sh"
+
+# A shell without job control has its background jobs ignore SIGINT.
+interruptible="env --default-signal=INT"
+has_text() { [ -s "$dir/text" ]; }
+begin_text() {
+	: >"$dir/text"
+	$interruptible "$BUILDDIR/stagecoach" generate --socket "$socket" -p 'ROMEO:' -n "$1" --temp 0 --ignore-eos \
+		>"$dir/text" 2>"$dir/client.log" &
+	client=$!
+	wait_for $PATIENCE has_text || fail "no text comes"
+}
+
+for ranks in 1 3; do
+	start_daemon $ranks
+	begin_text 120
+	stop_daemon
+	[ $code = 0 ] || fail "$ranks ranks, drained: exit code $code"
+	wait $client || fail "$ranks ranks: the job did not end well: $(cat "$dir/client.log")"
+	grep -q '120 new tokens' "$dir/client.log" || fail "$ranks ranks: the job was cut short"
+	expect_none_left
+	echo "$ranks ranks: SIGTERM let the job end"
+
+	start_daemon $ranks
+	begin_text 100000
+	rank0=$(pid_of_rank 0)
+	kill -TERM "$rank0"
+	sleep 0.5
+	kill -TERM "$rank0"
+	wait_launcher
+	[ $code = 143 ] || fail "$ranks ranks, second SIGTERM: exit code $code"
+	wait $client && fail "$ranks ranks: the client did not notice"
+	expect_none_left
+	echo "$ranks ranks: a second SIGTERM did not wait"
+done
+
+# Ctrl-C at the client cancels the job at the server.
+start_daemon 3
+begin_text 100000
+kill -INT $client
+wait $client
+code=$?
+[ $code = 130 ] || fail "Ctrl-C at the client: exit code $code"
+is_cancelled() { stagecoach jobs --socket "$socket" | grep -q cancelled; }
+wait_for 10 is_cancelled || fail "the job goes on after Ctrl-C"
+echo "Ctrl-C cancelled the job"
+
+# The settings file again, by SIGHUP.
+stop_daemon
+printf 'log_level = "info";\nmax_queue = 7;\n' >"$dir/conf"
+start_daemon 3 --config "$dir/conf"
+printf 'log_level = "debug";\nmax_queue = 8;\nbatch_size = 33;\n' >"$dir/conf"
+kill -HUP "$(pid_of_rank 0)"
+reloaded() { grep -q "reload: $1" "$dir/log"; }
+wait_for 10 reloaded 'log-level changed' || fail "log-level was not reloaded"
+wait_for 10 reloaded 'max-queue changed' || fail "max-queue was not reloaded"
+wait_for 10 reloaded 'batch-size changed, but takes effect only' || fail "batch-size was not told"
+printf 'log_level = "loud";\n' >"$dir/conf"
+kill -HUP "$(pid_of_rank 0)"
+wait_for 10 reloaded 'nothing changes: .*conf:1: log_level' || fail "a bad file was not told"
+stagecoach generate --socket "$socket" -p 'x' -n 3 >/dev/null 2>&1 || fail "does not serve any more"
+stop_daemon
+[ $code = 0 ] || fail "exit code $code"
+expect_none_left
+echo "SIGHUP took what may change"
+
+# Ctrl-C ends a run of one text.
+$interruptible "$BUILDDIR/stagecoach" run -m "$MODEL" -p 'x' -n 100000 -c 100000 --ignore-eos >"$dir/text" 2>"$dir/log" &
+run=$!
+wait_for $PATIENCE has_text || fail "no text comes"
+kill -INT $run
+wait $run
+code=$?
+[ $code = 130 ] || fail "Ctrl-C at run: exit code $code"
+echo "Ctrl-C ended run"
