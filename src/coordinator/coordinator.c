@@ -501,7 +501,9 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 	c->jobs.on_dirty = on_dirty;
 	c->jobs.arg = c;
 	set_defaults(c);
-	status = create_members(c, err);
+	status = step_limits_check(&c->limits, err);
+	if (status == SC_OK)
+		status = create_members(c, err);
 	if (status == SC_OK &&
 	    (timer_create_on(config->loop, on_deadline, c, &c->deadline_timer) != SC_OK ||
 	     wake_create(config->loop, settle, c, &c->settle_soon) != SC_OK))

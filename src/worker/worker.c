@@ -15,6 +15,7 @@
 #define COORDINATOR_RANK 0
 #define N_CONTROL_FRAMES 8
 #define CONTROL_PAYLOAD 4096
+#define MAX_WINDOW 4096
 
 typedef Stagecoach__Cluster__V1__Control control_message;
 typedef Stagecoach__Cluster__V1__Assign assign_message;
@@ -295,8 +296,15 @@ static enum sc_status start_compute(struct worker *worker, const assign_message 
 		.on_news = wake_loop,
 		.arg = worker,
 	};
+	enum sc_status status = step_limits_check(&config.stage.limits, err);
 
-	return compute_create(&config, &worker->compute, err);
+	if (status == SC_OK && (!assign->window || assign->window > MAX_WINDOW))
+		status = error_set(err, SC_E_PROTOCOL, "window: %u, expected 1 to %u",
+				   assign->window, MAX_WINDOW);
+	if (status == SC_OK)
+		return compute_create(&config, &worker->compute, err);
+	error_prefix(err, "assign");
+	return status;
 }
 
 static enum sc_status take_assign(struct worker *worker, const assign_message *assign,
@@ -307,6 +315,8 @@ static enum sc_status take_assign(struct worker *worker, const assign_message *a
 
 	if (worker->compute)
 		return error_set(err, SC_E_PROTOCOL, "assign: this worker has a stage already");
+	if (!assign->heartbeat_ms || !assign->deadline_ms)
+		return error_set(err, SC_E_PROTOCOL, "assign: no heartbeat");
 	if (!assign->n_layers || assign->first_layer > n_model_layers ||
 	    assign->n_layers > n_model_layers - assign->first_layer)
 		return error_set(err, SC_E_PROTOCOL, "assign: layers %u+%u of a model with %u",
