@@ -19,16 +19,11 @@ struct one_shot {
 	size_t n_printed;
 	uint64_t started_ns;
 	uint64_t first_ns;	/* when the first token came */
+	struct error write_error;	/* SC_OK as long as the text can be written */
 	bool is_told;		/* on_end was called */
 	void (*on_end)(void *arg, const struct error *err);
 	void *arg;
 };
-
-/* Nobody listens any more: there is no point in going on. */
-static void stop_listening(struct one_shot *one_shot)
-{
-	job_cancel(one_shot->job);
-}
 
 static void print_news(struct one_shot *one_shot)
 {
@@ -37,9 +32,13 @@ static void print_news(struct one_shot *one_shot)
 
 	if (!n)
 		return;
-	if (fwrite(output->text.data + one_shot->n_printed, 1, n, stdout) != n || fflush(stdout))
-		stop_listening(one_shot);
 	one_shot->n_printed = output->text.length;
+	if (fwrite(output->text.data + one_shot->n_printed - n, 1, n, stdout) == n &&
+	    !fflush(stdout))
+		return;
+	/* Nobody reads any more: there is no point in going on. */
+	error_errno(&one_shot->write_error, SC_E_IO, errno, "standard output");
+	job_cancel(one_shot->job);
 }
 
 static void print_speed(const struct one_shot *one_shot)
@@ -62,7 +61,6 @@ static void print_speed(const struct one_shot *one_shot)
 static void on_change(void *arg, struct job *job)
 {
 	struct one_shot *one_shot = arg;
-	enum job_state state;
 
 	if (one_shot->is_told)
 		return;
@@ -75,8 +73,12 @@ static void on_change(void *arg, struct job *job)
 	putchar('\n');
 	fflush(stdout);
 	print_speed(one_shot);
-	state = job_state(job);
-	one_shot->on_end(one_shot->arg, state == JOB_DONE ? NULL : job_error(job));
+	if (one_shot->write_error.status != SC_OK)
+		one_shot->on_end(one_shot->arg, &one_shot->write_error);
+	else if (job_state(job) == JOB_DONE)
+		one_shot->on_end(one_shot->arg, NULL);
+	else
+		one_shot->on_end(one_shot->arg, job_error(job));
 }
 
 static enum sc_status read_prompt(const struct config *config, struct buf *prompt,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/report.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,17 @@ void report_clear(void)
 	if (is_bar_shown)
 		fputs("\r\033[K", stderr);
 	is_bar_shown = false;
+}
+
+int report_flush(void)
+{
+	struct error err;
+
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_SUCCESS;
+	error_errno(&err, SC_E_IO, errno, "standard output");
+	report_error(&err);
+	return sc_status_exit_code(err.status);
 }
 
 void report_error(const struct error *err)

@@ -16,6 +16,9 @@ void report_progress(uint64_t done_bytes, uint64_t total_bytes);
 /* Take the bar away, before anything else is printed. */
 void report_clear(void);
 
+/* Everything on standard output is written: exit code 0, or an error and 1. */
+int report_flush(void);
+
 /* "stagecoach: error: ..." */
 void report_error(const struct error *err);
 

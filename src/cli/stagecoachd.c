@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoachd - the daemon. Started by mpirun or srun, rank 0 coordinates and the others are
  * stages; started alone, it holds all stages itself. */
+#include "cli/report.h"
 #include "cli/serve.h"
 
 #include "base/log.h"
@@ -149,11 +150,9 @@ int main(int argc, char **argv)
 	if (is_cluster && !strcmp(config.transport, "ucx"))
 		ucx_env_prepare(argv);
 	start_log(&config, rank, is_cluster);
-	if (handle_questions(&config)) {
-		config_deinit(&config);
-		return 0;
-	}
-	if (config.check_config)
+	if (handle_questions(&config))
+		exit_code = report_flush();
+	else if (config.check_config)
 		fprintf(stderr, "stagecoachd: configuration is valid\n");
 	else
 		exit_code = run(&config, argc, argv, is_cluster, rank, n_ranks);
