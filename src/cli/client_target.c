@@ -20,7 +20,8 @@ enum { KEY_SOCKET = 0x400, KEY_LISTEN, KEY_HOST, KEY_PORT, KEY_JSON };
 static const struct argp_option target_options[] = {
 	{ NULL, 0, NULL, 0, "Server:", 10 },
 	{ "socket", KEY_SOCKET, "PATH", 0, "Unix socket of the server (STAGECOACH_SOCKET)", 0 },
-	{ "listen", KEY_LISTEN, "HOST:PORT", 0, "TCP address of the server (STAGECOACH_LISTEN)", 0 },
+	{ "listen", KEY_LISTEN, "HOST:PORT", 0,
+	  "TCP address of the server (STAGECOACH_LISTEN)", 0 },
 	{ "host", KEY_HOST, "HOST", 0, "host of the server (127.0.0.1)", 0 },
 	{ "port", KEY_PORT, "PORT", 0, "port of the server (8080)", 0 },
 	{ NULL, 0, NULL, 0, "Output:", 20 },

@@ -17,7 +17,8 @@ struct gateway;
 struct gateway_config {
 	struct loop *loop;
 	struct coordinator *coordinator;	/* borrowed until destroy */
-	const char *listen;		/* "HOST:PORT", "[::1]:PORT"; port 0: any free; NULL or "": none */
+	const char *listen;		/* "HOST:PORT", "[::1]:PORT"; port 0: any free one;
+					 * NULL or "": none */
 	const char *socket_path;	/* NULL or "": none */
 	unsigned max_connections;
 	unsigned max_streams;		/* of one connection */

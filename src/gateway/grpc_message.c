@@ -35,8 +35,9 @@ static enum sc_status check_prefix(struct grpc_reader *reader, struct error *err
 		return error_set(err, SC_E_INVALID, "message flag: expected 0 or 1, found %u",
 				 p[0]);
 	if (reader->length > reader->max_message)
-		return error_set(err, SC_E_OVERLOADED, "message of %u bytes is over the limit of %zu",
-				 reader->length, reader->max_message);
+		return error_set(err, SC_E_OVERLOADED,
+				 "message of %u bytes is over the limit of %zu", reader->length,
+				 reader->max_message);
 	return SC_OK;
 }
 

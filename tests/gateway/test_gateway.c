@@ -61,7 +61,11 @@ static void run_on_loop(struct server *server, void (*command)(struct server *))
 		;
 }
 
-static void count_alive(struct server *server) { server->n_alive = fake_n_alive(server->coordinator); }
+static void count_alive(struct server *server)
+{
+	server->n_alive = fake_n_alive(server->coordinator);
+}
+
 static void stop(struct server *server) { loop_stop(server->loop); }
 static void drain(struct server *server) { gateway_drain(server->gateway); }
 

@@ -52,7 +52,7 @@ static void a_message_that_takes_too_much_memory_is_refused(void **state)
 
 	(void)state;
 	assert_non_null(bytes);
-	/* A field that is not known, again and again, a varint 0: two bytes that cost dozens of memory. */
+	/* An unknown field, again and again: two bytes that cost dozens in memory. */
 	for (size_t i = 0; i < n_bytes; i += 2) {
 		bytes[i] = 15 << 3;
 		bytes[i + 1] = 0;
@@ -120,7 +120,8 @@ static void text_keeps_what_is_utf8_and_replaces_the_rest(void **state)
 		{ "\xff", 1, "\xef\xbf\xbd" },
 		{ "x\xe6\xbc", 3, "x\xef\xbf\xbd\xef\xbf\xbd" },
 		{ "\xc0\x80", 2, "\xef\xbf\xbd\xef\xbf\xbd" },		/* overlong NUL */
-		{ "\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },	/* surrogate */
+		{ "\xed\xa0\x80", 3,
+		  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },	/* surrogate */
 		{ "\xf4\x90\x80\x80", 4,
 		  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },	/* beyond Unicode */
 		{ "\x80z", 2, "\xef\xbf\xbdz" },
