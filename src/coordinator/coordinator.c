@@ -633,7 +633,7 @@ static double bubble_ratio(const struct coordinator *c, const struct member *mem
 
 	if (c->active_since_ns)
 		active_ns += clock_ns() - c->active_since_ns;
-	if (!active_ns)
+	if (!active_ns || !member->steps)
 		return 0.0;
 	ratio = 1.0 - (double)member->busy_ns / (double)active_ns;
 	return ratio < 0.0 ? 0.0 : ratio;
