@@ -44,7 +44,7 @@ static void lose(struct member *member, enum sc_status status, const char *why)
 	if (members->is_lost || member->state >= MEMBER_STOPPED)
 		return;
 	members->is_lost = true;
-	if (member->state == MEMBER_EXPECTED)
+	if (!member->pid)
 		error_set(&err, status, "stage %u (rank %u): %s", member->rank, member->rank, why);
 	else
 		error_set(&err, status, "stage %u (rank %u, host %s, pid %u): %s", member->rank,
