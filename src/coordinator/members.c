@@ -103,6 +103,8 @@ void members_assign(struct members *members, const struct plan *plan,
 	members->epoch = assignment->epoch;
 	for (unsigned i = 0; i < members->n_members; i++) {
 		members->members[i].state = MEMBER_LOADING;
+		/* It had nothing to say while it waited for the others. */
+		members->members[i].heard_ns = clock_ns();
 		send_assign(&members->members[i], plan, assignment);
 	}
 }
