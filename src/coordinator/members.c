@@ -21,6 +21,7 @@ struct members {
 	struct frame_pool *control_pool;
 	struct timer *heartbeat;
 	uint64_t started_ns;
+	uint64_t beat_ns;		/* the last check of who is silent */
 	uint32_t epoch;
 	bool is_lost;			/* on_lost was called */
 	unsigned n_members;
@@ -293,6 +294,18 @@ static void check(struct member *member, uint64_t now_ns)
 	}
 }
 
+/* While this process itself was held up, what the members said lay unread. */
+static void forgive(struct members *members, uint64_t now_ns)
+{
+	uint64_t late_ms = (now_ns - members->beat_ns) / NS_PER_MS;
+
+	members->beat_ns = now_ns;
+	if (late_ms <= members->config.heartbeat_ms + members->config.deadline_ms / 2)
+		return;
+	for (unsigned i = 0; i < members->n_members; i++)
+		members->members[i].heard_ns = now_ns;
+}
+
 static void beat(void *arg)
 {
 	Stagecoach__Cluster__V1__Heartbeat heartbeat = STAGECOACH__CLUSTER__V1__HEARTBEAT__INIT;
@@ -300,6 +313,7 @@ static void beat(void *arg)
 	struct members *members = arg;
 	uint64_t now_ns = clock_ns();
 
+	forgive(members, now_ns);
 	heartbeat.epoch = members->epoch;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
 	message.heartbeat = &heartbeat;
@@ -323,6 +337,7 @@ enum sc_status members_create(const struct members_config *config, struct member
 		goto no_memory;
 	members->config = *config;
 	members->started_ns = clock_ns();
+	members->beat_ns = members->started_ns;
 	members->members = calloc(config->n_members, sizeof members->members[0]);
 	if (!members->members)
 		goto no_memory;
