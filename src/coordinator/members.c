@@ -195,6 +195,8 @@ static void take_progress(struct member *member, const Stagecoach__Cluster__V1__
 {
 	struct members *members = member->members;
 
+	if (member->state != MEMBER_LOADING || progress->done_bytes > progress->total_bytes)
+		return;
 	member->done_bytes = progress->done_bytes;
 	member->total_bytes = progress->total_bytes;
 	members->config.on_progress(members->config.arg);
