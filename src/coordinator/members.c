@@ -236,6 +236,16 @@ static void take_control(struct member *member, const struct frame *frame)
 	control_free(message);
 }
 
+static void take_tokens(struct member *member, const struct frame *frame)
+{
+	struct members *members = member->members;
+
+	if (frame->type != FRAME_TOKENS || member->rank != members->n_members)
+		lose(member, SC_E_PROTOCOL, "sent a frame that only another stage may send");
+	else
+		members->config.on_tokens(members->config.arg, frame);
+}
+
 static void on_frame(void *arg, struct link *link, struct frame *frame)
 {
 	struct member *member = arg;
@@ -245,9 +255,8 @@ static void on_frame(void *arg, struct link *link, struct frame *frame)
 	member->heard_ns = clock_ns();
 	if (frame->type == FRAME_CONTROL)
 		take_control(member, frame);
-	else if (frame->type == FRAME_TOKENS && member->rank == members->n_members &&
-		 frame->epoch == members->epoch && !members->is_lost)
-		members->config.on_tokens(members->config.arg, frame);
+	else if (frame->epoch == members->epoch && !members->is_lost)
+		take_tokens(member, frame);
 	frame_release(frame);
 }
 
