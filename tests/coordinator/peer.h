@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_TESTS_COORDINATOR_PEER_H
+#define STAGECOACH_TESTS_COORDINATOR_PEER_H
+/*
+ * peer - a hand-written process of a cluster: one end of a loopback hub that says exactly what the
+ * test tells it to, and remembers what it was told. With answers_steps it is a last stage that
+ * draws tokens out of thin air.
+ * Everything aborts the test when it fails.
+ */
+#include "transport/fabrics.h"
+#include "wire/control.h"
+#include "wire/step.h"
+
+#include "base/clock.h"
+
+#define PEER_MAX_RANKS 8
+#define PEER_MAX_HELD 64
+#define PEER_FINGERPRINT UINT64_C(0x5eed)
+#define PEER_PID 4711
+#define PEER_HOST "node-a"
+
+typedef Stagecoach__Cluster__V1__Control peer_message;
+
+struct peer {
+	struct fabric *fabric;
+	struct link *links[PEER_MAX_RANKS];	/* by rank */
+	struct frame_pool *pool;
+	struct step_limits limits;		/* with answers_steps */
+	bool answers_steps;
+	bool holds_frames;			/* gives no credit back until peer_release */
+	struct frame *held[PEER_MAX_HELD];
+	unsigned n_held;
+	/* What came. */
+	unsigned n_steps;
+	unsigned n_tokens;			/* frames */
+	uint64_t last_step;			/* id, of either */
+	unsigned n_controls[8];			/* by body case */
+	unsigned n_down;
+	uint32_t failed_status;
+	char failed_text[512];
+	uint32_t n_layers;			/* of Assign */
+	uint64_t done_bytes;			/* of Progress */
+	uint64_t weight_bytes;			/* of Ready */
+};
+
+struct peer_config {
+	struct loop *loop;
+	struct loopback_hub *hub;
+	unsigned rank;
+	unsigned n_ranks;
+	unsigned credits;	/* 0: plenty */
+	size_t max_payload;	/* 0: plenty */
+};
+void peer_open(struct peer *peer, const struct peer_config *config);
+/* Closes its links too. Harmless when it was never opened. */
+void peer_close(struct peer *peer);
+
+void peer_connect(struct peer *peer, const struct fabric *other);
+void peer_disconnect(struct peer *peer, unsigned rank);
+/* Let go of the frames that it holds, and hold no more. */
+void peer_release(struct peer *peer);
+
+void peer_say(struct peer *peer, unsigned rank, const peer_message *message, uint32_t epoch);
+void peer_say_hello(struct peer *peer, uint32_t version, uint64_t fingerprint);
+void peer_say_ready(struct peer *peer, uint32_t epoch);
+void peer_say_progress(struct peer *peer, uint64_t done_bytes, uint64_t total_bytes);
+void peer_say_failed(struct peer *peer, uint32_t status, const char *text);
+void peer_beat(struct peer *peer, unsigned rank);
+void peer_send(struct peer *peer, unsigned rank, enum frame_type type, uint32_t epoch,
+	       const void *payload, size_t n_bytes);
+void peer_send_step(struct peer *peer, unsigned rank, const struct step *step, uint32_t epoch);
+
+/* Turn the loop until the condition holds; the test fails after a minute. Something must wake the
+ * loop now and then. */
+#define peer_wait(loop, condition)                                                        \
+	do {                                                                              \
+		uint64_t until_ns = clock_ns() + 60 * NS_PER_SECOND;                      \
+		while (!(condition)) {                                                    \
+			if (clock_ns() > until_ns)                                        \
+				fail_msg("waited in vain for: %s", #condition);           \
+			loop_turn(loop, true);                                            \
+		}                                                                         \
+	} while (0)
+
+#endif
