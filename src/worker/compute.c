@@ -7,6 +7,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define OUTPUT_RETRY_NS 50000
 
 struct compute {
 	struct compute_config config;
@@ -86,26 +89,41 @@ static enum sc_status run_step(struct compute *compute, const struct frame *in, 
 	return SC_OK;
 }
 
-static enum sc_status handle_frame(struct compute *compute, const struct frame *in,
-				   struct error *err)
+/* The window bounds the frames that are out, but a link may let go of one after the step that
+ * follows from it has come all the way round. NULL: stopping. */
+static struct frame *take_output(struct compute *compute)
 {
 	enum frame_type type = stage_is_last(compute->stage) ? FRAME_TOKENS : FRAME_STEP;
-	struct frame *out = frame_take(compute->pool, type);
-	uint64_t started = clock_ns();
-	enum sc_status status;
+	const struct timespec pause = { .tv_nsec = OUTPUT_RETRY_NS };
+	struct frame *frame;
 
+	while (!(frame = frame_take(compute->pool, type)) && !atomic_load(&compute->is_stopping))
+		nanosleep(&pause, NULL);
+	return frame;
+}
+
+/* Takes in, and lets go of it before its output leaves: it is the sender's to use again by the
+ * time that the next step can come. */
+static enum sc_status handle_frame(struct compute *compute, struct frame *in, struct error *err)
+{
+	struct frame *out = take_output(compute);
+	uint64_t started = clock_ns();
+	enum sc_status status = SC_OK;
+
+	if (out) {
+		out->epoch = compute->config.epoch;
+		status = run_step(compute, in, out, err);
+	}
+	frame_release(in);
 	if (!out)
-		return error_set(err, SC_E_PROTOCOL, "more than %u steps in flight",
-				 compute->config.window);
-	out->epoch = compute->config.epoch;
-	status = run_step(compute, in, out, err);
+		return SC_OK;
+	atomic_fetch_add(&compute->busy_ns, clock_ns() - started);
 	if (status == SC_OK)
 		status = queue_push(compute->outbox, out);
 	if (status != SC_OK) {
 		frame_release(out);
 		return status;
 	}
-	atomic_fetch_add(&compute->busy_ns, clock_ns() - started);
 	compute->config.on_news(compute->config.arg);
 	return SC_OK;
 }
@@ -143,12 +161,12 @@ static void *thread_main(void *arg)
 	is_failed = load(compute) != SC_OK;
 	publish(compute, is_failed ? COMPUTE_FAILED : COMPUTE_READY);
 	while ((frame = wait_for_frame(compute))) {
-		if (!is_failed && !atomic_load(&compute->is_stopping) &&
-		    handle_frame(compute, frame, &compute->error) != SC_OK) {
+		if (is_failed || atomic_load(&compute->is_stopping)) {
+			frame_release(frame);
+		} else if (handle_frame(compute, frame, &compute->error) != SC_OK) {
 			is_failed = true;
 			publish(compute, COMPUTE_FAILED);
 		}
-		frame_release(frame);
 	}
 	stage_destroy(compute->stage);
 	return NULL;
