@@ -60,16 +60,19 @@ static void end_with(struct worker *worker, enum sc_status status, const char *w
 
 /* --- control messages out --- */
 
-static void send_control(struct worker *worker, const control_message *message)
+/* False: no frame or no credit, or the link is down. */
+static bool send_control(struct worker *worker, const control_message *message)
 {
 	struct frame *frame = frame_take(worker->control_pool, FRAME_CONTROL);
 
 	if (!frame)
-		return;	/* the link is stuck: its silence will be noticed */
+		return false;
 	frame->epoch = worker->epoch;
-	if (control_encode(message, frame) != SC_OK ||
-	    link_send(worker->coordinator, frame) != SC_OK)
-		frame_release(frame);
+	if (control_encode(message, frame) == SC_OK &&
+	    link_send(worker->coordinator, frame) == SC_OK)
+		return true;
+	frame_release(frame);
+	return false;
 }
 
 static void send_hello(struct worker *worker)
@@ -107,7 +110,7 @@ static void send_progress(struct worker *worker)
 	send_control(worker, &message);
 }
 
-static void send_ready(struct worker *worker)
+static bool send_ready(struct worker *worker)
 {
 	Stagecoach__Cluster__V1__Ready ready = STAGECOACH__CLUSTER__V1__READY__INIT;
 	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
@@ -117,10 +120,10 @@ static void send_ready(struct worker *worker)
 	ready.kv_bytes = compute_kv_bytes(worker->compute);
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY;
 	message.ready = &ready;
-	send_control(worker, &message);
+	return send_control(worker, &message);
 }
 
-static void send_failed(struct worker *worker, const struct error *err)
+static bool send_failed(struct worker *worker, const struct error *err)
 {
 	Stagecoach__Cluster__V1__Failed failed = STAGECOACH__CLUSTER__V1__FAILED__INIT;
 	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
@@ -129,7 +132,7 @@ static void send_failed(struct worker *worker, const struct error *err)
 	failed.text = (char *)err->text;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED;
 	message.failed = &failed;
-	send_control(worker, &message);
+	return send_control(worker, &message);
 }
 
 static void send_heartbeat(struct worker *worker)
@@ -155,6 +158,8 @@ static void send_heartbeat(struct worker *worker)
 	send_control(worker, &message);
 }
 
+static void handle_news(void *arg);
+
 static void beat(void *arg)
 {
 	struct worker *worker = arg;
@@ -168,6 +173,7 @@ static void beat(void *arg)
 		return;
 	}
 	send_heartbeat(worker);
+	handle_news(worker);
 }
 
 /* --- steps --- */
@@ -213,6 +219,13 @@ static void take_step(struct worker *worker, struct link *link, struct frame *fr
 	}
 }
 
+static bool tell_state(struct worker *worker, enum compute_state state)
+{
+	if (state == COMPUTE_READY)
+		return send_ready(worker);
+	return send_failed(worker, compute_error(worker->compute));
+}
+
 static void handle_news(void *arg)
 {
 	struct worker *worker = arg;
@@ -225,13 +238,8 @@ static void handle_news(void *arg)
 		send_progress(worker);
 		return;
 	}
-	if (state != worker->told) {
-		worker->told = state;
-		if (state == COMPUTE_READY)
-			send_ready(worker);
-		else
-			send_failed(worker, compute_error(worker->compute));
-	}
+	if (state != worker->told && tell_state(worker, state))
+		worker->told = state;	/* else with the next credit or heartbeat */
 	send_output(worker);
 	if (state == COMPUTE_FAILED)
 		end(worker, compute_error(worker->compute));
@@ -388,8 +396,8 @@ static void on_credit(void *arg, struct link *link)
 {
 	struct worker *worker = arg;
 
-	if (link == worker->next && worker->compute)
-		send_output(worker);
+	if (link == worker->next || link == worker->coordinator)
+		handle_news(worker);
 }
 
 static void on_coordinator_down(void *arg, struct link *link, enum sc_status status,
