@@ -49,15 +49,6 @@ static void end(struct worker *worker, const struct error *err)
 	worker->config.on_end(worker->config.arg, err);
 }
 
-static void end_with(struct worker *worker, enum sc_status status, const char *what,
-		     const char *why)
-{
-	struct error err;
-
-	error_set(&err, status, "%s: %s", what, why);
-	end(worker, &err);
-}
-
 /* --- control messages out --- */
 
 /* False: no frame or no credit, or the link is down. */
@@ -135,6 +126,13 @@ static bool send_failed(struct worker *worker, const struct error *err)
 	return send_control(worker, &message);
 }
 
+/* The end, and the coordinator is to know why. */
+static void give_up(struct worker *worker, const struct error *err)
+{
+	(void)send_failed(worker, err);
+	end(worker, err);
+}
+
 static void send_heartbeat(struct worker *worker)
 {
 	Stagecoach__Cluster__V1__StageCounters counters =
@@ -178,6 +176,19 @@ static void beat(void *arg)
 
 /* --- steps --- */
 
+static void drop_unsent(struct worker *worker, enum sc_status status)
+{
+	struct frame *frame = worker->unsent;
+	struct error err;
+
+	if (status != SC_E_CLOSED) {	/* else on_down tells why */
+		error_set(&err, status, "a frame of %u bytes for rank %u cannot be sent: %s",
+			  frame->n_bytes, link_peer(worker->next), sc_status_name(status));
+		give_up(worker, &err);
+	}
+	frame_release(frame);
+}
+
 /* Send finished frames in order, as far as credit goes. */
 static void send_output(struct worker *worker)
 {
@@ -196,7 +207,7 @@ static void send_output(struct worker *worker)
 			worker->unsent_since_ns = 0;
 		}
 		if (status != SC_OK)
-			frame_release(worker->unsent);	/* on_down tells why */
+			drop_unsent(worker, status);
 		worker->unsent = NULL;
 	}
 }
@@ -204,6 +215,7 @@ static void send_output(struct worker *worker)
 static void take_step(struct worker *worker, struct link *link, struct frame *frame)
 {
 	enum sc_status status = SC_E_PROTOCOL;
+	struct error err;
 
 	if (worker->compute && link == worker->previous) {
 		if (frame->epoch != worker->epoch) {
@@ -214,8 +226,9 @@ static void take_step(struct worker *worker, struct link *link, struct frame *fr
 	}
 	if (status != SC_OK) {
 		frame_release(frame);
-		end_with(worker, status, "step", "from a peer that is not the stage before, "
-						 "or more of them than the window allows");
+		error_set(&err, status, "step from rank %u: not the stage before, or more of them "
+			  "than the window allows", link_peer(link));
+		give_up(worker, &err);
 	}
 }
 
@@ -358,10 +371,8 @@ static void take_control(struct worker *worker, const struct frame *frame)
 	}
 	switch (message->body_case) {
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN:
-		if (take_assign(worker, message->assign, &err) != SC_OK) {
-			send_failed(worker, &err);
-			end(worker, &err);
-		}
+		if (take_assign(worker, message->assign, &err) != SC_OK)
+			give_up(worker, &err);
 		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP:
 		log_debug("stop: %s", message->stop->reason);
@@ -403,8 +414,11 @@ static void on_credit(void *arg, struct link *link)
 static void on_coordinator_down(void *arg, struct link *link, enum sc_status status,
 				const char *why)
 {
+	struct error err;
+
 	(void)link;
-	end_with(arg, status, "coordinator lost", why);
+	error_set(&err, status, "coordinator lost: %s", why);
+	end(arg, &err);
 }
 
 /* The coordinator has its own link to the lost neighbour and decides what happens. */
