@@ -287,27 +287,55 @@ static enum sc_status connect_neighbour(struct worker *worker, uint32_t rank,
 			      err);
 }
 
+static struct step_limits limits_of(const struct worker *worker, const assign_message *assign)
+{
+	const struct hparams *h = &worker->config.model->hparams;
+
+	return (struct step_limits){
+		.max_rows = assign->max_rows,
+		.max_sequences = assign->max_sequences,
+		.max_blocks = assign->n_blocks,
+		.block_length = assign->block_length,
+		.max_context = assign->max_context,
+		.n_vocab = h->n_vocab,
+		.dim = h->dim,
+	};
+}
+
+/* Nothing is taken from the message, memory least of all, before this. */
+static enum sc_status check_assign(const struct worker *worker, const assign_message *assign,
+				   struct error *err)
+{
+	uint32_t n_layers = worker->config.model->hparams.n_layers;
+	struct step_limits limits = limits_of(worker, assign);
+
+	if (!assign->n_layers || assign->first_layer > n_layers ||
+	    assign->n_layers > n_layers - assign->first_layer)
+		return error_set(err, SC_E_PROTOCOL, "assign: layers %u+%u of a model with %u",
+				 assign->first_layer, assign->n_layers, n_layers);
+	if (!assign->window || assign->window > MAX_WINDOW)
+		return error_set(err, SC_E_PROTOCOL, "assign: window %u, expected 1 to %d",
+				 assign->window, MAX_WINDOW);
+	if (!assign->heartbeat_ms || assign->deadline_ms < assign->heartbeat_ms)
+		return error_set(err, SC_E_PROTOCOL, "assign: a heartbeat every %u ms with a "
+				 "deadline of %u ms", assign->heartbeat_ms, assign->deadline_ms);
+	if (step_limits_check(&limits, err) != SC_OK)
+		return error_prefix(err, "assign");
+	return SC_OK;
+}
+
 static enum sc_status start_compute(struct worker *worker, const assign_message *assign,
 				    struct error *err)
 {
-	const struct model *model = worker->config.model;
 	struct compute_config config = {
 		.stage = {
-			.model = model,
+			.model = worker->config.model,
 			.backend = worker->config.backend,
 			.device = worker->config.device,
 			.n_threads = worker->config.n_threads,
 			.first_layer = assign->first_layer,
 			.n_layers = assign->n_layers,
-			.limits = {
-				.max_rows = assign->max_rows,
-				.max_sequences = assign->max_sequences,
-				.max_blocks = assign->n_blocks,
-				.block_length = assign->block_length,
-				.max_context = assign->max_context,
-				.n_vocab = model->hparams.n_vocab,
-				.dim = model->hparams.dim,
-			},
+			.limits = limits_of(worker, assign),
 		},
 		.epoch = assign->epoch,
 		.window = assign->window,
@@ -317,31 +345,20 @@ static enum sc_status start_compute(struct worker *worker, const assign_message 
 		.on_news = wake_loop,
 		.arg = worker,
 	};
-	enum sc_status status = step_limits_check(&config.stage.limits, err);
 
-	if (status == SC_OK && (!assign->window || assign->window > MAX_WINDOW))
-		status = error_set(err, SC_E_PROTOCOL, "window: %u, expected 1 to %u",
-				   assign->window, MAX_WINDOW);
-	if (status == SC_OK)
-		return compute_create(&config, &worker->compute, err);
-	error_prefix(err, "assign");
-	return status;
+	return compute_create(&config, &worker->compute, err);
 }
 
 static enum sc_status take_assign(struct worker *worker, const assign_message *assign,
 				  struct error *err)
 {
-	uint32_t n_model_layers = worker->config.model->hparams.n_layers;
 	enum sc_status status;
 
 	if (worker->compute)
 		return error_set(err, SC_E_PROTOCOL, "assign: this worker has a stage already");
-	if (!assign->heartbeat_ms || !assign->deadline_ms)
-		return error_set(err, SC_E_PROTOCOL, "assign: no heartbeat");
-	if (!assign->n_layers || assign->first_layer > n_model_layers ||
-	    assign->n_layers > n_model_layers - assign->first_layer)
-		return error_set(err, SC_E_PROTOCOL, "assign: layers %u+%u of a model with %u",
-				 assign->first_layer, assign->n_layers, n_model_layers);
+	status = check_assign(worker, assign, err);
+	if (status != SC_OK)
+		return status;
 	worker->epoch = assign->epoch;
 	worker->deadline_ms = assign->deadline_ms;
 	log_debug("stage %u of %u: layers %u to %u", assign->stage + 1, assign->n_stages,
