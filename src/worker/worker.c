@@ -32,6 +32,8 @@ struct worker {
 	struct compute *compute;	/* from Assign on */
 	enum compute_state told;	/* what the coordinator knows of compute's state */
 	uint32_t epoch;
+	uint32_t heartbeat_ms;
+	uint64_t beat_ns;		/* the last check of the coordinator's silence */
 	uint32_t deadline_ms;		/* silence of the coordinator that means its death */
 	uint64_t heard_ns;		/* when the coordinator was last heard */
 	struct frame *unsent;		/* output that found no credit; the rest waits behind it */
@@ -161,9 +163,16 @@ static void handle_news(void *arg);
 static void beat(void *arg)
 {
 	struct worker *worker = arg;
-	uint64_t silent_ms = (clock_ns() - worker->heard_ns) / NS_PER_MS;
+	uint64_t now_ns = clock_ns();
+	uint64_t late_ms = (now_ns - worker->beat_ns) / NS_PER_MS;
+	uint64_t silent_ms;
 	struct error err;
 
+	worker->beat_ns = now_ns;
+	/* While this process itself was held up, what the coordinator said lay unread. */
+	if (late_ms > worker->heartbeat_ms + worker->deadline_ms / 2)
+		worker->heard_ns = now_ns;
+	silent_ms = (now_ns - worker->heard_ns) / NS_PER_MS;
 	if (silent_ms > worker->deadline_ms) {
 		error_set(&err, SC_E_TIMEOUT, "coordinator: silent for %llu ms",
 			  (unsigned long long)silent_ms);
@@ -360,7 +369,9 @@ static enum sc_status take_assign(struct worker *worker, const assign_message *a
 	if (status != SC_OK)
 		return status;
 	worker->epoch = assign->epoch;
+	worker->heartbeat_ms = assign->heartbeat_ms;
 	worker->deadline_ms = assign->deadline_ms;
+	worker->beat_ns = clock_ns();
 	log_debug("stage %u of %u: layers %u to %u", assign->stage + 1, assign->n_stages,
 		  assign->first_layer, assign->first_layer + assign->n_layers - 1);
 	status = connect_neighbour(worker, assign->previous_rank, &worker->previous, err);
