@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The compute thread: what it does with frames, whatever their other owners do. */
+#include "worker/compute.h"
+
+#include "base/clock.h"
+
+#include "tests/model/tiny_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct buf file = BUF_INIT;
+static struct model *model;
+
+static struct bench {
+	struct compute *compute;
+	struct compute_config config;
+	struct frame_pool *pool;
+	atomic_uint n_news;
+	atomic_int n_news_at_release;	/* -1: not released yet */
+} bench;
+
+static void on_news(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&bench.n_news, 1);
+}
+
+static void on_release(void *arg)
+{
+	(void)arg;
+	atomic_store(&bench.n_news_at_release, (int)atomic_load(&bench.n_news));
+}
+
+static void wait_until(bool (*is_so)(void))
+{
+	uint64_t until_ns = clock_ns() + 60 * NS_PER_SECOND;
+
+	while (!is_so()) {
+		if (clock_ns() > until_ns)
+			fail_msg("waited in vain");
+		usleep(500);
+	}
+}
+
+static bool is_ready(void)
+{
+	return compute_state(bench.compute) == COMPUTE_READY;
+}
+
+static bool is_failed(void)
+{
+	return compute_state(bench.compute) == COMPUTE_FAILED;
+}
+
+static bool is_released(void)
+{
+	return atomic_load(&bench.n_news_at_release) >= 0;
+}
+
+static int start(void **state)
+{
+	struct error err;
+
+	(void)state;
+	bench = (struct bench){
+		.config = {
+			.stage = {
+				.model = model,
+				.backend = backend_find("cpu"),
+				.n_threads = 1,
+				.n_layers = model->hparams.n_layers,
+				.limits = {
+					.max_rows = 8, .max_sequences = 4, .max_blocks = 8,
+					.block_length = 4, .max_context = 16,
+					.n_vocab = model->hparams.n_vocab,
+					.dim = model->hparams.dim,
+				},
+			},
+			.epoch = 7,
+			.window = 1,
+			.on_news = on_news,
+		},
+		.n_news_at_release = -1,
+	};
+	assert_int_equal(frame_pool_create(4, 4096, &bench.pool), SC_OK);
+	if (compute_create(&bench.config, &bench.compute, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	wait_until(is_ready);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	compute_destroy(bench.compute);
+	frame_pool_destroy(bench.pool);
+	return 0;
+}
+
+/* One row at position id - 1 of slot 0. */
+static struct frame *make_step(uint64_t id)
+{
+	static const uint32_t token = 65, block = 3;
+	struct segment segment = {
+		.flags = SEGMENT_SAMPLE | (id == 1 ? SEGMENT_NEW : 0),
+		.first_position = (uint32_t)id - 1,
+		.n_rows = 1,
+		.n_blocks = id == 1,
+		.sampling = { .top_p = id == 1 ? 1.0f : 0.0f },
+	};
+	struct step step = {
+		.id = id, .n_rows = 1, .n_segments = 1, .n_blocks = id == 1,
+		.segments = &segment, .tokens = &token, .blocks = &block,
+	};
+	struct frame *frame = frame_take(bench.pool, FRAME_STEP);
+
+	assert_non_null(frame);
+	frame->n_bytes = (uint32_t)step_bytes(&step);
+	step_encode(&step, frame_payload(frame));
+	return frame;
+}
+
+static struct frame *wait_for_output(void)
+{
+	uint64_t until_ns = clock_ns() + 60 * NS_PER_SECOND;
+	struct frame *frame;
+
+	while (!(frame = compute_pop(bench.compute))) {
+		assert_true(clock_ns() < until_ns);
+		usleep(500);
+	}
+	return frame;
+}
+
+static void a_step_becomes_tokens_of_the_epoch(void **state)
+{
+	struct compute_counters counters;
+	struct tokens tokens;
+	struct frame *frame;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(compute_push(bench.compute, make_step(1)), SC_OK);
+	frame = wait_for_output();
+	assert_int_equal(frame->type, FRAME_TOKENS);
+	assert_int_equal(frame->epoch, 7);
+	if (tokens_decode(frame_payload(frame), frame->n_bytes, &bench.config.stage.limits,
+			  &tokens, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	assert_int_equal(tokens.step_id, 1);
+	assert_int_equal(tokens.n_records, 1);
+	assert_int_equal(tokens.records[0].position, 1);
+	frame_release(frame);
+	compute_counters(bench.compute, &counters);
+	assert_int_equal(counters.steps, 1);
+	assert_int_equal(counters.rows, 1);
+	assert_int_equal(counters.last_step, 1);
+	assert_true(counters.busy_ns > 0);
+}
+
+static void a_step_is_let_go_before_its_output_can_be_seen(void **state)
+{
+	struct frame *step = make_step(1);
+	unsigned n_news = atomic_load(&bench.n_news);
+
+	(void)state;
+	step->on_release = on_release;
+	assert_int_equal(compute_push(bench.compute, step), SC_OK);
+	frame_release(wait_for_output());
+	wait_until(is_released);
+	assert_int_equal(atomic_load(&bench.n_news_at_release), n_news);
+}
+
+static void an_output_frame_that_comes_back_late_only_delays(void **state)
+{
+	struct frame *first;
+
+	(void)state;
+	assert_int_equal(compute_push(bench.compute, make_step(1)), SC_OK);
+	first = wait_for_output();
+	assert_int_equal(compute_push(bench.compute, make_step(2)), SC_OK);
+	usleep(20000);
+	assert_int_equal(compute_state(bench.compute), COMPUTE_READY);
+	assert_null(compute_pop(bench.compute));
+	frame_release(first);
+	frame_release(wait_for_output());
+}
+
+static void steps_inside_are_dropped_at_the_end(void **state)
+{
+	struct frame *first;
+
+	(void)state;
+	assert_int_equal(compute_push(bench.compute, make_step(1)), SC_OK);
+	first = wait_for_output();
+	assert_int_equal(compute_push(bench.compute, make_step(2)), SC_OK);
+	usleep(5000);
+	/* One that waits for an output frame, one behind it. */
+	assert_int_equal(compute_push(bench.compute, make_step(3)), SC_OK);
+	compute_destroy(bench.compute);
+	bench.compute = NULL;
+	frame_release(first);
+	assert_int_equal(frame_pool_n_free(bench.pool), 4);
+}
+
+static void more_steps_than_the_window_are_refused(void **state)
+{
+	struct frame *first, *extra;
+
+	(void)state;
+	assert_int_equal(compute_push(bench.compute, make_step(1)), SC_OK);
+	first = wait_for_output();
+	assert_int_equal(compute_push(bench.compute, make_step(2)), SC_OK);
+	usleep(5000);
+	assert_int_equal(compute_push(bench.compute, make_step(3)), SC_OK);
+	extra = make_step(4);
+	assert_int_equal(compute_push(bench.compute, extra), SC_E_PROTOCOL);
+	frame_release(extra);
+	frame_release(first);
+}
+
+static void a_step_that_contradicts_fails_and_later_ones_are_swallowed(void **state)
+{
+	(void)state;
+	assert_int_equal(compute_push(bench.compute, make_step(5)), SC_OK);
+	wait_until(is_failed);
+	assert_int_equal(compute_error(bench.compute)->status, SC_E_PROTOCOL);
+	assert_non_null(strstr(compute_error(bench.compute)->text, "step 5"));
+	assert_int_equal(compute_push(bench.compute, make_step(1)), SC_OK);
+	usleep(5000);
+	assert_null(compute_pop(bench.compute));
+}
+
+static int open_model(void **state)
+{
+	struct tiny_model tiny = tiny_llama;
+
+	(void)state;
+	tiny.n_layers = 1;
+	model = tiny_model_open(&tiny, &file);
+	return 0;
+}
+
+static int close_model(void **state)
+{
+	(void)state;
+	model_close(model);
+	buf_deinit(&file);
+	return 0;
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+	const struct CMUnitTest tests[] = {
+		TEST(a_step_becomes_tokens_of_the_epoch),
+		TEST(a_step_is_let_go_before_its_output_can_be_seen),
+		TEST(an_output_frame_that_comes_back_late_only_delays),
+		TEST(steps_inside_are_dropped_at_the_end),
+		TEST(more_steps_than_the_window_are_refused),
+		TEST(a_step_that_contradicts_fails_and_later_ones_are_swallowed),
+	};
+#undef TEST
+
+	return cmocka_run_group_tests(tests, open_model, close_model);
+}

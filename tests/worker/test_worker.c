@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a worker says and does when its coordinator, or a neighbour, behaves well and badly. Rank 1
+ * is the worker; 0 and 2 are hand-written. */
+#include "worker/worker.h"
+
+#include "tests/coordinator/peer.h"
+#include "tests/model/tiny_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define N_RANKS 3
+#define EPOCH 3
+#define HEARTBEAT_MS 20
+#define DEADLINE_MS 400
+
+enum {
+	HELLO = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO,
+	PROGRESS = STAGECOACH__CLUSTER__V1__CONTROL__BODY_PROGRESS,
+	READY = STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY,
+	HEARTBEAT = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT,
+	FAILED = STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED,
+};
+
+static struct buf file = BUF_INIT;
+static struct model *model;
+
+static struct cluster {
+	struct loop *loop;
+	struct timer *tick;		/* so that waiting goes on */
+	struct loopback_hub *hub;
+	struct fabric *fabric;
+	struct worker *worker;
+	struct worker_peer addresses[N_RANKS];
+	struct peer coordinator;
+	struct peer next;
+	unsigned n_ended;
+	struct error error;
+} c;
+
+static void on_end(void *arg, const struct error *err)
+{
+	(void)arg;
+	c.n_ended++;
+	c.error = *err;
+}
+
+/* Keeps the loop turning, and the coordinator alive in the worker's eyes. */
+static void on_tick(void *arg)
+{
+	(void)arg;
+}
+
+static void open_all(unsigned coordinator_credits, size_t next_max_payload)
+{
+	struct fabric_config fabric = { .rank = 1, .n_ranks = N_RANKS, .max_payload = 1u << 20,
+					.credits = 64 };
+	struct peer_config coordinator = { .n_ranks = N_RANKS, .credits = coordinator_credits };
+	struct peer_config next = { .rank = 2, .n_ranks = N_RANKS,
+				    .max_payload = next_max_payload };
+	struct error err;
+
+	c = (struct cluster){ 0 };
+	assert_int_equal(loop_create(&c.loop), SC_OK);
+	assert_int_equal(timer_create_on(c.loop, on_tick, NULL, &c.tick), SC_OK);
+	timer_start(c.tick, 5, 5);
+	assert_int_equal(loopback_hub_create(N_RANKS, &c.hub), SC_OK);
+	coordinator.loop = next.loop = c.loop;
+	coordinator.hub = next.hub = c.hub;
+	peer_open(&c.coordinator, &coordinator);
+	peer_open(&c.next, &next);
+	if (fabric_loopback_open(c.loop, c.hub, &fabric, &c.fabric, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	peer_connect(&c.coordinator, c.fabric);
+	peer_connect(&c.next, c.fabric);
+	fabric_address(c.coordinator.fabric, &c.addresses[0].address, &c.addresses[0].n_bytes);
+	fabric_address(c.fabric, &c.addresses[1].address, &c.addresses[1].n_bytes);
+	fabric_address(c.next.fabric, &c.addresses[2].address, &c.addresses[2].n_bytes);
+}
+
+static void start_worker(void)
+{
+	struct worker_config config = {
+		.loop = c.loop, .fabric = c.fabric, .model = model,
+		.backend = backend_find("cpu"), .n_threads = 1, .memory_bytes = 12345,
+		.on_end = on_end,
+	};
+	struct error err;
+
+	if (worker_create(&config, c.addresses, &c.worker, &err) != SC_OK)
+		fail_msg("%s", err.text);
+}
+
+static int start(void **state)
+{
+	(void)state;
+	open_all(0, 0);
+	start_worker();
+	peer_wait(c.loop, c.coordinator.n_controls[HELLO]);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	worker_destroy(c.worker);
+	fabric_close(c.fabric);
+	peer_close(&c.coordinator);
+	peer_close(&c.next);
+	timer_destroy(c.tick);
+	loopback_hub_destroy(c.hub);
+	loop_destroy(c.loop);
+	return 0;
+}
+
+/* All layers on one stage, unless the test changes it. */
+static Stagecoach__Cluster__V1__Assign whole_model(void)
+{
+	Stagecoach__Cluster__V1__Assign assign = STAGECOACH__CLUSTER__V1__ASSIGN__INIT;
+
+	assign.epoch = EPOCH;
+	assign.n_stages = 1;
+	assign.n_layers = model->hparams.n_layers;
+	assign.max_rows = 8;
+	assign.max_sequences = 4;
+	assign.n_blocks = 8;
+	assign.block_length = 4;
+	assign.max_context = 16;
+	assign.window = 2;
+	assign.heartbeat_ms = HEARTBEAT_MS;
+	assign.deadline_ms = DEADLINE_MS;
+	return assign;
+}
+
+static void say_assign(Stagecoach__Cluster__V1__Assign *assign)
+{
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN;
+	message.assign = assign;
+	peer_say(&c.coordinator, 1, &message, EPOCH);
+}
+
+static void become_ready(Stagecoach__Cluster__V1__Assign assign)
+{
+	say_assign(&assign);
+	peer_wait(c.loop, c.coordinator.n_controls[READY]);
+}
+
+/* One row of a new sequence in slot. */
+static void send_step(struct peer *from, uint64_t id, uint32_t slot, uint32_t epoch)
+{
+	uint32_t token = 65, block = slot;
+	struct segment segment = {
+		.sequence = slot, .flags = SEGMENT_NEW | SEGMENT_SAMPLE, .n_rows = 1,
+		.n_blocks = 1, .sampling = { .top_p = 1.0f },
+	};
+	struct step step = {
+		.id = id, .n_rows = 1, .n_segments = 1, .n_blocks = 1,
+		.segments = &segment, .tokens = &token, .blocks = &block,
+	};
+
+	peer_send_step(from, 1, &step, epoch);
+}
+
+static void ends_with(enum sc_status status, const char *text)
+{
+	peer_wait(c.loop, c.n_ended);
+	assert_int_equal(c.error.status, status);
+	if (!strstr(c.error.text, text))
+		fail_msg("expected \"%s\", found: %s", text, c.error.text);
+}
+
+/* The coordinator hears the same. */
+static void fails_with(enum sc_status status, const char *text)
+{
+	ends_with(status, text);
+	peer_wait(c.loop, c.coordinator.n_controls[FAILED]);
+	assert_int_equal(c.coordinator.failed_status, status);
+	assert_string_equal(c.coordinator.failed_text, c.error.text);
+}
+
+static void a_worker_loads_runs_and_stops(void **state)
+{
+	Stagecoach__Cluster__V1__Stop end = STAGECOACH__CLUSTER__V1__STOP__INIT;
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	(void)state;
+	become_ready(whole_model());
+	assert_true(c.coordinator.weight_bytes > 0);
+	send_step(&c.coordinator, 1, 0, EPOCH);
+	send_step(&c.coordinator, 2, 1, EPOCH);
+	peer_wait(c.loop, c.coordinator.n_tokens == 2);
+	assert_int_equal(c.coordinator.last_step, 2);
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
+	message.stop = &end;
+	peer_say(&c.coordinator, 1, &message, EPOCH);
+	peer_wait(c.loop, c.n_ended);
+	assert_int_equal(c.error.status, SC_OK);
+}
+
+static void a_stop_before_any_assignment_ends_it_too(void **state)
+{
+	Stagecoach__Cluster__V1__Stop end = STAGECOACH__CLUSTER__V1__STOP__INIT;
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	(void)state;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
+	message.stop = &end;
+	peer_say(&c.coordinator, 1, &message, 0);
+	peer_wait(c.loop, c.n_ended);
+	assert_int_equal(c.error.status, SC_OK);
+}
+
+static void assignments_that_cannot_be_are_refused(void **state)
+{
+	static const struct {
+		size_t offset;
+		uint32_t value;
+		const char *text;
+	} cases[] = {
+#define CASE(field, value, text) { offsetof(Stagecoach__Cluster__V1__Assign, field), value, text }
+		CASE(n_layers, 0, "layers 0+0"),
+		CASE(n_layers, 100, "layers 0+100"),
+		CASE(first_layer, UINT32_MAX, "layers 4294967295+"),
+		CASE(window, 0, "window 0"),
+		CASE(window, UINT32_MAX, "window 4294967295"),
+		CASE(max_rows, 0, "max_rows"),
+		CASE(max_rows, UINT32_MAX, "max_rows"),
+		CASE(max_sequences, UINT32_MAX, "max_sequences"),
+		CASE(n_blocks, UINT32_MAX, "max_blocks"),
+		CASE(block_length, 0, "block_length"),
+		CASE(max_context, UINT32_MAX, "max_context"),
+		CASE(heartbeat_ms, 0, "heartbeat"),
+		CASE(deadline_ms, 0, "deadline"),
+		CASE(next_rank, 3, "rank 3"),
+		CASE(previous_rank, 1, "rank 1"),
+#undef CASE
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		Stagecoach__Cluster__V1__Assign assign;
+
+		if (i) {
+			stop(state);
+			start(state);
+		}
+		assign = whole_model();
+		memcpy((char *)&assign + cases[i].offset, &cases[i].value, sizeof cases[i].value);
+		say_assign(&assign);
+		peer_wait(c.loop, c.n_ended);
+		fails_with(c.error.status, cases[i].text);
+		assert_int_not_equal(c.error.status, SC_E_NOMEM);
+	}
+}
+
+static void a_second_assignment_is_refused(void **state)
+{
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
+
+	(void)state;
+	become_ready(assign);
+	say_assign(&assign);
+	fails_with(SC_E_PROTOCOL, "has a stage already");
+}
+
+static void a_step_of_an_older_epoch_is_dropped(void **state)
+{
+	(void)state;
+	become_ready(whole_model());
+	send_step(&c.coordinator, 1, 0, EPOCH - 1);
+	send_step(&c.coordinator, 2, 0, EPOCH);
+	peer_wait(c.loop, c.coordinator.n_tokens);
+	assert_int_equal(c.coordinator.last_step, 2);
+	assert_int_equal(c.n_ended, 0);
+}
+
+static void a_step_from_a_peer_that_is_not_the_stage_before_ends_it(void **state)
+{
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
+
+	(void)state;
+	assign.n_layers--;
+	assign.next_rank = 2;
+	become_ready(assign);
+	send_step(&c.next, 1, 0, EPOCH);
+	fails_with(SC_E_PROTOCOL, "step from rank 2");
+}
+
+static void a_step_before_any_assignment_ends_it(void **state)
+{
+	(void)state;
+	send_step(&c.coordinator, 1, 0, 0);
+	fails_with(SC_E_PROTOCOL, "step from rank 0");
+}
+
+static void more_steps_than_the_window_end_it(void **state)
+{
+	(void)state;
+	become_ready(whole_model());
+	/* It answers nothing while its answers are not taken. */
+	c.coordinator.holds_frames = true;
+	for (uint32_t i = 0; i < 8; i++)
+		send_step(&c.coordinator, i + 1, i % 4, EPOCH);
+	peer_wait(c.loop, c.n_ended);
+	assert_int_equal(c.error.status, SC_E_PROTOCOL);
+}
+
+static void a_step_that_contradicts_is_told(void **state)
+{
+	(void)state;
+	become_ready(whole_model());
+	send_step(&c.coordinator, 1, 0, EPOCH);
+	peer_wait(c.loop, c.coordinator.n_tokens);
+	send_step(&c.coordinator, 2, 0, EPOCH);
+	fails_with(SC_E_PROTOCOL, "step 2");
+}
+
+static void garbage_instead_of_a_step_is_told(void **state)
+{
+	static const uint8_t garbage[100] = { 1, 2, 3 };
+
+	(void)state;
+	become_ready(whole_model());
+	peer_send(&c.coordinator, 1, FRAME_STEP, EPOCH, garbage, sizeof garbage);
+	fails_with(SC_E_PROTOCOL, "step");
+}
+
+static void garbage_instead_of_a_message_ends_it(void **state)
+{
+	static const uint8_t garbage[] = { 0xff, 0xff, 0xff };
+
+	(void)state;
+	peer_send(&c.coordinator, 1, FRAME_CONTROL, 0, garbage, sizeof garbage);
+	ends_with(SC_E_PROTOCOL, "coordinator: control");
+}
+
+static void a_silent_coordinator_is_given_up(void **state)
+{
+	(void)state;
+	become_ready(whole_model());
+	ends_with(SC_E_TIMEOUT, "coordinator: silent for");
+}
+
+static void a_worker_that_was_held_up_itself_blames_nobody(void **state)
+{
+	(void)state;
+	become_ready(whole_model());
+	usleep(2 * DEADLINE_MS * 1000);
+	peer_beat(&c.coordinator, 1);
+	for (int i = 0; i < 10; i++)
+		loop_turn(c.loop, true);
+	assert_int_equal(c.n_ended, 0);
+}
+
+static void a_coordinator_that_is_gone_ends_it(void **state)
+{
+	(void)state;
+	become_ready(whole_model());
+	peer_disconnect(&c.coordinator, 1);
+	ends_with(SC_E_CLOSED, "coordinator lost");
+}
+
+static void a_neighbour_that_is_gone_is_the_coordinators_business(void **state)
+{
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
+
+	(void)state;
+	assign.n_layers--;
+	assign.next_rank = 2;
+	become_ready(assign);
+	peer_disconnect(&c.next, 1);
+	send_step(&c.coordinator, 1, 0, EPOCH);
+	for (int i = 0; i < 5; i++) {
+		peer_beat(&c.coordinator, 1);
+		loop_turn(c.loop, true);
+	}
+	assert_int_equal(c.n_ended, 0);
+}
+
+static void ready_comes_as_soon_as_there_is_credit_for_it(void **state)
+{
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
+
+	(void)state;
+	open_all(1, 0);
+	c.coordinator.holds_frames = true;
+	start_worker();
+	peer_wait(c.loop, c.coordinator.n_controls[HELLO]);
+	assign.heartbeat_ms = 60000;
+	assign.deadline_ms = 60000;
+	say_assign(&assign);
+	/* Hello has used the only credit up. */
+	usleep(300000);
+	for (int i = 0; i < 5; i++)
+		loop_turn(c.loop, true);
+	assert_int_equal(c.coordinator.n_controls[READY], 0);
+	peer_release(&c.coordinator);
+	peer_wait(c.loop, c.coordinator.n_controls[READY]);
+	stop(state);
+}
+
+static void an_output_that_the_next_stage_cannot_take_is_told(void **state)
+{
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
+
+	(void)state;
+	open_all(0, 64);
+	start_worker();
+	assign.n_layers--;
+	assign.next_rank = 2;
+	become_ready(assign);
+	send_step(&c.coordinator, 1, 0, EPOCH);
+	fails_with(SC_E_TOO_LARGE, "rank 2");
+	stop(state);
+}
+
+static int open_model(void **state)
+{
+	struct tiny_model tiny = tiny_llama;
+
+	(void)state;
+	tiny.n_layers = 2;
+	model = tiny_model_open(&tiny, &file);
+	return 0;
+}
+
+static int close_model(void **state)
+{
+	(void)state;
+	model_close(model);
+	buf_deinit(&file);
+	return 0;
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+	const struct CMUnitTest tests[] = {
+		TEST(a_worker_loads_runs_and_stops),
+		TEST(a_stop_before_any_assignment_ends_it_too),
+		TEST(assignments_that_cannot_be_are_refused),
+		TEST(a_second_assignment_is_refused),
+		TEST(a_step_of_an_older_epoch_is_dropped),
+		TEST(a_step_from_a_peer_that_is_not_the_stage_before_ends_it),
+		TEST(a_step_before_any_assignment_ends_it),
+		TEST(more_steps_than_the_window_end_it),
+		TEST(a_step_that_contradicts_is_told),
+		TEST(garbage_instead_of_a_step_is_told),
+		TEST(garbage_instead_of_a_message_ends_it),
+		TEST(a_silent_coordinator_is_given_up),
+		TEST(a_worker_that_was_held_up_itself_blames_nobody),
+		TEST(a_coordinator_that_is_gone_ends_it),
+		TEST(a_neighbour_that_is_gone_is_the_coordinators_business),
+		cmocka_unit_test(ready_comes_as_soon_as_there_is_credit_for_it),
+		cmocka_unit_test(an_output_that_the_next_stage_cannot_take_is_told),
+	};
+#undef TEST
+
+	return cmocka_run_group_tests(tests, open_model, close_model);
+}
