@@ -30,11 +30,17 @@ const char *coordinator_phase_name(enum coordinator_phase phase)
 	return phase_names[phase];
 }
 
+static void tell_phase(struct coordinator *c)
+{
+	c->config.on_phase(c->config.arg, c->phase,
+			   c->phase == COORDINATOR_FAILED ? &c->error : NULL);
+}
+
 static void set_phase(struct coordinator *c, enum coordinator_phase phase)
 {
 	assert(phase > c->phase);
 	c->phase = phase;
-	c->config.on_phase(c->config.arg, phase, phase == COORDINATOR_FAILED ? &c->error : NULL);
+	tell_phase(c);
 }
 
 static void end_all_jobs(struct coordinator *c, enum job_state state, const struct error *err)
@@ -55,10 +61,11 @@ static void fail(struct coordinator *c, const struct error *err)
 	if (c->phase >= COORDINATOR_STOPPED)
 		return;
 	c->error = *err;
+	c->phase = COORDINATOR_FAILED;	/* before watchers are told: they may submit again */
 	error_set(&lost, SC_E_UNAVAILABLE, "%s", err->text);
 	end_all_jobs(c, JOB_FAILED, &lost);
 	members_stop(c->members, err->text);
-	set_phase(c, COORDINATOR_FAILED);
+	tell_phase(c);
 }
 
 static void fail_with(struct coordinator *c, enum sc_status status, const char *what)
@@ -522,6 +529,7 @@ void coordinator_destroy(struct coordinator *c)
 
 	if (!c)
 		return;
+	c->phase = COORDINATOR_STOPPED;	/* nobody submits any more */
 	error_set(&err, SC_E_UNAVAILABLE, "the coordinator is shutting down");
 	end_all_jobs(c, JOB_FAILED, &err);
 	jobs_deinit(&c->jobs);
