@@ -110,19 +110,26 @@ static void note_started(struct coordinator *c)
 	}
 }
 
-/* False: no credit; the frame is kept for later. */
+/* False: no credit, and the frame is kept for later; or all is over. */
 static bool send_step(struct coordinator *c, struct frame *frame)
 {
 	enum sc_status status = members_send_step(c->members, frame);
+	struct error err;
 
 	c->unsent = NULL;
 	if (status == SC_AGAIN) {
 		c->unsent = frame;
 		return false;
 	}
-	if (status != SC_OK)
-		frame_release(frame);	/* the link is down, and will say so */
-	return true;
+	if (status == SC_OK)
+		return true;
+	if (status != SC_E_CLOSED)	/* else the link is down, and will say so */
+		error_set(&err, status, "stage 1: a step of %u bytes cannot be sent: %s",
+			  frame->n_bytes, sc_status_name(status));
+	frame_release(frame);
+	if (status != SC_E_CLOSED)
+		fail(c, &err);
+	return false;
 }
 
 void coordinator_pump(struct coordinator *c)
