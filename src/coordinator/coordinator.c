@@ -132,6 +132,17 @@ static bool send_step(struct coordinator *c, struct frame *frame)
 	return false;
 }
 
+/* There is one per step in flight and one more, but a link may let go of one long after its step
+ * was answered: then look again soon. */
+static bool has_frame(struct coordinator *c)
+{
+	if (frame_pool_n_free(c->step_pool))
+		return true;
+	if (scheduler_counts(c->scheduler).in_flight < c->config.window)
+		wake_send(c->settle_soon);
+	return false;
+}
+
 void coordinator_pump(struct coordinator *c)
 {
 	struct frame *frame;
@@ -141,9 +152,8 @@ void coordinator_pump(struct coordinator *c)
 		return;
 	if (c->unsent && !send_step(c, c->unsent))
 		return;
-	while (scheduler_next(c->scheduler, &step)) {
+	while (has_frame(c) && scheduler_next(c->scheduler, &step)) {
 		frame = frame_take(c->step_pool, FRAME_STEP);
-		assert(frame);	/* the pool has one per step in flight and one more */
 		frame->epoch = c->epoch;
 		frame->n_bytes = (uint32_t)step_bytes(&step);
 		step_encode(&step, frame_payload(frame));
