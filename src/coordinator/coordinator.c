@@ -323,8 +323,8 @@ static void on_known(void *arg)
 	assignment = (struct assignment){
 		.epoch = c->epoch, .limits = c->limits, .window = c->config.window,
 	};
-	set_phase(c, COORDINATOR_LOADING);
 	members_assign(c->members, c->plan, &assignment);
+	set_phase(c, COORDINATOR_LOADING);	/* last: the owner may drain at once */
 }
 
 static void load_progress(const struct coordinator *c, uint64_t *done_out, uint64_t *total_out)
