@@ -178,6 +178,14 @@ static enum sc_status copy_stops(struct job *job, const struct job_request *requ
 	return SC_OK;
 }
 
+/* Clients send any number; one beyond the end of time means none. */
+static uint64_t deadline_in(uint64_t ms)
+{
+	uint64_t now_ns = clock_ns();
+
+	return ms && ms < (UINT64_MAX - now_ns) / NS_PER_MS ? now_ns + ms * NS_PER_MS : 0;
+}
+
 enum sc_status job_create(struct jobs *jobs, const struct job_request *request,
 			  struct job **job_out)
 {
@@ -196,8 +204,7 @@ enum sc_status job_create(struct jobs *jobs, const struct job_request *request,
 	job->ignore_end = request->ignore_end;
 	job->seed = request->seed;
 	job->times.submitted_ms = clock_unix_ms();
-	if (request->deadline_ms)
-		job->deadline_ns = clock_ns() + request->deadline_ms * NS_PER_MS;
+	job->deadline_ns = deadline_in(request->deadline_ms);
 	make_id(job->id);
 	job->streams = calloc(job->n_streams, sizeof job->streams[0]);
 	if (!job->streams || copy_stops(job, request) != SC_OK) {
