@@ -217,7 +217,7 @@ void job_cancel(struct job *job)
 		return;
 	error_set(&err, SC_E_CANCELLED, "cancelled by the client");
 	coordinator_end_job(c, job, JOB_CANCELLED, &err);
-	coordinator_arm_deadline(c);
+	wake_send(c->settle_soon);
 }
 
 bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, uint32_t token,
