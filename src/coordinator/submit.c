@@ -201,6 +201,7 @@ void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state 
 	for (uint32_t i = 0; i < job->n_streams; i++) {
 		scheduler_remove(c->scheduler, &job->streams[i].sequence);
 		output_writer_finish(&job->streams[i].writer, reason);
+		sequence_deinit(&job->streams[i].sequence);	/* its output is elsewhere */
 	}
 	job->n_running = 0;
 	log_debug("%s: %s%s%s", job->id, job_state_name(state), err ? ": " : "",
