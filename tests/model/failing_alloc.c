@@ -25,6 +25,7 @@ const bool has_failing_alloc = true;
 void *__libc_malloc(size_t n_bytes);
 void *__libc_calloc(size_t n, size_t n_bytes);
 void *__libc_realloc(void *old, size_t n_bytes);
+void *__libc_memalign(size_t alignment, size_t n_bytes);
 void __libc_free(void *old);
 
 static bool fails(void)
@@ -57,6 +58,14 @@ void *realloc(void *old, size_t n_bytes)
 		return NULL;
 	n_live += !old;
 	return __libc_realloc(old, n_bytes);
+}
+
+void *aligned_alloc(size_t alignment, size_t n_bytes)
+{
+	if (fails())
+		return NULL;
+	n_live++;
+	return __libc_memalign(alignment, n_bytes);
 }
 
 void free(void *old)

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The coordinator's phases and its jobs' ends, when its stage, its clients or its owner behave
+ * badly. */
+#include "tests/coordinator/stage_double.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct stage_double d;
+static struct error err;
+
+static int start(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+
+	(void)state;
+	stage_double_create(&d, &config, 0);
+	stage_double_come_up(&d);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	stage_double_destroy(&d);
+	return 0;
+}
+
+/* A watcher that submits again when its job has ended. */
+struct stubborn {
+	struct job_watcher watcher;
+	struct job *job;
+	enum sc_status again;
+};
+
+static void submit_again(void *arg, struct job *job)
+{
+	struct stubborn *stubborn = arg;
+	struct job_request request = stage_double_request(3, 5);
+	struct job *other;
+
+	if (!job_is_ended(job))
+		return;
+	stubborn->again = job_submit(d.coordinator, &request, &other, &err);
+	if (stubborn->again == SC_OK)
+		job_release(other);
+}
+
+static void be_stubborn(struct stubborn *stubborn)
+{
+	struct job_request request = stage_double_request(3, 40);
+
+	*stubborn = (struct stubborn){ .watcher = { .on_change = submit_again, .arg = stubborn } };
+	d.peer.answers_steps = false;
+	stubborn->job = stage_double_submit(&d, &request);
+	job_watch(stubborn->job, &stubborn->watcher);
+}
+
+static void a_lost_stage_fails_jobs_and_refuses_those_that_come_then(void **state)
+{
+	struct stubborn stubborn;
+
+	(void)state;
+	be_stubborn(&stubborn);
+	peer_disconnect(&d.peer, 0);
+	peer_wait(d.loop, d.phase == COORDINATOR_FAILED);
+	assert_int_equal(job_state(stubborn.job), JOB_FAILED);
+	assert_int_equal(job_error(stubborn.job)->status, SC_E_UNAVAILABLE);
+	assert_non_null(strstr(job_error(stubborn.job)->text, "stage 1 (rank 1, host node-a"));
+	assert_int_equal(stubborn.again, SC_E_UNAVAILABLE);
+	assert_non_null(strstr(err.text, "stage 1 (rank 1, host node-a"));
+	job_unwatch(stubborn.job, &stubborn.watcher);
+	job_release(stubborn.job);
+}
+
+static void destroying_fails_jobs_and_takes_no_more(void **state)
+{
+	struct stubborn stubborn;
+
+	(void)state;
+	be_stubborn(&stubborn);
+	coordinator_destroy(d.coordinator);
+	d.coordinator = NULL;
+	assert_int_equal(job_state(stubborn.job), JOB_FAILED);
+	assert_int_equal(stubborn.again, SC_E_UNAVAILABLE);
+	job_unwatch(stubborn.job, &stubborn.watcher);
+	job_release(stubborn.job);
+}
+
+static void destroying_with_running_and_queued_jobs_leaves_nothing_behind(void **state)
+{
+	struct job_request request = stage_double_request(20, 40);
+
+	(void)state;
+	request.n_sequences = 3;
+	for (int i = 0; i < 6; i++)
+		job_release(stage_double_submit(&d, &request));
+	stage_double_run_for(&d, 5);
+}
+
+static void a_step_that_the_stage_cannot_take_fails_the_cluster(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	struct job_request request = stage_double_request(60, 1);
+	struct job *job;
+
+	(void)state;
+	/* Room for the first step, of one row, but not for the prompt. */
+	stage_double_create(&d, &config, 128);
+	stage_double_come_up(&d);
+	job = stage_double_submit(&d, &request);
+	peer_wait(d.loop, d.phase == COORDINATOR_FAILED);
+	assert_int_equal(d.error.status, SC_E_TOO_LARGE);
+	assert_non_null(strstr(d.error.text, "stage 1"));
+	assert_int_equal(job_state(job), JOB_FAILED);
+	job_release(job);
+	stage_double_destroy(&d);
+}
+
+static void steps_that_are_let_go_late_only_delay(void **state)
+{
+	struct job_request request = stage_double_request(3, 40);
+	struct job *job;
+
+	(void)state;
+	d.peer.holds_frames = true;
+	job = stage_double_submit(&d, &request);
+	stage_double_run_for(&d, 50);
+	assert_false(job_is_ended(job));
+	peer_release(&d.peer);
+	peer_wait(d.loop, job_is_ended(job));
+	assert_int_equal(job_output(job, 0)->n_tokens, 40);
+	job_release(job);
+}
+
+static void draining_while_stages_load_stops_them(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+
+	(void)state;
+	stage_double_create(&d, &config, 0);
+	d.drain_at = COORDINATOR_LOADING;
+	peer_say_hello(&d.peer, CONTROL_PROTOCOL_VERSION, config.model->fingerprint);
+	peer_wait(d.loop, d.peer.n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP]);
+	peer_disconnect(&d.peer, 0);
+	peer_wait(d.loop, d.phase >= COORDINATOR_STOPPED);
+	assert_int_equal(d.phase, COORDINATOR_STOPPED);
+	stage_double_destroy(&d);
+}
+
+static void a_hung_stage_does_not_hold_up_a_drain(void **state)
+{
+	struct job_request request = stage_double_request(3, 40);
+	uint64_t started_ns = clock_ns();
+	struct job *job;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	job = stage_double_submit(&d, &request);
+	coordinator_drain(d.coordinator, 50);
+	assert_int_equal(d.phase, COORDINATOR_DRAINING);
+	peer_wait(d.loop, d.phase == COORDINATOR_STOPPED);
+	assert_int_equal(job_state(job), JOB_FAILED);
+	assert_int_equal(job_error(job)->status, SC_E_UNAVAILABLE);
+	assert_true(clock_ns() - started_ns < 10 * NS_PER_SECOND);
+	job_release(job);
+}
+
+static void a_drain_ends_with_the_last_job_when_that_is_cancelled(void **state)
+{
+	struct job_request request = stage_double_request(3, 40);
+	struct job *job;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	job = stage_double_submit(&d, &request);
+	coordinator_drain(d.coordinator, 60000);
+	stage_double_run_for(&d, 20);
+	assert_int_equal(d.peer.n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP], 0);
+	job_cancel(job);
+	job_release(job);
+	peer_wait(d.loop, d.peer.n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP]);
+}
+
+static void a_cancelled_job_makes_room_without_waiting_for_its_tokens(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	struct job_request request = stage_double_request(3, 40);
+	struct job *first, *second;
+
+	(void)state;
+	config.max_sequences = 1;
+	stage_double_create(&d, &config, 0);
+	stage_double_come_up(&d);
+	d.peer.answers_steps = false;
+	first = stage_double_submit(&d, &request);
+	second = stage_double_submit(&d, &request);
+	stage_double_run_for(&d, 10);
+	assert_int_equal(job_state(second), JOB_QUEUED);
+	job_cancel(first);
+	stage_double_run_for(&d, 20);
+	assert_int_equal(job_state(second), JOB_RUNNING);
+	job_release(first);
+	job_release(second);
+	stage_double_destroy(&d);
+}
+
+static void a_deadline_beyond_the_end_of_time_is_none(void **state)
+{
+	static const uint64_t far[] = { UINT64_MAX, UINT64_MAX / NS_PER_MS, UINT64_C(1) << 60,
+					UINT64_MAX / NS_PER_MS + 1 };
+	struct job_request request = stage_double_request(3, 5);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
+		struct job *job;
+
+		request.deadline_ms = far[i];
+		job = stage_double_submit(&d, &request);
+		peer_wait(d.loop, job_is_ended(job));
+		assert_int_equal(job_state(job), JOB_DONE);
+		job_release(job);
+	}
+}
+
+static void deadlines_pass_in_their_own_order(void **state)
+{
+	struct job_request request = stage_double_request(3, 40);
+	struct job *late, *none, *early;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	request.deadline_ms = 300;
+	late = stage_double_submit(&d, &request);
+	request.deadline_ms = 0;
+	none = stage_double_submit(&d, &request);
+	request.deadline_ms = 30;
+	early = stage_double_submit(&d, &request);
+	peer_wait(d.loop, job_is_ended(early));
+	assert_int_equal(job_error(early)->status, SC_E_DEADLINE);
+	assert_false(job_is_ended(late));
+	peer_wait(d.loop, job_is_ended(late));
+	assert_int_equal(job_error(late)->status, SC_E_DEADLINE);
+	assert_false(job_is_ended(none));
+	job_release(early);
+	job_release(late);
+	job_release(none);
+}
+
+static void tokens_that_answer_another_step_fail_the_cluster(void **state)
+{
+	struct job_request request = stage_double_request(3, 40);
+	struct token_record record = { .sequence = 0, .position = 3, .token = 'x' };
+	struct tokens tokens = { .step_id = 99, .n_records = 1, .records = &record };
+	uint64_t payload[8];
+	struct job *job;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	job = stage_double_submit(&d, &request);
+	tokens_encode(&tokens, payload);
+	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(1));
+	peer_wait(d.loop, d.phase == COORDINATOR_FAILED);
+	assert_int_equal(d.error.status, SC_E_PROTOCOL);
+	assert_non_null(strstr(d.error.text, "step 99"));
+	assert_int_equal(job_state(job), JOB_FAILED);
+	job_release(job);
+}
+
+static void limits_that_no_step_can_mean_are_refused_at_once(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	struct coordinator *coordinator;
+
+	(void)state;
+	config.loop = d.loop;
+	config.fabric = d.fabric;
+	config.max_rows = 1u << 20;
+	assert_int_equal(coordinator_create(&config, &coordinator, &err), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "max_rows"));
+}
+
+static void a_stage_that_comes_back_ready_twice_changes_nothing(void **state)
+{
+	unsigned n_phases = d.n_phases;
+
+	(void)state;
+	peer_say_ready(&d.peer, 1);
+	peer_say_hello(&d.peer, CONTROL_PROTOCOL_VERSION, 1);
+	stage_double_run_for(&d, 20);
+	assert_int_equal(d.n_phases, n_phases);
+}
+
+static int open_model(void **state)
+{
+	(void)state;
+	stage_double_open_model();
+	return 0;
+}
+
+static int close_model(void **state)
+{
+	(void)state;
+	stage_double_close_model();
+	return 0;
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+	const struct CMUnitTest tests[] = {
+		TEST(a_lost_stage_fails_jobs_and_refuses_those_that_come_then),
+		TEST(destroying_fails_jobs_and_takes_no_more),
+		TEST(destroying_with_running_and_queued_jobs_leaves_nothing_behind),
+		cmocka_unit_test(a_step_that_the_stage_cannot_take_fails_the_cluster),
+		TEST(steps_that_are_let_go_late_only_delay),
+		cmocka_unit_test(draining_while_stages_load_stops_them),
+		TEST(a_hung_stage_does_not_hold_up_a_drain),
+		TEST(a_drain_ends_with_the_last_job_when_that_is_cancelled),
+		cmocka_unit_test(a_cancelled_job_makes_room_without_waiting_for_its_tokens),
+		TEST(a_deadline_beyond_the_end_of_time_is_none),
+		TEST(deadlines_pass_in_their_own_order),
+		TEST(tokens_that_answer_another_step_fail_the_cluster),
+		TEST(limits_that_no_step_can_mean_are_refused_at_once),
+		TEST(a_stage_that_comes_back_ready_twice_changes_nothing),
+	};
+#undef TEST
+
+	return cmocka_run_group_tests(tests, open_model, close_model);
+}
