@@ -46,6 +46,34 @@ static void a_long_text_is_cut_not_overrun(void **state)
 	assert_int_equal(strlen(err.text), ERROR_TEXT_MAX - 1);
 }
 
+/* Characters of 1, 2, 3 and 4 bytes, so often that every place of a cut comes up. */
+static void a_text_is_cut_between_characters(void **state)
+{
+	static const char *const characters[] = { "x", "\u00e4", "\u20ac", "\U0001f682" };
+
+	(void)state;
+	for (size_t c = 0; c < sizeof characters / sizeof *characters; c++) {
+		size_t length = strlen(characters[c]);
+		char text[2 * ERROR_TEXT_MAX] = "";
+		struct error err;
+
+		for (size_t at = 0; at + length < sizeof text; at += length)
+			memcpy(text + at, characters[c], length + 1);
+		for (size_t pad = 0; pad < 4; pad++) {
+			error_set(&err, SC_E_IO, "%.*s%s", (int)pad, "...", text);
+			assert_in_range(strlen(err.text), ERROR_TEXT_MAX - length,
+					ERROR_TEXT_MAX - 1);
+			assert_int_equal((strlen(err.text) - pad) % length, 0);
+			error_prefix(&err, "y");
+			assert_int_equal((strlen(err.text) - pad - strlen("y: ")) % length, 0);
+			error_prefix(&err, "%.*s%s", (int)pad, "...", text);
+			assert_non_null(strstr(err.text, ": "));
+			assert_int_equal((size_t)(strstr(err.text, ": ") - err.text - pad) % length,
+					 0);
+		}
+	}
+}
+
 static void without_an_error_only_the_status_passes(void **state)
 {
 	(void)state;
@@ -59,6 +87,7 @@ int main(void)
 		cmocka_unit_test(every_status_has_a_name),
 		cmocka_unit_test(context_goes_in_front),
 		cmocka_unit_test(a_long_text_is_cut_not_overrun),
+		cmocka_unit_test(a_text_is_cut_between_characters),
 		cmocka_unit_test(without_an_error_only_the_status_passes),
 	};
 
