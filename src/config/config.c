@@ -41,6 +41,7 @@ static enum sc_status read_environment(struct config *config, enum program progr
 	char variable[OPTION_NAME_MAX];
 
 	for (unsigned i = 0; i < n_options; i++) {
+		enum sc_status status;
 		const char *text;
 
 		if (!(options[i].programs & program) || options[i].flags & OPTION_FLAG_ONLY)
@@ -49,9 +50,10 @@ static enum sc_status read_environment(struct config *config, enum program progr
 		text = getenv(variable);
 		if (!text)
 			continue;
-		if (option_set(&options[i], config, text, err) != SC_OK) {
-			error_prefix(err, "environment: %s", variable);
-			return err->status = SC_E_CONFIG;
+		status = option_set_in(&options[i], config, text, variable, err);
+		if (status) {
+			error_prefix(err, "environment");
+			return status;
 		}
 	}
 	return SC_OK;
@@ -118,6 +120,7 @@ static enum sc_status read_arguments(struct config *config, enum program program
 				     char **argv, struct error *err)
 {
 	const struct option_info *option;
+	enum sc_status status;
 	struct flags flags;
 	int c;
 
@@ -128,9 +131,10 @@ static enum sc_status read_arguments(struct config *config, enum program program
 		if (c == '?' || c == ':')
 			return bad_flag(c, argv, err);
 		option = c >= FIRST_LONG ? &options[c - FIRST_LONG] : find_letter(c);
-		if (option_set(option, config, optarg ? optarg : "on", err) != SC_OK) {
+		status = option_set(option, config, optarg ? optarg : "on", err);
+		if (status) {
 			error_prefix(err, "--%s", option->name);
-			return err->status;
+			return status;
 		}
 	}
 	if (optind < argc)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/file.h"
 
+#include "base/buf.h"
 #include "config/options.h"
 
 #include <errno.h>
 #include <libconfig.h>
 #include <string.h>
+
+#define MAX_FILE_BYTES (1u << 20)
 
 static const struct option_info *find_option(const char *key)
 {
@@ -87,24 +90,51 @@ static enum sc_status apply(struct config *config, enum program program,
 		return error_set(err, SC_E_CONFIG, "%s: expected %s", key, kind_wanted(option));
 	if (!(option->programs & program))
 		return SC_OK;
-	if (option_set(option, config, text, err) != SC_OK) {
-		error_prefix(err, "%s", key);
-		return err ? err->status = SC_E_CONFIG : SC_E_CONFIG;
-	}
-	return SC_OK;
+	return option_set_in(option, config, text, key, err);
+}
+
+/* libconfig's own reading ends the program when a read fails, as it does for a directory. */
+static enum sc_status read_text(const char *path, struct buf *text, struct error *err)
+{
+	enum sc_status status = SC_OK;
+	FILE *stream = fopen(path, "r");
+	size_t n;
+
+	if (!stream)
+		return error_errno(err, SC_E_CONFIG, errno, "%s", path);
+	do {
+		if (buf_reserve(text, BUFSIZ)) {
+			status = error_set(err, SC_E_NOMEM, "%s: no memory", path);
+			goto out;
+		}
+		n = fread(text->data + text->length, 1, BUFSIZ, stream);
+		text->length += n;
+		text->data[text->length] = '\0';
+	} while (n && text->length <= MAX_FILE_BYTES);
+	if (ferror(stream))
+		status = error_errno(err, SC_E_CONFIG, errno, "%s", path);
+	else if (text->length > MAX_FILE_BYTES)
+		status = error_set(err, SC_E_CONFIG, "%s: expected at most %u bytes, found more",
+				   path, MAX_FILE_BYTES);
+	else if (strlen(text->data) < text->length)
+		status = error_set(err, SC_E_CONFIG, "%s: expected text, found a NUL byte at %zu",
+				   path, strlen(text->data));
+out:
+	fclose(stream);
+	return status;
 }
 
 enum sc_status config_file_read(struct config *config, enum program program, const char *path,
 				struct error *err)
 {
-	enum sc_status status = SC_OK;
+	struct buf text = BUF_INIT;
+	enum sc_status status = read_text(path, &text, err);
 	config_t file;
-	FILE *stream = fopen(path, "r");
 
-	if (!stream)
-		return error_errno(err, SC_E_CONFIG, errno, "%s", path);
 	config_init(&file);
-	if (!config_read(&file, stream)) {
+	if (status)
+		goto out;
+	if (!config_read_string(&file, text.data)) {
 		status = error_set(err, SC_E_CONFIG, "%s:%d: %s", path, config_error_line(&file),
 				   config_error_text(&file));
 		goto out;
@@ -121,6 +151,6 @@ enum sc_status config_file_read(struct config *config, enum program program, con
 	}
 out:
 	config_destroy(&file);
-	fclose(stream);
+	buf_deinit(&text);
 	return status;
 }

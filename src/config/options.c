@@ -249,6 +249,20 @@ enum sc_status option_set(const struct option_info *option, struct config *confi
 	return types[option->type].set(option, field_of(option, config), text, err);
 }
 
+enum sc_status option_set_in(const struct option_info *option, struct config *config,
+			     const char *text, const char *place, struct error *err)
+{
+	enum sc_status status = option_set(option, config, text, err);
+
+	if (status == SC_E_INVALID)
+		status = SC_E_CONFIG;
+	if (status && err) {
+		error_prefix(err, "%s", place);
+		err->status = status;
+	}
+	return status;
+}
+
 static bool is_equal_text(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;

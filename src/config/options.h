@@ -48,6 +48,9 @@ void option_variable(const struct option_info *option, char *out);
  * to 64, found 'x'") and the caller puts the place in front. */
 must_check enum sc_status option_set(const struct option_info *option, struct config *config,
 				     const char *text, struct error *err);
+/* The same for what is not a flag: a bad value is SC_E_CONFIG, and place is put in front. */
+must_check enum sc_status option_set_in(const struct option_info *option, struct config *config,
+					const char *text, const char *place, struct error *err);
 bool option_is_equal(const struct option_info *option, const struct config *a,
 		     const struct config *b);
 /* Exchange the values of two configs. */

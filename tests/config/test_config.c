@@ -148,6 +148,37 @@ static void a_named_file_must_exist_and_the_default_one_need_not(void **state)
 	assert_string_equal(err.text, "/nonexistent/stagecoach.conf: No such file or directory");
 }
 
+static void what_cannot_be_read_is_one_error(void **state)
+{
+	static const char with_nul[] = "port = 1;\0port = 2;\n";
+	char expected[64];
+	FILE *file;
+
+	(void)state;
+	assert_int_equal(LOAD(NULL, "-C", "/"), SC_E_CONFIG);
+	assert_string_equal(err.text, "/: Is a directory");
+	assert_int_equal(LOAD(NULL, "-C", "/dev/zero"), SC_E_CONFIG);
+	assert_string_equal(err.text, "/dev/zero: expected at most 1048576 bytes, found more");
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fwrite(with_nul, 1, sizeof with_nul - 1, file);
+	fclose(file);
+	assert_int_equal(LOAD(NULL, "-C", path), SC_E_CONFIG);
+	snprintf(expected, sizeof expected, "%s: expected text, found a NUL byte at 9", path);
+	assert_string_equal(err.text, expected);
+}
+
+static void errors_may_be_left_out(void **state)
+{
+	char *argv[] = { (char *)"stagecoachd", (char *)"--port=x", NULL };
+
+	(void)state;
+	assert_int_equal(config_load(&config, PROGRAM_DAEMON, NULL, 2, argv, NULL), SC_E_INVALID);
+	setenv("STAGECOACH_PORT", "x", 1);
+	assert_int_equal(config_load(&config, PROGRAM_DAEMON, NULL, 1, argv, NULL), SC_E_CONFIG);
+	unsetenv("STAGECOACH_PORT");
+}
+
 static void note(void *arg, const char *name, bool is_applied)
 {
 	char *seen = arg;
@@ -191,16 +222,25 @@ static void the_listen_address_is_put_together(void **state)
 static void the_example_file_is_the_defaults(void **state)
 {
 	struct config defaults;
-	char line[256];
 	FILE *example = tmpfile(), *file = fopen(path, "w");
+	unsigned n_set = 0, n_settable = 0;
+	char line[256];
 
 	(void)state;
 	assert_non_null(example);
 	assert_non_null(file);
 	config_print_example(example);
 	rewind(example);
-	while (fgets(line, sizeof line, example))
-		fputs(line[0] == '#' && line[1] != ' ' ? line + 1 : line, file);
+	while (fgets(line, sizeof line, example)) {
+		bool is_setting = line[0] == '#' && line[1] != ' ';
+
+		fputs(is_setting ? line + 1 : line, file);
+		n_set += is_setting;
+	}
+	for (unsigned i = 0; i < n_options; i++)
+		n_settable += options[i].programs & PROGRAM_DAEMON &&
+			      !(options[i].flags & OPTION_FLAG_ONLY);
+	assert_int_equal(n_set, n_settable);
 	fclose(file);
 	fclose(example);
 	assert_int_equal(LOAD(NULL), SC_OK);
@@ -221,6 +261,8 @@ int main(void)
 		cmocka_unit_test(a_bad_flag_is_a_usage_error),
 		cmocka_unit_test(a_bad_variable_is_named),
 		cmocka_unit_test(a_named_file_must_exist_and_the_default_one_need_not),
+		cmocka_unit_test(what_cannot_be_read_is_one_error),
+		cmocka_unit_test(errors_may_be_left_out),
 		cmocka_unit_test(a_reload_takes_only_what_may_change),
 		cmocka_unit_test(the_listen_address_is_put_together),
 		cmocka_unit_test(the_example_file_is_the_defaults),
