@@ -158,7 +158,7 @@ static enum sc_status mark_ends_by_id(struct vocab *vocab, const struct gguf *gg
 				      struct error *err)
 {
 	for (size_t k = 0; k < sizeof end_keys / sizeof *end_keys; k++) {
-		uint32_t id;
+		uint32_t id = TOKEN_NONE;
 		enum sc_status status = get_id(vocab, gguf, end_keys[k], TOKEN_NONE, &id, err);
 
 		if (status)
