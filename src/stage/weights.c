@@ -68,6 +68,8 @@ static enum sc_status load_matrix(struct loader *l, const struct tensor *tensor,
 	if (status)
 		return report_failure(l, tensor, status, &why);
 	l->weights->n_bytes += l->backend->ops->weight_bytes(*weight_out);
+	/* The copy is all that is needed: never hold more than one matrix twice. */
+	gguf_release(l->config->model->gguf, tensor);
 	return SC_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -351,6 +352,92 @@ static void no_bytes_are_no_file(void **state)
 	assert_string_equal(f->err.text, "x: expected a model file, found no bytes");
 }
 
+/* Bytes of mapped files that are in this process's memory. */
+static uint64_t mapped_bytes(void)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	unsigned long kib = 0;
+	char line[256];
+
+	assert_non_null(file);
+	while (fgets(line, sizeof line, file) && sscanf(line, "RssFile: %lu kB", &kib) != 1)
+		;
+	fclose(file);
+	assert_true(kib > 0);
+	return (uint64_t)kib << 10;
+}
+
+static float sum_of(const struct tensor *tensor)
+{
+	const float *values = tensor->data;
+	float sum = 0;
+
+	for (size_t i = 0; i < tensor->n_bytes / sizeof *values; i++)
+		sum += values[i];
+	return sum;
+}
+
+enum { LARGE_ROWS = 2048, LARGE_WIDTH = 1024 };
+
+static void save_large_tensors(struct fixture *f, const char *path)
+{
+	float *values = calloc((size_t)LARGE_ROWS * LARGE_WIDTH, sizeof *values);
+	FILE *file = fopen(path, "wb");
+
+	assert_non_null(values);
+	assert_non_null(file);
+	for (size_t i = 0; i < (size_t)LARGE_ROWS * LARGE_WIDTH; i += 1000)
+		values[i] = 1;
+	gguf_writer_floats(&f->w, "a", TENSOR_F32, 3, 1, values);
+	gguf_writer_floats(&f->w, "b", TENSOR_F32, LARGE_WIDTH, LARGE_ROWS, values);
+	gguf_writer_floats(&f->w, "c", TENSOR_F32, LARGE_WIDTH, LARGE_ROWS, values);
+	gguf_writer_finish(&f->w, &f->file);
+	assert_int_equal(fwrite(f->file.data, 1, f->file.length, file), f->file.length);
+	fclose(file);
+	free(values);
+}
+
+static void a_released_tensor_leaves_memory_and_can_be_read_again(void **state)
+{
+	const uint64_t n_bytes = (uint64_t)LARGE_ROWS * LARGE_WIDTH * sizeof(float);
+	char path[] = "test_gguf.XXXXXX";
+	struct fixture *f = *state;
+	uint64_t full, less;
+	float sum;
+	int fd;
+
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	save_large_tensors(f, path);
+	if (gguf_open(path, &f->gguf, &f->err))
+		fail_msg("%s", f->err.text);
+	unlink(path);
+	sum = sum_of(gguf_find_tensor(f->gguf, "b"));
+	assert_true(sum > 2000 && sum == sum_of(gguf_find_tensor(f->gguf, "c")));
+	full = mapped_bytes();
+	gguf_release(f->gguf, gguf_find_tensor(f->gguf, "b"));
+	less = mapped_bytes();
+	/* Neighbours in a huge page go along. */
+	assert_true(full - less > n_bytes * 9 / 10 && full - less < n_bytes * 3 / 2);
+	assert_true(sum == sum_of(gguf_find_tensor(f->gguf, "b")));
+	assert_true(sum == sum_of(gguf_find_tensor(f->gguf, "c")));
+	assert_true(mapped_bytes() > less + n_bytes * 9 / 10);
+}
+
+static void memory_of_the_caller_is_not_released(void **state)
+{
+	struct fixture *f = *state;
+	float values[4096];
+
+	for (size_t i = 0; i < 4096; i++)
+		values[i] = 1;
+	gguf_writer_floats(&f->w, "a", TENSOR_F32, 4096, 1, values);
+	open_file(f);
+	gguf_release(f->gguf, gguf_find_tensor(f->gguf, "a"));
+	assert_true(sum_of(gguf_find_tensor(f->gguf, "a")) == 4096);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -369,6 +456,8 @@ int main(void)
 		TEST(the_fingerprint_follows_metadata_and_not_weights),
 		TEST(bytes_that_are_not_aligned_are_refused),
 		TEST(no_bytes_are_no_file),
+		TEST(a_released_tensor_leaves_memory_and_can_be_read_again),
+		TEST(memory_of_the_caller_is_not_released),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
