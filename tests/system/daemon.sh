@@ -14,6 +14,9 @@ MPIRUN=${MPIRUN:-mpirun}
 MODEL=${MODEL:-$SRCDIR/models/demo.gguf}
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 MPIRUN_FLAGS="--oversubscribe --bind-to none"
+# Options for texts that last some ten seconds: whatever is done to them must not come too late.
+LONG="-c 30000 --kv-positions 30000"
+LONG_TOKENS=29000
 # Wait for anything at most this long: machines that build and test at once are slow.
 PATIENCE=60
 

@@ -6,9 +6,8 @@
 
 kill_stage() {
 	rank=$1
-	shift
-	start_daemon 4 --transport ucx "$@"
-	stagecoach generate --socket "$socket" -p 'KING:' -n 400 --temp 0 --ignore-eos \
+	start_daemon 4 --transport ucx $LONG
+	stagecoach generate --socket "$socket" -p 'KING:' -n $LONG_TOKENS --temp 0 --ignore-eos \
 		>"$dir/text" 2>"$dir/client.log" &
 	client=$!
 	wait_for $PATIENCE has_text || fail "no text comes"

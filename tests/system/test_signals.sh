@@ -15,17 +15,17 @@ begin_text() {
 }
 
 for ranks in 1 3; do
-	start_daemon $ranks
-	begin_text 120
+	start_daemon $ranks $LONG
+	begin_text 2000
 	stop_daemon
 	[ $code = 0 ] || fail "$ranks ranks, drained: exit code $code"
 	wait $client || fail "$ranks ranks: the job did not end well: $(cat "$dir/client.log")"
-	grep -q '120 new tokens' "$dir/client.log" || fail "$ranks ranks: the job was cut short"
+	grep -q '2000 new tokens' "$dir/client.log" || fail "$ranks ranks: the job was cut short"
 	expect_none_left
 	echo "$ranks ranks: SIGTERM let the job end"
 
-	start_daemon $ranks
-	begin_text 100000
+	start_daemon $ranks $LONG
+	begin_text $LONG_TOKENS
 	rank0=$(pid_of_rank 0)
 	kill -TERM "$rank0"
 	sleep 0.5
@@ -38,8 +38,8 @@ for ranks in 1 3; do
 done
 
 # Ctrl-C at the client cancels the job at the server.
-start_daemon 3
-begin_text 100000
+start_daemon 3 $LONG
+begin_text $LONG_TOKENS
 kill -INT $client
 wait $client
 code=$?
@@ -68,7 +68,7 @@ expect_none_left
 echo "SIGHUP took what may change"
 
 # Ctrl-C ends a run of one text.
-$interruptible "$BUILDDIR/stagecoach" run -m "$MODEL" -p 'x' -n 100000 -c 100000 --ignore-eos >"$dir/text" 2>"$dir/log" &
+$interruptible "$BUILDDIR/stagecoach" run -m "$MODEL" -p 'x' -n $LONG_TOKENS --ignore-eos >"$dir/text" 2>"$dir/log" &
 run=$!
 wait_for $PATIENCE has_text || fail "no text comes"
 kill -INT $run
