@@ -5,7 +5,9 @@ dir=${BUILDDIR:-.}/tests/transport
 mpirun=${MPIRUN:-mpirun}
 command -v "$mpirun" >/dev/null || { echo "no mpirun: skipped"; exit 77; }
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export LSAN_OPTIONS="suppressions=${SRCDIR:-.}/tests/lsan.supp:print_suppressions=0"
+# Open MPI leaks from plug-ins that it then unloads, so nothing tells these leaks from ours; the
+# programs count their frames, and test_ucx runs with leak detection.
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 launch="$mpirun --oversubscribe --bind-to none"
 failed=0
 
