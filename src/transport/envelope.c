@@ -27,16 +27,16 @@ enum sc_status envelope_decode(const void *data, size_t n_bytes, struct envelope
 	uint32_t magic, kind;
 
 	if (n_bytes != ENVELOPE_BYTES)
-		return error_set(err, SC_E_PROTOCOL, "link message: header of %zu bytes, expected %d",
-				 n_bytes, ENVELOPE_BYTES);
+		return error_set(err, SC_E_PROTOCOL, "link message: header of %zu bytes, "
+				 "expected %d", n_bytes, ENVELOPE_BYTES);
 	magic = cursor_u32(&c);
 	if (magic != ENVELOPE_MAGIC)
 		return error_set(err, SC_E_PROTOCOL, "link message: magic %08" PRIx32
 				 ", expected %08" PRIx32, magic, ENVELOPE_MAGIC);
 	kind = cursor_u32(&c);
 	if (kind < ENVELOPE_HELLO || kind >= ENVELOPE_N_KINDS)
-		return error_set(err, SC_E_PROTOCOL, "link message: kind %" PRIu32 ", expected 1 to %d",
-				 kind, ENVELOPE_N_KINDS - 1);
+		return error_set(err, SC_E_PROTOCOL, "link message: kind %" PRIu32
+				 ", expected 1 to %d", kind, ENVELOPE_N_KINDS - 1);
 	envelope_out->kind = (enum envelope_kind)kind;
 	envelope_out->rank = cursor_u32(&c);
 	envelope_out->credits = cursor_u32(&c);
@@ -88,7 +88,8 @@ static enum sc_status check_address(const struct fabric_address *a, const char *
 				 rank, a->rank);
 	if (a->credits == 0 || a->credits > ADDRESS_MAX_CREDITS)
 		return error_set(err, SC_E_PROTOCOL, "address of rank %u: %" PRIu32
-				 " credits, expected 1 to %d", rank, a->credits, ADDRESS_MAX_CREDITS);
+				 " credits, expected 1 to %d", rank, a->credits,
+				 ADDRESS_MAX_CREDITS);
 	if (a->max_payload > ADDRESS_MAX_PAYLOAD)
 		return error_set(err, SC_E_PROTOCOL, "address of rank %u: frames of %" PRIu64
 				 " bytes, expected at most %" PRIu64, rank, a->max_payload,

@@ -83,6 +83,14 @@ static enum sc_status join_loop(struct mpi_fabric *fabric, struct error *err)
 	return poller_create(fabric->loop, &poller, &fabric->poller, err);
 }
 
+static void leave_loop(struct mpi_fabric *fabric)
+{
+	if (fabric->poller)
+		poller_destroy(fabric->poller);
+	if (fabric->wake)
+		wake_destroy(fabric->wake);
+}
+
 static void close_links(struct mpi_fabric *fabric)
 {
 	list_for_each(node, &fabric->links) {
@@ -102,16 +110,16 @@ static void destroy(struct mpi_fabric *fabric)
 	while (!list_is_empty(&fabric->links) && clock_ns() < limit)
 		if (!advance_links(fabric))
 			nanosleep(&nap, NULL);
-	if (fabric->poller)
-		poller_destroy(fabric->poller);
-	if (fabric->wake)
-		wake_destroy(fabric->wake);
 	if (!list_is_empty(&fabric->links)) {
 		/* MPI still writes to frames of theirs: leaking is the smaller harm. */
 		log_warning("mpi: requests did not come back within %d ms of closing",
 			    CLOSE_LIMIT_MS);
+		list_for_each(node, &fabric->links)
+			grant_detach(list_entry(node, struct mpi_link, in_fabric)->grant);
+		leave_loop(fabric);
 		return;
 	}
+	leave_loop(fabric);
 	free(fabric->address);
 	free(fabric->by_peer);
 	free(fabric->n_connects);

@@ -114,8 +114,8 @@ static enum sc_status lay_out(const uint64_t *sizes, unsigned n, int *counts, in
 		offsets[i] = (int)n_total;
 		n_total += sizes[i];
 		if (sizes[i] > EXCHANGE_MAX_BYTES || n_total > INT_MAX)
-			return error_set(err, SC_E_TOO_LARGE, "mpi: rank %u gives %" PRIu64 " bytes, "
-					 "%" PRIu64 " in all so far", i, sizes[i], n_total);
+			return error_set(err, SC_E_TOO_LARGE, "mpi: rank %u gives %" PRIu64
+					 " bytes, %" PRIu64 " in all so far", i, sizes[i], n_total);
 	}
 	*n_total_out = n_total;
 	return SC_OK;

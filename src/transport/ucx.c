@@ -280,6 +280,8 @@ static void destroy(struct ucx_fabric *fabric)
 		/* What UCX still uses must stay: leaking is the smaller harm. */
 		log_warning("ucx: requests did not come back within %d ms of closing",
 			    CLOSE_LIMIT_MS);
+		list_for_each(node, &fabric->links)
+			ucx_link_abandon(list_entry(node, struct ucx_link, in_fabric));
 		leave_loop(fabric);
 		return;
 	}

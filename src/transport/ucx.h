@@ -21,7 +21,7 @@
 #define UCX_TRANSPORT "ucx "
 #define UCX_AM_ID 1
 #define UCX_N_CONTROL_MESSAGES 8	/* per link, beside one per credit */
-#define UCX_LINGER_MS 1000		/* how long a closed link may wait for its peer's farewell */
+#define UCX_LINGER_MS 1000	/* how long a closed link may wait for its peer's farewell */
 #define UCX_TICK_MS 20		/* how often deadlines are looked at meanwhile */
 
 struct ucx_link;
@@ -38,7 +38,7 @@ struct ucx_fabric {
 	uint8_t *address;
 	size_t n_address;
 	uint64_t last_id;
-	struct ucx_link **by_peer;	/* [n_ranks] the link that its owner has open, or NULL */
+	struct ucx_link **by_peer;	/* [n_ranks] what its owner has open, or NULL */
 	uint64_t *hello;		/* [n_ranks] id of a peer's link that waits for ours, or 0 */
 	struct list links;		/* all, lingering ones too */
 	bool is_busy;		/* inside progress: callbacks may be running */
@@ -122,8 +122,9 @@ bool ucx_link_advance(struct ucx_link *link);
 /* Note that the link is broken; the first reason stands. */
 void ucx_link_fail(struct ucx_link *link, enum sc_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Give up on what has not come back. */
 void ucx_link_destroy(struct ucx_link *link);
+/* The fabric goes, but UCX still uses the link's memory, which therefore stays. */
+void ucx_link_abandon(struct ucx_link *link);
 /* A message that is no hello, from this link's peer. */
 ucs_status_t ucx_link_receive(struct ucx_link *link, const struct envelope *envelope, void *data,
 			      size_t n_bytes, uint64_t attributes);

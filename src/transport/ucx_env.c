@@ -61,7 +61,8 @@ void ucx_env_prepare(char **argv)
 
 	for (size_t i = 0; i < sizeof early_settings / sizeof *early_settings; i++)
 		if (!getenv(early_settings[i].name))
-			is_missing |= setenv(early_settings[i].name, early_settings[i].value, 0) == 0;
+			is_missing |= setenv(early_settings[i].name,
+					     early_settings[i].value, 0) == 0;
 	/* By its own path: through /proc/self/exe the process would be known as "exe". */
 	n = is_missing ? readlink("/proc/self/exe", path, sizeof path - 1) : -1;
 	if (n <= 0)

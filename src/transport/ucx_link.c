@@ -274,6 +274,12 @@ void ucx_link_destroy(struct ucx_link *link)
 	free(link);
 }
 
+void ucx_link_abandon(struct ucx_link *link)
+{
+	grant_detach(link->grant);
+	link->grant = NULL;
+}
+
 void ucx_link_close(struct link *base)
 {
 	struct ucx_link *link = (struct ucx_link *)base;

@@ -109,10 +109,11 @@ static struct ucx_arrival *begin_arrival(struct ucx_link *link, uint64_t sequenc
 		ucx_link_fail(link, SC_E_PROTOCOL, "frame number %" PRIu64 " after %" PRIu64,
 			      sequence, link->n_delivered);
 	else if (!grant_use(link->grant) || !(frame = frame_take(link->pool, FRAME_STEP)))
-		ucx_link_fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " came without credit", sequence);
+		ucx_link_fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " came without credit",
+			      sequence);
 	else if (n_bytes < FRAME_HEADER_BYTES || n_bytes > frame->capacity)
-		ucx_link_fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " has %zu bytes, expected %d to "
-			      "%zu", sequence, n_bytes, FRAME_HEADER_BYTES, frame->capacity);
+		ucx_link_fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " has %zu bytes, expected %d "
+			      "to %zu", sequence, n_bytes, FRAME_HEADER_BYTES, frame->capacity);
 	else {
 		arrival->is_whole = false;
 		arrival->frame = frame;

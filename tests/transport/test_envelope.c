@@ -95,7 +95,7 @@ static void every_cut_and_every_changed_byte_of_an_address_is_refused(void **sta
 		free(cut);
 	}
 	for (size_t i = 0; i < n_bytes; i++) {
-		/* Credits and the frame size are numbers in range after this change, 28 is spare. */
+		/* Credits and frame size stay in range with this change; 28 is spare. */
 		if (i / 4 == 3 || i / 8 == 2 || i / 4 == 7)
 			continue;
 		bytes[i] ^= 0x10;
