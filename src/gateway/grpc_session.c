@@ -10,6 +10,10 @@
 /* Windows for what clients send: a prompt of ordinary size never waits for an update. */
 #define STREAM_WINDOW (1 << 20)
 #define CONNECTION_WINDOW (4 << 20)
+/* Frames that wait to be sent: a few per open stream, and room for refusals and acknowledgements.
+ * A client that makes more of them without taking any wants our memory, not our answers. */
+#define FRAMES_PER_STREAM 4
+#define FRAMES_BESIDES 1000
 
 static int on_begin_headers(nghttp2_session *http, const nghttp2_frame *frame, void *arg)
 {
@@ -229,11 +233,20 @@ static enum sc_status http_error(ssize_t rc, struct error *err)
 	return error_set(err, status, "HTTP/2: %s", nghttp2_strerror((int)rc));
 }
 
+static bool is_flooded(const struct grpc_session *session)
+{
+	return nghttp2_session_get_outbound_queue_size(session->http) >
+	       FRAMES_BESIDES + FRAMES_PER_STREAM * (size_t)session->config.max_streams;
+}
+
 enum sc_status grpc_session_receive(struct grpc_session *session, const void *bytes,
 				    size_t n_bytes, uint64_t now_ns, struct error *err)
 {
 	ssize_t rc;
 
+	if (is_flooded(session))
+		return error_set(err, SC_E_PROTOCOL,
+				 "HTTP/2: the client causes answers and takes none");
 	session->now_ns = now_ns;
 	session->depth++;
 	rc = nghttp2_session_mem_recv(session->http, bytes, n_bytes);

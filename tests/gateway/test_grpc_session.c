@@ -276,6 +276,30 @@ static void headers_over_the_limit_are_refused(void **state)
 	free(value);
 }
 
+/* Streams over the limit, each refused with a frame that the client does not take. */
+static void a_client_that_only_sends_cannot_queue_frames_without_end(void **state)
+{
+	struct fixture *f = *state;
+	struct buf bytes = BUF_INIT;
+	enum sc_status status = SC_OK;
+	uint32_t id = 1;
+
+	memory_client_take(&f->client, &bytes);
+	assert_int_equal(grpc_session_receive(f->session, bytes.data, bytes.length, 1, NULL),
+			 SC_OK);
+	buf_deinit(&bytes);
+	for (; status == SC_OK && id < 20000; id += 2) {
+		/* HEADERS of :method POST, :scheme http, :path / */
+		const uint8_t frame[] = { 0, 0, 3, 1, 4, (uint8_t)(id >> 24),
+					  (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id,
+					  0x83, 0x86, 0x84 };
+
+		status = grpc_session_receive(f->session, frame, sizeof frame, 1, NULL);
+	}
+	assert_int_equal(status, SC_E_PROTOCOL);
+	assert_true(id > 2 * MAX_STREAMS);
+}
+
 static void a_deadline_ends_a_waiting_call(void **state)
 {
 	struct fixture *f = *state;
@@ -524,6 +548,7 @@ int main(void)
 		TEST(malformed_requests_are_refused_each_with_its_code),
 		TEST(an_oversized_message_is_refused_before_it_is_sent),
 		TEST(headers_over_the_limit_are_refused),
+		TEST(a_client_that_only_sends_cannot_queue_frames_without_end),
 		TEST(a_deadline_ends_a_waiting_call),
 		TEST(a_deadline_ends_a_request_that_never_ends),
 		TEST(a_malformed_timeout_is_refused),
