@@ -17,6 +17,8 @@
 /* Clients on the way to a new call learn of the end before calls are refused. */
 #define DRAIN_NOTICE_MS 100
 #define KEEPALIVE_SECONDS 60
+/* What a client that broke the rules gets to read why. */
+#define LAST_WORDS_MS 1000
 
 struct connections {
 	uv_idle_t idle;		/* runs while some connection is on the dirty list */
@@ -43,7 +45,7 @@ struct connection {
 	struct connections *owner;
 	struct grpc_session *session;
 	struct buf output;	/* being written */
-	uint64_t preface_ns;	/* by then the client must have spoken */
+	uint64_t patience_ns;	/* by then the client must have spoken, or read its last words */
 	uint64_t timer_ns;	/* what the timer is set to */
 	unsigned n_handles;
 	bool is_writing;
@@ -109,14 +111,20 @@ static void on_idle(uv_idle_t *idle)
 	}
 }
 
+static bool is_on_notice(const struct connection *connection)
+{
+	return connection->is_ending || !grpc_session_is_established(connection->session);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct connection *connection = timer->data;
 	uint64_t now_ns = clock_ns();
 
 	connection->timer_ns = UINT64_MAX;
-	if (!grpc_session_is_established(connection->session) && now_ns >= connection->preface_ns) {
-		log_debug("gateway: a client says nothing that is HTTP/2: closed");
+	if (is_on_notice(connection) && now_ns >= connection->patience_ns) {
+		log_debug("gateway: a client %s: closed", connection->is_ending ?
+			  "does not read its last words" : "says nothing that is HTTP/2");
 		close_connection(connection);
 		return;
 	}
@@ -129,9 +137,8 @@ static void set_timer(struct connection *connection)
 	uint64_t deadline_ns = grpc_session_deadline_ns(connection->session);
 	uint64_t now_ns;
 
-	if (!grpc_session_is_established(connection->session) &&
-	    connection->preface_ns < deadline_ns)
-		deadline_ns = connection->preface_ns;
+	if (is_on_notice(connection) && connection->patience_ns < deadline_ns)
+		deadline_ns = connection->patience_ns;
 	if (deadline_ns == connection->timer_ns)
 		return;
 	connection->timer_ns = deadline_ns;
@@ -205,8 +212,12 @@ static bool write_output(struct connection *connection)
 
 static void flush(struct connection *connection)
 {
-	if (connection->is_closing || connection->is_writing)
+	if (connection->is_closing)
 		return;
+	if (connection->is_writing) {
+		set_timer(connection);
+		return;
+	}
 	for (unsigned i = 0; i < WRITES_PER_TURN; i++) {
 		if (gather(connection) != SC_OK) {
 			close_connection(connection);
@@ -243,16 +254,17 @@ static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer
 	struct connection *connection = stream->data;
 	struct error err;
 
-	if (n_bytes == 0 || connection->is_ending)
-		return;
 	if (n_bytes < 0) {
 		close_connection(connection);
 		return;
 	}
+	if (n_bytes == 0 || connection->is_ending)
+		return;
 	if (grpc_session_receive(connection->session, buffer->base, (size_t)n_bytes, clock_ns(),
 				 &err) != SC_OK) {
 		log_debug("gateway: closing a connection: %s", err.text);
 		connection->is_ending = true;
+		connection->patience_ns = clock_ns() + LAST_WORDS_MS * NS_PER_MS;
 	}
 	flush(connection);
 }
@@ -299,7 +311,7 @@ void connections_accept(struct connections *connections, uv_stream_t *listener)
 		return;
 	connection->owner = connections;
 	connection->timer_ns = UINT64_MAX;
-	connection->preface_ns = clock_ns() + connections->config.preface_ms * NS_PER_MS;
+	connection->patience_ns = clock_ns() + connections->config.preface_ms * NS_PER_MS;
 	list_init(&connection->node);
 	list_init(&connection->dirty);
 	buf_init(&connection->output);

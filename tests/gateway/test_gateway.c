@@ -2,6 +2,7 @@
 /* The gateway over real sockets, on a thread of its own, with our own client and with none. */
 #include "gateway/gateway.h"
 
+#include "base/clock.h"
 #include "cli/client.h"
 #include "gateway/connections.h"
 #include "gateway/listener.h"
@@ -508,6 +509,23 @@ static void connections_over_the_limit_are_closed_at_once(void **state)
 	assert_int_equal(status, SC_OK);
 }
 
+/* Pings until the server's answers fill the socket and it has had enough. */
+static void a_client_that_breaks_the_rules_and_reads_nothing_is_closed(void **state)
+{
+	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+				    "\0\0\0\4\0\0\0\0\0";
+	static const char ping[] = "\0\0\x08\6\0\0\0\0\0" "pingping";
+	struct server *server = *state;
+	uint64_t end_ns = clock_ns() + 20 * NS_PER_SECOND;
+	int fd = connect_raw(server);
+	ssize_t n = send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL);
+
+	while (n > 0 && clock_ns() < end_ns)
+		n = send(fd, ping, sizeof ping - 1, MSG_NOSIGNAL);
+	assert_true(n < 0);
+	close(fd);
+}
+
 static void accept_client(void *arg, uv_stream_t *listener)
 {
 	connections_accept(arg, listener);
@@ -706,6 +724,7 @@ int main(void)
 		SERVED(destroying_the_gateway_ends_calls_and_cancels_their_jobs),
 		SERVED(a_client_that_speaks_http_1_is_closed),
 		SERVED(connections_over_the_limit_are_closed_at_once),
+		SERVED(a_client_that_breaks_the_rules_and_reads_nothing_is_closed),
 		ALONE(a_client_that_says_nothing_is_closed_in_time),
 		ALONE(the_socket_is_for_its_group_and_goes_with_the_gateway),
 		ALONE(a_live_socket_is_not_replaced),
