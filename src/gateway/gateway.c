@@ -11,9 +11,13 @@
 
 /* A client that has said nothing by then is none. */
 #define PREFACE_MS 10000
+/* Requests and answers of all clients may hold this much, or this many of the largest requests. */
+#define BUDGET_BYTES ((size_t)256 << 20)
+#define BUDGET_MESSAGES 8
 
 struct gateway {
 	struct service service;
+	struct grpc_budget budget;
 	struct connections *connections;
 	struct listener *tcp;
 	struct listener *unix_socket;
@@ -68,6 +72,10 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	signal(SIGPIPE, SIG_IGN);
 	service_init(&gateway->service, config->coordinator);
 	connections.session.context = &gateway->service;
+	gateway->budget.max_bytes = BUDGET_BYTES;
+	if (gateway->budget.max_bytes / BUDGET_MESSAGES < config->max_message)
+		gateway->budget.max_bytes = config->max_message * BUDGET_MESSAGES;
+	connections.session.budget = &gateway->budget;
 	status = connections_create(&connections, &gateway->connections);
 	if (status != SC_OK)
 		error_set(err, status, "gateway: out of memory");

@@ -11,6 +11,8 @@
 
 /* Requests of one connection that are being received may hold this many times max_message. */
 #define REQUESTS_AT_ONCE 4
+/* A request of that size is taken also when the budget is spent. */
+#define SMALL_REQUEST 4096
 
 struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id)
 {
@@ -28,10 +30,28 @@ struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id)
 	return call;
 }
 
+/* To be called whenever the call's memory has grown or shrunk. */
+static void charge(struct grpc_call *call)
+{
+	size_t n_held = call->reader.message.capacity + call->output.capacity;
+
+	call->session->config.budget->n_bytes += n_held - call->n_charged;
+	call->n_charged = n_held;
+}
+
+static bool is_affordable(const struct grpc_call *call, size_t n_bytes)
+{
+	const struct grpc_budget *budget = call->session->config.budget;
+
+	return budget->n_bytes <= budget->max_bytes &&
+	       n_bytes <= budget->max_bytes - budget->n_bytes;
+}
+
 static void drop_request(struct grpc_call *call)
 {
 	call->session->n_request_bytes -= call->reader.message.length;
 	grpc_reader_deinit(&call->reader);
+	charge(call);
 }
 
 static void close_service(struct grpc_call *call)
@@ -49,10 +69,10 @@ void call_destroy(struct grpc_call *call)
 		return;
 	call->is_finished = true;
 	close_service(call);
+	buf_deinit(&call->output);
 	drop_request(call);
 	list_remove(&call->node);
 	call->session->n_calls--;
-	buf_deinit(&call->output);
 	free(call->text);
 	free(call);
 }
@@ -176,6 +196,20 @@ static void answer(struct grpc_call *call)
 				      sizeof nv / sizeof nv[0], &provider);
 }
 
+static enum sc_status check_room(const struct grpc_call *call, size_t n_bytes, struct error *err)
+{
+	const struct grpc_session *session = call->session;
+
+	if (session->n_request_bytes + n_bytes > REQUESTS_AT_ONCE * session->config.max_message +
+						 REQUESTS_AT_ONCE * GRPC_PREFIX_BYTES)
+		return error_set(err, SC_E_OVERLOADED,
+				 "too many request bytes on this connection at once");
+	if (call->reader.message.length + n_bytes > SMALL_REQUEST && !is_affordable(call, n_bytes))
+		return error_set(err, SC_E_OVERLOADED,
+				 "the server holds too many large requests and answers: retry later");
+	return SC_OK;
+}
+
 void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
 	struct grpc_session *session = call->session;
@@ -185,18 +219,17 @@ void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 
 	if (call->is_finished || !n_bytes)
 		return;
-	if (session->n_request_bytes + n_bytes > REQUESTS_AT_ONCE * session->config.max_message +
-						 REQUESTS_AT_ONCE * GRPC_PREFIX_BYTES) {
-		grpc_call_finish(call, GRPC_RESOURCE_EXHAUSTED,
-				 "too many request bytes on this connection at once");
-		return;
-	}
-	status = grpc_reader_feed(&call->reader, &bytes, &n_bytes, &err);
+	status = check_room(call, n_bytes, &err);
+	if (status == SC_OK)
+		status = grpc_reader_feed(&call->reader, &bytes, &n_bytes, &err);
 	session->n_request_bytes += call->reader.message.length - had;
+	charge(call);
 	if (status == SC_OK && n_bytes)
 		status = error_set(&err, SC_E_INVALID, "expected one request message, found more");
-	if (status != SC_OK && status != SC_AGAIN)
+	if (status != SC_OK && status != SC_AGAIN) {
 		grpc_call_fail(call, status, &err);
+		drop_request(call);
+	}
 }
 
 void call_start(struct grpc_call *call)
@@ -226,10 +259,11 @@ void call_expire(struct grpc_call *call)
 	if (call->is_finished)
 		return;
 	/* What the client has not taken by now comes too late. */
-	if (call->n_output_taken < call->output.length && !call->n_output_taken)
+	if (!call->n_output_taken)
 		buf_truncate(&call->output, 0);
 	grpc_call_finish(call, GRPC_DEADLINE_EXCEEDED, "the call's deadline passed");
 	close_service(call);
+	drop_request(call);
 }
 
 void *grpc_call_context(const struct grpc_call *call)
@@ -260,8 +294,10 @@ uint64_t grpc_call_ms_left(const struct grpc_call *call)
 
 bool grpc_call_has_room(const struct grpc_call *call)
 {
-	return !call->is_finished &&
-	       call->output.length - call->n_output_taken < GRPC_CALL_ROOM;
+	size_t n_waiting = call->output.length - call->n_output_taken;
+
+	return !call->is_finished && n_waiting < GRPC_CALL_ROOM &&
+	       (!n_waiting || is_affordable(call, GRPC_CALL_ROOM));
 }
 
 enum sc_status grpc_call_add_message(struct grpc_call *call, size_t n_bytes, uint8_t **space_out)
@@ -271,7 +307,10 @@ enum sc_status grpc_call_add_message(struct grpc_call *call, size_t n_bytes, uin
 
 	if (n_bytes > UINT32_MAX)
 		return SC_E_TOO_LARGE;
+	if (n_bytes > GRPC_CALL_ROOM && !is_affordable(call, n_bytes))
+		return SC_E_OVERLOADED;
 	status = buf_reserve(output, GRPC_PREFIX_BYTES + n_bytes);
+	charge(call);
 	if (status != SC_OK)
 		return status;
 	grpc_write_prefix((uint8_t *)output->data + output->length, (uint32_t)n_bytes);

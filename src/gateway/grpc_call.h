@@ -17,7 +17,7 @@
 
 struct grpc_call;
 
-#define GRPC_CALL_ROOM ((size_t)64 << 10)
+#define GRPC_CALL_ROOM ((size_t)16 << 10)
 
 struct grpc_call_ops {
 	/* The whole request is there, borrowed until start returns. Answers at once, or keeps
@@ -47,7 +47,8 @@ uint64_t grpc_call_ms_left(const struct grpc_call *call);
 bool grpc_call_has_room(const struct grpc_call *call);
 
 /* Append a message of n_bytes, to be written to *space_out before the next call of anything here.
- * SC_E_NOMEM; SC_E_TOO_LARGE over 4 GiB. */
+ * SC_E_NOMEM; SC_E_TOO_LARGE over 4 GiB; SC_E_OVERLOADED: over GRPC_CALL_ROOM, and other answers
+ * that clients have not taken hold the memory. */
 must_check enum sc_status grpc_call_add_message(struct grpc_call *call, size_t n_bytes,
 						uint8_t **space_out);
 

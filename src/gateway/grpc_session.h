@@ -5,7 +5,7 @@
  * grpc_session - the server's end of one HTTP/2 connection that carries gRPC: bytes in, bytes out.
  * Knows no sockets and no clock: whoever owns the connection moves the bytes and tells the time.
  * Owns its calls. What a client can make it hold is bounded: streams, header bytes, request bytes,
- * and GRPC_CALL_ROOM of output per call.
+ * and GRPC_CALL_ROOM of output per call; what all clients hold together, by the budget.
  * Thread: one at a time; nothing blocks.
  */
 #include "base/error.h"
@@ -20,10 +20,18 @@ struct grpc_session;
 /* All header fields of one request, counted as HTTP/2 does (name + value + 32 each). */
 #define GRPC_MAX_HEADER_BYTES 16384
 
+/* Memory for requests and answers of all sessions that share it. When it is spent, large ones are
+ * refused with RESOURCE_EXHAUSTED; small requests and one message per stream still pass. */
+struct grpc_budget {
+	size_t n_bytes;		/* held now */
+	size_t max_bytes;
+};
+
 struct grpc_session_config {
 	const struct grpc_method *methods;	/* [n_methods], borrowed */
 	size_t n_methods;
 	void *context;				/* for the services */
+	struct grpc_budget *budget;		/* borrowed */
 	unsigned max_streams;
 	size_t max_message;			/* bytes of a request */
 	/* Something happened outside receive, send and expire that gives send something to do. */

@@ -41,6 +41,7 @@ struct grpc_call {
 
 	struct buf output;
 	size_t n_output_taken;		/* of output, by nghttp2 */
+	size_t n_charged;		/* to the budget, for reader and output */
 
 	enum grpc_status status;
 	char *text;			/* percent-encoded, or NULL */

@@ -30,7 +30,8 @@ must_check enum sc_status proto_request_unpack(struct proto_request *request,
 					       struct error *err);
 void proto_request_deinit(struct proto_request *request);
 
-/* Pack message behind the call's other messages. SC_E_OVERLOADED: over PROTO_MAX_REPLY. */
+/* Pack message behind the call's other messages. SC_E_OVERLOADED: over PROTO_MAX_REPLY, or
+ * the server holds too much. */
 must_check enum sc_status proto_send(struct grpc_call *call, const ProtobufCMessage *message,
 				     struct error *err);
 

@@ -24,10 +24,12 @@ static struct loop *loop;
 
 static struct grpc_session *open_session(struct service *service)
 {
+	static struct grpc_budget budget = { .max_bytes = MAX_OUTPUT };
 	const struct grpc_session_config config = {
 		.methods = service_methods,
 		.n_methods = service_n_methods,
 		.context = service,
+		.budget = &budget,
 		.max_streams = 8,
 		.max_message = MAX_MESSAGE,
 	};

@@ -534,9 +534,10 @@ static void accept_client(void *arg, uv_stream_t *listener)
 static void a_client_that_says_nothing_is_closed_in_time(void **state)
 {
 	struct server *server = *state;
+	struct grpc_budget budget = { .max_bytes = 1000 };
 	const struct connections_config config = {
 		.uv = loop_uv(server->loop),
-		.session = { .max_streams = 1, .max_message = 100 },
+		.session = { .max_streams = 1, .max_message = 100, .budget = &budget },
 		.max = 1,
 		.preface_ms = 20,
 	};

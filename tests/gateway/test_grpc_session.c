@@ -13,6 +13,7 @@
 
 #define MAX_MESSAGE 1000
 #define MAX_STREAMS 8
+#define BUDGET 100000
 
 /* What the services below were asked, and what they are to do. */
 struct context {
@@ -51,9 +52,17 @@ static void count_close(struct grpc_call *call)
 
 static void echo_start(struct grpc_call *call, const uint8_t *request, size_t n_bytes)
 {
+	enum sc_status status;
+	uint8_t *space;
+
 	count_start(call);
-	add(call, request, n_bytes);
-	grpc_call_finish(call, GRPC_OK, NULL);
+	status = grpc_call_add_message(call, n_bytes, &space);
+	if (status == SC_OK) {
+		memcpy(space, request, n_bytes);
+		grpc_call_finish(call, GRPC_OK, NULL);
+	} else {
+		grpc_call_fail(call, status, NULL);
+	}
 }
 
 static void fail_start(struct grpc_call *call, const uint8_t *request, size_t n_bytes)
@@ -103,6 +112,7 @@ static const struct grpc_method methods[] = {
 };
 
 struct fixture {
+	struct grpc_budget budget;
 	struct context context;
 	struct grpc_session *session;
 	struct memory_client client;
@@ -117,18 +127,20 @@ static void count_wake(void *arg)
 	context->n_woken++;
 }
 
-static void open_session(struct fixture *f)
+static void open_session(struct fixture *f, size_t max_message)
 {
 	const struct grpc_session_config config = {
 		.methods = methods,
 		.n_methods = sizeof methods / sizeof methods[0],
 		.context = &f->context,
 		.max_streams = MAX_STREAMS,
-		.max_message = MAX_MESSAGE,
+		.budget = &f->budget,
+		.max_message = max_message,
 		.on_wake = count_wake,
 		.arg = &f->context,
 	};
 
+	f->budget = (struct grpc_budget){ .max_bytes = BUDGET };
 	memset(&f->context, 0, sizeof f->context);
 	assert_int_equal(grpc_session_create(&config, &f->session), SC_OK);
 	memory_client_init(&f->client, f->session);
@@ -139,6 +151,7 @@ static void close_session(struct fixture *f)
 	memory_call_deinit(&f->call);
 	grpc_session_destroy(f->session);
 	memory_client_deinit(&f->client);
+	assert_int_equal(f->budget.n_bytes, 0);
 }
 
 static int setup(void **state)
@@ -146,7 +159,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 
 	assert_non_null(f);
-	open_session(f);
+	open_session(f, MAX_MESSAGE);
 	buf_init(&f->body);
 	buf_init(&f->call.body);
 	buf_init(&f->call.request);
@@ -300,6 +313,43 @@ static void a_client_that_only_sends_cannot_queue_frames_without_end(void **stat
 	assert_true(id > 2 * MAX_STREAMS);
 }
 
+static void echo_zeros(struct fixture *f, struct memory_call *call, size_t n_bytes, bool keeps_open)
+{
+	static const uint8_t zeros[60000];
+
+	buf_truncate(&f->body, 0);
+	memory_body(&f->body, zeros, n_bytes);
+	call->keeps_open = keeps_open;
+	memory_call_open(&f->client, call, "/t.T/Echo", NULL, f->body.data, f->body.length);
+	memory_client_run(&f->client);
+}
+
+static void a_spent_budget_refuses_what_is_large_and_serves_what_is_small(void **state)
+{
+	struct fixture *f = *state;
+	struct memory_call large = { .keeps_open = true };
+
+	close_session(f);
+	open_session(f, 60000);
+	echo_zeros(f, &large, 60000, true);	/* 64 KiB of 100000 bytes are held */
+	assert_in_range(f->budget.n_bytes, 60000, BUDGET);
+	echo_zeros(f, &f->call, 60000, false);
+	assert_int_equal(f->call.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+	assert_int_equal(f->context.n_started, 0);
+	memory_call_deinit(&f->call);
+	echo_zeros(f, &f->call, 20000, false);	/* room for the request, none for the answer */
+	assert_int_equal(f->call.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+	assert_int_equal(f->context.n_started, 1);
+	memory_call_deinit(&f->call);
+	echo_zeros(f, &f->call, 4000, false);
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+	memory_call_deinit(&f->call);
+	memory_call_cancel(&f->client, &large);
+	echo_zeros(f, &f->call, 20000, false);
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+	memory_call_deinit(&large);
+}
+
 static void a_deadline_ends_a_waiting_call(void **state)
 {
 	struct fixture *f = *state;
@@ -426,7 +476,7 @@ static void requests_work_however_their_bytes_are_cut(void **state)
 		struct buf bytes = BUF_INIT;
 
 		close_session(f);
-		open_session(f);
+		open_session(f, MAX_MESSAGE);
 		memory_call_open(&f->client, &f->call, "/t.T/Echo", NULL, f->body.data,
 				 f->body.length);
 		memory_client_take(&f->client, &bytes);
@@ -548,6 +598,7 @@ int main(void)
 		TEST(malformed_requests_are_refused_each_with_its_code),
 		TEST(an_oversized_message_is_refused_before_it_is_sent),
 		TEST(headers_over_the_limit_are_refused),
+		TEST(a_spent_budget_refuses_what_is_large_and_serves_what_is_small),
 		TEST(a_client_that_only_sends_cannot_queue_frames_without_end),
 		TEST(a_deadline_ends_a_waiting_call),
 		TEST(a_deadline_ends_a_request_that_never_ends),
