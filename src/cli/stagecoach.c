@@ -2,6 +2,8 @@
 /* stagecoach - the command line. */
 #include "cli/verbs.h"
 
+#include "backend/backend.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -31,6 +33,8 @@ static void print_help(FILE *file)
 
 int main(int argc, char **argv)
 {
+	if (argc >= 2 && !strcmp(argv[1], "run"))
+		backend_env_prepare(argv);
 	if (argc < 2) {
 		print_help(stderr);
 		return EX_USAGE;

@@ -141,6 +141,7 @@ int main(int argc, char **argv)
 	bool is_cluster;
 	int exit_code = 0;
 
+	backend_env_prepare(argv);
 	is_cluster = mpi_world_is_launched(&rank, &n_ranks) && n_ranks > 1;
 	if (config_load(&config, PROGRAM_DAEMON, default_config_file, argc, argv, &err) != SC_OK) {
 		complain_early(&err);

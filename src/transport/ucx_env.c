@@ -2,18 +2,13 @@
 #include "transport/fabrics.h"
 #include "transport/ucx.h"
 
-#include <limits.h>
+#include "base/restart.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-struct setting {
-	const char *name;
-	const char *value;
-};
 
 /* Read by constructors of the UCX libraries: must be there at exec. */
-static const struct setting early_settings[] = {
+static const struct env_default early_settings[] = {
 	/* No patching of mmap at run time, which W^X services and TSan do not survive. With RDMA,
 	 * "y" brings the registration cache back. */
 	{ "UCX_MEM_EVENTS", "n" },
@@ -23,7 +18,7 @@ static const struct setting early_settings[] = {
 	{ "UCX_LOG_LEVEL", "error" },
 };
 
-static const struct setting settings[] = {
+static const struct env_default settings[] = {
 	/* All that is there except cma: process_vm_readv is slower than the posix queues, and
 	 * has no place where a peer's death is to be noticed. */
 	{ "UCX_TLS", "^cma" },
@@ -55,18 +50,5 @@ void ucx_env_set_defaults(void)
 
 void ucx_env_prepare(char **argv)
 {
-	bool is_missing = false;
-	char path[PATH_MAX];
-	ssize_t n;
-
-	for (size_t i = 0; i < sizeof early_settings / sizeof *early_settings; i++)
-		if (!getenv(early_settings[i].name))
-			is_missing |= setenv(early_settings[i].name,
-					     early_settings[i].value, 0) == 0;
-	/* By its own path: through /proc/self/exe the process would be known as "exe". */
-	n = is_missing ? readlink("/proc/self/exe", path, sizeof path - 1) : -1;
-	if (n <= 0)
-		return;
-	path[n] = '\0';
-	execv(path, argv);
+	restart_with_defaults(early_settings, sizeof early_settings / sizeof *early_settings, argv);
 }
