@@ -222,14 +222,24 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 	move_to(s, sequence, SEQUENCE_IN_FLIGHT);
 }
 
-static void add_decodes(struct scheduler *s)
+/* How many decoding sequences this step takes: all of them over `groups` steps in a row, which
+ * differ by one at most. */
+static uint32_t decode_quota(const struct scheduler *s)
 {
-	uint32_t n_decoding = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];
-	uint32_t quota = (n_decoding + s->config.groups - 1) / s->config.groups;
-	uint32_t n = 0;
+	uint64_t n = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];
+	uint64_t turn = s->n_steps % s->config.groups;
+	uint64_t quota = (turn + 1) * n / s->config.groups - turn * n / s->config.groups;
 
 	if (quota > s->config.limits.max_rows)
-		quota = s->config.limits.max_rows;
+		return s->config.limits.max_rows;
+	return quota ? (uint32_t)quota : 1;
+}
+
+static void add_decodes(struct scheduler *s)
+{
+	uint32_t quota = decode_quota(s);
+	uint32_t n = 0;
+
 	/* Preemption may take any sequence off the list, so start from its head each time. */
 	while (n < quota && !list_is_empty(&s->decodes)) {
 		struct sequence *sequence = list_entry(s->decodes.next, struct sequence, node);

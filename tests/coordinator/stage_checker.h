@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_TESTS_COORDINATOR_STAGE_CHECKER_H
+#define STAGECOACH_TESTS_COORDINATOR_STAGE_CHECKER_H
+/*
+ * stage_checker - what a stage makes of a stream of steps, without computing: each step goes through
+ * its wire form and the stage's own tables of slots and blocks, and the test fails at the first that
+ * a stage would refuse. Then it draws tokens that depend on the sequence's seed and the position
+ * alone, as a stage does.
+ */
+#include "wire/step.h"
+
+struct stage_checker;
+
+struct stage_checker *stage_checker_create(const struct step_limits *limits);
+void stage_checker_destroy(struct stage_checker *checker);
+
+/* Run step; records_out[max_sequences] takes its tokens. Returns how many. */
+uint32_t stage_checker_run(struct stage_checker *checker, const struct step *step,
+			   struct token_record *records_out);
+
+/* The token that a sequence of that seed has at position. */
+uint32_t stage_checker_token(uint64_t seed, uint32_t position);
+
+#endif

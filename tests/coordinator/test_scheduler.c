@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps that the scheduler makes, judged by what a stage would say to them, and what becomes of
+ * the sequences in them. */
+#include "coordinator/scheduler.h"
+
+#include "tests/coordinator/stage_checker.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MAX_SEQUENCES 48
+#define MAX_WINDOW 9
+#define MAX_CONTEXT 96
+
+/* A sequence and when it is over. */
+struct story {
+	struct sequence sequence;
+	uint32_t n_prompt;
+	uint32_t end;		/* tokens in all at which it ends */
+	bool is_ended;
+};
+
+struct flight {
+	struct tokens tokens;
+	struct token_record records[MAX_SEQUENCES];
+};
+
+static struct sim {
+	struct scheduler_config config;
+	struct scheduler *scheduler;
+	struct stage_checker *stage;
+	struct story stories[MAX_SEQUENCES];
+	uint32_t n_stories;
+	struct flight flights[MAX_WINDOW];	/* a ring */
+	uint32_t first, n_flights;
+	struct step step;			/* the last one made; its arrays are borrowed */
+	uint64_t n_steps;
+	uint32_t most_rows;
+} sim;
+
+static uint64_t random_state;
+
+static uint32_t draw(uint32_t below)
+{
+	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)((random_state >> 33) % below);
+}
+
+static struct scheduler_config roomy(void)
+{
+	return (struct scheduler_config){
+		.limits = {
+			.max_rows = 32, .max_sequences = 16, .max_blocks = 400, .block_length = 4,
+			.max_context = MAX_CONTEXT, .n_vocab = 256, .dim = 1,
+		},
+		.window = 3,
+		.groups = 3,
+		.prompt_chunk = 16,
+	};
+}
+
+static void sim_start(const struct scheduler_config *config)
+{
+	struct error err;
+
+	sim = (struct sim){ .config = *config };
+	random_state = 42;
+	sim.stage = stage_checker_create(&config->limits);
+	if (scheduler_create(config, &sim.scheduler, &err) != SC_OK)
+		fail_msg("%s", err.text);
+}
+
+static void sim_stop(void)
+{
+	scheduler_destroy(sim.scheduler);
+	stage_checker_destroy(sim.stage);
+	for (uint32_t i = 0; i < sim.n_stories; i++)
+		sequence_deinit(&sim.stories[i].sequence);
+}
+
+static void begin(struct story *story, uint32_t n_prompt, uint32_t n_new)
+{
+	static uint64_t seed;
+	uint32_t prompt[MAX_CONTEXT];
+
+	for (uint32_t i = 0; i < n_prompt; i++)
+		prompt[i] = draw(256);
+	*story = (struct story){ .n_prompt = n_prompt, .end = n_prompt + n_new };
+	assert_int_equal(sequence_init(&story->sequence, prompt, n_prompt, n_prompt + n_new,
+				       sim.config.limits.block_length), SC_OK);
+	story->sequence.sampling.seed = ++seed;
+	story->sequence.sampling.top_p = 1.0f;
+	scheduler_add(sim.scheduler, &story->sequence);
+}
+
+static struct story *add(uint32_t n_prompt, uint32_t n_new)
+{
+	struct story *story = &sim.stories[sim.n_stories++];
+
+	assert_true(sim.n_stories <= MAX_SEQUENCES);
+	begin(story, n_prompt, n_new);
+	return story;
+}
+
+static void end(struct story *story)
+{
+	scheduler_remove(sim.scheduler, &story->sequence);
+	story->is_ended = true;
+}
+
+/* Every block is free or one sequence's, every sequence is counted once. */
+static void check_counts(void)
+{
+	struct scheduler_counts counts = scheduler_counts(sim.scheduler);
+	uint32_t n_blocks = 0, n_running = 0, n_waiting = 0;
+
+	for (uint32_t i = 0; i < sim.n_stories; i++) {
+		const struct sequence *sequence = &sim.stories[i].sequence;
+
+		n_blocks += sequence->n_blocks;
+		n_waiting += sequence->state == SEQUENCE_WAITING;
+		n_running += sequence->state > SEQUENCE_WAITING;
+		if (sequence->state <= SEQUENCE_WAITING)
+			assert_int_equal(sequence->slot, SLOT_NONE);
+	}
+	assert_int_equal(counts.blocks_free + n_blocks, sim.config.limits.max_blocks);
+	assert_int_equal(counts.running, n_running);
+	assert_int_equal(counts.waiting, n_waiting);
+	assert_int_equal(counts.in_flight, sim.n_flights);
+	assert_true(counts.in_flight <= sim.config.window);
+	assert_true(n_running <= sim.config.limits.max_sequences);
+}
+
+static uint32_t prompt_rows(const struct step *step)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < step->n_segments; i++)
+		if (step->segments[i].n_rows > 1 || (step->segments[i].flags & SEGMENT_NEW))
+			n += step->segments[i].n_rows;
+	return n;
+}
+
+/* False: no step can be made now. */
+static bool make_step(void)
+{
+	struct flight *flight = &sim.flights[(sim.first + sim.n_flights) % sim.config.window];
+
+	if (!scheduler_next(sim.scheduler, &sim.step))
+		return false;
+	assert_int_equal(sim.step.id, ++sim.n_steps);
+	assert_true(sim.step.n_rows > 0);
+	assert_true(prompt_rows(&sim.step) <= sim.config.prompt_chunk);
+	flight->tokens.step_id = sim.step.id;
+	flight->tokens.records = flight->records;
+	flight->tokens.n_records = stage_checker_run(sim.stage, &sim.step, flight->records);
+	sim.n_flights++;
+	if (sim.step.n_rows > sim.most_rows)
+		sim.most_rows = sim.step.n_rows;
+	check_counts();
+	return true;
+}
+
+/* Tokens are the sequence's own, each once and in order, however often it started over. */
+static bool take_token(void *arg, struct sequence *sequence, uint32_t token, float logprob)
+{
+	struct story *story = (struct story *)((char *)sequence - offsetof(struct story, sequence));
+
+	(void)arg;
+	(void)logprob;
+	assert_false(story->is_ended);
+	assert_int_equal(token, stage_checker_token(sequence->sampling.seed,
+						    sequence->n_tokens - 1));
+	story->is_ended = sequence->n_tokens == story->end;
+	return !story->is_ended;
+}
+
+static void answer(void)
+{
+	struct flight *flight = &sim.flights[sim.first];
+	struct error err;
+
+	assert_true(sim.n_flights > 0);
+	if (scheduler_take(sim.scheduler, &flight->tokens, take_token, NULL, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	sim.first = (sim.first + 1) % sim.config.window;
+	sim.n_flights--;
+	check_counts();
+}
+
+static bool are_all_ended(void)
+{
+	for (uint32_t i = 0; i < sim.n_stories; i++)
+		if (!sim.stories[i].is_ended)
+			return false;
+	return true;
+}
+
+static void finish_all(void)
+{
+	for (unsigned n = 0; !are_all_ended(); n++) {
+		assert_true(n < 1000000);
+		while (make_step())
+			;
+		answer();
+	}
+	while (sim.n_flights)
+		answer();
+	assert_int_equal(scheduler_counts(sim.scheduler).blocks_free,
+			 sim.config.limits.max_blocks);
+}
+
+static void a_sequence_runs_from_its_prompt_to_its_end(void **state)
+{
+	struct scheduler_config config = roomy();
+	struct story *story;
+
+	(void)state;
+	sim_start(&config);
+	story = add(40, 10);
+	assert_true(make_step());
+	assert_int_equal(sim.step.n_rows, 16);
+	assert_true(sim.step.segments[0].flags & SEGMENT_NEW);
+	assert_true(make_step());
+	assert_int_equal(sim.step.segments[0].first_position, 16);
+	assert_true(make_step());
+	assert_int_equal(sim.step.n_rows, 8);
+	assert_true(sim.step.segments[0].flags & SEGMENT_SAMPLE);
+	finish_all();
+	assert_int_equal(story->sequence.n_tokens, 50);
+	sim_stop();
+}
+
+static void the_window_is_never_exceeded(void **state)
+{
+	struct scheduler_config config = roomy();
+
+	(void)state;
+	sim_start(&config);
+	add(90, 5);
+	for (uint32_t i = 0; i < config.window; i++)
+		assert_true(make_step());
+	assert_false(make_step());
+	answer();
+	assert_true(make_step());
+	assert_false(make_step());
+	finish_all();
+	sim_stop();
+}
+
+static void decoding_sequences_are_spread_evenly_over_the_window(void **state)
+{
+	(void)state;
+	for (uint32_t n = 1; n <= 16; n++) {
+		struct scheduler_config config = roomy();
+		uint32_t least = UINT32_MAX, most = 0;
+
+		sim_start(&config);
+		for (uint32_t i = 0; i < n; i++)
+			add(1 + draw(20), MAX_CONTEXT - 21);
+		/* Long enough for the groups to form. */
+		for (int round = 0; round < 60; round++) {
+			while (make_step())
+				if (round >= 50) {
+					least = sim.step.n_rows < least ? sim.step.n_rows : least;
+					most = sim.step.n_rows > most ? sim.step.n_rows : most;
+				}
+			answer();
+		}
+		if (most > (n + config.groups - 1) / config.groups || most - least > 1)
+			fail_msg("%u sequences in steps of %u to %u rows", n, least, most);
+		sim_stop();
+	}
+}
+
+static void prompts_share_the_budget_of_a_step(void **state)
+{
+	struct scheduler_config config = roomy();
+
+	(void)state;
+	sim_start(&config);
+	for (int i = 0; i < 4; i++)
+		add(40, 2);
+	assert_true(make_step());
+	assert_int_equal(sim.step.n_segments, 4);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(sim.step.segments[i].n_rows, 4);
+	finish_all();
+	sim_stop();
+}
+
+static void what_a_short_prompt_leaves_goes_to_the_others(void **state)
+{
+	struct scheduler_config config = roomy();
+
+	(void)state;
+	sim_start(&config);
+	add(2, 2);
+	add(40, 2);
+	assert_true(make_step());
+	assert_int_equal(sim.step.segments[0].n_rows, 2);
+	assert_int_equal(sim.step.segments[1].n_rows, 14);
+	finish_all();
+	sim_stop();
+}
+
+static void a_long_prompt_holds_up_nobody_who_decodes(void **state)
+{
+	struct scheduler_config config = roomy();
+	struct story *talker;
+	uint32_t n_tokens;
+
+	(void)state;
+	config.prompt_chunk = 4;
+	sim_start(&config);
+	talker = add(2, 60);
+	while (make_step())
+		;
+	answer();
+	add(90, 2);
+	n_tokens = talker->sequence.n_tokens;
+	for (int round = 0; round < 15; round++) {
+		while (make_step())
+			;
+		answer();
+	}
+	/* One in `window` rounds, while the prompt takes all of them. */
+	assert_true(talker->sequence.n_tokens >= n_tokens + 15 / config.window);
+	finish_all();
+	sim_stop();
+}
+
+static void a_sequence_may_be_removed_at_any_point_of_its_life(void **state)
+{
+	(void)state;
+	for (uint32_t when = 0; when < 60; when++) {
+		struct scheduler_config config = roomy();
+		struct story *victim, *other;
+		uint32_t n = 0;
+
+		config.limits.max_sequences = 2;
+		sim_start(&config);
+		victim = add(40, 8);
+		other = add(20, 8);
+		add(5, 8);	/* waits for a slot */
+		while (!are_all_ended()) {
+			bool is_made = make_step();
+
+			if (n++ == when && !victim->is_ended)
+				end(victim);
+			if (!is_made)
+				answer();
+			check_counts();
+		}
+		assert_int_equal(other->sequence.n_tokens, 28);
+		finish_all();
+		sim_stop();
+	}
+}
+
+static void removing_twice_or_before_the_start_does_nothing(void **state)
+{
+	struct scheduler_config config = roomy();
+	struct story *story;
+
+	(void)state;
+	sim_start(&config);
+	story = add(3, 3);
+	end(story);
+	end(story);
+	assert_false(make_step());
+	check_counts();
+	sim_stop();
+}
+
+static void a_freed_slot_is_told_before_it_is_used_again(void **state)
+{
+	struct scheduler_config config = roomy();
+	struct story *first;
+
+	(void)state;
+	config.limits.max_sequences = 1;
+	sim_start(&config);
+	first = add(3, 8);
+	add(3, 8);
+	assert_true(make_step());
+	assert_false(make_step());
+	end(first);
+	assert_true(make_step());
+	assert_int_equal(sim.step.n_frees, 1);
+	assert_int_equal(sim.step.frees[0], 0);
+	assert_int_equal(sim.step.segments[0].sequence, 0);
+	finish_all();
+	sim_stop();
+}
+
+/* The oldest of those that have not ended never goes back to waiting once it runs. */
+static void finish_all_watching_the_oldest(void)
+{
+	const struct story *running = NULL;
+
+	for (unsigned n = 0; !are_all_ended(); n++) {
+		const struct story *oldest = NULL;
+
+		assert_true(n < 1000000);
+		for (uint32_t i = 0; i < sim.n_stories; i++)
+			if (!sim.stories[i].is_ended && !oldest)
+				oldest = &sim.stories[i];
+		if (running == oldest)
+			assert_true(oldest->sequence.state > SEQUENCE_WAITING);
+		running = oldest->sequence.state > SEQUENCE_WAITING ? oldest : NULL;
+		if (!make_step())
+			answer();
+	}
+}
+
+static void the_oldest_sequence_never_starves_and_all_end(void **state)
+{
+	(void)state;
+	for (uint32_t window = 1; window <= 5; window++) {
+		struct scheduler_config config = roomy();
+
+		config.window = window;
+		config.groups = window > 1 ? window : 1;
+		config.limits.max_blocks = MAX_CONTEXT / config.limits.block_length;
+		sim_start(&config);
+		for (int i = 0; i < 12; i++) {
+			uint32_t n_prompt = 1 + draw(MAX_CONTEXT - 2);
+
+			add(n_prompt, i % 3 ? 1 + draw(MAX_CONTEXT - n_prompt)
+					    : MAX_CONTEXT - n_prompt);
+		}
+		finish_all_watching_the_oldest();
+		finish_all();
+		assert_true(scheduler_counts(sim.scheduler).preemptions > 0);
+		sim_stop();
+	}
+}
+
+static void a_pool_smaller_than_a_context_is_refused(void **state)
+{
+	struct scheduler_config config = roomy();
+	struct scheduler *scheduler;
+	struct error err;
+
+	(void)state;
+	config.limits.max_blocks = MAX_CONTEXT / config.limits.block_length - 1;
+	assert_int_equal(scheduler_create(&config, &scheduler, &err), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "23 blocks of 4"));
+}
+
+static void is_refused(const struct tokens *tokens, const char *text)
+{
+	struct error err;
+
+	assert_int_equal(scheduler_take(sim.scheduler, tokens, take_token, NULL, &err),
+			 SC_E_PROTOCOL);
+	if (!strstr(err.text, text))
+		fail_msg("expected \"%s\", found: %s", text, err.text);
+}
+
+static void answers_to_something_else_are_refused(void **state)
+{
+	struct scheduler_config config = roomy();
+	struct token_record record;
+	struct tokens tokens;
+
+	(void)state;
+	sim_start(&config);
+	add(3, 3);
+	tokens = (struct tokens){ .step_id = 1 };
+	is_refused(&tokens, "no step is in flight");
+	assert_true(make_step());
+	record = sim.flights[0].records[0];
+	tokens = (struct tokens){ .step_id = 2, .n_records = 1, .records = &record };
+	is_refused(&tokens, "step 2");
+	tokens = (struct tokens){ .step_id = 1, .n_records = 0, .records = &record };
+	is_refused(&tokens, "0 records");
+	tokens.n_records = 1;
+	record.sequence++;
+	is_refused(&tokens, "slot 1");
+	record.sequence--;
+	record.position++;
+	is_refused(&tokens, "position 4");
+	/* None of this changed anything. */
+	finish_all();
+	sim_stop();
+}
+
+static void soak(uint32_t n_steps)
+{
+	while (sim.n_steps < n_steps) {
+		uint32_t i = draw(MAX_SEQUENCES);
+		struct story *story = &sim.stories[i];
+
+		if (!draw(3) && (i >= sim.n_stories || story->is_ended)) {
+			uint32_t n_prompt = 1 + draw(draw(4) ? 12 : MAX_CONTEXT - 1);
+
+			if (i >= sim.n_stories)
+				story = &sim.stories[sim.n_stories++];
+			else
+				sequence_deinit(&story->sequence);
+			begin(story, n_prompt, 1 + draw(MAX_CONTEXT - n_prompt));
+		} else if (!draw(40) && i < sim.n_stories && !story->is_ended) {
+			end(story);
+		}
+		if (sim.n_flights && !draw(3))
+			answer();
+		if (draw(4))
+			make_step();
+		check_counts();
+	}
+}
+
+static void a_hundred_thousand_random_steps_are_what_a_stage_expects(void **state)
+{
+	(void)state;
+	for (uint32_t round = 0; round < 40; round++) {
+		struct scheduler_config config = roomy();
+
+		random_state = round;
+		config.window = 1 + draw(MAX_WINDOW);
+		config.groups = 1 + draw(config.window);
+		config.limits.max_rows = 1 + draw(40);
+		config.prompt_chunk = 1 + draw(config.limits.max_rows);
+		config.limits.max_sequences = 1 + draw(MAX_SEQUENCES);
+		config.limits.block_length = 1 + draw(9);
+		config.limits.max_blocks = (MAX_CONTEXT + config.limits.block_length - 1) /
+					   config.limits.block_length * (1 + draw(4));
+		sim_start(&config);
+		random_state = round;
+		soak(2500);
+		finish_all();
+		sim_stop();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_sequence_runs_from_its_prompt_to_its_end),
+		cmocka_unit_test(the_window_is_never_exceeded),
+		cmocka_unit_test(decoding_sequences_are_spread_evenly_over_the_window),
+		cmocka_unit_test(prompts_share_the_budget_of_a_step),
+		cmocka_unit_test(what_a_short_prompt_leaves_goes_to_the_others),
+		cmocka_unit_test(a_long_prompt_holds_up_nobody_who_decodes),
+		cmocka_unit_test(a_sequence_may_be_removed_at_any_point_of_its_life),
+		cmocka_unit_test(removing_twice_or_before_the_start_does_nothing),
+		cmocka_unit_test(a_freed_slot_is_told_before_it_is_used_again),
+		cmocka_unit_test(the_oldest_sequence_never_starves_and_all_end),
+		cmocka_unit_test(a_pool_smaller_than_a_context_is_refused),
+		cmocka_unit_test(answers_to_something_else_are_refused),
+		cmocka_unit_test(a_hundred_thousand_random_steps_are_what_a_stage_expects),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
