@@ -10,8 +10,9 @@
 
 /* KV positions when nobody said how many: this many full contexts, if memory allows. */
 #define DEFAULT_CONTEXTS 4
-/* The share of a worker's memory that KV may take by default. */
-#define DEFAULT_KV_SHARE 0.5
+/* To the coordinator and both neighbours; credits beside the window, for control messages. */
+#define LINKS_PER_WORKER 3
+#define CONTROL_CREDITS 8
 /* How long workers may take to leave after they were told to. */
 #define STOP_MS 3000
 
@@ -227,36 +228,12 @@ static void on_tokens(void *arg, const struct frame *frame)
 
 /* --- bringing the workers up --- */
 
-static uint64_t smallest_memory(const struct coordinator *c)
+/* Checked by step_limits_check when it comes to more than 32 bits. */
+static uint32_t blocks_for(const struct step_limits *limits, uint64_t n_positions)
 {
-	uint64_t least = UINT64_MAX;
+	uint64_t n = (n_positions + limits->block_length - 1) / limits->block_length;
 
-	for (unsigned i = 0; i < members_count(c->members); i++) {
-		uint64_t memory = members_get(c->members, i)->memory_bytes;
-
-		if (memory && memory < least)
-			least = memory;
-	}
-	return least;
-}
-
-/* Some contexts, but no more than the share of memory that KV may take, and at least one. */
-static uint32_t default_kv_positions(const struct coordinator *c)
-{
-	const struct model *model = c->config.model;
-	uint64_t layers = model->hparams.n_layers / c->config.n_stages + 1;
-	uint64_t per_position = plan_kv_bytes_per_position(model) * layers;
-	uint64_t positions = (uint64_t)DEFAULT_CONTEXTS * c->limits.max_context;
-	uint64_t memory = smallest_memory(c);
-	uint64_t fitting = memory == UINT64_MAX
-				   ? positions
-				   : (uint64_t)((double)memory * DEFAULT_KV_SHARE) / per_position;
-
-	if (positions > fitting)
-		positions = fitting;
-	if (positions < c->limits.max_context)
-		positions = c->limits.max_context;
-	return (uint32_t)positions;
+	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
 static enum sc_status make_plan(struct coordinator *c, struct error *err)
@@ -269,6 +246,9 @@ static enum sc_status make_plan(struct coordinator *c, struct error *err)
 		.max_rows = c->limits.max_rows,
 		.n_blocks = c->limits.max_blocks,
 		.block_length = c->limits.block_length,
+		/* Those that it makes, and what each of its links receives into. */
+		.n_frames = c->config.window +
+			    LINKS_PER_WORKER * (c->config.window + CONTROL_CREDITS),
 		.memory_bytes = memory,
 	};
 	enum sc_status status;
@@ -279,6 +259,23 @@ static enum sc_status make_plan(struct coordinator *c, struct error *err)
 		memory[i] = members_get(c->members, i)->memory_bytes;
 	status = plan_make(&input, &c->plan, err);
 	free(memory);
+	return status;
+}
+
+/* The pool that was asked for; or some contexts, and fewer where memory is short. */
+static enum sc_status make_plan_and_pool(struct coordinator *c, struct error *err)
+{
+	uint64_t n_contexts = DEFAULT_CONTEXTS;
+	enum sc_status status;
+
+	do {
+		uint64_t positions = c->config.kv_positions ? c->config.kv_positions
+							    : n_contexts * c->limits.max_context;
+
+		c->limits.max_blocks = blocks_for(&c->limits, positions);
+		status = make_plan(c, err);
+		n_contexts /= 2;
+	} while (status == SC_E_CAPACITY && !c->config.kv_positions && n_contexts);
 	return status;
 }
 
@@ -309,13 +306,9 @@ static void on_known(void *arg)
 {
 	struct coordinator *c = arg;
 	struct assignment assignment;
-	uint32_t positions = c->config.kv_positions;
 	struct error err;
 
-	if (!positions)
-		positions = default_kv_positions(c);
-	c->limits.max_blocks = (positions + c->limits.block_length - 1) / c->limits.block_length;
-	if (make_plan(c, &err) != SC_OK || make_scheduler(c, &err) != SC_OK) {
+	if (make_plan_and_pool(c, &err) != SC_OK || make_scheduler(c, &err) != SC_OK) {
 		fail(c, &err);
 		return;
 	}
@@ -448,16 +441,17 @@ static struct step_limits widest_limits(const struct coordinator_config *config)
 	uint32_t context = config->max_context ? config->max_context : h->n_context;
 	uint64_t positions = config->kv_positions ? config->kv_positions
 						  : (uint64_t)DEFAULT_CONTEXTS * context;
-
-	return (struct step_limits){
+	struct step_limits limits = {
 		.max_rows = config->max_rows,
 		.max_sequences = config->max_sequences,
-		.max_blocks = (uint32_t)(positions / config->block_length + 1),
 		.block_length = config->block_length,
 		.max_context = context,
 		.n_vocab = h->n_vocab,
 		.dim = h->dim,
 	};
+
+	limits.max_blocks = blocks_for(&limits, positions);
+	return limits;
 }
 
 size_t coordinator_max_payload(const struct coordinator_config *config)

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 
 #define MIB (1024.0 * 1024.0)
+/* What backends are known to do at most: pad to vectors of 16 floats, compute 64 rows of logits at
+ * a time, hold rows once more as they multiply them. */
+#define LANES 16
+#define LOGIT_ROWS 64
 
 struct plan_speed plan_default_speed(void)
 {
@@ -13,11 +17,37 @@ struct plan_speed plan_default_speed(void)
 	return (struct plan_speed){ .bytes_per_second = 20e9, .macs_per_second = 50e9 };
 }
 
-uint64_t plan_kv_bytes_per_position(const struct model *model)
+static uint64_t round_up(uint64_t n)
 {
-	const struct hparams *h = &model->hparams;
+	return (n + LANES - 1) / LANES * LANES;
+}
 
-	return (uint64_t)h->n_kv_heads * (h->head_dim + h->value_dim) * sizeof(float);
+/* Keys lie position by position in vectors, values element by element. */
+static uint64_t kv_block_bytes(const struct plan_input *input)
+{
+	const struct hparams *h = &input->model->hparams;
+
+	return h->n_kv_heads * sizeof(float) * (h->head_dim * round_up(input->block_length) +
+						input->block_length * round_up(h->value_dim));
+}
+
+static uint64_t max_of(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Activations of a step inside the stage and in frames, and logits. */
+static uint64_t work_bytes(const struct plan_input *input, bool has_head)
+{
+	const struct hparams *h = &input->model->hparams;
+	uint64_t q = (uint64_t)h->n_heads * max_of(h->head_dim, h->value_dim);
+	uint64_t kv = (uint64_t)h->n_kv_heads * (h->head_dim + h->value_dim);
+	uint64_t widest = max_of(max_of(q, h->ffn_dim), h->dim);
+	uint64_t per_row = 3 * (uint64_t)h->dim + 2 * q + kv + 2 * (uint64_t)h->ffn_dim +
+			   2 * widest + (uint64_t)input->n_frames * h->dim;
+	uint64_t n_logits = has_head ? (uint64_t)LOGIT_ROWS * h->n_vocab : 0;
+
+	return (per_row * input->max_rows + n_logits) * sizeof(float);
 }
 
 static struct plan_speed speed_of(const struct plan_input *input, unsigned stage)
@@ -68,8 +98,8 @@ static struct plan_stage describe_stage(const struct plan_input *input, const st
 	double read_bytes;
 	double layer_macs = (double)out.macs;
 
-	out.kv_bytes = plan_kv_bytes_per_position(model) * out.n_layers * input->n_blocks *
-		       input->block_length;
+	out.kv_bytes = kv_block_bytes(input) * out.n_layers * input->n_blocks;
+	out.work_bytes = work_bytes(input, out.has_head);
 	if (out.has_head) {
 		out.weight_bytes += model_head_bytes(model);
 		out.macs += model_head_macs(model);
@@ -85,98 +115,137 @@ static struct plan_stage describe_stage(const struct plan_input *input, const st
 	return out;
 }
 
-/* best[s][i]: the cheapest way to put layers [0, i) on stages [0, s]; from[s][i]: where stage s
- * then begins. Cost: the slowest stage first, then the sum of squares. */
-struct cost {
-	double slowest;
-	double squares;
+static uint64_t needed_bytes(const struct plan_stage *stage)
+{
+	return stage->weight_bytes + stage->kv_bytes + stage->work_bytes;
+}
+
+static bool has_room(const struct plan_input *input, unsigned stage, const struct plan_stage *what)
+{
+	uint64_t memory = input->memory_bytes ? input->memory_bytes[stage] : 0;
+
+	return !memory || needed_bytes(what) <= memory;
+}
+
+/* What a search for a split minimises: the most expensive stage, or the sum of the squares of
+ * stages none of which is more expensive than limit. */
+struct search {
+	bool is_sum;
+	bool is_memory_bounded;
+	double limit;
 };
 
-static bool is_cheaper(struct cost a, struct cost b)
+static double add_stage(const struct search *search, double before, double seconds)
 {
-	if (a.slowest != b.slowest)
-		return a.slowest < b.slowest;
-	return a.squares < b.squares;
+	if (search->is_sum)
+		return before + seconds * seconds;
+	return seconds > before ? seconds : before;
 }
 
-static struct cost add_stage(struct cost before, double seconds)
-{
-	return (struct cost){
-		.slowest = seconds > before.slowest ? seconds : before.slowest,
-		.squares = before.squares + seconds * seconds,
-	};
-}
-
-static void fill_row(const struct plan_input *input, const struct sums *sums, unsigned stage,
-		     const struct cost *above, struct cost *row, uint32_t *from)
+/* above[i] and row[i]: the cost of putting layers [0, i) on the stages before this one, and up to
+ * this one; from[i]: where this one then begins. */
+static void fill_row(const struct plan_input *input, const struct sums *sums,
+		     const struct search *search, unsigned stage, const double *above, double *row,
+		     uint32_t *from)
 {
 	uint32_t n_layers = input->model->hparams.n_layers;
 
-	for (uint32_t end = stage + 1; end <= n_layers; end++) {
-		row[end] = (struct cost){ .slowest = INFINITY };
-		for (uint32_t first = end - 1; first + 1 > stage; first--) {
-			double seconds =
-				describe_stage(input, sums, stage, first, end).decode_seconds;
-			struct cost cost = add_stage(above[first], seconds);
+	for (uint32_t end = 0; end <= n_layers; end++) {
+		row[end] = INFINITY;
+		for (uint32_t first = end; first-- > stage;) {
+			struct plan_stage it = describe_stage(input, sums, stage, first, end);
+			double cost = add_stage(search, above[first], it.decode_seconds);
 
-			if (is_cheaper(cost, row[end])) {
+			/* Longer ranges only cost more. */
+			if (it.decode_seconds > search->limit ||
+			    (!search->is_sum && it.decode_seconds > row[end]) ||
+			    (search->is_memory_bounded && !has_room(input, stage, &it)))
+				break;
+			if (cost < row[end]) {
 				row[end] = cost;
 				from[end] = first;
 			}
-			/* Longer ranges only cost more. */
-			if (seconds > row[end].slowest || !first)
-				break;
 		}
 	}
 }
 
-/* ends[s]: the layer after stage s. */
+/* Where to keep costs and choices while searching. */
+struct table {
+	size_t width;		/* layers + 1 */
+	double *costs;		/* [2][width] */
+	uint32_t *from;		/* [n_stages][width] */
+};
+
+/* The cost of the best split, INFINITY when there is none. ends[s]: the layer after stage s. */
+static double find_split(const struct plan_input *input, const struct sums *sums,
+			 const struct search *search, struct table *table, uint32_t *ends)
+{
+	double *above = table->costs, *row = table->costs + table->width;
+	uint32_t end = (uint32_t)table->width - 1;
+
+	for (size_t i = 0; i < table->width; i++)
+		above[i] = i ? INFINITY : 0.0;
+	for (unsigned stage = 0; stage < input->n_stages; stage++) {
+		double *done = row;
+
+		fill_row(input, sums, search, stage, above, row, table->from + stage * table->width);
+		row = above;
+		above = done;
+	}
+	if (isinf(above[end]))
+		return INFINITY;
+	for (unsigned stage = input->n_stages; stage-- > 0;) {
+		ends[stage] = end;
+		end = table->from[stage * table->width + end];
+	}
+	return above[table->width - 1];
+}
+
+/* Within the workers' memory if that is possible; else as if there were no bounds, so that it can
+ * be told what is missing. */
 static enum sc_status split(const struct plan_input *input, const struct sums *sums,
 			    uint32_t *ends)
 {
 	size_t width = (size_t)input->model->hparams.n_layers + 1;
-	struct cost *costs = calloc(2 * width, sizeof costs[0]);
-	uint32_t *from = calloc(input->n_stages * width, sizeof from[0]);
-	struct cost *above = costs, *row = costs + width;
+	struct search search = { .is_memory_bounded = true, .limit = INFINITY };
+	struct table table = {
+		.width = width,
+		.costs = calloc(2 * width, sizeof table.costs[0]),
+		.from = calloc(input->n_stages * width, sizeof table.from[0]),
+	};
 	enum sc_status status = SC_E_NOMEM;
+	double slowest;
 
-	if (!costs || !from)
+	if (!table.costs || !table.from)
 		goto out;
-	for (size_t i = 1; i < width; i++)
-		above[i].slowest = INFINITY;
-	for (unsigned stage = 0; stage < input->n_stages; stage++) {
-		struct cost *done = row;
-
-		for (size_t i = 0; i < width; i++)
-			row[i] = (struct cost){ .slowest = INFINITY };
-		fill_row(input, sums, stage, above, row, from + stage * width);
-		row = above;
-		above = done;
+	slowest = find_split(input, sums, &search, &table, ends);
+	if (isinf(slowest)) {
+		search.is_memory_bounded = false;
+		slowest = find_split(input, sums, &search, &table, ends);
 	}
-	for (uint32_t stage = input->n_stages, end = (uint32_t)width - 1; stage-- > 0;) {
-		ends[stage] = end;
-		end = from[stage * width + end];
-	}
+	search.is_sum = true;
+	search.limit = slowest;
+	(void)find_split(input, sums, &search, &table, ends);
 	status = SC_OK;
 out:
-	free(costs);
-	free(from);
+	free(table.costs);
+	free(table.from);
 	return status;
 }
 
 static enum sc_status check_memory(const struct plan_input *input, const struct plan *plan,
 				   struct error *err)
 {
-	for (unsigned i = 0; input->memory_bytes && i < plan->n_stages; i++) {
+	for (unsigned i = 0; i < plan->n_stages; i++) {
 		const struct plan_stage *stage = &plan->stages[i];
-		uint64_t needed = stage->weight_bytes + stage->kv_bytes;
-
-		if (input->memory_bytes[i] && needed > input->memory_bytes[i])
+		if (!has_room(input, i, stage))
 			return error_set(err, SC_E_CAPACITY,
-					 "stage %u needs %.1f MiB of weights and %.1f MiB of KV, "
-					 "its worker has %.1f MiB: use more stages or less context",
-					 i + 1, (double)stage->weight_bytes / MIB,
+					 "stage %u needs %.1f MiB of weights, %.1f MiB of KV and "
+					 "%.1f MiB to work in, its worker has %.1f MiB: use more "
+					 "stages, less context or smaller steps", i + 1,
+					 (double)stage->weight_bytes / MIB,
 					 (double)stage->kv_bytes / MIB,
+					 (double)stage->work_bytes / MIB,
 					 (double)input->memory_bytes[i] / MIB);
 	}
 	return SC_OK;

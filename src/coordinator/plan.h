@@ -6,8 +6,9 @@
  * Pure computation from the model's sizes: no compute, no messages.
  *
  * The cost of a stage in one decode step is modelled as the time to read its weights plus the time
- * of its multiply-adds; embedding and head count. The split minimises the most expensive stage
- * and, among equals, the sum of squares, so that what cannot be helped is spread evenly.
+ * of its multiply-adds; embedding and head count. Of the splits that fit into the workers' memory,
+ * the one is taken whose most expensive stage is cheapest and, among equals, whose sum of squares is
+ * least, so that what cannot be helped is spread evenly.
  */
 #include "base/buf.h"
 #include "base/error.h"
@@ -29,6 +30,7 @@ struct plan_stage {
 	bool has_head;
 	uint64_t weight_bytes;		/* as stored */
 	uint64_t kv_bytes;
+	uint64_t work_bytes;		/* activations, logits, frames: an estimate from above */
 	uint64_t macs;			/* per row */
 	double decode_seconds;		/* predicted for one row */
 	double prompt_seconds;		/* predicted for max_rows rows */
@@ -40,6 +42,7 @@ struct plan_input {
 	uint32_t max_rows;
 	uint32_t n_blocks;
 	uint32_t block_length;
+	uint32_t n_frames;		/* steps with activations that a worker has room for */
 	const struct plan_speed *speeds;	/* [n_stages], or NULL: all alike */
 	const uint64_t *memory_bytes;		/* [n_stages] limits, 0: unknown; or NULL */
 };
@@ -51,14 +54,11 @@ struct plan {
 	double slowest_decode_seconds;
 };
 
-/* SC_E_INVALID: more stages than layers, or none. SC_E_CAPACITY: a stage does not fit into its
- * worker's memory; err says which, what it needs and what is there. */
+/* SC_E_INVALID: more stages than layers, or none. SC_E_CAPACITY: no split fits into the workers'
+ * memory; err names a stage of the best one that does not, what it needs and what is there. */
 must_check enum sc_status plan_make(const struct plan_input *input, struct plan **plan_out,
 				    struct error *err);
 void plan_destroy(struct plan *plan);
-
-/* Key and value bytes of one position in one layer, as float32. */
-uint64_t plan_kv_bytes_per_position(const struct model *model);
 
 /* A table for people, a line per stage; `where` names the worker of each stage, or NULL. */
 must_check enum sc_status plan_format(const struct plan *plan, const char *const *where,

@@ -192,6 +192,7 @@ void peer_say_hello(struct peer *peer, uint32_t version, uint64_t fingerprint)
 	hello.version = (char *)"9.9";
 	hello.backend = (char *)"abacus";
 	hello.model_fingerprint = fingerprint;
+	hello.memory_bytes = peer->memory_bytes;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO;
 	message.hello = &hello;
 	peer_say(peer, 0, &message, 0);

@@ -27,6 +27,7 @@ struct peer {
 	struct frame_pool *pool;
 	struct step_limits limits;		/* with answers_steps */
 	bool answers_steps;
+	uint64_t memory_bytes;			/* what its Hello says */
 	bool holds_frames;			/* gives no credit back until peer_release */
 	struct frame *held[PEER_MAX_HELD];
 	unsigned n_held;

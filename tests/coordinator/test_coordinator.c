@@ -283,6 +283,43 @@ static void limits_that_no_step_can_mean_are_refused_at_once(void **state)
 	assert_non_null(strstr(err.text, "max_rows"));
 }
 
+/* Say Hello with so much memory; the plan that comes of it, or NULL. */
+static const struct plan *plan_within(uint64_t memory_bytes)
+{
+	struct coordinator_config config = stage_double_config();
+
+	config.kv_positions = 0;
+	stage_double_create(&d, &config, 0);
+	d.peer.memory_bytes = memory_bytes;
+	peer_say_hello(&d.peer, CONTROL_PROTOCOL_VERSION, config.model->fingerprint);
+	peer_wait(d.loop, d.n_phases);
+	return d.phase == COORDINATOR_LOADING ? coordinator_plan(d.coordinator) : NULL;
+}
+
+static void the_default_pool_shrinks_to_what_memory_holds(void **state)
+{
+	const struct plan_stage *stage = &plan_within(0)->stages[0];
+	uint64_t kv_bytes = stage->kv_bytes;
+	uint64_t other_bytes = stage->weight_bytes + stage->work_bytes;
+
+	(void)state;
+	stage_double_destroy(&d);
+	stage = &plan_within(other_bytes + kv_bytes - 1)->stages[0];
+	assert_int_equal(stage->kv_bytes, kv_bytes / 2);
+	stage_double_destroy(&d);
+	stage = &plan_within(other_bytes + kv_bytes / 4)->stages[0];
+	assert_int_equal(stage->kv_bytes, kv_bytes / 4);
+	stage_double_destroy(&d);
+	/* Not even one context: nobody is asked to load. */
+	assert_null(plan_within(other_bytes + kv_bytes / 4 - 1));
+	assert_int_equal(d.phase, COORDINATOR_FAILED);
+	assert_int_equal(d.error.status, SC_E_CAPACITY);
+	assert_non_null(strstr(d.error.text, "stage 1 needs"));
+	stage_double_run_for(&d, 20);
+	assert_int_equal(d.peer.n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN], 0);
+	stage_double_destroy(&d);
+}
+
 static void a_stage_that_comes_back_ready_twice_changes_nothing(void **state)
 {
 	unsigned n_phases = d.n_phases;
@@ -325,6 +362,7 @@ int main(void)
 		TEST(deadlines_pass_in_their_own_order),
 		TEST(tokens_that_answer_another_step_fail_the_cluster),
 		TEST(limits_that_no_step_can_mean_are_refused_at_once),
+		cmocka_unit_test(the_default_pool_shrinks_to_what_memory_holds),
 		TEST(a_stage_that_comes_back_ready_twice_changes_nothing),
 	};
 #undef TEST

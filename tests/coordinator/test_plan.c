@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The split of a model over workers: nothing is better, everything is covered, memory is kept. */
+#include "coordinator/plan.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MAX_LAYERS 9
+#define MIB (UINT64_C(1) << 20)
+
+static uint64_t random_state = 7;
+
+static uint32_t draw(uint32_t below)
+{
+	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)((random_state >> 33) % below);
+}
+
+/* A model of tensors that have sizes but no bytes. */
+static struct paper_model {
+	struct model model;
+	struct layer_tensors layers[MAX_LAYERS];
+	struct tensor tensors[MAX_LAYERS];
+	struct tensor embedding, output, norm;
+} paper;
+
+static struct tensor matrix(uint64_t rows, uint64_t columns)
+{
+	return (struct tensor){ .type = TENSOR_F32, .n_dims = 2, .dims = { columns, rows },
+				.n_bytes = rows * columns * sizeof(float) };
+}
+
+static const struct model *make_model(uint32_t n_layers, const uint64_t *layer_rows,
+				      uint64_t n_vocab)
+{
+	paper = (struct paper_model){ 0 };
+	paper.model.layers = paper.layers;
+	paper.model.hparams = (struct hparams){
+		.n_layers = n_layers, .n_context = 128, .n_vocab = (uint32_t)n_vocab, .dim = 64,
+		.ffn_dim = 128, .n_heads = 4, .n_kv_heads = 2, .head_dim = 16, .value_dim = 16,
+	};
+	for (uint32_t i = 0; i < n_layers; i++) {
+		paper.tensors[i] = matrix(layer_rows[i], 64);
+		paper.layers[i].attn_q = &paper.tensors[i];
+	}
+	/* What a layer has beside it does not matter, but must be there to be counted. */
+	paper.norm = matrix(1, 64);
+	for (uint32_t i = 0; i < n_layers; i++) {
+		paper.layers[i].attn_k = paper.layers[i].attn_v = &paper.norm;
+		paper.layers[i].attn_output = paper.layers[i].ffn_gate = &paper.norm;
+		paper.layers[i].ffn_up = paper.layers[i].ffn_down = &paper.norm;
+	}
+	paper.embedding = matrix(n_vocab, 64);
+	paper.output = matrix(n_vocab, 64);
+	paper.model.token_embd = &paper.embedding;
+	paper.model.output = &paper.output;
+	paper.model.output_norm = &paper.norm;
+	return &paper.model;
+}
+
+static struct plan_input input_of(const struct model *model, unsigned n_stages)
+{
+	return (struct plan_input){
+		.model = model, .n_stages = n_stages, .max_rows = 8, .n_blocks = 4,
+		.block_length = 16, .n_frames = 2,
+	};
+}
+
+static double seconds_of(const struct plan_input *input, unsigned stage, uint32_t first,
+			 uint32_t end)
+{
+	struct plan_speed speed = input->speeds ? input->speeds[stage] : plan_default_speed();
+	uint64_t bytes = 0, macs = 0;
+
+	for (uint32_t i = first; i < end; i++) {
+		bytes += model_layer_bytes(input->model, i);
+		macs += model_layer_macs(input->model, i);
+	}
+	if (stage == input->n_stages - 1) {
+		bytes += model_head_bytes(input->model);
+		macs += model_head_macs(input->model);
+	}
+	return (double)bytes / speed.bytes_per_second + (double)macs / speed.macs_per_second;
+}
+
+/* Every split there is: the cheapest of the slowest stages, then the least sum of squares. */
+struct best {
+	double slowest;
+	double squares;
+};
+
+static void try_all(const struct plan_input *input, unsigned stage, uint32_t first,
+		    struct best so_far, struct best *best)
+{
+	uint32_t n_layers = input->model->hparams.n_layers;
+	uint32_t left = input->n_stages - stage - 1;
+
+	if (stage == input->n_stages) {
+		if (so_far.slowest < best->slowest * (1 - 1e-12) ||
+		    (so_far.slowest <= best->slowest * (1 + 1e-12) &&
+		     so_far.squares < best->squares))
+			*best = so_far;
+		return;
+	}
+	for (uint32_t end = left ? first + 1 : n_layers; end + left <= n_layers; end++) {
+		double seconds = seconds_of(input, stage, first, end);
+		struct best next = { fmax(so_far.slowest, seconds),
+				     so_far.squares + seconds * seconds };
+
+		try_all(input, stage + 1, end, next, best);
+		if (!left)
+			break;
+	}
+}
+
+static void check_covered(const struct plan_input *input, const struct plan *plan)
+{
+	uint32_t next = 0;
+
+	assert_int_equal(plan->n_stages, input->n_stages);
+	for (unsigned i = 0; i < plan->n_stages; i++) {
+		assert_int_equal(plan->stages[i].first_layer, next);
+		assert_true(plan->stages[i].n_layers >= 1);
+		assert_int_equal(plan->stages[i].has_embedding, i == 0);
+		assert_int_equal(plan->stages[i].has_head, i == plan->n_stages - 1);
+		next += plan->stages[i].n_layers;
+	}
+	assert_int_equal(next, input->model->hparams.n_layers);
+}
+
+static void check_best(const struct plan_input *input)
+{
+	struct best best = { INFINITY, INFINITY };
+	double squares = 0, slowest = 0;
+	struct plan *plan;
+	struct error err;
+
+	if (plan_make(input, &plan, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	check_covered(input, plan);
+	for (unsigned i = 0; i < plan->n_stages; i++) {
+		slowest = fmax(slowest, plan->stages[i].decode_seconds);
+		squares += plan->stages[i].decode_seconds * plan->stages[i].decode_seconds;
+	}
+	try_all(input, 0, 0, (struct best){ 0, 0 }, &best);
+	assert_true(fabs(slowest - best.slowest) <= 1e-9 * best.slowest);
+	assert_true(fabs(squares - best.squares) <= 1e-9 * best.squares);
+	assert_true(plan->slowest_decode_seconds == slowest);
+	plan_destroy(plan);
+}
+
+static void no_split_is_better(void **state)
+{
+	struct plan_speed speeds[MAX_LAYERS];
+	uint64_t rows[MAX_LAYERS];
+
+	(void)state;
+	for (int round = 0; round < 400; round++) {
+		uint32_t n_layers = 1 + draw(MAX_LAYERS);
+		const struct model *model;
+		struct plan_input input;
+
+		for (uint32_t i = 0; i < MAX_LAYERS; i++) {
+			/* Small numbers, so that there are ties. */
+			rows[i] = 100 * (1 + draw(round % 2 ? 4 : 1000));
+			speeds[i] = (struct plan_speed){ 1e9 * (1 + draw(3)), 4e9 * (1 + draw(3)) };
+		}
+		model = make_model(n_layers, rows, 1 + draw(400));
+		input = input_of(model, 1 + draw(n_layers));
+		check_best(&input);
+		input.speeds = speeds;
+		check_best(&input);
+	}
+}
+
+static const uint64_t even[MAX_LAYERS] = { 100, 100, 100, 100, 100, 100, 100, 100, 100 };
+
+static void every_number_of_stages_covers_every_layer_once(void **state)
+{
+	const struct model *model = make_model(8, even, 300);
+	struct plan *plan;
+
+	(void)state;
+	for (unsigned n = 1; n <= 8; n++) {
+		struct plan_input input = input_of(model, n);
+
+		assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+		check_covered(&input, plan);
+		plan_destroy(plan);
+	}
+}
+
+static void no_stages_or_more_than_layers_are_refused(void **state)
+{
+	const struct model *model = make_model(8, even, 300);
+	struct plan_input input = input_of(model, 9);
+	struct plan *plan;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(plan_make(&input, &plan, &err), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "9 stages for a model with 8 layers: use 1 to 8"));
+	input.n_stages = 0;
+	assert_int_equal(plan_make(&input, &plan, &err), SC_E_INVALID);
+}
+
+static void embedding_and_head_count(void **state)
+{
+	/* The head weighs as much as four layers. */
+	const struct model *model = make_model(8, even, 428);
+	struct plan_input input = input_of(model, 2);
+	struct plan *plan;
+
+	(void)state;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan->stages[0].n_layers, 6);
+	assert_int_equal(plan->stages[0].weight_bytes,
+			 6 * model_layer_bytes(model, 0) + model_embedding_bytes(model));
+	assert_int_equal(plan->stages[1].weight_bytes,
+			 2 * model_layer_bytes(model, 0) + model_head_bytes(model));
+	assert_int_equal(plan->stages[1].macs,
+			 2 * model_layer_macs(model, 0) + model_head_macs(model));
+	plan_destroy(plan);
+}
+
+static void the_faster_worker_gets_more(void **state)
+{
+	const struct plan_speed speeds[] = { { 1e9, 1e9 }, { 3e9, 3e9 } };
+	const struct model *model = make_model(8, even, 1);
+	struct plan_input input = input_of(model, 2);
+	struct plan *plan;
+
+	(void)state;
+	input.speeds = speeds;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan->stages[0].n_layers, 2);
+	plan_destroy(plan);
+}
+
+static uint64_t needed(const struct plan_stage *stage)
+{
+	return stage->weight_bytes + stage->kv_bytes + stage->work_bytes;
+}
+
+static void layers_move_to_where_there_is_memory_for_them(void **state)
+{
+	const struct model *model = make_model(8, even, 1);
+	struct plan_input input = input_of(model, 2);
+	uint64_t memory[2] = { 0, 0 };
+	struct plan *plan;
+	uint64_t all;
+
+	(void)state;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan->stages[0].n_layers, 4);
+	all = needed(&plan->stages[0]);
+	plan_destroy(plan);
+	/* One byte less than four layers need. */
+	memory[0] = all - 1;
+	input.memory_bytes = memory;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan->stages[0].n_layers, 3);
+	assert_true(needed(&plan->stages[0]) <= memory[0]);
+	plan_destroy(plan);
+	memory[0] = all;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan->stages[0].n_layers, 4);
+	plan_destroy(plan);
+}
+
+static void what_fits_nowhere_is_an_error_that_says_what_is_missing(void **state)
+{
+	const struct model *model = make_model(8, even, 1);
+	struct plan_input input = input_of(model, 2);
+	const uint64_t memory[2] = { MIB * 100, MIB / 10 };
+	struct plan *plan = NULL;
+	struct error err;
+
+	(void)state;
+	input.n_blocks = 1000;
+	input.memory_bytes = memory;
+	assert_int_equal(plan_make(&input, &plan, &err), SC_E_CAPACITY);
+	assert_null(plan);
+	if (!strstr(err.text, "stage 2 needs 0.1 MiB of weights, ") ||
+	    !strstr(err.text, " MiB of KV and ") || !strstr(err.text, "its worker has 0.1 MiB"))
+		fail_msg("%s", err.text);
+}
+
+static void kv_and_work_memory_are_those_of_the_layout(void **state)
+{
+	const struct model *model = make_model(8, even, 300);
+	struct plan_input input = input_of(model, 1);
+	struct plan *plan;
+
+	(void)state;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	/* 8 layers, 4 blocks of 16, 2 heads, keys and values of 16, float32 */
+	assert_int_equal(plan->stages[0].kv_bytes, 8 * 4 * 16 * 2 * (16 + 16) * 4);
+	assert_true(plan->stages[0].work_bytes > 8 * 64 * 4);
+	plan_destroy(plan);
+	/* A block of one position takes a whole vector for each element of a key. */
+	input.block_length = 1;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan->stages[0].kv_bytes, 8 * 4 * 2 * (16 * 16 + 16) * 4);
+	plan_destroy(plan);
+}
+
+static void the_table_has_a_line_for_each_stage_and_the_predictions(void **state)
+{
+	static const char *const where[] = { "node-a:1", "node-b:22" };
+	const struct model *model = make_model(8, even, 300);
+	struct plan_input input = input_of(model, 2);
+	struct buf text = BUF_INIT;
+	struct plan *plan;
+
+	(void)state;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan_format(plan, where, &text), SC_OK);
+	assert_memory_equal(text.data, "stage  worker ", 14);
+	assert_non_null(strstr(text.data, "\n1      node-a:1                 e+0-"));
+	assert_non_null(strstr(text.data, "\n2      node-b:22                "));
+	assert_non_null(strstr(text.data, "-7+h "));
+	assert_non_null(strstr(text.data, "\npredicted: "));
+	buf_truncate(&text, 0);
+	assert_int_equal(plan_format(plan, NULL, &text), SC_OK);
+	assert_non_null(strstr(text.data, "\n1      -                        e+0-"));
+	buf_deinit(&text);
+	plan_destroy(plan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_split_is_better),
+		cmocka_unit_test(every_number_of_stages_covers_every_layer_once),
+		cmocka_unit_test(no_stages_or_more_than_layers_are_refused),
+		cmocka_unit_test(embedding_and_head_count),
+		cmocka_unit_test(the_faster_worker_gets_more),
+		cmocka_unit_test(layers_move_to_where_there_is_memory_for_them),
+		cmocka_unit_test(what_fits_nowhere_is_an_error_that_says_what_is_missing),
+		cmocka_unit_test(kv_and_work_memory_are_those_of_the_layout),
+		cmocka_unit_test(the_table_has_a_line_for_each_stage_and_the_predictions),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
