@@ -43,8 +43,13 @@ static void complain_early(const struct error *err)
 		complain(0, err);
 }
 
-static bool handle_questions(const struct config *config)
+static bool handle_questions(const struct config *config, unsigned rank)
 {
+	bool is_asked = config->is_help || config->is_version || config->is_print_config ||
+			config->is_print_options;
+
+	if (rank)
+		return is_asked;	/* rank 0 answers for all */
 	if (config->is_help)
 		config_print_help(stdout, PROGRAM_DAEMON, usage);
 	else if (config->is_version)
@@ -53,9 +58,7 @@ static bool handle_questions(const struct config *config)
 		config_print_example(stdout);
 	else if (config->is_print_options)
 		config_print_man(stdout, PROGRAM_DAEMON);
-	else
-		return false;
-	return true;
+	return is_asked;
 }
 
 /* Everything that can be checked without the other processes. */
@@ -78,6 +81,20 @@ static enum sc_status prepare(const struct config *config, unsigned n_stages,
 	if (status == SC_OK)
 		status = wire_worker_config(config, opened->model, 1, &worker, err);
 	return status;
+}
+
+/* What was launched must be what was asked for. */
+static enum sc_status check_launch(const struct config *config, unsigned n_ranks,
+				   struct error *err)
+{
+	if (n_ranks > 1 && !strcmp(config->transport, "loopback"))
+		return error_set(err, SC_E_CONFIG, "transport: loopback joins the stages of one "
+				 "process, but %u were launched: use ucx or mpi", n_ranks);
+	if (n_ranks > 1 && config->stages != 1 && config->stages != n_ranks - 1)
+		return error_set(err, SC_E_CONFIG, "stages: %u, but %u processes were launched, "
+				 "a coordinator and %u stages", config->stages, n_ranks,
+				 n_ranks - 1);
+	return SC_OK;
 }
 
 static void start_log(const struct config *config, unsigned rank, bool is_cluster)
@@ -136,22 +153,23 @@ static int run(struct config *config, int argc, char **argv, bool is_cluster, un
 int main(int argc, char **argv)
 {
 	unsigned rank = 0, n_ranks = 1;
-	struct config config;
+	struct config config = { 0 };
 	struct error err;
 	bool is_cluster;
 	int exit_code = 0;
 
 	backend_env_prepare(argv);
 	is_cluster = mpi_world_is_launched(&rank, &n_ranks) && n_ranks > 1;
-	if (config_load(&config, PROGRAM_DAEMON, default_config_file, argc, argv, &err) != SC_OK) {
+	if (config_load(&config, PROGRAM_DAEMON, default_config_file, argc, argv, &err) != SC_OK ||
+	    check_launch(&config, n_ranks, &err) != SC_OK) {
 		complain_early(&err);
+		config_deinit(&config);
 		return sc_status_exit_code(err.status);
 	}
-	is_cluster = is_cluster && strcmp(config.transport, "loopback");
 	if (is_cluster && !strcmp(config.transport, "ucx"))
 		ucx_env_prepare(argv);
 	start_log(&config, rank, is_cluster);
-	if (handle_questions(&config))
+	if (handle_questions(&config, rank))
 		exit_code = report_flush();
 	else if (config.check_config)
 		fprintf(stderr, "stagecoachd: configuration is valid\n");
