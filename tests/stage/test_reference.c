@@ -20,7 +20,8 @@
 
 /* The largest relative error (L2 of the difference over L2 of the logits) per type of the matrices.
  * The kernels use F16 and BF16 weights exactly as stored; for the quantised types they also round
- * the activations to 8 bits, block by block, which the reference does not. */
+ * the activations to 8 bits, block by block, which the reference does not: test_oracle.c, whose
+ * oracle does, is strict about them. */
 static const struct {
 	enum tensor_type type;
 	double limit;
