@@ -7,9 +7,19 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* Candidates whose logits are so much below the best one are 1/22,000 as probable. */
+#define NEAR 10.0f
+
 struct candidate {
 	float value;	/* a logit, or in draw() a weight */
 	uint32_t token;
+};
+
+/* What is known of a row of logits before anything is drawn. */
+struct row {
+	const float *logits;	/* [n_vocab] */
+	struct candidate best;	/* the largest, of the lowest id among equals */
+	double total;		/* of e^(logit - best.value), in order of token id */
 };
 
 struct sampler {
@@ -46,7 +56,6 @@ void sampler_destroy(struct sampler *sampler)
 	free(sampler);
 }
 
-/* The largest logit, of the lowest id among equals. */
 static enum sc_status find_best(const float *logits, uint32_t n_vocab, struct candidate *best_out,
 				struct error *err)
 {
@@ -66,13 +75,13 @@ static enum sc_status find_best(const float *logits, uint32_t n_vocab, struct ca
 	return SC_OK;
 }
 
-static double log_of_sum(const float *logits, uint32_t n_vocab, float largest)
+static double sum_weights(const float *logits, uint32_t n_vocab, float largest)
 {
 	double sum = 0;
 
 	for (uint32_t i = 0; i < n_vocab; i++)
 		sum += (double)expf(logits[i] - largest);
-	return log(sum);
+	return sum;
 }
 
 /* Restore the heap's order below `parent`. A heap's root is its best candidate, or with
@@ -130,24 +139,57 @@ static uint32_t collect(struct sampler *sampler, const float *logits, struct can
 	return n;
 }
 
-/* Takes the best from a heap one by one until their probabilities sum to top_p. */
-static struct candidate bound_top_p(struct sampler *sampler, const float *logits, float largest,
-				    struct candidate bound, float top_p)
+/* Take the best of n candidates one by one until their weights sum to goal. False: they do not. The
+ * last one taken is the bound. */
+static bool take_until(struct sampler *sampler, uint32_t n, float largest, double goal,
+		       struct candidate *bound_out)
 {
 	struct candidate *heap = sampler->candidates;
-	uint32_t n = collect(sampler, logits, bound);
-	double total = 0, sum = 0;
+	double sum = 0;
 
-	for (uint32_t i = 0; i < n; i++)
-		total += (double)expf(heap[i].value - largest);
 	heap_build(heap, n, false);
 	for (;;) {
+		*bound_out = heap[0];
 		sum += (double)expf(heap[0].value - largest);
-		if (sum >= (double)top_p * total || n == 1)
-			return heap[0];
+		if (sum >= goal)
+			return true;
+		if (n == 1)
+			return false;
 		heap[0] = heap[--n];
 		heap_sift(heap, n, 0, false);
 	}
+}
+
+static double sum_candidates(const struct sampler *sampler, uint32_t n, float largest)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += (double)expf(sampler->candidates[i].value - largest);
+	return sum;
+}
+
+static struct candidate bound_top_p(struct sampler *sampler, const struct row *row,
+				    struct candidate bound, float top_p)
+{
+	const float largest = row->best.value;
+	const struct candidate near = { largest - NEAR, UINT32_MAX };
+	double goal = (double)top_p * row->total;
+	struct candidate last;
+	uint32_t n;
+
+	if (bound.token != keep_all.token) {
+		n = collect(sampler, row->logits, bound);
+		goal = (double)top_p * sum_candidates(sampler, n, largest);
+	} else {
+		/* A heap of all would give these first, too: mostly they are few and enough. */
+		n = collect(sampler, row->logits, near);
+		if (take_until(sampler, n, largest, goal, &last))
+			return last;
+		n = collect(sampler, row->logits, bound);
+	}
+	(void)take_until(sampler, n, largest, goal, &last);
+	return last;
 }
 
 /* p >= min_p * p_max is logit >= largest + log(min_p). */
@@ -185,18 +227,19 @@ static uint32_t draw(struct sampler *sampler, uint32_t n, float largest, float t
 	return survivors[last].token;
 }
 
-static uint32_t sample(struct sampler *sampler, const float *logits, float largest,
+static uint32_t sample(struct sampler *sampler, const struct row *row,
 		       const struct sampling *sampling, uint32_t position)
 {
 	struct candidate bound = keep_all;
 
 	if (sampling->top_k > 0 && sampling->top_k < sampler->n_vocab)
-		bound = bound_top_k(sampler, logits, sampling->top_k);
+		bound = bound_top_k(sampler, row->logits, sampling->top_k);
 	if (sampling->top_p < 1)
-		bound = bound_top_p(sampler, logits, largest, bound, sampling->top_p);
+		bound = bound_top_p(sampler, row, bound, sampling->top_p);
 	if (sampling->min_p > 0)
-		bound = bound_min_p(largest, bound, sampling->min_p);
-	return draw(sampler, collect(sampler, logits, bound), largest, sampling->temperature,
+		bound = bound_min_p(row->best.value, bound, sampling->min_p);
+	return draw(sampler, collect(sampler, row->logits, bound), row->best.value,
+		    sampling->temperature,
 		    philox_uniform(sampling->seed, sampling->stream, position));
 }
 
@@ -204,18 +247,18 @@ enum sc_status sampler_draw(struct sampler *sampler, const float *logits,
 			    const struct sampling *sampling, uint32_t position,
 			    uint32_t *token_out, float *logprob_out, struct error *err)
 {
-	struct candidate best = { 0 };
-	enum sc_status status = find_best(logits, sampler->n_vocab, &best, err);
+	struct row row = { .logits = logits };
+	enum sc_status status = find_best(logits, sampler->n_vocab, &row.best, err);
 	uint32_t token;
 
 	if (status)
 		return status;
+	row.total = sum_weights(logits, sampler->n_vocab, row.best.value);
 	if (sampling->temperature == 0 || sampling->top_k == 1)
-		token = best.token;
+		token = row.best.token;
 	else
-		token = sample(sampler, logits, best.value, sampling, position);
+		token = sample(sampler, &row, sampling, position);
 	*token_out = token;
-	*logprob_out = (float)((double)logits[token] - (double)best.value -
-			       log_of_sum(logits, sampler->n_vocab, best.value));
+	*logprob_out = (float)((double)logits[token] - (double)row.best.value - log(row.total));
 	return SC_OK;
 }

@@ -306,6 +306,36 @@ static void draws_equal_a_full_sort_in_double(void **state)
 	assert_true(n_distinct > 300);
 }
 
+/* Where the best are close together top-p needs only them, where the tail is heavy nearly all: the
+ * sampler goes different ways. */
+static void top_p_is_exact_in_light_and_in_heavy_tails(void **state)
+{
+	static float logits[MAX_VOCAB];
+	struct sampler *sampler;
+
+	(void)state;
+	assert_int_equal(sampler_create(MAX_VOCAB, &sampler), SC_OK);
+	for (uint32_t trial = 0; trial < 2000; trial++) {
+		/* The best one, 0 to 20 above 599 others that spread over 0 to 4. */
+		const float lead = (float)(trial % 21);
+		const struct sampling sampling = {
+			.seed = trial, .temperature = 1 + (float)(trial % 4),
+			.top_p = (float)philox_uniform(3, trial, 0),
+			.top_k = trial % 5 ? 0 : 100,
+		};
+		uint32_t token;
+		float logprob;
+
+		for (uint32_t i = 0; i < MAX_VOCAB; i++)
+			logits[i] = (float)(philox_uniform(4, trial, i) * (trial % 5));
+		logits[trial % MAX_VOCAB] = 4 + lead;
+		assert_int_equal(sampler_draw(sampler, logits, &sampling, trial, &token, &logprob,
+					      NULL), SC_OK);
+		assert_int_equal(token, oracle_draw(logits, MAX_VOCAB, &sampling, trial));
+	}
+	sampler_destroy(sampler);
+}
+
 static void logprob_is_the_log_softmax_before_filters(void **state)
 {
 	float logprob;
@@ -438,6 +468,7 @@ int main(void)
 		cmocka_unit_test(min_p_is_relative_to_the_most_probable),
 		cmocka_unit_test(filters_run_top_k_top_p_min_p_then_temperature),
 		cmocka_unit_test(draws_equal_a_full_sort_in_double),
+		cmocka_unit_test(top_p_is_exact_in_light_and_in_heavy_tails),
 		cmocka_unit_test(logprob_is_the_log_softmax_before_filters),
 		cmocka_unit_test(logprob_of_a_large_vocabulary_does_not_lose_its_tail),
 		cmocka_unit_test(extreme_temperatures_stay_in_bounds),
