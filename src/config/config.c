@@ -147,8 +147,8 @@ static enum sc_status read_arguments(struct config *config, enum program program
 
 /* The file named by a flag or by the environment must be there; the default one need not. */
 static enum sc_status choose_file(struct config *config, enum program program,
-				  const char *default_file, int argc, char **argv, const char **file_out,
-				  struct error *err)
+				  const char *default_file, int argc, char **argv,
+				  const char **file_out, struct error *err)
 {
 	enum sc_status status = read_arguments(config, program, argc, argv, err);
 	const char *variable = getenv("STAGECOACH_CONFIG");
@@ -160,7 +160,7 @@ static enum sc_status choose_file(struct config *config, enum program program,
 		*file_out = config->config_file;
 	else if (variable && *variable)
 		*file_out = variable;
-	else if (default_file && !access(default_file, R_OK))
+	else if (default_file && !access(default_file, F_OK))
 		*file_out = default_file;
 	return SC_OK;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -148,6 +149,18 @@ static void a_named_file_must_exist_and_the_default_one_need_not(void **state)
 	assert_string_equal(err.text, "/nonexistent/stagecoach.conf: No such file or directory");
 }
 
+static void a_default_file_that_may_not_be_read_is_not_passed_over(void **state)
+{
+	(void)state;
+	if (!geteuid())
+		skip();
+	write_file("port = 1;\n");
+	assert_int_equal(chmod(path, 0), 0);
+	assert_int_equal(LOAD(path), SC_E_CONFIG);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_non_null(strstr(err.text, "Permission denied"));
+}
+
 static void what_cannot_be_read_is_one_error(void **state)
 {
 	static const char with_nul[] = "port = 1;\0port = 2;\n";
@@ -261,6 +274,7 @@ int main(void)
 		cmocka_unit_test(a_bad_flag_is_a_usage_error),
 		cmocka_unit_test(a_bad_variable_is_named),
 		cmocka_unit_test(a_named_file_must_exist_and_the_default_one_need_not),
+		cmocka_unit_test(a_default_file_that_may_not_be_read_is_not_passed_over),
 		cmocka_unit_test(what_cannot_be_read_is_one_error),
 		cmocka_unit_test(errors_may_be_left_out),
 		cmocka_unit_test(a_reload_takes_only_what_may_change),
