@@ -44,5 +44,5 @@ BEGIN {
 END {
 	printf "%s", bad
 	printf "layering: %d includes checked, %s\n", n_includes, bad == "" ? "all downward" : "violations above"
-	exit bad != ""
+	exit bad != "" || n_includes == 0
 }'

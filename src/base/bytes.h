@@ -13,6 +13,7 @@
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "frames and model files are little-endian and are used in place: a big-endian port must convert them"
 #endif
+_Static_assert(sizeof(size_t) == 8, "sizes of files and of memory are kept in size_t");
 
 static inline uint16_t load_le16(const void *p) { uint16_t v; memcpy(&v, p, sizeof v); return v; }
 static inline uint32_t load_le32(const void *p) { uint32_t v; memcpy(&v, p, sizeof v); return v; }

@@ -9,7 +9,7 @@
 bool parse_i64(const char *text, int64_t *value_out);
 bool parse_u64(const char *text, uint64_t *value_out);
 
-/* A finite decimal number. The decimal point is '.', whatever the locale. */
+/* A finite decimal number. The decimal point is '.': our programs never call setlocale(). */
 bool parse_f64(const char *text, double *value_out);
 
 /* on/off, true/false, yes/no, 1/0, in any case. */

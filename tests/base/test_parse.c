@@ -9,6 +9,8 @@
 
 static void integers_are_taken_whole_or_not_at_all(void **state)
 {
+	static const char *const bad[] = { "", "-1", "+1", " 1", "1 ", "1x", "0x10",
+					   "18446744073709551616" };
 	uint64_t u = 7;
 	int64_t i = 7;
 
@@ -18,9 +20,8 @@ static void integers_are_taken_whole_or_not_at_all(void **state)
 	assert_true(parse_i64("-9223372036854775808", &i));
 	assert_true(i == INT64_MIN);
 	u = 7;
-	for (const char *const *bad = (const char *const[]){ "", "-1", "+1", " 1", "1 ", "1x", "0x10",
-			"18446744073709551616", NULL }; *bad; bad++)
-		assert_false(parse_u64(*bad, &u));
+	for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+		assert_false(parse_u64(bad[k], &u));
 	assert_int_equal(u, 7);
 	assert_false(parse_i64("--1", &i));
 	assert_false(parse_i64("9223372036854775808", &i));
@@ -28,15 +29,16 @@ static void integers_are_taken_whole_or_not_at_all(void **state)
 
 static void numbers_must_be_finite_decimals(void **state)
 {
+	static const char *const bad[] = { "", "nan", "inf", "1e999", "0x1p3", "1.0.0", "1,5",
+					   " 1", "e" };
 	double f;
 
 	(void)state;
 	assert_true(parse_f64("0.8", &f));
 	assert_true(f == 0.8);
 	assert_true(parse_f64("-1e-3", &f));
-	for (const char *const *bad = (const char *const[]){ "", "nan", "inf", "1e999", "0x1p3", "1.0.0",
-			"1,5", " 1", "e", NULL }; *bad; bad++)
-		assert_false(parse_f64(*bad, &f));
+	for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
+		assert_false(parse_f64(bad[k], &f));
 }
 
 static void words_for_yes_and_no(void **state)

@@ -146,7 +146,9 @@ static void run_seeds(uint64_t n_mutations)
 			fprintf(stderr, "seed %u\n", n_seeds);
 		run(input.data, input.length);
 	}
-	for (uint64_t i = 0; i < n_mutations && n_seeds > 0; i++) {
+	if (!n_seeds)
+		die("no seeds", "the target gave none");
+	for (uint64_t i = 0; i < n_mutations; i++) {
 		const unsigned seed = (unsigned)below(&state, n_seeds);
 
 		buf_truncate(&input, 0);

@@ -47,6 +47,12 @@ int posix_memalign(void **memory_out, size_t alignment, size_t n_bytes)
 	return *memory_out ? 0 : ENOMEM;
 }
 
+void *aligned_alloc(size_t alignment, size_t n_bytes)
+{
+	n_calls++;
+	return __libc_memalign(alignment, n_bytes);
+}
+
 static void run(const char *name)
 {
 	static const struct sampling sampling = { .temperature = 1, .top_p = 0.9f, .top_k = 50,

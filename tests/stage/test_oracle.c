@@ -3,8 +3,8 @@
  * Logits of whole models against an oracle in double that rounds the inputs of quantised products
  * as the kernels must. test_reference.c cannot be strict about those: transformers does not round.
  *
- * Every error is that of float sums, with one exception: where the input of a quantised product lies
- * almost between two integers, float and double may round it to different ones, and everything
+ * Every error is that of float sums, with one exception: where the input of a quantised product
+ * lies almost between two integers, float and double may round it to different ones, and everything
  * behind it differs as if the input did. That is rare, and the only thing that is let pass.
  */
 #include "base/cpu.h"
