@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How tokens become text: whole characters, held back while they could begin a stop string. */
+#include "coordinator/output.h"
+
+#include "tests/model/tiny_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MAX_TOKENS 64
+
+static struct buf file = BUF_INIT;
+static struct model *model;
+static struct tokenizer *tokenizer;
+
+static struct output_writer writer;
+
+static void begin(const char *const *stops, uint32_t n_stops, uint32_t max_tokens)
+{
+	assert_int_equal(output_writer_init(&writer, tokenizer, false, max_tokens), SC_OK);
+	writer.stops = stops;
+	writer.n_stops = n_stops;
+}
+
+/* A byte is a token. False: the output is over. */
+static bool add(int byte)
+{
+	assert_int_equal(output_writer_add(&writer, (uint8_t)byte, -1.0f), SC_OK);
+	return writer.output.finish == FINISH_NONE;
+}
+
+/* How many tokens were taken. */
+static size_t add_all(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n] && add(text[n++]))
+		;
+	return n;
+}
+
+static void shows(const char *text)
+{
+	assert_string_equal(writer.output.text.data, text);
+	assert_int_equal(writer.output.text.length, strlen(text));
+}
+
+static void end(void)
+{
+	output_writer_deinit(&writer);
+}
+
+static void text_comes_with_its_tokens(void **state)
+{
+	(void)state;
+	begin(NULL, 0, MAX_TOKENS);
+	add_all("abc");
+	shows("abc");
+	assert_int_equal(writer.output.n_tokens, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(writer.output.tokens[i].id, 'a' + i);
+		assert_int_equal(writer.output.tokens[i].text_end, i + 1);
+		assert_true(writer.output.tokens[i].logprob == -1.0f);
+	}
+	end();
+}
+
+static void a_character_appears_with_its_last_byte(void **state)
+{
+	(void)state;
+	begin(NULL, 0, MAX_TOKENS);
+	add(0xe2);
+	shows("");
+	add(0x82);
+	shows("");
+	assert_int_equal(writer.output.tokens[1].text_end, 0);
+	add(0xac);
+	shows("\xe2\x82\xac");
+	assert_int_equal(writer.output.tokens[2].text_end, 3);
+	end();
+}
+
+static void a_character_that_never_ends_becomes_a_replacement(void **state)
+{
+	(void)state;
+	begin(NULL, 0, MAX_TOKENS);
+	add('x');
+	add(0xe2);
+	output_writer_finish(&writer, FINISH_CANCELLED);
+	shows("x\xef\xbf\xbd");
+	assert_int_equal(writer.output.tokens[1].text_end, 4);
+	end();
+}
+
+static void output_ends_before_a_stop_string_over_several_tokens(void **state)
+{
+	static const char *const stops[] = { "stop" };
+
+	(void)state;
+	begin(stops, 1, MAX_TOKENS);
+	assert_int_equal(add_all("do not stop here"), 11);
+	shows("do not ");
+	assert_int_equal(writer.output.finish, FINISH_STOP);
+	assert_int_equal(writer.output.n_tokens, 11);
+	assert_int_equal(writer.output.tokens[10].text_end, 7);
+	end();
+}
+
+static void what_could_begin_a_stop_string_is_held_back(void **state)
+{
+	static const char *const stops[] = { "stop" };
+
+	(void)state;
+	begin(stops, 1, MAX_TOKENS);
+	add_all("a st");
+	shows("a ");
+	add('a');
+	shows("a sta");
+	/* A second beginning inside the first. */
+	add_all("sts");
+	shows("a stast");
+	add_all("top");
+	shows("a stast");
+	assert_int_equal(writer.output.finish, FINISH_STOP);
+	end();
+}
+
+static void of_several_stop_strings_the_first_in_the_text_counts(void **state)
+{
+	static const char *const stops[] = { "yz", "b", "xy" };
+
+	(void)state;
+	begin(stops, 3, MAX_TOKENS);
+	assert_int_equal(add_all("axyzb"), 3);
+	shows("a");
+	end();
+	begin(stops, 3, MAX_TOKENS);
+	assert_int_equal(add_all("aayzb"), 4);
+	shows("aa");
+	end();
+}
+
+static void a_stop_string_of_overlapping_beginnings_is_found(void **state)
+{
+	static const char *const stops[] = { "aab" };
+
+	(void)state;
+	begin(stops, 1, MAX_TOKENS);
+	assert_int_equal(add_all("aaaab!"), 5);
+	shows("aa");
+	end();
+}
+
+static void a_stop_string_may_hold_characters_of_several_bytes(void **state)
+{
+	static const char *const stops[] = { "\xc3\xa9t" };
+
+	(void)state;
+	begin(stops, 1, MAX_TOKENS);
+	assert_int_equal(add_all("l'\xc3\xa9t\xc3\xa9"), 5);
+	shows("l'");
+	end();
+}
+
+static void held_text_appears_at_the_end(void **state)
+{
+	static const char *const stops[] = { "stop" };
+
+	(void)state;
+	begin(stops, 1, 6);
+	assert_int_equal(add_all("to sto"), 6);
+	shows("to sto");
+	assert_int_equal(writer.output.finish, FINISH_LENGTH);
+	assert_int_equal(writer.output.tokens[5].text_end, 6);
+	end();
+	begin(stops, 1, MAX_TOKENS);
+	add_all("to sto");
+	shows("to ");
+	output_writer_finish(&writer, FINISH_ERROR);
+	shows("to sto");
+	/* Only the first end counts. */
+	output_writer_finish(&writer, FINISH_CANCELLED);
+	assert_int_equal(writer.output.finish, FINISH_ERROR);
+	end();
+}
+
+static void an_end_token_ends_it_and_adds_nothing(void **state)
+{
+	static const char *const stops[] = { "stop" };
+
+	(void)state;
+	begin(stops, 1, MAX_TOKENS);
+	add_all("sto");
+	assert_int_equal(output_writer_add(&writer, TINY_EOS, -1.0f), SC_OK);
+	assert_int_equal(writer.output.finish, FINISH_STOP);
+	assert_int_equal(writer.output.n_tokens, 3);
+	shows("sto");
+	assert_int_equal(writer.output.tokens[2].text_end, 3);
+	end();
+}
+
+static void an_end_token_as_the_first_leaves_an_empty_output(void **state)
+{
+	(void)state;
+	begin(NULL, 0, MAX_TOKENS);
+	assert_int_equal(output_writer_add(&writer, TINY_EOS, -1.0f), SC_OK);
+	assert_int_equal(writer.output.finish, FINISH_STOP);
+	assert_int_equal(writer.output.n_tokens, 0);
+	shows("");
+	end();
+}
+
+static void an_end_token_may_be_ignored(void **state)
+{
+	(void)state;
+	begin(NULL, 0, 3);
+	writer.ignore_end = true;
+	add('a');
+	assert_int_equal(output_writer_add(&writer, TINY_EOS, -1.0f), SC_OK);
+	assert_int_equal(writer.output.finish, FINISH_NONE);
+	assert_int_equal(writer.output.n_tokens, 2);
+	add('b');
+	shows("ab");
+	assert_int_equal(writer.output.finish, FINISH_LENGTH);
+	end();
+}
+
+static uint64_t random_state = 1;
+
+/* n letters out of a and b. */
+static void draw_text(char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		random_state = random_state * UINT64_C(6364136223846793005) +
+			       UINT64_C(1442695040888963407);
+		text[i] = (char)('a' + (random_state >> 40) % 2);
+	}
+	text[n] = '\0';
+}
+
+/* Where output ends: before the earlier of the stops that the shortest text with one has. */
+static size_t stop_in(const char *text, const char *const stops[2])
+{
+	char seen[40];
+	size_t n;
+
+	for (n = 1; n <= strlen(text); n++) {
+		const char *a, *b;
+
+		snprintf(seen, sizeof seen, "%.*s", (int)n, text);
+		a = strstr(seen, stops[0]);
+		b = strstr(seen, stops[1]);
+		if (a || b)
+			return (size_t)((!b || (a && a < b) ? a : b) - seen);
+	}
+	return n - 1;
+}
+
+/* And text that was shown is never taken back. */
+static void random_texts_stop_where_a_search_in_the_whole_says(void **state)
+{
+	(void)state;
+	for (size_t round = 0; round < 3000; round++) {
+		char text[33], first[5], second[5];
+		const char *const stops[] = { first, second };
+		size_t expected, n_before = 0;
+
+		draw_text(text, 32);
+		draw_text(first, 1 + round % 4);
+		draw_text(second, 1 + round / 4 % 4);
+		expected = stop_in(text, stops);
+		begin(stops, 2, MAX_TOKENS);
+		for (size_t i = 0; text[i] && add(text[i]); i++) {
+			assert_true(writer.output.text.length >= n_before);
+			n_before = writer.output.text.length;
+		}
+		output_writer_finish(&writer, FINISH_LENGTH);
+		assert_int_equal(writer.output.text.length, expected);
+		assert_memory_equal(writer.output.text.data, text, expected);
+		end();
+	}
+}
+
+static int open_model(void **state)
+{
+	(void)state;
+	model = tiny_model_open(&tiny_llama, &file);
+	return tokenizer_create(model->gguf, &tokenizer, NULL) != SC_OK;
+}
+
+static int close_model(void **state)
+{
+	(void)state;
+	tokenizer_destroy(tokenizer);
+	model_close(model);
+	buf_deinit(&file);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_comes_with_its_tokens),
+		cmocka_unit_test(a_character_appears_with_its_last_byte),
+		cmocka_unit_test(a_character_that_never_ends_becomes_a_replacement),
+		cmocka_unit_test(output_ends_before_a_stop_string_over_several_tokens),
+		cmocka_unit_test(what_could_begin_a_stop_string_is_held_back),
+		cmocka_unit_test(of_several_stop_strings_the_first_in_the_text_counts),
+		cmocka_unit_test(a_stop_string_of_overlapping_beginnings_is_found),
+		cmocka_unit_test(a_stop_string_may_hold_characters_of_several_bytes),
+		cmocka_unit_test(held_text_appears_at_the_end),
+		cmocka_unit_test(an_end_token_ends_it_and_adds_nothing),
+		cmocka_unit_test(an_end_token_as_the_first_leaves_an_empty_output),
+		cmocka_unit_test(an_end_token_may_be_ignored),
+		cmocka_unit_test(random_texts_stop_where_a_search_in_the_whole_says),
+	};
+
+	return cmocka_run_group_tests(tests, open_model, close_model);
+}
