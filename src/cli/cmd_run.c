@@ -14,8 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EXIT_INTERRUPTED 130	/* 128 + SIGINT, as shells report it */
-
 struct run {
 	struct config config;
 	struct opened_model opened;
@@ -40,7 +38,7 @@ static void on_text_end(void *arg, const struct error *err)
 {
 	struct run *run = arg;
 
-	if (err && err->status != SC_E_CANCELLED && run->exit_code != EXIT_INTERRUPTED) {
+	if (err && err->status != SC_E_CANCELLED && !run->exit_code) {
 		report_error(err);
 		run->exit_code = sc_status_exit_code(err->status);
 	}
@@ -72,8 +70,10 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 		}
 		break;
 	case COORDINATOR_FAILED:
-		report_error(err);
-		run->exit_code = sc_status_exit_code(err->status);
+		if (!run->exit_code) {	/* else the text's end told it, or a signal came first */
+			report_error(err);
+			run->exit_code = sc_status_exit_code(err->status);
+		}
 		loop_stop(run->loop);
 		break;
 	case COORDINATOR_STOPPED:
