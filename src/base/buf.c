@@ -102,3 +102,18 @@ void buf_truncate(struct buf *buf, size_t length)
 	buf->length = length;
 	buf->data[length] = '\0';
 }
+
+void buf_trim(struct buf *buf)
+{
+	char *data;
+
+	if (!buf->length)
+		buf_deinit(buf);
+	if (!buf->capacity)
+		return;
+	data = realloc(buf->data, buf->length + 1);
+	if (!data)
+		return;
+	buf->data = data;
+	buf->capacity = buf->length + 1;
+}

@@ -35,4 +35,7 @@ void buf_consume(struct buf *buf, size_t n_bytes);
 /* Keep the memory, drop what is behind length. */
 void buf_truncate(struct buf *buf, size_t length);
 
+/* Give back memory that the bytes do not need, as far as that is possible. */
+void buf_trim(struct buf *buf);
+
 #endif

@@ -85,6 +85,7 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.deadline_ms = config->deadline_ms,
 		.start_ms = config->start_ms,
 		.keep_jobs = config->keep_jobs,
+		.max_job_bytes = config->job_memory,
 	};
 	return SC_OK;
 }

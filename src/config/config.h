@@ -53,6 +53,7 @@ struct config {
 	char *socket;			/* "": none */
 	uint32_t max_queue;
 	uint32_t keep_jobs;
+	uint64_t job_memory;
 	uint32_t max_connections;
 	uint32_t max_streams;
 	uint64_t max_message;

@@ -515,6 +515,7 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 	c->epoch = 1;
 	c->started_ns = clock_ns();
 	jobs_init(&c->jobs, config->keep_jobs);
+	c->jobs.max_bytes = config->max_job_bytes;
 	c->jobs.on_unwatched = on_unwatched;
 	c->jobs.on_dirty = on_dirty;
 	c->jobs.arg = c;

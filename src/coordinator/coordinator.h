@@ -44,6 +44,7 @@ struct coordinator_config {
 	uint32_t deadline_ms;			/* a silent worker is dead */
 	uint32_t start_ms;			/* workers must have said Hello by then */
 	uint32_t keep_jobs;			/* ended jobs that are remembered */
+	uint64_t max_job_bytes;			/* of memory for jobs' tokens and texts; 0: no limit */
 	/* err is set for FAILED, else NULL. */
 	void (*on_phase)(void *arg, enum coordinator_phase phase, const struct error *err);
 	/* done and total bytes of all stages while LOADING; may be NULL. */

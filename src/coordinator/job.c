@@ -45,8 +45,10 @@ void jobs_deinit(struct jobs *jobs)
 		list_remove(node);
 }
 
-void jobs_add(struct jobs *jobs, struct job *job)
+void jobs_add(struct jobs *jobs, struct job *job, uint64_t n_bytes)
 {
+	job->n_bytes = n_bytes;
+	jobs->n_active_bytes += n_bytes;
 	list_prepend(&jobs->all, &job->node);
 	jobs->n_active++;
 	jobs->n_queued++;
@@ -64,21 +66,55 @@ struct job *jobs_find(struct jobs *jobs, const char *id)
 	return NULL;
 }
 
-/* Oldest ended jobs make room for newer ones. */
-static void forget_surplus(struct jobs *jobs)
+static bool is_within(const struct jobs *jobs, uint64_t n_bytes)
+{
+	return !jobs->max_bytes || (n_bytes <= jobs->max_bytes && jobs->n_active_bytes +
+				    jobs->n_ended_bytes <= jobs->max_bytes - n_bytes);
+}
+
+/* Oldest ended jobs make room for newer ones, but not those that somebody still reads. */
+static void forget_surplus(struct jobs *jobs, uint64_t n_bytes)
 {
 	struct list *node = jobs->all.prev;
 
-	while (jobs->n_ended > jobs->keep_ended && node != &jobs->all) {
+	while ((jobs->n_ended > jobs->keep_ended || !is_within(jobs, n_bytes)) &&
+	       node != &jobs->all) {
 		struct job *job = list_entry(node, struct job, node);
 
 		node = node->prev;
-		if (!job_is_ended(job))
+		if (!job_is_ended(job) || job->n_holds > 1)
 			continue;
 		list_remove(&job->node);
 		jobs->n_ended--;
+		jobs->n_ended_bytes -= job->n_bytes;
 		job_release(job);
 	}
+}
+
+static uint64_t held_ended_bytes(const struct jobs *jobs)
+{
+	uint64_t n_bytes = 0;
+
+	list_for_each(node, &jobs->all) {
+		const struct job *job = list_entry(node, struct job, node);
+
+		if (job_is_ended(job) && job->n_holds > 1)
+			n_bytes += job->n_bytes;
+	}
+	return n_bytes;
+}
+
+bool jobs_make_room(struct jobs *jobs, uint64_t n_bytes)
+{
+	uint64_t n_fixed;
+
+	if (is_within(jobs, n_bytes))
+		return true;
+	n_fixed = jobs->n_active_bytes + held_ended_bytes(jobs);
+	if (n_bytes > jobs->max_bytes || n_fixed > jobs->max_bytes - n_bytes)
+		return false;
+	forget_surplus(jobs, n_bytes);
+	return true;
 }
 
 void job_touch(struct job *job)
@@ -121,7 +157,7 @@ void jobs_tell(struct jobs *jobs)
 		tell_watchers(job);
 		job_release(job);
 	}
-	forget_surplus(jobs);
+	forget_surplus(jobs, 0);
 }
 
 uint64_t jobs_next_deadline(const struct jobs *jobs)
@@ -228,6 +264,18 @@ void job_destroy(struct job *job)
 	free(job);
 }
 
+static uint64_t output_bytes(const struct job *job)
+{
+	uint64_t n_bytes = sizeof *job + job->n_streams * sizeof job->streams[0];
+
+	for (uint32_t i = 0; i < job->n_streams; i++) {
+		const struct output *output = job_output(job, i);
+
+		n_bytes += output->n_tokens * sizeof output->tokens[0] + output->text.capacity;
+	}
+	return n_bytes;
+}
+
 void job_set_state(struct job *job, enum job_state state, const struct error *err)
 {
 	uint64_t now_ms = clock_unix_ms();
@@ -243,6 +291,9 @@ void job_set_state(struct job *job, enum job_state state, const struct error *er
 		job->times.ended_ms = now_ms;
 		job->jobs->n_active--;
 		job->jobs->n_ended++;
+		job->jobs->n_active_bytes -= job->n_bytes;
+		job->n_bytes = output_bytes(job);
+		job->jobs->n_ended_bytes += job->n_bytes;
 		job->jobs->ended_by_state[state]++;
 	}
 	job_touch(job);

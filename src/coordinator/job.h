@@ -78,8 +78,9 @@ struct output {
 };
 
 /* Tokenizes, checks and queues. The job comes back held, see job_release.
- * SC_E_INVALID: err names the field. SC_E_TOO_LARGE: the prompt leaves no room in the context.
- * SC_E_OVERLOADED: the queue is full. SC_E_UNAVAILABLE: loading, draining or a stage is lost. */
+ * SC_E_INVALID: err names the field. SC_E_TOO_LARGE: the prompt leaves no room in the context, or
+ * the job is larger than the memory for all jobs. SC_E_OVERLOADED: the queue or that memory is
+ * full. SC_E_UNAVAILABLE: loading, draining or a stage is lost. */
 must_check enum sc_status job_submit(struct coordinator *coordinator,
 				     const struct job_request *request, struct job **job_out,
 				     struct error *err);

@@ -15,7 +15,7 @@ struct job_stream {
 };
 
 struct job {
-	struct list node;		/* jobs.all, newest first */
+	struct list node;		/* jobs.all, newest first, until nobody else holds it */
 	struct list dirty_node;		/* jobs.dirty: watchers are to be told */
 	struct jobs *jobs;		/* outlives it until it has ended */
 	char id[JOB_ID_MAX];
@@ -32,6 +32,7 @@ struct job {
 	uint32_t n_prompt_tokens;
 	uint32_t n_streams;
 	uint32_t n_running;		/* streams that have not ended */
+	uint64_t n_bytes;		/* as jobs counts it */
 	struct list watchers;
 	unsigned n_watchers;
 	struct job_stream *streams;	/* [n_streams], owned */
@@ -44,6 +45,9 @@ struct jobs {
 	uint32_t keep_ended;
 	uint32_t n_active;		/* queued or running */
 	uint32_t n_queued;
+	uint64_t max_bytes;		/* of memory for all jobs; 0: no limit */
+	uint64_t n_active_bytes;	/* what they may come to need */
+	uint64_t n_ended_bytes;		/* what they hold */
 	uint64_t ended_by_state[JOB_N_STATES];
 	void (*on_dirty)(void *arg);	/* somebody is to be told: call jobs_tell soon */
 	void (*on_unwatched)(void *arg, struct job *job);	/* an attached job lost its last watcher */
@@ -59,7 +63,12 @@ void jobs_deinit(struct jobs *jobs);
 must_check enum sc_status job_create(struct jobs *jobs, const struct job_request *request,
 				     struct job **job_out);
 void job_destroy(struct job *job);
-void jobs_add(struct jobs *jobs, struct job *job);
+/* n_bytes: of memory that it may come to need. */
+void jobs_add(struct jobs *jobs, struct job *job, uint64_t n_bytes);
+
+/* Forget the oldest ended jobs, as far as nobody holds them, until n_bytes more are within the
+ * limit. False: active or held jobs take too much; then none is forgotten for nothing. */
+bool jobs_make_room(struct jobs *jobs, uint64_t n_bytes);
 
 struct job *jobs_find(struct jobs *jobs, const char *id);
 

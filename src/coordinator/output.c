@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_BYTES_PER_TOKEN 4	/* a first guess, so that text rarely grows later */
-
 enum sc_status output_writer_init(struct output_writer *writer, const struct tokenizer *tokenizer,
 				  bool is_at_start, uint32_t max_tokens)
 {
@@ -16,7 +14,7 @@ enum sc_status output_writer_init(struct output_writer *writer, const struct tok
 	writer->tokens = calloc(max_tokens, sizeof writer->tokens[0]);
 	writer->output.tokens = writer->tokens;
 	if (!writer->tokens ||
-	    buf_reserve(&writer->output.text, (size_t)TEXT_BYTES_PER_TOKEN * max_tokens) != SC_OK) {
+	    buf_reserve(&writer->output.text, (size_t)OUTPUT_TEXT_BYTES_PER_TOKEN * max_tokens) != SC_OK) {
 		output_writer_deinit(writer);
 		return SC_E_NOMEM;
 	}
@@ -121,4 +119,17 @@ void output_writer_finish(struct output_writer *writer, enum finish_reason reaso
 	if (token_stream_finish(&writer->stream, &writer->held) == SC_OK &&
 	    show(writer, writer->held.length) == SC_OK && output->n_tokens)
 		writer->tokens[output->n_tokens - 1].text_end = (uint32_t)output->text.length;
+}
+
+void output_writer_trim(struct output_writer *writer)
+{
+	size_t n = writer->output.n_tokens ? writer->output.n_tokens : 1;
+	struct output_token *tokens = realloc(writer->tokens, n * sizeof tokens[0]);
+
+	if (tokens) {
+		writer->tokens = tokens;
+		writer->output.tokens = tokens;
+	}
+	buf_trim(&writer->output.text);
+	buf_deinit(&writer->held);
 }

@@ -9,6 +9,9 @@
 #include "coordinator/job.h"
 #include "model/tokenizer.h"
 
+/* A first guess, so that text rarely grows later. */
+#define OUTPUT_TEXT_BYTES_PER_TOKEN 4
+
 struct output_writer {
 	struct output output;		/* what watchers see */
 	struct output_token *tokens;	/* [max_tokens], owned; output.tokens */
@@ -29,6 +32,9 @@ void output_writer_deinit(struct output_writer *writer);
 /* Add a token; output.finish says whether it was the last. An end token adds nothing else. */
 must_check enum sc_status output_writer_add(struct output_writer *writer, uint32_t token,
 					    float logprob);
+
+/* Nothing will be added any more: keep only the memory that the output needs. */
+void output_writer_trim(struct output_writer *writer);
 
 /* End for another reason; what was held back becomes visible. No effect when it has ended. */
 void output_writer_finish(struct output_writer *writer, enum finish_reason reason);

@@ -90,12 +90,51 @@ static bool has_text(const struct tokenizer *tokenizer, const struct token_list 
 	return false;
 }
 
+/* New tokens of each sequence at most. */
+static uint32_t max_tokens_of(const struct coordinator *c, const struct job_request *r,
+			      const struct token_list *prompt)
+{
+	uint32_t room = c->limits.max_context - (uint32_t)prompt->n;
+
+	return r->max_tokens && r->max_tokens < room ? r->max_tokens : room;
+}
+
+/* What set_up_stream allocates for all sequences. */
+static uint64_t job_bytes(const struct coordinator *c, const struct job_request *r,
+			  const struct token_list *prompt)
+{
+	uint64_t max_new = max_tokens_of(c, r, prompt);
+	uint64_t max_all = prompt->n + max_new;
+	uint64_t n_bytes = sizeof(struct job_stream) +
+			   max_all * sizeof(uint32_t) +
+			   (max_all / c->limits.block_length + 1) * sizeof(uint32_t) +
+			   max_new * (sizeof(struct output_token) + OUTPUT_TEXT_BYTES_PER_TOKEN);
+
+	return sizeof(struct job) + n_bytes * (r->n_sequences ? r->n_sequences : 1);
+}
+
+static enum sc_status make_room(struct coordinator *c, uint64_t n_bytes, struct error *err)
+{
+	const double mib = 1 << 20;
+
+	if (jobs_make_room(&c->jobs, n_bytes))
+		return SC_OK;
+	if (n_bytes > c->jobs.max_bytes)
+		return error_set(err, SC_E_TOO_LARGE,
+				 "the job may need %.1f MiB for its tokens, all jobs together get "
+				 "%.1f: ask for fewer sequences or tokens",
+				 (double)n_bytes / mib, (double)c->jobs.max_bytes / mib);
+	return error_set(err, SC_E_OVERLOADED,
+			 "%u jobs are queued or running and may need %.1f of %.1f MiB: retry later",
+			 c->jobs.n_active, (double)c->jobs.n_active_bytes / mib,
+			 (double)c->jobs.max_bytes / mib);
+}
+
 static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint32_t i,
 				    const struct job_request *r, const struct token_list *prompt)
 {
 	struct job_stream *stream = &job->streams[i];
-	uint32_t room = c->limits.max_context - (uint32_t)prompt->n;
-	uint32_t max_tokens = r->max_tokens && r->max_tokens < room ? r->max_tokens : room;
+	uint32_t max_tokens = max_tokens_of(c, r, prompt);
 	enum sc_status status;
 
 	status = sequence_init(&stream->sequence, prompt->ids, (uint32_t)prompt->n,
@@ -147,18 +186,23 @@ enum sc_status job_submit(struct coordinator *c, const struct job_request *reque
 	struct token_list prompt = { 0 };
 	struct job *job = NULL;
 	enum sc_status status;
+	uint64_t n_bytes = 0;
 
 	status = check_request(c, request, err);
 	if (status == SC_OK)
 		status = tokenize_prompt(c, request, &prompt, err);
 	if (status == SC_OK)
 		status = check_tokens(c, &prompt, err);
+	if (status == SC_OK) {
+		n_bytes = job_bytes(c, request, &prompt);
+		status = make_room(c, n_bytes, err);
+	}
 	if (status == SC_OK)
 		status = make_job(c, request, &prompt, &job, err);
 	token_list_deinit(&prompt);
 	if (status != SC_OK)
 		return status;
-	jobs_add(&c->jobs, job);
+	jobs_add(&c->jobs, job, n_bytes);
 	for (uint32_t i = 0; i < job->n_streams; i++)
 		scheduler_add(c->scheduler, &job->streams[i].sequence);
 	log_debug("%s: %u prompt tokens, %u sequences", job->id, job->n_prompt_tokens,
@@ -202,6 +246,7 @@ void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state 
 		scheduler_remove(c->scheduler, &job->streams[i].sequence);
 		output_writer_finish(&job->streams[i].writer, reason);
 		sequence_deinit(&job->streams[i].sequence);	/* its output is elsewhere */
+		output_writer_trim(&job->streams[i].writer);
 	}
 	job->n_running = 0;
 	log_debug("%s: %s%s%s", job->id, job_state_name(state), err ? ": " : "",

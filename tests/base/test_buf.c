@@ -59,6 +59,24 @@ static void an_impossible_size_is_refused_and_changes_nothing(void **state)
 	buf_deinit(&buf);
 }
 
+static void trimming_keeps_the_bytes_and_gives_back_the_rest(void **state)
+{
+	struct buf buf = BUF_INIT;
+
+	(void)state;
+	buf_trim(&buf);
+	assert_string_equal(buf.data, "");
+	assert_int_equal(buf_add_string(&buf, "stage"), SC_OK);
+	buf_trim(&buf);
+	assert_int_equal(buf.capacity, 6);
+	assert_string_equal(buf.data, "stage");
+	assert_int_equal(buf_add_string(&buf, "coach"), SC_OK);
+	assert_string_equal(buf.data, "stagecoach");
+	buf_truncate(&buf, 0);
+	buf_trim(&buf);
+	assert_int_equal(buf.capacity, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -66,6 +84,7 @@ int main(void)
 		cmocka_unit_test(additions_grow_and_stay_terminated),
 		cmocka_unit_test(consuming_moves_the_rest_to_the_front),
 		cmocka_unit_test(an_impossible_size_is_refused_and_changes_nothing),
+		cmocka_unit_test(trimming_keeps_the_bytes_and_gives_back_the_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

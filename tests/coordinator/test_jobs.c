@@ -61,7 +61,7 @@ static struct job *add(uint64_t deadline_ms, bool is_attached)
 	struct job *job;
 
 	assert_int_equal(job_create(&jobs, &request, &job), SC_OK);
-	jobs_add(&jobs, job);
+	jobs_add(&jobs, job, 0);
 	return job;
 }
 

@@ -91,6 +91,7 @@ void rig_start(struct rig *rig, const struct rig_options *options)
 		.deadline_ms = 60000,
 		.start_ms = 60000,
 		.keep_jobs = 1000,
+		.max_job_bytes = options->max_job_bytes,
 		.on_phase = on_phase,
 		.arg = rig,
 	};

@@ -298,6 +298,60 @@ static void counters_add_up(void **state)
 	rig_free_logits(&own);
 }
 
+/* One job of 400 tokens fits in 16 KiB, two do not, nor does what it leaves beside a larger one. */
+static void jobs_share_a_limit_of_memory_and_ended_ones_give_way(void **state)
+{
+	struct rig_options options = rig_defaults;
+	struct job_request small = greedy("x", 400), large = greedy("x", 600), huge = small;
+	struct job *first, *second, *found;
+	char id[JOB_ID_MAX];
+	struct rig saved = rig;
+
+	(void)state;
+	options.max_job_bytes = 16 << 10;
+	rig_start(&rig, &options);
+	huge.n_sequences = 64;
+	assert_int_equal(job_submit(rig.coordinator, &huge, &second, &err), SC_E_TOO_LARGE);
+	first = submit(&small);
+	assert_int_equal(job_submit(rig.coordinator, &small, &second, &err), SC_E_OVERLOADED);
+	rig_wait(&rig, job_is_ended(first));
+	/* Somebody may still read it, so it stays. */
+	assert_int_equal(job_submit(rig.coordinator, &large, &second, &err), SC_E_OVERLOADED);
+	assert_int_equal(job_output(first, 0)->n_tokens, 400);
+	strcpy(id, job_id(first));
+	job_release(first);
+	second = submit(&large);
+	assert_int_equal(job_find(rig.coordinator, id, &found, &err), SC_E_NOT_FOUND);
+	job_cancel(second);
+	job_release(second);
+	rig_stop(&rig);
+	rig_free_logits(&rig);
+	rig = saved;
+}
+
+/* While they run there is room for one; cancelled and held, three are next to nothing. */
+static void an_ended_job_holds_no_more_than_its_output(void **state)
+{
+	struct rig_options options = rig_defaults;
+	struct job_request request = greedy("x", 400);
+	struct job *jobs[3];
+	struct rig saved = rig;
+
+	(void)state;
+	options.max_job_bytes = 16 << 10;
+	rig_start(&rig, &options);
+	for (int i = 0; i < 3; i++) {
+		jobs[i] = submit(&request);
+		job_cancel(jobs[i]);
+		assert_int_equal(job_state(jobs[i]), JOB_CANCELLED);
+	}
+	for (int i = 0; i < 3; i++)
+		job_release(jobs[i]);
+	rig_stop(&rig);
+	rig_free_logits(&rig);
+	rig = saved;
+}
+
 static int stop_and_close(void **state)
 {
 	stop(state);
@@ -319,6 +373,8 @@ int main(void)
 		cmocka_unit_test(a_prompt_as_long_as_the_context_is_refused),
 		cmocka_unit_test(draining_lets_jobs_end_and_takes_no_new_ones),
 		cmocka_unit_test(counters_add_up),
+		cmocka_unit_test(jobs_share_a_limit_of_memory_and_ended_ones_give_way),
+		cmocka_unit_test(an_ended_job_holds_no_more_than_its_output),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop_and_close);
