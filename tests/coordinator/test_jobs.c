@@ -179,7 +179,7 @@ static void only_the_newest_ended_jobs_are_remembered(void **state)
 	job_release(running);
 }
 
-static void a_forgotten_job_lives_as_long_as_someone_holds_it(void **state)
+static void a_held_job_is_forgotten_only_after_it_is_let_go(void **state)
 {
 	struct job *job = add(0, false);
 
@@ -187,9 +187,12 @@ static void a_forgotten_job_lives_as_long_as_someone_holds_it(void **state)
 	jobs.keep_ended = 0;
 	finish(job, JOB_DONE);
 	jobs_tell(&jobs);
-	assert_null(jobs_find(&jobs, job_id(job)));
+	assert_ptr_equal(jobs_find(&jobs, job_id(job)), job);
 	assert_int_equal(job_state(job), JOB_DONE);
 	job_release(job);
+	jobs_tell(&jobs);
+	assert_int_equal(jobs.n_ended, 0);
+	assert_int_equal(jobs.n_ended_bytes, 0);
 }
 
 /* A watcher that may take watchers off while it is told. */
@@ -376,7 +379,7 @@ int main(void)
 		TEST(times_and_errors_belong_to_the_transition),
 		TEST(ids_are_unique_and_found),
 		TEST(only_the_newest_ended_jobs_are_remembered),
-		TEST(a_forgotten_job_lives_as_long_as_someone_holds_it),
+		TEST(a_held_job_is_forgotten_only_after_it_is_let_go),
 		TEST(several_changes_may_become_one_call),
 		TEST(a_change_while_telling_is_told_too),
 		TEST(watchers_may_take_off_each_other_while_they_are_told),
