@@ -4,6 +4,7 @@
 #include "base/strmap.h"
 #include "model/byte_alphabet.h"
 #include "model/pairmap.h"
+#include "model/quote.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,8 +56,8 @@ static enum sc_status add_merge(struct bpe *bpe, struct gguf_string merge, size_
 	return status == SC_E_EXISTS ? SC_OK : status;
 }
 
-static enum sc_status load_merges(struct bpe *bpe, const struct gguf_array *merges,
-				  struct error *err)
+static enum sc_status load_merges(struct bpe *bpe, const struct gguf *gguf,
+				  const struct gguf_array *merges, struct error *err)
 {
 	enum sc_status status = SC_OK;
 	size_t n_longest = 0;
@@ -75,8 +76,10 @@ static enum sc_status load_merges(struct bpe *bpe, const struct gguf_array *merg
 		if (split_merge(merge, &left_length))
 			status = add_merge(bpe, merge, left_length, (uint32_t)i, joined);
 		else
-			status = error_set(err, SC_E_FORMAT, "%s[%zu]: expected two texts with one "
-					   "space between them", KEY_MERGES, i);
+			status = gguf_key_error(gguf, KEY_MERGES, SC_E_FORMAT, err,
+						"merge %zu: expected two texts with one space "
+						"between them, found '%s'", i,
+						quote(merge.data, merge.length).text);
 	}
 	free(joined);
 	return status;
@@ -87,16 +90,18 @@ static enum sc_status get_merges(const struct gguf *gguf, struct gguf_array *mer
 {
 	enum sc_status status;
 
-	if (!gguf_has(gguf, KEY_MERGES))
-		return error_set(err, SC_E_FORMAT, "%s: missing", KEY_MERGES);
-	status = gguf_get_array(gguf, KEY_MERGES, merges_out, err);
+	status = gguf_require(gguf, KEY_MERGES, err);
+	if (!status)
+		status = gguf_get_array(gguf, KEY_MERGES, merges_out, err);
 	if (status)
 		return status;
 	if (merges_out->type != GGUF_STRING)
-		return error_set(err, SC_E_FORMAT, "%s: expected an array of strings", KEY_MERGES);
+		return gguf_key_error(gguf, KEY_MERGES, SC_E_FORMAT, err,
+				      "expected an array of strings");
 	if (merges_out->n > MAX_MERGES)
-		return error_set(err, SC_E_FORMAT, "%s: expected at most %u merges, found %zu",
-				 KEY_MERGES, MAX_MERGES, merges_out->n);
+		return gguf_key_error(gguf, KEY_MERGES, SC_E_FORMAT, err,
+				      "expected at most %u merges, found %zu", MAX_MERGES,
+				      merges_out->n);
 	return SC_OK;
 }
 
@@ -150,7 +155,7 @@ enum sc_status bpe_create(const struct vocab *vocab, struct pretokenizer *pre,
 	bpe->pre = pre;
 	status = get_merges(gguf, &merges, err);
 	if (!status)
-		status = load_merges(bpe, &merges, err);
+		status = load_merges(bpe, gguf, &merges, err);
 	if (!status && find_substitutes(bpe))
 		status = error_set(err, SC_E_NOMEM, "no memory for a tokenizer");
 	if (status) {

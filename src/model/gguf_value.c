@@ -6,6 +6,7 @@
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 struct type_row {
@@ -117,6 +118,27 @@ static const struct gguf_pair *find_pair(const struct gguf_file *file, const cha
 		(void)error_set(err, SC_E_NOT_FOUND, "%s: expected the key '%s', found none",
 				file->path, key);
 	return pair;
+}
+
+enum sc_status gguf_require(const struct gguf *gguf, const char *key, struct error *err)
+{
+	if (find_pair(&gguf->files[0], key, err))
+		return SC_OK;
+	if (err)
+		err->status = SC_E_FORMAT;
+	return SC_E_FORMAT;
+}
+
+enum sc_status gguf_key_error(const struct gguf *gguf, const char *key, enum sc_status status,
+			      struct error *err, const char *format, ...)
+{
+	char text[ERROR_TEXT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	return error_set(err, status, "%s: key '%s': %s", gguf_path(gguf), key, text);
 }
 
 enum sc_status gguf_file_get_u32(const struct gguf_file *file, const char *key,

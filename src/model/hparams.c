@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,24 +26,15 @@ static bool seek(struct reader *r, const char *name)
 	return gguf_has(r->gguf, r->key);
 }
 
-/* "PATH: key 'KEY': message", of the key that was sought last. */
-__attribute__((format(printf, 3, 4)))
-static enum sc_status key_error(struct reader *r, enum sc_status status, const char *format, ...)
+static enum sc_status need(struct reader *r, const char *name)
 {
-	char text[ERROR_TEXT_MAX];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	return error_set(r->err, status, "%s: key '%s': %s", gguf_path(r->gguf), r->key, text);
+	(void)seek(r, name);
+	return gguf_require(r->gguf, r->key, r->err);
 }
 
-static enum sc_status missing(struct reader *r)
-{
-	return error_set(r->err, SC_E_FORMAT, "%s: expected the key '%s', found none",
-			 gguf_path(r->gguf), r->key);
-}
+/* About the key that was sought last. */
+#define key_error(r, status, ...) \
+	gguf_key_error((r)->gguf, (r)->key, status, (r)->err, __VA_ARGS__)
 
 /* The key that was sought last, from min to max. */
 static enum sc_status read_u32(struct reader *r, uint32_t min, uint32_t max, uint32_t *value_out)
@@ -66,7 +56,9 @@ static enum sc_status read_u32(struct reader *r, uint32_t min, uint32_t max, uin
 static enum sc_status need_u32(struct reader *r, const char *name, uint32_t max,
 			       uint32_t *value_out)
 {
-	return seek(r, name) ? read_u32(r, 1, max, value_out) : missing(r);
+	enum sc_status status = need(r, name);
+
+	return status ? status : read_u32(r, 1, max, value_out);
 }
 
 /* The value stays as it is when the key is not there. */
@@ -186,9 +178,8 @@ static enum sc_status read_attention(struct reader *r, struct hparams *hp)
 		status = read_head_dim(r, "attention.value_length", hp, &hp->value_dim);
 	if (status)
 		return status;
-	if (!seek(r, "attention.layer_norm_rms_epsilon"))
-		return missing(r);
-	return read_positive(r, &hp->norm_eps);
+	status = need(r, "attention.layer_norm_rms_epsilon");
+	return status ? status : read_positive(r, &hp->norm_eps);
 }
 
 /* How positions are stretched. A factor without a type means linear: llama.cpp's default. */
@@ -267,10 +258,9 @@ static enum sc_status read_vocab(struct reader *r, struct hparams *hp)
 		return SC_OK;
 	status = gguf_get_array(r->gguf, "tokenizer.ggml.tokens", &tokens, r->err);
 	if (!status && tokens.n != hp->n_vocab)
-		return error_set(r->err, SC_E_FORMAT,
-				 "%s: key 'tokenizer.ggml.tokens': expected %" PRIu32 " tokens, "
-				 "the rows of token_embd.weight, found %zu", gguf_path(r->gguf),
-				 hp->n_vocab, tokens.n);
+		return gguf_key_error(r->gguf, "tokenizer.ggml.tokens", SC_E_FORMAT, r->err,
+				      "expected %" PRIu32 " tokens, the rows of "
+				      "token_embd.weight, found %zu", hp->n_vocab, tokens.n);
 	return status;
 }
 

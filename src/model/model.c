@@ -189,11 +189,9 @@ static enum sc_status find_arch(struct model *model, struct error *err)
 		return error_set(err, SC_E_UNSUPPORTED,
 				 "%s: expected a model, found no weights: the file holds only "
 				 "metadata (a vocabulary?)", gguf_path(model->gguf));
-	if (!gguf_has(model->gguf, "general.architecture"))
-		return error_set(err, SC_E_FORMAT,
-				 "%s: expected the key 'general.architecture', found none",
-				 gguf_path(model->gguf));
-	status = gguf_get_string(model->gguf, "general.architecture", &name, err);
+	status = gguf_require(model->gguf, "general.architecture", err);
+	if (!status)
+		status = gguf_get_string(model->gguf, "general.architecture", &name, err);
 	if (status)
 		return status;
 	status = arch_find(name.data, name.length, &model->arch, err);

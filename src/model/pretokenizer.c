@@ -46,8 +46,8 @@ static enum sc_status refuse_name(const char *name, size_t length, struct error 
 	/* All names would not fit in an error. */
 	for (const struct pretokenizer_row *row = pretokenizer_rows; row->names && !status; row++)
 		status = buf_add_format(&names, " %.*s", (int)strcspn(row->names, " "), row->names);
-	status = error_set(err, SC_E_UNSUPPORTED, "tokenizer.ggml.pre: \"%s\" is not known; known "
-			   "are, with other names for the same:%s", quote(name, length).text,
+	status = error_set(err, SC_E_UNSUPPORTED, "'%s' is not known; known are, with other names "
+			   "for the same:%s", quote(name, length).text,
 			   names.data);
 	buf_deinit(&names);
 	return status;

@@ -38,10 +38,13 @@ static enum sc_status create_bpe(struct tokenizer *tokenizer, const struct gguf 
 
 	if (gguf_has(gguf, KEY_PRE))
 		status = gguf_get_string(gguf, KEY_PRE, &name, err);
-	if (!status)
-		status = pretokenizer_create(name.data, name.length, &pre, err);
 	if (status)
 		return status;
+	status = pretokenizer_create(name.data, name.length, &pre, err);
+	if (status) {
+		error_prefix(err, "%s: key '%s'", gguf_path(gguf), KEY_PRE);
+		return status;
+	}
 	status = vocab_load(&tokenizer->vocab, VOCAB_BPE,
 			    pretokenizer_flags(pre) & PRE_ADDS_BOS, gguf, err);
 	if (status) {
@@ -57,17 +60,18 @@ static enum sc_status create_family(struct tokenizer *tokenizer, const struct gg
 	struct gguf_string model;
 	enum sc_status status;
 
-	if (!gguf_has(gguf, KEY_MODEL))
-		return error_set(err, SC_E_FORMAT, "%s: missing", KEY_MODEL);
-	status = gguf_get_string(gguf, KEY_MODEL, &model, err);
+	status = gguf_require(gguf, KEY_MODEL, err);
+	if (!status)
+		status = gguf_get_string(gguf, KEY_MODEL, &model, err);
 	if (status)
 		return status;
 	if (is_string(model, "llama"))
 		return create_spm(tokenizer, gguf, err);
 	if (is_string(model, "gpt2"))
 		return create_bpe(tokenizer, gguf, err);
-	return error_set(err, SC_E_UNSUPPORTED, "%s: \"%s\" is not known; known are: llama gpt2",
-			 KEY_MODEL, quote(model.data, model.length).text);
+	return gguf_key_error(gguf, KEY_MODEL, SC_E_UNSUPPORTED, err,
+			      "expected llama or gpt2, found '%s', which is not known",
+			      quote(model.data, model.length).text);
 }
 
 enum sc_status tokenizer_create(const struct gguf *gguf, struct tokenizer **tokenizer_out,

@@ -4,6 +4,7 @@
 #include "base/strmap.h"
 #include "model/byte_alphabet.h"
 #include "model/model.h"
+#include "model/quote.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,21 +20,22 @@ static enum sc_status get_parallel_array(const struct gguf *gguf, const char *ke
 					 struct error *err)
 {
 	struct gguf_array array = { 0 };
-	enum sc_status status;
+	enum sc_status status = is_required ? gguf_require(gguf, key, err) : SC_OK;
 
-	if (is_required && !gguf_has(gguf, key))
-		return error_set(err, SC_E_FORMAT, "%s: missing", key);
+	if (status)
+		return status;
 	if (gguf_has(gguf, key)) {
 		status = gguf_get_array(gguf, key, &array, err);
 		if (status)
 			return status;
 		if (array.type == GGUF_STRING || array.type == GGUF_ARRAY)
-			return error_set(err, SC_E_FORMAT, "%s: expected numbers, found %s", key,
-					 array.type == GGUF_STRING ? "strings" : "arrays");
+			return gguf_key_error(gguf, key, SC_E_FORMAT, err,
+					      "expected numbers, found %s",
+					      array.type == GGUF_STRING ? "strings" : "arrays");
 		if (array.n != n)
-			return error_set(err, SC_E_FORMAT,
-					 "%s: expected %zu elements, one per token, found %zu",
-					 key, n, array.n);
+			return gguf_key_error(gguf, key, SC_E_FORMAT, err,
+					      "expected %zu elements, one per token, found %zu",
+					      n, array.n);
 	}
 	*array_out = array;
 	return SC_OK;
@@ -41,18 +43,19 @@ static enum sc_status get_parallel_array(const struct gguf *gguf, const char *ke
 
 static enum sc_status load_texts(struct vocab *vocab, const struct gguf *gguf, struct error *err)
 {
-	enum sc_status status;
+	enum sc_status status = gguf_require(gguf, KEY_TOKENS, err);
 
-	if (!gguf_has(gguf, KEY_TOKENS))
-		return error_set(err, SC_E_FORMAT, "%s: missing", KEY_TOKENS);
-	status = gguf_get_array(gguf, KEY_TOKENS, &vocab->texts, err);
+	if (!status)
+		status = gguf_get_array(gguf, KEY_TOKENS, &vocab->texts, err);
 	if (status)
 		return status;
 	if (vocab->texts.type != GGUF_STRING)
-		return error_set(err, SC_E_FORMAT, "%s: expected an array of strings", KEY_TOKENS);
+		return gguf_key_error(gguf, KEY_TOKENS, SC_E_FORMAT, err,
+				      "expected an array of strings");
 	if (!vocab->texts.n || vocab->texts.n > MODEL_MAX_VOCAB)
-		return error_set(err, SC_E_FORMAT, "%s: expected 1 to %u tokens, found %zu",
-				 KEY_TOKENS, MODEL_MAX_VOCAB, vocab->texts.n);
+		return gguf_key_error(gguf, KEY_TOKENS, SC_E_FORMAT, err,
+				      "expected 1 to %u tokens, found %zu", MODEL_MAX_VOCAB,
+				      vocab->texts.n);
 	vocab->n = vocab->texts.n;
 	return SC_OK;
 }
@@ -97,8 +100,8 @@ static enum sc_status load_scores(struct vocab *vocab, const struct gguf *gguf, 
 		float score = (float)gguf_array_number(&scores, i);
 
 		if (isnan(score))
-			return error_set(err, SC_E_FORMAT,
-					 "%s[%zu]: expected a number, found NaN", KEY_SCORES, i);
+			return gguf_key_error(gguf, KEY_SCORES, SC_E_FORMAT, err,
+					      "token %zu: expected a number, found NaN", i);
 		vocab->priorities[i] = score_priority(score);
 	}
 	return SC_OK;
@@ -124,16 +127,21 @@ static int byte_of_text(struct gguf_string text)
 }
 
 /* Byte tokens have a type of their own. A file without types means them by their text. */
-static enum sc_status load_byte_tokens(struct vocab *vocab, bool has_types, struct error *err)
+static enum sc_status load_byte_tokens(struct vocab *vocab, const struct gguf *gguf,
+				       struct error *err)
 {
+	bool has_types = gguf_has(gguf, KEY_TYPES);
+
 	memset(vocab->byte_tokens, 0xFF, sizeof vocab->byte_tokens);
 	for (size_t i = 0; i < vocab->n; i++) {
-		int byte = byte_of_text(gguf_array_string(&vocab->texts, i));
+		struct gguf_string text = gguf_array_string(&vocab->texts, i);
+		int byte = byte_of_text(text);
 
 		if (vocab->types[i] == VOCAB_BYTE && byte < 0)
-			return error_set(err, SC_E_FORMAT,
-					 "%s[%zu]: expected <0xNN>, as its type is byte",
-					 KEY_TOKENS, i);
+			return gguf_key_error(gguf, KEY_TOKENS, SC_E_FORMAT, err,
+					      "token %zu: expected <0xNN>, as its type is byte, "
+					      "found '%s'", i,
+					      quote(text.data, text.length).text);
 		if (byte < 0 || (has_types && vocab->types[i] != VOCAB_BYTE) ||
 		    (!has_types && vocab->family != VOCAB_SPM))
 			continue;
@@ -283,7 +291,7 @@ enum sc_status vocab_load(struct vocab *vocab, enum vocab_family family, bool ad
 	if (!status && family == VOCAB_SPM)
 		status = load_scores(vocab, gguf, err);
 	if (!status)
-		status = load_byte_tokens(vocab, gguf_has(gguf, KEY_TYPES), err);
+		status = load_byte_tokens(vocab, gguf, err);
 	if (!status)
 		status = vocab_load_special(vocab, adds_bos, gguf, err);
 	if (status)

@@ -59,8 +59,8 @@ static enum sc_status get_id(const struct vocab *vocab, const struct gguf *gguf,
 	if (status)
 		return status;
 	if (id != TOKEN_NONE && id >= vocab->n)
-		return error_set(err, SC_E_FORMAT, "%s: expected an id below %zu, found %u", key,
-				 vocab->n, id);
+		return gguf_key_error(gguf, key, SC_E_FORMAT, err,
+				      "expected an id below %zu, found %u", vocab->n, id);
 	*id_out = id;
 	return SC_OK;
 }
@@ -74,8 +74,8 @@ static enum sc_status get_adds(const struct gguf *gguf, const char *key, const c
 	if (gguf_has(gguf, key))
 		status = gguf_get_bool(gguf, key, adds, err);
 	if (!status && *adds && id == TOKEN_NONE)
-		return error_set(err, SC_E_FORMAT,
-				 "%s: expected a token's id, as %s holds, found none", id_key, key);
+		return gguf_key_error(gguf, id_key, SC_E_FORMAT, err,
+				      "expected a token's id, as '%s' holds, found none", key);
 	return status;
 }
 

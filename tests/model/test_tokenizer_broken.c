@@ -41,6 +41,8 @@ static void expect_refusal(spoiler *spoil, enum sc_status status, const char *pa
 	if (found != status || !strstr(err.text, part))
 		fail_msg("expected %s with \"%s\", found %s: %s", sc_status_name(status), part,
 			 sc_status_name(found), err.text);
+	if (strncmp(err.text, "memory: ", 8))
+		fail_msg("expected the file's name in \"%s\"", err.text);
 	assert_int_equal(err.status, status);
 }
 
@@ -227,30 +229,31 @@ static void every_misfit_is_refused_by_its_key(void **state)
 		enum sc_status status;
 		const char *part;
 	} cases[] = {
-		{ nothing_at_all, SC_E_FORMAT, "tokenizer.ggml.model" },
-		{ unknown_model, SC_E_UNSUPPORTED, "tokenizer.ggml.model: \"morse\"" },
+		{ nothing_at_all, SC_E_FORMAT, "expected the key 'tokenizer.ggml.model'" },
+		{ unknown_model, SC_E_UNSUPPORTED, "key 'tokenizer.ggml.model': expected llama or "
+						      "gpt2, found 'morse'" },
 		{ model_is_a_number, SC_E_FORMAT, "tokenizer.ggml.model" },
-		{ unknown_pre, SC_E_UNSUPPORTED, "tokenizer.ggml.pre: \"klingon\"" },
-		{ no_tokens, SC_E_FORMAT, "tokenizer.ggml.tokens" },
+		{ unknown_pre, SC_E_UNSUPPORTED, "key 'tokenizer.ggml.pre': 'klingon'" },
+		{ no_tokens, SC_E_FORMAT, "expected the key 'tokenizer.ggml.tokens'" },
 		{ empty_tokens, SC_E_FORMAT, "tokenizer.ggml.tokens" },
 		{ tokens_are_numbers, SC_E_FORMAT, "tokenizer.ggml.tokens" },
-		{ no_scores, SC_E_FORMAT, "tokenizer.ggml.scores: missing" },
-		{ too_few_scores, SC_E_FORMAT, "tokenizer.ggml.scores: expected 3" },
-		{ a_score_is_nan, SC_E_FORMAT, "tokenizer.ggml.scores[1]" },
+		{ no_scores, SC_E_FORMAT, "expected the key 'tokenizer.ggml.scores'" },
+		{ too_few_scores, SC_E_FORMAT, "key 'tokenizer.ggml.scores': expected 3" },
+		{ a_score_is_nan, SC_E_FORMAT, "key 'tokenizer.ggml.scores': token 1" },
 		{ scores_are_strings, SC_E_FORMAT, "tokenizer.ggml.scores" },
-		{ too_many_types, SC_E_FORMAT, "tokenizer.ggml.token_type: expected 3" },
-		{ a_byte_token_is_no_byte, SC_E_FORMAT, "tokenizer.ggml.tokens[2]" },
+		{ too_many_types, SC_E_FORMAT, "key 'tokenizer.ggml.token_type': expected 3" },
+		{ a_byte_token_is_no_byte, SC_E_FORMAT, "key 'tokenizer.ggml.tokens': token 2" },
 		{ bos_is_out_of_range, SC_E_FORMAT, "tokenizer.ggml.bos_token_id" },
 		{ eot_is_out_of_range, SC_E_FORMAT, "tokenizer.ggml.eot_token_id" },
 		{ eos_is_a_string, SC_E_FORMAT, "tokenizer.ggml.eos_token_id" },
 		{ bos_is_wanted_but_none, SC_E_FORMAT, "tokenizer.ggml.bos_token_id" },
 		{ eos_is_wanted_but_none, SC_E_FORMAT, "tokenizer.ggml.eos_token_id" },
 		{ add_bos_is_a_number, SC_E_FORMAT, "tokenizer.ggml.add_bos_token" },
-		{ merge_without_space, SC_E_FORMAT, "tokenizer.ggml.merges[1]" },
-		{ merge_without_left_half, SC_E_FORMAT, "tokenizer.ggml.merges[0]" },
-		{ merge_without_right_half, SC_E_FORMAT, "tokenizer.ggml.merges[0]" },
-		{ merge_of_three, SC_E_FORMAT, "tokenizer.ggml.merges[0]" },
-		{ merges_are_missing, SC_E_FORMAT, "tokenizer.ggml.merges: missing" },
+		{ merge_without_space, SC_E_FORMAT, "key 'tokenizer.ggml.merges': merge 1" },
+		{ merge_without_left_half, SC_E_FORMAT, "key 'tokenizer.ggml.merges': merge 0" },
+		{ merge_without_right_half, SC_E_FORMAT, "key 'tokenizer.ggml.merges': merge 0" },
+		{ merge_of_three, SC_E_FORMAT, "key 'tokenizer.ggml.merges': merge 0" },
+		{ merges_are_missing, SC_E_FORMAT, "expected the key 'tokenizer.ggml.merges'" },
 		{ merges_are_numbers, SC_E_FORMAT, "tokenizer.ggml.merges" },
 	};
 
