@@ -39,7 +39,7 @@ struct ucx_fabric {
 	size_t n_address;
 	uint64_t last_id;
 	struct ucx_link **by_peer;	/* [n_ranks] what its owner has open, or NULL */
-	uint64_t *hello;		/* [n_ranks] id of a peer's link that waits for ours, or 0 */
+	uint64_t *hello;		/* [n_ranks] peer link that waits for ours, or 0 */
 	struct list links;		/* all, lingering ones too */
 	bool is_busy;		/* inside progress: callbacks may be running */
 	bool is_closed;		/* by its owner from inside a callback: ends after progress */
