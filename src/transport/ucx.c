@@ -54,7 +54,7 @@ static void receive_hello(struct ucx_fabric *fabric, const struct envelope *enve
 	fabric->hello[envelope->rank] = envelope->from;
 	link = fabric->by_peer[envelope->rank];
 	if (link)
-		ucx_link_fail(link, SC_E_CLOSED, "the peer has begun a new link");
+		ucx_link_replace(link);
 }
 
 static ucs_status_t on_message(void *arg, const void *header, size_t n_header, void *data,
@@ -208,7 +208,7 @@ static void on_wake(void *arg)
 
 static bool is_lingering(const struct ucx_link *link)
 {
-	return link->is_closed || link->state == UCX_LINK_FLUSHING ||
+	return link->is_closed || link->is_replaced || link->state == UCX_LINK_FLUSHING ||
 	       link->state == UCX_LINK_ENDING;
 }
 

@@ -102,6 +102,7 @@ struct ucx_link {
 	uint64_t peer_last;		/* the peer's last sequence, after its goodbye */
 	bool has_farewell;
 	bool is_farewell_sent;
+	bool is_replaced;		/* the peer says hello from another link */
 
 	/* the end */
 	bool is_failed;
@@ -119,6 +120,9 @@ enum sc_status ucx_link_send(struct link *base, struct frame *frame);
 void ucx_link_close(struct link *base);
 /* Act on what was noted; true: something happened. May free the link. */
 bool ucx_link_advance(struct ucx_link *link);
+/* The peer has begun a new link. Its goodbye for this one comes on another endpoint and may be
+ * behind large frames: the link fails only if it stays away. */
+void ucx_link_replace(struct ucx_link *link);
 /* Note that the link is broken; the first reason stands. */
 void ucx_link_fail(struct ucx_link *link, enum sc_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -155,6 +155,13 @@ static void post_unsent(struct ucx_link *link)
 	}
 }
 
+void ucx_link_replace(struct ucx_link *link)
+{
+	link->is_replaced = true;
+	link->deadline_ns = clock_ns() + UCX_LINGER_MS * NS_PER_MS;
+	timer_start(fabric_of(link)->timer, UCX_TICK_MS, UCX_TICK_MS);
+}
+
 /* Messages in */
 
 ucs_status_t ucx_link_receive(struct ucx_link *link, const struct envelope *envelope, void *data,
@@ -375,6 +382,8 @@ static void step_up(struct ucx_link *link)
 		tell_down(link, SC_E_CLOSED, "closed by the peer");
 	} else if (link->is_closed && post(link, ENVELOPE_GOODBYE, NULL)) {
 		enter(link, UCX_LINK_LEAVING);
+	} else if (link->is_replaced && !link->has_goodbye && is_late(link)) {
+		ucx_link_fail(link, SC_E_CLOSED, "the peer has begun a new link");
 	}
 }
 

@@ -410,6 +410,12 @@ const struct link_case link_cases[] = {
 		.on_frame = lives_on_frame, .on_tick = lives_on_tick, .on_down = lives_on_down,
 	},
 	{
+		.name = "large_frames_arrive_although_their_sender_connects_again_at_once",
+		.credits = 4, .max_payload = 1500000, .n_frames = { 4, 1 },
+		.sizes = SIZES_MIXED,
+		.on_frame = lives_on_frame, .on_tick = lives_on_tick, .on_down = lives_on_down,
+	},
+	{
 		.name = "an_oversized_frame_is_refused_and_stays_the_callers",
 		.credits = 4, .max_payload = 1000, .n_frames = { 10, 0 },
 		.on_start = oversized_on_start,
