@@ -308,11 +308,13 @@ static void check(struct member *member, uint64_t now_ns)
 /* While this process itself was held up, what the members said lay unread. */
 static void forgive(struct members *members, uint64_t now_ns)
 {
-	uint64_t late_ms = (now_ns - members->beat_ns) / NS_PER_MS;
+	uint64_t late_ns = now_ns - members->beat_ns;
 
 	members->beat_ns = now_ns;
-	if (late_ms <= members->config.heartbeat_ms + members->config.deadline_ms / 2)
+	if (late_ns / NS_PER_MS <=
+	    members->config.heartbeat_ms + members->config.deadline_ms / 2)
 		return;
+	members->started_ns += late_ns;
 	for (unsigned i = 0; i < members->n_members; i++)
 		members->members[i].heard_ns = now_ns;
 }

@@ -138,6 +138,27 @@ static struct frame *wait_for_output(void)
 	return frame;
 }
 
+static uint64_t waiting_ns(void)
+{
+	struct compute_counters counters;
+
+	compute_counters(bench.compute, &counters);
+	return counters.waiting_ns;
+}
+
+/* Out of the inbox, that is, whatever becomes of it. */
+static void push_and_wait_until_taken(struct frame *frame)
+{
+	uint64_t until_ns = clock_ns() + 60 * NS_PER_SECOND;
+	uint64_t before_ns = waiting_ns();
+
+	assert_int_equal(compute_push(bench.compute, frame), SC_OK);
+	while (waiting_ns() == before_ns) {
+		assert_true(clock_ns() < until_ns);
+		usleep(500);
+	}
+}
+
 static void a_step_becomes_tokens_of_the_epoch(void **state)
 {
 	struct compute_counters counters;
@@ -199,8 +220,7 @@ static void steps_inside_are_dropped_at_the_end(void **state)
 	(void)state;
 	assert_int_equal(compute_push(bench.compute, make_step(1)), SC_OK);
 	first = wait_for_output();
-	assert_int_equal(compute_push(bench.compute, make_step(2)), SC_OK);
-	usleep(5000);
+	push_and_wait_until_taken(make_step(2));
 	/* One that waits for an output frame, one behind it. */
 	assert_int_equal(compute_push(bench.compute, make_step(3)), SC_OK);
 	compute_destroy(bench.compute);
@@ -216,8 +236,7 @@ static void more_steps_than_the_window_are_refused(void **state)
 	(void)state;
 	assert_int_equal(compute_push(bench.compute, make_step(1)), SC_OK);
 	first = wait_for_output();
-	assert_int_equal(compute_push(bench.compute, make_step(2)), SC_OK);
-	usleep(5000);
+	push_and_wait_until_taken(make_step(2));
 	assert_int_equal(compute_push(bench.compute, make_step(3)), SC_OK);
 	extra = make_step(4);
 	assert_int_equal(compute_push(bench.compute, extra), SC_E_PROTOCOL);
