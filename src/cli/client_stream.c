@@ -112,14 +112,10 @@ static void keep_job_error(struct printer *printer, const Stagecoach__V1__Finish
 static enum sc_status print_event(struct printer *printer,
 				  const Stagecoach__V1__GenerateResponse *event)
 {
-	enum sc_status status;
-
 	if (event->event_case == STAGECOACH__V1__GENERATE_RESPONSE__EVENT_FINISHED)
 		keep_job_error(printer, event->finished);
-	if (printer->is_json) {
-		status = client_json_print(&event->base, stdout);
-		return status == SC_E_IO ? client_flush(&printer->output_error) : status;
-	}
+	if (printer->is_json)
+		return client_print_json(&event->base, &printer->output_error);
 	switch ((int)event->event_case) {
 	case STAGECOACH__V1__GENERATE_RESPONSE__EVENT_STARTED:
 		return begin(printer, event->started);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/client_verbs.h"
 
+#include "cli/client_json.h"
 #include "cli/client_signal.h"
 
 #include <errno.h>
@@ -32,6 +33,11 @@ enum sc_status client_begin(struct client_target *target, struct client **client
 	return client_open(target, client_out, err);
 }
 
+void client_complain(const struct error *err)
+{
+	fprintf(stderr, "stagecoach: error: %s\n", err->text);
+}
+
 int client_end(enum sc_status status, const struct error *err)
 {
 	if (client_signal_caught())
@@ -40,7 +46,7 @@ int client_end(enum sc_status status, const struct error *err)
 		return EXIT_NO_READER;
 	if (status == SC_OK)
 		return 0;
-	fprintf(stderr, "stagecoach: error: %s\n", err->text);
+	client_complain(err);
 	return sc_status_exit_code(status);
 }
 
@@ -51,4 +57,13 @@ enum sc_status client_flush(struct error *err)
 	if (errno == EPIPE)
 		has_reader = false;
 	return error_errno(err, SC_E_IO, errno, "standard output");
+}
+
+enum sc_status client_print_json(const ProtobufCMessage *message, struct error *err)
+{
+	enum sc_status status = client_json_print(message, stdout);
+
+	if (status == SC_E_IO)
+		return client_flush(err);
+	return status == SC_OK ? SC_OK : error_set(err, status, "out of memory");
 }

@@ -21,7 +21,13 @@ must_check enum sc_status client_begin(struct client_target *target, struct clie
  * or when nobody reads standard output any more. */
 int client_end(enum sc_status status, const struct error *err);
 
+/* One error on standard error. */
+void client_complain(const struct error *err);
+
 /* Flush standard output. SC_E_IO: it takes no more. */
 must_check enum sc_status client_flush(struct error *err);
+
+/* A message as a line of JSON on standard output, flushed. SC_E_IO, SC_E_NOMEM. */
+must_check enum sc_status client_print_json(const ProtobufCMessage *message, struct error *err);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach generate, submit - have the server continue a prompt. */
-#include "cli/client_json.h"
 #include "cli/client_request.h"
 #include "cli/client_stream.h"
 #include "cli/client_verbs.h"
@@ -23,13 +22,34 @@ static const struct argp_child children[] = {
 	{ 0 },
 };
 
-/* Read the flags and the prompt, and connect. */
-static enum sc_status prepare(struct client_request *request, struct client **client_out,
-			      struct error *err)
-{
-	enum sc_status status = client_request_read(request, err);
+typedef enum sc_status job_fn(struct client *client, const struct client_request *request,
+			      struct error *err);
 
-	return status == SC_OK ? client_begin(&request->target, client_out, err) : status;
+/* Read the flags and the prompt, connect, and have fn do the rest. */
+static int run(const struct argp *argp, const char *verb, int argc, char **argv, job_fn *fn)
+{
+	struct client_request request;
+	struct client *client = NULL;
+	struct error err = { .status = SC_OK };
+	enum sc_status status;
+
+	client_request_init(&request);
+	client_parse(argp, verb, argc, argv, &request);
+	status = client_request_read(&request, &err);
+	if (status == SC_OK)
+		status = client_begin(&request.target, &client, &err);
+	if (status == SC_OK)
+		status = fn(client, &request, &err);
+	client_close(client);
+	client_request_deinit(&request);
+	return client_end(status, &err);
+}
+
+static enum sc_status generate(struct client *client, const struct client_request *request,
+			       struct error *err)
+{
+	return client_stream(client, "Generate", &request->message.base, request->target.is_json,
+			     err);
 }
 
 int cmd_generate(int argc, char **argv)
@@ -39,20 +59,8 @@ int cmd_generate(int argc, char **argv)
 		"Have a running server continue a prompt and print the text as it comes; the speed "
 		"goes to standard error. Ctrl-C cancels the job.", children, NULL, NULL,
 	};
-	struct client_request request;
-	struct client *client = NULL;
-	struct error err = { .status = SC_OK };
-	enum sc_status status;
 
-	client_request_init(&request);
-	client_parse(&argp, "generate", argc, argv, &request);
-	status = prepare(&request, &client, &err);
-	if (status == SC_OK)
-		status = client_stream(client, "Generate", &request.message.base,
-				       request.target.is_json, &err);
-	client_close(client);
-	client_request_deinit(&request);
-	return client_end(status, &err);
+	return run(&argp, "generate", argc, argv, generate);
 }
 
 static enum sc_status submit(struct client *client, const struct client_request *request,
@@ -65,11 +73,11 @@ static enum sc_status submit(struct client *client, const struct client_request 
 	if (status != SC_OK)
 		return status;
 	if (request->target.is_json)
-		(void)!client_json_print(answer, stdout);
+		status = client_print_json(answer, err);
 	else
 		printf("%s\n", ((Stagecoach__V1__Job *)answer)->id);
 	protobuf_c_message_free_unpacked(answer, NULL);
-	return client_flush(err);
+	return status == SC_OK ? client_flush(err) : status;
 }
 
 int cmd_submit(int argc, char **argv)
@@ -79,17 +87,6 @@ int cmd_submit(int argc, char **argv)
 		"Queue a job that runs by itself and print its id, for `stagecoach watch`, `jobs` "
 		"and `cancel`.", children, NULL, NULL,
 	};
-	struct client_request request;
-	struct client *client = NULL;
-	struct error err = { .status = SC_OK };
-	enum sc_status status;
 
-	client_request_init(&request);
-	client_parse(&argp, "submit", argc, argv, &request);
-	status = prepare(&request, &client, &err);
-	if (status == SC_OK)
-		status = submit(client, &request, &err);
-	client_close(client);
-	client_request_deinit(&request);
-	return client_end(status, &err);
+	return run(&argp, "submit", argc, argv, submit);
 }

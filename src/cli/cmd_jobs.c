@@ -106,10 +106,11 @@ static void print_job_row(const Stagecoach__V1__Job *job)
 {
 	char word[32];
 
-	printf("%-24s %-10s %8u %8u %5u %9.1f  %s\n", job->id,
+	printf("%-24s %-10s %8u %8u %5u %9.1f%s%s\n", job->id,
 	       client_json_word(&stagecoach__v1__job_state__descriptor, (int)job->state, word,
 				sizeof word), job->n_prompt_tokens, job->n_generated_tokens,
-	       job->n_sequences, job_seconds(job), job->error ? job->error->message : "");
+	       job->n_sequences, job_seconds(job), job->error ? "  " : "",
+	       job->error ? job->error->message : "");
 }
 
 static enum sc_status print_jobs(struct client *client, const struct jobs_input *input,
@@ -127,14 +128,14 @@ static enum sc_status print_jobs(struct client *client, const struct jobs_input 
 	if (!input->target.is_json)
 		printf("%-24s %-10s %8s %8s %5s %9s\n", "JOB", "STATE", "PROMPT", "NEW", "SEQ",
 		       "SECONDS");
-	for (size_t i = 0; i < list->n_jobs; i++) {
+	for (size_t i = 0; i < list->n_jobs && status == SC_OK; i++) {
 		if (input->target.is_json)
-			(void)!client_json_print(&list->jobs[i]->base, stdout);
+			status = client_print_json(&list->jobs[i]->base, err);
 		else
 			print_job_row(list->jobs[i]);
 	}
 	protobuf_c_message_free_unpacked(answer, NULL);
-	return client_flush(err);
+	return status == SC_OK ? client_flush(err) : status;
 }
 
 int cmd_jobs(int argc, char **argv)
@@ -208,14 +209,37 @@ static enum sc_status cancel_job(struct client *client, char *id, bool is_json,
 	if (status != SC_OK)
 		return status;
 	if (is_json)
-		(void)!client_json_print(answer, stdout);
+		status = client_print_json(answer, err);
 	else
 		printf("%s %s\n", id,
 		       client_json_word(&stagecoach__v1__job_state__descriptor,
 					(int)((Stagecoach__V1__Job *)answer)->state, word,
 					sizeof word));
 	protobuf_c_message_free_unpacked(answer, NULL);
-	return client_flush(err);
+	return status == SC_OK ? client_flush(err) : status;
+}
+
+/* All of them, also behind one that is not there. err tells of the last failure, the others are
+ * told at once. */
+static enum sc_status cancel_jobs(struct client *client, const struct jobs_input *input,
+				  struct error *err)
+{
+	struct error last = { .status = SC_OK };
+
+	for (unsigned i = 0; i < input->n_ids; i++) {
+		enum sc_status status = cancel_job(client, input->ids[i], input->target.is_json,
+						   err);
+
+		if (status == SC_OK)
+			continue;
+		if (last.status != SC_OK)
+			client_complain(&last);
+		last = *err;
+		if (status != SC_E_NOT_FOUND)
+			break;
+	}
+	*err = last;
+	return last.status;
 }
 
 int cmd_cancel(int argc, char **argv)
@@ -232,8 +256,8 @@ int cmd_cancel(int argc, char **argv)
 
 	client_parse(&argp, "cancel", argc, argv, &input);
 	status = client_begin(&input.target, &client, &err);
-	for (unsigned i = 0; i < input.n_ids && status == SC_OK; i++)
-		status = cancel_job(client, input.ids[i], input.target.is_json, &err);
+	if (status == SC_OK)
+		status = cancel_jobs(client, &input, &err);
 	client_close(client);
 	return client_end(status, &err);
 }

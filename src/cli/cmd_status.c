@@ -205,10 +205,11 @@ int cmd_status(int argc, char **argv)
 	clear_progress(&input);
 	if (status == SC_OK) {
 		if (input.target.is_json)
-			(void)!client_json_print(&answer->base, stdout);
+			status = client_print_json(&answer->base, &err);
 		else
 			print_status(answer);
-		status = client_flush(&err);
+		if (status == SC_OK)
+			status = client_flush(&err);
 		if (status == SC_OK && input.waits &&
 		    answer->phase != STAGECOACH__V1__PHASE__PHASE_READY)
 			status = error_set(&err, SC_E_UNAVAILABLE, "the server is not ready: %s",

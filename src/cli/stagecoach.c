@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach - the command line. */
+#include "cli/streams.h"
 #include "cli/verbs.h"
 
 #include "backend/backend.h"
@@ -33,6 +34,7 @@ static void print_help(FILE *file)
 
 int main(int argc, char **argv)
 {
+	streams_reserve();
 	if (argc >= 2 && !strcmp(argv[1], "run"))
 		backend_env_prepare(argv);
 	if (argc < 2) {

@@ -3,6 +3,7 @@
  * stages; started alone, it holds all stages itself. */
 #include "cli/report.h"
 #include "cli/serve.h"
+#include "cli/streams.h"
 
 #include "base/log.h"
 #include "event/loop.h"
@@ -158,6 +159,7 @@ int main(int argc, char **argv)
 	bool is_cluster;
 	int exit_code = 0;
 
+	streams_reserve();
 	backend_env_prepare(argv);
 	is_cluster = mpi_world_is_launched(&rank, &n_ranks) && n_ranks > 1;
 	if (config_load(&config, PROGRAM_DAEMON, default_config_file, argc, argv, &err) != SC_OK ||

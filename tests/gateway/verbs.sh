@@ -83,6 +83,10 @@ check "lines of jobs" 3 "$(lines out)"
 check "the newest job" "$id cancelled" "$(sed -n 2p "$work/out" | awk '{ print $1, $2 }')"
 ends 0 jobs --json --state failed
 check "failed jobs" 1 "$(grep -c '"state":"failed"' "$work/out")"
+ends 0 submit -p stall
+id=$(out)
+ends 66 cancel no-such-job "$id"
+check "one of two cancelled" "$id cancelled" "$(out)"
 ends 66 cancel no-such-job
 check "no such job" "stagecoach: error: no job no-such-job" "$(cat "$work/err")"
 
@@ -109,6 +113,14 @@ check "jobs after SIGINT" "" "$(out)"
 { "$stagecoach" generate -p x -n 4000 2>"$work/err"; echo $? >"$work/rc"; } | head -c 10 >/dev/null
 check "exit code without a reader" 141 "$(cat "$work/rc")"
 check "silence without a reader" "" "$(cat "$work/err")"
+
+# A closed standard output is not the next socket.
+"$stagecoach" generate -p x -n 3 >&- 2>"$work/err"
+check "exit code with standard output closed" 1 $?
+check "standard output closed" "stagecoach: error: standard output: Bad file descriptor" \
+	"$(tail -n 1 "$work/err")"
+"$stagecoach" status --json >&- 2>"$work/err"
+check "exit code of status --json with standard output closed" 1 $?
 
 ends 64 generate
 ends 64 generate -p x --temp warm
