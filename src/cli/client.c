@@ -2,6 +2,7 @@
 #include "cli/client.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "cli/client_signal.h"
 #include "gateway/grpc_header.h"
 #include "gateway/grpc_message.h"
@@ -27,6 +28,7 @@ struct exchange {
 	const struct client_call *call;
 	struct buf request;		/* with its prefix */
 	size_t n_sent;
+	uint64_t end_ns;		/* UINT64_MAX: no deadline */
 	struct grpc_reader reader;
 	int http_status;
 	int grpc_status;		/* -1: none yet */
@@ -251,11 +253,26 @@ static enum sc_status receive_some(struct client *client, struct error *err)
 	return SC_OK;
 }
 
+/* How long to wait: until end_ns, rounded up so that nobody wakes too early. */
+static const struct timespec *time_left(uint64_t end_ns, struct timespec *out)
+{
+	uint64_t now_ns = clock_ns();
+	uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+
+	if (end_ns == UINT64_MAX)
+		return NULL;
+	*out = (struct timespec){ (time_t)(left_ns / NS_PER_SECOND),
+				  (long)(left_ns % NS_PER_SECOND) };
+	return out;
+}
+
 /* One round of sending, waiting and receiving. SC_E_CANCELLED: a signal came. */
-static enum sc_status turn(struct client *client, struct error *err)
+static enum sc_status turn(struct client *client, uint64_t end_ns, struct error *err)
 {
 	struct pollfd poll_fd = { .fd = client->fd, .events = POLLIN };
 	enum sc_status status = send_some(client, err);
+	struct timespec left;
+	int n;
 
 	if (status != SC_OK)
 		return status;
@@ -263,10 +280,14 @@ static enum sc_status turn(struct client *client, struct error *err)
 		poll_fd.events |= POLLOUT;
 	if (client_signal_caught())
 		return error_set(err, SC_E_CANCELLED, "interrupted");
-	if (ppoll(&poll_fd, 1, NULL, client_signal_mask()) < 0 && errno != EINTR)
+	n = ppoll(&poll_fd, 1, time_left(end_ns, &left), client_signal_mask());
+	if (n < 0 && errno != EINTR)
 		return error_errno(err, SC_E_IO, errno, "%s", client->name);
 	if (client_signal_caught())
 		return error_set(err, SC_E_CANCELLED, "interrupted");
+	if (n == 0)
+		return error_set(err, SC_E_DEADLINE, "%s: the server does not answer in time",
+				 client->name);
 	if (poll_fd.revents & ~POLLOUT)
 		return receive_some(client, err);
 	return SC_OK;
@@ -322,7 +343,7 @@ static int32_t submit(struct client *client, struct exchange *x)
 	nv[n++] = header("te", "trailers");
 	nv[n++] = header("user-agent", "stagecoach/" PACKAGE_VERSION);
 	if (x->call->timeout_ms) {
-		grpc_format_timeout(x->call->timeout_ms * 1000000, timeout);
+		grpc_format_timeout(x->call->timeout_ms * NS_PER_MS, timeout);
 		nv[n++] = header("grpc-timeout", timeout);
 	}
 	return nghttp2_submit_request(client->http, NULL, nv, n, &provider, x);
@@ -357,7 +378,7 @@ static enum sc_status exchange_run(struct client *client, struct exchange *x, st
 		return error_set(err, SC_E_CLOSED, "%s: %s", client->name,
 				 nghttp2_strerror(stream_id));
 	while (!x->is_over && !x->is_stopped && x->error.status == SC_OK && status == SC_OK) {
-		status = turn(client, err);
+		status = turn(client, x->end_ns, err);
 		/* The server said good-bye to the connection, not to a stream that it knows. */
 		if (status == SC_OK && !x->is_over && !nghttp2_session_want_read(client->http))
 			status = closed(client, err);
@@ -379,9 +400,16 @@ static enum sc_status exchange_run(struct client *client, struct exchange *x, st
 enum sc_status client_run(struct client *client, const struct client_call *call,
 			  struct error *err)
 {
-	struct exchange x = { .call = call, .grpc_status = -1, .error = { .status = SC_OK } };
+	struct exchange x = {
+		.call = call,
+		.grpc_status = -1,
+		.end_ns = UINT64_MAX,
+		.error = { .status = SC_OK },
+	};
 	enum sc_status status;
 
+	if (call->timeout_ms)
+		x.end_ns = clock_ns() + call->timeout_ms * NS_PER_MS;
 	buf_init(&x.request);
 	grpc_reader_init(&x.reader, MAX_ANSWER);
 	status = pack_request(&x, err);
@@ -403,7 +431,7 @@ static bool keep_answer(void *arg, ProtobufCMessage *message)
 }
 
 enum sc_status client_ask(struct client *client, const char *method,
-			  const ProtobufCMessage *request,
+			  const ProtobufCMessage *request, uint64_t timeout_ms,
 			  const ProtobufCMessageDescriptor *response,
 			  ProtobufCMessage **answer_out, struct error *err)
 {
@@ -414,6 +442,7 @@ enum sc_status client_ask(struct client *client, const char *method,
 		.response = response,
 		.on_message = keep_answer,
 		.arg = &answer,
+		.timeout_ms = timeout_ms,
 	};
 	enum sc_status status = client_run(client, &call, err);
 

@@ -29,17 +29,17 @@ struct client_call {
 	const ProtobufCMessageDescriptor *response;
 	client_message_fn *on_message;
 	void *arg;
-	uint64_t timeout_ms;	/* 0: none */
+	uint64_t timeout_ms;	/* of the call, for both ends; 0: none */
 };
 
 /* The server's status, as far as we have one like it, with its words; SC_E_CANCELLED after a
- * signal or when on_message said so. SC_E_CLOSED: the connection broke. SC_E_PROTOCOL. */
+ * signal or when on_message said so. SC_E_DEADLINE. SC_E_CLOSED: the connection broke. SC_E_PROTOCOL. */
 must_check enum sc_status client_run(struct client *client, const struct client_call *call,
 				     struct error *err);
 
-/* A call with one answer: caller frees it, as above. */
+/* A call with one answer: caller frees it, as above. timeout_ms 0: none. */
 must_check enum sc_status client_ask(struct client *client, const char *method,
-				     const ProtobufCMessage *request,
+				     const ProtobufCMessage *request, uint64_t timeout_ms,
 				     const ProtobufCMessageDescriptor *response,
 				     ProtobufCMessage **answer_out, struct error *err);
 

@@ -67,7 +67,7 @@ static enum sc_status submit(struct client *client, const struct client_request 
 			     struct error *err)
 {
 	ProtobufCMessage *answer;
-	enum sc_status status = client_ask(client, "Submit", &request->message.base,
+	enum sc_status status = client_ask(client, "Submit", &request->message.base, 0,
 					   &stagecoach__v1__job__descriptor, &answer, err);
 
 	if (status != SC_OK)

@@ -118,7 +118,7 @@ static enum sc_status print_jobs(struct client *client, const struct jobs_input 
 {
 	ProtobufCMessage *answer;
 	const Stagecoach__V1__ListResponse *list;
-	enum sc_status status = client_ask(client, "List", &input->list.base,
+	enum sc_status status = client_ask(client, "List", &input->list.base, 0,
 					   &stagecoach__v1__list_response__descriptor, &answer,
 					   err);
 
@@ -204,8 +204,8 @@ static enum sc_status cancel_job(struct client *client, char *id, bool is_json,
 	char word[32];
 
 	request.id = id;
-	status = client_ask(client, "Cancel", &request.base, &stagecoach__v1__job__descriptor,
-			    &answer, err);
+	status = client_ask(client, "Cancel", &request.base, 0,
+			    &stagecoach__v1__job__descriptor, &answer, err);
 	if (status != SC_OK)
 		return status;
 	if (is_json)

@@ -133,8 +133,8 @@ static void clear_progress(struct status_input *input)
 	input->is_bar_shown = false;
 }
 
-static enum sc_status ask(struct status_input *input, Stagecoach__V1__Status **status_out,
-			  struct error *err)
+static enum sc_status ask(struct status_input *input, uint64_t timeout_ms,
+			  Stagecoach__V1__Status **status_out, struct error *err)
 {
 	Stagecoach__V1__GetStatusRequest request = STAGECOACH__V1__GET_STATUS_REQUEST__INIT;
 	ProtobufCMessage *answer;
@@ -142,7 +142,7 @@ static enum sc_status ask(struct status_input *input, Stagecoach__V1__Status **s
 	enum sc_status status = client_begin(&input->target, &client, err);
 
 	if (status == SC_OK)
-		status = client_ask(client, "GetStatus", &request.base,
+		status = client_ask(client, "GetStatus", &request.base, timeout_ms,
 				    &stagecoach__v1__status__descriptor, &answer, err);
 	if (status == SC_OK)
 		*status_out = (Stagecoach__V1__Status *)answer;
@@ -159,14 +159,18 @@ static bool is_over(const Stagecoach__V1__Status *status)
 static enum sc_status ask_until_ready(struct status_input *input,
 				      Stagecoach__V1__Status **status_out, struct error *err)
 {
-	uint64_t end_ns = input->timeout_ms ? clock_ns() + input->timeout_ms * NS_PER_MS :
-			  UINT64_MAX;
+	uint64_t start_ns = clock_ns();
+	uint64_t waited_ms = 0;
 	char word[32];
 
-	for (;;) {
+	do {
+		uint64_t left_ms = input->timeout_ms - waited_ms;
 		Stagecoach__V1__Status *answer;
-		enum sc_status status = ask(input, &answer, err);
+		enum sc_status status;
 
+		if (input->timeout_ms && left_ms < POLL_MS)
+			left_ms = POLL_MS;
+		status = ask(input, input->timeout_ms ? left_ms : 0, &answer, err);
 		if (status == SC_OK && is_over(answer)) {
 			*status_out = answer;
 			return SC_OK;
@@ -179,9 +183,11 @@ static enum sc_status ask_until_ready(struct status_input *input,
 		} else if (status != SC_E_UNAVAILABLE && status != SC_E_CLOSED) {
 			return status;
 		}
-		if (clock_ns() >= end_ns || client_signal_sleep(POLL_MS))
+		if (client_signal_sleep(POLL_MS))
 			return err->status;
-	}
+		waited_ms = (clock_ns() - start_ns) / NS_PER_MS;
+	} while (!input->timeout_ms || waited_ms < input->timeout_ms);
+	return err->status;
 }
 
 int cmd_status(int argc, char **argv)
@@ -201,7 +207,7 @@ int cmd_status(int argc, char **argv)
 
 	client_parse(&argp, "status", argc, argv, &input);
 	status = input.waits ? ask_until_ready(&input, &answer, &err) :
-		 ask(&input, &answer, &err);
+		 ask(&input, 0, &answer, &err);
 	clear_progress(&input);
 	if (status == SC_OK) {
 		if (input.target.is_json)

@@ -330,7 +330,7 @@ static Stagecoach__V1__Job *ask_for_job(struct server *server, const char *metho
 {
 	ProtobufCMessage *answer = NULL;
 
-	if (client_ask(server->client, method, request, &stagecoach__v1__job__descriptor, &answer,
+	if (client_ask(server->client, method, request, 0, &stagecoach__v1__job__descriptor, &answer,
 		       &server->err) != SC_OK)
 		return NULL;
 	return (Stagecoach__V1__Job *)answer;
@@ -403,7 +403,7 @@ static void tokens_become_text_again(void **state)
 	request.raw_text = (ProtobufCBinaryData){ 4, (uint8_t[]){ 'a', 0, 0xff, 'b' } };
 	request.add_special = true;
 	request.with_pieces = true;
-	assert_int_equal(client_ask(server->client, "Tokenize", &request.base,
+	assert_int_equal(client_ask(server->client, "Tokenize", &request.base, 0,
 				    &stagecoach__v1__tokenize_response__descriptor, &answer,
 				    &server->err), SC_OK);
 	tokens = (Stagecoach__V1__TokenizeResponse *)answer;
@@ -414,7 +414,7 @@ static void tokens_become_text_again(void **state)
 	assert_int_equal(tokens->pieces[3].data[0], 0xff);
 	back.ids = tokens->ids;
 	back.n_ids = tokens->n_ids;
-	assert_int_equal(client_ask(server->client, "Detokenize", &back.base,
+	assert_int_equal(client_ask(server->client, "Detokenize", &back.base, 0,
 				    &stagecoach__v1__detokenize_response__descriptor, &answer,
 				    &server->err), SC_OK);
 	text = (Stagecoach__V1__DetokenizeResponse *)answer;

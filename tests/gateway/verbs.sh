@@ -109,6 +109,13 @@ done
 ends 0 jobs --state running --json
 check "jobs after SIGINT" "" "$(out)"
 
+# A server that hangs is not waited for longer than asked.
+kill -STOP $server
+ends 1 status --timeout 0.3
+check "a server that hangs" \
+	"stagecoach: error: $work/grpc.sock: the server does not answer in time" "$(cat "$work/err")"
+kill -CONT $server
+
 # A reader that leaves ends the verb without a word.
 { "$stagecoach" generate -p x -n 4000 2>"$work/err"; echo $? >"$work/rc"; } | head -c 10 >/dev/null
 check "exit code without a reader" 141 "$(cat "$work/rc")"
