@@ -26,7 +26,7 @@ struct gateway_config {
 };
 
 /* Binds and listens at once; requests are answered from then on (UNAVAILABLE while loading).
- * SC_E_IO: err says which address and why ("127.0.0.1:8080: address already in use"). A Unix
+ * SC_E_IO: err says which address and why ("127.0.0.1:8080: Address already in use"). A Unix
  * socket left behind by a dead process is replaced, a live one is not. SC_E_INVALID: an address
  * that makes no sense. From then on the process ignores SIGPIPE. */
 must_check enum sc_status gateway_create(const struct gateway_config *config,

@@ -114,17 +114,30 @@ static void remember_address(struct listener *listener, int fd)
 				   sizeof listener->address);
 }
 
-static enum sc_status open_all(struct listener *listener, uv_loop_t *uv,
-			       const struct addrinfo *list, const char *address,
-			       struct error *err)
+/* Does info stand in the list before itself? A name may have one address twice. */
+static bool is_repeated(const struct addrinfo *list, const struct addrinfo *info)
 {
-	bool is_any_port = strcmp(strrchr(address, ':'), ":0") == 0;
+	for (; list != info; list = list->ai_next)
+		if (list->ai_addrlen == info->ai_addrlen &&
+		    memcmp(list->ai_addr, info->ai_addr, info->ai_addrlen) == 0)
+			return true;
+	return false;
+}
+
+static enum sc_status open_all(struct listener *listener, uv_loop_t *uv,
+			       const struct addrinfo *list, bool is_any_port,
+			       const char *address, struct error *err)
+{
 	enum sc_status status;
 	int errnum = 0;
 
-	for (; list && listener->n_sockets < MAX_SOCKETS; list = list->ai_next) {
-		int fd = bind_tcp(list);
+	for (const struct addrinfo *info = list; info && listener->n_sockets < MAX_SOCKETS;
+	     info = info->ai_next) {
+		int fd = -1;
 
+		if (is_repeated(list, info))
+			continue;
+		fd = bind_tcp(info);
 		/* A host without IPv6 still resolves to it: one address that works will do. */
 		if (fd < 0) {
 			errnum = errno;
@@ -160,7 +173,7 @@ enum sc_status listener_open_tcp(uv_loop_t *uv, const char *address, listener_fn
 	if (status == SC_OK)
 		status = net_address_resolve(&parsed, &list, err);
 	if (status == SC_OK)
-		status = open_all(listener, uv, list, address, err);
+		status = open_all(listener, uv, list, strcmp(parsed.port, "0") == 0, address, err);
 	if (list)
 		freeaddrinfo(list);
 	if (status != SC_OK) {
@@ -189,23 +202,10 @@ static enum sc_status remove_stale(const struct sockaddr_un *address, struct err
 	errnum = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;
 	close(fd);
 	if (errnum != ECONNREFUSED)
-		return error_set(err, SC_E_IO, "%s: address already in use", path);
+		return error_errno(err, SC_E_IO, EADDRINUSE, "%s", path);
 	if (unlink(path) != 0)
 		return error_errno(err, SC_E_IO, errno, "%s: cannot remove the old socket", path);
 	return SC_OK;
-}
-
-static void make_directory(const char *path)
-{
-	char directory[sizeof ((struct sockaddr_un *)0)->sun_path];
-	const char *slash = strrchr(path, '/');
-
-	if (!slash || slash == path)
-		return;
-	memcpy(directory, path, (size_t)(slash - path));
-	directory[slash - path] = '\0';
-	/* Should it fail, bind says what is wrong. */
-	(void)mkdir(directory, 0750);
 }
 
 static enum sc_status bind_unix(int fd, const struct sockaddr_un *address, struct error *err)
@@ -213,8 +213,10 @@ static enum sc_status bind_unix(int fd, const struct sockaddr_un *address, struc
 	const struct sockaddr *generic = (const struct sockaddr *)address;
 	enum sc_status status;
 
-	make_directory(address->sun_path);
 	if (bind(fd, generic, sizeof *address) != 0) {
+		if (errno == ENOENT)
+			return error_set(err, SC_E_IO, "%s: the directory does not exist",
+					 address->sun_path);
 		if (errno != EADDRINUSE)
 			return error_errno(err, SC_E_IO, errno, "%s", address->sun_path);
 		status = remove_stale(address, err);

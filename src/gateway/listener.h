@@ -19,8 +19,8 @@ must_check enum sc_status listener_open_tcp(uv_loop_t *uv, const char *address, 
 					    void *arg, struct listener **listener_out,
 					    struct error *err);
 
-/* Mode 0660. The last directory of path is made if it is missing. A socket that a dead process
- * left behind is replaced; one that answers is not, nor is anything else that has the name. */
+/* Mode 0660. A socket that a dead process left behind is replaced; one that answers is not, nor
+ * is anything else that has the name. */
 must_check enum sc_status listener_open_unix(uv_loop_t *uv, const char *path, listener_fn *fn,
 					     void *arg, struct listener **listener_out,
 					     struct error *err);
