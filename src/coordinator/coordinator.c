@@ -216,7 +216,7 @@ static void on_tokens(void *arg, const struct frame *frame)
 
 	if (!c->scheduler)
 		return;
-	if (tokens_decode(frame_payload(frame), frame->n_bytes, &c->limits, &tokens, &err) != SC_OK ||
+	if (tokens_decode(frame_payload(frame), frame->n_bytes, &c->limits, &tokens, &err) ||
 	    scheduler_take(c->scheduler, &tokens, take_token, c, &err) != SC_OK) {
 		fail(c, &err);
 		return;
@@ -434,7 +434,7 @@ static void on_unwatched(void *arg, struct job *job)
 
 /* --- life --- */
 
-/* What steps are bounded by before the workers' memory is known: max_blocks may come out smaller. */
+/* What bounds steps before the workers' memory is known: max_blocks may come out smaller. */
 static struct step_limits widest_limits(const struct coordinator_config *config)
 {
 	const struct hparams *h = &config->model->hparams;

@@ -25,12 +25,12 @@ struct coordinator {
 	struct sequence probe;		/* one token through the whole route, before READY */
 	struct timer *deadline_timer;	/* of jobs, and of the drain */
 	struct wake *settle_soon;	/* jobs changed outside the step stream */
-	uint64_t drain_until_ns;	/* when patience with jobs, then with workers, ends; 0: none */
+	uint64_t drain_until_ns;	/* when patience with jobs, then workers, ends; or 0 */
 	bool is_stopping;		/* drained: workers were told to stop */
 
 	uint64_t prompt_tokens;
 	uint64_t generated_tokens;
-	uint64_t active_ns;		/* time with at least one step in flight, up to active_since */
+	uint64_t active_ns;		/* time with a step in flight, up to active_since */
 	uint64_t active_since_ns;	/* 0: no step in flight */
 };
 

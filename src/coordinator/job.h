@@ -56,7 +56,7 @@ struct job_request {
 	float top_p;			/* 1: off */
 	float min_p;			/* 0: off */
 	uint64_t seed;
-	const char *const *stops;	/* NUL-terminated; output ends before the first that appears */
+	const char *const *stops;	/* NUL-terminated; output ends before the first in it */
 	uint32_t n_stops;
 	uint64_t deadline_ms;		/* from now; 0: none */
 	bool is_attached;		/* cancelled when its last watcher leaves */
@@ -113,7 +113,7 @@ const char *job_id(const struct job *job);
 enum job_state job_state(const struct job *job);
 bool job_is_ended(const struct job *job);
 const char *job_state_name(enum job_state state);
-const struct error *job_error(const struct job *job);	/* status SC_OK unless cancelled or failed */
+const struct error *job_error(const struct job *job);	/* SC_OK unless cancelled or failed */
 uint32_t job_n_prompt_tokens(const struct job *job);
 uint64_t job_seed(const struct job *job);	/* of the request: repeats the job's output */
 uint32_t job_n_outputs(const struct job *job);

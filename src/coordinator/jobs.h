@@ -50,7 +50,8 @@ struct jobs {
 	uint64_t n_ended_bytes;		/* what they hold */
 	uint64_t ended_by_state[JOB_N_STATES];
 	void (*on_dirty)(void *arg);	/* somebody is to be told: call jobs_tell soon */
-	void (*on_unwatched)(void *arg, struct job *job);	/* an attached job lost its last watcher */
+	/* An attached job lost its last watcher. */
+	void (*on_unwatched)(void *arg, struct job *job);
 	void *arg;
 };
 

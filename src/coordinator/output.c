@@ -14,7 +14,8 @@ enum sc_status output_writer_init(struct output_writer *writer, const struct tok
 	writer->tokens = calloc(max_tokens, sizeof writer->tokens[0]);
 	writer->output.tokens = writer->tokens;
 	if (!writer->tokens ||
-	    buf_reserve(&writer->output.text, (size_t)OUTPUT_TEXT_BYTES_PER_TOKEN * max_tokens) != SC_OK) {
+	    buf_reserve(&writer->output.text,
+			(size_t)OUTPUT_TEXT_BYTES_PER_TOKEN * max_tokens) != SC_OK) {
 		output_writer_deinit(writer);
 		return SC_E_NOMEM;
 	}

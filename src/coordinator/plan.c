@@ -188,7 +188,8 @@ static double find_split(const struct plan_input *input, const struct sums *sums
 	for (unsigned stage = 0; stage < input->n_stages; stage++) {
 		double *done = row;
 
-		fill_row(input, sums, search, stage, above, row, table->from + stage * table->width);
+		fill_row(input, sums, search, stage, above, row,
+			 table->from + stage * table->width);
 		row = above;
 		above = done;
 	}
@@ -316,7 +317,8 @@ enum sc_status plan_format(const struct plan *plan, const char *const *where, st
 	enum sc_status status;
 
 	status = buf_add_format(text, "%-6s %-24s %-10s %12s %10s %14s %14s\n", "stage", "worker",
-				"layers", "weights MiB", "KV MiB", "decode ms/row", "prompt ms/step");
+				"layers", "weights MiB", "KV MiB", "decode ms/row",
+				"prompt ms/step");
 	for (unsigned i = 0; status == SC_OK && i < plan->n_stages; i++) {
 		const struct plan_stage *stage = &plan->stages[i];
 		char layers[32];

@@ -7,8 +7,8 @@
  *
  * The cost of a stage in one decode step is modelled as the time to read its weights plus the time
  * of its multiply-adds; embedding and head count. Of the splits that fit into the workers' memory,
- * the one is taken whose most expensive stage is cheapest and, among equals, whose sum of squares is
- * least, so that what cannot be helped is spread evenly.
+ * the one is taken whose most expensive stage is cheapest and, among equals, whose sum of squares
+ * is least, so that what cannot be helped is spread evenly.
  */
 #include "base/buf.h"
 #include "base/error.h"

@@ -16,7 +16,7 @@
 enum sequence_state {
 	SEQUENCE_IDLE,		/* on none: not yet submitted, or ended */
 	SEQUENCE_WAITING,	/* waiting: has no slot and no blocks */
-	SEQUENCE_PROMPT,	/* prompts: has tokens that no step has taken yet, more than a new one */
+	SEQUENCE_PROMPT,	/* prompts: has tokens that no step has taken, beyond a new one */
 	SEQUENCE_DECODE,	/* decodes: exactly one new token to run */
 	SEQUENCE_IN_FLIGHT,	/* in_flight: its next token is being drawn */
 	SEQUENCE_N_STATES,
@@ -28,7 +28,7 @@ struct sequence {
 	struct job *job;		/* borrowed; for the owner, the scheduler never looks */
 	uint32_t index;			/* which output of the job */
 	struct sampling sampling;
-	uint64_t ticket;		/* order of arrival: older ones are never preempted for it */
+	uint64_t ticket;		/* order of arrival: the older is never preempted for it */
 	uint32_t *tokens;		/* [n_tokens], prompt and what was drawn; owned */
 	uint32_t n_tokens;
 	uint32_t max_tokens;		/* room at tokens */

@@ -23,7 +23,7 @@ struct worker_config {
 	unsigned n_threads;		/* 0: one per processor */
 	unsigned spin_us;		/* busy waiting of the compute thread before it sleeps */
 	uint64_t memory_bytes;		/* that weights and KV may take; 0: unknown */
-	/* The end: status SC_OK when the coordinator said Stop, else what went wrong. Called once. */
+	/* The end: SC_OK when the coordinator said Stop, else what went wrong. Called once. */
 	void (*on_end)(void *arg, const struct error *err);
 	void *arg;
 	/* For tests: passed to stage_on_logits. NULL: none. */
@@ -41,7 +41,8 @@ struct worker_peer {
 must_check enum sc_status worker_create(const struct worker_config *config,
 					const struct worker_peer *peers, struct worker **worker_out,
 					struct error *err);
-/* Joins the compute thread (at most one step long), drops links. Accepts NULL. */
+/* Joins the compute thread (for one step at most, or until it has loaded), drops links. Accepts
+ * NULL. */
 void worker_destroy(struct worker *worker);
 
 #endif

@@ -41,8 +41,10 @@ void stage_checker_destroy(struct stage_checker *checker)
 
 uint32_t stage_checker_token(uint64_t seed, uint32_t position)
 {
-	return (uint32_t)((seed * UINT64_C(0x9E3779B97F4A7C15) + position * UINT64_C(0xBF58476D1CE4E5B9))
-			  >> 40) % N_TOKENS;
+	uint64_t mixed = seed * UINT64_C(0x9E3779B97F4A7C15) +
+			 position * UINT64_C(0xBF58476D1CE4E5B9);
+
+	return (uint32_t)(mixed >> 40) % N_TOKENS;
 }
 
 uint32_t stage_checker_run(struct stage_checker *checker, const struct step *step,
@@ -53,7 +55,7 @@ uint32_t stage_checker_run(struct stage_checker *checker, const struct step *ste
 	uint32_t n = 0;
 
 	step_encode(step, checker->payload);
-	if (step_decode(checker->payload, step_bytes(step), &checker->limits, &decoded, &err) != SC_OK)
+	if (step_decode(checker->payload, step_bytes(step), &checker->limits, &decoded, &err))
 		fail_msg("step %llu: %s", (unsigned long long)step->id, err.text);
 	if (sequences_check(checker->sequences, &decoded, &err) != SC_OK)
 		fail_msg("step %llu: %s", (unsigned long long)step->id, err.text);

@@ -2,10 +2,10 @@
 #ifndef STAGECOACH_TESTS_COORDINATOR_STAGE_CHECKER_H
 #define STAGECOACH_TESTS_COORDINATOR_STAGE_CHECKER_H
 /*
- * stage_checker - what a stage makes of a stream of steps, without computing: each step goes through
- * its wire form and the stage's own tables of slots and blocks, and the test fails at the first that
- * a stage would refuse. Then it draws tokens that depend on the sequence's seed and the position
- * alone, as a stage does.
+ * stage_checker - what a stage makes of a stream of steps, without computing: each step goes
+ * through its wire form and the stage's own tables of slots and blocks, and the test fails at the
+ * first that a stage would refuse. Then it draws tokens that depend on the sequence's seed and the
+ * position alone, as a stage does.
  */
 #include "wire/step.h"
 

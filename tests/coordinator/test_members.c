@@ -87,7 +87,7 @@ static void open_members(void)
 	};
 	struct error err;
 
-	if (fabric_loopback_open(cluster.loop, cluster.hub, &fabric, &cluster.fabric, &err) != SC_OK)
+	if (fabric_loopback_open(cluster.loop, cluster.hub, &fabric, &cluster.fabric, &err))
 		fail_msg("%s", err.text);
 	config.fabric = cluster.fabric;
 	if (members_create(&config, &cluster.members, &err) != SC_OK)
