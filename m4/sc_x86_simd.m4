@@ -1,10 +1,11 @@
 dnl SPDX-License-Identifier: Apache-2.0
 dnl SC_X86_SIMD: which instruction-set archives can be compiled; which one runs is chosen at start.
+dnl The compiler may use whatever these flags name: base/cpu.c must ask the processor for all of it.
 AC_DEFUN([SC_X86_SIMD], [
 	sc_simd=scalar
 	sc_have_x86=no
 	AVX2_CFLAGS="-mavx2 -mfma -mf16c"
-	AVX512_CFLAGS="$AVX2_CFLAGS -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx512bf16"
+	AVX512_CFLAGS="$AVX2_CFLAGS -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni"
 	AS_CASE([$host_cpu], [x86_64], [
 		AC_MSG_CHECKING([whether $CC compiles AVX2 and AVX-512])
 		sc_saved_cflags=$CFLAGS

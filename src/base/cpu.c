@@ -46,16 +46,6 @@ static enum cpu_isa best_isa(void)
 #endif
 }
 
-int cpu_has_bf16(void)
-{
-#ifdef HAVE_X86_SIMD
-	__builtin_cpu_init();
-	return __builtin_cpu_supports("avx512bf16") != 0;
-#else
-	return 0;
-#endif
-}
-
 enum sc_status cpu_isa_select(enum cpu_isa *isa_out, struct error *err)
 {
 	const char *forced = getenv("STAGECOACH_CPU");

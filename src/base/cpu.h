@@ -7,7 +7,7 @@
 enum cpu_isa {
 	CPU_SCALAR,
 	CPU_AVX2,	/* AVX2, FMA, F16C */
-	CPU_AVX512,	/* F, BW, DQ, VL, VNNI; BF16 is asked for apart */
+	CPU_AVX512,	/* F, BW, DQ, VL, VNNI */
 };
 
 /* The best instruction set that this processor, its operating system and this build have, or the
@@ -16,9 +16,6 @@ enum cpu_isa {
 must_check enum sc_status cpu_isa_select(enum cpu_isa *isa_out, struct error *err);
 
 const char *cpu_isa_name(enum cpu_isa isa);
-
-/* AVX-512 BF16 dot products. */
-int cpu_has_bf16(void);
 
 /* Processors in this process's affinity mask, at least 1. */
 unsigned cpu_count(void);
