@@ -65,7 +65,7 @@ must_check enum sc_status gguf_get_string(const struct gguf *gguf, const char *k
 /* SC_E_FORMAT, and an error that names the key, unless the file has it. */
 must_check enum sc_status gguf_require(const struct gguf *gguf, const char *key,
 				       struct error *err);
-/* For those who check a value further: "FILE: key 'KEY': message". Returns status. */
+/* For those who check a value further: "FILE: offset N: key 'KEY': message". Returns status. */
 enum sc_status gguf_key_error(const struct gguf *gguf, const char *key, enum sc_status status,
 			      struct error *err, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));

@@ -132,13 +132,16 @@ enum sc_status gguf_require(const struct gguf *gguf, const char *key, struct err
 enum sc_status gguf_key_error(const struct gguf *gguf, const char *key, enum sc_status status,
 			      struct error *err, const char *format, ...)
 {
+	const struct gguf_pair *pair = gguf_file_find(&gguf->files[0], key);
 	char text[ERROR_TEXT_MAX];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	return error_set(err, status, "%s: key '%s': %s", gguf_path(gguf), key, text);
+	if (!pair)
+		return error_set(err, status, "%s: key '%s': %s", gguf_path(gguf), key, text);
+	return gguf_error(&gguf->files[0], pair->offset, status, err, "key '%s': %s", key, text);
 }
 
 enum sc_status gguf_file_get_u32(const struct gguf_file *file, const char *key,

@@ -352,6 +352,26 @@ static void no_bytes_are_no_file(void **state)
 	assert_string_equal(f->err.text, "x: expected a model file, found no bytes");
 }
 
+static void an_error_about_a_key_says_where_its_value_is(void **state)
+{
+	struct fixture *f = *state;
+
+	gguf_writer_u32(&f->w, "k", 7);
+	open_file(f);
+	assert_int_equal(gguf_require(f->gguf, "k", &f->err), SC_OK);
+	/* Behind magic, version, two counts, the key's length, the key and its type. */
+	assert_int_equal(gguf_key_error(f->gguf, "k", SC_E_UNSUPPORTED, &f->err, "found %d", 7),
+			 SC_E_UNSUPPORTED);
+	assert_string_equal(f->err.text, "test.gguf: offset 37: key 'k': found 7");
+	assert_int_equal(gguf_key_error(f->gguf, "l", SC_E_FORMAT, &f->err, "found none"),
+			 SC_E_FORMAT);
+	assert_string_equal(f->err.text, "test.gguf: key 'l': found none");
+	assert_int_equal(gguf_require(f->gguf, "l", &f->err), SC_E_FORMAT);
+	assert_int_equal(f->err.status, SC_E_FORMAT);
+	assert_string_equal(f->err.text, "test.gguf: expected the key 'l', found none");
+	assert_int_equal(gguf_require(f->gguf, "l", NULL), SC_E_FORMAT);
+}
+
 /* Bytes of mapped files that are in this process's memory. */
 static uint64_t mapped_bytes(void)
 {
@@ -456,6 +476,7 @@ int main(void)
 		TEST(the_fingerprint_follows_metadata_and_not_weights),
 		TEST(bytes_that_are_not_aligned_are_refused),
 		TEST(no_bytes_are_no_file),
+		TEST(an_error_about_a_key_says_where_its_value_is),
 		TEST(a_released_tensor_leaves_memory_and_can_be_read_again),
 		TEST(memory_of_the_caller_is_not_released),
 	};
