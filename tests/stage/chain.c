@@ -207,3 +207,15 @@ struct model *chain_open_reference(const char *name)
 		fail_msg("%s", err.text);
 	return model;
 }
+
+bool chain_use_isa(enum cpu_isa isa)
+{
+	enum cpu_isa selected;
+	struct error err;
+
+	assert_int_equal(setenv("STAGECOACH_CPU", cpu_isa_name(isa), 1), 0);
+	if (!cpu_isa_select(&selected, &err))
+		return true;
+	print_message("%s\n", err.text);
+	return false;
+}

@@ -6,6 +6,7 @@
  * process. Steps are encoded and decoded as between processes. Keeps the block tables that a
  * coordinator would keep; blocks go to sequences in mixed order. Any failure fails the test.
  */
+#include "base/cpu.h"
 #include "stage/stage.h"
 
 #define CHAIN_MAX_STAGES 8
@@ -41,6 +42,10 @@ void chain_destroy(struct chain *chain);
 const struct token_record *chain_step(struct chain *chain, const struct chain_segment *segments,
 				      uint32_t n_segments, const uint32_t *frees, uint32_t n_frees,
 				      uint32_t *n_records_out);
+
+/* From now on backends use this instruction set. False, with a message: this processor or build does
+ * not have it. */
+bool chain_use_isa(enum cpu_isa isa);
 
 /* Opens a model below the source tree's tests/data/reference, by name without ".gguf". */
 struct model *chain_open_reference(const char *name);

@@ -3,7 +3,6 @@
  * The same tokens and the same bits of every logit, however layers are split into stages, prompts
  * into chunks, and sequences into steps; on every instruction set that this processor has.
  */
-#include "base/cpu.h"
 #include "tests/stage/chain.h"
 
 #include <setjmp.h>
@@ -301,16 +300,9 @@ int main(void)
 	};
 	int n_failed = 0;
 
-	for (int isa = CPU_SCALAR; isa <= CPU_AVX512; isa++) {
-		enum cpu_isa selected;
-		struct error err;
-
-		setenv("STAGECOACH_CPU", cpu_isa_name(isa), 1);
-		if (cpu_isa_select(&selected, &err)) {
-			print_message("%s\n", err.text);
-			continue;
-		}
-		n_failed += cmocka_run_group_tests_name(cpu_isa_name(isa), tests, NULL, NULL);
-	}
+	for (enum cpu_isa isa = CPU_SCALAR; isa <= CPU_AVX512; isa++)
+		if (chain_use_isa(isa))
+			n_failed += cmocka_run_group_tests_name(cpu_isa_name(isa), tests, NULL,
+								NULL);
 	return n_failed;
 }

@@ -7,7 +7,6 @@
  * lies almost between two integers, float and double may round it to different ones, and everything
  * behind it differs as if the input did. That is rare, and the only thing that is let pass.
  */
-#include "base/cpu.h"
 #include "tests/stage/chain.h"
 #include "tests/stage/oracle.h"
 
@@ -127,16 +126,9 @@ int main(void)
 	};
 	int n_failed = 0;
 
-	for (int isa = CPU_SCALAR; isa <= CPU_AVX512; isa++) {
-		enum cpu_isa selected;
-		struct error err;
-
-		setenv("STAGECOACH_CPU", cpu_isa_name(isa), 1);
-		if (cpu_isa_select(&selected, &err)) {
-			print_message("%s\n", err.text);
-			continue;
-		}
-		n_failed += cmocka_run_group_tests_name(cpu_isa_name(isa), tests, NULL, NULL);
-	}
+	for (enum cpu_isa isa = CPU_SCALAR; isa <= CPU_AVX512; isa++)
+		if (chain_use_isa(isa))
+			n_failed += cmocka_run_group_tests_name(cpu_isa_name(isa), tests, NULL,
+								NULL);
 	return n_failed;
 }

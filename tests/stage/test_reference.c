@@ -4,7 +4,6 @@
  * logits and the format of NAME.ref come from tools/make_reference.py.
  */
 #include "base/bytes.h"
-#include "base/cpu.h"
 #include "tests/stage/chain.h"
 
 #include <glob.h>
@@ -190,37 +189,30 @@ static void run_all(void)
 	globfree(&found);
 }
 
-/* The instruction set is the backend's, and chosen by the environment. */
-static void run_with(const char *isa_name)
+static void run_with(enum cpu_isa isa)
 {
-	enum cpu_isa isa;
-	struct error err;
-
-	assert_int_equal(setenv("STAGECOACH_CPU", isa_name, 1), 0);
-	if (cpu_isa_select(&isa, &err)) {
-		print_message("%s\n", err.text);
+	if (!chain_use_isa(isa))
 		skip();
-	}
-	print_message("instruction set %s\n", isa_name);
+	print_message("instruction set %s\n", cpu_isa_name(isa));
 	run_all();
 }
 
 static void logits_agree_with_transformers_on_scalar_code(void **state)
 {
 	(void)state;
-	run_with("scalar");
+	run_with(CPU_SCALAR);
 }
 
 static void logits_agree_with_transformers_on_avx2(void **state)
 {
 	(void)state;
-	run_with("avx2");
+	run_with(CPU_AVX2);
 }
 
 static void logits_agree_with_transformers_on_avx512(void **state)
 {
 	(void)state;
-	run_with("avx512");
+	run_with(CPU_AVX512);
 }
 
 int main(void)
