@@ -189,9 +189,11 @@ static void work_that_the_descriptor_announces_is_done(void **state)
 	assert_int_equal(timer_create_on(source->loop, give_five, source, &timer), SC_OK);
 	timer_start(timer, 20, 20);
 	run_for_ms(source, 150);
+	timer_destroy(timer);
+	/* On a busy machine both timers may have come in the last round. */
+	loop_turn(source->loop, false);
 	assert_true(source->n_progressed >= 10);
 	assert_int_equal(source->n_work, 0);
-	timer_destroy(timer);
 	poller_destroy(source->poller);
 }
 
