@@ -79,7 +79,7 @@ static enum sc_status ask(const char *path, struct error *err)
 	if (status == SC_OK)
 		status = client_open(&target, &client, err);
 	if (status == SC_OK)
-		status = client_ask(client, "GetStatus", &request.base,
+		status = client_ask(client, "GetStatus", &request.base, 0,
 				    &stagecoach__v1__status__descriptor, &answer, err);
 	client_close(client);
 	return status;
