@@ -11,15 +11,19 @@
 /* Print text in lines of at most LINE_WIDTH, each after the first begun with `indent`. */
 static void print_wrapped(FILE *file, const char *text, int column, const char *indent)
 {
+	const char *space = "";
+
 	while (*text) {
 		size_t n = strcspn(text, " ");
 
-		if (column > (int)strlen(indent) && column + (int)n + 1 > LINE_WIDTH) {
+		if (*space && column + (int)n + 1 > LINE_WIDTH) {
 			fprintf(file, "\n%s", indent);
 			column = (int)strlen(indent);
+			space = "";
 		}
-		column += fprintf(file, "%.*s%s", (int)n, text, text[n] ? " " : "");
+		column += fprintf(file, "%s%.*s", space, (int)n, text);
 		text += n + (text[n] == ' ');
+		space = " ";
 	}
 	fputc('\n', file);
 }
