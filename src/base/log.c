@@ -27,15 +27,22 @@ static char process_name[64];
 static bool is_journal;
 
 /* systemd sets JOURNAL_STREAM to "device:inode" of the stream; a child whose stderr was
- * redirected inherits the variable too, so it is compared with what stderr really is. */
+ * redirected inherits the variable too, so it is compared with what stderr really is: ours, or,
+ * under a launcher that passes our lines on, the launcher's. */
 static bool is_stderr_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
+	char path[64];
 	struct stat st;
 
-	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+	if (!stream || sscanf(stream, "%llu:%llu", &device, &inode) != 2)
+		return false;
+	if (fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode)
+		return true;
+	snprintf(path, sizeof path, "/proc/%ld/fd/%d", (long)getppid(), STDERR_FILENO);
+	return getenv("OMPI_COMM_WORLD_RANK") && stat(path, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
 }
 
 void log_init(enum log_level level, const char *name)
