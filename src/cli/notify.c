@@ -40,6 +40,14 @@ void notify_status(const char *format, ...)
 	send_state(text);
 }
 
+void notify_loading(double percent)
+{
+	char text[96];
+
+	snprintf(text, sizeof text, "STATUS=Loading %.0f %%\nEXTEND_TIMEOUT_USEC=60000000", percent);
+	send_state(text);
+}
+
 void notify_reloading(void)
 {
 	char text[64];

@@ -11,6 +11,8 @@
 void notify_ready(void);
 void notify_stopping(void);
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Also asks for a minute until the next call or notify_ready(). */
+void notify_loading(double percent);
 
 /* Around a reload: the service manager sees it as busy in between. */
 void notify_reloading(void);

@@ -29,6 +29,7 @@ struct server {
 	struct gateway *gateway;	/* unless there is but one prompt */
 	struct one_shot *one_shot;
 	unsigned n_stop_signals;
+	bool is_ready;
 	int exit_code;
 };
 
@@ -79,6 +80,7 @@ static void on_ready(struct server *server)
 	const struct config *config = server->serve->config;
 
 	report_clear();
+	server->is_ready = true;
 	notify_ready();
 	if (!server->gateway) {
 		start_prompt(server);
@@ -102,6 +104,7 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 		on_ready(server);
 		break;
 	case COORDINATOR_DRAINING:
+		server->is_ready = false;
 		notify_stopping();
 		if (server->gateway)
 			gateway_drain(server->gateway);
@@ -129,8 +132,7 @@ static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	(void)arg;
 	report_progress(done_bytes, total_bytes);
 	if (total_bytes)
-		notify_status("Loading %.0f %%",
-			      100.0 * (double)done_bytes / (double)total_bytes);
+		notify_loading(100.0 * (double)done_bytes / (double)total_bytes);
 }
 
 /* --- signals --- */
@@ -139,9 +141,14 @@ static void on_stop_signal(void *arg, int signum)
 {
 	struct server *server = arg;
 
-	if (server->one_shot || server->n_stop_signals++) {
+	if (server->n_stop_signals++) {
 		server->exit_code = 128 + signum;
 		loop_stop(server->loop);
+		return;
+	}
+	if (server->one_shot) {
+		server->exit_code = 128 + signum;
+		coordinator_drain(server->coordinator, 0);
 		return;
 	}
 	log_info("draining: jobs under way get %u ms; a second signal stops at once",
@@ -166,7 +173,8 @@ static void on_reload_signal(void *arg, int signum)
 	struct error err;
 
 	(void)signum;
-	notify_reloading();
+	if (server->is_ready)
+		notify_reloading();
 	if (config_load(&fresh, PROGRAM_DAEMON, default_config_file, serve->argc, serve->argv,
 			&err) != SC_OK) {
 		log_error("reload: nothing changes: %s", err.text);
@@ -177,7 +185,8 @@ static void on_reload_signal(void *arg, int signum)
 		coordinator_set_limits(server->coordinator, serve->config->max_queue,
 				       serve->config->keep_jobs);
 	}
-	notify_ready();
+	if (server->is_ready)
+		notify_ready();
 }
 
 static enum sc_status watch_signals(struct server *server, struct error *err)

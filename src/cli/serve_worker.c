@@ -51,6 +51,7 @@ int serve_worker(const struct serve_config *serve)
 	config.fabric = serve->cluster->fabric;
 	config.on_end = on_end;
 	config.arg = &service;
+	signal(SIGHUP, SIG_IGN);	/* reloading is the coordinator's */
 	if (status == SC_OK)
 		status = signal_watch_create(serve->loop, SIGTERM, on_signal, &service,
 					     &terminate, &err);
