@@ -23,6 +23,8 @@ PATIENCE=60
 [ -f "$MODEL" ] || { echo "no model at $MODEL"; exit 77; }
 dir=$(mktemp -d "${TMPDIR:-/tmp}/stagecoach-test.XXXXXX") || exit 99
 socket=$dir/grpc.sock
+# Of several mpiruns at once, one removes the directory that another is about to use.
+export OMPI_MCA_orte_tmpdir_base="$dir"
 launcher=
 
 stagecoachd() { "$BUILDDIR/stagecoachd" "$@"; }

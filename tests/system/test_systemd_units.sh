@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# systemd understands the unit and finds it as hardened as it is meant to be; the accounts and
+# directories are well formed.
+set -u
+BUILDDIR=${BUILDDIR:-$(pwd)}
+SRCDIR=${SRCDIR:-$(cd "$(dirname "$0")/../.." && pwd)}
+MPIRUN=${MPIRUN:-/usr/bin/mpirun}
+# Ten times the exposure that `systemd-analyze security` states for the unit.
+MAX_EXPOSURE=21
+command -v systemd-analyze >/dev/null || { echo "no systemd-analyze: skipped"; exit 77; }
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+# As installed, but with programs that are here.
+mkdir "$work/bin"
+ln -s "$BUILDDIR/stagecoachd" "$work/bin/stagecoachd"
+unit=$work/stagecoach.service
+sed -e "s|@sbindir@|$work/bin|" -e "s|@MPIRUN@|$MPIRUN|" -e "s|@sysconfdir@|/etc|" \
+	"$SRCDIR/systemd/stagecoach.service.in" >"$unit"
+
+# Unknown keys and bad values are told, but fail nothing without --recursive-errors=no.
+if systemd-analyze verify --man=no --recursive-errors=no "$unit" >"$work/said" 2>&1 &&
+   [ ! -s "$work/said" ]; then
+	echo "ok: verified"
+else
+	cat "$work/said"
+	echo "FAIL: systemd-analyze verify"
+	failed=1
+fi
+
+if systemd-analyze security --no-pager --offline=yes --threshold=$MAX_EXPOSURE "$unit" \
+	>"$work/said" 2>&1; then
+	tail -n 1 "$work/said"
+else
+	cat "$work/said"
+	echo "FAIL: the unit is exposed more than $MAX_EXPOSURE / 10"
+	failed=1
+fi
+
+if command -v systemd-sysusers >/dev/null; then
+	mkdir -p "$work/root/etc"
+	systemd-sysusers --root="$work/root" "$SRCDIR/systemd/sysusers.d/stagecoach.conf" &&
+		grep -q '^stagecoach:' "$work/root/etc/passwd" || {
+		echo "FAIL: sysusers"
+		failed=1
+	}
+fi
+exit $failed
