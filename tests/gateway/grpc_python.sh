@@ -6,6 +6,7 @@ BUILDDIR=${BUILDDIR:-.}
 SRCDIR=${SRCDIR:-.}
 work=$(mktemp -d) || exit 99
 trap 'kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
+mkdir "$work/dir" || exit 99
 
 "$BUILDDIR/tests/gateway/serve_fake" --listen 127.0.0.1:0 --socket "$work/dir/grpc.sock" \
 	>"$work/address" 2>"$work/log" &
