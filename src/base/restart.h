@@ -13,7 +13,7 @@ struct env_default {
 };
 
 /* Where one is missing, set all that are and start the program again, once, in place: the same
- * process, arguments and descriptors. Returns when nothing was missing, or when it cannot be done. */
+ * process, arguments and descriptors. Returns when nothing was missing, or it cannot be done. */
 void restart_with_defaults(const struct env_default *defaults, size_t n, char **argv);
 
 #endif

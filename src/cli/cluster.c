@@ -51,7 +51,8 @@ static void fill_card(struct cluster *cluster, struct loop *loop, const struct c
 	card->n_address = (uint32_t)n_bytes;
 }
 
-/* The trouble of the lowest rank that has any; its name in front when others have none or another. */
+/* The trouble of the lowest rank that has any; its name in front when others have none, or
+ * another. */
 static enum sc_status find_trouble(const struct cluster *cluster, struct error *err)
 {
 	const struct card *first = NULL;

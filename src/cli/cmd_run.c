@@ -21,6 +21,7 @@ struct run {
 	struct signal_watch *interrupt;
 	struct signal_watch *terminate;
 	struct local *local;
+	struct buf prompt;
 	struct one_shot *one_shot;
 	int exit_code;
 };
@@ -63,8 +64,8 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 		break;
 	case COORDINATOR_READY:
 		report_clear();
-		if (one_shot_start(local_coordinator(run->local), &run->config, on_text_end, run,
-				   &run->one_shot, &start_err) != SC_OK) {
+		if (one_shot_start(local_coordinator(run->local), &run->config, &run->prompt,
+				   on_text_end, run, &run->one_shot, &start_err) != SC_OK) {
 			report_error(&start_err);
 			leave(run, sc_status_exit_code(start_err.status));
 		}
@@ -102,6 +103,8 @@ static enum sc_status start(struct run *run, struct error *err)
 
 	status = opened_model_open(&run->opened, run->config.model, err);
 	if (status == SC_OK)
+		status = one_shot_read_prompt(&run->config, &run->prompt, err);
+	if (status == SC_OK)
 		status = wire_coordinator_config(&run->config, &run->opened, run->config.stages,
 						 &coordinator, err);
 	if (status == SC_OK)
@@ -134,6 +137,7 @@ static void stop(struct run *run)
 	signal_watch_destroy(run->terminate);
 	loop_destroy(run->loop);
 	opened_model_close(&run->opened);
+	buf_deinit(&run->prompt);
 	config_deinit(&run->config);
 }
 
@@ -157,7 +161,7 @@ static bool handle_questions(const struct config *config)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run run = { 0 };
+	struct run run = { .prompt = BUF_INIT };
 	struct error err;
 
 	if (config_load(&run.config, PROGRAM_RUN, NULL, argc, argv, &err) != SC_OK) {

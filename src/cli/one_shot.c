@@ -81,8 +81,8 @@ static void on_change(void *arg, struct job *job)
 		one_shot->on_end(one_shot->arg, job_error(job));
 }
 
-static enum sc_status read_prompt(const struct config *config, struct buf *prompt,
-				  struct error *err)
+enum sc_status one_shot_read_prompt(const struct config *config, struct buf *prompt,
+				    struct error *err)
 {
 	char chunk[65536];
 	ssize_t n;
@@ -125,22 +125,18 @@ static enum sc_status submit(struct coordinator *coordinator, const struct confi
 }
 
 enum sc_status one_shot_start(struct coordinator *coordinator, const struct config *config,
-			      void (*on_end)(void *arg, const struct error *err), void *arg,
+			      const struct buf *prompt, void (*on_end)(void *arg, const struct error *err), void *arg,
 			      struct one_shot **one_shot_out, struct error *err)
 {
 	struct one_shot *one_shot = calloc(1, sizeof *one_shot);
-	struct buf prompt = BUF_INIT;
 	enum sc_status status;
 
 	if (!one_shot)
 		return error_set(err, SC_E_NOMEM, "out of memory");
 	one_shot->on_end = on_end;
 	one_shot->arg = arg;
-	status = read_prompt(config, &prompt, err);
 	one_shot->started_ns = clock_ns();
-	if (status == SC_OK)
-		status = submit(coordinator, config, &prompt, &one_shot->job, err);
-	buf_deinit(&prompt);
+	status = submit(coordinator, config, prompt, &one_shot->job, err);
 	if (status != SC_OK) {
 		free(one_shot);
 		return status;

@@ -26,7 +26,8 @@ struct server {
 	struct timer *farewell;
 	struct local *local;		/* when all stages are in this process */
 	struct coordinator *coordinator;
-	struct gateway *gateway;	/* unless there is but one prompt */
+	struct gateway *gateway;	/* when there is no prompt */
+	struct buf prompt;		/* else */
 	struct one_shot *one_shot;
 	unsigned n_stop_signals;
 	bool is_ready;
@@ -65,8 +66,8 @@ static void start_prompt(struct server *server)
 {
 	struct error err;
 
-	if (one_shot_start(server->coordinator, server->serve->config, on_text_end, server,
-			   &server->one_shot, &err) == SC_OK)
+	if (one_shot_start(server->coordinator, server->serve->config, &server->prompt,
+			   on_text_end, server, &server->one_shot, &err) == SC_OK)
 		return;
 	report_error(&err);
 	server->exit_code = sc_status_exit_code(err.status);
@@ -113,11 +114,12 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 		say_farewell(server);
 		break;
 	case COORDINATOR_FAILED:
-		report_clear();
-		log_error("%s", err->text);
 		notify_status("Failed: %s", err->text);
-		if (!server->exit_code)
+		if (!server->exit_code) {	/* else the text's end has told it */
+			report_clear();
+			log_error("%s", err->text);
 			server->exit_code = sc_status_exit_code(err->status);
+		}
 		say_farewell(server);
 		break;
 	default:
@@ -263,13 +265,16 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 static enum sc_status start(struct server *server, struct error *err)
 {
 	struct coordinator_config config = *server->serve->coordinator;
-	enum sc_status status;
+	enum sc_status status = SC_OK;
 
 	config.loop = server->loop;
 	config.on_phase = on_phase;
 	config.on_progress = on_progress;
 	config.arg = server;
-	status = watch_signals(server, err);
+	if (server->serve->config->prompt)
+		status = one_shot_read_prompt(server->serve->config, &server->prompt, err);
+	if (status == SC_OK)
+		status = watch_signals(server, err);
 	if (status == SC_OK && timer_create_on(server->loop, leave_loop, server,
 					       &server->farewell) != SC_OK)
 		status = error_set(err, SC_E_NOMEM, "out of memory");
@@ -290,6 +295,7 @@ static enum sc_status start(struct server *server, struct error *err)
 static void stop(struct server *server)
 {
 	one_shot_destroy(server->one_shot);
+	buf_deinit(&server->prompt);
 	gateway_destroy(server->gateway);
 	if (server->local)
 		local_destroy(server->local);
@@ -312,7 +318,7 @@ static void dismiss_workers(struct server *server)
 
 int serve_coordinator(const struct serve_config *serve)
 {
-	struct server server = { .serve = serve, .loop = serve->loop };
+	struct server server = { .serve = serve, .loop = serve->loop, .prompt = BUF_INIT };
 	struct error err;
 
 	if (start(&server, &err) == SC_OK) {

@@ -44,7 +44,7 @@ static uint32_t choose_context(const struct config *config, const struct opened_
 
 	if (config->context) {
 		wanted = config->context;
-	} else if (config->prompt && config->n_predict > 0) {
+	} else if (config->prompt && strcmp(config->prompt, "-") && config->n_predict > 0) {
 		if (tokenizer_encode(opened->tokenizer, config->prompt, strlen(config->prompt),
 				     TOKENIZE_ADD_SPECIAL, &prompt, NULL) == SC_OK)
 			wanted = prompt.n + (uint64_t)config->n_predict;
