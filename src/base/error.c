@@ -56,14 +56,14 @@ enum sc_status error_errno(struct error *err, enum sc_status status, int errnum,
 	return status;
 }
 
-enum sc_status error_prefix(struct error *err, const char *format, ...)
+void error_prefix(struct error *err, const char *format, ...)
 {
 	char context[ERROR_TEXT_MAX - 2];	/* leaves room for ": " */
 	size_t used, kept;
 	va_list args;
 
 	if (!err)
-		return SC_OK;
+		return;
 	va_start(args, format);
 	vsnprintf(context, sizeof context, format, args);
 	va_end(args);
@@ -77,5 +77,4 @@ enum sc_status error_prefix(struct error *err, const char *format, ...)
 	memcpy(err->text, context, used);
 	memcpy(err->text + used, ": ", 2);
 	drop_partial_character(err->text);
-	return err->status;
 }

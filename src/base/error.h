@@ -24,8 +24,8 @@ enum sc_status error_set(struct error *err, enum sc_status status, const char *f
 enum sc_status error_errno(struct error *err, enum sc_status status, int errnum,
 			   const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Put "context: " in front of the text; returns err's status (SC_OK for NULL). */
-enum sc_status error_prefix(struct error *err, const char *format, ...)
+/* Put "context: " in front of the text. */
+void error_prefix(struct error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 #endif

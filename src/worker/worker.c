@@ -317,6 +317,7 @@ static enum sc_status check_assign(const struct worker *worker, const assign_mes
 {
 	uint32_t n_layers = worker->config.model->hparams.n_layers;
 	struct step_limits limits = limits_of(worker, assign);
+	enum sc_status status;
 
 	if (!assign->n_layers || assign->first_layer > n_layers ||
 	    assign->n_layers > n_layers - assign->first_layer)
@@ -328,9 +329,10 @@ static enum sc_status check_assign(const struct worker *worker, const assign_mes
 	if (!assign->heartbeat_ms || assign->deadline_ms < assign->heartbeat_ms)
 		return error_set(err, SC_E_PROTOCOL, "assign: a heartbeat every %u ms with a "
 				 "deadline of %u ms", assign->heartbeat_ms, assign->deadline_ms);
-	if (step_limits_check(&limits, err) != SC_OK)
-		return error_prefix(err, "assign");
-	return SC_OK;
+	status = step_limits_check(&limits, err);
+	if (status)
+		error_prefix(err, "assign");
+	return status;
 }
 
 static enum sc_status start_compute(struct worker *worker, const assign_message *assign,
