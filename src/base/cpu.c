@@ -8,6 +8,8 @@
 #include <cpuid.h>
 #endif
 
+#define MAX_PROCESSORS (1 << 16)
+
 static const char *const isa_names[] = {
 	[CPU_SCALAR] = "scalar",
 	[CPU_AVX2] = "avx2",
@@ -69,13 +71,26 @@ enum sc_status cpu_isa_select(enum cpu_isa *isa_out, struct error *err)
 			 forced);
 }
 
+/* 0: the mask does not fit a set of n_max processors. */
+static unsigned count_up_to(size_t n_max)
+{
+	cpu_set_t *set = CPU_ALLOC(n_max);
+	unsigned n = 0;
+
+	if (set && !sched_getaffinity(0, CPU_ALLOC_SIZE(n_max), set))
+		n = (unsigned)CPU_COUNT_S(CPU_ALLOC_SIZE(n_max), set);
+	CPU_FREE(set);
+	return n;
+}
+
 unsigned cpu_count(void)
 {
-	cpu_set_t set;
-	int n;
+	/* The kernel's mask may be wider than the C library's fixed one. */
+	for (size_t n_max = CPU_SETSIZE; n_max <= MAX_PROCESSORS; n_max *= 2) {
+		unsigned n = count_up_to(n_max);
 
-	if (sched_getaffinity(0, sizeof set, &set))
-		return 1;
-	n = CPU_COUNT(&set);
-	return n > 0 ? (unsigned)n : 1;
+		if (n)
+			return n;
+	}
+	return 1;
 }

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static FILE *captured;
+static int real_stderr;
+
+/* From here on standard error is a file. */
+static int capture(void **state)
+{
+	(void)state;
+	unsetenv("JOURNAL_STREAM");
+	captured = tmpfile();
+	real_stderr = dup(STDERR_FILENO);
+	return !captured || real_stderr < 0 || dup2(fileno(captured), STDERR_FILENO) < 0;
+}
+
+static int restore(void **state)
+{
+	(void)state;
+	dup2(real_stderr, STDERR_FILENO);
+	close(real_stderr);
+	return fclose(captured);
+}
+
+/* What was logged so far. */
+static const char *logged(void)
+{
+	static char text[8192];
+	size_t n;
+
+	rewind(captured);
+	n = fread(text, 1, sizeof text - 1, captured);
+	text[n] = '\0';
+	return text;
+}
+
+static void lines_below_the_level_are_left_out(void **state)
+{
+	(void)state;
+	log_init(LOG_LEVEL_WARNING, "stage 2");
+	log_error("one %d", 1);
+	log_warning("two");
+	log_info("three");
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_debug("four");
+	assert_non_null(strstr(logged(), " error: stage 2: one 1\n"));
+	assert_non_null(strstr(logged(), " warning: stage 2: two\n"));
+	assert_null(strstr(logged(), "three"));
+	assert_non_null(strstr(logged(), " debug: stage 2: four\n"));
+}
+
+static void a_line_begins_with_the_time_or_the_journals_priority(void **state)
+{
+	char stream[64];
+	struct stat st;
+	unsigned hour, minute, second, ms;
+
+	(void)state;
+	log_init(LOG_LEVEL_INFO, "");
+	log_info("hello");
+	assert_int_equal(sscanf(logged(), "%2u:%2u:%2u.%3u info: hello\n", &hour, &minute, &second,
+				&ms), 4);
+	/* Inherited from a parent whose stderr was another: still no journal. */
+	setenv("JOURNAL_STREAM", "1:2", 1);
+	log_init(LOG_LEVEL_INFO, "");
+	log_info("again");
+	assert_non_null(strstr(logged(), " info: again\n"));
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_init(LOG_LEVEL_INFO, "worker");
+	log_warning("low");
+	assert_non_null(strstr(logged(), "\n<4>worker: low\n"));
+}
+
+static void a_long_line_is_cut_and_still_ends(void **state)
+{
+	char text[5000];
+
+	(void)state;
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	log_init(LOG_LEVEL_INFO, "");
+	log_info("%s", text);
+	log_info("next");
+	assert_in_range(strcspn(logged(), "\n"), 1000, 2047);
+	assert_non_null(strstr(logged(), "xxx\n"));
+	assert_non_null(strstr(logged(), " info: next\n"));
+}
+
+int main(void)
+{
+#define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, capture, restore)
+	const struct CMUnitTest tests[] = {
+		LOG_TEST(lines_below_the_level_are_left_out),
+		LOG_TEST(a_line_begins_with_the_time_or_the_journals_priority),
+		LOG_TEST(a_long_line_is_cut_and_still_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
