@@ -177,7 +177,7 @@ static void read_notice(struct mpi_link *link, const struct mpi_slot *slot)
 		return;
 	}
 	link->n_credits += envelope.credits;
-	if (envelope.kind == ENVELOPE_GOODBYE) {
+	if (envelope.kind == ENVELOPE_GOODBYE && !link->has_goodbye) {
 		link->has_goodbye = true;
 		link->peer_last = envelope.sequence;
 	}

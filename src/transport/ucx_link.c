@@ -176,7 +176,7 @@ ucs_status_t ucx_link_receive(struct ucx_link *link, const struct envelope *enve
 		return ucx_receive_frame(link, envelope, data, n_bytes, attributes);
 	if (envelope->kind == ENVELOPE_FAREWELL)
 		link->has_farewell = true;
-	if (envelope->kind == ENVELOPE_GOODBYE) {
+	if (envelope->kind == ENVELOPE_GOODBYE && !link->has_goodbye) {
 		link->has_goodbye = true;
 		link->peer_last = envelope->sequence;
 	}

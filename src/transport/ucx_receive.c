@@ -108,6 +108,9 @@ static struct ucx_arrival *begin_arrival(struct ucx_link *link, uint64_t sequenc
 	    arrival->frame)
 		ucx_link_fail(link, SC_E_PROTOCOL, "frame number %" PRIu64 " after %" PRIu64,
 			      sequence, link->n_delivered);
+	else if (link->has_goodbye && sequence > link->peer_last)
+		ucx_link_fail(link, SC_E_PROTOCOL, "frame number %" PRIu64 " after a goodbye at "
+			      "%" PRIu64, sequence, link->peer_last);
 	else if (!grant_use(link->grant) || !(frame = frame_take(link->pool, FRAME_STEP)))
 		ucx_link_fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " came without credit",
 			      sequence);

@@ -339,6 +339,20 @@ static void a_repeated_frame_ends_the_link(void **state)
 	finish(&h);
 }
 
+/* Such a frame could still be under way when the link is over and its memory gone. */
+static void a_frame_behind_the_goodbye_ends_the_link(void **state)
+{
+	struct hostile h;
+
+	(void)state;
+	begin(&h);
+	send_message(&h, ENVELOPE_GOODBYE, 1, 0, NULL, 0);
+	send_frame(&h, 2, 2, 100, FRAME_HEADER_BYTES + 100);
+	expect_end(&h, "frame number 2 after a goodbye at 1");
+	assert_int_equal(h.n_frames, 0);
+	finish(&h);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +361,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(bad_frames_end_the_link),
 		cmocka_unit_test(credits_that_were_never_used_end_the_link),
 		cmocka_unit_test(a_repeated_frame_ends_the_link),
+		cmocka_unit_test(a_frame_behind_the_goodbye_ends_the_link),
 	};
 
 	(void)argc;
