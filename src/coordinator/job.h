@@ -89,8 +89,10 @@ must_check enum sc_status job_submit(struct coordinator *coordinator,
 must_check enum sc_status job_find(struct coordinator *coordinator, const char *id,
 				   struct job **job_out, struct error *err);
 
-/* Newest first, borrowed until the next call into the coordinator: n <= max are written. */
-unsigned job_list(struct coordinator *coordinator, struct job **jobs_out, unsigned max);
+/* Those whose state's bit (1 << state) is in states; newest first, borrowed until the next call
+ * into the coordinator: n <= max are written. */
+unsigned job_list(struct coordinator *coordinator, unsigned states, struct job **jobs_out,
+		  unsigned max);
 
 /* A held job stays in memory; it may still change. */
 void job_hold(struct job *job);

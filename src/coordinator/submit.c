@@ -225,14 +225,17 @@ enum sc_status job_find(struct coordinator *c, const char *id, struct job **job_
 	return SC_OK;
 }
 
-unsigned job_list(struct coordinator *c, struct job **jobs_out, unsigned max)
+unsigned job_list(struct coordinator *c, unsigned states, struct job **jobs_out, unsigned max)
 {
 	unsigned n = 0;
 
 	list_for_each(node, &c->jobs.all) {
+		struct job *job = list_entry(node, struct job, node);
+
 		if (n == max)
 			break;
-		jobs_out[n++] = list_entry(node, struct job, node);
+		if (states & 1u << job->state)
+			jobs_out[n++] = job;
 	}
 	return n;
 }

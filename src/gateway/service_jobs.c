@@ -94,26 +94,30 @@ static void cancel_start(struct grpc_call *call, const uint8_t *bytes, size_t n_
 	proto_request_deinit(&request);
 }
 
-static bool is_wanted(const Stagecoach__V1__ListRequest *list, const struct job *job)
+/* As job_list takes them; numbers that stand for no state select nothing. */
+static unsigned wanted_states(const Stagecoach__V1__ListRequest *list)
 {
+	unsigned states = 0;
+
 	for (size_t i = 0; i < list->n_states; i++)
-		if (list->states[i] == job_message_state(job_state(job)))
-			return true;
-	return list->n_states == 0;
+		for (int state = 0; state < JOB_N_STATES; state++)
+			if (list->states[i] == job_message_state((enum job_state)state))
+				states |= 1u << state;
+	return list->n_states ? states : ~0u;
 }
 
 /* A list under construction; too large for the stack. */
 struct page {
 	struct job *jobs[MAX_LIST];
 	struct job_message messages[MAX_LIST];
-	Stagecoach__V1__Job *found[MAX_LIST];
+	Stagecoach__V1__Job *list[MAX_LIST];
 };
 
 static void reply_with_list(struct grpc_call *call, const Stagecoach__V1__ListRequest *list)
 {
 	struct service *service = grpc_call_context(call);
 	Stagecoach__V1__ListResponse response = STAGECOACH__V1__LIST_RESPONSE__INIT;
-	size_t limit = list->limit ? list->limit : DEFAULT_LIST;
+	unsigned limit = list->limit ? list->limit : DEFAULT_LIST;
 	struct page *page = calloc(1, sizeof *page);
 	unsigned n;
 
@@ -121,16 +125,13 @@ static void reply_with_list(struct grpc_call *call, const Stagecoach__V1__ListRe
 		grpc_call_fail(call, SC_E_NOMEM, NULL);
 		return;
 	}
-	n = job_list(service->coordinator, page->jobs, MAX_LIST);
-	response.jobs = page->found;
-	for (unsigned i = 0; i < n && response.n_jobs < limit; i++) {
-		struct job_message *message = &page->messages[response.n_jobs];
-
+	n = job_list(service->coordinator, wanted_states(list), page->jobs,
+		     limit < MAX_LIST ? limit : MAX_LIST);
+	response.jobs = page->list;
+	for (unsigned i = 0; i < n; i++) {
 		/* Without outputs nothing is allocated, so there is nothing to fail or free. */
-		if (!is_wanted(list, page->jobs[i]) ||
-		    job_message_init(message, page->jobs[i], false) != SC_OK)
-			continue;
-		page->found[response.n_jobs++] = &message->job;
+		if (job_message_init(&page->messages[i], page->jobs[i], false) == SC_OK)
+			page->list[response.n_jobs++] = &page->messages[i].job;
 	}
 	proto_reply(call, &response.base);
 	free(page);

@@ -208,13 +208,17 @@ enum sc_status job_find(struct coordinator *coordinator, const char *id, struct 
 	return error_set(err, SC_E_NOT_FOUND, "no job %s", id);
 }
 
-unsigned job_list(struct coordinator *coordinator, struct job **jobs_out, unsigned max)
+unsigned job_list(struct coordinator *coordinator, unsigned states, struct job **jobs_out,
+		  unsigned max)
 {
 	unsigned n = 0;
 
-	list_for_each(node, &coordinator->jobs)
-		if (n < max)
-			jobs_out[n++] = list_entry(node, struct job, node);
+	list_for_each(node, &coordinator->jobs) {
+		struct job *job = list_entry(node, struct job, node);
+
+		if (n < max && states & 1u << job_state(job))
+			jobs_out[n++] = job;
+	}
 	return n;
 }
 

@@ -298,6 +298,24 @@ static void counters_add_up(void **state)
 	rig_free_logits(&own);
 }
 
+static void an_old_job_that_runs_is_listed_before_newer_ones_that_do_not(void **state)
+{
+	struct job_request request = greedy("x", 400);
+	struct job *old = submit(&request), *new = submit(&request), *listed[2];
+
+	(void)state;
+	job_cancel(new);
+	assert_int_equal(job_list(rig.coordinator, ~0u, listed, 1), 1);
+	assert_ptr_equal(listed[0], new);
+	assert_int_equal(job_list(rig.coordinator, 1u << JOB_QUEUED | 1u << JOB_RUNNING, listed,
+				  1), 1);
+	assert_ptr_equal(listed[0], old);
+	assert_true(job_list(rig.coordinator, 1u << JOB_FAILED, listed, 2) == 0);
+	job_cancel(old);
+	job_release(old);
+	job_release(new);
+}
+
 /* One job of 400 tokens fits in 16 KiB, two do not, nor does what it leaves beside a larger one. */
 static void jobs_share_a_limit_of_memory_and_ended_ones_give_way(void **state)
 {
@@ -373,6 +391,7 @@ int main(void)
 		cmocka_unit_test(a_prompt_as_long_as_the_context_is_refused),
 		cmocka_unit_test(draining_lets_jobs_end_and_takes_no_new_ones),
 		cmocka_unit_test(counters_add_up),
+		cmocka_unit_test(an_old_job_that_runs_is_listed_before_newer_ones_that_do_not),
 		cmocka_unit_test(jobs_share_a_limit_of_memory_and_ended_ones_give_way),
 		cmocka_unit_test(an_ended_job_holds_no_more_than_its_output),
 	};
