@@ -36,53 +36,46 @@ static serving_status current(const struct service *service)
 	return is_serving ? SERVING : NOT_SERVING;
 }
 
-static void check_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+static enum sc_status check_health(struct grpc_call *call, const ProtobufCMessage *request,
+				   struct error *err)
 {
 	Grpc__Health__V1__HealthCheckResponse response =
 		GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
-	struct proto_request request;
-	struct error err = { .status = SC_OK };
-	enum sc_status status;
 
-	status = proto_request_unpack(&request,
-				      &grpc__health__v1__health_check_request__descriptor, bytes,
-				      n_bytes, &err);
-	if (status == SC_OK &&
-	    !is_known_service(((Grpc__Health__V1__HealthCheckRequest *)request.message)->service))
-		status = error_set(&err, SC_E_NOT_FOUND, "no such service");
+	if (!is_known_service(((const Grpc__Health__V1__HealthCheckRequest *)request)->service))
+		return error_set(err, SC_E_NOT_FOUND, "no such service");
 	response.status = current(grpc_call_context(call));
-	if (status == SC_OK)
-		proto_reply(call, &response.base);
-	else
-		grpc_call_fail(call, status, &err);
-	proto_request_deinit(&request);
+	proto_reply(call, &response.base);
+	return SC_OK;
+}
+
+static enum sc_status watch_health(struct grpc_call *call, const ProtobufCMessage *request,
+				   struct error *err)
+{
+	struct service *service = grpc_call_context(call);
+	struct health_watch *watch = calloc(1, sizeof *watch);
+
+	if (!watch)
+		return error_set(err, SC_E_NOMEM, "no memory for a watcher");
+	watch->call = call;
+	watch->sent = -1;
+	watch->is_known = is_known_service(((const Grpc__Health__V1__HealthCheckRequest *)request)
+					   ->service);
+	list_append(&service->health_watchers, &watch->node);
+	grpc_call_set_state(call, watch);
+	return SC_OK;
+}
+
+static void check_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	proto_start(call, &grpc__health__v1__health_check_request__descriptor, bytes, n_bytes,
+		    check_health);
 }
 
 static void watch_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	struct service *service = grpc_call_context(call);
-	struct proto_request request;
-	struct error err = { .status = SC_OK };
-	struct health_watch *watch = calloc(1, sizeof *watch);
-	enum sc_status status;
-
-	status = proto_request_unpack(&request,
-				      &grpc__health__v1__health_check_request__descriptor, bytes,
-				      n_bytes, &err);
-	if (status == SC_OK && !watch)
-		status = SC_E_NOMEM;
-	if (status == SC_OK) {
-		const Grpc__Health__V1__HealthCheckRequest *check = (void *)request.message;
-
-		*watch = (struct health_watch){ .call = call, .sent = -1 };
-		watch->is_known = is_known_service(check->service);
-		list_append(&service->health_watchers, &watch->node);
-		grpc_call_set_state(call, watch);
-	} else {
-		free(watch);
-		grpc_call_fail(call, status, &err);
-	}
-	proto_request_deinit(&request);
+	proto_start(call, &grpc__health__v1__health_check_request__descriptor, bytes, n_bytes,
+		    watch_health);
 }
 
 static void watch_pull(struct grpc_call *call)

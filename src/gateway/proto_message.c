@@ -61,6 +61,20 @@ void proto_request_deinit(struct proto_request *request)
 	request->message = NULL;
 }
 
+void proto_start(struct grpc_call *call, const ProtobufCMessageDescriptor *type,
+		 const uint8_t *bytes, size_t n_bytes, proto_start_fn *fn)
+{
+	struct proto_request request;
+	struct error err = { .status = SC_OK };
+	enum sc_status status = proto_request_unpack(&request, type, bytes, n_bytes, &err);
+
+	if (status == SC_OK)
+		status = fn(call, request.message, &err);
+	if (status != SC_OK)
+		grpc_call_fail(call, status, &err);
+	proto_request_deinit(&request);
+}
+
 enum sc_status proto_send(struct grpc_call *call, const ProtobufCMessage *message,
 			  struct error *err)
 {

@@ -30,6 +30,13 @@ must_check enum sc_status proto_request_unpack(struct proto_request *request,
 					       struct error *err);
 void proto_request_deinit(struct proto_request *request);
 
+/* Unpack a call's request for fn, which answers, or keeps state and answers later. When either
+ * fails, the call ends with that. request is borrowed until fn returns. */
+typedef enum sc_status proto_start_fn(struct grpc_call *call, const ProtobufCMessage *request,
+				      struct error *err);
+void proto_start(struct grpc_call *call, const ProtobufCMessageDescriptor *type,
+		 const uint8_t *bytes, size_t n_bytes, proto_start_fn *fn);
+
 /* Pack message behind the call's other messages. SC_E_OVERLOADED: over PROTO_MAX_REPLY, or
  * the server holds too much. */
 must_check enum sc_status proto_send(struct grpc_call *call, const ProtobufCMessage *message,

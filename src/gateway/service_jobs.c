@@ -10,88 +10,67 @@
 #define DEFAULT_LIST 100
 #define MAX_LIST 1000
 
-static void reply_with_job(struct grpc_call *call, const struct job *job, bool with_outputs)
+static enum sc_status reply_with_job(struct grpc_call *call, const struct job *job,
+				     bool with_outputs)
 {
 	struct job_message message;
 	enum sc_status status = job_message_init(&message, job, with_outputs);
 
 	if (status == SC_OK)
 		proto_reply(call, &message.job.base);
-	else
-		grpc_call_fail(call, status, NULL);
 	job_message_deinit(&message);
+	return status;
 }
 
-static void submit_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+static enum sc_status submit(struct grpc_call *call, const ProtobufCMessage *message,
+			     struct error *err)
 {
 	struct service *service = grpc_call_context(call);
-	struct proto_request request;
-	struct job_request job_request;
-	struct error err = { .status = SC_OK };
+	struct job_request request;
 	enum sc_status status;
 	struct job *job;
 
-	status = proto_request_unpack(&request, &stagecoach__v1__generate_request__descriptor,
-				      bytes, n_bytes, &err);
+	status = generate_request_read((const Stagecoach__V1__GenerateRequest *)message, &request,
+				       err);
 	if (status == SC_OK)
-		status = generate_request_read((const Stagecoach__V1__GenerateRequest *)
-					       request.message, &job_request, &err);
-	if (status == SC_OK)
-		status = job_submit(service->coordinator, &job_request, &job, &err);
-	if (status == SC_OK) {
-		reply_with_job(call, job, false);
-		job_release(job);
-	} else {
-		grpc_call_fail(call, status, &err);
-	}
-	proto_request_deinit(&request);
+		status = job_submit(service->coordinator, &request, &job, err);
+	if (status != SC_OK)
+		return status;
+	status = reply_with_job(call, job, false);
+	job_release(job);
+	return status;
 }
 
-static void get_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+static enum sc_status get(struct grpc_call *call, const ProtobufCMessage *message,
+			  struct error *err)
 {
+	const Stagecoach__V1__GetRequest *request = (const Stagecoach__V1__GetRequest *)message;
 	struct service *service = grpc_call_context(call);
-	struct proto_request request;
-	struct error err = { .status = SC_OK };
-	const Stagecoach__V1__GetRequest *get;
-	enum sc_status status;
 	struct job *job;
+	enum sc_status status = job_find(service->coordinator, request->id, &job, err);
 
-	status = proto_request_unpack(&request, &stagecoach__v1__get_request__descriptor, bytes,
-				      n_bytes, &err);
-	get = (const Stagecoach__V1__GetRequest *)request.message;
-	if (status == SC_OK)
-		status = job_find(service->coordinator, get->id, &job, &err);
-	if (status == SC_OK) {
-		reply_with_job(call, job, !get->without_outputs);
-		job_release(job);
-	} else {
-		grpc_call_fail(call, status, &err);
-	}
-	proto_request_deinit(&request);
+	if (status != SC_OK)
+		return status;
+	status = reply_with_job(call, job, !request->without_outputs);
+	job_release(job);
+	return status;
 }
 
-static void cancel_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+static enum sc_status cancel(struct grpc_call *call, const ProtobufCMessage *message,
+			     struct error *err)
 {
+	const Stagecoach__V1__CancelRequest *request =
+		(const Stagecoach__V1__CancelRequest *)message;
 	struct service *service = grpc_call_context(call);
-	struct proto_request request;
-	struct error err = { .status = SC_OK };
-	enum sc_status status;
 	struct job *job;
+	enum sc_status status = job_find(service->coordinator, request->id, &job, err);
 
-	status = proto_request_unpack(&request, &stagecoach__v1__cancel_request__descriptor,
-				      bytes, n_bytes, &err);
-	if (status == SC_OK)
-		status = job_find(service->coordinator,
-				  ((Stagecoach__V1__CancelRequest *)request.message)->id, &job,
-				  &err);
-	if (status == SC_OK) {
-		job_cancel(job);
-		reply_with_job(call, job, false);
-		job_release(job);
-	} else {
-		grpc_call_fail(call, status, &err);
-	}
-	proto_request_deinit(&request);
+	if (status != SC_OK)
+		return status;
+	job_cancel(job);
+	status = reply_with_job(call, job, false);
+	job_release(job);
+	return status;
 }
 
 /* As job_list takes them; numbers that stand for no state select nothing. */
@@ -113,19 +92,19 @@ struct page {
 	Stagecoach__V1__Job *list[MAX_LIST];
 };
 
-static void reply_with_list(struct grpc_call *call, const Stagecoach__V1__ListRequest *list)
+static enum sc_status list(struct grpc_call *call, const ProtobufCMessage *message,
+			   struct error *err)
 {
+	const Stagecoach__V1__ListRequest *request = (const Stagecoach__V1__ListRequest *)message;
 	struct service *service = grpc_call_context(call);
 	Stagecoach__V1__ListResponse response = STAGECOACH__V1__LIST_RESPONSE__INIT;
-	unsigned limit = list->limit ? list->limit : DEFAULT_LIST;
+	unsigned limit = request->limit ? request->limit : DEFAULT_LIST;
 	struct page *page = calloc(1, sizeof *page);
 	unsigned n;
 
-	if (!page) {
-		grpc_call_fail(call, SC_E_NOMEM, NULL);
-		return;
-	}
-	n = job_list(service->coordinator, wanted_states(list), page->jobs,
+	if (!page)
+		return error_set(err, SC_E_NOMEM, "no memory for a list");
+	n = job_list(service->coordinator, wanted_states(request), page->jobs,
 		     limit < MAX_LIST ? limit : MAX_LIST);
 	response.jobs = page->list;
 	for (unsigned i = 0; i < n; i++) {
@@ -135,21 +114,27 @@ static void reply_with_list(struct grpc_call *call, const Stagecoach__V1__ListRe
 	}
 	proto_reply(call, &response.base);
 	free(page);
+	return SC_OK;
+}
+
+static void submit_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	proto_start(call, &stagecoach__v1__generate_request__descriptor, bytes, n_bytes, submit);
+}
+
+static void get_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	proto_start(call, &stagecoach__v1__get_request__descriptor, bytes, n_bytes, get);
 }
 
 static void list_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	struct proto_request request;
-	struct error err = { .status = SC_OK };
-	enum sc_status status;
+	proto_start(call, &stagecoach__v1__list_request__descriptor, bytes, n_bytes, list);
+}
 
-	status = proto_request_unpack(&request, &stagecoach__v1__list_request__descriptor, bytes,
-				      n_bytes, &err);
-	if (status == SC_OK)
-		reply_with_list(call, (const Stagecoach__V1__ListRequest *)request.message);
-	else
-		grpc_call_fail(call, status, &err);
-	proto_request_deinit(&request);
+static void cancel_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	proto_start(call, &stagecoach__v1__cancel_request__descriptor, bytes, n_bytes, cancel);
 }
 
 const struct grpc_call_ops service_submit = { .start = submit_start };

@@ -224,13 +224,14 @@ static void stream_close(struct grpc_call *call)
 	grpc_call_set_state(call, NULL);
 }
 
-static enum sc_status generate_submit(struct grpc_call *call, const ProtobufCMessage *message,
-				      struct job **job_out, struct error *err)
+static enum sc_status generate(struct grpc_call *call, const ProtobufCMessage *message,
+			       struct error *err)
 {
 	struct service *service = grpc_call_context(call);
 	uint64_t ms_left = grpc_call_ms_left(call);
 	struct job_request request;
 	enum sc_status status;
+	struct job *job;
 
 	status = generate_request_read((const Stagecoach__V1__GenerateRequest *)message, &request,
 				       err);
@@ -239,46 +240,29 @@ static enum sc_status generate_submit(struct grpc_call *call, const ProtobufCMes
 	if (ms_left && (!request.deadline_ms || ms_left < request.deadline_ms))
 		request.deadline_ms = ms_left;
 	request.is_attached = true;
-	return job_submit(service->coordinator, &request, job_out, err);
+	status = job_submit(service->coordinator, &request, &job, err);
+	return status == SC_OK ? stream_open(call, job, true, false) : status;
+}
+
+static enum sc_status watch(struct grpc_call *call, const ProtobufCMessage *message,
+			    struct error *err)
+{
+	const Stagecoach__V1__WatchRequest *request = (const Stagecoach__V1__WatchRequest *)message;
+	struct service *service = grpc_call_context(call);
+	struct job *job;
+	enum sc_status status = job_find(service->coordinator, request->id, &job, err);
+
+	return status == SC_OK ? stream_open(call, job, false, request->from_now) : status;
 }
 
 static void generate_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	struct proto_request request;
-	struct error err = { .status = SC_OK };
-	enum sc_status status;
-	struct job *job;
-
-	status = proto_request_unpack(&request, &stagecoach__v1__generate_request__descriptor,
-				      bytes, n_bytes, &err);
-	if (status == SC_OK)
-		status = generate_submit(call, request.message, &job, &err);
-	if (status == SC_OK)
-		status = stream_open(call, job, true, false);
-	if (status != SC_OK)
-		grpc_call_fail(call, status, &err);
-	proto_request_deinit(&request);
+	proto_start(call, &stagecoach__v1__generate_request__descriptor, bytes, n_bytes, generate);
 }
 
 static void watch_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	struct service *service = grpc_call_context(call);
-	struct proto_request request;
-	struct error err = { .status = SC_OK };
-	const Stagecoach__V1__WatchRequest *watch;
-	enum sc_status status;
-	struct job *job;
-
-	status = proto_request_unpack(&request, &stagecoach__v1__watch_request__descriptor,
-				      bytes, n_bytes, &err);
-	watch = (const Stagecoach__V1__WatchRequest *)request.message;
-	if (status == SC_OK)
-		status = job_find(service->coordinator, watch->id, &job, &err);
-	if (status == SC_OK)
-		status = stream_open(call, job, false, watch->from_now);
-	if (status != SC_OK)
-		grpc_call_fail(call, status, &err);
-	proto_request_deinit(&request);
+	proto_start(call, &stagecoach__v1__watch_request__descriptor, bytes, n_bytes, watch);
 }
 
 const struct grpc_call_ops service_generate = {

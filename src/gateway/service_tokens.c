@@ -64,15 +64,17 @@ static enum sc_status add_pieces(const struct tokenizer *tokenizer, const struct
 	return status;
 }
 
-static void tokenize(struct grpc_call *call, const Stagecoach__V1__TokenizeRequest *message)
+static enum sc_status tokenize(struct grpc_call *call, const ProtobufCMessage *request,
+			       struct error *err)
 {
+	const Stagecoach__V1__TokenizeRequest *message =
+		(const Stagecoach__V1__TokenizeRequest *)request;
 	struct service *service = grpc_call_context(call);
 	const struct tokenizer *tokenizer = coordinator_tokenizer(service->coordinator);
 	Stagecoach__V1__TokenizeResponse response = STAGECOACH__V1__TOKENIZE_RESPONSE__INIT;
 	struct token_list ids = { 0 };
 	struct buf text = BUF_INIT;
-	struct error err = { .status = SC_OK };
-	enum sc_status status = encode(tokenizer, message, &ids, &err);
+	enum sc_status status = encode(tokenizer, message, &ids, err);
 
 	if (status == SC_OK && message->with_pieces)
 		status = add_pieces(tokenizer, &ids, &text, &response);
@@ -80,26 +82,15 @@ static void tokenize(struct grpc_call *call, const Stagecoach__V1__TokenizeReque
 	response.n_ids = ids.n;
 	if (status == SC_OK)
 		proto_reply(call, &response.base);
-	else
-		grpc_call_fail(call, status, &err);
 	free(response.pieces);
 	token_list_deinit(&ids);
 	buf_deinit(&text);
+	return status;
 }
 
 static void tokenize_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	struct proto_request request;
-	struct error err = { .status = SC_OK };
-	enum sc_status status;
-
-	status = proto_request_unpack(&request, &stagecoach__v1__tokenize_request__descriptor,
-				      bytes, n_bytes, &err);
-	if (status == SC_OK)
-		tokenize(call, (const Stagecoach__V1__TokenizeRequest *)request.message);
-	else
-		grpc_call_fail(call, status, &err);
-	proto_request_deinit(&request);
+	proto_start(call, &stagecoach__v1__tokenize_request__descriptor, bytes, n_bytes, tokenize);
 }
 
 static enum sc_status decode(const struct tokenizer *tokenizer,
@@ -118,15 +109,16 @@ static enum sc_status decode(const struct tokenizer *tokenizer,
 	return status == SC_OK ? SC_OK : error_set(err, status, "the ids cannot be decoded");
 }
 
-static void detokenize(struct grpc_call *call, const Stagecoach__V1__DetokenizeRequest *message)
+static enum sc_status detokenize(struct grpc_call *call, const ProtobufCMessage *request,
+				 struct error *err)
 {
 	struct service *service = grpc_call_context(call);
 	Stagecoach__V1__DetokenizeResponse response = STAGECOACH__V1__DETOKENIZE_RESPONSE__INIT;
 	struct buf raw = BUF_INIT;
 	struct buf text = BUF_INIT;
-	struct error err = { .status = SC_OK };
-	enum sc_status status = decode(coordinator_tokenizer(service->coordinator), message, &raw,
-				       &err);
+	enum sc_status status = decode(coordinator_tokenizer(service->coordinator),
+				       (const Stagecoach__V1__DetokenizeRequest *)request, &raw,
+				       err);
 
 	if (status == SC_OK)
 		status = plain_text_set(&text, raw.data, raw.length);
@@ -135,25 +127,15 @@ static void detokenize(struct grpc_call *call, const Stagecoach__V1__DetokenizeR
 	response.raw_text.len = raw.length;
 	if (status == SC_OK)
 		proto_reply(call, &response.base);
-	else
-		grpc_call_fail(call, status, &err);
 	buf_deinit(&raw);
 	buf_deinit(&text);
+	return status;
 }
 
 static void detokenize_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	struct proto_request request;
-	struct error err = { .status = SC_OK };
-	enum sc_status status;
-
-	status = proto_request_unpack(&request, &stagecoach__v1__detokenize_request__descriptor,
-				      bytes, n_bytes, &err);
-	if (status == SC_OK)
-		detokenize(call, (const Stagecoach__V1__DetokenizeRequest *)request.message);
-	else
-		grpc_call_fail(call, status, &err);
-	proto_request_deinit(&request);
+	proto_start(call, &stagecoach__v1__detokenize_request__descriptor, bytes, n_bytes,
+		    detokenize);
 }
 
 const struct grpc_call_ops service_tokenize = { .start = tokenize_start };
