@@ -30,6 +30,12 @@ else
 	failed=1
 fi
 
+# In the middle of a word systemd leaves $NAME as it is; verify does not tell.
+if grep -E '^(Exec|[[:space:]]).*[^[:space:]]\$[A-Z]' "$unit"; then
+	echo 'FAIL: inside a word it has to be ${NAME}'
+	failed=1
+fi
+
 if systemd-analyze security --no-pager --offline=yes --threshold=$MAX_EXPOSURE "$unit" \
 	>"$work/said" 2>&1; then
 	tail -n 1 "$work/said"
