@@ -33,7 +33,8 @@ struct client_call {
 };
 
 /* The server's status, as far as we have one like it, with its words; SC_E_CANCELLED after a
- * signal or when on_message said so. SC_E_DEADLINE. SC_E_CLOSED: the connection broke. SC_E_PROTOCOL. */
+ * signal or when on_message said so. SC_E_DEADLINE. SC_E_CLOSED: the connection broke.
+ * SC_E_PROTOCOL. */
 must_check enum sc_status client_run(struct client *client, const struct client_call *call,
 				     struct error *err);
 

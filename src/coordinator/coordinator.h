@@ -44,7 +44,7 @@ struct coordinator_config {
 	uint32_t deadline_ms;			/* a silent worker is dead */
 	uint32_t start_ms;			/* workers must have said Hello by then */
 	uint32_t keep_jobs;			/* ended jobs that are remembered */
-	uint64_t max_job_bytes;			/* memory of jobs' tokens and texts; 0: any */
+	uint64_t max_job_bytes;			/* memory for jobs' tokens, texts; 0: any */
 	/* err is set for FAILED, else NULL. Not the place to destroy the coordinator. */
 	void (*on_phase)(void *arg, enum coordinator_phase phase, const struct error *err);
 	/* done and total bytes of all stages while LOADING; may be NULL. */

@@ -45,7 +45,7 @@ struct connection {
 	struct connections *owner;
 	struct grpc_session *session;
 	struct buf output;	/* being written */
-	uint64_t patience_ns;	/* by then the client must have spoken, or read its last words */
+	uint64_t patience_ns;	/* by then it must have spoken, or read its last words */
 	uint64_t timer_ns;	/* what the timer is set to */
 	unsigned n_handles;
 	bool is_writing;

@@ -206,7 +206,7 @@ static enum sc_status check_room(const struct grpc_call *call, size_t n_bytes, s
 				 "too many request bytes on this connection at once");
 	if (call->reader.message.length + n_bytes > SMALL_REQUEST && !is_affordable(call, n_bytes))
 		return error_set(err, SC_E_OVERLOADED,
-				 "the server holds too many large requests and answers: retry later");
+				 "the server holds too much for its clients: retry later");
 	return SC_OK;
 }
 

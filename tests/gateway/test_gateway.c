@@ -330,8 +330,8 @@ static Stagecoach__V1__Job *ask_for_job(struct server *server, const char *metho
 {
 	ProtobufCMessage *answer = NULL;
 
-	if (client_ask(server->client, method, request, 0, &stagecoach__v1__job__descriptor, &answer,
-		       &server->err) != SC_OK)
+	if (client_ask(server->client, method, request, 0, &stagecoach__v1__job__descriptor,
+		       &answer, &server->err) != SC_OK)
 		return NULL;
 	return (Stagecoach__V1__Job *)answer;
 }
