@@ -88,8 +88,8 @@ enum sc_status proto_send(struct grpc_call *call, const ProtobufCMessage *messag
 				 PROTO_MAX_REPLY);
 	status = grpc_call_add_message(call, n_bytes, &space);
 	if (status == SC_E_OVERLOADED)
-		return error_set(err, status, "the server holds too much for its clients, no room for "
-				 "%zu bytes: retry later", n_bytes);
+		return error_set(err, status, "the server holds too much for its clients: no room "
+				 "for %zu bytes, retry later", n_bytes);
 	if (status != SC_OK)
 		return error_set(err, status, "no memory for an answer of %zu bytes", n_bytes);
 	protobuf_c_message_pack(message, space);
