@@ -25,10 +25,12 @@ static void starve_on_tick(struct actor *actor)
 		end_when(actor, actor->n_received == actor->n_to_receive && !actor->n_kept);
 		return;
 	}
-	/* Asking again and again gets no more out of a link than its credits. */
+	/* Asking again and again gets no more out of a link than its credits, until rank 1 gives some
+	 * back: on a busy machine that may be before this rank has asked so often. */
 	if (actor->n_sent < actor->n_to_send && actor->phase++ < QUIET_TICKS / 2) {
 		stream_send(actor);
-		actor_check(actor, actor->n_sent <= actor->test->credits);
+		actor_check(actor, actor->n_sent <= actor->test->credits ||
+					   actor->n_credit_calls > 0);
 	}
 	end_when(actor, actor->n_sent == actor->n_to_send && actor->n_again > 0 &&
 				actor->n_credit_calls > 0);
