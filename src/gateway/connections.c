@@ -26,6 +26,7 @@ struct connections {
 	unsigned n_handles;	/* that are not closed yet */
 	struct connections_config config;
 	unsigned count;
+	bool is_full_told;	/* once, until there is room again */
 	struct list list;
 	struct list dirty;	/* woken: to be flushed in the loop's next turn */
 	char read_buffer[READ_BYTES];
@@ -328,10 +329,13 @@ void connections_accept(struct connections *connections, uv_stream_t *listener)
 	if (uv_accept(listener, &connection->stream) != 0)
 		goto fail;
 	if (connections->count > connections->config.max) {
-		log_debug("gateway: %u connections are open: one more is refused",
-			  connections->config.max);
+		if (!connections->is_full_told)
+			log_warning("gateway: %u connections are open: more are refused",
+				    connections->config.max);
+		connections->is_full_told = true;
 		goto fail;
 	}
+	connections->is_full_told = false;
 	set_options(connection);
 	if (open_session(connection) != SC_OK ||
 	    uv_read_start(&connection->stream, on_alloc, on_read) != 0)
