@@ -31,7 +31,9 @@ for ranks in 1 3; do
 	sleep 0.5
 	kill -TERM "$rank0"
 	wait_launcher
-	[ $code = 143 ] || fail "$ranks ranks, second SIGTERM: exit code $code"
+	# mpirun tells how the first process ended: a worker that lost its coordinator may be it.
+	[ $code = 143 ] || [ "$ranks,$code" = 3,69 ] ||
+		fail "$ranks ranks, second SIGTERM: exit code $code"
 	wait $client && fail "$ranks ranks: the client did not notice"
 	expect_none_left
 	echo "$ranks ranks: a second SIGTERM did not wait"
