@@ -70,6 +70,7 @@ expect_none_left
 echo "SIGHUP took what may change"
 
 # Ctrl-C ends a run of one text.
+: >"$dir/text"
 $interruptible "$BUILDDIR/stagecoach" run -m "$MODEL" -p 'x' -n $LONG_TOKENS --ignore-eos >"$dir/text" 2>"$dir/log" &
 run=$!
 wait_for $PATIENCE has_text || fail "no text comes"
