@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "wire/control.h"
+#include "transport/control_link.h"
 #include "wire/step.h"
 
 #include <assert.h>
@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTROL_PAYLOAD 4096
 #define CONTROL_FRAMES_PER_MEMBER 4
 
 typedef Stagecoach__Cluster__V1__Control control_message;
@@ -57,17 +56,11 @@ static void lose(struct member *member, enum sc_status status, const char *why)
 
 static void send_control(struct member *member, const control_message *message)
 {
-	struct members *members = member->members;
-	struct frame *frame;
+	const struct members *members = member->members;
 
-	if (!member->link)
-		return;
-	frame = frame_take(members->control_pool, FRAME_CONTROL);
-	if (!frame)
-		return;	/* a link is stuck: its silence will be noticed */
-	frame->epoch = members->epoch;
-	if (control_encode(message, frame) != SC_OK || link_send(member->link, frame) != SC_OK)
-		frame_release(frame);
+	if (member->link)
+		(void)link_send_control(member->link, members->control_pool, members->epoch,
+					message);
 }
 
 static void send_assign(struct member *member, const struct plan *plan,
@@ -360,7 +353,7 @@ enum sc_status members_create(const struct members_config *config, struct member
 		members->members[i].rank = i + 1;
 	}
 	if (frame_pool_create((size_t)CONTROL_FRAMES_PER_MEMBER * config->n_members,
-			      CONTROL_PAYLOAD, &members->control_pool) != SC_OK ||
+			      CONTROL_FRAME_BYTES, &members->control_pool) != SC_OK ||
 	    timer_create_on(config->loop, beat, members, &members->heartbeat) != SC_OK)
 		goto no_memory;
 	timer_start(members->heartbeat, config->heartbeat_ms, config->heartbeat_ms);

@@ -11,6 +11,8 @@
 
 #define CONTROL_PROTOCOL_VERSION 1
 #define CONTROL_MAX_BYTES 65536
+/* Room for whatever we send ourselves: what pools of control frames are made of. */
+#define CONTROL_FRAME_BYTES 4096
 
 /* Pack message into frame (n_bytes is set). SC_E_TOO_LARGE: does not fit. */
 must_check enum sc_status control_encode(const Stagecoach__Cluster__V1__Control *message,

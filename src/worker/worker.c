@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/log.h"
-#include "wire/control.h"
+#include "transport/control_link.h"
 #include "worker/compute.h"
 
 #include <stdio.h>
@@ -14,7 +14,6 @@
 
 #define COORDINATOR_RANK 0
 #define N_CONTROL_FRAMES 8
-#define CONTROL_PAYLOAD 4096
 #define MAX_WINDOW 4096
 
 typedef Stagecoach__Cluster__V1__Control control_message;
@@ -56,16 +55,8 @@ static void end(struct worker *worker, const struct error *err)
 /* False: no frame or no credit, or the link is down. */
 static bool send_control(struct worker *worker, const control_message *message)
 {
-	struct frame *frame = frame_take(worker->control_pool, FRAME_CONTROL);
-
-	if (!frame)
-		return false;
-	frame->epoch = worker->epoch;
-	if (control_encode(message, frame) == SC_OK &&
-	    link_send(worker->coordinator, frame) == SC_OK)
-		return true;
-	frame_release(frame);
-	return false;
+	return link_send_control(worker->coordinator, worker->control_pool, worker->epoch,
+				 message);
 }
 
 static void send_hello(struct worker *worker)
@@ -471,7 +462,8 @@ static enum sc_status set_up(struct worker *worker, struct error *err)
 	const struct worker_peer *peer = &worker->peers[COORDINATOR_RANK];
 	struct loop *loop = worker->config.loop;
 
-	if (frame_pool_create(N_CONTROL_FRAMES, CONTROL_PAYLOAD, &worker->control_pool) != SC_OK ||
+	if (frame_pool_create(N_CONTROL_FRAMES, CONTROL_FRAME_BYTES,
+			      &worker->control_pool) != SC_OK ||
 	    wake_create(loop, handle_news, worker, &worker->wake) != SC_OK ||
 	    timer_create_on(loop, beat, worker, &worker->heartbeat) != SC_OK)
 		return error_set(err, SC_E_NOMEM, "out of memory for a worker");
