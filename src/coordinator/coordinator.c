@@ -94,13 +94,17 @@ static void note_activity(struct coordinator *c)
 /* Jobs whose first rows are in this step are running from now on. */
 static void note_started(struct coordinator *c)
 {
-	if (!c->jobs.n_queued)
-		return;
+	uint32_t n_left = c->jobs.n_queued;
+
 	list_for_each(node, &c->jobs.all) {
 		struct job *job = list_entry(node, struct job, node);
 
+		/* The queued ones are among the newest, which come first. */
+		if (!n_left)
+			return;
 		if (job->state != JOB_QUEUED)
 			continue;
+		n_left--;
 		for (uint32_t i = 0; i < job->n_streams; i++) {
 			if (job->streams[i].sequence.state > SEQUENCE_WAITING) {
 				c->prompt_tokens += job->n_prompt_tokens;
