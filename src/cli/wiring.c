@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define SPARE_CREDITS 8		/* beside the window: for control messages */
 #define MAX_CONTEXT (16u << 20)	/* as the option ctx-size */
 #define MEMORY_SHARE 0.9	/* of what is free, for all workers of a machine */
 
@@ -140,13 +139,11 @@ struct fabric_config wire_fabric_config(const struct config *config,
 					const struct coordinator_config *coordinator,
 					unsigned rank)
 {
-	unsigned window = coordinator->window ? coordinator->window : coordinator->n_stages + 1;
-
 	return (struct fabric_config){
 		.rank = rank,
 		.n_ranks = coordinator->n_stages + 1,
 		.max_payload = coordinator_max_payload(coordinator),
-		.credits = window + SPARE_CREDITS,
+		.credits = coordinator_credits(coordinator),
 		.spin_us = config->spin_us,
 	};
 }

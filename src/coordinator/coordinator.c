@@ -252,7 +252,7 @@ static enum sc_status make_plan(struct coordinator *c, struct error *err)
 		.block_length = c->limits.block_length,
 		/* Those that it makes, and what each of its links receives into. */
 		.n_frames = c->config.window +
-			    LINKS_PER_WORKER * (c->config.window + CONTROL_CREDITS),
+			    LINKS_PER_WORKER * coordinator_credits(&c->config),
 		.memory_bytes = memory,
 	};
 	enum sc_status status;
@@ -467,12 +467,21 @@ size_t coordinator_max_payload(const struct coordinator_config *config)
 	return step > tokens ? step : tokens;
 }
 
+static uint32_t window_of(const struct coordinator_config *config)
+{
+	return config->window ? config->window : config->n_stages + 1;
+}
+
+unsigned coordinator_credits(const struct coordinator_config *config)
+{
+	return window_of(config) + CONTROL_CREDITS;
+}
+
 static void set_defaults(struct coordinator *c)
 {
 	struct coordinator_config *config = &c->config;
 
-	if (!config->window)
-		config->window = config->n_stages + 1;
+	config->window = window_of(config);
 	if (!config->prompt_chunk || config->prompt_chunk > config->max_rows)
 		config->prompt_chunk = config->max_rows;
 	c->limits = widest_limits(config);

@@ -56,6 +56,9 @@ struct coordinator_config {
  * fabrics must be opened with. loop, fabric and callbacks of config are not looked at. */
 size_t coordinator_max_payload(const struct coordinator_config *config);
 
+/* The credits that such fabrics grant: a window of steps, and control messages beside them. */
+unsigned coordinator_credits(const struct coordinator_config *config);
+
 /* Workers may connect from now on; nothing is sent before coordinator_connect. */
 must_check enum sc_status coordinator_create(const struct coordinator_config *config,
 					     struct coordinator **coordinator_out,
