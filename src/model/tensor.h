@@ -13,8 +13,19 @@ enum tensor_type {
 	TENSOR_F32 = 0,
 	TENSOR_F16 = 1,
 	TENSOR_Q4_0 = 2,
+	TENSOR_Q4_1 = 3,
+	TENSOR_Q5_0 = 6,
+	TENSOR_Q5_1 = 7,
 	TENSOR_Q8_0 = 8,
+	TENSOR_Q2_K = 10,
+	TENSOR_Q3_K = 11,
+	TENSOR_Q4_K = 12,
+	TENSOR_Q5_K = 13,
+	TENSOR_Q6_K = 14,
+	TENSOR_IQ4_NL = 20,
+	TENSOR_IQ4_XS = 23,
 	TENSOR_BF16 = 30,
+	TENSOR_MXFP4 = 39,
 };
 
 struct tensor_type_info {
@@ -45,7 +56,12 @@ struct tensor {
 size_t tensor_row_bytes(const struct tensor *tensor);
 
 /* Elements of one row as float: out[dims[0]]. For tests, references and small tensors; the
- * backends have their own, faster ways. The type must be supported. */
+ * backends have their own, faster ways. The type must be supported. How each type lies in its
+ * blocks is told in tensor_rows.c. */
 void tensor_row_f32(const struct tensor *tensor, uint64_t row, float *out);
+
+/* What the 4-bit codes of a type stand for, before its scale. */
+extern const int8_t tensor_iq4_values[16];	/* IQ4_NL and IQ4_XS: ascending */
+extern const int8_t tensor_mxfp4_values[16];	/* twice E2M1: bit 3 is the sign, then ascending */
 
 #endif

@@ -229,10 +229,11 @@ X(rows_that_are_no_multiple_of_the_block, SC_E_FORMAT, \
 X(tensor_type_that_nobody_knows, SC_E_UNSUPPORTED, \
 	"'t': expected a tensor's type, found the unknown " \
 	"number 1000", one_tensor(file, "t", 1000, 1, &(uint64_t){ 256 }, 0)) \
-X(tensor_of_type_q4_k, SC_E_UNSUPPORTED, "'t': tensors of type Q4_K (12) are not supported", \
-	one_tensor(file, "t", 12, 1, &(uint64_t){ 256 }, 0)) \
-X(tensor_of_type_mxfp4, SC_E_UNSUPPORTED, "'t': tensors of type MXFP4 (39) are not supported", \
-	one_tensor(file, "t", 39, 1, &(uint64_t){ 256 }, 0)) \
+X(tensor_of_type_iq2_xxs, SC_E_UNSUPPORTED, \
+	"'t': tensors of type IQ2_XXS (16) are not supported", \
+	one_tensor(file, "t", 16, 1, &(uint64_t){ 256 }, 0)) \
+X(tensor_of_type_nvfp4, SC_E_UNSUPPORTED, "'t': tensors of type NVFP4 (40) are not supported", \
+	one_tensor(file, "t", 40, 1, &(uint64_t){ 256 }, 0)) \
 X(tensor_of_a_private_type, SC_E_UNSUPPORTED, "type IQ4_KS (144, private to ik_llama.cpp)", \
 	one_tensor(file, "t", 144, 1, &(uint64_t){ 256 }, 0)) \
 X(tensor_offset_not_aligned, SC_E_FORMAT, \

@@ -7,10 +7,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
-static void known_types_have_names_and_five_are_supported(void **state)
+static void known_types_have_names_and_sixteen_are_supported(void **state)
 {
 	unsigned n_supported = 0;
 
@@ -25,7 +27,7 @@ static void known_types_have_names_and_five_are_supported(void **state)
 		assert_int_equal(info->is_supported, info->block_bytes > 0);
 		n_supported += info->is_supported;
 	}
-	assert_int_equal(n_supported, 5);
+	assert_int_equal(n_supported, 16);
 	assert_string_equal(tensor_type_info(12)->name, "Q4_K");
 	assert_string_equal(tensor_type_info(39)->name, "MXFP4");
 	assert_string_equal(tensor_type_info(399)->name, "Q8_K_R8");
@@ -96,6 +98,76 @@ static void q4_0_keeps_the_first_half_in_the_low_nibbles(void **state)
 	expect_row(TENSOR_Q4_0, block, sizeof block, expected, 32);
 }
 
+/* A file of vectors, whole; its size goes to *n_bytes_out. The caller frees. */
+static uint8_t *read_vectors(const char *name, size_t *n_bytes_out)
+{
+	const char *root = getenv("SRCDIR"), *other = getenv("TENSOR_VECTORS");
+	char path[4096];
+	uint8_t *bytes;
+	FILE *file;
+	long size;
+
+	snprintf(path, sizeof path, "%s%s/%s.bin", other ? other : root ? root : ".",
+		 other ? "" : "/tests/data/tensors", name);
+	file = fopen(path, "rb");
+	if (!file)
+		fail_msg("%s: cannot open", path);
+	assert_int_equal(fseek(file, 0, SEEK_END), 0);
+	size = ftell(file);
+	assert_true(size > 0);
+	rewind(file);
+	bytes = malloc((size_t)size);
+	assert_non_null(bytes);
+	assert_int_equal(fread(bytes, 1, (size_t)size, file), size);
+	fclose(file);
+	*n_bytes_out = (size_t)size;
+	return bytes;
+}
+
+static void expect_vectors(uint32_t type, const struct tensor_type_info *info)
+{
+	size_t n_bytes, n_blocks;
+	uint8_t *bytes = read_vectors(info->name, &n_bytes);
+	float found[256], expected;
+
+	assert_int_equal(n_bytes % (info->block_bytes + 4 * info->block_length), 0);
+	n_blocks = n_bytes / (info->block_bytes + 4 * info->block_length);
+	for (size_t b = 0; b < n_blocks; b++) {
+		const uint8_t *floats = bytes + n_blocks * info->block_bytes +
+					b * info->block_length * 4;
+		const struct tensor tensor = {
+			.type = (enum tensor_type)type, .n_dims = 2,
+			.dims = { info->block_length, n_blocks, 1, 1 },
+			.data = bytes, .n_bytes = n_blocks * info->block_bytes,
+		};
+
+		tensor_row_f32(&tensor, b, found);
+		for (size_t i = 0; i < info->block_length; i++) {
+			memcpy(&expected, floats + 4 * i, sizeof expected);
+			if (found[i] != expected)
+				fail_msg("%s, block %zu, element %zu: expected %a, found %a",
+					 info->name, b, i, (double)expected, (double)found[i]);
+		}
+	}
+	free(bytes);
+}
+
+static void blocks_of_every_type_stand_for_the_floats_of_the_vectors(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	for (uint32_t type = 0; type < 1000; type++) {
+		const struct tensor_type_info *info = tensor_type_info(type);
+
+		if (!info || !info->is_supported || info->block_length == 1)
+			continue;
+		expect_vectors(type, info);
+		n++;
+	}
+	assert_int_equal(n, 13);
+}
+
 static void rows_follow_each_other(void **state)
 {
 	static const float values[] = { 1, 2, 3, 4, 5, 6 };
@@ -142,11 +214,12 @@ static void what_the_test_writer_quantizes_reads_back(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(known_types_have_names_and_five_are_supported),
+		cmocka_unit_test(known_types_have_names_and_sixteen_are_supported),
 		cmocka_unit_test(f16_converts_zeros_subnormals_normals_and_infinities),
 		cmocka_unit_test(bf16_is_the_upper_half_of_a_float),
 		cmocka_unit_test(q8_0_is_a_scale_and_32_bytes),
 		cmocka_unit_test(q4_0_keeps_the_first_half_in_the_low_nibbles),
+		cmocka_unit_test(blocks_of_every_type_stand_for_the_floats_of_the_vectors),
 		cmocka_unit_test(rows_follow_each_other),
 		cmocka_unit_test(what_the_test_writer_quantizes_reads_back),
 	};
