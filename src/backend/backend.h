@@ -12,7 +12,7 @@
  * on the other rows, nor on the number of threads. A row alone and the same row among five hundred
  * give the same bits.
  *
- * Thread: one backend belongs to one thread (its compute thread); OpenMP threads are its own
+ * Thread: one backend belongs to one thread (its compute thread); helper threads are its own
  * affair. Operations block until their output may be read by the next operation.
  * Operations that cannot fail by construction return nothing: sizes are checked when weights and
  * caches are created.

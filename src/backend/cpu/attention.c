@@ -268,5 +268,5 @@ void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsign
 				(spans[i].first_position + spans[i].n_rows) *
 				(cache->config.head_dim + cache->config.value_dim);
 	}
-	cpu_parallel_dynamic(cpu_threads_for(cpu, n_operations), n_items, attend, &a);
+	cpu_parallel_dynamic(cpu, cpu_threads_for(cpu, n_operations), n_items, attend, &a);
 }

@@ -32,6 +32,7 @@ static void close_backend(struct backend *backend)
 
 	if (!cpu)
 		return;
+	team_destroy(cpu->team);
 	cpu_rope_cache_deinit(&cpu->rope);
 	free(cpu->span_start);
 	free(cpu->quant_tiles);
@@ -67,7 +68,7 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 		return status;
 	cpu = calloc(1, sizeof *cpu);
 	if (!cpu)
-		goto fail;
+		goto no_memory;
 	cpu->base.ops = &backend_cpu;
 	cpu->kernels = kernels_of(isa);
 	cpu->n_threads = config->n_threads ? config->n_threads : cpu_count();
@@ -78,14 +79,19 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 	cpu->span_start = cpu_memory(((size_t)config->max_rows + 1) * sizeof *cpu->span_start);
 	if (!cpu->tiles || !cpu->quant_tiles || !cpu->span_start ||
 	    !cpu_rope_cache_init(&cpu->rope, config->max_rows))
+		goto no_memory;
+	status = team_create(cpu->n_threads, &cpu->team, err);
+	if (status)
 		goto fail;
 	*backend_out = &cpu->base;
 	return SC_OK;
+no_memory:
+	status = error_set(err, SC_E_CAPACITY, "cpu backend: no memory to work on %u rows of %u",
+			   config->max_rows, config->max_width);
 fail:
 	if (cpu)
 		close_backend(&cpu->base);
-	return error_set(err, SC_E_CAPACITY, "cpu backend: no memory to work on %u rows of %u",
-			 config->max_rows, config->max_width);
+	return status;
 }
 
 static enum sc_status alloc(struct backend *backend, size_t n_bytes, void **out)

@@ -4,10 +4,11 @@
 /*
  * cpu - the CPU backend's own structs: what is the same for every instruction set.
  * All memory is taken when a backend, weight or cache is created; operations only use it.
- * Thread: the backend's; the functions given to cpu_parallel also run on OpenMP threads.
+ * Thread: the backend's; the functions given to cpu_parallel also run on its team's threads.
  */
 #include "backend/backend.h"
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/team.h"
 
 enum {
 	CPU_ROPE_MAX_ANGLES = 256,	/* per row that are kept between calls */
@@ -27,7 +28,8 @@ struct cpu_rope_cache {
 struct cpu_backend {
 	struct backend base;
 	const struct cpu_kernels *kernels;
-	unsigned n_threads;
+	unsigned n_threads;	/* of the team */
+	struct team *team;
 	unsigned max_rows;
 	unsigned max_width;
 	float *tiles;		/* activations as the float kernels read them */
@@ -71,12 +73,14 @@ static inline struct cpu_backend *cpu_of(struct backend *backend)
  * free() releases it. */
 void *cpu_memory(size_t n_bytes);
 
-/* Calls run(arg, item, thread) for every item, on up to n_threads threads, each once; waits for
- * all. Items go to threads in runs of neighbours, or one by one to whoever is free. With one
- * thread or item it is a plain loop. */
-typedef void cpu_task_fn(void *arg, size_t item, unsigned thread);
-void cpu_parallel_even(unsigned n_threads, size_t n_items, cpu_task_fn *run, void *arg);
-void cpu_parallel_dynamic(unsigned n_threads, size_t n_items, cpu_task_fn *run, void *arg);
+/* Calls run(arg, item, thread) once for every item and waits for all, on the team or, when
+ * n_threads is 1, here. Items go to threads in runs of neighbours, the same ones each time as long
+ * as all threads keep up, or in order, one by one, to whoever is free. */
+typedef team_task_fn cpu_task_fn;
+void cpu_parallel_even(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
+		       cpu_task_fn *run, void *arg);
+void cpu_parallel_dynamic(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
+			  cpu_task_fn *run, void *arg);
 
 /* Threads for an operation of so many multiply-adds or bytes read, whichever are more: one when a
  * team would cost more than it saves. */

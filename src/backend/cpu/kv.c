@@ -138,7 +138,7 @@ void cpu_kv_write(struct backend *backend, struct kv_cache *cache, unsigned laye
 	for (unsigned i = 0; i < n_spans; i++) {
 		struct span_write w = { cache, layer, &spans[i], keys, values };
 
-		cpu_parallel_even(cpu_threads_for(cpu, spans[i].n_rows * row_cost),
+		cpu_parallel_even(cpu, cpu_threads_for(cpu, spans[i].n_rows * row_cost),
 				  spans[i].n_rows, write_position, &w);
 	}
 }

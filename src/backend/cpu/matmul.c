@@ -82,10 +82,10 @@ static void prepare(struct multiplication *m)
 			has_float = true;
 	}
 	if (has_float && m->n_rows > 1)
-		cpu_parallel_even(n_threads, (m->n_rows + kernels->tile_rows_float - 1) /
+		cpu_parallel_even(m->cpu, n_threads, (m->n_rows + kernels->tile_rows_float - 1) /
 				  kernels->tile_rows_float, prepare_float, m);
 	if (has_quant)
-		cpu_parallel_even(n_threads, (m->n_rows + kernels->tile_rows_quant - 1) /
+		cpu_parallel_even(m->cpu, n_threads, (m->n_rows + kernels->tile_rows_quant - 1) /
 				  kernels->tile_rows_quant, prepare_quant, m);
 }
 
@@ -197,5 +197,5 @@ void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned
 		m.n_row_ranges = 1;
 	if (m.n_row_ranges > n_units)
 		m.n_row_ranges = n_units;
-	cpu_parallel_even(n_threads, n_panels * m.n_row_ranges, multiply_item, &m);
+	cpu_parallel_even(cpu, n_threads, n_panels * m.n_row_ranges, multiply_item, &m);
 }

@@ -101,6 +101,6 @@ void cpu_rope(struct backend *backend, const struct rope_table *table, float *x,
 	       table->dim / 2 <= CPU_ROPE_MAX_ANGLES);
 	take_table(&cpu->rope, table, cpu->max_rows);
 	/* A cosine and a sine for every few elements, unless they were kept. */
-	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n_rows * n_heads * head_dim * 32), n_rows,
-			  rotate_row, &rotation);
+	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)n_rows * n_heads * head_dim * 32),
+			  n_rows, rotate_row, &rotation);
 }

@@ -35,8 +35,8 @@ void cpu_rms_norm(struct backend *backend, const float *x, const float *gain, fl
 	const struct cpu_backend *cpu = cpu_of(backend);
 	struct norm norm = { cpu->kernels, x, gain, eps, n, y };
 
-	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n_rows * n * NORM_COST), n_rows, norm_row,
-			  &norm);
+	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)n_rows * n * NORM_COST), n_rows,
+			  norm_row, &norm);
 }
 
 struct pieces {
@@ -68,8 +68,8 @@ void cpu_swiglu(struct backend *backend, const float *gate, const float *up, siz
 	const struct cpu_backend *cpu = cpu_of(backend);
 	struct pieces pieces = { cpu->kernels, gate, up, n, out };
 
-	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n * GATE_COST), (n + PIECE - 1) / PIECE,
-			  swiglu_piece, &pieces);
+	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)n * GATE_COST),
+			  (n + PIECE - 1) / PIECE, swiglu_piece, &pieces);
 }
 
 static void add_piece(void *arg, size_t piece, unsigned thread)
@@ -86,6 +86,6 @@ void cpu_add(struct backend *backend, float *x, const float *y, size_t n)
 	const struct cpu_backend *cpu = cpu_of(backend);
 	struct pieces pieces = { cpu->kernels, NULL, y, n, x };
 
-	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n * ADD_COST), (n + PIECE - 1) / PIECE,
-			  add_piece, &pieces);
+	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)n * ADD_COST),
+			  (n + PIECE - 1) / PIECE, add_piece, &pieces);
 }

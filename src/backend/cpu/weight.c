@@ -146,7 +146,7 @@ enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *t
 	if (!weight->panels)
 		goto fail;
 	relayout = (struct relayout){ weight, tensor->data, panel, cpu->kernels->q8_flip };
-	cpu_parallel_even(cpu_threads_for(cpu, weight->n_bytes), weight->n_panels, pack_panel,
+	cpu_parallel_even(cpu, cpu_threads_for(cpu, weight->n_bytes), weight->n_panels, pack_panel,
 			  &relayout);
 	*weight_out = weight;
 	return SC_OK;
@@ -225,6 +225,6 @@ void cpu_embed(struct backend *backend, const struct weight *embedding, const ui
 	const struct cpu_backend *cpu = cpu_of(backend);
 	struct embedding e = { cpu->kernels, embedding, tokens, out };
 
-	cpu_parallel_even(cpu_threads_for(cpu, (uint64_t)n_rows * embedding->n_in * EMBED_COST),
-			  n_rows, embed_row, &e);
+	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)n_rows * embedding->n_in *
+						     EMBED_COST), n_rows, embed_row, &e);
 }

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BACKEND_CPU_TEAM_H
+#define STAGECOACH_BACKEND_CPU_TEAM_H
+/*
+ * team - the threads that share the parts of one operation.
+ *
+ * A team of n is the thread that calls it and n - 1 helpers of its own. Between regions the
+ * helpers spin for some tens of microseconds, then sleep: a region costs about a microsecond while
+ * they are awake, and an idle team costs nothing.
+ * Every thread begins with its own run of neighbouring items, always the same for the same number,
+ * and then takes from what the others have not begun. So a helper that sleeps, or whose processor
+ * is taken by somebody else, holds a region up by the one item that it is in.
+ *
+ * Thread: one thread at a time calls team_run, no other than creates and destroys it.
+ */
+#include "base/error.h"
+
+#include <stddef.h>
+
+struct team;
+
+typedef void team_task_fn(void *arg, size_t item, unsigned thread);
+
+/* SC_E_INTERNAL: a thread could not be started. Caller destroys. */
+must_check enum sc_status team_create(unsigned n_threads, struct team **team_out,
+				      struct error *err);
+/* Joins the helpers. Accepts NULL. */
+void team_destroy(struct team *team);
+
+unsigned team_size(const struct team *team);
+
+/* Calls run(arg, item, thread) once for every item and returns when all have returned. `thread` is
+ * below team_size, and no two calls with the same one run at the same time. */
+void team_run(struct team *team, size_t n_items, team_task_fn *run, void *arg);
+
+#endif
