@@ -462,7 +462,7 @@ size_t coordinator_max_payload(const struct coordinator_config *config)
 {
 	struct step_limits limits = widest_limits(config);
 	size_t step = step_bytes_max(&limits);
-	size_t tokens = tokens_bytes(limits.max_sequences);
+	size_t tokens = tokens_bytes(limits.max_rows);
 
 	return step > tokens ? step : tokens;
 }

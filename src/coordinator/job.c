@@ -260,13 +260,15 @@ void job_destroy(struct job *job)
 		sequence_deinit(&job->streams[i].sequence);
 	}
 	free(job->streams);
+	free(job->scores);
 	free(job->stops);
 	free(job);
 }
 
 static uint64_t output_bytes(const struct job *job)
 {
-	uint64_t n_bytes = sizeof *job + job->n_streams * sizeof job->streams[0];
+	uint64_t n_bytes = sizeof *job + job->n_streams * sizeof job->streams[0] +
+			   job->n_scores * sizeof job->scores[0];
 
 	for (uint32_t i = 0; i < job->n_streams; i++) {
 		const struct output *output = job_output(job, i);
@@ -357,6 +359,12 @@ const struct error *job_error(const struct job *job)
 uint32_t job_n_prompt_tokens(const struct job *job)
 {
 	return job->n_prompt_tokens;
+}
+
+const float *job_prompt_scores(const struct job *job, uint32_t *n_out)
+{
+	*n_out = job->n_scores;
+	return job->scores;
 }
 
 uint64_t job_seed(const struct job *job)

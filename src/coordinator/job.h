@@ -51,6 +51,7 @@ struct job_request {
 	uint32_t n_sequences;		/* 0 means 1 */
 	uint32_t max_tokens;		/* per sequence; 0: until the context is full */
 	bool ignore_end;		/* go on after an end token */
+	uint32_t score_from;		/* also score the prompt's tokens from this index; 0: none */
 	float temperature;		/* 0: greedy */
 	uint32_t top_k;			/* 0: off */
 	float top_p;			/* 1: off */
@@ -117,6 +118,10 @@ bool job_is_ended(const struct job *job);
 const char *job_state_name(enum job_state state);
 const struct error *job_error(const struct job *job);	/* SC_OK unless cancelled or failed */
 uint32_t job_n_prompt_tokens(const struct job *job);
+/* Natural logarithms of the probabilities that the model gives prompt tokens score_from .. behind
+ * those before them: [*n_out], all there once the first output has a token or has ended well.
+ * Borrowed as long as the job is held. */
+const float *job_prompt_scores(const struct job *job, uint32_t *n_out);
 uint64_t job_seed(const struct job *job);	/* of the request: repeats the job's output */
 uint32_t job_n_outputs(const struct job *job);
 const struct output *job_output(const struct job *job, uint32_t i);

@@ -30,6 +30,8 @@ struct job {
 	char **stops;			/* [n_stops], owned; one block with their text */
 	uint32_t n_stops;
 	uint32_t n_prompt_tokens;
+	float *scores;			/* [n_scores] of the prompt's last tokens; owned */
+	uint32_t n_scores;
 	uint32_t n_streams;
 	uint32_t n_running;		/* streams that have not ended */
 	uint64_t n_bytes;		/* as jobs counts it */

@@ -6,13 +6,20 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* The records that a segment will give. */
+struct awaited {
+	struct sequence *sequence;	/* NULL: no longer wanted */
+	uint32_t slot;
+	uint32_t position;		/* of the first record */
+	uint32_t n_records;
+	bool is_drawn;			/* the last record; all others are scores */
+};
+
 /* A step on its way, and whose rows it holds. */
 struct flight {
 	uint64_t step_id;
-	uint32_t n_sampled;
-	struct sequence **sampled;	/* [n_sampled] in segment order; NULL: no longer wanted */
-	uint32_t *slots;		/* [n_sampled] */
-	uint32_t *positions;		/* [n_sampled] of the token to be drawn */
+	uint32_t n_awaited;
+	struct awaited *awaited;	/* [n_awaited] in segment order */
 };
 
 struct scheduler {
@@ -110,9 +117,9 @@ static void forget_flights(struct scheduler *s, const struct sequence *sequence)
 	for (uint32_t i = 0; i < s->n_flights; i++) {
 		struct flight *flight = &s->flights[(s->first_flight + i) % s->config.window];
 
-		for (uint32_t k = 0; k < flight->n_sampled; k++)
-			if (flight->sampled[k] == sequence)
-				flight->sampled[k] = NULL;
+		for (uint32_t k = 0; k < flight->n_awaited; k++)
+			if (flight->awaited[k].sequence == sequence)
+				flight->awaited[k].sequence = NULL;
 	}
 }
 
@@ -191,10 +198,40 @@ static bool grow(struct scheduler *s, struct sequence *sequence)
 
 /* --- building a step --- */
 
+/* Of the next n_rows rows of a sequence, those whose next token is in its prompt and wants a score.
+ * Once a token is drawn all scores are there. */
+static uint32_t count_scored(const struct sequence *sequence, uint32_t n_rows)
+{
+	uint32_t first = sequence->n_issued;
+	uint32_t end = first + n_rows;
+
+	if (!sequence->score_from || sequence->n_tokens > sequence->n_prompt)
+		return 0;
+	if (first < sequence->score_from - 1)
+		first = sequence->score_from - 1;
+	if (end > sequence->n_prompt - 1)
+		end = sequence->n_prompt - 1;
+	return first < end ? end - first : 0;
+}
+
+/* What the step's answer has to say of the segment. */
+static void await_records(struct scheduler *s, struct sequence *sequence,
+			  const struct segment *segment)
+{
+	struct flight *flight = &s->flights[(s->first_flight + s->n_flights) % s->config.window];
+
+	flight->awaited[flight->n_awaited++] = (struct awaited){
+		.sequence = sequence,
+		.slot = segment->sequence,
+		.position = segment->first_position + segment_first_record(segment) + 1,
+		.n_records = segment_n_records(segment),
+		.is_drawn = segment->flags & SEGMENT_SAMPLE,
+	};
+}
+
 static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t n_rows)
 {
 	struct segment *segment = &s->segments[s->n_segments++];
-	struct flight *flight = &s->flights[(s->first_flight + s->n_flights) % s->config.window];
 
 	*segment = (struct segment){
 		.sequence = sequence->slot,
@@ -202,6 +239,7 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 		.n_rows = n_rows,
 		.first_block = s->n_step_blocks,
 		.n_blocks = sequence->n_blocks - sequence->n_blocks_told,
+		.n_scored = count_scored(sequence, n_rows),
 	};
 	if (!sequence->is_known) {
 		segment->flags |= SEGMENT_NEW;
@@ -213,13 +251,14 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 	sequence->last_step = s->n_steps + 1;
 	for (uint32_t i = 0; i < n_rows; i++)
 		s->step_tokens[s->n_rows++] = sequence->tokens[sequence->n_issued++];
-	if (sequence->n_issued < sequence->n_tokens)
-		return;
-	segment->flags |= SEGMENT_SAMPLE;
-	flight->sampled[flight->n_sampled] = sequence;
-	flight->slots[flight->n_sampled] = sequence->slot;
-	flight->positions[flight->n_sampled++] = sequence->n_tokens;
-	move_to(s, sequence, SEQUENCE_IN_FLIGHT);
+	if (sequence->n_issued == sequence->n_tokens)
+		segment->flags |= SEGMENT_SAMPLE;
+	else if (segment->n_scored)
+		segment->next_token = sequence->tokens[sequence->n_issued];
+	if (segment_n_records(segment))
+		await_records(s, sequence, segment);
+	if (segment->flags & SEGMENT_SAMPLE)
+		move_to(s, sequence, SEQUENCE_IN_FLIGHT);
 }
 
 /* How many decoding sequences this step takes: all of them over `groups` steps in a row, which
@@ -284,7 +323,7 @@ bool scheduler_next(struct scheduler *s, struct step *step_out)
 	if (s->n_flights == s->config.window)
 		return false;
 	s->n_segments = s->n_rows = s->n_step_blocks = 0;
-	flight->n_sampled = 0;
+	flight->n_awaited = 0;
 	add_decodes(s);
 	admit(s);
 	add_prompts(s);
@@ -309,31 +348,57 @@ bool scheduler_next(struct scheduler *s, struct step *step_out)
 
 /* --- tokens --- */
 
-static enum sc_status check_answer(const struct flight *flight, const struct tokens *tokens,
-				   struct error *err)
+static enum sc_status check_records(const struct awaited *awaited,
+				    const struct token_record *records, uint32_t first,
+				    struct error *err)
 {
-	if (tokens->step_id != flight->step_id || tokens->n_records != flight->n_sampled)
-		return error_set(err, SC_E_PROTOCOL,
-				 "tokens: step %llu with %u records, expected step %llu with %u",
-				 (unsigned long long)tokens->step_id, tokens->n_records,
-				 (unsigned long long)flight->step_id, flight->n_sampled);
-	for (uint32_t i = 0; i < tokens->n_records; i++) {
-		const struct token_record *record = &tokens->records[i];
-
-		if (record->sequence != flight->slots[i] ||
-		    record->position != flight->positions[i])
+	for (uint32_t i = 0; i < awaited->n_records; i++)
+		if (records[i].sequence != awaited->slot ||
+		    records[i].position != awaited->position + i)
 			return error_set(err, SC_E_PROTOCOL,
 					 "tokens: record %u is for slot %u position %u, "
 					 "expected slot %u position %u",
-					 i, record->sequence, record->position, flight->slots[i],
-					 flight->positions[i]);
-	}
+					 first + i, records[i].sequence, records[i].position,
+					 awaited->slot, awaited->position + i);
 	return SC_OK;
+}
+
+static enum sc_status check_answer(const struct flight *flight, const struct tokens *tokens,
+				   struct error *err)
+{
+	enum sc_status status = SC_OK;
+	uint32_t n_records = 0;
+
+	for (uint32_t i = 0; i < flight->n_awaited; i++)
+		n_records += flight->awaited[i].n_records;
+	if (tokens->step_id != flight->step_id || tokens->n_records != n_records)
+		return error_set(err, SC_E_PROTOCOL,
+				 "tokens: step %llu with %u records, expected step %llu with %u",
+				 (unsigned long long)tokens->step_id, tokens->n_records,
+				 (unsigned long long)flight->step_id, n_records);
+	n_records = 0;
+	for (uint32_t i = 0; status == SC_OK && i < flight->n_awaited; i++) {
+		status = check_records(&flight->awaited[i], tokens->records + n_records, n_records,
+				       err);
+		n_records += flight->awaited[i].n_records;
+	}
+	return status;
+}
+
+static void take_token(struct scheduler *s, struct sequence *sequence,
+		       const struct token_record *record, scheduler_token_fn *fn, void *arg)
+{
+	assert(sequence->n_tokens < sequence->max_tokens);
+	sequence->tokens[sequence->n_tokens++] = record->token;
+	move_to(s, sequence, SEQUENCE_DECODE);
+	if (!fn(arg, sequence, record->token, record->logprob))
+		scheduler_remove(s, sequence);
 }
 
 enum sc_status scheduler_take(struct scheduler *s, const struct tokens *tokens,
 			      scheduler_token_fn *fn, void *arg, struct error *err)
 {
+	const struct token_record *records = tokens->records;
 	struct flight *flight = &s->flights[s->first_flight];
 	enum sc_status status;
 
@@ -342,16 +407,17 @@ enum sc_status scheduler_take(struct scheduler *s, const struct tokens *tokens,
 	status = check_answer(flight, tokens, err);
 	if (status != SC_OK)
 		return status;
-	for (uint32_t i = 0; i < tokens->n_records; i++) {
-		struct sequence *sequence = flight->sampled[i];
+	for (uint32_t i = 0; i < flight->n_awaited; i++) {
+		const struct awaited *awaited = &flight->awaited[i];
+		struct sequence *sequence = awaited->sequence;
+		uint32_t n_scores = awaited->n_records - awaited->is_drawn;
 
-		if (!sequence)
-			continue;
-		assert(sequence->n_tokens < sequence->max_tokens);
-		sequence->tokens[sequence->n_tokens++] = tokens->records[i].token;
-		move_to(s, sequence, SEQUENCE_DECODE);
-		if (!fn(arg, sequence, tokens->records[i].token, tokens->records[i].logprob))
-			scheduler_remove(s, sequence);
+		for (uint32_t k = 0; sequence && k < n_scores; k++)
+			sequence->scores[records[k].position - sequence->score_from] =
+				records[k].logprob;
+		if (sequence && awaited->is_drawn)
+			take_token(s, sequence, &records[n_scores], fn, arg);
+		records += awaited->n_records;
 	}
 	/* Only now: fn may have removed other sequences of this flight. */
 	s->first_flight = (s->first_flight + 1) % s->config.window;
@@ -384,10 +450,8 @@ static enum sc_status allocate_flights(struct scheduler *s)
 	for (uint32_t i = 0; i < s->config.window; i++) {
 		struct flight *flight = &s->flights[i];
 
-		flight->sampled = calloc(n, sizeof(struct sequence *));
-		flight->slots = calloc(n, sizeof flight->slots[0]);
-		flight->positions = calloc(n, sizeof flight->positions[0]);
-		if (!flight->sampled || !flight->slots || !flight->positions)
+		flight->awaited = calloc(n, sizeof flight->awaited[0]);
+		if (!flight->awaited)
 			return SC_E_NOMEM;
 	}
 	return SC_OK;
@@ -445,11 +509,8 @@ void scheduler_destroy(struct scheduler *s)
 {
 	if (!s)
 		return;
-	for (uint32_t i = 0; s->flights && i < s->config.window; i++) {
-		free(s->flights[i].sampled);
-		free(s->flights[i].slots);
-		free(s->flights[i].positions);
-	}
+	for (uint32_t i = 0; s->flights && i < s->config.window; i++)
+		free(s->flights[i].awaited);
 	free(s->flights);
 	blocks_deinit(&s->blocks);
 	free(s->free_slots);

@@ -10,6 +10,7 @@ enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt, 
 	*sequence = (struct sequence){
 		.state = SEQUENCE_IDLE,
 		.n_tokens = n_prompt,
+		.n_prompt = n_prompt,
 		.max_tokens = max_tokens,
 		.slot = SLOT_NONE,
 	};

@@ -32,6 +32,10 @@ struct sequence {
 	uint32_t *tokens;		/* [n_tokens], prompt and what was drawn; owned */
 	uint32_t n_tokens;
 	uint32_t max_tokens;		/* room at tokens */
+	uint32_t score_from;		/* index of the first prompt token to be scored; 0: none */
+	uint32_t n_prompt;
+	float *scores;			/* [n_prompt - score_from] log-probabilities; borrowed,
+					 * filled by the time that the first token is drawn */
 	uint32_t n_issued;		/* tokens that steps have taken, from the front */
 	uint64_t last_step;		/* the newest step that took some; 0: none */
 	uint32_t slot;			/* or SLOT_NONE */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_TEMPERATURE 100.0f
@@ -50,8 +51,8 @@ static enum sc_status check_request(const struct coordinator *c, const struct jo
 	return check_sampling(r, err);
 }
 
-static enum sc_status check_tokens(const struct coordinator *c, const struct token_list *prompt,
-				   struct error *err)
+static enum sc_status check_tokens(const struct coordinator *c, const struct job_request *r,
+				   const struct token_list *prompt, struct error *err)
 {
 	for (size_t i = 0; i < prompt->n; i++)
 		if (prompt->ids[i] >= c->limits.n_vocab)
@@ -65,6 +66,10 @@ static enum sc_status check_tokens(const struct coordinator *c, const struct tok
 		return error_set(err, SC_E_TOO_LARGE,
 				 "prompt: %zu tokens leave no room in a context of %u", prompt->n,
 				 c->limits.max_context);
+	if (r->score_from && r->score_from >= prompt->n)
+		return error_set(err, SC_E_INVALID,
+				 "score_from: %u, but the prompt has %zu tokens", r->score_from,
+				 prompt->n);
 	return SC_OK;
 }
 
@@ -110,7 +115,8 @@ static uint64_t job_bytes(const struct coordinator *c, const struct job_request 
 			   (max_all / c->limits.block_length + 1) * sizeof(uint32_t) +
 			   max_new * (sizeof(struct output_token) + OUTPUT_TEXT_BYTES_PER_TOKEN);
 
-	return sizeof(struct job) + n_bytes * (r->n_sequences ? r->n_sequences : 1);
+	return sizeof(struct job) + n_bytes * (r->n_sequences ? r->n_sequences : 1) +
+	       (r->score_from ? (prompt->n - r->score_from) * sizeof(float) : 0);
 }
 
 static enum sc_status make_room(struct coordinator *c, uint64_t n_bytes, struct error *err)
@@ -159,6 +165,22 @@ static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint
 	return status;
 }
 
+/* All outputs have the same prompt: the first one's is scored. */
+static enum sc_status set_up_scores(struct job *job, uint32_t score_from)
+{
+	struct sequence *sequence = &job->streams[0].sequence;
+
+	if (!score_from)
+		return SC_OK;
+	job->n_scores = job->n_prompt_tokens - score_from;
+	job->scores = calloc(job->n_scores, sizeof job->scores[0]);
+	if (!job->scores)
+		return SC_E_NOMEM;
+	sequence->score_from = score_from;
+	sequence->scores = job->scores;
+	return SC_OK;
+}
+
 static enum sc_status make_job(struct coordinator *c, const struct job_request *request,
 			       const struct token_list *prompt, struct job **job_out,
 			       struct error *err)
@@ -172,6 +194,8 @@ static enum sc_status make_job(struct coordinator *c, const struct job_request *
 	job->n_prompt_tokens = (uint32_t)prompt->n;
 	for (uint32_t i = 0; status == SC_OK && i < job->n_streams; i++)
 		status = set_up_stream(c, job, i, request, prompt);
+	if (status == SC_OK)
+		status = set_up_scores(job, request->score_from);
 	if (status != SC_OK) {
 		job_destroy(job);
 		return error_set(err, status, "out of memory for a job");
@@ -192,7 +216,7 @@ enum sc_status job_submit(struct coordinator *c, const struct job_request *reque
 	if (status == SC_OK)
 		status = tokenize_prompt(c, request, &prompt, err);
 	if (status == SC_OK)
-		status = check_tokens(c, &prompt, err);
+		status = check_tokens(c, request, &prompt, err);
 	if (status == SC_OK) {
 		n_bytes = job_bytes(c, request, &prompt);
 		status = make_room(c, n_bytes, err);

@@ -3,6 +3,7 @@
 
 #include "stage/philox.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -243,22 +244,51 @@ static uint32_t sample(struct sampler *sampler, const struct row *row,
 		    philox_uniform(sampling->seed, sampling->stream, position));
 }
 
-enum sc_status sampler_draw(struct sampler *sampler, const float *logits,
-			    const struct sampling *sampling, uint32_t position,
-			    uint32_t *token_out, float *logprob_out, struct error *err)
+static enum sc_status survey(const struct sampler *sampler, const float *logits,
+			     struct row *row_out, struct error *err)
 {
 	struct row row = { .logits = logits };
 	enum sc_status status = find_best(logits, sampler->n_vocab, &row.best, err);
-	uint32_t token;
 
 	if (status)
 		return status;
 	row.total = sum_weights(logits, sampler->n_vocab, row.best.value);
+	*row_out = row;
+	return SC_OK;
+}
+
+static float logprob_of(const struct row *row, uint32_t token)
+{
+	return (float)((double)row->logits[token] - (double)row->best.value - log(row->total));
+}
+
+enum sc_status sampler_score(const struct sampler *sampler, const float *logits, uint32_t token,
+			     float *logprob_out, struct error *err)
+{
+	struct row row;
+	enum sc_status status = survey(sampler, logits, &row, err);
+
+	if (status)
+		return status;
+	*logprob_out = fmaxf(logprob_of(&row, token), -FLT_MAX);
+	return SC_OK;
+}
+
+enum sc_status sampler_draw(struct sampler *sampler, const float *logits,
+			    const struct sampling *sampling, uint32_t position,
+			    uint32_t *token_out, float *logprob_out, struct error *err)
+{
+	struct row row;
+	enum sc_status status = survey(sampler, logits, &row, err);
+	uint32_t token;
+
+	if (status)
+		return status;
 	if (sampling->temperature == 0 || sampling->top_k == 1)
 		token = row.best.token;
 	else
 		token = sample(sampler, &row, sampling, position);
 	*token_out = token;
-	*logprob_out = (float)((double)logits[token] - (double)row.best.value - log(row.total));
+	*logprob_out = logprob_of(&row, token);
 	return SC_OK;
 }

@@ -2,7 +2,7 @@
 #ifndef STAGECOACH_STAGE_SAMPLER_H
 #define STAGECOACH_STAGE_SAMPLER_H
 /*
- * sampler - draws a token from a row of logits.
+ * sampler - draws a token from a row of logits, or scores one that is given.
  *
  * Filters run in the order of llama.cpp's default chain (its --samplers option), those of it that
  * we have: top-k, top-p, min-p, temperature. So the first three see probabilities at temperature 1:
@@ -34,5 +34,9 @@ void sampler_destroy(struct sampler *sampler);
 must_check enum sc_status sampler_draw(struct sampler *sampler, const float *logits,
 				       const struct sampling *sampling, uint32_t position,
 				       uint32_t *token_out, float *logprob_out, struct error *err);
+
+/* The same number for a token that is given; the lowest finite one when its logit is -infinity. */
+must_check enum sc_status sampler_score(const struct sampler *sampler, const float *logits,
+					uint32_t token, float *logprob_out, struct error *err);
 
 #endif

@@ -24,11 +24,19 @@ struct stage {
 	void *on_logits_arg;
 };
 
-/* Rows that give tokens, as many as the logits have room for. */
+/* A row that gives a record. */
+struct wanted {
+	const struct segment *segment;
+	uint32_t position;	/* of the token that the row gives */
+	bool is_drawn;		/* else it is known: */
+	uint32_t token;
+};
+
+/* As many of them as the logits have room for. */
 struct drawing {
 	uint32_t n;
 	uint32_t rows[FORWARD_MAX_LOGIT_ROWS];
-	const struct segment *segments[FORWARD_MAX_LOGIT_ROWS];
+	struct wanted wanted[FORWARD_MAX_LOGIT_ROWS];
 };
 
 static enum sc_status check_config(const struct stage_config *config, struct error *err)
@@ -184,13 +192,14 @@ static enum sc_status check_activations(const struct stage *stage, const struct 
 			 step->n_rows, stage->limits.dim);
 }
 
-static enum sc_status draw_token(struct stage *stage, const struct segment *segment,
-				 const float *logits, struct token_record *record_out,
-				 struct error *err)
+static enum sc_status make_record(struct stage *stage, const struct wanted *wanted,
+				  const float *logits, struct token_record *record_out,
+				  struct error *err)
 {
-	const struct sequence *sequence = sequences_get(stage->sequences, segment->sequence);
-	uint32_t position = segment->first_position + segment->n_rows;
-	struct token_record record = { .sequence = segment->sequence, .position = position };
+	uint32_t slot = wanted->segment->sequence;
+	struct token_record record = {
+		.sequence = slot, .position = wanted->position, .token = wanted->token,
+	};
 	enum sc_status status;
 
 	if (!stage->backend->ops->is_host_memory) {
@@ -198,59 +207,84 @@ static enum sc_status draw_token(struct stage *stage, const struct segment *segm
 					      stage->limits.n_vocab * sizeof *logits);
 		logits = stage->row_logits;
 	}
-	if (stage->on_logits)
-		stage->on_logits(stage->on_logits_arg, segment->sequence, position, logits,
+	if (stage->on_logits && wanted->is_drawn)
+		stage->on_logits(stage->on_logits_arg, slot, wanted->position, logits,
 				 stage->limits.n_vocab);
-	status = sampler_draw(stage->sampler, logits, &sequence->sampling, position,
-			      &record.token, &record.logprob, err);
+	if (wanted->is_drawn)
+		status = sampler_draw(stage->sampler, logits,
+				      &sequences_get(stage->sequences, slot)->sampling,
+				      wanted->position, &record.token, &record.logprob, err);
+	else
+		status = sampler_score(stage->sampler, logits, wanted->token, &record.logprob,
+				       err);
 	if (status) {
-		error_prefix(err, "sequence %u position %u", segment->sequence, position);
+		error_prefix(err, "sequence %u position %u", slot, wanted->position);
 		return status;
 	}
 	*record_out = record;
 	return SC_OK;
 }
 
-static enum sc_status draw_group(struct stage *stage, const struct drawing *group,
-				 struct token_record *records_out, struct error *err)
+/* Through the head and the sampler; empties the group. */
+static enum sc_status finish_group(struct stage *stage, struct drawing *group,
+				   struct token_record *records_out, uint32_t *n_records,
+				   struct error *err)
 {
-	const float *logits = forward_logits(&stage->forward, group->rows, group->n);
+	const float *logits;
 	enum sc_status status = SC_OK;
 
+	if (!group->n)
+		return SC_OK;
+	logits = forward_logits(&stage->forward, group->rows, group->n);
 	for (uint32_t i = 0; !status && i < group->n; i++)
-		status = draw_token(stage, group->segments[i],
-				    logits + (size_t)i * stage->limits.n_vocab, &records_out[i],
-				    err);
+		status = make_record(stage, &group->wanted[i],
+				     logits + (size_t)i * stage->limits.n_vocab,
+				     &records_out[*n_records + i], err);
+	*n_records += group->n;
+	group->n = 0;
 	return status;
 }
 
-/* Goes through the head and the sampler group by group. */
-static enum sc_status draw_tokens(struct stage *stage, const struct step *step,
-				  struct token_record *records_out, uint32_t *n_records_out,
-				  struct error *err)
+/* What row `row` of the segment is to give; tokens are the segment's. */
+static struct wanted wanted_of(const struct segment *segment, const uint32_t *tokens, uint32_t row)
+{
+	bool is_last = row + 1 == segment->n_rows;
+	struct wanted wanted = {
+		.segment = segment,
+		.position = segment->first_position + row + 1,
+		.is_drawn = is_last && (segment->flags & SEGMENT_SAMPLE),
+	};
+
+	if (!wanted.is_drawn)
+		wanted.token = is_last ? segment->next_token : tokens[row + 1];
+	return wanted;
+}
+
+static enum sc_status make_records(struct stage *stage, const struct step *step,
+				   struct token_record *records_out, uint32_t *n_records_out,
+				   struct error *err)
 {
 	struct drawing group = { .n = 0 };
 	enum sc_status status = SC_OK;
-	uint32_t n_records = 0, end_row = 0;
+	uint32_t n_records = 0, start = 0;
 
-	for (uint32_t i = 0; !status && i < step->n_segments; i++) {
+	for (uint32_t i = 0; i < step->n_segments; i++) {
 		const struct segment *segment = &step->segments[i];
+		uint32_t first = segment_first_record(segment);
 
-		end_row += segment->n_rows;
-		if (!(segment->flags & SEGMENT_SAMPLE))
-			continue;
-		group.rows[group.n] = end_row - 1;
-		group.segments[group.n++] = segment;
-		if (group.n < FORWARD_MAX_LOGIT_ROWS)
-			continue;
-		status = draw_group(stage, &group, records_out + n_records, err);
-		n_records += group.n;
-		group.n = 0;
+		for (uint32_t k = 0; !status && k < segment_n_records(segment); k++) {
+			group.rows[group.n] = start + first + k;
+			group.wanted[group.n++] = wanted_of(segment, step->tokens + start,
+							    first + k);
+			if (group.n == FORWARD_MAX_LOGIT_ROWS)
+				status = finish_group(stage, &group, records_out, &n_records, err);
+		}
+		start += segment->n_rows;
 	}
-	if (!status && group.n)
-		status = draw_group(stage, &group, records_out + n_records, err);
 	if (!status)
-		*n_records_out = n_records + group.n;
+		status = finish_group(stage, &group, records_out, &n_records, err);
+	if (!status)
+		*n_records_out = n_records;
 	return status;
 }
 
@@ -270,7 +304,7 @@ enum sc_status stage_run(struct stage *stage, const struct step *step, float *ac
 		forward_run(&stage->forward, step, stage->sequences,
 			    stage->is_last ? NULL : activations_out);
 	if (stage->is_last)
-		status = draw_tokens(stage, step, records_out, &n_records, err);
+		status = make_records(stage, step, records_out, &n_records, err);
 	if (status)
 		goto fail;
 	if (n_records_out)

@@ -39,7 +39,7 @@ struct tokens_header {
 
 _Static_assert(sizeof(struct step_header) == 32, "wire format");
 _Static_assert(sizeof(struct sampling) == 32, "wire format");
-_Static_assert(sizeof(struct segment) == 56, "wire format");
+_Static_assert(sizeof(struct segment) == 64, "wire format");
 _Static_assert(sizeof(struct tokens_header) == 16, "wire format");
 _Static_assert(sizeof(struct token_record) == 16, "wire format");
 
@@ -331,6 +331,24 @@ static enum sc_status check_ranges(const struct segment *segment, uint32_t i,
 	return SC_OK;
 }
 
+static enum sc_status check_scores(const struct segment *segment, uint32_t i,
+				   const struct step_limits *limits, struct error *err)
+{
+	bool is_sampling = segment->flags & SEGMENT_SAMPLE;
+	bool has_next = segment->n_scored && !is_sampling;
+	uint32_t most = segment->n_rows - is_sampling;
+
+	if (segment->n_scored > most)
+		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": n_scored is "
+				 "%" PRIu32 ", expected at most %" PRIu32, i, segment->n_scored,
+				 most);
+	if (segment->next_token >= (has_next ? limits->n_vocab : 1))
+		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": next_token is "
+				 "%" PRIu32 ", expected below %" PRIu32, i, segment->next_token,
+				 has_next ? limits->n_vocab : 1);
+	return SC_OK;
+}
+
 static enum sc_status check_frees(const struct step *step, const struct step_limits *limits,
 				  struct segment_scan *scan, struct error *err)
 {
@@ -363,6 +381,7 @@ static enum sc_status check_segments(const struct step *step, const struct step_
 
 		if (check_slot(segment, i, limits, &scan, err) != SC_OK ||
 		    check_ranges(segment, i, header, limits, &scan, err) != SC_OK ||
+		    check_scores(segment, i, limits, err) != SC_OK ||
 		    check_sampling(segment, i, err) != SC_OK)
 			return SC_E_PROTOCOL;
 	}
@@ -452,6 +471,25 @@ void tokens_encode(const struct tokens *tokens, void *out)
 	put(at, tokens->records, tokens->n_records * sizeof tokens->records[0]);
 }
 
+/* A sequence's records begin once, and then go on position by position. */
+static enum sc_status check_record_order(const struct token_record *record, uint32_t i,
+					 struct slot_set *used, struct error *err)
+{
+	const struct token_record *last = i ? record - 1 : NULL;
+
+	if (last && last->sequence == record->sequence) {
+		if (record->position == last->position + 1)
+			return SC_OK;
+		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": position is "
+				 "%" PRIu32 ", expected %" PRIu32, i, record->position,
+				 last->position + 1);
+	}
+	if (slot_set_add(used, record->sequence))
+		return SC_OK;
+	return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": sequence %" PRIu32
+			 " has records already, expected them side by side", i, record->sequence);
+}
+
 static enum sc_status check_record(const struct token_record *record, uint32_t i,
 				   const struct step_limits *limits, struct slot_set *used,
 				   struct error *err)
@@ -460,10 +498,6 @@ static enum sc_status check_record(const struct token_record *record, uint32_t i
 		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": sequence is "
 				 "%" PRIu32 ", expected below %" PRIu32, i, record->sequence,
 				 limits->max_sequences);
-	if (!slot_set_add(used, record->sequence))
-		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": sequence "
-				 "%" PRIu32 " has a record already, expected at most one", i,
-				 record->sequence);
 	/* A full sequence still gives a token, which will never be a row. */
 	if (!record->position || record->position > limits->max_context)
 		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": position is "
@@ -476,14 +510,14 @@ static enum sc_status check_record(const struct token_record *record, uint32_t i
 	if (!isfinite(record->logprob))
 		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": logprob is %g, "
 				 "expected a finite number", i, (double)record->logprob);
-	return SC_OK;
+	return check_record_order(record, i, used, err);
 }
 
 enum sc_status tokens_decode(const void *payload, size_t n_bytes,
 			     const struct step_limits *limits, struct tokens *tokens_out,
 			     struct error *err)
 {
-	uint32_t most = min_u32(limits->max_rows, limits->max_sequences);
+	uint32_t most = limits->max_rows;
 	struct tokens_header header;
 	struct slot_set used;
 	struct tokens tokens;

@@ -35,7 +35,9 @@ enum {
 	SEGMENT_SAMPLE = 2,	/* the last row's logits give a token */
 };
 
-/* Consecutive rows of one sequence. Segments lie in row order; a sequence has at most one. */
+/* Consecutive rows of one sequence. Segments lie in row order; a sequence has at most one.
+ * Scored rows give the log-probability of the token that follows them in a text that is known
+ * already. They are the last n_scored rows, not counting one that samples. */
 struct segment {
 	uint32_t sequence;		/* slot, below limits.max_sequences */
 	uint32_t flags;
@@ -43,6 +45,8 @@ struct segment {
 	uint32_t n_rows;		/* at least 1 */
 	uint32_t first_block;		/* of step.blocks: blocks that this step appends */
 	uint32_t n_blocks;		/* to the sequence's table */
+	uint32_t n_scored;
+	uint32_t next_token;		/* behind the last row, when that is scored; else 0 */
 	struct sampling sampling;	/* all zero unless SEGMENT_NEW */
 };
 
@@ -94,10 +98,20 @@ must_check enum sc_status step_decode(const void *payload, size_t n_bytes,
 				      const struct step_limits *limits, struct step *step_out,
 				      struct error *err);
 
-/* One drawn token. */
+/* Rows of a segment that give a record, the first of them and how many. */
+static inline uint32_t segment_first_record(const struct segment *segment)
+{
+	return segment->n_rows - segment->n_scored - !!(segment->flags & SEGMENT_SAMPLE);
+}
+static inline uint32_t segment_n_records(const struct segment *segment)
+{
+	return segment->n_scored + !!(segment->flags & SEGMENT_SAMPLE);
+}
+
+/* One token, drawn or scored. Those of a sequence lie side by side, in order of position. */
 struct token_record {
 	uint32_t sequence;
-	uint32_t position;	/* that the token will have */
+	uint32_t position;	/* of the token */
 	uint32_t token;
 	float logprob;		/* natural logarithm of its probability before filters */
 };

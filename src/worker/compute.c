@@ -18,7 +18,7 @@ struct compute {
 	struct queue *inbox;		/* step frames from the loop */
 	struct queue *outbox;		/* finished frames to the loop */
 	struct frame_pool *pool;	/* of finished frames */
-	struct token_record *records;	/* [max_sequences], scratch of the last stage */
+	struct token_record *records;	/* [max_rows], scratch of the last stage */
 	atomic_bool is_stopping;
 
 	/* Written by the compute thread before state becomes READY or FAILED. */
@@ -172,11 +172,11 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* A frame holds the largest step that goes on, or the tokens of every sequence. */
+/* A frame holds the largest step that goes on, or a token of every row. */
 static size_t output_bytes(const struct step_limits *limits)
 {
 	size_t step = step_bytes_max(limits);
-	size_t tokens = tokens_bytes(limits->max_sequences);
+	size_t tokens = tokens_bytes(limits->max_rows);
 
 	return step > tokens ? step : tokens;
 }
@@ -193,7 +193,7 @@ enum sc_status compute_create(const struct compute_config *config, struct comput
 	compute->config = *config;
 	compute->config.stage.on_progress = note_progress;
 	compute->config.stage.arg = compute;
-	compute->records = calloc(limits->max_sequences, sizeof compute->records[0]);
+	compute->records = calloc(limits->max_rows, sizeof compute->records[0]);
 	if (!compute->records ||
 	    queue_create(config->window, &compute->inbox) != SC_OK ||
 	    queue_create(config->window, &compute->outbox) != SC_OK ||

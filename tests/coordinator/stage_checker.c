@@ -51,6 +51,7 @@ uint32_t stage_checker_run(struct stage_checker *checker, const struct step *ste
 			   struct token_record *records_out)
 {
 	struct step decoded;
+	const uint32_t *tokens;
 	struct error err;
 	uint32_t n = 0;
 
@@ -60,11 +61,24 @@ uint32_t stage_checker_run(struct stage_checker *checker, const struct step *ste
 	if (sequences_check(checker->sequences, &decoded, &err) != SC_OK)
 		fail_msg("step %llu: %s", (unsigned long long)step->id, err.text);
 	sequences_apply(checker->sequences, &decoded);
+	tokens = decoded.tokens;
 	for (uint32_t i = 0; i < decoded.n_segments; i++) {
 		const struct segment *segment = &decoded.segments[i];
 		uint32_t position = segment->first_position + segment->n_rows;
 		uint64_t seed = sequences_get(checker->sequences, segment->sequence)->sampling.seed;
 
+		for (uint32_t k = 0; k < segment->n_scored; k++) {
+			uint32_t row = segment_first_record(segment) + k;
+			bool is_last = row + 1 == segment->n_rows;
+
+			records_out[n++] = (struct token_record){
+				.sequence = segment->sequence,
+				.position = segment->first_position + row + 1,
+				.token = is_last ? segment->next_token : tokens[row + 1],
+				.logprob = -(float)(segment->first_position + row + 1),
+			};
+		}
+		tokens += segment->n_rows;
 		if (segment->flags & SEGMENT_SAMPLE)
 			records_out[n++] = (struct token_record){
 				.sequence = segment->sequence,

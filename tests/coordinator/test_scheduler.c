@@ -16,18 +16,20 @@
 #define MAX_SEQUENCES 48
 #define MAX_WINDOW 9
 #define MAX_CONTEXT 96
+#define MAX_ROWS 256
 
 /* A sequence and when it is over. */
 struct story {
 	struct sequence sequence;
 	uint32_t n_prompt;
 	uint32_t end;		/* tokens in all at which it ends */
+	float scores[MAX_CONTEXT];
 	bool is_ended;
 };
 
 struct flight {
 	struct tokens tokens;
-	struct token_record records[MAX_SEQUENCES];
+	struct token_record records[MAX_ROWS];
 };
 
 static struct sim {
@@ -95,6 +97,10 @@ static void begin(struct story *story, uint32_t n_prompt, uint32_t n_new)
 				       sim.config.limits.block_length), SC_OK);
 	story->sequence.sampling.seed = ++seed;
 	story->sequence.sampling.top_p = 1.0f;
+	/* Some have none of their prompt scored, some a part, some all of it. */
+	if (n_prompt > 1 && seed % 3)
+		story->sequence.score_from = seed % 3 == 1 ? 1 : n_prompt / 2;
+	story->sequence.scores = story->scores;
 	scheduler_add(sim.scheduler, &story->sequence);
 }
 
@@ -154,7 +160,7 @@ static bool make_step(void)
 	if (!scheduler_next(sim.scheduler, &sim.step))
 		return false;
 	assert_int_equal(sim.step.id, ++sim.n_steps);
-	assert_true(sim.step.n_rows > 0);
+	assert_true(sim.step.n_rows > 0 && sim.step.n_rows <= MAX_ROWS);
 	assert_true(prompt_rows(&sim.step) <= sim.config.prompt_chunk);
 	flight->tokens.step_id = sim.step.id;
 	flight->tokens.records = flight->records;
@@ -176,6 +182,8 @@ static bool take_token(void *arg, struct sequence *sequence, uint32_t token, flo
 	assert_false(story->is_ended);
 	assert_int_equal(token, stage_checker_token(sequence->sampling.seed,
 						    sequence->n_tokens - 1));
+	for (uint32_t i = sequence->score_from; i && i < story->n_prompt; i++)
+		assert_true(story->scores[i - sequence->score_from] == -(float)i);
 	story->is_ended = sequence->n_tokens == story->end;
 	return !story->is_ended;
 }

@@ -47,6 +47,10 @@ static void check_step(const struct step *step, const struct step_limits *limits
 		check(segment->sequence < limits->max_sequences);
 		check((uint64_t)segment->first_position + segment->n_rows <= limits->max_context);
 		check(segment->n_rows && segment->first_block == n_blocks);
+		check(segment_n_records(segment) <= segment->n_rows);
+		check(segment_first_record(segment) < segment->n_rows ||
+		      !segment_n_records(segment));
+		check(segment->next_token < limits->n_vocab);
 		n_rows += segment->n_rows;
 		n_blocks += segment->n_blocks;
 		for (uint32_t k = 0; k < i && i < 64; k++)
@@ -96,6 +100,7 @@ static void try_tokens(const uint8_t *payload, size_t n_bytes, const struct step
 	for (uint32_t i = 0; i < tokens.n_records; i++) {
 		check(tokens.records[i].sequence < limits->max_sequences);
 		check(tokens.records[i].token < limits->n_vocab);
+		check(tokens.n_records <= limits->max_rows);
 	}
 	again = aligned_copy(payload, n_bytes);
 	memset(again, 0xff, n_bytes);
@@ -132,7 +137,8 @@ static void add(struct buf *seed, const void *bytes, size_t n_bytes)
 static void add_step(struct buf *seed, unsigned i)
 {
 	const struct segment segments[2] = {
-		{ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 3, .n_blocks = 1,
+		{ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 3, .n_blocks = 1, .n_scored = 2,
+		  .next_token = 5,
 		  .sampling = { .seed = 42, .temperature = 0.8f, .top_k = 40, .top_p = 0.95f } },
 		{ .sequence = 0, .flags = SEGMENT_SAMPLE, .first_position = 9, .n_rows = 1,
 		  .first_block = 1, .n_blocks = 1 },

@@ -27,7 +27,7 @@ struct chain {
 	uint32_t *tokens;		/* [max_rows] of the step that is made */
 	uint32_t *new_blocks;		/* [max_blocks] */
 	void *payloads[2];		/* [step_bytes_max] frames that take turns */
-	struct token_record records[CHAIN_MAX_SEQUENCES];
+	struct token_record *records;	/* [max_rows] */
 };
 
 static void *take(size_t n, size_t size)
@@ -88,6 +88,7 @@ struct chain *chain_create(const struct chain_config *config)
 	chain->free_blocks = take(limits->max_blocks, sizeof(uint32_t));
 	chain->new_blocks = take(limits->max_blocks, sizeof(uint32_t));
 	chain->tokens = take(limits->max_rows, sizeof(uint32_t));
+	chain->records = take(limits->max_rows, sizeof chain->records[0]);
 	/* Every other block first, then the rest: neighbours in a table are none in memory. */
 	for (uint32_t i = 0; i < limits->max_blocks; i += 2)
 		chain->free_blocks[chain->n_free++] = i;
@@ -110,6 +111,7 @@ void chain_destroy(struct chain *chain)
 	free(chain->free_blocks);
 	free(chain->new_blocks);
 	free(chain->tokens);
+	free(chain->records);
 	free(chain);
 }
 
@@ -137,6 +139,8 @@ static void add_segment(struct chain *chain, struct step *step, struct segment *
 		.n_rows = from->n_rows,
 		.first_block = first_block,
 	};
+	segment_out->n_scored = from->n_scored;
+	segment_out->next_token = from->next_token;
 	if (from->sampling)
 		segment_out->sampling = *from->sampling;
 	for (uint32_t i = 0; i < from->n_rows; i++)

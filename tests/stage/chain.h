@@ -33,12 +33,14 @@ struct chain_segment {
 	const uint32_t *tokens;
 	uint32_t n_rows;
 	bool is_sampling;
+	uint32_t n_scored;
+	uint32_t next_token;
 };
 
 struct chain *chain_create(const struct chain_config *config);
 void chain_destroy(struct chain *chain);
 
-/* Runs one step; returns a record per sampling segment, valid until the next call. */
+/* Runs one step; returns a record per sampling or scored row, valid until the next call. */
 const struct token_record *chain_step(struct chain *chain, const struct chain_segment *segments,
 				      uint32_t n_segments, const uint32_t *frees, uint32_t n_frees,
 				      uint32_t *n_records_out);

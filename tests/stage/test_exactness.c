@@ -270,6 +270,51 @@ static void other_sequences_in_the_step_do_not_change_a_bit(void **state)
 	}
 }
 
+/* The rows that a sequence was drawn from, once more as a text that is known, cut in two. */
+static void a_scored_row_says_what_was_said_of_the_drawn_token(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_NAMES; i++) {
+		struct model *model = open_model(names[i]);
+		const struct chain_config config = {
+			.model = model, .n_stages = 2, .n_threads = 1,
+			.max_rows = 128, .max_context = 128,
+		};
+		uint32_t text[N_PROMPT + N_GENERATED], cut = N_PROMPT + 3, n_records;
+		struct chain *chain = chain_create(&config);
+		const struct token_record *records;
+		struct chain_segment segment = {
+			.sampling = &jobs[0].sampling, .tokens = text, .n_rows = cut,
+			.n_scored = 4,
+		};
+
+		play(model, simple, jobs, 1, baseline);
+		memcpy(text, jobs[0].prompt, sizeof jobs[0].prompt);
+		for (uint32_t k = 0; k < N_GENERATED; k++)
+			text[N_PROMPT + k] = baseline[0].records[k].token;
+		segment.next_token = text[cut];
+		records = chain_step(chain, &segment, 1, NULL, 0, &n_records);
+		assert_int_equal(n_records, 4);
+		for (uint32_t k = 0; k < 4; k++) {
+			assert_int_equal(records[k].position, N_PROMPT + k);
+			assert_int_equal(records[k].token, text[N_PROMPT + k]);
+			assert_memory_equal(&records[k].logprob, &baseline[0].records[k].logprob,
+					    sizeof(float));
+		}
+		segment = (struct chain_segment){
+			.tokens = text + cut, .n_rows = N_GENERATED - 4, .is_sampling = true,
+			.n_scored = N_GENERATED - 5,
+		};
+		records = chain_step(chain, &segment, 1, NULL, 0, &n_records);
+		assert_int_equal(n_records, N_GENERATED - 4);
+		for (uint32_t k = 4; k < N_GENERATED; k++)
+			assert_memory_equal(&records[k - 4].logprob,
+					    &baseline[0].records[k].logprob, sizeof(float));
+		chain_destroy(chain);
+		model_close(model);
+	}
+}
+
 /* The tests above would pass on outputs that never differ. */
 static void prompts_and_seeds_do_change_the_output(void **state)
 {
@@ -296,6 +341,7 @@ int main(void)
 		cmocka_unit_test(threads_do_not_change_a_bit),
 		cmocka_unit_test(chunks_of_a_prompt_do_not_change_a_bit),
 		cmocka_unit_test(other_sequences_in_the_step_do_not_change_a_bit),
+		cmocka_unit_test(a_scored_row_says_what_was_said_of_the_drawn_token),
 		cmocka_unit_test(prompts_and_seeds_do_change_the_output),
 	};
 	int n_failed = 0;

@@ -98,7 +98,7 @@ static void a_step_comes_back_as_it_was(void **state)
 	(void)state;
 	sample_init(&s);
 	payload = encoded(&s.step, &n_bytes);
-	assert_int_equal(n_bytes, 256 + 25 * 4);
+	assert_int_equal(n_bytes, 320 + 25 * 4);
 	assert_int_equal(step_decode(payload, n_bytes, &limits, &got, &err), SC_OK);
 	assert_int_equal(got.id, 11);
 	assert_int_equal(got.n_rows, 5);
@@ -197,7 +197,7 @@ static void header_counts_that_the_payload_does_not_hold_are_refused(void **stat
 		{ 16, UINT32_MAX, "n_blocks" },		     { 20, 5, "n_frees is 5" },
 		{ 20, UINT32_MAX, "n_frees" },		     { 20, 4, "once more" },
 		{ 24, 0, "payload of" },		     { 24, UINT32_MAX, "dim" },
-		{ 28, 1, "reserved" },			     { 252, 1, "padding byte" },
+		{ 28, 1, "reserved" },			     { 316, 1, "padding byte" },
 	};
 	struct sample s;
 	struct step got;
@@ -394,7 +394,7 @@ static enum sc_status tokens_again(const struct tokens *tokens, size_t extra, st
 
 static void tokens_come_back_and_bad_ones_are_refused(void **state)
 {
-	struct token_record records[5] = {
+	struct token_record records[9] = {
 		{ .sequence = 3, .position = 32, .token = 99, .logprob = -0.5f },
 		{ .sequence = 0, .position = 1, .token = 0, .logprob = -80.0f },
 	};
@@ -407,12 +407,9 @@ static void tokens_come_back_and_bad_ones_are_refused(void **state)
 	assert_int_equal(got.n_records, 2);
 	assert_memory_equal(got.records, records, 2 * sizeof records[0]);
 	assert_int_equal(tokens_again(&tokens, 1, &got, &err), SC_E_PROTOCOL);
-	tokens.n_records = 5;
+	tokens.n_records = 9;
 	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	assert_non_null(strstr(err.text, "n_records is 5, expected at most 4"));
-	tokens.n_records = 3;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	assert_non_null(strstr(err.text, "record 2: sequence 0 has a record already"));
+	assert_non_null(strstr(err.text, "n_records is 9, expected at most 8"));
 	tokens.n_records = 2;
 	records[1].token = 100;
 	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
@@ -435,6 +432,56 @@ static void tokens_come_back_and_bad_ones_are_refused(void **state)
 	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
 }
 
+static void records_of_a_sequence_lie_side_by_side_in_order(void **state)
+{
+	struct token_record records[4] = {
+		{ .sequence = 2, .position = 4 }, { .sequence = 2, .position = 5 },
+		{ .sequence = 0, .position = 1 }, { .sequence = 1, .position = 9 },
+	};
+	struct tokens tokens = { .step_id = 5, .n_records = 4, .records = records }, got;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_OK);
+	records[1].position = 6;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	assert_non_null(strstr(err.text, "record 1: position is 6, expected 5"));
+	records[1].position = 4;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	records[1].position = 5;
+	records[3].sequence = 2;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	assert_non_null(strstr(err.text, "record 3: sequence 2 has records already"));
+}
+
+static void scored_rows_are_checked(void **state)
+{
+	struct sample s;
+	struct error err;
+
+	(void)state;
+	sample_init(&s);
+	s.segments[0].n_scored = 3;
+	s.segments[0].next_token = 99;
+	assert_int_equal(decode_again(&s.step, &err), SC_OK);
+	s.segments[0].next_token = 100;
+	assert_refused(&s.step, "next_token is 100, expected below 100");
+	s.segments[0].next_token = 0;
+	s.segments[0].n_scored = 4;
+	assert_refused(&s.step, "n_scored is 4, expected at most 3");
+	/* The row that samples cannot be scored, and it is the one that would need a next token. */
+	s.segments[0].flags |= SEGMENT_SAMPLE;
+	s.segments[0].n_scored = 3;
+	assert_refused(&s.step, "n_scored is 3, expected at most 2");
+	s.segments[0].n_scored = 2;
+	assert_int_equal(decode_again(&s.step, &err), SC_OK);
+	s.segments[0].next_token = 1;
+	assert_refused(&s.step, "next_token is 1, expected below 1");
+	s.segments[0].n_scored = 0;
+	s.segments[0].flags &= ~(uint32_t)SEGMENT_SAMPLE;
+	assert_refused(&s.step, "next_token is 1, expected below 1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -450,6 +497,8 @@ int main(void)
 		cmocka_unit_test(the_largest_step_is_as_large_as_promised),
 		cmocka_unit_test(the_widest_slot_set_works_to_its_last_slot),
 		cmocka_unit_test(tokens_come_back_and_bad_ones_are_refused),
+		cmocka_unit_test(records_of_a_sequence_lie_side_by_side_in_order),
+		cmocka_unit_test(scored_rows_are_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
