@@ -143,10 +143,6 @@ extern const struct backend_ops backend_cpu;
  * device, or lack operations of the forward pass (then backend_is_complete says no). */
 extern const struct backend_ops *const backends[];
 
-/* Some settings of the compute threads are read by libraries before main: call this first in main,
- * it may start the program again (base/restart.h). */
-void backend_env_prepare(char **argv);
-
 /* By name ("cpu"); NULL: not in this build. */
 const struct backend_ops *backend_find(const char *name);
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/backend.h"
 
-#include "base/restart.h"
-
 #include <string.h>
 
 #ifdef HAVE_CUDA
@@ -16,19 +14,6 @@ const struct backend_ops *const backends[] = {
 	&backend_cpu,
 	NULL,
 };
-
-/* libgomp's threads spin 300,000 rounds for each other before they sleep, when their processors
- * are shared some milliseconds of somebody else's time at every operation. A thousand rounds are
- * longer than a team on processors of its own needs to meet. */
-static const struct env_default early_settings[] = {
-	{ "GOMP_SPINCOUNT", "1000" },
-};
-
-void backend_env_prepare(char **argv)
-{
-	restart_with_defaults(early_settings, sizeof early_settings / sizeof early_settings[0],
-			      argv);
-}
 
 const struct backend_ops *backend_find(const char *name)
 {

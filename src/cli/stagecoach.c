@@ -35,8 +35,6 @@ static void print_help(FILE *file)
 int main(int argc, char **argv)
 {
 	streams_reserve();
-	if (argc >= 2 && !strcmp(argv[1], "run"))
-		backend_env_prepare(argv);
 	if (argc < 2) {
 		print_help(stderr);
 		return EX_USAGE;

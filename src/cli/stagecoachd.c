@@ -160,7 +160,6 @@ int main(int argc, char **argv)
 	int exit_code = 0;
 
 	streams_reserve();
-	backend_env_prepare(argv);
 	is_cluster = mpi_world_is_launched(&rank, &n_ranks) && n_ranks > 1;
 	if (config_load(&config, PROGRAM_DAEMON, default_config_file, argc, argv, &err) != SC_OK ||
 	    check_launch(&config, n_ranks, &err) != SC_OK) {
