@@ -18,12 +18,13 @@ BEGIN {
 	allow("wire", "base stagecoach")
 	allow("transport", "base event wire")
 	allow("model", "base")
+	allow("measure", "base model")
 	allow("backend", "base model")
 	allow("stage", "base model backend wire")
 	allow("worker", "base model backend stage transport wire event config")
 	allow("coordinator", "base model transport wire event config stagecoach")
 	allow("gateway", "base coordinator event config model stagecoach grpc")
-	allow("cli", "base config event wire transport model backend stage worker coordinator gateway stagecoach")
+	allow("cli", "base config event wire transport model measure backend stage worker coordinator gateway stagecoach")
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split(FILENAME, path, "/")

@@ -3,6 +3,8 @@
 """Run a GGUF model of architecture `llama` or `qwen2` in numpy, slowly and plainly.
 
     gguf_forward.py MODEL.gguf PROMPT [-n 100]      prints a greedy continuation
+    gguf_forward.py MODEL.gguf --perplexity TEXT_FILE [-c 512]
+                                                    as measure/perplexity.h defines it
 
 A second opinion for exported files and for reference vectors: it follows what GGUF says and
 shares no code with what wrote the file or trained the model. Weights are dequantised to
@@ -146,15 +148,35 @@ class GgufModel:
             tokens.append(int(np.argmax(self.forward(tokens)[-1])))
         return tokens[n_prompt:]
 
+    def perplexity(self, text, length):
+        """Value, its standard error, and how many tokens were scored."""
+        bos = [self.bos] if self.fields.get("tokenizer.ggml.add_bos_token") else []
+        tokens, losses = bos + self.encode(text), []
+        for start in range(0, len(tokens) - length + 1, length):
+            chunk = bos + tokens[start + len(bos):start + length]
+            logits = self.forward(chunk)
+            best = logits.max(axis=1)
+            total = best + np.log(np.exp(logits - best[:, None]).sum(axis=1))
+            losses += [total[i - 1] - logits[i - 1, chunk[i]]
+                       for i in range(length // 2 + 1, length)]
+        value = np.exp(np.mean(losses))
+        return value, value * np.std(losses) / np.sqrt(len(losses) - 1), len(losses)
+
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("model")
-    ap.add_argument("prompt")
+    ap.add_argument("prompt", nargs="?", default="")
     ap.add_argument("-n", type=int, default=100, help="tokens to generate")
+    ap.add_argument("--perplexity", metavar="TEXT_FILE")
+    ap.add_argument("-c", type=int, default=512, help="tokens of a chunk")
     a = ap.parse_args()
     model = GgufModel(a.model)
+    if a.perplexity:
+        with open(a.perplexity, encoding="utf-8") as file:
+            print("PPL = %.5f +/- %.5f, %d tokens" % model.perplexity(file.read(), a.c))
+        return
     add_bos = model.fields.get("tokenizer.ggml.add_bos_token", False)
     tokens = ([model.bos] if add_bos else []) + model.encode(a.prompt)
     sys.stdout.buffer.write(a.prompt.encode() + model.decode(model.generate(tokens, a.n)) + b"\n")

@@ -146,19 +146,6 @@ static const char usage[] =
 	"Load a model in this process, split into N pipeline stages, and continue TEXT on\n"
 	"standard output. The plan, progress and speed go to standard error.\n";
 
-static bool handle_questions(const struct config *config)
-{
-	if (config->is_help)
-		config_print_help(stdout, PROGRAM_RUN, usage);
-	else if (config->is_version)
-		printf("stagecoach %s\n", PACKAGE_VERSION);
-	else if (config->is_print_options)
-		config_print_man(stdout, PROGRAM_RUN);
-	else
-		return false;
-	return true;
-}
-
 int cmd_run(int argc, char **argv)
 {
 	struct run run = { .prompt = BUF_INIT };
@@ -169,7 +156,7 @@ int cmd_run(int argc, char **argv)
 		return sc_status_exit_code(err.status);
 	}
 	log_init((enum log_level)config_log_level(&run.config), "");
-	if (handle_questions(&run.config)) {
+	if (report_answers_question(&run.config, PROGRAM_RUN, usage)) {
 		run.exit_code = report_flush();
 	} else if (start(&run, &err) != SC_OK) {
 		report_error(&err);

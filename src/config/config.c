@@ -97,10 +97,10 @@ static void build_flags(struct flags *flags, enum program program)
 	}
 }
 
-static const struct option_info *find_letter(int letter)
+static const struct option_info *find_letter(int letter, enum program program)
 {
 	for (unsigned i = 0; i < n_options; i++)
-		if (options[i].letter == letter)
+		if (options[i].letter == letter && options[i].programs & program)
 			return &options[i];
 	return NULL;
 }
@@ -130,7 +130,7 @@ static enum sc_status read_arguments(struct config *config, enum program program
 	while ((c = getopt_long(argc, argv, flags.shorts, flags.longs, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			return bad_flag(c, argv, err);
-		option = c >= FIRST_LONG ? &options[c - FIRST_LONG] : find_letter(c);
+		option = c >= FIRST_LONG ? &options[c - FIRST_LONG] : find_letter(c, program);
 		status = option_set(option, config, optarg ? optarg : "on", err);
 		if (status) {
 			error_prefix(err, "--%s", option->name);

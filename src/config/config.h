@@ -2,8 +2,9 @@
 #ifndef STAGECOACH_CONFIG_CONFIG_H
 #define STAGECOACH_CONFIG_CONFIG_H
 /*
- * config - every setting of stagecoachd and of `stagecoach run`, from one table (options.c): a flag
- * --ctx-size, a key ctx_size in the file and a variable STAGECOACH_CTX_SIZE are the same option.
+ * config - every setting of stagecoachd and of the verbs that load a model, from one table
+ * (options.c): a flag --ctx-size, a key ctx_size in the file and a variable STAGECOACH_CTX_SIZE are
+ * the same option.
  * Flags override the environment, which overrides the file, which overrides the defaults.
  * Thread: one at a time. Strings are owned by the config; only prompt may be NULL.
  */
@@ -24,6 +25,12 @@ struct config {
 	int64_t seed;			/* -1: random */
 	bool ignore_eos;
 	bool parse_special;
+
+	/* perplexity */
+	char *text_file;
+	uint32_t chunk_length;
+	int64_t n_chunks;		/* -1: all */
+	bool is_json;
 
 	/* compute */
 	char *backend;
@@ -69,10 +76,11 @@ struct config {
 	bool is_print_options;
 };
 
-/* Which program's flags: an option may belong to one or both. */
+/* Which program's flags: an option may belong to several. */
 enum program {
 	PROGRAM_DAEMON = 1,
 	PROGRAM_RUN = 2,
+	PROGRAM_PERPLEXITY = 4,
 };
 
 /* Defaults, then the file (--config, or STAGECOACH_CONFIG, or default_file when it exists), then

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/session.h"
+
+#include "cli/local.h"
+#include "cli/report.h"
+#include "event/loop.h"
+#include "transport/link.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+struct session {
+	struct loop *loop;
+	struct signal_watch *interrupt;
+	struct signal_watch *terminate;
+	struct local *local;
+	enum coordinator_phase phase;
+	struct error error;		/* why the phase is FAILED */
+};
+
+/* For the exit code: by then the session is closed. */
+static int caught;
+
+static void on_signal(void *arg, int signum)
+{
+	(void)arg;
+	caught = signum;
+}
+
+static void on_phase(void *arg, enum coordinator_phase phase, const struct error *err)
+{
+	struct session *session = arg;
+
+	session->phase = phase;
+	if (err)
+		session->error = *err;
+}
+
+static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	(void)arg;
+	report_progress(done_bytes, total_bytes);
+}
+
+static enum sc_status start_loop(struct session *session, struct error *err)
+{
+	enum sc_status status = loop_create(&session->loop);
+
+	if (status != SC_OK)
+		return error_set(err, status, "out of memory for the event loop");
+	status = signal_watch_create(session->loop, SIGINT, on_signal, session,
+				     &session->interrupt, err);
+	if (status != SC_OK)
+		return status;
+	return signal_watch_create(session->loop, SIGTERM, on_signal, session,
+				   &session->terminate, err);
+}
+
+static enum sc_status start_pipeline(struct session *session, const struct config *config,
+				     const struct opened_model *model, struct error *err)
+{
+	struct coordinator_config coordinator;
+	struct worker_config worker;
+	struct fabric_config fabric;
+	const struct local_config local = {
+		.coordinator = &coordinator, .worker = &worker, .fabric = &fabric,
+	};
+	enum sc_status status;
+
+	status = wire_coordinator_config(config, model, config->stages, &coordinator, err);
+	if (status == SC_OK)
+		status = wire_worker_config(config, model->model, config->stages, &worker, err);
+	if (status != SC_OK)
+		return status;
+	coordinator.loop = session->loop;
+	coordinator.on_phase = on_phase;
+	coordinator.on_progress = on_progress;
+	coordinator.arg = session;
+	fabric = wire_fabric_config(config, &coordinator, 0);
+	return local_create(&local, &session->local, err);
+}
+
+enum sc_status session_open(const struct config *config, const struct opened_model *model,
+			    struct session **session_out, struct error *err)
+{
+	struct session *session = calloc(1, sizeof *session);
+	enum sc_status status;
+
+	if (!session)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	status = start_loop(session, err);
+	if (status == SC_OK)
+		status = start_pipeline(session, config, model, err);
+	while (status == SC_OK && session->phase != COORDINATOR_READY)
+		status = session_turn(session, err);
+	report_clear();
+	if (status != SC_OK) {
+		session_close(session);
+		return status;
+	}
+	*session_out = session;
+	return SC_OK;
+}
+
+void session_close(struct session *session)
+{
+	if (!session)
+		return;
+	if (session->local && session->phase == COORDINATOR_READY) {
+		coordinator_drain(local_coordinator(session->local), 0);
+		while (session->phase < COORDINATOR_STOPPED)
+			loop_turn(session->loop, true);
+	}
+	local_destroy(session->local);
+	signal_watch_destroy(session->interrupt);
+	signal_watch_destroy(session->terminate);
+	loop_destroy(session->loop);
+	free(session);
+}
+
+struct coordinator *session_coordinator(struct session *session)
+{
+	return local_coordinator(session->local);
+}
+
+enum sc_status session_turn(struct session *session, struct error *err)
+{
+	loop_turn(session->loop, true);
+	if (caught)
+		return error_set(err, SC_E_CANCELLED, "interrupted");
+	if (session->phase != COORDINATOR_FAILED)
+		return SC_OK;
+	*err = session->error;
+	return err->status;
+}
+
+int session_exit_code(const struct error *err)
+{
+	return caught ? 128 + caught : sc_status_exit_code(err->status);
+}
