@@ -25,10 +25,25 @@ struct backend;
 struct weight;		/* a matrix [n_out][n_in], laid out for the device */
 struct kv_cache;	/* keys and values of some layers, in blocks */
 
+/* Where compute threads stay, if anywhere. Stages that may use the same processors are numbered,
+ * and each takes its own share of the cores. */
+enum backend_pin {
+	BACKEND_PIN_OFF,
+	BACKEND_PIN_AUTO,	/* when the stages' threads fill the cores without sharing any */
+	BACKEND_PIN_ON,		/* or it is an error */
+};
+
+struct backend_place {
+	enum backend_pin pin;
+	unsigned n_stages;
+	unsigned stage;		/* below n_stages */
+};
+
 struct backend_config {
 	unsigned n_threads;	/* 0: one per processor of this process */
 	unsigned max_rows;	/* the most rows of a step; scratch memory is sized by it */
 	unsigned max_width;	/* the widest row that any operation sees */
+	struct backend_place place;	/* on the CPU the thread that opens is bound as well */
 };
 
 /* One product of a row group: y[n_rows][n_out] = x W^T (+ bias). */

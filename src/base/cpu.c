@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 #ifdef HAVE_X86_SIMD
 #include <cpuid.h>
 #endif
@@ -71,26 +72,39 @@ enum sc_status cpu_isa_select(enum cpu_isa *isa_out, struct error *err)
 			 forced);
 }
 
-/* 0: the mask does not fit a set of n_max processors. */
-static unsigned count_up_to(size_t n_max)
+/* The calling thread's mask, n_bytes of it; the kernel's may be wider than the C library's fixed
+ * one. NULL: unknown. CPU_FREE releases it. */
+static cpu_set_t *own_set(size_t *n_bytes_out)
 {
-	cpu_set_t *set = CPU_ALLOC(n_max);
-	unsigned n = 0;
+	for (size_t n_max = CPU_SETSIZE; n_max <= MAX_PROCESSORS; n_max *= 2) {
+		cpu_set_t *set = CPU_ALLOC(n_max);
 
-	if (set && !sched_getaffinity(0, CPU_ALLOC_SIZE(n_max), set))
-		n = (unsigned)CPU_COUNT_S(CPU_ALLOC_SIZE(n_max), set);
-	CPU_FREE(set);
-	return n;
+		*n_bytes_out = CPU_ALLOC_SIZE(n_max);
+		if (set)
+			CPU_ZERO_S(*n_bytes_out, set);
+		if (set && !sched_getaffinity(0, *n_bytes_out, set))
+			return set;
+		CPU_FREE(set);
+	}
+	return NULL;
 }
 
 unsigned cpu_count(void)
 {
-	/* The kernel's mask may be wider than the C library's fixed one. */
-	for (size_t n_max = CPU_SETSIZE; n_max <= MAX_PROCESSORS; n_max *= 2) {
-		unsigned n = count_up_to(n_max);
+	size_t n_bytes;
+	cpu_set_t *set = own_set(&n_bytes);
+	unsigned n = set ? (unsigned)CPU_COUNT_S(n_bytes, set) : 1;
 
-		if (n)
-			return n;
-	}
-	return 1;
+	CPU_FREE(set);
+	return n ? n : 1;
+}
+
+uint64_t cpu_set_id(void)
+{
+	size_t n_bytes;
+	cpu_set_t *set = own_set(&n_bytes);
+	uint64_t id = set ? XXH3_64bits(set, n_bytes) : 0;
+
+	CPU_FREE(set);
+	return id;
 }

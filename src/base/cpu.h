@@ -4,6 +4,8 @@
 /* cpu - what this processor and this process's share of it can do. Thread: any. */
 #include "base/error.h"
 
+#include <stdint.h>
+
 enum cpu_isa {
 	CPU_SCALAR,
 	CPU_AVX2,	/* AVX2, FMA, F16C */
@@ -19,5 +21,8 @@ const char *cpu_isa_name(enum cpu_isa isa);
 
 /* Processors in this process's affinity mask, at least 1. */
 unsigned cpu_count(void);
+
+/* The same number for threads and processes of a machine that may run on the same processors. */
+uint64_t cpu_set_id(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cluster.h"
 
+#include "base/cpu.h"
 #include "transport/link.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@
 struct card {
 	struct error error;	/* SC_OK, or why it cannot go on */
 	char host[64];
+	uint64_t processors;	/* cpu_set_id */
 	uint32_t n_address;
 	uint8_t address[MAX_ADDRESS];
 };
@@ -35,6 +37,7 @@ static void fill_card(struct cluster *cluster, struct loop *loop, const struct c
 	size_t n_bytes;
 
 	gethostname(card->host, sizeof card->host - 1);
+	card->processors = cpu_set_id();
 	if (trouble) {
 		card->error = *trouble;
 		return;
@@ -80,10 +83,31 @@ static enum sc_status find_trouble(const struct cluster *cluster, struct error *
 			 first->error.text);
 }
 
-static enum sc_status read_cards(struct cluster *cluster, struct error *err)
+/* Workers on this machine, and which of them have to share processors: a launcher may have given
+ * each its own. */
+static void count_neighbours(struct cluster *cluster)
 {
 	const struct card *own = cluster->blobs[cluster->rank].data;
 
+	for (unsigned i = 1; i < cluster->n_ranks; i++) {
+		const struct card *card = cluster->blobs[i].data;
+
+		if (strcmp(card->host, own->host))
+			continue;
+		cluster->n_neighbours++;
+		if (card->processors != own->processors)
+			continue;
+		cluster->sharer += i < cluster->rank;
+		cluster->n_sharers++;
+	}
+	if (!cluster->n_neighbours)
+		cluster->n_neighbours = 1;
+	if (!cluster->n_sharers)
+		cluster->n_sharers = 1;
+}
+
+static enum sc_status read_cards(struct cluster *cluster, struct error *err)
+{
 	for (unsigned i = 0; i < cluster->n_ranks; i++)
 		if (cluster->blobs[i].n_bytes != sizeof(struct card))
 			return error_set(err, SC_E_PROTOCOL, "rank %u runs another version", i);
@@ -95,10 +119,8 @@ static enum sc_status read_cards(struct cluster *cluster, struct error *err)
 
 		cluster->peers[i].address = card->address;
 		cluster->peers[i].n_bytes = card->n_address;
-		cluster->n_neighbours += i && !strcmp(card->host, own->host);
 	}
-	if (!cluster->n_neighbours)
-		cluster->n_neighbours = 1;
+	count_neighbours(cluster);
 	return find_trouble(cluster, err);
 }
 

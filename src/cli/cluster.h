@@ -16,6 +16,8 @@ struct cluster {
 	struct fabric *fabric;
 	struct worker_peer *peers;	/* [n_ranks] */
 	unsigned n_neighbours;		/* workers on this machine, this one included */
+	unsigned n_sharers;		/* those of them that may run on the same processors */
+	unsigned sharer;		/* which of these this one is */
 	struct mpi_world *world;	/* open as long as links go over MPI */
 	struct mpi_blob *blobs;
 };

@@ -97,6 +97,7 @@ static enum sc_status start_stages(struct local *local, const struct local_confi
 		stage->local = local;
 		worker.fabric = stage->fabric;
 		worker.arg = stage;
+		worker.place.stage = i;
 		status = worker_create(&worker, local->peers, &stage->worker, err);
 	}
 	return status;

@@ -104,12 +104,26 @@ static uint64_t free_memory(void)
 	return kib * 1024;
 }
 
+void wire_processors(const struct config *config, unsigned n_sharers, unsigned sharer,
+		     struct worker_config *worker)
+{
+	unsigned share = cpu_count() / n_sharers;
+
+	worker->n_threads = config->threads ? config->threads : share ? share : 1;
+	worker->place = (struct backend_place){
+		.pin = !strcmp(config->pin, "on")   ? BACKEND_PIN_ON :
+		       !strcmp(config->pin, "auto") ? BACKEND_PIN_AUTO :
+						      BACKEND_PIN_OFF,
+		.n_stages = n_sharers,
+		.stage = sharer,
+	};
+}
+
 enum sc_status wire_worker_config(const struct config *config, const struct model *model,
 				  unsigned n_neighbours, struct worker_config *out,
 				  struct error *err)
 {
 	const struct backend_ops *backend = backend_find(config->backend);
-	unsigned n_threads = config->threads ? config->threads : cpu_count() / n_neighbours;
 
 	if (!backend)
 		return error_set(err, SC_E_UNSUPPORTED, "backend %s is not in this build",
@@ -125,13 +139,13 @@ enum sc_status wire_worker_config(const struct config *config, const struct mode
 		.model = model,
 		.backend = backend,
 		.device = config->device,
-		.n_threads = n_threads ? n_threads : 1,
 		.spin_us = config->spin_us,
 		.memory_bytes = config->memory
 					? config->memory
 					: (uint64_t)((double)free_memory() * MEMORY_SHARE) /
 						  n_neighbours,
 	};
+	wire_processors(config, n_neighbours, 0, out);
 	return SC_OK;
 }
 

@@ -32,6 +32,12 @@ must_check enum sc_status wire_worker_config(const struct config *config,
 					     const struct model *model, unsigned n_neighbours,
 					     struct worker_config *out, struct error *err);
 
+/* Processors for a worker that shares them with n_sharers - 1 others: its threads, unless the
+ * settings say how many, and their places. wire_worker_config takes it for the first of all its
+ * neighbours. */
+void wire_processors(const struct config *config, unsigned n_sharers, unsigned sharer,
+		     struct worker_config *worker);
+
 /* For the fabric of rank. */
 struct fabric_config wire_fabric_config(const struct config *config,
 					const struct coordinator_config *coordinator,

@@ -36,6 +36,7 @@ struct config {
 	char *backend;
 	uint32_t device;
 	uint32_t threads;		/* 0: share the processors */
+	char *pin;
 	uint64_t memory;		/* of each worker, bytes; 0: what is free */
 
 	/* pipeline */

@@ -21,6 +21,7 @@ struct stage_config {
 	const struct backend_ops *backend;
 	unsigned device;
 	unsigned n_threads;			/* 0: one per processor */
+	struct backend_place place;
 	uint32_t first_layer;
 	uint32_t n_layers;			/* at least 1 */
 	struct step_limits limits;

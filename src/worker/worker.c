@@ -335,6 +335,7 @@ static enum sc_status start_compute(struct worker *worker, const assign_message 
 			.backend = worker->config.backend,
 			.device = worker->config.device,
 			.n_threads = worker->config.n_threads,
+			.place = worker->config.place,
 			.first_layer = assign->first_layer,
 			.n_layers = assign->n_layers,
 			.limits = limits_of(worker, assign),

@@ -21,6 +21,7 @@ struct worker_config {
 	const struct backend_ops *backend;
 	unsigned device;
 	unsigned n_threads;		/* 0: one per processor */
+	struct backend_place place;	/* of those threads */
 	unsigned spin_us;		/* busy waiting of the compute thread before it sleeps */
 	uint64_t memory_bytes;		/* that weights and KV may take; 0: unknown */
 	/* The end: SC_OK when the coordinator said Stop, else what went wrong. Called once. */

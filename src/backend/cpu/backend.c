@@ -2,6 +2,7 @@
 #include "backend/backend.h"
 
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/places.h"
 #include "base/cpu.h"
 
 #include <stdlib.h>
@@ -81,6 +82,8 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 	    !cpu_rope_cache_init(&cpu->rope, config->max_rows))
 		goto no_memory;
 	status = team_create(cpu->n_threads, &cpu->team, err);
+	if (!status)
+		status = places_bind(cpu->team, &config->place, err);
 	if (status)
 		goto fail;
 	*backend_out = &cpu->base;

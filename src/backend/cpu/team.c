@@ -4,7 +4,6 @@
 #include "base/clock.h"
 
 #include <linux/futex.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -196,6 +195,11 @@ void team_run(struct team *team, size_t n_items, team_task_fn *run, void *arg)
 unsigned team_size(const struct team *team)
 {
 	return team->n_threads;
+}
+
+pthread_t team_helper(const struct team *team, unsigned thread)
+{
+	return team->seats[thread].thread;
 }
 
 static enum sc_status start_helper(struct team *team, unsigned index, struct error *err)

@@ -15,6 +15,7 @@
  */
 #include "base/error.h"
 
+#include <pthread.h>
 #include <stddef.h>
 
 struct team;
@@ -28,6 +29,8 @@ must_check enum sc_status team_create(unsigned n_threads, struct team **team_out
 void team_destroy(struct team *team);
 
 unsigned team_size(const struct team *team);
+/* Thread number 1 to team_size - 1. */
+pthread_t team_helper(const struct team *team, unsigned thread);
 
 /* Calls run(arg, item, thread) once for every item and returns when all have returned. `thread` is
  * below team_size, and no two calls with the same one run at the same time. */
