@@ -15,17 +15,10 @@
 
 enum { MANY_ROWS = 256, BLOCK_LENGTH = 16 };
 
-struct format {
-	const char *name;
-	enum tensor_type type;
-	unsigned block_length;
-	unsigned block_bytes;
-};
-
-static const struct format formats[] = {
-	{ "F32", TENSOR_F32, 1, 4 },	  { "F16", TENSOR_F16, 1, 2 },
-	{ "BF16", TENSOR_BF16, 1, 2 },	  { "Q8_0", TENSOR_Q8_0, 32, 34 },
-	{ "Q4_0", TENSOR_Q4_0, 32, 18 },
+static const enum tensor_type types[] = {
+	TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0, TENSOR_Q4_1, TENSOR_Q5_0,
+	TENSOR_Q5_1, TENSOR_IQ4_NL, TENSOR_MXFP4, TENSOR_Q2_K, TENSOR_Q3_K, TENSOR_Q4_K,
+	TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_IQ4_XS,
 };
 
 static void *must(void *p)
@@ -88,12 +81,13 @@ static void run_product(void *arg)
 	p->backend->ops->matmul(p->backend, &p->matmul, 1, p->x, p->n_rows);
 }
 
-static void time_format(struct backend *backend, const char *isa, const struct format *format,
-			size_t n_in, size_t n_out)
+static void time_type(struct backend *backend, const char *isa, enum tensor_type type,
+		      size_t n_in, size_t n_out)
 {
+	const struct tensor_type_info *format = tensor_type_info(type);
 	size_t n_bytes = n_out * (n_in / format->block_length * format->block_bytes);
 	struct tensor tensor = {
-		.name = format->name, .type = format->type, .n_dims = 2,
+		.name = format->name, .type = type, .n_dims = 2,
 		.dims = { n_in, n_out, 1, 1 }, .n_bytes = n_bytes,
 		.data = must(calloc(1, n_bytes)),
 	};
@@ -112,7 +106,7 @@ static void time_format(struct backend *backend, const char *isa, const struct f
 	one = seconds_of(run_product, &p);
 	p.n_rows = MANY_ROWS;
 	many = seconds_of(run_product, &p);
-	printf("%-7s %-5s %10.1f %10.1f %10.1f\n", isa, format->name,
+	printf("%-7s %-6s %10.1f %10.1f %10.1f\n", isa, format->name,
 	       (double)(n_in * n_out) / one * 1e-9, (double)n_bytes / one * 1e-9,
 	       (double)(n_in * n_out) * MANY_ROWS / many * 1e-9);
 	backend->ops->weight_destroy(backend, weight);
@@ -195,8 +189,8 @@ int main(int argc, char **argv)
 			printf("%s\n", err.text);
 			continue;
 		}
-		for (unsigned f = 0; f < sizeof formats / sizeof *formats; f++)
-			time_format(backend, isas[i], &formats[f], n_in, n_out);
+		for (unsigned t = 0; t < sizeof types / sizeof *types; t++)
+			time_type(backend, isas[i], types[t], n_in, n_out);
 		time_attention(backend, isas[i], 32, 8, 1, 2048);
 		time_attention(backend, isas[i], 32, 8, MANY_ROWS, 2048);
 		time_attention(backend, isas[i], 8, 8, MANY_ROWS, 2048);

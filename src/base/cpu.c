@@ -9,6 +9,7 @@
 #include <cpuid.h>
 #endif
 
+#define BF16_DOT_BIT (1u << 5)	/* CPUID 7.1: EAX, AVX512_BF16 */
 #define MAX_PROCESSORS (1 << 16)
 
 static const char *const isa_names[] = {
@@ -46,6 +47,18 @@ static enum cpu_isa best_isa(void)
 	return CPU_AVX2;
 #else
 	return CPU_SCALAR;
+#endif
+}
+
+bool cpu_has_bf16_dot(void)
+{
+#ifdef HAVE_X86_SIMD
+	unsigned eax, ebx, ecx, edx;
+
+	return best_isa() == CPU_AVX512 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) &&
+	       (eax & BF16_DOT_BIT);
+#else
+	return false;
 #endif
 }
 

@@ -4,6 +4,7 @@
 /* cpu - what this processor and this process's share of it can do. Thread: any. */
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum cpu_isa {
@@ -18,6 +19,9 @@ enum cpu_isa {
 must_check enum sc_status cpu_isa_select(enum cpu_isa *isa_out, struct error *err);
 
 const char *cpu_isa_name(enum cpu_isa isa);
+
+/* Beside CPU_AVX512: products of bfloat16 numbers (AVX512_BF16). */
+bool cpu_has_bf16_dot(void);
 
 /* Processors in this process's affinity mask, at least 1. */
 unsigned cpu_count(void);

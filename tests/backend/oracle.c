@@ -6,7 +6,9 @@
 #include <string.h>
 
 const enum tensor_type oracle_types[] = {
-	TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0,
+	TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0, TENSOR_Q4_1, TENSOR_Q5_0,
+	TENSOR_Q5_1, TENSOR_IQ4_NL, TENSOR_MXFP4, TENSOR_Q2_K, TENSOR_Q3_K, TENSOR_Q4_K,
+	TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_IQ4_XS,
 };
 const unsigned oracle_n_types = sizeof oracle_types / sizeof *oracle_types;
 const char *const oracle_isas[] = { "scalar", "avx2", "avx512", NULL };
@@ -42,37 +44,12 @@ float *floats_alloc(size_t n)
 
 unsigned type_block_length(enum tensor_type type)
 {
-	return type == TENSOR_Q8_0 || type == TENSOR_Q4_0 ? 32 : 1;
+	return tensor_type_info(type)->block_length;
 }
 
 const char *type_name(enum tensor_type type)
 {
-	switch (type) {
-	case TENSOR_F32:
-		return "F32";
-	case TENSOR_F16:
-		return "F16";
-	case TENSOR_BF16:
-		return "BF16";
-	case TENSOR_Q8_0:
-		return "Q8_0";
-	default:
-		return "Q4_0";
-	}
-}
-
-static size_t row_bytes(enum tensor_type type, size_t n_in)
-{
-	switch (type) {
-	case TENSOR_F32:
-		return n_in * 4;
-	case TENSOR_Q8_0:
-		return n_in / 32 * 34;
-	case TENSOR_Q4_0:
-		return n_in / 32 * 18;
-	default:
-		return n_in * 2;
-	}
+	return tensor_type_info(type)->name;
 }
 
 /* A binary16 of magnitude up to about 2, subnormals and zeros among them, by its definition. */
@@ -117,27 +94,54 @@ static void store_element(struct matrix *m, struct random *random, size_t i)
 	m->elements[i] = f;
 }
 
-static void store_block(struct matrix *m, struct random *random, size_t block)
+/* Where the float16 scales of a block are: so many from an offset. */
+static void find_scales(enum tensor_type type, unsigned *offset_out, unsigned *n_out)
 {
-	bool is_q8 = m->tensor.type == TENSOR_Q8_0;
-	uint8_t *to = m->stored + block * (is_q8 ? 34 : 18);
-	uint16_t scale = random_half(random);
-	double d = half_value(scale), *out = m->elements + block * 32;
+	*offset_out = type == TENSOR_Q2_K ? 80 : type == TENSOR_Q3_K ? 108 :
+		      type == TENSOR_Q6_K ? 208 : 0;
+	*n_out = type == TENSOR_MXFP4 ? 0 : type == TENSOR_Q4_1 || type == TENSOR_Q5_1 ||
+		 type == TENSOR_Q2_K || type == TENSOR_Q4_K || type == TENSOR_Q5_K ? 2 : 1;
+}
 
-	memcpy(to, &scale, 2);
-	for (unsigned i = 0; i < (is_q8 ? 32 : 16); i++) {
-		/* The extremes often: they are where integer arithmetic would overflow. */
-		uint8_t byte = random_bits(random) % 4 ? (uint8_t)random_bits(random) :
-			       is_q8 ? 0x80 : 0xff;
+/* The extremes often: they are where integer arithmetic would overflow. */
+static uint8_t random_byte(struct random *random)
+{
+	static const uint8_t extremes[] = { 0x80, 0xff, 0x00, 0x7f };
+	uint32_t bits = random_bits(random);
 
-		to[2 + i] = byte;
-		if (is_q8) {
-			out[i] = d * (int8_t)byte;
-			continue;
-		}
-		out[i] = d * ((byte & 15) - 8);
-		out[i + 16] = d * ((byte >> 4) - 8);
+	return bits % 4 ? (uint8_t)(bits >> 8) : extremes[bits >> 2 & 3];
+}
+
+static void store_block(struct matrix *m, struct random *random, uint8_t *block)
+{
+	const struct tensor_type_info *info = tensor_type_info(m->tensor.type);
+	unsigned offset, n;
+
+	for (unsigned i = 0; i < info->block_bytes; i++)
+		block[i] = random_byte(random);
+	if (m->tensor.type == TENSOR_MXFP4)
+		block[0] = (uint8_t)(120 + block[0] % 10);
+	find_scales(m->tensor.type, &offset, &n);
+	for (unsigned i = 0; i < n; i++) {
+		uint16_t scale = random_half(random);
+
+		memcpy(block + offset + 2 * i, &scale, 2);
 	}
+}
+
+static void store_blocks(struct matrix *m, struct random *random)
+{
+	const struct tensor_type_info *info = tensor_type_info(m->tensor.type);
+	float *row = floats_alloc(m->n_in);
+
+	for (size_t at = 0; at < m->tensor.n_bytes; at += info->block_bytes)
+		store_block(m, random, m->stored + at);
+	for (unsigned out = 0; out < m->n_out; out++) {
+		tensor_row_f32(&m->tensor, out, row);
+		for (unsigned k = 0; k < m->n_in; k++)
+			m->elements[(size_t)out * m->n_in + k] = (double)row[k];
+	}
+	free(row);
 }
 
 void matrix_init(struct matrix *m, enum tensor_type type, unsigned n_in, unsigned n_out,
@@ -150,8 +154,8 @@ void matrix_init(struct matrix *m, enum tensor_type type, unsigned n_in, unsigne
 	m->n_out = n_out;
 	m->tensor = (struct tensor){
 		.name = "test", .type = type, .n_dims = 2, .dims = { n_in, n_out, 1, 1 },
-		.n_bytes = row_bytes(type, n_in) * n_out,
 	};
+	m->tensor.n_bytes = tensor_row_bytes(&m->tensor) * n_out;
 	m->stored = malloc(m->tensor.n_bytes);
 	m->elements = malloc(n * sizeof *m->elements);
 	if (!m->stored || !m->elements)
@@ -161,8 +165,7 @@ void matrix_init(struct matrix *m, enum tensor_type type, unsigned n_in, unsigne
 		for (size_t i = 0; i < n; i++)
 			store_element(m, &random, i);
 	else
-		for (size_t block = 0; block < n / 32; block++)
-			store_block(m, &random, block);
+		store_blocks(m, &random);
 }
 
 void matrix_deinit(struct matrix *m)

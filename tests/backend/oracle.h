@@ -23,7 +23,7 @@ double half_value(uint16_t h);
 struct matrix {
 	struct tensor tensor;
 	uint8_t *stored;
-	double *elements;	/* [n_out][n_in], exactly what is stored */
+	double *elements;	/* [n_out][n_in], what is stored */
 	unsigned n_in;
 	unsigned n_out;
 };

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #define BLOCK 32
+#define MAX_STEP 2048.0f
 
 /* One run. Rows are positions. */
 struct run {
@@ -39,18 +40,48 @@ static float *read_row(const struct tensor *tensor, uint64_t row)
 	return values;
 }
 
-static void round_row(const double *x, size_t n, double *rounded)
+/* As the kernels round the inputs of integer products: steps of a power of two times the row's own
+ * least step. */
+static void round_to_integers(const double *x, size_t n, double *rounded)
 {
-	for (size_t block = 0; block < n; block += BLOCK) {
-		float most = 0, scale;
+	float most = 0, least;
+
+	for (size_t i = 0; i < n; i++)
+		most = fmaxf(most, fabsf((float)x[i]));
+	least = most * (1.0f / 127 / MAX_STEP);
+	for (size_t block = 0; most > 0 && block < n; block += BLOCK) {
+		float most_here = 0, step = 1;
 
 		for (size_t i = 0; i < BLOCK; i++)
-			most = fmaxf(most, fabsf((float)x[block + i]));
-		scale = most / 127;
+			most_here = fmaxf(most_here, fabsf((float)x[block + i]));
+		while (step < MAX_STEP && most_here * (MAX_STEP / most) > step)
+			step *= 2;
 		for (size_t i = 0; i < BLOCK; i++)
-			rounded[block + i] = most > 0 ? (double)scale *
-				(double)rintf((float)x[block + i] * (1 / scale)) : 0;
+			rounded[block + i] = (double)least * (double)step *
+				(double)rintf((float)x[block + i] *
+					      (127 * MAX_STEP / most * (1 / step)));
 	}
+}
+
+static void round_to_bfloat16(const double *x, size_t n, double *rounded)
+{
+	for (size_t i = 0; i < n; i++) {
+		float value = (float)x[i];
+		uint32_t bits;
+
+		memcpy(&bits, &value, sizeof bits);
+		bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+		memcpy(&value, &bits, sizeof bits);
+		rounded[i] = (double)value;
+	}
+}
+
+static void round_row(enum tensor_type type, const double *x, size_t n, double *rounded)
+{
+	if (type == TENSOR_BF16)
+		round_to_bfloat16(x, n, rounded);
+	else if (type != TENSOR_F32 && type != TENSOR_F16)
+		round_to_integers(x, n, rounded);
 }
 
 /* y[n][dims[1]] = x[n][dims[0]] w^T + bias */
@@ -58,13 +89,12 @@ static void multiply(const struct run *r, const struct tensor *w, const struct t
 		     const double *x, double *y)
 {
 	const size_t n_in = w->dims[0], n_out = w->dims[1];
-	const bool is_quantised = w->type == TENSOR_Q8_0 || w->type == TENSOR_Q4_0;
 	float *offset = bias ? read_row(bias, 0) : NULL;
 	double *inputs = take(r->n * n_in);
 
 	memcpy(inputs, x, r->n * n_in * sizeof *x);
-	for (uint32_t i = 0; is_quantised && i < r->n; i++)
-		round_row(x + i * n_in, n_in, inputs + i * n_in);
+	for (uint32_t i = 0; i < r->n; i++)
+		round_row(w->type, x + i * n_in, n_in, inputs + i * n_in);
 	for (size_t out = 0; out < n_out; out++) {
 		float *row = read_row(w, out);
 

@@ -18,15 +18,15 @@
 #define MAX_CONTEXT 512
 
 /* The largest relative error (L2 of the difference over L2 of the logits) per type of the matrices.
- * The kernels use F16 and BF16 weights exactly as stored; for the quantised types they also round
- * the activations to 8 bits, block by block, which the reference does not: test_oracle.c, whose
- * oracle does, is strict about them. */
+ * The kernels use weights exactly as stored; for BF16 they also round the activations to bfloat16,
+ * for the quantised types to 8 bits, which the reference does not: test_oracle.c, whose oracle does,
+ * is strict about them. */
 static const struct {
 	enum tensor_type type;
 	double limit;
 } bounds[] = {
-	{ TENSOR_F32, 5e-5 }, { TENSOR_F16, 5e-5 }, { TENSOR_BF16, 5e-5 },
-	{ TENSOR_Q8_0, 6e-2 }, { TENSOR_Q4_0, 6e-2 },
+	{ TENSOR_F32, 5e-5 }, { TENSOR_F16, 5e-5 }, { TENSOR_BF16, 3e-2 },
+	{ TENSOR_Q8_0, 7e-2 }, { TENSOR_Q4_0, 7e-2 },
 };
 
 struct prompt {

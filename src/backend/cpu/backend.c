@@ -13,7 +13,7 @@ static const struct cpu_kernels *kernels_of(enum cpu_isa isa)
 	switch (isa) {
 #ifdef HAVE_X86_SIMD
 	case CPU_AVX512:
-		return &cpu_kernels_avx512;
+		return cpu_has_bf16_dot() ? &cpu_kernels_avx512_bf16 : &cpu_kernels_avx512;
 	case CPU_AVX2:
 		return &cpu_kernels_avx2;
 #endif
@@ -36,8 +36,8 @@ static void close_backend(struct backend *backend)
 	team_destroy(cpu->team);
 	cpu_rope_cache_deinit(&cpu->rope);
 	free(cpu->span_start);
-	free(cpu->quant_tiles);
-	free(cpu->tiles);
+	free(cpu->scratch);
+	cpu_tiles_deinit(&cpu->tiles);
 	free(cpu);
 }
 
@@ -59,7 +59,6 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 				   struct backend **backend_out, struct error *err)
 {
 	enum sc_status status = check_config(device, config, err);
-	size_t n_elements = (size_t)config->max_rows * config->max_width;
 	struct cpu_backend *cpu = NULL;
 	enum cpu_isa isa;
 
@@ -75,10 +74,10 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 	cpu->n_threads = config->n_threads ? config->n_threads : cpu_count();
 	cpu->max_rows = config->max_rows;
 	cpu->max_width = config->max_width;
-	cpu->tiles = cpu_memory(n_elements * sizeof *cpu->tiles);
-	cpu->quant_tiles = cpu_memory((n_elements / CPU_QUANT_BLOCK + 1) * CPU_QUANT_BYTES);
+	cpu->scratch = cpu_memory(cpu->n_threads * sizeof *cpu->scratch);
 	cpu->span_start = cpu_memory(((size_t)config->max_rows + 1) * sizeof *cpu->span_start);
-	if (!cpu->tiles || !cpu->quant_tiles || !cpu->span_start ||
+	if (!cpu_tiles_init(&cpu->tiles, config->max_rows, config->max_width) ||
+	    !cpu->scratch || !cpu->span_start ||
 	    !cpu_rope_cache_init(&cpu->rope, config->max_rows))
 		goto no_memory;
 	status = team_create(cpu->n_threads, &cpu->team, err);

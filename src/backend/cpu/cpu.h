@@ -8,10 +8,12 @@
  */
 #include "backend/backend.h"
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/tiles.h"
 #include "backend/cpu/team.h"
 
 enum {
 	CPU_ROPE_MAX_ANGLES = 256,	/* per row that are kept between calls */
+	CPU_SCRATCH_ROWS = 252,		/* whole tiles of any kind */
 	CPU_TILE_QUERIES = 32,		/* that go over a chunk of the cache while it is near */
 };
 
@@ -25,6 +27,12 @@ struct cpu_rope_cache {
 	float *sine;
 };
 
+/* What a thread needs to multiply a chunk of a panel by many rows. */
+struct cpu_scratch {
+	_Alignas(64) float sums[CPU_SCRATCH_ROWS * CPU_MAX_PANEL];
+	_Alignas(64) uint8_t unpacked[CPU_INT_CHUNK * CPU_MAX_PANEL * 3 / 2];
+};
+
 struct cpu_backend {
 	struct backend base;
 	const struct cpu_kernels *kernels;
@@ -32,8 +40,8 @@ struct cpu_backend {
 	struct team *team;
 	unsigned max_rows;
 	unsigned max_width;
-	float *tiles;		/* activations as the float kernels read them */
-	uint8_t *quant_tiles;	/* and as the integer kernels do */
+	struct cpu_tiles tiles;
+	struct cpu_scratch *scratch;	/* [n_threads] */
 	uint32_t *span_start;	/* [max_rows + 1] first work item of each attention span */
 	struct cpu_rope_cache rope;
 };
@@ -45,7 +53,7 @@ struct weight {
 	unsigned n_panels;
 	size_t panel_bytes;
 	size_t n_bytes;
-	uint8_t *panels;	/* [n_panels], as kernels.h says */
+	uint8_t *panels;	/* [n_panels], as formats.h says */
 };
 
 /* keys[layer][block][kv_head][head_dim][positions] and values[layer][block][kv_head][position]

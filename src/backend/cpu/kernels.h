@@ -9,46 +9,42 @@
  * instruction set and export nothing else; what they include is static, so that no function with
  * such instructions can be picked by the linker for another processor.
  *
- * Layout of a weight matrix [n_out][n_in]: panels of `panel` outputs, zero padded at the end.
- * A panel of a float type is [n_in][panel] elements. A panel of a quantised type is a sequence of
- * blocks of 32 inputs: scale[panel] as float16, then
- *   Q8_0: byte[8 groups][panel][4], inputs 4 * group ..+3, each xor q8_flip;
- *   Q4_0: byte[4 groups][panel][4], low nibbles inputs 4 * group ..+3, high ones 16 further on.
+ * Weights [n_out][n_in] lie in panels of `panel` outputs, zero padded at the end; formats.h tells
+ * what is in a panel. Activations are prepared once per product as tiles of up to tile_rows rows,
+ * all but the last full, of one of three kinds:
+ *   CPU_TILE_FLOAT  float[n_in][r]
+ *   CPU_TILE_BF16   bfloat16[n_in / 2][r][2], nearest even, n_in padded with a zero
+ *   CPU_TILE_INT    blocks of 32 inputs: int32 shift[r], sum[r], low[r], high[r], then
+ *                   int8 q[8][r][4]. x = q * 2^shift * scale, with one scale for the whole row; sum,
+ *                   low and high are -8 times the sum of all 32, the first 16, the last 16 integers.
  *
- * Layout of activations: tiles of up to tile_rows rows; all but the last are full. A float tile of r
- * rows is [n_in][r] floats (a single row is used where it lies); a quantised one is a sequence of
- * blocks of 32 inputs: scale[r] floats, -8 * (sum of the 32 integers) [r] int32, and
- * int8[8 groups][r][4].
- *
- * Order: an output element is the sum, in input order, of its products; the same for every r.
+ * Order: an output element is the sum of its products in the order of inputs; integers are summed
+ * exactly over the inputs that share a scale. It is the same for every r, whether weights are
+ * multiplied as they lie or unpacked first, and wherever the inputs are cut.
  */
 #include <stddef.h>
 #include <stdint.h>
+
+#include "backend/cpu/formats.h"
 
 enum {
 	CPU_MAX_PANEL = 32,
 	CPU_MAX_LANES = 16,
 	CPU_MAX_TILE_ROWS = 12,
 	CPU_QUERY_GROUP = 8,		/* queries that share loads of keys and values */
-	CPU_QUANT_BLOCK = 32,		/* inputs that share a scale */
-	CPU_QUANT_BYTES = 40,		/* of a row's block: scale, sum, 32 integers */
-	CPU_FLOAT_CHUNK = 512,		/* inputs summed in registers before they join the total */
+	CPU_TILE_INT_BYTES = 48,	/* of a row's block of 32 */
+	CPU_MAX_SHIFT = 11,		/* 32 * 128 * 127 * 2^11 < 2^31 */
+	CPU_FLOAT_CHUNK = 128,		/* inputs summed in registers before they join the total: */
+	CPU_BF16_CHUNK = 256,		/* so many of a panel stay in the first cache */
+	CPU_INT_CHUNK = 512,
 };
 
-/* How weights are stored on the device. */
-enum cpu_format {
-	CPU_F32,
-	CPU_F16,
-	CPU_BF16,
-	CPU_Q8_0,
-	CPU_Q4_0,
-	CPU_N_FORMATS,
-};
+/* sum[r][panel] += tile x panel over n_k inputs, a whole number of blocks of the format; float and
+ * bfloat16 tiles: at most a chunk. */
+typedef void cpu_gemm_fn(const void *weights, const void *tile, size_t n_k, float *sum);
 
-/* y[r][panel] = init[panel] + tile x panel over n_k inputs; init NULL: y is added to.
- * ldy: floats from one row of y to the next. */
-typedef void cpu_gemm_fn(const void *weights, const void *tile, size_t n_k, const float *init,
-			 float *y, size_t ldy);
+/* Unpacks n_k inputs of a panel, at most a chunk, into what gemm_unpacked reads. */
+typedef void cpu_unpack_fn(const void *weights, size_t n_k, void *unpacked);
 
 /* Values of consecutive positions: values[n][ldv], their weights at probability[first ..]. */
 struct cpu_value_run {
@@ -61,15 +57,24 @@ struct cpu_kernels {
 	const char *name;
 	unsigned lanes;		/* floats in a vector; a panel is two vectors */
 	unsigned panel;
-	unsigned tile_rows_float;
-	unsigned tile_rows_quant;
-	uint8_t q8_flip;	/* 0x80 where the multiply-add wants unsigned weights */
+	unsigned tile_rows[CPU_N_TILE_KINDS];
+	uint8_t byte_flip;	/* what whole bytes are xored with when they are laid out: 0x80 where
+				 * the multiply-add wants unsigned weights */
 
 	/* By format and rows - 1. */
 	cpu_gemm_fn *gemm[CPU_N_FORMATS][CPU_MAX_TILE_ROWS];
+	/* For more rows than one tile it is cheaper to unpack first. NULL: nothing to unpack. */
+	cpu_unpack_fn *unpack[CPU_N_FORMATS];
+	cpu_gemm_fn *const *gemm_unpacked[CPU_N_FORMATS];	/* [tile_rows] */
 
-	/* A quantised tile from r rows of x: scale = max |x| / 127, nearest even. */
-	void (*quantise)(const float *x, size_t ldx, unsigned r, size_t n_blocks, void *tile);
+	/* A tile from r rows of x; n inputs, a multiple of 32 for integers. scale_out[r]. */
+	void (*quantise)(const float *x, size_t ldx, unsigned r, size_t n, void *tile,
+			 float *scale_out);
+	void (*round_bf16)(const float *x, size_t ldx, unsigned r, size_t n, void *tile);
+	/* y[n_rows][ldy] = sum[n_rows][panel] * scale[row] + bias over n outputs of a panel. NULL:
+	 * scales are 1. */
+	void (*finish)(const float *sum, unsigned n_rows, const float *scale, const float *bias,
+		       unsigned n, float *y, size_t ldy);
 
 	/* One row each. */
 	void (*rms_norm)(const float *x, const float *gain, float eps, size_t n, float *y);
@@ -96,6 +101,7 @@ extern const struct cpu_kernels cpu_kernels_scalar;
 #ifdef HAVE_X86_SIMD
 extern const struct cpu_kernels cpu_kernels_avx2;
 extern const struct cpu_kernels cpu_kernels_avx512;
+extern const struct cpu_kernels cpu_kernels_avx512_bf16;
 #endif
 
 #endif

@@ -1,36 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table for AVX2 with FMA and F16C. */
+/* The table for AVX2, FMA and F16C. */
 #include "backend/cpu/kernels.h"
 
 #include "backend/cpu/isa/vec_avx2.h"
 #include "backend/cpu/isa/exp.h"
 #include "backend/cpu/isa/rows.h"
 #include "backend/cpu/isa/attention.h"
+#include "backend/cpu/isa/tiles.h"
+#include "backend/cpu/isa/quantise.h"
+#include "backend/cpu/isa/finish.h"
 #include "backend/cpu/isa/gemm_float.h"
-#include "backend/cpu/isa/gemm_quant_avx2.h"
-#include "backend/cpu/isa/gemm_quant.h"
+#include "backend/cpu/isa/gemm_int_scalar.h"
+#include "backend/cpu/isa/gemm_int.h"
+
+#define GEMM_INT_ROWS(name, format, bytes) GEMM_INT_4(name, format)
+#define INT_ROWS_OF(name) GEMM_ROWS_4(name)
 
 GEMM_FLOAT_6(f32, CPU_F32)
 GEMM_FLOAT_6(f16, CPU_F16)
 GEMM_FLOAT_6(bf16, CPU_BF16)
-GEMM_QUANT_4(q8_0, CPU_Q8_0)
-GEMM_QUANT_4(q4_0, CPU_Q4_0)
+FOR_INT_FORMATS(GEMM_INT_ROWS)
+static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_6(f32);
 
 const struct cpu_kernels cpu_kernels_avx2 = {
 	.name = "avx2",
 	.lanes = LANES,
 	.panel = 2 * LANES,
-	.tile_rows_float = 6,
-	.tile_rows_quant = 4,
-	.q8_flip = 0,
+	.tile_rows = { [CPU_TILE_FLOAT] = 6, [CPU_TILE_BF16] = 6, [CPU_TILE_INT] = 4 },
+	.byte_flip = 0,
 	.gemm = {
 		[CPU_F32] = GEMM_ROWS_6(f32),
 		[CPU_F16] = GEMM_ROWS_6(f16),
 		[CPU_BF16] = GEMM_ROWS_6(bf16),
-		[CPU_Q8_0] = GEMM_ROWS_4(q8_0),
-		[CPU_Q4_0] = GEMM_ROWS_4(q4_0),
+		FOR_INT_FORMATS(INT_ENTRY)
 	},
+	.unpack = { [CPU_F16] = unpack_f16 },
+	.gemm_unpacked = { [CPU_F16] = rows_of_f32 },
 	.quantise = quantise,
+	.round_bf16 = round_bf16,
+	.finish = finish,
 	.rms_norm = rms_norm,
 	.swiglu = swiglu,
 	.add = add,

@@ -1,42 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table for AVX-512 F, BW, DQ, VL and VNNI. */
+/* The tables for AVX-512 F, BW, DQ, VL and VNNI, without and with BF16. */
 #include "backend/cpu/kernels.h"
 
 #include "backend/cpu/isa/vec_avx512.h"
 #include "backend/cpu/isa/exp.h"
 #include "backend/cpu/isa/rows.h"
 #include "backend/cpu/isa/attention.h"
+#include "backend/cpu/isa/tiles.h"
+#include "backend/cpu/isa/quantise_avx512.h"
+#include "backend/cpu/isa/finish.h"
 #include "backend/cpu/isa/gemm_float.h"
-#include "backend/cpu/isa/gemm_quant_avx512.h"
-#include "backend/cpu/isa/gemm_quant.h"
+#include "backend/cpu/isa/gemm_bf16_avx512.h"
+#include "backend/cpu/isa/gemm_int_avx512.h"
+#include "backend/cpu/isa/gemm_int.h"
+
+#define GEMM_INT_ROWS(name, format, bytes) GEMM_INT_6(name, format)
+#define UNPACK_ROWS(name, format, bytes) UNPACK_INT(name, format)
+#define ROWS_OF_BYTES(name, format, bytes)						\
+	static cpu_gemm_fn *const rows_of_##name[] = GEMM_ROWS_6(name);
+#define INT_ROWS_OF(name) GEMM_ROWS_6(name)
 
 GEMM_FLOAT_12(f32, CPU_F32)
 GEMM_FLOAT_12(f16, CPU_F16)
 GEMM_FLOAT_12(bf16, CPU_BF16)
-GEMM_QUANT_6(q8_0, CPU_Q8_0)
-GEMM_QUANT_6(q4_0, CPU_Q4_0)
+FOR_INT_FORMATS(GEMM_INT_ROWS)
+FOR_INT_FORMATS(UNPACK_ROWS)
+FOR_BYTES_FORMATS(GEMM_INT_ROWS)
+FOR_BYTES_FORMATS(ROWS_OF_BYTES)
+static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_12(f32);
 
-const struct cpu_kernels cpu_kernels_avx512 = {
-	.name = "avx512",
-	.lanes = LANES,
-	.panel = 2 * LANES,
-	.tile_rows_float = 12,
-	.tile_rows_quant = 6,
-	.q8_flip = 0x80,
-	.gemm = {
-		[CPU_F32] = GEMM_ROWS_12(f32),
-		[CPU_F16] = GEMM_ROWS_12(f16),
-		[CPU_BF16] = GEMM_ROWS_12(bf16),
-		[CPU_Q8_0] = GEMM_ROWS_6(q8_0),
-		[CPU_Q4_0] = GEMM_ROWS_6(q4_0),
-	},
-	.quantise = quantise,
-	.rms_norm = rms_norm,
-	.swiglu = swiglu,
-	.add = add,
-	.rope_halves = rope_halves,
-	.rope_interleaved = rope_interleaved,
-	.scores = scores,
-	.softmax = softmax,
-	.values = values,
-};
+#define AVX512_TABLE(its_name, bf16_rows) {						\
+	.name = its_name,								\
+	.lanes = LANES,									\
+	.panel = 2 * LANES,								\
+	.tile_rows = { [CPU_TILE_FLOAT] = 12, [CPU_TILE_BF16] = 12, [CPU_TILE_INT] = 6 },	\
+	.byte_flip = 0x80,								\
+	.gemm = {									\
+		[CPU_F32] = GEMM_ROWS_12(f32),						\
+		[CPU_F16] = GEMM_ROWS_12(f16),						\
+		[CPU_BF16] = GEMM_ROWS_12(bf16_rows),					\
+		FOR_INT_FORMATS(INT_ENTRY)						\
+	},										\
+	.unpack = { [CPU_F16] = unpack_f16, FOR_INT_FORMATS(UNPACK_ENTRY) },		\
+	.gemm_unpacked = { [CPU_F16] = rows_of_f32, FOR_INT_FORMATS(UNPACKED_ENTRY) },	\
+	.quantise = quantise,								\
+	.round_bf16 = round_bf16,							\
+	.finish = finish,								\
+	.rms_norm = rms_norm,								\
+	.swiglu = swiglu,								\
+	.add = add,									\
+	.rope_halves = rope_halves,							\
+	.rope_interleaved = rope_interleaved,						\
+	.scores = scores,								\
+	.softmax = softmax,								\
+	.values = values,								\
+}
+
+const struct cpu_kernels cpu_kernels_avx512 = AVX512_TABLE("avx512", bf16);
+const struct cpu_kernels cpu_kernels_avx512_bf16 = AVX512_TABLE("avx512-bf16", bf16_dot);

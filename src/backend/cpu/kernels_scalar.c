@@ -6,31 +6,39 @@
 #include "backend/cpu/isa/exp.h"
 #include "backend/cpu/isa/rows.h"
 #include "backend/cpu/isa/attention.h"
+#include "backend/cpu/isa/tiles.h"
+#include "backend/cpu/isa/quantise.h"
+#include "backend/cpu/isa/finish.h"
 #include "backend/cpu/isa/gemm_float.h"
-#include "backend/cpu/isa/gemm_quant_scalar.h"
-#include "backend/cpu/isa/gemm_quant.h"
+#include "backend/cpu/isa/gemm_int_scalar.h"
+#include "backend/cpu/isa/gemm_int.h"
+
+#define GEMM_INT_ROWS(name, format, bytes) GEMM_INT_4(name, format)
+#define INT_ROWS_OF(name) GEMM_ROWS_4(name)
 
 GEMM_FLOAT_4(f32, CPU_F32)
 GEMM_FLOAT_4(f16, CPU_F16)
 GEMM_FLOAT_4(bf16, CPU_BF16)
-GEMM_QUANT_4(q8_0, CPU_Q8_0)
-GEMM_QUANT_4(q4_0, CPU_Q4_0)
+FOR_INT_FORMATS(GEMM_INT_ROWS)
+static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_4(f32);
 
 const struct cpu_kernels cpu_kernels_scalar = {
 	.name = "scalar",
 	.lanes = LANES,
 	.panel = 2 * LANES,
-	.tile_rows_float = 4,
-	.tile_rows_quant = 4,
-	.q8_flip = 0,
+	.tile_rows = { [CPU_TILE_FLOAT] = 4, [CPU_TILE_BF16] = 4, [CPU_TILE_INT] = 4 },
+	.byte_flip = 0,
 	.gemm = {
 		[CPU_F32] = GEMM_ROWS_4(f32),
 		[CPU_F16] = GEMM_ROWS_4(f16),
 		[CPU_BF16] = GEMM_ROWS_4(bf16),
-		[CPU_Q8_0] = GEMM_ROWS_4(q8_0),
-		[CPU_Q4_0] = GEMM_ROWS_4(q4_0),
+		FOR_INT_FORMATS(INT_ENTRY)
 	},
+	.unpack = { [CPU_F16] = unpack_f16 },
+	.gemm_unpacked = { [CPU_F16] = rows_of_f32 },
 	.quantise = quantise,
+	.round_bf16 = round_bf16,
+	.finish = finish,
 	.rms_norm = rms_norm,
 	.swiglu = swiglu,
 	.add = add,

@@ -1,180 +1,195 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/cpu/cpu.h"
 
+#include "backend/cpu/relayout.h"
+
 #include <assert.h>
 #include <string.h>
 
 /*
- * The work of a call is cut into items: one panel of one product times a range of tiles. With
+ * The work of a call is cut into items: one panel of one product times a range of rows. With
  * fewer panels than threads could share, rows are cut as well. No cut goes through the sum of an
  * output element.
+ *
+ * Up to a tile of rows, weights are multiplied as they lie: each is read once, from memory. For more,
+ * a chunk of a panel is unpacked into the first cache and multiplied by one tile after the other,
+ * which come from the second cache; sums wait in the thread's scratch until the next chunk.
  */
 struct multiplication {
 	const struct cpu_backend *cpu;
 	const struct matmul *products;
-	unsigned n_products;
 	const float *x;
 	unsigned n_in;
 	unsigned n_rows;
 	unsigned n_row_ranges;
 };
 
-static bool is_quantised(const struct weight *weight)
+/* A panel of one product, and rows of x. */
+struct panel_item {
+	const struct matmul *product;
+	enum cpu_format format;
+	enum cpu_tile_kind kind;
+	unsigned tile_rows;
+	const uint8_t *panel;
+	unsigned first_out;
+	unsigned n_out;
+};
+
+static const uint8_t *tile_at(const struct multiplication *m, const struct panel_item *item,
+			      unsigned row)
 {
-	return weight->format == CPU_Q8_0 || weight->format == CPU_Q4_0;
+	if (item->kind == CPU_TILE_FLOAT && m->n_rows == 1)
+		return (const uint8_t *)m->x;
+	return cpu_tile(&m->cpu->tiles, item->kind, row, m->n_in);
 }
 
-/* Rows of a tile, the same input side by side. */
-static void pack_tile(const float *x, size_t n_in, unsigned n_rows, float *tile)
+static size_t chunk_of(const struct panel_item *item)
 {
-	for (unsigned row = 0; row < n_rows; row++)
-		for (size_t k = 0; k < n_in; k++)
-			tile[k * n_rows + row] = x[row * n_in + k];
+	static const size_t chunks[CPU_N_TILE_KINDS] = {
+		[CPU_TILE_FLOAT] = CPU_FLOAT_CHUNK, [CPU_TILE_BF16] = CPU_BF16_CHUNK,
+		[CPU_TILE_INT] = CPU_INT_CHUNK,
+	};
+
+	return chunks[item->kind];
 }
 
-static unsigned tile_rows_at(unsigned first, unsigned n_rows, unsigned tile_rows)
+/* Rows first .. end, at most as many as the scratch has sums for. */
+static void finish_rows(const struct multiplication *m, const struct panel_item *item,
+			unsigned first, unsigned end, const float *sum)
 {
-	return n_rows - first < tile_rows ? n_rows - first : tile_rows;
+	const struct matmul *product = item->product;
+	size_t n_out = product->weight->n_out;
+
+	m->cpu->kernels->finish(sum, end - first,
+				item->kind == CPU_TILE_INT ? m->cpu->tiles.scales + first : NULL,
+				product->bias ? product->bias + item->first_out : NULL,
+				item->n_out, product->y + first * n_out + item->first_out, n_out);
 }
 
-static void prepare_float(void *arg, size_t tile, unsigned thread)
+/* Integer kernels take any number of inputs at once, the others a chunk. */
+static void multiply_tile(const struct multiplication *m, const struct panel_item *item,
+			  unsigned row, unsigned r)
 {
-	const struct multiplication *m = arg;
-	unsigned tile_rows = m->cpu->kernels->tile_rows_float;
-	unsigned first = (unsigned)tile * tile_rows;
-	unsigned r = tile_rows_at(first, m->n_rows, tile_rows);
+	cpu_gemm_fn *gemm = m->cpu->kernels->gemm[item->format][r - 1];
+	size_t chunk = item->kind == CPU_TILE_INT ? m->n_in : chunk_of(item);
+	float sum[CPU_MAX_TILE_ROWS * CPU_MAX_PANEL];
 
-	(void)thread;
-	if (r > 1)
-		pack_tile(m->x + (size_t)first * m->n_in, m->n_in, r,
-			  m->cpu->tiles + (size_t)first * m->n_in);
+	memset(sum, 0, (size_t)r * m->cpu->kernels->panel * sizeof *sum);
+	for (size_t k = 0; k < m->n_in; k += chunk)
+		gemm(item->panel + cpu_panel_bytes(item->format, k, m->cpu->kernels->panel),
+		     tile_at(m, item, row) + cpu_tile_bytes(item->kind, r, k),
+		     m->n_in - k < chunk ? m->n_in - k : chunk, sum);
+	finish_rows(m, item, row, row + r, sum);
 }
 
-static uint8_t *quant_tile(const struct multiplication *m, unsigned first_row)
+/* The weights that follow are asked for a little with every tile: on their own, prefetchers would
+ * begin anew with every chunk. */
+static void prefetch_part(const uint8_t *weights, size_t n_bytes, unsigned part, unsigned n_parts)
 {
-	return m->cpu->quant_tiles + (size_t)first_row * (m->n_in / CPU_QUANT_BLOCK) *
-	       CPU_QUANT_BYTES;
+	size_t end = n_bytes * (part + 1) / n_parts;
+
+	for (size_t at = n_bytes * part / n_parts; at < end; at += 64)
+		__builtin_prefetch(weights + at, 0, 2);
 }
 
-static void prepare_quant(void *arg, size_t tile, unsigned thread)
-{
-	const struct multiplication *m = arg;
-	unsigned tile_rows = m->cpu->kernels->tile_rows_quant;
-	unsigned first = (unsigned)tile * tile_rows;
-
-	(void)thread;
-	m->cpu->kernels->quantise(m->x + (size_t)first * m->n_in, m->n_in,
-				  tile_rows_at(first, m->n_rows, tile_rows),
-				  m->n_in / CPU_QUANT_BLOCK, quant_tile(m, first));
-}
-
-static void prepare(struct multiplication *m)
+static void multiply_chunk(const struct multiplication *m, const struct panel_item *item,
+			   unsigned first, unsigned end, size_t k, struct cpu_scratch *scratch)
 {
 	const struct cpu_kernels *kernels = m->cpu->kernels;
-	unsigned n_threads = cpu_threads_for(m->cpu, (uint64_t)m->n_rows * m->n_in * 16);
-	bool has_float = false, has_quant = false;
+	size_t n_k = m->n_in - k < chunk_of(item) ? m->n_in - k : chunk_of(item);
+	const void *weights = item->panel + cpu_panel_bytes(item->format, k, kernels->panel);
+	cpu_gemm_fn *const *gemm = kernels->gemm[item->format];
+	float *sum = scratch->sums;
+	const uint8_t *next = item->panel + cpu_panel_bytes(item->format, k + n_k, kernels->panel);
+	size_t n_bytes = cpu_panel_bytes(item->format, n_k, kernels->panel);
+	unsigned n_tiles = (end - first + item->tile_rows - 1) / item->tile_rows, tile = 0;
 
-	for (unsigned i = 0; i < m->n_products; i++) {
-		assert(m->products[i].weight->n_in == m->n_in);
-		if (is_quantised(m->products[i].weight))
-			has_quant = true;
-		else
-			has_float = true;
+	if (kernels->unpack[item->format]) {
+		kernels->unpack[item->format](weights, n_k, scratch->unpacked);
+		weights = scratch->unpacked;
+		gemm = kernels->gemm_unpacked[item->format];
 	}
-	if (has_float && m->n_rows > 1)
-		cpu_parallel_even(m->cpu, n_threads, (m->n_rows + kernels->tile_rows_float - 1) /
-				  kernels->tile_rows_float, prepare_float, m);
-	if (has_quant)
-		cpu_parallel_even(m->cpu, n_threads, (m->n_rows + kernels->tile_rows_quant - 1) /
-				  kernels->tile_rows_quant, prepare_quant, m);
-}
+	for (unsigned row = first; row < end; row += item->tile_rows) {
+		unsigned r = end - row < item->tile_rows ? end - row : item->tile_rows;
 
-static const void *prepared_tile(const struct multiplication *m, const struct weight *weight,
-				 unsigned first, unsigned r)
-{
-	if (is_quantised(weight))
-		return quant_tile(m, first);
-	return (r > 1 ? m->cpu->tiles : m->x) + (size_t)first * m->n_in;
-}
-
-/* Inputs that a kernel sums before it adds to y: all of them when it keeps integer blocks. */
-static size_t chunk_inputs(const struct weight *weight)
-{
-	return is_quantised(weight) ? weight->n_in : CPU_FLOAT_CHUNK;
-}
-
-/* One tile times one panel, y[r][ldy]. */
-static void multiply_tile(const struct multiplication *m, const struct weight *weight,
-			  const uint8_t *panel, const uint8_t *tile, unsigned r, const float *init,
-			  float *y, size_t ldy)
-{
-	cpu_gemm_fn *gemm = m->cpu->kernels->gemm[weight->format][r - 1];
-	size_t chunk = chunk_inputs(weight);
-
-	for (size_t k = 0; k < weight->n_in; k += chunk) {
-		size_t n_k = weight->n_in - k < chunk ? weight->n_in - k : chunk;
-
-		gemm(panel + k * (weight->panel_bytes / weight->n_in), tile + k * r * sizeof(float),
-		     n_k, k ? NULL : init, y, ldy);
+		prefetch_part(next, n_bytes, tile++, n_tiles);
+		gemm[r - 1](weights, tile_at(m, item, row) + cpu_tile_bytes(item->kind, r, k), n_k,
+			    sum);
+		sum += r * kernels->panel;
 	}
 }
 
-static void multiply_panel(const struct multiplication *m, const struct matmul *product,
-			   unsigned panel, unsigned first_row, unsigned end_row)
+static void multiply_rows(const struct multiplication *m, const struct panel_item *item,
+			  unsigned first, unsigned end, struct cpu_scratch *scratch)
 {
-	const struct weight *weight = product->weight;
+	if (end - first <= item->tile_rows) {
+		multiply_tile(m, item, first, end - first);
+		return;
+	}
+	memset(scratch->sums, 0, (size_t)(end - first) * m->cpu->kernels->panel *
+	       sizeof *scratch->sums);
+	for (size_t k = 0; k < m->n_in; k += chunk_of(item))
+		multiply_chunk(m, item, first, end, k, scratch);
+	finish_rows(m, item, first, end, scratch->sums);
+}
+
+static struct panel_item find_panel(const struct multiplication *m, size_t panel)
+{
 	const struct cpu_kernels *kernels = m->cpu->kernels;
-	unsigned tile_rows = is_quantised(weight) ? kernels->tile_rows_quant :
-						    kernels->tile_rows_float;
-	unsigned first_out = panel * kernels->panel;
-	unsigned n_out = weight->n_out - first_out < kernels->panel ? weight->n_out - first_out :
-								     kernels->panel;
-	float init[CPU_MAX_PANEL] = { 0 };
-	float edge[CPU_MAX_TILE_ROWS * CPU_MAX_PANEL];
-
-	if (product->bias)
-		memcpy(init, product->bias + first_out, n_out * sizeof *init);
-	for (unsigned row = first_row; row < end_row; row += tile_rows) {
-		unsigned r = tile_rows_at(row, end_row, tile_rows);
-		float *y = product->y + (size_t)row * weight->n_out + first_out;
-		bool is_edge = n_out < kernels->panel;
-
-		multiply_tile(m, weight, weight->panels + panel * weight->panel_bytes,
-			      prepared_tile(m, weight, row, r), r, init, is_edge ? edge : y,
-			      is_edge ? kernels->panel : weight->n_out);
-		for (unsigned i = 0; is_edge && i < r; i++)
-			memcpy(y + (size_t)i * weight->n_out, edge + i * kernels->panel,
-			       n_out * sizeof *y);
-	}
-}
-
-static void multiply_item(void *arg, size_t item, unsigned thread)
-{
-	const struct multiplication *m = arg;
-	unsigned range = (unsigned)(item % m->n_row_ranges);
-	size_t panel = item / m->n_row_ranges;
 	const struct matmul *product = m->products;
-	/* Whole tiles of either kind. */
-	unsigned unit = CPU_MAX_TILE_ROWS;
-	uint64_t n_units = (m->n_rows + unit - 1) / unit;
-	unsigned first_row = (unsigned)(n_units * range / m->n_row_ranges) * unit;
-	unsigned end_row = (unsigned)(n_units * (range + 1) / m->n_row_ranges) * unit;
+	struct panel_item item;
 
-	(void)thread;
 	while (panel >= product->weight->n_panels)
 		panel -= product++->weight->n_panels;
-	multiply_panel(m, product, (unsigned)panel, first_row,
-		       end_row < m->n_rows ? end_row : m->n_rows);
+	item.product = product;
+	item.format = product->weight->format;
+	item.kind = cpu_tile_kind(item.format);
+	item.tile_rows = kernels->tile_rows[item.kind];
+	item.panel = product->weight->panels + panel * product->weight->panel_bytes;
+	item.first_out = (unsigned)panel * kernels->panel;
+	item.n_out = product->weight->n_out - item.first_out;
+	if (item.n_out > kernels->panel)
+		item.n_out = kernels->panel;
+	return item;
+}
+
+static void multiply_item(void *arg, size_t index, unsigned thread)
+{
+	const struct multiplication *m = arg;
+	struct panel_item item = find_panel(m, index / m->n_row_ranges);
+	unsigned range = (unsigned)(index % m->n_row_ranges);
+	/* Whole tiles of any kind. */
+	uint64_t n_units = (m->n_rows + CPU_MAX_TILE_ROWS - 1) / CPU_MAX_TILE_ROWS;
+	unsigned row = (unsigned)(n_units * range / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
+	unsigned end = (unsigned)(n_units * (range + 1) / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
+
+	for (end = end < m->n_rows ? end : m->n_rows; row < end; row += CPU_SCRATCH_ROWS)
+		multiply_rows(m, &item, row, end - row < CPU_SCRATCH_ROWS ? end :
+			      row + CPU_SCRATCH_ROWS, &m->cpu->scratch[thread]);
+}
+
+static void prepare(const struct multiplication *m, unsigned n_products)
+{
+	bool is_wanted[CPU_N_TILE_KINDS] = { false };
+
+	for (unsigned i = 0; i < n_products; i++) {
+		assert(m->products[i].weight->n_in == m->n_in);
+		is_wanted[cpu_tile_kind(m->products[i].weight->format)] = true;
+	}
+	/* A single row of floats is read where it is. */
+	if (m->n_rows == 1)
+		is_wanted[CPU_TILE_FLOAT] = false;
+	for (unsigned kind = 0; kind < CPU_N_TILE_KINDS; kind++)
+		if (is_wanted[kind])
+			cpu_tiles_prepare(m->cpu, (enum cpu_tile_kind)kind, m->x, m->n_rows,
+					  m->n_in);
 }
 
 void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned n_products,
 		const float *x, unsigned n_rows)
 {
 	const struct cpu_backend *cpu = cpu_of(backend);
-	struct multiplication m = {
-		.cpu = cpu, .products = products, .n_products = n_products, .x = x,
-		.n_rows = n_rows,
-	};
+	struct multiplication m = { .cpu = cpu, .products = products, .x = x, .n_rows = n_rows };
 	uint64_t n_operations = 0;
 	size_t n_panels = 0;
 	unsigned n_threads, n_units = (n_rows + CPU_MAX_TILE_ROWS - 1) / CPU_MAX_TILE_ROWS;
@@ -190,7 +205,7 @@ void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned
 		n_panels += weight->n_panels;
 		n_operations += n_macs > weight->n_bytes ? n_macs : weight->n_bytes;
 	}
-	prepare(&m);
+	prepare(&m, n_products);
 	n_threads = cpu_threads_for(cpu, n_operations);
 	m.n_row_ranges = (unsigned)((4 * n_threads + n_panels - 1) / n_panels);
 	if (n_threads == 1)

@@ -15,47 +15,69 @@ static inline vec load_weights(enum cpu_format format, const void *weights, size
 
 	if (format == CPU_F16)
 		return vec_load_f16((const uint16_t *)weights + at);
-	if (format == CPU_BF16)
-		return vec_load_bf16((const uint16_t *)weights + at);
-	return vec_load((const float *)weights + at);
+	if (format == CPU_F32)
+		return vec_load((const float *)weights + at);
+	at = k / 2 * 2 * LANES + (size_t)half * LANES;
+	return k % 2 ? vec_load_bf16_odd((const uint32_t *)weights + at) :
+		       vec_load_bf16_even((const uint32_t *)weights + at);
+}
+
+static inline float load_activation(enum cpu_format format, unsigned r, const void *tile, size_t k,
+				    unsigned row)
+{
+	uint32_t bits;
+	float x;
+
+	if (format != CPU_BF16)
+		return ((const float *)tile)[k * r + row];
+	bits = (uint32_t)((const uint16_t *)tile)[(k / 2 * r + row) * 2 + k % 2] << 16;
+	memcpy(&x, &bits, sizeof x);
+	return x;
 }
 
 static inline __attribute__((always_inline)) void
-gemm_float(enum cpu_format format, unsigned r, const void *weights, const float *x, size_t n_k,
-	   const float *init, float *y, size_t ldy)
+gemm_float(enum cpu_format format, unsigned r, const void *weights, const void *tile, size_t n_k,
+	   float *to)
 {
+	const unsigned n_each = format == CPU_BF16 ? 2 : 1;
 	vec sum[CPU_MAX_TILE_ROWS][2];
 
 #pragma GCC unroll 12
 	for (unsigned row = 0; row < r; row++)
 		sum[row][0] = sum[row][1] = vec_set1(0);
-	for (size_t k = 0; k < n_k; k++) {
-		vec w0 = load_weights(format, weights, k, 0);
-		vec w1 = load_weights(format, weights, k, 1);
+	for (size_t k = 0; k < n_k; k += n_each) {
+#pragma GCC unroll 2
+		for (unsigned i = 0; i < n_each; i++) {
+			vec w0 = load_weights(format, weights, k + i, 0);
+			vec w1 = load_weights(format, weights, k + i, 1);
 
 #pragma GCC unroll 12
-		for (unsigned row = 0; row < r; row++) {
-			vec b = vec_set1(x[k * r + row]);
+			for (unsigned row = 0; row < r; row++) {
+				vec x = vec_set1(load_activation(format, r, tile, k + i, row));
 
-			sum[row][0] = vec_fma(b, w0, sum[row][0]);
-			sum[row][1] = vec_fma(b, w1, sum[row][1]);
+				sum[row][0] = vec_fma(x, w0, sum[row][0]);
+				sum[row][1] = vec_fma(x, w1, sum[row][1]);
+			}
 		}
 	}
 #pragma GCC unroll 12
-	for (unsigned row = 0; row < r; row++) {
-		float *to = y + row * ldy;
-		const float *from = init ? init : to;
-
-		vec_store(to, vec_add(vec_load(from), sum[row][0]));
-		vec_store(to + LANES, vec_add(vec_load(from + LANES), sum[row][1]));
+	for (unsigned row = 0; row < r; row++, to += 2 * LANES) {
+		vec_store(to, vec_add(vec_load(to), sum[row][0]));
+		vec_store(to + LANES, vec_add(vec_load(to + LANES), sum[row][1]));
 	}
 }
 
+static void unpack_f16(const void *weights, size_t n_k, void *unpacked)
+{
+	for (size_t i = 0; i < n_k * 2; i++)
+		vec_store((float *)unpacked + i * LANES,
+			  vec_load_f16((const uint16_t *)weights + i * LANES));
+}
+
 #define GEMM_FLOAT(name, format, r)							\
-	static void name##_##r(const void *weights, const void *x, size_t n_k,		\
-			       const float *init, float *y, size_t ldy)			\
+	static void name##_##r(const void *weights, const void *tile, size_t n_k, float *sum)	\
 	{										\
-		gemm_float(format, r, weights, x, n_k, init, y, ldy);			\
+		gemm_float(format, r, weights, tile, n_k, sum);				\
 	}
 
 #define GEMM_FLOAT_4(name, format)							\

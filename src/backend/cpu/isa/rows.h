@@ -2,7 +2,7 @@
 #ifndef STAGECOACH_BACKEND_CPU_ISA_ROWS_H
 #define STAGECOACH_BACKEND_CPU_ISA_ROWS_H
 /*
- * rows - norms, activations, rotations and quantisation of rows; include after vec_*.h and exp.h.
+ * rows - norms, activations and rotations of rows; include after vec_*.h and exp.h.
  * Elements behind the last whole vector go through the same vector operations as the others, so
  * that a result does not depend on where in a vector its element lies.
  */
@@ -97,45 +97,6 @@ static void rope_interleaved(float *x, const float *cosine, const float *sine, u
 
 		x[i] = a * c - b * s;
 		x[i + 1] = b * c + a * s;
-	}
-}
-
-/* One row's block of 32 as integers; returns the scale. */
-static inline float quantise_block(const float *x, int32_t *q)
-{
-	vec most = vec_set1(0), inverse;
-	float scale;
-
-	for (unsigned i = 0; i < CPU_QUANT_BLOCK; i += LANES)
-		most = vec_max(vec_abs(vec_load(x + i)), most);
-	scale = vec_max_lane(most) / 127;
-	/* A scale whose inverse overflows stands for values that are lost beside any others. */
-	inverse = vec_set1(scale > 1e-38f ? 1 / scale : 0);
-	for (unsigned i = 0; i < CPU_QUANT_BLOCK; i += LANES)
-		vec_store_int(q + i, vec_round(vec_mul(vec_load(x + i), inverse)));
-	return scale;
-}
-
-static void quantise(const float *x, size_t ldx, unsigned r, size_t n_blocks, void *tile)
-{
-	int32_t q[CPU_QUANT_BLOCK];
-
-	for (size_t block = 0; block < n_blocks; block++) {
-		uint8_t *out = (uint8_t *)tile + block * r * CPU_QUANT_BYTES;
-		float *scale = (float *)out;
-		int32_t *sum8 = (int32_t *)out + r;
-		int8_t *bytes = (int8_t *)(out + 8 * r);
-
-		for (unsigned row = 0; row < r; row++) {
-			int32_t sum = 0;
-
-			scale[row] = quantise_block(x + row * ldx + block * CPU_QUANT_BLOCK, q);
-			for (unsigned i = 0; i < CPU_QUANT_BLOCK; i++) {
-				sum += q[i];
-				bytes[(i / 4 * r + row) * 4 + i % 4] = (int8_t)q[i];
-			}
-			sum8[row] = -8 * sum;
-		}
 	}
 }
 

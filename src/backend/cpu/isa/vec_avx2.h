@@ -35,11 +35,15 @@ static inline vec vec_load_f16(const uint16_t *p)
 	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
-static inline vec vec_load_bf16(const uint16_t *p)
+static inline vec vec_load_bf16_even(const uint32_t *p)
 {
-	__m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)p), 16));
+}
 
-	return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+static inline vec vec_load_bf16_odd(const uint32_t *p)
+{
+	return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256((const __m256i *)p),
+						    _mm256_set1_epi32((int)0xffff0000)));
 }
 
 static inline vec vec_set1(float x) { return _mm256_set1_ps(x); }

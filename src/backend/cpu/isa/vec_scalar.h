@@ -58,9 +58,21 @@ static inline vec vec_load_f16(const uint16_t *p)
 	return (vec)((vec_int)rest | special | (h & 0x8000) << 16);
 }
 
-static inline vec vec_load_bf16(const uint16_t *p)
+/* The first (low) and second halves of words. */
+static inline vec vec_load_bf16_even(const uint32_t *p)
 {
-	return (vec)(vec_load_16_bits(p) << 16);
+	vec_int words;
+
+	memcpy(&words, p, sizeof words);
+	return (vec)(words << 16);
+}
+
+static inline vec vec_load_bf16_odd(const uint32_t *p)
+{
+	vec_int words;
+
+	memcpy(&words, p, sizeof words);
+	return (vec)(words & (int32_t)0xffff0000);
 }
 
 static inline vec vec_set1(float x)

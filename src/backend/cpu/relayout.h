@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BACKEND_CPU_RELAYOUT_H
+#define STAGECOACH_BACKEND_CPU_RELAYOUT_H
+/* relayout - stored tensors into panels and back. Pure functions; thread: any. */
+#include "backend/cpu/cpu.h"
+
+/* How a format is stored. */
+struct cpu_stored_format {
+	enum tensor_type type;
+	unsigned block_length;	/* inputs */
+	unsigned block_bytes;
+};
+
+/* NULL: not a type that can be multiplied by. */
+const struct cpu_stored_format *cpu_stored_format(enum tensor_type type,
+						  enum cpu_format *format_out);
+
+/* Bytes of n_in inputs of a panel; n_in is a whole number of blocks, for BF16 and F16 any. */
+size_t cpu_panel_bytes(enum cpu_format format, size_t n_in, unsigned panel);
+
+/* Outputs first .. first + n_outputs - 1 of a stored matrix into one (zeroed) panel. */
+void cpu_pack_panel(const struct cpu_kernels *kernels, enum cpu_format format, size_t n_in,
+		    const uint8_t *stored, size_t first, size_t n_outputs, uint8_t *to);
+
+/* All inputs of one output of a panel. */
+void cpu_panel_row(const struct cpu_kernels *kernels, enum cpu_format format, size_t n_in,
+		   const uint8_t *panel, unsigned lane, float *out);
+
+#endif

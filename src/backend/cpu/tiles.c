@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/cpu/tiles.h"
+
+#include "backend/cpu/cpu.h"
+
+#include <stdlib.h>
+
+enum { PREPARE_COST = 4 };	/* of an element, in multiply-adds of a product */
+
+bool cpu_tiles_init(struct cpu_tiles *tiles, unsigned max_rows, unsigned max_width)
+{
+	bool is_whole = true;
+
+	for (unsigned kind = 0; kind < CPU_N_TILE_KINDS; kind++) {
+		tiles->memory[kind] = cpu_memory(cpu_tile_bytes((enum cpu_tile_kind)kind, max_rows,
+								max_width + CPU_QUANT_BLOCK));
+		is_whole = is_whole && tiles->memory[kind];
+	}
+	tiles->scales = cpu_memory(max_rows * sizeof *tiles->scales);
+	return is_whole && tiles->scales;
+}
+
+void cpu_tiles_deinit(struct cpu_tiles *tiles)
+{
+	for (unsigned kind = 0; kind < CPU_N_TILE_KINDS; kind++)
+		free(tiles->memory[kind]);
+	free(tiles->scales);
+}
+
+const uint8_t *cpu_tile(const struct cpu_tiles *tiles, enum cpu_tile_kind kind, unsigned row,
+			unsigned n_in)
+{
+	return tiles->memory[kind] + cpu_tile_bytes(kind, 1, n_in) * row;
+}
+
+/* Rows side by side, input by input. */
+static void pack_floats(const float *x, size_t n_in, unsigned r, float *tile)
+{
+	for (unsigned row = 0; row < r; row++)
+		for (size_t k = 0; k < n_in; k++)
+			tile[k * r + row] = x[row * n_in + k];
+}
+
+struct preparation {
+	const struct cpu_backend *cpu;
+	enum cpu_tile_kind kind;
+	const float *x;
+	unsigned n_rows;
+	unsigned n_in;
+};
+
+static void prepare_tile(void *arg, size_t item, unsigned thread)
+{
+	const struct preparation *p = arg;
+	const struct cpu_kernels *kernels = p->cpu->kernels;
+	unsigned tile_rows = kernels->tile_rows[p->kind];
+	unsigned first = (unsigned)item * tile_rows, left = p->n_rows - first;
+	unsigned r = left < tile_rows ? left : tile_rows;
+	const float *x = p->x + (size_t)first * p->n_in;
+	uint8_t *tile = (uint8_t *)cpu_tile(&p->cpu->tiles, p->kind, first, p->n_in);
+
+	(void)thread;
+	if (p->kind == CPU_TILE_FLOAT)
+		pack_floats(x, p->n_in, r, (float *)tile);
+	else if (p->kind == CPU_TILE_BF16)
+		kernels->round_bf16(x, p->n_in, r, p->n_in, tile);
+	else
+		kernels->quantise(x, p->n_in, r, p->n_in, tile, p->cpu->tiles.scales + first);
+}
+
+void cpu_tiles_prepare(const struct cpu_backend *cpu, enum cpu_tile_kind kind, const float *x,
+		       unsigned n_rows, unsigned n_in)
+{
+	struct preparation p = { cpu, kind, x, n_rows, n_in };
+	unsigned tile_rows = cpu->kernels->tile_rows[kind];
+	uint64_t cost = (uint64_t)n_rows * n_in * PREPARE_COST;
+
+	cpu_parallel_even(cpu, cpu_threads_for(cpu, cost), (n_rows + tile_rows - 1) / tile_rows,
+			  prepare_tile, &p);
+}
