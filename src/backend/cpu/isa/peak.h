@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loops of peaks.h, over whatever vector the including file defines. Twelve sums hide the
+ * latency of every multiply-add so far, and fit in sixteen registers with the operands.
+ */
+#ifndef STAGECOACH_BACKEND_CPU_ISA_PEAK_H
+#define STAGECOACH_BACKEND_CPU_ISA_PEAK_H
+
+#include <string.h>
+
+#define PEAK_SUMS 12
+
+/* sum = STEP(sum, a, b), PEAK_SUMS times a round; JOIN adds two sums. */
+#define PEAK_LOOP(NAME, ATTRIBUTE, SUM, OPERAND, STEP, JOIN)                              \
+	ATTRIBUTE static void NAME(size_t n_rounds, const void *operands, void *sink)     \
+	{                                                                                 \
+		SUM sums[PEAK_SUMS];                                                      \
+		OPERAND a, b;                                                             \
+                                                                                          \
+		memcpy(&a, operands, sizeof a);                                           \
+		memcpy(&b, (const char *)operands + 64, sizeof b);                        \
+		memset(sums, 0, sizeof sums);                                             \
+		/* Sums that are known to begin alike would be computed once for all. */  \
+		for (int k = 0; k < PEAK_SUMS; k++)                                       \
+			__asm__ volatile("" : "+m"(sums[k]));                             \
+		for (size_t i = 0; i < n_rounds; i++) {                                   \
+			_Pragma("GCC unroll 12")                                          \
+			for (int k = 0; k < PEAK_SUMS; k++)                               \
+				sums[k] = STEP(sums[k], a, b);                            \
+		}                                                                         \
+		for (int k = 1; k < PEAK_SUMS; k++)                                       \
+			sums[0] = JOIN(sums[0], sums[k]);                                 \
+		memcpy(sink, &sums[0], sizeof sums[0]);                                   \
+	}
+
+/* Eight streams of additions, each a vector a turn. */
+#define PEAK_READ(NAME, VECTOR, LOAD, JOIN)                                               \
+	static void NAME(const void *memory, size_t n_bytes, void *sink)                  \
+	{                                                                                 \
+		const VECTOR *at = memory, *end = at + n_bytes / sizeof *at;              \
+		VECTOR sums[8];                                                           \
+                                                                                          \
+		memset(sums, 0, sizeof sums);                                             \
+		for (; at < end; at += 8) {                                               \
+			_Pragma("GCC unroll 8")                                           \
+			for (int k = 0; k < 8; k++)                                       \
+				sums[k] = JOIN(sums[k], LOAD(at + k));                    \
+		}                                                                         \
+		for (int k = 1; k < 8; k++)                                               \
+			sums[0] = JOIN(sums[0], sums[k]);                                 \
+		memcpy(sink, &sums[0], sizeof sums[0]);                                   \
+	}
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BACKEND_CPU_PEAKS_H
+#define STAGECOACH_BACKEND_CPU_PEAKS_H
+/*
+ * peaks - what the processor can do at the very most, measured: multiply-adds of each kind that the
+ * kernels use, with all operands in registers, and reading memory in order. It is what benchmarks
+ * compare with, under the instruction set that the backend selects.
+ * Thread: one at a time; it starts as many as are asked for, and blocks for about a second.
+ */
+#include "base/error.h"
+
+#include <stddef.h>
+
+/* Of all threads together, per second. */
+struct cpu_speed {
+	double f32_macs;
+	double bf16_macs;	/* 0: no such instruction */
+	double int8_macs;	/* sums of products of bytes, in 32 bits */
+	double read_bytes;
+};
+
+/* The best of several tries. SC_E_NOMEM: no memory to read, or no threads. */
+must_check enum sc_status cpu_speed_measure(unsigned n_threads, struct cpu_speed *speed_out,
+					    struct error *err);
+
+/* Does n_rounds of multiply-adds. operands: 128 bytes, ones of the kind. Leaves a vector in sink[64],
+ * each element the sum of all that were added to it: n_rounds * macs / elements of the vector. */
+typedef void cpu_peak_fn(size_t n_rounds, const void *operands, void *sink);
+
+/* One table per instruction set, as kernels.h has them. */
+struct cpu_peaks {
+	cpu_peak_fn *f32, *bf16, *int8;		/* bf16 may be NULL */
+	unsigned f32_macs, bf16_macs, int8_macs;	/* of a round */
+	/* Reads n_bytes, a multiple of 1024, aligned to 64. */
+	void (*read)(const void *memory, size_t n_bytes, void *sink);
+};
+extern const struct cpu_peaks cpu_peaks_scalar;
+#ifdef HAVE_X86_SIMD
+extern const struct cpu_peaks cpu_peaks_avx2;
+extern const struct cpu_peaks cpu_peaks_avx512;
+#endif
+
+#endif

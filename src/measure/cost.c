@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "measure/cost.h"
+
+/* Where the multiply-adds of one matrix go. */
+static void add_matrix(const struct tensor *tensor, double *int8, double *bf16, double *f32)
+{
+	double macs;
+
+	if (!tensor)
+		return;
+	macs = (double)tensor->dims[0] * (double)tensor->dims[1];
+	if (tensor->type == TENSOR_F32 || tensor->type == TENSOR_F16)
+		*f32 += macs;
+	else if (tensor->type == TENSOR_BF16)
+		*bf16 += macs;
+	else
+		*int8 += macs;
+}
+
+struct cost cost_of_model(const struct model *model, double kv_bytes)
+{
+	const struct hparams *h = &model->hparams;
+	struct cost cost = {
+		.weight_bytes = (double)model_head_bytes(model),
+		.kv_bytes = kv_bytes,
+		.attention_macs = (double)h->n_layers * h->n_heads * (h->head_dim + h->value_dim),
+	};
+
+	for (uint32_t i = 0; i < h->n_layers; i++) {
+		const struct layer_tensors *l = &model->layers[i];
+		const struct tensor *const matrices[] = {
+			l->attn_q, l->attn_k, l->attn_v, l->attn_output, l->ffn_gate, l->ffn_up,
+			l->ffn_down,
+		};
+
+		cost.weight_bytes += (double)model_layer_bytes(model, i);
+		for (unsigned k = 0; k < sizeof matrices / sizeof matrices[0]; k++)
+			add_matrix(matrices[k], &cost.layer_int8_macs, &cost.layer_bf16_macs,
+				   &cost.layer_f32_macs);
+	}
+	add_matrix(model->output, &cost.head_int8_macs, &cost.head_bf16_macs,
+		   &cost.head_f32_macs);
+	return cost;
+}
+
+static double matrix_seconds(const struct machine_speed *speed, double int8, double bf16,
+			     double f32)
+{
+	return int8 / speed->int8_macs +
+	       bf16 / (speed->bf16_macs > 0 ? speed->bf16_macs : speed->f32_macs) +
+	       f32 / speed->f32_macs;
+}
+
+static double layer_seconds(const struct cost *c, const struct machine_speed *speed)
+{
+	return matrix_seconds(speed, c->layer_int8_macs, c->layer_bf16_macs, c->layer_f32_macs);
+}
+
+static double head_seconds(const struct cost *c, const struct machine_speed *speed)
+{
+	return matrix_seconds(speed, c->head_int8_macs, c->head_bf16_macs, c->head_f32_macs);
+}
+
+static double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+double cost_decode_limit(const struct cost *c, const struct machine_speed *speed,
+			 double n_sequences, double n_positions)
+{
+	double bytes = c->weight_bytes + n_sequences * n_positions * c->kv_bytes;
+	double row_seconds = layer_seconds(c, speed) + head_seconds(c, speed) +
+			     n_positions * c->attention_macs / speed->f32_macs;
+
+	return n_sequences / larger(bytes / speed->read_bytes, n_sequences * row_seconds);
+}
+
+double cost_prompt_limit(const struct cost *c, const struct machine_speed *speed,
+			 double n_tokens, double n_positions, double n_rows)
+{
+	/* A row sees the ones before it and itself. */
+	double mean_positions = n_positions + (n_tokens + 1) / 2;
+	double n_steps = n_tokens / larger(1, n_rows < n_tokens ? n_rows : n_tokens);
+	double macs_seconds = n_tokens * (layer_seconds(c, speed) + mean_positions *
+					  c->attention_macs / speed->f32_macs) +
+			      head_seconds(c, speed);
+	/* The rows of a step share one reading of the cache. */
+	double bytes = n_steps * (c->weight_bytes + mean_positions * c->kv_bytes);
+
+	return n_tokens / larger(bytes / speed->read_bytes, macs_seconds);
+}
