@@ -46,11 +46,12 @@ struct backend_config {
 	struct backend_place place;	/* on the CPU the thread that opens is bound as well */
 };
 
-/* One product of a row group: y[n_rows][n_out] = x W^T (+ bias). */
+/* One product of a row group: y[n_rows][n_out] = x W^T (+ bias), or added to what y holds. */
 struct matmul {
 	const struct weight *weight;
 	const float *bias;	/* [n_out] or NULL */
 	float *y;
+	bool is_added;
 };
 
 struct rope_table {
@@ -118,6 +119,10 @@ struct backend_ops {
 	/* All products read the same x[n_rows][n_in]: the device prepares it once. */
 	void (*matmul)(struct backend *backend, const struct matmul *products, unsigned n_products,
 		       const float *x, unsigned n_rows);
+
+	/* out[n_rows][n_out] = silu(x gate^T) * (x up^T); both matrices have n_out outputs. */
+	void (*gated_matmul)(struct backend *backend, const struct weight *gate,
+			     const struct weight *up, const float *x, unsigned n_rows, float *out);
 
 	/* y = x / sqrt(mean(x^2) + eps) * gain, row by row; y may be x. */
 	void (*rms_norm)(struct backend *backend, const float *x, const float *gain, float eps,

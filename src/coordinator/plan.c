@@ -43,8 +43,9 @@ static uint64_t work_bytes(const struct plan_input *input, bool has_head)
 	uint64_t q = (uint64_t)h->n_heads * max_of(h->head_dim, h->value_dim);
 	uint64_t kv = (uint64_t)h->n_kv_heads * (h->head_dim + h->value_dim);
 	uint64_t widest = max_of(max_of(q, h->ffn_dim), h->dim);
-	uint64_t per_row = 3 * (uint64_t)h->dim + 2 * q + kv + 2 * (uint64_t)h->ffn_dim +
-			   2 * widest + (uint64_t)input->n_frames * h->dim;
+	/* Products read their inputs as floats, halves and bytes: 7.5 bytes of each. */
+	uint64_t per_row = 2 * (uint64_t)h->dim + 2 * q + kv + h->ffn_dim + 2 * widest +
+			   (uint64_t)input->n_frames * h->dim;
 	uint64_t n_logits = has_head ? (uint64_t)LOGIT_ROWS * h->n_vocab : 0;
 
 	return (per_row * input->max_rows + n_logits) * sizeof(float);

@@ -83,9 +83,7 @@ static enum sc_status init_memory(struct forward *f, const struct step_limits *l
 		{ &f->k, n_rows * h->n_kv_heads * h->head_dim },
 		{ &f->v, n_rows * h->n_kv_heads * h->value_dim },
 		{ &f->attended, n_rows * h->n_heads * h->value_dim },
-		{ &f->gate, n_rows * h->ffn_dim },
-		{ &f->up, n_rows * h->ffn_dim },
-		{ &f->added, n_rows * h->dim },
+		{ &f->gated, n_rows * h->ffn_dim },
 		{ &f->logits, f->weights->head ? n_logit_rows * h->n_vocab : 0 },
 	};
 	const size_t n_parts = sizeof parts / sizeof parts[0];
@@ -178,9 +176,11 @@ static void attention_block(struct forward *f, const struct step *step, uint32_t
 	const struct hparams *h = &f->model->hparams;
 	const struct layer_weights *w = &f->weights->layers[index];
 	const struct matmul qkv[] = {
-		{ w->q, w->q_bias, f->q }, { w->k, w->k_bias, f->k }, { w->v, w->v_bias, f->v },
+		{ .weight = w->q, .bias = w->q_bias, .y = f->q },
+		{ .weight = w->k, .bias = w->k_bias, .y = f->k },
+		{ .weight = w->v, .bias = w->v_bias, .y = f->v },
 	};
-	const struct matmul output = { w->attn_output, NULL, f->added };
+	const struct matmul output = { .weight = w->attn_output, .y = x, .is_added = true };
 	unsigned n_rows = step->n_rows;
 
 	ops->rms_norm(f->backend, x, w->attn_norm, h->norm_eps, n_rows, h->dim, f->normed);
@@ -195,7 +195,6 @@ static void attention_block(struct forward *f, const struct step *step, uint32_t
 	ops->attention(f->backend, f->cache, index, f->spans, step->n_segments, f->q, h->n_heads,
 		       (float)(1.0 / sqrt((double)h->head_dim)), f->attended);
 	ops->matmul(f->backend, &output, 1, f->attended, n_rows);
-	ops->add(f->backend, x, f->added, (size_t)n_rows * h->dim);
 }
 
 /* x += down(silu(gate(norm(x))) * up(norm(x))) */
@@ -205,15 +204,12 @@ static void feed_forward_block(struct forward *f, const struct step *step, uint3
 	const struct backend_ops *ops = f->backend->ops;
 	const struct hparams *h = &f->model->hparams;
 	const struct layer_weights *w = &f->weights->layers[index];
-	const struct matmul gate_up[] = { { w->gate, NULL, f->gate }, { w->up, NULL, f->up } };
-	const struct matmul down = { w->down, NULL, f->added };
+	const struct matmul down = { .weight = w->down, .y = x, .is_added = true };
 	unsigned n_rows = step->n_rows;
 
 	ops->rms_norm(f->backend, x, w->ffn_norm, h->norm_eps, n_rows, h->dim, f->normed);
-	ops->matmul(f->backend, gate_up, 2, f->normed, n_rows);
-	ops->swiglu(f->backend, f->gate, f->up, (size_t)n_rows * h->ffn_dim, f->gate);
-	ops->matmul(f->backend, &down, 1, f->gate, n_rows);
-	ops->add(f->backend, x, f->added, (size_t)n_rows * h->dim);
+	ops->gated_matmul(f->backend, w->gate, w->up, f->normed, n_rows, f->gated);
+	ops->matmul(f->backend, &down, 1, f->gated, n_rows);
 }
 
 /* Where the residual stream of this step lies: in the outgoing frame when operations can work
@@ -255,7 +251,7 @@ void forward_run(struct forward *f, const struct step *step, const struct sequen
 const float *forward_logits(struct forward *f, const uint32_t *rows, uint32_t n_rows)
 {
 	const struct hparams *h = &f->model->hparams;
-	const struct matmul head = { f->weights->head, NULL, f->logits };
+	const struct matmul head = { .weight = f->weights->head, .y = f->logits };
 	uint32_t first = 0;
 
 	/* The norm gathers the rows: one call for each run of neighbours. */

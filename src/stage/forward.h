@@ -39,8 +39,7 @@ struct forward {
 	float *k;			/* [max_rows][n_kv_heads][head_dim] */
 	float *v;			/* [max_rows][n_kv_heads][value_dim] */
 	float *attended;		/* [max_rows][n_heads][value_dim] */
-	float *gate, *up;		/* [max_rows][ffn_dim] */
-	float *added;			/* [max_rows][dim]: what a block adds to x */
+	float *gated;			/* [max_rows][ffn_dim] */
 	float *logits;			/* [min(max_rows, FORWARD_MAX_LOGIT_ROWS)][n_vocab];
 					 * last stage */
 };

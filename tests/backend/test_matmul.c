@@ -147,7 +147,7 @@ static void check_shape(struct backend *backend, enum tensor_type type, struct s
 	random_fill(&random, x, (size_t)MAX_ROWS * shape.n_in);
 	random_fill(&random, bias, shape.n_out);
 	for (unsigned i = 0; i < N_ROW_COUNTS; i++) {
-		struct matmul product = { weight, i % 2 ? bias : NULL, y };
+		struct matmul product = { weight, i % 2 ? bias : NULL, y, false };
 
 		backend->ops->matmul(backend, &product, 1, x, row_counts[i]);
 		for (unsigned row = 0; row < row_counts[i]; row++)
@@ -187,7 +187,7 @@ static void multiply_by(struct backend *backend, const struct weight *weight, co
 			unsigned size, float *y)
 {
 	for (unsigned row = 0; row < MAX_ROWS; row += size) {
-		struct matmul product = { weight, NULL, y + (size_t)row * BITS_OUT };
+		struct matmul product = { weight, NULL, y + (size_t)row * BITS_OUT, false };
 
 		backend->ops->matmul(backend, &product, 1, x + (size_t)row * BITS_IN,
 				     MAX_ROWS - row < size ? MAX_ROWS - row : size);
@@ -256,8 +256,8 @@ static void products_of_mixed_types_share_their_input(void **state)
 	for (unsigned i = 0; i < oracle_n_types; i++) {
 		matrix_init(&m[i], oracle_types[i], N_IN, 20 + i * 9, i);
 		weights[i] = make_weight(backend, &m[i]);
-		products[i] = (struct matmul){ weights[i], NULL,
-					       floats_alloc((size_t)N_ROWS * m[i].n_out) };
+		products[i] = (struct matmul){ .weight = weights[i],
+					       .y = floats_alloc((size_t)N_ROWS * m[i].n_out) };
 	}
 	backend->ops->matmul(backend, products, oracle_n_types, x, N_ROWS);
 	for (unsigned i = 0; i < oracle_n_types; i++) {
@@ -270,6 +270,59 @@ static void products_of_mixed_types_share_their_input(void **state)
 	}
 	backend->ops->close(backend);
 	free(x);
+}
+
+/* What a product adds and gates, against a product, an addition and a gate. */
+static void check_joined(struct backend *backend, enum tensor_type type, unsigned n_rows)
+{
+	enum { N_IN = 256, N_OUT = 45 };
+	const size_t n = (size_t)n_rows * N_OUT;
+	const struct backend_ops *ops = backend->ops;
+	struct random random = { 13 };
+	float *x = floats_alloc((size_t)n_rows * N_IN);
+	float *gate = floats_alloc(n), *up = floats_alloc(n), *y = floats_alloc(n);
+	struct matrix m[2];
+	struct weight *w[2];
+
+	random_fill(&random, x, (size_t)n_rows * N_IN);
+	for (unsigned i = 0; i < 2; i++) {
+		matrix_init(&m[i], i ? TENSOR_F16 : type, N_IN, N_OUT, i);
+		w[i] = make_weight(backend, &m[i]);
+	}
+	ops->matmul(backend, &(struct matmul){ w[0], NULL, gate, false }, 1, x, n_rows);
+	ops->matmul(backend, &(struct matmul){ w[1], NULL, up, false }, 1, x, n_rows);
+	memcpy(y, up, n * sizeof *y);
+	ops->matmul(backend, &(struct matmul){ w[0], NULL, y, true }, 1, x, n_rows);
+	for (size_t i = 0; i < n; i++)
+		assert_true(y[i] == up[i] + gate[i]);
+	ops->gated_matmul(backend, w[0], w[1], x, n_rows, y);
+	ops->swiglu(backend, gate, up, n, gate);
+	for (size_t i = 0; i < n; i++)
+		assert_true(y[i] == gate[i]);
+	for (unsigned i = 0; i < 2; i++) {
+		ops->weight_destroy(backend, w[i]);
+		matrix_deinit(&m[i]);
+	}
+	free(x);
+	free(gate);
+	free(up);
+	free(y);
+}
+
+static void products_that_add_or_gate_are_those_that_are_added_or_gated(void **state)
+{
+	(void)state;
+	for (const char *const *isa = oracle_isas; *isa; isa++) {
+		struct backend *backend = open_cpu(*isa, 2, MAX_ROWS, 256);
+
+		if (!backend)
+			continue;
+		for (unsigned t = 0; t < oracle_n_types; t++) {
+			check_joined(backend, oracle_types[t], 1);
+			check_joined(backend, oracle_types[t], 13);
+		}
+		backend->ops->close(backend);
+	}
 }
 
 static void rows_of_zeros_give_the_bias(void **state)
@@ -413,6 +466,7 @@ int main(void)
 		cmocka_unit_test(products_of_every_type_and_shape_match_sums_in_double),
 		cmocka_unit_test(a_row_alone_has_the_bits_that_it_has_among_others_on_any_threads),
 		cmocka_unit_test(products_of_mixed_types_share_their_input),
+		cmocka_unit_test(products_that_add_or_gate_are_those_that_are_added_or_gated),
 		cmocka_unit_test(rows_of_zeros_give_the_bias),
 		cmocka_unit_test(embedding_rows_are_exactly_what_is_stored),
 		cmocka_unit_test(every_half_is_read_as_what_it_is),

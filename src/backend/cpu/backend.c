@@ -142,6 +142,7 @@ const struct backend_ops backend_cpu = {
 	.kv_destroy = cpu_kv_destroy,
 	.embed = cpu_embed,
 	.matmul = cpu_matmul,
+	.gated_matmul = cpu_gated_matmul,
 	.rms_norm = cpu_rms_norm,
 	.rope = cpu_rope,
 	.kv_write = cpu_kv_write,

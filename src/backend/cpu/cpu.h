@@ -13,7 +13,7 @@
 
 enum {
 	CPU_ROPE_MAX_ANGLES = 256,	/* per row that are kept between calls */
-	CPU_SCRATCH_ROWS = 252,		/* whole tiles of any kind */
+	CPU_SCRATCH_ROWS = 264,		/* whole tiles of any kind */
 	CPU_TILE_QUERIES = 32,		/* that go over a chunk of the cache while it is near */
 };
 
@@ -29,7 +29,7 @@ struct cpu_rope_cache {
 
 /* What a thread needs to multiply a chunk of a panel by many rows. */
 struct cpu_scratch {
-	_Alignas(64) float sums[CPU_SCRATCH_ROWS * CPU_MAX_PANEL];
+	_Alignas(64) float sums[2][CPU_SCRATCH_ROWS * CPU_MAX_PANEL];
 	_Alignas(64) uint8_t unpacked[CPU_INT_CHUNK * CPU_MAX_PANEL * 3 / 2];
 };
 
@@ -103,6 +103,8 @@ void cpu_embed(struct backend *backend, const struct weight *embedding, const ui
 	       unsigned n_rows, float *out);
 void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned n_products,
 		const float *x, unsigned n_rows);
+void cpu_gated_matmul(struct backend *backend, const struct weight *gate, const struct weight *up,
+		      const float *x, unsigned n_rows, float *out);
 void cpu_rms_norm(struct backend *backend, const float *x, const float *gain, float eps,
 		  unsigned n_rows, unsigned n, float *y);
 void cpu_swiglu(struct backend *backend, const float *gate, const float *up, size_t n, float *out);

@@ -71,10 +71,14 @@ struct cpu_kernels {
 	void (*quantise)(const float *x, size_t ldx, unsigned r, size_t n, void *tile,
 			 float *scale_out);
 	void (*round_bf16)(const float *x, size_t ldx, unsigned r, size_t n, void *tile);
-	/* y[n_rows][ldy] = sum[n_rows][panel] * scale[row] + bias over n outputs of a panel. NULL:
-	 * scales are 1. */
+	/* y[n_rows][ldy] = sum[n_rows][panel] * scale[row] + bias over n outputs of a panel, or added
+	 * to y. scale NULL: 1. bias NULL: 0. */
 	void (*finish)(const float *sum, unsigned n_rows, const float *scale, const float *bias,
-		       unsigned n, float *y, size_t ldy);
+		       bool is_added, unsigned n, float *y, size_t ldy);
+	/* y = silu(gate * gate_scale) * (up * up_scale) */
+	void (*finish_gated)(const float *gate, const float *gate_scale, const float *up,
+			     const float *up_scale, unsigned n_rows, unsigned n, float *y,
+			     size_t ldy);
 
 	/* One row each. */
 	void (*rms_norm)(const float *x, const float *gain, float eps, size_t n, float *y);

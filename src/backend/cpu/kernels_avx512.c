@@ -46,6 +46,7 @@ static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_12(f32);
 	.quantise = quantise,								\
 	.round_bf16 = round_bf16,							\
 	.finish = finish,								\
+	.finish_gated = finish_gated,							\
 	.rms_norm = rms_norm,								\
 	.swiglu = swiglu,								\
 	.add = add,									\

@@ -39,6 +39,7 @@ const struct cpu_kernels cpu_kernels_scalar = {
 	.quantise = quantise,
 	.round_bf16 = round_bf16,
 	.finish = finish,
+	.finish_gated = finish_gated,
 	.rms_norm = rms_norm,
 	.swiglu = swiglu,
 	.add = add,

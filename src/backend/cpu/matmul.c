@@ -18,6 +18,8 @@
 struct multiplication {
 	const struct cpu_backend *cpu;
 	const struct matmul *products;
+	unsigned n_products;
+	bool is_gated;			/* the first product's outputs gate the second one's */
 	const float *x;
 	unsigned n_in;
 	unsigned n_rows;
@@ -53,33 +55,17 @@ static size_t chunk_of(const struct panel_item *item)
 	return chunks[item->kind];
 }
 
-/* Rows first .. end, at most as many as the scratch has sums for. */
-static void finish_rows(const struct multiplication *m, const struct panel_item *item,
-			unsigned first, unsigned end, const float *sum)
-{
-	const struct matmul *product = item->product;
-	size_t n_out = product->weight->n_out;
-
-	m->cpu->kernels->finish(sum, end - first,
-				item->kind == CPU_TILE_INT ? m->cpu->tiles.scales + first : NULL,
-				product->bias ? product->bias + item->first_out : NULL,
-				item->n_out, product->y + first * n_out + item->first_out, n_out);
-}
-
 /* Integer kernels take any number of inputs at once, the others a chunk. */
-static void multiply_tile(const struct multiplication *m, const struct panel_item *item,
-			  unsigned row, unsigned r)
+static void sum_tile(const struct multiplication *m, const struct panel_item *item, unsigned row,
+		     unsigned r, float *sum)
 {
 	cpu_gemm_fn *gemm = m->cpu->kernels->gemm[item->format][r - 1];
 	size_t chunk = item->kind == CPU_TILE_INT ? m->n_in : chunk_of(item);
-	float sum[CPU_MAX_TILE_ROWS * CPU_MAX_PANEL];
 
-	memset(sum, 0, (size_t)r * m->cpu->kernels->panel * sizeof *sum);
 	for (size_t k = 0; k < m->n_in; k += chunk)
 		gemm(item->panel + cpu_panel_bytes(item->format, k, m->cpu->kernels->panel),
 		     tile_at(m, item, row) + cpu_tile_bytes(item->kind, r, k),
 		     m->n_in - k < chunk ? m->n_in - k : chunk, sum);
-	finish_rows(m, item, row, row + r, sum);
 }
 
 /* The weights that follow are asked for a little with every tile: on their own, prefetchers would
@@ -92,21 +78,20 @@ static void prefetch_part(const uint8_t *weights, size_t n_bytes, unsigned part,
 		__builtin_prefetch(weights + at, 0, 2);
 }
 
-static void multiply_chunk(const struct multiplication *m, const struct panel_item *item,
-			   unsigned first, unsigned end, size_t k, struct cpu_scratch *scratch)
+static void sum_chunk(const struct multiplication *m, const struct panel_item *item, unsigned first,
+		      unsigned end, size_t k, uint8_t *unpacked, float *sum)
 {
 	const struct cpu_kernels *kernels = m->cpu->kernels;
 	size_t n_k = m->n_in - k < chunk_of(item) ? m->n_in - k : chunk_of(item);
 	const void *weights = item->panel + cpu_panel_bytes(item->format, k, kernels->panel);
 	cpu_gemm_fn *const *gemm = kernels->gemm[item->format];
-	float *sum = scratch->sums;
 	const uint8_t *next = item->panel + cpu_panel_bytes(item->format, k + n_k, kernels->panel);
 	size_t n_bytes = cpu_panel_bytes(item->format, n_k, kernels->panel);
 	unsigned n_tiles = (end - first + item->tile_rows - 1) / item->tile_rows, tile = 0;
 
 	if (kernels->unpack[item->format]) {
-		kernels->unpack[item->format](weights, n_k, scratch->unpacked);
-		weights = scratch->unpacked;
+		kernels->unpack[item->format](weights, n_k, unpacked);
+		weights = unpacked;
 		gemm = kernels->gemm_unpacked[item->format];
 	}
 	for (unsigned row = first; row < end; row += item->tile_rows) {
@@ -119,28 +104,30 @@ static void multiply_chunk(const struct multiplication *m, const struct panel_it
 	}
 }
 
-static void multiply_rows(const struct multiplication *m, const struct panel_item *item,
-			  unsigned first, unsigned end, struct cpu_scratch *scratch)
+/* sum[end - first][panel] of rows first .. end. */
+static void sum_rows(const struct multiplication *m, const struct panel_item *item, unsigned first,
+		     unsigned end, uint8_t *unpacked, float *sum)
 {
-	if (end - first <= item->tile_rows) {
-		multiply_tile(m, item, first, end - first);
-		return;
-	}
-	memset(scratch->sums, 0, (size_t)(end - first) * m->cpu->kernels->panel *
-	       sizeof *scratch->sums);
-	for (size_t k = 0; k < m->n_in; k += chunk_of(item))
-		multiply_chunk(m, item, first, end, k, scratch);
-	finish_rows(m, item, first, end, scratch->sums);
+	memset(sum, 0, (size_t)(end - first) * m->cpu->kernels->panel * sizeof *sum);
+	if (end - first <= item->tile_rows)
+		sum_tile(m, item, first, end - first, sum);
+	else
+		for (size_t k = 0; k < m->n_in; k += chunk_of(item))
+			sum_chunk(m, item, first, end, k, unpacked, sum);
 }
 
-static struct panel_item find_panel(const struct multiplication *m, size_t panel)
+static const float *scales_of(const struct multiplication *m, const struct panel_item *item,
+			      unsigned row)
+{
+	return item->kind == CPU_TILE_INT ? m->cpu->tiles.scales + row : NULL;
+}
+
+static struct panel_item panel_of(const struct multiplication *m, const struct matmul *product,
+				  size_t panel)
 {
 	const struct cpu_kernels *kernels = m->cpu->kernels;
-	const struct matmul *product = m->products;
 	struct panel_item item;
 
-	while (panel >= product->weight->n_panels)
-		panel -= product++->weight->n_panels;
 	item.product = product;
 	item.format = product->weight->format;
 	item.kind = cpu_tile_kind(item.format);
@@ -153,26 +140,52 @@ static struct panel_item find_panel(const struct multiplication *m, size_t panel
 	return item;
 }
 
+/* Rows first .. end of a panel, at most as many as the scratch has sums for. */
+static void multiply_rows(const struct multiplication *m, const struct matmul *product,
+			  size_t panel, unsigned first, unsigned end, struct cpu_scratch *scratch)
+{
+	const struct panel_item item = panel_of(m, product, panel);
+	size_t n_out = product->weight->n_out;
+	float *y = product->y + first * n_out + item.first_out;
+
+	sum_rows(m, &item, first, end, scratch->unpacked, scratch->sums[0]);
+	if (m->is_gated) {
+		const struct panel_item other = panel_of(m, product + 1, panel);
+
+		sum_rows(m, &other, first, end, scratch->unpacked, scratch->sums[1]);
+		m->cpu->kernels->finish_gated(scratch->sums[0], scales_of(m, &item, first),
+					      scratch->sums[1], scales_of(m, &other, first),
+					      end - first, item.n_out, y, n_out);
+		return;
+	}
+	m->cpu->kernels->finish(scratch->sums[0], end - first, scales_of(m, &item, first),
+				product->bias ? product->bias + item.first_out : NULL,
+				product->is_added, item.n_out, y, n_out);
+}
+
 static void multiply_item(void *arg, size_t index, unsigned thread)
 {
 	const struct multiplication *m = arg;
-	struct panel_item item = find_panel(m, index / m->n_row_ranges);
+	const struct matmul *product = m->products;
+	size_t panel = index / m->n_row_ranges;
 	unsigned range = (unsigned)(index % m->n_row_ranges);
 	/* Whole tiles of any kind. */
 	uint64_t n_units = (m->n_rows + CPU_MAX_TILE_ROWS - 1) / CPU_MAX_TILE_ROWS;
 	unsigned row = (unsigned)(n_units * range / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
 	unsigned end = (unsigned)(n_units * (range + 1) / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
 
+	while (panel >= product->weight->n_panels)
+		panel -= product++->weight->n_panels;
 	for (end = end < m->n_rows ? end : m->n_rows; row < end; row += CPU_SCRATCH_ROWS)
-		multiply_rows(m, &item, row, end - row < CPU_SCRATCH_ROWS ? end :
+		multiply_rows(m, product, panel, row, end - row < CPU_SCRATCH_ROWS ? end :
 			      row + CPU_SCRATCH_ROWS, &m->cpu->scratch[thread]);
 }
 
-static void prepare(const struct multiplication *m, unsigned n_products)
+static void prepare(const struct multiplication *m)
 {
 	bool is_wanted[CPU_N_TILE_KINDS] = { false };
 
-	for (unsigned i = 0; i < n_products; i++) {
+	for (unsigned i = 0; i < m->n_products; i++) {
 		assert(m->products[i].weight->n_in == m->n_in);
 		is_wanted[cpu_tile_kind(m->products[i].weight->format)] = true;
 	}
@@ -185,32 +198,54 @@ static void prepare(const struct multiplication *m, unsigned n_products)
 					  m->n_in);
 }
 
+static void multiply(struct multiplication *m)
+{
+	uint64_t n_operations = 0;
+	size_t n_panels = 0;
+	unsigned n_threads, n_units = (m->n_rows + CPU_MAX_TILE_ROWS - 1) / CPU_MAX_TILE_ROWS;
+
+	assert(m->n_rows <= m->cpu->max_rows);
+	m->n_in = m->products[0].weight->n_in;
+	for (unsigned i = 0; i < m->n_products; i++) {
+		const struct weight *weight = m->products[i].weight;
+		uint64_t n_macs = (uint64_t)m->n_rows * m->n_in * weight->n_out;
+
+		if (!i || !m->is_gated)
+			n_panels += weight->n_panels;
+		n_operations += n_macs > weight->n_bytes ? n_macs : weight->n_bytes;
+	}
+	prepare(m);
+	n_threads = cpu_threads_for(m->cpu, n_operations);
+	m->n_row_ranges = (unsigned)((4 * n_threads + n_panels - 1) / n_panels);
+	if (n_threads == 1)
+		m->n_row_ranges = 1;
+	if (m->n_row_ranges > n_units)
+		m->n_row_ranges = n_units;
+	cpu_parallel_even(m->cpu, n_threads, n_panels * m->n_row_ranges, multiply_item, m);
+}
+
 void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned n_products,
 		const float *x, unsigned n_rows)
 {
-	const struct cpu_backend *cpu = cpu_of(backend);
-	struct multiplication m = { .cpu = cpu, .products = products, .x = x, .n_rows = n_rows };
-	uint64_t n_operations = 0;
-	size_t n_panels = 0;
-	unsigned n_threads, n_units = (n_rows + CPU_MAX_TILE_ROWS - 1) / CPU_MAX_TILE_ROWS;
+	struct multiplication m = {
+		.cpu = cpu_of(backend), .products = products, .n_products = n_products, .x = x,
+		.n_rows = n_rows,
+	};
 
-	if (!n_products || !n_rows)
-		return;
-	assert(n_rows <= cpu->max_rows);
-	m.n_in = products[0].weight->n_in;
-	for (unsigned i = 0; i < n_products; i++) {
-		const struct weight *weight = products[i].weight;
-		uint64_t n_macs = (uint64_t)n_rows * m.n_in * weight->n_out;
+	if (n_products && n_rows)
+		multiply(&m);
+}
 
-		n_panels += weight->n_panels;
-		n_operations += n_macs > weight->n_bytes ? n_macs : weight->n_bytes;
-	}
-	prepare(&m, n_products);
-	n_threads = cpu_threads_for(cpu, n_operations);
-	m.n_row_ranges = (unsigned)((4 * n_threads + n_panels - 1) / n_panels);
-	if (n_threads == 1)
-		m.n_row_ranges = 1;
-	if (m.n_row_ranges > n_units)
-		m.n_row_ranges = n_units;
-	cpu_parallel_even(cpu, n_threads, n_panels * m.n_row_ranges, multiply_item, &m);
+void cpu_gated_matmul(struct backend *backend, const struct weight *gate, const struct weight *up,
+		      const float *x, unsigned n_rows, float *out)
+{
+	const struct matmul products[] = { { .weight = gate, .y = out }, { .weight = up } };
+	struct multiplication m = {
+		.cpu = cpu_of(backend), .products = products, .n_products = 2, .is_gated = true,
+		.x = x, .n_rows = n_rows,
+	};
+
+	assert(gate->n_out == up->n_out);
+	if (n_rows)
+		multiply(&m);
 }

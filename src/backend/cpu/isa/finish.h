@@ -1,33 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_FINISH_H
 #define STAGECOACH_BACKEND_CPU_ISA_FINISH_H
-/* finish - sums of a panel become outputs; bfloat16 tiles. Include after vec_*.h. */
+/* finish - sums of a panel become outputs; bfloat16 tiles. Include after rows.h. */
 #include "backend/cpu/kernels.h"
 
 #include <string.h>
 
-static inline vec finish_vector(const float *sum, float scale, vec bias)
+static inline vec scaled(const float *sum, const float *scale, unsigned row)
 {
-	return vec_add(vec_mul(vec_load(sum), vec_set1(scale)), bias);
+	return scale ? vec_mul(vec_load(sum), vec_set1(scale[row])) : vec_load(sum);
+}
+
+/* The vector at p, of which n elements may be there. */
+static inline vec load_up_to(const float *p, unsigned n)
+{
+	return n >= LANES ? vec_load(p) : vec_load_part(p, n);
+}
+
+static inline void store_up_to(float *p, vec v, unsigned n)
+{
+	if (n >= LANES)
+		vec_store(p, v);
+	else
+		vec_store_part(p, v, n);
 }
 
 static void finish(const float *sum, unsigned n_rows, const float *scale, const float *bias,
-		   unsigned n, float *y, size_t ldy)
+		   bool is_added, unsigned n, float *y, size_t ldy)
 {
-	for (unsigned row = 0; row < n_rows; row++) {
-		float s = scale ? scale[row] : 1;
-		unsigned i;
+	for (unsigned row = 0; row < n_rows; row++, sum += 2 * LANES, y += ldy) {
+		for (unsigned i = 0; i < n; i += LANES) {
+			vec out = scaled(sum + i, scale, row);
 
-		for (i = 0; i + LANES <= n; i += LANES)
-			vec_store(y + i, finish_vector(sum + i, s, bias ? vec_load(bias + i) :
-						       vec_set1(0)));
-		if (i < n)
-			vec_store_part(y + i, finish_vector(sum + i, s, bias ?
-							    vec_load_part(bias + i, n - i) :
-							    vec_set1(0)), n - i);
-		sum += 2 * LANES;
-		y += ldy;
+			if (bias)
+				out = vec_add(out, load_up_to(bias + i, n - i));
+			if (is_added)
+				out = vec_add(load_up_to(y + i, n - i), out);
+			store_up_to(y + i, out, n - i);
+		}
 	}
+}
+
+static void finish_gated(const float *gate, const float *gate_scale, const float *up,
+			 const float *up_scale, unsigned n_rows, unsigned n, float *y, size_t ldy)
+{
+	for (unsigned row = 0; row < n_rows; row++, gate += 2 * LANES, up += 2 * LANES, y += ldy)
+		for (unsigned i = 0; i < n; i += LANES)
+			store_up_to(y + i, gated(scaled(gate + i, gate_scale, row),
+						 scaled(up + i, up_scale, row)), n - i);
 }
 
 /* To nearest even; what is not a number stays so. */
