@@ -54,7 +54,7 @@ replace() {
 
 print stagecoachd --print-config >"$scratch/conf"
 print stagecoachd --print-options | replace stagecoachd.8
-for verb in run perplexity; do
+for verb in run perplexity bench; do
 	print stagecoach $verb --print-options | replace stagecoach.1 $verb
 done
 keys_as_roff <"$scratch/conf" | replace stagecoach.conf.5

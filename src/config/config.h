@@ -32,6 +32,17 @@ struct config {
 	int64_t n_chunks;		/* -1: all */
 	bool is_json;
 
+	/* bench; lists are as typed, "1,2,4" */
+	char *bench_tests;
+	char *bench_prompts;
+	char *bench_generated;
+	char *bench_batches;
+	char *bench_depths;
+	char *bench_threads;
+	char *bench_stages;
+	char *bench_output;
+	uint32_t repetitions;
+
 	/* compute */
 	char *backend;
 	uint32_t device;
@@ -82,6 +93,7 @@ enum program {
 	PROGRAM_DAEMON = 1,
 	PROGRAM_RUN = 2,
 	PROGRAM_PERPLEXITY = 4,
+	PROGRAM_BENCH = 8,
 };
 
 /* Defaults, then the file (--config, or STAGECOACH_CONFIG, or default_file when it exists), then

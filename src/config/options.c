@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define BOTH (PROGRAM_DAEMON | PROGRAM_RUN)
-#define EVERY (BOTH | PROGRAM_PERPLEXITY)
+#define EVERY (BOTH | PROGRAM_PERPLEXITY | PROGRAM_BENCH)
+#define NOT_BENCH (BOTH | PROGRAM_PERPLEXITY)
 #define AT(field) .offset = offsetof(struct config, field)
 #define U32_MAX 4294967295.0
 
@@ -50,19 +51,47 @@ const struct option_info options[] = {
 	{ "json", 0, NULL, OPTION_BOOL, PROGRAM_PERPLEXITY, OPTION_FLAG_ONLY, "Perplexity", NULL,
 	  "off", AT(is_json), .help = "the result as one line of JSON" },
 
+	{ "tests", 0, NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "LIST",
+	  "prompt,queue,decode,mixed,batch,depth", AT(bench_tests), .help = "what to measure" },
+	{ "n-prompt", 'p', NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark",
+	  "LIST", "512", AT(bench_prompts), .help = "tokens of a prompt" },
+	{ "n-gen", 'n', NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "LIST",
+	  "64", AT(bench_generated), .help = "tokens that are generated" },
+	{ "sequences", 'b', NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark",
+	  "LIST", "1,2,4,8,16,32,64", AT(bench_batches),
+	  .help = "sequences that decode together, for batch" },
+	{ "n-depth", 'd', NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "LIST",
+	  "", AT(bench_depths),
+	  .help = "tokens that are in the context already, for depth; default: 2048,8192,32768 as "
+		  "far as the model was trained for them" },
+	{ "threads", 't', NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "LIST",
+	  "0", AT(bench_threads),
+	  .help = "threads of each stage; 0: the stages share the processors" },
+	{ "stages", 0, NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "LIST",
+	  "1", AT(bench_stages), .help = "pipeline stages" },
+	{ "repetitions", 'r', NULL, OPTION_U32, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "N",
+	  "5", 1, 1000, NULL, AT(repetitions), "measurements of each row, after one to warm up" },
+	{ "output", 'o', NULL, OPTION_CHOICE, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark",
+	  "FORMAT", "md", .choices = "md|csv|json", AT(bench_output),
+	  .help = "how results are written" },
+	{ "batch-size", 0, NULL, OPTION_U32, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "N",
+	  "512", 1, 65536, NULL, AT(batch), "rows of one step at most" },
+	{ "ubatch-size", 0, NULL, OPTION_U32, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "N",
+	  "128", 1, 65536, NULL, AT(prompt_chunk), "prompt rows of one step at most" },
+
 	{ "backend", 0, NULL, OPTION_CHOICE, EVERY, 0, "Compute", "NAME", "cpu",
 	  .choices = "cpu|cuda", AT(backend), .help = "what computes a stage" },
 	{ "device", 0, NULL, OPTION_U32, EVERY, 0, "Compute", "N", "0", 0, 63, NULL, AT(device),
 	  "which device of the backend" },
-	{ "threads", 't', NULL, OPTION_U32, EVERY, 0, "Compute", "N", "0", 0, 1024, NULL,
+	{ "threads", 't', NULL, OPTION_U32, NOT_BENCH, 0, "Compute", "N", "0", 0, 1024, NULL,
 	  AT(threads), "threads of each stage; 0: the stages of a machine share its processors" },
-	{ "pin", 0, NULL, OPTION_CHOICE, BOTH, 0, "Compute", "WHEN", "off",
+	{ "pin", 0, NULL, OPTION_CHOICE, EVERY, 0, "Compute", "WHEN", "off",
 	  .choices = "auto|on|off", AT(pin),
 	  .help = "keep each thread on a core of its own; auto: when threads and cores are as many" },
 	{ "memory", 0, NULL, OPTION_BYTES, EVERY, 0, "Compute", "BYTES", "0", 0, 1e18, NULL,
 	  AT(memory), "memory that a stage may take (K, M, G, T); 0: its share of what is free" },
 
-	{ "stages", 0, "pipeline-parallel-size", OPTION_U32, EVERY, 0, "Pipeline", "N", "1", 1, 1024,
+	{ "stages", 0, "pipeline-parallel-size", OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "1", 1, 1024,
 	  NULL, AT(stages), "pipeline stages inside this process, when no launcher started more" },
 	{ "transport", 0, NULL, OPTION_CHOICE, PROGRAM_DAEMON, 0, "Pipeline", "NAME", "ucx",
 	  .choices = "ucx|mpi|loopback", AT(transport),
@@ -70,9 +99,9 @@ const struct option_info options[] = {
 	{ "ctx-size", 'c', "max-model-len", OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 16777216,
 	  NULL, AT(context),
 	  "positions of one sequence at most; 0: what the model was trained for" },
-	{ "batch-size", 'b', NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "512", 1, 65536, NULL,
+	{ "batch-size", 'b', NULL, OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "512", 1, 65536, NULL,
 	  AT(batch), "rows of one step at most" },
-	{ "ubatch-size", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "128", 1, 65536, NULL,
+	{ "ubatch-size", 0, NULL, OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "128", 1, 65536, NULL,
 	  AT(prompt_chunk), "prompt rows of one step at most: long prompts enter in such chunks" },
 	{ "parallel", 0, "max-num-seqs", OPTION_U32, BOTH, 0, "Pipeline", "N", "32", 1, 4096, NULL,
 	  AT(max_sequences), "sequences that run at once" },

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 
 enum {
-	TRIES = 7,
+	TRIES = 30,
 	ROUNDS = 200000,	/* of one item: a fraction of a millisecond */
-	ITEMS_PER_THREAD = 8,
+	ITEMS_PER_THREAD = 2,
 	READ_ITEM = 1 << 20,
-	READ_ITEMS = 768,	/* far more than a cache holds */
+	READ_ITEMS = 384,	/* more than most caches hold */
 };
 
 /* One thing that all threads do, cut into items. */

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/bench_test.h"
+
+#include "base/clock.h"
+#include "coordinator/job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Sequences that begin together do not draw their first tokens in the same step: those that are
+ * ahead go on for so long that nobody ends while the others are measured. */
+#define LEAD 32
+
+/* Jobs that run side by side. */
+struct crowd {
+	struct session *session;
+	uint32_t n;
+	struct job *jobs[JOB_MAX_SEQUENCES];
+	struct job_watcher watchers[JOB_MAX_SEQUENCES];
+	uint32_t *tokens;	/* [n_tokens] that prompts are made of */
+	size_t n_tokens;
+	uint64_t started_ns;
+};
+
+void bench_test_name(const struct bench_test *test, char name[BENCH_NAME_MAX])
+{
+	char crowd[16] = "", depth[16] = "";
+
+	if (test->n_sequences > 1)
+		snprintf(crowd, sizeof crowd, " x%u", test->n_sequences);
+	if (test->depth)
+		snprintf(depth, sizeof depth, " @ d%u", test->depth);
+	if (test->kind == BENCH_MIXED)
+		snprintf(name, BENCH_NAME_MAX, "pp%u+tg%u", test->n_prompt, test->n_gen);
+	else if (test->kind == BENCH_DECODE || test->kind == BENCH_DEEP_DECODE)
+		snprintf(name, BENCH_NAME_MAX, "tg%u%s%s", test->n_gen, crowd, depth);
+	else
+		snprintf(name, BENCH_NAME_MAX, "pp%u%s%s", test->n_prompt, crowd, depth);
+}
+
+/* Parts at a depth lie around it, so that the one in the middle begins there. */
+static uint32_t first_of_parts(uint32_t depth, uint32_t n_part, uint32_t n_parts)
+{
+	uint64_t before = (uint64_t)n_part * (n_parts / 2);
+
+	return before < depth ? depth - (uint32_t)before : 1;
+}
+
+static uint32_t round_up(uint32_t n, uint32_t multiple)
+{
+	return (n + multiple - 1) / multiple * multiple;
+}
+
+uint32_t bench_test_positions(const struct bench_test *test, uint32_t n_repetitions,
+			      uint32_t n_chunk)
+{
+	uint32_t n_part = round_up(test->n_prompt, n_chunk);
+
+	switch (test->kind) {
+	case BENCH_DEEP_PROMPT:
+		return first_of_parts(test->depth, n_part, n_repetitions) +
+		       n_repetitions * n_part + n_chunk + 1;
+	case BENCH_DEEP_DECODE:
+		return first_of_parts(test->depth, test->n_gen, n_repetitions) +
+		       n_repetitions * test->n_gen + LEAD + 1;
+	default:
+		return test->n_prompt + test->n_gen + LEAD + 1;
+	}
+}
+
+/* --- jobs --- */
+
+static void on_change(void *arg, struct job *job)
+{
+	(void)arg;
+	(void)job;
+}
+
+/* Ids all over the vocabulary: what a token is makes no difference to how long it takes. */
+static enum sc_status crowd_init(struct crowd *crowd, struct session *session, uint32_t n_vocab,
+				 size_t n_tokens, struct error *err)
+{
+	uint64_t state = 42;
+
+	*crowd = (struct crowd){ .session = session, .n_tokens = n_tokens };
+	crowd->tokens = calloc(n_tokens, sizeof crowd->tokens[0]);
+	if (!crowd->tokens)
+		return error_set(err, SC_E_NOMEM, "out of memory for a prompt of %zu tokens",
+				 n_tokens);
+	for (size_t i = 0; i < n_tokens; i++) {
+		state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		crowd->tokens[i] = (uint32_t)(state >> 33) % n_vocab;
+	}
+	return SC_OK;
+}
+
+static enum sc_status crowd_submit(struct crowd *crowd, uint32_t n, uint32_t n_prompt,
+				   uint32_t max_tokens, struct error *err)
+{
+	const struct job_request request = {
+		.prompt_tokens = crowd->tokens,
+		.n_prompt_tokens = n_prompt,
+		.max_tokens = max_tokens,
+		.ignore_end = true,
+		.top_p = 1.0f,
+	};
+
+	crowd->started_ns = clock_ns();
+	while (crowd->n < n) {
+		struct job_watcher *watcher = &crowd->watchers[crowd->n];
+		enum sc_status status;
+
+		status = job_submit(session_coordinator(crowd->session), &request,
+				    &crowd->jobs[crowd->n], err);
+		if (status != SC_OK)
+			return status;
+		watcher->on_change = on_change;
+		job_watch(crowd->jobs[crowd->n++], watcher);
+	}
+	return SC_OK;
+}
+
+static uint32_t steps_in_flight(const struct crowd *crowd)
+{
+	struct coordinator_status status;
+
+	coordinator_status(session_coordinator(crowd->session), &status);
+	return status.steps_in_flight;
+}
+
+/* Leaves an idle pipeline. */
+static enum sc_status crowd_disperse(struct crowd *crowd, struct error *err)
+{
+	enum sc_status status = SC_OK;
+
+	while (crowd->n) {
+		struct job *job = crowd->jobs[--crowd->n];
+
+		job_cancel(job);
+		job_unwatch(job, &crowd->watchers[crowd->n]);
+		job_release(job);
+	}
+	while (status == SC_OK && steps_in_flight(crowd))
+		status = session_turn(crowd->session, err);
+	return status;
+}
+
+static enum sc_status crowd_turn(struct crowd *crowd, struct error *err)
+{
+	enum sc_status status = session_turn(crowd->session, err);
+
+	for (uint32_t i = 0; status == SC_OK && i < crowd->n; i++) {
+		if (job_state(crowd->jobs[i]) != JOB_FAILED)
+			continue;
+		*err = *job_error(crowd->jobs[i]);
+		status = err->status;
+	}
+	return status;
+}
+
+static uint32_t n_drawn(const struct crowd *crowd, uint32_t i)
+{
+	return job_output(crowd->jobs[i], 0)->n_tokens;
+}
+
+static uint64_t count_drawn(const struct crowd *crowd)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < crowd->n; i++)
+		n += n_drawn(crowd, i);
+	return n;
+}
+
+/* Until every sequence has drawn a token. */
+static enum sc_status wait_for_first(struct crowd *crowd, struct error *err)
+{
+	enum sc_status status = SC_OK;
+
+	for (uint32_t i = 0; status == SC_OK && i < crowd->n;) {
+		if (n_drawn(crowd, i))
+			i++;
+		else
+			status = crowd_turn(crowd, err);
+	}
+	return status;
+}
+
+/* Until n have been drawn in all. */
+static enum sc_status wait_for_count(struct crowd *crowd, uint64_t n, struct error *err)
+{
+	enum sc_status status = SC_OK;
+
+	while (status == SC_OK && count_drawn(crowd) < n)
+		status = crowd_turn(crowd, err);
+	return status;
+}
+
+/* --- tests --- */
+
+static double rate_since(uint64_t started_ns, double n_tokens)
+{
+	return n_tokens / clock_seconds(clock_ns() - started_ns);
+}
+
+static enum sc_status run_prompts(struct crowd *crowd, const struct bench_test *test,
+				  double *rate_out, struct error *err)
+{
+	enum sc_status status = crowd_submit(crowd, test->n_sequences, test->n_prompt, 1, err);
+
+	if (status == SC_OK)
+		status = wait_for_first(crowd, err);
+	*rate_out = rate_since(crowd->started_ns, (double)test->n_sequences * test->n_prompt);
+	return status;
+}
+
+static enum sc_status run_mixed(struct crowd *crowd, const struct bench_test *test,
+				double *rate_out, struct error *err)
+{
+	enum sc_status status = crowd_submit(crowd, 1, test->n_prompt, test->n_gen, err);
+
+	if (status == SC_OK)
+		status = wait_for_count(crowd, test->n_gen, err);
+	*rate_out = rate_since(crowd->started_ns, (double)test->n_prompt + test->n_gen);
+	return status;
+}
+
+/* From when all sequences have begun: n_parts times n_gen tokens of each. */
+static enum sc_status run_decode(struct crowd *crowd, const struct bench_test *test,
+				 uint32_t n_prompt, uint32_t n_parts, double *rates_out,
+				 struct error *err)
+{
+	uint64_t n_part = (uint64_t)test->n_gen * test->n_sequences;
+	uint64_t n_before, n_after, then_ns, now_ns;
+	enum sc_status status;
+
+	status = crowd_submit(crowd, test->n_sequences, n_prompt, n_parts * test->n_gen + LEAD,
+			      err);
+	if (status == SC_OK)
+		status = wait_for_first(crowd, err);
+	n_before = count_drawn(crowd);
+	then_ns = clock_ns();
+	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
+		status = wait_for_count(crowd, n_before + n_part, err);
+		n_after = count_drawn(crowd);
+		now_ns = clock_ns();
+		rates_out[i] = (double)(n_after - n_before) / clock_seconds(now_ns - then_ns);
+		n_before = n_after;
+		then_ns = now_ns;
+	}
+	return status;
+}
+
+/* When the only job's step i was answered, for i < n. first_step: steps that were made before. */
+static enum sc_status clock_steps(struct crowd *crowd, uint64_t first_step, uint64_t *answered_ns,
+				  uint32_t n, struct error *err)
+{
+	struct coordinator *coordinator = session_coordinator(crowd->session);
+	enum sc_status status = SC_OK;
+	uint32_t n_seen = 0;
+
+	while (status == SC_OK && n_seen < n) {
+		struct coordinator_status now;
+
+		status = crowd_turn(crowd, err);
+		coordinator_status(coordinator, &now);
+		while (n_seen < n && first_step + n_seen + now.steps_in_flight < now.steps)
+			answered_ns[n_seen++] = clock_ns();
+	}
+	return status;
+}
+
+static enum sc_status run_deep_prompt(struct crowd *crowd, const struct bench_test *test,
+				      uint32_t n_parts, uint32_t n_chunk, double *rates_out,
+				      struct error *err)
+{
+	uint32_t n_steps = round_up(test->n_prompt, n_chunk) / n_chunk;	/* of a part */
+	uint32_t n_before = round_up(first_of_parts(test->depth, n_steps * n_chunk, n_parts),
+				     n_chunk) / n_chunk;
+	uint32_t n_all = n_before + n_parts * n_steps;
+	uint64_t *answered_ns = calloc(n_all, sizeof answered_ns[0]);
+	struct coordinator_status now;
+	enum sc_status status;
+
+	if (!answered_ns)
+		return error_set(err, SC_E_NOMEM, "out of memory for %u steps", n_all);
+	coordinator_status(session_coordinator(crowd->session), &now);
+	status = crowd_submit(crowd, 1, n_all * n_chunk, 1, err);
+	if (status == SC_OK)
+		status = clock_steps(crowd, now.steps, answered_ns, n_all, err);
+	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
+		uint32_t begin = n_before - 1 + i * n_steps, end = begin + n_steps;
+
+		/* A loop that slept through several answers sees them at the same time. */
+		rates_out[i] = (double)(n_steps * n_chunk) /
+			       clock_seconds(answered_ns[end] - answered_ns[begin] + 1);
+	}
+	free(answered_ns);
+	return status;
+}
+
+static enum sc_status run_once(struct crowd *crowd, const struct bench_test *test,
+			       double *rate_out, struct error *err)
+{
+	switch (test->kind) {
+	case BENCH_PROMPT:
+	case BENCH_QUEUE:
+		return run_prompts(crowd, test, rate_out, err);
+	case BENCH_MIXED:
+		return run_mixed(crowd, test, rate_out, err);
+	default:
+		return run_decode(crowd, test, 1, 1, rate_out, err);
+	}
+}
+
+static enum sc_status run_all(struct crowd *crowd, const struct bench_test *test,
+			      uint32_t n_repetitions, uint32_t n_chunk, double *rates_out,
+			      struct error *err)
+{
+	enum sc_status status = SC_OK;
+	double warm;
+
+	if (test->kind == BENCH_DEEP_PROMPT)
+		return run_deep_prompt(crowd, test, n_repetitions, n_chunk, rates_out, err);
+	if (test->kind == BENCH_DEEP_DECODE)
+		return run_decode(crowd, test,
+				  first_of_parts(test->depth, test->n_gen, n_repetitions),
+				  n_repetitions, rates_out, err);
+	for (uint32_t i = 0; status == SC_OK && i <= n_repetitions; i++) {
+		status = run_once(crowd, test, i ? &rates_out[i - 1] : &warm, err);
+		if (status == SC_OK)
+			status = crowd_disperse(crowd, err);
+	}
+	return status;
+}
+
+enum sc_status bench_test_run(const struct bench_test *test, struct session *session,
+			      uint32_t n_vocab, uint32_t n_repetitions, uint32_t n_chunk,
+			      double *rates_out, struct error *err)
+{
+	size_t n_tokens = bench_test_positions(test, n_repetitions, n_chunk);
+	struct error ignored;
+	struct crowd crowd;
+	enum sc_status status = crowd_init(&crowd, session, n_vocab, n_tokens, err);
+
+	enum sc_status end;
+
+	if (status == SC_OK)
+		status = run_all(&crowd, test, n_repetitions, n_chunk, rates_out, err);
+	/* Jobs must be let go of in any case; a second error says nothing new. */
+	end = crowd_disperse(&crowd, status == SC_OK ? err : &ignored);
+	free(crowd.tokens);
+	return status == SC_OK ? end : status;
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stagecoach bench - tokens per second, and how much of the machine's limit that is. */
+#include "cli/bench_output.h"
+#include "cli/report.h"
+#include "cli/verbs.h"
+
+#include "backend/cpu/peaks.h"
+#include "base/cpu.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "coordinator/job.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_LIST 32
+#define MAX_TESTS 256
+#define QUEUED_PROMPTS 4
+
+struct number_list {
+	uint32_t n;
+	uint32_t values[MAX_LIST];
+};
+
+/* Speeds of so many threads; measured when first asked for. */
+struct known_speed {
+	unsigned n_threads;
+	struct machine_speed speed;
+};
+
+struct bench {
+	struct config config;
+	struct opened_model opened;
+	enum bench_format format;
+	struct number_list prompts, generated, batches, depths, threads, stages;
+	struct bench_test tests[MAX_TESTS];
+	uint32_t n_tests;
+	struct bench_subject subject;
+	struct known_speed speeds[2 * MAX_LIST * MAX_LIST];
+	uint32_t n_speeds;
+	double *rates;		/* [repetitions] */
+};
+
+/* --- what is asked for --- */
+
+static enum sc_status read_list(const char *name, const char *text, uint32_t least, uint32_t most,
+				struct number_list *list_out, struct error *err)
+{
+	struct number_list list = { 0 };
+	char word[32];
+
+	while (*text) {
+		size_t n = strcspn(text, ",");
+		uint64_t value;
+
+		snprintf(word, sizeof word, "%.*s", (int)n, text);
+		if (!parse_u64(word, &value) || value < least || value > most)
+			return error_set(err, SC_E_INVALID,
+					 "--%s: expected whole numbers from %u to %u with commas, "
+					 "found '%s'", name, least, most, word);
+		if (list.n == MAX_LIST)
+			return error_set(err, SC_E_INVALID, "--%s: more than %d numbers", name,
+					 MAX_LIST);
+		list.values[list.n++] = (uint32_t)value;
+		text += n + (text[n] == ',');
+	}
+	*list_out = list;
+	return SC_OK;
+}
+
+static enum sc_status read_lists(struct bench *bench, struct error *err)
+{
+	const struct config *c = &bench->config;
+	const struct {
+		const char *name;
+		const char *text;
+		uint32_t least, most;
+		struct number_list *list;
+	} lists[] = {
+		{ "n-prompt", c->bench_prompts, 1, 1 << 20, &bench->prompts },
+		{ "n-gen", c->bench_generated, 1, 1 << 20, &bench->generated },
+		{ "sequences", c->bench_batches, 1, JOB_MAX_SEQUENCES, &bench->batches },
+		{ "n-depth", c->bench_depths, 1, 1 << 23, &bench->depths },
+		{ "threads", c->bench_threads, 0, 1024, &bench->threads },
+		{ "stages", c->bench_stages, 1, 1024, &bench->stages },
+	};
+	enum sc_status status = SC_OK;
+
+	for (size_t i = 0; status == SC_OK && i < sizeof lists / sizeof lists[0]; i++)
+		status = read_list(lists[i].name, lists[i].text, lists[i].least, lists[i].most,
+				   lists[i].list, err);
+	if (status == SC_OK && (!bench->threads.n || !bench->stages.n))
+		return error_set(err, SC_E_INVALID, "--%s: no number",
+				 bench->threads.n ? "stages" : "threads");
+	return status;
+}
+
+static void choose_depths(struct bench *bench)
+{
+	static const uint32_t usual[] = { 2048, 8192, 32768 };
+	uint32_t trained = bench->opened.model->hparams.n_context;
+
+	for (unsigned i = 0; i < 3 && !*bench->config.bench_depths; i++)
+		if (usual[i] <= trained)
+			bench->depths.values[bench->depths.n++] = usual[i];
+}
+
+static enum sc_status add_test(struct bench *bench, struct bench_test test, struct error *err)
+{
+	if (bench->n_tests == MAX_TESTS)
+		return error_set(err, SC_E_INVALID, "more than %d tests", MAX_TESTS);
+	bench->tests[bench->n_tests++] = test;
+	return SC_OK;
+}
+
+/* All tests of a kind, for each number of the lists that it goes by. */
+static enum sc_status add_tests(struct bench *bench, const char *word, struct error *err)
+{
+	const struct number_list one = { .n = 1, .values = { 1 } }, none = { .n = 1 };
+	const struct number_list *p = &bench->prompts, *g = &bench->generated;
+	const struct {
+		const char *word;
+		enum bench_kind kind;
+		const struct number_list *prompts, *generated, *sequences, *depths;
+	} kinds[] = {
+		{ "prompt", BENCH_PROMPT, p, &none, &one, &none },
+		{ "queue", BENCH_QUEUE, p, &none, NULL, &none },
+		{ "decode", BENCH_DECODE, &none, g, &one, &none },
+		{ "mixed", BENCH_MIXED, p, g, &one, &none },
+		{ "batch", BENCH_DECODE, &none, g, &bench->batches, &none },
+		{ "depth", BENCH_DEEP_PROMPT, p, &none, &one, &bench->depths },
+		{ "depth", BENCH_DEEP_DECODE, &none, g, &one, &bench->depths },
+	};
+	static const struct number_list queued = { .n = 1, .values = { QUEUED_PROMPTS } };
+	enum sc_status status = SC_OK;
+	bool is_known = false;
+
+	for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+		const struct number_list *crowds = kinds[k].sequences ? kinds[k].sequences
+								      : &queued;
+		uint32_t n[4] = { kinds[k].prompts->n, kinds[k].generated->n, crowds->n,
+				  kinds[k].depths->n };
+
+		if (strcmp(word, kinds[k].word))
+			continue;
+		is_known = true;
+		for (uint32_t i = 0; status == SC_OK && i < n[0] * n[1] * n[2] * n[3]; i++)
+			status = add_test(bench, (struct bench_test){
+				.kind = kinds[k].kind,
+				.n_prompt = kinds[k].prompts->values[i % n[0]],
+				.n_gen = kinds[k].generated->values[i / n[0] % n[1]],
+				.n_sequences = crowds->values[i / n[0] / n[1] % n[2]],
+				.depth = kinds[k].depths->values[i / n[0] / n[1] / n[2]],
+			}, err);
+	}
+	if (!is_known)
+		return error_set(err, SC_E_INVALID, "--tests: expected prompt, queue, decode, "
+				 "mixed, batch or depth, found '%s'", word);
+	return status;
+}
+
+static enum sc_status choose_tests(struct bench *bench, struct error *err)
+{
+	const char *text = bench->config.bench_tests;
+	enum sc_status status = SC_OK;
+	char word[32];
+
+	while (status == SC_OK && *text) {
+		size_t n = strcspn(text, ",");
+
+		snprintf(word, sizeof word, "%.*s", (int)n, text);
+		status = add_tests(bench, word, err);
+		text += n + (text[n] == ',');
+	}
+	if (status == SC_OK && !bench->n_tests)
+		return error_set(err, SC_E_INVALID,
+				 "nothing to measure: see --tests, and -d for depths");
+	return status;
+}
+
+static void choose_format(struct bench *bench)
+{
+	const char *word = bench->config.bench_output;
+
+	bench->format = !strcmp(word, "csv") ? BENCH_CSV : !strcmp(word, "json") ? BENCH_JSON
+										 : BENCH_MARKDOWN;
+}
+
+static enum sc_status set_up(struct bench *bench, struct error *err)
+{
+	enum sc_status status = read_lists(bench, err);
+	enum cpu_isa isa;
+
+	if (status == SC_OK)
+		status = cpu_isa_select(&isa, err);
+	if (status == SC_OK)
+		status = opened_model_open(&bench->opened, bench->config.model, err);
+	if (status != SC_OK)
+		return status;
+	choose_format(bench);
+	choose_depths(bench);
+	status = choose_tests(bench, err);
+	if (status != SC_OK)
+		return status;
+	bench->subject = bench_subject_of(bench->opened.model, bench->config.backend,
+					  cpu_isa_name(isa));
+	bench->rates = calloc(bench->config.repetitions, sizeof bench->rates[0]);
+	return bench->rates ? SC_OK : error_set(err, SC_E_NOMEM, "out of memory");
+}
+
+/* --- limits --- */
+
+/* Zeros for other backends: nobody has measured what they could do. */
+static enum sc_status find_speed(struct bench *bench, unsigned n_threads,
+				 struct machine_speed *speed_out, struct error *err)
+{
+	struct known_speed *known = &bench->speeds[bench->n_speeds];
+	struct cpu_speed cpu;
+	enum sc_status status;
+
+	*speed_out = (struct machine_speed){ 0 };
+	if (strcmp(bench->config.backend, "cpu"))
+		return SC_OK;
+	for (uint32_t i = 0; i < bench->n_speeds; i++) {
+		*speed_out = bench->speeds[i].speed;
+		if (bench->speeds[i].n_threads == n_threads)
+			return SC_OK;
+	}
+	status = cpu_speed_measure(n_threads, &cpu, err);
+	if (status != SC_OK)
+		return status;
+	*speed_out = (struct machine_speed){
+		.int8_macs = cpu.int8_macs,
+		.bf16_macs = cpu.bf16_macs,
+		.f32_macs = cpu.f32_macs,
+		.read_bytes = cpu.read_bytes,
+	};
+	*known = (struct known_speed){ .n_threads = n_threads, .speed = *speed_out };
+	bench->n_speeds++;
+	if (bench->format == BENCH_MARKDOWN)
+		bench_print_speed(n_threads, speed_out);
+	return SC_OK;
+}
+
+static bool is_decode(const struct bench_test *test)
+{
+	return test->kind == BENCH_DECODE || test->kind == BENCH_DEEP_DECODE;
+}
+
+/* Stages that can work at once: a lone sequence that decodes is only ever in one of them. */
+static uint32_t busy_stages(const struct bench_test *test, uint32_t n_stages)
+{
+	if (is_decode(test) && test->n_sequences < n_stages)
+		return test->n_sequences;
+	return n_stages;
+}
+
+static double limit_of(const struct bench_test *test, const struct cost *cost,
+		       const struct machine_speed *speed, uint32_t n_chunk)
+{
+	double n_prompt = (double)test->n_prompt, n_gen = (double)test->n_gen;
+	double prompt, decode;
+
+	if (speed->read_bytes <= 0)
+		return 0;
+	if (is_decode(test))
+		return cost_decode_limit(cost, speed, test->n_sequences, test->depth + n_gen / 2);
+	prompt = cost_prompt_limit(cost, speed, n_prompt, test->depth, n_chunk);
+	if (test->kind != BENCH_MIXED)
+		return prompt;
+	decode = cost_decode_limit(cost, speed, 1, n_prompt + n_gen / 2);
+	return (n_prompt + n_gen) / (n_prompt / prompt + n_gen / decode);
+}
+
+/* --- running --- */
+
+static uint32_t threads_of(uint32_t n_threads, uint32_t n_stages)
+{
+	uint32_t share = cpu_count() / n_stages;
+
+	return n_threads ? n_threads : share ? share : 1;
+}
+
+static uint32_t chunk_of(const struct config *config)
+{
+	return config->prompt_chunk && config->prompt_chunk < config->batch ? config->prompt_chunk
+									    : config->batch;
+}
+
+/* A pipeline that has room for every test, and no more. */
+static struct config sized_config(const struct bench *bench, uint32_t n_stages,
+				  uint32_t n_threads)
+{
+	struct config config = bench->config;	/* its strings stay bench's */
+	uint64_t most_positions = 0;
+
+	config.stages = n_stages;
+	config.threads = n_threads;
+	config.context = 1;
+	config.max_sequences = 1;
+	for (uint32_t i = 0; i < bench->n_tests; i++) {
+		const struct bench_test *test = &bench->tests[i];
+		uint32_t n = bench_test_positions(test, config.repetitions, chunk_of(&config));
+		uint64_t n_all = (uint64_t)test->n_sequences * (n + config.block_length);
+
+		if (n > config.context)
+			config.context = n;
+		if (test->n_sequences > config.max_sequences)
+			config.max_sequences = test->n_sequences;
+		if (n_all > most_positions)
+			most_positions = n_all;
+	}
+	if (most_positions < config.context + config.block_length)
+		most_positions = config.context + config.block_length;
+	config.kv_positions = (uint32_t)most_positions;
+	return config;
+}
+
+/* Bytes of the pool for a position, in all stages. */
+static double kv_bytes_of(struct session *session)
+{
+	const struct coordinator *coordinator = session_coordinator(session);
+	const struct plan *plan = coordinator_plan(coordinator);
+	struct coordinator_status status;
+	double n_bytes = 0;
+
+	coordinator_status(coordinator, &status);
+	for (unsigned i = 0; i < plan->n_stages; i++)
+		n_bytes += (double)plan->stages[i].kv_bytes;
+	return n_bytes / ((double)status.n_blocks * status.block_length);
+}
+
+static void show_test(const struct bench_test *test)
+{
+	char name[BENCH_NAME_MAX];
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	bench_test_name(test, name);
+	fprintf(stderr, "\r\033[K%s ...", name);
+}
+
+static void clear_test(void)
+{
+	if (isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+}
+
+static enum sc_status run_tests(struct bench *bench, struct session *session,
+				const struct config *config, struct error *err)
+{
+	const struct model *model = bench->opened.model;
+	struct cost cost = cost_of_model(model, kv_bytes_of(session));
+	enum sc_status status = SC_OK;
+
+	for (uint32_t i = 0; status == SC_OK && i < bench->n_tests; i++) {
+		struct bench_line line = {
+			.test = &bench->tests[i],
+			.n_stages = config->stages,
+			.n_threads = config->threads,
+			.n_samples = config->repetitions,
+		};
+
+		status = find_speed(bench, busy_stages(line.test, config->stages) *
+				    config->threads, &line.speed, err);
+		show_test(line.test);
+		if (status == SC_OK)
+			status = bench_test_run(line.test, session, model->hparams.n_vocab,
+						config->repetitions, chunk_of(config),
+						bench->rates, err);
+		clear_test();
+		if (status != SC_OK)
+			break;
+		line.rates = spread_of(bench->rates, config->repetitions);
+		line.limit = limit_of(line.test, &cost, &line.speed, chunk_of(config));
+		bench_print_line(bench->format, &bench->subject, &line);
+		fflush(stdout);
+	}
+	return status;
+}
+
+static enum sc_status run_pipeline(struct bench *bench, uint32_t n_stages, uint32_t n_threads,
+				   struct error *err)
+{
+	struct config config = sized_config(bench, n_stages, n_threads);
+	struct session *session = NULL;
+	enum sc_status status = session_open(&config, &bench->opened, &session, err);
+
+	if (status == SC_OK)
+		status = run_tests(bench, session, &config, err);
+	session_close(session);
+	return status;
+}
+
+/* All that will be wanted, before the table begins. */
+static enum sc_status measure_speeds(struct bench *bench, struct error *err)
+{
+	enum sc_status status = SC_OK;
+	struct machine_speed speed;
+
+	for (uint32_t i = 0; i < bench->stages.n; i++)
+		for (uint32_t k = 0; k < bench->threads.n; k++) {
+			uint32_t n_stages = bench->stages.values[i];
+			uint32_t n = threads_of(bench->threads.values[k], n_stages);
+
+			for (uint32_t t = 0; status == SC_OK && t < bench->n_tests; t++)
+				status = find_speed(bench, n * busy_stages(&bench->tests[t],
+									   n_stages), &speed, err);
+		}
+	return status;
+}
+
+static enum sc_status measure(struct bench *bench, struct error *err)
+{
+	enum sc_status status = set_up(bench, err);
+
+	if (status != SC_OK)
+		return status;
+	bench_print_head(bench->format, &bench->subject);
+	status = measure_speeds(bench, err);
+	if (status == SC_OK && bench->format == BENCH_MARKDOWN)
+		bench_print_columns();
+	fflush(stdout);
+	for (uint32_t i = 0; i < bench->stages.n; i++)
+		for (uint32_t k = 0; status == SC_OK && k < bench->threads.n; k++)
+			status = run_pipeline(bench, bench->stages.values[i],
+					      threads_of(bench->threads.values[k],
+							 bench->stages.values[i]), err);
+	return status;
+}
+
+static const char usage[] =
+	"usage: stagecoach bench -m FILE [OPTION...]\n\n"
+	"Measure tokens per second of a model in this process, beside what the machine allows at\n"
+	"most: reading every weight once a step, and the multiply-adds of every row, at speeds that\n"
+	"are measured in the same run. LIST is numbers with commas; each is measured with each.\n";
+
+int cmd_bench(int argc, char **argv)
+{
+	struct bench *bench = calloc(1, sizeof *bench);
+	int exit_code = EXIT_SUCCESS;
+	struct error err;
+
+	if (!bench || config_load(&bench->config, PROGRAM_BENCH, NULL, argc, argv, &err) != SC_OK) {
+		if (!bench)
+			error_set(&err, SC_E_NOMEM, "out of memory");
+		free(bench);
+		report_error(&err);
+		return sc_status_exit_code(err.status);
+	}
+	log_init((enum log_level)config_log_level(&bench->config), "");
+	if (report_answers_question(&bench->config, PROGRAM_BENCH, usage)) {
+		exit_code = report_flush();
+	} else if (measure(bench, &err) != SC_OK) {
+		if (err.status != SC_E_CANCELLED)
+			report_error(&err);
+		exit_code = session_exit_code(&err);
+	} else {
+		exit_code = report_flush();
+	}
+	free(bench->rates);
+	opened_model_close(&bench->opened);
+	config_deinit(&bench->config);
+	free(bench);
+	return exit_code;
+}

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What `stagecoach bench` prints; never how fast anything is.
+. "$(dirname "$0")/daemon.sh"
+
+bench() {
+	stagecoach bench -m "$MODEL" -p 24 -n 4 -b 1,3 -d 40 -t 1 -r 2 --ubatch-size 8 "$@" 2>"$dir/log"
+}
+
+names='pp24
+pp24 x4
+tg4
+pp24+tg4
+tg4
+tg4 x3
+pp24 @ d40
+tg4 @ d40'
+
+bench >"$dir/md" || fail "exit code $?"
+found=$(sed -n 's/^| \([pt][pg][^|]*[^ |]\) *|.*/\1/p' "$dir/md")
+[ "$found" = "$names" ] || fail "rows of the table: $found"
+grep -q '1 thread at most: reading [0-9.]* GB/s' "$dir/md" || fail "no speeds: $(cat "$dir/md")"
+columns=$(awk -F'|' '/^\|/ { n[NF]++ } END { for (i in n) print i, n[i] }' "$dir/md")
+[ "$columns" = "9 10" ] || fail "a crooked table: $columns"
+
+bench -o csv --stages 1,2 >"$dir/csv" || fail "--output csv: exit code $?"
+[ "$(wc -l <"$dir/csv")" -eq 17 ] || fail "lines of CSV: $(wc -l <"$dir/csv")"
+bench -o json >"$dir/json" || fail "--output json: exit code $?"
+python3 - "$dir/csv" "$dir/json" <<'PYTHON' || fail "CSV or JSON"
+import csv, json, sys
+with open(sys.argv[1], newline="") as file:
+    rows = list(csv.DictReader(file))
+with open(sys.argv[2]) as file:
+    objects = [json.loads(line) for line in file]
+assert len(rows) == 16 and len(objects) == 8, (len(rows), len(objects))
+assert [r["stages"] for r in rows] == ["1"] * 8 + ["2"] * 8
+for row, found in zip(rows, objects):
+    assert list(row) == list(found), (list(row), list(found))
+for found in objects + rows:
+    rate, limit = float(found["tokens_per_second"]), float(found["limit"])
+    assert 0 < float(found["least"]) <= rate <= float(found["most"]), found
+    assert limit > 0 and abs(float(found["of_limit"]) - rate / limit) < 1e-3 * rate / limit
+    assert int(found["samples"]) == 2 and int(found["threads"]) == 1
+    assert found["type"] == "Q8_0" and int(found["parameters"]) == 3412224
+one = next(o for o in objects if o["test"] == "tg4 x3")
+assert (one["n_prompt"], one["n_gen"], one["sequences"], one["depth"]) == (0, 4, 3, 0)
+PYTHON
+
+# expect CODE PATTERN OPTION...
+expect() {
+	code=$1 pattern=$2
+	shift 2
+	stagecoach bench "$@" >"$dir/out" 2>"$dir/log"
+	got=$?
+	[ $got = "$code" ] || fail "$*: exit code $got, expected $code"
+	grep -q -- "error: $pattern" "$dir/log" || fail "$*: expected '$pattern'"
+	[ -s "$dir/out" ] && fail "$*: something on standard output"
+}
+expect 64 'no model'
+expect 64 "--tests: expected prompt, .*, found 'speed'" -m "$MODEL" --tests decode,speed
+expect 64 "--n-gen: expected whole numbers .*, found 'x'" -m "$MODEL" -n 4,x
+expect 64 "--sequences: expected .* from 1 to 64 .*, found '65'" -m "$MODEL" -b 65
+expect 64 '--threads: no number' -m "$MODEL" -t ''
+expect 64 'nothing to measure' -m "$MODEL" --tests depth
+expect 66 '.*missing.gguf: .*No such file' -m "$dir/missing.gguf"
+
+# Ctrl-C, which a background process of a script would not get.
+python3 - "$BUILDDIR/stagecoach" "$MODEL" <<'PYTHON' || fail "Ctrl-C"
+import signal, subprocess, sys, time
+bench = subprocess.Popen([sys.argv[1], "bench", "-m", sys.argv[2], "-t", "1", "-r", "1000",
+                          "--tests", "decode", "-o", "csv", "-n", "400"],
+                         stdout=subprocess.PIPE)
+bench.stdout.readline()
+time.sleep(2)
+bench.send_signal(signal.SIGINT)
+code = bench.wait(60)
+# Before the model is loaded the signal simply kills.
+assert code in (130, -signal.SIGINT), code
+PYTHON
+echo ok
