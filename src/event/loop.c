@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "event/loop.h"
+#include "event/round.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -7,10 +7,6 @@
 
 /* libuv frees nothing: each object is freed in the close callback of its (last) handle, which
  * comes in a later phase of the loop, so destroying inside one's own callback is safe. */
-
-struct loop {
-	uv_loop_t uv;
-};
 
 enum sc_status loop_create(struct loop **loop_out)
 {
@@ -23,6 +19,11 @@ enum sc_status loop_create(struct loop **loop_out)
 	if (rc) {
 		free(loop);
 		return rc == UV_ENOMEM ? SC_E_NOMEM : SC_E_IO;
+	}
+	if (round_init(loop) != SC_OK) {
+		uv_loop_close(&loop->uv);
+		free(loop);
+		return SC_E_IO;
 	}
 	*loop_out = loop;
 	return SC_OK;
@@ -41,6 +42,7 @@ void loop_destroy(struct loop *loop)
 
 	if (!loop)
 		return;
+	round_close(loop);
 	uv_walk(&loop->uv, assert_is_closing, NULL);
 	/* A stop that came last would end this run before its close callbacks. */
 	while (uv_run(&loop->uv, UV_RUN_DEFAULT))
@@ -163,44 +165,4 @@ void signal_watch_destroy(struct signal_watch *watch)
 {
 	if (watch)
 		uv_close((uv_handle_t *)&watch->uv, free_handle);
-}
-
-struct wake {
-	uv_async_t uv;
-	wake_fn *fn;
-	void *arg;
-};
-
-static void on_wake(uv_async_t *handle)
-{
-	struct wake *wake = (struct wake *)handle;
-
-	wake->fn(wake->arg);
-}
-
-enum sc_status wake_create(struct loop *loop, wake_fn *fn, void *arg, struct wake **wake_out)
-{
-	struct wake *wake = calloc(1, sizeof *wake);
-
-	if (!wake)
-		return SC_E_NOMEM;
-	wake->fn = fn;
-	wake->arg = arg;
-	if (uv_async_init(&loop->uv, &wake->uv, on_wake)) {
-		free(wake);
-		return SC_E_IO;
-	}
-	*wake_out = wake;
-	return SC_OK;
-}
-
-void wake_destroy(struct wake *wake)
-{
-	if (wake)
-		uv_close((uv_handle_t *)&wake->uv, free_handle);
-}
-
-void wake_send(struct wake *wake)
-{
-	uv_async_send(&wake->uv);
 }

@@ -25,6 +25,10 @@ void loop_stop(struct loop *loop);
 /* One round: handle what is ready, wait for more only if may_wait. */
 void loop_turn(struct loop *loop, bool may_wait);
 
+/* After a wake-up, or progress of a poller, stay awake for spin_us if nobody else wants the
+ * processor (base/spin.h): the longest that anyone of the loop has asked for. At first 0. */
+void loop_spin(struct loop *loop, unsigned spin_us);
+
 /* For sockets and pipes, which the gateway drives through libuv itself. */
 uv_loop_t *loop_uv(struct loop *loop);
 
@@ -56,8 +60,9 @@ void wake_send(struct wake *wake);
 /*
  * A poller is something that must be progressed by calling it, and that can announce news on a
  * descriptor only after it was armed (UCX; MPI has no descriptor at all).
- * Each round: progress() until it says nothing happened for spin_us; then arm(); if that answers
- * false, progress again; else sleep until fd is readable (or, when fd < 0, for idle_ms at most).
+ * Each round: progress() until it says that nothing happens; after loop_spin's time of that, arm();
+ * if that answers false, progress again; else sleep until fd is readable (or, when fd < 0, for
+ * idle_ms at most).
  */
 struct poller_ops {
 	bool (*progress)(void *arg);	/* true: something happened */
@@ -67,7 +72,7 @@ struct poller_config {
 	const struct poller_ops *ops;
 	void *arg;
 	int fd;			/* or -1 */
-	unsigned spin_us;
+	unsigned spin_us;	/* as loop_spin */
 	unsigned idle_ms;	/* with fd < 0: the longest sleep between two progress calls */
 };
 struct poller;

@@ -1,87 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "event/loop.h"
-
-#include "base/clock.h"
+#include "event/round.h"
 
 #include <stdlib.h>
-#include <uv.h>
-
-/*
- * A round of libuv runs its prepare handles right before it waits, and does not wait while an
- * idle handle is active. So all work is in the prepare callback, and the idle handle says "do
- * not sleep yet". Whatever woke the loop, progress is called before it sleeps again.
- */
-
-/* How much one round may do before timers and other descriptors have their turn. */
-#define PROGRESS_PER_ROUND 64
-#define SPIN_PER_ROUND_NS 5000
 
 struct poller {
+	struct list node;	/* on the loop's pollers until it is freed */
+	struct loop *loop;
 	struct poller_config config;
-	uv_prepare_t prepare;
-	uv_idle_t idle;
 	uv_timer_t nap;		/* only with fd < 0 */
 	uv_poll_t readable;	/* only with fd >= 0 */
-	uint64_t quiet_since_ns;
 	unsigned nap_ms;	/* the next sleep; grows while nothing happens */
-	unsigned n_open;	/* handles whose close callback has not come */
-	bool is_asleep;		/* armed: what comes next on the descriptor is news */
 	bool is_destroyed;
 };
-
-static void on_idle(uv_idle_t *handle)
-{
-	(void)handle;
-}
 
 static void on_nap_end(uv_timer_t *handle)
 {
 	(void)handle;
 }
 
+/* The next round makes progress. The descriptor stays readable until arm() has taken its news. */
 static void on_readable(uv_poll_t *handle, int status, int events)
 {
-	struct poller *poller = handle->data;
-
+	(void)handle;
 	(void)status;
 	(void)events;
-	/* The descriptor stays readable until arm() has taken its news: while the poller is awake
-	 * that says nothing, and would keep it awake for ever. */
-	if (!poller->is_asleep)
-		return;
-	poller->is_asleep = false;
-	poller->quiet_since_ns = clock_ns();
 }
 
-/* The poller may be destroyed from inside progress. */
-static bool progress(struct poller *poller)
+/* Pollers may be destroyed from inside progress and arm: they stay on the list until libuv has let
+ * go of their handle, which is not in this phase. */
+bool pollers_progress(struct loop *loop)
 {
 	bool has_happened = false;
-	int n = 0;
 
-	while (n++ < PROGRESS_PER_ROUND && !poller->is_destroyed &&
-	       poller->config.ops->progress(poller->config.arg))
+	for (struct list *node = loop->pollers.next; node != &loop->pollers; node = node->next) {
+		struct poller *poller = list_entry(node, struct poller, node);
+
+		if (poller->is_destroyed || !poller->config.ops->progress(poller->config.arg))
+			continue;
+		poller->nap_ms = 1;
 		has_happened = true;
+	}
 	return has_happened;
-}
-
-/* Progress until something happened, for a part of the spin time. True: it is not over yet. */
-static bool is_busy(struct poller *poller)
-{
-	uint64_t spin_ns = poller->config.spin_us * UINT64_C(1000);
-	uint64_t start_ns = clock_ns();
-	uint64_t now_ns = start_ns;
-
-	do {
-		if (progress(poller)) {
-			poller->quiet_since_ns = clock_ns();
-			poller->nap_ms = 1;
-			return true;
-		}
-		now_ns = clock_ns();
-	} while (!poller->is_destroyed && now_ns - poller->quiet_since_ns < spin_ns &&
-		 now_ns - start_ns < SPIN_PER_ROUND_NS);
-	return now_ns - poller->quiet_since_ns < spin_ns;
 }
 
 static bool is_armed(struct poller *poller)
@@ -100,21 +59,25 @@ static void start_nap(struct poller *poller)
 		poller->nap_ms = poller->config.idle_ms;
 }
 
-static void on_prepare(uv_prepare_t *handle)
+bool pollers_arm(struct loop *loop)
 {
-	struct poller *poller = handle->data;
-	bool may_sleep = !is_busy(poller) && !poller->is_destroyed && is_armed(poller);
+	for (struct list *node = loop->pollers.next; node != &loop->pollers; node = node->next) {
+		struct poller *poller = list_entry(node, struct poller, node);
 
-	if (poller->is_destroyed)
-		return;
-	if (!may_sleep) {
-		uv_idle_start(&poller->idle, on_idle);
-		return;
+		if (!poller->is_destroyed && !is_armed(poller))
+			return false;
 	}
-	uv_idle_stop(&poller->idle);
-	poller->is_asleep = true;
-	if (poller->config.fd < 0)
-		start_nap(poller);
+	return true;
+}
+
+void pollers_start_naps(struct loop *loop)
+{
+	for (struct list *node = loop->pollers.next; node != &loop->pollers; node = node->next) {
+		struct poller *poller = list_entry(node, struct poller, node);
+
+		if (poller->config.fd < 0 && !poller->is_destroyed)
+			start_nap(poller);
+	}
 }
 
 static enum sc_status open_wait(struct loop *loop, struct poller *poller, struct error *err)
@@ -147,18 +110,15 @@ enum sc_status poller_create(struct loop *loop, const struct poller_config *conf
 	if (!poller->config.idle_ms)
 		poller->config.idle_ms = 1;
 	poller->nap_ms = 1;
-	poller->quiet_since_ns = clock_ns();
+	poller->loop = loop;
 	status = open_wait(loop, poller, err);
 	if (status != SC_OK) {
 		free(poller);
 		return status;
 	}
-	uv_idle_init(loop_uv(loop), &poller->idle);
-	poller->idle.data = poller;
-	uv_prepare_init(loop_uv(loop), &poller->prepare);
-	poller->prepare.data = poller;
-	uv_prepare_start(&poller->prepare, on_prepare);
-	poller->n_open = 3;
+	list_append(&loop->pollers, &poller->node);
+	loop_add_user(loop);
+	loop_spin(loop, config->spin_us);
 	*poller_out = poller;
 	return SC_OK;
 }
@@ -167,8 +127,8 @@ static void on_closed(uv_handle_t *handle)
 {
 	struct poller *poller = handle->data;
 
-	if (--poller->n_open == 0)
-		free(poller);
+	list_remove(&poller->node);
+	free(poller);
 }
 
 void poller_destroy(struct poller *poller)
@@ -176,8 +136,7 @@ void poller_destroy(struct poller *poller)
 	if (!poller)
 		return;
 	poller->is_destroyed = true;
-	uv_close((uv_handle_t *)&poller->prepare, on_closed);
-	uv_close((uv_handle_t *)&poller->idle, on_closed);
+	loop_remove_user(poller->loop);
 	if (poller->config.fd < 0)
 		uv_close((uv_handle_t *)&poller->nap, on_closed);
 	else

@@ -468,6 +468,7 @@ static enum sc_status set_up(struct worker *worker, struct error *err)
 	    wake_create(loop, handle_news, worker, &worker->wake) != SC_OK ||
 	    timer_create_on(loop, beat, worker, &worker->heartbeat) != SC_OK)
 		return error_set(err, SC_E_NOMEM, "out of memory for a worker");
+	loop_spin(loop, worker->config.spin_us);
 	return fabric_connect(worker->config.fabric, COORDINATOR_RANK, peer->address,
 			      peer->n_bytes, &coordinator_events, worker, &worker->coordinator,
 			      err);

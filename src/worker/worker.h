@@ -22,7 +22,7 @@ struct worker_config {
 	unsigned device;
 	unsigned n_threads;		/* 0: one per processor */
 	struct backend_place place;	/* of those threads */
-	unsigned spin_us;		/* busy waiting of the compute thread before it sleeps */
+	unsigned spin_us;		/* both threads stay awake for so long after their work */
 	uint64_t memory_bytes;		/* that weights and KV may take; 0: unknown */
 	/* The end: SC_OK when the coordinator said Stop, else what went wrong. Called once. */
 	void (*on_end)(void *arg, const struct error *err);

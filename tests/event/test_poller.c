@@ -223,14 +223,32 @@ static void endless_work_leaves_timers_their_turn(void **state)
 	poller_destroy(source->poller);
 }
 
+static int most_progress_calls(struct source *source)
+{
+	int n_most = 0;
+
+	for (int i = 0; i < 100; i++) {
+		source->n_work = 1;
+		source->n_progress_calls = 0;
+		source->n_arm_calls = 0;
+		while (!source->n_arm_calls)
+			loop_turn(source->loop, false);
+		if (source->n_progress_calls > n_most)
+			n_most = source->n_progress_calls;
+	}
+	return n_most;
+}
+
+/* On a busy machine a spin is soon given up, but it has begun. */
 static void spinning_delays_arming(void **state)
 {
 	struct source *source = *state;
+	int n_most;
 
-	start_poller(source, source->fd, 10 * 1000 * 1000, 0);
-	run_for_ms(source, 20);
-	assert_int_equal(source->n_arm_calls, 0);
-	assert_true(source->n_progress_calls > 100);
+	start_poller(source, source->fd, 0, 0);
+	n_most = most_progress_calls(source);
+	loop_spin(source->loop, 1000);
+	assert_true(most_progress_calls(source) > n_most);
 	poller_destroy(source->poller);
 }
 

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/cpu/team.h"
 
-#include "base/clock.h"
+#include "base/bell.h"
 
-#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* Neighbouring lines are fetched in pairs. */
 #define APART _Alignas(128)
 #define SPIN_NS 50000
-#define PAUSES_PER_LOOK 32	/* between two looks at the clock */
 #define MAX_ITEMS ((size_t)1 << 31)
 
 /* The items of a thread that nobody has begun: the first in the upper half, the end in the lower.
@@ -24,7 +20,7 @@
  * item of the region of that moment, whatever went on in between. */
 struct seat {
 	APART atomic_uint_least64_t items;
-	atomic_uint is_asleep;		/* the helper, or about to; a futex */
+	struct bell bell;		/* the helper's */
 	pthread_t thread;
 	struct team *team;
 	unsigned index;
@@ -39,52 +35,9 @@ struct team {
 	unsigned n_started;		/* seats with a thread, the caller's included */
 	atomic_bool is_stopping;
 	APART atomic_size_t n_left;	/* items that have not been reported as done */
-	atomic_uint is_caller_asleep;	/* a futex */
+	struct bell caller;
 	struct seat seats[];		/* [n_threads], the first is the caller's */
 };
-
-static void futex_sleep(atomic_uint *word, unsigned value)
-{
-	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
-}
-
-/* The sleeper sets the word and looks for news; the waker brings news and looks at the word: in
- * one of the two orders somebody sees. */
-static void wake_if_asleep(atomic_uint *word)
-{
-	if (atomic_load(word) && atomic_exchange(word, 0))
-		syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-static inline void pause_briefly(void)
-{
-#ifdef __x86_64__
-	__builtin_ia32_pause();
-#elif defined __aarch64__
-	__asm__ volatile("yield");
-#endif
-}
-
-/* Wait until has_news(arg): awake for a while, then asleep. */
-static void wait_for(bool (*has_news)(void *arg), void *arg, atomic_uint *is_asleep)
-{
-	uint64_t end_ns = clock_ns() + SPIN_NS;
-
-	do {
-		for (int i = 0; i < PAUSES_PER_LOOK; i++) {
-			if (has_news(arg))
-				return;
-			pause_briefly();
-		}
-	} while (clock_ns() < end_ns);
-	for (;;) {
-		atomic_store(is_asleep, 1);
-		if (has_news(arg))
-			break;
-		futex_sleep(is_asleep, 1);
-	}
-	atomic_store(is_asleep, 0);
-}
 
 static uint64_t pack_items(size_t first, size_t end)
 {
@@ -129,7 +82,7 @@ static void work(struct team *team, unsigned thread)
 	for (unsigned i = 0; i < team->n_threads; i++)
 		n += run_items_of(team, (thread + i) % team->n_threads, thread);
 	if (n && atomic_fetch_sub(&team->n_left, n) == n)
-		wake_if_asleep(&team->is_caller_asleep);
+		bell_ring(&team->caller);
 }
 
 static bool has_work(void *arg)
@@ -144,7 +97,7 @@ static void *helper_main(void *arg)
 	struct seat *seat = arg;
 
 	for (;;) {
-		wait_for(has_work, seat, &seat->is_asleep);
+		bell_wait(&seat->bell, SPIN_NS, has_work, seat);
 		if (atomic_load(&seat->team->is_stopping))
 			return NULL;
 		work(seat->team, seat->index);
@@ -170,10 +123,10 @@ static void run_region(struct team *team, size_t n_items)
 		if (!has_items(items))
 			continue;
 		atomic_store(&team->seats[i].items, items);
-		wake_if_asleep(&team->seats[i].is_asleep);
+		bell_ring(&team->seats[i].bell);
 	}
 	work(team, 0);
-	wait_for(is_done, team, &team->is_caller_asleep);
+	bell_wait(&team->caller, SPIN_NS, is_done, team);
 }
 
 void team_run(struct team *team, size_t n_items, team_task_fn *run, void *arg)
@@ -247,7 +200,7 @@ void team_destroy(struct team *team)
 		return;
 	atomic_store(&team->is_stopping, true);
 	for (unsigned i = 1; i < team->n_started; i++) {
-		wake_if_asleep(&team->seats[i].is_asleep);
+		bell_ring(&team->seats[i].bell);
 		pthread_join(team->seats[i].thread, NULL);
 	}
 	free(team);

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "event/round.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+
+/* How much one round may do before timers and descriptors have their turn. */
+#define CALLS_PER_ROUND 64
+#define LOOKS_PER_ROUND 8
+
+static bool do_some(struct loop *loop)
+{
+	bool has_happened = false;
+
+	for (int n = 0; n < CALLS_PER_ROUND; n++) {
+		bool has_now = wakes_run(loop);
+
+		has_now |= pollers_progress(loop);
+		if (!has_now)
+			break;
+		has_happened = true;
+	}
+	return has_happened;
+}
+
+/* Until something has happened, for a part of the spin time. True: it is not over yet. */
+static bool is_busy(struct loop *loop)
+{
+	for (int n = 0; n < LOOKS_PER_ROUND; n++) {
+		if (do_some(loop)) {
+			spin_begin(&loop->spin, loop->spin_ns);
+			loop->is_spinning = true;
+			return true;
+		}
+		if (loop->is_spinning)
+			loop->is_spinning = spin_goes_on(&loop->spin);
+		if (!loop->is_spinning)
+			return false;
+	}
+	return true;
+}
+
+static void on_idle(uv_idle_t *handle)
+{
+	(void)handle;
+}
+
+/* Whoever sends a wake looks whether the loop is asleep afterwards: one of the two notices. */
+static bool may_sleep(struct loop *loop)
+{
+	if (is_busy(loop) || !pollers_arm(loop))
+		return false;
+	atomic_store(&loop->is_asleep, true);
+	return !atomic_load(&loop->has_wakes);
+}
+
+static void on_prepare(uv_prepare_t *handle)
+{
+	struct loop *loop = handle->data;
+
+	atomic_store(&loop->is_asleep, false);
+	if (may_sleep(loop)) {
+		uv_idle_stop(&loop->idle);
+		pollers_start_naps(loop);
+	} else {
+		uv_idle_start(&loop->idle, on_idle);
+	}
+}
+
+static void on_doorbell(uv_async_t *handle)
+{
+	(void)handle;	/* the next round looks at the flags */
+}
+
+enum sc_status round_init(struct loop *loop)
+{
+	list_init(&loop->wakes);
+	list_init(&loop->pollers);
+	if (uv_async_init(&loop->uv, &loop->doorbell, on_doorbell))
+		return SC_E_IO;
+	uv_prepare_init(&loop->uv, &loop->prepare);
+	uv_idle_init(&loop->uv, &loop->idle);
+	uv_unref((uv_handle_t *)&loop->doorbell);
+	uv_unref((uv_handle_t *)&loop->prepare);
+	uv_unref((uv_handle_t *)&loop->idle);
+	loop->prepare.data = loop;
+	uv_prepare_start(&loop->prepare, on_prepare);
+	return SC_OK;
+}
+
+void round_close(struct loop *loop)
+{
+	assert(!loop->n_users);
+	uv_close((uv_handle_t *)&loop->doorbell, NULL);
+	uv_close((uv_handle_t *)&loop->prepare, NULL);
+	uv_close((uv_handle_t *)&loop->idle, NULL);
+}
+
+void loop_add_user(struct loop *loop)
+{
+	if (!loop->n_users++)
+		uv_ref((uv_handle_t *)&loop->doorbell);
+}
+
+void loop_remove_user(struct loop *loop)
+{
+	if (!--loop->n_users)
+		uv_unref((uv_handle_t *)&loop->doorbell);
+}
+
+void loop_spin(struct loop *loop, unsigned spin_us)
+{
+	uint64_t spin_ns = spin_us * UINT64_C(1000);
+
+	if (spin_ns > loop->spin_ns)
+		loop->spin_ns = spin_ns;
+	spin_begin(&loop->spin, loop->spin_ns);
+	loop->is_spinning = true;
+}
