@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kernels - how fast the CPU backend multiplies and attends, per instruction set and format.
+ * kernels - how fast the CPU backend multiplies, per instruction set and format.
  * Usage: kernels [threads [n_in [n_out]]]
  * Products are timed with one row (weights come from memory: mind GB/s) and with many (arithmetic:
  * mind GMAC/s); the matrix should be larger than the caches for the former to mean much. One thread
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MANY_ROWS = 256, BLOCK_LENGTH = 16 };
+enum { MANY_ROWS = 256 };
 
 static const enum tensor_type types[] = {
 	TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0, TENSOR_Q4_1, TENSOR_Q5_0,
@@ -115,56 +115,6 @@ static void time_type(struct backend *backend, const char *isa, enum tensor_type
 	free(y);
 }
 
-struct attend {
-	struct backend *backend;
-	struct kv_cache *cache;
-	struct attention_span span;
-	const float *q;
-	unsigned n_heads;
-	float *out;
-};
-
-static void run_attend(void *arg)
-{
-	struct attend *a = arg;
-
-	a->backend->ops->attention(a->backend, a->cache, 0, &a->span, 1, a->q, a->n_heads, 0.1f,
-				   a->out);
-}
-
-/* n_rows rows that end a context of n_positions. */
-static void time_attention(struct backend *backend, const char *isa, unsigned n_heads,
-			   unsigned n_kv_heads, unsigned n_rows, unsigned n_positions)
-{
-	enum { DIM = 128 };
-	struct kv_cache_config config = { 1, n_positions / BLOCK_LENGTH, BLOCK_LENGTH, n_kv_heads,
-					  DIM, DIM };
-	uint32_t *blocks = must(calloc(config.n_blocks, sizeof *blocks));
-	size_t n = (size_t)n_rows * n_heads * DIM;
-	float *q = ones(n), *out = ones(n);
-	struct attend a = {
-		.backend = backend, .q = q, .n_heads = n_heads, .out = out,
-		.span = { 0, n_rows, n_positions - n_rows, blocks },
-	};
-	double seconds, positions = (double)n_rows * (n_positions - n_rows / 2.0);
-	struct error err;
-
-	for (unsigned i = 0; i < config.n_blocks; i++)
-		blocks[i] = i;
-	if (backend->ops->kv_create(backend, &config, &a.cache, &err)) {
-		fprintf(stderr, "kernels: %s\n", err.text);
-		exit(1);
-	}
-	seconds = seconds_of(run_attend, &a);
-	printf("%-7s attention: %u heads on %u, %u rows at %u: %.1f us, %.1f GMAC/s\n", isa,
-	       n_heads, n_kv_heads, n_rows, n_positions, seconds * 1e6,
-	       positions * n_heads * 2 * DIM / seconds * 1e-9);
-	backend->ops->kv_destroy(backend, a.cache);
-	free(blocks);
-	free(q);
-	free(out);
-}
-
 static unsigned argument(int argc, char **argv, int i, unsigned otherwise)
 {
 	return argc > i ? (unsigned)strtoul(argv[i], NULL, 10) : otherwise;
@@ -191,9 +141,6 @@ int main(int argc, char **argv)
 		}
 		for (unsigned t = 0; t < sizeof types / sizeof *types; t++)
 			time_type(backend, isas[i], types[t], n_in, n_out);
-		time_attention(backend, isas[i], 32, 8, 1, 2048);
-		time_attention(backend, isas[i], 32, 8, MANY_ROWS, 2048);
-		time_attention(backend, isas[i], 8, 8, MANY_ROWS, 2048);
 		backend->ops->close(backend);
 	}
 	return 0;

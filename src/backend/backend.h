@@ -67,6 +67,8 @@ struct kv_cache_config {
 	unsigned n_kv_heads;
 	unsigned head_dim;
 	unsigned value_dim;
+	enum tensor_type type;	/* F32, F16, BF16 or Q8_0: what keys and values are rounded to, once,
+				 * when they are written */
 };
 
 /* Consecutive rows of one sequence in a step: row i stands at position first_position + i and
@@ -107,6 +109,7 @@ struct backend_ops {
 	void (*weight_destroy)(struct backend *backend, struct weight *weight);
 	size_t (*weight_bytes)(const struct weight *weight);
 
+	/* SC_E_UNSUPPORTED: not of this type. */
 	must_check enum sc_status (*kv_create)(struct backend *backend,
 					       const struct kv_cache_config *config,
 					       struct kv_cache **cache_out, struct error *err);

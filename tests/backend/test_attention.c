@@ -8,7 +8,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { MAX_ROWS = 256, MAX_POSITIONS = 300 };
+enum { MAX_ROWS = 256, MAX_POSITIONS = 1200 };
+
+static const enum tensor_type types[] = { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0 };
+enum { N_TYPES = sizeof types / sizeof *types };
 
 struct shape {
 	unsigned n_heads;
@@ -21,22 +24,70 @@ struct shape {
 static const struct shape shapes[] = {
 	{ 1, 1, 1, 1, 1 },	{ 4, 4, 16, 16, 16 },	{ 8, 2, 48, 48, 16 },
 	{ 7, 1, 20, 12, 8 },	{ 6, 2, 64, 64, 32 },	{ 12, 1, 8, 8, 5 },
-	{ 4, 2, 33, 17, 100 },	{ 9, 3, 128, 128, 64 },
+	{ 4, 2, 33, 17, 100 },	{ 9, 3, 128, 128, 64 },	{ 3, 1, 40, 40, 32 },
+	{ 10, 2, 80, 96, 32 },	{ 5, 5, 96, 64, 32 },	{ 2, 1, 256, 256, 32 },
+	{ 13, 1, 64, 112, 16 },
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
 /* One sequence's queries, keys and values, and where its blocks are. */
 struct sequence {
 	struct shape shape;
+	enum tensor_type type;
 	unsigned n_positions;
 	float *q;
 	float *k;
 	float *v;
+	float *stored_k;	/* as the cache rounds them */
+	float *stored_v;
 	uint32_t blocks[MAX_POSITIONS];
 };
 
-static void sequence_init(struct sequence *s, struct shape shape, unsigned n_positions,
-			  unsigned first_block, unsigned block_step, uint64_t seed)
+/* The nearest number of so many significant bits and no exponent below the least. */
+static double nearest(double x, int n_bits, int least_exponent)
+{
+	int exponent;
+	double unit;
+
+	frexp(x, &exponent);
+	unit = ldexp(1, (exponent > least_exponent ? exponent : least_exponent) - n_bits);
+	return nearbyint(x / unit) * unit;
+}
+
+static float nearest_half(float x)
+{
+	return (float)fmax(-65504, fmin(65504, nearest((double)x, 11, -13)));
+}
+
+/* The largest is 127 scales; all divide as floats do. */
+static void round_codes(const float *x, unsigned n, float *out)
+{
+	float max = 0, scale;
+
+	for (unsigned i = 0; i < n; i++)
+		max = fmaxf(max, fabsf(x[i]));
+	scale = nearest_half(max / 127);
+	for (unsigned i = 0; i < n; i++)
+		out[i] = scale > 0 ? scale * fmaxf(-127, fminf(127, roundf(x[i] * (1 / scale)))) : 0;
+}
+
+/* n vectors of dim elements each. */
+static float *rounded(enum tensor_type type, const float *x, size_t n, unsigned dim)
+{
+	float *out = floats_alloc(n * dim);
+
+	for (size_t i = 0; i < n * dim; i++)
+		out[i] = type == TENSOR_F16 ? nearest_half(x[i]) :
+			 type == TENSOR_BF16 ? (float)nearest((double)x[i], 8, -125) : x[i];
+	for (size_t i = 0; type == TENSOR_Q8_0 && i < n; i++)
+		for (unsigned d = 0; d < dim; d += 32)
+			round_codes(x + i * dim + d, dim - d < 32 ? dim - d : 32, out + i * dim + d);
+	return out;
+}
+
+static void sequence_init(struct sequence *s, struct shape shape, enum tensor_type type,
+			  unsigned n_positions, unsigned first_block, unsigned block_step,
+			  uint64_t seed)
 {
 	struct random random = { seed };
 	size_t n_q = (size_t)n_positions * shape.n_heads * shape.head_dim;
@@ -44,6 +95,7 @@ static void sequence_init(struct sequence *s, struct shape shape, unsigned n_pos
 	size_t n_v = (size_t)n_positions * shape.n_kv_heads * shape.value_dim;
 
 	s->shape = shape;
+	s->type = type;
 	s->n_positions = n_positions;
 	s->q = floats_alloc(n_q);
 	s->k = floats_alloc(n_k);
@@ -53,6 +105,8 @@ static void sequence_init(struct sequence *s, struct shape shape, unsigned n_pos
 	random_fill(&random, s->v, n_v);
 	for (size_t i = 0; i < n_q; i++)
 		s->q[i] *= 4;
+	s->stored_k = rounded(type, s->k, (size_t)n_positions * shape.n_kv_heads, shape.head_dim);
+	s->stored_v = rounded(type, s->v, (size_t)n_positions * shape.n_kv_heads, shape.value_dim);
 	for (unsigned i = 0; i * shape.block_length < n_positions; i++)
 		s->blocks[i] = first_block + i * block_step;
 }
@@ -62,6 +116,8 @@ static void sequence_deinit(struct sequence *s)
 	free(s->q);
 	free(s->k);
 	free(s->v);
+	free(s->stored_k);
+	free(s->stored_v);
 }
 
 static float scale_of(struct shape shape)
@@ -78,7 +134,7 @@ static void expected_head(const struct sequence *s, unsigned position, unsigned 
 	double p[MAX_POSITIONS], max = -INFINITY, total = 0;
 
 	for (unsigned i = 0; i <= position; i++) {
-		const float *k = s->k + ((size_t)i * c->n_kv_heads + kv) * c->head_dim;
+		const float *k = s->stored_k + ((size_t)i * c->n_kv_heads + kv) * c->head_dim;
 
 		p[i] = 0;
 		for (unsigned d = 0; d < c->head_dim; d++)
@@ -88,7 +144,7 @@ static void expected_head(const struct sequence *s, unsigned position, unsigned 
 	for (unsigned d = 0; d < c->value_dim; d++)
 		out[d] = 0;
 	for (unsigned i = 0; i <= position; i++) {
-		const float *v = s->v + ((size_t)i * c->n_kv_heads + kv) * c->value_dim;
+		const float *v = s->stored_v + ((size_t)i * c->n_kv_heads + kv) * c->value_dim;
 
 		p[i] = exp(p[i] - max);
 		total += p[i];
@@ -99,12 +155,13 @@ static void expected_head(const struct sequence *s, unsigned position, unsigned 
 		out[d] /= total;
 }
 
-static struct kv_cache *make_cache(struct backend *backend, struct shape shape, unsigned n_blocks)
+static struct kv_cache *make_cache(struct backend *backend, struct shape shape,
+				   enum tensor_type type, unsigned n_blocks)
 {
 	struct kv_cache_config config = {
 		.n_layers = 2, .n_blocks = n_blocks, .block_length = shape.block_length,
 		.n_kv_heads = shape.n_kv_heads, .head_dim = shape.head_dim,
-		.value_dim = shape.value_dim,
+		.value_dim = shape.value_dim, .type = type,
 	};
 	struct kv_cache *cache;
 	struct error err;
@@ -147,11 +204,12 @@ static void run_step(struct backend *backend, struct kv_cache *cache, const stru
 	free(y);
 }
 
-static void check_close(const struct sequence *s, const float *out)
+/* Every so many-th position. */
+static void check_close(const struct sequence *s, const float *out, unsigned step)
 {
 	const struct shape *c = &s->shape;
 
-	for (unsigned position = 0; position < s->n_positions; position++)
+	for (unsigned position = 0; position < s->n_positions; position += step)
 		for (unsigned head = 0; head < c->n_heads; head++) {
 			const float *y = out + ((size_t)position * c->n_heads + head) * c->value_dim;
 			double expected[512];
@@ -160,17 +218,20 @@ static void check_close(const struct sequence *s, const float *out)
 			for (unsigned d = 0; d < c->value_dim; d++)
 				/* Values are at most 1: their mean errs by the weights' errors. */
 				if (!(fabs((double)y[d] - expected[d]) <= 4e-6))
-					fail_msg("position %u head %u: %.9g, expected %.9g", position,
-						 head, (double)y[d], expected[d]);
+					fail_msg("type %u, heads of %u and %u, position %u head %u: "
+						 "%.9g, expected %.9g", s->type, c->head_dim,
+						 c->value_dim, position, head, (double)y[d],
+						 expected[d]);
 		}
 }
 
 /* A whole prompt, then the same in chunks of every size beside other sequences. */
-static void check_shape(const char *isa, unsigned n_threads, struct shape shape)
+static void check_shape(const char *isa, unsigned n_threads, struct shape shape,
+			enum tensor_type type)
 {
 	struct backend *backend = open_cpu(isa, n_threads, MAX_ROWS, 2048);
-	unsigned n_blocks = 3 * (MAX_POSITIONS / shape.block_length + 1);
-	struct kv_cache *cache = make_cache(backend, shape, n_blocks);
+	unsigned n_blocks = 3 * (150 / shape.block_length + 1);
+	struct kv_cache *cache = make_cache(backend, shape, type, n_blocks);
 	unsigned n[3] = { 150, 77, 3 }, zero[3] = { 0, 0, 0 };
 	struct sequence s[3];
 	float *whole[3], *chunked[3];
@@ -178,7 +239,7 @@ static void check_shape(const char *isa, unsigned n_threads, struct shape shape)
 
 	for (unsigned i = 0; i < 3; i++) {
 		/* Interleaved blocks, one sequence's in descending order. */
-		sequence_init(&s[i], shape, n[i], i == 1 ? n_blocks - 2 - n_blocks % 3 : i,
+		sequence_init(&s[i], shape, type, n[i], i == 1 ? n_blocks - 2 - n_blocks % 3 : i,
 			      i == 1 ? -3u : 3, i + 11);
 		n_out[i] = (size_t)n[i] * shape.n_heads * shape.value_dim;
 		whole[i] = floats_alloc(n_out[i]);
@@ -186,12 +247,12 @@ static void check_shape(const char *isa, unsigned n_threads, struct shape shape)
 	}
 	run_step(backend, cache, s, 3, zero, n, whole);
 	for (unsigned i = 0; i < 3; i++)
-		check_close(&s[i], whole[i]);
+		check_close(&s[i], whole[i], 1);
 	for (unsigned size = 1; size < 100; size = size * 3 + 1) {
 		unsigned first[3] = { 0, 0, 0 };
 
 		backend->ops->kv_destroy(backend, cache);
-		cache = make_cache(backend, shape, n_blocks);
+		cache = make_cache(backend, shape, type, n_blocks);
 		while (first[0] < n[0]) {
 			unsigned step[3];
 
@@ -224,38 +285,95 @@ static void attention_matches_double_and_chunks_of_prompts_leave_no_trace(void *
 			continue;
 		}
 		backend->ops->close(backend);
-		for (unsigned i = 0; i < N_SHAPES; i++)
-			check_shape(*isa, 1 + i % 4, shapes[i]);
+		for (unsigned i = 0; i < N_SHAPES * N_TYPES; i++)
+			check_shape(*isa, 1 + i % 4, shapes[i / N_TYPES], types[i % N_TYPES]);
 	}
 }
 
+/* Prompts of `chunk` rows, then the last row again, alone. */
+static void run_long(const char *isa, unsigned n_threads, const struct sequence *s, unsigned chunk,
+		     float *out)
+{
+	struct backend *backend = open_cpu(isa, n_threads, MAX_ROWS, 64);
+	unsigned n_blocks = s->n_positions / s->shape.block_length + 1;
+	struct kv_cache *cache = make_cache(backend, s->shape, s->type, n_blocks);
+	size_t row = (size_t)s->shape.n_heads * s->shape.value_dim;
+	size_t last = (s->n_positions - 1) * row;
+	float *kept = floats_alloc(row);
+	unsigned n;
+
+	for (unsigned first = 0; first < s->n_positions; first += n) {
+		n = s->n_positions - first < chunk ? s->n_positions - first : chunk;
+		run_step(backend, cache, s, 1, &first, &n, &out);
+	}
+	memcpy(kept, out + last, row * sizeof *out);
+	n = s->n_positions - 1;
+	run_step(backend, cache, s, 1, &n, &(unsigned){ 1 }, &out);
+	assert_memory_equal(out + last, kept, row * sizeof *out);
+	free(kept);
+	backend->ops->kv_destroy(backend, cache);
+	backend->ops->close(backend);
+}
+
+/* Long enough that threads share one row's positions. */
 static void threads_leave_no_trace(void **state)
 {
-	const struct shape shape = { 8, 2, 48, 48, 16 };
-	size_t n_out = 200 * 8 * 48;
-	float *first = floats_alloc(n_out), *y = floats_alloc(n_out);
-	unsigned n = 200, zero = 0;
-	struct sequence s;
+	static const struct shape long_shapes[] = { { 4, 2, 40, 24, 32 }, { 1, 1, 64, 64, 32 },
+						    { 7, 1, 16, 16, 128 } };
 
 	(void)state;
-	sequence_init(&s, shape, n, 0, 1, 5);
-	for (const char *const *isa = oracle_isas; *isa; isa++)
-		for (unsigned n_threads = 1; n_threads <= 4; n_threads++) {
-			struct backend *backend = open_cpu(*isa, n_threads, MAX_ROWS, 64);
-			struct kv_cache *cache;
+	for (unsigned i = 0; i < 3 * N_TYPES; i++) {
+		struct shape shape = long_shapes[i / N_TYPES];
+		size_t n_out = (size_t)MAX_POSITIONS * shape.n_heads * shape.value_dim;
+		float *first = floats_alloc(n_out), *y = floats_alloc(n_out);
+		struct sequence s;
+
+		sequence_init(&s, shape, types[i % N_TYPES], MAX_POSITIONS, 0, 1, i);
+		for (const char *const *isa = oracle_isas; *isa; isa++) {
+			struct backend *backend = open_cpu(*isa, 1, 1, 1);
 
 			if (!backend)
 				continue;
-			cache = make_cache(backend, shape, 13);
-			run_step(backend, cache, &s, 1, &zero, &n, n_threads == 1 ? &first : &y);
-			if (n_threads > 1)
-				assert_memory_equal(y, first, n_out * sizeof *y);
-			backend->ops->kv_destroy(backend, cache);
 			backend->ops->close(backend);
+			run_long(*isa, 1, &s, MAX_ROWS, first);
+			check_close(&s, first, 23);
+			for (unsigned n_threads = 2; n_threads <= 4; n_threads++) {
+				run_long(*isa, n_threads, &s, n_threads * 50, y);
+				assert_memory_equal(y, first, n_out * sizeof *y);
+			}
 		}
-	sequence_deinit(&s);
-	free(first);
-	free(y);
+		sequence_deinit(&s);
+		free(first);
+		free(y);
+	}
+}
+
+static void keys_and_values_too_large_for_the_type_stay_finite(void **state)
+{
+	const struct shape shape = { 1, 1, 16, 16, 16 };
+	unsigned one = 1, zero = 0;
+	float *out = floats_alloc(16);
+
+	(void)state;
+	for (unsigned i = 0; i < N_TYPES; i++) {
+		struct backend *backend = open_cpu("scalar", 1, MAX_ROWS, 64);
+		struct kv_cache *cache = make_cache(backend, shape, types[i], 1);
+		struct sequence s;
+
+		sequence_init(&s, shape, types[i], 1, 0, 1, 3);
+		for (unsigned d = 0; d < 16; d++)
+			s.v[d] = d % 2 ? -1e30f : 1e30f;
+		run_step(backend, cache, &s, 1, &zero, &one, &out);
+		for (unsigned d = 0; d < 16; d++)
+			assert_true(isfinite(out[d]) && (out[d] < 0) == d % 2);
+		s.v[3] = NAN;
+		run_step(backend, cache, &s, 1, &zero, &one, &out);
+		assert_true(isnan(out[3]));
+		sequence_deinit(&s);
+		backend->ops->kv_destroy(backend, cache);
+		backend->ops->close(backend);
+	}
+	free(out);
 }
 
 /* What lies in a block behind the last position is another sequence's, or nobody's. */
@@ -267,8 +385,8 @@ static void what_blocks_held_before_is_not_seen(void **state)
 	struct sequence old, s;
 
 	(void)state;
-	sequence_init(&old, shape, n_long, 0, 1, 1);
-	sequence_init(&s, shape, n_short, 0, 1, 2);
+	sequence_init(&old, shape, TENSOR_F32, n_long, 0, 1, 1);
+	sequence_init(&s, shape, TENSOR_F32, n_short, 0, 1, 2);
 	for (size_t i = 0; i < (size_t)n_long * 2 * 24; i++)
 		old.k[i] *= 1e30f;
 	for (const char *const *isa = oracle_isas; *isa; isa++) {
@@ -277,7 +395,7 @@ static void what_blocks_held_before_is_not_seen(void **state)
 
 		if (!backend)
 			continue;
-		cache = make_cache(backend, shape, 8);
+		cache = make_cache(backend, shape, TENSOR_F32, 8);
 		run_step(backend, cache, &s, 1, &zero, &n_short, &fresh);
 		run_step(backend, cache, &old, 1, &zero, &n_long, &out);
 		run_step(backend, cache, &s, 1, &zero, &n_short, &out);
@@ -294,14 +412,18 @@ static void what_blocks_held_before_is_not_seen(void **state)
 static void caches_out_of_range_are_refused(void **state)
 {
 	struct backend *backend = open_cpu("scalar", 1, 1, 1);
-	struct kv_cache_config config = { 1, 1, 16, 1, 0, 16 };
+	struct kv_cache_config config = { 1, 1, 16, 1, 0, 16, TENSOR_F32 };
 	struct kv_cache *cache = NULL;
 	struct error err;
 
 	(void)state;
 	assert_int_equal(backend->ops->kv_create(backend, &config, &cache, &err), SC_E_INVALID);
-	config = (struct kv_cache_config){ 1u << 16, UINT32_MAX, 1024, 1u << 14, 1u << 14, 1u << 14 };
+	config = (struct kv_cache_config){ 1u << 16, UINT32_MAX, 1024, 1u << 14, 1u << 14, 1u << 14,
+					   TENSOR_F32 };
 	assert_int_equal(backend->ops->kv_create(backend, &config, &cache, &err), SC_E_CAPACITY);
+	config = (struct kv_cache_config){ 1, 1, 16, 1, 16, 16, TENSOR_Q4_0 };
+	assert_int_equal(backend->ops->kv_create(backend, &config, &cache, &err), SC_E_UNSUPPORTED);
+	assert_non_null(strstr(err.text, "Q4_0"));
 	assert_null(cache);
 	backend->ops->kv_destroy(backend, NULL);
 	backend->ops->close(backend);
@@ -312,6 +434,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attention_matches_double_and_chunks_of_prompts_leave_no_trace),
 		cmocka_unit_test(threads_leave_no_trace),
+		cmocka_unit_test(keys_and_values_too_large_for_the_type_stay_finite),
 		cmocka_unit_test(what_blocks_held_before_is_not_seen),
 		cmocka_unit_test(caches_out_of_range_are_refused),
 	};

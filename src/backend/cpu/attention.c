@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/kv.h"
 
 #include <assert.h>
 #include <math.h>
@@ -8,12 +9,13 @@
 /*
  * One pass over the positions with a running maximum (as in "Online normalizer calculation for
  * softmax", arXiv 1805.02867), in chunks of whole blocks: chunk c is the same positions for every
- * row that ever sees it.
+ * row that ever sees it. Some chunks make a part; each part is summed from nothing, and parts are
+ * merged in their order.
  *
- * A work item is a tile: some neighbouring rows of a span and some query heads that read the same
- * key-value head. Chunks that all its rows see whole are done for the tile at once; from the first
- * chunk that some row sees only in part, each row goes on alone. Every query thus goes through the
- * same additions in the same order as if it were alone.
+ * A tile is some neighbouring rows of a span and some query heads that read the same key-value
+ * head. It goes over the positions that its last row sees; what a row does not see weighs nothing
+ * and changes no bit of it. Where there are too few tiles for the threads, their parts are items of
+ * their own. Every query thus goes through the same additions in the same order as if it were alone.
  */
 struct attention {
 	const struct cpu_backend *cpu;
@@ -27,8 +29,17 @@ struct attention {
 	unsigned tile_heads;
 	unsigned tile_rows;
 	unsigned head_tiles;		/* tiles that cover a group */
+	unsigned n_parts;		/* items of each tile; 1: a tile does all its parts */
+	size_t part_floats;		/* of one item's result */
 	float scale;
 	float *out;
+};
+
+/* What a tile has got so far. */
+struct result {
+	float *max;		/* [n_queries] */
+	float *total;		/* [n_queries] */
+	float *sum;		/* [n_queries][value_width] */
 };
 
 struct tile {
@@ -39,22 +50,41 @@ struct tile {
 	unsigned first_head;
 	unsigned n_heads;
 	unsigned n_queries;		/* n_rows x n_heads, row by row */
-	float *query;			/* [head_dim][n_queries] */
-	float *score;			/* [n_queries][chunk] */
-	float *sum;			/* [n_queries][value_width] */
-	float max[CPU_TILE_QUERIES];
-	float total[CPU_TILE_QUERIES];
+	unsigned first_seen;		/* positions that its first row sees, and its last one */
+	unsigned last_seen;
+	size_t lds;			/* floats from a query's scores to the next's */
+	float *query;			/* [head_dim][n] for each group of n queries */
+	float *score;			/* [n_queries][lds] */
+	float *state[2];		/* room for results */
+	float *scaled;			/* [CPU_MAX_QUERY_GROUP][lds] */
+	float *unpacked;		/* keys, then values of a chunk */
 };
 
-enum { MAX_CHUNK_BLOCKS = 64, MAX_CHUNK_VECTORS = 256 };
+/* Tiles are cut so small only where many queries wait for them. */
+enum { ITEMS_PER_THREAD = 8, MAX_UNPACKING_FREE = 8 };
 
-static unsigned row_tiles(const struct attention *a, const struct attention_span *span)
+static unsigned min_of(unsigned a, unsigned b)
 {
-	return (span->n_rows + a->tile_rows - 1) / a->tile_rows;
+	return a < b ? a : b;
 }
 
-/* The span of an item, and the item within it. */
-static const struct attention_span *find_span(const struct attention *a, size_t *item)
+static unsigned divide_up(unsigned n, unsigned unit)
+{
+	return (n + unit - 1) / unit;
+}
+
+static unsigned chunk_positions(const struct kv_cache *cache)
+{
+	return cache->chunk_blocks * cache->config.block_length;
+}
+
+static unsigned parts_of(const struct kv_cache *cache, unsigned n_positions)
+{
+	return divide_up(n_positions, cache->part_chunks * chunk_positions(cache));
+}
+
+/* The span of a tile, and the tile within it. */
+static const struct attention_span *find_span(const struct attention *a, size_t *tile)
 {
 	const uint32_t *start = a->cpu->span_start;
 	unsigned low = 0, high = a->n_spans;
@@ -62,186 +92,326 @@ static const struct attention_span *find_span(const struct attention *a, size_t 
 	while (high - low > 1) {
 		unsigned middle = (low + high) / 2;
 
-		if (start[middle] <= *item)
+		if (start[middle] <= *tile)
 			low = middle;
 		else
 			high = middle;
 	}
-	*item -= start[low];
+	*tile -= start[low];
 	return &a->spans[low];
+}
+
+static void find_scratch(const struct kv_cache *cache, unsigned thread, struct tile *t)
+{
+	size_t state = CPU_TILE_QUERIES * kv_state_floats(cache);
+
+	t->lds = (size_t)cache->chunk_blocks * cache->key_stride;
+	t->query = cache->scratch + thread * cache->scratch_floats;
+	t->score = t->query + (size_t)CPU_TILE_QUERIES * cache->config.head_dim;
+	t->state[0] = t->score + CPU_TILE_QUERIES * t->lds;
+	t->state[1] = t->state[0] + state;
+	t->scaled = t->state[1] + state;
+	t->unpacked = t->scaled + CPU_MAX_QUERY_GROUP * t->lds;
 }
 
 static void init_tile(const struct attention *a, size_t item, unsigned thread, struct tile *t)
 {
 	const struct kv_cache *cache = a->cache;
-	unsigned head_tile, end;
+	unsigned head_tile, row_tile;
 
 	t->span = find_span(a, &item);
 	t->kv_head = (unsigned)(item % cache->config.n_kv_heads);
 	item /= cache->config.n_kv_heads;
 	head_tile = (unsigned)(item % a->head_tiles);
 	/* The last rows see most: they come first, so that no thread is left with them. */
-	t->first_row = (row_tiles(a, t->span) - 1 - (unsigned)(item / a->head_tiles)) *
-		       a->tile_rows;
-	end = t->first_row + a->tile_rows;
-	t->n_rows = (end < t->span->n_rows ? end : t->span->n_rows) - t->first_row;
+	row_tile = divide_up(t->span->n_rows, a->tile_rows) - 1 - (unsigned)(item / a->head_tiles);
+	t->first_row = row_tile * a->tile_rows;
+	t->n_rows = min_of(a->tile_rows, t->span->n_rows - t->first_row);
 	t->first_head = t->kv_head * a->group + head_tile * a->tile_heads;
-	end = (head_tile + 1) * a->tile_heads;
-	t->n_heads = (end < a->group ? end : a->group) - head_tile * a->tile_heads;
+	t->n_heads = min_of(a->tile_heads, a->group - head_tile * a->tile_heads);
 	t->n_queries = t->n_rows * t->n_heads;
-	t->query = cache->scratch + thread * cache->scratch_floats;
-	t->score = t->query + (size_t)CPU_TILE_QUERIES * cache->config.head_dim;
-	t->sum = t->score + (size_t)CPU_TILE_QUERIES * cache->chunk_blocks * cache->key_stride;
+	t->first_seen = t->span->first_position + t->first_row + 1;
+	t->last_seen = t->first_seen + t->n_rows - 1;
+	find_scratch(cache, thread, t);
 }
 
-static void load_queries(const struct attention *a, struct tile *t)
+static struct result result_at(float *floats, const struct tile *t)
 {
-	unsigned dim = a->cache->config.head_dim;
+	return (struct result){ floats, floats + t->n_queries, floats + 2 * t->n_queries };
+}
+
+static size_t query_index(const struct attention *a, const struct tile *t, unsigned i)
+{
+	size_t row = t->span->first_row + t->first_row + i / t->n_heads;
+
+	return row * a->n_heads + t->first_head + i % t->n_heads;
+}
+
+static void load_queries(const struct attention *a, const struct tile *t)
+{
+	unsigned dim = a->cache->config.head_dim, n;
+
+	for (unsigned first = 0; first < t->n_queries; first += n) {
+		float *to = t->query + (size_t)first * dim;
+
+		n = cpu_query_group(a->cpu->kernels->attention.max_group, t->n_queries - first);
+		for (unsigned i = 0; i < n; i++) {
+			const float *q = a->q + query_index(a, t, first + i) * dim;
+
+			for (unsigned d = 0; d < dim; d++)
+				to[d * n + i] = q[d] * a->scale;
+		}
+	}
+}
+
+/* --- one chunk --- */
+
+/* What lies at `block` of the span's table, or at the one before where the tile sees no more. */
+static const uint8_t *record_ahead(const struct attention *a, const struct tile *t, unsigned block)
+{
+	unsigned last = (t->last_seen - 1) / a->cache->config.block_length;
+
+	return kv_record(a->cache, a->layer, t->span->blocks[min_of(block, last)], t->kv_head);
+}
+
+/* Positions of the chunk's block i that the tile sees, as they are stored. */
+static void add_run(const struct attention *a, const struct tile *t, unsigned block, unsigned n,
+		    struct cpu_kv_chunk *chunk)
+{
+	const struct kv_cache *cache = a->cache;
+	unsigned lanes = a->cpu->kernels->lanes;
+	const uint8_t *record = record_ahead(a, t, block);
+	size_t vector_bytes = cache->key_scales / cache->config.head_dim / cache->key_stride * lanes;
+	const uint16_t *scales = (const uint16_t *)(const void *)(record + cache->key_scales);
+	struct cpu_kv_run *run = &chunk->runs[chunk->n_runs];
+
+	for (unsigned v = 0; v * lanes < n; v++) {
+		chunk->keys[chunk->n_vectors] = record + v * vector_bytes;
+		chunk->key_scales[chunk->n_vectors++] = scales + (size_t)v * lanes;
+	}
+	run->values = record + cache->values;
+	run->value_scales = (const uint16_t *)(const void *)(record + cache->value_scales);
+	run->ahead = record_ahead(a, t, block + cache->chunk_blocks);
+	run->n = n;
+	run->first = chunk->n_runs++ * cache->key_stride;
+}
+
+static void find_chunk(const struct attention *a, const struct tile *t, unsigned c,
+		       struct cpu_kv_chunk *chunk)
+{
+	const struct kv_cache *cache = a->cache;
+	unsigned length = cache->config.block_length;
+	unsigned n = min_of(t->last_seen - c * chunk_positions(cache), chunk_positions(cache));
+
+	chunk->head_dim = cache->config.head_dim;
+	chunk->value_width = cache->value_width;
+	chunk->block_length = length;
+	chunk->key_stride = cache->key_stride;
+	chunk->n_vectors = 0;
+	chunk->n_runs = 0;
+	chunk->ahead = cache->values;
+	for (unsigned i = 0; i * length < n; i++)
+		add_run(a, t, c * cache->chunk_blocks + i, min_of(n - i * length, length), chunk);
+}
+
+/* The chunk's elements become floats in the tile's scratch: many queries then load them for less. */
+static void unpack_chunk(const struct attention *a, const struct tile *t,
+			 struct cpu_kv_chunk *chunk)
+{
+	const struct kv_cache *cache = a->cache;
+	unsigned lanes = a->cpu->kernels->lanes, vector = 0;
+	float *keys = t->unpacked, *values = keys + chunk->n_runs * cache->key_elements;
+
+	for (unsigned i = 0; i < chunk->n_runs; i++) {
+		struct cpu_kv_run *run = &chunk->runs[i];
+		unsigned n = run->n;
+
+		a->cpu->kernels->attention.unpack[cache->type](chunk->keys[vector],
+							       cache->key_elements, keys);
+		a->cpu->kernels->attention.unpack[cache->type](run->values, cache->value_elements,
+							       values);
+		for (unsigned v = 0; v * lanes < n; v++)
+			chunk->keys[vector++] = keys + (size_t)v * lanes;
+		run->values = values;
+		run->ahead = values;
+		keys += cache->key_elements;
+		values += cache->value_elements;
+	}
+	chunk->ahead = 0;
+}
+
+/* Scores of what is not there count nothing: behind a block's end (padding) or the row's. */
+static void mask_scores(const struct cpu_kv_chunk *chunk, unsigned lanes, float *score,
+			unsigned n_seen)
+{
+	for (unsigned i = 0; i < chunk->n_runs; i++) {
+		const struct cpu_kv_run *run = &chunk->runs[i];
+		unsigned before = i * chunk->block_length;
+		unsigned end = i + 1 < chunk->n_runs ? chunk->key_stride :
+			       divide_up(run->n, lanes) * lanes;
+		unsigned seen = n_seen > before ? min_of(n_seen - before, run->n) : 0;
+
+		for (; seen < end; seen++)
+			score[run->first + seen] = -INFINITY;
+	}
+}
+
+/* The weights of all queries; what the sums so far shrink by. */
+static void weigh(const struct attention *a, const struct tile *t, unsigned c,
+		  const struct cpu_kv_chunk *chunk, struct result *r, float *shrink)
+{
+	unsigned lanes = a->cpu->kernels->lanes, before = c * chunk_positions(a->cache);
+	const struct cpu_kv_run *last = &chunk->runs[chunk->n_runs - 1];
+	unsigned n_scores = last->first + divide_up(last->n, lanes) * lanes;
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
-		size_t row = t->span->first_row + t->first_row + i / t->n_heads;
-		const float *q = a->q + (row * a->n_heads + t->first_head + i % t->n_heads) * dim;
+		unsigned seen = t->first_seen + i / t->n_heads;
+		float *score = t->score + i * t->lds;
 
-		for (unsigned d = 0; d < dim; d++)
-			t->query[(size_t)d * t->n_queries + i] = q[d] * a->scale;
-		t->max[i] = -INFINITY;
-		t->total[i] = 0;
-	}
-	memset(t->sum, 0, (size_t)t->n_queries * a->cache->value_width * sizeof *t->sum);
-}
-
-/* Scores of what is not there count nothing: behind the block's end (padding) or the row's. */
-static void mask_scores(const struct kv_cache *cache, float *score, unsigned n_positions)
-{
-	unsigned length = cache->config.block_length;
-
-	for (unsigned first = 0; first < n_positions; first += length) {
-		unsigned seen = n_positions - first < length ? n_positions - first : length;
-
-		for (unsigned i = seen; i < cache->key_stride; i++)
-			score[i] = -INFINITY;
-		score += cache->key_stride;
+		shrink[i] = 1;
+		if (seen <= before) {
+			memset(score, 0, n_scores * sizeof *score);
+			continue;
+		}
+		mask_scores(chunk, lanes, score, seen - before);
+		shrink[i] = a->cpu->kernels->attention.softmax(score, n_scores, &r->max[i],
+							       &r->total[i]);
 	}
 }
 
-/* Where a chunk's keys and values lie for one key-value head. */
-struct chunk {
-	unsigned n_positions;
-	unsigned n_blocks;
-	unsigned n_vectors;		/* of positions */
-	const float *keys[MAX_CHUNK_VECTORS];
-	struct cpu_value_run runs[MAX_CHUNK_BLOCKS];
-};
-
-static void find_chunk(const struct attention *a, const struct tile *t, unsigned block,
-		       unsigned n_positions, struct chunk *chunk)
+static void add_chunk(const struct attention *a, const struct tile *t, unsigned c,
+		      struct result *r)
 {
-	const struct kv_cache *cache = a->cache;
-	unsigned length = cache->config.block_length, lanes = a->cpu->kernels->lanes;
-	unsigned block_vectors = cache->key_stride / lanes;
+	const struct cpu_attention_kernels *kernels = &a->cpu->kernels->attention;
+	enum cpu_kv_type type = a->cache->type;
+	float shrink[CPU_TILE_QUERIES];
+	struct cpu_kv_chunk chunk;
 
-	chunk->n_positions = n_positions;
-	chunk->n_blocks = (n_positions + length - 1) / length;
-	chunk->n_vectors = chunk->n_blocks * block_vectors;
-	for (unsigned i = 0; i < chunk->n_blocks; i++) {
-		size_t at = (size_t)a->layer * cache->config.n_blocks + t->span->blocks[block + i];
-		const float *k = cache->keys + at * cache->key_block +
-				 (size_t)t->kv_head * cache->config.head_dim * cache->key_stride;
-		unsigned left = n_positions - i * length;
-
-		for (unsigned v = 0; v < block_vectors; v++)
-			chunk->keys[i * block_vectors + v] = k + v * lanes;
-		chunk->runs[i].values = cache->values + at * cache->value_block +
-					(size_t)t->kv_head * length * cache->value_width;
-		chunk->runs[i].n = left < length ? left : length;
-		chunk->runs[i].first = i * cache->key_stride;
+	find_chunk(a, t, c, &chunk);
+	if (type != CPU_KV_F32 && t->n_queries > MAX_UNPACKING_FREE) {
+		unpack_chunk(a, t, &chunk);
+		type = type == CPU_KV_Q8_0 ? CPU_KV_CODES : CPU_KV_F32;
 	}
+	kernels->scores[type](&chunk, t->n_queries, t->query, t->score, t->lds);
+	weigh(a, t, c, &chunk, r, shrink);
+	kernels->values[type](&chunk, t->n_queries, t->score, t->lds, shrink, t->scaled, r->sum);
 }
 
-/* Values are read column by column, which no prefetcher foresees: ask for them while the scores
- * are computed. */
-static void prefetch_values(const struct kv_cache *cache, const struct chunk *chunk)
-{
-	for (unsigned i = 0; i < chunk->n_blocks; i++)
-		for (size_t at = 0; at < (size_t)chunk->runs[i].n * cache->value_width; at += 16)
-			__builtin_prefetch(chunk->runs[i].values + at, 0, 2);
-}
+/* --- parts --- */
 
-/* Queries first .. +n of the tile, at most a group, see the chunk. */
-static void add_chunk(const struct attention *a, struct tile *t, unsigned first, unsigned n,
-		      const struct chunk *chunk)
+static void add_part(const struct attention *a, const struct tile *t, unsigned part,
+		     struct result *r)
 {
-	const struct kv_cache *cache = a->cache;
-	const struct cpu_kernels *kernels = a->cpu->kernels;
-	size_t lds = (size_t)cache->chunk_blocks * cache->key_stride;
-	float shrink[CPU_QUERY_GROUP];
-	float *score = t->score + first * lds;
+	unsigned n_chunks = divide_up(t->last_seen, chunk_positions(a->cache));
+	unsigned first = part * a->cache->part_chunks;
 
-	kernels->scores(n, t->query + first, t->n_queries, chunk->keys, chunk->n_vectors,
-			cache->key_stride, cache->config.head_dim, score, lds);
-	for (unsigned i = 0; i < n; i++) {
-		mask_scores(cache, score + i * lds, chunk->n_positions);
-		shrink[i] = kernels->softmax(score + i * lds, chunk->n_blocks * cache->key_stride,
-					     &t->max[first + i], &t->total[first + i]);
+	for (unsigned i = 0; i < t->n_queries; i++) {
+		r->max[i] = -INFINITY;
+		r->total[i] = 0;
 	}
-	kernels->values(n, score, lds, chunk->runs, chunk->n_blocks, cache->value_width,
-			cache->value_width / kernels->lanes, shrink,
-			t->sum + (size_t)first * cache->value_width, cache->value_width);
+	memset(r->sum, 0, (size_t)t->n_queries * a->cache->value_width * sizeof *r->sum);
+	for (unsigned c = first; c < min_of(first + a->cache->part_chunks, n_chunks); c++)
+		add_chunk(a, t, c, r);
 }
 
-/* All queries from first to end see n_positions of the chunk that begins at block `block`. */
-static void add_queries(const struct attention *a, struct tile *t, unsigned first, unsigned end,
-			unsigned block, unsigned n_positions)
+static void merge_part(const struct attention *a, const struct tile *t, struct result *r,
+		       const struct result *next)
 {
-	struct chunk chunk;
+	unsigned width = a->cache->value_width;
 
-	find_chunk(a, t, block, n_positions, &chunk);
-	prefetch_values(a->cache, &chunk);
-	for (; first < end; first += CPU_QUERY_GROUP)
-		add_chunk(a, t, first, end - first < CPU_QUERY_GROUP ? end - first :
-			  CPU_QUERY_GROUP, &chunk);
+	for (unsigned i = 0; i < t->n_queries; i++)
+		if (next->total[i] > 0 || isnan(next->total[i]))
+			a->cpu->kernels->attention.merge(&r->max[i], &r->total[i],
+							 r->sum + (size_t)i * width, next->max[i],
+							 next->total[i],
+							 next->sum + (size_t)i * width, width);
 }
 
-static void store_queries(const struct attention *a, const struct tile *t)
+/* A sum that is zero may have either sign, by what the row did not see: + 0 makes it one. */
+static void store_result(const struct attention *a, const struct tile *t, const struct result *r)
 {
 	unsigned dim = a->cache->config.value_dim;
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
-		size_t row = t->span->first_row + t->first_row + i / t->n_heads;
-		float *out = a->out + (row * a->n_heads + t->first_head + i % t->n_heads) * dim;
-		const float *sum = t->sum + (size_t)i * a->cache->value_width;
+		float *out = a->out + query_index(a, t, i) * dim;
+		const float *sum = r->sum + (size_t)i * a->cache->value_width;
 
 		for (unsigned d = 0; d < dim; d++)
-			out[d] = sum[d] / t->total[i];
+			out[d] = sum[d] / r->total[i] + 0.0f;
 	}
 }
 
 static void attend(void *arg, size_t item, unsigned thread)
 {
 	const struct attention *a = arg;
-	unsigned chunk_blocks = a->cache->chunk_blocks;
-	unsigned chunk = chunk_blocks * a->cache->config.block_length;
-	unsigned first_seen, shared;
+	struct result all, next;
 	struct tile t;
 
 	init_tile(a, item, thread, &t);
 	load_queries(a, &t);
-	/* Positions that the tile's first row sees, and chunks it sees whole. */
-	first_seen = t.span->first_position + t.first_row + 1;
-	shared = first_seen / chunk;
-	for (unsigned c = 0; c < shared; c++)
-		add_queries(a, &t, 0, t.n_queries, c * chunk_blocks, chunk);
-	for (unsigned row = 0; row < t.n_rows; row++) {
-		unsigned seen = first_seen + row;
-
-		for (unsigned c = shared; c * chunk < seen; c++) {
-			unsigned left = seen - c * chunk;
-
-			add_queries(a, &t, row * t.n_heads, (row + 1) * t.n_heads, c * chunk_blocks,
-				    left < chunk ? left : chunk);
-		}
+	all = result_at(t.state[0], &t);
+	next = result_at(t.state[1], &t);
+	add_part(a, &t, 0, &all);
+	for (unsigned part = 1; part < parts_of(a->cache, t.last_seen); part++) {
+		add_part(a, &t, part, &next);
+		merge_part(a, &t, &all, &next);
 	}
-	store_queries(a, &t);
+	store_result(a, &t, &all);
+}
+
+static void attend_part(void *arg, size_t item, unsigned thread)
+{
+	const struct attention *a = arg;
+	unsigned part = (unsigned)(item % a->n_parts);
+	struct result r;
+	struct tile t;
+
+	init_tile(a, item / a->n_parts, thread, &t);
+	if (part >= parts_of(a->cache, t.last_seen))
+		return;
+	load_queries(a, &t);
+	r = result_at(a->cache->parts + item * a->part_floats, &t);
+	add_part(a, &t, part, &r);
+}
+
+static void merge_tile(void *arg, size_t item, unsigned thread)
+{
+	const struct attention *a = arg;
+	float *floats = a->cache->parts + item * a->n_parts * a->part_floats;
+	struct result all, next;
+	struct tile t;
+
+	init_tile(a, item, thread, &t);
+	all = result_at(floats, &t);
+	for (unsigned part = 1; part < parts_of(a->cache, t.last_seen); part++) {
+		next = result_at(floats + part * a->part_floats, &t);
+		merge_part(a, &t, &all, &next);
+	}
+	store_result(a, &t, &all);
+}
+
+/* --- the operation --- */
+
+/* Decides about n_parts: the longest span's, where threads are many, tiles few, and there is room
+ * for the results. */
+static void split_tiles(struct attention *a, unsigned n_threads, unsigned n_tiles)
+{
+	unsigned most_seen = 0, most_rows = 0;
+
+	a->n_parts = 1;
+	if (n_threads == 1 || n_tiles >= n_threads * ITEMS_PER_THREAD)
+		return;
+	for (unsigned i = 0; i < a->n_spans; i++) {
+		unsigned seen = a->spans[i].first_position + a->spans[i].n_rows;
+
+		most_seen = seen > most_seen ? seen : most_seen;
+		most_rows = a->spans[i].n_rows > most_rows ? a->spans[i].n_rows : most_rows;
+	}
+	a->part_floats = (size_t)min_of(most_rows, a->tile_rows) * a->tile_heads *
+			 kv_state_floats(a->cache);
+	a->n_parts = parts_of(a->cache, most_seen);
+	if ((uint64_t)n_tiles * a->n_parts * a->part_floats > a->cache->n_part_floats)
+		a->n_parts = 1;
 }
 
 void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsigned layer,
@@ -255,18 +425,26 @@ void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsign
 		.scale = scale, .out = out,
 	};
 	uint64_t n_operations = 0;
-	uint32_t n_items = 0;
+	unsigned n_tiles = 0, n_threads;
 
 	assert(n_heads % cache->config.n_kv_heads == 0 && n_spans <= cpu->max_rows);
-	a.tile_heads = a.group < CPU_QUERY_GROUP ? a.group : CPU_QUERY_GROUP;
+	a.tile_heads = min_of(a.group, CPU_TILE_QUERIES);
 	a.tile_rows = CPU_TILE_QUERIES / a.tile_heads;
-	a.head_tiles = (a.group + a.tile_heads - 1) / a.tile_heads;
+	a.head_tiles = divide_up(a.group, a.tile_heads);
 	for (unsigned i = 0; i < n_spans; i++) {
-		cpu->span_start[i] = n_items;
-		n_items += row_tiles(&a, &spans[i]) * a.head_tiles * cache->config.n_kv_heads;
+		cpu->span_start[i] = n_tiles;
+		n_tiles += divide_up(spans[i].n_rows, a.tile_rows) * a.head_tiles *
+			   cache->config.n_kv_heads;
 		n_operations += (uint64_t)spans[i].n_rows * n_heads *
 				(spans[i].first_position + spans[i].n_rows) *
 				(cache->config.head_dim + cache->config.value_dim);
 	}
-	cpu_parallel_dynamic(cpu, cpu_threads_for(cpu, n_operations), n_items, attend, &a);
+	n_threads = cpu_threads_for(cpu, n_operations);
+	split_tiles(&a, n_threads, n_tiles);
+	if (a.n_parts == 1) {
+		cpu_parallel_dynamic(cpu, n_threads, n_tiles, attend, &a);
+		return;
+	}
+	cpu_parallel_dynamic(cpu, n_threads, (size_t)n_tiles * a.n_parts, attend_part, &a);
+	cpu_parallel_even(cpu, n_threads, n_tiles, merge_tile, &a);
 }

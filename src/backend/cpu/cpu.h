@@ -14,7 +14,6 @@
 enum {
 	CPU_ROPE_MAX_ANGLES = 256,	/* per row that are kept between calls */
 	CPU_SCRATCH_ROWS = 264,		/* whole tiles of any kind */
-	CPU_TILE_QUERIES = 32,		/* that go over a chunk of the cache while it is near */
 };
 
 /* Cosines and sines of the last positions: the layers of a step all ask for the same ones. */
@@ -42,7 +41,7 @@ struct cpu_backend {
 	unsigned max_width;
 	struct cpu_tiles tiles;
 	struct cpu_scratch *scratch;	/* [n_threads] */
-	uint32_t *span_start;	/* [max_rows + 1] first work item of each attention span */
+	uint32_t *span_start;	/* [max_rows + 1] first tile of each attention span */
 	struct cpu_rope_cache rope;
 };
 
@@ -54,22 +53,6 @@ struct weight {
 	size_t panel_bytes;
 	size_t n_bytes;
 	uint8_t *panels;	/* [n_panels], as formats.h says */
-};
-
-/* keys[layer][block][kv_head][head_dim][positions] and values[layer][block][kv_head][position]
- * [value_width]: the scores of neighbouring positions and the elements of one value lie side by
- * side, so neither loop adds across a vector. Both are padded to whole vectors. */
-struct kv_cache {
-	struct kv_cache_config config;
-	unsigned key_stride;	/* positions of a block, padded */
-	unsigned value_width;	/* value_dim, padded */
-	unsigned chunk_blocks;	/* blocks between two updates of the running maximum */
-	size_t key_block;	/* floats of a block, all heads */
-	size_t value_block;
-	float *keys;
-	float *values;
-	size_t scratch_floats;	/* of one thread */
-	float *scratch;		/* [n_threads][scratch_floats] */
 };
 
 static inline struct cpu_backend *cpu_of(struct backend *backend)

@@ -22,6 +22,8 @@
  * exactly over the inputs that share a scale. It is the same for every r, whether weights are
  * multiplied as they lie or unpacked first, and wherever the inputs are cut.
  */
+#include "backend/cpu/kernels_attention.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,7 +33,6 @@ enum {
 	CPU_MAX_PANEL = 32,
 	CPU_MAX_LANES = 16,
 	CPU_MAX_TILE_ROWS = 12,
-	CPU_QUERY_GROUP = 8,		/* queries that share loads of keys and values */
 	CPU_TILE_INT_BYTES = 48,	/* of a row's block of 32 */
 	CPU_MAX_SHIFT = 11,		/* 32 * 128 * 127 * 2^11 < 2^31 */
 	CPU_FLOAT_CHUNK = 128,		/* inputs summed in registers before they join the total: */
@@ -45,13 +46,6 @@ typedef void cpu_gemm_fn(const void *weights, const void *tile, size_t n_k, floa
 
 /* Unpacks n_k inputs of a panel, at most a chunk, into what gemm_unpacked reads. */
 typedef void cpu_unpack_fn(const void *weights, size_t n_k, void *unpacked);
-
-/* Values of consecutive positions: values[n][ldv], their weights at probability[first ..]. */
-struct cpu_value_run {
-	const float *values;
-	unsigned n;
-	unsigned first;
-};
 
 struct cpu_kernels {
 	const char *name;
@@ -88,17 +82,7 @@ struct cpu_kernels {
 	void (*rope_halves)(float *x, const float *cosine, const float *sine, unsigned dim);
 	void (*rope_interleaved)(float *x, const float *cosine, const float *sine, unsigned dim);
 
-	/* s[q][v * lanes + lane] = sum over d of query[d * ldq + q] * keys[v][d * ldk + lane], for
-	 * n_q <= CPU_QUERY_GROUP queries and n_vectors vectors of positions. */
-	void (*scores)(unsigned n_q, const float *query, size_t ldq, const float *const *keys,
-		       unsigned n_vectors, size_t ldk, unsigned head_dim, float *s, size_t lds);
-	/* One query's next n scores (a multiple of lanes) become probabilities relative to the new
-	 * maximum; returns what earlier sums shrink by. Starts from max -INFINITY, sum 0. */
-	float (*softmax)(float *s, unsigned n, float *max, float *sum);
-	/* out[q][n_vectors * lanes] = out * shrink[q] + probabilities x values, in run order. */
-	void (*values)(unsigned n_q, const float *probability, size_t ldp,
-		       const struct cpu_value_run *runs, unsigned n_runs, size_t ldv,
-		       unsigned n_vectors, const float *shrink, float *out, size_t ldo);
+	struct cpu_attention_kernels attention;
 };
 
 extern const struct cpu_kernels cpu_kernels_scalar;

@@ -45,7 +45,5 @@ const struct cpu_kernels cpu_kernels_avx2 = {
 	.add = add,
 	.rope_halves = rope_halves,
 	.rope_interleaved = rope_interleaved,
-	.scores = scores,
-	.softmax = softmax,
-	.values = values,
+	.attention = ATTENTION_KERNELS,
 };

@@ -52,9 +52,7 @@ static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_12(f32);
 	.add = add,									\
 	.rope_halves = rope_halves,							\
 	.rope_interleaved = rope_interleaved,						\
-	.scores = scores,								\
-	.softmax = softmax,								\
-	.values = values,								\
+	.attention = ATTENTION_KERNELS,							\
 }
 
 const struct cpu_kernels cpu_kernels_avx512 = AVX512_TABLE("avx512", bf16);

@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/kv.h"
 
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/half.h"
+
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	CHUNK_POSITIONS = 64,
+	CHUNK_POSITIONS = 128,
+	CHUNK_SCORES = 256,		/* padding of short blocks included */
 	MAX_BLOCK_LENGTH = 1024,
-	WRITE_COST = 16,	/* of an element, in multiply-adds of a product */
+	WRITE_COST = 16,		/* of an element, in multiply-adds of a product */
+	MAX_PART_FLOATS = 1 << 22,
+	PART_QUERIES = 16,		/* of a key-value head, usually */
 };
 
-static unsigned round_up(unsigned n, unsigned unit)
+static size_t round_up(size_t n, size_t unit)
 {
 	return (n + unit - 1) / unit * unit;
+}
+
+static size_t min_of(size_t a, size_t b)
+{
+	return a < b ? a : b;
 }
 
 static enum sc_status check_config(const struct kv_cache_config *c, struct error *err)
@@ -26,22 +38,100 @@ static enum sc_status check_config(const struct kv_cache_config *c, struct error
 	return SC_OK;
 }
 
-/* Everything but the memory. Per thread: queries, scores and sums of a tile. */
-static void lay_out(struct kv_cache *cache, const struct kv_cache_config *config, unsigned lanes)
+static enum sc_status find_type(enum tensor_type type, enum cpu_kv_type *type_out,
+				struct error *err)
 {
-	unsigned blocks = CHUNK_POSITIONS / config->block_length;
+	const struct tensor_type_info *info = tensor_type_info(type);
 
-	cache->config = *config;
-	cache->key_stride = round_up(config->block_length, lanes);
-	cache->value_width = round_up(config->value_dim, lanes);
-	cache->chunk_blocks = blocks ? blocks : 1;
-	cache->key_block = (size_t)config->n_kv_heads * config->head_dim * cache->key_stride;
-	cache->value_block = (size_t)config->n_kv_heads * config->block_length * cache->value_width;
-	cache->scratch_floats = (size_t)CPU_TILE_QUERIES *
-		(config->head_dim + (size_t)cache->chunk_blocks * cache->key_stride +
-		 cache->value_width);
+	switch ((int)type) {
+	case TENSOR_F32:
+		*type_out = CPU_KV_F32;
+		return SC_OK;
+	case TENSOR_F16:
+		*type_out = CPU_KV_F16;
+		return SC_OK;
+	case TENSOR_BF16:
+		*type_out = CPU_KV_BF16;
+		return SC_OK;
+	case TENSOR_Q8_0:
+		*type_out = CPU_KV_Q8_0;
+		return SC_OK;
+	default:
+		return error_set(err, SC_E_UNSUPPORTED, "kv cache: cannot hold %s, only F32, F16, "
+				 "BF16 and Q8_0", info ? info->name : "an unknown type");
+	}
+}
+
+static size_t element_bytes(enum cpu_kv_type type)
+{
+	return type == CPU_KV_F32 ? 4 : type == CPU_KV_Q8_0 ? 1 : 2;
+}
+
+/* Bytes of the scales of n elements of each position. */
+static size_t scale_bytes(const struct kv_cache *cache, unsigned n)
+{
+	size_t n_groups = (n + CPU_KV_GROUP - 1) / CPU_KV_GROUP;
+
+	return cache->type == CPU_KV_Q8_0 ? n_groups * cache->key_stride * sizeof(uint16_t) : 0;
+}
+
+static void lay_out_record(struct kv_cache *cache)
+{
+	const struct kv_cache_config *config = &cache->config;
+	size_t size = element_bytes(cache->type);
+
+	cache->key_elements = (size_t)config->head_dim * cache->key_stride;
+	cache->value_elements = (size_t)config->block_length * cache->value_width;
+	cache->key_scales = cache->key_elements * size;
+	cache->values = cache->key_scales + scale_bytes(cache, config->head_dim);
+	cache->value_scales = round_up(cache->values + cache->value_elements * size,
+				       sizeof(uint16_t));
+	cache->record_bytes = round_up(cache->value_scales + scale_bytes(cache, config->value_dim),
+				       64);
+}
+
+/* Per thread: queries, scores and two results of a tile, scaled weights of a group, and a chunk
+ * as it is unpacked. */
+static size_t scratch_floats(const struct kv_cache *cache)
+{
+	size_t scores = (size_t)cache->chunk_blocks * cache->key_stride;
+	size_t n = CPU_TILE_QUERIES * (cache->config.head_dim + scores +
+				       2 * kv_state_floats(cache)) + CPU_MAX_QUERY_GROUP * scores;
+
+	if (cache->type != CPU_KV_F32)
+		n += cache->chunk_blocks * (cache->key_elements + cache->value_elements);
 	/* Threads write to lines of their own. */
-	cache->scratch_floats = (cache->scratch_floats + 15) / 16 * 16;
+	return round_up(n, 16);
+}
+
+/* Enough for one sequence that fills the pool, or a few that share it. */
+static size_t part_floats(const struct kv_cache *cache, unsigned n_threads)
+{
+	const struct kv_cache_config *config = &cache->config;
+	size_t n_positions = (size_t)config->n_blocks * config->block_length;
+	size_t n_parts = n_positions / CPU_PART_POSITIONS + 8 * (size_t)n_threads;
+	size_t n = min_of(n_parts, MAX_PART_FLOATS) * config->n_kv_heads * PART_QUERIES *
+		   kv_state_floats(cache);
+
+	return n_threads == 1 ? 0 : min_of(n, MAX_PART_FLOATS);
+}
+
+/* Everything but the memory. */
+static void lay_out(struct kv_cache *cache, const struct cpu_backend *cpu)
+{
+	const struct kv_cache_config *config = &cache->config;
+	unsigned lanes = cpu->kernels->lanes;
+	size_t blocks;
+
+	cache->key_stride = (unsigned)round_up(config->block_length, lanes);
+	cache->value_width = (unsigned)round_up(config->value_dim, lanes);
+	blocks = min_of(CHUNK_POSITIONS / config->block_length, CHUNK_SCORES / cache->key_stride);
+	cache->chunk_blocks = blocks ? (unsigned)blocks : 1;
+	cache->part_chunks = CPU_PART_POSITIONS / (cache->chunk_blocks * config->block_length);
+	cache->part_chunks += !cache->part_chunks;
+	lay_out_record(cache);
+	cache->scratch_floats = scratch_floats(cache);
+	cache->n_part_floats = part_floats(cache, cpu->n_threads);
 }
 
 enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_config *config,
@@ -49,31 +139,34 @@ enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_conf
 {
 	const struct cpu_backend *cpu = cpu_of(backend);
 	enum sc_status status = check_config(config, err);
-	size_t n_blocks, key_bytes = 0, value_bytes = 0;
+	enum cpu_kv_type type = CPU_KV_F32;
+	size_t n_bytes = 0, n_records;
 	struct kv_cache *cache;
 
+	if (!status)
+		status = find_type(config->type, &type, err);
 	if (status)
 		return status;
 	cache = calloc(1, sizeof *cache);
 	if (!cache)
 		goto fail;
-	lay_out(cache, config, cpu->kernels->lanes);
-	n_blocks = (size_t)config->n_layers * config->n_blocks;
-	if (__builtin_mul_overflow(n_blocks, cache->key_block * sizeof(float), &key_bytes) ||
-	    __builtin_mul_overflow(n_blocks, cache->value_block * sizeof(float), &value_bytes))
+	cache->config = *config;
+	cache->type = type;
+	lay_out(cache, cpu);
+	n_records = (size_t)config->n_layers * config->n_blocks;
+	if (__builtin_mul_overflow(n_records, config->n_kv_heads * cache->record_bytes, &n_bytes))
 		goto fail;
-	cache->keys = cpu_memory(key_bytes);
-	cache->values = cpu_memory(value_bytes);
+	cache->records = cpu_memory(n_bytes);
 	cache->scratch = cpu_memory(cpu->n_threads * cache->scratch_floats * sizeof(float));
-	if (!cache->keys || !cache->values || !cache->scratch)
+	cache->parts = cpu_memory(cache->n_part_floats * sizeof(float));
+	if (!cache->records || !cache->scratch || !cache->parts)
 		goto fail;
 	*cache_out = cache;
 	return SC_OK;
 fail:
 	cpu_kv_destroy(backend, cache);
 	return error_set(err, SC_E_CAPACITY, "kv cache: no memory for %u layers x %u blocks "
-			 "(%zu + %zu bytes)", config->n_layers, config->n_blocks, key_bytes,
-			 value_bytes);
+			 "(%zu bytes)", config->n_layers, config->n_blocks, n_bytes);
 }
 
 void cpu_kv_destroy(struct backend *backend, struct kv_cache *cache)
@@ -81,26 +174,97 @@ void cpu_kv_destroy(struct backend *backend, struct kv_cache *cache)
 	(void)backend;
 	if (!cache)
 		return;
-	free(cache->keys);
-	free(cache->values);
+	free(cache->records);
 	free(cache->scratch);
+	free(cache->parts);
 	free(cache);
 }
 
-static void write_row(struct kv_cache *cache, size_t block, unsigned at, const float *keys,
-		      const float *values)
+/* --- writing --- */
+
+/* The nearest half that is a number, unless x is none. */
+static uint16_t to_half(float x)
+{
+	const float most = 65504;
+
+	return float_to_half(x > most ? most : x < -most ? -most : x);
+}
+
+/* A group of at most CPU_KV_GROUP elements: |code| <= 127, scale so that the largest just fits.
+ * What is not a number leaves a scale that is none. */
+static uint16_t quantise_group(const float *x, unsigned n, int8_t *codes)
+{
+	float max = 0, unit;
+	bool is_number = true;
+	uint16_t scale;
+
+	for (unsigned i = 0; i < n; i++) {
+		float size = fabsf(x[i]);
+
+		max = size > max ? size : max;
+		is_number &= size <= 3.4e38f;
+	}
+	scale = is_number ? to_half(max / 127) : 0x7e00;
+	unit = is_number && scale ? 1 / half_to_float(scale) : 0;
+	for (unsigned i = 0; i < n; i++) {
+		float code = is_number ? x[i] * unit : 0;
+
+		code = code > 127 ? 127 : code < -127 ? -127 : code;
+		codes[i] = (int8_t)(int)(code + (code < 0 ? -0.5f : 0.5f));
+	}
+	return scale;
+}
+
+/* n <= CPU_KV_GROUP elements to at[0], at[step] .. of the stored type. */
+static void store_elements(enum cpu_kv_type type, const float *x, unsigned n, uint8_t *at,
+			   size_t step, uint16_t *scale)
+{
+	int8_t codes[CPU_KV_GROUP];
+
+	switch (type) {
+	case CPU_KV_F16:
+		for (unsigned i = 0; i < n; i++)
+			((uint16_t *)(void *)at)[i * step] = to_half(x[i]);
+		break;
+	case CPU_KV_BF16:
+		for (unsigned i = 0; i < n; i++)
+			((uint16_t *)(void *)at)[i * step] = float_to_bfloat(x[i]);
+		break;
+	case CPU_KV_Q8_0:
+		*scale = quantise_group(x, n, codes);
+		for (unsigned i = 0; i < n; i++)
+			((int8_t *)at)[i * step] = codes[i];
+		break;
+	default:
+		for (unsigned i = 0; i < n; i++)
+			((float *)(void *)at)[i * step] = x[i];
+	}
+}
+
+static void write_head(const struct kv_cache *cache, uint8_t *record, unsigned at,
+		       const float *key, const float *value)
 {
 	const struct kv_cache_config *config = &cache->config;
-	float *k = cache->keys + block * cache->key_block + at;
-	float *v = cache->values + block * cache->value_block + (size_t)at * cache->value_width;
+	size_t size = element_bytes(cache->type);
+	uint16_t *key_scales = (uint16_t *)(void *)(record + cache->key_scales);
+	uint16_t *value_scales = (uint16_t *)(void *)(record + cache->value_scales);
 
-	for (unsigned head = 0; head < config->n_kv_heads; head++) {
-		for (unsigned d = 0; d < config->head_dim; d++)
-			k[(size_t)d * cache->key_stride] = *keys++;
-		memcpy(v, values, config->value_dim * sizeof *v);
-		values += config->value_dim;
-		k += (size_t)config->head_dim * cache->key_stride;
-		v += (size_t)config->block_length * cache->value_width;
+	for (unsigned d = 0; d < config->head_dim; d += CPU_KV_GROUP) {
+		size_t first = (size_t)d * cache->key_stride + at;
+		size_t scale = (size_t)d / CPU_KV_GROUP * cache->key_stride + at;
+
+		store_elements(cache->type, key + d, (unsigned)min_of(config->head_dim - d,
+			       CPU_KV_GROUP), record + first * size, cache->key_stride,
+			       key_scales + scale);
+	}
+	for (unsigned d = 0; d < config->value_dim; d += CPU_KV_GROUP) {
+		size_t width = min_of(cache->value_width - d, CPU_KV_GROUP);
+		size_t first = (size_t)d * config->block_length + at * width;
+		size_t scale = (size_t)d / CPU_KV_GROUP * cache->key_stride + at;
+
+		store_elements(cache->type, value + d, (unsigned)min_of(config->value_dim - d,
+			       CPU_KV_GROUP), record + cache->values + first * size, 1,
+			       value_scales + scale);
 	}
 }
 
@@ -116,15 +280,18 @@ static void write_position(void *arg, size_t i, unsigned thread)
 {
 	const struct span_write *w = arg;
 	const struct kv_cache_config *config = &w->cache->config;
-	size_t row = w->span->first_row + i;
 	unsigned position = w->span->first_position + (unsigned)i;
 	uint32_t block = w->span->blocks[position / config->block_length];
+	size_t head = (w->span->first_row + i) * config->n_kv_heads;
+	size_t record = (size_t)w->layer * config->n_blocks + block;
 
 	(void)thread;
-	write_row(w->cache, (size_t)w->layer * config->n_blocks + block,
-		  position % config->block_length,
-		  w->keys + row * config->n_kv_heads * config->head_dim,
-		  w->values + row * config->n_kv_heads * config->value_dim);
+	record *= config->n_kv_heads;
+	for (unsigned h = 0; h < config->n_kv_heads; h++)
+		write_head(w->cache, w->cache->records + (record + h) * w->cache->record_bytes,
+			   position % config->block_length,
+			   w->keys + (head + h) * config->head_dim,
+			   w->values + (head + h) * config->value_dim);
 }
 
 void cpu_kv_write(struct backend *backend, struct kv_cache *cache, unsigned layer,

@@ -3,73 +3,174 @@
 #define STAGECOACH_BACKEND_CPU_ISA_ATTENTION_H
 /*
  * attention - scores, softmax and weighted values; include after vec_*.h and exp.h.
- * Up to eight queries share each load of keys or values. The fewer the queries, the more vectors
- * are summed side by side, so that eight sums or so are under way at any time.
+ * A group of queries shares each load of keys or values. The fewer the queries, the more vectors
+ * are summed side by side, so that enough sums are under way at any time.
  */
-#include "backend/cpu/kernels.h"
+#include "backend/cpu/kernels_attention.h"
 
 #include <math.h>
+#include <stdbool.h>
 
-static inline __attribute__((always_inline)) void
-scores_tile(unsigned n_q, unsigned n_v, const float *query, size_t ldq, const float *const *keys,
-	    size_t ldk, unsigned head_dim, float *s, size_t lds)
+enum {
+	ATTENTION_SUMS = LANES == 16 ? 24 : 12,	/* that stay in registers */
+	ATTENTION_MAX_GROUP = LANES == 16 ? 12 : LANES == 8 ? 6 : 4,
+	STRIP_VECTORS = CPU_KV_GROUP / LANES,
+	/* Up to so many queries go over two strips at once. */
+	PAIR_QUERIES = ATTENTION_SUMS / (2 * STRIP_VECTORS),
+	/* Keys that stay in the nearest cache while groups of queries take turns. */
+	NEAR_VECTORS = 32 / LANES,
+};
+
+/* All loops over sums, so that those are registers. Instrumented, that would take minutes to
+ * compile. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ATTENTION_UNROLL
+#else
+#define ATTENTION_UNROLL _Pragma("GCC unroll 24")
+#endif
+
+#define ATTENTION_INLINE static inline __attribute__((always_inline))
+
+ATTENTION_INLINE size_t kv_size(unsigned type)
 {
-	vec sum[8];
+	return type == CPU_KV_Q8_0 ? 1 : type == CPU_KV_F16 || type == CPU_KV_BF16 ? 2 : 4;
+}
 
-#pragma GCC unroll 8
-	for (unsigned i = 0; i < n_q * n_v; i++)
-		sum[i] = vec_set1(0);
-	for (unsigned d = 0; d < head_dim; d++) {
-#pragma GCC unroll 8
-		for (unsigned v = 0; v < n_v; v++) {
-			vec k = vec_load(keys[v] + d * ldk);
+ATTENTION_INLINE bool kv_is_scaled(unsigned type)
+{
+	return type == CPU_KV_Q8_0 || type == CPU_KV_CODES;
+}
 
-#pragma GCC unroll 8
-			for (unsigned q = 0; q < n_q; q++)
-				sum[q * n_v + v] = vec_fma(vec_set1(query[d * ldq + q]), k,
-							   sum[q * n_v + v]);
+ATTENTION_INLINE vec kv_load(unsigned type, const char *p)
+{
+	switch (type) {
+	case CPU_KV_F16:
+		return vec_load_f16((const uint16_t *)(const void *)p);
+	case CPU_KV_BF16:
+		return vec_load_bf16((const uint16_t *)(const void *)p);
+	case CPU_KV_Q8_0:
+		return vec_load_s8((const int8_t *)p);
+	default:
+		return vec_load((const float *)(const void *)p);
+	}
+}
+
+/* The largest power of two that is at most `most` and leaves n_q times as many sums in registers. */
+ATTENTION_INLINE unsigned vectors_beside(unsigned n_q, unsigned most)
+{
+	while (most > 1 && n_q * most > ATTENTION_SUMS)
+		most /= 2;
+	return most;
+}
+
+/* One request per cache line, or per row of a block of 32 positions. */
+ATTENTION_INLINE void kv_prefetch(unsigned type, unsigned v, const char *p)
+{
+	if (v * LANES * kv_size(type) % 64 == 0 || v * LANES % 32 == 0)
+		__builtin_prefetch(p, 0, 2);
+}
+
+/* --- scores --- */
+
+ATTENTION_INLINE void scores_tile(const unsigned type, const unsigned n_q, const unsigned n_v,
+				  const struct cpu_kv_chunk *c, unsigned vector,
+				  const float *query, float *s, size_t lds)
+{
+	size_t row = c->key_stride * kv_size(type), at = 0, ahead = c->ahead;
+	const char *keys[8];
+
+	s += (size_t)vector * LANES;
+	ATTENTION_UNROLL
+	for (unsigned v = 0; v < n_v; v++)
+		keys[v] = c->keys[vector + v];
+	for (unsigned d = 0, group = 0; d < c->head_dim; group++) {
+		unsigned end = c->head_dim;
+		vec sum[24];
+
+		if (kv_is_scaled(type) && end - d > CPU_KV_GROUP)
+			end = d + CPU_KV_GROUP;
+		ATTENTION_UNROLL
+		for (unsigned i = 0; i < n_q * n_v; i++)
+			sum[i] = vec_set1(0);
+		for (; d < end; d++, at += row, query += n_q) {
+			ATTENTION_UNROLL
+			for (unsigned v = 0; v < n_v; v++) {
+				vec k = kv_load(type, keys[v] + at);
+
+				kv_prefetch(type, v, keys[v] + at + ahead);
+				ATTENTION_UNROLL
+				for (unsigned q = 0; q < n_q; q++)
+					sum[q * n_v + v] = vec_fma(vec_set1(query[q]), k,
+								   sum[q * n_v + v]);
+			}
+		}
+		ATTENTION_UNROLL
+		for (unsigned i = 0; i < n_q * n_v; i++) {
+			float *to = s + i / n_v * lds + i % n_v * LANES;
+
+			if (kv_is_scaled(type)) {
+				const uint16_t *scales = c->key_scales[vector + i % n_v];
+				vec scale = vec_load_f16(scales + group * c->key_stride);
+				vec before = group ? vec_load(to) : vec_set1(0);
+
+				sum[i] = vec_fma(sum[i], scale, before);
+			}
+			vec_store(to, sum[i]);
 		}
 	}
-#pragma GCC unroll 8
-	for (unsigned i = 0; i < n_q * n_v; i++)
-		vec_store(s + i / n_v * lds + i % n_v * LANES, sum[i]);
 }
 
-static inline __attribute__((always_inline)) void
-scores_q(unsigned n_q, unsigned n_v, const float *query, size_t ldq, const float *const *keys,
-	 unsigned n_vectors, size_t ldk, unsigned head_dim, float *s, size_t lds)
+ATTENTION_INLINE void scores_group(const unsigned type, const unsigned n_q,
+				   const struct cpu_kv_chunk *c, unsigned v, unsigned end,
+				   const float *query, float *s, size_t lds)
 {
-	unsigned v = 0;
+	const unsigned n_v = vectors_beside(n_q, 8);
 
-	for (; v + n_v <= n_vectors; v += n_v)
-		scores_tile(n_q, n_v, query, ldq, keys + v, ldk, head_dim, s + v * LANES, lds);
-	for (; v < n_vectors; v++)
-		scores_tile(n_q, 1, query, ldq, keys + v, ldk, head_dim, s + v * LANES, lds);
+	for (; v + n_v <= end; v += n_v)
+		scores_tile(type, n_q, n_v, c, v, query, s, lds);
+	if (n_v > 2)
+		for (; v + 2 <= end; v += 2)
+			scores_tile(type, n_q, 2, c, v, query, s, lds);
+	for (; v < end; v++)
+		scores_tile(type, n_q, 1, c, v, query, s, lds);
 }
 
-static void scores(unsigned n_q, const float *query, size_t ldq, const float *const *keys,
-		   unsigned n_vectors, size_t ldk, unsigned head_dim, float *s, size_t lds)
-{
-#define SCORES(n, n_v)									\
+#define SCORES_CASE(n)									\
 	case n:										\
-		scores_q(n, n_v, query, ldq, keys, n_vectors, ldk, head_dim, s, lds);	\
+		scores_group(type, n, c, v, end, query + (size_t)q * c->head_dim,		\
+			     s + q * lds, lds);						\
 		break
-	switch (n_q) {
-	SCORES(1, 4);
-	SCORES(2, 4);
-	SCORES(3, 2);
-	SCORES(4, 2);
-	SCORES(5, 1);
-	SCORES(6, 1);
-	SCORES(7, 1);
-	SCORES(8, 1);
+
+ATTENTION_INLINE void scores_of(const unsigned type, const struct cpu_kv_chunk *c, unsigned n_q,
+				const float *query, float *s, size_t lds)
+{
+	unsigned step = n_q > ATTENTION_MAX_GROUP ? NEAR_VECTORS : CPU_MAX_CHUNK_VECTORS;
+
+	for (unsigned v = 0, end; v < c->n_vectors; v = end) {
+		end = c->n_vectors - v < step ? c->n_vectors : v + step;
+		for (unsigned q = 0, n; q < n_q; q += n) {
+			n = cpu_query_group(ATTENTION_MAX_GROUP, n_q - q);
+			switch (n) {
+			SCORES_CASE(1);
+			SCORES_CASE(2);
+			SCORES_CASE(4);
+#if LANES >= 8
+			SCORES_CASE(6);
+#endif
+#if LANES == 16
+			SCORES_CASE(8);
+			SCORES_CASE(12);
+#endif
+			}
+		}
 	}
-#undef SCORES
 }
 
-static float softmax(float *s, unsigned n, float *max, float *sum)
+/* --- weights --- */
+
+static float softmax(float *s, unsigned n, float *max, float *total)
 {
-	vec most = vec_set1(*max), total = vec_set1(0);
+	vec most = vec_set1(*max), sum = vec_set1(0);
 	float shrink, new_max;
 	float first[LANES];
 
@@ -80,82 +181,195 @@ static float softmax(float *s, unsigned n, float *max, float *sum)
 		vec p = vec_exp(vec_sub(vec_load(s + i), vec_set1(new_max)));
 
 		vec_store(s + i, p);
-		total = vec_add(total, p);
+		sum = vec_add(sum, p);
 	}
 	vec_store(first, vec_exp(vec_set1(*max - new_max)));
 	shrink = first[0];
-	*sum = *sum * shrink + vec_sum(total);
+	*total = *total * shrink + vec_sum(sum);
 	*max = new_max;
 	return shrink;
 }
 
-static inline __attribute__((always_inline)) void
-values_tile(unsigned n_q, unsigned n_v, const float *probability, size_t ldp,
-	    const struct cpu_value_run *runs, unsigned n_runs, size_t ldv, unsigned at,
-	    const float *shrink, float *out, size_t ldo)
+static void merge(float *max, float *total, float *sum, float next_max, float next_total,
+		  const float *next_sum, unsigned n)
 {
-	vec sum[8];
+	float most = next_max > *max ? next_max : *max, keep[LANES], add[LANES];
 
-#pragma GCC unroll 8
-	for (unsigned i = 0; i < n_q * n_v; i++)
-		sum[i] = vec_mul(vec_load(out + i / n_v * ldo + at + i % n_v * LANES),
-				 vec_set1(shrink[i / n_v]));
-	for (unsigned run = 0; run < n_runs; run++) {
-		const float *p = probability + runs[run].first;
-		const float *value = runs[run].values + at;
+	vec_store(keep, vec_exp(vec_set1(*max - most)));
+	vec_store(add, vec_exp(vec_set1(next_max - most)));
+	for (unsigned i = 0; i < n; i += LANES)
+		vec_store(sum + i, vec_fma(vec_load(next_sum + i), vec_set1(add[0]),
+					   vec_mul(vec_load(sum + i), vec_set1(keep[0]))));
+	*total = *total * keep[0] + next_total * add[0];
+	*max = most;
+}
 
-		for (unsigned i = 0; i < runs[run].n; i++) {
-#pragma GCC unroll 8
-			for (unsigned v = 0; v < n_v; v++) {
-				vec x = vec_load(value + i * ldv + v * LANES);
+/* --- values --- */
 
-#pragma GCC unroll 8
-				for (unsigned q = 0; q < n_q; q++)
-					sum[q * n_v + v] = vec_fma(vec_set1(p[q * ldp + i]), x,
-								   sum[q * n_v + v]);
+/* n_s strips from a column on, n_v vectors of each; the weights of strip s of query q are at
+ * p[q * n_s + s] where values have scales, at p[q] where not. */
+ATTENTION_INLINE void values_tile(const unsigned type, const unsigned n_q, const unsigned n_s,
+				  const unsigned n_v, const struct cpu_kv_chunk *c,
+				  unsigned column, const float *p, size_t ldp,
+				  const float *shrink, float *out)
+{
+	const size_t size = kv_size(type);
+	unsigned in_strip = column % CPU_KV_GROUP, strip = column - in_strip;
+	size_t step = (c->value_width - strip < CPU_KV_GROUP ? c->value_width - strip :
+		       CPU_KV_GROUP) * size;
+	size_t next_strip = c->block_length * CPU_KV_GROUP * size;
+	size_t first = ((size_t)strip * c->block_length + in_strip) * size;
+	const unsigned n = n_s * n_v;
+	vec sum[24];
+
+	out += column;
+	ATTENTION_UNROLL
+	for (unsigned i = 0; i < n_q * n; i++)
+		sum[i] = vec_mul(vec_load(out + i / n * c->value_width + i % n / n_v * CPU_KV_GROUP +
+					  i % n_v * LANES), vec_set1(shrink[i / n]));
+	for (unsigned run = 0; run < c->n_runs; run++) {
+		const char *values = (const char *)c->runs[run].values + first;
+		const char *ahead = (const char *)c->runs[run].ahead + first;
+		const float *w = p + c->runs[run].first;
+		const float *end = w + c->runs[run].n;
+
+		for (; w < end; w++, values += step, ahead += step) {
+			ATTENTION_UNROLL
+			for (unsigned k = 0; k < n; k++) {
+				size_t at = k / n_v * next_strip + k % n_v * LANES * size;
+				vec x = kv_load(type, values + at);
+
+				kv_prefetch(type, k % n_v, ahead + at);
+				ATTENTION_UNROLL
+				for (unsigned q = 0; q < n_q; q++) {
+					unsigned row = kv_is_scaled(type) ? q * n_s + k / n_v : q;
+
+					sum[q * n + k] = vec_fma(vec_set1(w[row * ldp]), x,
+								 sum[q * n + k]);
+				}
 			}
 		}
 	}
-#pragma GCC unroll 8
-	for (unsigned i = 0; i < n_q * n_v; i++)
-		vec_store(out + i / n_v * ldo + at + i % n_v * LANES, sum[i]);
+	ATTENTION_UNROLL
+	for (unsigned i = 0; i < n_q * n; i++)
+		vec_store(out + i / n * c->value_width + i % n / n_v * CPU_KV_GROUP +
+			  i % n_v * LANES, sum[i]);
 }
 
-static inline __attribute__((always_inline)) void
-values_q(unsigned n_q, unsigned n_v, const float *probability, size_t ldp,
-	 const struct cpu_value_run *runs, unsigned n_runs, size_t ldv, unsigned n_vectors,
-	 const float *shrink, float *out, size_t ldo)
+/* Weights of n_s strips: each position's own times its scale. */
+ATTENTION_INLINE void scale_weights(const struct cpu_kv_chunk *c, unsigned strip, unsigned n_s,
+				    unsigned n_q, const float *p, size_t ldp, float *scaled)
 {
-	unsigned v = 0;
+	for (unsigned q = 0; q < n_q; q++, p += ldp)
+		for (unsigned s = 0; s < n_s; s++, scaled += ldp)
+			for (unsigned r = 0; r < c->n_runs; r++) {
+				const struct cpu_kv_run *run = &c->runs[r];
+				const uint16_t *scales = run->value_scales +
+							 (size_t)(strip + s) * c->key_stride;
 
-	for (; v + n_v <= n_vectors; v += n_v)
-		values_tile(n_q, n_v, probability, ldp, runs, n_runs, ldv, v * LANES, shrink, out,
-			    ldo);
-	for (; v < n_vectors; v++)
-		values_tile(n_q, 1, probability, ldp, runs, n_runs, ldv, v * LANES, shrink, out,
-			    ldo);
+				for (unsigned i = 0; i < run->n; i += LANES)
+					vec_store(scaled + run->first + i,
+						  vec_mul(vec_load(p + run->first + i),
+							  vec_load_f16(scales + i)));
+			}
 }
 
-static void values(unsigned n_q, const float *probability, size_t ldp,
-		   const struct cpu_value_run *runs, unsigned n_runs, size_t ldv,
-		   unsigned n_vectors, const float *shrink, float *out, size_t ldo)
+/* Columns from..end of at most two strips; two only if both are whole. */
+ATTENTION_INLINE void values_group(const unsigned type, const unsigned n_q,
+				   const struct cpu_kv_chunk *c, unsigned column, unsigned end,
+				   const float *p, size_t ldp, const float *shrink, float *scratch,
+				   float *out)
 {
-#define VALUES(n, n_v)									\
-	case n:										\
-		values_q(n, n_v, probability, ldp, runs, n_runs, ldv, n_vectors, shrink,	\
-			 out, ldo);							\
-		break
-	switch (n_q) {
-	VALUES(1, 4);
-	VALUES(2, 4);
-	VALUES(3, 2);
-	VALUES(4, 2);
-	VALUES(5, 1);
-	VALUES(6, 1);
-	VALUES(7, 1);
-	VALUES(8, 1);
+	const unsigned n_v = vectors_beside(n_q, STRIP_VECTORS);
+	unsigned n_s = end - column > CPU_KV_GROUP ? 2 : 1;
+
+	if (kv_is_scaled(type)) {
+		scale_weights(c, column / CPU_KV_GROUP, n_s, n_q, p, ldp, scratch);
+		p = scratch;
 	}
-#undef VALUES
+	if (n_q <= PAIR_QUERIES && n_s == 2) {
+		values_tile(type, n_q, 2, STRIP_VECTORS, c, column, p, ldp, shrink, out);
+		return;
+	}
+	for (; column + n_v * LANES <= end; column += n_v * LANES)
+		values_tile(type, n_q, 1, n_v, c, column, p, ldp, shrink, out);
+	for (; column < end; column += LANES)
+		values_tile(type, n_q, 1, 1, c, column, p, ldp, shrink, out);
+}
+
+#define VALUES_CASE(n)									\
+	case n:										\
+		values_group(type, n, c, column, end, p + q * ldp, ldp, shrink + q, scratch,	\
+			     out + (size_t)q * c->value_width);				\
+		break
+
+ATTENTION_INLINE void values_of(const unsigned type, const struct cpu_kv_chunk *c, unsigned n_q,
+				const float *p, size_t ldp, const float *shrink, float *scratch,
+				float *out)
+{
+	unsigned pair = 2 * CPU_KV_GROUP;
+
+	for (unsigned column = 0, end; column < c->value_width; column = end) {
+		unsigned step = n_q <= PAIR_QUERIES && c->value_width - column >= pair ? pair :
+				CPU_KV_GROUP;
+
+		end = c->value_width - column < step ? c->value_width : column + step;
+		for (unsigned q = 0, n; q < n_q; q += n) {
+			n = cpu_query_group(ATTENTION_MAX_GROUP, n_q - q);
+			switch (n) {
+			VALUES_CASE(1);
+			VALUES_CASE(2);
+			VALUES_CASE(4);
+#if LANES >= 8
+			VALUES_CASE(6);
+#endif
+#if LANES == 16
+			VALUES_CASE(8);
+			VALUES_CASE(12);
+#endif
+			}
+		}
+	}
+}
+
+/* --- for each type --- */
+
+#define ATTENTION_TYPE(name, type)							\
+static void scores_##name(const struct cpu_kv_chunk *chunk, unsigned n_q, const float *query, \
+			  float *s, size_t lds)						\
+{											\
+	scores_of(type, chunk, n_q, query, s, lds);					\
+}											\
+											\
+static void values_##name(const struct cpu_kv_chunk *chunk, unsigned n_q, const float *p,	\
+			  size_t ldp, const float *shrink, float *scratch, float *out)	\
+{											\
+	values_of(type, chunk, n_q, p, ldp, shrink, scratch, out);				\
+}
+
+#define ATTENTION_UNPACK(name, type)							\
+static void kv_unpack_##name(const void *stored, size_t n, float *out)			\
+{											\
+	for (size_t i = 0; i < n; i += LANES)						\
+		vec_store(out + i, kv_load(type, (const char *)stored + i * kv_size(type)));	\
+}
+
+ATTENTION_TYPE(f32, CPU_KV_F32)
+ATTENTION_TYPE(f16, CPU_KV_F16)
+ATTENTION_TYPE(bf16, CPU_KV_BF16)
+ATTENTION_TYPE(q8_0, CPU_KV_Q8_0)
+ATTENTION_TYPE(codes, CPU_KV_CODES)
+ATTENTION_UNPACK(f16, CPU_KV_F16)
+ATTENTION_UNPACK(bf16, CPU_KV_BF16)
+ATTENTION_UNPACK(q8_0, CPU_KV_Q8_0)
+
+#define ATTENTION_KERNELS {								\
+	.max_group = ATTENTION_MAX_GROUP,						\
+	.scores = { scores_f32, scores_f16, scores_bf16, scores_q8_0, scores_codes },	\
+	.values = { values_f32, values_f16, values_bf16, values_q8_0, values_codes },	\
+	.unpack = { NULL, kv_unpack_f16, kv_unpack_bf16, kv_unpack_q8_0, NULL },			\
+	.softmax = softmax,								\
+	.merge = merge,									\
 }
 
 #endif

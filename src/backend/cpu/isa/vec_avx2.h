@@ -46,6 +46,18 @@ static inline vec vec_load_bf16_odd(const uint32_t *p)
 						    _mm256_set1_epi32((int)0xffff0000)));
 }
 
+static inline vec vec_load_bf16(const uint16_t *p)
+{
+	__m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+
+	return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+static inline vec vec_load_s8(const int8_t *p)
+{
+	return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+
 static inline vec vec_set1(float x) { return _mm256_set1_ps(x); }
 static inline vec vec_add(vec a, vec b) { return _mm256_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }

@@ -44,6 +44,18 @@ static inline vec vec_load_bf16_odd(const uint32_t *p)
 						    _mm512_set1_epi32((int)0xffff0000)));
 }
 
+static inline vec vec_load_bf16(const uint16_t *p)
+{
+	__m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+
+	return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+static inline vec vec_load_s8(const int8_t *p)
+{
+	return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+
 static inline vec vec_set1(float x) { return _mm512_set1_ps(x); }
 static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 static inline vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }

@@ -75,6 +75,22 @@ static inline vec vec_load_bf16_odd(const uint32_t *p)
 	return (vec)(words & (int32_t)0xffff0000);
 }
 
+static inline vec vec_load_bf16(const uint16_t *p)
+{
+	uint16_t four __attribute__((vector_size(8)));
+
+	memcpy(&four, p, sizeof four);
+	return (vec)(__builtin_convertvector(four, vec_int) << 16);
+}
+
+static inline vec vec_load_s8(const int8_t *p)
+{
+	int8_t four __attribute__((vector_size(4)));
+
+	memcpy(&four, p, sizeof four);
+	return __builtin_convertvector(four, vec);
+}
+
 static inline vec vec_set1(float x)
 {
 	return (vec){ x, x, x, x };

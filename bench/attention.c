@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attention - how fast the CPU backend attends, by instruction set, type of the cache and shape.
+ * Usage: attention [threads [isa [type]]]
+ * One row that ends a long context reads the cache once: mind GB/s, of what is stored, and compare
+ * with the memory's, which is printed first. Many rows are arithmetic: mind GMAC/s; 16 of them a
+ * cycle are the limit of a processor with two pipes of eight lanes.
+ */
+#include "backend/backend.h"
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ROWS = 512, BLOCK_LENGTH = 32, N_TRIALS = 5, MAX_THREADS = 64 };
+
+static const struct {
+	const char *name;
+	enum tensor_type type;
+} types[] = {
+	{ "f32", TENSOR_F32 },
+	{ "f16", TENSOR_F16 },
+	{ "bf16", TENSOR_BF16 },
+	{ "q8_0", TENSOR_Q8_0 },
+};
+
+static unsigned n_threads;
+
+static void *must(void *p)
+{
+	if (!p) {
+		fputs("attention: out of memory\n", stderr);
+		exit(1);
+	}
+	return p;
+}
+
+/* Seconds of one call: the best of some trials, each of as many calls as fill a twentieth. */
+static double seconds_of(void (*call)(void *arg), void *arg)
+{
+	double best = 1e9;
+
+	call(arg);
+	for (unsigned trial = 0; trial < N_TRIALS; trial++) {
+		uint64_t start = clock_ns();
+		double seconds;
+		unsigned n = 0;
+
+		do {
+			call(arg);
+			n++;
+			seconds = clock_seconds(clock_ns() - start);
+		} while (seconds < 0.05);
+		if (seconds / n < best)
+			best = seconds / n;
+	}
+	return best;
+}
+
+/* --- the memory's bandwidth --- */
+
+enum { SLICE_LONGS = 1 << 24 };
+
+struct slice {
+	pthread_t thread;
+	const uint64_t *longs;
+	uint64_t sum;
+};
+
+static void *read_slice(void *arg)
+{
+	struct slice *slice = arg;
+	uint64_t sum[8] = { 0 };
+
+	for (size_t i = 0; i < SLICE_LONGS; i += 8)
+		for (unsigned k = 0; k < 8; k++)
+			sum[k] += slice->longs[i + k];
+	for (unsigned k = 0; k < 8; k++)
+		slice->sum += sum[k];
+	return NULL;
+}
+
+static void read_slices(void *arg)
+{
+	struct slice *slices = arg;
+
+	for (unsigned i = 1; i < n_threads; i++)
+		if (pthread_create(&slices[i].thread, NULL, read_slice, &slices[i]))
+			abort();
+	read_slice(&slices[0]);
+	for (unsigned i = 1; i < n_threads; i++)
+		pthread_join(slices[i].thread, NULL);
+}
+
+static void time_memory(struct backend *backend)
+{
+	struct slice slices[MAX_THREADS] = { 0 };
+	size_t n = (size_t)SLICE_LONGS * n_threads;
+	void *memory = NULL;
+	double seconds;
+
+	if (backend->ops->alloc(backend, n * sizeof(uint64_t), &memory))
+		must(NULL);
+	memset(memory, 1, n * sizeof(uint64_t));
+	for (unsigned i = 0; i < n_threads; i++)
+		slices[i].longs = (const uint64_t *)memory + (size_t)SLICE_LONGS * i;
+	seconds = seconds_of(read_slices, slices);
+	printf("%u threads; memory: %.1f GB/s\n", n_threads,
+	       (double)(n * sizeof(uint64_t)) / seconds * 1e-9);
+	backend->ops->release(backend, memory);
+}
+
+/* --- attention --- */
+
+struct attend {
+	struct backend *backend;
+	struct kv_cache *cache;
+	struct attention_span span;
+	float *q;
+	unsigned n_heads;
+	float *out;
+};
+
+static void run_attend(void *arg)
+{
+	struct attend *a = arg;
+
+	a->backend->ops->attention(a->backend, a->cache, 0, &a->span, 1, a->q, a->n_heads, 0.1f,
+				   a->out);
+}
+
+static float *noise(size_t n)
+{
+	float *x = must(aligned_alloc(64, (n * sizeof *x + 63) / 64 * 64));
+	uint32_t state = 1;
+
+	for (size_t i = 0; i < n; i++) {
+		state = state * 1664525 + 1013904223;
+		x[i] = (float)(state >> 8) * 0x1p-23f - 1;
+	}
+	return x;
+}
+
+/* Fill all positions of the context, as a prompt would. */
+static void fill(struct attend *a, const struct kv_cache_config *config)
+{
+	unsigned n_positions = config->n_blocks * config->block_length;
+	size_t n = (size_t)MAX_ROWS * config->n_kv_heads * config->head_dim;
+	float *x = noise(n);
+
+	for (unsigned first = 0; first < n_positions; first += MAX_ROWS) {
+		struct attention_span span = { 0, MAX_ROWS, first, a->span.blocks };
+
+		if (n_positions - first < MAX_ROWS)
+			span.n_rows = n_positions - first;
+		a->backend->ops->kv_write(a->backend, a->cache, 0, &span, 1, x, x);
+	}
+	free(x);
+}
+
+/* n_rows rows that end a context of n_positions. */
+static void time_attention(struct backend *backend, const char *isa, unsigned type,
+			   unsigned head_dim, unsigned n_heads, unsigned n_kv_heads,
+			   unsigned n_rows, unsigned n_positions)
+{
+	struct kv_cache_config config = {
+		.n_layers = 1, .n_blocks = n_positions / BLOCK_LENGTH,
+		.block_length = BLOCK_LENGTH, .n_kv_heads = n_kv_heads, .head_dim = head_dim,
+		.value_dim = head_dim, .type = types[type].type,
+	};
+	const struct tensor_type_info *info = tensor_type_info(types[type].type);
+	uint32_t *blocks = must(calloc(config.n_blocks, sizeof *blocks));
+	size_t n = (size_t)n_rows * n_heads * head_dim;
+	struct attend a = {
+		.backend = backend, .q = noise(n), .n_heads = n_heads, .out = noise(n),
+		.span = { 0, n_rows, n_positions - n_rows, blocks },
+	};
+	double seconds, positions = (double)n_rows * (n_positions - n_rows / 2.0);
+	double n_bytes = (double)n_positions * n_kv_heads * 2 * head_dim / info->block_length *
+			 info->block_bytes;
+	struct error err;
+
+	for (unsigned i = 0; i < config.n_blocks; i++)
+		blocks[i] = i;
+	if (backend->ops->kv_create(backend, &config, &a.cache, &err)) {
+		fprintf(stderr, "attention: %s\n", err.text);
+		exit(1);
+	}
+	fill(&a, &config);
+	seconds = seconds_of(run_attend, &a);
+	printf("%-7s %-5s %4u %3u/%-3u %5u %6u %10.1f %8.1f %8.1f\n", isa, types[type].name,
+	       head_dim, n_heads, n_kv_heads, n_rows, n_positions, seconds * 1e6,
+	       n_bytes / seconds * 1e-9, positions * n_heads * 2 * head_dim / seconds * 1e-9);
+	fflush(stdout);
+	backend->ops->kv_destroy(backend, a.cache);
+	free(blocks);
+	free(a.q);
+	free(a.out);
+}
+
+static void time_type(struct backend *backend, const char *isa, unsigned type)
+{
+	static const unsigned shapes[][3] = { { 64, 32, 8 }, { 128, 32, 8 }, { 128, 8, 8 } };
+	static const unsigned contexts[] = { 2048, 8192, 32768 };
+
+	for (unsigned s = 0; s < sizeof shapes / sizeof *shapes; s++)
+		for (unsigned c = 0; c < sizeof contexts / sizeof *contexts; c++) {
+			const unsigned *shape = shapes[s];
+
+			time_attention(backend, isa, type, shape[0], shape[1], shape[2], 1,
+				       contexts[c]);
+			time_attention(backend, isa, type, shape[0], shape[1], shape[2],
+				       contexts[c] > 8192 ? 256 : MAX_ROWS, contexts[c]);
+		}
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const isas[] = { "avx512", "avx2", "scalar" };
+	struct backend_config config = { .max_rows = MAX_ROWS, .max_width = 4096 };
+	bool is_first = true;
+
+	n_threads = config.n_threads = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
+	if (!n_threads || n_threads > MAX_THREADS)
+		return 2;
+	for (unsigned i = 0; i < sizeof isas / sizeof *isas; i++) {
+		struct backend *backend;
+		struct error err;
+
+		if (argc > 2 && strcmp(argv[2], isas[i]))
+			continue;
+		setenv("STAGECOACH_CPU", isas[i], 1);
+		if (backend_cpu.open(0, &config, &backend, &err)) {
+			printf("%s\n", err.text);
+			continue;
+		}
+		if (is_first) {
+			time_memory(backend);
+			printf("%-7s %-5s %4s %7s %5s %6s %10s %8s %8s\n", "isa", "type", "dim",
+			       "heads", "rows", "at", "us", "GB/s", "GMAC/s");
+		}
+		is_first = false;
+		for (unsigned t = 0; t < sizeof types / sizeof *types; t++)
+			if (argc <= 3 || !strcmp(argv[3], types[t].name))
+				time_type(backend, isas[i], t);
+		backend->ops->close(backend);
+	}
+	return 0;
+}
