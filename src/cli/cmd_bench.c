@@ -285,8 +285,13 @@ static uint32_t threads_of(uint32_t n_threads, uint32_t n_stages)
 
 static uint32_t chunk_of(const struct config *config)
 {
-	return config->prompt_chunk && config->prompt_chunk < config->batch ? config->prompt_chunk
-									    : config->batch;
+	const struct coordinator_config coordinator = {
+		.n_stages = config->stages,
+		.max_rows = config->batch,
+		.prompt_chunk = config->prompt_chunk,
+	};
+
+	return coordinator_prompt_chunk(&coordinator);
 }
 
 /* A pipeline that has room for every test, and no more. */

@@ -77,7 +77,8 @@ const struct option_info options[] = {
 	{ "batch-size", 0, NULL, OPTION_U32, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "N",
 	  "512", 1, 65536, NULL, AT(batch), "rows of one step at most" },
 	{ "ubatch-size", 0, NULL, OPTION_U32, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "N",
-	  "128", 1, 65536, NULL, AT(prompt_chunk), "prompt rows of one step at most" },
+	  "0", 0, 65536, NULL, AT(prompt_chunk), "prompt rows of one step at most; 0: 256, with more "
+	  "stages 128" },
 
 	{ "backend", 0, NULL, OPTION_CHOICE, EVERY, 0, "Compute", "NAME", "cpu",
 	  .choices = "cpu|cuda", AT(backend), .help = "what computes a stage" },
@@ -101,8 +102,9 @@ const struct option_info options[] = {
 	  "positions of one sequence at most; 0: what the model was trained for" },
 	{ "batch-size", 'b', NULL, OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "512", 1, 65536, NULL,
 	  AT(batch), "rows of one step at most" },
-	{ "ubatch-size", 0, NULL, OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "128", 1, 65536, NULL,
-	  AT(prompt_chunk), "prompt rows of one step at most: long prompts enter in such chunks" },
+	{ "ubatch-size", 0, NULL, OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "0", 0, 65536, NULL,
+	  AT(prompt_chunk), "prompt rows of one step at most: long prompts enter in such chunks; "
+	  "0: 256, with more stages 128" },
 	{ "parallel", 0, "max-num-seqs", OPTION_U32, BOTH, 0, "Pipeline", "N", "32", 1, 4096, NULL,
 	  AT(max_sequences), "sequences that run at once" },
 	{ "kv-positions", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 1e9, NULL,

@@ -16,6 +16,9 @@
 /* How long workers may take to leave after they were told to. */
 #define STOP_MS 3000
 
+/* Prompt rows of a step: many are faster; few leave no stage waiting long for its first step. */
+enum { CHUNK_OF_ONE = 256, CHUNK_OF_MANY = 128 };
+
 static const char *const phase_names[] = {
 	[COORDINATOR_CONNECTING] = "connecting",
 	[COORDINATOR_LOADING] = "loading",
@@ -477,13 +480,21 @@ unsigned coordinator_credits(const struct coordinator_config *config)
 	return window_of(config) + CONTROL_CREDITS;
 }
 
+uint32_t coordinator_prompt_chunk(const struct coordinator_config *config)
+{
+	uint32_t chunk = config->prompt_chunk;
+
+	if (!chunk)
+		chunk = config->n_stages > 1 ? CHUNK_OF_MANY : CHUNK_OF_ONE;
+	return chunk < config->max_rows ? chunk : config->max_rows;
+}
+
 static void set_defaults(struct coordinator *c)
 {
 	struct coordinator_config *config = &c->config;
 
 	config->window = window_of(config);
-	if (!config->prompt_chunk || config->prompt_chunk > config->max_rows)
-		config->prompt_chunk = config->max_rows;
+	config->prompt_chunk = coordinator_prompt_chunk(config);
 	c->limits = widest_limits(config);
 }
 
