@@ -10,6 +10,7 @@
 #include "base/parse.h"
 #include "coordinator/job.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +213,21 @@ static enum sc_status set_up(struct bench *bench, struct error *err)
 
 /* --- limits --- */
 
+/* What fewer threads can do, more can: a busy machine may have said otherwise. */
+static void take_larger(const struct bench *bench, unsigned n_threads, struct machine_speed *speed)
+{
+	for (uint32_t i = 0; i < bench->n_speeds; i++) {
+		const struct machine_speed *known = &bench->speeds[i].speed;
+
+		if (bench->speeds[i].n_threads > n_threads)
+			continue;
+		speed->int8_macs = fmax(speed->int8_macs, known->int8_macs);
+		speed->bf16_macs = fmax(speed->bf16_macs, known->bf16_macs);
+		speed->f32_macs = fmax(speed->f32_macs, known->f32_macs);
+		speed->read_bytes = fmax(speed->read_bytes, known->read_bytes);
+	}
+}
+
 /* Zeros for other backends: nobody has measured what they could do. */
 static enum sc_status find_speed(struct bench *bench, unsigned n_threads,
 				 struct machine_speed *speed_out, struct error *err)
@@ -237,6 +253,7 @@ static enum sc_status find_speed(struct bench *bench, unsigned n_threads,
 		.f32_macs = cpu.f32_macs,
 		.read_bytes = cpu.read_bytes,
 	};
+	take_larger(bench, n_threads, speed_out);
 	*known = (struct known_speed){ .n_threads = n_threads, .speed = *speed_out };
 	bench->n_speeds++;
 	if (bench->format == BENCH_MARKDOWN)

@@ -46,6 +46,46 @@ one = next(o for o in objects if o["test"] == "tg4 x3")
 assert (one["n_prompt"], one["n_gen"], one["sequences"], one["depth"]) == (0, 4, 3, 0)
 PYTHON
 
+# Figures: the same bytes from the same numbers, and well formed.
+for copy in one two; do
+	python3 "$SRCDIR/bench/plot.py" "$dir/csv" "$dir/$copy" >"$dir/out" || fail "plot.py"
+done
+[ "$(ls "$dir/one" | tr '\n' ' ')" = "batch.svg decode.svg prompt.svg " ] || fail "$(ls "$dir/one")"
+diff -r "$dir/one" "$dir/two" || fail "plot.py is not deterministic"
+python3 - "$dir"/one/*.svg <<'PYTHON' || fail "plot.py: no XML"
+import sys
+import xml.etree.ElementTree as tree
+for path in sys.argv[1:]:
+    lines = [e for e in tree.parse(path).iter() if e.tag.endswith("polyline")]
+    assert len(lines) >= 2, path	# of one stage and of two
+PYTHON
+
+# Without other engines, and with one that is our own words.
+cat >"$dir/llama-bench" <<'PEER'
+#!/bin/sh
+case $* in
+*--help*) ;;
+*) echo '[{"n_prompt": 0, "n_gen": 4, "n_threads": 1, "avg_ts": 0.5},
+	{"n_prompt": 24, "n_gen": 0, "n_threads": 1, "avg_ts": 0.5}]' ;;
+esac
+PEER
+cat >"$dir/llama-batched-bench" <<'PEER'
+#!/bin/sh
+echo '|    PP |     TG |    B |   N_KV |   T_PP s | S_PP t/s |   T_TG s | S_TG t/s |      T s |    S t/s |'
+echo '|     1 |      4 |    3 |     15 |    0.001 |  1636.66 |    0.002 |     0.25 |    0.002 |  4151.29 |'
+PEER
+chmod +x "$dir/llama-bench" "$dir/llama-batched-bench"
+compare() {
+	STAGECOACH=$BUILDDIR/stagecoach IK_BENCH='' "$SRCDIR/bench/compare.sh" -p 24 -n 4 -b 3 -t 1 \
+		-r 2 "$@" "$MODEL" 2>"$dir/log" || fail "compare.sh: exit code $?"
+}
+LLAMA_BENCH='' compare >"$dir/alone"
+[ "$(grep -c '^| demo | .* | 1 | [0-9.]* | – | ' "$dir/alone")" -eq 3 ] || fail "$(cat "$dir/alone")"
+LLAMA_BENCH=$dir/llama-bench compare >"$dir/beside"
+grep -q '^| demo | tg4 x3 | 1 | [0-9.]* | 0.2 | [0-9.]* | [0-9]* % |$' "$dir/beside" ||
+	fail "$(cat "$dir/beside")"
+[ "$(grep -c ' | 0.5 | ' "$dir/beside")" -eq 2 ] || fail "$(cat "$dir/beside")"
+
 # expect CODE PATTERN OPTION...
 expect() {
 	code=$1 pattern=$2
