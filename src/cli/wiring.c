@@ -56,6 +56,22 @@ static uint32_t choose_context(const struct config *config, const struct opened_
 	return (uint32_t)wanted;
 }
 
+/* The words of the option table. */
+static enum tensor_type kv_type_of(const struct config *config)
+{
+	static const struct {
+		const char *name;
+		enum tensor_type type;
+	} types[] = {
+		{ "f16", TENSOR_F16 }, { "bf16", TENSOR_BF16 }, { "q8_0", TENSOR_Q8_0 },
+	};
+
+	for (size_t i = 0; config->kv_type && i < sizeof types / sizeof types[0]; i++)
+		if (!strcmp(config->kv_type, types[i].name))
+			return types[i].type;
+	return TENSOR_F32;
+}
+
 enum sc_status wire_coordinator_config(const struct config *config,
 				       const struct opened_model *opened, unsigned n_stages,
 				       struct coordinator_config *out, struct error *err)
@@ -80,6 +96,7 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.kv_positions = !config->kv_positions && config->prompt ? context
 									: config->kv_positions,
 		.block_length = config->block_length,
+		.kv_type = kv_type_of(config),
 		.heartbeat_ms = config->heartbeat_ms,
 		.deadline_ms = config->deadline_ms,
 		.start_ms = config->start_ms,

@@ -59,6 +59,7 @@ struct config {
 	uint32_t max_sequences;
 	uint32_t kv_positions;		/* 0: chosen by memory */
 	uint32_t block_length;
+	char *kv_type;
 	uint32_t window;		/* 0: stages + 1 */
 	uint32_t spin_us;
 	uint32_t heartbeat_ms;

@@ -253,6 +253,7 @@ static enum sc_status make_plan(struct coordinator *c, struct error *err)
 		.max_rows = c->limits.max_rows,
 		.n_blocks = c->limits.max_blocks,
 		.block_length = c->limits.block_length,
+		.kv_type = c->config.kv_type,
 		/* Those that it makes, and what each of its links receives into. */
 		.n_frames = c->config.window +
 			    LINKS_PER_WORKER * coordinator_credits(&c->config),
@@ -321,7 +322,8 @@ static void on_known(void *arg)
 	}
 	c->loading_ns = clock_ns();
 	assignment = (struct assignment){
-		.epoch = c->epoch, .limits = c->limits, .window = c->config.window,
+		.epoch = c->epoch, .limits = c->limits, .kv_type = c->config.kv_type,
+		.window = c->config.window,
 	};
 	members_assign(c->members, c->plan, &assignment);
 	set_phase(c, COORDINATOR_LOADING);	/* last: the owner may drain at once */

@@ -41,6 +41,7 @@ struct coordinator_config {
 	uint32_t max_context;			/* positions per sequence; 0: the model's */
 	uint32_t kv_positions;			/* in the pool; 0: chosen by memory */
 	uint32_t block_length;
+	enum tensor_type kv_type;		/* of stored keys and values */
 	uint32_t heartbeat_ms;
 	uint32_t deadline_ms;			/* a silent worker is dead */
 	uint32_t start_ms;			/* workers must have said Hello by then */

@@ -80,6 +80,7 @@ static void send_assign(struct member *member, const struct plan *plan,
 	assign.max_sequences = assignment->limits.max_sequences;
 	assign.n_blocks = assignment->limits.max_blocks;
 	assign.block_length = assignment->limits.block_length;
+	assign.kv_type = assignment->kv_type;
 	assign.max_context = assignment->limits.max_context;
 	assign.window = assignment->window;
 	assign.previous_rank = member->rank - 1;

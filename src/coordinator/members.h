@@ -66,6 +66,7 @@ struct members_config {
 struct assignment {
 	uint32_t epoch;
 	struct step_limits limits;
+	enum tensor_type kv_type;
 	uint32_t window;
 };
 

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 
 #define MIB (1024.0 * 1024.0)
-/* What backends are known to do at most: pad to vectors of 16 floats, compute 64 rows of logits at
+/* What backends are known to do at most: pad to vectors of 16 floats and to cache lines, compute 64 rows of logits at
  * a time, hold rows once more as they multiply them. */
 #define LANES 16
+#define LINE 64
 #define LOGIT_ROWS 64
 
 struct plan_speed plan_default_speed(void)
@@ -22,13 +23,18 @@ static uint64_t round_up(uint64_t n)
 	return (n + LANES - 1) / LANES * LANES;
 }
 
-/* Keys lie position by position in vectors, values element by element. */
+/* Keys lie position by position in vectors, values element by element; scales of either, where
+ * there are, position by position. */
 static uint64_t kv_block_bytes(const struct plan_input *input)
 {
 	const struct hparams *h = &input->model->hparams;
 
-	return h->n_kv_heads * sizeof(float) * (h->head_dim * round_up(input->block_length) +
-						input->block_length * round_up(h->value_dim));
+	uint64_t n_positions = round_up(input->block_length);
+	uint64_t n_values = input->kv_type == TENSOR_F32 ? input->block_length : n_positions;
+	uint64_t n = n_positions * tensor_type_bytes(input->kv_type, h->head_dim) +
+		     n_values * tensor_type_bytes(input->kv_type, round_up(h->value_dim));
+
+	return h->n_kv_heads * ((n + LINE - 1) / LINE * LINE);
 }
 
 static uint64_t max_of(uint64_t a, uint64_t b)

@@ -42,6 +42,7 @@ struct plan_input {
 	uint32_t max_rows;
 	uint32_t n_blocks;
 	uint32_t block_length;
+	enum tensor_type kv_type;
 	uint32_t n_frames;		/* steps with activations that a worker has room for */
 	const struct plan_speed *speeds;	/* [n_stages], or NULL: all alike */
 	const uint64_t *memory_bytes;		/* [n_stages] limits, 0: unknown; or NULL */

@@ -65,6 +65,14 @@ const struct tensor_type_info *tensor_type_info(uint32_t type)
 	return NULL;
 }
 
+uint64_t tensor_type_bytes(enum tensor_type type, uint64_t n)
+{
+	const struct tensor_type_info *info = tensor_type_info(type);
+
+	assert(info && info->is_supported);
+	return (n + info->block_length - 1) / info->block_length * info->block_bytes;
+}
+
 size_t tensor_row_bytes(const struct tensor *tensor)
 {
 	const struct tensor_type_info *info = tensor_type_info(tensor->type);

@@ -55,6 +55,9 @@ struct tensor {
 /* Bytes of one row (dims[0] elements). */
 size_t tensor_row_bytes(const struct tensor *tensor);
 
+/* Bytes of n elements of a supported type, the last block whole. */
+uint64_t tensor_type_bytes(enum tensor_type type, uint64_t n);
+
 /* Elements of one row as float: out[dims[0]]. For tests, references and small tensors; the
  * backends have their own, faster ways. The type must be supported. How each type lies in its
  * blocks is told in tensor_rows.c. */

@@ -38,7 +38,7 @@ static enum sc_status init_rope(struct forward *f, struct error *err)
 }
 
 static enum sc_status init_cache(struct forward *f, const struct step_limits *limits,
-				 struct error *err)
+				 enum tensor_type type, struct error *err)
 {
 	const struct hparams *h = &f->model->hparams;
 	const struct kv_cache_config config = {
@@ -48,9 +48,11 @@ static enum sc_status init_cache(struct forward *f, const struct step_limits *li
 		.n_kv_heads = h->n_kv_heads,
 		.head_dim = h->head_dim,
 		.value_dim = h->value_dim,
+		.type = type,
 	};
-	uint64_t position_bytes = (uint64_t)h->n_kv_heads * (h->head_dim + h->value_dim) *
-				  sizeof(float) * config.n_layers;
+	uint64_t position_bytes = (tensor_type_bytes(type, h->head_dim) +
+				   tensor_type_bytes(type, h->value_dim)) *
+				  h->n_kv_heads * config.n_layers;
 	uint64_t n_positions = (uint64_t)config.n_blocks * config.block_length;
 	struct error why = { .text = "" };
 	enum sc_status status = SC_E_CAPACITY;
@@ -106,7 +108,7 @@ static enum sc_status init_memory(struct forward *f, const struct step_limits *l
 
 enum sc_status forward_init(struct forward *f, struct backend *backend, const struct model *model,
 			    const struct weights *weights, const struct step_limits *limits,
-			    struct error *err)
+			    enum tensor_type kv_type, struct error *err)
 {
 	enum sc_status status;
 
@@ -118,7 +120,7 @@ enum sc_status forward_init(struct forward *f, struct backend *backend, const st
 				 limits->max_rows);
 	status = init_rope(f, err);
 	if (!status)
-		status = init_cache(f, limits, err);
+		status = init_cache(f, limits, kv_type, err);
 	if (!status)
 		status = init_memory(f, limits, err);
 	return status;

@@ -47,7 +47,8 @@ struct forward {
 /* SC_E_CAPACITY: err says what for and how much. forward_deinit empties, also after a failure. */
 must_check enum sc_status forward_init(struct forward *forward, struct backend *backend,
 				       const struct model *model, const struct weights *weights,
-				       const struct step_limits *limits, struct error *err);
+				       const struct step_limits *limits,
+				       enum tensor_type kv_type, struct error *err);
 /* Accepts a struct of zeros. */
 void forward_deinit(struct forward *forward);
 

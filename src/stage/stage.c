@@ -135,7 +135,7 @@ enum sc_status stage_create(const struct stage_config *config, struct stage **st
 		status = load_weights(stage, config, err);
 	if (!status)
 		status = forward_init(&stage->forward, stage->backend, config->model,
-				      &stage->weights, &config->limits, err);
+				      &stage->weights, &config->limits, config->kv_type, err);
 	if (status) {
 		stage_destroy(stage);
 		return status;

@@ -302,6 +302,13 @@ static struct step_limits limits_of(const struct worker *worker, const assign_me
 	};
 }
 
+static bool has_kv_type(const assign_message *assign)
+{
+	const struct tensor_type_info *info = tensor_type_info(assign->kv_type);
+
+	return info && info->is_supported;
+}
+
 /* Nothing is taken from the message, memory least of all, before this. */
 static enum sc_status check_assign(const struct worker *worker, const assign_message *assign,
 				   struct error *err)
@@ -314,6 +321,9 @@ static enum sc_status check_assign(const struct worker *worker, const assign_mes
 	    assign->n_layers > n_layers - assign->first_layer)
 		return error_set(err, SC_E_PROTOCOL, "assign: layers %u+%u of a model with %u",
 				 assign->first_layer, assign->n_layers, n_layers);
+	if (!has_kv_type(assign))
+		return error_set(err, SC_E_PROTOCOL, "assign: type %u for keys and values",
+				 assign->kv_type);
 	if (!assign->window || assign->window > MAX_WINDOW)
 		return error_set(err, SC_E_PROTOCOL, "assign: window %u, expected 1 to %d",
 				 assign->window, MAX_WINDOW);
@@ -338,6 +348,7 @@ static enum sc_status start_compute(struct worker *worker, const assign_message 
 			.place = worker->config.place,
 			.first_layer = assign->first_layer,
 			.n_layers = assign->n_layers,
+			.kv_type = (enum tensor_type)assign->kv_type,
 			.limits = limits_of(worker, assign),
 		},
 		.epoch = assign->epoch,

@@ -308,6 +308,17 @@ static void kv_and_work_memory_are_those_of_the_layout(void **state)
 	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
 	assert_int_equal(plan->stages[0].kv_bytes, 8 * 4 * 2 * (16 * 16 + 16) * 4);
 	plan_destroy(plan);
+	input.block_length = 32;
+	input.kv_type = TENSOR_F16;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan->stages[0].kv_bytes, 8 * 4 * 32 * 2 * (16 + 16) * 2);
+	plan_destroy(plan);
+	/* Heads of 16 have a scale for themselves. */
+	input.kv_type = TENSOR_Q8_0;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_in_range(plan->stages[0].kv_bytes, 8 * 4 * 32 * 2 * (18 + 18),
+			8 * 4 * 32 * 2 * (34 + 34));
+	plan_destroy(plan);
 }
 
 static void the_table_has_a_line_for_each_stage_and_the_predictions(void **state)

@@ -87,6 +87,7 @@ void rig_start(struct rig *rig, const struct rig_options *options)
 		.max_queue = options->max_queue,
 		.kv_positions = options->kv_positions ? options->kv_positions : 4096,
 		.block_length = options->block_length,
+		.kv_type = options->kv_type,
 		.heartbeat_ms = 500,
 		.deadline_ms = 60000,
 		.start_ms = 60000,

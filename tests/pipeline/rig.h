@@ -22,6 +22,7 @@ struct rig_options {
 	uint32_t max_queue;
 	uint32_t kv_positions;	/* 0: plenty */
 	uint32_t block_length;
+	enum tensor_type kv_type;
 	uint64_t max_job_bytes;	/* 0: no limit */
 };
 extern const struct rig_options rig_defaults;

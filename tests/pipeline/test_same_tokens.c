@@ -80,12 +80,12 @@ static void keep_scores(const struct job *job, struct wanted *w)
 }
 
 /* Alone, the logits come in order: one row per drawn token. */
-static int run_each_alone(void **state)
+static void run_each_alone(enum tensor_type kv_type)
 {
 	struct rig_options options = rig_defaults;
 	struct rig rig;
 
-	(void)state;
+	options.kv_type = kv_type;
 	options.n_stages = 1;
 	options.window = 1;
 	for (unsigned i = 0; i < MAX_JOBS; i++) {
@@ -93,7 +93,6 @@ static int run_each_alone(void **state)
 		struct job *job;
 		size_t first;
 
-		make_request(&wanted[i], i);
 		rig_start(&rig, &options);
 		first = rig.n_logits;	/* behind the probe's */
 		job = submit(&rig, &wanted[i]);
@@ -112,6 +111,14 @@ static int run_each_alone(void **state)
 			wanted[i].hashes[k] = rig.logits[first + k].hash;
 		rig_free_logits(&rig);
 	}
+}
+
+static int make_requests(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < MAX_JOBS; i++)
+		make_request(&wanted[i], i);
+	run_each_alone(TENSOR_F32);
 	return 0;
 }
 
@@ -243,6 +250,26 @@ static void the_same_bits_when_blocks_run_out_and_sequences_start_over(void **st
 	rig_free_logits(&rig);
 }
 
+/* Rounded keys and values give other tokens, and these hold for every arrangement too. */
+static void the_same_bits_for_every_type_of_keys_and_values(void **state)
+{
+	static const enum tensor_type types[] = { TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0 };
+	struct rig_options options = rig_defaults;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof types / sizeof types[0]; i++) {
+		options.kv_type = types[i];
+		run_each_alone(types[i]);
+		for (unsigned k = 0; k < 4; k++) {
+			options.n_stages = 1 + k * 7 / 3;
+			options.window = k ? 1 + draw(8) : 0;
+			options.prompt_chunk = 1 + draw(40);
+			options.n_threads = 1 + k % 4;
+			run_together(&options, MAX_JOBS);
+		}
+	}
+}
+
 static int close_model(void **state)
 {
 	(void)state;
@@ -255,7 +282,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_bits_for_every_split_window_and_chunk),
 		cmocka_unit_test(the_same_bits_when_blocks_run_out_and_sequences_start_over),
+		cmocka_unit_test(the_same_bits_for_every_type_of_keys_and_values),
 	};
 
-	return cmocka_run_group_tests(tests, run_each_alone, close_model);
+	return cmocka_run_group_tests(tests, make_requests, close_model);
 }

@@ -8,17 +8,28 @@ text=$SRCDIR/tests/data/perplexity.txt
 #	tools/gguf_forward.py models/demo.gguf --perplexity tests/data/perplexity.txt -c 128
 EXPECTED=16.43057
 TOLERANCE=0.001		# of it: activations are rounded to eight bits
+KV_TOLERANCE=0.005	# and keys and values, to eight bits at worst
 
 measure() {
-	stagecoach perplexity -m "$MODEL" -f "$text" -c 128 "$@" 2>"$dir/log"
+	stagecoach perplexity -m "$MODEL" -f "$text" -c 128 --kv-type f32 "$@" 2>"$dir/log"
+}
+
+# check RESULT TOLERANCE
+check() {
+	echo "$1"
+	echo "$1" | awk -v expected=$EXPECTED -v tolerance="$2" '
+		/^PPL = [0-9.]+ \+\/- [0-9.]+$/ { ratio = $3 / expected - 1; n++ }
+		END { exit !(n == 1 && ratio < tolerance && ratio > -tolerance) }' ||
+		fail "expected a perplexity of $EXPECTED"
 }
 
 first=$(measure) || fail "exit code $?"
-echo "$first"
-echo "$first" | awk -v expected=$EXPECTED -v tolerance=$TOLERANCE '
-	/^PPL = [0-9.]+ \+\/- [0-9.]+$/ { ratio = $3 / expected - 1; n++ }
-	END { exit !(n == 1 && ratio < tolerance && ratio > -tolerance) }' ||
-	fail "expected a perplexity of $EXPECTED"
+check "$first" $TOLERANCE
+for type in f16 bf16 q8_0; do
+	rounded=$(measure --kv-type $type) || fail "$type: exit code $?"
+	check "$rounded" $KV_TOLERANCE
+	[ "$rounded" = "$first" ] && fail "$type: the same as f32"
+done
 for options in "--stages 2 -t 1" "--stages 8 --window 3 -t 1" "--batch-size 64 --ubatch-size 7" \
 		"-t 2"; do
 	# shellcheck disable=SC2086

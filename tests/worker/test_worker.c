@@ -236,6 +236,7 @@ static void assignments_that_cannot_be_are_refused(void **state)
 		CASE(block_length, 0, "block_length"),
 		CASE(max_context, UINT32_MAX, "max_context"),
 		CASE(heartbeat_ms, 0, "heartbeat"),
+		CASE(kv_type, 24, "type 24"), CASE(kv_type, 1000, "type 1000"),
 		CASE(deadline_ms, 0, "deadline"),
 		CASE(next_rank, 3, "rank 3"),
 		CASE(previous_rank, 1, "rank 1"),
