@@ -63,6 +63,9 @@ static inline struct cpu_backend *cpu_of(struct backend *backend)
 /* n_bytes at a 64-byte boundary (2 MiB and huge pages when it is large), zeroed; NULL: not there.
  * free() releases it. */
 void *cpu_memory(size_t n_bytes);
+/* The same, for who writes all of it at once: a page comes to be near the thread that writes to it
+ * first. */
+void *cpu_memory_unset(size_t n_bytes);
 
 /* Calls run(arg, item, thread) once for every item and waits for all, on the team or, when
  * n_threads is 1, here. Items go to threads in runs of neighbours, the same ones each time as long

@@ -55,6 +55,11 @@ struct cpu_kernels {
 	uint8_t byte_flip;	/* what whole bytes are xored with when they are laid out: 0x80 where
 				 * the multiply-add wants unsigned weights */
 
+	/* A panel of n_in inputs from `panel` stored rows, stride bytes apart. n_in is a whole
+	 * number of blocks, or a multiple of 8 where a block is one input. */
+	void (*pack)(enum cpu_format format, const uint8_t *rows, size_t stride, size_t n_in,
+		     uint8_t *to);
+
 	/* By format and rows - 1. */
 	cpu_gemm_fn *gemm[CPU_N_FORMATS][CPU_MAX_TILE_ROWS];
 	/* For more rows than one tile it is cheaper to unpack first. NULL: nothing to unpack. */

@@ -5,6 +5,8 @@
 #include "backend/cpu/isa/vec_avx2.h"
 #include "backend/cpu/isa/exp.h"
 #include "backend/cpu/isa/rows.h"
+#include "backend/cpu/isa/words_avx2.h"
+#include "backend/cpu/isa/relayout.h"
 #include "backend/cpu/isa/attention.h"
 #include "backend/cpu/isa/tiles.h"
 #include "backend/cpu/isa/quantise.h"
@@ -27,7 +29,8 @@ const struct cpu_kernels cpu_kernels_avx2 = {
 	.lanes = LANES,
 	.panel = 2 * LANES,
 	.tile_rows = { [CPU_TILE_FLOAT] = 6, [CPU_TILE_BF16] = 6, [CPU_TILE_INT] = 4 },
-	.byte_flip = 0,
+	.byte_flip = BYTE_FLIP,
+	.pack = pack,
 	.gemm = {
 		[CPU_F32] = GEMM_ROWS_6(f32),
 		[CPU_F16] = GEMM_ROWS_6(f16),

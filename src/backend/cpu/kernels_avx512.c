@@ -5,6 +5,8 @@
 #include "backend/cpu/isa/vec_avx512.h"
 #include "backend/cpu/isa/exp.h"
 #include "backend/cpu/isa/rows.h"
+#include "backend/cpu/isa/words_avx512.h"
+#include "backend/cpu/isa/relayout.h"
 #include "backend/cpu/isa/attention.h"
 #include "backend/cpu/isa/tiles.h"
 #include "backend/cpu/isa/quantise_avx512.h"
@@ -34,7 +36,8 @@ static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_12(f32);
 	.lanes = LANES,									\
 	.panel = 2 * LANES,								\
 	.tile_rows = { [CPU_TILE_FLOAT] = 12, [CPU_TILE_BF16] = 12, [CPU_TILE_INT] = 6 },	\
-	.byte_flip = 0x80,								\
+	.byte_flip = BYTE_FLIP,								\
+	.pack = pack,									\
 	.gemm = {									\
 		[CPU_F32] = GEMM_ROWS_12(f32),						\
 		[CPU_F16] = GEMM_ROWS_12(f16),						\

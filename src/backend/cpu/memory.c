@@ -7,7 +7,7 @@
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
-void *cpu_memory(size_t n_bytes)
+void *cpu_memory_unset(size_t n_bytes)
 {
 	size_t alignment = n_bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
 	void *memory = NULL;
@@ -16,6 +16,13 @@ void *cpu_memory(size_t n_bytes)
 		return NULL;
 	if (n_bytes >= HUGE_PAGE)
 		(void)madvise(memory, n_bytes, MADV_HUGEPAGE);
+	return memory;
+}
+
+void *cpu_memory(size_t n_bytes)
+{
+	void *memory = cpu_memory_unset(n_bytes);
+
 	/* Touches every page now, so that none is missing under load. */
-	return memset(memory, 0, n_bytes);
+	return memory ? memset(memory, 0, n_bytes) : NULL;
 }

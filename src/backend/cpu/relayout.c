@@ -6,12 +6,9 @@
 
 #include <string.h>
 
-/* One output's block: its parts as formats.h orders them. */
-struct block {
-	uint16_t halves[2];
-	uint8_t bytes[16];
-	uint32_t words[48];
-};
+enum { PIECE_BYTES = 256 };	/* more than any block has */
+
+static const uint32_t ones = 0x01010101;
 
 static const struct cpu_stored_format stored_formats[CPU_N_FORMATS] = {
 	[CPU_F32] = { TENSOR_F32, 1, 4 },
@@ -53,272 +50,42 @@ size_t cpu_panel_bytes(enum cpu_format format, size_t n_in, unsigned panel)
 	return n_in / f->block_length * f->block_bytes * panel;
 }
 
-/*
- * Stored blocks into regrouped ones. Words hold four inputs each; `ones` picks a bit of each.
- */
-
-static const uint32_t ones = 0x01010101;
-
-/* Four bits, one to a byte. */
-static uint32_t spread(uint32_t bits)
+/* A piece is a block, or so many inputs of the types that have none. */
+static size_t piece_length(enum cpu_format format)
 {
-	return ((bits & 15) * 0x00204081) & ones;
+	size_t length = stored_formats[format].block_length;
+
+	return length > 1 ? length : 16;
 }
 
-static void load_words(const uint8_t *from, unsigned n, uint32_t *words)
+/* Where rows are missing, or less than a piece is left: through copies that are padded by zeros. */
+static void pack_piece(const struct cpu_kernels *kernels, enum cpu_format format, size_t n_in,
+		       const uint8_t *rows, size_t stride, size_t n_rows, uint8_t *to)
 {
-	for (unsigned i = 0; i < n; i++)
-		words[i] = load_le32(from + 4 * i);
-}
+	const struct cpu_stored_format *f = &stored_formats[format];
+	uint8_t stored[CPU_MAX_PANEL * PIECE_BYTES] = { 0 }, panel[CPU_MAX_PANEL * PIECE_BYTES];
 
-static void load_halves(const uint8_t *from, unsigned n, uint16_t *halves)
-{
-	for (unsigned i = 0; i < n; i++)
-		halves[i] = load_le16(from + 2 * i);
-}
-
-/* Eight words of nibbles, those at `shift` of each byte, into four. */
-static void join_nibbles(const uint32_t *from, unsigned shift, uint32_t *words)
-{
-	for (unsigned g = 0; g < 4; g++)
-		words[g] = (from[g] >> shift & ones * 15) |
-			   (from[g + 4] >> shift & ones * 15) << 4;
-}
-
-/* Bit `bit` of the bytes of eight words into one word. */
-static uint32_t join_bits(const uint32_t *from, unsigned bit)
-{
-	uint32_t word = 0;
-
-	for (unsigned g = 0; g < 8; g++)
-		word |= (from[g] >> bit & ones) << g;
-	return word;
-}
-
-/* Two bits at `shift` of the bytes of eight words into two words. */
-static void join_pairs(const uint32_t *from, unsigned shift, uint32_t *words)
-{
-	words[0] = words[1] = 0;
-	for (unsigned g = 0; g < 8; g++)
-		words[g / 4] |= (from[g] >> shift & ones * 3) << g % 4 * 2;
-}
-
-/* Q5_0 and Q5_1: bit i is input i's. */
-static uint32_t fifth_bits(uint32_t bits)
-{
-	uint32_t word = 0;
-
-	for (unsigned g = 0; g < 8; g++)
-		word |= spread(bits >> 4 * g) << g;
-	return word;
-}
-
-/* The 6-bit scale and minimum of 32 inputs, from the twelve bytes of Q4_K and Q5_K. */
-static void regroup_scales_k4(const uint8_t *from, uint8_t *bytes)
-{
-	for (unsigned b = 0; b < 8; b++) {
-		unsigned s = from[b] & 63, m = from[b + 4] & 63;
-
-		if (b >= 4) {
-			s = (from[b + 4] & 15u) | (unsigned)from[b - 4] >> 6 << 4;
-			m = (unsigned)from[b + 4] >> 4 | (unsigned)from[b] >> 6 << 4;
-		}
-		bytes[b] = (uint8_t)((s & 15) | (m & 15) << 4);
-		if (b < 4)
-			bytes[8 + b] = (uint8_t)(s >> 4 | m >> 4 << 2);
-		else
-			bytes[4 + b] |= (uint8_t)((s >> 4 | m >> 4 << 2) << 4);
-	}
-}
-
-/* The sixteen 6-bit scales of Q3_K. */
-static void regroup_scales_k3(const uint8_t *from, uint8_t *bytes)
-{
-	for (unsigned i = 0; i < 16; i++) {
-		unsigned low = (i < 8 ? from[i] : (unsigned)from[i - 8] >> 4) & 15;
-		unsigned high = from[8 + i % 4] >> i / 4 * 2 & 3;
-
-		bytes[i / 2] |= (uint8_t)(low << i % 2 * 4);
-		bytes[8 + i / 4] |= (uint8_t)(high << i % 4 * 2);
-	}
-}
-
-static void regroup_q2_k(const uint8_t *from, struct block *block)
-{
-	uint32_t words[8];
-
-	memcpy(block->bytes, from, 16);
-	load_halves(from + 80, 2, block->halves);
-	for (unsigned b = 0; b < 8; b++) {
-		load_words(from + 16 + b / 4 * 32, 8, words);
-		join_pairs(words, b % 4 * 2, block->words + b * 2);
-	}
-}
-
-static void regroup_q3_k(const uint8_t *from, struct block *block)
-{
-	uint32_t high[8], words[8];
-
-	memset(block->bytes, 0, 12);
-	regroup_scales_k3(from + 96, block->bytes);
-	load_halves(from + 108, 1, block->halves);
-	load_words(from, 8, high);
-	for (unsigned b = 0; b < 8; b++) {
-		load_words(from + 32 + b / 4 * 32, 8, words);
-		join_pairs(words, b % 4 * 2, block->words + b * 3);
-		block->words[b * 3 + 2] = join_bits(high, b);
-	}
-}
-
-static void regroup_q4_k(const uint8_t *from, struct block *block)
-{
-	uint32_t words[8];
-
-	load_halves(from, 2, block->halves);
-	regroup_scales_k4(from + 4, block->bytes);
-	for (unsigned b = 0; b < 8; b++) {
-		load_words(from + 16 + b / 2 * 32, 8, words);
-		join_nibbles(words, b % 2 * 4, block->words + b * 4);
-	}
-}
-
-static void regroup_q5_k(const uint8_t *from, struct block *block)
-{
-	uint32_t high[8], words[8];
-
-	load_halves(from, 2, block->halves);
-	regroup_scales_k4(from + 4, block->bytes);
-	load_words(from + 16, 8, high);
-	for (unsigned b = 0; b < 8; b++) {
-		load_words(from + 48 + b / 2 * 32, 8, words);
-		join_nibbles(words, b % 2 * 4, block->words + b * 5);
-		block->words[b * 5 + 4] = join_bits(high, b);
-	}
-}
-
-static void regroup_q6_k(const uint8_t *from, struct block *block)
-{
-	uint32_t high[8], words[8];
-
-	memcpy(block->bytes, from + 192, 16);
-	load_halves(from + 208, 1, block->halves);
-	for (unsigned b = 0; b < 8; b++) {
-		load_words(from + b / 4 * 64 + b % 2 * 32, 8, words);
-		join_nibbles(words, b % 4 / 2 * 4, block->words + b * 6);
-		load_words(from + 128 + b / 4 * 32, 8, high);
-		join_pairs(high, b % 4 * 2, block->words + b * 6 + 4);
-	}
-}
-
-static void regroup(enum cpu_format format, const uint8_t *from, uint8_t byte_flip,
-		    struct block *block)
-{
-	switch (format) {
-	case CPU_F32:
-		block->words[0] = load_le32(from);
-		break;
-	case CPU_F16:
-		block->halves[0] = load_le16(from);
-		break;
-	case CPU_Q8_0:
-		load_halves(from, 1, block->halves);
-		load_words(from + 2, 8, block->words);
-		for (unsigned g = 0; g < 8; g++)
-			block->words[g] ^= byte_flip * ones;
-		break;
-	case CPU_Q4_0:
-	case CPU_IQ4_NL:
-		load_halves(from, 1, block->halves);
-		load_words(from + 2, 4, block->words);
-		break;
-	case CPU_Q4_1:
-		load_halves(from, 2, block->halves);
-		load_words(from + 4, 4, block->words);
-		break;
-	case CPU_Q5_0:
-		load_halves(from, 1, block->halves);
-		load_words(from + 6, 4, block->words);
-		block->words[4] = fifth_bits(load_le32(from + 2));
-		break;
-	case CPU_Q5_1:
-		load_halves(from, 2, block->halves);
-		load_words(from + 8, 4, block->words);
-		block->words[4] = fifth_bits(load_le32(from + 4));
-		break;
-	case CPU_MXFP4:
-		block->bytes[0] = from[0];
-		load_words(from + 1, 4, block->words);
-		break;
-	case CPU_Q2_K:
-		regroup_q2_k(from, block);
-		break;
-	case CPU_Q3_K:
-		regroup_q3_k(from, block);
-		break;
-	case CPU_Q4_K:
-		regroup_q4_k(from, block);
-		break;
-	case CPU_Q5_K:
-		regroup_q5_k(from, block);
-		break;
-	case CPU_Q6_K:
-		regroup_q6_k(from, block);
-		break;
-	default:
-		load_halves(from, 1, block->halves);
-		memcpy(block->bytes, from + 4, 4);
-		memcpy(block->bytes + 4, from + 2, 2);
-		load_words(from + 8, 32, block->words);
-	}
-}
-
-/* Words of a whole block. */
-static unsigned block_words(enum cpu_format format)
-{
-	if (format == CPU_F32)
-		return 1;
-	if (format == CPU_F16)
-		return 0;
-	return cpu_n_words(format) * (cpu_is_super(format) ? 8 : 1);
-}
-
-static void place_block(const struct block *block, enum cpu_format format, unsigned panel,
-			size_t lane, uint8_t *to)
-{
-	for (unsigned i = 0; i < cpu_n_halves(format); i++, to += panel * 2)
-		store_le16(to + lane * 2, block->halves[i]);
-	for (unsigned i = 0; i < cpu_n_bytes(format); i++, to += panel)
-		to[lane] = block->bytes[i];
-	for (unsigned i = 0; i < block_words(format); i++, to += panel * 4)
-		store_le32(to + lane * 4, block->words[i]);
-}
-
-static void pack_pairs(const uint8_t *from, size_t n_in, unsigned panel, uint8_t *to)
-{
-	for (size_t k = 0; k < n_in; k++)
-		memcpy(to + k / 2 * panel * 4 + k % 2 * 2, from + k * 2, 2);
+	for (size_t i = 0; i < n_rows; i++)
+		memcpy(stored + i * PIECE_BYTES, rows + i * stride,
+		       n_in / f->block_length * f->block_bytes);
+	kernels->pack(format, stored, PIECE_BYTES, piece_length(format), panel);
+	memcpy(to, panel, cpu_panel_bytes(format, n_in, kernels->panel));
 }
 
 void cpu_pack_panel(const struct cpu_kernels *kernels, enum cpu_format format, size_t n_in,
 		    const uint8_t *stored, size_t first, size_t n_outputs, uint8_t *to)
 {
 	const struct cpu_stored_format *f = &stored_formats[format];
-	size_t n_blocks = n_in / f->block_length;
-	size_t block_stride = (size_t)f->block_bytes * kernels->panel;
+	size_t row_bytes = n_in / f->block_length * f->block_bytes;
+	size_t piece = piece_length(format);
+	size_t n_whole = n_outputs == kernels->panel ? n_in - n_in % piece : 0;
+	const uint8_t *rows = stored + first * row_bytes;
 
-	for (size_t lane = 0; lane < n_outputs; lane++) {
-		const uint8_t *from = stored + (first + lane) * n_blocks * f->block_bytes;
-		struct block block;
-
-		if (format == CPU_BF16) {
-			pack_pairs(from, n_in, kernels->panel, to + lane * 4);
-			continue;
-		}
-		for (size_t i = 0; i < n_blocks; i++) {
-			regroup(format, from + i * f->block_bytes, kernels->byte_flip, &block);
-			place_block(&block, format, kernels->panel, lane, to + i * block_stride);
-		}
-	}
+	kernels->pack(format, rows, row_bytes, n_whole, to);
+	for (size_t k = n_whole; k < n_in; k += piece)
+		pack_piece(kernels, format, n_in - k < piece ? n_in - k : piece,
+			   rows + k / f->block_length * f->block_bytes, row_bytes, n_outputs,
+			   to + cpu_panel_bytes(format, k, kernels->panel));
 }
 
 /*

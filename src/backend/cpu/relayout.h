@@ -18,7 +18,8 @@ const struct cpu_stored_format *cpu_stored_format(enum tensor_type type,
 /* Bytes of n_in inputs of a panel; n_in is a whole number of blocks, for BF16 and F16 any. */
 size_t cpu_panel_bytes(enum cpu_format format, size_t n_in, unsigned panel);
 
-/* Outputs first .. first + n_outputs - 1 of a stored matrix into one (zeroed) panel. */
+/* Outputs first .. first + n_outputs - 1 of a stored matrix into one panel; lanes beyond them get
+ * weights of zero. */
 void cpu_pack_panel(const struct cpu_kernels *kernels, enum cpu_format format, size_t n_in,
 		    const uint8_t *stored, size_t first, size_t n_outputs, uint8_t *to);
 

@@ -76,7 +76,7 @@ enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *t
 	weight->n_panels = (weight->n_out + panel - 1) / panel;
 	weight->panel_bytes = cpu_panel_bytes(format, weight->n_in, panel);
 	weight->n_bytes = weight->panel_bytes * weight->n_panels;
-	weight->panels = cpu_memory(weight->n_bytes);
+	weight->panels = cpu_memory_unset(weight->n_bytes);
 	if (!weight->panels)
 		goto fail;
 	packing = (struct packing){ cpu->kernels, weight, tensor->data };
