@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 
 static struct gguf *create(struct error *err)
@@ -197,6 +198,19 @@ uint64_t gguf_n_bytes(const struct gguf *gguf)
 	for (size_t i = 0; i < gguf->n_files; i++)
 		n_bytes += gguf->files[i].n_bytes;
 	return n_bytes;
+}
+
+bool gguf_is_at(const struct gguf *gguf, const char *path)
+{
+	struct stat there, shard;
+
+	if (stat(path, &there))
+		return false;
+	for (size_t i = 0; i < gguf->n_files; i++)
+		if (gguf->files[i].is_mapped && !stat(gguf->files[i].path, &shard) &&
+		    shard.st_dev == there.st_dev && shard.st_ino == there.st_ino)
+			return true;
+	return false;
 }
 
 uint64_t gguf_fingerprint(const struct gguf *gguf)

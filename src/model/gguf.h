@@ -45,6 +45,8 @@ void gguf_close(struct gguf *gguf);
 
 const char *gguf_path(const struct gguf *gguf);
 uint64_t gguf_n_bytes(const struct gguf *gguf);		/* all shards */
+/* path leads to one of the shards, by whatever name. */
+bool gguf_is_at(const struct gguf *gguf, const char *path);
 
 /* XXH3 of the metadata and tensor directories of all shards, not of the weights. */
 uint64_t gguf_fingerprint(const struct gguf *gguf);
