@@ -20,11 +20,12 @@ BEGIN {
 	allow("model", "base")
 	allow("measure", "base model")
 	allow("backend", "base model")
+	allow("quant", "base model")
 	allow("stage", "base model backend wire")
 	allow("worker", "base model backend stage transport wire event config")
 	allow("coordinator", "base model transport wire event config stagecoach")
 	allow("gateway", "base coordinator event config model stagecoach grpc")
-	allow("cli", "base config event wire transport model measure backend stage worker coordinator gateway stagecoach")
+	allow("cli", "base config event wire transport model measure backend quant stage worker coordinator gateway stagecoach")
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split(FILENAME, path, "/")

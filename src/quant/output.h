@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_QUANT_OUTPUT_H
+#define STAGECOACH_QUANT_OUTPUT_H
+/*
+ * output - a file that appears under its name when it is complete, or not at all: it is written
+ * beside it under another one. Blocks on the disk.
+ */
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct output;
+
+/* Makes room for n_bytes. SC_E_IO: no such directory, no space, or path is something else than a
+ * file. Ended by one of the two below. */
+must_check enum sc_status output_create(const char *path, uint64_t n_bytes,
+					struct output **output_out, struct error *err);
+
+/* Thread: any, of different parts at the same time. */
+must_check enum sc_status output_write(const struct output *output, uint64_t offset,
+				       const void *data, size_t n_bytes, struct error *err);
+
+/* Takes output, also when it fails; a file that was there before is replaced. */
+must_check enum sc_status output_commit(struct output *output, struct error *err);
+/* Leaves nothing behind; accepts NULL. */
+void output_abandon(struct output *output);
+
+#endif
