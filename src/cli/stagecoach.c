@@ -17,6 +17,7 @@ static const struct {
 	{ "run", cmd_run, "load a model in this process and continue a prompt" },
 	{ "perplexity", cmd_perplexity, "measure how well a model knows a text" },
 	{ "bench", cmd_bench, "measure tokens per second, and what the machine allows" },
+	{ "quantize", cmd_quantize, "write a model file with smaller tensors" },
 	{ "generate", cmd_generate, "have a server continue a prompt" },
 	{ "submit", cmd_submit, "queue a job at a server" },
 	{ "jobs", cmd_jobs, "list a server's jobs" },

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stagecoach quantize - a model file into a smaller one. */
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/parse.h"
+#include "cli/client_signal.h"
+#include "cli/client_verbs.h"
+#include "cli/verbs.h"
+#include "quant/quantize.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define BAR_WIDTH 40
+#define MAX_THREADS 1024
+#define MIB (1024.0 * 1024.0)
+
+struct quantize_input {
+	const char *from, *to, *type;
+	uint64_t n_threads;
+	bool allows_requantize;
+	bool is_bar_shown;
+};
+
+enum { KEY_REQUANTIZE = 0x700 };
+
+static const struct argp_option options[] = {
+	{ "threads", 't', "N", 0, "as many as there are processors by default", 0 },
+	{ "allow-requantize", KEY_REQUANTIZE, NULL, 0,
+	  "take tensors that are quantised already, which loses more than starting from 16 bits", 0 },
+	{ 0 },
+};
+
+static error_t parse_quantize(int key, char *arg, struct argp_state *state)
+{
+	struct quantize_input *input = state->input;
+
+	switch (key) {
+	case 't':
+		if (!parse_u64(arg, &input->n_threads) || input->n_threads < 1 ||
+		    input->n_threads > MAX_THREADS)
+			argp_error(state, "--threads: expected 1 to %d, found '%s'", MAX_THREADS,
+				   arg);
+		return 0;
+	case KEY_REQUANTIZE:
+		input->allows_requantize = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num > 2)
+			argp_error(state, "expected INPUT, OUTPUT and TYPE, found '%s' too", arg);
+		*(state->arg_num == 0 ? &input->from :
+		  state->arg_num == 1 ? &input->to : &input->type) = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!input->type)
+			argp_error(state, "expected INPUT, OUTPUT and TYPE");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static void clear_bar(struct quantize_input *input)
+{
+	if (input->is_bar_shown)
+		fputs("\r\033[K", stderr);
+	input->is_bar_shown = false;
+}
+
+static bool on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct quantize_input *input = arg;
+
+	if (isatty(STDERR_FILENO) && total_bytes) {
+		const double share = (double)done_bytes / (double)total_bytes;
+		char bar[BAR_WIDTH + 1];
+
+		for (int i = 0; i < BAR_WIDTH; i++)
+			bar[i] = i < (int)(share * BAR_WIDTH) ? '#' : '.';
+		bar[BAR_WIDTH] = '\0';
+		fprintf(stderr, "\rquantizing [%s] %.0f of %.0f MiB", bar,
+			(double)done_bytes / MIB, (double)total_bytes / MIB);
+		input->is_bar_shown = true;
+	}
+	return !client_signal_sleep(0);
+}
+
+static enum sc_status find_mix(const char *name, const struct quant_mix **mix_out,
+			       struct error *err)
+{
+	struct buf names = BUF_INIT;
+	enum sc_status status;
+
+	*mix_out = quant_mix_find(name);
+	if (*mix_out)
+		return SC_OK;
+	if (quant_mix_names(&names))
+		status = error_set(err, SC_E_NOMEM, "no memory");
+	else
+		status = error_set(err, SC_E_INVALID, "TYPE: expected one of %s; found '%s'",
+				   names.data, name);
+	buf_deinit(&names);
+	return status;
+}
+
+static void print_summary(const struct quantize_input *input, const struct gguf *gguf,
+			  const struct quant_mix *mix, const struct quantize_result *result,
+			  double seconds)
+{
+	if (result->n_fallbacks)
+		fprintf(stderr, "stagecoach: %u tensors have rows that are no multiple of their "
+			"type's block: they got a larger type\n", result->n_fallbacks);
+	printf("%s: %.1f MiB -> %s: %.1f MiB, %s, %.2f bits per weight, %.1f s\n", input->from,
+	       (double)gguf_n_bytes(gguf) / MIB, input->to, (double)result->file_bytes / MIB,
+	       mix->name, 8.0 * (double)result->tensor_bytes / (double)result->n_elements,
+	       seconds);
+}
+
+static enum sc_status run(struct quantize_input *input, struct error *err)
+{
+	struct quantize_options choice = {
+		.to = input->to,
+		.n_threads = input->n_threads ? (unsigned)input->n_threads : cpu_count(),
+		.allows_requantize = input->allows_requantize,
+		.on_progress = on_progress, .arg = input,
+	};
+	const uint64_t start_ns = clock_ns();
+	struct quantize_result result;
+	struct gguf *gguf = NULL;
+	enum cpu_isa isa;
+	enum sc_status status;
+
+	status = find_mix(input->type, &choice.mix, err);
+	if (status == SC_OK)
+		status = cpu_isa_select(&isa, err);
+	if (status == SC_OK)
+		status = gguf_open(input->from, &gguf, err);
+	if (status != SC_OK)
+		return status;
+	choice.kernels = quant_kernels(isa);
+	status = quantize(gguf, &choice, &result, err);
+	clear_bar(input);
+	if (status == SC_OK) {
+		print_summary(input, gguf, choice.mix, &result,
+			      clock_seconds(clock_ns() - start_ns));
+		status = client_flush(err);
+	}
+	gguf_close(gguf);
+	return status;
+}
+
+int cmd_quantize(int argc, char **argv)
+{
+	static const struct argp argp = {
+		options, parse_quantize, "INPUT OUTPUT TYPE",
+		"Write the model of a GGUF file with smaller tensors. TYPE is F16, BF16, Q8_0, "
+		"Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, "
+		"MXFP4, Q3_K_L, Q3_K_M, Q3_K_S or Q2_K.", NULL, NULL, NULL,
+	};
+	struct quantize_input input = { .from = NULL };
+	struct error err = { .status = SC_OK };
+
+	client_parse(&argp, "quantize", argc, argv, &input);
+	client_signal_catch();
+	/* A file over the limit of ulimit is an error like a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
+	return client_end(run(&input, &err), &err);
+}
