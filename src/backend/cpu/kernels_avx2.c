@@ -12,16 +12,30 @@
 #include "backend/cpu/isa/quantise.h"
 #include "backend/cpu/isa/finish.h"
 #include "backend/cpu/isa/gemm_float.h"
-#include "backend/cpu/isa/gemm_int_scalar.h"
+#include "backend/cpu/isa/gemm_int_avx2.h"
 #include "backend/cpu/isa/gemm_int.h"
 
 #define GEMM_INT_ROWS(name, format, bytes) GEMM_INT_4(name, format)
+#define UNPACK_ROWS(name, format, bytes) UNPACK_INT(name, format)
+#define GEMM_UNPACKED(name)								\
+	GEMM_INT_4(unpacked_##name, UNPACKED + CPU_##name)				\
+	static cpu_gemm_fn *const rows_of_##name[] = GEMM_ROWS_4(unpacked_##name);
 #define INT_ROWS_OF(name) GEMM_ROWS_4(name)
 
 GEMM_FLOAT_6(f32, CPU_F32)
 GEMM_FLOAT_6(f16, CPU_F16)
 GEMM_FLOAT_6(bf16, CPU_BF16)
 FOR_INT_FORMATS(GEMM_INT_ROWS)
+FOR_INT_FORMATS(UNPACK_ROWS)
+GEMM_UNPACKED(Q8_0)
+GEMM_UNPACKED(Q4_0)
+GEMM_UNPACKED(Q4_1)
+GEMM_UNPACKED(Q5_0)
+GEMM_UNPACKED(Q5_1)
+GEMM_UNPACKED(MXFP4)
+GEMM_UNPACKED(Q2_K)
+GEMM_UNPACKED(Q3_K)
+GEMM_UNPACKED(Q6_K)
 static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_6(f32);
 
 const struct cpu_kernels cpu_kernels_avx2 = {
@@ -37,8 +51,19 @@ const struct cpu_kernels cpu_kernels_avx2 = {
 		[CPU_BF16] = GEMM_ROWS_6(bf16),
 		FOR_INT_FORMATS(INT_ENTRY)
 	},
-	.unpack = { [CPU_F16] = unpack_f16 },
-	.gemm_unpacked = { [CPU_F16] = rows_of_f32 },
+	.unpack = { [CPU_F16] = unpack_f16, FOR_INT_FORMATS(UNPACK_ENTRY) },
+	.gemm_unpacked = {
+		[CPU_F16] = rows_of_f32,
+		[CPU_Q8_0] = rows_of_Q8_0, [CPU_IQ4_NL] = rows_of_Q8_0, [CPU_IQ4_XS] = rows_of_Q8_0,
+		[CPU_Q4_0] = rows_of_Q4_0,
+		[CPU_Q4_1] = rows_of_Q4_1, [CPU_Q4_K] = rows_of_Q4_1,
+		[CPU_Q5_0] = rows_of_Q5_0,
+		[CPU_Q5_1] = rows_of_Q5_1, [CPU_Q5_K] = rows_of_Q5_1,
+		[CPU_MXFP4] = rows_of_MXFP4,
+		[CPU_Q2_K] = rows_of_Q2_K,
+		[CPU_Q3_K] = rows_of_Q3_K,
+		[CPU_Q6_K] = rows_of_Q6_K,
+	},
 	.quantise = quantise,
 	.round_bf16 = round_bf16,
 	.finish = finish,

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define BYTE_FLIP 0
+#define BYTE_FLIP 0x80
 
 typedef uint32_t vec_words __attribute__((vector_size(32)));
 
