@@ -301,94 +301,113 @@ ALWAYS __m256i start_of(enum cpu_format format, const int32_t *sum8)
 	}
 }
 
-/* Adds products of the groups from g on; q[8][r][4]. */
+/* sum + products in 16 bits. As an instruction, since of sums that compilers know they make trees and
+ * copies that need more registers than there are. */
+ALWAYS __m256i add_pairs(__m256i sum, __m256i products)
+{
+	__asm__("vpaddw %1, %0, %0" : "+x"(sum) : "x"(products));
+	return sum;
+}
+
+/* Products of group g; the first group of a pass begins the sums. q[8][r][4] */
+ALWAYS void multiply_group(unsigned kind, unsigned r, const uint8_t *words, unsigned plane,
+			   unsigned g, bool is_first, const int8_t *q, __m256i pairs[INT_ROWS][2])
+{
+	__m256i w0 = load_group(kind, words, plane, (int)g, 0);
+	__m256i w1 = load_group(kind, words, plane, (int)g, 1);
+
+#pragma GCC unroll 4
+	for (unsigned row = 0; row < r; row++) {
+		__m256i x = broadcast(q + (g * r + row) * 4);
+		__m256i p0 = _mm256_maddubs_epi16(w0, x);
+		__m256i p1 = _mm256_maddubs_epi16(w1, x);
+
+		pairs[row][0] = is_first ? p0 : add_pairs(pairs[row][0], p0);
+		pairs[row][1] = is_first ? p1 : add_pairs(pairs[row][1], p1);
+	}
+}
+
+/* The groups from g on; widened, they join dot or begin it. */
 ALWAYS void multiply_pass(unsigned kind, unsigned r, const uint8_t *words, unsigned plane,
-			  unsigned g, const int8_t *q, __m256i dot[INT_ROWS][2])
+			  unsigned g, bool is_first, const int8_t *q, __m256i dot[INT_ROWS][2])
 {
 	const unsigned end = g + pass_groups(packed_format(kind));
 	const __m256i unit = _mm256_set1_epi16(plane ? 16 : 1);
 	__m256i pairs[INT_ROWS][2];
 
-#pragma GCC unroll 4
-	for (unsigned row = 0; row < r; row++)
-		pairs[row][0] = pairs[row][1] = _mm256_setzero_si256();
+	multiply_group(kind, r, words, plane, g++, true, q, pairs);
+	if (kind >= UNPACKED) {
+#pragma GCC unroll 1
+		for (; g < end; g++)
+			multiply_group(kind, r, words, plane, g, false, q, pairs);
+	} else {
 #pragma GCC unroll 8
-	for (; g < end; g++) {
-		__m256i w0 = load_group(kind, words, plane, (int)g, 0);
-		__m256i w1 = load_group(kind, words, plane, (int)g, 1);
-
-#pragma GCC unroll 4
-		for (unsigned row = 0; row < r; row++) {
-			__m256i x = broadcast(q + (g * r + row) * 4);
-
-			pairs[row][0] = _mm256_add_epi16(pairs[row][0],
-							 _mm256_maddubs_epi16(w0, x));
-			pairs[row][1] = _mm256_add_epi16(pairs[row][1],
-							 _mm256_maddubs_epi16(w1, x));
-		}
+		for (; g < end; g++)
+			multiply_group(kind, r, words, plane, g, false, q, pairs);
 	}
 #pragma GCC unroll 4
 	for (unsigned row = 0; row < r; row++)
 #pragma GCC unroll 2
-		for (unsigned v = 0; v < 2; v++)
-			dot[row][v] = _mm256_add_epi32(dot[row][v],
-						       _mm256_madd_epi16(pairs[row][v], unit));
+		for (unsigned v = 0; v < 2; v++) {
+			__m256i sum = _mm256_madd_epi16(pairs[row][v], unit);
+
+			dot[row][v] = is_first ? sum : _mm256_add_epi32(dot[row][v], sum);
+		}
 }
 
-/* One part of 32 inputs; acc gains dot * 2^shift * s + sum * 2^shift * m. */
-ALWAYS void multiply_part(unsigned kind, unsigned r, const uint8_t *words, unsigned part,
-			  const struct part_scales *scales, const int32_t *tile,
-			  __m256 acc[INT_ROWS][2])
+/* acc gains dot * 2^shift * s + sum * 2^shift * m. */
+ALWAYS void add_products(enum cpu_format format, unsigned r, const int32_t *shifts,
+			 const int32_t *sum8, const struct part_scales *scales,
+			 __m256i dot[INT_ROWS][2], __m256 acc[INT_ROWS][2])
+{
+#pragma GCC unroll 4
+	for (unsigned row = 0; row < r; row++) {
+		__m256i shift = broadcast(shifts + row), start = start_of(format, sum8 + row);
+		__m256 total = _mm256_cvtepi32_ps(_mm256_sllv_epi32(broadcast(sum8 + row), shift));
+
+#pragma GCC unroll 2
+		for (unsigned v = 0; v < 2; v++) {
+			__m256i d = cpu_has_min(format) ? dot[row][v] :
+				    _mm256_add_epi32(dot[row][v], start);
+			__m256 x = _mm256_cvtepi32_ps(_mm256_sllv_epi32(d, shift));
+
+			acc[row][v] = _mm256_fmadd_ps(x, scales->s[v], acc[row][v]);
+			if (cpu_has_min(format))
+				acc[row][v] = _mm256_fmadd_ps(total, scales->m[v], acc[row][v]);
+		}
+	}
+}
+
+/* The same address, but not before: compilers would load early what is only needed at the end, into
+ * registers that sums need. */
+ALWAYS const void *only_now(const void *p)
+{
+	__asm__ volatile("" : "+r"(p));
+	return p;
+}
+
+/* A part of 32 inputs b of a block. */
+ALWAYS void multiply_part(unsigned kind, unsigned r, const uint8_t *block,
+			  const struct block_scales *whole, unsigned b, unsigned part,
+			  const uint8_t *words, const int32_t *tile, __m256 acc[INT_ROWS][2])
 {
 	const enum cpu_format format = packed_format(kind);
 	const unsigned n_groups = 8 / cpu_n_parts(format);
-	const int32_t *sum8 = tile + (cpu_n_parts(format) == 1 ? 1 : 2 + part) * r;
-	const int8_t *q = (const int8_t *)(tile + 4 * r);
+	struct part_scales scales;
 	__m256i dot[INT_ROWS][2];
 
-#pragma GCC unroll 4
-	for (unsigned row = 0; row < r; row++)
-		dot[row][0] = dot[row][1] = start_of(format, sum8 + row);
 #pragma GCC unroll 2
 	for (unsigned plane = 0; plane < n_planes(format); plane++)
 #pragma GCC unroll 2
 		for (unsigned i = 0; i < n_groups; i += pass_groups(format))
-			multiply_pass(kind, r, words, plane, part * n_groups + i, q, dot);
-#pragma GCC unroll 4
-	for (unsigned row = 0; row < r; row++) {
-		__m256i shift = broadcast(tile + row);
-		__m256 d0 = _mm256_cvtepi32_ps(_mm256_sllv_epi32(dot[row][0], shift));
-		__m256 d1 = _mm256_cvtepi32_ps(_mm256_sllv_epi32(dot[row][1], shift));
-
-		acc[row][0] = _mm256_fmadd_ps(d0, scales->s[0], acc[row][0]);
-		acc[row][1] = _mm256_fmadd_ps(d1, scales->s[1], acc[row][1]);
-		if (cpu_has_min(format)) {
-			__m256i total = _mm256_sllv_epi32(broadcast(sum8 + row), shift);
-			__m256 x = _mm256_cvtepi32_ps(total);
-
-			acc[row][0] = _mm256_fmadd_ps(x, scales->m[0], acc[row][0]);
-			acc[row][1] = _mm256_fmadd_ps(x, scales->m[1], acc[row][1]);
-		}
-	}
-}
-
-/* 32 inputs; the next words. */
-ALWAYS const uint8_t *multiply_words(unsigned kind, unsigned r, const uint8_t *block,
-				     const struct block_scales *whole, unsigned b,
-				     const uint8_t *words, const int32_t *tile,
-				     __m256 acc[INT_ROWS][2])
-{
-	const enum cpu_format format = packed_format(kind);
-	const bool is_unpacked = kind >= UNPACKED;
-
-#pragma GCC unroll 2
-	for (unsigned part = 0; part < cpu_n_parts(format); part++) {
-		struct part_scales scales = is_unpacked ? load_scales(format, block, part) :
-					    compute_scales(format, block, whole, b, part);
-
-		multiply_part(kind, r, words, part, &scales, tile, acc);
-	}
-	return words + (is_unpacked ? 8 * n_planes(format) : cpu_n_words(format)) * PANEL * 4;
+			multiply_pass(kind, r, words, plane, part * n_groups + i, !plane && !i,
+				      only_now(tile + 4 * r), dot);
+	tile = only_now(tile);
+	block = only_now(block);
+	scales = kind >= UNPACKED ? load_scales(format, block, part) :
+		 compute_scales(format, block, whole, b, part);
+	add_products(format, r, tile, tile + (cpu_n_parts(format) == 1 ? 1 : 2 + part) * r,
+		     &scales, dot, acc);
 }
 
 ALWAYS void gemm_int(unsigned kind, unsigned r, const uint8_t *weights, const uint8_t *tile,
@@ -413,8 +432,12 @@ ALWAYS void gemm_int(unsigned kind, unsigned r, const uint8_t *weights, const ui
 			whole = load_block_scales(format, weights);
 #pragma GCC unroll 1
 		for (unsigned b = 0; b < n_sub; b++) {
-			words = multiply_words(kind, r, weights, &whole, b, words,
-					       (const int32_t *)tile, acc);
+#pragma GCC unroll 2
+			for (unsigned part = 0; part < cpu_n_parts(format); part++)
+				multiply_part(kind, r, weights, &whole, b, part, words,
+					      (const int32_t *)tile, acc);
+			words += (is_unpacked ? 8 * n_planes(format) : cpu_n_words(format)) *
+				 PANEL * 4;
 			tile += r * CPU_TILE_INT_BYTES;
 		}
 		weights = words;
