@@ -46,13 +46,14 @@ static void on_idle(uv_idle_t *handle)
 	(void)handle;
 }
 
-/* Whoever sends a wake looks whether the loop is asleep afterwards: one of the two notices. */
+/* Whoever sends a wake looks whether the loop is asleep afterwards: one of the two notices. A
+ * poller may sleep while it arms, and listens to the bell. */
 static bool may_sleep(struct loop *loop)
 {
-	if (is_busy(loop) || !pollers_arm(loop))
+	if (is_busy(loop))
 		return false;
 	atomic_store(&loop->is_asleep, true);
-	return !atomic_load(&loop->has_wakes);
+	return !atomic_load(&loop->has_wakes) && pollers_arm(loop);
 }
 
 static void on_prepare(uv_prepare_t *handle)

@@ -10,7 +10,7 @@
 
 /* Ends of one hub connect to each other inside a process. The ends of one hub may be on several
  * loops and threads. The hub outlives its fabrics; frames may outlive both. News come through the
- * loop's wake-up, so spin_us means nothing here. */
+ * loop's wake-up; spin_us is what the loop is told (loop_spin). */
 struct loopback_hub;
 must_check enum sc_status loopback_hub_create(unsigned n_ranks, struct loopback_hub **hub_out);
 void loopback_hub_destroy(struct loopback_hub *hub);

@@ -376,6 +376,7 @@ enum sc_status fabric_loopback_open(struct loop *loop, struct loopback_hub *hub,
 		free(fabric);
 		return error_set(err, SC_E_EXISTS, "loopback: rank %u has a fabric", config->rank);
 	}
+	loop_spin(loop, config->spin_us);
 	*fabric_out = &fabric->base;
 	return SC_OK;
 }
