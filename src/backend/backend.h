@@ -29,7 +29,7 @@ struct kv_cache;	/* keys and values of some layers, in blocks */
  * and each takes its own share of the cores. */
 enum backend_pin {
 	BACKEND_PIN_OFF,
-	BACKEND_PIN_AUTO,	/* when the stages' threads fill the cores without sharing any */
+	BACKEND_PIN_AUTO,	/* if there are several memory nodes, and the cores all in use */
 	BACKEND_PIN_ON,		/* or it is an error */
 };
 

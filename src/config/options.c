@@ -86,9 +86,10 @@ const struct option_info options[] = {
 	  "which device of the backend" },
 	{ "threads", 't', NULL, OPTION_U32, NOT_BENCH, 0, "Compute", "N", "0", 0, 1024, NULL,
 	  AT(threads), "threads of each stage; 0: the stages of a machine share its processors" },
-	{ "pin", 0, NULL, OPTION_CHOICE, EVERY, 0, "Compute", "WHEN", "off",
+	{ "pin", 0, NULL, OPTION_CHOICE, EVERY, 0, "Compute", "WHEN", "auto",
 	  .choices = "auto|on|off", AT(pin),
-	  .help = "keep each thread on a core of its own; auto: when threads and cores are as many" },
+	  .help = "keep threads on cores of their own; auto: where there are several memory nodes, "
+		  "if they use all cores" },
 	{ "memory", 0, NULL, OPTION_BYTES, EVERY, 0, "Compute", "BYTES", "0", 0, 1e18, NULL,
 	  AT(memory), "memory that a stage may take (K, M, G, T); 0: its share of what is free" },
 

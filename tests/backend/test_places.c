@@ -48,9 +48,10 @@ static const char *places(const char *machine, const char *allowed_list, enum ba
 	return chosen;
 }
 
-#define FOUR_CORES "pack:1 core:4 pu:1"
-#define FOUR_DOUBLE_CORES "pack:1 core:4 pu:2"
-#define TWO_PACKAGES "pack:2 core:4 pu:1"
+#define FOUR_CORES "numa:2 core:2 pu:1"
+#define FOUR_DOUBLE_CORES "numa:2 core:2 pu:2"
+#define EIGHT_CORES "numa:2 core:4 pu:1"
+#define ONE_NODE "numa:1 core:4 pu:1"
 
 static void threads_that_fill_the_cores_get_one_each(void **state)
 {
@@ -78,7 +79,7 @@ static void siblings_come_after_all_cores(void **state)
 	assert_string_equal(places(FOUR_DOUBLE_CORES, "0-7", BACKEND_PIN_AUTO, 2, 1, 4),
 			    "4 6 5 7");
 	/* Core 1 has only one that is allowed. */
-	assert_string_equal(places(FOUR_DOUBLE_CORES, "0-2", BACKEND_PIN_AUTO, 1, 0, 3), "0 2 1");
+	assert_string_equal(places(FOUR_DOUBLE_CORES, "0-2", BACKEND_PIN_ON, 1, 0, 3), "0 2 1");
 }
 
 static void only_allowed_processors_are_used(void **state)
@@ -98,11 +99,11 @@ static void threads_that_leave_room_are_bound_only_on_demand(void **state)
 	assert_string_equal(places(FOUR_CORES, "0-3", BACKEND_PIN_OFF, 1, 0, 4), "-");
 }
 
-static void few_threads_spread_over_packages(void **state)
+static void few_threads_spread_over_memory_nodes(void **state)
 {
 	(void)state;
-	assert_string_equal(places(TWO_PACKAGES, "0-7", BACKEND_PIN_ON, 1, 0, 2), "0 4");
-	assert_string_equal(places(TWO_PACKAGES, "0-7", BACKEND_PIN_ON, 2, 1, 2), "4 6");
+	assert_string_equal(places(EIGHT_CORES, "0-7", BACKEND_PIN_ON, 1, 0, 2), "0 4");
+	assert_string_equal(places(EIGHT_CORES, "0-7", BACKEND_PIN_ON, 2, 1, 2), "4 6");
 }
 
 static void threads_without_room_are_not_bound(void **state)
@@ -111,7 +112,14 @@ static void threads_without_room_are_not_bound(void **state)
 	assert_string_equal(places(FOUR_CORES, "0-3", BACKEND_PIN_AUTO, 2, 0, 4), "-");
 	assert_string_equal(places(FOUR_CORES, "0-3", BACKEND_PIN_ON, 2, 0, 4), "-");
 	assert_string_equal(places(FOUR_CORES, "0-3", BACKEND_PIN_AUTO, 5, 0, 1), "-");
-	assert_string_equal(places(FOUR_CORES, "2", BACKEND_PIN_AUTO, 1, 0, 1), "-");
+}
+
+static void with_one_memory_node_threads_are_bound_only_on_demand(void **state)
+{
+	(void)state;
+	assert_string_equal(places(ONE_NODE, "0-3", BACKEND_PIN_AUTO, 1, 0, 4), "-");
+	assert_string_equal(places(FOUR_CORES, "2-3", BACKEND_PIN_AUTO, 1, 0, 2), "-");
+	assert_string_equal(places(ONE_NODE, "0-3", BACKEND_PIN_ON, 2, 1, 2), "2 3");
 }
 
 /* --- on the machine at hand --- */
@@ -184,8 +192,9 @@ int main(void)
 		cmocka_unit_test(siblings_come_after_all_cores),
 		cmocka_unit_test(only_allowed_processors_are_used),
 		cmocka_unit_test(threads_that_leave_room_are_bound_only_on_demand),
-		cmocka_unit_test(few_threads_spread_over_packages),
+		cmocka_unit_test(few_threads_spread_over_memory_nodes),
 		cmocka_unit_test(threads_without_room_are_not_bound),
+		cmocka_unit_test(with_one_memory_node_threads_are_bound_only_on_demand),
 		cmocka_unit_test(bound_threads_stay_apart),
 		cmocka_unit_test(too_many_threads_on_demand_are_an_error),
 	};

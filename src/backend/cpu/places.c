@@ -62,6 +62,19 @@ static bool share_cores(hwloc_topology_t topology, hwloc_const_cpuset_t allowed,
 	return n_placed == n_threads;
 }
 
+/* Worth it where weights lie in one node's memory or another's, and safe where nobody else who
+ * chooses as we do would fit beside us: we should all be on the same cores. */
+static bool is_worthwhile(hwloc_topology_t topology, hwloc_const_cpuset_t allowed,
+			  uint64_t n_wanted_by_one_more, uint64_t n_cores)
+{
+	hwloc_obj_t node = NULL;
+	unsigned n_nodes = 0;
+
+	while ((node = hwloc_get_next_obj_by_type(topology, HWLOC_OBJ_NUMANODE, node)))
+		n_nodes += hwloc_bitmap_intersects(node->cpuset, allowed) != 0;
+	return n_nodes > 1 && n_wanted_by_one_more > n_cores;
+}
+
 bool places_choose(hwloc_topology_t topology, hwloc_const_cpuset_t allowed,
 		   const struct backend_place *place, unsigned n_threads,
 		   hwloc_cpuset_t *sets_out)
@@ -73,10 +86,8 @@ bool places_choose(hwloc_topology_t topology, hwloc_const_cpuset_t allowed,
 
 	if (place->pin == BACKEND_PIN_OFF || place->stage >= n_stages || !n_own)
 		return false;
-	/* Another program, which chooses as we do, might fit beside us: all on the same cores. */
-	if (place->pin == BACKEND_PIN_AUTO && (n_stages + 1ull) * n_threads <= n_cores)
-		return false;
-	if (place->pin == BACKEND_PIN_AUTO && hwloc_bitmap_weight(allowed) == 1)
+	if (place->pin == BACKEND_PIN_AUTO &&
+	    !is_worthwhile(topology, allowed, (n_stages + 1ull) * n_threads, n_cores))
 		return false;
 	if (n_threads > n_own)
 		return share_cores(topology, allowed, first, n_own, n_threads, sets_out);

@@ -4,7 +4,8 @@
 /*
  * places - which cores the threads of a team stay on.
  * A thread that moves leaves its caches behind, and on machines with several memory nodes its
- * weights as well: memory belongs to the node of the thread that wrote it first.
+ * weights as well: memory belongs to the node of the thread that wrote it first. The team's even
+ * split gives a thread the same panels when they are packed and when they are used.
  */
 #include "backend/backend.h"
 #include "backend/cpu/team.h"
