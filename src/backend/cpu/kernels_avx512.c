@@ -9,7 +9,7 @@
 #include "backend/cpu/isa/relayout.h"
 #include "backend/cpu/isa/attention.h"
 #include "backend/cpu/isa/tiles.h"
-#include "backend/cpu/isa/quantise_avx512.h"
+#include "backend/cpu/isa/tiles_x86.h"
 #include "backend/cpu/isa/finish.h"
 #include "backend/cpu/isa/gemm_float.h"
 #include "backend/cpu/isa/gemm_bf16_avx512.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_FINISH_H
 #define STAGECOACH_BACKEND_CPU_ISA_FINISH_H
-/* finish - sums of a panel become outputs; bfloat16 tiles. Include after rows.h. */
+/* finish - sums of a panel become outputs. Include after rows.h. */
 #include "backend/cpu/kernels.h"
 
 #include <string.h>
@@ -48,37 +48,6 @@ static void finish_gated(const float *gate, const float *gate_scale, const float
 		for (unsigned i = 0; i < n; i += LANES)
 			store_up_to(y + i, gated(scaled(gate + i, gate_scale, row),
 						 scaled(up + i, up_scale, row)), n - i);
-}
-
-/* To nearest even; what is not a number stays so. */
-static inline uint16_t bf16_of(float x)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &x, sizeof bits);
-	if ((bits & 0x7fffffff) > 0x7f800000)
-		return (uint16_t)(bits >> 16 | 0x40);
-	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static void round_bf16(const float *x, size_t ldx, unsigned r, size_t n, void *tile)
-{
-	uint16_t *to = tile;
-
-	for (unsigned row = 0; row < r; row++) {
-		const float *from = x + row * ldx;
-
-		for (size_t k = 0; k + 1 < n; k += 2) {
-			uint16_t *pair = to + (k * r + row * 2);
-
-			pair[0] = bf16_of(from[k]);
-			pair[1] = bf16_of(from[k + 1]);
-		}
-		if (n % 2) {
-			to[(n - 1) * r + row * 2] = bf16_of(from[n - 1]);
-			to[(n - 1) * r + row * 2 + 1] = 0;
-		}
-	}
 }
 
 #endif

@@ -5,14 +5,14 @@
  * gemm_int_avx2 - products with quantised weights by vpmaddubsw and vpmaddwd.
  *
  * vpmaddubsw multiplies unsigned weights by signed activations, four inputs of eight outputs at a
- * time, and adds neighbours in 16 bits. Widening to 32 bits costs a multiplication too, so sums stay
- * in 16 bits over as many groups of four inputs as can be without overflow: a pass. A sum of n
+ * time, and adds neighbours in 16 bits. Widening to 32 bits costs a multiplication too, so sums
+ * stay in 16 bits over as many groups of four inputs as can be without overflow: a pass. A sum of n
  * groups of integers up to m is at most 2 n m 127:
  *   m = 15, n = 8: 30480;  m = 31, n = 4: 31496;  m = 63, n = 2: 32004;  all below 32768.
  * Integers of eight bits are split into two planes of four: twice the products, but fewer than with
  * |w| and the sign of w, where each group has to be widened and vpsignb needs the ports of the
- * multiplier. vpmaddwd, which widens, multiplies the upper plane by 16 as well. What weights are too
- * large by is taken back exactly, from the activations' sums.
+ * multiplier. vpmaddwd, which widens, multiplies the upper plane by 16 as well. What weights are
+ * too large by is taken back exactly, from the activations' sums.
  *
  * Unpacked weights have their format + UNPACKED: float[panel] scales (and minima) of each part,
  * then a byte for each input, [n_planes][8][panel][4].
@@ -85,8 +85,8 @@ ALWAYS __m256i four_bits(const uint8_t *words, int g, unsigned v)
 #define LOW_NIBBLE(x) ((x) & 15)
 #define HIGH_NIBBLE(x) ((x) >> 4)
 #define EACH_OF_16(DO, t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15)	\
-	DO(t0), DO(t1), DO(t2), DO(t3), DO(t4), DO(t5), DO(t6), DO(t7), DO(t8), DO(t9), DO(t10),	\
-	DO(t11), DO(t12), DO(t13), DO(t14), DO(t15)
+	DO(t0), DO(t1), DO(t2), DO(t3), DO(t4), DO(t5), DO(t6), DO(t7), DO(t8), DO(t9),		\
+	DO(t10), DO(t11), DO(t12), DO(t13), DO(t14), DO(t15)
 #define OF_TABLE(DO, ...) { EACH_OF_16(DO, __VA_ARGS__) }
 
 ALWAYS __m256i look_up(enum cpu_format format, unsigned plane, __m256i codes)
@@ -110,8 +110,8 @@ ALWAYS __m256i load_group(unsigned kind, const uint8_t *words, unsigned plane, i
 	case CPU_Q5_0:
 	case CPU_Q5_1:
 	case CPU_Q5_K:
-		return merge_bits(four_bits(words, g, v), shift_right(load_word(words, 4, v), g - 4),
-				  0x10);
+		return merge_bits(four_bits(words, g, v),
+				  shift_right(load_word(words, 4, v), g - 4), 0x10);
 	case CPU_Q6_K:
 		two = load_word(words, 4 + (unsigned)g / 4, v);
 		return merge_bits(four_bits(words, g, v), shift_right(two, g % 4 * 2 - 4), 0x30);
@@ -301,8 +301,8 @@ ALWAYS __m256i start_of(enum cpu_format format, const int32_t *sum8)
 	}
 }
 
-/* sum + products in 16 bits. As an instruction, since of sums that compilers know they make trees and
- * copies that need more registers than there are. */
+/* sum + products in 16 bits. As an instruction, since of sums that compilers know they make trees
+ * and copies that need more registers than there are. */
 ALWAYS __m256i add_pairs(__m256i sum, __m256i products)
 {
 	__asm__("vpaddw %1, %0, %0" : "+x"(sum) : "x"(products));

@@ -1,7 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_QUANTISE_H
 #define STAGECOACH_BACKEND_CPU_ISA_QUANTISE_H
-/* quantise - integer tiles with the vectors of any instruction set; include after tiles.h. */
+/* quantise - tiles of integers and of bfloat16 in the vectors of any instruction set; include after
+ * tiles.h. */
+#include "backend/cpu/kernels.h"
+
+static inline float largest_magnitude(const float *x, size_t n)
+{
+	vec most = vec_set1(0);
+
+	for (size_t i = 0; i < n; i += LANES)
+		most = vec_max(vec_abs(vec_load(x + i)), most);
+	return vec_max_lane(most);
+}
+
+static inline bool is_finite_row(const float *x, size_t n)
+{
+	vec product = vec_set1(0);
+
+	for (size_t i = 0; i < n; i += LANES)
+		product = vec_fma(vec_load(x + i), vec_set1(0), product);
+	return vec_sum(product) == 0;
+}
+
+/* The least k with most * per_most <= 2^k, 0 .. CPU_MAX_SHIFT. */
+static inline int32_t shift_for(float most, float per_most)
+{
+	float ratio = most * per_most;
+	int32_t bits, k;
+
+	memcpy(&bits, &ratio, sizeof bits);
+	k = ((bits + 0x7fffff) >> 23) - 127;
+	return k < 0 ? 0 : k > CPU_MAX_SHIFT ? CPU_MAX_SHIFT : k;
+}
+
+static inline float two_to_minus(int32_t k)
+{
+	int32_t bits = (127 - k) << 23;
+	float power;
+
+	memcpy(&power, &bits, sizeof power);
+	return power;
+}
+
+static inline struct row_steps steps_of(const float *x, size_t n)
+{
+	if (!is_finite_row(x, n))
+		return (struct row_steps){ .scale = NAN };
+	return steps_for(largest_magnitude(x, n));
+}
 
 static inline void quantise_block(const float *x, const struct row_steps *steps, unsigned r,
 				  unsigned row, uint8_t *block)
@@ -47,6 +94,26 @@ static void quantise(const float *x, size_t ldx, unsigned r, size_t n, void *til
 		for (size_t i = 0; i < n; i += CPU_QUANT_BLOCK)
 			quantise_block(from + i, &steps, r, row,
 				       (uint8_t *)tile + i / CPU_QUANT_BLOCK * block_bytes);
+	}
+}
+
+static void round_bf16(const float *x, size_t ldx, unsigned r, size_t n, void *tile)
+{
+	uint16_t *to = tile;
+
+	for (unsigned row = 0; row < r; row++) {
+		const float *from = x + row * ldx;
+
+		for (size_t k = 0; k + 1 < n; k += 2) {
+			uint16_t *pair = to + (k * r + row * 2);
+
+			pair[0] = bf16_of(from[k]);
+			pair[1] = bf16_of(from[k + 1]);
+		}
+		if (n % 2) {
+			to[(n - 1) * r + row * 2] = bf16_of(from[n - 1]);
+			to[(n - 1) * r + row * 2 + 1] = 0;
+		}
 	}
 }
 

@@ -15,44 +15,6 @@
 #include <math.h>
 #include <string.h>
 
-static inline float largest_magnitude(const float *x, size_t n)
-{
-	vec most = vec_set1(0);
-
-	for (size_t i = 0; i < n; i += LANES)
-		most = vec_max(vec_abs(vec_load(x + i)), most);
-	return vec_max_lane(most);
-}
-
-static inline bool is_finite_row(const float *x, size_t n)
-{
-	vec product = vec_set1(0);
-
-	for (size_t i = 0; i < n; i += LANES)
-		product = vec_fma(vec_load(x + i), vec_set1(0), product);
-	return vec_sum(product) == 0;
-}
-
-/* The least k with most * per_most <= 2^k, 0 .. CPU_MAX_SHIFT. */
-static inline int32_t shift_for(float most, float per_most)
-{
-	float ratio = most * per_most;
-	int32_t bits, k;
-
-	memcpy(&bits, &ratio, sizeof bits);
-	k = ((bits + 0x7fffff) >> 23) - 127;
-	return k < 0 ? 0 : k > CPU_MAX_SHIFT ? CPU_MAX_SHIFT : k;
-}
-
-static inline float two_to_minus(int32_t k)
-{
-	int32_t bits = (127 - k) << 23;
-	float power;
-
-	memcpy(&power, &bits, sizeof power);
-	return power;
-}
-
 /* What a row is quantised by. Rows of nothing but tiny numbers become zeros, rows with a number that
  * is not finite get a scale that is none. */
 struct row_steps {
@@ -61,12 +23,8 @@ struct row_steps {
 	float per_most;		/* 2^CPU_MAX_SHIFT / the largest magnitude */
 };
 
-static inline struct row_steps steps_of(const float *x, size_t n)
+static inline struct row_steps steps_for(float most)
 {
-	float most = largest_magnitude(x, n);
-
-	if (!is_finite_row(x, n))
-		return (struct row_steps){ .scale = NAN };
 	if (most < 1e-30f)
 		return (struct row_steps){ .scale = 0 };
 	return (struct row_steps){
@@ -74,6 +32,17 @@ static inline struct row_steps steps_of(const float *x, size_t n)
 		.inverse = 127 * (1 << CPU_MAX_SHIFT) / most,
 		.per_most = (1 << CPU_MAX_SHIFT) / most,
 	};
+}
+
+/* To nearest even; what is not a number stays so. */
+static inline uint16_t bf16_of(float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof bits);
+	if ((bits & 0x7fffffff) > 0x7f800000)
+		return (uint16_t)(bits >> 16 | 0x40);
+	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 #endif
