@@ -7,7 +7,10 @@
 
 #define PAUSES_PER_LOOK 8
 #define ALONE_NS 3000		/* a team meets within that: no system call before */
-#define TAKEN_NS 20000		/* away for longer than a thread that only spins as well would take */
+/* Away for longer than threads that hand small steps to each other would take: what has work for
+ * longer is not interrupted for about a millisecond. */
+#define TAKEN_NS 300000
+#define YIELD_NS 1000		/* of a yield that nobody took up */
 #define SHORT_NS 1000000	/* the first time that a crowd is believed in, and the longest */
 #define LONG_NS 100000000
 
@@ -57,6 +60,9 @@ bool spin_goes_on(struct spin *spin)
 		return false;
 	sched_yield();
 	after_ns = clock_ns();
+	/* Time that others used is not spent on waiting. */
+	if (after_ns - before_ns > YIELD_NS)
+		spin->end_ns += after_ns - before_ns - YIELD_NS;
 	if (after_ns - before_ns < TAKEN_NS)
 		return true;
 	note_crowd(after_ns);
