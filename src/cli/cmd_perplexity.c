@@ -102,8 +102,6 @@ static enum sc_status open_session(struct perplexity_run *run, struct error *err
 
 	if (n_jobs > MAX_JOBS)
 		n_jobs = MAX_JOBS;
-	if (config->prompt_chunk < config->batch)
-		config->prompt_chunk = config->batch;
 	/* A job draws one token, which needs its position. */
 	config->context = config->chunk_length + 1;
 	config->max_sequences = n_jobs;
