@@ -4,8 +4,6 @@
 #include "event/loop.h"
 #include "transport/link.h"
 
-#include "tests/model/tiny_model.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -26,22 +24,29 @@ const struct rig_options rig_defaults = {
 static struct buf model_file = BUF_INIT;
 static struct opened_model opened;
 
+void rig_use_model(const struct tiny_model *tiny)
+{
+	struct error err;
+
+	rig_model_close();
+	opened.model = tiny_model_open(tiny, &model_file);
+	assert_int_equal(tokenizer_create(opened.model->gguf, &opened.tokenizer, &err), SC_OK);
+}
+
 const struct opened_model *rig_model(void)
 {
 	struct tiny_model tiny = tiny_llama;
-	struct error err;
 
-	if (opened.model)
-		return &opened;
 	tiny.n_layers = 8;
-	opened.model = tiny_model_open(&tiny, &model_file);
-	assert_int_equal(tokenizer_create(opened.model->gguf, &opened.tokenizer, &err), SC_OK);
+	if (!opened.model)
+		rig_use_model(&tiny);
 	return &opened;
 }
 
 void rig_model_close(void)
 {
 	opened_model_close(&opened);
+	opened = (struct opened_model){ 0 };
 	buf_deinit(&model_file);
 }
 

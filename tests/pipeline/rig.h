@@ -12,6 +12,8 @@
 
 #include "base/buf.h"
 
+#include "tests/model/tiny_model.h"
+
 struct rig_options {
 	unsigned n_stages;
 	unsigned n_threads;
@@ -43,8 +45,9 @@ struct rig {
 	size_t max_logits;
 };
 
-/* A tiny 8-layer model, opened once for the program. */
+/* The model that rig_use_model opened, or a tiny one of 8 layers. */
 const struct opened_model *rig_model(void);
+void rig_use_model(const struct tiny_model *tiny);
 void rig_model_close(void);
 
 /* Returns once the pipeline is ready, or has failed. */
