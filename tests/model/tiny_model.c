@@ -50,7 +50,16 @@ static void add_matrix(struct gguf_writer *w, const struct tiny_model *tiny, uin
 	float *values = random_floats(seed, (uint64_t)n_in * n_out, 0.0f,
 				      sqrtf(3.0f / (float)n_in));
 
-	gguf_writer_floats(w, name, tiny->type, n_in, n_out, values);
+	if (tiny->encode) {
+		const uint64_t dims[] = { n_in, n_out };
+		struct buf blocks = BUF_INIT;
+
+		tiny->encode(tiny->type, values, (size_t)n_in * n_out, &blocks);
+		gguf_writer_tensor(w, name, tiny->type, 2, dims, blocks.data, blocks.length);
+		buf_deinit(&blocks);
+	} else {
+		gguf_writer_floats(w, name, tiny->type, n_in, n_out, values);
+	}
 	free(values);
 }
 

@@ -18,6 +18,9 @@
 struct tiny_model {
 	const char *arch;		/* "llama" or "qwen2" */
 	enum tensor_type type;		/* of the matrices; rows must fit its blocks */
+	/* Appends n floats as blocks of the type. NULL: quantize_row, which knows the plain types,
+	 * Q8_0 and Q4_0. */
+	void (*encode)(enum tensor_type type, const float *x, size_t n, struct buf *out);
 	uint32_t n_layers, n_context;
 	uint32_t n_vocab;		/* at least 264 */
 	uint32_t dim, ffn_dim;

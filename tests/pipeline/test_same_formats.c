@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first promise again, for every type of weights on every instruction set: with one to four
+ * threads, one to three stages, whole prompts and pieces of them, each job gives the tokens and the
+ * bits of the logits that it gives alone.
+ */
+#include "tests/pipeline/wanted.h"
+
+#include "base/cpu.h"
+
+#include "tests/quant/encode_blocks.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+enum { N_JOBS = 6, N_THREADS = 4 };
+
+/* Sanitizers look for other things than bits, and are ten times slower: a part is enough there. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define EVERY 4
+#else
+#define EVERY 1
+#endif
+
+static const enum tensor_type types[] = {
+	TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0, TENSOR_Q4_1, TENSOR_Q5_0,
+	TENSOR_Q5_1, TENSOR_IQ4_NL, TENSOR_MXFP4, TENSOR_Q2_K, TENSOR_Q3_K, TENSOR_Q4_K,
+	TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_IQ4_XS,
+};
+
+static struct wanted wanted[N_JOBS];
+
+static void use_type(enum tensor_type type)
+{
+	struct tiny_model tiny = tiny_llama;
+
+	tiny.type = type;
+	tiny.encode = encode_blocks;
+	tiny.n_layers = 3;
+	tiny.dim = 256;
+	tiny.head_dim = 64;
+	tiny.ffn_dim = 512;
+	rig_use_model(&tiny);
+}
+
+static void check_type(const char *isa, enum tensor_type type)
+{
+	struct rig_options options = rig_defaults;
+
+	use_type(type);
+	wanted_run_alone(wanted, N_JOBS, &options);
+	for (unsigned n = 1; n <= N_THREADS; n++) {
+		options.n_threads = n;
+		options.n_stages = 1 + n % 3;
+		options.window = n;
+		options.prompt_chunk = n % 2 ? options.max_rows : 1 + wanted_draw(20);
+		wanted_run_together(wanted, N_JOBS, &options);
+	}
+	print_message("%s %s: the same bits with 1 to %d threads\n", isa,
+		      tensor_type_info(type)->name, N_THREADS);
+}
+
+static void check_isa(const char *isa)
+{
+	enum cpu_isa found;
+	struct error err;
+
+	setenv("STAGECOACH_CPU", isa, 1);
+	if (cpu_isa_select(&found, &err)) {
+		print_message("%s\n", err.text);
+		skip();
+	}
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i += EVERY)
+		check_type(isa, types[i]);
+}
+
+static void the_same_bits_for_every_type_in_plain_code(void **state)
+{
+	(void)state;
+	check_isa("scalar");
+}
+
+static void the_same_bits_for_every_type_on_avx2(void **state)
+{
+	(void)state;
+	check_isa("avx2");
+}
+
+static void the_same_bits_for_every_type_on_avx512(void **state)
+{
+	(void)state;
+	check_isa("avx512");
+}
+
+static int make_requests(void **state)
+{
+	(void)state;
+	wanted_make(wanted, N_JOBS);
+	return 0;
+}
+
+static int close_model(void **state)
+{
+	(void)state;
+	rig_model_close();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_same_bits_for_every_type_in_plain_code),
+		cmocka_unit_test(the_same_bits_for_every_type_on_avx2),
+		cmocka_unit_test(the_same_bits_for_every_type_on_avx512),
+	};
+
+	return cmocka_run_group_tests(tests, make_requests, close_model);
+}
