@@ -15,13 +15,51 @@
 #include "backend/cpu/isa/gemm_int_scalar.h"
 #include "backend/cpu/isa/gemm_int.h"
 
-#define GEMM_INT_ROWS(name, format, bytes) GEMM_INT_4(name, format)
+/* The forms, and functions of formats that are multiplied as one of them. */
+#define GEMM_FORM(form, r)								\
+	static void form##_##r(const void *weights, const void *tile, size_t n_k, float *sum)	\
+	{										\
+		multiply(CPU_##form, r, weights, tile, n_k, sum);			\
+	}
+#define GEMM_FORM_4(form)								\
+	GEMM_FORM(form, 1) GEMM_FORM(form, 2) GEMM_FORM(form, 3) GEMM_FORM(form, 4)	\
+	static cpu_gemm_fn *const rows_of_##form[] = GEMM_ROWS_4(form);
+#define GEMM_PACKED(name, format, form, r)						\
+	static void name##_##r(const void *weights, const void *tile, size_t n_k, float *sum)	\
+	{										\
+		multiply_packed(format, unpack_##name, form##_##r, r, weights, tile, n_k, sum); \
+	}
+#define GEMM_PACKED_4(name, format, form)						\
+	UNPACK_INT(name, format)							\
+	GEMM_PACKED(name, format, form, 1)						\
+	GEMM_PACKED(name, format, form, 2)						\
+	GEMM_PACKED(name, format, form, 3)						\
+	GEMM_PACKED(name, format, form, 4)
+#define FOR_FORMATS(DO)									\
+	DO(q8_0, CPU_Q8_0, Q8_0)							\
+	DO(iq4_nl, CPU_IQ4_NL, Q8_0)							\
+	DO(iq4_xs, CPU_IQ4_XS, Q8_0)							\
+	DO(q4_0, CPU_Q4_0, Q4_0)							\
+	DO(q5_0, CPU_Q5_0, Q4_0)							\
+	DO(mxfp4, CPU_MXFP4, Q4_0)							\
+	DO(q4_1, CPU_Q4_1, Q5_1)							\
+	DO(q5_1, CPU_Q5_1, Q5_1)							\
+	DO(q4_k, CPU_Q4_K, Q5_1)							\
+	DO(q5_k, CPU_Q5_K, Q5_1)							\
+	DO(q3_k, CPU_Q3_K, Q6_K)							\
+	DO(q6_k, CPU_Q6_K, Q6_K)							\
+	DO(q2_k, CPU_Q2_K, Q2_K)
 #define INT_ROWS_OF(name) GEMM_ROWS_4(name)
 
 GEMM_FLOAT_4(f32, CPU_F32)
 GEMM_FLOAT_4(f16, CPU_F16)
 GEMM_FLOAT_4(bf16, CPU_BF16)
-FOR_INT_FORMATS(GEMM_INT_ROWS)
+GEMM_FORM_4(Q8_0)
+GEMM_FORM_4(Q4_0)
+GEMM_FORM_4(Q5_1)
+GEMM_FORM_4(Q6_K)
+GEMM_FORM_4(Q2_K)
+FOR_FORMATS(GEMM_PACKED_4)
 static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_4(f32);
 
 const struct cpu_kernels cpu_kernels_scalar = {
@@ -35,10 +73,10 @@ const struct cpu_kernels cpu_kernels_scalar = {
 		[CPU_F32] = GEMM_ROWS_4(f32),
 		[CPU_F16] = GEMM_ROWS_4(f16),
 		[CPU_BF16] = GEMM_ROWS_4(bf16),
-		FOR_INT_FORMATS(INT_ENTRY)
+		FOR_FORMATS(INT_ENTRY)
 	},
-	.unpack = { [CPU_F16] = unpack_f16 },
-	.gemm_unpacked = { [CPU_F16] = rows_of_f32 },
+	.unpack = { [CPU_F16] = unpack_f16, FOR_FORMATS(UNPACK_ENTRY) },
+	.gemm_unpacked = { [CPU_F16] = rows_of_f32, FOR_FORMATS(UNPACKED_ENTRY) },
 	.quantise = quantise,
 	.round_bf16 = round_bf16,
 	.finish = finish,
