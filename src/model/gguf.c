@@ -245,11 +245,3 @@ const struct tensor *gguf_find_tensor(const struct gguf *gguf, const char *name)
 		return NULL;
 	return &gguf->entries[i].tensor;
 }
-
-void gguf_release(const struct gguf *gguf, const struct tensor *tensor)
-{
-	const struct gguf_entry *entry = (const struct gguf_entry *)tensor;
-
-	gguf_file_release(file_of_tensor(gguf, (size_t)(entry - gguf->entries)), tensor->data,
-			  tensor->n_bytes);
-}

@@ -92,10 +92,4 @@ const struct tensor *gguf_tensor(const struct gguf *gguf, size_t i);
 /* NULL: none of that name. */
 const struct tensor *gguf_find_tensor(const struct gguf *gguf, const char *name);
 
-/* The tensor's data is not needed for now: a mapped file's pages leave this process (they stay in
- * the kernel's cache, and come back by themselves when they are read again), so that a model is not
- * in memory twice while it is copied to where it computes. Memory of the caller's stays as it is.
- * Thread: any. */
-void gguf_release(const struct gguf *gguf, const struct tensor *tensor);
-
 #endif

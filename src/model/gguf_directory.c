@@ -145,6 +145,7 @@ static enum sc_status place_data(const struct gguf_file *file, struct gguf_entry
 				  file->n_bytes, quote(entry->name, strlen(entry->name)).text,
 				  file->data_start + end);
 	entry->tensor.data = file->data + file->data_start + entry->offset;
+	entry->tensor.is_mapped = file->is_mapped;
 	return SC_OK;
 }
 

@@ -64,8 +64,6 @@ must_check enum sc_status gguf_file_map(struct gguf_file *file, const char *path
 					struct error *err);
 must_check enum sc_status gguf_file_borrow(struct gguf_file *file, const char *name,
 					   const void *data, size_t n_bytes, struct error *err);
-/* Drops the pages that hold n_bytes of a mapped file; they may be read again. */
-void gguf_file_release(const struct gguf_file *file, const void *data, size_t n_bytes);
 /* Accepts a zeroed file. */
 void gguf_file_deinit(struct gguf_file *file);
 

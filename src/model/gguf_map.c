@@ -87,19 +87,6 @@ enum sc_status gguf_file_borrow(struct gguf_file *file, const char *name, const 
 	return SC_OK;
 }
 
-void gguf_file_release(const struct gguf_file *file, const void *data, size_t n_bytes)
-{
-	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	const size_t start = (size_t)((const uint8_t *)data - file->data);
-	const size_t first = start / page * page;
-
-	if (!file->is_mapped)
-		return;
-	/* Nobody writes to the mapping: pages that neighbours share are only read once more. */
-	(void)madvise((void *)(uintptr_t)(file->data + first), start + n_bytes - first,
-		      MADV_DONTNEED);
-}
-
 void gguf_file_deinit(struct gguf_file *file)
 {
 	if (file->pairs)

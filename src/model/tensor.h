@@ -50,6 +50,7 @@ struct tensor {
 					 * output */
 	const void *data;		/* in the mapped file, aligned to the file's alignment */
 	size_t n_bytes;
+	bool is_mapped;			/* data is a mapping of a file that nobody writes to */
 };
 
 /* Bytes of one row (dims[0] elements). */
@@ -62,6 +63,17 @@ uint64_t tensor_type_bytes(enum tensor_type type, uint64_t n);
  * backends have their own, faster ways. The type must be supported. How each type lies in its
  * blocks is told in tensor_rows.c. */
 void tensor_row_f32(const struct tensor *tensor, uint64_t row, float *out);
+
+/*
+ * Where a mapped tensor's pages are; memory of the caller's stays as it is. Thread: any.
+ */
+
+/* The bytes from `first` on, up to n_bytes of them, will soon be read: begin to bring them in. */
+void tensor_expect(const struct tensor *tensor, size_t first, size_t n_bytes);
+/* They are not needed for now: pages leave this process (they stay in the kernel's cache, and come
+ * back by themselves when they are read again), so that a model is not in memory twice while it is
+ * copied to where it computes. Neighbours on the same pages go along. */
+void tensor_release(const struct tensor *tensor, size_t first, size_t n_bytes);
 
 /* What the 4-bit codes of a type stand for, before its scale. */
 extern const int8_t tensor_iq4_values[16];	/* IQ4_NL and IQ4_XS: ascending */

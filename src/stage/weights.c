@@ -5,11 +5,26 @@
 
 #define MIB(n_bytes) ((double)(n_bytes) / (1 << 20))
 
+enum {
+	TENSORS_OF_LAYER = sizeof(struct layer_weights) / sizeof(void *),
+	TENSORS_OF_ENDS = 3,
+	AHEAD_BYTES = 8 << 20,	/* of the next tensor's that are read during this one */
+};
+
+/* A tensor and the one place that it goes to. */
+struct item {
+	const struct tensor *tensor;
+	struct weight **matrix;
+	float **vector;
+};
+
 /* What one call of weights_init carries along. Progress counts the file's bytes. */
 struct loader {
 	struct weights *weights;
 	struct backend *backend;
 	const struct weights_config *config;
+	struct item *items;	/* in the order of the file */
+	size_t n_items;
 	uint64_t done_bytes;
 	uint64_t total_bytes;
 	struct error *err;
@@ -32,19 +47,56 @@ static bool shares_embedding(const struct weights_config *config)
 	       config->model->output == config->model->token_embd;
 }
 
-static uint64_t file_bytes(const struct weights_config *config)
+static void want(struct loader *l, const struct tensor *tensor, struct weight **matrix,
+		 float **vector)
 {
-	uint64_t n_bytes = 0;
+	if (!tensor)
+		return;
+	l->items[l->n_items++] = (struct item){ tensor, matrix, vector };
+	l->total_bytes += tensor->n_bytes;
+}
 
-	for (uint32_t i = 0; i < config->n_layers; i++)
-		n_bytes += model_layer_bytes(config->model, config->first_layer + i);
-	if (holds_embedding(config))
-		n_bytes += model_embedding_bytes(config->model);
-	if (holds_head(config))
-		n_bytes += model_head_bytes(config->model);
-	if (shares_embedding(config))
-		n_bytes -= config->model->token_embd->n_bytes;
-	return n_bytes;
+static void want_layer(struct loader *l, uint32_t index)
+{
+	const struct layer_tensors *from =
+		&l->config->model->layers[l->config->first_layer + index];
+	struct layer_weights *to = &l->weights->layers[index];
+
+	want(l, from->attn_norm, NULL, &to->attn_norm);
+	want(l, from->attn_q, &to->q, NULL);
+	want(l, from->attn_k, &to->k, NULL);
+	want(l, from->attn_v, &to->v, NULL);
+	want(l, from->attn_q_bias, NULL, &to->q_bias);
+	want(l, from->attn_k_bias, NULL, &to->k_bias);
+	want(l, from->attn_v_bias, NULL, &to->v_bias);
+	want(l, from->attn_output, &to->attn_output, NULL);
+	want(l, from->ffn_norm, NULL, &to->ffn_norm);
+	want(l, from->ffn_gate, &to->gate, NULL);
+	want(l, from->ffn_up, &to->up, NULL);
+	want(l, from->ffn_down, &to->down, NULL);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)((const struct item *)a)->tensor->data;
+	uintptr_t y = (uintptr_t)((const struct item *)b)->tensor->data;
+
+	return (x > y) - (x < y);
+}
+
+static void want_all(struct loader *l)
+{
+	const struct model *model = l->config->model;
+
+	for (uint32_t i = 0; i < l->config->n_layers; i++)
+		want_layer(l, i);
+	if (holds_embedding(l->config))
+		want(l, model->token_embd, &l->weights->embedding, NULL);
+	if (holds_head(l->config))
+		want(l, model->output_norm, NULL, &l->weights->output_norm);
+	if (holds_head(l->config) && !shares_embedding(l->config))
+		want(l, model->output, &l->weights->head, NULL);
+	qsort(l->items, l->n_items, sizeof *l->items, by_address);
 }
 
 static enum sc_status report_failure(struct loader *l, const struct tensor *tensor,
@@ -69,7 +121,7 @@ static enum sc_status load_matrix(struct loader *l, const struct tensor *tensor,
 		return report_failure(l, tensor, status, &why);
 	l->weights->n_bytes += l->backend->ops->weight_bytes(*weight_out);
 	/* The copy is all that is needed: never hold more than one matrix twice. */
-	gguf_release(l->config->model->gguf, tensor);
+	tensor_release(tensor, 0, tensor->n_bytes);
 	return SC_OK;
 }
 
@@ -81,8 +133,6 @@ static enum sc_status load_vector(struct loader *l, const struct tensor *tensor,
 	void *device;
 	size_t n_bytes;
 
-	if (!tensor)
-		return SC_OK;
 	n_bytes = tensor->dims[0] * sizeof *host;
 	host = malloc(n_bytes);
 	if (!host)
@@ -99,61 +149,34 @@ out:
 	return status ? report_failure(l, tensor, status, &(struct error){ .text = "" }) : SC_OK;
 }
 
-static void report_progress(struct loader *l, uint64_t n_bytes)
+static enum sc_status load_item(struct loader *l, const struct item *item)
 {
-	l->done_bytes += n_bytes;
-	if (l->config->on_progress)
-		l->config->on_progress(l->config->arg, l->done_bytes, l->total_bytes);
-}
+	const struct weights_config *config = l->config;
+	enum sc_status status;
 
-static enum sc_status load_layer(struct loader *l, uint32_t index)
-{
-	uint32_t number = l->config->first_layer + index;
-	const struct layer_tensors *from = &l->config->model->layers[number];
-	struct layer_weights *to = &l->weights->layers[index];
-	const struct {
-		const struct tensor *tensor;
-		struct weight **weight;
-	} matrices[] = {
-		{ from->attn_q, &to->q }, { from->attn_k, &to->k }, { from->attn_v, &to->v },
-		{ from->attn_output, &to->attn_output }, { from->ffn_gate, &to->gate },
-		{ from->ffn_up, &to->up }, { from->ffn_down, &to->down },
-	};
-	const struct {
-		const struct tensor *tensor;
-		float **vector;
-	} vectors[] = {
-		{ from->attn_norm, &to->attn_norm }, { from->ffn_norm, &to->ffn_norm },
-		{ from->attn_q_bias, &to->q_bias }, { from->attn_k_bias, &to->k_bias },
-		{ from->attn_v_bias, &to->v_bias },
-	};
-	enum sc_status status = SC_OK;
-
-	for (size_t i = 0; !status && i < sizeof vectors / sizeof vectors[0]; i++)
-		status = load_vector(l, vectors[i].tensor, vectors[i].vector);
-	for (size_t i = 0; !status && i < sizeof matrices / sizeof matrices[0]; i++)
-		status = load_matrix(l, matrices[i].tensor, matrices[i].weight);
-	if (!status)
-		report_progress(l, model_layer_bytes(l->config->model, number));
-	return status;
-}
-
-static enum sc_status load_ends(struct loader *l)
-{
-	const struct model *model = l->config->model;
-	enum sc_status status = SC_OK;
-
-	if (holds_embedding(l->config))
-		status = load_matrix(l, model->token_embd, &l->weights->embedding);
-	if (status || !holds_head(l->config))
-		return status;
-	status = load_vector(l, model->output_norm, &l->weights->output_norm);
+	status = item->matrix ? load_matrix(l, item->tensor, item->matrix) :
+		 load_vector(l, item->tensor, item->vector);
 	if (status)
 		return status;
-	if (!shares_embedding(l->config))
-		return load_matrix(l, model->output, &l->weights->head);
-	l->weights->head = l->weights->embedding;
+	l->done_bytes += item->tensor->n_bytes;
+	if (config->on_progress && !config->on_progress(config->arg, l->done_bytes, l->total_bytes))
+		return error_set(l->err, SC_E_CANCELLED, "stopped with %.1f MiB of %.1f MiB of "
+				 "weights loaded", MIB(l->done_bytes), MIB(l->total_bytes));
 	return SC_OK;
+}
+
+static enum sc_status load_items(struct loader *l)
+{
+	enum sc_status status = SC_OK;
+
+	for (size_t i = 0; !status && i < l->n_items; i++) {
+		if (i + 1 < l->n_items)
+			tensor_expect(l->items[i + 1].tensor, 0, AHEAD_BYTES);
+		status = load_item(l, &l->items[i]);
+	}
+	if (!status && shares_embedding(l->config))
+		l->weights->head = l->weights->embedding;
+	return status;
 }
 
 enum sc_status weights_init(struct weights *weights, struct backend *backend,
@@ -163,23 +186,21 @@ enum sc_status weights_init(struct weights *weights, struct backend *backend,
 		.weights = weights,
 		.backend = backend,
 		.config = config,
-		.total_bytes = file_bytes(config),
 		.err = err,
 	};
 	enum sc_status status;
 
 	*weights = (struct weights){ .backend = backend, .n_layers = config->n_layers };
 	weights->layers = calloc(config->n_layers, sizeof *weights->layers);
-	if (!weights->layers)
-		return error_set(err, SC_E_NOMEM, "no memory for %u layers", config->n_layers);
-	for (uint32_t i = 0; i < config->n_layers; i++) {
-		status = load_layer(&loader, i);
-		if (status)
-			return status;
+	loader.items = calloc((size_t)config->n_layers * TENSORS_OF_LAYER + TENSORS_OF_ENDS,
+			      sizeof *loader.items);
+	if (weights->layers && loader.items) {
+		want_all(&loader);
+		status = load_items(&loader);
+	} else {
+		status = error_set(err, SC_E_NOMEM, "no memory for %u layers", config->n_layers);
 	}
-	status = load_ends(&loader);
-	if (!status)
-		report_progress(&loader, loader.total_bytes - loader.done_bytes);
+	free(loader.items);
 	return status;
 }
 

@@ -36,13 +36,13 @@ struct weights_config {
 	uint32_t first_layer;
 	uint32_t n_layers;
 	/* As in stage_config. */
-	void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+	bool (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 	void *arg;
 };
 
 /* Fills weights, which weights_deinit empties, also after a failure. Reads every page of the
  * stage's tensors. SC_E_CAPACITY: err names the tensor, its size, what is loaded already and what
- * all take together. */
+ * all take together. SC_E_CANCELLED: on_progress said so. */
 must_check enum sc_status weights_init(struct weights *weights, struct backend *backend,
 				       const struct weights_config *config, struct error *err);
 /* Accepts a struct of zeros. */

@@ -43,13 +43,14 @@ static void publish(struct compute *compute, enum compute_state state)
 	compute->config.on_news(compute->config.arg);
 }
 
-static void note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+static bool note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 {
 	struct compute *compute = arg;
 
 	atomic_store(&compute->total_bytes, total_bytes);
 	atomic_store(&compute->done_bytes, done_bytes);
 	compute->config.on_news(compute->config.arg);
+	return !atomic_load(&compute->is_stopping);
 }
 
 /* Run the step in `in` and write what follows from it to `out`. */

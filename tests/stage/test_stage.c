@@ -180,7 +180,7 @@ static void what_does_not_fit_is_named_with_its_size(void **state)
 	(void)state;
 	config.backend = &failing;
 	prepare_failing(SC_E_NOMEM, 1 + 12 + 5);
-	refuse(&config, SC_E_CAPACITY, "blk.1.attn_q.weight: no memory for its 0.0 MiB: 0.1 MiB of "
+	refuse(&config, SC_E_CAPACITY, "blk.1.attn_v.weight: no memory for its 0.0 MiB: 0.2 MiB of "
 	       "this stage's 0.2 MiB");
 	prepare_failing(SC_E_NOMEM, 1 + 2 * 12 + 3);
 	refuse(&config, SC_E_CAPACITY, "KV cache: no memory for 0.4 MiB: 200 blocks of 8 positions "
@@ -190,7 +190,7 @@ static void what_does_not_fit_is_named_with_its_size(void **state)
 	model_close(model);
 }
 
-static void note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+static bool note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 {
 	uint64_t *last = arg;
 
@@ -199,6 +199,7 @@ static void note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	last[0] = done_bytes;
 	last[1] = total_bytes;
 	last[2]++;
+	return true;
 }
 
 static void progress_ends_at_the_total(void **state)
@@ -212,7 +213,33 @@ static void progress_ends_at_the_total(void **state)
 	config.arg = last;
 	stage_destroy(create(&config));
 	assert_int_equal(last[0], last[1]);
-	assert_int_equal(last[2], 5);
+	assert_true(last[2] > 9 * config.n_layers);
+	model_close(model);
+}
+
+static bool stop_in_the_middle(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	unsigned *n_calls = arg;
+
+	++*n_calls;
+	return done_bytes < total_bytes / 2;
+}
+
+static void loading_ends_when_it_is_told_to(void **state)
+{
+	struct model *model = chain_open_reference(MODEL);
+	struct stage_config config = config_for(model);
+	struct stage *stage = NULL;
+	struct error err;
+	unsigned n_calls = 0;
+
+	(void)state;
+	config.on_progress = stop_in_the_middle;
+	config.arg = &n_calls;
+	assert_int_equal(stage_create(&config, &stage, &err), SC_E_CANCELLED);
+	assert_non_null(strstr(err.text, "stopped with "));
+	assert_null(stage);
+	assert_in_range(n_calls, 2, 9 * config.n_layers);
 	model_close(model);
 }
 
@@ -450,6 +477,7 @@ int main(void)
 		cmocka_unit_test(creation_unwinds_from_every_failure),
 		cmocka_unit_test(what_does_not_fit_is_named_with_its_size),
 		cmocka_unit_test(progress_ends_at_the_total),
+		cmocka_unit_test(loading_ends_when_it_is_told_to),
 		cmocka_unit_test(a_tied_embedding_is_held_once),
 		cmocka_unit_test(more_rows_sample_than_the_head_takes_at_once),
 		cmocka_unit_test(a_step_that_only_frees_draws_nothing),

@@ -6,24 +6,55 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { EMBED_COST = 64 };	/* of an element, in multiply-adds of a product */
+enum {
+	EMBED_COST = 64,		/* of an element, in multiply-adds of a product */
+	SLAB_BYTES = 1 << 20,		/* of the file that a thread holds at a time */
+	AHEAD_BYTES = 8 << 20,		/* of the file that is read before it is needed */
+};
 
+/* A thread lays out a slab of panels, then lets the file's pages go. */
 struct packing {
 	const struct cpu_kernels *kernels;
 	const struct weight *weight;
-	const uint8_t *stored;
+	const struct tensor *tensor;
+	size_t row_bytes;
+	size_t slab_rows;
+	size_t n_slabs;
 };
 
-static void pack_panel(void *arg, size_t panel, unsigned thread)
+static void pack_slab(void *arg, size_t slab, unsigned thread)
 {
 	const struct packing *p = arg;
-	size_t width = p->kernels->panel, first = panel * width;
-	size_t n_left = p->weight->n_out - first;
+	const struct weight *weight = p->weight;
+	size_t panel = p->kernels->panel, first = slab * p->slab_rows;
+	size_t slab_bytes = p->slab_rows * p->row_bytes;
+	size_t end = first + p->slab_rows < weight->n_out ? first + p->slab_rows : weight->n_out;
 
 	(void)thread;
-	cpu_pack_panel(p->kernels, p->weight->format, p->weight->n_in, p->stored, first,
-		       n_left < width ? n_left : width,
-		       p->weight->panels + panel * p->weight->panel_bytes);
+	tensor_expect(p->tensor, slab * slab_bytes + AHEAD_BYTES, slab_bytes);
+	for (size_t row = first; row < end; row += panel)
+		cpu_pack_panel(p->kernels, weight->format, weight->n_in, p->tensor->data, row,
+			       end - row < panel ? end - row : panel,
+			       weight->panels + row / panel * weight->panel_bytes);
+	tensor_release(p->tensor, slab * slab_bytes, slab_bytes);
+}
+
+static void pack(const struct cpu_backend *cpu, const struct weight *weight,
+		 const struct tensor *tensor)
+{
+	unsigned n_threads = cpu_threads_for(cpu, weight->n_bytes), panel = cpu->kernels->panel;
+	struct packing p = { cpu->kernels, weight, tensor, .row_bytes = tensor_row_bytes(tensor) };
+	size_t n_panels = SLAB_BYTES / (panel * p.row_bytes);
+
+	if (n_panels > (weight->n_panels + n_threads - 1) / n_threads)
+		n_panels = (weight->n_panels + n_threads - 1) / n_threads;
+	p.slab_rows = panel * (n_panels + !n_panels);
+	p.n_slabs = (weight->n_out + p.slab_rows - 1) / p.slab_rows;
+	/* Each thread begins somewhere else. */
+	for (unsigned i = 0; i < n_threads; i++)
+		tensor_expect(tensor, p.n_slabs * i / n_threads * p.slab_rows * p.row_bytes,
+			      AHEAD_BYTES);
+	cpu_parallel_even(cpu, n_threads, p.n_slabs, pack_slab, &p);
 }
 
 static enum sc_status check_shape(const struct cpu_backend *cpu, const struct tensor *tensor,
@@ -56,7 +87,6 @@ enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *t
 	unsigned panel = cpu->kernels->panel;
 	const struct cpu_stored_format *stored;
 	enum cpu_format format;
-	struct packing packing;
 	struct weight *weight;
 	enum sc_status status;
 
@@ -79,9 +109,7 @@ enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *t
 	weight->panels = cpu_memory_unset(weight->n_bytes);
 	if (!weight->panels)
 		goto fail;
-	packing = (struct packing){ cpu->kernels, weight, tensor->data };
-	cpu_parallel_even(cpu, cpu_threads_for(cpu, weight->n_bytes), weight->n_panels,
-			  pack_panel, &packing);
+	pack(cpu, weight, tensor);
 	*weight_out = weight;
 	return SC_OK;
 fail:

@@ -10,10 +10,7 @@
  */
 #include "backend/cpu/kernels.h"
 
-enum {
-	PACK_PANEL = 2 * LANES,
-	FETCH_BYTES = 256,	/* of each output, ahead of use */
-};
+enum { PACK_PANEL = 2 * LANES };
 
 #define EACH_BYTE(x) ((x) * UINT32_C(0x01010101))
 
@@ -374,27 +371,13 @@ static inline void regroup_halves(const uint8_t *from, size_t stride, struct pla
 	}
 }
 
-/* Rows are many more streams than a processor follows by itself: ask for what comes next. */
-static inline void fetch_ahead(const uint8_t *rows, size_t stride, size_t n_bytes)
-{
-	for (unsigned i = 0; i < PACK_PANEL; i++)
-		for (size_t at = 0; at < n_bytes; at += 64)
-			__builtin_prefetch(rows + i * stride + at);
-}
-
 static inline __attribute__((always_inline)) void pack_blocks(const uint8_t *rows, size_t stride,
 		size_t n_blocks, size_t n_bytes, regroup_fn *regroup, uint8_t *to)
 {
-	const size_t n_ahead = n_bytes < FETCH_BYTES ? FETCH_BYTES / n_bytes : 1;
-
-	for (size_t i = 0; i < n_blocks; i++) {
-		if (i % n_ahead == 0)
-			fetch_ahead(i + n_ahead < n_blocks ? rows + (i + n_ahead) * n_bytes :
-				    rows + PACK_PANEL * stride, stride, n_ahead * n_bytes);
+	for (size_t i = 0; i < n_blocks; i++)
 		for (unsigned v = 0; v < 2; v++)
 			regroup(rows + v * LANES * stride + i * n_bytes, stride,
 				(struct place){ to + i * n_bytes * PACK_PANEL, v });
-	}
 }
 
 static void pack(enum cpu_format format, const uint8_t *rows, size_t stride, size_t n_in,
