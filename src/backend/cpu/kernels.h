@@ -56,7 +56,7 @@ struct cpu_kernels {
 				 * the multiply-add wants unsigned weights */
 
 	/* A panel of n_in inputs from `panel` stored rows, stride bytes apart. n_in is a whole
-	 * number of blocks, or a multiple of 8 where a block is one input. */
+	 * number of blocks, or a multiple of 32 where a block is one input. */
 	void (*pack)(enum cpu_format format, const uint8_t *rows, size_t stride, size_t n_in,
 		     uint8_t *to);
 

@@ -55,7 +55,7 @@ static size_t piece_length(enum cpu_format format)
 {
 	size_t length = stored_formats[format].block_length;
 
-	return length > 1 ? length : 16;
+	return length > 1 ? length : 32;
 }
 
 /* Where rows are missing, or less than a piece is left: through copies that are padded by zeros. */

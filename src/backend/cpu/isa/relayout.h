@@ -353,19 +353,21 @@ static inline void regroup_iq4_xs(const uint8_t *from, size_t stride, struct pla
 /* F32, and BF16, whose words are two inputs each. */
 static inline void regroup_words(const uint8_t *from, size_t stride, struct place to)
 {
-	vec_words w[4];
+	vec_words w[16];
 
-	words_transpose(from, stride, w);
-	put_words(&to, w, 4);
+	words_transpose_line(from, stride, w);
+#pragma GCC unroll 16
+	for (unsigned i = 0; i < 16; i++)
+		put_word(&to, w[i]);
 }
 
 static inline void regroup_halves(const uint8_t *from, size_t stride, struct place to)
 {
-	vec_words w[4];
+	vec_words w[16];
 
-	words_transpose(from, stride, w);
-#pragma GCC unroll 4
-	for (unsigned i = 0; i < 4; i++) {
+	words_transpose_line(from, stride, w);
+#pragma GCC unroll 16
+	for (unsigned i = 0; i < 16; i++) {
 		put_halves(&to, w[i]);
 		put_halves(&to, w[i] >> 16);
 	}
@@ -385,11 +387,11 @@ static void pack(enum cpu_format format, const uint8_t *rows, size_t stride, siz
 {
 	switch (format) {
 	case CPU_F32:
-		return pack_blocks(rows, stride, n_in / 4, 16, regroup_words, to);
+		return pack_blocks(rows, stride, n_in / 16, 64, regroup_words, to);
 	case CPU_F16:
-		return pack_blocks(rows, stride, n_in / 8, 16, regroup_halves, to);
+		return pack_blocks(rows, stride, n_in / 32, 64, regroup_halves, to);
 	case CPU_BF16:
-		return pack_blocks(rows, stride, n_in / 8, 16, regroup_words, to);
+		return pack_blocks(rows, stride, n_in / 32, 64, regroup_words, to);
 	case CPU_Q8_0:
 		return pack_blocks(rows, stride, n_in / 32, 34, regroup_q8_0, to);
 	case CPU_Q4_0:

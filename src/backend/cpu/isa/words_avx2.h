@@ -31,6 +31,12 @@ static inline void words_transpose(const uint8_t *from, size_t stride, vec_words
 	to[3] = (vec_words)_mm256_unpackhi_epi64(even, odd);
 }
 
+static inline void words_transpose_line(const uint8_t *from, size_t stride, vec_words *to)
+{
+	for (unsigned i = 0; i < 4; i++)
+		words_transpose(from + i * 16, stride, to + i * 4);
+}
+
 static inline void words_store(uint8_t *to, vec_words w)
 {
 	_mm256_storeu_si256((__m256i *)to, (__m256i)w);

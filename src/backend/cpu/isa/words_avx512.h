@@ -43,6 +43,43 @@ static inline void words_transpose(const uint8_t *from, size_t stride, vec_words
 	to[3] = (vec_words)_mm512_unpackhi_epi64(even, odd);
 }
 
+/* Sixty-four bytes of each row: word i of all lanes in to[i]. Fetches a line once, where rows lie so
+ * that their lines drive each other out of the cache. First four words of four rows change places
+ * in each quarter of the vectors, then the quarters. */
+static inline void words_transpose_line(const uint8_t *from, size_t stride, vec_words *to)
+{
+	__m512i part[16];
+
+#pragma GCC unroll 4
+	for (unsigned i = 0; i < 16; i += 4) {
+		__m512i row[4], even, odd;
+
+#pragma GCC unroll 4
+		for (unsigned j = 0; j < 4; j++)
+			row[j] = _mm512_loadu_si512(from + (i + j) * stride);
+		even = _mm512_unpacklo_epi32(row[0], row[1]);
+		odd = _mm512_unpacklo_epi32(row[2], row[3]);
+		part[i] = _mm512_unpacklo_epi64(even, odd);
+		part[i + 1] = _mm512_unpackhi_epi64(even, odd);
+		even = _mm512_unpackhi_epi32(row[0], row[1]);
+		odd = _mm512_unpackhi_epi32(row[2], row[3]);
+		part[i + 2] = _mm512_unpacklo_epi64(even, odd);
+		part[i + 3] = _mm512_unpackhi_epi64(even, odd);
+	}
+#pragma GCC unroll 4
+	for (unsigned i = 0; i < 4; i++) {
+		__m512i even01 = _mm512_shuffle_i32x4(part[i], part[4 + i], 0x88);
+		__m512i odd01 = _mm512_shuffle_i32x4(part[i], part[4 + i], 0xdd);
+		__m512i even23 = _mm512_shuffle_i32x4(part[8 + i], part[12 + i], 0x88);
+		__m512i odd23 = _mm512_shuffle_i32x4(part[8 + i], part[12 + i], 0xdd);
+
+		to[i] = (vec_words)_mm512_shuffle_i32x4(even01, even23, 0x88);
+		to[4 + i] = (vec_words)_mm512_shuffle_i32x4(odd01, odd23, 0x88);
+		to[8 + i] = (vec_words)_mm512_shuffle_i32x4(even01, even23, 0xdd);
+		to[12 + i] = (vec_words)_mm512_shuffle_i32x4(odd01, odd23, 0xdd);
+	}
+}
+
 static inline void words_store(uint8_t *to, vec_words w)
 {
 	_mm512_storeu_si512(to, (__m512i)w);

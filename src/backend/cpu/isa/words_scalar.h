@@ -37,6 +37,13 @@ static inline void words_transpose(const uint8_t *from, size_t stride, vec_words
 	to[3] = WORDS_SHUFFLE(even, odd, 2, 3, 6, 7);
 }
 
+/* Sixty-four bytes of each row. */
+static inline void words_transpose_line(const uint8_t *from, size_t stride, vec_words *to)
+{
+	for (unsigned i = 0; i < 4; i++)
+		words_transpose(from + i * 16, stride, to + i * 4);
+}
+
 static inline void words_store(uint8_t *to, vec_words w)
 {
 	memcpy(to, &w, sizeof w);
