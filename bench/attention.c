@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * attention - how fast the CPU backend attends, by instruction set, type of the cache and shape.
- * Usage: attention [threads [isa [type]]]
- * One row that ends a long context reads the cache once: mind GB/s, of what is stored, and compare
- * with the memory's, which is printed first. Many rows are arithmetic: mind GMAC/s; 16 of them a
- * cycle are the limit of a processor with two pipes of eight lanes.
+ * Usage: attention [threads [isa [type [context]]]]
+ * One row that ends a long context reads the cache once: mind GB/s, of what is stored. Many rows are
+ * arithmetic: mind GMAC/s. The limits of both are printed first.
  */
 #include "backend/backend.h"
+#include "backend/cpu/peaks.h"
 #include "base/clock.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { MAX_ROWS = 512, BLOCK_LENGTH = 32, N_TRIALS = 5, MAX_THREADS = 64 };
+enum { MAX_ROWS = 512, BLOCK_LENGTH = 32, N_TRIALS = 5 };
 
 static const struct {
 	const char *name;
@@ -26,7 +26,7 @@ static const struct {
 	{ "q8_0", TENSOR_Q8_0 },
 };
 
-static unsigned n_threads;
+static unsigned n_threads, only_context;
 
 static void *must(void *p)
 {
@@ -37,6 +37,17 @@ static void *must(void *p)
 	return p;
 }
 
+/* One thread is timed by the processor time that it takes, so that other work disturbs less. */
+static double now(void)
+{
+	struct timespec t;
+
+	if (n_threads > 1)
+		return clock_seconds(clock_ns());
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 /* Seconds of one call: the best of some trials, each of as many calls as fill a twentieth. */
 static double seconds_of(void (*call)(void *arg), void *arg)
 {
@@ -44,14 +55,13 @@ static double seconds_of(void (*call)(void *arg), void *arg)
 
 	call(arg);
 	for (unsigned trial = 0; trial < N_TRIALS; trial++) {
-		uint64_t start = clock_ns();
-		double seconds;
+		double start = now(), seconds;
 		unsigned n = 0;
 
 		do {
 			call(arg);
 			n++;
-			seconds = clock_seconds(clock_ns() - start);
+			seconds = now() - start;
 		} while (seconds < 0.05);
 		if (seconds / n < best)
 			best = seconds / n;
@@ -59,60 +69,18 @@ static double seconds_of(void (*call)(void *arg), void *arg)
 	return best;
 }
 
-/* --- the memory's bandwidth --- */
-
-enum { SLICE_LONGS = 1 << 24 };
-
-struct slice {
-	pthread_t thread;
-	const uint64_t *longs;
-	uint64_t sum;
-};
-
-static void *read_slice(void *arg)
+static void time_limits(void)
 {
-	struct slice *slice = arg;
-	uint64_t sum[8] = { 0 };
+	struct cpu_speed speed;
+	struct error err;
 
-	for (size_t i = 0; i < SLICE_LONGS; i += 8)
-		for (unsigned k = 0; k < 8; k++)
-			sum[k] += slice->longs[i + k];
-	for (unsigned k = 0; k < 8; k++)
-		slice->sum += sum[k];
-	return NULL;
+	if (cpu_speed_measure(n_threads, &speed, &err)) {
+		fprintf(stderr, "attention: %s\n", err.text);
+		exit(1);
+	}
+	printf("%u threads; memory: %.1f GB/s; float32: %.1f GMAC/s\n", n_threads,
+	       speed.read_bytes * 1e-9, speed.f32_macs * 1e-9);
 }
-
-static void read_slices(void *arg)
-{
-	struct slice *slices = arg;
-
-	for (unsigned i = 1; i < n_threads; i++)
-		if (pthread_create(&slices[i].thread, NULL, read_slice, &slices[i]))
-			abort();
-	read_slice(&slices[0]);
-	for (unsigned i = 1; i < n_threads; i++)
-		pthread_join(slices[i].thread, NULL);
-}
-
-static void time_memory(struct backend *backend)
-{
-	struct slice slices[MAX_THREADS] = { 0 };
-	size_t n = (size_t)SLICE_LONGS * n_threads;
-	void *memory = NULL;
-	double seconds;
-
-	if (backend->ops->alloc(backend, n * sizeof(uint64_t), &memory))
-		must(NULL);
-	memset(memory, 1, n * sizeof(uint64_t));
-	for (unsigned i = 0; i < n_threads; i++)
-		slices[i].longs = (const uint64_t *)memory + (size_t)SLICE_LONGS * i;
-	seconds = seconds_of(read_slices, slices);
-	printf("%u threads; memory: %.1f GB/s\n", n_threads,
-	       (double)(n * sizeof(uint64_t)) / seconds * 1e-9);
-	backend->ops->release(backend, memory);
-}
-
-/* --- attention --- */
 
 struct attend {
 	struct backend *backend;
@@ -209,6 +177,8 @@ static void time_type(struct backend *backend, const char *isa, unsigned type)
 		for (unsigned c = 0; c < sizeof contexts / sizeof *contexts; c++) {
 			const unsigned *shape = shapes[s];
 
+			if (only_context && contexts[c] != only_context)
+				continue;
 			time_attention(backend, isa, type, shape[0], shape[1], shape[2], 1,
 				       contexts[c]);
 			time_attention(backend, isa, type, shape[0], shape[1], shape[2],
@@ -223,7 +193,8 @@ int main(int argc, char **argv)
 	bool is_first = true;
 
 	n_threads = config.n_threads = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
-	if (!n_threads || n_threads > MAX_THREADS)
+	only_context = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
+	if (!n_threads)
 		return 2;
 	for (unsigned i = 0; i < sizeof isas / sizeof *isas; i++) {
 		struct backend *backend;
@@ -236,11 +207,10 @@ int main(int argc, char **argv)
 			printf("%s\n", err.text);
 			continue;
 		}
-		if (is_first) {
-			time_memory(backend);
+		time_limits();
+		if (is_first)
 			printf("%-7s %-5s %4s %7s %5s %6s %10s %8s %8s\n", "isa", "type", "dim",
 			       "heads", "rows", "at", "us", "GB/s", "GMAC/s");
-		}
 		is_first = false;
 		for (unsigned t = 0; t < sizeof types / sizeof *types; t++)
 			if (argc <= 3 || !strcmp(argv[3], types[t].name))

@@ -29,7 +29,7 @@ enum {
 #define ATTENTION_UNROLL _Pragma("GCC unroll 24")
 #endif
 
-#define ATTENTION_INLINE static inline __attribute__((always_inline))
+#define ATTENTION_INLINE static inline __attribute__((always_inline, no_sanitize("undefined")))
 
 ATTENTION_INLINE size_t kv_size(unsigned type)
 {
