@@ -112,13 +112,11 @@ static uint8_t random_byte(struct random *random)
 	return bits % 4 ? (uint8_t)(bits >> 8) : extremes[bits >> 2 & 3];
 }
 
-static void store_block(struct matrix *m, struct random *random, uint8_t *block)
+/* Scales that are numbers. */
+static void store_scales(struct matrix *m, struct random *random, uint8_t *block)
 {
-	const struct tensor_type_info *info = tensor_type_info(m->tensor.type);
 	unsigned offset, n;
 
-	for (unsigned i = 0; i < info->block_bytes; i++)
-		block[i] = random_byte(random);
 	if (m->tensor.type == TENSOR_MXFP4)
 		block[0] = (uint8_t)(120 + block[0] % 10);
 	find_scales(m->tensor.type, &offset, &n);
@@ -129,19 +127,38 @@ static void store_block(struct matrix *m, struct random *random, uint8_t *block)
 	}
 }
 
-static void store_blocks(struct matrix *m, struct random *random)
+static void load_elements(struct matrix *m)
 {
-	const struct tensor_type_info *info = tensor_type_info(m->tensor.type);
 	float *row = floats_alloc(m->n_in);
 
-	for (size_t at = 0; at < m->tensor.n_bytes; at += info->block_bytes)
-		store_block(m, random, m->stored + at);
 	for (unsigned out = 0; out < m->n_out; out++) {
 		tensor_row_f32(&m->tensor, out, row);
 		for (unsigned k = 0; k < m->n_in; k++)
 			m->elements[(size_t)out * m->n_in + k] = (double)row[k];
 	}
 	free(row);
+}
+
+static void store_blocks(struct matrix *m, struct random *random)
+{
+	const struct tensor_type_info *info = tensor_type_info(m->tensor.type);
+
+	for (size_t i = 0; i < m->tensor.n_bytes; i++)
+		m->stored[i] = random_byte(random);
+	for (size_t at = 0; at < m->tensor.n_bytes; at += info->block_bytes)
+		store_scales(m, random, m->stored + at);
+	load_elements(m);
+}
+
+void matrix_fill(struct matrix *m, uint8_t byte)
+{
+	const struct tensor_type_info *info = tensor_type_info(m->tensor.type);
+	struct random random = { byte };
+
+	memset(m->stored, byte, m->tensor.n_bytes);
+	for (size_t at = 0; at < m->tensor.n_bytes; at += info->block_bytes)
+		store_scales(m, &random, m->stored + at);
+	load_elements(m);
 }
 
 void matrix_init(struct matrix *m, enum tensor_type type, unsigned n_in, unsigned n_out,

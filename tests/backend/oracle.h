@@ -31,6 +31,8 @@ struct matrix {
 void matrix_init(struct matrix *matrix, enum tensor_type type, unsigned n_in, unsigned n_out,
 		 uint64_t seed);
 void matrix_deinit(struct matrix *matrix);
+/* Of a quantised type: every byte that is not a scale in floating point becomes `byte`. */
+void matrix_fill(struct matrix *matrix, uint8_t byte);
 
 /* The types of weights, and the granularity of n_in that each has. */
 extern const enum tensor_type oracle_types[];

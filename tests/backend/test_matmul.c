@@ -18,13 +18,14 @@ struct shape {
 
 /* Around vectors, panels (8, 16, 32) and chunks of 128, 256 and 512 inputs. */
 static const struct shape shapes[] = {
-	{ 1, 1 }, { 3, 5 }, { 31, 7 }, { 32, 33 }, { 48, 80 }, { 64, 31 }, { 80, 48 }, { 96, 17 },
-	{ 127, 9 }, { 129, 31 }, { 256, 33 }, { 511, 9 }, { 512, 64 }, { 513, 32 }, { 544, 100 },
-	{ 768, 7 }, { 1056, 65 }, { 1280, 40 },
+	{ 1, 1 }, { 3, 5 }, { 31, 7 }, { 32, 33 }, { 48, 80 }, { 64, 100 }, { 80, 48 }, { 96, 17 },
+	{ 127, 9 }, { 129, 31 }, { 256, 33 }, { 511, 9 }, { 512, 32 }, { 513, 16 }, { 544, 40 },
+	{ 768, 7 }, { 1056, 33 }, { 1280, 17 },
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
-static const unsigned row_counts[] = { 1, 2, 3, 5, 8, 10, 11, 65 };
+/* Those of every tile, and some that leave a part of one; all after the first. */
+static const unsigned row_counts[] = { MAX_ROWS, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 15 };
 enum { N_ROW_COUNTS = sizeof row_counts / sizeof *row_counts };
 
 static bool fits(enum tensor_type type, struct shape shape)
@@ -133,13 +134,15 @@ static void check_row(const struct matrix *m, const float *x, const float *bias,
 	free(rounded.slack);
 }
 
+/* All rows at once are compared with sums in double, fewer with what they were among all. */
 static void check_shape(struct backend *backend, enum tensor_type type, struct shape shape)
 {
 	struct matrix m;
 	struct weight *weight;
+	size_t n = (size_t)MAX_ROWS * shape.n_out;
 	float *x = floats_alloc((size_t)MAX_ROWS * shape.n_in);
-	float *y = floats_alloc((size_t)MAX_ROWS * shape.n_out);
-	float *bias = floats_alloc(shape.n_out);
+	float *y = floats_alloc(n), *all = floats_alloc(n);
+	float *bias = floats_alloc(shape.n_out), *its_bias = shape.n_in % 3 ? bias : NULL;
 	struct random random = { 7 };
 
 	matrix_init(&m, type, shape.n_in, shape.n_out, 1 + shape.n_in);
@@ -147,17 +150,21 @@ static void check_shape(struct backend *backend, enum tensor_type type, struct s
 	random_fill(&random, x, (size_t)MAX_ROWS * shape.n_in);
 	random_fill(&random, bias, shape.n_out);
 	for (unsigned i = 0; i < N_ROW_COUNTS; i++) {
-		struct matmul product = { weight, i % 2 ? bias : NULL, y, false };
+		struct matmul product = { .weight = weight, .bias = its_bias,
+					  .y = i ? y : all };
 
 		backend->ops->matmul(backend, &product, 1, x, row_counts[i]);
-		for (unsigned row = 0; row < row_counts[i]; row++)
-			check_row(&m, x + (size_t)row * shape.n_in, i % 2 ? bias : NULL,
-				  y + (size_t)row * shape.n_out);
+		if (i)
+			assert_memory_equal(y, all, row_counts[i] * shape.n_out * sizeof *y);
 	}
+	for (unsigned row = 0; row < MAX_ROWS; row++)
+		check_row(&m, x + (size_t)row * shape.n_in, its_bias,
+			  all + (size_t)row * shape.n_out);
 	backend->ops->weight_destroy(backend, weight);
 	matrix_deinit(&m);
 	free(x);
 	free(y);
+	free(all);
 	free(bias);
 }
 
@@ -177,6 +184,60 @@ static void products_of_every_type_and_shape_match_sums_in_double(void **state)
 					check_shape(backend, oracle_types[t], shapes[s]);
 		backend->ops->close(backend);
 	}
+}
+
+enum { EXTREME_IN = 256, EXTREME_OUT = 33, EXTREME_ROWS = 16 };
+
+/* Rows of which all integers are the largest, the smallest, or both in turns. */
+static float *extreme_rows(void)
+{
+	static const float signs[4][2] = { { 1, 1 }, { -1, -1 }, { 1, -1 }, { -1, 1 } };
+	float *x = floats_alloc(EXTREME_ROWS * EXTREME_IN);
+
+	for (unsigned i = 0; i < EXTREME_ROWS * EXTREME_IN; i++)
+		x[i] = signs[i / EXTREME_IN % 4][i % 2];
+	return x;
+}
+
+static void check_extremes(struct backend *backend, enum tensor_type type, const float *x)
+{
+	static const uint8_t bytes[] = { 0x00, 0xff, 0x7f, 0x80, 0x77, 0x88, 0x0f };
+	float *y = floats_alloc(EXTREME_ROWS * EXTREME_OUT);
+	struct matrix m;
+
+	matrix_init(&m, type, EXTREME_IN, EXTREME_OUT, 1);
+	for (unsigned i = 0; i < sizeof bytes; i++) {
+		struct matmul product = { .y = y };
+		struct weight *weight;
+
+		matrix_fill(&m, bytes[i]);
+		product.weight = weight = make_weight(backend, &m);
+		for (unsigned n_rows = 4; n_rows <= EXTREME_ROWS; n_rows *= 4) {
+			backend->ops->matmul(backend, &product, 1, x, n_rows);
+			for (unsigned row = 0; row < n_rows; row++)
+				check_row(&m, x + row * EXTREME_IN, NULL, y + row * EXTREME_OUT);
+		}
+		backend->ops->weight_destroy(backend, weight);
+	}
+	matrix_deinit(&m);
+	free(y);
+}
+
+static void the_largest_integers_do_not_overflow(void **state)
+{
+	float *x = extreme_rows();
+
+	(void)state;
+	for (const char *const *isa = oracle_isas; *isa; isa++) {
+		struct backend *backend = open_cpu(*isa, 1, EXTREME_ROWS, EXTREME_IN);
+
+		for (unsigned t = 0; backend && t < oracle_n_types; t++)
+			if (type_block_length(oracle_types[t]) > 1)
+				check_extremes(backend, oracle_types[t], x);
+		if (backend)
+			backend->ops->close(backend);
+	}
+	free(x);
 }
 
 /* Enough that a single row is shared between threads too. */
@@ -464,6 +525,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(products_of_every_type_and_shape_match_sums_in_double),
+		cmocka_unit_test(the_largest_integers_do_not_overflow),
 		cmocka_unit_test(a_row_alone_has_the_bits_that_it_has_among_others_on_any_threads),
 		cmocka_unit_test(products_of_mixed_types_share_their_input),
 		cmocka_unit_test(products_that_add_or_gate_are_those_that_are_added_or_gated),
