@@ -129,20 +129,28 @@ static uint32_t codes_of_group(enum cpu_format format, const uint8_t *words, uns
 	return codes | more << 4;
 }
 
-static int value_of_code(enum cpu_format format, uint8_t byte_flip, uint8_t code)
+/* What 32 integers stand for before they are scaled. */
+static void values_of_codes(enum cpu_format format, uint8_t byte_flip, const uint8_t *codes,
+			    float *values)
 {
 	static const int8_t iq4[] = { CPU_IQ4_TABLE(0) }, mxfp4[] = { CPU_MXFP4_TABLE(0) };
+	const int8_t *table = format == CPU_MXFP4 ? mxfp4 : iq4;
+	int offset = (int)cpu_offset(format);
 
 	switch (format) {
 	case CPU_Q8_0:
-		return (int8_t)(code ^ byte_flip);
+		for (unsigned i = 0; i < CPU_QUANT_BLOCK; i++)
+			values[i] = (int8_t)(codes[i] ^ byte_flip);
+		break;
 	case CPU_IQ4_NL:
 	case CPU_IQ4_XS:
-		return iq4[code];
 	case CPU_MXFP4:
-		return mxfp4[code];
+		for (unsigned i = 0; i < CPU_QUANT_BLOCK; i++)
+			values[i] = table[codes[i]];
+		break;
 	default:
-		return code - (int)cpu_offset(format);
+		for (unsigned i = 0; i < CPU_QUANT_BLOCK; i++)
+			values[i] = (float)(codes[i] - offset);
 	}
 }
 
@@ -186,29 +194,34 @@ static float power_of_two(unsigned e)
 	return power;
 }
 
-/* 32 inputs b of a block; head and words point to the lane's first. */
+/* 32 inputs b of a block; head and words point to the panel's first lane. */
 static void unpack_32(const struct cpu_kernels *kernels, enum cpu_format format,
 		      const uint8_t *head, const uint8_t *words, unsigned lane, unsigned b,
 		      float *out)
 {
 	unsigned panel = kernels->panel, n_parts = cpu_n_parts(format);
 	const uint8_t *bytes = head + cpu_n_halves(format) * panel * 2 + lane;
+	float d = format == CPU_MXFP4 ? power_of_two(*bytes) :
+		  half_to_float(load_le16(head + lane * 2));
+	uint8_t codes[CPU_QUANT_BLOCK];
+	float values[CPU_QUANT_BLOCK];
 
-	for (unsigned i = 0; i < CPU_QUANT_BLOCK; i++) {
-		uint32_t codes = codes_of_group(format, words, i / 4, panel, lane);
-		int q = value_of_code(format, kernels->byte_flip, (uint8_t)(codes >> i % 4 * 8));
-		float d = format == CPU_MXFP4 ? power_of_two(*bytes) :
-			  half_to_float(load_le16(head + lane * 2));
+	for (unsigned g = 0; g < CPU_QUANT_BLOCK / 4; g++)
+		store_le32(codes + 4 * g, codes_of_group(format, words, g, panel, lane));
+	values_of_codes(format, kernels->byte_flip, codes, values);
+	for (unsigned part = 0; part < n_parts; part++) {
+		unsigned n = CPU_QUANT_BLOCK / n_parts;
+		float least = 0, scale;
 		int s = 1, m = 1;
-		float least = 0;
 
 		if (cpu_is_super(format))
-			integer_scales(format, bytes, panel, b, i * n_parts / CPU_QUANT_BLOCK, &s,
-				       &m);
+			integer_scales(format, bytes, panel, b, part, &s, &m);
 		if (cpu_has_min(format))
 			least = half_to_float(load_le16(head + (panel + lane) * 2)) *
 				(float)(cpu_is_super(format) ? -m : m);
-		out[i] = d * (float)s * (float)q + least;
+		scale = d * (float)s;
+		for (unsigned i = part * n; i < (part + 1) * n; i++)
+			out[i] = scale * values[i] + least;
 	}
 }
 
