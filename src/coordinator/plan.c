@@ -15,7 +15,7 @@
 struct plan_speed plan_default_speed(void)
 {
 	/* One ordinary server core: only the ratio of the two matters for the split. */
-	return (struct plan_speed){ .bytes_per_second = 20e9, .macs_per_second = 50e9 };
+	return (struct plan_speed){ .bytes_per_second = 30e9, .macs_per_second = 150e9 };
 }
 
 static uint64_t round_up(uint64_t n)
@@ -62,15 +62,21 @@ static struct plan_speed speed_of(const struct plan_input *input, unsigned stage
 	return input->speeds ? input->speeds[stage] : plan_default_speed();
 }
 
-/* Sums over layers [0, i), so that any range costs one subtraction. */
+/* Sums over layers [0, i), so that any range costs one subtraction; and what the whole model takes
+ * on the first stage's worker. */
 struct sums {
 	uint64_t *bytes;	/* [n_layers + 1] */
 	uint64_t *macs;
+	double decode_seconds;
+	double prompt_seconds;
 };
 
-static enum sc_status sums_init(struct sums *sums, const struct model *model)
+static enum sc_status sums_init(struct sums *sums, const struct plan_input *input)
 {
+	const struct model *model = input->model;
 	uint32_t n_layers = model->hparams.n_layers;
+	struct plan_speed speed = speed_of(input, 0);
+	double read_seconds;
 
 	sums->bytes = calloc(n_layers + 1, sizeof sums->bytes[0]);
 	sums->macs = calloc(n_layers + 1, sizeof sums->macs[0]);
@@ -80,7 +86,23 @@ static enum sc_status sums_init(struct sums *sums, const struct model *model)
 		sums->bytes[i + 1] = sums->bytes[i] + model_layer_bytes(model, i);
 		sums->macs[i + 1] = sums->macs[i] + model_layer_macs(model, i);
 	}
+	read_seconds = (double)(sums->bytes[n_layers] + model_head_bytes(model)) /
+		       speed.bytes_per_second;
+	sums->decode_seconds = read_seconds +
+			       (double)(sums->macs[n_layers] + model_head_macs(model)) /
+			       speed.macs_per_second;
+	sums->prompt_seconds = read_seconds + (double)sums->macs[n_layers] * input->max_rows /
+			       speed.macs_per_second;
 	return SC_OK;
+}
+
+/* What a search balances. The head is work for every generated token but hardly any for a prompt:
+ * stages that are even for one are uneven for the other. A step counts by its share of the model's
+ * decode step plus its share of the model's prompt step, as if both took half of the time. */
+static double share_of(const struct sums *sums, const struct plan_stage *stage)
+{
+	return (stage->decode_seconds / sums->decode_seconds +
+		stage->prompt_seconds / sums->prompt_seconds) / 2;
 }
 
 static void sums_deinit(struct sums *sums)
@@ -142,11 +164,11 @@ struct search {
 	double limit;
 };
 
-static double add_stage(const struct search *search, double before, double seconds)
+static double add_stage(const struct search *search, double before, double share)
 {
 	if (search->is_sum)
-		return before + seconds * seconds;
-	return seconds > before ? seconds : before;
+		return before + share * share;
+	return share > before ? share : before;
 }
 
 /* above[i] and row[i]: the cost of putting layers [0, i) on the stages before this one, and up to
@@ -161,11 +183,12 @@ static void fill_row(const struct plan_input *input, const struct sums *sums,
 		row[end] = INFINITY;
 		for (uint32_t first = end; first-- > stage;) {
 			struct plan_stage it = describe_stage(input, sums, stage, first, end);
-			double cost = add_stage(search, above[first], it.decode_seconds);
+			double share = share_of(sums, &it);
+			double cost = add_stage(search, above[first], share);
 
 			/* Longer ranges only cost more. */
-			if (it.decode_seconds > search->limit ||
-			    (!search->is_sum && it.decode_seconds > row[end]) ||
+			if (share > search->limit ||
+			    (!search->is_sum && share > row[end]) ||
 			    (search->is_memory_bounded && !has_room(input, stage, &it)))
 				break;
 			if (cost < row[end]) {
@@ -289,7 +312,7 @@ enum sc_status plan_make(const struct plan_input *input, struct plan **plan_out,
 				 input->n_stages, n_layers, n_layers);
 	plan = calloc(1, sizeof *plan);
 	ends = calloc(input->n_stages, sizeof ends[0]);
-	status = sums_init(&sums, input->model);
+	status = sums_init(&sums, input);
 	if (plan)
 		plan->stages = calloc(input->n_stages, sizeof plan->stages[0]);
 	if (status == SC_OK && plan && plan->stages && ends) {

@@ -5,10 +5,11 @@
  * plan - which worker holds which layers, with how much memory, and what that predicts.
  * Pure computation from the model's sizes: no compute, no messages.
  *
- * The cost of a stage in one decode step is modelled as the time to read its weights plus the time
- * of its multiply-adds; embedding and head count. Of the splits that fit into the workers' memory,
- * the one is taken whose most expensive stage is cheapest and, among equals, whose sum of squares
- * is least, so that what cannot be helped is spread evenly.
+ * A step is modelled as the time to read the weights plus the time of the multiply-adds. A stage
+ * costs half its share of the model's decode step, where embedding and head count, and half its
+ * share of a prompt's step, where the head is no work: as if both took half of the time. Of the
+ * splits that fit into the workers' memory, the one is taken whose most expensive stage is cheapest
+ * and, among equals, whose sum of squares is least.
  */
 #include "base/buf.h"
 #include "base/error.h"
