@@ -70,6 +70,18 @@ ATTENTION_INLINE void kv_prefetch(unsigned type, unsigned v, const char *p)
 		__builtin_prefetch(p, 0, 2);
 }
 
+/* The i-th of n_q x n_v products, the fewer in the inner loop: those stay in registers, and of the
+ * others one at a time, beside the sums. */
+ATTENTION_INLINE unsigned query_of(unsigned i, unsigned n_q, unsigned n_v)
+{
+	return n_q < n_v ? i % n_q : i / n_v;
+}
+
+ATTENTION_INLINE unsigned vector_of(unsigned i, unsigned n_q, unsigned n_v)
+{
+	return n_q < n_v ? i / n_q : i % n_v;
+}
+
 /* --- scores --- */
 
 ATTENTION_INLINE void scores_tile(const unsigned type, const unsigned n_q, const unsigned n_v,
@@ -93,15 +105,19 @@ ATTENTION_INLINE void scores_tile(const unsigned type, const unsigned n_q, const
 		for (unsigned i = 0; i < n_q * n_v; i++)
 			sum[i] = vec_set1(0);
 		for (; d < end; d++, at += row, query += n_q) {
+			vec k[8];
+
 			ATTENTION_UNROLL
 			for (unsigned v = 0; v < n_v; v++) {
-				vec k = kv_load(type, keys[v] + at);
-
+				k[v] = kv_load(type, keys[v] + at);
 				kv_prefetch(type, v, keys[v] + at + ahead);
-				ATTENTION_UNROLL
-				for (unsigned q = 0; q < n_q; q++)
-					sum[q * n_v + v] = vec_fma(vec_set1(query[q]), k,
-								   sum[q * n_v + v]);
+			}
+			ATTENTION_UNROLL
+			for (unsigned i = 0; i < n_q * n_v; i++) {
+				unsigned q = query_of(i, n_q, n_v), v = vector_of(i, n_q, n_v);
+
+				sum[q * n_v + v] = vec_fma(vec_set1(query[q]), k[v],
+							   sum[q * n_v + v]);
 			}
 		}
 		ATTENTION_UNROLL
@@ -234,19 +250,22 @@ ATTENTION_INLINE void values_tile(const unsigned type, const unsigned n_q, const
 		const float *end = w + c->runs[run].n;
 
 		for (; w < end; w++, values += step, ahead += step) {
+			vec x[8];
+
 			ATTENTION_UNROLL
 			for (unsigned k = 0; k < n; k++) {
 				size_t at = k / n_v * next_strip + k % n_v * LANES * size;
-				vec x = kv_load(type, values + at);
 
+				x[k] = kv_load(type, values + at);
 				kv_prefetch(type, k % n_v, ahead + at);
-				ATTENTION_UNROLL
-				for (unsigned q = 0; q < n_q; q++) {
-					unsigned row = kv_is_scaled(type) ? q * n_s + k / n_v : q;
+			}
+			ATTENTION_UNROLL
+			for (unsigned i = 0; i < n_q * n; i++) {
+				unsigned q = query_of(i, n_q, n), k = vector_of(i, n_q, n);
+				unsigned row = kv_is_scaled(type) ? q * n_s + k / n_v : q;
 
-					sum[q * n + k] = vec_fma(vec_set1(w[row * ldp]), x,
-								 sum[q * n + k]);
-				}
+				sum[q * n + k] = vec_fma(vec_set1(w[row * ldp]), x[k],
+							 sum[q * n + k]);
 			}
 		}
 	}
