@@ -198,7 +198,7 @@ static enum sc_status run_chunks(struct perplexity_run *run, struct error *err)
 	return status;
 }
 
-static void print_result(const struct perplexity_run *run)
+static enum sc_status print_result(const struct perplexity_run *run, struct error *err)
 {
 	double value = perplexity_value(&run->perplexity);
 	double error = perplexity_error(&run->perplexity);
@@ -210,17 +210,20 @@ static void print_result(const struct perplexity_run *run)
 		printf("PPL = %.4f +/- %.5f\n", value, error);
 		fprintf(stderr, "%.0f tokens in %.1f s, %.1f tokens/s\n", n_tokens, seconds,
 			n_tokens / seconds);
-		return;
+		return SC_OK;
 	}
 	json = json_pack("{s:s, s:s, s:i, s:i, s:I, s:f, s:f, s:f}", "model",
 			 run->opened.model->name, "file", run->config.model, "chunks",
 			 (int)run->n_chunks, "chunk_tokens", (int)run->config.chunk_length,
 			 "scored_tokens", (json_int_t)run->perplexity.n, "ppl", value, "ppl_error",
 			 error, "seconds", seconds);
-	if (json)
-		json_dumpf(json, stdout, JSON_COMPACT);
+	if (!json)
+		return error_set(err, SC_E_INVALID, "no JSON of this result: \"%s\" is not UTF-8, or "
+				 "there is no memory", run->config.model);
+	json_dumpf(json, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(json);
+	return SC_OK;
 }
 
 static const char usage[] =
@@ -240,7 +243,7 @@ static enum sc_status measure(struct perplexity_run *run, struct error *err)
 	if (status == SC_OK)
 		status = run_chunks(run, err);
 	if (status == SC_OK)
-		print_result(run);
+		status = print_result(run, err);
 	return status;
 }
 

@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_CLI_WIRING_H
 #define STAGECOACH_CLI_WIRING_H
 /*
- * wiring - from settings to the objects that they describe: what stagecoachd, `stagecoach run` and
- * the pipeline tests do alike.
+ * wiring - from settings to the objects that they describe: what stagecoachd, `stagecoach run`,
+ * `bench`, `perplexity` and the pipeline tests do alike.
  * Thread: the loop's.
  */
 #include "config/config.h"

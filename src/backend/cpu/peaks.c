@@ -43,11 +43,7 @@ static const struct cpu_peaks *choose_peaks(enum cpu_isa isa)
 
 static bool has_bf16(const struct cpu_peaks *peaks)
 {
-#ifdef HAVE_X86_SIMD
-	return peaks->bf16 && __builtin_cpu_supports("avx512bf16");
-#else
-	return peaks->bf16;
-#endif
+	return peaks->bf16 && cpu_has_bf16_dot();
 }
 
 static void run_item(void *arg, size_t item, unsigned thread)

@@ -19,7 +19,8 @@ struct cpu_speed {
 	double read_bytes;
 };
 
-/* The best of several tries. SC_E_NOMEM: no memory to read, or no threads. */
+/* The best of several tries. SC_E_NOMEM: no memory to read. SC_E_INTERNAL: no
+ * threads. SC_E_CONFIG: STAGECOACH_CPU is not what can be. */
 must_check enum sc_status cpu_speed_measure(unsigned n_threads, struct cpu_speed *speed_out,
 					    struct error *err);
 

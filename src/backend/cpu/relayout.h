@@ -15,7 +15,8 @@ struct cpu_stored_format {
 const struct cpu_stored_format *cpu_stored_format(enum tensor_type type,
 						  enum cpu_format *format_out);
 
-/* Bytes of n_in inputs of a panel; n_in is a whole number of blocks, for BF16 and F16 any. */
+/* Bytes of n_in inputs of a panel; n_in is a whole number of blocks; for F32, F16 and BF16
+ * any. */
 size_t cpu_panel_bytes(enum cpu_format format, size_t n_in, unsigned panel);
 
 /* Outputs first .. first + n_outputs - 1 of a stored matrix into one panel; lanes beyond them get
