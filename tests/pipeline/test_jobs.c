@@ -32,6 +32,22 @@ static int stop(void **state)
 	return 0;
 }
 
+/* The same pipeline with little room for jobs, until start_again. */
+static void start_small(void)
+{
+	struct rig_options options = rig_defaults;
+
+	options.max_job_bytes = 16 << 10;
+	stop(NULL);
+	rig_start(&rig, &options);
+}
+
+static void start_again(void)
+{
+	stop(NULL);
+	start(NULL);
+}
+
 static struct job_request greedy(const char *prompt, uint32_t max_tokens)
 {
 	return (struct job_request){
@@ -319,15 +335,12 @@ static void an_old_job_that_runs_is_listed_before_newer_ones_that_do_not(void **
 /* One job of 400 tokens fits in 16 KiB, two do not, nor does what it leaves beside a larger one. */
 static void jobs_share_a_limit_of_memory_and_ended_ones_give_way(void **state)
 {
-	struct rig_options options = rig_defaults;
 	struct job_request small = greedy("x", 400), large = greedy("x", 600), huge = small;
 	struct job *first, *second, *found;
 	char id[JOB_ID_MAX];
-	struct rig saved = rig;
 
 	(void)state;
-	options.max_job_bytes = 16 << 10;
-	rig_start(&rig, &options);
+	start_small();
 	huge.n_sequences = 64;
 	assert_int_equal(job_submit(rig.coordinator, &huge, &second, &err), SC_E_TOO_LARGE);
 	first = submit(&small);
@@ -342,22 +355,17 @@ static void jobs_share_a_limit_of_memory_and_ended_ones_give_way(void **state)
 	assert_int_equal(job_find(rig.coordinator, id, &found, &err), SC_E_NOT_FOUND);
 	job_cancel(second);
 	job_release(second);
-	rig_stop(&rig);
-	rig_free_logits(&rig);
-	rig = saved;
+	start_again();
 }
 
 /* While they run there is room for one; cancelled and held, three are next to nothing. */
 static void an_ended_job_holds_no_more_than_its_output(void **state)
 {
-	struct rig_options options = rig_defaults;
 	struct job_request request = greedy("x", 400);
 	struct job *jobs[3];
-	struct rig saved = rig;
 
 	(void)state;
-	options.max_job_bytes = 16 << 10;
-	rig_start(&rig, &options);
+	start_small();
 	for (int i = 0; i < 3; i++) {
 		jobs[i] = submit(&request);
 		job_cancel(jobs[i]);
@@ -365,9 +373,7 @@ static void an_ended_job_holds_no_more_than_its_output(void **state)
 	}
 	for (int i = 0; i < 3; i++)
 		job_release(jobs[i]);
-	rig_stop(&rig);
-	rig_free_logits(&rig);
-	rig = saved;
+	start_again();
 }
 
 static int stop_and_close(void **state)
