@@ -77,9 +77,10 @@ theirs() {
 	save "$name.$engine.bench" "$bench" -m "$model" -o json -r 1 -t "$threads" -p "$prompts" \
 		-n "$generated" $flags
 	# shellcheck disable=SC2086
-	[ -z "$depths" ] || "$bench" --help 2>&1 | grep -q -- --n-depth &&
+	if [ -n "$depths" ] && "$bench" --help 2>&1 | grep -q -- --n-depth; then
 		save "$name.$engine.depth" "$bench" -m "$model" -o json -r 1 -t "$threads" \
-			-p "$prompts" -n "$generated" -d "${depths:-0}" $flags
+			-p "$prompts" -n "$generated" -d "$depths" $flags
+	fi
 	batched=$(dirname "$bench")/llama-batched-bench
 	[ -n "$sequences" ] && [ -x "$batched" ] || return 0
 	context=$(((generated + 8) * $(echo "$sequences" | tr , '\n' | sort -n | tail -n 1)))
