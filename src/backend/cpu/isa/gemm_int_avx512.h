@@ -298,7 +298,8 @@ ALWAYS void multiply_part(enum cpu_format format, unsigned r, const uint8_t *wor
 }
 
 /* Groups are not read in the order of their addresses, which hardware prefetchers lose track of:
- * lines are asked for in that order, one ahead. Further ahead was slower. */
+ * lines are asked for in that order, one ahead. Further ahead was slower; whole bytes (Q8_0, and what
+ * is unpacked) are in that order. */
 ALWAYS void prefetch_lines(const uint8_t *weights, size_t n_bytes)
 {
 #pragma GCC unroll 16
@@ -321,11 +322,11 @@ ALWAYS void gemm_int(enum cpu_format format, unsigned r, const uint8_t *weights,
 		const struct block_scales whole = load_block_scales(format, weights);
 		const uint8_t *words = weights + cpu_head_bytes(format) * PANEL;
 
-		if (format < CPU_BYTES_32)
+		if (cpu_n_words(format) < 8)
 			prefetch_lines(weights, cpu_head_bytes(format) * PANEL);
 #pragma GCC unroll 1
 		for (unsigned b = 0; b < n_sub; b++) {
-			if (format < CPU_BYTES_32)
+			if (cpu_n_words(format) < 8)
 				prefetch_lines(words, cpu_n_words(format) * PANEL * 4);
 #pragma GCC unroll 2
 			for (unsigned part = 0; part < cpu_n_parts(format); part++) {
