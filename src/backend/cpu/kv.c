@@ -2,7 +2,7 @@
 #include "backend/cpu/kv.h"
 
 #include "backend/cpu/cpu.h"
-#include "backend/cpu/half.h"
+#include "model/float16.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -187,7 +187,7 @@ static uint16_t to_half(float x)
 {
 	const float most = 65504;
 
-	return float_to_half(x > most ? most : x < -most ? -most : x);
+	return f32_to_f16(x > most ? most : x < -most ? -most : x);
 }
 
 /* A group of at most CPU_KV_GROUP elements: |code| <= 127, scale so that the largest just fits.
@@ -205,7 +205,7 @@ static uint16_t quantise_group(const float *x, unsigned n, int8_t *codes)
 		is_number &= size <= 3.4e38f;
 	}
 	scale = is_number ? to_half(max / 127) : 0x7e00;
-	unit = is_number && scale ? 1 / half_to_float(scale) : 0;
+	unit = is_number && scale ? 1 / f16_to_f32(scale) : 0;
 	for (unsigned i = 0; i < n; i++) {
 		float code = is_number ? x[i] * unit : 0;
 
@@ -228,7 +228,7 @@ static void store_elements(enum cpu_kv_type type, const float *x, unsigned n, ui
 		break;
 	case CPU_KV_BF16:
 		for (unsigned i = 0; i < n; i++)
-			((uint16_t *)(void *)at)[i * step] = float_to_bfloat(x[i]);
+			((uint16_t *)(void *)at)[i * step] = f32_to_bf16(x[i]);
 		break;
 	case CPU_KV_Q8_0:
 		*scale = quantise_group(x, n, codes);

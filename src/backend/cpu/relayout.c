@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/cpu/relayout.h"
 
-#include "backend/cpu/half.h"
+#include "model/float16.h"
 #include "base/bytes.h"
 
 #include <string.h>
@@ -202,7 +202,7 @@ static void unpack_32(const struct cpu_kernels *kernels, enum cpu_format format,
 	unsigned panel = kernels->panel, n_parts = cpu_n_parts(format);
 	const uint8_t *bytes = head + cpu_n_halves(format) * panel * 2 + lane;
 	float d = format == CPU_MXFP4 ? power_of_two(*bytes) :
-		  half_to_float(load_le16(head + lane * 2));
+		  f16_to_f32(load_le16(head + lane * 2));
 	uint8_t codes[CPU_QUANT_BLOCK];
 	float values[CPU_QUANT_BLOCK];
 
@@ -217,7 +217,7 @@ static void unpack_32(const struct cpu_kernels *kernels, enum cpu_format format,
 		if (cpu_is_super(format))
 			integer_scales(format, bytes, panel, b, part, &s, &m);
 		if (cpu_has_min(format))
-			least = half_to_float(load_le16(head + (panel + lane) * 2)) *
+			least = f16_to_f32(load_le16(head + (panel + lane) * 2)) *
 				(float)(cpu_is_super(format) ? -m : m);
 		scale = d * (float)s;
 		for (unsigned i = part * n; i < (part + 1) * n; i++)
@@ -234,9 +234,9 @@ static void plain_row(enum cpu_format format, size_t n_in, const uint8_t *panel,
 		if (format == CPU_F32)
 			out[k] = load_lef32(panel + at * 4);
 		else if (format == CPU_F16)
-			out[k] = half_to_float(load_le16(panel + at * 2));
+			out[k] = f16_to_f32(load_le16(panel + at * 2));
 		else
-			out[k] = bfloat_to_float(load_le16(panel + (k / 2 * width + lane) * 4 +
+			out[k] = bf16_to_f32(load_le16(panel + (k / 2 * width + lane) * 4 +
 							   k % 2 * 2));
 	}
 }

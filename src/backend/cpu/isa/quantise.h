@@ -107,11 +107,11 @@ static void round_bf16(const float *x, size_t ldx, unsigned r, size_t n, void *t
 		for (size_t k = 0; k + 1 < n; k += 2) {
 			uint16_t *pair = to + (k * r + row * 2);
 
-			pair[0] = bf16_of(from[k]);
-			pair[1] = bf16_of(from[k + 1]);
+			pair[0] = f32_to_bf16(from[k]);
+			pair[1] = f32_to_bf16(from[k + 1]);
 		}
 		if (n % 2) {
-			to[(n - 1) * r + row * 2] = bf16_of(from[n - 1]);
+			to[(n - 1) * r + row * 2] = f32_to_bf16(from[n - 1]);
 			to[(n - 1) * r + row * 2 + 1] = 0;
 		}
 	}

@@ -2,7 +2,7 @@
 #ifndef STAGECOACH_BACKEND_CPU_ISA_TILES_H
 #define STAGECOACH_BACKEND_CPU_ISA_TILES_H
 /*
- * tiles - activations as products read them, and what comes out of products; after vec_*.h.
+ * tiles - activations as products read them; include after vec_*.h.
  *
  * The scale of a row is its largest magnitude / 127 / 2^CPU_MAX_SHIFT. A block of 32 takes the least
  * shift with which its own largest magnitude fits into +-127: it is rounded to steps at most twice
@@ -10,10 +10,9 @@
  * largest one.
  */
 #include "backend/cpu/kernels.h"
+#include "model/float16.h"
 
-#include <float.h>
 #include <math.h>
-#include <string.h>
 
 /* What a row is quantised by. Rows of nothing but tiny numbers become zeros, rows with a number that
  * is not finite get a scale that is none. */
@@ -32,17 +31,6 @@ static inline struct row_steps steps_for(float most)
 		.inverse = 127 * (1 << CPU_MAX_SHIFT) / most,
 		.per_most = (1 << CPU_MAX_SHIFT) / most,
 	};
-}
-
-/* To nearest even; what is not a number stays so. */
-static inline uint16_t bf16_of(float x)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &x, sizeof bits);
-	if ((bits & 0x7fffffff) > 0x7f800000)
-		return (uint16_t)(bits >> 16 | 0x40);
-	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 #endif

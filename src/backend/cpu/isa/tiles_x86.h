@@ -240,7 +240,7 @@ static void quantise(const float *x, size_t ldx, unsigned r, size_t n, void *til
 				       (uint8_t *)tile + i * r * CPU_TILE_INT_BYTES);
 }
 
-/* Eight as bf16_of, in the low halves of words. */
+/* Eight as f32_to_bf16, in the low halves of words. */
 static inline __m256i round_bits(const float *x)
 {
 	__m256i bits = _mm256_loadu_si256((const __m256i *)x);
@@ -264,8 +264,8 @@ static inline __m256i round_pairs(const float *x)
 static inline void round_rest(const float *x, size_t k, size_t n, unsigned r, uint16_t *tile)
 {
 	for (; k < n; k += 2) {
-		tile[k * r] = bf16_of(x[k]);
-		tile[k * r + 1] = k + 1 < n ? bf16_of(x[k + 1]) : 0;
+		tile[k * r] = f32_to_bf16(x[k]);
+		tile[k * r + 1] = k + 1 < n ? f32_to_bf16(x[k + 1]) : 0;
 	}
 }
 

@@ -48,7 +48,7 @@ static inline vec_int vec_load_16_bits(const uint16_t *p)
 	return __builtin_convertvector(four, vec_int);
 }
 
-/* As half_to_float. */
+/* As f16_to_f32. */
 static inline vec vec_load_f16(const uint16_t *p)
 {
 	vec_int h = vec_load_16_bits(p);
