@@ -31,7 +31,6 @@
 
 enum {
 	CPU_MAX_PANEL = 32,
-	CPU_MAX_LANES = 16,
 	CPU_MAX_TILE_ROWS = 12,
 	CPU_TILE_INT_BYTES = 48,	/* of a row's block of 32 */
 	CPU_MAX_SHIFT = 11,		/* 32 * 128 * 127 * 2^11 < 2^31 */
