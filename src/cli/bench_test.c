@@ -2,7 +2,6 @@
 #include "cli/bench_test.h"
 
 #include "base/clock.h"
-#include "coordinator/job.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +14,7 @@
 struct crowd {
 	struct session *session;
 	uint32_t n;
-	struct job *jobs[JOB_MAX_SEQUENCES];
-	struct job_watcher watchers[JOB_MAX_SEQUENCES];
+	struct job *jobs[SESSION_MAX_JOBS];
 	uint32_t *tokens;	/* [n_tokens] that prompts are made of */
 	size_t n_tokens;
 	uint64_t started_ns;
@@ -70,12 +68,6 @@ uint32_t bench_test_positions(const struct bench_test *test, uint32_t n_repetiti
 
 /* --- jobs --- */
 
-static void on_change(void *arg, struct job *job)
-{
-	(void)arg;
-	(void)job;
-}
-
 /* Ids all over the vocabulary: what a token is makes no difference to how long it takes. */
 static enum sc_status crowd_init(struct crowd *crowd, struct session *session, uint32_t n_vocab,
 				 size_t n_tokens, struct error *err)
@@ -107,15 +99,12 @@ static enum sc_status crowd_submit(struct crowd *crowd, uint32_t n, uint32_t n_p
 
 	crowd->started_ns = clock_ns();
 	while (crowd->n < n) {
-		struct job_watcher *watcher = &crowd->watchers[crowd->n];
-		enum sc_status status;
+		enum sc_status status = session_submit(crowd->session, &request,
+						       &crowd->jobs[crowd->n], err);
 
-		status = job_submit(session_coordinator(crowd->session), &request,
-				    &crowd->jobs[crowd->n], err);
 		if (status != SC_OK)
 			return status;
-		watcher->on_change = on_change;
-		job_watch(crowd->jobs[crowd->n++], watcher);
+		crowd->n++;
 	}
 	return SC_OK;
 }
@@ -137,8 +126,7 @@ static enum sc_status crowd_disperse(struct crowd *crowd, struct error *err)
 		struct job *job = crowd->jobs[--crowd->n];
 
 		job_cancel(job);
-		job_unwatch(job, &crowd->watchers[crowd->n]);
-		job_release(job);
+		session_forget(crowd->session, job);
 	}
 	while (status == SC_OK && steps_in_flight(crowd))
 		status = session_turn(crowd->session, err);

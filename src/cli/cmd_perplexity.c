@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "coordinator/job.h"
 #include "measure/perplexity.h"
 
 #include <errno.h>
@@ -27,7 +26,6 @@ struct perplexity_run {
 	uint32_t n_chunks;
 	struct session *session;
 	struct job *jobs[MAX_JOBS];	/* a ring: chunk i at i % MAX_JOBS */
-	struct job_watcher watchers[MAX_JOBS];	/* so that the loop wakes for them */
 	uint32_t n_submitted;
 	uint32_t n_done;
 	struct perplexity perplexity;
@@ -109,12 +107,6 @@ static enum sc_status open_session(struct perplexity_run *run, struct error *err
 	return session_open(config, &run->opened, &run->session, err);
 }
 
-static void on_change(void *arg, struct job *job)
-{
-	(void)arg;
-	(void)job;
-}
-
 static enum sc_status submit_chunk(struct perplexity_run *run, struct error *err)
 {
 	const uint32_t length = run->config.chunk_length;
@@ -127,24 +119,11 @@ static enum sc_status submit_chunk(struct perplexity_run *run, struct error *err
 		.top_p = 1.0f,
 		.score_from = perplexity_first_scored(length),
 	};
-	enum sc_status status = job_submit(session_coordinator(run->session), &request,
-					   &run->jobs[slot], err);
+	enum sc_status status = session_submit(run->session, &request, &run->jobs[slot], err);
 
-	if (status != SC_OK)
-		return status;
-	run->watchers[slot] = (struct job_watcher){ .on_change = on_change };
-	job_watch(run->jobs[slot], &run->watchers[slot]);
-	run->n_submitted++;
-	return SC_OK;
-}
-
-static void let_go(struct perplexity_run *run, uint32_t slot)
-{
-	if (!run->jobs[slot])
-		return;
-	job_unwatch(run->jobs[slot], &run->watchers[slot]);
-	job_release(run->jobs[slot]);
-	run->jobs[slot] = NULL;
+	if (status == SC_OK)
+		run->n_submitted++;
+	return status;
 }
 
 static void show_progress(struct perplexity_run *run)
@@ -163,9 +142,9 @@ static void show_progress(struct perplexity_run *run)
 
 static enum sc_status take_chunk(struct perplexity_run *run, struct error *err)
 {
-	uint32_t slot = run->n_done % MAX_JOBS, n_scores;
-	struct job *job = run->jobs[slot];
+	struct job *job = run->jobs[run->n_done % MAX_JOBS];
 	const float *scores;
+	uint32_t n_scores;
 
 	if (job_state(job) != JOB_DONE) {
 		*err = *job_error(job);
@@ -173,7 +152,7 @@ static enum sc_status take_chunk(struct perplexity_run *run, struct error *err)
 	}
 	scores = job_prompt_scores(job, &n_scores);
 	perplexity_add(&run->perplexity, scores, n_scores);
-	let_go(run, slot);
+	session_forget(run->session, job);
 	run->n_done++;
 	show_progress(run);
 	return SC_OK;
@@ -249,8 +228,6 @@ static enum sc_status measure(struct perplexity_run *run, struct error *err)
 
 static void clean_up(struct perplexity_run *run)
 {
-	for (uint32_t i = 0; i < MAX_JOBS; i++)
-		let_go(run, i);
 	session_close(run->session);
 	token_list_deinit(&run->tokens);
 	opened_model_close(&run->opened);

@@ -6,8 +6,14 @@
 #include "event/loop.h"
 #include "transport/link.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
+
+struct asked {
+	struct job *job;	/* NULL: free */
+	struct job_watcher watcher;
+};
 
 struct session {
 	struct loop *loop;
@@ -16,6 +22,7 @@ struct session {
 	struct local *local;
 	enum coordinator_phase phase;
 	struct error error;		/* why the phase is FAILED */
+	struct asked asked[SESSION_MAX_JOBS];
 };
 
 /* For the exit code: by then the session is closed. */
@@ -80,6 +87,15 @@ static enum sc_status start_pipeline(struct session *session, const struct confi
 	return local_create(&local, &session->local, err);
 }
 
+static void forget(struct asked *asked)
+{
+	if (!asked->job)
+		return;
+	job_unwatch(asked->job, &asked->watcher);
+	job_release(asked->job);
+	asked->job = NULL;
+}
+
 enum sc_status session_open(const struct config *config, const struct opened_model *model,
 			    struct session **session_out, struct error *err)
 {
@@ -106,6 +122,8 @@ void session_close(struct session *session)
 {
 	if (!session)
 		return;
+	for (unsigned i = 0; i < SESSION_MAX_JOBS; i++)
+		forget(&session->asked[i]);
 	if (session->local && session->phase == COORDINATOR_READY) {
 		coordinator_drain(local_coordinator(session->local), 0);
 		while (session->phase < COORDINATOR_STOPPED)
@@ -121,6 +139,44 @@ void session_close(struct session *session)
 struct coordinator *session_coordinator(struct session *session)
 {
 	return local_coordinator(session->local);
+}
+
+/* Nothing: the caller looks after the turn. But only a job that somebody watches wakes the loop. */
+static void on_change(void *arg, struct job *job)
+{
+	(void)arg;
+	(void)job;
+}
+
+/* The place of a job; of NULL, a free one. */
+static struct asked *find_asked(struct session *session, const struct job *job)
+{
+	unsigned i = 0;
+
+	while (i < SESSION_MAX_JOBS && session->asked[i].job != job)
+		i++;
+	assert(i < SESSION_MAX_JOBS);
+	return &session->asked[i];
+}
+
+enum sc_status session_submit(struct session *session, const struct job_request *request,
+			      struct job **job_out, struct error *err)
+{
+	struct asked *asked = find_asked(session, NULL);
+	enum sc_status status;
+
+	status = job_submit(local_coordinator(session->local), request, &asked->job, err);
+	if (status != SC_OK)
+		return status;
+	asked->watcher = (struct job_watcher){ .on_change = on_change };
+	job_watch(asked->job, &asked->watcher);
+	*job_out = asked->job;
+	return SC_OK;
+}
+
+void session_forget(struct session *session, struct job *job)
+{
+	forget(find_asked(session, job));
 }
 
 enum sc_status session_turn(struct session *session, struct error *err)

@@ -8,6 +8,9 @@
  * Thread: the caller's, which becomes the loop's.
  */
 #include "cli/wiring.h"
+#include "coordinator/job.h"
+
+#define SESSION_MAX_JOBS JOB_MAX_SEQUENCES
 
 struct session;
 
@@ -16,10 +19,17 @@ struct session;
 must_check enum sc_status session_open(const struct config *config,
 				       const struct opened_model *model,
 				       struct session **session_out, struct error *err);
-/* Stops the stages. Accepts NULL. */
+/* Lets go of its jobs and stops the stages. Accepts NULL. */
 void session_close(struct session *session);
 
 struct coordinator *session_coordinator(struct session *session);
+
+/* As job_submit, at most SESSION_MAX_JOBS at a time; what changes in the job ends a turn. It stays
+ * in memory until session_forget, or until the session is closed. */
+must_check enum sc_status session_submit(struct session *session,
+					 const struct job_request *request, struct job **job_out,
+					 struct error *err);
+void session_forget(struct session *session, struct job *job);
 
 /* Waits for something to happen, and lets it happen. SC_E_CANCELLED: a signal came. Else what the
  * pipeline failed of. */
