@@ -104,17 +104,18 @@ expect 64 '--threads: no number' -m "$MODEL" -t ''
 expect 64 'nothing to measure' -m "$MODEL" --tests depth
 expect 66 '.*missing.gguf: .*No such file' -m "$dir/missing.gguf"
 
-# Ctrl-C, which a background process of a script would not get.
+# Ctrl-C, which a background process of a script would not get. The first row of the table says that
+# the model is loaded; before that the signal simply kills.
 python3 - "$BUILDDIR/stagecoach" "$MODEL" <<'PYTHON' || fail "Ctrl-C"
-import signal, subprocess, sys, time
+import signal, subprocess, sys
 bench = subprocess.Popen([sys.argv[1], "bench", "-m", sys.argv[2], "-t", "1", "-r", "1000",
-                          "--tests", "decode", "-o", "csv", "-n", "400"],
+                          "--tests", "prompt,decode", "-o", "csv", "-p", "1", "-n", "400"],
                          stdout=subprocess.PIPE)
 bench.stdout.readline()
-time.sleep(2)
+row = bench.stdout.readline()
+assert b"pp1" in row, row
 bench.send_signal(signal.SIGINT)
-code = bench.wait(60)
-# Before the model is loaded the signal simply kills.
-assert code in (130, -signal.SIGINT), code
+rest, code = bench.stdout.read(), bench.wait(60)
+assert code == 130 and not rest, (code, rest)
 PYTHON
 echo ok
