@@ -50,6 +50,13 @@ void rig_model_close(void)
 	buf_deinit(&model_file);
 }
 
+int rig_model_teardown(void **state)
+{
+	(void)state;
+	rig_model_close();
+	return 0;
+}
+
 static void on_phase(void *arg, enum coordinator_phase phase, const struct error *err)
 {
 	struct rig *rig = arg;

@@ -49,6 +49,8 @@ struct rig {
 const struct opened_model *rig_model(void);
 void rig_use_model(const struct tiny_model *tiny);
 void rig_model_close(void);
+/* The same, as cmocka calls it after a group of tests. */
+int rig_model_teardown(void **state);
 
 /* Returns once the pipeline is ready, or has failed. */
 void rig_start(struct rig *rig, const struct rig_options *options);

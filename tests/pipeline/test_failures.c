@@ -308,13 +308,6 @@ static void everything_may_go_while_jobs_run_and_wait(void **state)
 	destroy();
 }
 
-static int close_model(void **state)
-{
-	(void)state;
-	rig_model_close();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,5 +319,5 @@ int main(void)
 		cmocka_unit_test(everything_may_go_while_jobs_run_and_wait),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, close_model);
+	return cmocka_run_group_tests(tests, NULL, rig_model_teardown);
 }

@@ -112,13 +112,6 @@ static int make_requests(void **state)
 	return 0;
 }
 
-static int close_model(void **state)
-{
-	(void)state;
-	rig_model_close();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -127,5 +120,5 @@ int main(void)
 		cmocka_unit_test(the_same_bits_for_every_type_of_keys_and_values),
 	};
 
-	return cmocka_run_group_tests(tests, make_requests, close_model);
+	return cmocka_run_group_tests(tests, make_requests, rig_model_teardown);
 }
