@@ -107,11 +107,6 @@ static inline vec vec_alternate(void)
 	return _mm256_setr_ps(-1, 1, -1, 1, -1, 1, -1, 1);
 }
 
-static inline void vec_store_int(int32_t *p, vec a)
-{
-	_mm256_storeu_si256((__m256i *)p, _mm256_cvtps_epi32(a));
-}
-
 static inline float vec_sum(vec a)
 {
 	__m128 c = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

@@ -91,11 +91,6 @@ static inline vec vec_alternate(void)
 	return _mm512_castpd_ps(_mm512_castsi512_pd(_mm512_set1_epi64(0x3f800000bf800000)));
 }
 
-static inline void vec_store_int(int32_t *p, vec a)
-{
-	_mm512_storeu_si512(p, _mm512_cvtps_epi32(a));
-}
-
 static inline float vec_sum(vec a)
 {
 	__m256 b = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
