@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -104,6 +105,22 @@ enum sc_status output_write(const struct output *output, uint64_t offset, const 
 	return SC_OK;
 }
 
+/* A name is on the disk when its directory is. One that cannot be read, or that its file system
+ * cannot sync, is left to the kernel: the file is whole under its name all the same. */
+static enum sc_status sync_directory(struct output *output, struct error *err)
+{
+	const int fd = open(dirname(output->partial), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum sc_status status = SC_OK;
+
+	if (fd < 0)
+		return SC_OK;
+	if (fsync(fd) && errno != EINVAL)
+		status = error_errno(err, SC_E_IO, errno, "%s: cannot write its directory",
+				     output->path);
+	close(fd);
+	return status;
+}
+
 enum sc_status output_commit(struct output *output, struct error *err)
 {
 	enum sc_status status = SC_OK;
@@ -115,6 +132,8 @@ enum sc_status output_commit(struct output *output, struct error *err)
 				     output->partial);
 	else
 		output->has_partial = false;
+	if (!status)
+		status = sync_directory(output, err);
 	output_abandon(output);
 	return status;
 }
