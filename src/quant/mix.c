@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "quant/mix.h"
 
-#include <inttypes.h>
+#include "base/parse.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -98,6 +99,25 @@ static bool has_part(const struct tensor *tensor, const char *part)
 	return strstr(tensor->name, part) != NULL;
 }
 
+/* N of "blk.N."; 0 where there is none, or none that a layer can have. */
+static uint32_t layer_of(const char *name)
+{
+	static const char front[] = "blk.";
+	const size_t n_front = sizeof front - 1;
+	char number[32];
+	uint64_t layer;
+	size_t n;
+
+	if (strncmp(name, front, n_front))
+		return 0;
+	n = strcspn(name + n_front, ".");
+	if (!name[n_front + n] || n >= sizeof number)
+		return 0;
+	memcpy(number, name + n_front, n);
+	number[n] = '\0';
+	return parse_u64(number, &layer) && layer <= UINT32_MAX ? (uint32_t)layer : 0;
+}
+
 /* Norms, biases, routers and other small things stay as they are. */
 static bool is_matrix(const struct tensor *tensor)
 {
@@ -120,7 +140,7 @@ static bool is_matrix(const struct tensor *tensor)
 /* Every third layer, and the first and last eighths. */
 static bool has_more_bits(uint32_t layer, uint32_t n_layers)
 {
-	return layer < n_layers / 8 || layer >= 7 * n_layers / 8 ||
+	return layer < n_layers / 8 || layer >= 7ull * n_layers / 8 ||
 	       (layer - n_layers / 8) % 3 == 2;
 }
 
@@ -220,13 +240,12 @@ static enum tensor_type wanted_type(const struct quant_mix *mix, const struct qu
 				    const struct tensor *tensor)
 {
 	const bool is_embedding = !strcmp(tensor->name, "token_embd.weight");
-	uint32_t layer = 0;
+	const uint32_t layer = layer_of(tensor->name);
 
 	if (!strcmp(tensor->name, "output.weight") || (facts->is_tied && is_embedding))
 		return output_type(mix, tensor);
 	if (is_embedding || mix->type == TENSOR_MXFP4)
 		return mix->type;
-	(void)sscanf(tensor->name, "blk.%" SCNu32 ".", &layer);
 	if (has_part(tensor, "attn_v.weight") || has_part(tensor, "attn_qkv.weight") ||
 	    has_part(tensor, "attn_kv_b.weight"))
 		return attn_v_type(mix, facts, layer);

@@ -121,6 +121,23 @@ static void layers_that_matter_more_get_more_bits(void **state)
 	expect_layers("MXFP4", &facts_32, "ffn_down", four);
 }
 
+static void numbers_that_no_layer_can_have_count_as_the_first(void **state)
+{
+	static const char *const names[] = {
+		"blk.4294967300.attn_v.weight",		/* 4 in 32 bits */
+		"blk.18446744073709551620.attn_v.weight",	/* and in 64 */
+		"blk.999999999999999999999999999999999.attn_v.weight",
+		"blk.-4294967292.attn_v.weight", "blk.+4.attn_v.weight", "blk. 4.attn_v.weight",
+		"blk.4x.attn_v.weight", "blk..attn_v.weight", "blk.attn_v.weight", "attn_v.weight",
+	};
+
+	(void)state;
+	assert_string_equal(type_of("Q4_K_S", &facts_32, "blk.4.attn_v.weight", 1024, 512), "Q4_K");
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(type_of("Q4_K_S", &facts_32, names[i], 1024, 512), "Q5_K"))
+			fail_msg("%s is not taken for layer 0", names[i]);
+}
+
 static void models_of_70_billion_and_of_8_experts_have_rules_of_their_own(void **state)
 {
 	const struct quant_facts large = { .n_layers = 80, .heads_per_kv_head = 8,
@@ -215,6 +232,7 @@ int main(void)
 		cmocka_unit_test(small_tensors_stay_as_they_are),
 		cmocka_unit_test(the_output_matrix_keeps_more_bits),
 		cmocka_unit_test(layers_that_matter_more_get_more_bits),
+		cmocka_unit_test(numbers_that_no_layer_can_have_count_as_the_first),
 		cmocka_unit_test(models_of_70_billion_and_of_8_experts_have_rules_of_their_own),
 		cmocka_unit_test(rows_that_do_not_fit_fall_back),
 		cmocka_unit_test(facts_are_read_from_the_metadata),
