@@ -12,15 +12,27 @@
 #define BF16_DOT_BIT (1u << 5)	/* CPUID 7.1: EAX, AVX512_BF16 */
 #define MAX_PROCESSORS (1 << 16)
 
-static const char *const isa_names[] = {
-	[CPU_SCALAR] = "scalar",
-	[CPU_AVX2] = "avx2",
-	[CPU_AVX512] = "avx512",
+/* What STAGECOACH_CPU may be; the first words are the names of the sets. */
+static const struct {
+	const char *word;
+	enum cpu_isa isa;
+} choices[] = {
+	[CPU_SCALAR] = { "scalar", CPU_SCALAR },
+	[CPU_AVX2] = { "avx2", CPU_AVX2 },
+	[CPU_AVX512] = { "avx512", CPU_AVX512 },
+	{ "avx512-vnni", CPU_AVX512 },
 };
+
+static const char *forced_choice(void)
+{
+	const char *word = getenv("STAGECOACH_CPU");
+
+	return word ? word : "";
+}
 
 const char *cpu_isa_name(enum cpu_isa isa)
 {
-	return isa_names[isa];
+	return choices[isa].word;
 }
 
 #ifdef HAVE_X86_SIMD
@@ -55,8 +67,8 @@ bool cpu_has_bf16_dot(void)
 #ifdef HAVE_X86_SIMD
 	unsigned eax, ebx, ecx, edx;
 
-	return best_isa() == CPU_AVX512 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) &&
-	       (eax & BF16_DOT_BIT);
+	return strcmp(forced_choice(), "avx512-vnni") && best_isa() == CPU_AVX512 &&
+	       __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & BF16_DOT_BIT);
 #else
 	return false;
 #endif
@@ -64,25 +76,25 @@ bool cpu_has_bf16_dot(void)
 
 enum sc_status cpu_isa_select(enum cpu_isa *isa_out, struct error *err)
 {
-	const char *forced = getenv("STAGECOACH_CPU");
+	const char *forced = forced_choice();
 	enum cpu_isa best = best_isa();
 
-	if (!forced || !*forced) {
+	if (!*forced) {
 		*isa_out = best;
 		return SC_OK;
 	}
-	for (int isa = CPU_SCALAR; isa <= CPU_AVX512; isa++) {
-		if (strcmp(forced, isa_names[isa]))
+	for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
+		if (strcmp(forced, choices[i].word))
 			continue;
-		if (isa > (int)best)
+		if (choices[i].isa > best)
 			return error_set(err, SC_E_CONFIG,
 					 "STAGECOACH_CPU=%s: this processor has only %s", forced,
-					 isa_names[best]);
-		*isa_out = (enum cpu_isa)isa;
+					 choices[best].word);
+		*isa_out = choices[i].isa;
 		return SC_OK;
 	}
-	return error_set(err, SC_E_CONFIG, "STAGECOACH_CPU=%s: expected scalar, avx2 or avx512",
-			 forced);
+	return error_set(err, SC_E_CONFIG,
+			 "STAGECOACH_CPU=%s: expected scalar, avx2, avx512 or avx512-vnni", forced);
 }
 
 /* The calling thread's mask, n_bytes of it; the kernel's may be wider than the C library's fixed

@@ -11,7 +11,7 @@ const enum tensor_type oracle_types[] = {
 	TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_IQ4_XS,
 };
 const unsigned oracle_n_types = sizeof oracle_types / sizeof *oracle_types;
-const char *const oracle_isas[] = { "scalar", "avx2", "avx512", NULL };
+const char *const oracle_isas[] = { "scalar", "avx2", "avx512", "avx512-vnni", NULL };
 
 uint32_t random_bits(struct random *random)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/backend.h"
+#include "backend/cpu/cpu.h"
+#include "base/cpu.h"
+
+#include "oracle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,6 +69,32 @@ static void an_instruction_set_that_is_not_one_is_refused(void **state)
 	assert_null(backend);
 }
 
+/* Nothing if there is no such set here. */
+static const struct cpu_kernels *kernels_for(const char *choice)
+{
+	struct backend *backend = open_cpu(choice, 1, 1, 32);
+	const struct cpu_kernels *kernels = backend ? cpu_of(backend)->kernels : NULL;
+
+	if (backend)
+		backend->ops->close(backend);
+	return kernels;
+}
+
+static void each_set_of_kernels_can_be_chosen(void **state)
+{
+	(void)state;
+	assert_ptr_equal(kernels_for("scalar"), &cpu_kernels_scalar);
+#ifdef HAVE_X86_SIMD
+	if (kernels_for("avx2"))
+		assert_ptr_equal(kernels_for("avx2"), &cpu_kernels_avx2);
+	if (!kernels_for("avx512"))
+		return;
+	assert_ptr_equal(kernels_for("avx512-vnni"), &cpu_kernels_avx512);
+	assert_ptr_equal(kernels_for("avx512"), cpu_has_bf16_dot() ? &cpu_kernels_avx512_bf16 :
+								     &cpu_kernels_avx512);
+#endif
+}
+
 static void memory_is_aligned_and_zeroed(void **state)
 {
 	struct backend_config config = { .n_threads = 1, .max_rows = 1, .max_width = 32 };
@@ -101,6 +130,7 @@ int main(void)
 		cmocka_unit_test(a_backend_without_an_operation_is_incomplete),
 		cmocka_unit_test(only_device_zero_of_the_cpu_opens),
 		cmocka_unit_test(an_instruction_set_that_is_not_one_is_refused),
+		cmocka_unit_test(each_set_of_kernels_can_be_chosen),
 		cmocka_unit_test(memory_is_aligned_and_zeroed),
 	};
 

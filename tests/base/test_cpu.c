@@ -38,6 +38,23 @@ static void the_environment_forces_a_set_that_is_there(void **state)
 	assert_int_equal(isa, best);
 }
 
+static void avx512_can_be_had_without_bf16(void **state)
+{
+	enum cpu_isa best, isa;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(cpu_isa_select(&best, &err), SC_OK);
+	setenv("STAGECOACH_CPU", "avx512-vnni", 1);
+	assert_false(cpu_has_bf16_dot());
+	if (best != CPU_AVX512) {
+		assert_int_equal(cpu_isa_select(&isa, &err), SC_E_CONFIG);
+		skip();
+	}
+	assert_int_equal(cpu_isa_select(&isa, &err), SC_OK);
+	assert_int_equal(isa, CPU_AVX512);
+}
+
 static void another_word_is_refused(void **state)
 {
 	enum cpu_isa isa;
@@ -46,7 +63,8 @@ static void another_word_is_refused(void **state)
 	(void)state;
 	setenv("STAGECOACH_CPU", "sse", 1);
 	assert_int_equal(cpu_isa_select(&isa, &err), SC_E_CONFIG);
-	assert_string_equal(err.text, "STAGECOACH_CPU=sse: expected scalar, avx2 or avx512");
+	assert_string_equal(err.text, "STAGECOACH_CPU=sse: expected scalar, avx2, avx512 or "
+			    "avx512-vnni");
 }
 
 static void processors_are_those_of_the_affinity_mask(void **state)
@@ -72,6 +90,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(the_environment_forces_a_set_that_is_there,
 					  forget_choice),
+		cmocka_unit_test_teardown(avx512_can_be_had_without_bf16, forget_choice),
 		cmocka_unit_test_teardown(another_word_is_refused, forget_choice),
 		cmocka_unit_test(processors_are_those_of_the_affinity_mask),
 	};

@@ -64,7 +64,7 @@ static void check_type(const char *isa, enum tensor_type type)
 		      tensor_type_info(type)->name, N_THREADS);
 }
 
-static void check_isa(const char *isa)
+static void use_isa(const char *isa)
 {
 	enum cpu_isa found;
 	struct error err;
@@ -74,6 +74,11 @@ static void check_isa(const char *isa)
 		print_message("%s\n", err.text);
 		skip();
 	}
+}
+
+static void check_isa(const char *isa)
+{
+	use_isa(isa);
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i += EVERY)
 		check_type(isa, types[i]);
 }
@@ -96,6 +101,14 @@ static void the_same_bits_for_every_type_on_avx512(void **state)
 	check_isa("avx512");
 }
 
+/* Other types have the same kernels with and without. */
+static void the_same_bits_for_bf16_without_its_instruction(void **state)
+{
+	(void)state;
+	use_isa("avx512-vnni");
+	check_type("avx512-vnni", TENSOR_BF16);
+}
+
 static int make_requests(void **state)
 {
 	(void)state;
@@ -109,6 +122,7 @@ int main(void)
 		cmocka_unit_test(the_same_bits_for_every_type_in_plain_code),
 		cmocka_unit_test(the_same_bits_for_every_type_on_avx2),
 		cmocka_unit_test(the_same_bits_for_every_type_on_avx512),
+		cmocka_unit_test(the_same_bits_for_bf16_without_its_instruction),
 	};
 
 	return cmocka_run_group_tests(tests, make_requests, rig_model_teardown);
