@@ -10,7 +10,7 @@
 
 enum {
 	TRIES = 30,
-	ROUNDS = 200000,	/* of one item: a fraction of a millisecond */
+	ROUNDS = 12500 * CPU_PEAK_ROUNDS,	/* of one item: a millisecond or less */
 	ITEMS_PER_THREAD = 2,
 	READ_ITEM = 1 << 20,
 	READ_ITEMS = 384,	/* more than most caches hold */

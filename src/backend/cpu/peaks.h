@@ -11,11 +11,14 @@
 
 #include <stddef.h>
 
+enum { CPU_PEAK_ROUNDS = 16 };
+
 /* Of all threads together, per second. */
 struct cpu_speed {
 	double f32_macs;
 	double bf16_macs;	/* 0: no such instruction */
-	double int8_macs;	/* sums of products of bytes, in 32 bits */
+	double int8_macs;	/* sums of products of bytes, in 32 bits; where that takes longer
+				 * than in 16, as many there as fit for integers of four bits */
 	double read_bytes;
 };
 
@@ -24,8 +27,9 @@ struct cpu_speed {
 must_check enum sc_status cpu_speed_measure(unsigned n_threads, struct cpu_speed *speed_out,
 					    struct error *err);
 
-/* Does n_rounds of multiply-adds. operands: 128 bytes, ones of the kind. Leaves a vector in sink[64],
- * each element the sum of all that were added to it: n_rounds * macs / elements of the vector. */
+/* Does n_rounds of multiply-adds, a multiple of CPU_PEAK_ROUNDS. operands: 128 bytes, ones of the
+ * kind. Leaves a vector in sink[64], each element the sum of all that were added to it:
+ * n_rounds * macs / elements of the vector. */
 typedef void cpu_peak_fn(size_t n_rounds, const void *operands, void *sink);
 
 /* One table per instruction set, as kernels.h has them. */

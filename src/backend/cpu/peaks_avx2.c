@@ -9,19 +9,42 @@
 #define FMA_F32(sum, a, b) _mm256_fmadd_ps(a, b, sum)
 #define LOAD(at) _mm256_load_si256(at)
 
-/* Pairs of products in 16 bits, then pairs of those in 32, as the kernels do it. */
-static inline __m256i dot(__m256i sum, __m256i a, __m256i b)
+/*
+ * Pairs of products in 16 bits, as many as fit there for integers of four bits, then pairs of those
+ * in 32: what the kernels do for most formats, and the least that they do for any.
+ */
+
+enum { PASS = 8 };	/* of gemm_int_avx2.h, at most */
+
+static inline __m256i read_operand(const void *at)
+{
+	return _mm256_loadu_si256(at);
+}
+
+/* These are instructions, as in the kernels: compilers would do products that are alike once for all
+ * rounds, and make trees of sums that need more registers than there are. */
+
+static inline __m256i multiply(__m256i a, __m256i b)
 {
 	__m256i pairs;
 
-	/* Opaque to the compiler, or the products would be computed once for all rounds. */
-	__asm__ volatile("" : "+x"(b));
-	pairs = _mm256_maddubs_epi16(a, b);
-	return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+	__asm__ volatile("vpmaddubsw %2, %1, %0" : "=x"(pairs) : "x"(a), "x"(b));
+	return pairs;
+}
+
+static inline __m256i multiply_add(__m256i sum, __m256i a, __m256i b)
+{
+	__asm__("vpaddw %1, %0, %0" : "+x"(sum) : "x"(multiply(a, b)));
+	return sum;
+}
+
+static inline __m256i widen(__m256i total, __m256i sum)
+{
+	return _mm256_add_epi32(total, _mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
 }
 
 PEAK_LOOP(f32, , __m256, __m256, FMA_F32, _mm256_add_ps)
-PEAK_LOOP(int8, , __m256i, __m256i, dot, _mm256_add_epi32)
+PEAK_NARROW_LOOP(int8, __m256i, __m256i, PASS, read_operand, multiply, multiply_add, widen)
 PEAK_READ(read_memory, __m256i, LOAD, _mm256_add_epi32)
 
 const struct cpu_peaks cpu_peaks_avx2 = {

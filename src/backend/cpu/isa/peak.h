@@ -33,6 +33,38 @@
 		memcpy(sink, &sums[0], sizeof sums[0]);                                   \
 	}
 
+/* The same, where products join sums that are too narrow for more than PASS of them: FIRST(a, b)
+ * begins one, NEXT(sum, a, b) adds to it, and WIDEN(total, sum) adds it to one that is wide enough.
+ * READ(at): an operand. n_rounds is a multiple of PASS. */
+#define PEAK_NARROW_LOOP(NAME, TOTAL, OPERAND, PASS, READ, FIRST, NEXT, WIDEN)            \
+	static void NAME(size_t n_rounds, const void *operands, void *sink)               \
+	{                                                                                 \
+		const OPERAND pair[2] = { READ(operands),                                 \
+					  READ((const char *)operands + 64) };            \
+		const OPERAND *at = pair;                                                 \
+		OPERAND sums[PEAK_SUMS];                                                  \
+		TOTAL total;                                                              \
+                                                                                          \
+		memset(&total, 0, sizeof total);                                          \
+		for (size_t i = 0; i < n_rounds; i += PASS) {                             \
+			_Pragma("GCC unroll 12")                                          \
+			for (int k = 0; k < PEAK_SUMS; k++)                               \
+				sums[k] = FIRST(at[0], at[1]);                            \
+			_Pragma("GCC unroll 1")                                           \
+			for (int j = 1; j < PASS; j++) {                                  \
+				/* Who knows the operands can do a pass as one product. */ \
+				__asm__ volatile("" : "+r"(at) : : "memory");             \
+				_Pragma("GCC unroll 12")                                  \
+				for (int k = 0; k < PEAK_SUMS; k++)                       \
+					sums[k] = NEXT(sums[k], at[0], at[1]);            \
+			}                                                                 \
+			_Pragma("GCC unroll 12")                                          \
+			for (int k = 0; k < PEAK_SUMS; k++)                               \
+				total = WIDEN(total, sums[k]);                            \
+		}                                                                         \
+		memcpy(sink, &total, sizeof total);                                       \
+	}
+
 /* Eight streams of additions, each a vector a turn. */
 #define PEAK_READ(NAME, VECTOR, LOAD, JOIN)                                               \
 	static void NAME(const void *memory, size_t n_bytes, void *sink)                  \
