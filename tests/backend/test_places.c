@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_THREADS 16
@@ -168,6 +169,23 @@ static void too_many_threads_on_demand_are_an_error(void **state)
 	team_destroy(team);
 }
 
+static void cores_that_cannot_be_read_are_an_error_on_demand(void **state)
+{
+	struct backend_place place = { .pin = BACKEND_PIN_ON, .n_stages = 1 };
+	struct team *team;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(team_create(1, &team, &err), SC_OK);
+	setenv("HWLOC_COMPONENTS", "stop", 1);	/* nobody looks, and so hwloc finds no machine */
+	assert_int_equal(places_bind(team, &place, &err), SC_E_CONFIG);
+	assert_non_null(strstr(err.text, "which cores this machine has"));
+	place.pin = BACKEND_PIN_AUTO;
+	assert_int_equal(places_bind(team, &place, &err), SC_OK);
+	unsetenv("HWLOC_COMPONENTS");
+	team_destroy(team);
+}
+
 static int alloc_sets(void **state)
 {
 	(void)state;
@@ -197,6 +215,7 @@ int main(void)
 		cmocka_unit_test(with_one_memory_node_threads_are_bound_only_on_demand),
 		cmocka_unit_test(bound_threads_stay_apart),
 		cmocka_unit_test(too_many_threads_on_demand_are_an_error),
+		cmocka_unit_test(cores_that_cannot_be_read_are_an_error_on_demand),
 	};
 
 	return cmocka_run_group_tests(tests, alloc_sets, free_sets);

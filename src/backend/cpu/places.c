@@ -130,43 +130,61 @@ static bool load_cores(hwloc_topology_t *topology_out)
 	return false;
 }
 
-static void bind_threads(hwloc_topology_t topology, struct team *team, hwloc_cpuset_t *sets)
+static bool bind_threads(hwloc_topology_t topology, struct team *team, hwloc_cpuset_t *sets)
 {
+	bool is_bound = true;
+
 	for (unsigned i = 0; i < team_size(team); i++) {
 		pthread_t thread = i ? team_helper(team, i) : pthread_self();
 		char text[128];
 
 		hwloc_bitmap_list_snprintf(text, sizeof text, sets[i]);
-		if (hwloc_set_thread_cpubind(topology, thread, sets[i], 0))
+		if (hwloc_set_thread_cpubind(topology, thread, sets[i], 0)) {
 			log_debug("compute thread %u cannot be bound to processors %s", i, text);
-		else
+			is_bound = false;
+		} else {
 			log_debug("compute thread %u stays on processors %s", i, text);
+		}
 	}
+	return is_bound;
+}
+
+/* NULL, or why they are not bound. */
+static const char *choose_and_bind(hwloc_topology_t topology, struct team *team,
+				   const struct backend_place *place)
+{
+	const unsigned n = team_size(team);
+	hwloc_cpuset_t *sets = alloc_sets(n);
+	hwloc_bitmap_t allowed = hwloc_bitmap_alloc();
+	const char *reason = NULL;
+
+	if (!sets || !allowed)
+		reason = "there is no memory";
+	else if (hwloc_get_cpubind(topology, allowed, HWLOC_CPUBIND_THREAD))
+		reason = "it cannot be read which processors may be used";
+	else if (!places_choose(topology, allowed, place, n, sets))
+		reason = "the processors do not suffice";
+	else if (!bind_threads(topology, team, sets))
+		reason = "the system refuses";
+	hwloc_bitmap_free(allowed);
+	free_sets(sets, n);
+	return reason;
 }
 
 enum sc_status places_bind(struct team *team, const struct backend_place *place,
 			   struct error *err)
 {
-	unsigned n = team_size(team);
-	hwloc_bitmap_t allowed = NULL;
-	hwloc_cpuset_t *sets = NULL;
+	const char *reason = "it cannot be read which cores this machine has";
 	hwloc_topology_t topology;
-	bool is_chosen;
 
-	if (place->pin == BACKEND_PIN_OFF || !load_cores(&topology))
+	if (place->pin == BACKEND_PIN_OFF)
 		return SC_OK;
-	sets = alloc_sets(n);
-	allowed = hwloc_bitmap_alloc();
-	is_chosen = sets && allowed &&
-		    !hwloc_get_cpubind(topology, allowed, HWLOC_CPUBIND_THREAD) &&
-		    places_choose(topology, allowed, place, n, sets);
-	if (is_chosen)
-		bind_threads(topology, team, sets);
-	hwloc_bitmap_free(allowed);
-	free_sets(sets, n);
-	hwloc_topology_destroy(topology);
-	if (!is_chosen && place->pin == BACKEND_PIN_ON)
-		return error_set(err, SC_E_CONFIG, "pin: the processors do not suffice for %u "
-				 "threads of each of %u stages", n, place->n_stages);
-	return SC_OK;
+	if (load_cores(&topology)) {
+		reason = choose_and_bind(topology, team, place);
+		hwloc_topology_destroy(topology);
+	}
+	if (!reason || place->pin == BACKEND_PIN_AUTO)
+		return SC_OK;
+	return error_set(err, SC_E_CONFIG, "pin: %u threads of each of %u stages cannot have cores of "
+			 "their own: %s", team_size(team), place->n_stages, reason);
 }

@@ -13,7 +13,8 @@
 #include <hwloc.h>
 
 /* Binds the calling thread and the team's helpers as place says, within the processors that the
- * calling thread may use. SC_E_CONFIG: BACKEND_PIN_ON, and there is no room. */
+ * calling thread may use. SC_E_CONFIG: BACKEND_PIN_ON, and there is no room, or hwloc cannot tell
+ * or bind. */
 must_check enum sc_status places_bind(struct team *team, const struct backend_place *place,
 				      struct error *err);
 
