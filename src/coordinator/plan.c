@@ -6,11 +6,13 @@
 #include <stdlib.h>
 
 #define MIB (1024.0 * 1024.0)
-/* What backends are known to do at most: pad to vectors of 16 floats and to cache lines, compute 64 rows of logits at
- * a time, hold rows once more as they multiply them. */
+/* What backends are known to do at most: pad to vectors of 16 floats and to cache lines, compute 64
+ * rows of logits at a time, hold rows once more as they multiply them, and keep so much of attention
+ * that threads share. */
 #define LANES 16
 #define LINE 64
 #define LOGIT_ROWS 64
+#define ATTENTION_BYTES (16u << 20)
 
 struct plan_speed plan_default_speed(void)
 {
@@ -42,7 +44,7 @@ static uint64_t max_of(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* Activations of a step inside the stage and in frames, and logits. */
+/* Activations of a step inside the stage and in frames, attention, and logits. */
 static uint64_t work_bytes(const struct plan_input *input, bool has_head)
 {
 	const struct hparams *h = &input->model->hparams;
@@ -54,7 +56,7 @@ static uint64_t work_bytes(const struct plan_input *input, bool has_head)
 			   (uint64_t)input->n_frames * h->dim;
 	uint64_t n_logits = has_head ? (uint64_t)LOGIT_ROWS * h->n_vocab : 0;
 
-	return (per_row * input->max_rows + n_logits) * sizeof(float);
+	return (per_row * input->max_rows + n_logits) * sizeof(float) + ATTENTION_BYTES;
 }
 
 static struct plan_speed speed_of(const struct plan_input *input, unsigned stage)

@@ -31,7 +31,8 @@ struct plan_stage {
 	bool has_head;
 	uint64_t weight_bytes;		/* as stored */
 	uint64_t kv_bytes;
-	uint64_t work_bytes;		/* activations, logits, frames: an estimate from above */
+	uint64_t work_bytes;		/* activations, attention, logits, frames: an
+					 * estimate from above */
 	uint64_t macs;			/* per row */
 	double decode_seconds;		/* predicted for one row */
 	double prompt_seconds;		/* predicted for max_rows rows */
