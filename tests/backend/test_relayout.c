@@ -349,10 +349,37 @@ static void panels_of_every_type_hold_regrouped_blocks(void **state)
 	}
 }
 
+/* The backend knows the sizes by heart, so that they are constants where panels are packed. */
+static void blocks_are_as_large_as_in_files(void **state)
+{
+	unsigned n_types = 0;
+
+	(void)state;
+	for (uint32_t type = 0; type < 1000; type++) {
+		const struct tensor_type_info *info = tensor_type_info(type);
+		const struct cpu_stored_format *stored;
+		enum cpu_format format;
+
+		if (!info || !info->is_supported)
+			continue;
+		stored = cpu_stored_format((enum tensor_type)type, &format);
+		assert_non_null(stored);
+		assert_int_equal(stored->block_length, info->block_length);
+		assert_int_equal(stored->block_bytes, info->block_bytes);
+		n_types++;
+		if (cpu_tile_kind(format) != CPU_TILE_INT)
+			continue;
+		assert_int_equal(cpu_head_bytes(format) + cpu_n_words(format) * 4 *
+				 (info->block_length / CPU_QUANT_BLOCK), info->block_bytes);
+	}
+	assert_int_equal(n_types, CPU_N_FORMATS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(panels_of_every_type_hold_regrouped_blocks),
+		cmocka_unit_test(blocks_are_as_large_as_in_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
