@@ -2,8 +2,8 @@
 /*
  * attention - how fast the CPU backend attends, by instruction set, type of the cache and shape.
  * Usage: attention [threads [isa [type [context]]]]
- * One row that ends a long context reads the cache once: mind GB/s, of what is stored. Many rows are
- * arithmetic: mind GMAC/s. The limits of both are printed first.
+ * One row that ends a long context reads the cache once: mind GB/s, of what is stored. Many rows
+ * are arithmetic: mind GMAC/s. The limits of both are printed first.
  */
 #include "backend/backend.h"
 #include "backend/cpu/peaks.h"

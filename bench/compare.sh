@@ -8,9 +8,9 @@
 #	-b LIST  sequences together (4,16,64)	-d LIST  depths (none)
 #	-t LIST  threads (1,2)			-r N	 rounds (5)
 #
-# Others are compared when they are there: llama-bench as LLAMA_BENCH says or on PATH, another one as
-# IK_BENCH says; llama-batched-bench is looked for beside each. LLAMA_FLAGS and IK_FLAGS are added to
-# their arguments, STAGECOACH_FLAGS to ours. STAGECOACH is our program (build/stagecoach).
+# Others are compared when they are there: llama-bench as LLAMA_BENCH says or on PATH, another one
+# as IK_BENCH says; llama-batched-bench is looked for beside each. LLAMA_FLAGS and IK_FLAGS are
+# added to their arguments, STAGECOACH_FLAGS to ours. STAGECOACH is our program (build/stagecoach).
 #
 # In each round every engine does every test once, after warming up, so that a noisy moment hits all
 # of them; medians of the rounds are printed as a Markdown table. "ratio" is ours to the fastest
@@ -64,9 +64,9 @@ ours() {
 	[ -z "$sequences" ] || tests=$tests,batch
 	[ -z "$depths" ] || tests=$tests,depth
 	# shellcheck disable=SC2086
-	save "$1.stagecoach" "$STAGECOACH" bench -m "$2" -o json -r 1 --tests "$tests" -t "$threads" \
-		-p "$prompts" -n "$generated" -b "${sequences:-1}" ${depths:+-d "$depths"} \
-		${STAGECOACH_FLAGS:-}
+	save "$1.stagecoach" "$STAGECOACH" bench -m "$2" -o json -r 1 --tests "$tests" \
+		-t "$threads" -p "$prompts" -n "$generated" -b "${sequences:-1}" \
+		${depths:+-d "$depths"} ${STAGECOACH_FLAGS:-}
 }
 
 # theirs NAME MODEL ENGINE BENCH FLAGS

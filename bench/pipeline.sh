@@ -43,8 +43,8 @@ rate() {
 	begin=$(date +%s%N)
 	clients=
 	for i in $(seq "$1"); do
-		"$BUILDDIR/stagecoach" generate --socket "$dir/sock" -p 'KING:' -n $TOKENS --temp 0 \
-			--ignore-eos >/dev/null 2>&1 &
+		"$BUILDDIR/stagecoach" generate --socket "$dir/sock" -p 'KING:' -n $TOKENS \
+			--temp 0 --ignore-eos >/dev/null 2>&1 &
 		clients="$clients $!"
 	done
 	wait $clients

@@ -25,7 +25,8 @@ BEGIN {
 	allow("worker", "base model backend stage transport wire event config")
 	allow("coordinator", "base model transport wire event config stagecoach")
 	allow("gateway", "base coordinator event config model stagecoach grpc")
-	allow("cli", "base config event wire transport model measure backend quant stage worker coordinator gateway stagecoach")
+	allow("cli", "base config event wire transport model measure backend quant stage worker " \
+	      "coordinator gateway stagecoach")
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split(FILENAME, path, "/")
@@ -45,6 +46,7 @@ BEGIN {
 }
 END {
 	printf "%s", bad
-	printf "layering: %d includes checked, %s\n", n_includes, bad == "" ? "all downward" : "violations above"
+	printf "layering: %d includes checked, %s\n", n_includes,
+	       bad == "" ? "all downward" : "violations above"
 	exit bad != "" || n_includes == 0
 }'

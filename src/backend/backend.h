@@ -67,8 +67,8 @@ struct kv_cache_config {
 	unsigned n_kv_heads;
 	unsigned head_dim;
 	unsigned value_dim;
-	enum tensor_type type;	/* F32, F16, BF16 or Q8_0: what keys and values are rounded to, once,
-				 * when they are written */
+	enum tensor_type type;	/* F32, F16, BF16 or Q8_0: what keys and values are rounded to,
+				 * once, when they are written */
 };
 
 /* Consecutive rows of one sequence in a step: row i stands at position first_position + i and

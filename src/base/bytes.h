@@ -11,7 +11,7 @@
 #include <string.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "frames and model files are little-endian and are used in place: a big-endian port must convert them"
+#error "frames and model files are little-endian and used in place: a big-endian port must convert"
 #endif
 _Static_assert(sizeof(size_t) == 8, "sizes of files and of memory are kept in size_t");
 

@@ -13,7 +13,8 @@
 
 struct error {
 	enum sc_status status;
-	char text[ERROR_TEXT_MAX];	/* cut at the end when longer; always valid UTF-8 if its parts are */
+	char text[ERROR_TEXT_MAX];	/* cut at the end when longer; always valid UTF-8 if its
+					 * parts are */
 };
 
 /* Fill err and return status, so that `return error_set(...)` reads well. */

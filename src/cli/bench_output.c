@@ -102,8 +102,10 @@ void bench_print_speed(unsigned n_threads, const struct machine_speed *speed)
 
 void bench_print_columns(void)
 {
-	puts("| test                 | stages | threads |   tokens/s |    ± % |      limit | of it |");
-	puts("|----------------------|-------:|--------:|-----------:|-------:|-----------:|------:|");
+	puts("| test                 | stages | threads |   tokens/s |    ± % |      limit "
+	     "| of it |");
+	puts("|----------------------|-------:|--------:|-----------:|-------:|-----------:"
+	     "|------:|");
 }
 
 static void print_markdown(const struct bench_line *line)

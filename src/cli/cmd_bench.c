@@ -456,8 +456,9 @@ static enum sc_status measure(struct bench *bench, struct error *err)
 static const char usage[] =
 	"usage: stagecoach bench -m FILE [OPTION...]\n\n"
 	"Measure tokens per second of a model in this process, beside what the machine allows at\n"
-	"most: reading every weight once a step, and the multiply-adds of every row, at speeds that\n"
-	"are measured in the same run. LIST is numbers with commas; each is measured with each.\n";
+	"most: reading every weight once a step, and the multiply-adds of every row, at speeds\n"
+	"that are measured in the same run. LIST is numbers with commas; each is measured with\n"
+	"each.\n";
 
 int cmd_bench(int argc, char **argv)
 {

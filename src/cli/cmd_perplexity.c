@@ -197,8 +197,8 @@ static enum sc_status print_result(const struct perplexity_run *run, struct erro
 			 "scored_tokens", (json_int_t)run->perplexity.n, "ppl", value, "ppl_error",
 			 error, "seconds", seconds);
 	if (!json)
-		return error_set(err, SC_E_INVALID, "no JSON of this result: \"%s\" is not UTF-8, or "
-				 "there is no memory", run->config.model);
+		return error_set(err, SC_E_INVALID, "no JSON of this result: \"%s\" is not UTF-8, "
+				 "or there is no memory", run->config.model);
 	json_dumpf(json, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(json);

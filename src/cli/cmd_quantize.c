@@ -28,7 +28,8 @@ enum { KEY_REQUANTIZE = 0x700 };
 static const struct argp_option options[] = {
 	{ "threads", 't', "N", 0, "as many as there are processors by default", 0 },
 	{ "allow-requantize", KEY_REQUANTIZE, NULL, 0,
-	  "take tensors that are quantised already, which loses more than starting from 16 bits", 0 },
+	  "take tensors that are quantised already, which loses more than starting from 16 bits",
+	  0 },
 	{ 0 },
 };
 

@@ -44,7 +44,8 @@ void notify_loading(double percent)
 {
 	char text[96];
 
-	snprintf(text, sizeof text, "STATUS=Loading %.0f %%\nEXTEND_TIMEOUT_USEC=60000000", percent);
+	snprintf(text, sizeof text, "STATUS=Loading %.0f %%\nEXTEND_TIMEOUT_USEC=60000000",
+		 percent);
 	send_state(text);
 }
 

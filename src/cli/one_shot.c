@@ -125,7 +125,8 @@ static enum sc_status submit(struct coordinator *coordinator, const struct confi
 }
 
 enum sc_status one_shot_start(struct coordinator *coordinator, const struct config *config,
-			      const struct buf *prompt, void (*on_end)(void *arg, const struct error *err), void *arg,
+			      const struct buf *prompt,
+			      void (*on_end)(void *arg, const struct error *err), void *arg,
 			      struct one_shot **one_shot_out, struct error *err)
 {
 	struct one_shot *one_shot = calloc(1, sizeof *one_shot);

@@ -77,8 +77,8 @@ const struct option_info options[] = {
 	{ "batch-size", 0, NULL, OPTION_U32, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "N",
 	  "512", 1, 65536, NULL, AT(batch), "rows of one step at most" },
 	{ "ubatch-size", 0, NULL, OPTION_U32, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "N",
-	  "0", 0, 65536, NULL, AT(prompt_chunk), "prompt rows of one step at most; 0: 256, with more "
-	  "stages 128" },
+	  "0", 0, 65536, NULL, AT(prompt_chunk), "prompt rows of one step at most; 0: 256, with "
+	  "more stages 128" },
 
 	{ "backend", 0, NULL, OPTION_CHOICE, EVERY, 0, "Compute", "NAME", "cpu",
 	  .choices = "cpu|cuda", AT(backend), .help = "what computes a stage" },
@@ -93,8 +93,9 @@ const struct option_info options[] = {
 	{ "memory", 0, NULL, OPTION_BYTES, EVERY, 0, "Compute", "BYTES", "0", 0, 1e18, NULL,
 	  AT(memory), "memory that a stage may take (K, M, G, T); 0: its share of what is free" },
 
-	{ "stages", 0, "pipeline-parallel-size", OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "1", 1, 1024,
-	  NULL, AT(stages), "pipeline stages inside this process, when no launcher started more" },
+	{ "stages", 0, "pipeline-parallel-size", OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "1",
+	  1, 1024, NULL, AT(stages),
+	  "pipeline stages inside this process, when no launcher started more" },
 	{ "transport", 0, NULL, OPTION_CHOICE, PROGRAM_DAEMON, 0, "Pipeline", "NAME", "ucx",
 	  .choices = "ucx|mpi|loopback", AT(transport),
 	  .help = "links between processes; loopback keeps all stages in this one" },

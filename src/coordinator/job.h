@@ -51,7 +51,7 @@ struct job_request {
 	uint32_t n_sequences;		/* 0 means 1 */
 	uint32_t max_tokens;		/* per sequence; 0: until the context is full */
 	bool ignore_end;		/* go on after an end token */
-	uint32_t score_from;		/* also score the prompt's tokens from this index; 0: none */
+	uint32_t score_from;		/* also score the prompt's tokens from this one; 0: none */
 	float temperature;		/* 0: greedy */
 	uint32_t top_k;			/* 0: off */
 	float top_p;			/* 1: off */

@@ -7,8 +7,8 @@
 
 #define MIB (1024.0 * 1024.0)
 /* What backends are known to do at most: pad to vectors of 16 floats and to cache lines, compute 64
- * rows of logits at a time, hold rows once more as they multiply them, and keep so much of attention
- * that threads share. */
+ * rows of logits at a time, hold rows once more as they multiply them, and keep so much of
+ * attention that threads share. */
 #define LANES 16
 #define LINE 64
 #define LOGIT_ROWS 64

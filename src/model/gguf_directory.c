@@ -65,8 +65,8 @@ static enum sc_status read_type(struct gguf_file *file, struct tensor *tensor, s
 	if (!info->is_supported)
 		return gguf_error(file, at, SC_E_UNSUPPORTED, err,
 				  "tensors of type %s (%" PRIu32 "%s) are not supported; F32, F16, "
-				  "BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS "
-				  "and MXFP4 are", info->name, type,
+				  "BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, "
+				  "IQ4_XS and MXFP4 are", info->name, type,
 				  type >= 97 ? ", private to ik_llama.cpp" : "");
 	tensor->type = (enum tensor_type)type;
 	return SC_OK;

@@ -55,7 +55,8 @@ enum {
  * unknown token (SentencePiece) or is left out (byte-level; U+FFFD for bytes that UTF-8 never has).
  * Control tokens come only from flags: no other text becomes one, whatever the vocabulary's merges.
  * SC_E_NOMEM, or SC_E_TOO_LARGE over 2^31 bytes (a space takes three in SentencePiece), or where a
- * pre-tokenizer's pattern gives up, which no known text makes it do. On failure ids is unchanged. */
+ * pre-tokenizer's pattern gives up, which no known text makes it do. On failure ids is
+ * unchanged. */
 must_check enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
 					   size_t n_bytes, unsigned flags,
 					   struct token_list *ids, struct error *err);

@@ -21,8 +21,8 @@ must_check enum sc_status output_create(const char *path, uint64_t n_bytes,
 must_check enum sc_status output_write(const struct output *output, uint64_t offset,
 				       const void *data, size_t n_bytes, struct error *err);
 
-/* Takes output, also when it fails; a file that was there before is replaced. When this returns SC_OK
- * the file and its name are on the disk. */
+/* Takes output, also when it fails; a file that was there before is replaced. When this returns
+ * SC_OK the file and its name are on the disk. */
 must_check enum sc_status output_commit(struct output *output, struct error *err);
 /* Leaves nothing behind; accepts NULL. */
 void output_abandon(struct output *output);

@@ -45,8 +45,8 @@ uint64_t stage_kv_bytes(const struct stage *stage);
 /* Run a step that was decoded under the stage's limits. The first stage embeds step->tokens, the
  * others read step->activations. Writes activations_out[n_rows][dim] (host memory; it may be where
  * step->activations lies, and when it is aligned to 64 bytes a backend in host memory computes in
- * it) unless this is the last stage; the last one writes a record per sampling or scored row, in row
- * order, to records_out[n_rows].
+ * it) unless this is the last stage; the last one writes a record per sampling or scored row, in
+ * row order, to records_out[n_rows].
  * SC_E_PROTOCOL: the step contradicts what earlier steps said (a slot that is not empty, a gap in
  * positions, a block table that is too short): nothing was changed, and the pipeline cannot go on.
  * SC_E_DEVICE: logits that are not numbers; err names step, sequence and position, and the stage

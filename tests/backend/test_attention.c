@@ -68,7 +68,8 @@ static void round_codes(const float *x, unsigned n, float *out)
 		max = fmaxf(max, fabsf(x[i]));
 	scale = nearest_half(max / 127);
 	for (unsigned i = 0; i < n; i++)
-		out[i] = scale > 0 ? scale * fmaxf(-127, fminf(127, roundf(x[i] * (1 / scale)))) : 0;
+		out[i] = scale > 0 ?
+			 scale * fmaxf(-127, fminf(127, roundf(x[i] * (1 / scale)))) : 0;
 }
 
 /* n vectors of dim elements each. */
@@ -81,7 +82,8 @@ static float *rounded(enum tensor_type type, const float *x, size_t n, unsigned 
 			 type == TENSOR_BF16 ? (float)nearest((double)x[i], 8, -125) : x[i];
 	for (size_t i = 0; type == TENSOR_Q8_0 && i < n; i++)
 		for (unsigned d = 0; d < dim; d += 32)
-			round_codes(x + i * dim + d, dim - d < 32 ? dim - d : 32, out + i * dim + d);
+			round_codes(x + i * dim + d, dim - d < 32 ? dim - d : 32,
+				    out + i * dim + d);
 	return out;
 }
 
@@ -176,7 +178,8 @@ static void run_step(struct backend *backend, struct kv_cache *cache, const stru
 		     unsigned n_sequences, const unsigned *first, const unsigned *n, float **out)
 {
 	const struct shape *c = &s->shape;
-	size_t q_row = (size_t)c->n_heads * c->head_dim, k_row = (size_t)c->n_kv_heads * c->head_dim;
+	size_t q_row = (size_t)c->n_heads * c->head_dim;
+	size_t k_row = (size_t)c->n_kv_heads * c->head_dim;
 	size_t v_row = (size_t)c->n_kv_heads * c->value_dim;
 	size_t out_row = (size_t)c->n_heads * c->value_dim;
 	float *q = floats_alloc(MAX_ROWS * q_row), *k = floats_alloc(MAX_ROWS * k_row);
@@ -211,17 +214,18 @@ static void check_close(const struct sequence *s, const float *out, unsigned ste
 
 	for (unsigned position = 0; position < s->n_positions; position += step)
 		for (unsigned head = 0; head < c->n_heads; head++) {
-			const float *y = out + ((size_t)position * c->n_heads + head) * c->value_dim;
+			size_t at = (size_t)position * c->n_heads + head;
+			const float *y = out + at * c->value_dim;
 			double expected[512];
 
 			expected_head(s, position, head, expected);
 			for (unsigned d = 0; d < c->value_dim; d++)
 				/* Values are at most 1: their mean errs by the weights' errors. */
 				if (!(fabs((double)y[d] - expected[d]) <= 4e-6))
-					fail_msg("type %u, heads of %u and %u, position %u head %u: "
-						 "%.9g, expected %.9g", s->type, c->head_dim,
-						 c->value_dim, position, head, (double)y[d],
-						 expected[d]);
+					fail_msg("type %u, heads of %u and %u, position %u "
+						 "head %u: %.9g, expected %.9g", s->type,
+						 c->head_dim, c->value_dim, position, head,
+						 (double)y[d], expected[d]);
 		}
 }
 

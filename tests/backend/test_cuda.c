@@ -163,7 +163,8 @@ static void rotations_are_those_of_the_cpu(void **state)
 	float frequency[HEAD_DIM / 2];
 	uint32_t positions[N_ROWS];
 	struct rope_table tables[] = {
-		{ ROPE_HALVES, HEAD_DIM, frequency }, { ROPE_INTERLEAVED, HEAD_DIM - 16, frequency },
+		{ ROPE_HALVES, HEAD_DIM, frequency },
+		{ ROPE_INTERLEAVED, HEAD_DIM - 16, frequency },
 	};
 
 	for (unsigned i = 0; i < HEAD_DIM / 2; i++)

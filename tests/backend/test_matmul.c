@@ -123,7 +123,9 @@ static void check_element(const struct matrix *m, unsigned out, const float *x,
 
 static void check_row(const struct matrix *m, const float *x, const float *bias, const float *y)
 {
-	struct rounded rounded = { calloc(m->n_in, sizeof(double)), calloc(m->n_in, sizeof(double)) };
+	struct rounded rounded = {
+		calloc(m->n_in, sizeof(double)), calloc(m->n_in, sizeof(double)),
+	};
 
 	if (!rounded.x || !rounded.slack)
 		abort();

@@ -71,7 +71,7 @@ static struct plan_input input_of(const struct model *model, unsigned n_stages)
 	};
 }
 
-/* Half the seconds of a row with the head, and of a full step without it, each as a part of `of`. */
+/* Half the seconds of a row with the head, and of a full step without it, as parts of `of`. */
 static double share_of(const struct plan_input *input, unsigned stage, uint32_t first, uint32_t end,
 		       bool has_head, const double of[2], double parts_out[2])
 {
@@ -166,8 +166,8 @@ static void check_best(const struct plan_input *input)
 	whole_model(input, whole);
 	for (unsigned i = 0; i < plan->n_stages; i++) {
 		const struct plan_stage *stage = &plan->stages[i];
-		double cost = (stage->decode_seconds / whole[0] + stage->prompt_seconds / whole[1]) /
-			      2;
+		double cost = (stage->decode_seconds / whole[0] +
+			       stage->prompt_seconds / whole[1]) / 2;
 
 		slowest_seconds = fmax(slowest_seconds, stage->decode_seconds);
 		slowest = fmax(slowest, cost);

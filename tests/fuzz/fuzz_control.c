@@ -163,7 +163,9 @@ bool fuzz_seed(unsigned i, struct buf *seed)
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN: message.assign = &assign; break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_PROGRESS: message.progress = &progress; break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY: message.ready = &ready; break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT: message.heartbeat = &heartbeat; break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT:
+		message.heartbeat = &heartbeat;
+		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED: message.failed = &failed; break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP: message.stop = &stop; break;
 	default: return false;

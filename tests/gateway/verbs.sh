@@ -113,7 +113,8 @@ check "jobs after SIGINT" "" "$(out)"
 kill -STOP $server
 ends 1 status --timeout 0.3
 check "a server that hangs" \
-	"stagecoach: error: $work/grpc.sock: the server does not answer in time" "$(cat "$work/err")"
+	"stagecoach: error: $work/grpc.sock: the server does not answer in time" \
+	"$(cat "$work/err")"
 kill -CONT $server
 
 # A reader that leaves ends the verb without a word.

@@ -15,7 +15,8 @@ static void assert_near(double value, double expected)
 
 static void tokens_of_one_in_eight_make_a_perplexity_of_eight(void **state)
 {
-	const float logprob = logf(0.125f), all[5] = { logprob, logprob, logprob, logprob, logprob };
+	const float logprob = logf(0.125f);
+	const float all[5] = { logprob, logprob, logprob, logprob, logprob };
 	struct perplexity p = { 0 };
 
 	(void)state;

@@ -25,7 +25,8 @@ static void halves_are_rounded_to_the_nearest_and_ties_to_even(void **state)
 {
 	(void)state;
 	for (uint32_t half = 0; half < 0x7bff; half++) {
-		const float low = f16_to_f32((uint16_t)half), high = f16_to_f32((uint16_t)(half + 1));
+		const float low = f16_to_f32((uint16_t)half);
+		const float high = f16_to_f32((uint16_t)(half + 1));
 		const float middle = 0.5f * (low + high);
 
 		assert_int_equal(f32_to_f16(nextafterf(middle, 0.0f)), half);

@@ -52,8 +52,8 @@ static void every_allocation_may_fail(void **state)
 	tiny_model_save(&tiny_qwen2, path);
 	while (!open_with_failure(path, n))
 		n++;
-	/* at least: the reader, its file, path, keys and their map, two arrays of strings, tensors and
-	 * their map, the model, its layers */
+	/* at least: the reader, its file, path, keys and their map, two arrays of strings, tensors
+	 * and their map, the model, its layers */
 	assert_true(n >= 10);
 	unlink(path);
 }

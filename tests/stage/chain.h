@@ -45,8 +45,8 @@ const struct token_record *chain_step(struct chain *chain, const struct chain_se
 				      uint32_t n_segments, const uint32_t *frees, uint32_t n_frees,
 				      uint32_t *n_records_out);
 
-/* From now on backends use this instruction set. False, with a message: this processor or build does
- * not have it. */
+/* From now on backends use this instruction set. False, with a message: this processor or build
+ * does not have it. */
 bool chain_use_isa(enum cpu_isa isa);
 
 /* Opens a model below the source tree's tests/data/reference, by name without ".gguf". */

@@ -19,8 +19,8 @@
 
 /* The largest relative error (L2 of the difference over L2 of the logits) per type of the matrices.
  * The kernels use weights exactly as stored; for BF16 they also round the activations to bfloat16,
- * for the quantised types to 8 bits, which the reference does not: test_oracle.c, whose oracle does,
- * is strict about them. */
+ * for the quantised types to 8 bits, which the reference does not: test_oracle.c, whose oracle
+ * does, is strict about them. */
 static const struct {
 	enum tensor_type type;
 	double limit;

@@ -93,8 +93,9 @@ is_started() { grep -q 'ready: gRPC on unix' "$dir/log" || is_gone "$launcher"; 
 # The pid of rank N: the daemon's processes in the order of their ranks.
 pid_of_rank() {
 	for pid in $(processes); do
-		if [ "$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^OMPI_COMM_WORLD_RANK=//p')" = "$1" ] &&
-		   [ "$(cat "/proc/$pid/comm")" = stagecoachd ]; then
+		its_rank=$(tr "\0" "\n" <"/proc/$pid/environ" |
+			   sed -n "s/^OMPI_COMM_WORLD_RANK=//p")
+		if [ "$its_rank" = "$1" ] && [ "$(cat "/proc/$pid/comm")" = stagecoachd ]; then
 			echo "$pid"
 			return
 		fi

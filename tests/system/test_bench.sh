@@ -4,7 +4,8 @@
 . "$(dirname "$0")/daemon.sh"
 
 bench() {
-	stagecoach bench -m "$MODEL" -p 24 -n 4 -b 1,3 -d 40 -t 1 -r 2 --ubatch-size 8 "$@" 2>"$dir/log"
+	stagecoach bench -m "$MODEL" -p 24 -n 4 -b 1,3 -d 40 -t 1 -r 2 --ubatch-size 8 "$@" \
+		2>"$dir/log"
 }
 
 names='pp24
@@ -71,16 +72,17 @@ esac
 PEER
 cat >"$dir/llama-batched-bench" <<'PEER'
 #!/bin/sh
-echo '|    PP |     TG |    B |   N_KV |   T_PP s | S_PP t/s |   T_TG s | S_TG t/s |      T s |    S t/s |'
-echo '|     1 |      4 |    3 |     15 |    0.001 |  1636.66 |    0.002 |     0.25 |    0.002 |  4151.29 |'
+echo '|  PP |  TG |  B | N_KV |   T_PP s | S_PP t/s |   T_TG s | S_TG t/s |      T s |    S t/s |'
+echo '|   1 |   4 |  3 |   15 |    0.001 |  1636.66 |    0.002 |     0.25 |    0.002 |  4151.29 |'
 PEER
 chmod +x "$dir/llama-bench" "$dir/llama-batched-bench"
 compare() {
-	STAGECOACH=$BUILDDIR/stagecoach IK_BENCH='' "$SRCDIR/bench/compare.sh" -p 24 -n 4 -b 3 -t 1 \
-		-r 2 "$@" "$MODEL" 2>"$dir/log" || fail "compare.sh: exit code $?"
+	STAGECOACH=$BUILDDIR/stagecoach IK_BENCH='' "$SRCDIR/bench/compare.sh" -p 24 -n 4 -b 3 \
+		-t 1 -r 2 "$@" "$MODEL" 2>"$dir/log" || fail "compare.sh: exit code $?"
 }
 LLAMA_BENCH='' compare >"$dir/alone"
-[ "$(grep -c '^| demo | .* | 1 | [0-9.]* | – | ' "$dir/alone")" -eq 3 ] || fail "$(cat "$dir/alone")"
+[ "$(grep -c '^| demo | .* | 1 | [0-9.]* | – | ' "$dir/alone")" -eq 3 ] ||
+	fail "$(cat "$dir/alone")"
 LLAMA_BENCH=$dir/llama-bench compare >"$dir/beside"
 grep -q '^| demo | tg4 x3 | 1 | [0-9.]* | 0.2 | [0-9.]* | [0-9]* % |$' "$dir/beside" ||
 	fail "$(cat "$dir/beside")"

@@ -19,7 +19,8 @@ kill_stage() {
 	grep -q "stage $rank (rank $rank, host .*, pid .*)" "$dir/client.log" ||
 		fail "the client was not told which stage was lost: $(cat "$dir/client.log")"
 	wait_launcher
-	grep -q "error: stage $rank (rank $rank," "$dir/log" || fail "the log does not name the stage"
+	grep -q "error: stage $rank (rank $rank," "$dir/log" ||
+		fail "the log does not name the stage"
 	expect_none_left
 	echo "rank $rank killed: $(cat "$dir/client.log")"
 }

@@ -41,8 +41,10 @@ expect 3 78 'stages: 4, but 3 processes' -m "$MODEL" --stages 4
 expect 1 64 '99 stages for a model with 8 layers' -m "$MODEL" --stages 99
 expect 11 64 '10 stages for a model with 8 layers' -m "$MODEL"
 
-stagecoachd --check-config -C "$dir/unknown.conf" 2>"$dir/log" && fail "check-config accepted nonsense"
-stagecoachd --check-config -m "$MODEL" 2>"$dir/log" || fail "check-config refused a good configuration"
+stagecoachd --check-config -C "$dir/unknown.conf" 2>"$dir/log" &&
+	fail "check-config accepted nonsense"
+stagecoachd --check-config -m "$MODEL" 2>"$dir/log" ||
+	fail "check-config refused a good configuration"
 
 start_daemon 1
 expect 1 1 "$address: .*in use" -m "$MODEL" --listen "$address" --socket "$dir/other.sock"

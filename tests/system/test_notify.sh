@@ -3,7 +3,8 @@
 # What systemd hears of a daemon under mpirun, and how the unit's commands reach it: ready only once
 # all stages answer, the watchdog fed, busy while reloading, stopping on SIGTERM, exit code 0.
 . "$(dirname "$0")/daemon.sh"
-grep -q '^#define HAVE_SYSTEMD 1' "$BUILDDIR/config.h" || { echo "built without libsystemd"; exit 77; }
+grep -q '^#define HAVE_SYSTEMD 1' "$BUILDDIR/config.h" ||
+	{ echo "built without libsystemd"; exit 77; }
 
 notices=$dir/notices.log
 "$BUILDDIR/tests/system/notify_listener" "$dir/notify" >"$notices" &

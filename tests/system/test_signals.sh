@@ -8,8 +8,8 @@ interruptible="env --default-signal=INT"
 has_text() { [ -s "$dir/text" ]; }
 begin_text() {
 	: >"$dir/text"
-	$interruptible "$BUILDDIR/stagecoach" generate --socket "$socket" -p 'ROMEO:' -n "$1" --temp 0 --ignore-eos \
-		>"$dir/text" 2>"$dir/client.log" &
+	$interruptible "$BUILDDIR/stagecoach" generate --socket "$socket" -p 'ROMEO:' -n "$1" \
+		--temp 0 --ignore-eos >"$dir/text" 2>"$dir/client.log" &
 	client=$!
 	wait_for $PATIENCE has_text || fail "no text comes"
 }
@@ -71,7 +71,8 @@ echo "SIGHUP took what may change"
 
 # Ctrl-C ends a run of one text.
 : >"$dir/text"
-$interruptible "$BUILDDIR/stagecoach" run -m "$MODEL" -p 'x' -n $LONG_TOKENS --ignore-eos >"$dir/text" 2>"$dir/log" &
+$interruptible "$BUILDDIR/stagecoach" run -m "$MODEL" -p 'x' -n $LONG_TOKENS --ignore-eos \
+	>"$dir/text" 2>"$dir/log" &
 run=$!
 wait_for $PATIENCE has_text || fail "no text comes"
 kill -INT $run

@@ -25,8 +25,8 @@ static void starve_on_tick(struct actor *actor)
 		end_when(actor, actor->n_received == actor->n_to_receive && !actor->n_kept);
 		return;
 	}
-	/* Asking again and again gets no more out of a link than its credits, until rank 1 gives some
-	 * back: on a busy machine that may be before this rank has asked so often. */
+	/* Asking again and again gets no more out of a link than its credits, until rank 1 gives
+	 * some back: on a busy machine that may be before this rank has asked so often. */
 	if (actor->n_sent < actor->n_to_send && actor->phase++ < QUIET_TICKS / 2) {
 		stream_send(actor);
 		actor_check(actor, actor->n_sent <= actor->test->credits ||

@@ -12,7 +12,7 @@
  * Halves are the scales; of formats with a minimum, scale and minimum. Words hold the integers 32
  * inputs at a time, group g being inputs 4 g .. 4 g + 3, one to a byte, in planes of bits:
  *   eight bits  8 words: group g in word g
- *   four bits   4 words: group g in word g % 4, in the low nibbles of g < 4, the high ones of g >= 4
+ *   four bits   4 words: group g in word g % 4, in the low nibbles of g < 4, the high ones else
  *   two bits    2 words: group g in word g / 4, at bit 2 (g % 4) of each byte
  *   one bit     1 word: group g at bit g of each byte
  *
@@ -33,8 +33,8 @@
  *   IQ4_XS         4       d (s - 32) table[q], by 32       byte b / 2: low four bits of s, at
  *                                                           4 (b % 2); bytes 4 + b / 4: high two,
  *                                                           at 2 (b % 4)
- * F32 is a word for each input, F16 a half; BF16 a word for two inputs, the second one zero behind an
- * odd end. The formats themselves are GGUF's (ggml/docs/gguf.md, ggml-quants).
+ * F32 is a word for each input, F16 a half; BF16 a word for two inputs, the second one zero behind
+ * an odd end. The formats themselves are GGUF's (ggml/docs/gguf.md, ggml-quants).
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -15,8 +15,9 @@
  *   CPU_TILE_FLOAT  float[n_in][r]
  *   CPU_TILE_BF16   bfloat16[n_in / 2][r][2], nearest even, n_in padded with a zero
  *   CPU_TILE_INT    blocks of 32 inputs: int32 shift[r], sum[r], low[r], high[r], then
- *                   int8 q[8][r][4]. x = q * 2^shift * scale, with one scale for the whole row; sum,
- *                   low and high are -8 times the sum of all 32, the first 16, the last 16 integers.
+ *                   int8 q[8][r][4]. x = q * 2^shift * scale, with one scale for the whole row;
+ *                   sum, low and high are -8 times the sum of all 32, the first 16, the last 16
+ *                   integers.
  *
  * Order: an output element is the sum of its products in the order of inputs; integers are summed
  * exactly over the inputs that share a scale. It is the same for every r, whether weights are
@@ -51,8 +52,8 @@ struct cpu_kernels {
 	unsigned lanes;		/* floats in a vector; a panel is two vectors */
 	unsigned panel;
 	unsigned tile_rows[CPU_N_TILE_KINDS];
-	uint8_t byte_flip;	/* what whole bytes are xored with when they are laid out: 0x80 where
-				 * the multiply-add wants unsigned weights */
+	uint8_t byte_flip;	/* what whole bytes are xored with when they are laid out: 0x80
+				 * where the multiply-add wants unsigned weights */
 
 	/* A panel of n_in inputs from `panel` stored rows, stride bytes apart. n_in is a whole
 	 * number of blocks, or a multiple of 32 where a block is one input. */
@@ -69,8 +70,8 @@ struct cpu_kernels {
 	void (*quantise)(const float *x, size_t ldx, unsigned r, size_t n, void *tile,
 			 float *scale_out);
 	void (*round_bf16)(const float *x, size_t ldx, unsigned r, size_t n, void *tile);
-	/* y[n_rows][ldy] = sum[n_rows][panel] * scale[row] + bias over n outputs of a panel, or added
-	 * to y. scale NULL: 1. bias NULL: 0. */
+	/* y[n_rows][ldy] = sum[n_rows][panel] * scale[row] + bias over n outputs of a panel, or
+	 * added to y. scale NULL: 1. bias NULL: 0. */
 	void (*finish)(const float *sum, unsigned n_rows, const float *scale, const float *bias,
 		       bool is_added, unsigned n, float *y, size_t ldy);
 	/* y = silu(gate * gate_scale) * (up * up_scale) */

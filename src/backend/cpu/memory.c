@@ -12,7 +12,8 @@ void *cpu_memory_unset(size_t n_bytes)
 	size_t alignment = n_bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
 	void *memory = NULL;
 
-	if (n_bytes > SIZE_MAX - alignment || posix_memalign(&memory, alignment, n_bytes + !n_bytes))
+	if (n_bytes > SIZE_MAX - alignment ||
+	    posix_memalign(&memory, alignment, n_bytes + !n_bytes))
 		return NULL;
 	if (n_bytes >= HUGE_PAGE)
 		(void)madvise(memory, n_bytes, MADV_HUGEPAGE);

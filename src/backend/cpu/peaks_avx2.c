@@ -21,8 +21,8 @@ static inline __m256i read_operand(const void *at)
 	return _mm256_loadu_si256(at);
 }
 
-/* These are instructions, as in the kernels: compilers would do products that are alike once for all
- * rounds, and make trees of sums that need more registers than there are. */
+/* These are instructions, as in the kernels: compilers would do products that are alike once for
+ * all rounds, and make trees of sums that need more registers than there are. */
 
 static inline __m256i multiply(__m256i a, __m256i b)
 {

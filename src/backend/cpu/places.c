@@ -185,6 +185,6 @@ enum sc_status places_bind(struct team *team, const struct backend_place *place,
 	}
 	if (!reason || place->pin == BACKEND_PIN_AUTO)
 		return SC_OK;
-	return error_set(err, SC_E_CONFIG, "pin: %u threads of each of %u stages cannot have cores of "
-			 "their own: %s", team_size(team), place->n_stages, reason);
+	return error_set(err, SC_E_CONFIG, "pin: %u threads of each of %u stages cannot have cores "
+			 "of their own: %s", team_size(team), place->n_stages, reason);
 }

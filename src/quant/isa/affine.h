@@ -14,7 +14,7 @@ struct affine_range {
 	unsigned length;	/* of a block */
 	float top;
 	bool is_signed;		/* least may be above 0 */
-	float tightest;		/* first guess: the range of x takes this many steps more than top */
+	float tightest;		/* first guess: the range of x takes so many steps more than top */
 	float step;		/* then so many more */
 	unsigned n_guesses;
 };

@@ -141,7 +141,7 @@ static inline vec mxfp4_error(const struct group *g, vec half_scale)
 	return error;
 }
 
-/* The largest element has 4, 5, 6 or, rounded down, 7 scales; or half of that, if that is better. */
+/* The largest element has 4, 5, 6 or, rounded down, 7 scales; or half of that, if it is better. */
 static inline vec mxfp4_half_scale(const struct group *g)
 {
 	const vec peak = vec_abs(scaled_peak(g, BLOCK));

@@ -4,18 +4,18 @@
 /*
  * tiles - activations as products read them; include after vec_*.h.
  *
- * The scale of a row is its largest magnitude / 127 / 2^CPU_MAX_SHIFT. A block of 32 takes the least
- * shift with which its own largest magnitude fits into +-127: it is rounded to steps at most twice
- * as large as a scale of its own would give, unless it is 2^CPU_MAX_SHIFT times smaller than the
- * largest one.
+ * The scale of a row is its largest magnitude / 127 / 2^CPU_MAX_SHIFT. A block of 32 takes the
+ * least shift with which its own largest magnitude fits into +-127: it is rounded to steps at most
+ * twice as large as a scale of its own would give, unless it is 2^CPU_MAX_SHIFT times smaller than
+ * the largest one.
  */
 #include "backend/cpu/kernels.h"
 #include "model/float16.h"
 
 #include <math.h>
 
-/* What a row is quantised by. Rows of nothing but tiny numbers become zeros, rows with a number that
- * is not finite get a scale that is none. */
+/* What a row is quantised by. Rows of nothing but tiny numbers become zeros, rows with a number
+ * that is not finite get a scale that is none. */
 struct row_steps {
 	float scale;
 	float inverse;		/* of scale */

@@ -17,10 +17,12 @@ static inline void words_transpose(const uint8_t *from, size_t stride, vec_words
 	__m256i row[4], even, odd;
 
 #pragma GCC unroll 4
-	for (unsigned i = 0; i < 4; i++)
-		row[i] = _mm256_inserti128_si256(
-			_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(from + i * stride))),
-			_mm_loadu_si128((const __m128i *)(from + (i + 4) * stride)), 1);
+	for (unsigned i = 0; i < 4; i++) {
+		__m128i low = _mm_loadu_si128((const __m128i *)(from + i * stride));
+		__m128i high = _mm_loadu_si128((const __m128i *)(from + (i + 4) * stride));
+
+		row[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+	}
 	even = _mm256_unpacklo_epi32(row[0], row[1]);
 	odd = _mm256_unpacklo_epi32(row[2], row[3]);
 	to[0] = (vec_words)_mm256_unpacklo_epi64(even, odd);
