@@ -19,20 +19,29 @@ struct record {
 	atomic_uint calls[MAX_ITEMS];
 	atomic_bool is_running[MAX_THREADS];
 	atomic_uint n_clashes;		/* calls of a thread that had not come back from the last */
+	atomic_uint n_runs;		/* calls with several items */
+	atomic_uint n_too_long;
+	unsigned max_run;
 	unsigned long plain[MAX_ITEMS];	/* no atomics: the region must order them */
 	unsigned n_threads;
 };
 
 static struct record record;
 
-static void note(void *arg, size_t item, unsigned thread)
+static void note(void *arg, size_t first, size_t end, unsigned thread)
 {
 	struct record *r = arg;
 
 	if (thread >= r->n_threads || atomic_exchange(&r->is_running[thread], true))
 		atomic_fetch_add(&r->n_clashes, 1);
-	atomic_fetch_add(&r->calls[item], 1);
-	r->plain[item]++;
+	if (end - first > r->max_run)
+		atomic_fetch_add(&r->n_too_long, 1);
+	if (end - first > 1)
+		atomic_fetch_add(&r->n_runs, 1);
+	for (size_t item = first; item < end; item++) {
+		atomic_fetch_add(&r->calls[item], 1);
+		r->plain[item]++;
+	}
 	atomic_store(&r->is_running[thread], false);
 }
 
@@ -59,7 +68,8 @@ static void every_item_runs_once(void **state)
 
 		for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 			memset(record.calls, 0, sizeof record.calls);
-			team_run(team, sizes[i], note, &record);
+			record.max_run = i % 2 ? 16 : 1;
+			team_run(team, sizes[i], record.max_run, note, &record);
 			expected += sizes[i];
 			for (size_t item = 0; item < MAX_ITEMS; item++)
 				assert_int_equal(record.calls[item], item < sizes[i]);
@@ -68,6 +78,8 @@ static void every_item_runs_once(void **state)
 			sum += record.plain[item];
 		assert_int_equal(sum, expected);
 		assert_int_equal(record.n_clashes, 0);
+		assert_int_equal(record.n_too_long, 0);
+		assert_true(record.n_runs);
 		team_destroy(team);
 	}
 }
@@ -78,7 +90,7 @@ static void many_small_regions_follow_each_other(void **state)
 
 	(void)state;
 	for (unsigned i = 1; i <= 20000; i++) {
-		team_run(team, 1 + i % 5, note, &record);
+		team_run(team, 1 + i % 5, 1 + i % 3, note, &record);
 		assert_int_equal(record.plain[0], i);
 	}
 	assert_int_equal(record.n_clashes, 0);
@@ -99,7 +111,7 @@ static void helpers_that_fell_asleep_work_again(void **state)
 	(void)state;
 	for (unsigned i = 1; i <= 20; i++) {
 		sleep_ms(2);
-		team_run(team, 16, note, &record);
+		team_run(team, 16, 4, note, &record);
 		for (size_t item = 0; item < 16; item++)
 			assert_int_equal(record.calls[item], i);
 	}
@@ -112,11 +124,12 @@ struct meeting {
 };
 
 /* Comes back only when the others are in their own call. */
-static void meet(void *arg, size_t item, unsigned thread)
+static void meet(void *arg, size_t first, size_t end, unsigned thread)
 {
 	struct meeting *meeting = arg;
 
-	(void)item;
+	(void)first;
+	(void)end;
 	(void)thread;
 	atomic_fetch_add(&meeting->n_present, 1);
 	while (atomic_load(&meeting->n_present) < meeting->n_expected)
@@ -129,7 +142,7 @@ static void threads_of_a_team_run_at_the_same_time(void **state)
 	struct team *team = team_of(4);
 
 	(void)state;
-	team_run(team, 4, meet, &meeting);
+	team_run(team, 4, 1, meet, &meeting);
 	assert_int_equal(meeting.n_present, 4);
 	team_destroy(team);
 }
@@ -140,10 +153,11 @@ struct straggler {
 };
 
 /* The first item takes until all the others are done: its neighbours must be somebody else's. */
-static void straggle(void *arg, size_t item, unsigned thread)
+static void straggle(void *arg, size_t item, size_t end, unsigned thread)
 {
 	struct straggler *s = arg;
 
+	(void)end;
 	(void)thread;
 	while (item == 0 && atomic_load(&s->n_done) < s->n_items - 1)
 		sleep_ms(1);
@@ -156,7 +170,7 @@ static void items_of_a_thread_that_is_held_up_go_to_others(void **state)
 	struct team *team = team_of(2);
 
 	(void)state;
-	team_run(team, s.n_items, straggle, &s);
+	team_run(team, s.n_items, 1, straggle, &s);
 	assert_int_equal(s.n_done, s.n_items);
 	team_destroy(team);
 }

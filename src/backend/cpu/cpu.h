@@ -70,11 +70,14 @@ void *cpu_memory_unset(size_t n_bytes);
 /* Calls run(arg, item, thread) once for every item and waits for all, on the team or, when
  * n_threads is 1, here. Items go to threads in runs of neighbours, the same ones each time as long
  * as all threads keep up, or in order, one by one, to whoever is free. */
-typedef team_task_fn cpu_task_fn;
+typedef void cpu_task_fn(void *arg, size_t item, unsigned thread);
 void cpu_parallel_even(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
 		       cpu_task_fn *run, void *arg);
 void cpu_parallel_dynamic(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
 			  cpu_task_fn *run, void *arg);
+/* As the even one, but run gets up to max_run neighbours at once. */
+void cpu_parallel_runs(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
+		       size_t max_run, team_task_fn *run, void *arg);
 
 /* Threads for an operation of so many multiply-adds or bytes read, whichever are more: one when a
  * team would cost more than it saves. */

@@ -11,45 +11,57 @@ unsigned cpu_threads_for(const struct cpu_backend *cpu, uint64_t n_operations)
 	return n_operations < SERIAL_OPERATIONS ? 1 : cpu->n_threads;
 }
 
-static void run_all(size_t n_items, cpu_task_fn *run, void *arg)
+/* Of an operation whose items are one by one. */
+struct items {
+	atomic_size_t next;		/* for items in turn */
+	size_t n;
+	cpu_task_fn *run;
+	void *arg;
+};
+
+static void run_items(void *arg, size_t first, size_t end, unsigned thread)
 {
-	for (size_t item = 0; item < n_items; item++)
-		run(arg, item, 0);
+	const struct items *items = arg;
+
+	for (size_t item = first; item < end; item++)
+		items->run(items->arg, item, thread);
+}
+
+static void run_in_turn(void *arg, size_t first, size_t end, unsigned thread)
+{
+	struct items *items = arg;
+	size_t item;
+
+	(void)first;
+	(void)end;
+	while ((item = atomic_fetch_add(&items->next, 1)) < items->n)
+		items->run(items->arg, item, thread);
+}
+
+void cpu_parallel_runs(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
+		       size_t max_run, team_task_fn *run, void *arg)
+{
+	if (n_threads == 1)
+		team_run_here(n_items, max_run, run, arg);
+	else
+		team_run(cpu->team, n_items, max_run, run, arg);
 }
 
 void cpu_parallel_even(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
 		       cpu_task_fn *run, void *arg)
 {
-	if (n_threads == 1)
-		run_all(n_items, run, arg);
-	else
-		team_run(cpu->team, n_items, run, arg);
-}
+	struct items items = { .run = run, .arg = arg };
 
-struct in_turn {
-	atomic_size_t next;
-	size_t n_items;
-	cpu_task_fn *run;
-	void *arg;
-};
-
-static void run_in_turn(void *arg, size_t round, unsigned thread)
-{
-	struct in_turn *turns = arg;
-	size_t item;
-
-	(void)round;
-	while ((item = atomic_fetch_add(&turns->next, 1)) < turns->n_items)
-		turns->run(turns->arg, item, thread);
+	cpu_parallel_runs(cpu, n_threads, n_items, 1, run_items, &items);
 }
 
 void cpu_parallel_dynamic(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
 			  cpu_task_fn *run, void *arg)
 {
-	struct in_turn turns = { .n_items = n_items, .run = run, .arg = arg };
+	struct items items = { .n = n_items, .run = run, .arg = arg };
 
 	if (n_threads == 1 || n_items == 1)
-		run_all(n_items, run, arg);
+		run_items(&items, 0, n_items, 0);
 	else
-		team_run(cpu->team, cpu->n_threads, run_in_turn, &turns);
+		team_run(cpu->team, cpu->n_threads, 1, run_in_turn, &items);
 }

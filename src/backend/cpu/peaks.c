@@ -46,11 +46,12 @@ static bool has_bf16(const struct cpu_peaks *peaks)
 	return peaks->bf16 && cpu_has_bf16_dot();
 }
 
-static void run_item(void *arg, size_t item, unsigned thread)
+static void run_item(void *arg, size_t item, size_t end, unsigned thread)
 {
 	const struct trial *trial = arg;
 	uint8_t sink[64];
 
+	(void)end;
 	(void)thread;
 	if (trial->fn)
 		trial->fn(ROUNDS, trial->operands, sink);
@@ -66,7 +67,7 @@ static double best_rate(struct team *team, struct trial *trial, size_t n_items)
 	for (int i = 0; i < TRIES; i++) {
 		uint64_t started_ns = clock_ns(), took_ns;
 
-		team_run(team, n_items, run_item, trial);
+		team_run(team, n_items, 1, run_item, trial);
 		took_ns = clock_ns() - started_ns;
 		best_ns = took_ns < best_ns ? took_ns : best_ns;
 	}

@@ -3,6 +3,7 @@
 
 #include "base/bell.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,11 +14,12 @@
 /* Neighbouring lines are fetched in pairs. */
 #define APART _Alignas(128)
 #define SPIN_NS 50000
-#define MAX_ITEMS ((size_t)1 << 31)
+#define ITEM_BITS 29
+#define MAX_ITEMS ((size_t)1 << (ITEM_BITS - 1))
 
-/* The items of a thread that nobody has begun: the first in the upper half, the end in the lower.
- * What the word says is all there is to know: whoever changes it from what it read has taken an
- * item of the region of that moment, whatever went on in between. */
+/* The items of a thread that nobody has begun: from the highest bit down, how many may be taken at
+ * once, the first, the end. What the word says is all there is to know: whoever changes it from what it
+ * read has taken items of the region of that moment, whatever went on in between. */
 struct seat {
 	APART atomic_uint_least64_t items;
 	struct bell bell;		/* the helper's */
@@ -39,38 +41,68 @@ struct team {
 	struct seat seats[];		/* [n_threads], the first is the caller's */
 };
 
-static uint64_t pack_items(size_t first, size_t end)
+struct items {
+	size_t max_run;
+	size_t first;
+	size_t end;
+};
+
+static uint64_t pack_items(struct items items)
 {
-	return (uint64_t)first << 32 | end;
+	return (uint64_t)items.max_run << 2 * ITEM_BITS | (uint64_t)items.first << ITEM_BITS |
+	       items.end;
 }
 
-static bool has_items(uint64_t items)
+static struct items unpack_items(uint64_t word)
 {
-	return items >> 32 < (uint32_t)items;
+	const uint64_t mask = ((uint64_t)1 << ITEM_BITS) - 1;
+
+	return (struct items){
+		.max_run = word >> 2 * ITEM_BITS, .first = word >> ITEM_BITS & mask,
+		.end = word & mask,
+	};
+}
+
+static bool has_items(struct items items)
+{
+	return items.first < items.end;
+}
+
+/* Half of what is left at most, so that the last ones to be done are short. */
+static size_t run_length(struct items items)
+{
+	size_t half = (items.end - items.first + 1) / 2;
+
+	return half < items.max_run ? half : items.max_run;
 }
 
 /* The owner goes up, others come down to it from the end. */
-static bool take_item(struct seat *seat, bool is_owner, size_t *item_out)
+static bool take_run(struct seat *seat, bool is_owner, struct items *run_out)
 {
-	uint64_t items = atomic_load_explicit(&seat->items, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&seat->items, memory_order_relaxed);
+	struct items items = unpack_items(word), run;
 
-	while (has_items(items)) {
-		uint64_t left = is_owner ? items + pack_items(1, 0) : items - 1;
-
-		if (!atomic_compare_exchange_weak(&seat->items, &items, left))
-			continue;
-		*item_out = is_owner ? items >> 32 : (uint32_t)items - 1;
-		return true;
+	for (; has_items(items); items = unpack_items(word)) {
+		run = items;
+		if (is_owner)
+			items.first = run.end = run.first + run_length(run);
+		else
+			items.end = run.first = run.end - run_length(run);
+		if (atomic_compare_exchange_weak(&seat->items, &word, pack_items(items))) {
+			*run_out = run;
+			return true;
+		}
 	}
 	return false;
 }
 
 static size_t run_items_of(struct team *team, unsigned owner, unsigned thread)
 {
-	size_t item, n = 0;
+	struct items run;
+	size_t n = 0;
 
-	for (; take_item(&team->seats[owner], owner == thread, &item); n++)
-		team->run(team->arg, team->base + item, thread);
+	for (; take_run(&team->seats[owner], owner == thread, &run); n += run.end - run.first)
+		team->run(team->arg, team->base + run.first, team->base + run.end, thread);
 	return n;
 }
 
@@ -89,7 +121,7 @@ static bool has_work(void *arg)
 {
 	struct seat *seat = arg;
 
-	return has_items(atomic_load(&seat->items)) || atomic_load(&seat->team->is_stopping);
+	return has_items(unpack_items(atomic_load(&seat->items))) || atomic_load(&seat->team->is_stopping);
 }
 
 static void *helper_main(void *arg)
@@ -111,29 +143,35 @@ static bool is_done(void *arg)
 	return !atomic_load(&team->n_left);
 }
 
-static void run_region(struct team *team, size_t n_items)
+static void run_region(struct team *team, size_t n_items, size_t max_run)
 {
 	size_t n = team->n_threads;
 
 	atomic_store(&team->n_left, n_items);
 	/* The caller's own last: until then it need not share it. */
 	for (size_t i = n; i-- > 0;) {
-		uint64_t items = pack_items(n_items * i / n, n_items * (i + 1) / n);
+		struct items items = { max_run, n_items * i / n, n_items * (i + 1) / n };
 
 		if (!has_items(items))
 			continue;
-		atomic_store(&team->seats[i].items, items);
+		atomic_store(&team->seats[i].items, pack_items(items));
 		bell_ring(&team->seats[i].bell);
 	}
 	work(team, 0);
 	bell_wait(&team->caller, SPIN_NS, is_done, team);
 }
 
-void team_run(struct team *team, size_t n_items, team_task_fn *run, void *arg)
+void team_run_here(size_t n_items, size_t max_run, team_task_fn *run, void *arg)
 {
+	for (size_t first = 0; first < n_items; first += max_run)
+		run(arg, first, n_items - first < max_run ? n_items : first + max_run, 0);
+}
+
+void team_run(struct team *team, size_t n_items, size_t max_run, team_task_fn *run, void *arg)
+{
+	assert(max_run >= 1 && max_run <= TEAM_MAX_RUN);
 	if (team->n_threads == 1 || n_items == 1) {
-		for (size_t item = 0; item < n_items; item++)
-			run(arg, item, 0);
+		team_run_here(n_items, max_run, run, arg);
 		return;
 	}
 	team->run = run;
@@ -141,7 +179,7 @@ void team_run(struct team *team, size_t n_items, team_task_fn *run, void *arg)
 	for (team->base = 0; team->base < n_items; team->base += MAX_ITEMS) {
 		size_t n_more = n_items - team->base;
 
-		run_region(team, n_more < MAX_ITEMS ? n_more : MAX_ITEMS);
+		run_region(team, n_more < MAX_ITEMS ? n_more : MAX_ITEMS, max_run);
 	}
 }
 
