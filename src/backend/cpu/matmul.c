@@ -11,9 +11,13 @@
  * fewer panels than threads could share, rows are cut as well. No cut goes through the sum of an
  * output element.
  *
- * Up to a tile of rows, weights are multiplied as they lie: each is read once, from memory. For more,
- * a chunk of a panel is unpacked into the first cache and multiplied by one tile after the other,
- * which come from the second cache; sums wait in the thread's scratch until the next chunk.
+ * Up to a tile of rows, weights are multiplied as they lie: each is read once, from memory, whose speed
+ * counts. A thread takes a run of neighbouring panels at once and sums them one right after the other,
+ * so that little stands between the last read of one and the first of the next; gates and what they
+ * gate are different places in memory, and change by runs.
+ *
+ * For more rows, a chunk of a panel is unpacked into the first cache and multiplied by one tile after
+ * the other, which come from the second cache; sums wait in the thread's scratch until the next chunk.
  */
 struct multiplication {
 	const struct cpu_backend *cpu;
@@ -26,46 +30,64 @@ struct multiplication {
 	unsigned n_row_ranges;
 };
 
-/* A panel of one product, and rows of x. */
-struct panel_item {
+/* Neighbouring panels of one product, and rows of x. */
+struct run {
 	const struct matmul *product;
 	enum cpu_format format;
 	enum cpu_tile_kind kind;
 	unsigned tile_rows;
-	const uint8_t *panel;
-	unsigned first_out;
-	unsigned n_out;
+	size_t first_panel;
+	size_t n_panels;
+	unsigned first;			/* rows */
+	unsigned end;
 };
 
-static const uint8_t *tile_at(const struct multiplication *m, const struct panel_item *item,
-			      unsigned row)
+static size_t min_of(size_t a, size_t b)
 {
-	if (item->kind == CPU_TILE_FLOAT && m->n_rows == 1)
-		return (const uint8_t *)m->x;
-	return cpu_tile(&m->cpu->tiles, item->kind, row, m->n_in);
+	return a < b ? a : b;
 }
 
-static size_t chunk_of(const struct panel_item *item)
+static const uint8_t *tile_at(const struct multiplication *m, const struct run *run, unsigned row)
+{
+	if (run->kind == CPU_TILE_FLOAT && m->n_rows == 1)
+		return (const uint8_t *)m->x;
+	return cpu_tile(&m->cpu->tiles, run->kind, row, m->n_in);
+}
+
+static size_t chunk_of(const struct run *run)
 {
 	static const size_t chunks[CPU_N_TILE_KINDS] = {
 		[CPU_TILE_FLOAT] = CPU_FLOAT_CHUNK, [CPU_TILE_BF16] = CPU_BF16_CHUNK,
 		[CPU_TILE_INT] = CPU_INT_CHUNK,
 	};
 
-	return chunks[item->kind];
+	return chunks[run->kind];
 }
 
-/* Integer kernels take any number of inputs at once, the others a chunk. */
-static void sum_tile(const struct multiplication *m, const struct panel_item *item, unsigned row,
-		     unsigned r, float *sum)
+/* Few rows. What does not change is kept out of the loop: every instruction between two panels is
+ * one that does not wait for memory. Integer kernels take any number of inputs, the others a chunk. */
+static void sum_as_they_lie(const struct multiplication *m, const struct run *run,
+			    const uint8_t *panel, float *sums)
 {
-	cpu_gemm_fn *gemm = m->cpu->kernels->gemm[item->format][r - 1];
-	size_t chunk = item->kind == CPU_TILE_INT ? m->n_in : chunk_of(item);
+	const struct cpu_kernels *kernels = m->cpu->kernels;
+	unsigned n_rows = run->end - run->first;
+	cpu_gemm_fn *gemm = kernels->gemm[run->format][n_rows - 1];
+	const uint8_t *tile = tile_at(m, run, run->first);
+	const size_t n_in = m->n_in, panel_bytes = run->product->weight->panel_bytes;
+	const size_t chunk = run->kind == CPU_TILE_INT ? n_in : chunk_of(run);
+	const size_t chunk_bytes = cpu_panel_bytes(run->format, chunk, kernels->panel);
+	const size_t chunk_tile = cpu_tile_bytes(run->kind, n_rows, chunk);
+	const size_t n_sums = (size_t)n_rows * kernels->panel;
+	float *end = sums + run->n_panels * n_sums;
 
-	for (size_t k = 0; k < m->n_in; k += chunk)
-		gemm(item->panel + cpu_panel_bytes(item->format, k, m->cpu->kernels->panel),
-		     tile_at(m, item, row) + cpu_tile_bytes(item->kind, r, k),
-		     m->n_in - k < chunk ? m->n_in - k : chunk, sum);
+	for (; sums < end; panel += panel_bytes, sums += n_sums) {
+		const uint8_t *weights = panel, *x = tile;
+		size_t left = n_in;
+
+		for (; left > chunk; left -= chunk, weights += chunk_bytes, x += chunk_tile)
+			gemm(weights, x, chunk, sums);
+		gemm(weights, x, left, sums);
+	}
 }
 
 /* The weights that follow are asked for a little with every tile: on their own, prefetchers would
@@ -78,107 +100,134 @@ static void prefetch_part(const uint8_t *weights, size_t n_bytes, unsigned part,
 		__builtin_prefetch(weights + at, 0, 2);
 }
 
-static void sum_chunk(const struct multiplication *m, const struct panel_item *item, unsigned first,
-		      unsigned end, size_t k, uint8_t *unpacked, float *sum)
+static void sum_chunk(const struct multiplication *m, const struct run *run, const uint8_t *panel,
+		      size_t k, uint8_t *unpacked, float *sum)
 {
 	const struct cpu_kernels *kernels = m->cpu->kernels;
-	size_t n_k = m->n_in - k < chunk_of(item) ? m->n_in - k : chunk_of(item);
-	const void *weights = item->panel + cpu_panel_bytes(item->format, k, kernels->panel);
-	cpu_gemm_fn *const *gemm = kernels->gemm[item->format];
-	const uint8_t *next = item->panel + cpu_panel_bytes(item->format, k + n_k, kernels->panel);
-	size_t n_bytes = cpu_panel_bytes(item->format, n_k, kernels->panel);
-	unsigned n_tiles = (end - first + item->tile_rows - 1) / item->tile_rows, tile = 0;
+	size_t n_k = m->n_in - k < chunk_of(run) ? m->n_in - k : chunk_of(run);
+	const void *weights = panel + cpu_panel_bytes(run->format, k, kernels->panel);
+	cpu_gemm_fn *const *gemm = kernels->gemm[run->format];
+	const uint8_t *next = panel + cpu_panel_bytes(run->format, k + n_k, kernels->panel);
+	size_t n_bytes = cpu_panel_bytes(run->format, n_k, kernels->panel);
+	unsigned n_rows = run->end - run->first, tile = 0;
+	unsigned n_tiles = (n_rows + run->tile_rows - 1) / run->tile_rows;
 
-	if (kernels->unpack[item->format]) {
-		kernels->unpack[item->format](weights, n_k, unpacked);
+	if (kernels->unpack[run->format]) {
+		kernels->unpack[run->format](weights, n_k, unpacked);
 		weights = unpacked;
-		gemm = kernels->gemm_unpacked[item->format];
+		gemm = kernels->gemm_unpacked[run->format];
 	}
-	for (unsigned row = first; row < end; row += item->tile_rows) {
-		unsigned r = end - row < item->tile_rows ? end - row : item->tile_rows;
+	for (unsigned row = run->first; row < run->end; row += run->tile_rows) {
+		unsigned r = run->end - row < run->tile_rows ? run->end - row : run->tile_rows;
 
 		prefetch_part(next, n_bytes, tile++, n_tiles);
-		gemm[r - 1](weights, tile_at(m, item, row) + cpu_tile_bytes(item->kind, r, k), n_k,
+		gemm[r - 1](weights, tile_at(m, run, row) + cpu_tile_bytes(run->kind, r, k), n_k,
 			    sum);
 		sum += r * kernels->panel;
 	}
 }
 
-/* sum[end - first][panel] of rows first .. end. */
-static void sum_rows(const struct multiplication *m, const struct panel_item *item, unsigned first,
-		     unsigned end, uint8_t *unpacked, float *sum)
+/* sums[n_panels][rows][panel] */
+static void sum_run(const struct multiplication *m, const struct run *run, uint8_t *unpacked,
+		    float *sums)
 {
-	memset(sum, 0, (size_t)(end - first) * m->cpu->kernels->panel * sizeof *sum);
-	if (end - first <= item->tile_rows)
-		sum_tile(m, item, first, end - first, sum);
-	else
-		for (size_t k = 0; k < m->n_in; k += chunk_of(item))
-			sum_chunk(m, item, first, end, k, unpacked, sum);
-}
+	const struct weight *weight = run->product->weight;
+	const uint8_t *panel = weight->panels + run->first_panel * weight->panel_bytes;
+	unsigned n_rows = run->end - run->first;
+	size_t n_sums = (size_t)n_rows * m->cpu->kernels->panel;
 
-static const float *scales_of(const struct multiplication *m, const struct panel_item *item,
-			      unsigned row)
-{
-	return item->kind == CPU_TILE_INT ? m->cpu->tiles.scales + row : NULL;
-}
-
-static struct panel_item panel_of(const struct multiplication *m, const struct matmul *product,
-				  size_t panel)
-{
-	const struct cpu_kernels *kernels = m->cpu->kernels;
-	struct panel_item item;
-
-	item.product = product;
-	item.format = product->weight->format;
-	item.kind = cpu_tile_kind(item.format);
-	item.tile_rows = kernels->tile_rows[item.kind];
-	item.panel = product->weight->panels + panel * product->weight->panel_bytes;
-	item.first_out = (unsigned)panel * kernels->panel;
-	item.n_out = product->weight->n_out - item.first_out;
-	if (item.n_out > kernels->panel)
-		item.n_out = kernels->panel;
-	return item;
-}
-
-/* Rows first .. end of a panel, at most as many as the scratch has sums for. */
-static void multiply_rows(const struct multiplication *m, const struct matmul *product,
-			  size_t panel, unsigned first, unsigned end, struct cpu_scratch *scratch)
-{
-	const struct panel_item item = panel_of(m, product, panel);
-	size_t n_out = product->weight->n_out;
-	float *y = product->y + first * n_out + item.first_out;
-
-	sum_rows(m, &item, first, end, scratch->unpacked, scratch->sums[0]);
-	if (m->is_gated) {
-		const struct panel_item other = panel_of(m, product + 1, panel);
-
-		sum_rows(m, &other, first, end, scratch->unpacked, scratch->sums[1]);
-		m->cpu->kernels->finish_gated(scratch->sums[0], scales_of(m, &item, first),
-					      scratch->sums[1], scales_of(m, &other, first),
-					      end - first, item.n_out, y, n_out);
+	memset(sums, 0, run->n_panels * n_sums * sizeof *sums);
+	if (n_rows <= run->tile_rows) {
+		sum_as_they_lie(m, run, panel, sums);
 		return;
 	}
-	m->cpu->kernels->finish(scratch->sums[0], end - first, scales_of(m, &item, first),
-				product->bias ? product->bias + item.first_out : NULL,
-				product->is_added, item.n_out, y, n_out);
+	for (size_t i = 0; i < run->n_panels; i++, panel += weight->panel_bytes, sums += n_sums)
+		for (size_t k = 0; k < m->n_in; k += chunk_of(run))
+			sum_chunk(m, run, panel, k, unpacked, sums);
 }
 
-static void multiply_item(void *arg, size_t index, unsigned thread)
+static const float *scales_of(const struct multiplication *m, const struct run *run)
+{
+	return run->kind == CPU_TILE_INT ? m->cpu->tiles.scales + run->first : NULL;
+}
+
+/* The same panels and rows of another product. */
+static struct run run_of(const struct multiplication *m, const struct matmul *product,
+			 size_t first_panel, size_t n_panels, unsigned first, unsigned end)
+{
+	enum cpu_format format = product->weight->format;
+	enum cpu_tile_kind kind = cpu_tile_kind(format);
+
+	return (struct run){
+		.product = product, .format = format, .kind = kind,
+		.tile_rows = m->cpu->kernels->tile_rows[kind], .first_panel = first_panel,
+		.n_panels = n_panels, .first = first, .end = end,
+	};
+}
+
+static void finish_run(const struct multiplication *m, const struct run *run,
+		       const struct run *gated, const struct cpu_scratch *scratch)
+{
+	const struct cpu_kernels *kernels = m->cpu->kernels;
+	const struct matmul *product = run->product;
+	unsigned n_rows = run->end - run->first;
+	size_t n_out = product->weight->n_out, n_sums = (size_t)n_rows * kernels->panel;
+
+	for (size_t i = 0; i < run->n_panels; i++) {
+		size_t at = (run->first_panel + i) * kernels->panel;
+		unsigned n = (unsigned)(n_out - at < kernels->panel ? n_out - at : kernels->panel);
+		const float *sum = scratch->sums[0] + i * n_sums;
+		float *y = product->y + run->first * n_out + at;
+
+		if (gated)
+			kernels->finish_gated(sum, scales_of(m, run), scratch->sums[1] + i * n_sums,
+					      scales_of(m, gated), n_rows, n, y, n_out);
+		else
+			kernels->finish(sum, n_rows, scales_of(m, run),
+					product->bias ? product->bias + at : NULL,
+					product->is_added, n, y, n_out);
+	}
+}
+
+/* At most as many panels and rows as the scratch has sums for. */
+static void multiply_run(const struct multiplication *m, const struct run *run,
+			 struct cpu_scratch *scratch)
+{
+	struct run gated;
+
+	sum_run(m, run, scratch->unpacked, scratch->sums[0]);
+	if (m->is_gated) {
+		gated = run_of(m, run->product + 1, run->first_panel, run->n_panels, run->first,
+			       run->end);
+		sum_run(m, &gated, scratch->unpacked, scratch->sums[1]);
+	}
+	finish_run(m, run, m->is_gated ? &gated : NULL, scratch);
+}
+
+/* Several items are neighbouring panels, all rows of them. */
+static void multiply_items(void *arg, size_t first, size_t end, unsigned thread)
 {
 	const struct multiplication *m = arg;
 	const struct matmul *product = m->products;
-	size_t panel = index / m->n_row_ranges;
-	unsigned range = (unsigned)(index % m->n_row_ranges);
+	size_t panel = first / m->n_row_ranges;
+	unsigned range = (unsigned)(first % m->n_row_ranges);
 	/* Whole tiles of any kind. */
 	uint64_t n_units = (m->n_rows + CPU_MAX_TILE_ROWS - 1) / CPU_MAX_TILE_ROWS;
 	unsigned row = (unsigned)(n_units * range / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
-	unsigned end = (unsigned)(n_units * (range + 1) / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
+	unsigned row_end = (unsigned)(n_units * (range + 1) / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
 
-	while (panel >= product->weight->n_panels)
-		panel -= product++->weight->n_panels;
-	for (end = end < m->n_rows ? end : m->n_rows; row < end; row += CPU_SCRATCH_ROWS)
-		multiply_rows(m, product, panel, row, end - row < CPU_SCRATCH_ROWS ? end :
-			      row + CPU_SCRATCH_ROWS, &m->cpu->scratch[thread]);
+	row_end = (unsigned)min_of(row_end, m->n_rows);
+	for (size_t n_left = end - first, n; n_left; n_left -= n, panel += n) {
+		while (panel >= product->weight->n_panels)
+			panel -= product++->weight->n_panels;
+		n = min_of(n_left, product->weight->n_panels - panel);
+		for (unsigned r = row; r < row_end; r += CPU_SCRATCH_ROWS) {
+			unsigned stop = (unsigned)min_of(row_end, r + CPU_SCRATCH_ROWS);
+			struct run run = run_of(m, product, panel, n, r, stop);
+
+			multiply_run(m, &run, &m->cpu->scratch[thread]);
+		}
+	}
 }
 
 static void prepare(const struct multiplication *m)
@@ -196,6 +245,12 @@ static void prepare(const struct multiplication *m)
 		if (is_wanted[kind])
 			cpu_tiles_prepare(m->cpu, (enum cpu_tile_kind)kind, m->x, m->n_rows,
 					  m->n_in);
+}
+
+/* Panels that are summed one right after the other: their sums wait in the scratch. */
+static size_t max_run(unsigned n_rows)
+{
+	return n_rows > CPU_MAX_TILE_ROWS ? 1 : min_of(CPU_SCRATCH_ROWS / n_rows, TEAM_MAX_RUN);
 }
 
 static void multiply(struct multiplication *m)
@@ -221,7 +276,8 @@ static void multiply(struct multiplication *m)
 		m->n_row_ranges = 1;
 	if (m->n_row_ranges > n_units)
 		m->n_row_ranges = n_units;
-	cpu_parallel_even(m->cpu, n_threads, n_panels * m->n_row_ranges, multiply_item, m);
+	cpu_parallel_runs(m->cpu, n_threads, n_panels * m->n_row_ranges, max_run(m->n_rows),
+			  multiply_items, m);
 }
 
 void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned n_products,
