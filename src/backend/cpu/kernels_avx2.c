@@ -51,6 +51,7 @@ const struct cpu_kernels cpu_kernels_avx2 = {
 		[CPU_BF16] = GEMM_ROWS_6(bf16),
 		FOR_INT_FORMATS(INT_ENTRY)
 	},
+	.max_packed_rows = 48,
 	.unpack = { [CPU_F16] = unpack_f16, FOR_INT_FORMATS(UNPACK_ENTRY) },
 	.gemm_unpacked = {
 		[CPU_F16] = rows_of_f32,

@@ -44,6 +44,7 @@ static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_12(f32);
 		[CPU_BF16] = GEMM_ROWS_12(bf16_rows),					\
 		FOR_INT_FORMATS(INT_ENTRY)						\
 	},										\
+	.max_packed_rows = 48,								\
 	.unpack = { [CPU_F16] = unpack_f16, FOR_INT_FORMATS(UNPACK_ENTRY) },		\
 	.gemm_unpacked = { [CPU_F16] = rows_of_f32, FOR_INT_FORMATS(UNPACKED_ENTRY) },	\
 	.quantise = quantise,								\

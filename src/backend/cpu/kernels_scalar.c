@@ -75,6 +75,7 @@ const struct cpu_kernels cpu_kernels_scalar = {
 		[CPU_BF16] = GEMM_ROWS_4(bf16),
 		FOR_FORMATS(INT_ENTRY)
 	},
+	.max_packed_rows = 0,
 	.unpack = { [CPU_F16] = unpack_f16, FOR_FORMATS(UNPACK_ENTRY) },
 	.gemm_unpacked = { [CPU_F16] = rows_of_f32, FOR_FORMATS(UNPACKED_ENTRY) },
 	.quantise = quantise,

@@ -16,8 +16,9 @@
  * so that little stands between the last read of one and the first of the next; gates and what they
  * gate are different places in memory, and change by runs.
  *
- * For more rows, a chunk of a panel is unpacked into the first cache and multiplied by one tile after
+ * For more rows, a chunk of a panel stays in the near caches while it is multiplied by one tile after
  * the other, which come from the second cache; sums wait in the thread's scratch until the next chunk.
+ * With many tiles it pays to unpack the chunk after the first.
  */
 struct multiplication {
 	const struct cpu_backend *cpu;
@@ -90,37 +91,27 @@ static void sum_as_they_lie(const struct multiplication *m, const struct run *ru
 	}
 }
 
-/* The weights that follow are asked for a little with every tile: on their own, prefetchers would
- * begin anew with every chunk. */
-static void prefetch_part(const uint8_t *weights, size_t n_bytes, unsigned part, unsigned n_parts)
-{
-	size_t end = n_bytes * (part + 1) / n_parts;
-
-	for (size_t at = n_bytes * part / n_parts; at < end; at += 64)
-		__builtin_prefetch(weights + at, 0, 2);
-}
-
+/* Where kernels multiply packed weights well, the first tile's reads the chunk from memory, at the speed
+ * of its own arithmetic, even if the others read it unpacked. */
 static void sum_chunk(const struct multiplication *m, const struct run *run, const uint8_t *panel,
 		      size_t k, uint8_t *unpacked, float *sum)
 {
 	const struct cpu_kernels *kernels = m->cpu->kernels;
-	size_t n_k = m->n_in - k < chunk_of(run) ? m->n_in - k : chunk_of(run);
+	size_t n_k = min_of(m->n_in - k, chunk_of(run));
 	const void *weights = panel + cpu_panel_bytes(run->format, k, kernels->panel);
 	cpu_gemm_fn *const *gemm = kernels->gemm[run->format];
-	const uint8_t *next = panel + cpu_panel_bytes(run->format, k + n_k, kernels->panel);
-	size_t n_bytes = cpu_panel_bytes(run->format, n_k, kernels->panel);
-	unsigned n_rows = run->end - run->first, tile = 0;
-	unsigned n_tiles = (n_rows + run->tile_rows - 1) / run->tile_rows;
+	cpu_unpack_fn *unpack = run->end - run->first > kernels->max_packed_rows ?
+				kernels->unpack[run->format] : NULL;
+	unsigned first_unpacked = run->first + (kernels->max_packed_rows ? run->tile_rows : 0);
 
-	if (kernels->unpack[run->format]) {
-		kernels->unpack[run->format](weights, n_k, unpacked);
-		weights = unpacked;
-		gemm = kernels->gemm_unpacked[run->format];
-	}
 	for (unsigned row = run->first; row < run->end; row += run->tile_rows) {
-		unsigned r = run->end - row < run->tile_rows ? run->end - row : run->tile_rows;
+		unsigned r = (unsigned)min_of(run->end - row, run->tile_rows);
 
-		prefetch_part(next, n_bytes, tile++, n_tiles);
+		if (unpack && row == first_unpacked) {
+			unpack(weights, n_k, unpacked);
+			weights = unpacked;
+			gemm = kernels->gemm_unpacked[run->format];
+		}
 		gemm[r - 1](weights, tile_at(m, run, row) + cpu_tile_bytes(run->kind, r, k), n_k,
 			    sum);
 		sum += r * kernels->panel;
@@ -175,7 +166,7 @@ static void finish_run(const struct multiplication *m, const struct run *run,
 
 	for (size_t i = 0; i < run->n_panels; i++) {
 		size_t at = (run->first_panel + i) * kernels->panel;
-		unsigned n = (unsigned)(n_out - at < kernels->panel ? n_out - at : kernels->panel);
+		unsigned n = (unsigned)min_of(n_out - at, kernels->panel);
 		const float *sum = scratch->sums[0] + i * n_sums;
 		float *y = product->y + run->first * n_out + at;
 

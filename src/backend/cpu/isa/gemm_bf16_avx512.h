@@ -3,6 +3,7 @@
 #define STAGECOACH_BACKEND_CPU_ISA_GEMM_BF16_AVX512_H
 /* gemm_bf16_avx512 - BF16 weights times bfloat16 activations by vdpbf16ps, two inputs of sixteen
  * outputs at a time; for processors that have it. Subnormals count as zero there. */
+#include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
 
 #include <immintrin.h>
@@ -22,6 +23,8 @@ gemm_bf16_dot(unsigned r, const uint8_t *weights, const uint8_t *tile, size_t n_
 		__m512bh w0 = (__m512bh)_mm512_loadu_si512(weights);
 		__m512bh w1 = (__m512bh)_mm512_loadu_si512(weights + 64);
 
+		if (r >= 8)
+			prefetch_far(weights, 128);
 #pragma GCC unroll 12
 		for (unsigned row = 0; row < r; row++) {
 			int32_t pair;

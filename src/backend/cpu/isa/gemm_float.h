@@ -6,6 +6,7 @@
  * A tile of r rows keeps 2 r vectors of sums in registers: each input costs two loads of weights
  * and r broadcasts for 2 r multiply-adds. One function per format and r.
  */
+#include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
 
 /* Vector `half` (0 or 1) of the weights of input k. */
@@ -40,12 +41,16 @@ gemm_float(enum cpu_format format, unsigned r, const void *weights, const void *
 	   float *to)
 {
 	const unsigned n_each = format == CPU_BF16 ? 2 : 1;
+	const size_t input_bytes = 2 * LANES * (format == CPU_F32 ? 4 : 2);
 	vec sum[CPU_MAX_TILE_ROWS][2];
 
 #pragma GCC unroll 12
 	for (unsigned row = 0; row < r; row++)
 		sum[row][0] = sum[row][1] = vec_set1(0);
 	for (size_t k = 0; k < n_k; k += n_each) {
+		if (r >= LANES / 2)
+			prefetch_far((const uint8_t *)weights + k * input_bytes,
+				     n_each * input_bytes);
 #pragma GCC unroll 2
 		for (unsigned i = 0; i < n_each; i++) {
 			vec w0 = load_weights(format, weights, k + i, 0);

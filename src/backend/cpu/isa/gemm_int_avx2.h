@@ -17,6 +17,7 @@
  * Unpacked weights have their format + UNPACKED: float[panel] scales (and minima) of each part,
  * then a byte for each input, [n_planes][8][panel][4].
  */
+#include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
 
 #include <immintrin.h>
@@ -428,10 +429,14 @@ ALWAYS void gemm_int(unsigned kind, unsigned r, const uint8_t *weights, const ui
 		const uint8_t *words = weights + (is_unpacked ? unpacked_head_bytes(format) :
 						  cpu_head_bytes(format) * PANEL);
 
-		if (!is_unpacked)
+		if (!is_unpacked) {
 			whole = load_block_scales(format, weights);
+			prefetch_far(weights, cpu_head_bytes(format) * PANEL);
+		}
 #pragma GCC unroll 1
 		for (unsigned b = 0; b < n_sub; b++) {
+			if (!is_unpacked)
+				prefetch_far(words, cpu_n_words(format) * PANEL * 4);
 #pragma GCC unroll 2
 			for (unsigned part = 0; part < cpu_n_parts(format); part++)
 				multiply_part(kind, r, weights, &whole, b, part, words,

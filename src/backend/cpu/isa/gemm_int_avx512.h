@@ -11,6 +11,7 @@
  * and corrections go to the other two. That is why activations have powers of two and no scale
  * of their own for each block: it would be one more multiplication.
  */
+#include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
 
 #include <immintrin.h>
@@ -298,13 +299,25 @@ ALWAYS void multiply_part(enum cpu_format format, unsigned r, const uint8_t *wor
 }
 
 /* Groups are not read in the order of their addresses, which hardware prefetchers lose track of:
- * lines are asked for in that order, one ahead. Further ahead was slower; whole bytes (Q8_0, and what
- * is unpacked) are in that order. */
-ALWAYS void prefetch_lines(const uint8_t *weights, size_t n_bytes)
+ * lines are asked for in that order, one ahead. Further ahead was slower. */
+ALWAYS void prefetch_near(const uint8_t *weights, size_t n_bytes)
 {
 #pragma GCC unroll 16
 	for (size_t at = 64; at <= n_bytes; at += 64)
 		_mm_prefetch(weights + at, _MM_HINT_T0);
+}
+
+/* What was unpacked is in a cache, and whole bytes are in order. */
+ALWAYS void prefetch(enum cpu_format format, unsigned r, const uint8_t *weights, size_t n_bytes)
+{
+	const bool is_bytes = cpu_n_words(format) == 8;
+
+	if (format >= CPU_BYTES_32)
+		return;
+	if (r >= (is_bytes ? 6 : 3))
+		prefetch_far(weights, n_bytes);
+	else if (!is_bytes)
+		prefetch_near(weights, n_bytes);
 }
 
 ALWAYS void gemm_int(enum cpu_format format, unsigned r, const uint8_t *weights,
@@ -322,12 +335,10 @@ ALWAYS void gemm_int(enum cpu_format format, unsigned r, const uint8_t *weights,
 		const struct block_scales whole = load_block_scales(format, weights);
 		const uint8_t *words = weights + cpu_head_bytes(format) * PANEL;
 
-		if (cpu_n_words(format) < 8)
-			prefetch_lines(weights, cpu_head_bytes(format) * PANEL);
+		prefetch(format, r, weights, cpu_head_bytes(format) * PANEL);
 #pragma GCC unroll 1
 		for (unsigned b = 0; b < n_sub; b++) {
-			if (cpu_n_words(format) < 8)
-				prefetch_lines(words, cpu_n_words(format) * PANEL * 4);
+			prefetch(format, r, words, cpu_n_words(format) * PANEL * 4);
 #pragma GCC unroll 2
 			for (unsigned part = 0; part < cpu_n_parts(format); part++) {
 				struct part_scales scales = load_scales(format, weights, &whole, b,
