@@ -11,7 +11,7 @@
  *
  * Weights [n_out][n_in] lie in panels of `panel` outputs, zero padded at the end; formats.h tells
  * what is in a panel. Activations are prepared once per product as tiles of up to tile_rows rows,
- * all but the last full, of one of three kinds:
+ * all but the last as long, of one of three kinds:
  *   CPU_TILE_FLOAT  float[n_in][r]
  *   CPU_TILE_BF16   bfloat16[n_in / 2][r][2], nearest even, n_in padded with a zero
  *   CPU_TILE_INT    blocks of 32 inputs: int32 shift[r], sum[r], low[r], high[r], then

@@ -29,6 +29,7 @@ struct multiplication {
 	unsigned n_in;
 	unsigned n_rows;
 	unsigned n_row_ranges;
+	unsigned tile_rows[CPU_N_TILE_KINDS];	/* 0: of no product */
 };
 
 /* Neighbouring panels of one product, and rows of x. */
@@ -151,8 +152,8 @@ static struct run run_of(const struct multiplication *m, const struct matmul *pr
 
 	return (struct run){
 		.product = product, .format = format, .kind = kind,
-		.tile_rows = m->cpu->kernels->tile_rows[kind], .first_panel = first_panel,
-		.n_panels = n_panels, .first = first, .end = end,
+		.tile_rows = m->tile_rows[kind],
+		.first_panel = first_panel, .n_panels = n_panels, .first = first, .end = end,
 	};
 }
 
@@ -221,21 +222,33 @@ static void multiply_items(void *arg, size_t first, size_t end, unsigned thread)
 	}
 }
 
-static void prepare(const struct multiplication *m)
+/* A short tile does less with every weight that it loads, so few rows are shared out evenly, not left
+ * over by full tiles. But whole bytes are best read by as many rows as there can be. */
+static unsigned tile_rows_for(const struct multiplication *m, enum cpu_format format)
 {
-	bool is_wanted[CPU_N_TILE_KINDS] = { false };
+	unsigned most = m->cpu->kernels->tile_rows[cpu_tile_kind(format)];
+	unsigned n_tiles = (m->n_rows + most - 1) / most;
 
+	if (m->n_rows > CPU_MAX_TILE_ROWS || format == CPU_Q8_0)
+		return most;
+	return (m->n_rows + n_tiles - 1) / n_tiles;
+}
+
+static void prepare(struct multiplication *m)
+{
 	for (unsigned i = 0; i < m->n_products; i++) {
+		enum cpu_format format = m->products[i].weight->format;
+		unsigned *tile_rows = &m->tile_rows[cpu_tile_kind(format)];
+		unsigned wanted = tile_rows_for(m, format);
+
 		assert(m->products[i].weight->n_in == m->n_in);
-		is_wanted[cpu_tile_kind(m->products[i].weight->format)] = true;
+		*tile_rows = *tile_rows > wanted ? *tile_rows : wanted;
 	}
-	/* A single row of floats is read where it is. */
-	if (m->n_rows == 1)
-		is_wanted[CPU_TILE_FLOAT] = false;
 	for (unsigned kind = 0; kind < CPU_N_TILE_KINDS; kind++)
-		if (is_wanted[kind])
-			cpu_tiles_prepare(m->cpu, (enum cpu_tile_kind)kind, m->x, m->n_rows,
-					  m->n_in);
+		/* A single row of floats is read where it is. */
+		if (m->tile_rows[kind] && (kind != CPU_TILE_FLOAT || m->n_rows > 1))
+			cpu_tiles_prepare(m->cpu, (enum cpu_tile_kind)kind, m->tile_rows[kind],
+					  m->x, m->n_rows, m->n_in);
 }
 
 /* Panels that are summed one right after the other: their sums wait in the scratch. */

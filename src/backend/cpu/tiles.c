@@ -44,6 +44,7 @@ static void pack_floats(const float *x, size_t n_in, unsigned r, float *tile)
 struct preparation {
 	const struct cpu_backend *cpu;
 	enum cpu_tile_kind kind;
+	unsigned tile_rows;
 	const float *x;
 	unsigned n_rows;
 	unsigned n_in;
@@ -53,9 +54,8 @@ static void prepare_tile(void *arg, size_t item, unsigned thread)
 {
 	const struct preparation *p = arg;
 	const struct cpu_kernels *kernels = p->cpu->kernels;
-	unsigned tile_rows = kernels->tile_rows[p->kind];
-	unsigned first = (unsigned)item * tile_rows, left = p->n_rows - first;
-	unsigned r = left < tile_rows ? left : tile_rows;
+	unsigned first = (unsigned)item * p->tile_rows, left = p->n_rows - first;
+	unsigned r = left < p->tile_rows ? left : p->tile_rows;
 	const float *x = p->x + (size_t)first * p->n_in;
 	uint8_t *tile = (uint8_t *)cpu_tile(&p->cpu->tiles, p->kind, first, p->n_in);
 
@@ -68,11 +68,10 @@ static void prepare_tile(void *arg, size_t item, unsigned thread)
 		kernels->quantise(x, p->n_in, r, p->n_in, tile, p->cpu->tiles.scales + first);
 }
 
-void cpu_tiles_prepare(const struct cpu_backend *cpu, enum cpu_tile_kind kind, const float *x,
-		       unsigned n_rows, unsigned n_in)
+void cpu_tiles_prepare(const struct cpu_backend *cpu, enum cpu_tile_kind kind, unsigned tile_rows,
+		       const float *x, unsigned n_rows, unsigned n_in)
 {
-	struct preparation p = { cpu, kind, x, n_rows, n_in };
-	unsigned tile_rows = cpu->kernels->tile_rows[kind];
+	struct preparation p = { cpu, kind, tile_rows, x, n_rows, n_in };
 	uint64_t cost = (uint64_t)n_rows * n_in * PREPARE_COST;
 
 	cpu_parallel_even(cpu, cpu_threads_for(cpu, cost), (n_rows + tile_rows - 1) / tile_rows,

@@ -18,11 +18,11 @@ struct cpu_tiles {
 bool cpu_tiles_init(struct cpu_tiles *tiles, unsigned max_rows, unsigned max_width);
 void cpu_tiles_deinit(struct cpu_tiles *tiles);
 
-/* Makes tiles of one kind of x[n_rows][n_in]. */
-void cpu_tiles_prepare(const struct cpu_backend *cpu, enum cpu_tile_kind kind, const float *x,
-		       unsigned n_rows, unsigned n_in);
+/* Makes tiles of one kind, each but the last of tile_rows rows, of x[n_rows][n_in]. */
+void cpu_tiles_prepare(const struct cpu_backend *cpu, enum cpu_tile_kind kind, unsigned tile_rows,
+		       const float *x, unsigned n_rows, unsigned n_in);
 
-/* The tile that begins with a row, a multiple of the kind's tile_rows. */
+/* The tile that begins with a row, a multiple of their tile_rows. */
 const uint8_t *cpu_tile(const struct cpu_tiles *tiles, enum cpu_tile_kind kind, unsigned row,
 			unsigned n_in);
 
