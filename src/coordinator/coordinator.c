@@ -292,8 +292,7 @@ static enum sc_status make_scheduler(struct coordinator *c, struct error *err)
 	struct scheduler_config config = {
 		.limits = c->limits,
 		.window = c->config.window,
-		/* One stage has nothing to gain from splitting its sequences. */
-		.groups = c->config.n_stages == 1 ? 1 : c->config.window,
+		.n_stages = c->config.n_stages,
 		.prompt_chunk = c->config.prompt_chunk,
 	};
 	struct step_limits first_hop = c->limits;

@@ -6,6 +6,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* Decoding sequences for which a step beyond one per stage pays. */
+enum { GROUP_ROWS = 5 };
+
 /* The records that a segment will give. */
 struct awaited {
 	struct sequence *sequence;	/* NULL: no longer wanted */
@@ -18,6 +21,7 @@ struct awaited {
 /* A step on its way, and whose rows it holds. */
 struct flight {
 	uint64_t step_id;
+	bool has_decodes;
 	uint32_t n_awaited;
 	struct awaited *awaited;	/* [n_awaited] in segment order */
 };
@@ -134,15 +138,24 @@ void scheduler_remove(struct scheduler *s, struct sequence *sequence)
 
 /* --- blocks --- */
 
-/* Start sequences in order of arrival while slots last and all their tokens find room. */
+/* Whether the first that waits has a slot, and room for all its tokens. */
+static bool can_admit(const struct scheduler *s)
+{
+	const struct sequence *sequence;
+
+	if (list_is_empty(&s->waiting) || !s->n_free_slots)
+		return false;
+	sequence = list_entry(s->waiting.next, struct sequence, node);
+	return blocks_for(s, sequence->n_tokens) <= s->blocks.n_free;
+}
+
+/* Start sequences in order of arrival. */
 static void admit(struct scheduler *s)
 {
-	while (!list_is_empty(&s->waiting) && s->n_free_slots) {
+	while (can_admit(s)) {
 		struct sequence *sequence = list_entry(s->waiting.next, struct sequence, node);
 		uint32_t needed = blocks_for(s, sequence->n_tokens);
 
-		if (needed > s->blocks.n_free)
-			return;
 		sequence->slot = s->free_slots[--s->n_free_slots];
 		while (sequence->n_blocks < needed)
 			sequence->blocks[sequence->n_blocks++] = blocks_take(&s->blocks);
@@ -261,14 +274,32 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 		move_to(s, sequence, SEQUENCE_IN_FLIGHT);
 }
 
-/* How many decoding sequences this step takes: all of them over `groups` steps in a row, which
- * differ by one at most. */
+/* The steps that decoding sequences are spread over. */
+static uint32_t count_groups(const struct scheduler *s, uint32_t n_decoding)
+{
+	uint32_t most = s->config.n_stages == 1 ? 1 : s->config.window;
+	uint32_t n = n_decoding / GROUP_ROWS;
+
+	n = n > s->config.n_stages ? n : s->config.n_stages;
+	return n < most ? n : most;
+}
+
+/* How many decoding sequences the next step takes: all of them over the groups in a row, which differ
+ * by one at most.
+ * A step of nothing but decoding rows reads all weights for them, so there is one for each group at a
+ * time: sequences that came apart, as they do when they begin one after the other, wait here until they
+ * can go together. Beside prompts they cost little, and go at once. */
 static uint32_t decode_quota(const struct scheduler *s)
 {
-	uint64_t n = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];
-	uint64_t turn = s->n_steps % s->config.groups;
-	uint64_t quota = (turn + 1) * n / s->config.groups - turn * n / s->config.groups;
+	uint32_t n = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];
+	uint32_t n_groups = count_groups(s, n), n_flights = 0;
+	uint64_t turn = s->n_steps % n_groups;
+	uint64_t quota = (turn + 1) * n / n_groups - turn * n / n_groups;
 
+	for (uint32_t i = 0; i < s->n_flights; i++)
+		n_flights += s->flights[(s->first_flight + i) % s->config.window].has_decodes;
+	if (n_flights >= n_groups && list_is_empty(&s->prompts) && !can_admit(s))
+		return 0;
 	if (quota > s->config.limits.max_rows)
 		return s->config.limits.max_rows;
 	return quota ? (uint32_t)quota : 1;
@@ -325,6 +356,7 @@ bool scheduler_next(struct scheduler *s, struct step *step_out)
 	s->n_segments = s->n_rows = s->n_step_blocks = 0;
 	flight->n_awaited = 0;
 	add_decodes(s);
+	flight->has_decodes = s->n_segments;
 	admit(s);
 	add_prompts(s);
 	if (!s->n_rows)

@@ -5,8 +5,11 @@
  * scheduler - turns running sequences into steps, and returned tokens into progress.
  *
  * Continuous batching: each step takes decode rows first, then prompt chunks up to a budget. The
- * decoding sequences are spread over `groups` steps, so that every stage has one to work on. A
- * prompt may have chunks in several steps at once; a decoding sequence is in one.
+ * decoding sequences are spread over as many steps as there are stages, so that every stage has one
+ * to work on, and without prompts no more than those are in flight. Over one more per five sequences,
+ * as the window allows, where there are several stages: each step reads all weights, but stages that
+ * take unlike times need not wait for each other. A prompt may have chunks in several steps at once; a
+ * decoding sequence is in one.
  * When a decoding sequence finds no free KV block, the youngest one gives up its own and starts
  * over from its tokens later: its output does not change, since stages compute every row alike.
  *
@@ -22,7 +25,7 @@ struct scheduler;
 struct scheduler_config {
 	struct step_limits limits;
 	uint32_t window;		/* steps in flight at most */
-	uint32_t groups;		/* decode groups, 1 .. window */
+	uint32_t n_stages;
 	uint32_t prompt_chunk;		/* prompt rows of a step at most */
 };
 

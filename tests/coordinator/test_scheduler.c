@@ -61,7 +61,7 @@ static struct scheduler_config roomy(void)
 			.max_context = MAX_CONTEXT, .n_vocab = 256, .dim = 1,
 		},
 		.window = 3,
-		.groups = 3,
+		.n_stages = 2,
 		.prompt_chunk = 16,
 	};
 }
@@ -261,29 +261,45 @@ static void the_window_is_never_exceeded(void **state)
 	sim_stop();
 }
 
-static void decoding_sequences_are_spread_evenly_over_the_window(void **state)
+static uint32_t groups_of(uint32_t n_stages, uint32_t n)
+{
+	if (n_stages == 1)
+		return 1;
+	return n / 5 <= n_stages ? n_stages : n_stages + 1;
+}
+
+/* n sequences that begin one after the other, each step answered only when the window is full. */
+static void check_spread(uint32_t n_stages, uint32_t n)
+{
+	struct scheduler_config config = roomy();
+	uint32_t least = UINT32_MAX, most = 0, n_groups = groups_of(n_stages, n);
+
+	config.n_stages = n_stages;
+	config.window = n_stages + 1;
+	sim_start(&config);
+	/* Long enough for the groups to form. */
+	for (uint32_t round = 0; round < 60; round++) {
+		if (round < n)
+			add(1 + draw(5), MAX_CONTEXT - 6);
+		while (make_step())
+			if (round >= 50) {
+				least = sim.step.n_rows < least ? sim.step.n_rows : least;
+				most = sim.step.n_rows > most ? sim.step.n_rows : most;
+			}
+		answer();
+	}
+	if (most != (n + n_groups - 1) / n_groups || (n >= n_groups && most - least > 1))
+		fail_msg("%u stages: %u sequences in steps of %u to %u rows", n_stages, n, least,
+			 most);
+	sim_stop();
+}
+
+static void decoding_sequences_go_together_one_group_to_a_stage(void **state)
 {
 	(void)state;
-	for (uint32_t n = 1; n <= 16; n++) {
-		struct scheduler_config config = roomy();
-		uint32_t least = UINT32_MAX, most = 0;
-
-		sim_start(&config);
-		for (uint32_t i = 0; i < n; i++)
-			add(1 + draw(20), MAX_CONTEXT - 21);
-		/* Long enough for the groups to form. */
-		for (int round = 0; round < 60; round++) {
-			while (make_step())
-				if (round >= 50) {
-					least = sim.step.n_rows < least ? sim.step.n_rows : least;
-					most = sim.step.n_rows > most ? sim.step.n_rows : most;
-				}
-			answer();
-		}
-		if (most > (n + config.groups - 1) / config.groups || most - least > 1)
-			fail_msg("%u sequences in steps of %u to %u rows", n, least, most);
-		sim_stop();
-	}
+	for (uint32_t n_stages = 1; n_stages <= 4; n_stages++)
+		for (uint32_t n = 1; n <= 16; n++)
+			check_spread(n_stages, n);
 }
 
 static void prompts_share_the_budget_of_a_step(void **state)
@@ -434,7 +450,7 @@ static void the_oldest_sequence_never_starves_and_all_end(void **state)
 		struct scheduler_config config = roomy();
 
 		config.window = window;
-		config.groups = window > 1 ? window : 1;
+		config.n_stages = window > 1 ? window - 1 : 1;
 		config.limits.max_blocks = MAX_CONTEXT / config.limits.block_length;
 		sim_start(&config);
 		for (int i = 0; i < 12; i++) {
@@ -533,7 +549,7 @@ static void a_hundred_thousand_random_steps_are_what_a_stage_expects(void **stat
 
 		random_state = round;
 		config.window = 1 + draw(MAX_WINDOW);
-		config.groups = 1 + draw(config.window);
+		config.n_stages = 1 + draw(config.window);
 		config.limits.max_rows = 1 + draw(40);
 		config.prompt_chunk = 1 + draw(config.limits.max_rows);
 		config.limits.max_sequences = 1 + draw(MAX_SEQUENCES);
@@ -553,7 +569,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sequence_runs_from_its_prompt_to_its_end),
 		cmocka_unit_test(the_window_is_never_exceeded),
-		cmocka_unit_test(decoding_sequences_are_spread_evenly_over_the_window),
+		cmocka_unit_test(decoding_sequences_go_together_one_group_to_a_stage),
 		cmocka_unit_test(prompts_share_the_budget_of_a_step),
 		cmocka_unit_test(what_a_short_prompt_leaves_goes_to_the_others),
 		cmocka_unit_test(a_long_prompt_holds_up_nobody_who_decodes),
