@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Decoding sequences for which a step beyond one per stage pays. */
+/* Rows that every step must still have before decoding is spread over more of them than stages. */
 enum { GROUP_ROWS = 5 };
 
 /* The records that a segment will give. */
@@ -284,11 +284,10 @@ static uint32_t count_groups(const struct scheduler *s, uint32_t n_decoding)
 	return n < most ? n : most;
 }
 
-/* How many decoding sequences the next step takes: all of them over the groups in a row, which differ
- * by one at most.
- * A step of nothing but decoding rows reads all weights for them, so there is one for each group at a
- * time: sequences that came apart, as they do when they begin one after the other, wait here until they
- * can go together. Beside prompts they cost little, and go at once. */
+/* How many decoding sequences the next step takes: all of them over the groups in a row, which
+ * differ by one at most. A step of nothing but decoding rows reads all weights for them, so there
+ * is one for each group at a time: sequences that came apart, as they do when they begin one after
+ * the other, wait here until they can go together. Beside prompts they cost little: they go. */
 static uint32_t decode_quota(const struct scheduler *s)
 {
 	uint32_t n = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];

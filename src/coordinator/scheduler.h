@@ -6,10 +6,10 @@
  *
  * Continuous batching: each step takes decode rows first, then prompt chunks up to a budget. The
  * decoding sequences are spread over as many steps as there are stages, so that every stage has one
- * to work on, and without prompts no more than those are in flight. Over one more per five sequences,
- * as the window allows, where there are several stages: each step reads all weights, but stages that
- * take unlike times need not wait for each other. A prompt may have chunks in several steps at once; a
- * decoding sequence is in one.
+ * to work on, and without prompts no more than those are in flight: each reads all weights. Where
+ * there are several stages, and five sequences for each step, over as many more as the window
+ * allows, so that stages that take unlike times need not wait for each other. A prompt may have
+ * chunks in several steps at once; a decoding sequence is in one.
  * When a decoding sequence finds no free KV block, the youngest one gives up its own and starts
  * over from its tokens later: its output does not change, since stages compute every row alike.
  *
@@ -24,8 +24,8 @@ struct scheduler;
 
 struct scheduler_config {
 	struct step_limits limits;
-	uint32_t window;		/* steps in flight at most */
-	uint32_t n_stages;
+	uint32_t window;		/* steps in flight at most, at least 1 */
+	uint32_t n_stages;		/* at least 1 */
 	uint32_t prompt_chunk;		/* prompt rows of a step at most */
 };
 
@@ -42,7 +42,8 @@ void scheduler_add(struct scheduler *scheduler, struct sequence *sequence);
  * come, and the stages free it with the next step. No effect on an idle one. */
 void scheduler_remove(struct scheduler *scheduler, struct sequence *sequence);
 
-/* The next step, borrowed until the next call; false: window full or nothing to run.
+/* The next step, borrowed until the next call; false: the window is full, there is nothing to run,
+ * or what there is waits for a step in flight.
  * A sequence's state leaves WAITING when its first step is made. */
 bool scheduler_next(struct scheduler *scheduler, struct step *step_out);
 

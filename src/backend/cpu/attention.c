@@ -15,7 +15,7 @@
  * A tile is some neighbouring rows of a span and some query heads that read the same key-value
  * head. It goes over the positions that its last row sees; what a row does not see weighs nothing
  * and changes no bit of it. Where there are too few tiles for the threads, their parts are items of
- * their own. Every query thus goes through the same additions in the same order as if it were alone.
+ * their own. So every query goes through the same additions in the same order as if it were alone.
  */
 struct attention {
 	const struct cpu_backend *cpu;
@@ -181,7 +181,8 @@ static void add_run(const struct attention *a, const struct tile *t, unsigned bl
 	const struct kv_cache *cache = a->cache;
 	unsigned lanes = a->cpu->kernels->lanes;
 	const uint8_t *record = record_ahead(a, t, block);
-	size_t vector_bytes = cache->key_scales / cache->config.head_dim / cache->key_stride * lanes;
+	size_t position_bytes = cache->key_scales / cache->config.head_dim / cache->key_stride;
+	size_t vector_bytes = position_bytes * lanes;
 	const uint16_t *scales = (const uint16_t *)(const void *)(record + cache->key_scales);
 	struct cpu_kv_run *run = &chunk->runs[chunk->n_runs];
 
@@ -214,7 +215,7 @@ static void find_chunk(const struct attention *a, const struct tile *t, unsigned
 		add_run(a, t, c * cache->chunk_blocks + i, min_of(n - i * length, length), chunk);
 }
 
-/* The chunk's elements become floats in the tile's scratch: many queries then load them for less. */
+/* The chunk's elements become floats in the tile's scratch, which many queries load for less. */
 static void unpack_chunk(const struct attention *a, const struct tile *t,
 			 struct cpu_kv_chunk *chunk)
 {

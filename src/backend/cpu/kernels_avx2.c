@@ -22,9 +22,9 @@
 	static cpu_gemm_fn *const rows_of_##name[] = GEMM_ROWS_4(unpacked_##name);
 #define INT_ROWS_OF(name) GEMM_ROWS_4(name)
 
-GEMM_FLOAT_6(f32, CPU_F32)
-GEMM_FLOAT_6(f16, CPU_F16)
-GEMM_FLOAT_6(bf16, CPU_BF16)
+GEMM_FLOAT_6(f32, CPU_F32, false)
+GEMM_FLOAT_6(f16, CPU_F16, false)
+GEMM_FLOAT_6(bf16, CPU_BF16, false)
 FOR_INT_FORMATS(GEMM_INT_ROWS)
 FOR_INT_FORMATS(UNPACK_ROWS)
 GEMM_UNPACKED(Q8_0)
@@ -36,7 +36,6 @@ GEMM_UNPACKED(MXFP4)
 GEMM_UNPACKED(Q2_K)
 GEMM_UNPACKED(Q3_K)
 GEMM_UNPACKED(Q6_K)
-static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_6(f32);
 
 const struct cpu_kernels cpu_kernels_avx2 = {
 	.name = "avx2",
@@ -52,9 +51,8 @@ const struct cpu_kernels cpu_kernels_avx2 = {
 		FOR_INT_FORMATS(INT_ENTRY)
 	},
 	.max_packed_rows = 48,
-	.unpack = { [CPU_F16] = unpack_f16, FOR_INT_FORMATS(UNPACK_ENTRY) },
+	.unpack = { FOR_INT_FORMATS(UNPACK_ENTRY) },
 	.gemm_unpacked = {
-		[CPU_F16] = rows_of_f32,
 		[CPU_Q8_0] = rows_of_Q8_0, [CPU_IQ4_NL] = rows_of_Q8_0, [CPU_IQ4_XS] = rows_of_Q8_0,
 		[CPU_Q4_0] = rows_of_Q4_0,
 		[CPU_Q4_1] = rows_of_Q4_1, [CPU_Q4_K] = rows_of_Q4_1,

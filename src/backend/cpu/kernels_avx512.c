@@ -22,14 +22,15 @@
 	static cpu_gemm_fn *const rows_of_##name[] = GEMM_ROWS_6(name);
 #define INT_ROWS_OF(name) GEMM_ROWS_6(name)
 
-GEMM_FLOAT_12(f32, CPU_F32)
-GEMM_FLOAT_12(f16, CPU_F16)
-GEMM_FLOAT_12(bf16, CPU_BF16)
+GEMM_FLOAT_12(f32, CPU_F32, false)
+GEMM_FLOAT_12(f16, CPU_F16, false)
+GEMM_FLOAT_12(bf16, CPU_BF16, false)
 FOR_INT_FORMATS(GEMM_INT_ROWS)
 FOR_INT_FORMATS(UNPACK_ROWS)
 FOR_BYTES_FORMATS(GEMM_INT_ROWS)
 FOR_BYTES_FORMATS(ROWS_OF_BYTES)
-static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_12(f32);
+GEMM_FLOAT_12(f32_unpacked, CPU_F32, true)
+static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_12(f32_unpacked);
 
 #define AVX512_TABLE(its_name, bf16_rows) {						\
 	.name = its_name,								\

@@ -11,14 +11,14 @@
  * fewer panels than threads could share, rows are cut as well. No cut goes through the sum of an
  * output element.
  *
- * Up to a tile of rows, weights are multiplied as they lie: each is read once, from memory, whose speed
- * counts. A thread takes a run of neighbouring panels at once and sums them one right after the other,
- * so that little stands between the last read of one and the first of the next; gates and what they
- * gate are different places in memory, and change by runs.
+ * Up to a tile of rows, weights are multiplied as they lie: each is read once, from memory, whose
+ * speed counts. A thread takes a run of neighbouring panels at once and sums them one right after
+ * the other, so that little stands between the last read of one and the first of the next; gates
+ * and what they gate are different places in memory, and change by runs.
  *
- * For more rows, a chunk of a panel stays in the near caches while it is multiplied by one tile after
- * the other, which come from the second cache; sums wait in the thread's scratch until the next chunk.
- * With many tiles it pays to unpack the chunk after the first.
+ * For more rows, a chunk of a panel stays in the near caches while it is multiplied by one tile
+ * after the other, which come from the second cache; sums wait in the thread's scratch until the
+ * next chunk. With many tiles it pays to unpack the chunk after the first.
  */
 struct multiplication {
 	const struct cpu_backend *cpu;
@@ -67,7 +67,7 @@ static size_t chunk_of(const struct run *run)
 }
 
 /* Few rows. What does not change is kept out of the loop: every instruction between two panels is
- * one that does not wait for memory. Integer kernels take any number of inputs, the others a chunk. */
+ * one that does not wait for memory. Integer kernels take any number of inputs, others a chunk. */
 static void sum_as_they_lie(const struct multiplication *m, const struct run *run,
 			    const uint8_t *panel, float *sums)
 {
@@ -92,8 +92,8 @@ static void sum_as_they_lie(const struct multiplication *m, const struct run *ru
 	}
 }
 
-/* Where kernels multiply packed weights well, the first tile's reads the chunk from memory, at the speed
- * of its own arithmetic, even if the others read it unpacked. */
+/* Where kernels multiply packed weights well, the first tile's product reads the chunk from memory,
+ * at the speed of its own arithmetic, even if the others take it unpacked. */
 static void sum_chunk(const struct multiplication *m, const struct run *run, const uint8_t *panel,
 		      size_t k, uint8_t *unpacked, float *sum)
 {
@@ -208,6 +208,7 @@ static void multiply_items(void *arg, size_t first, size_t end, unsigned thread)
 	unsigned row = (unsigned)(n_units * range / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
 	unsigned row_end = (unsigned)(n_units * (range + 1) / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
 
+	assert(end - first == 1 || m->n_row_ranges == 1);
 	row_end = (unsigned)min_of(row_end, m->n_rows);
 	for (size_t n_left = end - first, n; n_left; n_left -= n, panel += n) {
 		while (panel >= product->weight->n_panels)
@@ -222,8 +223,8 @@ static void multiply_items(void *arg, size_t first, size_t end, unsigned thread)
 	}
 }
 
-/* A short tile does less with every weight that it loads, so few rows are shared out evenly, not left
- * over by full tiles. But whole bytes are best read by as many rows as there can be. */
+/* A short tile does less with every weight that it loads, so few rows are shared out evenly, not
+ * left over by full tiles. But whole bytes are best read by as many rows as there can be. */
 static unsigned tile_rows_for(const struct multiplication *m, enum cpu_format format)
 {
 	unsigned most = m->cpu->kernels->tile_rows[cpu_tile_kind(format)];

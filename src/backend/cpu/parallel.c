@@ -12,7 +12,7 @@ unsigned cpu_threads_for(const struct cpu_backend *cpu, uint64_t n_operations)
 }
 
 /* Of an operation whose items are one by one. */
-struct items {
+struct operation {
 	atomic_size_t next;		/* for items in turn */
 	size_t n;
 	cpu_task_fn *run;
@@ -21,21 +21,21 @@ struct items {
 
 static void run_items(void *arg, size_t first, size_t end, unsigned thread)
 {
-	const struct items *items = arg;
+	const struct operation *operation = arg;
 
 	for (size_t item = first; item < end; item++)
-		items->run(items->arg, item, thread);
+		operation->run(operation->arg, item, thread);
 }
 
 static void run_in_turn(void *arg, size_t first, size_t end, unsigned thread)
 {
-	struct items *items = arg;
+	struct operation *operation = arg;
 	size_t item;
 
 	(void)first;
 	(void)end;
-	while ((item = atomic_fetch_add(&items->next, 1)) < items->n)
-		items->run(items->arg, item, thread);
+	while ((item = atomic_fetch_add(&operation->next, 1)) < operation->n)
+		operation->run(operation->arg, item, thread);
 }
 
 void cpu_parallel_runs(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
@@ -50,18 +50,18 @@ void cpu_parallel_runs(const struct cpu_backend *cpu, unsigned n_threads, size_t
 void cpu_parallel_even(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
 		       cpu_task_fn *run, void *arg)
 {
-	struct items items = { .run = run, .arg = arg };
+	struct operation operation = { .run = run, .arg = arg };
 
-	cpu_parallel_runs(cpu, n_threads, n_items, 1, run_items, &items);
+	cpu_parallel_runs(cpu, n_threads, n_items, 1, run_items, &operation);
 }
 
 void cpu_parallel_dynamic(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
 			  cpu_task_fn *run, void *arg)
 {
-	struct items items = { .n = n_items, .run = run, .arg = arg };
+	struct operation operation = { .n = n_items, .run = run, .arg = arg };
 
 	if (n_threads == 1 || n_items == 1)
-		run_items(&items, 0, n_items, 0);
+		run_items(&operation, 0, n_items, 0);
 	else
-		team_run(cpu->team, cpu->n_threads, 1, run_in_turn, &items);
+		team_run(cpu->team, cpu->n_threads, 1, run_in_turn, &operation);
 }

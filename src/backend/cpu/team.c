@@ -18,8 +18,8 @@
 #define MAX_ITEMS ((size_t)1 << (ITEM_BITS - 1))
 
 /* The items of a thread that nobody has begun: from the highest bit down, how many may be taken at
- * once, the first, the end. What the word says is all there is to know: whoever changes it from what it
- * read has taken items of the region of that moment, whatever went on in between. */
+ * once, the first, the end. What the word says is all there is to know: whoever changes it from
+ * what it read has taken items of the region of that moment, whatever went on in between. */
 struct seat {
 	APART atomic_uint_least64_t items;
 	struct bell bell;		/* the helper's */
@@ -40,6 +40,8 @@ struct team {
 	struct bell caller;
 	struct seat seats[];		/* [n_threads], the first is the caller's */
 };
+
+static_assert(TEAM_MAX_RUN < 1 << (64 - 2 * ITEM_BITS), "it has the bits that are left");
 
 struct items {
 	size_t max_run;
@@ -121,7 +123,8 @@ static bool has_work(void *arg)
 {
 	struct seat *seat = arg;
 
-	return has_items(unpack_items(atomic_load(&seat->items))) || atomic_load(&seat->team->is_stopping);
+	return has_items(unpack_items(atomic_load(&seat->items))) ||
+	       atomic_load(&seat->team->is_stopping);
 }
 
 static void *helper_main(void *arg)

@@ -36,8 +36,8 @@ unsigned team_size(const struct team *team);
 pthread_t team_helper(const struct team *team, unsigned thread);
 
 /* Has every item done once and returns when all are. run gets up to max_run (1 .. TEAM_MAX_RUN)
- * neighbours at once, fewer towards the end of the region. `thread` is below team_size, and no two calls with the same one run
- * at the same time. */
+ * neighbours at once, fewer towards the end of the region. `thread` is below team_size, and no two
+ * calls with the same one run at the same time. */
 void team_run(struct team *team, size_t n_items, size_t max_run, team_task_fn *run, void *arg);
 /* The same without a team, by the calling thread: number 0. */
 void team_run_here(size_t n_items, size_t max_run, team_task_fn *run, void *arg);

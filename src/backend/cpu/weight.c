@@ -92,8 +92,8 @@ enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *t
 
 	stored = cpu_stored_format(tensor->type, &format);
 	if (!stored)
-		return error_set(err, SC_E_UNSUPPORTED, "tensor %s: type %d is not one that the cpu "
-				 "backend multiplies by", tensor->name, (int)tensor->type);
+		return error_set(err, SC_E_UNSUPPORTED, "tensor %s: type %d is not one that the "
+				 "cpu backend multiplies by", tensor->name, (int)tensor->type);
 	status = check_shape(cpu, tensor, stored, err);
 	if (status)
 		return status;

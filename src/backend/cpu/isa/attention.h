@@ -55,7 +55,7 @@ ATTENTION_INLINE vec kv_load(unsigned type, const char *p)
 	}
 }
 
-/* The largest power of two that is at most `most` and leaves n_q times as many sums in registers. */
+/* The largest power of two up to `most` that leaves n_q times as many sums in registers. */
 ATTENTION_INLINE unsigned vectors_beside(unsigned n_q, unsigned most)
 {
 	while (most > 1 && n_q * most > ATTENTION_SUMS)
@@ -241,8 +241,9 @@ ATTENTION_INLINE void values_tile(const unsigned type, const unsigned n_q, const
 	out += column;
 	ATTENTION_UNROLL
 	for (unsigned i = 0; i < n_q * n; i++)
-		sum[i] = vec_mul(vec_load(out + i / n * c->value_width + i % n / n_v * CPU_KV_GROUP +
-					  i % n_v * LANES), vec_set1(shrink[i / n]));
+		sum[i] = vec_mul(vec_load(out + i / n * c->value_width +
+					  i % n / n_v * CPU_KV_GROUP + i % n_v * LANES),
+				 vec_set1(shrink[i / n]));
 	for (unsigned run = 0; run < c->n_runs; run++) {
 		const char *values = (const char *)c->runs[run].values + first;
 		const char *ahead = (const char *)c->runs[run].ahead + first;
@@ -386,7 +387,7 @@ ATTENTION_UNPACK(q8_0, CPU_KV_Q8_0)
 	.max_group = ATTENTION_MAX_GROUP,						\
 	.scores = { scores_f32, scores_f16, scores_bf16, scores_q8_0, scores_codes },	\
 	.values = { values_f32, values_f16, values_bf16, values_q8_0, values_codes },	\
-	.unpack = { NULL, kv_unpack_f16, kv_unpack_bf16, kv_unpack_q8_0, NULL },			\
+	.unpack = { NULL, kv_unpack_f16, kv_unpack_bf16, kv_unpack_q8_0, NULL },	\
 	.softmax = softmax,								\
 	.merge = merge,									\
 }

@@ -4,10 +4,13 @@
 /*
  * gemm_float - products with F32, F16 and BF16 weights; include after a vec_*.h.
  * A tile of r rows keeps 2 r vectors of sums in registers: each input costs two loads of weights
- * and r broadcasts for 2 r multiply-adds. One function per format and r.
+ * and r broadcasts for 2 r multiply-adds. One function per format and r; unpacked weights are in a
+ * cache already.
  */
 #include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
+
+#include <stdbool.h>
 
 /* Vector `half` (0 or 1) of the weights of input k. */
 static inline vec load_weights(enum cpu_format format, const void *weights, size_t k, int half)
@@ -37,8 +40,8 @@ static inline float load_activation(enum cpu_format format, unsigned r, const vo
 }
 
 static inline __attribute__((always_inline)) void
-gemm_float(enum cpu_format format, unsigned r, const void *weights, const void *tile, size_t n_k,
-	   float *to)
+gemm_float(enum cpu_format format, bool is_unpacked, unsigned r, const void *weights,
+	   const void *tile, size_t n_k, float *to)
 {
 	const unsigned n_each = format == CPU_BF16 ? 2 : 1;
 	const size_t input_bytes = 2 * LANES * (format == CPU_F32 ? 4 : 2);
@@ -48,7 +51,7 @@ gemm_float(enum cpu_format format, unsigned r, const void *weights, const void *
 	for (unsigned row = 0; row < r; row++)
 		sum[row][0] = sum[row][1] = vec_set1(0);
 	for (size_t k = 0; k < n_k; k += n_each) {
-		if (r >= LANES / 2)
+		if (!is_unpacked && r >= LANES / 2 && k * input_bytes % 64 == 0)
 			prefetch_far((const uint8_t *)weights + k * input_bytes,
 				     n_each * input_bytes);
 #pragma GCC unroll 2
@@ -72,36 +75,36 @@ gemm_float(enum cpu_format format, unsigned r, const void *weights, const void *
 	}
 }
 
-static void unpack_f16(const void *weights, size_t n_k, void *unpacked)
+static inline void unpack_f16(const void *weights, size_t n_k, void *unpacked)
 {
 	for (size_t i = 0; i < n_k * 2; i++)
 		vec_store((float *)unpacked + i * LANES,
 			  vec_load_f16((const uint16_t *)weights + i * LANES));
 }
 
-#define GEMM_FLOAT(name, format, r)							\
+#define GEMM_FLOAT(name, format, is_unpacked, r)					\
 	static void name##_##r(const void *weights, const void *tile, size_t n_k, float *sum)	\
 	{										\
-		gemm_float(format, r, weights, tile, n_k, sum);				\
+		gemm_float(format, is_unpacked, r, weights, tile, n_k, sum);		\
 	}
 
-#define GEMM_FLOAT_4(name, format)							\
-	GEMM_FLOAT(name, format, 1)							\
-	GEMM_FLOAT(name, format, 2)							\
-	GEMM_FLOAT(name, format, 3)							\
-	GEMM_FLOAT(name, format, 4)
-#define GEMM_FLOAT_6(name, format)							\
-	GEMM_FLOAT_4(name, format)							\
-	GEMM_FLOAT(name, format, 5)							\
-	GEMM_FLOAT(name, format, 6)
-#define GEMM_FLOAT_12(name, format)							\
-	GEMM_FLOAT_6(name, format)							\
-	GEMM_FLOAT(name, format, 7)							\
-	GEMM_FLOAT(name, format, 8)							\
-	GEMM_FLOAT(name, format, 9)							\
-	GEMM_FLOAT(name, format, 10)							\
-	GEMM_FLOAT(name, format, 11)							\
-	GEMM_FLOAT(name, format, 12)
+#define GEMM_FLOAT_4(name, format, is_unpacked)						\
+	GEMM_FLOAT(name, format, is_unpacked, 1)						\
+	GEMM_FLOAT(name, format, is_unpacked, 2)						\
+	GEMM_FLOAT(name, format, is_unpacked, 3)						\
+	GEMM_FLOAT(name, format, is_unpacked, 4)
+#define GEMM_FLOAT_6(name, format, is_unpacked)						\
+	GEMM_FLOAT_4(name, format, is_unpacked)					\
+	GEMM_FLOAT(name, format, is_unpacked, 5)						\
+	GEMM_FLOAT(name, format, is_unpacked, 6)
+#define GEMM_FLOAT_12(name, format, is_unpacked)						\
+	GEMM_FLOAT_6(name, format, is_unpacked)					\
+	GEMM_FLOAT(name, format, is_unpacked, 7)						\
+	GEMM_FLOAT(name, format, is_unpacked, 8)						\
+	GEMM_FLOAT(name, format, is_unpacked, 9)						\
+	GEMM_FLOAT(name, format, is_unpacked, 10)						\
+	GEMM_FLOAT(name, format, is_unpacked, 11)						\
+	GEMM_FLOAT(name, format, is_unpacked, 12)
 
 /* The table's entries for them. */
 #define GEMM_ROWS_4(name) { name##_1, name##_2, name##_3, name##_4 }

@@ -431,6 +431,7 @@ ALWAYS void gemm_int(unsigned kind, unsigned r, const uint8_t *weights, const ui
 
 		if (!is_unpacked) {
 			whole = load_block_scales(format, weights);
+			/* Even one row is computed for longer than it is read. */
 			prefetch_far(weights, cpu_head_bytes(format) * PANEL);
 		}
 #pragma GCC unroll 1

@@ -71,8 +71,8 @@ ALWAYS __m512i load_group(enum cpu_format format, const uint8_t *words, int g, u
 	case CPU_Q5_0:
 	case CPU_Q5_1:
 	case CPU_Q5_K:
-		return merge_bits(four_bits(words, g, v), shift_right(load_word(words, 4, v), g - 4),
-				  0x10);
+		return merge_bits(four_bits(words, g, v),
+				  shift_right(load_word(words, 4, v), g - 4), 0x10);
 	case CPU_Q6_K:
 		two = load_word(words, 4 + (unsigned)g / 4, v);
 		return merge_bits(four_bits(words, g, v), shift_right(two, g % 4 * 2 - 4), 0x30);
@@ -299,7 +299,7 @@ ALWAYS void multiply_part(enum cpu_format format, unsigned r, const uint8_t *wor
 }
 
 /* Groups are not read in the order of their addresses, which hardware prefetchers lose track of:
- * lines are asked for in that order, one ahead. Further ahead was slower. */
+ * lines are asked for in that order, one ahead. Further ahead was slower for one row and two. */
 ALWAYS void prefetch_near(const uint8_t *weights, size_t n_bytes)
 {
 #pragma GCC unroll 16

@@ -4,10 +4,11 @@
 /*
  * prefetch - weights that come from memory while they are multiplied.
  *
- * A few rows: memory is what bounds, and hardware prefetchers serve it best as long as lines are read
- * in order. More rows: a block is computed for longer than it is read, and loads that wait for memory
- * leave no place in the processor's window for the arithmetic. So lines are asked for long before,
- * into the second cache. How many rows that is was measured.
+ * AVX-512 with a few rows: memory is what bounds, and hardware prefetchers serve it best as long as
+ * lines are read in order. More rows, or slower arithmetic: a block is computed for longer than it
+ * is read, and loads that wait for memory leave no place in the processor's window for the
+ * arithmetic. So lines are asked for long before, into the second cache. From how many rows on was
+ * measured.
  */
 #include <stddef.h>
 #include <stdint.h>

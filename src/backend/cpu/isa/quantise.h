@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_QUANTISE_H
 #define STAGECOACH_BACKEND_CPU_ISA_QUANTISE_H
-/* quantise - tiles of integers and of bfloat16 in the vectors of any instruction set; include after
- * tiles.h. */
+/* quantise - tiles of integers and of bfloat16 in plain C (tiles_x86.h is for the others); include
+ * after vec_scalar.h and tiles.h. */
 #include "backend/cpu/kernels.h"
 
 static inline float largest_magnitude(const float *x, size_t n)
