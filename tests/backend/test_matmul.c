@@ -304,34 +304,106 @@ static void a_row_alone_has_the_bits_that_it_has_among_others_on_any_threads(voi
 	}
 }
 
-static void products_of_mixed_types_share_their_input(void **state)
+enum { MIXED_IN = 512, MIXED_ROWS = 14, MAX_TYPES = 32 };
+
+static void check_mixed(struct backend *backend, const struct matrix *m, const float *x,
+			unsigned n_rows)
 {
-	enum { N_IN = 512, N_ROWS = 14, MAX_TYPES = 32 };
-	struct random random = { 3 };
-	float *x = floats_alloc(N_ROWS * N_IN);
-	struct backend *backend = open_cpu("scalar", 3, N_ROWS, N_IN);
-	struct matrix m[MAX_TYPES];
 	struct matmul products[MAX_TYPES];
 	struct weight *weights[MAX_TYPES];
 
-	(void)state;
-	random_fill(&random, x, N_ROWS * N_IN);
 	for (unsigned i = 0; i < oracle_n_types; i++) {
-		matrix_init(&m[i], oracle_types[i], N_IN, 20 + i * 9, i);
 		weights[i] = make_weight(backend, &m[i]);
 		products[i] = (struct matmul){ .weight = weights[i],
-					       .y = floats_alloc((size_t)N_ROWS * m[i].n_out) };
+					       .y = floats_alloc((size_t)n_rows * m[i].n_out) };
 	}
-	backend->ops->matmul(backend, products, oracle_n_types, x, N_ROWS);
+	backend->ops->matmul(backend, products, oracle_n_types, x, n_rows);
 	for (unsigned i = 0; i < oracle_n_types; i++) {
-		for (unsigned row = 0; row < N_ROWS; row++)
-			check_row(&m[i], x + row * N_IN, NULL,
+		for (unsigned row = 0; row < n_rows; row++)
+			check_row(&m[i], x + row * MIXED_IN, NULL,
 				  products[i].y + (size_t)row * m[i].n_out);
 		backend->ops->weight_destroy(backend, weights[i]);
-		matrix_deinit(&m[i]);
 		free(products[i].y);
 	}
-	backend->ops->close(backend);
+}
+
+/* Formats that alone would have tiles of unlike lengths: whole bytes beside four bits. */
+static void products_of_mixed_types_share_their_input(void **state)
+{
+	enum { N_COUNTS = 5 };
+	static const unsigned counts[N_COUNTS] = { 1, 5, 8, 11, MIXED_ROWS };
+	struct random random = { 3 };
+	float *x = floats_alloc(MIXED_ROWS * MIXED_IN);
+	struct matrix m[MAX_TYPES];
+
+	(void)state;
+	random_fill(&random, x, MIXED_ROWS * MIXED_IN);
+	for (unsigned i = 0; i < oracle_n_types; i++)
+		matrix_init(&m[i], oracle_types[i], MIXED_IN, 20 + i * 9, i);
+	for (const char *const *isa = oracle_isas; *isa; isa++) {
+		struct backend *backend = open_cpu(*isa, 3, MIXED_ROWS, MIXED_IN);
+
+		for (unsigned i = 0; backend && i < N_COUNTS; i++)
+			check_mixed(backend, m, x, counts[i]);
+		if (backend)
+			backend->ops->close(backend);
+	}
+	for (unsigned i = 0; i < oracle_n_types; i++)
+		matrix_deinit(&m[i]);
+	free(x);
+}
+
+/* More than a thread has sums for, and too few outputs to share them out. */
+enum { MANY_ROWS = 300, MANY_IN = 256, MANY_OUT = 5 };
+
+/* A product, or one with a gate, which has sums of its own. */
+static void multiply_or_gate(struct backend *backend, const struct weight *weight, bool is_gated,
+			     const float *x, unsigned n_rows, float *y)
+{
+	struct matmul product = { .weight = weight, .y = y };
+
+	if (is_gated)
+		backend->ops->gated_matmul(backend, weight, weight, x, n_rows, y);
+	else
+		backend->ops->matmul(backend, &product, 1, x, n_rows);
+}
+
+static void check_many_rows(struct backend *backend, enum tensor_type type, bool is_gated,
+			    const float *x)
+{
+	float y[MANY_OUT], *all = floats_alloc(MANY_ROWS * MANY_OUT);
+	struct weight *weight;
+	struct matrix m;
+
+	matrix_init(&m, type, MANY_IN, MANY_OUT, 17);
+	weight = make_weight(backend, &m);
+	multiply_or_gate(backend, weight, is_gated, x, MANY_ROWS, all);
+	for (unsigned row = 0; row < MANY_ROWS; row++) {
+		multiply_or_gate(backend, weight, is_gated, x + row * MANY_IN, 1, y);
+		assert_memory_equal(all + row * MANY_OUT, y, sizeof y);
+	}
+	backend->ops->weight_destroy(backend, weight);
+	matrix_deinit(&m);
+	free(all);
+}
+
+static void more_rows_than_a_thread_has_sums_for_are_multiplied_in_turns(void **state)
+{
+	struct random random = { 19 };
+	float *x = floats_alloc(MANY_ROWS * MANY_IN);
+
+	(void)state;
+	random_fill(&random, x, MANY_ROWS * MANY_IN);
+	for (const char *const *isa = oracle_isas; *isa; isa++) {
+		struct backend *backend = open_cpu(*isa, 1, MANY_ROWS, MANY_IN);
+
+		for (unsigned t = 0; backend && t < oracle_n_types; t++) {
+			check_many_rows(backend, oracle_types[t], false, x);
+			check_many_rows(backend, oracle_types[t], true, x);
+		}
+		if (backend)
+			backend->ops->close(backend);
+	}
 	free(x);
 }
 
@@ -382,6 +454,7 @@ static void products_that_add_or_gate_are_those_that_are_added_or_gated(void **s
 			continue;
 		for (unsigned t = 0; t < oracle_n_types; t++) {
 			check_joined(backend, oracle_types[t], 1);
+			check_joined(backend, oracle_types[t], 8);
 			check_joined(backend, oracle_types[t], 13);
 		}
 		backend->ops->close(backend);
@@ -530,6 +603,7 @@ int main(void)
 		cmocka_unit_test(the_largest_integers_do_not_overflow),
 		cmocka_unit_test(a_row_alone_has_the_bits_that_it_has_among_others_on_any_threads),
 		cmocka_unit_test(products_of_mixed_types_share_their_input),
+		cmocka_unit_test(more_rows_than_a_thread_has_sums_for_are_multiplied_in_turns),
 		cmocka_unit_test(products_that_add_or_gate_are_those_that_are_added_or_gated),
 		cmocka_unit_test(rows_of_zeros_give_the_bias),
 		cmocka_unit_test(embedding_rows_are_exactly_what_is_stored),
