@@ -90,10 +90,15 @@ static void many_small_regions_follow_each_other(void **state)
 
 	(void)state;
 	for (unsigned i = 1; i <= 20000; i++) {
-		team_run(team, 1 + i % 5, 1 + i % 3, note, &record);
+		record.max_run = 1 + i % 3;
+		team_run(team, 1 + i % 5, record.max_run, note, &record);
 		assert_int_equal(record.plain[0], i);
 	}
+	/* As many regions of one item as of two, and so on up to five. */
+	for (unsigned item = 0; item < 5; item++)
+		assert_int_equal(record.plain[item], 20000 - item * 4000);
 	assert_int_equal(record.n_clashes, 0);
+	assert_int_equal(record.n_too_long, 0);
 	team_destroy(team);
 }
 
@@ -150,28 +155,36 @@ static void threads_of_a_team_run_at_the_same_time(void **state)
 struct straggler {
 	atomic_uint n_done;
 	unsigned n_items;
+	unsigned n_held;	/* the first item's run */
 };
 
-/* The first item takes until all the others are done: its neighbours must be somebody else's. */
-static void straggle(void *arg, size_t item, size_t end, unsigned thread)
+/* The run of the first item takes until all the others are done: they must be somebody else's. */
+static void straggle(void *arg, size_t first, size_t end, unsigned thread)
 {
 	struct straggler *s = arg;
+	unsigned n = (unsigned)(end - first);
 
-	(void)end;
 	(void)thread;
-	while (item == 0 && atomic_load(&s->n_done) < s->n_items - 1)
+	if (first == 0)
+		s->n_held = n;
+	while (first == 0 && atomic_load(&s->n_done) < s->n_items - n)
 		sleep_ms(1);
-	atomic_fetch_add(&s->n_done, 1);
+	atomic_fetch_add(&s->n_done, n);
 }
 
 static void items_of_a_thread_that_is_held_up_go_to_others(void **state)
 {
-	struct straggler s = { .n_items = 64 };
 	struct team *team = team_of(2);
 
 	(void)state;
-	team_run(team, s.n_items, 1, straggle, &s);
-	assert_int_equal(s.n_done, s.n_items);
+	for (unsigned max_run = 1; max_run <= TEAM_MAX_RUN; max_run += TEAM_MAX_RUN - 1) {
+		struct straggler s = { .n_items = 64 };
+
+		team_run(team, s.n_items, max_run, straggle, &s);
+		assert_int_equal(s.n_done, s.n_items);
+		/* Half of its thread's half, however many could be taken. */
+		assert_in_range(s.n_held, 1, max_run < 16 ? max_run : 16);
+	}
 	team_destroy(team);
 }
 
