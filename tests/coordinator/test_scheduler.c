@@ -268,7 +268,8 @@ static uint32_t groups_of(uint32_t n_stages, uint32_t n)
 	return n / 5 <= n_stages ? n_stages : n_stages + 1;
 }
 
-/* n sequences that begin one after the other, each step answered only when the window is full. */
+/* n sequences that begin one after the other. Steps are made until none can be, then the oldest is
+ * answered. */
 static void check_spread(uint32_t n_stages, uint32_t n)
 {
 	struct scheduler_config config = roomy();
@@ -300,6 +301,51 @@ static void decoding_sequences_go_together_one_group_to_a_stage(void **state)
 	for (uint32_t n_stages = 1; n_stages <= 4; n_stages++)
 		for (uint32_t n = 1; n <= 16; n++)
 			check_spread(n_stages, n);
+}
+
+/* A decoding row, then a part of a prompt. */
+static void expect_row_beside_chunk(uint32_t slot, uint32_t n_rows)
+{
+	assert_int_equal(sim.step.n_segments, 2);
+	assert_int_equal(sim.step.segments[0].sequence, slot);
+	assert_int_equal(sim.step.segments[0].n_rows, 1);
+	assert_int_equal(sim.step.segments[1].n_rows, n_rows);
+}
+
+static void decoding_rows_wait_for_their_group_but_not_beside_prompts(void **state)
+{
+	struct scheduler_config config = roomy();
+
+	(void)state;
+	config.n_stages = 1;		/* one group */
+	config.window = 4;
+	config.limits.max_sequences = 3;
+	sim_start(&config);
+	add(2, 20);
+	assert_true(make_step());
+	answer();
+	assert_true(make_step());	/* the first one's row */
+	add(2, 20);
+	assert_true(make_step());
+	answer();
+	assert_true(make_step());	/* the first one's, while the second's prompt runs */
+	answer();
+	assert_false(make_step());	/* so the second's waits */
+
+	add(40, 2);			/* can be admitted */
+	assert_true(make_step());
+	expect_row_beside_chunk(1, 16);
+	answer();
+	assert_true(make_step());	/* has more to run */
+	expect_row_beside_chunk(0, 16);
+	assert_true(make_step());
+	assert_int_equal(sim.step.n_rows, 8);
+	answer();
+	assert_false(make_step());
+	add(3, 2);			/* finds no slot */
+	assert_false(make_step());
+	finish_all();
+	sim_stop();
 }
 
 static void prompts_share_the_budget_of_a_step(void **state)
@@ -496,7 +542,7 @@ static void answers_to_something_else_are_refused(void **state)
 
 	(void)state;
 	sim_start(&config);
-	add(3, 3);
+	add(3, 3)->sequence.score_from = 0;	/* one record, whichever tests ran before */
 	tokens = (struct tokens){ .step_id = 1 };
 	is_refused(&tokens, "no step is in flight");
 	assert_true(make_step());
@@ -549,7 +595,7 @@ static void a_hundred_thousand_random_steps_are_what_a_stage_expects(void **stat
 
 		random_state = round;
 		config.window = 1 + draw(MAX_WINDOW);
-		config.n_stages = 1 + draw(config.window);
+		config.n_stages = 1 + draw(MAX_WINDOW);
 		config.limits.max_rows = 1 + draw(40);
 		config.prompt_chunk = 1 + draw(config.limits.max_rows);
 		config.limits.max_sequences = 1 + draw(MAX_SEQUENCES);
@@ -570,6 +616,7 @@ int main(void)
 		cmocka_unit_test(a_sequence_runs_from_its_prompt_to_its_end),
 		cmocka_unit_test(the_window_is_never_exceeded),
 		cmocka_unit_test(decoding_sequences_go_together_one_group_to_a_stage),
+		cmocka_unit_test(decoding_rows_wait_for_their_group_but_not_beside_prompts),
 		cmocka_unit_test(prompts_share_the_budget_of_a_step),
 		cmocka_unit_test(what_a_short_prompt_leaves_goes_to_the_others),
 		cmocka_unit_test(a_long_prompt_holds_up_nobody_who_decodes),
