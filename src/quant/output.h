@@ -22,7 +22,10 @@ must_check enum sc_status output_write(const struct output *output, uint64_t off
 				       const void *data, size_t n_bytes, struct error *err);
 
 /* Takes output, also when it fails; a file that was there before is replaced. When this returns
- * SC_OK the file and its name are on the disk. */
+ * SC_OK the file is on the disk. So is its name, unless the directory cannot be opened or its file
+ * system cannot sync one (EINVAL): then the name gets there when the kernel writes it.
+ * SC_E_IO: path is as it was before; but if all that failed was syncing the directory, the new file
+ * is in place already, and a crash may undo that. */
 must_check enum sc_status output_commit(struct output *output, struct error *err);
 /* Leaves nothing behind; accepts NULL. */
 void output_abandon(struct output *output);

@@ -92,6 +92,7 @@ static void a_directory_that_the_disk_does_not_take_is_one(void **state)
 	directory_errno = EIO;
 	assert_int_equal(write_to(name, &err), SC_E_IO);
 	assert_string_equal(err.text, "model.gguf: cannot write its directory: Input/output error");
+	expect_file();
 }
 
 static int enter_directory(void **state)
