@@ -22,7 +22,9 @@ struct cost {
 	double attention_macs;		/* of a row, for each position that it sees; F32 */
 };
 
-/* What a machine does in a second; bf16_macs 0: as f32. */
+/* What a machine does in a second; bf16_macs 0: as f32. int8_macs counts for all quantised
+ * matrices, but without AVX-512 only weights of four bits can reach it (backend/cpu/peaks.h): the
+ * limits of models with wider ones are higher than they could be. */
 struct machine_speed {
 	double int8_macs;
 	double bf16_macs;

@@ -17,8 +17,11 @@ enum { CPU_PEAK_ROUNDS = 16 };
 struct cpu_speed {
 	double f32_macs;
 	double bf16_macs;	/* 0: no such instruction */
-	double int8_macs;	/* sums of products of bytes, in 32 bits; where that takes longer
-				 * than in 16, as many there as fit for integers of four bits */
+	/* Sums of products of bytes, in 32 bits. AVX2 and scalar sum in 16 first, and this is their
+	 * rate for weights of four bits, of which the most products fit there. Weights of more bits
+	 * must be widened more often, on AVX2 whole bytes also multiplied twice: they cannot reach
+	 * it. */
+	double int8_macs;
 	double read_bytes;
 };
 
