@@ -70,12 +70,12 @@ static bool has_items(struct items items)
 	return items.first < items.end;
 }
 
-/* Half of what is left at most, so that the last ones to be done are short. */
+/* Three quarters of what is left at most: the last runs are short, and there are few of them. */
 static size_t run_length(struct items items)
 {
-	size_t half = (items.end - items.first + 1) / 2;
+	size_t left = items.end - items.first, most = left - left / 4;
 
-	return half < items.max_run ? half : items.max_run;
+	return most < items.max_run ? most : items.max_run;
 }
 
 /* The owner goes up, others come down to it from the end. */
