@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * layer - the products of a layer, as a step runs them, with few and many rows.
+ * Usage: layer [threads]
+ * The seven matrices of a llama of dimension 2048 (8 of 32 heads, 8192 between), as many layers as
+ * are larger than any cache, one after the other. Beside them a plain loop by one thread reads as many
+ * bytes from memory of its own; all take turns, and medians are printed. With one row mind "of the
+ * loop": 1.00 is the speed of the memory for one thread, or near it: the loop is plain C.
+ */
+#include "backend/backend.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_LAYERS = 8, N_MATRICES = 7, DIM = 2048, KV_DIM = 512, FFN_DIM = 8192, MAX_ROWS = 64 };
+enum { MAX_SAMPLES = 64, N_PASSES = 4 };
+
+static const unsigned shapes[N_MATRICES][2] = {	/* n_in, n_out */
+	{ DIM, DIM }, { DIM, KV_DIM }, { DIM, KV_DIM }, { DIM, DIM },
+	{ DIM, FFN_DIM }, { DIM, FFN_DIM }, { FFN_DIM, DIM },
+};
+static const unsigned row_counts[] = { 1, 2, 4, 6, 8, 12, 16, 32, 64 };
+enum { N_COUNTS = sizeof row_counts / sizeof *row_counts };
+
+struct bench {
+	struct backend *backend;
+	struct weight *weights[N_LAYERS][N_MATRICES];
+	size_t layer_bytes;
+	uint8_t *plain;			/* [N_LAYERS][layer_bytes] */
+	float *x;
+	float *y[4];
+};
+
+static void *must(void *p)
+{
+	if (!p) {
+		fputs("layer: out of memory\n", stderr);
+		exit(1);
+	}
+	return p;
+}
+
+static void *memory(size_t n_bytes)
+{
+	return must(aligned_alloc(64, (n_bytes + 63) / 64 * 64));
+}
+
+static void create_weights(struct bench *b, enum tensor_type type)
+{
+	const struct tensor_type_info *info = tensor_type_info(type);
+	void *plain;
+
+	b->layer_bytes = 0;
+	for (unsigned i = 0; i < N_LAYERS * N_MATRICES; i++) {
+		const unsigned *shape = shapes[i % N_MATRICES];
+		size_t n_bytes = (size_t)shape[1] * (shape[0] / info->block_length) *
+				 info->block_bytes;
+		struct tensor tensor = {
+			.name = info->name, .type = type, .n_dims = 2,
+			.dims = { shape[0], shape[1], 1, 1 }, .n_bytes = n_bytes,
+			.data = must(calloc(1, n_bytes)),
+		};
+		struct error err;
+
+		if (b->backend->ops->weight_create(b->backend, &tensor,
+						   &b->weights[i / N_MATRICES][i % N_MATRICES],
+						   &err)) {
+			fprintf(stderr, "layer: %s\n", err.text);
+			exit(1);
+		}
+		free((void *)tensor.data);
+		if (i < N_MATRICES)
+			b->layer_bytes += n_bytes;
+	}
+	if (b->backend->ops->alloc(b->backend, N_LAYERS * b->layer_bytes, &plain))
+		plain = must(NULL);
+	b->plain = plain;
+	memset(b->plain, 1, N_LAYERS * b->layer_bytes);
+}
+
+static void destroy_weights(struct bench *b)
+{
+	for (unsigned i = 0; i < N_LAYERS * N_MATRICES; i++)
+		b->backend->ops->weight_destroy(b->backend,
+						b->weights[i / N_MATRICES][i % N_MATRICES]);
+	b->backend->ops->release(b->backend, b->plain);
+}
+
+static void run_layer(struct bench *b, unsigned layer, unsigned n_rows)
+{
+	const struct backend_ops *ops = b->backend->ops;
+	struct weight *const *w = b->weights[layer];
+	const struct matmul qkv[] = {
+		{ .weight = w[0], .y = b->y[0] }, { .weight = w[1], .y = b->y[1] },
+		{ .weight = w[2], .y = b->y[2] },
+	};
+	const struct matmul out = { .weight = w[3], .y = b->y[0] };
+	const struct matmul down = { .weight = w[6], .y = b->y[0] };
+
+	ops->matmul(b->backend, qkv, 3, b->x, n_rows);
+	ops->matmul(b->backend, &out, 1, b->x, n_rows);
+	ops->gated_matmul(b->backend, w[4], w[5], b->x, n_rows, b->y[3]);
+	ops->matmul(b->backend, &down, 1, b->x, n_rows);
+}
+
+/* A line at a time; the compiler may not leave the reading out. */
+typedef uint64_t line __attribute__((vector_size(64)));
+
+static void read_plain(const struct bench *b, unsigned layer)
+{
+	const line *at = (const void *)(b->plain + layer * (b->layer_bytes / 64 * 64));
+	line sums[4] = { { 0 } };
+
+	for (size_t i = 0; i + 4 <= b->layer_bytes / 64; i += 4)
+		for (unsigned k = 0; k < 4; k++)
+			sums[k] += at[i + k];
+	for (unsigned k = 0; k < 4; k++)
+		*(volatile uint64_t *)b->y[0] = sums[k][k];
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *samples, unsigned n)
+{
+	qsort(samples, n, sizeof *samples, by_size);
+	return samples[n / 2];
+}
+
+static void time_type(struct bench *b, enum tensor_type type)
+{
+	static double seconds[N_COUNTS + 1][MAX_SAMPLES];	/* the last: the plain loop's */
+	double n_weights = 0, plain;
+	unsigned n = 0;
+
+	create_weights(b, type);
+	for (unsigned i = 0; i < N_MATRICES; i++)
+		n_weights += (double)shapes[i][0] * shapes[i][1];
+	for (; n < N_PASSES * N_LAYERS; n++)
+		for (unsigned k = 0; k <= N_COUNTS; k++) {
+			/* Another layer each, so that none finds anything in a cache. */
+			unsigned layer = (n + k * 3) % N_LAYERS;
+			uint64_t started_ns = clock_ns();
+
+			if (k < N_COUNTS)
+				run_layer(b, layer, row_counts[k]);
+			else
+				read_plain(b, layer);
+			seconds[k][n] = clock_seconds(clock_ns() - started_ns);
+		}
+	plain = median(seconds[N_COUNTS], n);
+	for (unsigned k = 0; k < N_COUNTS; k++) {
+		double took = median(seconds[k], n);
+
+		printf("%-7s %5u %10.1f %10.1f %12.2f\n", tensor_type_info(type)->name,
+		       row_counts[k], n_weights * row_counts[k] / took * 1e-9,
+		       (double)b->layer_bytes / took * 1e-9, plain / took);
+	}
+	destroy_weights(b);
+}
+
+int main(int argc, char **argv)
+{
+	static const enum tensor_type usual[] = {
+		TENSOR_Q4_0, TENSOR_Q4_K, TENSOR_Q6_K, TENSOR_Q8_0, TENSOR_BF16, TENSOR_F16,
+	};
+	struct backend_config config = {
+		.n_threads = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1,
+		.max_rows = MAX_ROWS, .max_width = FFN_DIM,
+	};
+	struct bench b = { .x = memory((size_t)MAX_ROWS * FFN_DIM * sizeof(float)) };
+	struct error err;
+
+	if (backend_cpu.open(0, &config, &b.backend, &err)) {
+		fprintf(stderr, "layer: %s\n", err.text);
+		return 1;
+	}
+	for (size_t i = 0; i < (size_t)MAX_ROWS * FFN_DIM; i++)
+		b.x[i] = 1;
+	for (unsigned i = 0; i < 4; i++)
+		b.y[i] = memory((size_t)MAX_ROWS * FFN_DIM * sizeof(float));
+	printf("%-7s %5s %10s %10s %12s\n", "type", "rows", "GMAC/s", "GB/s", "of the loop");
+	for (unsigned i = 0; i < sizeof usual / sizeof *usual; i++)
+		time_type(&b, usual[i]);
+	b.backend->ops->close(b.backend);
+	free(b.x);
+	for (unsigned i = 0; i < 4; i++)
+		free(b.y[i]);
+	return 0;
+}
