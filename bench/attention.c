@@ -5,9 +5,9 @@
  * One row that ends a long context reads the cache once: mind GB/s, of what is stored. Many rows
  * are arithmetic: mind GMAC/s. The limits of both are printed first.
  */
-#include "backend/backend.h"
 #include "backend/cpu/peaks.h"
 #include "base/clock.h"
+#include "bench/common.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,15 +27,6 @@ static const struct {
 };
 
 static unsigned n_threads, only_context;
-
-static void *must(void *p)
-{
-	if (!p) {
-		fputs("attention: out of memory\n", stderr);
-		exit(1);
-	}
-	return p;
-}
 
 /* One thread is timed by the processor time that it takes, so that other work disturbs less. */
 static double now(void)
@@ -101,7 +92,7 @@ static void run_attend(void *arg)
 
 static float *noise(size_t n)
 {
-	float *x = must(aligned_alloc(64, (n * sizeof *x + 63) / 64 * 64));
+	float *x = floats(n);
 	uint32_t state = 1;
 
 	for (size_t i = 0; i < n; i++) {

@@ -6,7 +6,7 @@
  * mind GMAC/s); the matrix should be larger than the caches for the former to mean much. One thread
  * is timed by the processor time that it takes, so that other work on the machine disturbs less.
  */
-#include "backend/backend.h"
+#include "bench/common.h"
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -20,24 +20,6 @@ static const enum tensor_type types[] = {
 	TENSOR_Q5_1, TENSOR_IQ4_NL, TENSOR_MXFP4, TENSOR_Q2_K, TENSOR_Q3_K, TENSOR_Q4_K,
 	TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_IQ4_XS,
 };
-
-static void *must(void *p)
-{
-	if (!p) {
-		fputs("kernels: out of memory\n", stderr);
-		exit(1);
-	}
-	return p;
-}
-
-static float *ones(size_t n)
-{
-	float *x = must(aligned_alloc(64, (n * sizeof *x + 64) / 64 * 64));
-
-	for (size_t i = 0; i < n; i++)
-		x[i] = 1;
-	return x;
-}
 
 static unsigned n_threads;
 
@@ -84,33 +66,21 @@ static void run_product(void *arg)
 static void time_type(struct backend *backend, const char *isa, enum tensor_type type,
 		      size_t n_in, size_t n_out)
 {
-	const struct tensor_type_info *format = tensor_type_info(type);
-	size_t n_bytes = n_out * (n_in / format->block_length * format->block_bytes);
-	struct tensor tensor = {
-		.name = format->name, .type = type, .n_dims = 2,
-		.dims = { n_in, n_out, 1, 1 }, .n_bytes = n_bytes,
-		.data = must(calloc(1, n_bytes)),
-	};
+	double n_bytes = (double)matrix_bytes(type, n_in, n_out);
+	struct weight *weight = weight_of_zeros(backend, type, n_in, n_out);
 	float *x = ones(MANY_ROWS * n_in), *y = ones(MANY_ROWS * n_out);
-	struct product p = { .backend = backend, .x = x, .matmul = { .y = y } };
-	struct weight *weight;
-	struct error err;
+	struct product p = { .backend = backend, .x = x, .matmul = { weight, .y = y } };
 	double one, many;
 
-	if (backend->ops->weight_create(backend, &tensor, &weight, &err)) {
-		fprintf(stderr, "kernels: %s\n", err.text);
-		exit(1);
-	}
-	p.matmul.weight = weight;
 	p.n_rows = 1;
 	one = seconds_of(run_product, &p);
 	p.n_rows = MANY_ROWS;
 	many = seconds_of(run_product, &p);
-	printf("%-7s %-6s %10.1f %10.1f %10.1f\n", isa, format->name,
-	       (double)(n_in * n_out) / one * 1e-9, (double)n_bytes / one * 1e-9,
+	printf("%-7s %-6s %10.1f %10.1f %10.1f\n", isa,
+	       tensor_type_info(type)->name,
+	       (double)(n_in * n_out) / one * 1e-9, n_bytes / one * 1e-9,
 	       (double)(n_in * n_out) * MANY_ROWS / many * 1e-9);
 	backend->ops->weight_destroy(backend, weight);
-	free((void *)tensor.data);
 	free(x);
 	free(y);
 }

@@ -3,15 +3,15 @@
  * layer - the products of a layer, as a step runs them, with few and many rows.
  * Usage: layer [threads]
  * The seven matrices of a llama of dimension 2048 (8 of 32 heads, 8192 between), as many layers as
- * are larger than any cache, one after the other. Beside them a plain loop by one thread reads as many
- * bytes from memory of its own; all take turns, and medians are printed. With one row mind "of the
- * loop": 1.00 is the speed of the memory for one thread, or near it: the loop is plain C.
+ * are larger than any cache, one after the other. Beside them a plain loop by one thread reads as
+ * many bytes from memory of its own; all take turns, and medians are printed. With one row mind "of
+ * the loop": 1.00 is the speed of the memory for one thread, or near it: the loop is plain C.
  */
-#include "backend/backend.h"
 #include "base/clock.h"
+#include "bench/common.h"
+#include "measure/statistics.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { N_LAYERS = 8, N_MATRICES = 7, DIM = 2048, KV_DIM = 512, FFN_DIM = 8192, MAX_ROWS = 64 };
@@ -33,46 +33,16 @@ struct bench {
 	float *y[4];
 };
 
-static void *must(void *p)
-{
-	if (!p) {
-		fputs("layer: out of memory\n", stderr);
-		exit(1);
-	}
-	return p;
-}
-
-static void *memory(size_t n_bytes)
-{
-	return must(aligned_alloc(64, (n_bytes + 63) / 64 * 64));
-}
-
 static void create_weights(struct bench *b, enum tensor_type type)
 {
-	const struct tensor_type_info *info = tensor_type_info(type);
 	void *plain;
 
 	b->layer_bytes = 0;
-	for (unsigned i = 0; i < N_LAYERS * N_MATRICES; i++) {
-		const unsigned *shape = shapes[i % N_MATRICES];
-		size_t n_bytes = (size_t)shape[1] * (shape[0] / info->block_length) *
-				 info->block_bytes;
-		struct tensor tensor = {
-			.name = info->name, .type = type, .n_dims = 2,
-			.dims = { shape[0], shape[1], 1, 1 }, .n_bytes = n_bytes,
-			.data = must(calloc(1, n_bytes)),
-		};
-		struct error err;
-
-		if (b->backend->ops->weight_create(b->backend, &tensor,
-						   &b->weights[i / N_MATRICES][i % N_MATRICES],
-						   &err)) {
-			fprintf(stderr, "layer: %s\n", err.text);
-			exit(1);
-		}
-		free((void *)tensor.data);
-		if (i < N_MATRICES)
-			b->layer_bytes += n_bytes;
+	for (unsigned i = 0; i < N_MATRICES; i++) {
+		for (unsigned layer = 0; layer < N_LAYERS; layer++)
+			b->weights[layer][i] = weight_of_zeros(b->backend, type, shapes[i][0],
+							       shapes[i][1]);
+		b->layer_bytes += matrix_bytes(type, shapes[i][0], shapes[i][1]);
 	}
 	if (b->backend->ops->alloc(b->backend, N_LAYERS * b->layer_bytes, &plain))
 		plain = must(NULL);
@@ -120,19 +90,6 @@ static void read_plain(const struct bench *b, unsigned layer)
 		*(volatile uint64_t *)b->y[0] = sums[k][k];
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *samples, unsigned n)
-{
-	qsort(samples, n, sizeof *samples, by_size);
-	return samples[n / 2];
-}
-
 static void time_type(struct bench *b, enum tensor_type type)
 {
 	static double seconds[N_COUNTS + 1][MAX_SAMPLES];	/* the last: the plain loop's */
@@ -154,9 +111,9 @@ static void time_type(struct bench *b, enum tensor_type type)
 				read_plain(b, layer);
 			seconds[k][n] = clock_seconds(clock_ns() - started_ns);
 		}
-	plain = median(seconds[N_COUNTS], n);
+	plain = spread_of(seconds[N_COUNTS], n).median;
 	for (unsigned k = 0; k < N_COUNTS; k++) {
-		double took = median(seconds[k], n);
+		double took = spread_of(seconds[k], n).median;
 
 		printf("%-7s %5u %10.1f %10.1f %12.2f\n", tensor_type_info(type)->name,
 		       row_counts[k], n_weights * row_counts[k] / took * 1e-9,
@@ -174,17 +131,15 @@ int main(int argc, char **argv)
 		.n_threads = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1,
 		.max_rows = MAX_ROWS, .max_width = FFN_DIM,
 	};
-	struct bench b = { .x = memory((size_t)MAX_ROWS * FFN_DIM * sizeof(float)) };
+	struct bench b = { .x = ones((size_t)MAX_ROWS * FFN_DIM) };
 	struct error err;
 
 	if (backend_cpu.open(0, &config, &b.backend, &err)) {
 		fprintf(stderr, "layer: %s\n", err.text);
 		return 1;
 	}
-	for (size_t i = 0; i < (size_t)MAX_ROWS * FFN_DIM; i++)
-		b.x[i] = 1;
 	for (unsigned i = 0; i < 4; i++)
-		b.y[i] = memory((size_t)MAX_ROWS * FFN_DIM * sizeof(float));
+		b.y[i] = floats((size_t)MAX_ROWS * FFN_DIM);
 	printf("%-7s %5s %10s %10s %12s\n", "type", "rows", "GMAC/s", "GB/s", "of the loop");
 	for (unsigned i = 0; i < sizeof usual / sizeof *usual; i++)
 		time_type(&b, usual[i]);

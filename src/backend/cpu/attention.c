@@ -63,11 +63,6 @@ struct tile {
 /* Tiles are cut so small only where many queries wait for them. */
 enum { ITEMS_PER_THREAD = 8, MAX_UNPACKING_FREE = 8 };
 
-static unsigned min_of(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
 static unsigned divide_up(unsigned n, unsigned unit)
 {
 	return (n + unit - 1) / unit;

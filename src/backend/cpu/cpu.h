@@ -55,6 +55,11 @@ struct weight {
 	uint8_t *panels;	/* [n_panels], as formats.h says */
 };
 
+static inline size_t min_of(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 static inline struct cpu_backend *cpu_of(struct backend *backend)
 {
 	return (struct cpu_backend *)backend;

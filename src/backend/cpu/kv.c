@@ -22,11 +22,6 @@ static size_t round_up(size_t n, size_t unit)
 	return (n + unit - 1) / unit * unit;
 }
 
-static size_t min_of(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static enum sc_status check_config(const struct kv_cache_config *c, struct error *err)
 {
 	if (!c->n_layers || !c->n_blocks || !c->n_kv_heads || !c->head_dim || !c->value_dim ||

@@ -28,6 +28,7 @@ struct multiplication {
 	const float *x;
 	unsigned n_in;
 	unsigned n_rows;
+	unsigned n_row_units;		/* whole tiles of any kind, that ranges are made of */
 	unsigned n_row_ranges;
 	unsigned tile_rows[CPU_N_TILE_KINDS];	/* 0: of no product */
 };
@@ -43,11 +44,6 @@ struct run {
 	unsigned first;			/* rows */
 	unsigned end;
 };
-
-static size_t min_of(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
 
 static const uint8_t *tile_at(const struct multiplication *m, const struct run *run, unsigned row)
 {
@@ -143,7 +139,7 @@ static const float *scales_of(const struct multiplication *m, const struct run *
 	return run->kind == CPU_TILE_INT ? m->cpu->tiles.scales + run->first : NULL;
 }
 
-/* The same panels and rows of another product. */
+/* Panels and rows of one of the products. */
 static struct run run_of(const struct multiplication *m, const struct matmul *product,
 			 size_t first_panel, size_t n_panels, unsigned first, unsigned end)
 {
@@ -203,8 +199,7 @@ static void multiply_items(void *arg, size_t first, size_t end, unsigned thread)
 	const struct matmul *product = m->products;
 	size_t panel = first / m->n_row_ranges;
 	unsigned range = (unsigned)(first % m->n_row_ranges);
-	/* Whole tiles of any kind. */
-	uint64_t n_units = (m->n_rows + CPU_MAX_TILE_ROWS - 1) / CPU_MAX_TILE_ROWS;
+	uint64_t n_units = m->n_row_units;
 	unsigned row = (unsigned)(n_units * range / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
 	unsigned row_end = (unsigned)(n_units * (range + 1) / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
 
@@ -262,7 +257,7 @@ static void multiply(struct multiplication *m)
 {
 	uint64_t n_operations = 0;
 	size_t n_panels = 0;
-	unsigned n_threads, n_units = (m->n_rows + CPU_MAX_TILE_ROWS - 1) / CPU_MAX_TILE_ROWS;
+	unsigned n_threads;
 
 	assert(m->n_rows <= m->cpu->max_rows);
 	m->n_in = m->products[0].weight->n_in;
@@ -279,8 +274,9 @@ static void multiply(struct multiplication *m)
 	m->n_row_ranges = (unsigned)((4 * n_threads + n_panels - 1) / n_panels);
 	if (n_threads == 1)
 		m->n_row_ranges = 1;
-	if (m->n_row_ranges > n_units)
-		m->n_row_ranges = n_units;
+	m->n_row_units = (m->n_rows + CPU_MAX_TILE_ROWS - 1) / CPU_MAX_TILE_ROWS;
+	if (m->n_row_ranges > m->n_row_units)
+		m->n_row_ranges = m->n_row_units;
 	cpu_parallel_runs(m->cpu, n_threads, n_panels * m->n_row_ranges, max_run(m->n_rows),
 			  multiply_items, m);
 }
