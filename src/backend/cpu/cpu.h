@@ -7,6 +7,7 @@
  * Thread: the backend's; the functions given to cpu_parallel also run on its team's threads.
  */
 #include "backend/backend.h"
+#include "backend/cpu/arena.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/tiles.h"
 #include "backend/cpu/team.h"
@@ -39,6 +40,7 @@ struct cpu_backend {
 	struct team *team;
 	unsigned max_rows;
 	unsigned max_width;
+	struct cpu_arena weights;
 	struct cpu_tiles tiles;
 	struct cpu_scratch *scratch;	/* [n_threads] */
 	uint32_t *span_start;	/* [max_rows + 1] first tile of each attention span */
@@ -52,7 +54,7 @@ struct weight {
 	unsigned n_panels;
 	size_t panel_bytes;
 	size_t n_bytes;
-	uint8_t *panels;	/* [n_panels], as formats.h says */
+	uint8_t *panels;	/* [n_panels], as formats.h says; of the backend's arena */
 };
 
 static inline size_t min_of(size_t a, size_t b)

@@ -83,7 +83,7 @@ static enum sc_status check_shape(const struct cpu_backend *cpu, const struct te
 enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *tensor,
 				 struct weight **weight_out, struct error *err)
 {
-	const struct cpu_backend *cpu = cpu_of(backend);
+	struct cpu_backend *cpu = cpu_of(backend);
 	unsigned panel = cpu->kernels->panel;
 	const struct cpu_stored_format *stored;
 	enum cpu_format format;
@@ -106,7 +106,7 @@ enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *t
 	weight->n_panels = (weight->n_out + panel - 1) / panel;
 	weight->panel_bytes = cpu_panel_bytes(format, weight->n_in, panel);
 	weight->n_bytes = weight->panel_bytes * weight->n_panels;
-	weight->panels = cpu_memory_unset(weight->n_bytes);
+	weight->panels = cpu_arena_alloc(&cpu->weights, weight->n_bytes);
 	if (!weight->panels)
 		goto fail;
 	pack(cpu, weight, tensor);
@@ -120,10 +120,9 @@ fail:
 
 void cpu_weight_destroy(struct backend *backend, struct weight *weight)
 {
-	(void)backend;
 	if (!weight)
 		return;
-	free(weight->panels);
+	cpu_arena_free(&cpu_of(backend)->weights, weight->panels);
 	free(weight);
 }
 

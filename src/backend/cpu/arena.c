@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/cpu/arena.h"
+
+#include "backend/cpu/cpu.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+struct cpu_chunk {
+	struct cpu_chunk *next;
+	uint8_t *memory;	/* [size] */
+	size_t size;
+	size_t used;
+	size_t n_users;
+};
+
+#ifdef __SANITIZE_ADDRESS__
+/* To each its own, so that what reads beyond its end is found. */
+enum { MIN_CHUNK = 1, MAX_CHUNK = 1 };
+#else
+enum { MIN_CHUNK = 2 << 20, MAX_CHUNK = 64 << 20 };
+#endif
+
+/* As large as all before it: small models take little, large ones have few. */
+static struct cpu_chunk *add_chunk(struct cpu_arena *arena, size_t n_bytes)
+{
+	struct cpu_chunk *chunk = calloc(1, sizeof *chunk);
+	size_t wanted = min_of(MAX_CHUNK, arena->n_bytes);
+
+	if (!chunk)
+		return NULL;
+	chunk->size = wanted < MIN_CHUNK ? MIN_CHUNK : wanted;
+	if (chunk->size < n_bytes)
+		chunk->size = n_bytes;
+	chunk->memory = cpu_memory_unset(chunk->size);
+	if (!chunk->memory) {
+		free(chunk);
+		return NULL;
+	}
+	arena->n_bytes += chunk->size;
+	chunk->next = arena->chunks;
+	arena->chunks = chunk;
+	return chunk;
+}
+
+void *cpu_arena_alloc(struct cpu_arena *arena, size_t n_bytes)
+{
+	struct cpu_chunk *chunk = arena->chunks;
+	uint8_t *memory;
+
+	while (chunk && chunk->size - chunk->used < n_bytes)
+		chunk = chunk->next;
+	if (!chunk)
+		chunk = add_chunk(arena, n_bytes);
+	if (!chunk)
+		return NULL;
+	memory = chunk->memory + chunk->used;
+	chunk->used = min_of(chunk->size, chunk->used + (n_bytes + 63) / 64 * 64);
+	chunk->n_users++;
+	return memory;
+}
+
+static bool has(const struct cpu_chunk *chunk, const void *memory)
+{
+	uintptr_t first = (uintptr_t)chunk->memory, at = (uintptr_t)memory;
+
+	return at >= first && at - first < chunk->size;
+}
+
+void cpu_arena_free(struct cpu_arena *arena, void *memory)
+{
+	struct cpu_chunk **link = &arena->chunks, *chunk;
+
+	if (!memory)
+		return;
+	while (!has(*link, memory))
+		link = &(*link)->next;
+	chunk = *link;
+	if (--chunk->n_users)
+		return;
+	*link = chunk->next;
+	arena->n_bytes -= chunk->size;
+	free(chunk->memory);
+	free(chunk);
+}

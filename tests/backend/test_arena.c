@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/cpu/arena.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+enum { N = 64 };
+
+/* From 1 byte to some MB, in no order. */
+static size_t size_of(unsigned i)
+{
+	return i % 5 ? 1 + i * 1777 : 1 + (size_t)i * 77777;
+}
+
+static bool holds(const uint8_t *memory, size_t n_bytes, unsigned value)
+{
+	for (size_t i = 0; i < n_bytes; i++)
+		if (memory[i] != value)
+			return false;
+	return true;
+}
+
+static void nobody_writes_to_another(void **state)
+{
+	struct cpu_arena arena = { 0 };
+	uint8_t *memory[N];
+	size_t n_bytes = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++) {
+		memory[i] = cpu_arena_alloc(&arena, size_of(i));
+		assert_non_null(memory[i]);
+		assert_int_equal((uintptr_t)memory[i] % 64, 0);
+		memset(memory[i], (int)i, size_of(i));
+		n_bytes += size_of(i);
+	}
+	assert_true(arena.n_bytes >= n_bytes);
+	for (unsigned i = 1; i < N; i += 2)
+		cpu_arena_free(&arena, memory[i]);
+	/* What is left, and what comes where something else went. */
+	for (unsigned i = 1; i < N; i += 2) {
+		memory[i] = cpu_arena_alloc(&arena, size_of(i));
+		assert_non_null(memory[i]);
+		memset(memory[i], (int)i, size_of(i));
+	}
+	for (unsigned i = 0; i < N; i++)
+		assert_true(holds(memory[i], size_of(i), i));
+	for (unsigned i = 0; i < N; i++)
+		cpu_arena_free(&arena, memory[i]);
+	assert_null(arena.chunks);
+	assert_int_equal(arena.n_bytes, 0);
+}
+
+static void what_is_not_there_changes_nothing(void **state)
+{
+	struct cpu_arena arena = { 0 };
+	uint8_t *memory;
+
+	(void)state;
+	assert_null(cpu_arena_alloc(&arena, SIZE_MAX));
+	assert_null(cpu_arena_alloc(&arena, SIZE_MAX / 4));
+	assert_int_equal(arena.n_bytes, 0);
+	memory = cpu_arena_alloc(&arena, 100);
+	assert_non_null(memory);
+	assert_null(cpu_arena_alloc(&arena, SIZE_MAX / 4));
+	memset(memory, 1, 100);
+	cpu_arena_free(&arena, NULL);
+	cpu_arena_free(&arena, memory);
+	assert_null(arena.chunks);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nobody_writes_to_another),
+		cmocka_unit_test(what_is_not_there_changes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
