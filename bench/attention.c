@@ -62,13 +62,16 @@ static double seconds_of(void (*call)(void *arg), void *arg)
 
 static void time_limits(void)
 {
+	struct cpu_meter *meter;
 	struct cpu_speed speed;
 	struct error err;
 
-	if (cpu_speed_measure(n_threads, &speed, &err)) {
+	if (cpu_meter_create(n_threads, &meter, &err)) {
 		fprintf(stderr, "attention: %s\n", err.text);
 		exit(1);
 	}
+	speed = cpu_meter_best(meter);
+	cpu_meter_destroy(meter);
 	printf("%u threads; memory: %.1f GB/s; float32: %.1f GMAC/s\n", n_threads,
 	       speed.read_bytes * 1e-9, speed.f32_macs * 1e-9);
 }

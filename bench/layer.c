@@ -3,10 +3,10 @@
  * layer - the products of a layer, as a step runs them, with few and many rows.
  * Usage: layer [threads]
  * The seven matrices of a llama of dimension 2048 (8 of 32 heads, 8192 between), as many layers as
- * are larger than any cache, one after the other. Beside them a plain loop by one thread reads as
- * many bytes from memory of its own; all take turns, and medians are printed. With one row mind "of
- * the loop": 1.00 is the speed of the memory for one thread, or near it: the loop is plain C.
+ * are larger than any cache, one after the other. Beside them as many threads read memory in order,
+ * in turns; medians are printed. With one row mind "of reading": 1.00 is the speed of the memory.
  */
+#include "backend/cpu/peaks.h"
 #include "base/clock.h"
 #include "bench/common.h"
 #include "measure/statistics.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum { N_LAYERS = 8, N_MATRICES = 7, DIM = 2048, KV_DIM = 512, FFN_DIM = 8192, MAX_ROWS = 64 };
-enum { MAX_SAMPLES = 64, N_PASSES = 4 };
+enum { N_SAMPLES = 32 };
 
 static const unsigned shapes[N_MATRICES][2] = {	/* n_in, n_out */
 	{ DIM, DIM }, { DIM, KV_DIM }, { DIM, KV_DIM }, { DIM, DIM },
@@ -28,15 +28,13 @@ struct bench {
 	struct backend *backend;
 	struct weight *weights[N_LAYERS][N_MATRICES];
 	size_t layer_bytes;
-	uint8_t *plain;			/* [N_LAYERS][layer_bytes] */
+	struct cpu_meter *meter;
 	float *x;
 	float *y[4];
 };
 
 static void create_weights(struct bench *b, enum tensor_type type)
 {
-	void *plain;
-
 	b->layer_bytes = 0;
 	for (unsigned i = 0; i < N_MATRICES; i++) {
 		for (unsigned layer = 0; layer < N_LAYERS; layer++)
@@ -44,10 +42,6 @@ static void create_weights(struct bench *b, enum tensor_type type)
 							       shapes[i][1]);
 		b->layer_bytes += matrix_bytes(type, shapes[i][0], shapes[i][1]);
 	}
-	if (b->backend->ops->alloc(b->backend, N_LAYERS * b->layer_bytes, &plain))
-		plain = must(NULL);
-	b->plain = plain;
-	memset(b->plain, 1, N_LAYERS * b->layer_bytes);
 }
 
 static void destroy_weights(struct bench *b)
@@ -55,7 +49,6 @@ static void destroy_weights(struct bench *b)
 	for (unsigned i = 0; i < N_LAYERS * N_MATRICES; i++)
 		b->backend->ops->weight_destroy(b->backend,
 						b->weights[i / N_MATRICES][i % N_MATRICES]);
-	b->backend->ops->release(b->backend, b->plain);
 }
 
 static void run_layer(struct bench *b, unsigned layer, unsigned n_rows)
@@ -75,74 +68,67 @@ static void run_layer(struct bench *b, unsigned layer, unsigned n_rows)
 	ops->matmul(b->backend, &down, 1, b->x, n_rows);
 }
 
-/* A line at a time; the compiler may not leave the reading out. */
-typedef uint64_t line __attribute__((vector_size(64)));
-
-static void read_plain(const struct bench *b, unsigned layer)
-{
-	const line *at = (const void *)(b->plain + layer * (b->layer_bytes / 64 * 64));
-	line sums[4] = { { 0 } };
-
-	for (size_t i = 0; i + 4 <= b->layer_bytes / 64; i += 4)
-		for (unsigned k = 0; k < 4; k++)
-			sums[k] += at[i + k];
-	for (unsigned k = 0; k < 4; k++)
-		*(volatile uint64_t *)b->y[0] = sums[k][k];
-}
-
 static void time_type(struct bench *b, enum tensor_type type)
 {
-	static double seconds[N_COUNTS + 1][MAX_SAMPLES];	/* the last: the plain loop's */
-	double n_weights = 0, plain;
-	unsigned n = 0;
+	static double seconds[N_COUNTS][N_SAMPLES], readings[N_SAMPLES];
+	double n_weights = 0, bytes_a_second;
 
 	create_weights(b, type);
 	for (unsigned i = 0; i < N_MATRICES; i++)
 		n_weights += (double)shapes[i][0] * shapes[i][1];
-	for (; n < N_PASSES * N_LAYERS; n++)
-		for (unsigned k = 0; k <= N_COUNTS; k++) {
+	for (unsigned n = 0; n < N_SAMPLES; n++) {
+		readings[n] = cpu_meter_read(b->meter);
+		for (unsigned k = 0; k < N_COUNTS; k++) {
 			/* Another layer each, so that none finds anything in a cache. */
 			unsigned layer = (n + k * 3) % N_LAYERS;
 			uint64_t started_ns = clock_ns();
 
-			if (k < N_COUNTS)
-				run_layer(b, layer, row_counts[k]);
-			else
-				read_plain(b, layer);
+			run_layer(b, layer, row_counts[k]);
 			seconds[k][n] = clock_seconds(clock_ns() - started_ns);
 		}
-	plain = spread_of(seconds[N_COUNTS], n).median;
+	}
+	bytes_a_second = spread_of(readings, N_SAMPLES).median;
 	for (unsigned k = 0; k < N_COUNTS; k++) {
-		double took = spread_of(seconds[k], n).median;
+		double took = spread_of(seconds[k], N_SAMPLES).median;
+		double rate = (double)b->layer_bytes / took;
 
 		printf("%-7s %5u %10.1f %10.1f %12.2f\n", tensor_type_info(type)->name,
-		       row_counts[k], n_weights * row_counts[k] / took * 1e-9,
-		       (double)b->layer_bytes / took * 1e-9, plain / took);
+		       row_counts[k], n_weights * row_counts[k] / took * 1e-9, rate * 1e-9,
+		       rate / bytes_a_second);
 	}
 	destroy_weights(b);
+}
+
+static void open_all(struct bench *b, const struct backend_config *config)
+{
+	struct error err;
+
+	if (backend_cpu.open(0, config, &b->backend, &err) ||
+	    cpu_meter_create(config->n_threads, &b->meter, &err)) {
+		fprintf(stderr, "layer: %s\n", err.text);
+		exit(1);
+	}
 }
 
 int main(int argc, char **argv)
 {
 	static const enum tensor_type usual[] = {
-		TENSOR_Q4_0, TENSOR_Q4_K, TENSOR_Q6_K, TENSOR_Q8_0, TENSOR_BF16, TENSOR_F16,
+		TENSOR_Q4_0, TENSOR_IQ4_XS, TENSOR_Q4_K, TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_Q8_0,
+		TENSOR_BF16, TENSOR_F16,
 	};
 	struct backend_config config = {
 		.n_threads = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1,
 		.max_rows = MAX_ROWS, .max_width = FFN_DIM,
 	};
 	struct bench b = { .x = ones((size_t)MAX_ROWS * FFN_DIM) };
-	struct error err;
 
-	if (backend_cpu.open(0, &config, &b.backend, &err)) {
-		fprintf(stderr, "layer: %s\n", err.text);
-		return 1;
-	}
+	open_all(&b, &config);
 	for (unsigned i = 0; i < 4; i++)
 		b.y[i] = floats((size_t)MAX_ROWS * FFN_DIM);
-	printf("%-7s %5s %10s %10s %12s\n", "type", "rows", "GMAC/s", "GB/s", "of the loop");
+	printf("%-7s %5s %10s %10s %12s\n", "type", "rows", "GMAC/s", "GB/s", "of reading");
 	for (unsigned i = 0; i < sizeof usual / sizeof *usual; i++)
 		time_type(&b, usual[i]);
+	cpu_meter_destroy(b.meter);
 	b.backend->ops->close(b.backend);
 	free(b.x);
 	for (unsigned i = 0; i < 4; i++)

@@ -301,40 +301,55 @@ static enum sc_status run_once(struct crowd *crowd, const struct bench_test *tes
 	}
 }
 
+static enum sc_status run_deep(struct crowd *crowd, const struct bench_test *test,
+			       const struct bench_run *run, double *rates_out, struct error *err)
+{
+	enum sc_status status;
+
+	run->between(run->arg);
+	if (test->kind == BENCH_DEEP_PROMPT)
+		status = run_deep_prompt(crowd, test, run->n_repetitions, run->n_chunk, rates_out,
+					 err);
+	else
+		status = run_decode(crowd, test,
+				    first_of_parts(test->depth, test->n_gen, run->n_repetitions),
+				    run->n_repetitions, rates_out, err);
+	if (status == SC_OK)
+		status = crowd_disperse(crowd, err);
+	if (status == SC_OK)
+		run->between(run->arg);
+	return status;
+}
+
 static enum sc_status run_all(struct crowd *crowd, const struct bench_test *test,
-			      uint32_t n_repetitions, uint32_t n_chunk, double *rates_out,
-			      struct error *err)
+			      const struct bench_run *run, double *rates_out, struct error *err)
 {
 	enum sc_status status = SC_OK;
 	double warm;
 
-	if (test->kind == BENCH_DEEP_PROMPT)
-		return run_deep_prompt(crowd, test, n_repetitions, n_chunk, rates_out, err);
-	if (test->kind == BENCH_DEEP_DECODE)
-		return run_decode(crowd, test,
-				  first_of_parts(test->depth, test->n_gen, n_repetitions),
-				  n_repetitions, rates_out, err);
-	for (uint32_t i = 0; status == SC_OK && i <= n_repetitions; i++) {
+	for (uint32_t i = 0; status == SC_OK && i <= run->n_repetitions; i++) {
 		status = run_once(crowd, test, i ? &rates_out[i - 1] : &warm, err);
 		if (status == SC_OK)
 			status = crowd_disperse(crowd, err);
+		if (status == SC_OK)
+			run->between(run->arg);
 	}
 	return status;
 }
 
-enum sc_status bench_test_run(const struct bench_test *test, struct session *session,
-			      uint32_t n_vocab, uint32_t n_repetitions, uint32_t n_chunk,
+enum sc_status bench_test_run(const struct bench_test *test, const struct bench_run *run,
 			      double *rates_out, struct error *err)
 {
-	size_t n_tokens = bench_test_positions(test, n_repetitions, n_chunk);
+	bool is_deep = test->kind == BENCH_DEEP_PROMPT || test->kind == BENCH_DEEP_DECODE;
+	size_t n_tokens = bench_test_positions(test, run->n_repetitions, run->n_chunk);
 	struct error ignored;
 	struct crowd crowd;
-	enum sc_status status = crowd_init(&crowd, session, n_vocab, n_tokens, err);
-
+	enum sc_status status = crowd_init(&crowd, run->session, run->n_vocab, n_tokens, err);
 	enum sc_status end;
 
 	if (status == SC_OK)
-		status = run_all(&crowd, test, n_repetitions, n_chunk, rates_out, err);
+		status = is_deep ? run_deep(&crowd, test, run, rates_out, err)
+				 : run_all(&crowd, test, run, rates_out, err);
 	/* Jobs must be let go of in any case; a second error says nothing new. */
 	end = crowd_disperse(&crowd, status == SC_OK ? err : &ignored);
 	free(crowd.tokens);

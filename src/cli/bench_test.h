@@ -32,10 +32,21 @@ void bench_test_name(const struct bench_test *test, char name[BENCH_NAME_MAX]);
 uint32_t bench_test_positions(const struct bench_test *test, uint32_t n_repetitions,
 			      uint32_t n_chunk);
 
+struct bench_run {
+	struct session *session;
+	uint32_t n_vocab;
+	uint32_t n_repetitions;
+	uint32_t n_chunk;		/* prompt rows of a step */
+	/* Called before each repetition and after the last, while the pipeline rests; at a depth, of
+	 * which all parts are one run, before and after all. */
+	void (*between)(void *arg);
+	void *arg;
+};
+
 /* Runs it once to warm up and then n_repetitions times, or at a depth once with as many parts:
- * tokens per second in rates_out[n_repetitions]. n_chunk: prompt rows of a step. */
-must_check enum sc_status bench_test_run(const struct bench_test *test, struct session *session,
-					 uint32_t n_vocab, uint32_t n_repetitions,
-					 uint32_t n_chunk, double *rates_out, struct error *err);
+ * tokens per second in rates_out[n_repetitions]. */
+must_check enum sc_status bench_test_run(const struct bench_test *test,
+					 const struct bench_run *run, double *rates_out,
+					 struct error *err);
 
 #endif

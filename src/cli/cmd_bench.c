@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach bench - tokens per second, and how much of the machine's limit that is. */
+#include "cli/bench_limits.h"
 #include "cli/bench_output.h"
 #include "cli/report.h"
 #include "cli/verbs.h"
 
-#include "backend/cpu/peaks.h"
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "coordinator/job.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +24,6 @@ struct number_list {
 	uint32_t values[MAX_LIST];
 };
 
-/* Speeds of so many threads; measured when first asked for. */
-struct known_speed {
-	unsigned n_threads;
-	struct machine_speed speed;
-};
-
 struct bench {
 	struct config config;
 	struct opened_model opened;
@@ -39,8 +32,7 @@ struct bench {
 	struct bench_test tests[MAX_TESTS];
 	uint32_t n_tests;
 	struct bench_subject subject;
-	struct known_speed speeds[2 * MAX_LIST * MAX_LIST];
-	uint32_t n_speeds;
+	struct bench_limits limits;
 	double *rates;		/* [repetitions] */
 };
 
@@ -208,87 +200,10 @@ static enum sc_status set_up(struct bench *bench, struct error *err)
 	bench->subject = bench_subject_of(bench->opened.model, bench->config.backend,
 					  cpu_isa_name(isa));
 	bench->rates = calloc(bench->config.repetitions, sizeof bench->rates[0]);
-	return bench->rates ? SC_OK : error_set(err, SC_E_NOMEM, "out of memory");
-}
-
-/* --- limits --- */
-
-/* What fewer threads can do, more can: a busy machine may have said otherwise. */
-static void take_larger(const struct bench *bench, unsigned n_threads, struct machine_speed *speed)
-{
-	for (uint32_t i = 0; i < bench->n_speeds; i++) {
-		const struct machine_speed *known = &bench->speeds[i].speed;
-
-		if (bench->speeds[i].n_threads > n_threads)
-			continue;
-		speed->int8_macs = fmax(speed->int8_macs, known->int8_macs);
-		speed->bf16_macs = fmax(speed->bf16_macs, known->bf16_macs);
-		speed->f32_macs = fmax(speed->f32_macs, known->f32_macs);
-		speed->read_bytes = fmax(speed->read_bytes, known->read_bytes);
-	}
-}
-
-/* Zeros for other backends: nobody has measured what they could do. */
-static enum sc_status find_speed(struct bench *bench, unsigned n_threads,
-				 struct machine_speed *speed_out, struct error *err)
-{
-	struct known_speed *known = &bench->speeds[bench->n_speeds];
-	struct cpu_speed cpu;
-	enum sc_status status;
-
-	*speed_out = (struct machine_speed){ 0 };
-	if (strcmp(bench->config.backend, "cpu"))
-		return SC_OK;
-	for (uint32_t i = 0; i < bench->n_speeds; i++) {
-		*speed_out = bench->speeds[i].speed;
-		if (bench->speeds[i].n_threads == n_threads)
-			return SC_OK;
-	}
-	status = cpu_speed_measure(n_threads, &cpu, err);
-	if (status != SC_OK)
-		return status;
-	*speed_out = (struct machine_speed){
-		.int8_macs = cpu.int8_macs,
-		.bf16_macs = cpu.bf16_macs,
-		.f32_macs = cpu.f32_macs,
-		.read_bytes = cpu.read_bytes,
-	};
-	take_larger(bench, n_threads, speed_out);
-	*known = (struct known_speed){ .n_threads = n_threads, .speed = *speed_out };
-	bench->n_speeds++;
-	if (bench->format == BENCH_MARKDOWN)
-		bench_print_speed(n_threads, speed_out);
-	return SC_OK;
-}
-
-static bool is_decode(const struct bench_test *test)
-{
-	return test->kind == BENCH_DECODE || test->kind == BENCH_DEEP_DECODE;
-}
-
-/* Stages that can work at once: a lone sequence that decodes is only ever in one of them. */
-static uint32_t busy_stages(const struct bench_test *test, uint32_t n_stages)
-{
-	if (is_decode(test) && test->n_sequences < n_stages)
-		return test->n_sequences;
-	return n_stages;
-}
-
-static double limit_of(const struct bench_test *test, const struct cost *cost,
-		       const struct machine_speed *speed, uint32_t n_chunk)
-{
-	double n_prompt = (double)test->n_prompt, n_gen = (double)test->n_gen;
-	double prompt, decode;
-
-	if (speed->read_bytes <= 0)
-		return 0;
-	if (is_decode(test))
-		return cost_decode_limit(cost, speed, test->n_sequences, test->depth + n_gen / 2);
-	prompt = cost_prompt_limit(cost, speed, n_prompt, test->depth, n_chunk);
-	if (test->kind != BENCH_MIXED)
-		return prompt;
-	decode = cost_decode_limit(cost, speed, 1, n_prompt + n_gen / 2);
-	return (n_prompt + n_gen) / (n_prompt / prompt + n_gen / decode);
+	if (!bench->rates)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	return bench_limits_init(&bench->limits, bench->config.backend,
+				 bench->config.repetitions, err);
 }
 
 /* --- running --- */
@@ -370,11 +285,40 @@ static void clear_test(void)
 		fputs("\r\033[K", stderr);
 }
 
+static void take_reading(void *arg)
+{
+	bench_limits_read(arg);
+}
+
+static enum sc_status run_test(struct bench *bench, struct session *session,
+			       const struct config *config, const struct cost *cost,
+			       struct bench_line *line, struct error *err)
+{
+	const struct bench_run run = {
+		.session = session,
+		.n_vocab = bench->opened.model->hparams.n_vocab,
+		.n_repetitions = config->repetitions,
+		.n_chunk = chunk_of(config),
+		.between = take_reading,
+		.arg = &bench->limits,
+	};
+	enum sc_status status = bench_limits_begin(&bench->limits, line->test, config->stages,
+						   config->threads, err);
+
+	if (status == SC_OK)
+		status = bench_test_run(line->test, &run, bench->rates, err);
+	line->speed = bench_limits_end(&bench->limits);
+	if (status != SC_OK)
+		return status;
+	line->rates = spread_of(bench->rates, config->repetitions);
+	line->limit = bench_limit_of(line->test, cost, &line->speed, run.n_chunk);
+	return SC_OK;
+}
+
 static enum sc_status run_tests(struct bench *bench, struct session *session,
 				const struct config *config, struct error *err)
 {
-	const struct model *model = bench->opened.model;
-	struct cost cost = cost_of_model(model, kv_bytes_of(session));
+	struct cost cost = cost_of_model(bench->opened.model, kv_bytes_of(session));
 	enum sc_status status = SC_OK;
 
 	for (uint32_t i = 0; status == SC_OK && i < bench->n_tests; i++) {
@@ -385,19 +329,11 @@ static enum sc_status run_tests(struct bench *bench, struct session *session,
 			.n_samples = config->repetitions,
 		};
 
-		status = find_speed(bench, busy_stages(line.test, config->stages) *
-				    config->threads, &line.speed, err);
 		show_test(line.test);
-		if (status == SC_OK)
-			status = bench_test_run(line.test, session, model->hparams.n_vocab,
-						config->repetitions, chunk_of(config),
-						bench->rates, err);
+		status = run_test(bench, session, config, &cost, &line, err);
 		clear_test();
-		if (status != SC_OK)
-			break;
-		line.rates = spread_of(bench->rates, config->repetitions);
-		line.limit = limit_of(line.test, &cost, &line.speed, chunk_of(config));
-		bench_print_line(bench->format, &bench->subject, &line);
+		if (status == SC_OK)
+			bench_print_line(bench->format, &bench->subject, &line);
 		fflush(stdout);
 	}
 	return status;
@@ -416,11 +352,23 @@ static enum sc_status run_pipeline(struct bench *bench, uint32_t n_stages, uint3
 	return status;
 }
 
+static enum sc_status measure_speed(struct bench *bench, unsigned n_threads, struct error *err)
+{
+	const struct machine_speed *speed;
+	enum sc_status status;
+
+	if (!bench->limits.is_known || bench_limits_speed(&bench->limits, n_threads))
+		return SC_OK;
+	status = bench_limits_measure(&bench->limits, n_threads, &speed, err);
+	if (status == SC_OK && bench->format == BENCH_MARKDOWN)
+		bench_print_speed(n_threads, speed);
+	return status;
+}
+
 /* All that will be wanted, before the table begins. */
 static enum sc_status measure_speeds(struct bench *bench, struct error *err)
 {
 	enum sc_status status = SC_OK;
-	struct machine_speed speed;
 
 	for (uint32_t i = 0; i < bench->stages.n; i++)
 		for (uint32_t k = 0; k < bench->threads.n; k++) {
@@ -428,8 +376,8 @@ static enum sc_status measure_speeds(struct bench *bench, struct error *err)
 			uint32_t n = threads_of(bench->threads.values[k], n_stages);
 
 			for (uint32_t t = 0; status == SC_OK && t < bench->n_tests; t++)
-				status = find_speed(bench, n * busy_stages(&bench->tests[t],
-									   n_stages), &speed, err);
+				status = measure_speed(bench, n * bench_busy_stages(
+							&bench->tests[t], n_stages), err);
 		}
 	return status;
 }
@@ -484,6 +432,7 @@ int cmd_bench(int argc, char **argv)
 		exit_code = report_flush();
 	}
 	free(bench->rates);
+	bench_limits_deinit(&bench->limits);
 	opened_model_close(&bench->opened);
 	config_deinit(&bench->config);
 	free(bench);

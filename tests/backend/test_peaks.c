@@ -87,16 +87,20 @@ static void every_byte_is_read(void **state)
 
 static void rates_come_out_for_what_there_is(void **state)
 {
+	struct cpu_meter *meter;
 	struct cpu_speed speed;
 	struct error err;
 
 	(void)state;
 	assert_int_equal(setenv("STAGECOACH_CPU", "scalar", 1), 0);
-	assert_int_equal(cpu_speed_measure(1, &speed, &err), SC_OK);
+	assert_int_equal(cpu_meter_create(2, &meter, &err), SC_OK);
+	speed = cpu_meter_best(meter);
 	assert_true(speed.f32_macs > 0 && speed.int8_macs > 0 && speed.read_bytes > 0);
 	assert_true(speed.bf16_macs == 0);
+	assert_true(cpu_meter_read(meter) > 0);
+	cpu_meter_destroy(meter);
 	assert_int_equal(setenv("STAGECOACH_CPU", "none", 1), 0);
-	assert_int_equal(cpu_speed_measure(1, &speed, &err), SC_E_CONFIG);
+	assert_int_equal(cpu_meter_create(1, &meter, &err), SC_E_CONFIG);
 }
 
 int main(void)

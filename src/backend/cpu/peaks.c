@@ -6,22 +6,30 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum {
 	TRIES = 30,
+	READ_PASSES = 3,	/* of a reading that is not the best of many */
 	ROUNDS = 12500 * CPU_PEAK_ROUNDS,	/* of one item: a millisecond or less */
 	ITEMS_PER_THREAD = 2,
 	READ_ITEM = 1 << 20,
 	READ_ITEMS = 384,	/* more than most caches hold */
 };
+#define READ_BYTES ((double)READ_ITEMS * READ_ITEM)
+
+struct cpu_meter {
+	const struct cpu_peaks *peaks;
+	struct team *team;
+	uint8_t *memory;	/* [READ_ITEMS][READ_ITEM] */
+};
 
 /* One thing that all threads do, cut into items. */
 struct trial {
-	const struct cpu_peaks *peaks;
+	const struct cpu_meter *meter;
 	cpu_peak_fn *fn;	/* NULL: read */
 	const void *operands;
-	const uint8_t *memory;
 };
 
 /* Of each kind; anything else might be slow, as numbers close to zero are. */
@@ -56,64 +64,91 @@ static void run_item(void *arg, size_t item, size_t end, unsigned thread)
 	if (trial->fn)
 		trial->fn(ROUNDS, trial->operands, sink);
 	else
-		trial->peaks->read(trial->memory + item * READ_ITEM, READ_ITEM, sink);
+		trial->meter->peaks->read(trial->meter->memory + item * READ_ITEM, READ_ITEM, sink);
 }
 
-/* Items per second, in the best try. */
-static double best_rate(struct team *team, struct trial *trial, size_t n_items)
+static double seconds_of(const struct trial *trial, size_t n_items)
 {
-	uint64_t best_ns = UINT64_MAX;
+	uint64_t started_ns = clock_ns();
 
-	for (int i = 0; i < TRIES; i++) {
-		uint64_t started_ns = clock_ns(), took_ns;
-
-		team_run(team, n_items, 1, run_item, trial);
-		took_ns = clock_ns() - started_ns;
-		best_ns = took_ns < best_ns ? took_ns : best_ns;
-	}
-	return (double)n_items / clock_seconds(best_ns ? best_ns : 1);
+	team_run(trial->meter->team, n_items, 1, run_item, (void *)trial);
+	return clock_seconds(clock_ns() - started_ns + 1);
 }
 
-static double macs_rate(struct team *team, cpu_peak_fn *fn, const void *operands, unsigned macs)
+static double best_seconds_of(const struct trial *trial, size_t n_items)
 {
-	struct trial trial = { .fn = fn, .operands = operands };
+	double best = seconds_of(trial, n_items);
 
-	return best_rate(team, &trial, (size_t)team_size(team) * ITEMS_PER_THREAD) * ROUNDS * macs;
+	for (int i = 1; i < TRIES; i++)
+		best = fmin(best, seconds_of(trial, n_items));
+	return best;
 }
 
-static double read_rate(struct team *team, const struct cpu_peaks *peaks, const void *memory)
+static double macs_rate(const struct cpu_meter *meter, cpu_peak_fn *fn, const void *operands,
+			unsigned macs)
 {
-	struct trial trial = { .peaks = peaks, .memory = memory };
+	const struct trial trial = { meter, fn, operands };
+	size_t n_items = (size_t)team_size(meter->team) * ITEMS_PER_THREAD;
 
-	return best_rate(team, &trial, READ_ITEMS) * READ_ITEM;
+	return (double)n_items * ROUNDS * macs / best_seconds_of(&trial, n_items);
 }
 
-enum sc_status cpu_speed_measure(unsigned n_threads, struct cpu_speed *speed_out,
-				 struct error *err)
+struct cpu_speed cpu_meter_best(const struct cpu_meter *meter)
 {
-	const struct cpu_peaks *peaks;
-	struct team *team = NULL;
+	const struct cpu_peaks *peaks = meter->peaks;
+	const struct trial reading = { .meter = meter };
+
+	return (struct cpu_speed){
+		.f32_macs = macs_rate(meter, peaks->f32, f32_ones, peaks->f32_macs),
+		.bf16_macs = has_bf16(peaks) ? macs_rate(meter, peaks->bf16, bf16_ones,
+							 peaks->bf16_macs) : 0,
+		.int8_macs = macs_rate(meter, peaks->int8, int8_ones, peaks->int8_macs),
+		.read_bytes = READ_BYTES / best_seconds_of(&reading, READ_ITEMS),
+	};
+}
+
+double cpu_meter_read(const struct cpu_meter *meter)
+{
+	const struct trial reading = { .meter = meter };
+	double seconds = 0;
+
+	for (int i = 0; i < READ_PASSES; i++)
+		seconds += seconds_of(&reading, READ_ITEMS);
+	return READ_PASSES * READ_BYTES / seconds;
+}
+
+enum sc_status cpu_meter_create(unsigned n_threads, struct cpu_meter **meter_out,
+				struct error *err)
+{
+	struct cpu_meter *meter;
 	enum sc_status status;
 	enum cpu_isa isa;
-	void *memory;
 
 	status = cpu_isa_select(&isa, err);
 	if (status)
 		return status;
-	peaks = choose_peaks(isa);
-	memory = cpu_memory((size_t)READ_ITEMS * READ_ITEM);
-	if (!memory)
-		return error_set(err, SC_E_NOMEM, "no memory of %d MiB to read", READ_ITEMS);
-	status = team_create(n_threads, &team, err);
-	if (!status)
-		*speed_out = (struct cpu_speed){
-			.f32_macs = macs_rate(team, peaks->f32, f32_ones, peaks->f32_macs),
-			.bf16_macs = has_bf16(peaks) ? macs_rate(team, peaks->bf16, bf16_ones,
-								 peaks->bf16_macs) : 0,
-			.int8_macs = macs_rate(team, peaks->int8, int8_ones, peaks->int8_macs),
-			.read_bytes = read_rate(team, peaks, memory),
-		};
-	team_destroy(team);
-	free(memory);
-	return status;
+	meter = calloc(1, sizeof *meter);
+	if (!meter)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	meter->peaks = choose_peaks(isa);
+	meter->memory = cpu_memory((size_t)READ_BYTES);
+	if (meter->memory)
+		status = team_create(n_threads, &meter->team, err);
+	else
+		status = error_set(err, SC_E_NOMEM, "no memory of %d MiB to read", READ_ITEMS);
+	if (status) {
+		cpu_meter_destroy(meter);
+		return status;
+	}
+	*meter_out = meter;
+	return SC_OK;
+}
+
+void cpu_meter_destroy(struct cpu_meter *meter)
+{
+	if (!meter)
+		return;
+	team_destroy(meter->team);
+	free(meter->memory);
+	free(meter);
 }

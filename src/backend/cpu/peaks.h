@@ -5,7 +5,7 @@
  * peaks - what the processor can do at the very most, measured: multiply-adds of each kind that the
  * kernels use, with all operands in registers, and reading memory in order. It is what benchmarks
  * compare with, under the instruction set that the backend selects.
- * Thread: one at a time; it starts as many as are asked for, and blocks for about a second.
+ * Thread: one at a time; a meter starts as many as are asked for.
  */
 #include "base/error.h"
 
@@ -25,10 +25,21 @@ struct cpu_speed {
 	double read_bytes;
 };
 
-/* The best of several tries. SC_E_NOMEM: no memory to read. SC_E_INTERNAL: no
- * threads. SC_E_CONFIG: STAGECOACH_CPU is not what can be. */
-must_check enum sc_status cpu_speed_measure(unsigned n_threads, struct cpu_speed *speed_out,
-					    struct error *err);
+/* Threads, and memory that is larger than most caches. */
+struct cpu_meter;
+
+/* SC_E_NOMEM: no memory to read. SC_E_INTERNAL: no threads. SC_E_CONFIG: STAGECOACH_CPU is not what
+ * can be. */
+must_check enum sc_status cpu_meter_create(unsigned n_threads, struct cpu_meter **meter_out,
+					   struct error *err);
+/* Accepts NULL. */
+void cpu_meter_destroy(struct cpu_meter *meter);
+
+/* The best of several tries. Takes about a second. */
+struct cpu_speed cpu_meter_best(const struct cpu_meter *meter);
+/* Bytes a second as reading goes just now, which where others use the same memory changes from one
+ * moment to the next. Takes some tens of milliseconds. */
+double cpu_meter_read(const struct cpu_meter *meter);
 
 /* Does n_rounds of multiply-adds, a multiple of CPU_PEAK_ROUNDS. operands: 128 bytes, ones of the
  * kind. Leaves a vector in sink[64], each element the sum of all that were added to it:
