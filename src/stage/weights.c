@@ -8,7 +8,7 @@
 enum {
 	TENSORS_OF_LAYER = sizeof(struct layer_weights) / sizeof(void *),
 	TENSORS_OF_ENDS = 3,
-	AHEAD_BYTES = 8 << 20,	/* of the next tensor's that are read during this one */
+	AHEAD_BYTES = 8 << 20,	/* of the next tensors that are read during this one */
 };
 
 /* A tensor and the one place that it goes to. */
@@ -25,6 +25,7 @@ struct loader {
 	const struct weights_config *config;
 	struct item *items;	/* in the order of the file */
 	size_t n_items;
+	size_t n_expected;	/* items whose beginning is being read */
 	uint64_t done_bytes;
 	uint64_t total_bytes;
 	struct error *err;
@@ -165,13 +166,26 @@ static enum sc_status load_item(struct loader *l, const struct item *item)
 	return SC_OK;
 }
 
+/* Has the file read AHEAD_BYTES beyond item i: there may be many small ones. */
+static void expect_after(struct loader *l, size_t i)
+{
+	size_t n_bytes = 0;
+
+	for (size_t k = i + 1; k < l->n_items && n_bytes < AHEAD_BYTES; k++) {
+		if (k >= l->n_expected) {
+			tensor_expect(l->items[k].tensor, 0, AHEAD_BYTES);
+			l->n_expected = k + 1;
+		}
+		n_bytes += l->items[k].tensor->n_bytes;
+	}
+}
+
 static enum sc_status load_items(struct loader *l)
 {
 	enum sc_status status = SC_OK;
 
 	for (size_t i = 0; !status && i < l->n_items; i++) {
-		if (i + 1 < l->n_items)
-			tensor_expect(l->items[i + 1].tensor, 0, AHEAD_BYTES);
+		expect_after(l, i);
 		status = load_item(l, &l->items[i]);
 	}
 	if (!status && shares_embedding(l->config))

@@ -18,7 +18,7 @@ struct cpu_chunk {
 /* To each its own, so that what reads beyond its end is found. */
 enum { MIN_CHUNK = 1, MAX_CHUNK = 1 };
 #else
-enum { MIN_CHUNK = 2 << 20, MAX_CHUNK = 64 << 20 };
+enum { MIN_CHUNK = 2 << 20, MAX_CHUNK = 256 << 20 };
 #endif
 
 /* As large as all before it: small models take little, large ones have few. */
