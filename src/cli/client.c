@@ -63,7 +63,7 @@ static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const ui
 	if (strcmp(key, ":status") == 0)
 		x->http_status = atoi((const char *)value);
 	else if (strcmp(key, "grpc-status") == 0)
-		x->grpc_status = atoi((const char *)value);
+		x->grpc_status = (int)grpc_status_parse((const char *)value);
 	else if (strcmp(key, "grpc-message") == 0)
 		grpc_percent_decode((const char *)value, n_value, x->text, sizeof x->text);
 	return 0;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/grpc_status.h"
 
+#include "base/parse.h"
+
 static const struct {
 	const char *name;
 	enum sc_status status;
@@ -54,6 +56,14 @@ const char *grpc_status_name(enum grpc_status status)
 	if ((unsigned)status >= GRPC_N_STATUS)
 		status = GRPC_UNKNOWN;
 	return codes[status].name;
+}
+
+enum grpc_status grpc_status_parse(const char *text)
+{
+	uint64_t code;
+
+	return parse_u64(text, &code) && code < GRPC_N_STATUS ? (enum grpc_status)code
+							      : GRPC_UNKNOWN;
 }
 
 enum grpc_status grpc_status_of(enum sc_status status)

@@ -32,6 +32,9 @@ enum grpc_status {
 /* "RESOURCE_EXHAUSTED"; "UNKNOWN" for numbers out of range. */
 const char *grpc_status_name(enum grpc_status status);
 
+/* A status header's text. UNKNOWN, as the protocol has it, for what is no code. */
+enum grpc_status grpc_status_parse(const char *text);
+
 /* What a client is told about a failure of ours. */
 enum grpc_status grpc_status_of(enum sc_status status);
 

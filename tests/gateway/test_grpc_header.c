@@ -160,6 +160,12 @@ static void every_status_of_ours_has_a_code(void **state)
 	assert_int_equal(grpc_status_to_sc(GRPC_NOT_FOUND), SC_E_NOT_FOUND);
 	assert_int_equal(grpc_status_to_sc((enum grpc_status)99), SC_E_INTERNAL);
 	assert_string_equal(grpc_status_name((enum grpc_status)99), "UNKNOWN");
+	assert_int_equal(grpc_status_parse("0"), GRPC_OK);
+	assert_int_equal(grpc_status_parse("16"), GRPC_UNAUTHENTICATED);
+	assert_int_equal(grpc_status_parse("17"), GRPC_UNKNOWN);
+	assert_int_equal(grpc_status_parse(""), GRPC_UNKNOWN);
+	assert_int_equal(grpc_status_parse("OK"), GRPC_UNKNOWN);
+	assert_int_equal(grpc_status_parse("0 "), GRPC_UNKNOWN);
 }
 
 int main(void)
