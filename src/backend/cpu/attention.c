@@ -53,7 +53,7 @@ struct tile {
 	unsigned first_seen;		/* positions that its first row sees, and its last one */
 	unsigned last_seen;
 	size_t lds;			/* floats from a query's scores to the next's */
-	float *query;			/* [head_dim][n] for each group of n queries */
+	float *query;			/* [head_dim][n] for each group of n queries, or rounded */
 	float *score;			/* [n_queries][lds] */
 	float *state[2];		/* room for results */
 	float *scaled;			/* [CPU_MAX_QUERY_GROUP][lds] */
@@ -102,7 +102,7 @@ static void find_scratch(const struct kv_cache *cache, unsigned thread, struct t
 
 	t->lds = (size_t)cache->chunk_blocks * cache->key_stride;
 	t->query = cache->scratch + thread * cache->scratch_floats;
-	t->score = t->query + (size_t)CPU_TILE_QUERIES * cache->config.head_dim;
+	t->score = t->query + (size_t)CPU_TILE_QUERIES * cache->query_floats;
 	t->state[0] = t->score + CPU_TILE_QUERIES * t->lds;
 	t->state[1] = t->state[0] + state;
 	t->scaled = t->state[1] + state;
@@ -142,10 +142,23 @@ static size_t query_index(const struct attention *a, const struct tile *t, unsig
 	return row * a->n_heads + t->first_head + i % t->n_heads;
 }
 
+static void round_queries(const struct attention *a, const struct tile *t)
+{
+	unsigned dim = a->cache->config.head_dim;
+
+	for (unsigned i = 0; i < t->n_queries; i++)
+		a->cpu->kernels->attention.round_query(a->q + query_index(a, t, i) * dim, a->scale,
+						       dim, t->n_queries, i, t->query);
+}
+
 static void load_queries(const struct attention *a, const struct tile *t)
 {
 	unsigned dim = a->cache->config.head_dim, n;
 
+	if (a->cache->run > 1) {
+		round_queries(a, t);
+		return;
+	}
 	for (unsigned first = 0; first < t->n_queries; first += n) {
 		float *to = t->query + (size_t)first * dim;
 
@@ -176,8 +189,8 @@ static void add_run(const struct attention *a, const struct tile *t, unsigned bl
 	const struct kv_cache *cache = a->cache;
 	unsigned lanes = a->cpu->kernels->lanes;
 	const uint8_t *record = record_ahead(a, t, block);
-	size_t position_bytes = cache->key_scales / cache->config.head_dim / cache->key_stride;
-	size_t vector_bytes = position_bytes * lanes;
+	size_t element_bytes = cache->key_scales / cache->key_elements;
+	size_t vector_bytes = element_bytes * cache->run * lanes;
 	const uint16_t *scales = (const uint16_t *)(const void *)(record + cache->key_scales);
 	struct cpu_kv_run *run = &chunk->runs[chunk->n_runs];
 
@@ -284,7 +297,7 @@ static void add_chunk(const struct attention *a, const struct tile *t, unsigned 
 	struct cpu_kv_chunk chunk;
 
 	find_chunk(a, t, c, &chunk);
-	if (type != CPU_KV_F32 && t->n_queries > MAX_UNPACKING_FREE) {
+	if (kernels->unpack[type] && t->n_queries > MAX_UNPACKING_FREE) {
 		unpack_chunk(a, t, &chunk);
 		type = type == CPU_KV_Q8_0 ? CPU_KV_CODES : CPU_KV_F32;
 	}

@@ -11,12 +11,17 @@
  * neither loop adds across a vector, and both read memory from one end to the other.
  *
  * Types with scales hold codes; CPU_KV_GROUP elements of one position's key or value share a
- * float16 scale: key_scales and value_scales [groups][key_stride].
+ * float16 scale: key_scales and value_scales [groups][key_stride]. A table with round_query
+ * multiplies codes of Q8_0 as integers, CPU_KV_RUN at a time, which lie together: keys are
+ * [head_dim / 4][key_stride][4], each code + 128, and strips of values
+ * [block_length / 4][width of the strip][4], head_dim and block_length padded to that.
  *
  * Order: a score is the sum of its products in the order of the elements (with scales: of each
  * group's, then of the groups); an element of a result the sum over positions in order, each
  * weight multiplied by the position's scale first. The same for any number of queries, and for a
- * chunk that was unpacked first, so all ways give the same bits.
+ * chunk that was unpacked first, so all ways give the same bits. Integers are summed exactly, over
+ * a group of elements or at most CPU_KV_PIECE positions of a chunk; what queries and weights are
+ * rounded to depends on nothing but the query and the positions that it sees.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -27,14 +32,17 @@ enum cpu_kv_type {
 	CPU_KV_F16,
 	CPU_KV_BF16,
 	CPU_KV_Q8_0,
-	CPU_KV_CODES,		/* Q8_0's codes as floats: only ever unpacked */
+	CPU_KV_CODES,		/* Q8_0's codes as floats: only ever unpacked, if at all */
 	CPU_N_KV_TYPES,
 };
 
 enum {
 	CPU_KV_GROUP = 32,		/* elements that share a scale; columns of a strip */
 	CPU_MAX_QUERY_GROUP = 12,	/* queries that share a load of keys and values */
+	CPU_KV_RUN = 4,			/* codes that integers are multiplied by at once */
+	CPU_KV_PIECE = 128,		/* positions at most whose weights get one scale for that */
 	CPU_MAX_CHUNK_BLOCKS = 64,
+	CPU_MAX_CHUNK_SCORES = 256,	/* of several blocks, their padding included */
 	CPU_MAX_CHUNK_VECTORS = 256,
 };
 
@@ -64,8 +72,13 @@ struct cpu_kv_chunk {
 struct cpu_attention_kernels {
 	unsigned max_group;
 
+	/* Query i of n_q, times factor, for the scores of Q8_0. All take at most as much as floats
+	 * would, with head_dim padded to whole groups. NULL: floats are what they read. */
+	void (*round_query)(const float *query, float factor, unsigned head_dim, unsigned n_q,
+			    unsigned i, void *to);
 	/* s[q][vector * lanes + lane] = query q times key, for n_q queries that lie group by group:
-	 * query[head_dim][n] for each n that cpu_query_group gives in turn. */
+	 * query[head_dim][n] for each n that cpu_query_group gives in turn; or as round_query
+	 * has left them. */
 	void (*scores[CPU_N_KV_TYPES])(const struct cpu_kv_chunk *chunk, unsigned n_q,
 				       const float *query, float *s, size_t lds);
 	/* out[q][value_width] = out * shrink[q] + weights p[q] times values.
@@ -73,7 +86,8 @@ struct cpu_attention_kernels {
 	void (*values[CPU_N_KV_TYPES])(const struct cpu_kv_chunk *chunk, unsigned n_q,
 				       const float *p, size_t ldp, const float *shrink,
 				       float *scratch, float *out);
-	/* n elements, codes without their scales, as floats; n is a multiple of lanes. */
+	/* n elements, codes without their scales, as floats; n is a multiple of lanes. NULL: there
+	 * is nothing to gain by it. */
 	void (*unpack[CPU_N_KV_TYPES])(const void *stored, size_t n, float *out);
 
 	/* One query's next n scores (a multiple of lanes) become weights relative to the new

@@ -10,7 +10,6 @@
 
 enum {
 	CHUNK_POSITIONS = 128,
-	CHUNK_SCORES = 256,		/* padding of short blocks included */
 	MAX_BLOCK_LENGTH = 1024,
 	WRITE_COST = 16,		/* of an element, in multiply-adds of a product */
 	MAX_PART_FLOATS = 1 << 22,
@@ -75,8 +74,8 @@ static void lay_out_record(struct kv_cache *cache)
 	const struct kv_cache_config *config = &cache->config;
 	size_t size = element_bytes(cache->type);
 
-	cache->key_elements = (size_t)config->head_dim * cache->key_stride;
-	cache->value_elements = (size_t)config->block_length * cache->value_width;
+	cache->key_elements = round_up(config->head_dim, cache->run) * cache->key_stride;
+	cache->value_elements = round_up(config->block_length, cache->run) * cache->value_width;
 	cache->key_scales = cache->key_elements * size;
 	cache->values = cache->key_scales + scale_bytes(cache, config->head_dim);
 	cache->value_scales = round_up(cache->values + cache->value_elements * size,
@@ -87,13 +86,13 @@ static void lay_out_record(struct kv_cache *cache)
 
 /* Per thread: queries, scores and two results of a tile, scaled weights of a group, and a chunk
  * as it is unpacked. */
-static size_t scratch_floats(const struct kv_cache *cache)
+static size_t scratch_floats(const struct kv_cache *cache, bool is_unpacked)
 {
 	size_t scores = (size_t)cache->chunk_blocks * cache->key_stride;
-	size_t n = CPU_TILE_QUERIES * (cache->config.head_dim + scores +
+	size_t n = CPU_TILE_QUERIES * (cache->query_floats + scores +
 				       2 * kv_state_floats(cache)) + CPU_MAX_QUERY_GROUP * scores;
 
-	if (cache->type != CPU_KV_F32)
+	if (is_unpacked)
 		n += cache->chunk_blocks * (cache->key_elements + cache->value_elements);
 	/* Threads write to lines of their own. */
 	return round_up(n, 16);
@@ -115,17 +114,21 @@ static size_t part_floats(const struct kv_cache *cache, unsigned n_threads)
 static void lay_out(struct kv_cache *cache, const struct cpu_backend *cpu)
 {
 	const struct kv_cache_config *config = &cache->config;
+	const struct cpu_attention_kernels *kernels = &cpu->kernels->attention;
 	unsigned lanes = cpu->kernels->lanes;
 	size_t blocks;
 
 	cache->key_stride = (unsigned)round_up(config->block_length, lanes);
 	cache->value_width = (unsigned)round_up(config->value_dim, lanes);
-	blocks = min_of(CHUNK_POSITIONS / config->block_length, CHUNK_SCORES / cache->key_stride);
+	cache->run = cache->type == CPU_KV_Q8_0 && kernels->round_query ? CPU_KV_RUN : 1;
+	cache->query_floats = (unsigned)round_up(config->head_dim, CPU_KV_GROUP);
+	blocks = min_of(CHUNK_POSITIONS / config->block_length,
+			CPU_MAX_CHUNK_SCORES / cache->key_stride);
 	cache->chunk_blocks = blocks ? (unsigned)blocks : 1;
 	cache->part_chunks = CPU_PART_POSITIONS / (cache->chunk_blocks * config->block_length);
 	cache->part_chunks += !cache->part_chunks;
 	lay_out_record(cache);
-	cache->scratch_floats = scratch_floats(cache);
+	cache->scratch_floats = scratch_floats(cache, kernels->unpack[cache->type]);
 	cache->n_part_floats = part_floats(cache, cpu->n_threads);
 }
 
@@ -210,56 +213,99 @@ static uint16_t quantise_group(const float *x, unsigned n, int8_t *codes)
 	return scale;
 }
 
-/* n <= CPU_KV_GROUP elements to at[0], at[step] .. of the stored type. */
-static void store_elements(enum cpu_kv_type type, const float *x, unsigned n, uint8_t *at,
-			   size_t step, uint16_t *scale)
+/* Where some elements of one position go: `run` side by side, each run `step` from the last. */
+struct place {
+	uint8_t *at;
+	size_t step;		/* in elements */
+	unsigned run;		/* 1 but for codes */
+	uint8_t bias;		/* is added to codes */
+	uint16_t *scale;
+};
+
+static void store_codes(const float *x, unsigned n, const struct place *to)
 {
 	int8_t codes[CPU_KV_GROUP];
+	uint8_t *at = to->at;
+
+	*to->scale = quantise_group(x, n, codes);
+	for (unsigned i = 0; i < n; i += to->run, at += to->step)
+		for (unsigned j = 0; j < to->run && i + j < n; j++)
+			at[j] = (uint8_t)(codes[i + j] + to->bias);
+}
+
+/* n <= CPU_KV_GROUP elements of the stored type. */
+static void store_elements(enum cpu_kv_type type, const float *x, unsigned n,
+			   const struct place *to)
+{
+	void *at = to->at;
 
 	switch (type) {
 	case CPU_KV_F16:
 		for (unsigned i = 0; i < n; i++)
-			((uint16_t *)(void *)at)[i * step] = to_half(x[i]);
+			((uint16_t *)at)[i * to->step] = to_half(x[i]);
 		break;
 	case CPU_KV_BF16:
 		for (unsigned i = 0; i < n; i++)
-			((uint16_t *)(void *)at)[i * step] = f32_to_bf16(x[i]);
+			((uint16_t *)at)[i * to->step] = f32_to_bf16(x[i]);
 		break;
 	case CPU_KV_Q8_0:
-		*scale = quantise_group(x, n, codes);
-		for (unsigned i = 0; i < n; i++)
-			((int8_t *)at)[i * step] = codes[i];
+		store_codes(x, n, to);
 		break;
 	default:
 		for (unsigned i = 0; i < n; i++)
-			((float *)(void *)at)[i * step] = x[i];
+			((float *)at)[i * to->step] = x[i];
 	}
+}
+
+/* The group of a key from dimension d on, the key's position being `at` in its block. */
+static struct place key_place(const struct kv_cache *cache, uint8_t *record, unsigned d,
+			      unsigned at)
+{
+	uint16_t *scales = (uint16_t *)(void *)(record + cache->key_scales);
+	size_t first = (size_t)d * cache->key_stride + (size_t)at * cache->run;
+
+	return (struct place){
+		.at = record + first * element_bytes(cache->type),
+		.step = (size_t)cache->key_stride * cache->run,
+		.run = cache->run,
+		.bias = cache->run > 1 ? 128 : 0,
+		.scale = scales + (size_t)d / CPU_KV_GROUP * cache->key_stride + at,
+	};
+}
+
+/* The same of a value. */
+static struct place value_place(const struct kv_cache *cache, uint8_t *record, unsigned d,
+				unsigned at)
+{
+	uint16_t *scales = (uint16_t *)(void *)(record + cache->value_scales);
+	size_t width = min_of(cache->value_width - d, CPU_KV_GROUP);
+	size_t strip = d * round_up(cache->config.block_length, cache->run);
+	size_t first = strip + at / cache->run * cache->run * width + at % cache->run;
+
+	return (struct place){
+		.at = record + cache->values + first * element_bytes(cache->type),
+		.step = cache->run,
+		.run = 1,
+		.scale = scales + (size_t)d / CPU_KV_GROUP * cache->key_stride + at,
+	};
 }
 
 static void write_head(const struct kv_cache *cache, uint8_t *record, unsigned at,
 		       const float *key, const float *value)
 {
 	const struct kv_cache_config *config = &cache->config;
-	size_t size = element_bytes(cache->type);
-	uint16_t *key_scales = (uint16_t *)(void *)(record + cache->key_scales);
-	uint16_t *value_scales = (uint16_t *)(void *)(record + cache->value_scales);
 
 	for (unsigned d = 0; d < config->head_dim; d += CPU_KV_GROUP) {
-		size_t first = (size_t)d * cache->key_stride + at;
-		size_t scale = (size_t)d / CPU_KV_GROUP * cache->key_stride + at;
+		struct place to = key_place(cache, record, d, at);
 
-		store_elements(cache->type, key + d, (unsigned)min_of(config->head_dim - d,
-			       CPU_KV_GROUP), record + first * size, cache->key_stride,
-			       key_scales + scale);
+		store_elements(cache->type, key + d,
+			       (unsigned)min_of(config->head_dim - d, CPU_KV_GROUP), &to);
 	}
 	for (unsigned d = 0; d < config->value_dim; d += CPU_KV_GROUP) {
-		size_t width = min_of(cache->value_width - d, CPU_KV_GROUP);
-		size_t first = (size_t)d * config->block_length + at * width;
-		size_t scale = (size_t)d / CPU_KV_GROUP * cache->key_stride + at;
+		struct place to = value_place(cache, record, d, at);
 
-		store_elements(cache->type, value + d, (unsigned)min_of(config->value_dim - d,
-			       CPU_KV_GROUP), record + cache->values + first * size, 1,
-			       value_scales + scale);
+		store_elements(cache->type, value + d,
+			       (unsigned)min_of(config->value_dim - d, CPU_KV_GROUP), &to);
 	}
 }
 

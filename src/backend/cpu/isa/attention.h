@@ -5,6 +5,10 @@
  * attention - scores, softmax and weighted values; include after vec_*.h and exp.h.
  * A group of queries shares each load of keys or values. The fewer the queries, the more vectors
  * are summed side by side, so that enough sums are under way at any time.
+ *
+ * All products are of float32, to which elements are widened as they are loaded or, for many
+ * queries, once for all: with AVX-512 all but those of Q8_0, which attention_int_avx512.h
+ * multiplies as integers.
  */
 #include "backend/cpu/kernels_attention.h"
 
@@ -377,17 +381,29 @@ static void kv_unpack_##name(const void *stored, size_t n, float *out)			\
 ATTENTION_TYPE(f32, CPU_KV_F32)
 ATTENTION_TYPE(f16, CPU_KV_F16)
 ATTENTION_TYPE(bf16, CPU_KV_BF16)
-ATTENTION_TYPE(q8_0, CPU_KV_Q8_0)
-ATTENTION_TYPE(codes, CPU_KV_CODES)
 ATTENTION_UNPACK(f16, CPU_KV_F16)
 ATTENTION_UNPACK(bf16, CPU_KV_BF16)
+
+#if LANES == 16
+#include "backend/cpu/isa/attention_int_avx512.h"
+#define IF_INTEGERS(function) function
+#define IF_CODES(function) NULL
+#else
+ATTENTION_TYPE(q8_0, CPU_KV_Q8_0)
+ATTENTION_TYPE(codes, CPU_KV_CODES)
 ATTENTION_UNPACK(q8_0, CPU_KV_Q8_0)
+#define IF_INTEGERS(function) NULL
+#define IF_CODES(function) function
+#endif
 
 #define ATTENTION_KERNELS {								\
 	.max_group = ATTENTION_MAX_GROUP,						\
-	.scores = { scores_f32, scores_f16, scores_bf16, scores_q8_0, scores_codes },	\
-	.values = { values_f32, values_f16, values_bf16, values_q8_0, values_codes },	\
-	.unpack = { NULL, kv_unpack_f16, kv_unpack_bf16, kv_unpack_q8_0, NULL },	\
+	.round_query = IF_INTEGERS(round_query),					\
+	.scores = { scores_f32, scores_f16, scores_bf16, scores_q8_0,			\
+		    IF_CODES(scores_codes) },						\
+	.values = { values_f32, values_f16, values_bf16, values_q8_0,			\
+		    IF_CODES(values_codes) },						\
+	.unpack = { NULL, kv_unpack_f16, kv_unpack_bf16, IF_CODES(kv_unpack_q8_0), NULL },	\
 	.softmax = softmax,								\
 	.merge = merge,									\
 }
