@@ -20,10 +20,12 @@ static void add_matrix(const struct tensor *tensor, double *int8, double *bf16, 
 struct cost cost_of_model(const struct model *model, double kv_bytes)
 {
 	const struct hparams *h = &model->hparams;
+	double kv_elements = (double)h->n_layers * h->n_kv_heads * (h->head_dim + h->value_dim);
 	struct cost cost = {
 		.weight_bytes = (double)model_head_bytes(model),
 		.kv_bytes = kv_bytes,
 		.attention_macs = (double)h->n_layers * h->n_heads * (h->head_dim + h->value_dim),
+		.has_byte_cache = kv_bytes < 2 * kv_elements,
 	};
 
 	for (uint32_t i = 0; i < h->n_layers; i++) {
@@ -66,12 +68,19 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
+static double attention_seconds(const struct cost *c, const struct machine_speed *speed)
+{
+	return c->attention_macs / (c->has_byte_cache ?
+				    larger(speed->int8_macs / 2, speed->f32_macs) :
+				    speed->f32_macs);
+}
+
 double cost_decode_limit(const struct cost *c, const struct machine_speed *speed,
 			 double n_sequences, double n_positions)
 {
 	double bytes = c->weight_bytes + n_sequences * n_positions * c->kv_bytes;
 	double row_seconds = layer_seconds(c, speed) + head_seconds(c, speed) +
-			     n_positions * c->attention_macs / speed->f32_macs;
+			     n_positions * attention_seconds(c, speed);
 
 	return n_sequences / larger(bytes / speed->read_bytes, n_sequences * row_seconds);
 }
@@ -82,8 +91,8 @@ double cost_prompt_limit(const struct cost *c, const struct machine_speed *speed
 	/* A row sees the ones before it and itself. */
 	double mean_positions = n_positions + (n_tokens + 1) / 2;
 	double n_steps = n_tokens / larger(1, n_rows < n_tokens ? n_rows : n_tokens);
-	double macs_seconds = n_tokens * (layer_seconds(c, speed) + mean_positions *
-					  c->attention_macs / speed->f32_macs) +
+	double macs_seconds = n_tokens * (layer_seconds(c, speed) +
+					  mean_positions * attention_seconds(c, speed)) +
 			      head_seconds(c, speed);
 	/* The rows of a step share one reading of the cache. */
 	double bytes = n_steps * (c->weight_bytes + mean_positions * c->kv_bytes);

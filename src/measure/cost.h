@@ -7,11 +7,14 @@
  *
  * A step reads all weights once, however many rows it has, and for each row the keys and values of
  * the positions before it. Multiply-adds of quantised matrices are done on bytes, those of BF16
- * matrices on BF16 where the machine can, everything else and attention in F32.
+ * matrices on BF16 where the machine can, everything else in F32. So is attention, but over a cache
+ * of bytes it can be done as two products of bytes, where those are faster.
  * Arithmetic and reading may overlap: the limit is the slower of the two.
  * Thread: any.
  */
 #include "model/model.h"
+
+#include <stdbool.h>
 
 struct cost {
 	double weight_bytes;		/* of layers and head, as the file stores them */
@@ -19,7 +22,8 @@ struct cost {
 	/* Multiply-adds of a row in the layers, and of a row that gets logits. */
 	double layer_int8_macs, layer_bf16_macs, layer_f32_macs;
 	double head_int8_macs, head_bf16_macs, head_f32_macs;
-	double attention_macs;		/* of a row, for each position that it sees; F32 */
+	double attention_macs;		/* of a row, for each position that it sees */
+	bool has_byte_cache;
 };
 
 /* What a machine does in a second; bf16_macs 0: as f32. int8_macs counts for all quantised

@@ -55,6 +55,18 @@ static void each_kind_of_arithmetic_has_its_own_speed(void **state)
 	assert_near(cost_decode_limit(&cost, &no_bf16, 1, 0), 1 / 4e-3);
 }
 
+static void attention_over_bytes_takes_two_products_of_bytes(void **state)
+{
+	const struct cost cost = { .attention_macs = 1e3, .has_byte_cache = true };
+	struct machine_speed slow_bytes = speed;
+
+	(void)state;
+	assert_near(cost_decode_limit(&cost, &speed, 1, 1000), 1 / 0.5e-3);
+	assert_near(cost_prompt_limit(&cost, &speed, 199, 0, 512), 1 / 50e-6);
+	slow_bytes.int8_macs = speed.f32_macs;
+	assert_near(cost_decode_limit(&cost, &slow_bytes, 1, 1000), 1 / 1e-3);
+}
+
 static void a_prompt_computes_its_head_once(void **state)
 {
 	const struct cost cost = { .layer_int8_macs = 4e6, .head_int8_macs = 40e6 };
@@ -90,6 +102,7 @@ int main(void)
 		cmocka_unit_test(one_sequence_reads_all_weights_and_its_context_for_a_token),
 		cmocka_unit_test(sequences_share_the_weights_until_arithmetic_is_slower),
 		cmocka_unit_test(each_kind_of_arithmetic_has_its_own_speed),
+		cmocka_unit_test(attention_over_bytes_takes_two_products_of_bytes),
 		cmocka_unit_test(a_prompt_computes_its_head_once),
 		cmocka_unit_test(a_prompt_row_sees_half_of_the_prompt_and_all_before_it),
 		cmocka_unit_test(small_steps_read_the_weights_more_often),
