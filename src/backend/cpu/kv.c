@@ -188,37 +188,53 @@ static uint16_t to_half(float x)
 	return f32_to_f16(x > most ? most : x < -most ? -most : x);
 }
 
-/* A group of at most CPU_KV_GROUP elements: |code| <= 127, scale so that the largest just fits.
- * What is not a number leaves a scale that is none. */
+/* The largest magnitude: as integers, among which what is not a number is the largest. */
+static float largest_of(const float *x)
+{
+	int32_t bits[CPU_KV_GROUP], most = 0;
+	float largest;
+
+	memcpy(bits, x, sizeof bits);
+	for (unsigned i = 0; i < CPU_KV_GROUP; i++) {
+		int32_t size = bits[i] & 0x7fffffff;
+
+		most = size > most ? size : most;
+	}
+	memcpy(&largest, &most, sizeof largest);
+	return largest;
+}
+
+/* A group of n elements, and zeros: |code| <= 127, scale so that the largest just fits. What is not
+ * a number leaves a scale that is none. Loops have a fixed length, which lets compilers make
+ * vectors of them. */
 static uint16_t quantise_group(const float *x, unsigned n, int8_t *codes)
 {
-	float max = 0, unit;
-	bool is_number = true;
+	float group[CPU_KV_GROUP] = { 0 }, largest, unit;
+	bool is_number;
 	uint16_t scale;
 
-	for (unsigned i = 0; i < n; i++) {
-		float size = fabsf(x[i]);
-
-		max = size > max ? size : max;
-		is_number &= size <= 3.4e38f;
-	}
-	scale = is_number ? to_half(max / 127) : 0x7e00;
+	memcpy(group, x, n * sizeof *x);
+	largest = largest_of(group);
+	is_number = largest <= 3.4e38f;
+	scale = is_number ? to_half(largest / 127) : 0x7e00;
 	unit = is_number && scale ? 1 / f16_to_f32(scale) : 0;
-	for (unsigned i = 0; i < n; i++) {
-		float code = is_number ? x[i] * unit : 0;
+	if (!is_number)
+		memset(group, 0, sizeof group);
+	for (unsigned i = 0; i < CPU_KV_GROUP; i++) {
+		float code = group[i] * unit;
 
-		code = code > 127 ? 127 : code < -127 ? -127 : code;
-		codes[i] = (int8_t)(int)(code + (code < 0 ? -0.5f : 0.5f));
+		code = code > 127 ? 127 : code;
+		code = code < -127 ? -127 : code;
+		codes[i] = (int8_t)(int)(code + copysignf(0.5f, code));
 	}
 	return scale;
 }
 
-/* Where some elements of one position go: `run` side by side, each run `step` from the last. */
+/* Where some elements of one position go. */
 struct place {
 	uint8_t *at;
-	size_t step;		/* in elements */
-	unsigned run;		/* 1 but for codes */
-	uint8_t bias;		/* is added to codes */
+	size_t step;		/* elements from one to the next, or from a run to the next */
+	bool is_run;		/* codes + 128, CPU_KV_RUN side by side, the last run padded */
 	uint16_t *scale;
 };
 
@@ -228,9 +244,15 @@ static void store_codes(const float *x, unsigned n, const struct place *to)
 	uint8_t *at = to->at;
 
 	*to->scale = quantise_group(x, n, codes);
-	for (unsigned i = 0; i < n; i += to->run, at += to->step)
-		for (unsigned j = 0; j < to->run && i + j < n; j++)
-			at[j] = (uint8_t)(codes[i + j] + to->bias);
+	if (!to->is_run) {
+		for (unsigned i = 0; i < n; i++)
+			at[i * to->step] = (uint8_t)codes[i];
+		return;
+	}
+	for (unsigned i = 0; i < CPU_KV_GROUP; i++)
+		codes[i] ^= -128;
+	for (unsigned i = 0; i < n; i += CPU_KV_RUN, at += to->step)
+		memcpy(at, codes + i, CPU_KV_RUN);
 }
 
 /* n <= CPU_KV_GROUP elements of the stored type. */
@@ -267,8 +289,7 @@ static struct place key_place(const struct kv_cache *cache, uint8_t *record, uns
 	return (struct place){
 		.at = record + first * element_bytes(cache->type),
 		.step = (size_t)cache->key_stride * cache->run,
-		.run = cache->run,
-		.bias = cache->run > 1 ? 128 : 0,
+		.is_run = cache->run > 1,
 		.scale = scales + (size_t)d / CPU_KV_GROUP * cache->key_stride + at,
 	};
 }
@@ -285,7 +306,6 @@ static struct place value_place(const struct kv_cache *cache, uint8_t *record, u
 	return (struct place){
 		.at = record + cache->values + first * element_bytes(cache->type),
 		.step = cache->run,
-		.run = 1,
 		.scale = scales + (size_t)d / CPU_KV_GROUP * cache->key_stride + at,
 	};
 }
