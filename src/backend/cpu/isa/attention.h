@@ -74,6 +74,14 @@ ATTENTION_INLINE void kv_prefetch(unsigned type, unsigned v, const char *p)
 		__builtin_prefetch(p, 0, 2);
 }
 
+/* The next scales lie as far ahead as the next elements, about so where values are not as wide as
+ * keys. */
+ATTENTION_INLINE vec kv_load_scales(const uint16_t *scales, ptrdiff_t ahead)
+{
+	__builtin_prefetch((const char *)scales + ahead, 0, 2);
+	return vec_load_f16(scales);
+}
+
 /* The i-th of n_q x n_v products, the fewer in the inner loop: those stay in registers, and of the
  * others one at a time, beside the sums. */
 ATTENTION_INLINE unsigned query_of(unsigned i, unsigned n_q, unsigned n_v)
@@ -130,7 +138,8 @@ ATTENTION_INLINE void scores_tile(const unsigned type, const unsigned n_q, const
 
 			if (kv_is_scaled(type)) {
 				const uint16_t *scales = c->key_scales[vector + i % n_v];
-				vec scale = vec_load_f16(scales + group * c->key_stride);
+				vec scale = kv_load_scales(scales + group * c->key_stride,
+							   (ptrdiff_t)ahead);
 				vec before = group ? vec_load(to) : vec_set1(0);
 
 				sum[i] = vec_fma(sum[i], scale, before);
@@ -290,11 +299,13 @@ ATTENTION_INLINE void scale_weights(const struct cpu_kv_chunk *c, unsigned strip
 				const struct cpu_kv_run *run = &c->runs[r];
 				const uint16_t *scales = run->value_scales +
 							 (size_t)(strip + s) * c->key_stride;
+				ptrdiff_t ahead = (const char *)run->ahead -
+						  (const char *)run->values;
 
 				for (unsigned i = 0; i < run->n; i += LANES)
 					vec_store(scaled + run->first + i,
 						  vec_mul(vec_load(p + run->first + i),
-							  vec_load_f16(scales + i)));
+							  kv_load_scales(scales + i, ahead)));
 			}
 }
 

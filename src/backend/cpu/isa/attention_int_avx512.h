@@ -154,8 +154,6 @@ INT_INLINE void add_scores(const unsigned n_q, const unsigned n_v, const struct 
 			   unsigned vector, unsigned group, const struct int_sums *sums,
 			   const int32_t *words, float *s, size_t lds)
 {
-	__builtin_prefetch((const char *)(c->key_scales[vector] + group * c->key_stride) + c->ahead,
-			   0, 2);
 	INT_UNROLL
 	for (unsigned i = 0; i < n_q * n_v; i++) {
 		const uint16_t *scales = c->key_scales[vector + i % n_v] + group * c->key_stride;
@@ -166,7 +164,8 @@ INT_INLINE void add_scores(const unsigned n_q, const unsigned n_v, const struct 
 
 		memcpy(&scale, &w[QUERY_SCALE], sizeof scale);
 		vec_store(to, vec_fma(_mm512_cvtepi32_ps(dot),
-				      vec_mul(vec_load_f16(scales), vec_set1(scale)),
+				      vec_mul(kv_load_scales(scales, (ptrdiff_t)c->ahead),
+					      vec_set1(scale)),
 				      group ? vec_load(to) : vec_set1(0)));
 	}
 }
@@ -269,9 +268,8 @@ INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, 
 		unsigned end = run->n < from + CPU_KV_PIECE ? run->n : from + CPU_KV_PIECE;
 
 		for (unsigned i = from; i < end; i += LANES, n++) {
-			vec scale = vec_load_f16(scales + i);
+			vec scale = kv_load_scales(scales + i, ahead);
 
-			__builtin_prefetch((const char *)(scales + i) + ahead, 0, 2);
 			INT_UNROLL
 			for (unsigned q = 0; q < n_q; q++) {
 				w[n][q] = scaled_weights(p + q * ldp + run->first + i, scale);
