@@ -7,7 +7,7 @@
  */
 #include "backend/cpu/peaks.h"
 #include "base/clock.h"
-#include "bench/common.h"
+#include "bench/operands.h"
 
 #include <stdio.h>
 #include <stdlib.h>

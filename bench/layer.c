@@ -8,11 +8,11 @@
  */
 #include "backend/cpu/peaks.h"
 #include "base/clock.h"
-#include "bench/common.h"
+#include "bench/operands.h"
 #include "measure/statistics.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 enum { N_LAYERS = 8, N_MATRICES = 7, DIM = 2048, KV_DIM = 512, FFN_DIM = 8192, MAX_ROWS = 64 };
 enum { N_SAMPLES = 32 };

@@ -4,6 +4,7 @@
 #include "backend/cpu/peaks.h"
 #include "measure/statistics.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@ enum sc_status bench_limits_init(struct bench_limits *limits, const char *backen
 				 uint32_t n_repetitions, struct error *err)
 {
 	*limits = (struct bench_limits){ .is_known = !strcmp(backend, "cpu") };
-	limits->readings = calloc((size_t)n_repetitions + 1, sizeof limits->readings[0]);
+	limits->max_readings = n_repetitions + 1;
+	limits->readings = calloc(limits->max_readings, sizeof limits->readings[0]);
 	return limits->readings ? SC_OK : error_set(err, SC_E_NOMEM, "out of memory");
 }
 
@@ -98,7 +100,7 @@ uint32_t bench_busy_stages(const struct bench_test *test, uint32_t n_stages)
 	return n_stages;
 }
 
-enum sc_status bench_limits_begin(struct bench_limits *limits, const struct bench_test *test,
+enum sc_status bench_limits_start(struct bench_limits *limits, const struct bench_test *test,
 				  uint32_t n_stages, uint32_t n_threads, struct error *err)
 {
 	unsigned n_busy = bench_busy_stages(test, n_stages) * n_threads;
@@ -106,16 +108,19 @@ enum sc_status bench_limits_begin(struct bench_limits *limits, const struct benc
 
 	limits->n_readings = 0;
 	limits->speed = speed ? *speed : (struct machine_speed){ 0 };
-	return speed && is_decode(test) ? cpu_meter_create(n_busy, &limits->meter, err) : SC_OK;
+	if (!speed || !test->n_gen)
+		return SC_OK;
+	return cpu_meter_create(n_busy, &limits->meter, err);
 }
 
 void bench_limits_read(struct bench_limits *limits)
 {
+	assert(!limits->meter || limits->n_readings < limits->max_readings);
 	if (limits->meter)
 		limits->readings[limits->n_readings++] = cpu_meter_read(limits->meter);
 }
 
-struct machine_speed bench_limits_end(struct bench_limits *limits)
+struct machine_speed bench_limits_stop(struct bench_limits *limits)
 {
 	if (limits->n_readings)
 		limits->speed.read_bytes = spread_of(limits->readings, limits->n_readings).median;

@@ -5,8 +5,9 @@
  * bench_limits - what the machine allows at most, for each line of `stagecoach bench`.
  *
  * Arithmetic is as fast as it was in the best of many tries. Memory is shared with whatever else
- * runs on the machine, and in a cloud with other machines: while sequences decode, which it bounds,
- * it is measured between the repetitions, and the median counts.
+ * runs on the machine, and in a cloud with other machines: in tests that decode, which it bounds,
+ * it is measured between the repetitions (at a depth before and after them); the median counts.
+ * Thread: one; cpu_meter starts others.
  */
 #include "cli/bench_test.h"
 #include "measure/cost.h"
@@ -14,14 +15,15 @@
 struct cpu_meter;
 
 struct bench_limits {
-	bool is_known;			/* of other backends nobody has measured what they could do */
+	bool is_known;		/* false: a backend of which nobody has measured what it can do */
 	struct known_speed *speeds;	/* [n_speeds] */
 	uint32_t n_speeds;
 	/* During a test: */
 	struct machine_speed speed;	/* of the threads that work at once; zeros: not known */
 	struct cpu_meter *meter;	/* NULL: memory is not measured */
-	double *readings;		/* [n_repetitions + 1], bytes a second */
+	double *readings;		/* [max_readings], bytes a second */
 	uint32_t n_readings;
+	uint32_t max_readings;
 };
 
 /* Caller deinits, also after an error. */
@@ -29,10 +31,10 @@ must_check enum sc_status bench_limits_init(struct bench_limits *limits, const c
 					    uint32_t n_repetitions, struct error *err);
 void bench_limits_deinit(struct bench_limits *limits);
 
-/* Of so many threads; NULL: not measured. */
+/* Of so many threads, until the next is measured; NULL: not measured. */
 const struct machine_speed *bench_limits_speed(const struct bench_limits *limits,
 					       unsigned n_threads);
-/* Takes about a second. *speed_out stays until the next call. */
+/* Takes about a second. SC_E_NOMEM, and what cpu_meter_create says. */
 must_check enum sc_status bench_limits_measure(struct bench_limits *limits, unsigned n_threads,
 					       const struct machine_speed **speed_out,
 					       struct error *err);
@@ -42,11 +44,11 @@ uint32_t bench_busy_stages(const struct bench_test *test, uint32_t n_stages);
 
 /* Before a test, whose speeds have been measured; between its repetitions, n_repetitions + 1 times
  * at most; after it, also if it failed: the speeds behind its limit. */
-must_check enum sc_status bench_limits_begin(struct bench_limits *limits,
+must_check enum sc_status bench_limits_start(struct bench_limits *limits,
 					     const struct bench_test *test, uint32_t n_stages,
 					     uint32_t n_threads, struct error *err);
 void bench_limits_read(struct bench_limits *limits);
-struct machine_speed bench_limits_end(struct bench_limits *limits);
+struct machine_speed bench_limits_stop(struct bench_limits *limits);
 
 /* Tokens per second; 0: not known. */
 double bench_limit_of(const struct bench_test *test, const struct cost *cost,

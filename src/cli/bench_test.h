@@ -37,8 +37,8 @@ struct bench_run {
 	uint32_t n_vocab;
 	uint32_t n_repetitions;
 	uint32_t n_chunk;		/* prompt rows of a step */
-	/* Called before each repetition and after the last, while the pipeline rests; at a depth, of
-	 * which all parts are one run, before and after all. */
+	/* Called before each repetition and after the last, while the pipeline rests; at a depth,
+	 * where all parts are one run, before and after all. */
 	void (*between)(void *arg);
 	void *arg;
 };

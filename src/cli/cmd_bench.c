@@ -285,6 +285,16 @@ static void clear_test(void)
 		fputs("\r\033[K", stderr);
 }
 
+/* As backend/cpu/isa/attention_int_avx512.h does it. */
+static bool has_byte_attention(const struct config *config)
+{
+	struct error ignored;
+	enum cpu_isa isa;
+
+	return config->kv_type && !strcmp(config->kv_type, "q8_0") &&
+	       cpu_isa_select(&isa, &ignored) == SC_OK && isa == CPU_AVX512;
+}
+
 static void take_reading(void *arg)
 {
 	bench_limits_read(arg);
@@ -302,12 +312,12 @@ static enum sc_status run_test(struct bench *bench, struct session *session,
 		.between = take_reading,
 		.arg = &bench->limits,
 	};
-	enum sc_status status = bench_limits_begin(&bench->limits, line->test, config->stages,
+	enum sc_status status = bench_limits_start(&bench->limits, line->test, config->stages,
 						   config->threads, err);
 
 	if (status == SC_OK)
 		status = bench_test_run(line->test, &run, bench->rates, err);
-	line->speed = bench_limits_end(&bench->limits);
+	line->speed = bench_limits_stop(&bench->limits);
 	if (status != SC_OK)
 		return status;
 	line->rates = spread_of(bench->rates, config->repetitions);
@@ -318,7 +328,8 @@ static enum sc_status run_test(struct bench *bench, struct session *session,
 static enum sc_status run_tests(struct bench *bench, struct session *session,
 				const struct config *config, struct error *err)
 {
-	struct cost cost = cost_of_model(bench->opened.model, kv_bytes_of(session));
+	struct cost cost = cost_of_model(bench->opened.model, kv_bytes_of(session),
+					 has_byte_attention(config));
 	enum sc_status status = SC_OK;
 
 	for (uint32_t i = 0; status == SC_OK && i < bench->n_tests; i++) {

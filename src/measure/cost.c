@@ -17,15 +17,14 @@ static void add_matrix(const struct tensor *tensor, double *int8, double *bf16, 
 		*int8 += macs;
 }
 
-struct cost cost_of_model(const struct model *model, double kv_bytes)
+struct cost cost_of_model(const struct model *model, double kv_bytes, bool has_byte_attention)
 {
 	const struct hparams *h = &model->hparams;
-	double kv_elements = (double)h->n_layers * h->n_kv_heads * (h->head_dim + h->value_dim);
 	struct cost cost = {
 		.weight_bytes = (double)model_head_bytes(model),
 		.kv_bytes = kv_bytes,
 		.attention_macs = (double)h->n_layers * h->n_heads * (h->head_dim + h->value_dim),
-		.has_byte_cache = kv_bytes < 2 * kv_elements,
+		.has_byte_attention = has_byte_attention,
 	};
 
 	for (uint32_t i = 0; i < h->n_layers; i++) {
@@ -70,7 +69,7 @@ static double larger(double a, double b)
 
 static double attention_seconds(const struct cost *c, const struct machine_speed *speed)
 {
-	return c->attention_macs / (c->has_byte_cache ?
+	return c->attention_macs / (c->has_byte_attention ?
 				    larger(speed->int8_macs / 2, speed->f32_macs) :
 				    speed->f32_macs);
 }

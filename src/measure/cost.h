@@ -7,8 +7,8 @@
  *
  * A step reads all weights once, however many rows it has, and for each row the keys and values of
  * the positions before it. Multiply-adds of quantised matrices are done on bytes, those of BF16
- * matrices on BF16 where the machine can, everything else in F32. So is attention, but over a cache
- * of bytes it can be done as two products of bytes, where those are faster.
+ * matrices on BF16 where the machine can, everything else in F32. So is attention, unless the
+ * backend does it as products of bytes, and those are faster.
  * Arithmetic and reading may overlap: the limit is the slower of the two.
  * Thread: any.
  */
@@ -23,7 +23,7 @@ struct cost {
 	double layer_int8_macs, layer_bf16_macs, layer_f32_macs;
 	double head_int8_macs, head_bf16_macs, head_f32_macs;
 	double attention_macs;		/* of a row, for each position that it sees */
-	bool has_byte_cache;
+	bool has_byte_attention;	/* it may be done as two products of bytes each */
 };
 
 /* What a machine does in a second; bf16_macs 0: as f32. int8_macs counts for all quantised
@@ -37,7 +37,7 @@ struct machine_speed {
 };
 
 /* kv_bytes: what the pipeline's cache takes for a position. */
-struct cost cost_of_model(const struct model *model, double kv_bytes);
+struct cost cost_of_model(const struct model *model, double kv_bytes, bool has_byte_attention);
 
 /* Tokens per second that n_sequences can generate together, each with so many positions in its
  * context. */

@@ -43,7 +43,7 @@ static void nobody_writes_to_another(void **state)
 	assert_true(arena.n_bytes >= n_bytes);
 	for (unsigned i = 1; i < N; i += 2)
 		cpu_arena_free(&arena, memory[i]);
-	/* What is left, and what comes where something else went. */
+	/* What is left stays while others come. */
 	for (unsigned i = 1; i < N; i += 2) {
 		memory[i] = cpu_arena_alloc(&arena, size_of(i));
 		assert_non_null(memory[i]);

@@ -412,7 +412,7 @@ static void arithmetic_errs_far_less_than_q8_0_rounds(void **state)
 			backend->ops->close(backend);
 			run_long(*isa, 1, &s, MAX_ROWS, out);
 			measure_errors(&s, out, &added, &rounding);
-if (!(sqrt(added) <= sqrt(rounding) / 50))
+			if (!(sqrt(added) <= sqrt(rounding) / 50))
 				fail_msg("%s, queries * %g: arithmetic errs by %g, rounding by %g",
 					 *isa, (double)factors[i], sqrt(added), sqrt(rounding));
 		}
@@ -433,6 +433,37 @@ static void for_each_isa(void (*check)(const char *isa, enum tensor_type type))
 		for (unsigned i = 0; i < N_TYPES; i++)
 			check(*isa, types[i]);
 	}
+}
+
+/* All weights alike, all codes the largest: the most that integers are summed to. */
+static void check_largest_sums(const char *isa, enum tensor_type type)
+{
+	static const unsigned lengths[] = { 5, 32, 128, 300 };
+
+	for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		const struct shape shape = { 1, 1, 64, 32, lengths[i] };
+		struct sequence s;
+		float *out = floats_alloc((size_t)MAX_POSITIONS * shape.value_dim);
+
+		sequence_init(&s, shape, type, MAX_POSITIONS, 0, 1, 1);
+		for (size_t k = 0; k < (size_t)MAX_POSITIONS * shape.head_dim; k++) {
+			s.q[k] = i % 2 ? 100 : -100;
+			s.k[k] = 1;
+		}
+		for (size_t k = 0; k < (size_t)MAX_POSITIONS * shape.value_dim; k++)
+			s.v[k] = k % 2 ? -1 : 1;
+		run_long(isa, 1, &s, MAX_ROWS, out);
+		for (size_t k = 0; k < (size_t)MAX_POSITIONS * shape.value_dim; k++)
+			assert_float_equal(out[k], (k % 2 ? -1.0f : 1.0f), 1e-3f);
+		sequence_deinit(&s);
+		free(out);
+	}
+}
+
+static void sums_of_the_largest_integers_fit(void **state)
+{
+	(void)state;
+	for_each_isa(check_largest_sums);
 }
 
 static void check_extremes(const char *isa, enum tensor_type type)
@@ -533,6 +564,7 @@ int main(void)
 		cmocka_unit_test(attention_matches_double_and_chunks_of_prompts_leave_no_trace),
 		cmocka_unit_test(threads_leave_no_trace),
 		cmocka_unit_test(arithmetic_errs_far_less_than_q8_0_rounds),
+		cmocka_unit_test(sums_of_the_largest_integers_fit),
 		cmocka_unit_test(keys_and_values_too_large_for_the_type_stay_finite),
 		cmocka_unit_test(what_blocks_held_before_is_not_seen),
 		cmocka_unit_test(caches_out_of_range_are_refused),

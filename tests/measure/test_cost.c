@@ -57,7 +57,7 @@ static void each_kind_of_arithmetic_has_its_own_speed(void **state)
 
 static void attention_over_bytes_takes_two_products_of_bytes(void **state)
 {
-	const struct cost cost = { .attention_macs = 1e3, .has_byte_cache = true };
+	const struct cost cost = { .attention_macs = 1e3, .has_byte_attention = true };
 	struct machine_speed slow_bytes = speed;
 
 	(void)state;

@@ -3,18 +3,27 @@
 
 #include "backend/cpu/cpu.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-struct cpu_chunk {
-	struct cpu_chunk *next;
+struct cpu_arena_chunk {
+	struct cpu_arena_chunk *next;
 	uint8_t *memory;	/* [size] */
 	size_t size;
 	size_t used;
 	size_t n_users;
 };
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FINDS_OVERRUNS 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define FINDS_OVERRUNS 1
+#endif
+
+#ifdef FINDS_OVERRUNS
 /* To each its own, so that what reads beyond its end is found. */
 enum { MIN_CHUNK = 1, MAX_CHUNK = 1 };
 #else
@@ -22,17 +31,28 @@ enum { MIN_CHUNK = 2 << 20, MAX_CHUNK = 256 << 20 };
 #endif
 
 /* As large as all before it: small models take little, large ones have few. */
-static struct cpu_chunk *add_chunk(struct cpu_arena *arena, size_t n_bytes)
+static size_t next_size(const struct cpu_arena *arena, size_t n_bytes)
 {
-	struct cpu_chunk *chunk = calloc(1, sizeof *chunk);
-	size_t wanted = min_of(MAX_CHUNK, arena->n_bytes);
+	size_t size = min_of(MAX_CHUNK, arena->n_bytes);
+
+	if (size < MIN_CHUNK)
+		size = MIN_CHUNK;
+	return size < n_bytes ? n_bytes : size;
+}
+
+static struct cpu_arena_chunk *add_chunk(struct cpu_arena *arena, size_t n_bytes)
+{
+	struct cpu_arena_chunk *chunk = calloc(1, sizeof *chunk);
 
 	if (!chunk)
 		return NULL;
-	chunk->size = wanted < MIN_CHUNK ? MIN_CHUNK : wanted;
-	if (chunk->size < n_bytes)
-		chunk->size = n_bytes;
+	chunk->size = next_size(arena, n_bytes);
 	chunk->memory = cpu_memory_unset(chunk->size);
+	if (!chunk->memory) {
+		/* Address space may be short. */
+		chunk->size = n_bytes;
+		chunk->memory = cpu_memory_unset(n_bytes);
+	}
 	if (!chunk->memory) {
 		free(chunk);
 		return NULL;
@@ -45,9 +65,10 @@ static struct cpu_chunk *add_chunk(struct cpu_arena *arena, size_t n_bytes)
 
 void *cpu_arena_alloc(struct cpu_arena *arena, size_t n_bytes)
 {
-	struct cpu_chunk *chunk = arena->chunks;
+	struct cpu_arena_chunk *chunk = arena->chunks;
 	uint8_t *memory;
 
+	assert(n_bytes);
 	while (chunk && chunk->size - chunk->used < n_bytes)
 		chunk = chunk->next;
 	if (!chunk)
@@ -60,7 +81,7 @@ void *cpu_arena_alloc(struct cpu_arena *arena, size_t n_bytes)
 	return memory;
 }
 
-static bool has(const struct cpu_chunk *chunk, const void *memory)
+static bool has_memory(const struct cpu_arena_chunk *chunk, const void *memory)
 {
 	uintptr_t first = (uintptr_t)chunk->memory, at = (uintptr_t)memory;
 
@@ -69,11 +90,11 @@ static bool has(const struct cpu_chunk *chunk, const void *memory)
 
 void cpu_arena_free(struct cpu_arena *arena, void *memory)
 {
-	struct cpu_chunk **link = &arena->chunks, *chunk;
+	struct cpu_arena_chunk **link = &arena->chunks, *chunk;
 
 	if (!memory)
 		return;
-	while (!has(*link, memory))
+	while (!has_memory(*link, memory))
 		link = &(*link)->next;
 	chunk = *link;
 	if (--chunk->n_users)

@@ -11,16 +11,18 @@
  */
 #include <stddef.h>
 
-struct cpu_chunk;
+struct cpu_arena_chunk;
 
 struct cpu_arena {
-	struct cpu_chunk *chunks;
+	struct cpu_arena_chunk *chunks;
 	size_t n_bytes;			/* of all chunks */
 };
 
-/* n_bytes at a 64-byte boundary, not set: who writes first has the page near. NULL: not there. */
+/* n_bytes, at least 1, at a 64-byte boundary, not set: who writes first has the page near.
+ * NULL: not there. */
 void *cpu_arena_alloc(struct cpu_arena *arena, size_t n_bytes);
-/* A chunk goes when nothing in it is left. Accepts NULL. */
+/* A chunk goes when nothing in it is left; until then nothing else comes to where this was.
+ * Accepts NULL. */
 void cpu_arena_free(struct cpu_arena *arena, void *memory);
 
 #endif

@@ -155,7 +155,7 @@ static void load_queries(const struct attention *a, const struct tile *t)
 {
 	unsigned dim = a->cache->config.head_dim, n;
 
-	if (a->cache->run > 1) {
+	if (a->cache->quad > 1) {
 		round_queries(a, t);
 		return;
 	}
@@ -190,7 +190,7 @@ static void add_run(const struct attention *a, const struct tile *t, unsigned bl
 	unsigned lanes = a->cpu->kernels->lanes;
 	const uint8_t *record = record_ahead(a, t, block);
 	size_t element_bytes = cache->key_scales / cache->key_elements;
-	size_t vector_bytes = element_bytes * cache->run * lanes;
+	size_t vector_bytes = element_bytes * cache->quad * lanes;
 	const uint16_t *scales = (const uint16_t *)(const void *)(record + cache->key_scales);
 	struct cpu_kv_run *run = &chunk->runs[chunk->n_runs];
 

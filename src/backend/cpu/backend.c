@@ -37,6 +37,7 @@ static void close_backend(struct backend *backend)
 	cpu_rope_cache_deinit(&cpu->rope);
 	free(cpu->span_start);
 	free(cpu->scratch);
+	assert(!cpu->weights.chunks);
 	cpu_tiles_deinit(&cpu->tiles);
 	free(cpu);
 }

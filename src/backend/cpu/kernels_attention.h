@@ -12,7 +12,7 @@
  *
  * Types with scales hold codes; CPU_KV_GROUP elements of one position's key or value share a
  * float16 scale: key_scales and value_scales [groups][key_stride]. A table with round_query
- * multiplies codes of Q8_0 as integers, CPU_KV_RUN at a time, which lie together: keys are
+ * multiplies codes of Q8_0 as integers, CPU_KV_QUAD at a time, which lie together: keys are
  * [head_dim / 4][key_stride][4], each code + 128, and strips of values
  * [block_length / 4][width of the strip][4], head_dim and block_length padded to that.
  *
@@ -39,7 +39,7 @@ enum cpu_kv_type {
 enum {
 	CPU_KV_GROUP = 32,		/* elements that share a scale; columns of a strip */
 	CPU_MAX_QUERY_GROUP = 12,	/* queries that share a load of keys and values */
-	CPU_KV_RUN = 4,			/* codes that integers are multiplied by at once */
+	CPU_KV_QUAD = 4,			/* codes that integers are multiplied by at once */
 	CPU_KV_PIECE = 128,		/* positions at most whose weights get one scale for that */
 	CPU_MAX_CHUNK_BLOCKS = 64,
 	CPU_MAX_CHUNK_SCORES = 256,	/* of several blocks, their padding included */

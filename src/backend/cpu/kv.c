@@ -15,6 +15,7 @@ enum {
 	MAX_PART_FLOATS = 1 << 22,
 	PART_QUERIES = 16,		/* of a key-value head, usually */
 };
+_Static_assert((int)CHUNK_POSITIONS <= (int)CPU_KV_PIECE, "several blocks are one piece");
 
 static size_t round_up(size_t n, size_t unit)
 {
@@ -74,8 +75,8 @@ static void lay_out_record(struct kv_cache *cache)
 	const struct kv_cache_config *config = &cache->config;
 	size_t size = element_bytes(cache->type);
 
-	cache->key_elements = round_up(config->head_dim, cache->run) * cache->key_stride;
-	cache->value_elements = round_up(config->block_length, cache->run) * cache->value_width;
+	cache->key_elements = round_up(config->head_dim, cache->quad) * cache->key_stride;
+	cache->value_elements = round_up(config->block_length, cache->quad) * cache->value_width;
 	cache->key_scales = cache->key_elements * size;
 	cache->values = cache->key_scales + scale_bytes(cache, config->head_dim);
 	cache->value_scales = round_up(cache->values + cache->value_elements * size,
@@ -120,7 +121,7 @@ static void lay_out(struct kv_cache *cache, const struct cpu_backend *cpu)
 
 	cache->key_stride = (unsigned)round_up(config->block_length, lanes);
 	cache->value_width = (unsigned)round_up(config->value_dim, lanes);
-	cache->run = cache->type == CPU_KV_Q8_0 && kernels->round_query ? CPU_KV_RUN : 1;
+	cache->quad = cache->type == CPU_KV_Q8_0 && kernels->round_query ? CPU_KV_QUAD : 1;
 	cache->query_floats = (unsigned)round_up(config->head_dim, CPU_KV_GROUP);
 	blocks = min_of(CHUNK_POSITIONS / config->block_length,
 			CPU_MAX_CHUNK_SCORES / cache->key_stride);
@@ -204,10 +205,10 @@ static float largest_of(const float *x)
 	return largest;
 }
 
-/* A group of n elements, and zeros: |code| <= 127, scale so that the largest just fits. What is not
- * a number leaves a scale that is none. Loops have a fixed length, which lets compilers make
+/* A group of n elements, then zeros: |code| <= 127, scale so that the largest just fits. What is
+ * not a number leaves a scale that is none. Loops have a fixed length, which lets compilers make
  * vectors of them. */
-static uint16_t quantise_group(const float *x, unsigned n, int8_t *codes)
+static uint16_t quantise_group(const float *x, unsigned n, int8_t codes[CPU_KV_GROUP])
 {
 	float group[CPU_KV_GROUP] = { 0 }, largest, unit;
 	bool is_number;
@@ -233,8 +234,8 @@ static uint16_t quantise_group(const float *x, unsigned n, int8_t *codes)
 /* Where some elements of one position go. */
 struct place {
 	uint8_t *at;
-	size_t step;		/* elements from one to the next, or from a run to the next */
-	bool is_run;		/* codes + 128, CPU_KV_RUN side by side, the last run padded */
+	size_t step;		/* elements from one to the next, or from a quad to the next */
+	bool is_quads;		/* codes + 128, CPU_KV_QUAD side by side, the last padded */
 	uint16_t *scale;
 };
 
@@ -244,15 +245,15 @@ static void store_codes(const float *x, unsigned n, const struct place *to)
 	uint8_t *at = to->at;
 
 	*to->scale = quantise_group(x, n, codes);
-	if (!to->is_run) {
+	if (!to->is_quads) {
 		for (unsigned i = 0; i < n; i++)
 			at[i * to->step] = (uint8_t)codes[i];
 		return;
 	}
 	for (unsigned i = 0; i < CPU_KV_GROUP; i++)
 		codes[i] ^= -128;
-	for (unsigned i = 0; i < n; i += CPU_KV_RUN, at += to->step)
-		memcpy(at, codes + i, CPU_KV_RUN);
+	for (unsigned i = 0; i < n; i += CPU_KV_QUAD, at += to->step)
+		memcpy(at, codes + i, CPU_KV_QUAD);
 }
 
 /* n <= CPU_KV_GROUP elements of the stored type. */
@@ -284,12 +285,12 @@ static struct place key_place(const struct kv_cache *cache, uint8_t *record, uns
 			      unsigned at)
 {
 	uint16_t *scales = (uint16_t *)(void *)(record + cache->key_scales);
-	size_t first = (size_t)d * cache->key_stride + (size_t)at * cache->run;
+	size_t first = (size_t)d * cache->key_stride + (size_t)at * cache->quad;
 
 	return (struct place){
 		.at = record + first * element_bytes(cache->type),
-		.step = (size_t)cache->key_stride * cache->run,
-		.is_run = cache->run > 1,
+		.step = (size_t)cache->key_stride * cache->quad,
+		.is_quads = cache->quad > 1,
 		.scale = scales + (size_t)d / CPU_KV_GROUP * cache->key_stride + at,
 	};
 }
@@ -300,12 +301,12 @@ static struct place value_place(const struct kv_cache *cache, uint8_t *record, u
 {
 	uint16_t *scales = (uint16_t *)(void *)(record + cache->value_scales);
 	size_t width = min_of(cache->value_width - d, CPU_KV_GROUP);
-	size_t strip = d * round_up(cache->config.block_length, cache->run);
-	size_t first = strip + at / cache->run * cache->run * width + at % cache->run;
+	size_t strip = d * round_up(cache->config.block_length, cache->quad);
+	size_t first = strip + at / cache->quad * cache->quad * width + at % cache->quad;
 
 	return (struct place){
 		.at = record + cache->values + first * element_bytes(cache->type),
-		.step = cache->run,
+		.step = cache->quad,
 		.scale = scales + (size_t)d / CPU_KV_GROUP * cache->key_stride + at,
 	};
 }

@@ -22,7 +22,7 @@ struct kv_cache {
 	enum cpu_kv_type type;
 	unsigned key_stride;	/* positions of a block, padded to whole vectors */
 	unsigned value_width;	/* value_dim, padded likewise */
-	unsigned run;		/* elements that lie together: of a key, of a column of values */
+	unsigned quad;		/* elements that lie together: of a key, of a column of values */
 	unsigned query_floats;	/* room for a query */
 	unsigned chunk_blocks;	/* blocks between two updates of the running maximum */
 	unsigned part_chunks;

@@ -74,8 +74,8 @@ ATTENTION_INLINE void kv_prefetch(unsigned type, unsigned v, const char *p)
 		__builtin_prefetch(p, 0, 2);
 }
 
-/* The next scales lie as far ahead as the next elements, about so where values are not as wide as
- * keys. */
+/* The next scales lie as far ahead as the next elements, or nearly, where values are not as wide as
+ * keys; of what was unpacked nothing lies ahead. */
 ATTENTION_INLINE vec kv_load_scales(const uint16_t *scales, ptrdiff_t ahead)
 {
 	__builtin_prefetch((const char *)scales + ahead, 0, 2);

@@ -14,33 +14,36 @@
  * Weights, each times the scale of its position and strip, have a scale per piece of a chunk; their
  * bytes are unsigned, those of values signed.
  *
- * Error: of an element of a query, up to 2^-16 of the largest in its group, where a code's is up to
- * 2^-8; of a weight, 2^-17 of the largest in its piece. The latter add up over a piece, at worst,
- * usually as the root of its length.
+ * Error: of an element of a query, up to about 2^-16 of the largest in its group, where a code's is
+ * up to 2^-8; of a weight, 2^-17 of the largest in its piece. The latter add up over a piece, at
+ * worst, usually as the root of its length.
  */
 #include "backend/cpu/kernels_attention.h"
 
 #include <immintrin.h>
 #include <stdbool.h>
+#include <string.h>
 
 enum {
-	INT_MAX_GROUP = 4,			/* queries, and vectors of a strip: two sums */
+	INT_GROUP = 4,			/* queries, and vectors of a strip: two sums */
 	INT_VECTORS = CPU_KV_GROUP / LANES,	/* each, of high and of low bytes, in registers */
-	QUADS = CPU_KV_GROUP / CPU_KV_RUN,
+	QUADS = CPU_KV_GROUP / CPU_KV_QUAD,
 	WEIGHT_WORDS = 2 * QUADS,		/* of 32 positions: high bytes, low bytes */
 	WEIGHT_MOST = 65535,			/* times 127 times CPU_KV_PIECE is less than 2^31 */
 	QUERY_BIAS = WEIGHT_WORDS,		/* words of a group of dimensions begin alike */
 	QUERY_SCALE,
 	QUERY_WORDS,
-	QUERY_MOST = 127 * 256 + 127,
+	QUERY_MOST = 127 * 256 + 127,	/* times 255, and 128, times CPU_KV_GROUP likewise */
 };
+_Static_assert(INT64_C(127) * WEIGHT_MOST * CPU_KV_PIECE <= INT32_MAX, "weights overflow");
+_Static_assert(INT64_C(255) * QUERY_MOST * CPU_KV_GROUP <= INT32_MAX, "scores overflow");
 
 #define INT_INLINE static inline __attribute__((always_inline, no_sanitize("undefined")))
 #define INT_UNROLL _Pragma("GCC unroll 8")
 
 struct int_sums {
-	__m512i high[INT_MAX_GROUP * INT_VECTORS];
-	__m512i low[INT_MAX_GROUP * INT_VECTORS];
+	__m512i high[INT_GROUP * INT_VECTORS];
+	__m512i low[INT_GROUP * INT_VECTORS];
 };
 
 INT_INLINE void int_clear(const unsigned n, struct int_sums *sums)
@@ -103,7 +106,7 @@ static inline vec int_inverse(float largest, float most)
 
 /* --- scores --- */
 
-/* What is not a number has a scale that is none: only must its integers not overflow. */
+/* What is not finite has a scale that is not either: only must its integers not overflow. */
 static inline __m512i query_integers(vec x, vec inverse)
 {
 	return _mm512_cvtps_epi32(vec_max(vec_mul(x, inverse), vec_set1(-QUERY_MOST)));
@@ -174,8 +177,8 @@ INT_INLINE void int_scores_tile(const unsigned n_q, const unsigned n_v,
 				const struct cpu_kv_chunk *c, unsigned vector,
 				const int32_t *words, size_t next_group, float *s, size_t lds)
 {
-	size_t step = CPU_KV_RUN * (size_t)c->key_stride;
-	unsigned n_quads = (c->head_dim + CPU_KV_RUN - 1) / CPU_KV_RUN;
+	size_t step = CPU_KV_QUAD * (size_t)c->key_stride;
+	unsigned n_quads = (c->head_dim + CPU_KV_QUAD - 1) / CPU_KV_QUAD;
 	const char *keys[INT_VECTORS];
 
 	s += (size_t)vector * LANES;
@@ -218,7 +221,7 @@ static void scores_q8_0(const struct cpu_kv_chunk *c, unsigned n_q, const float 
 	const int32_t *words = (const int32_t *)(const void *)query;
 
 	for (unsigned q = 0, n; q < n_q; q += n, words += n * QUERY_WORDS) {
-		n = cpu_query_group(INT_MAX_GROUP, n_q - q);
+		n = cpu_query_group(INT_GROUP, n_q - q);
 		switch (n) {
 		INT_SCORES_CASE(1);
 		INT_SCORES_CASE(2);
@@ -255,8 +258,8 @@ INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, 
 			      unsigned from, const float *p, size_t ldp, int32_t *words,
 			      float *units_out)
 {
-	vec w[2 * CPU_MAX_CHUNK_SCORES / LANES][INT_MAX_GROUP], inverse[INT_MAX_GROUP];
-	__m512i most[INT_MAX_GROUP];
+	vec w[2 * CPU_MAX_CHUNK_SCORES / LANES][INT_GROUP], inverse[INT_GROUP];
+	__m512i most[INT_GROUP];
 	unsigned n = 0;
 
 	for (unsigned q = 0; q < n_q; q++)
@@ -305,7 +308,7 @@ INT_INLINE void int_values_tile(const unsigned n_q, const unsigned n_v,
 				const int32_t *words, const float *units, const float *shrink,
 				float *out)
 {
-	const size_t vector = CPU_KV_RUN * LANES, step = n_v * vector;
+	const size_t vector_bytes = CPU_KV_QUAD * LANES, step = n_v * vector_bytes;
 	struct int_sums sums;
 
 	int_clear(n_q * n_v, &sums);
@@ -315,9 +318,9 @@ INT_INLINE void int_values_tile(const unsigned n_q, const unsigned n_v,
 		ptrdiff_t ahead = (const char *)run->ahead - (const char *)run->values;
 		unsigned left = run->n - from < CPU_KV_PIECE ? run->n - from : CPU_KV_PIECE;
 
-		left = (left + CPU_KV_RUN - 1) / CPU_KV_RUN;
+		left = (left + CPU_KV_QUAD - 1) / CPU_KV_QUAD;
 		for (unsigned n; left; left -= n, at += QUADS * step) {
-			const char *values[INT_VECTORS] = { at, at + (n_v - 1) * vector };
+			const char *values[INT_VECTORS] = { at, at + (n_v - 1) * vector_bytes };
 
 			n = left < QUADS ? left : QUADS;
 			int_multiply(true, n_q, n_v, n, values, step, ahead, words, &sums);
@@ -334,16 +337,17 @@ INT_INLINE void int_values_tile(const unsigned n_q, const unsigned n_v,
 	}
 }
 
-/* A strip of values. Only the one block of a chunk can be longer than a piece. */
+/* A strip of values. Only a block that is a chunk by itself can be longer than a piece: of several,
+ * `from` is 0. */
 INT_INLINE void int_values_group(const unsigned n_q, const struct cpu_kv_chunk *c, unsigned column,
 				 const float *p, size_t ldp, const float *shrink, int32_t *words,
 				 float *out)
 {
-	static const float ones[INT_MAX_GROUP] = { 1, 1, 1, 1 };
+	static const float ones[INT_GROUP] = { 1, 1, 1, 1 };
 	bool is_whole = c->value_width - column >= CPU_KV_GROUP;
 	size_t width = is_whole ? CPU_KV_GROUP : LANES;
-	size_t length = (c->block_length + CPU_KV_RUN - 1) / CPU_KV_RUN * CPU_KV_RUN;
-	float units[INT_MAX_GROUP];
+	size_t length = (c->block_length + CPU_KV_QUAD - 1) / CPU_KV_QUAD * CPU_KV_QUAD;
+	float units[INT_GROUP];
 
 	for (unsigned from = 0; from < c->runs[0].n; from += CPU_KV_PIECE, shrink = ones) {
 		size_t first = column * length + from * width;
@@ -371,7 +375,7 @@ static void values_q8_0(const struct cpu_kv_chunk *c, unsigned n_q, const float 
 
 	for (unsigned column = 0; column < c->value_width; column += CPU_KV_GROUP)
 		for (unsigned q = 0, n; q < n_q; q += n) {
-			n = cpu_query_group(INT_MAX_GROUP, n_q - q);
+			n = cpu_query_group(INT_GROUP, n_q - q);
 			switch (n) {
 			INT_VALUES_CASE(1);
 			INT_VALUES_CASE(2);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_BENCH_COMMON_H
-#define STAGECOACH_BENCH_COMMON_H
-/* common - what the measuring programs need alike. They end when they cannot go on. */
+#ifndef STAGECOACH_BENCH_OPERANDS_H
+#define STAGECOACH_BENCH_OPERANDS_H
+/* operands - weights and rows for the measuring programs. They end when they cannot go on. */
 #include "backend/backend.h"
+#include "model/tensor.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -35,9 +36,7 @@ static inline float *ones(size_t n)
 /* As they lie in a file. */
 static inline size_t matrix_bytes(enum tensor_type type, size_t n_in, size_t n_out)
 {
-	const struct tensor_type_info *info = tensor_type_info(type);
-
-	return n_out * (n_in / info->block_length * info->block_bytes);
+	return n_out * tensor_type_bytes(type, n_in);
 }
 
 static inline struct weight *weight_of_zeros(struct backend *backend, enum tensor_type type,
