@@ -8,7 +8,10 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 enum { N = 64 };
 
@@ -64,21 +67,54 @@ static void what_is_not_there_changes_nothing(void **state)
 
 	(void)state;
 	assert_null(cpu_arena_alloc(&arena, SIZE_MAX));
-	assert_null(cpu_arena_alloc(&arena, SIZE_MAX / 4));
 	assert_int_equal(arena.n_bytes, 0);
 	memory = cpu_arena_alloc(&arena, 100);
 	assert_non_null(memory);
-	assert_null(cpu_arena_alloc(&arena, SIZE_MAX / 4));
+	assert_null(cpu_arena_alloc(&arena, SIZE_MAX));
 	memset(memory, 1, 100);
 	cpu_arena_free(&arena, NULL);
 	cpu_arena_free(&arena, memory);
 	assert_null(arena.chunks);
 }
 
+static size_t address_space(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long n_pages = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%lu", &n_pages), 1);
+	fclose(file);
+	return n_pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Chunks grow with what there is: here there is no room for another one as large. */
+static void a_weight_may_take_what_is_left(void **state)
+{
+	struct cpu_arena arena = { 0 };
+	struct rlimit before, limit;
+	void *large, *small;
+
+	(void)state;
+	large = cpu_arena_alloc(&arena, (size_t)100 << 20);
+	assert_non_null(large);
+	assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+	limit = before;
+	limit.rlim_cur = address_space() + ((size_t)40 << 20);
+	assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+	small = cpu_arena_alloc(&arena, (size_t)20 << 20);
+	assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+	assert_non_null(small);
+	assert_int_equal(arena.n_bytes, (size_t)120 << 20);
+	cpu_arena_free(&arena, large);
+	cpu_arena_free(&arena, small);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_writes_to_another),
+		cmocka_unit_test(a_weight_may_take_what_is_left),
 		cmocka_unit_test(what_is_not_there_changes_nothing),
 	};
 
