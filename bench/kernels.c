@@ -6,8 +6,8 @@
  * mind GMAC/s); the matrix should be larger than the caches for the former to mean much. One thread
  * is timed by the processor time that it takes, so that other work on the machine disturbs less.
  */
-#include "bench/operands.h"
 #include "base/clock.h"
+#include "bench/operands.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -76,7 +76,7 @@ void *cpu_arena_alloc(struct cpu_arena *arena, size_t n_bytes)
 	if (!chunk)
 		return NULL;
 	memory = chunk->memory + chunk->used;
-	chunk->used = min_of(chunk->size, chunk->used + (n_bytes + 63) / 64 * 64);
+	chunk->used = min_of(chunk->size, chunk->used + round_up(n_bytes, 64));
 	chunk->n_users++;
 	return memory;
 }

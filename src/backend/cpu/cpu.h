@@ -62,6 +62,11 @@ static inline size_t min_of(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static inline size_t round_up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
 static inline struct cpu_backend *cpu_of(struct backend *backend)
 {
 	return (struct cpu_backend *)backend;

@@ -39,7 +39,7 @@ enum cpu_kv_type {
 enum {
 	CPU_KV_GROUP = 32,		/* elements that share a scale; columns of a strip */
 	CPU_MAX_QUERY_GROUP = 12,	/* queries that share a load of keys and values */
-	CPU_KV_QUAD = 4,			/* codes that integers are multiplied by at once */
+	CPU_KV_QUAD = 4,		/* codes that integers are multiplied by at once */
 	CPU_KV_PIECE = 128,		/* positions at most whose weights get one scale for that */
 	CPU_MAX_CHUNK_BLOCKS = 64,
 	CPU_MAX_CHUNK_SCORES = 256,	/* of several blocks, their padding included */

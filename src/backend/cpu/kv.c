@@ -17,11 +17,6 @@ enum {
 };
 _Static_assert((int)CHUNK_POSITIONS <= (int)CPU_KV_PIECE, "several blocks are one piece");
 
-static size_t round_up(size_t n, size_t unit)
-{
-	return (n + unit - 1) / unit * unit;
-}
-
 static enum sc_status check_config(const struct kv_cache_config *c, struct error *err)
 {
 	if (!c->n_layers || !c->n_blocks || !c->n_kv_heads || !c->head_dim || !c->value_dim ||

@@ -74,6 +74,12 @@ ATTENTION_INLINE void kv_prefetch(unsigned type, unsigned v, const char *p)
 		__builtin_prefetch(p, 0, 2);
 }
 
+/* How far behind a run's values those of the next chunk lie. */
+static inline ptrdiff_t kv_values_ahead(const struct cpu_kv_run *run)
+{
+	return (const char *)run->ahead - (const char *)run->values;
+}
+
 /* The next scales lie as far ahead as the next elements, or nearly, where values are not as wide as
  * keys; of what was unpacked nothing lies ahead. */
 ATTENTION_INLINE vec kv_load_scales(const uint16_t *scales, ptrdiff_t ahead)
@@ -299,8 +305,7 @@ ATTENTION_INLINE void scale_weights(const struct cpu_kv_chunk *c, unsigned strip
 				const struct cpu_kv_run *run = &c->runs[r];
 				const uint16_t *scales = run->value_scales +
 							 (size_t)(strip + s) * c->key_stride;
-				ptrdiff_t ahead = (const char *)run->ahead -
-						  (const char *)run->values;
+				ptrdiff_t ahead = kv_values_ahead(run);
 
 				for (unsigned i = 0; i < run->n; i += LANES)
 					vec_store(scaled + run->first + i,

@@ -267,7 +267,7 @@ INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, 
 	for (unsigned r = 0; r < c->n_runs; r++) {
 		const struct cpu_kv_run *run = &c->runs[r];
 		const uint16_t *scales = run->value_scales + (size_t)strip * c->key_stride;
-		ptrdiff_t ahead = (const char *)run->ahead - (const char *)run->values;
+		ptrdiff_t ahead = kv_values_ahead(run);
 		unsigned end = run->n < from + CPU_KV_PIECE ? run->n : from + CPU_KV_PIECE;
 
 		for (unsigned i = from; i < end; i += LANES, n++) {
@@ -315,7 +315,7 @@ INT_INLINE void int_values_tile(const unsigned n_q, const unsigned n_v,
 	for (unsigned r = 0; r < c->n_runs; r++) {
 		const struct cpu_kv_run *run = &c->runs[r];
 		const char *at = (const char *)run->values + first;
-		ptrdiff_t ahead = (const char *)run->ahead - (const char *)run->values;
+		ptrdiff_t ahead = kv_values_ahead(run);
 		unsigned left = run->n - from < CPU_KV_PIECE ? run->n - from : CPU_KV_PIECE;
 
 		left = (left + CPU_KV_QUAD - 1) / CPU_KV_QUAD;
