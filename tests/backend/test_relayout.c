@@ -93,15 +93,16 @@ static void regroup_scales_k4(const uint8_t *from, uint8_t *bytes)
 	}
 }
 
-/* The sixteen 6-bit scales of Q3_K. */
-static void regroup_scales_k3(const uint8_t *from, uint8_t *bytes)
+/* The 6-bit scales of IQ4_XS: nibbles of four bytes, then two bits each of a number of two. */
+static void regroup_scales_iq4_xs(const uint8_t *low, const uint8_t *high, uint8_t *bytes)
 {
-	for (unsigned i = 0; i < 16; i++) {
-		unsigned low = (i < 8 ? from[i] : (unsigned)from[i - 8] >> 4) & 15;
-		unsigned high = from[8 + i % 4] >> i / 4 * 2 & 3;
+	memset(bytes, 0, 6);
+	for (unsigned b = 0; b < 8; b++) {
+		unsigned s_low = low[b / 2] >> b % 2 * 4 & 15;
+		unsigned s_high = (unsigned)load_le16(high) >> b * 2 & 3;
 
-		bytes[i / 2] |= (uint8_t)(low << i % 2 * 4);
-		bytes[8 + i / 4] |= (uint8_t)(high << i % 4 * 2);
+		bytes[b % 4] |= (uint8_t)(s_low << b / 4 * 4);
+		bytes[4 + b % 2] |= (uint8_t)(s_high << b / 2 * 2);
 	}
 }
 
@@ -121,8 +122,7 @@ static void regroup_q3_k(const uint8_t *from, struct block *block)
 {
 	uint32_t high[8], words[8];
 
-	memset(block->bytes, 0, 12);
-	regroup_scales_k3(from + 96, block->bytes);
+	memcpy(block->bytes, from + 96, 12);
 	load_halves(from + 108, 1, block->halves);
 	load_words(from, 8, high);
 	for (unsigned b = 0; b < 8; b++) {
@@ -228,8 +228,7 @@ static void regroup(enum cpu_format format, const uint8_t *from, uint8_t byte_fl
 		break;
 	default:
 		load_halves(from, 1, block->halves);
-		memcpy(block->bytes, from + 4, 4);
-		memcpy(block->bytes + 4, from + 2, 2);
+		regroup_scales_iq4_xs(from + 4, from + 2, block->bytes);
 		load_words(from + 8, 32, block->words);
 	}
 }

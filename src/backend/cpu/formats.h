@@ -23,16 +23,16 @@
  *   IQ4_NL         4       d table[q]
  *   MXFP4          4       2^(e - 128) table[q]             byte: e
  *   Q2_K           2       d s q - dmin m, by 16 inputs     byte of each 16: s | m << 4
- *   Q3_K           2 + 1   d (s - 32) (q - 4), by 16        byte b < 8 of each 32: low four bits of
- *                                                           the two s; bytes 8 + b / 2: high bits,
- *                                                           two each, at 4 (b % 2)
+ *   Q3_K           2 + 1   d (s - 32) (q - 4), by 16        byte i % 8 of scale i: low four bits,
+ *                                                           at 4 (i / 8); bytes 8 + i % 4: high
+ *                                                           two, at 2 (i / 4)
  *   Q4_K, Q5_K     4 (+1)  d s q - dmin m, by 32            byte b < 8: low four bits of s, of m;
  *                                                           bytes 8 + b % 4: high bits, two each,
  *                                                           at 4 (b / 4)
  *   Q6_K           4 + 2   d s (q - 32), by 16              byte of each 16: s, signed
- *   IQ4_XS         4       d (s - 32) table[q], by 32       byte b / 2: low four bits of s, at
- *                                                           4 (b % 2); bytes 4 + b / 4: high two,
- *                                                           at 2 (b % 4)
+ *   IQ4_XS         4       d (s - 32) table[q], by 32       byte b % 4: low four bits of s, at
+ *                                                           4 (b / 4); bytes 4 + b % 2: high two,
+ *                                                           at 2 (b / 2)
  * F32 is a word for each input, F16 a half; BF16 a word for two inputs, the second one zero behind
  * an odd end. The formats themselves are GGUF's (ggml/docs/gguf.md, ggml-quants).
  */

@@ -158,27 +158,26 @@ static void values_of_codes(enum cpu_format format, uint8_t byte_flip, const uin
 static void integer_scales(enum cpu_format format, const uint8_t *bytes, unsigned panel, unsigned b,
 			   unsigned part, int *s_out, int *m_out)
 {
-	unsigned low = bytes[b * panel], high;
+	const unsigned i = b * cpu_n_parts(format) + part, n = 8 * cpu_n_parts(format);
+	unsigned low, high;
 
 	switch (format) {
 	case CPU_Q2_K:
-		*s_out = bytes[(b * 2 + part) * panel] & 15;
-		*m_out = bytes[(b * 2 + part) * panel] >> 4;
+		low = bytes[i * panel];
+		*s_out = (int)(low & 15);
+		*m_out = (int)(low >> 4);
 		return;
 	case CPU_Q3_K:
-		high = bytes[(8 + b / 2) * panel];
-		*s_out = (int)((low >> part * 4 & 15) | (high >> (b % 2 * 4 + part * 2) & 3) << 4) -
-			 32;
-		return;
-	case CPU_Q6_K:
-		*s_out = (int8_t)bytes[(b * 2 + part) * panel];
-		return;
 	case CPU_IQ4_XS:
-		low = bytes[b / 2 * panel] >> b % 2 * 4 & 15;
-		high = bytes[(4 + b / 4) * panel] >> b % 4 * 2 & 3;
+		low = bytes[i % (n / 2) * panel] >> i / (n / 2) * 4 & 15;
+		high = bytes[(n / 2 + i % (n / 4)) * panel] >> i / (n / 4) * 2 & 3;
 		*s_out = (int)(low | high << 4) - 32;
 		return;
+	case CPU_Q6_K:
+		*s_out = (int8_t)bytes[i * panel];
+		return;
 	default:
+		low = bytes[i * panel];
 		high = bytes[(8 + b % 4) * panel] >> b / 4 * 4;
 		*s_out = (int)((low & 15) | (high & 3) << 4);
 		*m_out = (int)(low >> 4 | (high >> 2 & 3) << 4);

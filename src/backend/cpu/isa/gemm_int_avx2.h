@@ -200,27 +200,24 @@ ALWAYS __m128i shift_bytes(__m128i x, unsigned n)
 ALWAYS void load_integer_scales(enum cpu_format format, const uint8_t *bytes, unsigned b,
 				unsigned part, __m128i *s_out, __m128i *m_out)
 {
+	const unsigned i = b * cpu_n_parts(format) + part, n = 8 * cpu_n_parts(format);
 	const __m128i four = _mm_set1_epi8(15), bias = _mm_set1_epi8(32);
 	__m128i low, high;
 
 	switch (format) {
 	case CPU_Q2_K:
-		low = load_bytes(bytes, b * 2 + part);
+		low = load_bytes(bytes, i);
 		*s_out = _mm_and_si128(low, four);
 		*m_out = _mm_and_si128(_mm_srli_epi16(low, 4), four);
 		break;
 	case CPU_Q3_K:
-		low = shift_bytes(load_bytes(bytes, b), part * 4);
-		high = shift_bytes(load_bytes(bytes, 8 + b / 2), b % 2 * 4 + part * 2);
+	case CPU_IQ4_XS:
+		low = shift_bytes(load_bytes(bytes, i % (n / 2)), i / (n / 2) * 4);
+		high = shift_bytes(load_bytes(bytes, n / 2 + i % (n / 4)), i / (n / 4) * 2);
 		*s_out = _mm_sub_epi8(six_bits(low, _mm_slli_epi16(high, 4)), bias);
 		break;
 	case CPU_Q6_K:
-		*s_out = load_bytes(bytes, b * 2 + part);
-		break;
-	case CPU_IQ4_XS:
-		low = shift_bytes(load_bytes(bytes, b / 2), b % 2 * 4);
-		high = shift_bytes(load_bytes(bytes, 4 + b / 4), b % 4 * 2);
-		*s_out = _mm_sub_epi8(six_bits(low, _mm_slli_epi16(high, 4)), bias);
+		*s_out = load_bytes(bytes, i);
 		break;
 	default:
 		low = load_bytes(bytes, b);

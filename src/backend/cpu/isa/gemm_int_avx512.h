@@ -91,10 +91,11 @@ ALWAYS __m512i load_group(enum cpu_format format, const uint8_t *words, int g, u
 	}
 }
 
-/* What belongs to a whole block: scales of all its inputs. */
+/* What belongs to a whole block. */
 struct block_scales {
 	__m512 d[2];
 	__m512 m[2];		/* by how much minima count, times -1/8 for -8 times the sums */
+	const uint8_t *integers;	/* of super-blocks: see spread_scales() */
 };
 
 /* Scales of the inputs that share one. */
@@ -118,25 +119,61 @@ ALWAYS __m512 power_of_two(__m512i e)
 	return _mm512_castsi512_ps(_mm512_mask_mov_epi32(bits, is_small, small));
 }
 
-ALWAYS __m512i widen(__m256i bytes, unsigned v, bool is_signed)
-{
-	__m128i half = v ? _mm256_extracti128_si256(bytes, 1) : _mm256_castsi256_si128(bytes);
+enum { MAX_SCALES = 16 };	/* of a super-block and an output */
 
-	return is_signed ? _mm512_cvtepi8_epi32(half) : _mm512_cvtepu8_epi32(half);
+/* Low four bits of each byte, completed by bits 4 and 5 of another. */
+ALWAYS __m512i six_bits(__m512i low, __m512i high)
+{
+	return merge_bits(keep_bits(low, 15), high, 0x30);
 }
 
-ALWAYS __m256i load_bytes(const uint8_t *bytes, unsigned i)
+/* The integer scales of a super-block, [inputs that share one][output], one to a byte, then its
+ * minima likewise; in room, if they lie otherwise in bytes. */
+ALWAYS const uint8_t *spread_scales(enum cpu_format format, const uint8_t *bytes, uint8_t *room)
 {
-	return _mm256_loadu_si256((const __m256i *)(bytes + i * PANEL));
+	const int n = 4 * (int)cpu_n_parts(format);	/* vectors, each two scales of a panel */
+	const __m512i *from = (const __m512i *)bytes;
+	__m512i *s = (__m512i *)room, *m = s + n;
+
+	if (format == CPU_Q6_K)
+		return bytes;
+#pragma GCC unroll 8
+	for (int i = 0; i < n; i++) {
+		__m512i low, high;
+
+		switch (format) {
+		case CPU_Q2_K:
+			low = _mm512_loadu_si512(from + i);
+			s[i] = keep_bits(low, 15);
+			m[i] = keep_bits(shift_right(low, 4), 15);
+			break;
+		case CPU_Q3_K:
+		case CPU_IQ4_XS:
+			low = shift_right(_mm512_loadu_si512(from + i % (n / 2)), i / (n / 2) * 4);
+			high = shift_right(_mm512_loadu_si512(from + n / 2 + i % (n / 4)),
+					   i / (n / 4) * 2 - 4);
+			s[i] = _mm512_sub_epi8(six_bits(low, high), _mm512_set1_epi8(32));
+			break;
+		default:
+			low = _mm512_loadu_si512(from + i);
+			high = _mm512_loadu_si512(from + 4 + i % 2);
+			s[i] = six_bits(low, shift_right(high, i / 2 * 4 - 4));
+			m[i] = six_bits(shift_right(low, 4), shift_right(high, i / 2 * 4 - 2));
+		}
+	}
+	return room;
 }
 
-ALWAYS struct block_scales load_block_scales(enum cpu_format format, const uint8_t *block)
+/* room [2 * MAX_SCALES][PANEL] may be used as long as what is returned. */
+ALWAYS struct block_scales load_block_scales(enum cpu_format format, const uint8_t *block,
+					     uint8_t *room)
 {
 	struct block_scales scales = { .d = { _mm512_setzero_ps() } };
 
 	for (unsigned v = 0; v < 2; v++) {
 		if (format == CPU_MXFP4)
-			scales.d[v] = power_of_two(widen(load_bytes(block, 0), v, false));
+			scales.d[v] = power_of_two(_mm512_cvtepu8_epi32(
+				_mm_loadu_si128((const __m128i *)(block + v * 16))));
 		else if (format < CPU_BYTES_32)
 			scales.d[v] = load_halves(block, v);
 		if (cpu_has_min(format) && format < CPU_BYTES_32)
@@ -144,54 +181,19 @@ ALWAYS struct block_scales load_block_scales(enum cpu_format format, const uint8
 						    _mm512_set1_ps(cpu_is_super(format) ? 0.125f :
 								   -0.125f));
 	}
+	if (cpu_is_super(format))
+		scales.integers = spread_scales(format, block + cpu_n_halves(format) * PANEL * 2,
+						room);
 	return scales;
 }
 
-/* Low and high nibbles of bytes, completed by two bits of another byte. */
-ALWAYS __m256i six_bits(__m256i low, __m256i high)
+/* Integer scale i of outputs 16 v ..+15. */
+ALWAYS __m512 load_scale(const uint8_t *integers, unsigned i, unsigned v, bool is_signed)
 {
-	const __m256i four = _mm256_set1_epi8(15), two = _mm256_set1_epi8(0x30);
+	__m128i bytes = _mm_loadu_si128((const __m128i *)(integers + i * PANEL + v * 16));
 
-	return _mm256_ternarylogic_epi32(_mm256_and_si256(low, four), high, two, 0xf8);
-}
-
-ALWAYS __m256i shift_bytes(__m256i x, unsigned n)
-{
-	return _mm256_srl_epi16(x, _mm_cvtsi32_si128((int)n));
-}
-
-/* The integer scales and minima of 32 inputs b of a super-block, part 0 or 1 of them. */
-ALWAYS void load_integer_scales(enum cpu_format format, const uint8_t *bytes, unsigned b,
-				unsigned part, __m256i *s_out, __m256i *m_out)
-{
-	const __m256i four = _mm256_set1_epi8(15), bias = _mm256_set1_epi8(32);
-	__m256i low, high;
-
-	switch (format) {
-	case CPU_Q2_K:
-		low = load_bytes(bytes, b * 2 + part);
-		*s_out = _mm256_and_si256(low, four);
-		*m_out = _mm256_and_si256(_mm256_srli_epi16(low, 4), four);
-		break;
-	case CPU_Q3_K:
-		low = shift_bytes(load_bytes(bytes, b), part * 4);
-		high = shift_bytes(load_bytes(bytes, 8 + b / 2), b % 2 * 4 + part * 2);
-		*s_out = _mm256_sub_epi8(six_bits(low, _mm256_slli_epi16(high, 4)), bias);
-		break;
-	case CPU_Q6_K:
-		*s_out = load_bytes(bytes, b * 2 + part);
-		break;
-	case CPU_IQ4_XS:
-		low = shift_bytes(load_bytes(bytes, b / 2), b % 2 * 4);
-		high = shift_bytes(load_bytes(bytes, 4 + b / 4), b % 4 * 2);
-		*s_out = _mm256_sub_epi8(six_bits(low, _mm256_slli_epi16(high, 4)), bias);
-		break;
-	default:
-		low = load_bytes(bytes, b);
-		high = shift_bytes(load_bytes(bytes, 8 + b % 4), b / 4 * 4);
-		*s_out = six_bits(low, _mm256_slli_epi16(high, 4));
-		*m_out = six_bits(_mm256_srli_epi16(low, 4), _mm256_slli_epi16(high, 2));
-	}
+	return _mm512_cvtepi32_ps(is_signed ? _mm512_cvtepi8_epi32(bytes) :
+					      _mm512_cvtepu8_epi32(bytes));
 }
 
 /* Of part `part` of 32 inputs b of the block. */
@@ -199,10 +201,9 @@ ALWAYS struct part_scales load_scales(enum cpu_format format, const uint8_t *blo
 				      const struct block_scales *whole, unsigned b, unsigned part)
 {
 	const bool is_signed = !cpu_has_min(format);
-	const unsigned n_parts = cpu_n_parts(format);
+	const unsigned n_parts = cpu_n_parts(format), i = b * n_parts + part;
 	struct part_scales scales = { .s = { whole->d[0], whole->d[1] },
 				      .m = { whole->m[0], whole->m[1] } };
-	__m256i s, m = _mm256_setzero_si256();
 
 	if (format >= CPU_BYTES_32) {
 		for (unsigned v = 0; v < 2; v++) {
@@ -215,13 +216,12 @@ ALWAYS struct part_scales load_scales(enum cpu_format format, const uint8_t *blo
 	}
 	if (!cpu_is_super(format))
 		return scales;
-	load_integer_scales(format, block + cpu_n_halves(format) * PANEL * 2, b, part, &s, &m);
 	for (unsigned v = 0; v < 2; v++) {
-		scales.s[v] = _mm512_mul_ps(_mm512_cvtepi32_ps(widen(s, v, is_signed)),
+		scales.s[v] = _mm512_mul_ps(load_scale(whole->integers, i, v, is_signed),
 					    whole->d[v]);
 		if (cpu_has_min(format))
-			scales.m[v] = _mm512_mul_ps(_mm512_cvtepi32_ps(widen(m, v, false)),
-						    whole->m[v]);
+			scales.m[v] = _mm512_mul_ps(load_scale(whole->integers, i + 8 * n_parts, v,
+							       false), whole->m[v]);
 	}
 	return scales;
 }
@@ -268,7 +268,9 @@ ALWAYS void multiply_part(enum cpu_format format, unsigned r, const uint8_t *wor
 		dot[row][0] = dot[row][1] = start_of(format, sum8 + row);
 #pragma GCC unroll 8
 	for (unsigned i = 0; i < n_groups; i++) {
-		unsigned g = part * n_groups + i;
+		/* Groups that share words one after the other: memory is read in order. */
+		unsigned g = n_groups == 8 && cpu_n_words(format) < 6 ? i % 2 * 4 + i / 2 :
+									part * n_groups + i;
 		__m512i w0 = load_group(format, words, (int)g, 0);
 		__m512i w1 = load_group(format, words, (int)g, 1);
 
@@ -324,6 +326,7 @@ ALWAYS void gemm_int(enum cpu_format format, unsigned r, const uint8_t *weights,
 		     const uint8_t *tile, size_t n_k, float *sum)
 {
 	const unsigned n_sub = cpu_is_super(format) ? 8 : 1;
+	uint8_t room[2 * MAX_SCALES * PANEL] __attribute__((aligned(64)));
 	__m512 acc[INT_ROWS][2];
 
 #pragma GCC unroll 6
@@ -332,7 +335,7 @@ ALWAYS void gemm_int(enum cpu_format format, unsigned r, const uint8_t *weights,
 		acc[row][1] = _mm512_loadu_ps(sum + row * PANEL + 16);
 	}
 	for (size_t k = 0; k < n_k; k += n_sub * CPU_QUANT_BLOCK) {
-		const struct block_scales whole = load_block_scales(format, weights);
+		const struct block_scales whole = load_block_scales(format, weights, room);
 		const uint8_t *words = weights + cpu_head_bytes(format) * PANEL;
 
 		prefetch(format, r, weights, cpu_head_bytes(format) * PANEL);
@@ -363,10 +366,11 @@ ALWAYS void gemm_int(enum cpu_format format, unsigned r, const uint8_t *weights,
 ALWAYS void unpack(enum cpu_format format, const uint8_t *weights, size_t n_k, uint8_t *to)
 {
 	const unsigned n_sub = cpu_is_super(format) ? 8 : 1, n_parts = cpu_n_parts(format);
+	uint8_t room[2 * MAX_SCALES * PANEL] __attribute__((aligned(64)));
 	const char more = (char)(cpu_has_min(format) ? 0 : 128 - cpu_offset(format));
 
 	for (size_t k = 0; k < n_k; k += n_sub * CPU_QUANT_BLOCK) {
-		const struct block_scales whole = load_block_scales(format, weights);
+		const struct block_scales whole = load_block_scales(format, weights, room);
 		const uint8_t *words = weights + cpu_head_bytes(format) * PANEL;
 
 #pragma GCC unroll 1

@@ -123,23 +123,21 @@ ALWAYS vec power_of_two(vec_int e)
 ALWAYS vec_int integer_scale(enum cpu_format format, const uint8_t *bytes, unsigned b,
 			     unsigned part, vec_int *m_out)
 {
+	const unsigned i = b * cpu_n_parts(format) + part, n = 8 * cpu_n_parts(format);
 	vec_int low, high;
 
 	switch (format) {
 	case CPU_Q2_K:
-		low = load_bytes(bytes + (b * 2 + part) * PANEL);
+		low = load_bytes(bytes + i * PANEL);
 		*m_out = low >> 4;
 		return low & 15;
 	case CPU_Q3_K:
-		low = load_bytes(bytes + b * PANEL) >> (int)part * 4;
-		high = load_bytes(bytes + (8 + b / 2) * PANEL) >> (int)(b % 2 * 4 + part * 2);
+	case CPU_IQ4_XS:
+		low = load_bytes(bytes + i % (n / 2) * PANEL) >> (int)(i / (n / 2) * 4);
+		high = load_bytes(bytes + (n / 2 + i % (n / 4)) * PANEL) >> (int)(i / (n / 4) * 2);
 		return ((low & 15) | (high & 3) << 4) - 32;
 	case CPU_Q6_K:
-		return (load_bytes(bytes + (b * 2 + part) * PANEL) ^ 128) - 128;
-	case CPU_IQ4_XS:
-		low = load_bytes(bytes + b / 2 * PANEL) >> (int)(b % 2 * 4);
-		high = load_bytes(bytes + (4 + b / 4) * PANEL) >> (int)(b % 4 * 2);
-		return ((low & 15) | (high & 3) << 4) - 32;
+		return (load_bytes(bytes + i * PANEL) ^ 128) - 128;
 	default:
 		low = load_bytes(bytes + b * PANEL);
 		high = load_bytes(bytes + (8 + b % 4) * PANEL) >> (int)(b / 4 * 4);

@@ -204,31 +204,6 @@ static inline void regroup_q2_k(const uint8_t *from, size_t stride, struct place
 	}
 }
 
-/* The sixteen 6-bit scales of Q3_K: low four bits of s and s + 8 in byte s, high two bits of
- * s, s + 4, s + 8 and s + 12 in byte 8 + s % 4. Ours have neighbours side by side. */
-static inline void put_scales_k3(struct place *to, vec_words low0, vec_words low1, vec_words high)
-{
-	const uint32_t even = 0x000f000f;
-	vec_words low[2] = { low0, low1 }, pairs[2];
-
-#pragma GCC unroll 2
-	for (unsigned shift = 0; shift < 8; shift += 4) {
-		/* Byte 2 i gets scales 2 i and 2 i + 1; then bytes 0 and 2 come together. */
-#pragma GCC unroll 2
-		for (unsigned i = 0; i < 2; i++) {
-			vec_words s = low[i] >> shift;
-
-			s = (s & even) | (s >> 8 & even) << 4;
-			pairs[i] = (s | s >> 8) & 0xffff;
-		}
-		put_bytes(to, pairs[0] | pairs[1] << 16, 4);
-	}
-	/* Byte j has two bits of each s % 4 = j: their transposition of pairs within a word. */
-	high = swap_bits(high, 6, 0x00cc00cc);
-	high = swap_bits(high, 12, 0x0000f0f0);
-	put_bytes(to, high, 4);
-}
-
 static inline void regroup_q3_k(const uint8_t *from, size_t stride, struct place to)
 {
 	vec_words tail[4], high[8], w[8];
@@ -236,8 +211,9 @@ static inline void regroup_q3_k(const uint8_t *from, size_t stride, struct place
 	/* Two bytes of the integers before the scales, which so end with a vector. */
 	words_transpose(from + 94, stride, tail);
 	put_halves(&to, tail[3] >> 16);
-	put_scales_k3(&to, tail[0] >> 16 | tail[1] << 16, tail[1] >> 16 | tail[2] << 16,
-		      tail[2] >> 16 | tail[3] << 16);
+#pragma GCC unroll 3
+	for (unsigned i = 0; i < 3; i++)
+		put_bytes(&to, tail[i] >> 16 | tail[i + 1] << 16, 4);
 	transpose_eight(from, stride, high);
 	split_bits(high);
 	for (unsigned half = 0; half < 2; half++) {
@@ -334,14 +310,26 @@ static inline void regroup_q6_k(const uint8_t *from, size_t stride, struct place
 	put_half_q6_k(from + 64, from + 160, stride, &to);
 }
 
+/* Eight nibbles: i and i + 4 come together in byte i. */
+static inline vec_words pair_nibbles(vec_words low)
+{
+	return swap_bits(swap_bits(low, 4, 0x00f000f0), 12, 0x0000f0f0);
+}
+
+/* Eight times two bits: i, i + 2, i + 4 and i + 6 come together in byte i. */
+static inline vec_words pair_twos(vec_words high)
+{
+	return swap_bits(swap_bits(high, 6, 0x00cc), 2, 0x0c0c);
+}
+
 static inline void regroup_iq4_xs(const uint8_t *from, size_t stride, struct place to)
 {
 	vec_words head[4];
 
 	words_transpose(from, stride, head);
 	put_halves(&to, head[0]);
-	put_bytes(&to, head[1], 4);
-	put_bytes(&to, head[0] >> 16, 2);
+	put_bytes(&to, pair_nibbles(head[1]), 4);
+	put_bytes(&to, pair_twos(head[0] >> 16), 2);
 	for (unsigned i = 0; i < 4; i++) {
 		vec_words w[8];
 
