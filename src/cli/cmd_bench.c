@@ -181,6 +181,12 @@ static void choose_format(struct bench *bench)
 										 : BENCH_MARKDOWN;
 }
 
+/* As STAGECOACH_CPU names it. */
+static const char *isa_word(enum cpu_isa isa)
+{
+	return isa == CPU_AVX512 && !cpu_has_bf16_dot() ? "avx512-vnni" : cpu_isa_name(isa);
+}
+
 static enum sc_status set_up(struct bench *bench, struct error *err)
 {
 	enum sc_status status = read_lists(bench, err);
@@ -198,7 +204,7 @@ static enum sc_status set_up(struct bench *bench, struct error *err)
 	if (status != SC_OK)
 		return status;
 	bench->subject = bench_subject_of(bench->opened.model, bench->config.backend,
-					  cpu_isa_name(isa));
+					  isa_word(isa));
 	bench->rates = calloc(bench->config.repetitions, sizeof bench->rates[0]);
 	if (!bench->rates)
 		return error_set(err, SC_E_NOMEM, "out of memory");

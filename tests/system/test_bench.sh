@@ -47,6 +47,15 @@ one = next(o for o in objects if o["test"] == "tg4 x3")
 assert (one["n_prompt"], one["n_gen"], one["sequences"], one["depth"]) == (0, 4, 3, 0)
 PYTHON
 
+# The instruction set is told by the word that forces it; what the processor lacks is refused.
+for word in scalar avx2 avx512-vnni; do
+	if STAGECOACH_CPU=$word bench --tests decode -o csv >"$dir/isa"; then
+		grep -q ",\"*$word\"*," "$dir/isa" || fail "not $word: $(cat "$dir/isa")"
+	else
+		grep -q "this processor has only" "$dir/log" || fail "$word: $(cat "$dir/log")"
+	fi
+done
+
 # Figures: the same bytes from the same numbers, and well formed.
 for copy in one two; do
 	python3 "$SRCDIR/bench/plot.py" "$dir/csv" "$dir/$copy" >"$dir/out" || fail "plot.py"
