@@ -9,7 +9,8 @@
  * to work on, and without prompts no more than those are in flight: each reads all weights. Where
  * there are several stages, and five sequences for each step, over as many more as the window
  * allows, so that stages that take unlike times need not wait for each other. A prompt may have
- * chunks in several steps at once; a decoding sequence is in one.
+ * chunks in several steps at once; a decoding sequence is in one. With several stages chunks are the
+ * smaller the fewer prompt rows there are, so that all stages soon have one.
  * When a decoding sequence finds no free KV block, the youngest one gives up its own and starts
  * over from its tokens later: its output does not change, since stages compute every row alike.
  *

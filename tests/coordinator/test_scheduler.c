@@ -261,6 +261,38 @@ static void the_window_is_never_exceeded(void **state)
 	sim_stop();
 }
 
+/* The first steps of n_prompts prompts of 90 rows each all have `expected` rows. */
+static void check_chunk(uint32_t n_stages, uint32_t n_prompts, uint32_t expected)
+{
+	struct scheduler_config config = roomy();
+	uint32_t n_left = n_prompts * 90;
+
+	config.limits.max_rows = MAX_ROWS;
+	config.prompt_chunk = 128;
+	config.n_stages = n_stages;
+	config.window = MAX_WINDOW;
+	sim_start(&config);
+	for (uint32_t i = 0; i < n_prompts; i++)
+		add(90, 1);
+	while (make_step()) {
+		assert_int_equal(sim.step.n_rows, n_left < expected ? n_left : expected);
+		n_left -= sim.step.n_rows;
+	}
+	sim_stop();
+}
+
+static void short_prompts_are_cut_finer_the_more_stages(void **state)
+{
+	(void)state;
+	check_chunk(1, 1, 90);
+	check_chunk(1, 10, 128);
+	check_chunk(2, 1, 32);
+	check_chunk(2, 10, 64);
+	check_chunk(2, 16, 96);
+	check_chunk(4, 10, 64);
+	check_chunk(8, 10, 32);
+}
+
 static uint32_t groups_of(uint32_t n_stages, uint32_t n)
 {
 	if (n_stages == 1)
@@ -615,6 +647,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sequence_runs_from_its_prompt_to_its_end),
 		cmocka_unit_test(the_window_is_never_exceeded),
+		cmocka_unit_test(short_prompts_are_cut_finer_the_more_stages),
 		cmocka_unit_test(decoding_sequences_go_together_one_group_to_a_stage),
 		cmocka_unit_test(decoding_rows_wait_for_their_group_but_not_beside_prompts),
 		cmocka_unit_test(prompts_share_the_budget_of_a_step),
