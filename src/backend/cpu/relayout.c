@@ -177,7 +177,7 @@ static void integer_scales(enum cpu_format format, const uint8_t *bytes, unsigne
 		*s_out = (int8_t)bytes[i * panel];
 		return;
 	default:
-		low = bytes[i * panel];
+		low = bytes[b * panel];
 		high = bytes[(8 + b % 4) * panel] >> b / 4 * 4;
 		*s_out = (int)((low & 15) | (high & 3) << 4);
 		*m_out = (int)(low >> 4 | (high >> 2 & 3) << 4);

@@ -128,7 +128,7 @@ ALWAYS __m512i six_bits(__m512i low, __m512i high)
 }
 
 /* The integer scales of a super-block, [inputs that share one][output], one to a byte, then its
- * minima likewise; in room, if they lie otherwise in bytes. */
+ * minima likewise: bytes, where they lie so already, or room. */
 ALWAYS const uint8_t *spread_scales(enum cpu_format format, const uint8_t *bytes, uint8_t *room)
 {
 	const int n = 4 * (int)cpu_n_parts(format);	/* vectors, each two scales of a panel */
@@ -253,6 +253,14 @@ ALWAYS __m512i start_of(enum cpu_format format, const int32_t *sum8)
 	}
 }
 
+/* The i-th group of a part: of four bits those that share a word, one after the other. */
+ALWAYS unsigned group_at(enum cpu_format format, unsigned part, unsigned i)
+{
+	if (cpu_n_parts(format) > 1 || cpu_n_words(format) == 8)
+		return part * 8 / cpu_n_parts(format) + i;
+	return i % 2 * 4 + i / 2;
+}
+
 /* One part of 32 inputs; acc gains dot * 2^shift * s + sum * 2^shift * m. */
 ALWAYS void multiply_part(enum cpu_format format, unsigned r, const uint8_t *words, unsigned part,
 			  const struct part_scales *scales, const int32_t *tile,
@@ -268,9 +276,7 @@ ALWAYS void multiply_part(enum cpu_format format, unsigned r, const uint8_t *wor
 		dot[row][0] = dot[row][1] = start_of(format, sum8 + row);
 #pragma GCC unroll 8
 	for (unsigned i = 0; i < n_groups; i++) {
-		/* Groups that share words one after the other: memory is read in order. */
-		unsigned g = n_groups == 8 && cpu_n_words(format) < 6 ? i % 2 * 4 + i / 2 :
-									part * n_groups + i;
+		unsigned g = group_at(format, part, i);
 		__m512i w0 = load_group(format, words, (int)g, 0);
 		__m512i w1 = load_group(format, words, (int)g, 1);
 
@@ -300,8 +306,8 @@ ALWAYS void multiply_part(enum cpu_format format, unsigned r, const uint8_t *wor
 	}
 }
 
-/* Groups are not read in the order of their addresses, which hardware prefetchers lose track of:
- * lines are asked for in that order, one ahead. Further ahead was slower for one row and two. */
+/* Scales and planes of bits are not read in the order of their addresses, which hardware prefetchers
+ * lose track of: lines are asked for in that order, one ahead. Further ahead was slower for one row and two. */
 ALWAYS void prefetch_near(const uint8_t *weights, size_t n_bytes)
 {
 #pragma GCC unroll 16
