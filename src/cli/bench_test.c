@@ -52,7 +52,7 @@ static uint32_t round_up(uint32_t n, uint32_t multiple)
 uint32_t bench_test_positions(const struct bench_test *test, uint32_t n_repetitions,
 			      uint32_t n_chunk)
 {
-	uint32_t n_part = round_up(test->n_prompt, n_chunk);
+	uint32_t n_part = test->n_prompt + n_chunk;	/* in whole steps of n_chunk or less */
 
 	switch (test->kind) {
 	case BENCH_DEEP_PROMPT:
@@ -258,29 +258,63 @@ static enum sc_status clock_steps(struct crowd *crowd, uint64_t first_step, uint
 	return status;
 }
 
-static enum sc_status run_deep_prompt(struct crowd *crowd, const struct bench_test *test,
-				      uint32_t n_parts, uint32_t n_chunk, double *rates_out,
-				      struct error *err)
+/* Steps of the one prompt of a test at a depth. */
+struct deep_steps {
+	uint32_t n_chunk;	/* rows */
+	uint32_t n_before;	/* the first part */
+	uint32_t n_each;	/* part */
+	uint32_t n_all;
+};
+
+static struct deep_steps deep_steps_of(const struct bench_test *test, uint32_t n_parts,
+				       uint32_t n_chunk)
 {
-	uint32_t n_steps = round_up(test->n_prompt, n_chunk) / n_chunk;	/* of a part */
-	uint32_t n_before = round_up(first_of_parts(test->depth, n_steps * n_chunk, n_parts),
-				     n_chunk) / n_chunk;
-	uint32_t n_all = n_before + n_parts * n_steps;
-	uint64_t *answered_ns = calloc(n_all, sizeof answered_ns[0]);
+	uint32_t n_part = round_up(test->n_prompt, n_chunk);
+	uint32_t n_first = round_up(first_of_parts(test->depth, n_part, n_parts), n_chunk);
+
+	return (struct deep_steps){
+		.n_chunk = n_chunk,
+		.n_before = n_first / n_chunk,
+		.n_each = n_part / n_chunk,
+		.n_all = (n_first + n_parts * n_part) / n_chunk,
+	};
+}
+
+/* With the rows to a step that the scheduler will choose for as many rows as those steps have. */
+static struct deep_steps choose_deep_steps(const struct coordinator *coordinator,
+					   const struct bench_test *test, uint32_t n_parts)
+{
+	struct deep_steps steps;
+	uint32_t chosen = coordinator_chunk(coordinator, 1);
+
+	do {
+		steps = deep_steps_of(test, n_parts, chosen);
+		chosen = coordinator_chunk(coordinator, (uint64_t)steps.n_all * steps.n_chunk);
+	} while (chosen > steps.n_chunk);
+	return steps;
+}
+
+static enum sc_status run_deep_prompt(struct crowd *crowd, const struct bench_test *test,
+				      uint32_t n_parts, double *rates_out, struct error *err)
+{
+	struct coordinator *coordinator = session_coordinator(crowd->session);
+	const struct deep_steps steps = choose_deep_steps(coordinator, test, n_parts);
+	uint64_t *answered_ns = calloc(steps.n_all, sizeof answered_ns[0]);
 	struct coordinator_status now;
 	enum sc_status status;
 
 	if (!answered_ns)
-		return error_set(err, SC_E_NOMEM, "out of memory for %u steps", n_all);
-	coordinator_status(session_coordinator(crowd->session), &now);
-	status = crowd_submit(crowd, 1, n_all * n_chunk, 1, err);
+		return error_set(err, SC_E_NOMEM, "out of memory for %u steps", steps.n_all);
+	coordinator_status(coordinator, &now);
+	status = crowd_submit(crowd, 1, steps.n_all * steps.n_chunk, 1, err);
 	if (status == SC_OK)
-		status = clock_steps(crowd, now.steps, answered_ns, n_all, err);
+		status = clock_steps(crowd, now.steps, answered_ns, steps.n_all, err);
 	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
-		uint32_t begin = n_before - 1 + i * n_steps, end = begin + n_steps;
+		uint32_t begin = steps.n_before - 1 + i * steps.n_each;
+		uint32_t end = begin + steps.n_each;
 
 		/* A loop that slept through several answers sees them at the same time. */
-		rates_out[i] = (double)(n_steps * n_chunk) /
+		rates_out[i] = (double)(steps.n_each * steps.n_chunk) /
 			       clock_seconds(answered_ns[end] - answered_ns[begin] + 1);
 	}
 	free(answered_ns);
@@ -308,8 +342,7 @@ static enum sc_status run_deep(struct crowd *crowd, const struct bench_test *tes
 
 	run->between(run->arg);
 	if (test->kind == BENCH_DEEP_PROMPT)
-		status = run_deep_prompt(crowd, test, run->n_repetitions, run->n_chunk, rates_out,
-					 err);
+		status = run_deep_prompt(crowd, test, run->n_repetitions, rates_out, err);
 	else
 		status = run_decode(crowd, test,
 				    first_of_parts(test->depth, test->n_gen, run->n_repetitions),

@@ -36,7 +36,7 @@ struct bench_run {
 	struct session *session;
 	uint32_t n_vocab;
 	uint32_t n_repetitions;
-	uint32_t n_chunk;		/* prompt rows of a step */
+	uint32_t n_chunk;		/* prompt rows of a step at most */
 	/* Called before each repetition and after the last, while the pipeline rests; at a depth,
 	 * where all parts are one run, before and after all. */
 	void (*between)(void *arg);

@@ -644,6 +644,11 @@ static void count_jobs(const struct coordinator *c, struct coordinator_status *o
 	memcpy(out->jobs_by_state, c->jobs.ended_by_state, sizeof c->jobs.ended_by_state);
 }
 
+uint32_t coordinator_chunk(const struct coordinator *c, uint64_t n_rows)
+{
+	return scheduler_chunk(c->scheduler, n_rows);
+}
+
 void coordinator_status(const struct coordinator *c, struct coordinator_status *out)
 {
 	struct scheduler_counts counts = { 0 };

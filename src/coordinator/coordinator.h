@@ -34,8 +34,8 @@ struct coordinator_config {
 	unsigned n_stages;			/* ranks 1 .. n_stages are the stages, in order */
 	uint32_t window;			/* steps in flight; 0: n_stages + 1 */
 	uint32_t max_rows;			/* of a step */
-	uint32_t prompt_chunk;			/* prompt rows of a step; 0: 256, or 128 when there
-						 * are stages to keep busy */
+	uint32_t prompt_chunk;			/* prompt rows of a step at most; 0: 256, or 128
+						 * when there are stages to keep busy */
 	uint32_t max_sequences;			/* running at once */
 	uint32_t max_queue;			/* jobs waiting */
 	uint32_t max_context;			/* positions per sequence; 0: the model's */
@@ -58,7 +58,7 @@ struct coordinator_config {
  * fabrics must be opened with. loop, fabric and callbacks of config are not looked at. */
 size_t coordinator_max_payload(const struct coordinator_config *config);
 
-/* The prompt rows of a step that such a configuration comes to. */
+/* The prompt rows of a step at most that such a configuration comes to. */
 uint32_t coordinator_prompt_chunk(const struct coordinator_config *config);
 
 /* The credits that such fabrics grant: a window of steps, and control messages beside them. */
@@ -136,6 +136,9 @@ struct coordinator_status {
 	uint64_t preemptions;
 };
 void coordinator_status(const struct coordinator *coordinator, struct coordinator_status *out);
+
+/* As scheduler_chunk(); once READY. */
+uint32_t coordinator_chunk(const struct coordinator *coordinator, uint64_t n_rows);
 /* stage < n_stages; strings are borrowed until the next turn of the loop. */
 void coordinator_stage_status(const struct coordinator *coordinator, unsigned stage,
 			      struct stage_status *out);

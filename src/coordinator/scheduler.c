@@ -9,7 +9,8 @@
 /* Rows that every step must still have before decoding is spread over more of them than stages. */
 enum { GROUP_ROWS = 5 };
 
-/* Prompt rows: what a step costs beside its rows, in rows, and the least that is worth a step. */
+/* What a step costs beside its prompt rows, in rows, and the least that is worth a step: measured
+ * with the CPU backend (bench/RESULTS.md). */
 enum { STEP_ROWS = 4, MIN_CHUNK = 32 };
 
 /* The records that a segment will give. */
@@ -329,43 +330,52 @@ static void add_decodes(struct scheduler *s)
 
 /* While a pipeline fills and drains each further stage idles for one step. So rows in steps of c
  * take as long as rows + (stages - 1) c do, and STEP_ROWS / c of that more: least at
- * c^2 = STEP_ROWS rows / (stages - 1). The largest step of them counts, so steps do not shrink with
- * what is left. */
-static uint32_t choose_chunk(const struct scheduler *s, uint64_t n_rows)
+ * c^2 = STEP_ROWS rows / (stages - 1). */
+uint32_t scheduler_chunk(const struct scheduler *s, uint64_t n_rows)
 {
 	const uint32_t n_further = s->config.n_stages - 1;
-	const uint64_t square = n_further ? n_rows * STEP_ROWS / n_further : UINT64_MAX;
 	uint32_t chunk = MIN_CHUNK;
 
-	while (chunk < s->config.prompt_chunk && (uint64_t)chunk * chunk < square)
+	if (!n_further)
+		return s->config.prompt_chunk;
+	while (chunk < s->config.prompt_chunk &&
+	       (uint64_t)chunk * chunk * n_further < n_rows * STEP_ROWS)
 		chunk += MIN_CHUNK;
 	return chunk < s->config.prompt_chunk ? chunk : s->config.prompt_chunk;
 }
 
-/* The prompt rows of the next step at most; counts prompts. */
-static uint32_t prompt_budget(struct scheduler *s, uint32_t *n_prompts_out)
+static uint64_t count_left(const struct list *list)
 {
-	uint32_t room = s->config.limits.max_rows - s->n_rows, chunk;
-	uint64_t n_left = 0;
+	uint64_t n = 0;
 
-	*n_prompts_out = 0;
-	list_for_each(node, &s->prompts) {
+	list_for_each(node, list) {
 		const struct sequence *sequence = list_entry(node, struct sequence, node);
 
-		n_left += sequence->n_tokens - sequence->n_issued;
-		++*n_prompts_out;
+		n += sequence->n_tokens - sequence->n_issued;
 	}
-	chunk = choose_chunk(s, n_left);
-	if (!n_left || chunk > s->chunk)
-		s->chunk = n_left ? chunk : 0;
-	return s->chunk < room ? s->chunk : room;
+	return n;
+}
+
+/* For the prompts that there are. The largest step of them counts, so steps do not shrink with what
+ * is left. */
+static void update_chunk(struct scheduler *s)
+{
+	uint32_t chunk = scheduler_chunk(s, count_left(&s->prompts) + count_left(&s->waiting));
+
+	if (list_is_empty(&s->prompts))
+		s->chunk = 0;
+	else if (chunk > s->chunk)
+		s->chunk = chunk;
 }
 
 static void add_prompts(struct scheduler *s)
 {
-	uint32_t n_prompts;
-	uint32_t budget = prompt_budget(s, &n_prompts);
+	uint32_t budget = s->config.limits.max_rows - s->n_rows;
+	uint32_t n_prompts = s->n_by_state[SEQUENCE_PROMPT];
 
+	update_chunk(s);
+	if (budget > s->chunk)
+		budget = s->chunk;
 	/* Equal shares; what a short prompt leaves goes to those behind it. Who has more to run
 	 * goes to the end, so that no long prompt holds up the others. */
 	for (; n_prompts && budget; n_prompts--) {

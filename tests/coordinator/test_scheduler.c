@@ -261,23 +261,30 @@ static void the_window_is_never_exceeded(void **state)
 	sim_stop();
 }
 
-/* The first steps of n_prompts prompts of 90 rows each all have `expected` rows. */
-static void check_chunk(uint32_t n_stages, uint32_t n_prompts, uint32_t expected)
+static void start_with_stages(uint32_t n_stages)
 {
 	struct scheduler_config config = roomy();
-	uint32_t n_left = n_prompts * 90;
 
 	config.limits.max_rows = MAX_ROWS;
 	config.prompt_chunk = 128;
 	config.n_stages = n_stages;
 	config.window = MAX_WINDOW;
 	sim_start(&config);
+}
+
+/* The first steps of n_prompts prompts of 90 rows each all have `expected` rows. */
+static void check_chunk(uint32_t n_stages, uint32_t n_prompts, uint32_t expected)
+{
+	uint32_t n_left = n_prompts * 90, n_steps = (n_left + expected - 1) / expected;
+
+	start_with_stages(n_stages);
 	for (uint32_t i = 0; i < n_prompts; i++)
 		add(90, 1);
 	while (make_step()) {
 		assert_int_equal(sim.step.n_rows, n_left < expected ? n_left : expected);
 		n_left -= sim.step.n_rows;
 	}
+	assert_int_equal(sim.n_steps, n_steps < MAX_WINDOW ? n_steps : MAX_WINDOW);
 	sim_stop();
 }
 
@@ -291,6 +298,26 @@ static void short_prompts_are_cut_finer_the_more_stages(void **state)
 	check_chunk(2, 16, 96);
 	check_chunk(4, 10, 64);
 	check_chunk(8, 10, 32);
+}
+
+static void steps_grow_with_prompts_that_come_and_shrink_once_there_are_none(void **state)
+{
+	(void)state;
+	start_with_stages(2);
+	add(90, 1);
+	assert_true(make_step());
+	assert_int_equal(sim.step.n_rows, 32);
+	for (uint32_t i = 0; i < 15; i++)
+		add(90, 1);
+	assert_true(make_step());
+	assert_int_equal(sim.step.n_rows, 96);
+	finish_all();
+	assert_false(make_step());
+	add(90, 1);
+	assert_true(make_step());
+	assert_int_equal(sim.step.n_rows, 32);
+	finish_all();
+	sim_stop();
 }
 
 static uint32_t groups_of(uint32_t n_stages, uint32_t n)
@@ -648,6 +675,8 @@ int main(void)
 		cmocka_unit_test(a_sequence_runs_from_its_prompt_to_its_end),
 		cmocka_unit_test(the_window_is_never_exceeded),
 		cmocka_unit_test(short_prompts_are_cut_finer_the_more_stages),
+		cmocka_unit_test(
+			steps_grow_with_prompts_that_come_and_shrink_once_there_are_none),
 		cmocka_unit_test(decoding_sequences_go_together_one_group_to_a_stage),
 		cmocka_unit_test(decoding_rows_wait_for_their_group_but_not_beside_prompts),
 		cmocka_unit_test(prompts_share_the_budget_of_a_step),

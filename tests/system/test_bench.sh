@@ -56,6 +56,11 @@ for word in scalar avx2 avx512-vnni; do
 	fi
 done
 
+# Over stages a prompt at a depth goes in steps of a length that depends on its own: there is room.
+stagecoach bench -m "$MODEL" --tests depth -p 256 -n 4 -d 600 --stages 2,3 -t 1 -r 5 -o csv \
+	>"$dir/deep" 2>"$dir/log" || fail "deep prompts over stages: $(cat "$dir/log")"
+[ "$(grep -c "pp256 @ d600" "$dir/deep")" -eq 2 ] || fail "deep prompts: $(cat "$dir/deep")"
+
 # Figures: the same bytes from the same numbers, and well formed.
 for copy in one two; do
 	python3 "$SRCDIR/bench/plot.py" "$dir/csv" "$dir/$copy" >"$dir/out" || fail "plot.py"
