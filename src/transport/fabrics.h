@@ -22,7 +22,10 @@ must_check enum sc_status fabric_loopback_open(struct loop *loop, struct loopbac
  * Sets the UCX_* variables that it relies on where the user has not set them, in the process's
  * environment: open it before other threads run. UCX listens on every interface, and neither
  * authenticates nor encrypts: set UCX_NET_DEVICES to a trusted one (under mpirun with all ranks
- * on one host it becomes "lo" by itself). */
+ * on one host it becomes "lo" by itself).
+ * A peer that is killed while it writes into shared memory leaves a place in this end's queue that
+ * is never filled: nothing that comes later is received, from nobody who shares the memory. Links
+ * go down in time all the same; to go on, close the fabric and open another. */
 must_check enum sc_status fabric_ucx_open(struct loop *loop, const struct fabric_config *config,
 					  struct fabric **fabric_out, struct error *err);
 

@@ -41,6 +41,11 @@ static bool is_on_one_host(void)
 
 void ucx_env_set_defaults(void)
 {
+	/* Every peer is met in shared memory, where of the rendezvous under way to a peer that is
+	 * killed some never come back, nor do their frames. Over tcp it is large frames without
+	 * rendezvous that UCX aborts on when the peer is killed. */
+	if (is_on_one_host() && !getenv("UCX_TLS"))
+		setenv("UCX_RNDV_THRESH", "inf", 0);
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
 		setenv(settings[i].name, settings[i].value, 0);
 	/* UCX listens on every interface, without authentication: not needed, not done. */

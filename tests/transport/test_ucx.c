@@ -18,10 +18,12 @@ int main(int argc, char **argv)
 {
 	static const struct {
 		const char *tls;
+		const char *rendezvous;		/* from so many bytes on */
 		const char *name;
 	} runs[] = {
-		{ "posix,self", "ucx over posix shared memory" },
-		{ "tcp,self", "ucx over tcp" },
+		{ "posix,self", "inf", "ucx over posix shared memory" },
+		{ "posix,self", "64k", "ucx over posix shared memory, by rendezvous" },
+		{ "tcp,self", "64k", "ucx over tcp" },
 	};
 	int n_failed = 0;
 
@@ -36,6 +38,7 @@ int main(int argc, char **argv)
 		};
 
 		setenv("UCX_TLS", runs[i].tls, 1);
+		setenv("UCX_RNDV_THRESH", runs[i].rendezvous, 1);
 		n_failed += link_suite_run(&suite);
 	}
 	return n_failed;
