@@ -9,7 +9,7 @@ launch="${MPIRUN:-mpirun} --bind-to core -n 2"
 
 "$links" --head
 "$links" loopback
-UCX_TLS=posix,self $launch "$links" ucx "ucx, shared memory"
+UCX_TLS=posix,self UCX_RNDV_THRESH=inf $launch "$links" ucx "ucx, shared memory"
 UCX_TLS=tcp,self $launch "$links" ucx "ucx, tcp"
 UCX_TLS=tcp,self UCX_RNDV_THRESH=auto $launch "$links" ucx "ucx, tcp, rendezvous auto"
 UCX_TLS=posix,self UCX_RNDV_THRESH=auto $launch "$links" ucx "ucx, shared memory, rendezvous auto"

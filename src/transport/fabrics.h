@@ -24,7 +24,7 @@ must_check enum sc_status fabric_loopback_open(struct loop *loop, struct loopbac
  * authenticates nor encrypts: set UCX_NET_DEVICES to a trusted one (under mpirun with all ranks
  * on one host it becomes "lo" by itself).
  * A peer that is killed while it writes into shared memory leaves a place in this end's queue that
- * is never filled: nothing that comes later is received, from nobody who shares the memory. Links
+ * is never filled: nothing that comes later is received, from anybody who shares the memory. Links
  * go down in time all the same; to go on, close the fabric and open another. */
 must_check enum sc_status fabric_ucx_open(struct loop *loop, const struct fabric_config *config,
 					  struct fabric **fabric_out, struct error *err);

@@ -39,12 +39,19 @@ static bool is_on_one_host(void)
 	return size && local_size && strcmp(size, local_size) == 0;
 }
 
+static bool is_in_shared_memory(void)
+{
+	const char *tls = getenv("UCX_TLS");
+
+	return is_on_one_host() && !(tls && strstr(tls, "tcp"));
+}
+
 void ucx_env_set_defaults(void)
 {
-	/* Every peer is met in shared memory, where of the rendezvous under way to a peer that is
-	 * killed some never come back, nor do their frames. Over tcp it is large frames without
-	 * rendezvous that UCX aborts on when the peer is killed. */
-	if (is_on_one_host() && !getenv("UCX_TLS"))
+	/* In shared memory some of the rendezvous under way to a peer that is killed never come
+	 * back, nor do their frames. Over tcp it is large frames without rendezvous that UCX aborts
+	 * on when the peer is killed. */
+	if (is_in_shared_memory())
 		setenv("UCX_RNDV_THRESH", "inf", 0);
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
 		setenv(settings[i].name, settings[i].value, 0);

@@ -247,7 +247,7 @@ static void child_end(const struct child *child, bool is_killed)
 
 	assert_int_equal(waitpid(child->pid, &status, 0), child->pid);
 	if (is_killed)
-		assert_true(WIFSIGNALED(status));
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	else
 		assert_int_equal(status, 0);
 	close(child->fd);
