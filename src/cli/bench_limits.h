@@ -50,7 +50,8 @@ must_check enum sc_status bench_limits_start(struct bench_limits *limits,
 void bench_limits_read(struct bench_limits *limits);
 struct machine_speed bench_limits_stop(struct bench_limits *limits);
 
-/* Tokens per second; 0: not known. */
+/* Tokens per second; 0: not known. Prompts are taken to go in steps of n_chunk rows; over stages
+ * steps may be shorter and read the weights more often. */
 double bench_limit_of(const struct bench_test *test, const struct cost *cost,
 		      const struct machine_speed *speed, uint32_t n_chunk);
 

@@ -52,12 +52,12 @@ static uint32_t round_up(uint32_t n, uint32_t multiple)
 uint32_t bench_test_positions(const struct bench_test *test, uint32_t n_repetitions,
 			      uint32_t n_chunk)
 {
-	uint32_t n_part = test->n_prompt + n_chunk;	/* in whole steps of n_chunk or less */
+	uint32_t n_part = round_up(test->n_prompt, n_chunk);
 
 	switch (test->kind) {
 	case BENCH_DEEP_PROMPT:
 		return first_of_parts(test->depth, n_part, n_repetitions) +
-		       n_repetitions * n_part + n_chunk + 1;
+		       n_repetitions * n_part + 1;
 	case BENCH_DEEP_DECODE:
 		return first_of_parts(test->depth, test->n_gen, n_repetitions) +
 		       n_repetitions * test->n_gen + LEAD + 1;
@@ -239,85 +239,57 @@ static enum sc_status run_decode(struct crowd *crowd, const struct bench_test *t
 	return status;
 }
 
-/* When the only job's step i was answered, for i < n. first_step: steps that were made before. */
-static enum sc_status clock_steps(struct crowd *crowd, uint64_t first_step, uint64_t *answered_ns,
-				  uint32_t n, struct error *err)
+/* What the pipeline had done at a time. */
+struct mark {
+	uint64_t n_rows;
+	uint64_t ns;
+};
+
+/* The first that is seen with n_rows or more. */
+static enum sc_status wait_for_rows(struct crowd *crowd, uint64_t n_rows, struct mark *mark_out,
+				    struct error *err)
 {
 	struct coordinator *coordinator = session_coordinator(crowd->session);
+	struct coordinator_status now;
 	enum sc_status status = SC_OK;
-	uint32_t n_seen = 0;
 
-	while (status == SC_OK && n_seen < n) {
-		struct coordinator_status now;
-
+	coordinator_status(coordinator, &now);
+	while (status == SC_OK && now.rows < n_rows) {
 		status = crowd_turn(crowd, err);
 		coordinator_status(coordinator, &now);
-		while (n_seen < n && first_step + n_seen + now.steps_in_flight < now.steps)
-			answered_ns[n_seen++] = clock_ns();
 	}
+	*mark_out = (struct mark){ .n_rows = now.rows, .ns = clock_ns() };
 	return status;
 }
 
-/* Steps of the one prompt of a test at a depth. */
-struct deep_steps {
-	uint32_t n_chunk;	/* rows */
-	uint32_t n_before;	/* the first part */
-	uint32_t n_each;	/* part */
-	uint32_t n_all;
-};
-
-static struct deep_steps deep_steps_of(const struct bench_test *test, uint32_t n_parts,
-				       uint32_t n_chunk)
-{
-	uint32_t n_part = round_up(test->n_prompt, n_chunk);
-	uint32_t n_first = round_up(first_of_parts(test->depth, n_part, n_parts), n_chunk);
-
-	return (struct deep_steps){
-		.n_chunk = n_chunk,
-		.n_before = n_first / n_chunk,
-		.n_each = n_part / n_chunk,
-		.n_all = (n_first + n_parts * n_part) / n_chunk,
-	};
-}
-
-/* With the rows to a step that the scheduler will choose for as many rows as those steps have. */
-static struct deep_steps choose_deep_steps(const struct coordinator *coordinator,
-					   const struct bench_test *test, uint32_t n_parts)
-{
-	struct deep_steps steps;
-	uint32_t chosen = coordinator_chunk(coordinator, 1);
-
-	do {
-		steps = deep_steps_of(test, n_parts, chosen);
-		chosen = coordinator_chunk(coordinator, (uint64_t)steps.n_all * steps.n_chunk);
-	} while (chosen > steps.n_chunk);
-	return steps;
-}
-
+/* One prompt, whose rows are counted as its steps are answered. A part is as long as the longest
+ * step at least, so that each begins with a mark of its own; a loop that slept through a part takes
+ * it together with those before. */
 static enum sc_status run_deep_prompt(struct crowd *crowd, const struct bench_test *test,
-				      uint32_t n_parts, double *rates_out, struct error *err)
+				      const struct bench_run *run, double *rates_out,
+				      struct error *err)
 {
-	struct coordinator *coordinator = session_coordinator(crowd->session);
-	const struct deep_steps steps = choose_deep_steps(coordinator, test, n_parts);
-	uint64_t *answered_ns = calloc(steps.n_all, sizeof answered_ns[0]);
-	struct coordinator_status now;
+	const uint32_t n_parts = run->n_repetitions, n_part = round_up(test->n_prompt, run->n_chunk);
+	const uint32_t n_before = first_of_parts(test->depth, n_part, n_parts);
+	struct coordinator_status idle;
+	struct mark first, then, now;
 	enum sc_status status;
 
-	if (!answered_ns)
-		return error_set(err, SC_E_NOMEM, "out of memory for %u steps", steps.n_all);
-	coordinator_status(coordinator, &now);
-	status = crowd_submit(crowd, 1, steps.n_all * steps.n_chunk, 1, err);
+	coordinator_status(session_coordinator(crowd->session), &idle);
+	status = crowd_submit(crowd, 1, n_before + n_parts * n_part, 1, err);
 	if (status == SC_OK)
-		status = clock_steps(crowd, now.steps, answered_ns, steps.n_all, err);
+		status = wait_for_rows(crowd, idle.rows + n_before, &first, err);
+	then = first;
 	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
-		uint32_t begin = steps.n_before - 1 + i * steps.n_each;
-		uint32_t end = begin + steps.n_each;
+		uint64_t end = idle.rows + n_before + (uint64_t)(i + 1) * n_part;
+		const struct mark *since;
 
-		/* A loop that slept through several answers sees them at the same time. */
-		rates_out[i] = (double)(steps.n_each * steps.n_chunk) /
-			       clock_seconds(answered_ns[end] - answered_ns[begin] + 1);
+		status = wait_for_rows(crowd, end, &now, err);
+		since = now.n_rows > then.n_rows ? &then : &first;
+		rates_out[i] = (double)(now.n_rows - since->n_rows) /
+			       clock_seconds(now.ns - since->ns + 1);
+		then = now;
 	}
-	free(answered_ns);
 	return status;
 }
 
@@ -342,7 +314,7 @@ static enum sc_status run_deep(struct crowd *crowd, const struct bench_test *tes
 
 	run->between(run->arg);
 	if (test->kind == BENCH_DEEP_PROMPT)
-		status = run_deep_prompt(crowd, test, run->n_repetitions, rates_out, err);
+		status = run_deep_prompt(crowd, test, run, rates_out, err);
 	else
 		status = run_decode(crowd, test,
 				    first_of_parts(test->depth, test->n_gen, run->n_repetitions),

@@ -644,11 +644,6 @@ static void count_jobs(const struct coordinator *c, struct coordinator_status *o
 	memcpy(out->jobs_by_state, c->jobs.ended_by_state, sizeof c->jobs.ended_by_state);
 }
 
-uint32_t coordinator_chunk(const struct coordinator *c, uint64_t n_rows)
-{
-	return scheduler_chunk(c->scheduler, n_rows);
-}
-
 void coordinator_status(const struct coordinator *c, struct coordinator_status *out)
 {
 	struct scheduler_counts counts = { 0 };
@@ -665,6 +660,7 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.max_context = c->limits.max_context,
 		.steps_in_flight = counts.in_flight,
 		.steps = counts.steps,
+		.rows = counts.rows,
 		.n_blocks = c->limits.max_blocks,
 		.n_blocks_free = counts.blocks_free,
 		.block_length = c->limits.block_length,

@@ -125,6 +125,7 @@ struct coordinator_status {
 	uint32_t max_context;
 	uint32_t steps_in_flight;
 	uint64_t steps;
+	uint64_t rows;			/* of the steps that were answered */
 	uint32_t n_blocks;
 	uint32_t n_blocks_free;
 	uint32_t block_length;
@@ -137,8 +138,6 @@ struct coordinator_status {
 };
 void coordinator_status(const struct coordinator *coordinator, struct coordinator_status *out);
 
-/* As scheduler_chunk(); once READY. */
-uint32_t coordinator_chunk(const struct coordinator *coordinator, uint64_t n_rows);
 /* stage < n_stages; strings are borrowed until the next turn of the loop. */
 void coordinator_stage_status(const struct coordinator *coordinator, unsigned stage,
 			      struct stage_status *out);

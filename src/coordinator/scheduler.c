@@ -9,8 +9,8 @@
 /* Rows that every step must still have before decoding is spread over more of them than stages. */
 enum { GROUP_ROWS = 5 };
 
-/* What a step costs beside its prompt rows, in rows, and the least that is worth a step: measured
- * with the CPU backend (bench/RESULTS.md). */
+/* What a step costs beside its prompt rows, in rows, and the least that is worth a step: chosen by
+ * trying, with the CPU backend and a model of 1.1 B (bench/RESULTS.md, "Two stages of one thread"). */
 enum { STEP_ROWS = 4, MIN_CHUNK = 32 };
 
 /* The records that a segment will give. */
@@ -25,6 +25,7 @@ struct awaited {
 /* A step on its way, and whose rows it holds. */
 struct flight {
 	uint64_t step_id;
+	uint32_t n_rows;
 	bool has_decodes;
 	uint32_t n_awaited;
 	struct awaited *awaited;	/* [n_awaited] in segment order */
@@ -39,6 +40,7 @@ struct scheduler {
 	uint32_t n_by_state[SEQUENCE_N_STATES];	/* IDLE's means nothing */
 	uint64_t next_ticket;
 	uint64_t n_steps;
+	uint64_t n_rows_done;		/* of the steps that were answered */
 	uint64_t n_preemptions;
 	uint32_t chunk;			/* prompt rows of a step, while there are prompts */
 	struct blocks blocks;
@@ -331,13 +333,11 @@ static void add_decodes(struct scheduler *s)
 /* While a pipeline fills and drains each further stage idles for one step. So rows in steps of c
  * take as long as rows + (stages - 1) c do, and STEP_ROWS / c of that more: least at
  * c^2 = STEP_ROWS rows / (stages - 1). */
-uint32_t scheduler_chunk(const struct scheduler *s, uint64_t n_rows)
+static uint32_t chunk_for(const struct scheduler *s, uint64_t n_rows)
 {
 	const uint32_t n_further = s->config.n_stages - 1;
 	uint32_t chunk = MIN_CHUNK;
 
-	if (!n_further)
-		return s->config.prompt_chunk;
 	while (chunk < s->config.prompt_chunk &&
 	       (uint64_t)chunk * chunk * n_further < n_rows * STEP_ROWS)
 		chunk += MIN_CHUNK;
@@ -356,15 +356,18 @@ static uint64_t count_left(const struct list *list)
 	return n;
 }
 
-/* For the prompts that there are. The largest step of them counts, so steps do not shrink with what
- * is left. */
+/* For the prompts that there are. It never shrinks while there are any: their last rows need no
+ * smaller steps than their first. */
 static void update_chunk(struct scheduler *s)
 {
-	uint32_t chunk = scheduler_chunk(s, count_left(&s->prompts) + count_left(&s->waiting));
+	uint32_t chunk;
 
-	if (list_is_empty(&s->prompts))
-		s->chunk = 0;
-	else if (chunk > s->chunk)
+	if (s->config.n_stages == 1)
+		s->chunk = s->config.prompt_chunk;
+	if (list_is_empty(&s->prompts) || s->chunk == s->config.prompt_chunk)
+		return;
+	chunk = chunk_for(s, count_left(&s->prompts) + count_left(&s->waiting));
+	if (chunk > s->chunk)
 		s->chunk = chunk;
 }
 
@@ -400,11 +403,14 @@ bool scheduler_next(struct scheduler *s, struct step *step_out)
 	flight->n_awaited = 0;
 	add_decodes(s);
 	flight->has_decodes = s->n_segments;
+	if (list_is_empty(&s->prompts))
+		s->chunk = 0;
 	admit(s);
 	add_prompts(s);
 	if (!s->n_rows)
 		return false;
 	flight->step_id = ++s->n_steps;
+	flight->n_rows = s->n_rows;
 	s->n_flights++;
 	*step_out = (struct step){
 		.id = flight->step_id,
@@ -494,6 +500,7 @@ enum sc_status scheduler_take(struct scheduler *s, const struct tokens *tokens,
 			take_token(s, sequence, &records[n_scores], fn, arg);
 		records += awaited->n_records;
 	}
+	s->n_rows_done += flight->n_rows;
 	/* Only now: fn may have removed other sequences of this flight. */
 	s->first_flight = (s->first_flight + 1) % s->config.window;
 	s->n_flights--;
@@ -509,6 +516,7 @@ struct scheduler_counts scheduler_counts(const struct scheduler *s)
 		.in_flight = s->n_flights,
 		.blocks_free = s->blocks.n_free,
 		.steps = s->n_steps,
+		.rows = s->n_rows_done,
 		.preemptions = s->n_preemptions,
 	};
 }

@@ -9,8 +9,8 @@
  * to work on, and without prompts no more than those are in flight: each reads all weights. Where
  * there are several stages, and five sequences for each step, over as many more as the window
  * allows, so that stages that take unlike times need not wait for each other. A prompt may have
- * chunks in several steps at once; a decoding sequence is in one. With several stages chunks are the
- * smaller the fewer prompt rows there are, so that all stages soon have one, and grow with what
+ * chunks in several steps at once; a decoding sequence is in one. With several stages chunks are
+ * the smaller the fewer prompt rows there are, so that all stages soon have one, and grow with what
  * comes until there are no prompts.
  * When a decoding sequence finds no free KV block, the youngest one gives up its own and starts
  * over from its tokens later: its output does not change, since stages compute every row alike.
@@ -58,15 +58,13 @@ typedef bool scheduler_token_fn(void *arg, struct sequence *sequence, uint32_t t
 must_check enum sc_status scheduler_take(struct scheduler *scheduler, const struct tokens *tokens,
 					 scheduler_token_fn *fn, void *arg, struct error *err);
 
-/* The prompt rows of a step at most while prompts of n_rows rows in all are there. */
-uint32_t scheduler_chunk(const struct scheduler *scheduler, uint64_t n_rows);
-
 struct scheduler_counts {
 	uint32_t waiting;
 	uint32_t running;
 	uint32_t in_flight;		/* steps */
 	uint32_t blocks_free;
-	uint64_t steps;
+	uint64_t steps;			/* made */
+	uint64_t rows;			/* of the steps that were answered */
 	uint64_t preemptions;
 };
 struct scheduler_counts scheduler_counts(const struct scheduler *scheduler);

@@ -296,6 +296,7 @@ static void short_prompts_are_cut_finer_the_more_stages(void **state)
 	check_chunk(2, 1, 32);
 	check_chunk(2, 10, 64);
 	check_chunk(2, 16, 96);
+	check_chunk(2, 40, 128);	/* most of which wait for a slot */
 	check_chunk(4, 10, 64);
 	check_chunk(8, 10, 32);
 }
@@ -314,6 +315,20 @@ static void steps_grow_with_prompts_that_come_and_shrink_once_there_are_none(voi
 	finish_all();
 	assert_false(make_step());
 	add(90, 1);
+	assert_true(make_step());
+	assert_int_equal(sim.step.n_rows, 32);
+	finish_all();
+	/* The last of them may fill the window. */
+	for (uint32_t i = 0; i < 6; i++)
+		add(90, 1);
+	add(MAX_WINDOW * 64 - 6 * 90, 1);
+	for (uint32_t i = 0; i < MAX_WINDOW; i++) {
+		assert_true(make_step());
+		assert_int_equal(sim.step.n_rows, 64);
+	}
+	add(90, 1);
+	assert_false(make_step());
+	answer();
 	assert_true(make_step());
 	assert_int_equal(sim.step.n_rows, 32);
 	finish_all();
