@@ -22,8 +22,8 @@ int main(int argc, char **argv)
 		const char *name;
 	} runs[] = {
 		{ "posix,self", "inf", "ucx over posix shared memory" },
-		{ "posix,self", "64k", "ucx over posix shared memory, by rendezvous" },
-		{ "tcp,self", "64k", "ucx over tcp" },
+		{ "posix,self", "1m", "ucx over posix shared memory, by rendezvous" },
+		{ "tcp,self", "1m", "ucx over tcp" },
 	};
 	int n_failed = 0;
 

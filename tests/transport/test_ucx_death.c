@@ -34,6 +34,13 @@ static const struct {
 	[TCP] = { "tcp,self", "1m" },
 };
 
+/* Of this process and of peers that it starts later. */
+static void set_transport(unsigned i)
+{
+	setenv("UCX_TLS", transports[i].tls, 1);
+	setenv("UCX_RNDV_THRESH", transports[i].rendezvous, 1);
+}
+
 enum traffic { TRAFFIC_NONE, TRAFFIC_SMALL, TRAFFIC_LARGE };
 
 struct end {
@@ -87,8 +94,7 @@ static void read_all(int fd, void *data, size_t n)
 	must(recv(fd, data, n, MSG_WAITALL) == (ssize_t)n, "read");
 }
 
-/* A peer finds the transport in its environment: N_TRANSPORTS. */
-static void end_open(struct end *end, unsigned transport, unsigned rank)
+static void end_open(struct end *end, unsigned rank)
 {
 	const struct fabric_config config = {
 		.rank = rank,
@@ -99,10 +105,6 @@ static void end_open(struct end *end, unsigned transport, unsigned rank)
 	};
 	struct error err;
 
-	if (transport < N_TRANSPORTS) {
-		setenv("UCX_TLS", transports[transport].tls, 1);
-		setenv("UCX_RNDV_THRESH", transports[transport].rendezvous, 1);
-	}
 	*end = (struct end){ .n_received = 0 };
 	must(loop_create(&end->loop) == SC_OK, "loop");
 	must(frame_pool_create(N_POOL, MAX_PAYLOAD, &end->pool) == SC_OK, "pool");
@@ -179,7 +181,7 @@ static int child_main(int fd, enum traffic traffic, unsigned n_frames)
 	unsigned n_sent = 0;
 
 	alarm(60);
-	end_open(&end, N_TRANSPORTS, 1);
+	end_open(&end, 1);
 	end_connect(&end, fd);
 	turn_until(&end, end.n_received > 0, TRAFFIC_NONE);
 	write_all(fd, "r", 1);
@@ -282,7 +284,8 @@ static void kill_while(enum traffic ours, enum traffic theirs)
 	for (unsigned i = 0; i < N_TRANSPORTS; i++) {
 		struct end end;
 
-		end_open(&end, i, 0);
+		set_transport(i);
+		end_open(&end, 0);
 		kill_and_survive(&end, transports[i].tls, ours, theirs);
 		end_close(&end);
 	}
@@ -330,7 +333,8 @@ static void another_takes_the_place_of_a_killed_peer(void **state)
 	struct end end;
 
 	(void)state;
-	end_open(&end, TCP, 0);
+	set_transport(TCP);
+	end_open(&end, 0);
 	for (int life = 0; life < 4; life++) {
 		kill_and_survive(&end, transports[TCP].tls, TRAFFIC_LARGE, TRAFFIC_LARGE);
 		link_close(end.link);
@@ -348,7 +352,8 @@ static void peer_that_leaves_in_order_has_sent_everything(void **state)
 		struct child child;
 		struct end end;
 
-		end_open(&end, i, 0);
+		set_transport(i);
+		end_open(&end, 0);
 		child = child_start(TRAFFIC_NONE, 101);
 		end_connect(&end, child.fd);
 		meet(&end, &child);
@@ -369,7 +374,8 @@ static void closing_does_not_wait_long_for_a_hung_peer(void **state)
 		struct end end;
 		uint64_t begin_ns;
 
-		end_open(&end, i, 0);
+		set_transport(i);
+		end_open(&end, 0);
 		child = child_start(TRAFFIC_NONE, 0);
 		end_connect(&end, child.fd);
 		meet(&end, &child);
