@@ -269,21 +269,24 @@ static enum sc_status run_deep_prompt(struct crowd *crowd, const struct bench_te
 				      const struct bench_run *run, double *rates_out,
 				      struct error *err)
 {
-	const uint32_t n_parts = run->n_repetitions, n_part = round_up(test->n_prompt, run->n_chunk);
+	const uint32_t n_parts = run->n_repetitions;
+	const uint32_t n_part = round_up(test->n_prompt, run->n_chunk);
 	const uint32_t n_before = first_of_parts(test->depth, n_part, n_parts);
+	struct mark first = { 0 }, then, now;
 	struct coordinator_status idle;
-	struct mark first, then, now;
 	enum sc_status status;
+	uint64_t end;
 
 	coordinator_status(session_coordinator(crowd->session), &idle);
+	end = idle.rows + n_before;
 	status = crowd_submit(crowd, 1, n_before + n_parts * n_part, 1, err);
 	if (status == SC_OK)
-		status = wait_for_rows(crowd, idle.rows + n_before, &first, err);
+		status = wait_for_rows(crowd, end, &first, err);
 	then = first;
 	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
-		uint64_t end = idle.rows + n_before + (uint64_t)(i + 1) * n_part;
 		const struct mark *since;
 
+		end += n_part;
 		status = wait_for_rows(crowd, end, &now, err);
 		since = now.n_rows > then.n_rows ? &then : &first;
 		rates_out[i] = (double)(now.n_rows - since->n_rows) /

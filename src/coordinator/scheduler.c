@@ -10,7 +10,7 @@
 enum { GROUP_ROWS = 5 };
 
 /* What a step costs beside its prompt rows, in rows, and the least that is worth a step: chosen by
- * trying, with the CPU backend and a model of 1.1 B (bench/RESULTS.md, "Two stages of one thread"). */
+ * trying, with the CPU backend (bench/RESULTS.md, "Two stages of one thread"). */
 enum { STEP_ROWS = 4, MIN_CHUNK = 32 };
 
 /* The records that a segment will give. */
@@ -332,7 +332,7 @@ static void add_decodes(struct scheduler *s)
 
 /* While a pipeline fills and drains each further stage idles for one step. So rows in steps of c
  * take as long as rows + (stages - 1) c do, and STEP_ROWS / c of that more: least at
- * c^2 = STEP_ROWS rows / (stages - 1). */
+ * c^2 = STEP_ROWS rows / (stages - 1), and for one stage with the largest steps. */
 static uint32_t chunk_for(const struct scheduler *s, uint64_t n_rows)
 {
 	const uint32_t n_further = s->config.n_stages - 1;
@@ -362,8 +362,6 @@ static void update_chunk(struct scheduler *s)
 {
 	uint32_t chunk;
 
-	if (s->config.n_stages == 1)
-		s->chunk = s->config.prompt_chunk;
 	if (list_is_empty(&s->prompts) || s->chunk == s->config.prompt_chunk)
 		return;
 	chunk = chunk_for(s, count_left(&s->prompts) + count_left(&s->waiting));

@@ -306,9 +306,9 @@ ALWAYS void multiply_part(enum cpu_format format, unsigned r, const uint8_t *wor
 	}
 }
 
-/* Planes of bits are not read in the order of their addresses, which hardware prefetchers lose track
- * of: lines are asked for in that order, one ahead, behind a head as well. Further ahead was slower
- * for one row and two, and heads before their scales are loaded were for Q4_K and Q5_K. */
+/* Planes of bits are not read in the order of their addresses, which hardware prefetchers lose
+ * track of: lines are asked for in that order, one ahead, behind a head as well. Slower for one row
+ * and two were lines further ahead and, for Q4_K and Q5_K, a head before its scales are loaded. */
 ALWAYS void prefetch_near(const uint8_t *weights, size_t n_bytes)
 {
 #pragma GCC unroll 16
