@@ -9,9 +9,11 @@ launch="${MPIRUN:-mpirun} --bind-to core -n 2"
 
 "$links" --head
 "$links" loopback
-UCX_TLS=posix,self UCX_RNDV_THRESH=inf $launch "$links" ucx "ucx, shared memory"
+UCX_TLS=posix,self $launch "$links" ucx "ucx, shared memory"
 UCX_TLS=tcp,self $launch "$links" ucx "ucx, tcp"
-UCX_TLS=tcp,self UCX_RNDV_THRESH=auto $launch "$links" ucx "ucx, tcp, rendezvous auto"
-UCX_TLS=posix,self UCX_RNDV_THRESH=auto $launch "$links" ucx "ucx, shared memory, rendezvous auto"
+UCX_TLS=tcp,self UCX_RNDV_THRESH=auto UCX_ZCOPY_THRESH=auto $launch \
+	"$links" ucx "ucx, tcp, rendezvous auto"
+UCX_TLS=posix,self UCX_RNDV_THRESH=auto UCX_ZCOPY_THRESH=auto $launch \
+	"$links" ucx "ucx, shared memory, rendezvous auto"
 $launch --mca btl vader,self "$links" mpi "mpi, shared memory"
 $launch --mca btl tcp,self "$links" mpi "mpi, tcp"

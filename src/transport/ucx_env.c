@@ -28,7 +28,11 @@ static const struct env_default settings[] = {
 	{ "UCX_TCP_KEEPIDLE", "1s" },
 	{ "UCX_TCP_KEEPINTVL", "1s" },
 	{ "UCX_TCP_KEEPCNT", "3" },
-	{ "UCX_RNDV_THRESH", "1m" },		/* a handshake costs a round trip */
+	/* When a peer is killed, some rendezvous in shared memory never come back, nor do their
+	 * frames; and over tcp UCX aborts, with rendezvous or without, if it was sending without a
+	 * copy. */
+	{ "UCX_RNDV_THRESH", "inf" },
+	{ "UCX_ZCOPY_THRESH", "inf" },
 };
 
 static bool is_on_one_host(void)
@@ -39,20 +43,8 @@ static bool is_on_one_host(void)
 	return size && local_size && strcmp(size, local_size) == 0;
 }
 
-static bool is_in_shared_memory(void)
-{
-	const char *tls = getenv("UCX_TLS");
-
-	return is_on_one_host() && !(tls && strstr(tls, "tcp"));
-}
-
 void ucx_env_set_defaults(void)
 {
-	/* In shared memory some of the rendezvous under way to a peer that is killed never come
-	 * back, nor do their frames. Over tcp it is large frames without rendezvous that UCX aborts
-	 * on when the peer is killed. */
-	if (is_in_shared_memory())
-		setenv("UCX_RNDV_THRESH", "inf", 0);
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
 		setenv(settings[i].name, settings[i].value, 0);
 	/* UCX listens on every interface, without authentication: not needed, not done. */

@@ -23,7 +23,8 @@ int main(int argc, char **argv)
 	} runs[] = {
 		{ "posix,self", "inf", "ucx over posix shared memory" },
 		{ "posix,self", "1m", "ucx over posix shared memory, by rendezvous" },
-		{ "tcp,self", "1m", "ucx over tcp" },
+		{ "tcp,self", "inf", "ucx over tcp" },
+		{ "tcp,self", "1m", "ucx over tcp, by rendezvous" },
 	};
 	int n_failed = 0;
 

@@ -24,22 +24,11 @@
 #define N_POOL 16
 #define LIMIT_NS (10 * NS_PER_SECOND)
 
-/* As ucx_env_set_defaults has it. */
+/* UCX_TLS of both ends. */
 enum { POSIX, TCP, N_TRANSPORTS };
-static const struct {
-	const char *tls;
-	const char *rendezvous;		/* from so many bytes on */
-} transports[N_TRANSPORTS] = {
-	[POSIX] = { "posix,self", "inf" },
-	[TCP] = { "tcp,self", "1m" },
+static const char *const transports[N_TRANSPORTS] = {
+	[POSIX] = "posix,self", [TCP] = "tcp,self",
 };
-
-/* Of this process and of peers that it starts later. */
-static void set_transport(unsigned i)
-{
-	setenv("UCX_TLS", transports[i].tls, 1);
-	setenv("UCX_RNDV_THRESH", transports[i].rendezvous, 1);
-}
 
 enum traffic { TRAFFIC_NONE, TRAFFIC_SMALL, TRAFFIC_LARGE };
 
@@ -284,9 +273,9 @@ static void kill_while(enum traffic ours, enum traffic theirs)
 	for (unsigned i = 0; i < N_TRANSPORTS; i++) {
 		struct end end;
 
-		set_transport(i);
+		setenv("UCX_TLS", transports[i], 1);
 		end_open(&end, 0);
-		kill_and_survive(&end, transports[i].tls, ours, theirs);
+		kill_and_survive(&end, transports[i], ours, theirs);
 		end_close(&end);
 	}
 }
@@ -333,10 +322,10 @@ static void another_takes_the_place_of_a_killed_peer(void **state)
 	struct end end;
 
 	(void)state;
-	set_transport(TCP);
+	setenv("UCX_TLS", transports[TCP], 1);
 	end_open(&end, 0);
 	for (int life = 0; life < 4; life++) {
-		kill_and_survive(&end, transports[TCP].tls, TRAFFIC_LARGE, TRAFFIC_LARGE);
+		kill_and_survive(&end, transports[TCP], TRAFFIC_LARGE, TRAFFIC_LARGE);
 		link_close(end.link);
 		end.n_down = 0;
 		end.n_sent = 0;
@@ -352,7 +341,7 @@ static void peer_that_leaves_in_order_has_sent_everything(void **state)
 		struct child child;
 		struct end end;
 
-		set_transport(i);
+		setenv("UCX_TLS", transports[i], 1);
 		end_open(&end, 0);
 		child = child_start(TRAFFIC_NONE, 101);
 		end_connect(&end, child.fd);
@@ -374,7 +363,7 @@ static void closing_does_not_wait_long_for_a_hung_peer(void **state)
 		struct end end;
 		uint64_t begin_ns;
 
-		set_transport(i);
+		setenv("UCX_TLS", transports[i], 1);
 		end_open(&end, 0);
 		child = child_start(TRAFFIC_NONE, 0);
 		end_connect(&end, child.fd);
@@ -383,7 +372,7 @@ static void closing_does_not_wait_long_for_a_hung_peer(void **state)
 		send_some(&end, TRAFFIC_LARGE);
 		begin_ns = clock_ns();
 		end_close(&end);
-		print_message("%s: closed after %.0f ms\n", transports[i].tls,
+		print_message("%s: closed after %.0f ms\n", transports[i],
 			      clock_seconds(clock_ns() - begin_ns) * 1e3);
 		assert_true(clock_ns() - begin_ns < LIMIT_NS);
 		kill(child.pid, SIGKILL);

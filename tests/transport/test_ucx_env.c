@@ -16,26 +16,27 @@ static void set(const char *name, const char *value)
 		unsetenv(name);
 }
 
-/* From how many bytes on frames go by rendezvous. */
-static void check_rendezvous(const char *n_ranks, const char *n_local, const char *tls,
-			     const char *expected)
+/* Neither rendezvous nor sending without a copy, wherever the peers are. */
+static void check_copies(const char *n_ranks, const char *n_local, const char *tls)
 {
 	set("OMPI_COMM_WORLD_SIZE", n_ranks);
 	set("OMPI_COMM_WORLD_LOCAL_SIZE", n_local);
 	set("UCX_TLS", tls);
-	unsetenv("UCX_RNDV_THRESH");
+	set("UCX_RNDV_THRESH", NULL);
+	set("UCX_ZCOPY_THRESH", NULL);
 	ucx_env_set_defaults();
-	assert_string_equal(getenv("UCX_RNDV_THRESH"), expected);
+	assert_string_equal(getenv("UCX_RNDV_THRESH"), "inf");
+	assert_string_equal(getenv("UCX_ZCOPY_THRESH"), "inf");
 }
 
-static void there_is_no_rendezvous_where_all_peers_are_in_shared_memory(void **state)
+static void frames_are_copied_whatever_the_transport(void **state)
 {
 	(void)state;
-	check_rendezvous("3", "3", NULL, "inf");
-	check_rendezvous("3", "3", "posix,self", "inf");
-	check_rendezvous("3", "3", "tcp,self", "1m");
-	check_rendezvous("3", "2", NULL, "1m");
-	check_rendezvous(NULL, NULL, NULL, "1m");
+	check_copies("3", "3", NULL);
+	check_copies("3", "3", "posix,self");
+	check_copies("3", "3", "tcp,self");
+	check_copies("3", "2", NULL);
+	check_copies(NULL, NULL, NULL);
 }
 
 static void what_the_user_has_set_stays(void **state)
@@ -54,7 +55,7 @@ static void what_the_user_has_set_stays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(there_is_no_rendezvous_where_all_peers_are_in_shared_memory),
+		cmocka_unit_test(frames_are_copied_whatever_the_transport),
 		cmocka_unit_test(what_the_user_has_set_stays),
 	};
 
