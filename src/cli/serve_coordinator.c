@@ -99,6 +99,7 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 
 	switch (phase) {
 	case COORDINATOR_LOADING:
+		notify_loading(0);
 		report_plan(server->coordinator);
 		break;
 	case COORDINATOR_READY:
