@@ -174,14 +174,53 @@ static enum sc_status wait_for_first(struct crowd *crowd, struct error *err)
 	return status;
 }
 
-/* Until n have been drawn in all. */
+static bool has_ended(const struct crowd *crowd)
+{
+	for (uint32_t i = 0; i < crowd->n; i++)
+		if (!job_is_ended(crowd->jobs[i]))
+			return false;
+	return true;
+}
+
+/* Until n have been drawn in all, or nobody draws any more. */
 static enum sc_status wait_for_count(struct crowd *crowd, uint64_t n, struct error *err)
 {
 	enum sc_status status = SC_OK;
 
-	while (status == SC_OK && count_drawn(crowd) < n)
+	while (status == SC_OK && count_drawn(crowd) < n && !has_ended(crowd))
 		status = crowd_turn(crowd, err);
 	return status;
+}
+
+/* --- parts of a test --- */
+
+/* How far a test was at a time. */
+struct mark {
+	uint64_t n;
+	uint64_t ns;
+};
+
+struct stopwatch {
+	struct mark before;	/* last's predecessor */
+	struct mark last;
+};
+
+/* From when the crowd began, at n. */
+static struct stopwatch stopwatch_start(const struct crowd *crowd, uint64_t n)
+{
+	return (struct stopwatch){ .last = { .n = n, .ns = crowd->started_ns } };
+}
+
+/* The rate of the part that ends now, at n. A loop that slept through several parts takes them
+ * together: the later ones have the rate of all. */
+static double stopwatch_rate(struct stopwatch *watch, uint64_t n)
+{
+	if (n > watch->last.n) {
+		watch->before = watch->last;
+		watch->last = (struct mark){ .n = n, .ns = clock_ns() };
+	}
+	return (double)(watch->last.n - watch->before.n) /
+	       clock_seconds(watch->last.ns - watch->before.ns);
 }
 
 /* --- tests --- */
@@ -219,52 +258,44 @@ static enum sc_status run_decode(struct crowd *crowd, const struct bench_test *t
 				 struct error *err)
 {
 	uint64_t n_part = (uint64_t)test->n_gen * test->n_sequences;
-	uint64_t n_before, n_after, then_ns, now_ns;
+	struct stopwatch watch;
 	enum sc_status status;
+	uint64_t end;
 
 	status = crowd_submit(crowd, test->n_sequences, n_prompt, n_parts * test->n_gen + LEAD,
 			      err);
 	if (status == SC_OK)
 		status = wait_for_first(crowd, err);
-	n_before = count_drawn(crowd);
-	then_ns = clock_ns();
+	watch = stopwatch_start(crowd, 0);
+	end = count_drawn(crowd);
+	(void)stopwatch_rate(&watch, end);
 	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
-		status = wait_for_count(crowd, n_before + n_part, err);
-		n_after = count_drawn(crowd);
-		now_ns = clock_ns();
-		rates_out[i] = (double)(n_after - n_before) / clock_seconds(now_ns - then_ns);
-		n_before = n_after;
-		then_ns = now_ns;
+		end += n_part;
+		status = wait_for_count(crowd, end, err);
+		rates_out[i] = stopwatch_rate(&watch, count_drawn(crowd));
 	}
 	return status;
 }
 
-/* What the pipeline had done at a time. */
-struct mark {
-	uint64_t n_rows;
-	uint64_t ns;
-};
-
-/* The first that is seen with n_rows or more. */
-static enum sc_status wait_for_rows(struct crowd *crowd, uint64_t n_rows, struct mark *mark_out,
-				    struct error *err)
+static uint64_t rows_done(const struct crowd *crowd)
 {
-	struct coordinator *coordinator = session_coordinator(crowd->session);
-	struct coordinator_status now;
+	struct coordinator_status status;
+
+	coordinator_status(session_coordinator(crowd->session), &status);
+	return status.rows;
+}
+
+static enum sc_status wait_for_rows(struct crowd *crowd, uint64_t n, struct error *err)
+{
 	enum sc_status status = SC_OK;
 
-	coordinator_status(coordinator, &now);
-	while (status == SC_OK && now.rows < n_rows) {
+	while (status == SC_OK && rows_done(crowd) < n)
 		status = crowd_turn(crowd, err);
-		coordinator_status(coordinator, &now);
-	}
-	*mark_out = (struct mark){ .n_rows = now.rows, .ns = clock_ns() };
 	return status;
 }
 
 /* One prompt, whose rows are counted as its steps are answered. A part is as long as the longest
- * step at least, so that each begins with a mark of its own; a loop that slept through a part takes
- * it together with those before. */
+ * step at least, so that each ends with an answer of its own. */
 static enum sc_status run_deep_prompt(struct crowd *crowd, const struct bench_test *test,
 				      const struct bench_run *run, double *rates_out,
 				      struct error *err)
@@ -272,26 +303,20 @@ static enum sc_status run_deep_prompt(struct crowd *crowd, const struct bench_te
 	const uint32_t n_parts = run->n_repetitions;
 	const uint32_t n_part = round_up(test->n_prompt, run->n_chunk);
 	const uint32_t n_before = first_of_parts(test->depth, n_part, n_parts);
-	struct mark first = { 0 }, then, now;
-	struct coordinator_status idle;
+	const uint64_t begin = rows_done(crowd);
+	uint64_t end = begin + n_before;
+	struct stopwatch watch;
 	enum sc_status status;
-	uint64_t end;
 
-	coordinator_status(session_coordinator(crowd->session), &idle);
-	end = idle.rows + n_before;
 	status = crowd_submit(crowd, 1, n_before + n_parts * n_part, 1, err);
 	if (status == SC_OK)
-		status = wait_for_rows(crowd, end, &first, err);
-	then = first;
+		status = wait_for_rows(crowd, end, err);
+	watch = stopwatch_start(crowd, begin);
+	(void)stopwatch_rate(&watch, rows_done(crowd));
 	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
-		const struct mark *since;
-
 		end += n_part;
-		status = wait_for_rows(crowd, end, &now, err);
-		since = now.n_rows > then.n_rows ? &then : &first;
-		rates_out[i] = (double)(now.n_rows - since->n_rows) /
-			       clock_seconds(now.ns - since->ns + 1);
-		then = now;
+		status = wait_for_rows(crowd, end, err);
+		rates_out[i] = stopwatch_rate(&watch, rows_done(crowd));
 	}
 	return status;
 }
