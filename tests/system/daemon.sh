@@ -77,6 +77,8 @@ start_daemon() {
 	ranks=$1
 	shift
 	set -- "$BUILDDIR/stagecoachd" -m "$MODEL" --listen 127.0.0.1:0 --socket "$socket" "$@"
+	# The one before must not be taken for it, in the moment until its shell empties the file.
+	: >"$dir/log"
 	# Not through a function: $! is to be the process itself.
 	if [ "$ranks" = 1 ]; then
 		"$@" >"$dir/out" 2>"$dir/log" </dev/null &

@@ -7,6 +7,7 @@
 kill_stage() {
 	rank=$1
 	start_daemon 4 --transport ucx $LONG
+	: >"$dir/text"
 	stagecoach generate --socket "$socket" -p 'KING:' -n $LONG_TOKENS --temp 0 --ignore-eos \
 		>"$dir/text" 2>"$dir/client.log" &
 	client=$!
