@@ -538,6 +538,40 @@ static void what_blocks_held_before_is_not_seen(void **state)
 	for_each_isa(check_reused_blocks);
 }
 
+/* Rows that see what is not finite, and those before them. */
+static void check_not_finite(const char *isa, enum tensor_type type)
+{
+	const struct shape shape = { 4, 2, 24, 24, 16 };
+	const unsigned n = 700, row = 4 * 24;
+	float *whole = floats_alloc((size_t)n * row), *alone = floats_alloc((size_t)n * row);
+	struct sequence s;
+
+	sequence_init(&s, shape, type, n, 0, 1, 4);
+	s.v[(size_t)41 * 2 * 24 + 5] = NAN;
+	s.v[(size_t)600 * 2 * 24 + 30] = -INFINITY;
+	s.k[(size_t)650 * 2 * 24 + 30] = NAN;
+	run_long(isa, 1, &s, 1, alone);
+	assert_true(isfinite(alone[40 * row + 5]) && isnan(alone[41 * row + 5]));
+	for (unsigned n_threads = 1; n_threads <= 3; n_threads++) {
+		run_long(isa, n_threads, &s, MAX_ROWS - n_threads, whole);
+		for (size_t i = 0; i < (size_t)n * row; i++)
+			if (memcmp(&whole[i], &alone[i], sizeof whole[i]) != 0 &&
+			    !(isnan(whole[i]) && isnan(alone[i])))
+				fail_msg("%s, type %u, %u threads, row %zu, element %zu: %g, alone "
+					 "%g", isa, type, n_threads, i / row, i % row,
+					 (double)whole[i], (double)alone[i]);
+	}
+	sequence_deinit(&s);
+	free(whole);
+	free(alone);
+}
+
+static void what_is_not_finite_leaves_rows_before_it_alone(void **state)
+{
+	(void)state;
+	for_each_isa(check_not_finite);
+}
+
 static void caches_out_of_range_are_refused(void **state)
 {
 	struct backend *backend = open_cpu("scalar", 1, 1, 1);
@@ -567,6 +601,7 @@ int main(void)
 		cmocka_unit_test(sums_of_the_largest_integers_fit),
 		cmocka_unit_test(keys_and_values_too_large_for_the_type_stay_finite),
 		cmocka_unit_test(what_blocks_held_before_is_not_seen),
+		cmocka_unit_test(what_is_not_finite_leaves_rows_before_it_alone),
 		cmocka_unit_test(caches_out_of_range_are_refused),
 	};
 

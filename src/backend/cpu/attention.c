@@ -14,7 +14,7 @@
  *
  * A tile is some neighbouring rows of a span and some query heads that read the same key-value
  * head. It goes over the positions that its last row sees; what a row does not see weighs nothing
- * and changes no bit of it. Where there are too few tiles for the threads, their parts are items of
+ * and changes no bit of it, unless it is not finite: then the rows go one by one. Where there are too few tiles for the threads, their parts are items of
  * their own. So every query goes through the same additions in the same order as if it were alone.
  */
 struct attention {
@@ -336,36 +336,60 @@ static void merge_part(const struct attention *a, const struct tile *t, struct r
 							 next->sum + (size_t)i * width, width);
 }
 
-/* A sum that is zero may have either sign, by what the row did not see: + 0 makes it one. */
-static void store_result(const struct attention *a, const struct tile *t, const struct result *r)
+/* A sum that is zero may have either sign, by what the row did not see: + 0 makes it one.
+ * False: not all is finite. */
+static bool store_result(const struct attention *a, const struct tile *t, const struct result *r)
 {
 	unsigned dim = a->cache->config.value_dim;
+	bool is_finite = true;
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
 		float *out = a->out + query_index(a, t, i) * dim;
 		const float *sum = r->sum + (size_t)i * a->cache->value_width;
 
-		for (unsigned d = 0; d < dim; d++)
+		for (unsigned d = 0; d < dim; d++) {
 			out[d] = sum[d] / r->total[i] + 0.0f;
+			is_finite &= isfinite(out[d]);
+		}
+	}
+	return is_finite;
+}
+
+static bool attend_tile(const struct attention *a, const struct tile *t)
+{
+	struct result all = result_at(t->state[0], t), next = result_at(t->state[1], t);
+
+	load_queries(a, t);
+	add_part(a, t, 0, &all);
+	for (unsigned part = 1; part < parts_of(a->cache, t->last_seen); part++) {
+		add_part(a, t, part, &next);
+		merge_part(a, t, &all, &next);
+	}
+	return store_result(a, t, &all);
+}
+
+/* Once more, since no weight is small enough for what is not finite. */
+static void attend_rows(const struct attention *a, const struct tile *t)
+{
+	for (unsigned i = 0; i < t->n_rows; i++) {
+		struct tile row = *t;
+
+		row.first_row += i;
+		row.n_rows = 1;
+		row.n_queries = t->n_heads;
+		row.first_seen = row.last_seen = t->first_seen + i;
+		(void)attend_tile(a, &row);
 	}
 }
 
 static void attend(void *arg, size_t item, unsigned thread)
 {
 	const struct attention *a = arg;
-	struct result all, next;
 	struct tile t;
 
 	init_tile(a, item, thread, &t);
-	load_queries(a, &t);
-	all = result_at(t.state[0], &t);
-	next = result_at(t.state[1], &t);
-	add_part(a, &t, 0, &all);
-	for (unsigned part = 1; part < parts_of(a->cache, t.last_seen); part++) {
-		add_part(a, &t, part, &next);
-		merge_part(a, &t, &all, &next);
-	}
-	store_result(a, &t, &all);
+	if (!attend_tile(a, &t) && t.n_rows > 1)
+		attend_rows(a, &t);
 }
 
 static void attend_part(void *arg, size_t item, unsigned thread)
@@ -396,7 +420,8 @@ static void merge_tile(void *arg, size_t item, unsigned thread)
 		next = result_at(floats + part * a->part_floats, &t);
 		merge_part(a, &t, &all, &next);
 	}
-	store_result(a, &t, &all);
+	if (!store_result(a, &t, &all) && t.n_rows > 1)
+		attend_rows(a, &t);
 }
 
 /* --- the operation --- */
