@@ -32,7 +32,7 @@
 
 enum {
 	CPU_MAX_PANEL = 32,
-	CPU_MAX_TILE_ROWS = 12,
+	CPU_MAX_TILE_ROWS = 24,
 	CPU_TILE_INT_BYTES = 48,	/* of a row's block of 32 */
 	CPU_MAX_SHIFT = 11,		/* 32 * 128 * 127 * 2^11 < 2^31 */
 	CPU_FLOAT_CHUNK = 128,		/* inputs summed in registers before they join the total: */

@@ -22,9 +22,9 @@
 	static cpu_gemm_fn *const rows_of_##name[] = GEMM_ROWS_4(unpacked_##name);
 #define INT_ROWS_OF(name) GEMM_ROWS_4(name)
 
-GEMM_FLOAT_6(f32, CPU_F32, false)
-GEMM_FLOAT_6(f16, CPU_F16, false)
-GEMM_FLOAT_6(bf16, CPU_BF16, false)
+GEMM_FLOAT_6(f32, CPU_F32)
+GEMM_FLOAT_6(f16, CPU_F16)
+GEMM_FLOAT_6(bf16, CPU_BF16)
 FOR_INT_FORMATS(GEMM_INT_ROWS)
 FOR_INT_FORMATS(UNPACK_ROWS)
 GEMM_UNPACKED(Q8_0)

@@ -22,32 +22,30 @@
 	static cpu_gemm_fn *const rows_of_##name[] = GEMM_ROWS_6(name);
 #define INT_ROWS_OF(name) GEMM_ROWS_6(name)
 
-GEMM_FLOAT_12(f32, CPU_F32, false)
-GEMM_FLOAT_12(f16, CPU_F16, false)
-GEMM_FLOAT_12(bf16, CPU_BF16, false)
+GEMM_FLOAT_24(f32, CPU_F32)
+GEMM_FLOAT_24(f16, CPU_F16)
+GEMM_FLOAT_12(bf16, CPU_BF16)
 FOR_INT_FORMATS(GEMM_INT_ROWS)
 FOR_INT_FORMATS(UNPACK_ROWS)
 FOR_BYTES_FORMATS(GEMM_INT_ROWS)
 FOR_BYTES_FORMATS(ROWS_OF_BYTES)
-GEMM_FLOAT_12(f32_unpacked, CPU_F32, true)
-static cpu_gemm_fn *const rows_of_f32[] = GEMM_ROWS_12(f32_unpacked);
 
 #define AVX512_TABLE(its_name, bf16_rows) {						\
 	.name = its_name,								\
 	.lanes = LANES,									\
 	.panel = 2 * LANES,								\
-	.tile_rows = { [CPU_TILE_FLOAT] = 12, [CPU_TILE_BF16] = 12, [CPU_TILE_INT] = 6 },	\
+	.tile_rows = { [CPU_TILE_FLOAT] = 24, [CPU_TILE_BF16] = 12, [CPU_TILE_INT] = 6 },	\
 	.byte_flip = BYTE_FLIP,								\
 	.pack = pack,									\
 	.gemm = {									\
-		[CPU_F32] = GEMM_ROWS_12(f32),						\
-		[CPU_F16] = GEMM_ROWS_12(f16),						\
+		[CPU_F32] = GEMM_ROWS_24(f32),						\
+		[CPU_F16] = GEMM_ROWS_24(f16),						\
 		[CPU_BF16] = GEMM_ROWS_12(bf16_rows),					\
 		FOR_INT_FORMATS(INT_ENTRY)						\
 	},										\
 	.max_packed_rows = 48,								\
-	.unpack = { [CPU_F16] = unpack_f16, FOR_INT_FORMATS(UNPACK_ENTRY) },		\
-	.gemm_unpacked = { [CPU_F16] = rows_of_f32, FOR_INT_FORMATS(UNPACKED_ENTRY) },	\
+	.unpack = { FOR_INT_FORMATS(UNPACK_ENTRY) },						\
+	.gemm_unpacked = { FOR_INT_FORMATS(UNPACKED_ENTRY) },				\
 	.quantise = quantise,								\
 	.round_bf16 = round_bf16,							\
 	.finish = finish,								\

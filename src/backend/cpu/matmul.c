@@ -33,6 +33,8 @@ struct multiplication {
 	unsigned tile_rows[CPU_N_TILE_KINDS];	/* 0: of no product */
 };
 
+enum { MAX_EVEN_ROWS = 12 };
+
 /* Neighbouring panels of one product, and rows of x. */
 struct run {
 	const struct matmul *product;
@@ -225,7 +227,7 @@ static unsigned tile_rows_for(const struct multiplication *m, enum cpu_format fo
 	unsigned most = m->cpu->kernels->tile_rows[cpu_tile_kind(format)];
 	unsigned n_tiles = (m->n_rows + most - 1) / most;
 
-	if (m->n_rows > CPU_MAX_TILE_ROWS || format == CPU_Q8_0)
+	if (m->n_rows > MAX_EVEN_ROWS || format == CPU_Q8_0)
 		return most;
 	return (m->n_rows + n_tiles - 1) / n_tiles;
 }
