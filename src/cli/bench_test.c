@@ -205,15 +205,15 @@ struct stopwatch {
 	struct mark last;
 };
 
-/* From when the crowd began, at n. */
+/* Since the crowd began, at n: should all parts be slept through, that is what they take. */
 static struct stopwatch stopwatch_start(const struct crowd *crowd, uint64_t n)
 {
 	return (struct stopwatch){ .last = { .n = n, .ns = crowd->started_ns } };
 }
 
-/* The rate of the part that ends now, at n. A loop that slept through several parts takes them
- * together: the later ones have the rate of all. */
-static double stopwatch_rate(struct stopwatch *watch, uint64_t n)
+/* Ends a part, at n, and returns its rate. A loop that slept through several takes them together:
+ * the later ones have the rate of all. */
+static double stopwatch_lap(struct stopwatch *watch, uint64_t n)
 {
 	if (n > watch->last.n) {
 		watch->before = watch->last;
@@ -268,11 +268,11 @@ static enum sc_status run_decode(struct crowd *crowd, const struct bench_test *t
 		status = wait_for_first(crowd, err);
 	watch = stopwatch_start(crowd, 0);
 	end = count_drawn(crowd);
-	(void)stopwatch_rate(&watch, end);
+	(void)stopwatch_lap(&watch, end);
 	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
 		end += n_part;
 		status = wait_for_count(crowd, end, err);
-		rates_out[i] = stopwatch_rate(&watch, count_drawn(crowd));
+		rates_out[i] = stopwatch_lap(&watch, count_drawn(crowd));
 	}
 	return status;
 }
@@ -312,11 +312,11 @@ static enum sc_status run_deep_prompt(struct crowd *crowd, const struct bench_te
 	if (status == SC_OK)
 		status = wait_for_rows(crowd, end, err);
 	watch = stopwatch_start(crowd, begin);
-	(void)stopwatch_rate(&watch, rows_done(crowd));
+	(void)stopwatch_lap(&watch, rows_done(crowd));
 	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
 		end += n_part;
 		status = wait_for_rows(crowd, end, err);
-		rates_out[i] = stopwatch_rate(&watch, rows_done(crowd));
+		rates_out[i] = stopwatch_lap(&watch, rows_done(crowd));
 	}
 	return status;
 }

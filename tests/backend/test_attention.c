@@ -538,7 +538,8 @@ static void what_blocks_held_before_is_not_seen(void **state)
 	for_each_isa(check_reused_blocks);
 }
 
-/* Rows that see what is not finite, and those before them. */
+/* Rows that see what is not finite, and those before them. Many at once are items of their own, of
+ * few each part is. */
 static void check_not_finite(const char *isa, enum tensor_type type)
 {
 	const struct shape shape = { 4, 2, 24, 24, 16 };
@@ -552,14 +553,16 @@ static void check_not_finite(const char *isa, enum tensor_type type)
 	s.k[(size_t)650 * 2 * 24 + 30] = NAN;
 	run_long(isa, 1, &s, 1, alone);
 	assert_true(isfinite(alone[40 * row + 5]) && isnan(alone[41 * row + 5]));
-	for (unsigned n_threads = 1; n_threads <= 3; n_threads++) {
-		run_long(isa, n_threads, &s, MAX_ROWS - n_threads, whole);
-		for (size_t i = 0; i < (size_t)n * row; i++)
-			if (memcmp(&whole[i], &alone[i], sizeof whole[i]) != 0 &&
-			    !(isnan(whole[i]) && isnan(alone[i])))
-				fail_msg("%s, type %u, %u threads, row %zu, element %zu: %g, alone "
-					 "%g", isa, type, n_threads, i / row, i % row,
-					 (double)whole[i], (double)alone[i]);
+	for (unsigned i = 0; i < 6; i++) {
+		unsigned n_threads = 1 + i / 2, chunk = i % 2 ? 16 : 255;
+
+		run_long(isa, n_threads, &s, chunk, whole);
+		for (size_t k = 0; k < (size_t)n * row; k++)
+			if (memcmp(&whole[k], &alone[k], sizeof whole[k]) != 0 &&
+			    !(isnan(whole[k]) && isnan(alone[k])))
+				fail_msg("%s, type %u, %u threads, chunks of %u, row %zu, element "
+					 "%zu: %g, alone %g", isa, type, n_threads, chunk, k / row,
+					 k % row, (double)whole[k], (double)alone[k]);
 	}
 	sequence_deinit(&s);
 	free(whole);

@@ -213,18 +213,21 @@ static void helpers_that_are_done_before_the_caller_begins_take_its_items(void *
 {
 	const struct sched_param none = { .sched_priority = 0 };
 	struct team *team;
-	cpu_set_t all, one;
-	int cpu = 0;
+	cpu_set_t one;
 
 	(void)state;
-	assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
-	while (!CPU_ISSET(cpu, &all))
-		cpu++;
 	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+	CPU_SET(sched_getcpu(), &one);
+	if (sched_setaffinity(0, sizeof one, &one) != 0) {
+		print_message("not allowed to choose a processor\n");
+		skip();
+	}
 	team = team_of(2);
-	assert_int_equal(sched_setscheduler(0, SCHED_IDLE, &none), 0);
+	if (sched_setscheduler(0, SCHED_IDLE, &none) != 0) {
+		print_message("not allowed to be idle\n");
+		team_destroy(team);
+		skip();
+	}
 	for (unsigned i = 0; i < 3; i++) {
 		sleep_ms(1);	/* the helper too, then */
 		check_straggler(team, TEAM_MAX_RUN);

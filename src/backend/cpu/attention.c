@@ -14,8 +14,10 @@
  *
  * A tile is some neighbouring rows of a span and some query heads that read the same key-value
  * head. It goes over the positions that its last row sees; what a row does not see weighs nothing
- * and changes no bit of it, unless it is not finite: then the rows go one by one. Where there are too few tiles for the threads, their parts are items of
- * their own. So every query goes through the same additions in the same order as if it were alone.
+ * and changes no bit of it. But nothing times what is not finite is no number: a tile whose result is
+ * not finite is done again, row by row. Where there are too few tiles for the threads, their parts
+ * are items of their own. So every query goes through the same additions in the same order as if it
+ * were alone.
  */
 struct attention {
 	const struct cpu_backend *cpu;
@@ -340,8 +342,7 @@ static void merge_part(const struct attention *a, const struct tile *t, struct r
  * False: not all is finite. */
 static bool store_result(const struct attention *a, const struct tile *t, const struct result *r)
 {
-	unsigned dim = a->cache->config.value_dim;
-	bool is_finite = true;
+	unsigned dim = a->cache->config.value_dim, n_odd = 0;
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
 		float *out = a->out + query_index(a, t, i) * dim;
@@ -349,10 +350,10 @@ static bool store_result(const struct attention *a, const struct tile *t, const 
 
 		for (unsigned d = 0; d < dim; d++) {
 			out[d] = sum[d] / r->total[i] + 0.0f;
-			is_finite &= isfinite(out[d]);
+			n_odd += !isfinite(out[d]);
 		}
 	}
-	return is_finite;
+	return !n_odd;
 }
 
 static bool attend_tile(const struct attention *a, const struct tile *t)
@@ -368,7 +369,6 @@ static bool attend_tile(const struct attention *a, const struct tile *t)
 	return store_result(a, t, &all);
 }
 
-/* Once more, since no weight is small enough for what is not finite. */
 static void attend_rows(const struct attention *a, const struct tile *t)
 {
 	for (unsigned i = 0; i < t->n_rows; i++) {

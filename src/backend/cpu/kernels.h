@@ -64,7 +64,7 @@ struct cpu_kernels {
 	cpu_gemm_fn *gemm[CPU_N_FORMATS][CPU_MAX_TILE_ROWS];
 	/* For more rows than max_packed_rows it is cheaper to unpack, once for all tiles but the
 	 * first, whose product reads the weights from memory; 0: for the first as well. NULL:
-	 * nothing to unpack. */
+	 * never. */
 	unsigned max_packed_rows;
 	cpu_unpack_fn *unpack[CPU_N_FORMATS];
 	cpu_gemm_fn *const *gemm_unpacked[CPU_N_FORMATS];	/* [tile_rows] */

@@ -28,12 +28,11 @@ struct multiplication {
 	const float *x;
 	unsigned n_in;
 	unsigned n_rows;
-	unsigned n_row_units;		/* whole tiles of any kind, that ranges are made of */
+	unsigned unit_rows;		/* whole tiles of all kinds, that ranges are made of */
+	unsigned n_row_units;
 	unsigned n_row_ranges;
 	unsigned tile_rows[CPU_N_TILE_KINDS];	/* 0: of no product */
 };
-
-enum { MAX_EVEN_ROWS = 12 };
 
 /* Neighbouring panels of one product, and rows of x. */
 struct run {
@@ -202,8 +201,8 @@ static void multiply_items(void *arg, size_t first, size_t end, unsigned thread)
 	size_t panel = first / m->n_row_ranges;
 	unsigned range = (unsigned)(first % m->n_row_ranges);
 	uint64_t n_units = m->n_row_units;
-	unsigned row = (unsigned)(n_units * range / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
-	unsigned row_end = (unsigned)(n_units * (range + 1) / m->n_row_ranges) * CPU_MAX_TILE_ROWS;
+	unsigned row = (unsigned)(n_units * range / m->n_row_ranges) * m->unit_rows;
+	unsigned row_end = (unsigned)(n_units * (range + 1) / m->n_row_ranges) * m->unit_rows;
 
 	assert(end - first == 1 || m->n_row_ranges == 1);
 	row_end = (unsigned)min_of(row_end, m->n_rows);
@@ -220,6 +219,9 @@ static void multiply_items(void *arg, size_t first, size_t end, unsigned thread)
 	}
 }
 
+/* Up to so many rows are few. Whole tiles of any kind, but for the longest, which are twice that. */
+enum { FEW_ROWS = CPU_MAX_TILE_ROWS / 2 };
+
 /* A short tile does less with every weight that it loads, so few rows are shared out evenly, not
  * left over by full tiles. But whole bytes are best read by as many rows as there can be. */
 static unsigned tile_rows_for(const struct multiplication *m, enum cpu_format format)
@@ -227,13 +229,14 @@ static unsigned tile_rows_for(const struct multiplication *m, enum cpu_format fo
 	unsigned most = m->cpu->kernels->tile_rows[cpu_tile_kind(format)];
 	unsigned n_tiles = (m->n_rows + most - 1) / most;
 
-	if (m->n_rows > MAX_EVEN_ROWS || format == CPU_Q8_0)
+	if (m->n_rows > FEW_ROWS || format == CPU_Q8_0)
 		return most;
 	return (m->n_rows + n_tiles - 1) / n_tiles;
 }
 
 static void prepare(struct multiplication *m)
 {
+	m->unit_rows = FEW_ROWS;
 	for (unsigned i = 0; i < m->n_products; i++) {
 		enum cpu_format format = m->products[i].weight->format;
 		unsigned *tile_rows = &m->tile_rows[cpu_tile_kind(format)];
@@ -241,6 +244,8 @@ static void prepare(struct multiplication *m)
 
 		assert(m->products[i].weight->n_in == m->n_in);
 		*tile_rows = *tile_rows > wanted ? *tile_rows : wanted;
+		if (*tile_rows > FEW_ROWS)
+			m->unit_rows = CPU_MAX_TILE_ROWS;
 	}
 	for (unsigned kind = 0; kind < CPU_N_TILE_KINDS; kind++)
 		/* A single row of floats is read where it is. */
@@ -250,9 +255,10 @@ static void prepare(struct multiplication *m)
 }
 
 /* Panels that are summed one right after the other: their sums wait in the scratch. */
-static size_t max_run(unsigned n_rows)
+static size_t max_run(const struct multiplication *m)
 {
-	return n_rows > CPU_MAX_TILE_ROWS ? 1 : min_of(CPU_SCRATCH_ROWS / n_rows, TEAM_MAX_RUN);
+	return m->n_rows > m->unit_rows ? 1 :
+	       min_of(CPU_SCRATCH_ROWS / m->n_rows, TEAM_MAX_RUN);
 }
 
 static void multiply(struct multiplication *m)
@@ -276,10 +282,10 @@ static void multiply(struct multiplication *m)
 	m->n_row_ranges = (unsigned)((4 * n_threads + n_panels - 1) / n_panels);
 	if (n_threads == 1)
 		m->n_row_ranges = 1;
-	m->n_row_units = (m->n_rows + CPU_MAX_TILE_ROWS - 1) / CPU_MAX_TILE_ROWS;
+	m->n_row_units = (m->n_rows + m->unit_rows - 1) / m->unit_rows;
 	if (m->n_row_ranges > m->n_row_units)
 		m->n_row_ranges = m->n_row_units;
-	cpu_parallel_runs(m->cpu, n_threads, n_panels * m->n_row_ranges, max_run(m->n_rows),
+	cpu_parallel_runs(m->cpu, n_threads, n_panels * m->n_row_ranges, max_run(m),
 			  multiply_items, m);
 }
 

@@ -157,7 +157,8 @@ static struct items share_of(const struct team *team, unsigned i, size_t n_items
 }
 
 /* All shares are there before anybody is woken, the caller's first: a helper that is done while the
- * caller is held up here looks for items once, and nobody tells it of those that come later. */
+ * caller is held up here looks for items once, and nobody tells it of those that come later. One
+ * that is awake may still miss those of a helper after it, who is about to do them. */
 static void run_region(struct team *team, size_t n_items, size_t max_run)
 {
 	atomic_store(&team->n_left, n_items);

@@ -3,16 +3,16 @@
 #define STAGECOACH_BACKEND_CPU_ISA_GEMM_FLOAT_H
 /*
  * gemm_float - products with F32, F16 and BF16 weights; include after a vec_*.h.
- * A tile of r rows keeps sums of one or both vectors of a panel in registers: each input costs a
- * load of each vector and r broadcasts for as many or twice as many multiply-adds. One function per
- * format and r.
+ * A tile of r rows keeps sums of one or both halves of a panel, a vector each, in registers: each
+ * input costs a load of weights for each half, and r broadcasts for as many or twice as many
+ * multiply-adds. One function per format and r.
  */
 #include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
 
 #include <stdbool.h>
 
-/* Vector `half` (0 or 1) of the weights of input k. */
+/* Weights of input k: half 0 or 1. */
 static inline vec load_weights(enum cpu_format format, const void *weights, size_t k, int half)
 {
 	size_t at = k * 2 * LANES + (size_t)half * LANES;
@@ -39,9 +39,9 @@ static inline float load_activation(enum cpu_format format, unsigned r, const vo
 	return x;
 }
 
-/* Vectors of a panel that are summed at once: both, while registers hold the sums, since that halves
- * the broadcasts. But only one conversion of F16 at a time goes beside the multiply-adds: with
- * AVX-512 six rows and more are 3 to 16 % faster so, fewer are slower. */
+/* Both, while registers hold the sums, since that saves broadcasts. But only one conversion of F16
+ * at a time goes beside the multiply-adds, on a processor that does one of sixteen lanes a cycle:
+ * six rows and more were 3 to 16 % faster so, fewer slower. */
 static inline int halves_at_once(enum cpu_format format, unsigned r)
 {
 	return r > 12 || (format == CPU_F16 && LANES == 16 && r >= 6) ? 1 : 2;
