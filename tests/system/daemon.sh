@@ -118,5 +118,5 @@ stop_daemon() {
 }
 
 expect_none_left() {
-	wait_for 10 is_nobody || fail "processes are left: $(processes | tr '\n' ' ')"
+	wait_for $PATIENCE is_nobody || fail "processes are left: $(processes | tr '\n' ' ')"
 }

@@ -47,7 +47,7 @@ wait $client
 code=$?
 [ $code = 130 ] || fail "Ctrl-C at the client: exit code $code"
 is_cancelled() { stagecoach jobs --socket "$socket" | grep -q cancelled; }
-wait_for 10 is_cancelled || fail "the job goes on after Ctrl-C"
+wait_for $PATIENCE is_cancelled || fail "the job goes on after Ctrl-C"
 echo "Ctrl-C cancelled the job"
 
 # The settings file again, by SIGHUP.
@@ -57,12 +57,12 @@ start_daemon 3 --config "$dir/conf"
 printf 'log_level = "debug";\nmax_queue = 8;\nbatch_size = 33;\n' >"$dir/conf"
 kill -HUP "$(pid_of_rank 0)"
 reloaded() { grep -q "reload: $1" "$dir/log"; }
-wait_for 10 reloaded 'log-level changed' || fail "log-level was not reloaded"
-wait_for 10 reloaded 'max-queue changed' || fail "max-queue was not reloaded"
-wait_for 10 reloaded 'batch-size changed, but takes effect only' || fail "batch-size was not told"
+wait_for $PATIENCE reloaded 'log-level changed' || fail "log-level was not reloaded"
+wait_for $PATIENCE reloaded 'max-queue changed' || fail "max-queue was not reloaded"
+wait_for $PATIENCE reloaded 'batch-size changed, but takes effect only' || fail "batch-size was not told"
 printf 'log_level = "loud";\n' >"$dir/conf"
 kill -HUP "$(pid_of_rank 0)"
-wait_for 10 reloaded 'nothing changes: .*conf:1: log_level' || fail "a bad file was not told"
+wait_for $PATIENCE reloaded 'nothing changes: .*conf:1: log_level' || fail "a bad file was not told"
 stagecoach generate --socket "$socket" -p 'x' -n 3 >/dev/null 2>&1 || fail "does not serve any more"
 stop_daemon
 [ $code = 0 ] || fail "exit code $code"
