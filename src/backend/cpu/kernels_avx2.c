@@ -11,20 +11,21 @@
 #include "backend/cpu/isa/tiles.h"
 #include "backend/cpu/isa/tiles_x86.h"
 #include "backend/cpu/isa/finish.h"
+#include "backend/cpu/isa/each_row.h"
 #include "backend/cpu/isa/gemm_float.h"
 #include "backend/cpu/isa/gemm_int_avx2.h"
 #include "backend/cpu/isa/gemm_int.h"
 
-#define GEMM_INT_ROWS(name, format, bytes) GEMM_INT_4(name, format)
+#define GEMM_INT_ROWS(name, format, bytes) EACH_ROW_4(GEMM_INT, name, format)
 #define UNPACK_ROWS(name, format, bytes) UNPACK_INT(name, format)
 #define GEMM_UNPACKED(name)								\
-	GEMM_INT_4(unpacked_##name, UNPACKED + CPU_##name)				\
+	EACH_ROW_4(GEMM_INT, unpacked_##name, UNPACKED + CPU_##name)			\
 	static cpu_gemm_fn *const rows_of_##name[] = GEMM_ROWS_4(unpacked_##name);
 #define INT_ROWS_OF(name) GEMM_ROWS_4(name)
 
-GEMM_FLOAT_6(f32, CPU_F32)
-GEMM_FLOAT_6(f16, CPU_F16)
-GEMM_FLOAT_6(bf16, CPU_BF16)
+EACH_ROW_6(GEMM_FLOAT, f32, CPU_F32)
+EACH_ROW_6(GEMM_FLOAT, f16, CPU_F16)
+EACH_ROW_6(GEMM_FLOAT, bf16, CPU_BF16)
 FOR_INT_FORMATS(GEMM_INT_ROWS)
 FOR_INT_FORMATS(UNPACK_ROWS)
 GEMM_UNPACKED(Q8_0)

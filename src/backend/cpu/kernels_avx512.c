@@ -11,20 +11,22 @@
 #include "backend/cpu/isa/tiles.h"
 #include "backend/cpu/isa/tiles_x86.h"
 #include "backend/cpu/isa/finish.h"
+#include "backend/cpu/isa/each_row.h"
 #include "backend/cpu/isa/gemm_float.h"
 #include "backend/cpu/isa/gemm_bf16_avx512.h"
 #include "backend/cpu/isa/gemm_int_avx512.h"
 #include "backend/cpu/isa/gemm_int.h"
 
-#define GEMM_INT_ROWS(name, format, bytes) GEMM_INT_6(name, format)
+#define GEMM_INT_ROWS(name, format, bytes) EACH_ROW_6(GEMM_INT, name, format)
 #define UNPACK_ROWS(name, format, bytes) UNPACK_INT(name, format)
 #define ROWS_OF_BYTES(name, format, bytes)						\
 	static cpu_gemm_fn *const rows_of_##name[] = GEMM_ROWS_6(name);
 #define INT_ROWS_OF(name) GEMM_ROWS_6(name)
 
-GEMM_FLOAT_24(f32, CPU_F32)
-GEMM_FLOAT_24(f16, CPU_F16)
-GEMM_FLOAT_12(bf16, CPU_BF16)
+EACH_ROW_24(GEMM_FLOAT, f32, CPU_F32)
+EACH_ROW_24(GEMM_FLOAT, f16, CPU_F16)
+EACH_ROW_12(GEMM_FLOAT, bf16, CPU_BF16)
+EACH_ROW_12(GEMM_BF16_DOT, bf16_dot)
 FOR_INT_FORMATS(GEMM_INT_ROWS)
 FOR_INT_FORMATS(UNPACK_ROWS)
 FOR_BYTES_FORMATS(GEMM_INT_ROWS)

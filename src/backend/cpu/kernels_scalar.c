@@ -11,6 +11,7 @@
 #include "backend/cpu/isa/tiles.h"
 #include "backend/cpu/isa/quantise.h"
 #include "backend/cpu/isa/finish.h"
+#include "backend/cpu/isa/each_row.h"
 #include "backend/cpu/isa/gemm_float.h"
 #include "backend/cpu/isa/gemm_int_scalar.h"
 #include "backend/cpu/isa/gemm_int.h"
@@ -22,7 +23,7 @@
 		multiply(CPU_##form, r, weights, tile, n_k, sum);			\
 	}
 #define GEMM_FORM_4(form)								\
-	GEMM_FORM(form, 1) GEMM_FORM(form, 2) GEMM_FORM(form, 3) GEMM_FORM(form, 4)	\
+	EACH_ROW_4(GEMM_FORM, form)							\
 	static cpu_gemm_fn *const rows_of_##form[] = GEMM_ROWS_4(form);
 #define GEMM_PACKED(name, format, form, r)						\
 	static void name##_##r(const void *weights, const void *tile, size_t n_k, float *sum)	\
@@ -31,10 +32,7 @@
 	}
 #define GEMM_PACKED_4(name, format, form)						\
 	UNPACK_INT(name, format)							\
-	GEMM_PACKED(name, format, form, 1)						\
-	GEMM_PACKED(name, format, form, 2)						\
-	GEMM_PACKED(name, format, form, 3)						\
-	GEMM_PACKED(name, format, form, 4)
+	EACH_ROW_4(GEMM_PACKED, name, format, form)
 #define FOR_FORMATS(DO)									\
 	DO(q8_0, CPU_Q8_0, Q8_0)							\
 	DO(iq4_nl, CPU_IQ4_NL, Q8_0)							\
@@ -51,9 +49,9 @@
 	DO(q2_k, CPU_Q2_K, Q2_K)
 #define INT_ROWS_OF(name) GEMM_ROWS_4(name)
 
-GEMM_FLOAT_4(f32, CPU_F32)
-GEMM_FLOAT_4(f16, CPU_F16)
-GEMM_FLOAT_4(bf16, CPU_BF16)
+EACH_ROW_4(GEMM_FLOAT, f32, CPU_F32)
+EACH_ROW_4(GEMM_FLOAT, f16, CPU_F16)
+EACH_ROW_4(GEMM_FLOAT, bf16, CPU_BF16)
 GEMM_FORM_4(Q8_0)
 GEMM_FORM_4(Q4_0)
 GEMM_FORM_4(Q5_1)

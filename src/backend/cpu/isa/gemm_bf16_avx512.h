@@ -43,24 +43,11 @@ gemm_bf16_dot(unsigned r, const uint8_t *weights, const uint8_t *tile, size_t n_
 	}
 }
 
-#define GEMM_BF16_DOT(r)								\
-	static BF16_DOT void bf16_dot_##r(const void *weights, const void *tile, size_t n_k,	\
-					  float *sum)					\
+#define GEMM_BF16_DOT(name, r)								\
+	static BF16_DOT void name##_##r(const void *weights, const void *tile, size_t n_k,	\
+					float *sum)					\
 	{										\
 		gemm_bf16_dot(r, weights, tile, n_k, sum);				\
 	}
-
-GEMM_BF16_DOT(1)
-GEMM_BF16_DOT(2)
-GEMM_BF16_DOT(3)
-GEMM_BF16_DOT(4)
-GEMM_BF16_DOT(5)
-GEMM_BF16_DOT(6)
-GEMM_BF16_DOT(7)
-GEMM_BF16_DOT(8)
-GEMM_BF16_DOT(9)
-GEMM_BF16_DOT(10)
-GEMM_BF16_DOT(11)
-GEMM_BF16_DOT(12)
 
 #endif

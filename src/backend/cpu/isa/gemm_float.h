@@ -112,49 +112,4 @@ static inline void unpack_f16(const void *weights, size_t n_k, void *unpacked)
 		gemm_float(format, r, weights, tile, n_k, sum);				\
 	}
 
-#define GEMM_FLOAT_4(name, format)							\
-	GEMM_FLOAT(name, format, 1)							\
-	GEMM_FLOAT(name, format, 2)							\
-	GEMM_FLOAT(name, format, 3)							\
-	GEMM_FLOAT(name, format, 4)
-#define GEMM_FLOAT_6(name, format)							\
-	GEMM_FLOAT_4(name, format)							\
-	GEMM_FLOAT(name, format, 5)							\
-	GEMM_FLOAT(name, format, 6)
-#define GEMM_FLOAT_12(name, format)							\
-	GEMM_FLOAT_6(name, format)							\
-	GEMM_FLOAT(name, format, 7)							\
-	GEMM_FLOAT(name, format, 8)							\
-	GEMM_FLOAT(name, format, 9)							\
-	GEMM_FLOAT(name, format, 10)							\
-	GEMM_FLOAT(name, format, 11)							\
-	GEMM_FLOAT(name, format, 12)
-#define GEMM_FLOAT_24(name, format)							\
-	GEMM_FLOAT_12(name, format)							\
-	GEMM_FLOAT(name, format, 13)							\
-	GEMM_FLOAT(name, format, 14)							\
-	GEMM_FLOAT(name, format, 15)							\
-	GEMM_FLOAT(name, format, 16)							\
-	GEMM_FLOAT(name, format, 17)							\
-	GEMM_FLOAT(name, format, 18)							\
-	GEMM_FLOAT(name, format, 19)							\
-	GEMM_FLOAT(name, format, 20)							\
-	GEMM_FLOAT(name, format, 21)							\
-	GEMM_FLOAT(name, format, 22)							\
-	GEMM_FLOAT(name, format, 23)							\
-	GEMM_FLOAT(name, format, 24)
-
-/* The table's entries for them. */
-#define GEMM_ENTRIES_4(name) name##_1, name##_2, name##_3, name##_4
-#define GEMM_ENTRIES_6(name) GEMM_ENTRIES_4(name), name##_5, name##_6
-#define GEMM_ENTRIES_12(name) GEMM_ENTRIES_6(name), name##_7, name##_8, name##_9, name##_10,	\
-	name##_11, name##_12
-#define GEMM_ENTRIES_24(name) GEMM_ENTRIES_12(name), name##_13, name##_14, name##_15,	\
-	name##_16, name##_17, name##_18, name##_19, name##_20, name##_21, name##_22,	\
-	name##_23, name##_24
-#define GEMM_ROWS_4(name) { GEMM_ENTRIES_4(name) }
-#define GEMM_ROWS_6(name) { GEMM_ENTRIES_6(name) }
-#define GEMM_ROWS_12(name) { GEMM_ENTRIES_12(name) }
-#define GEMM_ROWS_24(name) { GEMM_ENTRIES_24(name) }
-
 #endif

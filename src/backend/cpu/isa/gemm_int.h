@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_GEMM_INT_H
 #define STAGECOACH_BACKEND_CPU_ISA_GEMM_INT_H
-/* gemm_int - one function per quantised format and number of rows, and the table's entries, from
- * gemm_int() and unpack() of a gemm_int_*.h. GEMM_INT_N(name, format) defines as many as a tile of
- * that instruction set has rows. */
+/* gemm_int - the functions of quantised formats, and the table's entries, from gemm_int() and
+ * unpack() of a gemm_int_*.h. */
 
 #define GEMM_INT(name, format, r)							\
 	static void name##_##r(const void *weights, const void *tile, size_t n_k, float *sum)	\
 	{										\
 		gemm_int(format, r, weights, tile, n_k, sum);				\
 	}
-
-#define GEMM_INT_4(name, format)							\
-	GEMM_INT(name, format, 1)							\
-	GEMM_INT(name, format, 2)							\
-	GEMM_INT(name, format, 3)							\
-	GEMM_INT(name, format, 4)
-#define GEMM_INT_6(name, format)							\
-	GEMM_INT_4(name, format)							\
-	GEMM_INT(name, format, 5)							\
-	GEMM_INT(name, format, 6)
 
 #define UNPACK_INT(name, format)							\
 	static void unpack_##name(const void *weights, size_t n_k, void *unpacked)	\
