@@ -111,6 +111,16 @@ static void find_scratch(const struct kv_cache *cache, unsigned thread, struct t
 	t->unpacked = t->scaled + CPU_MAX_QUERY_GROUP * t->lds;
 }
 
+/* n rows of the span, of the heads that the tile has. */
+static void set_rows(struct tile *t, unsigned first, unsigned n)
+{
+	t->first_row = first;
+	t->n_rows = n;
+	t->n_queries = n * t->n_heads;
+	t->first_seen = t->span->first_position + first + 1;
+	t->last_seen = t->first_seen + n - 1;
+}
+
 static void init_tile(const struct attention *a, size_t item, unsigned thread, struct tile *t)
 {
 	const struct kv_cache *cache = a->cache;
@@ -122,13 +132,10 @@ static void init_tile(const struct attention *a, size_t item, unsigned thread, s
 	head_tile = (unsigned)(item % a->head_tiles);
 	/* The last rows see most: they come first, so that no thread is left with them. */
 	row_tile = divide_up(t->span->n_rows, a->tile_rows) - 1 - (unsigned)(item / a->head_tiles);
-	t->first_row = row_tile * a->tile_rows;
-	t->n_rows = min_of(a->tile_rows, t->span->n_rows - t->first_row);
 	t->first_head = t->kv_head * a->group + head_tile * a->tile_heads;
 	t->n_heads = min_of(a->tile_heads, a->group - head_tile * a->tile_heads);
-	t->n_queries = t->n_rows * t->n_heads;
-	t->first_seen = t->span->first_position + t->first_row + 1;
-	t->last_seen = t->first_seen + t->n_rows - 1;
+	set_rows(t, row_tile * a->tile_rows,
+		 min_of(a->tile_rows, t->span->n_rows - row_tile * a->tile_rows));
 	find_scratch(cache, thread, t);
 }
 
@@ -374,10 +381,7 @@ static void attend_rows(const struct attention *a, const struct tile *t)
 	for (unsigned i = 0; i < t->n_rows; i++) {
 		struct tile row = *t;
 
-		row.first_row += i;
-		row.n_rows = 1;
-		row.n_queries = t->n_heads;
-		row.first_seen = row.last_seen = t->first_seen + i;
+		set_rows(&row, t->first_row + i, 1);
 		(void)attend_tile(a, &row);
 	}
 }

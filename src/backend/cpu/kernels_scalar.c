@@ -49,6 +49,13 @@
 	DO(q2_k, CPU_Q2_K, Q2_K)
 #define INT_ROWS_OF(name) GEMM_ROWS_4(name)
 
+static void unpack_f16(const void *weights, size_t n_k, void *unpacked)
+{
+	for (size_t i = 0; i < n_k * 2; i++)
+		vec_store((float *)unpacked + i * LANES,
+			  vec_load_f16((const uint16_t *)weights + i * LANES));
+}
+
 EACH_ROW_4(GEMM_FLOAT, f32, CPU_F32)
 EACH_ROW_4(GEMM_FLOAT, f16, CPU_F16)
 EACH_ROW_4(GEMM_FLOAT, bf16, CPU_BF16)

@@ -146,27 +146,21 @@ static bool is_done(void *arg)
 	return !atomic_load(&team->n_left);
 }
 
-/* Where every region of as many items has thread i begin. */
-static struct items share_of(const struct team *team, unsigned i, size_t n_items, size_t max_run)
-{
-	return (struct items){
-		.max_run = max_run,
-		.first = n_items * i / team->n_threads,
-		.end = n_items * (i + 1) / team->n_threads,
-	};
-}
-
 /* All shares are there before anybody is woken, the caller's first: a helper that is done while the
  * caller is held up here looks for items once, and nobody tells it of those that come later. One
  * that is awake may still miss those of a helper after it, who is about to do them. */
 static void run_region(struct team *team, size_t n_items, size_t max_run)
 {
+	size_t n = team->n_threads;
+
 	atomic_store(&team->n_left, n_items);
-	for (unsigned i = 0; i < team->n_threads; i++)
-		atomic_store(&team->seats[i].items,
-			     pack_items(share_of(team, i, n_items, max_run)));
-	for (unsigned i = 1; i < team->n_threads; i++)
-		if (has_items(share_of(team, i, n_items, max_run)))
+	for (size_t i = 0; i < n; i++) {
+		struct items items = { max_run, n_items * i / n, n_items * (i + 1) / n };
+
+		atomic_store(&team->seats[i].items, pack_items(items));
+	}
+	for (size_t i = 1; i < n; i++)
+		if (has_work(&team->seats[i]))
 			bell_ring(&team->seats[i].bell);
 	work(team, 0);
 	bell_wait(&team->caller, SPIN_NS, is_done, team);

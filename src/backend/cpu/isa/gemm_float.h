@@ -10,8 +10,6 @@
 #include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
 
-#include <stdbool.h>
-
 /* Weights of input k: half 0 or 1. */
 static inline vec load_weights(enum cpu_format format, const void *weights, size_t k, int half)
 {
@@ -97,13 +95,6 @@ gemm_float(enum cpu_format format, unsigned r, const void *weights, const void *
 		gemm_float_halves(format, r, 0, 1, weights, tile, n_k, to);
 		gemm_float_halves(format, r, 1, 2, weights, tile, n_k, to);
 	}
-}
-
-static inline void unpack_f16(const void *weights, size_t n_k, void *unpacked)
-{
-	for (size_t i = 0; i < n_k * 2; i++)
-		vec_store((float *)unpacked + i * LANES,
-			  vec_load_f16((const uint16_t *)weights + i * LANES));
 }
 
 #define GEMM_FLOAT(name, format, r)							\
