@@ -182,12 +182,16 @@ static bool has_ended(const struct crowd *crowd)
 	return true;
 }
 
-/* Until n have been drawn in all, or nobody draws any more. */
-static enum sc_status wait_for_count(struct crowd *crowd, uint64_t n, struct error *err)
+/* What a test counts: tokens that were drawn, or rows that were answered. */
+typedef uint64_t count_fn(const struct crowd *crowd);
+
+/* Until there are n, or nobody makes any more. */
+static enum sc_status wait_for_count(struct crowd *crowd, count_fn *count, uint64_t n,
+				     struct error *err)
 {
 	enum sc_status status = SC_OK;
 
-	while (status == SC_OK && count_drawn(crowd) < n && !has_ended(crowd))
+	while (status == SC_OK && count(crowd) < n && !has_ended(crowd))
 		status = crowd_turn(crowd, err);
 	return status;
 }
@@ -200,27 +204,27 @@ struct mark {
 	uint64_t ns;
 };
 
-struct stopwatch {
-	struct mark before;	/* last's predecessor */
-	struct mark last;
-};
-
-/* Since the crowd began, at n: should all parts be slept through, that is what they take. */
-static struct stopwatch stopwatch_start(const struct crowd *crowd, uint64_t n)
+/* Parts that end at first + n_part and so on; before them the crowd came from `begin` to first. A
+ * loop that slept through several takes them together: the later ones have the rate of all. */
+static enum sc_status run_parts(struct crowd *crowd, count_fn *count, uint64_t begin,
+				uint64_t first, uint64_t n_part, uint32_t n_parts,
+				double *rates_out, struct error *err)
 {
-	return (struct stopwatch){ .last = { .n = n, .ns = crowd->started_ns } };
-}
+	struct mark before = { begin, crowd->started_ns }, last = { count(crowd), clock_ns() };
+	enum sc_status status = SC_OK;
 
-/* Ends a part, at n, and returns its rate. A loop that slept through several takes them together:
- * the later ones have the rate of all. */
-static double stopwatch_lap(struct stopwatch *watch, uint64_t n)
-{
-	if (n > watch->last.n) {
-		watch->before = watch->last;
-		watch->last = (struct mark){ .n = n, .ns = clock_ns() };
+	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
+		struct mark now;
+
+		status = wait_for_count(crowd, count, first + (i + 1) * n_part, err);
+		now = (struct mark){ count(crowd), clock_ns() };
+		if (now.n > last.n) {
+			before = last;
+			last = now;
+		}
+		rates_out[i] = (double)(last.n - before.n) / clock_seconds(last.ns - before.ns);
 	}
-	return (double)(watch->last.n - watch->before.n) /
-	       clock_seconds(watch->last.ns - watch->before.ns);
+	return status;
 }
 
 /* --- tests --- */
@@ -247,7 +251,7 @@ static enum sc_status run_mixed(struct crowd *crowd, const struct bench_test *te
 	enum sc_status status = crowd_submit(crowd, 1, test->n_prompt, test->n_gen, err);
 
 	if (status == SC_OK)
-		status = wait_for_count(crowd, test->n_gen, err);
+		status = wait_for_count(crowd, count_drawn, test->n_gen, err);
 	*rate_out = rate_since(crowd->started_ns, (double)test->n_prompt + test->n_gen);
 	return status;
 }
@@ -258,40 +262,24 @@ static enum sc_status run_decode(struct crowd *crowd, const struct bench_test *t
 				 struct error *err)
 {
 	uint64_t n_part = (uint64_t)test->n_gen * test->n_sequences;
-	struct stopwatch watch;
 	enum sc_status status;
-	uint64_t end;
 
 	status = crowd_submit(crowd, test->n_sequences, n_prompt, n_parts * test->n_gen + LEAD,
 			      err);
 	if (status == SC_OK)
 		status = wait_for_first(crowd, err);
-	watch = stopwatch_start(crowd, 0);
-	end = count_drawn(crowd);
-	(void)stopwatch_lap(&watch, end);
-	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
-		end += n_part;
-		status = wait_for_count(crowd, end, err);
-		rates_out[i] = stopwatch_lap(&watch, count_drawn(crowd));
-	}
+	if (status == SC_OK)
+		status = run_parts(crowd, count_drawn, 0, count_drawn(crowd), n_part, n_parts,
+				   rates_out, err);
 	return status;
 }
 
-static uint64_t rows_done(const struct crowd *crowd)
+static uint64_t count_rows(const struct crowd *crowd)
 {
 	struct coordinator_status status;
 
 	coordinator_status(session_coordinator(crowd->session), &status);
 	return status.rows;
-}
-
-static enum sc_status wait_for_rows(struct crowd *crowd, uint64_t n, struct error *err)
-{
-	enum sc_status status = SC_OK;
-
-	while (status == SC_OK && rows_done(crowd) < n)
-		status = crowd_turn(crowd, err);
-	return status;
 }
 
 /* One prompt, whose rows are counted as its steps are answered. A part is as long as the longest
@@ -303,21 +291,15 @@ static enum sc_status run_deep_prompt(struct crowd *crowd, const struct bench_te
 	const uint32_t n_parts = run->n_repetitions;
 	const uint32_t n_part = round_up(test->n_prompt, run->n_chunk);
 	const uint32_t n_before = first_of_parts(test->depth, n_part, n_parts);
-	const uint64_t begin = rows_done(crowd);
-	uint64_t end = begin + n_before;
-	struct stopwatch watch;
+	const uint64_t begin = count_rows(crowd), first = begin + n_before;
 	enum sc_status status;
 
 	status = crowd_submit(crowd, 1, n_before + n_parts * n_part, 1, err);
 	if (status == SC_OK)
-		status = wait_for_rows(crowd, end, err);
-	watch = stopwatch_start(crowd, begin);
-	(void)stopwatch_lap(&watch, rows_done(crowd));
-	for (uint32_t i = 0; status == SC_OK && i < n_parts; i++) {
-		end += n_part;
-		status = wait_for_rows(crowd, end, err);
-		rates_out[i] = stopwatch_lap(&watch, rows_done(crowd));
-	}
+		status = wait_for_count(crowd, count_rows, first, err);
+	if (status == SC_OK)
+		status = run_parts(crowd, count_rows, begin, first, n_part, n_parts, rates_out,
+				   err);
 	return status;
 }
 
