@@ -5,6 +5,8 @@
 #					returns when it says "ready"; log in $dir/log
 #	stop_daemon			SIGTERM to rank 0, waits; sets $code
 #	expect_none_left		fails if a process of this test still lives
+#	begin_text N			a client that asks for N tokens, once it has some; sets
+#					$client; its output: $dir/text and $dir/client.log
 #	fail TEXT			ends the test
 
 set -u
@@ -60,10 +62,9 @@ fail() {
 	exit 1
 }
 
-# wait_for SECONDS COMMAND...
+# wait_for COMMAND...
 wait_for() {
-	end=$(($(date +%s) + $1))
-	shift
+	end=$(($(date +%s) + PATIENCE))
 	until "$@" >/dev/null 2>&1; do
 		[ "$(date +%s)" -lt "$end" ] || return 1
 		sleep 0.05
@@ -86,7 +87,7 @@ start_daemon() {
 		"$MPIRUN" $MPIRUN_FLAGS -n "$ranks" "$@" >"$dir/out" 2>"$dir/log" </dev/null &
 	fi
 	launcher=$!
-	wait_for $PATIENCE is_started || fail "the daemon did not become ready"
+	wait_for is_started || fail "the daemon did not become ready"
 	grep -q 'ready: gRPC on 127' "$dir/log" || fail "the daemon ended before it was ready"
 	address=$(sed -n 's/.*ready: gRPC on \(127[0-9.:]*\).*/\1/p' "$dir/log")
 }
@@ -106,7 +107,7 @@ pid_of_rank() {
 }
 
 wait_launcher() {
-	wait_for $PATIENCE is_gone "$launcher" || fail "the daemon did not end"
+	wait_for is_gone "$launcher" || fail "the daemon did not end"
 	wait "$launcher"
 	code=$?
 	launcher=
@@ -118,5 +119,16 @@ stop_daemon() {
 }
 
 expect_none_left() {
-	wait_for $PATIENCE is_nobody || fail "processes are left: $(processes | tr '\n' ' ')"
+	wait_for is_nobody || fail "processes are left: $(processes | tr '\n' ' ')"
+}
+
+# A shell without job control has its background jobs ignore SIGINT.
+interruptible="env --default-signal=INT"
+has_text() { [ -s "$dir/text" ]; }
+begin_text() {
+	: >"$dir/text"
+	$interruptible "$BUILDDIR/stagecoach" generate --socket "$socket" -p 'ROMEO:' -n "$1" \
+		--temp 0 --ignore-eos >"$dir/text" 2>"$dir/client.log" &
+	client=$!
+	wait_for has_text || fail "no text comes"
 }

@@ -7,13 +7,9 @@
 kill_stage() {
 	rank=$1
 	start_daemon 4 --transport ucx $LONG
-	: >"$dir/text"
-	stagecoach generate --socket "$socket" -p 'KING:' -n $LONG_TOKENS --temp 0 --ignore-eos \
-		>"$dir/text" 2>"$dir/client.log" &
-	client=$!
-	wait_for $PATIENCE has_text || fail "no text comes"
+	begin_text $LONG_TOKENS
 	kill -9 "$(pid_of_rank "$rank")"
-	wait_for $PATIENCE is_gone $client || fail "the client hangs"
+	wait_for is_gone $client || fail "the client hangs"
 	wait $client
 	code=$?
 	[ $code = 69 ] || fail "client: exit code $code, expected 69"
@@ -25,7 +21,6 @@ kill_stage() {
 	expect_none_left
 	echo "rank $rank killed: $(cat "$dir/client.log")"
 }
-has_text() { [ -s "$dir/text" ]; }
 
 for rank in 1 2 3; do
 	kill_stage $rank

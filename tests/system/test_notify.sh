@@ -11,7 +11,7 @@ notices=$dir/notices.log
 listener=$!
 trap 'kill $listener; clean_up' EXIT
 has_socket() { [ -S "$dir/notify" ]; }
-wait_for $PATIENCE has_socket || fail "the listener did not start"
+wait_for has_socket || fail "the listener did not start"
 # The unit's lines that begin with $1=, as shell commands.
 of_unit() {
 	sed -n "s/^$1=\(.*pkill.*\)/\1/p" "$SRCDIR/systemd/stagecoach.service.in"
@@ -35,7 +35,7 @@ launcher=$!
 sleep 2
 has_heard READY=1 && fail "ready before the last stage is there"
 touch "$dir/go"
-wait_for $PATIENCE has_heard READY=1 || fail "never ready"
+wait_for has_heard READY=1 || fail "never ready"
 grep -q '^STATUS=Loading' "$notices" || fail "nothing was said of loading"
 grep -q '^EXTEND_TIMEOUT_USEC=' "$notices" || fail "no time was asked for while loading"
 # Ready means that a step has gone through: the door is open, and each stage has counted it.
@@ -44,21 +44,21 @@ grep -q '"phase": *"ready"' "$dir/status.log" || fail "ready, but not by its sta
 echo "ok: ready when all stages are"
 
 n=$(n_heard WATCHDOG=1)
-wait_for $PATIENCE has_heard WATCHDOG=1 $((n + 3)) || fail "the watchdog is not fed"
+wait_for has_heard WATCHDOG=1 $((n + 3)) || fail "the watchdog is not fed"
 echo "ok: the watchdog is fed"
 
 # As ExecReload= and ExecStop= of the unit do it.
 printf 'log_level = "debug";\n' >"$dir/conf"
 MAINPID=$launcher sh -c "$(of_unit ExecReload)" || fail "ExecReload failed"
-wait_for $PATIENCE has_heard RELOADING=1 || fail "no word of reloading"
-wait_for $PATIENCE has_heard READY=1 2 || fail "not ready again after reloading"
+wait_for has_heard RELOADING=1 || fail "no word of reloading"
+wait_for has_heard READY=1 2 || fail "not ready again after reloading"
 grep -q 'reload: log-level changed' "$dir/log" || fail "nothing was reloaded"
 [ "$(processes | wc -l)" -ge 3 ] || fail "the signal for reloading ended a process"
 stagecoach generate --socket "$socket" -p x -n 3 >/dev/null 2>&1 || fail "does not serve any more"
 echo "ok: reloaded"
 
 MAINPID=$launcher sh -c "$(of_unit ExecStop)" || fail "ExecStop failed"
-wait_for $PATIENCE has_heard STOPPING=1 || fail "no word of stopping"
+wait_for has_heard STOPPING=1 || fail "no word of stopping"
 wait_launcher
 [ $code = 0 ] || fail "exit code $code"
 expect_none_left

@@ -3,17 +3,6 @@
 # SIGTERM lets jobs end, a second one does not wait; SIGHUP takes what may change; Ctrl-C cancels.
 . "$(dirname "$0")/daemon.sh"
 
-# A shell without job control has its background jobs ignore SIGINT.
-interruptible="env --default-signal=INT"
-has_text() { [ -s "$dir/text" ]; }
-begin_text() {
-	: >"$dir/text"
-	$interruptible "$BUILDDIR/stagecoach" generate --socket "$socket" -p 'ROMEO:' -n "$1" \
-		--temp 0 --ignore-eos >"$dir/text" 2>"$dir/client.log" &
-	client=$!
-	wait_for $PATIENCE has_text || fail "no text comes"
-}
-
 for ranks in 1 3; do
 	start_daemon $ranks $LONG
 	begin_text 2000
@@ -47,7 +36,7 @@ wait $client
 code=$?
 [ $code = 130 ] || fail "Ctrl-C at the client: exit code $code"
 is_cancelled() { stagecoach jobs --socket "$socket" | grep -q cancelled; }
-wait_for $PATIENCE is_cancelled || fail "the job goes on after Ctrl-C"
+wait_for is_cancelled || fail "the job goes on after Ctrl-C"
 echo "Ctrl-C cancelled the job"
 
 # The settings file again, by SIGHUP.
@@ -57,12 +46,12 @@ start_daemon 3 --config "$dir/conf"
 printf 'log_level = "debug";\nmax_queue = 8;\nbatch_size = 33;\n' >"$dir/conf"
 kill -HUP "$(pid_of_rank 0)"
 reloaded() { grep -q "reload: $1" "$dir/log"; }
-wait_for $PATIENCE reloaded 'log-level changed' || fail "log-level was not reloaded"
-wait_for $PATIENCE reloaded 'max-queue changed' || fail "max-queue was not reloaded"
-wait_for $PATIENCE reloaded 'batch-size changed, but takes effect only' || fail "batch-size was not told"
+wait_for reloaded 'log-level changed' || fail "log-level was not reloaded"
+wait_for reloaded 'max-queue changed' || fail "max-queue was not reloaded"
+wait_for reloaded 'batch-size changed, but takes effect only' || fail "batch-size was not told"
 printf 'log_level = "loud";\n' >"$dir/conf"
 kill -HUP "$(pid_of_rank 0)"
-wait_for $PATIENCE reloaded 'nothing changes: .*conf:1: log_level' || fail "a bad file was not told"
+wait_for reloaded 'nothing changes: .*conf:1: log_level' || fail "a bad file was not told"
 stagecoach generate --socket "$socket" -p 'x' -n 3 >/dev/null 2>&1 || fail "does not serve any more"
 stop_daemon
 [ $code = 0 ] || fail "exit code $code"
@@ -74,7 +63,7 @@ echo "SIGHUP took what may change"
 $interruptible "$BUILDDIR/stagecoach" run -m "$MODEL" -p 'x' -n $LONG_TOKENS --ignore-eos \
 	>"$dir/text" 2>"$dir/log" &
 run=$!
-wait_for $PATIENCE has_text || fail "no text comes"
+wait_for has_text || fail "no text comes"
 kill -INT $run
 wait $run
 code=$?
