@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Write what documents say of options anew, from the table that the programs have built in:
+# Write what documents say of options and limits anew, from the tables that programs have built in:
 # etc/stagecoach.conf, and in the manual pages what stands between two comment lines.
 #	tools/update_docs.sh BUILD_DIR [OUTPUT_DIR]	OUTPUT_DIR: leave the sources alone
 # tests/system/test_documents.sh fails when this would change anything.
@@ -54,6 +54,7 @@ replace() {
 
 print stagecoachd --print-config >"$scratch/conf"
 print stagecoachd --print-options | replace stagecoachd.8
+print stagecoachd --print-limits | replace stagecoachd.8 limits
 for verb in run perplexity bench; do
 	print stagecoach $verb --print-options | replace stagecoach.1 $verb
 done

@@ -83,6 +83,22 @@ static void print_stages(const Stagecoach__V1__Status *status)
 	}
 }
 
+/* Limits that somebody met: all are in --json. */
+static void print_refusals(const Stagecoach__V1__Status *status)
+{
+	const char *begin = "refused ";
+
+	for (size_t i = 0; i < status->n_limits; i++) {
+		if (!status->limits[i]->count)
+			continue;
+		printf("%s%llu for %s", begin, (unsigned long long)status->limits[i]->count,
+		       status->limits[i]->name);
+		begin = ", ";
+	}
+	if (begin[0] == ',')
+		putchar('\n');
+}
+
 static void print_status(const Stagecoach__V1__Status *status)
 {
 	char word[32];
@@ -103,6 +119,7 @@ static void print_status(const Stagecoach__V1__Status *status)
 	printf("KV      %u of %u blocks of %u positions free; context %u\n",
 	       status->n_blocks_free, status->n_blocks, status->block_length,
 	       status->max_context);
+	print_refusals(status);
 	if (status->n_stages)
 		print_stages(status);
 }

@@ -87,6 +87,7 @@ struct config {
 	bool is_version;
 	bool is_print_config;
 	bool is_print_options;
+	bool is_print_limits;
 };
 
 /* Which program's flags: an option may belong to several. */
@@ -122,5 +123,7 @@ int config_log_level(const struct config *config);
 void config_print_help(FILE *file, enum program program, const char *usage);
 void config_print_example(FILE *file);
 void config_print_man(FILE *file, enum program program);
+/* The table of limits (limits.h) as man page source. */
+void config_print_limits(FILE *file);
 
 #endif

@@ -166,6 +166,9 @@ const struct option_info options[] = {
 	{ "print-options", 0, NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY | OPTION_HIDDEN,
 	  "Operation", NULL, "off", AT(is_print_options),
 	  .help = "print the options as manual page source" },
+	{ "print-limits", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, OPTION_FLAG_ONLY | OPTION_HIDDEN,
+	  "Operation", NULL, "off", AT(is_print_limits),
+	  .help = "print the limits as manual page source" },
 };
 const unsigned n_options = sizeof options / sizeof options[0];
 

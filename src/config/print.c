@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What people read of the option table: help, an example file, manual page source. */
+#include "config/limits.h"
 #include "config/options.h"
 
 #include <ctype.h>
@@ -164,4 +165,40 @@ void config_print_man(FILE *file, enum program program)
 			fputs(" Takes effect on SIGHUP.", file);
 		fputc('\n', file);
 	}
+}
+
+static const struct option_info *option_of(const struct limit_info *limit)
+{
+	for (unsigned i = 0; i < n_options; i++)
+		if (limit->setting && options[i].programs & PROGRAM_DAEMON &&
+		    !strcmp(options[i].name, limit->setting))
+			return &options[i];
+	return NULL;
+}
+
+static void print_limit(FILE *file, const struct limit_info *limit)
+{
+	const struct option_info *option = option_of(limit);
+
+	fputs(".TP\n\\fB", file);
+	print_roff(file, limit->name);
+	fputs("\\fR: ", file);
+	print_roff(file, option ? option->fallback : limit->value);
+	if (option) {
+		fputs(" (\\fB\\-\\-", file);
+		print_roff(file, option->name);
+		fputs("\\fR)", file);
+	}
+	fputc('\n', file);
+	fputc((char)toupper((unsigned char)limit->help[0]), file);
+	print_roff(file, limit->help + 1);
+	fputs(".\n.br\nBeyond it: ", file);
+	print_roff(file, limit->seen);
+	fputs(".\n", file);
+}
+
+void config_print_limits(FILE *file)
+{
+	for (unsigned i = 0; i < N_LIMITS; i++)
+		print_limit(file, &limit_table[i]);
 }

@@ -499,6 +499,17 @@ static void set_defaults(struct coordinator *c)
 	c->limits = widest_limits(config);
 }
 
+static void note_limits(struct coordinator *c)
+{
+	limit_set(&c->refused, LIMIT_QUEUE, c->config.max_queue);
+	limit_set(&c->refused, LIMIT_JOB_MEMORY, c->config.max_job_bytes);
+	limit_set(&c->refused, LIMIT_CONTEXT, c->limits.max_context);
+	limit_set(&c->refused, LIMIT_SEQUENCES, JOB_MAX_SEQUENCES);
+	limit_set(&c->refused, LIMIT_STOPS, JOB_MAX_STOPS);
+	limit_set(&c->refused, LIMIT_STOP_BYTES, JOB_MAX_STOP_BYTES);
+	limit_set(&c->refused, LIMIT_KEPT_JOBS, c->jobs.keep_ended);
+}
+
 static enum sc_status create_members(struct coordinator *c, struct error *err)
 {
 	struct members_config config = {
@@ -541,10 +552,12 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 	c->started_ns = clock_ns();
 	jobs_init(&c->jobs, config->keep_jobs);
 	c->jobs.max_bytes = config->max_job_bytes;
+	c->jobs.refused = &c->refused;
 	c->jobs.on_unwatched = on_unwatched;
 	c->jobs.on_dirty = on_dirty;
 	c->jobs.arg = c;
 	set_defaults(c);
+	note_limits(c);
 	status = step_limits_check(&c->limits, err);
 	if (status == SC_OK)
 		status = create_members(c, err);
@@ -604,6 +617,7 @@ void coordinator_set_limits(struct coordinator *c, uint32_t max_queue, uint32_t 
 {
 	c->config.max_queue = max_queue;
 	c->jobs.keep_ended = keep_jobs;
+	note_limits(c);
 }
 
 /* --- what it knows --- */
@@ -626,6 +640,11 @@ const struct tokenizer *coordinator_tokenizer(const struct coordinator *c)
 uint32_t coordinator_max_context(const struct coordinator *c)
 {
 	return c->limits.max_context;
+}
+
+struct limit_counts *coordinator_limits(struct coordinator *c)
+{
+	return &c->refused;
 }
 
 const struct plan *coordinator_plan(const struct coordinator *c)

@@ -7,6 +7,7 @@
  * Thread: the loop's thread alone; callbacks come from it.
  */
 #include "base/error.h"
+#include "config/limits.h"
 #include "coordinator/plan.h"
 #include "event/loop.h"
 #include "model/model.h"
@@ -89,6 +90,8 @@ const char *coordinator_phase_name(enum coordinator_phase phase);
 const struct model *coordinator_model(const struct coordinator *coordinator);
 const struct tokenizer *coordinator_tokenizer(const struct coordinator *coordinator);
 uint32_t coordinator_max_context(const struct coordinator *coordinator);
+/* What clients were refused for: the gateway counts its own limits here, too. Borrowed. */
+struct limit_counts *coordinator_limits(struct coordinator *coordinator);
 
 /* NULL before LOADING. */
 const struct plan *coordinator_plan(const struct coordinator *coordinator);

@@ -22,6 +22,7 @@ struct coordinator {
 	struct frame_pool *step_pool;
 	struct frame *unsent;		/* a step that found no credit */
 	struct jobs jobs;
+	struct limit_counts refused;
 	struct sequence probe;		/* one token through the whole route, before READY */
 	struct timer *deadline_timer;	/* of jobs, and of the drain */
 	struct wake *settle_soon;	/* jobs changed outside the step stream */

@@ -87,6 +87,7 @@ static void forget_surplus(struct jobs *jobs, uint64_t n_bytes)
 		list_remove(&job->node);
 		jobs->n_ended--;
 		jobs->n_ended_bytes -= job->n_bytes;
+		limit_refuse(jobs->refused, LIMIT_KEPT_JOBS);
 		job_release(job);
 	}
 }

@@ -5,6 +5,7 @@
  * jobs - the inside of job.h: what a job is made of, and the table of all jobs.
  * Used by the coordinator alone. Thread: the loop's.
  */
+#include "config/limits.h"
 #include "coordinator/job.h"
 #include "coordinator/output.h"
 #include "coordinator/sequence.h"
@@ -51,6 +52,7 @@ struct jobs {
 	uint64_t n_active_bytes;	/* what they may come to need */
 	uint64_t n_ended_bytes;		/* what they hold */
 	uint64_t ended_by_state[JOB_N_STATES];
+	struct limit_counts *refused;	/* borrowed; NULL: nobody counts */
 	void (*on_dirty)(void *arg);	/* somebody is to be told: call jobs_tell soon */
 	/* An attached job lost its last watcher. */
 	void (*on_unwatched)(void *arg, struct job *job);

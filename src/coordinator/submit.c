@@ -25,33 +25,54 @@ static enum sc_status check_sampling(const struct job_request *r, struct error *
 	return SC_OK;
 }
 
-static enum sc_status check_request(const struct coordinator *c, const struct job_request *r,
+static enum sc_status check_stops(struct coordinator *c, const struct job_request *r,
+				  struct error *err)
+{
+	if (r->n_stops > JOB_MAX_STOPS) {
+		limit_refuse(&c->refused, LIMIT_STOPS);
+		return error_set(err, SC_E_INVALID, "stop: %u strings, the most is %u", r->n_stops,
+				 JOB_MAX_STOPS);
+	}
+	for (uint32_t i = 0; i < r->n_stops; i++) {
+		size_t n = strlen(r->stops[i]);
+
+		if (n && n <= JOB_MAX_STOP_BYTES)
+			continue;
+		if (n)
+			limit_refuse(&c->refused, LIMIT_STOP_BYTES);
+		return error_set(err, SC_E_INVALID,
+				 "stop: string %u has %zu bytes, expected 1 to %u", i + 1, n,
+				 JOB_MAX_STOP_BYTES);
+	}
+	return SC_OK;
+}
+
+static enum sc_status check_request(struct coordinator *c, const struct job_request *r,
 				    struct error *err)
 {
+	enum sc_status status;
+
 	if (c->phase != COORDINATOR_READY) {
 		if (c->phase == COORDINATOR_FAILED)
 			return error_set(err, SC_E_UNAVAILABLE, "%s", c->error.text);
 		return error_set(err, SC_E_UNAVAILABLE, "the coordinator is %s, not ready",
 				 coordinator_phase_name(c->phase));
 	}
-	if (c->jobs.n_active >= c->config.max_queue + c->config.max_sequences)
+	if (c->jobs.n_active >= c->config.max_queue + c->config.max_sequences) {
+		limit_refuse(&c->refused, LIMIT_QUEUE);
 		return error_set(err, SC_E_OVERLOADED, "%u jobs are queued or running: retry later",
 				 c->jobs.n_active);
-	if (r->n_sequences > JOB_MAX_SEQUENCES)
+	}
+	if (r->n_sequences > JOB_MAX_SEQUENCES) {
+		limit_refuse(&c->refused, LIMIT_SEQUENCES);
 		return error_set(err, SC_E_INVALID, "n: %u sequences, the most is %u",
 				 r->n_sequences, JOB_MAX_SEQUENCES);
-	if (r->n_stops > JOB_MAX_STOPS)
-		return error_set(err, SC_E_INVALID, "stop: %u strings, the most is %u", r->n_stops,
-				 JOB_MAX_STOPS);
-	for (uint32_t i = 0; i < r->n_stops; i++)
-		if (!*r->stops[i] || strlen(r->stops[i]) > JOB_MAX_STOP_BYTES)
-			return error_set(err, SC_E_INVALID,
-					 "stop: string %u has %zu bytes, expected 1 to %u", i + 1,
-					 strlen(r->stops[i]), JOB_MAX_STOP_BYTES);
-	return check_sampling(r, err);
+	}
+	status = check_stops(c, r, err);
+	return status == SC_OK ? check_sampling(r, err) : status;
 }
 
-static enum sc_status check_tokens(const struct coordinator *c, const struct job_request *r,
+static enum sc_status check_tokens(struct coordinator *c, const struct job_request *r,
 				   const struct token_list *prompt, struct error *err)
 {
 	for (size_t i = 0; i < prompt->n; i++)
@@ -62,10 +83,12 @@ static enum sc_status check_tokens(const struct coordinator *c, const struct job
 	if (!prompt->n)
 		return error_set(err, SC_E_INVALID,
 				 "prompt: empty, and this model has no token to begin with");
-	if (prompt->n >= c->limits.max_context)
+	if (prompt->n >= c->limits.max_context) {
+		limit_refuse(&c->refused, LIMIT_CONTEXT);
 		return error_set(err, SC_E_TOO_LARGE,
 				 "prompt: %zu tokens leave no room in a context of %u", prompt->n,
 				 c->limits.max_context);
+	}
 	if (r->score_from && r->score_from >= prompt->n)
 		return error_set(err, SC_E_INVALID,
 				 "score_from: %u, but the prompt has %zu tokens", r->score_from,
@@ -125,6 +148,7 @@ static enum sc_status make_room(struct coordinator *c, uint64_t n_bytes, struct 
 
 	if (jobs_make_room(&c->jobs, n_bytes))
 		return SC_OK;
+	limit_refuse(&c->refused, LIMIT_JOB_MEMORY);
 	if (n_bytes > c->jobs.max_bytes)
 		return error_set(err, SC_E_TOO_LARGE,
 				 "the job may need %.1f MiB for its tokens, all jobs together get "

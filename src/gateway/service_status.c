@@ -132,6 +132,26 @@ static void set_counters(Stagecoach__V1__Status *message, const struct coordinat
 	message->preemptions = status->preemptions;
 }
 
+/* All limits, as one allocation. */
+struct limit_page {
+	Stagecoach__V1__LimitCount *list[N_LIMITS];
+	Stagecoach__V1__LimitCount rows[N_LIMITS];
+};
+
+static void add_limits(Stagecoach__V1__Status *message, const struct limit_counts *counts,
+		       struct limit_page *page)
+{
+	message->limits = page->list;
+	message->n_limits = N_LIMITS;
+	for (unsigned i = 0; i < N_LIMITS; i++) {
+		stagecoach__v1__limit_count__init(&page->rows[i]);
+		page->rows[i].name = borrowed(limit_table[i].name);
+		page->rows[i].count = counts->n[i];
+		page->rows[i].value = counts->value[i];
+		page->list[i] = &page->rows[i];
+	}
+}
+
 /* The stages of a plan, as one allocation. */
 struct stage_page {
 	Stagecoach__V1__Stage *list[PLAN_MAX_STAGES];
@@ -161,6 +181,7 @@ static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_
 	const struct plan *plan = coordinator_plan(coordinator);
 	Stagecoach__V1__Status message = STAGECOACH__V1__STATUS__INIT;
 	struct stage_page *page = plan ? malloc(sizeof *page) : NULL;
+	struct limit_page limit_page;
 	struct coordinator_status status;
 	char name[sizeof ((struct model *)0)->name];
 
@@ -171,6 +192,7 @@ static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_
 	message.version = borrowed(PACKAGE_VERSION);
 	plain_text_copy(coordinator_model(coordinator)->name, name, sizeof name);
 	message.model = name;
+	add_limits(&message, coordinator_limits(service->coordinator), &limit_page);
 	if (page)
 		add_plan(&message, coordinator, plan, page);
 	if (plan && !page)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
+#include "config/limits.h"
 #include "config/options.h"
 
 #include <setjmp.h>
@@ -268,6 +269,49 @@ static void the_example_file_is_the_defaults(void **state)
 	config_deinit(&config);
 }
 
+static bool has_option(const char *name)
+{
+	for (unsigned i = 0; i < n_options; i++)
+		if (options[i].programs & PROGRAM_DAEMON && !strcmp(options[i].name, name))
+			return true;
+	return false;
+}
+
+static void every_limit_has_a_name_of_its_own_and_a_default(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < N_LIMITS; i++) {
+		assert_non_null(limit_table[i].name);
+		assert_non_null(limit_table[i].help);
+		assert_non_null(limit_table[i].seen);
+		assert_true(!limit_table[i].setting != !limit_table[i].value);
+		assert_true(!limit_table[i].setting || has_option(limit_table[i].setting));
+		for (unsigned j = 0; j < i; j++)
+			assert_string_not_equal(limit_table[i].name, limit_table[j].name);
+	}
+}
+
+/* A manual page entry for each: its default comes from the option table. */
+static void limits_are_printed_with_their_defaults(void **state)
+{
+	FILE *file = tmpfile();
+	unsigned n_entries = 0;
+	bool has_queue = false;
+	char line[512];
+
+	(void)state;
+	assert_non_null(file);
+	config_print_limits(file);
+	rewind(file);
+	while (fgets(line, sizeof line, file)) {
+		n_entries += !strcmp(line, ".TP\n");
+		has_queue |= !strcmp(line, "\\fBqueue\\fR: 256 (\\fB\\-\\-max\\-queue\\fR)\n");
+	}
+	fclose(file);
+	assert_int_equal(n_entries, N_LIMITS);
+	assert_true(has_queue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +327,8 @@ int main(void)
 		cmocka_unit_test(a_reload_takes_only_what_may_change),
 		cmocka_unit_test(the_listen_address_is_put_together),
 		cmocka_unit_test(the_example_file_is_the_defaults),
+		cmocka_unit_test(every_limit_has_a_name_of_its_own_and_a_default),
+		cmocka_unit_test(limits_are_printed_with_their_defaults),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);

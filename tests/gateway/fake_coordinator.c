@@ -22,6 +22,7 @@ struct coordinator {
 	unsigned n_jobs;
 	unsigned n_by_state[8];
 	uint64_t n_tokens;
+	struct limit_counts refused;
 };
 
 struct job {
@@ -331,6 +332,11 @@ const char *coordinator_phase_name(enum coordinator_phase phase)
 	};
 
 	return names[phase];
+}
+
+struct limit_counts *coordinator_limits(struct coordinator *coordinator)
+{
+	return &coordinator->refused;
 }
 
 uint32_t coordinator_max_context(const struct coordinator *c)

@@ -167,6 +167,11 @@ static void output_ends_before_a_stop_string(void **state)
 	all_blocks_are_free();
 }
 
+static uint64_t n_refused(enum limit limit)
+{
+	return coordinator_limits(rig.coordinator)->n[limit];
+}
+
 static void a_full_queue_refuses_more(void **state)
 {
 	struct job_request request = greedy("tis nobler", 30);
@@ -176,6 +181,7 @@ static void a_full_queue_refuses_more(void **state)
 	for (int i = 0; i < 8; i++)
 		jobs[i] = submit(&request);
 	assert_int_equal(job_submit(rig.coordinator, &request, &extra, &err), SC_E_OVERLOADED);
+	assert_int_equal(n_refused(LIMIT_QUEUE), 1);
 	for (int i = 0; i < 8; i++) {
 		rig_wait(&rig, job_is_ended(jobs[i]));
 		assert_int_equal(job_state(jobs[i]), JOB_DONE);
@@ -230,10 +236,13 @@ static void an_attached_job_ends_with_its_last_watcher(void **state)
 static void bad_requests_name_the_field(void **state)
 {
 	static const char *const empty_stop[] = { "" };
+	static char long_text[JOB_MAX_STOP_BYTES + 2];
+	const char *const long_stop[] = { long_text };
 	struct job_request request = greedy("x", 1);
 	uint32_t foreign = 1u << 30;
 	struct job *job;
 
+	memset(long_text, 'x', JOB_MAX_STOP_BYTES + 1);
 	(void)state;
 	request.temperature = -1.0f;
 	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
@@ -247,6 +256,13 @@ static void bad_requests_name_the_field(void **state)
 	request.n_stops = 1;
 	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
 	assert_non_null(strstr(err.text, "stop"));
+	assert_int_equal(n_refused(LIMIT_STOP_BYTES), 0);
+	request.stops = long_stop;
+	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_int_equal(n_refused(LIMIT_STOP_BYTES), 1);
+	request.n_stops = JOB_MAX_STOPS + 1;
+	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_int_equal(n_refused(LIMIT_STOPS), 1);
 	request = greedy("x", 1);
 	request.prompt_tokens = &foreign;
 	request.n_prompt_tokens = 1;
@@ -255,6 +271,7 @@ static void bad_requests_name_the_field(void **state)
 	request = greedy("x", 1);
 	request.n_sequences = JOB_MAX_SEQUENCES + 1;
 	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_int_equal(n_refused(LIMIT_SEQUENCES), 1);
 }
 
 static void a_prompt_as_long_as_the_context_is_refused(void **state)
@@ -267,6 +284,7 @@ static void a_prompt_as_long_as_the_context_is_refused(void **state)
 	memset(prompt, 'x', sizeof prompt - 1);
 	request = greedy(prompt, 1);
 	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_TOO_LARGE);
+	assert_int_equal(n_refused(LIMIT_CONTEXT), 1);
 }
 
 static void draining_lets_jobs_end_and_takes_no_new_ones(void **state)
@@ -353,6 +371,8 @@ static void jobs_share_a_limit_of_memory_and_ended_ones_give_way(void **state)
 	job_release(first);
 	second = submit(&large);
 	assert_int_equal(job_find(rig.coordinator, id, &found, &err), SC_E_NOT_FOUND);
+	assert_int_equal(n_refused(LIMIT_JOB_MEMORY), 3);
+	assert_int_equal(n_refused(LIMIT_KEPT_JOBS), 1);
 	job_cancel(second);
 	job_release(second);
 	start_again();
