@@ -249,16 +249,19 @@ static void await_records(struct scheduler *s, struct sequence *sequence,
 	};
 }
 
+/* A step names only the blocks that its own rows are written to. So the size of a step is bounded
+ * by its rows, however long a prompt and however large the pool is. */
 static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t n_rows)
 {
 	struct segment *segment = &s->segments[s->n_segments++];
+	uint32_t n_blocks = blocks_for(s, sequence->n_issued + n_rows);
 
 	*segment = (struct segment){
 		.sequence = sequence->slot,
 		.first_position = sequence->n_issued,
 		.n_rows = n_rows,
 		.first_block = s->n_step_blocks,
-		.n_blocks = sequence->n_blocks - sequence->n_blocks_told,
+		.n_blocks = n_blocks - sequence->n_blocks_told,
 		.n_scored = count_scored(sequence, n_rows),
 	};
 	if (!sequence->is_known) {
@@ -266,7 +269,7 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 		segment->sampling = sequence->sampling;
 		sequence->is_known = true;
 	}
-	while (sequence->n_blocks_told < sequence->n_blocks)
+	while (sequence->n_blocks_told < n_blocks)
 		s->step_blocks[s->n_step_blocks++] = sequence->blocks[sequence->n_blocks_told++];
 	sequence->last_step = s->n_steps + 1;
 	for (uint32_t i = 0; i < n_rows; i++)
@@ -545,7 +548,7 @@ static enum sc_status allocate(struct scheduler *s)
 
 	s->segments = calloc(n, sizeof s->segments[0]);
 	s->step_tokens = calloc(limits->max_rows, sizeof s->step_tokens[0]);
-	s->step_blocks = calloc(limits->max_blocks, sizeof s->step_blocks[0]);
+	s->step_blocks = calloc(step_max_blocks(limits), sizeof s->step_blocks[0]);
 	s->frees = calloc(n, sizeof s->frees[0]);
 	s->free_slots = calloc(n, sizeof s->free_slots[0]);
 	if (!s->segments || !s->step_tokens || !s->step_blocks || !s->frees || !s->free_slots)

@@ -110,12 +110,18 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+/* A block is named by the step that writes its first row, so there are no more than rows. */
+uint32_t step_max_blocks(const struct step_limits *limits)
+{
+	return min_u32(limits->max_rows, limits->max_blocks);
+}
+
 static struct step_header largest_header(const struct step_limits *limits)
 {
 	return (struct step_header){
 		.n_rows = limits->max_rows,
 		.n_segments = min_u32(limits->max_rows, limits->max_sequences),
-		.n_blocks = limits->max_blocks,
+		.n_blocks = step_max_blocks(limits),
 		.n_frees = limits->max_sequences,
 		.dim = limits->dim,
 	};

@@ -43,8 +43,8 @@ struct segment {
 	uint32_t flags;
 	uint32_t first_position;
 	uint32_t n_rows;		/* at least 1 */
-	uint32_t first_block;		/* of step.blocks: blocks that this step appends */
-	uint32_t n_blocks;		/* to the sequence's table */
+	uint32_t first_block;		/* of step.blocks: blocks that this step appends to the */
+	uint32_t n_blocks;		/* sequence's table, at most n_rows: for its own rows */
 	uint32_t n_scored;
 	uint32_t next_token;		/* behind the last row, when that is scored; else 0 */
 	struct sampling sampling;	/* all zero unless SEGMENT_NEW */
@@ -83,6 +83,8 @@ struct step_limits {
  * from a peer is checked with this before any other function here sees it. */
 must_check enum sc_status step_limits_check(const struct step_limits *limits, struct error *err);
 
+/* Blocks that a step appends to all its sequences at most. */
+uint32_t step_max_blocks(const struct step_limits *limits);
 /* Bytes of the payload, activations included (offset of those: a multiple of 64). */
 size_t step_bytes(const struct step *step);
 /* The most that any step under these limits takes. */

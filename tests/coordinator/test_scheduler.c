@@ -152,6 +152,14 @@ static uint32_t prompt_rows(const struct step *step)
 	return n;
 }
 
+/* A step of few rows is small, however long the prompts are whose rows it has. */
+static void check_blocks(const struct step *step)
+{
+	assert_true(step->n_blocks <= step_max_blocks(&sim.config.limits));
+	for (uint32_t i = 0; i < step->n_segments; i++)
+		assert_true(step->segments[i].n_blocks <= step->segments[i].n_rows);
+}
+
 /* False: no step can be made now. */
 static bool make_step(void)
 {
@@ -162,6 +170,7 @@ static bool make_step(void)
 	assert_int_equal(sim.step.id, ++sim.n_steps);
 	assert_true(sim.step.n_rows > 0 && sim.step.n_rows <= MAX_ROWS);
 	assert_true(prompt_rows(&sim.step) <= sim.config.prompt_chunk);
+	check_blocks(&sim.step);
 	flight->tokens.step_id = sim.step.id;
 	flight->tokens.records = flight->records;
 	flight->tokens.n_records = stage_checker_run(sim.stage, &sim.step, flight->records);

@@ -193,7 +193,7 @@ static void header_counts_that_the_payload_does_not_hold_are_refused(void **stat
 	} cases[] = {
 		{ 8, 9, "n_rows is 9, expected at most 8" }, { 8, UINT32_MAX, "n_rows" },
 		{ 8, 6, "payload of" },			     { 12, 5, "n_segments is 5" },
-		{ 12, UINT32_MAX, "n_segments" },	     { 16, 17, "n_blocks is 17" },
+		{ 12, UINT32_MAX, "n_segments" },	     { 16, 9, "n_blocks is 9" },
 		{ 16, UINT32_MAX, "n_blocks" },		     { 20, 5, "n_frees is 5" },
 		{ 20, UINT32_MAX, "n_frees" },		     { 20, 4, "once more" },
 		{ 24, 0, "payload of" },		     { 24, UINT32_MAX, "dim" },
@@ -339,9 +339,9 @@ static void sampling_must_be_finite_in_range_and_only_on_new_sequences(void **st
 static void the_largest_step_is_as_large_as_promised(void **state)
 {
 	struct segment segments[4] = { { 0 } };
-	uint32_t tokens[8] = { 0 }, blocks[16] = { 0 }, frees[4] = { 0 };
+	uint32_t tokens[8] = { 0 }, blocks[8] = { 0 }, frees[4] = { 0 };
 	struct step step = {
-		.id = 1, .n_rows = 8, .n_segments = 4, .n_blocks = 16, .n_frees = 4, .dim = 5,
+		.id = 1, .n_rows = 8, .n_segments = 4, .n_blocks = 8, .n_frees = 4, .dim = 5,
 		.segments = segments, .tokens = tokens, .blocks = blocks, .frees = frees,
 	};
 	struct step_limits wide = limits;
@@ -349,6 +349,11 @@ static void the_largest_step_is_as_large_as_promised(void **state)
 
 	(void)state;
 	assert_int_equal(step_bytes(&step), step_bytes_max(&limits));
+	/* However large the pool and the context are. */
+	wide.max_blocks = 1 << 26;
+	wide.max_context = 1 << 26;
+	assert_int_equal(step_limits_check(&wide, &err), SC_OK);
+	assert_int_equal(step_bytes_max(&wide), step_bytes(&step));
 	assert_int_equal(step_limits_check(&limits, &err), SC_OK);
 	wide.max_sequences = STEP_MAX_SEQUENCES + 1;
 	assert_int_equal(step_limits_check(&wide, &err), SC_E_INVALID);
