@@ -43,6 +43,8 @@ enum finish_reason {
 #define JOB_MAX_STOP_BYTES 256
 
 struct job_request {
+	uint64_t client;		/* whose job it is: the jobs of a client share its turns.
+					 * 0: this process itself */
 	const char *prompt;		/* text, or NULL when tokens are given; any bytes */
 	size_t prompt_bytes;
 	const uint32_t *prompt_tokens;	/* taken as they are: nothing is added */

@@ -27,6 +27,7 @@ struct connections {
 	struct connections_config config;
 	unsigned count;
 	bool is_full_told;	/* once, until there is room again */
+	uint64_t last_client;	/* id of the newest connection; ids start at 1 */
 	struct list list;
 	struct list dirty;	/* woken: to be flushed in the loop's next turn */
 	char read_buffer[READ_BYTES];
@@ -301,6 +302,7 @@ static enum sc_status open_session(struct connection *connection)
 
 	config.on_wake = on_wake;
 	config.arg = connection;
+	config.client = ++connection->owner->last_client;
 	return grpc_session_create(&config, &connection->session);
 }
 

@@ -281,6 +281,11 @@ void grpc_call_set_state(struct grpc_call *call, void *state)
 	call->state = state;
 }
 
+uint64_t grpc_call_client(const struct grpc_call *call)
+{
+	return call->session->config.client;
+}
+
 uint64_t grpc_call_ms_left(const struct grpc_call *call)
 {
 	uint64_t now_ns = call->session->now_ns;

@@ -40,6 +40,9 @@ void *grpc_call_context(const struct grpc_call *call);
 void *grpc_call_state(const struct grpc_call *call);
 void grpc_call_set_state(struct grpc_call *call, void *state);
 
+/* Identifies the connection that the call came over. */
+uint64_t grpc_call_client(const struct grpc_call *call);
+
 /* Until the client's deadline, at least 1; 0: it gave none. */
 uint64_t grpc_call_ms_left(const struct grpc_call *call);
 

@@ -32,6 +32,7 @@ struct grpc_session_config {
 	size_t n_methods;
 	void *context;				/* for the services */
 	struct grpc_budget *budget;		/* borrowed */
+	uint64_t client;			/* id of the connection, for grpc_call_client */
 	unsigned max_streams;
 	size_t max_message;			/* bytes of a request */
 	/* Something happened outside receive, send and expire that gives send something to do. */

@@ -32,8 +32,10 @@ static enum sc_status submit(struct grpc_call *call, const ProtobufCMessage *mes
 
 	status = generate_request_read((const Stagecoach__V1__GenerateRequest *)message, &request,
 				       err);
-	if (status == SC_OK)
-		status = job_submit(service->coordinator, &request, &job, err);
+	if (status != SC_OK)
+		return status;
+	request.client = grpc_call_client(call);
+	status = job_submit(service->coordinator, &request, &job, err);
 	if (status != SC_OK)
 		return status;
 	status = reply_with_job(call, job, false);

@@ -240,6 +240,7 @@ static enum sc_status generate(struct grpc_call *call, const ProtobufCMessage *m
 	if (ms_left && (!request.deadline_ms || ms_left < request.deadline_ms))
 		request.deadline_ms = ms_left;
 	request.is_attached = true;
+	request.client = grpc_call_client(call);
 	status = job_submit(service->coordinator, &request, &job, err);
 	return status == SC_OK ? stream_open(call, job, true, false) : status;
 }

@@ -23,6 +23,7 @@ struct coordinator {
 	unsigned n_by_state[8];
 	uint64_t n_tokens;
 	struct limit_counts refused;
+	uint64_t last_client;
 };
 
 struct job {
@@ -172,6 +173,7 @@ enum sc_status job_submit(struct coordinator *coordinator, const struct job_requ
 	job = calloc(1, sizeof *job);
 	if (!job)
 		return SC_E_NOMEM;
+	coordinator->last_client = request->client;
 	job->coordinator = coordinator;
 	job->holds = 2;		/* the coordinator's and the caller's */
 	snprintf(job->id, sizeof job->id, "fake-%u", ++coordinator->n_jobs);
@@ -192,6 +194,11 @@ enum sc_status job_submit(struct coordinator *coordinator, const struct job_requ
 	list_prepend(&coordinator->jobs, &job->node);
 	*job_out = job;
 	return SC_OK;
+}
+
+uint64_t fake_last_client(const struct coordinator *coordinator)
+{
+	return coordinator->last_client;
 }
 
 enum sc_status job_find(struct coordinator *coordinator, const char *id, struct job **job_out,

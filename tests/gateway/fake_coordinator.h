@@ -27,6 +27,9 @@ void fake_set_phase(struct coordinator *coordinator, enum coordinator_phase phas
 /* One token for every job, now. */
 void fake_tick(struct coordinator *coordinator);
 
+/* The client of the newest job. */
+uint64_t fake_last_client(const struct coordinator *coordinator);
+
 /* Jobs that have not ended. */
 unsigned fake_n_alive(const struct coordinator *coordinator);
 

@@ -37,6 +37,7 @@ struct server {
 	sem_t done;
 	void (*command)(struct server *server);
 	unsigned n_alive;	/* as the last count_alive found it */
+	uint64_t last_client;	/* as the last note_client found it */
 	char directory[64];
 	char socket[80];
 	struct client *client;
@@ -65,6 +66,11 @@ static void run_on_loop(struct server *server, void (*command)(struct server *))
 static void count_alive(struct server *server)
 {
 	server->n_alive = fake_n_alive(server->coordinator);
+}
+
+static void note_client(struct server *server)
+{
+	server->last_client = fake_last_client(server->coordinator);
 }
 
 static void stop(struct server *server) { loop_stop(server->loop); }
@@ -358,6 +364,41 @@ static void a_full_queue_refuses_one_job_more(void **state)
 	}
 	assert_null(submit(server, "stall"));
 	assert_int_equal(server->err.status, SC_E_OVERLOADED);
+}
+
+/* The client id that a job gets from a new call on the open connection. */
+static uint64_t client_of_generate(struct server *server)
+{
+	struct story story = { 0 };
+
+	assert_int_equal(generate(server, "hello", 1, 0, &story), SC_OK);
+	run_on_loop(server, note_client);
+	return server->last_client;
+}
+
+static uint64_t client_of_submit(struct server *server)
+{
+	Stagecoach__V1__Job *job = submit(server, "hello");
+
+	assert_non_null(job);
+	stagecoach__v1__job__free_unpacked(job, NULL);
+	run_on_loop(server, note_client);
+	return server->last_client;
+}
+
+static void jobs_of_a_connection_have_one_client_and_connections_differ(void **state)
+{
+	struct server *server = *state;
+	uint64_t first;
+
+	connect_client(server);
+	first = client_of_generate(server);
+	assert_int_not_equal(first, 0);
+	assert_int_equal(client_of_submit(server), first);
+	client_close(server->client);
+	connect_client(server);
+	assert_int_not_equal(client_of_generate(server), first);
+	assert_int_not_equal(client_of_submit(server), 0);
 }
 
 static void a_submitted_job_is_found_and_cancelled_by_its_id(void **state)
@@ -716,6 +757,7 @@ int main(void)
 		SERVED(nul_in_output_becomes_a_replacement_character),
 		SERVED(jobs_are_refused_while_the_model_loads),
 		SERVED(a_full_queue_refuses_one_job_more),
+		SERVED(jobs_of_a_connection_have_one_client_and_connections_differ),
 		SERVED(a_submitted_job_is_found_and_cancelled_by_its_id),
 		SERVED(tokens_become_text_again),
 		SERVED(a_draining_server_ends_streams_well_and_takes_no_clients),
