@@ -186,6 +186,15 @@ static bool is_never_utf8(uint8_t byte)
 	return byte == 0xC0 || byte == 0xC1 || byte >= 0xF5;
 }
 
+bool bpe_leaves_out_bytes(const struct bpe *bpe)
+{
+	for (unsigned byte = 0; byte < 256; byte++)
+		if (bpe->vocab->byte_tokens[byte] == TOKEN_NONE &&
+		    !(is_never_utf8((uint8_t)byte) && bpe->n_substitutes))
+			return true;
+	return false;
+}
+
 /* first: of the bytes that token stands for. */
 static enum sc_status emit(const struct bpe *bpe, uint32_t token, uint8_t first,
 			   struct token_list *ids)

@@ -20,6 +20,9 @@ must_check enum sc_status bpe_create(const struct vocab *vocab, struct pretokeni
 				     struct error *err);
 void bpe_destroy(struct bpe *bpe);
 
+/* Some bytes have no token and nothing that stands for them, so encode leaves them out. */
+bool bpe_leaves_out_bytes(const struct bpe *bpe);
+
 /* Append the ids of text. A byte for which there is no token becomes U+FFFD if UTF-8 never has it:
  * vocabularies tend to leave those out. Else it is left out, as the models' own tokenizers do it.
  * Never the unknown token: in some files that is the end of the text.

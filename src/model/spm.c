@@ -66,6 +66,16 @@ static size_t word_length(const struct vocab *vocab, const char *text, size_t n_
 	return at;
 }
 
+bool spm_leaves_out_bytes(const struct vocab *vocab)
+{
+	if (vocab->unknown != TOKEN_NONE)
+		return false;
+	for (unsigned byte = 0; byte < 256; byte++)
+		if (vocab->byte_tokens[byte] == TOKEN_NONE)
+			return true;
+	return false;
+}
+
 /* A character that is no token: its bytes, or the unknown token if one of them is missing. */
 static enum sc_status emit_bytes(const struct vocab *vocab, const char *bytes, size_t n_bytes,
 				 struct token_list *ids)

@@ -10,6 +10,9 @@
 #include "model/merge.h"
 #include "model/vocab.h"
 
+/* Some characters have no token, no byte tokens and no unknown token, so encode leaves them out. */
+bool spm_leaves_out_bytes(const struct vocab *vocab);
+
 /* Append the ids of text, with a space in front of it if with_prefix. scratch and escaped are the
  * caller's memory for the time of the call. SC_E_NOMEM; SC_E_TOO_LARGE over 2^31 bytes, of which
  * a space takes three. */

@@ -5,6 +5,7 @@
 #include "model/quote.h"
 #include "model/special_trie.h"
 #include "model/spm.h"
+#include "model/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ struct tokenizer {
 	struct vocab vocab;
 	struct special_trie *specials;
 	struct bpe *bpe;	/* NULL: SentencePiece-style */
+	size_t longest_token_bytes;
 };
 
 static bool is_string(struct gguf_string string, const char *text)
@@ -74,6 +76,30 @@ static enum sc_status create_family(struct tokenizer *tokenizer, const struct gg
 			      quote(model.data, model.length).text);
 }
 
+/* Plain text becomes keys, bytes of one character or the unknown token; special tokens stand in the
+ * text as they are written. A key's own length counts a space of SentencePiece as three bytes, as it
+ * must: the text may hold U+2581 itself. */
+static size_t find_longest_token(const struct tokenizer *tokenizer)
+{
+	const struct vocab *vocab = &tokenizer->vocab;
+	size_t longest = vocab->max_key_bytes;
+
+	if (tokenizer->bpe ? bpe_leaves_out_bytes(tokenizer->bpe) : spm_leaves_out_bytes(vocab))
+		return 0;
+	if (longest < UTF8_MAX_BYTES)
+		longest = UTF8_MAX_BYTES;
+	for (size_t i = 0; i < vocab->n; i++) {
+		size_t length = gguf_array_string(&vocab->texts, i).length;
+
+		if (vocab->flags[i] & VOCAB_EATS_SPACE)
+			return 0;
+		if (length > longest && (vocab_is_special(vocab, (uint32_t)i) ||
+					 vocab->types[i] == VOCAB_USER_DEFINED))
+			longest = length;
+	}
+	return longest;
+}
+
 enum sc_status tokenizer_create(const struct gguf *gguf, struct tokenizer **tokenizer_out,
 				struct error *err)
 {
@@ -90,6 +116,7 @@ enum sc_status tokenizer_create(const struct gguf *gguf, struct tokenizer **toke
 		error_set(err, status, "no memory for the special tokens");
 		goto fail;
 	}
+	tokenizer->longest_token_bytes = find_longest_token(tokenizer);
 	*tokenizer_out = tokenizer;
 	return SC_OK;
 fail:
@@ -130,6 +157,11 @@ uint32_t tokenizer_eos(const struct tokenizer *tokenizer)
 bool tokenizer_adds_bos(const struct tokenizer *tokenizer)
 {
 	return tokenizer->vocab.adds_bos;
+}
+
+size_t tokenizer_longest_token_bytes(const struct tokenizer *tokenizer)
+{
+	return tokenizer->longest_token_bytes;
 }
 
 bool tokenizer_is_end(const struct tokenizer *tokenizer, uint32_t token)

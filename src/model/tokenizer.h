@@ -36,6 +36,12 @@ bool tokenizer_is_end(const struct tokenizer *tokenizer, uint32_t token);
 /* Control and unknown tokens print nothing. */
 bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t token);
 
+/* The most bytes of text that one token can stand for: encode makes at least n_bytes / this many
+ * ids from any n_bytes, whatever the flags. It only reads a number, so a caller can refuse a text
+ * that cannot fit before it pays for encode. 0: there is no such bound, because this vocabulary
+ * leaves out bytes that have no token, or white space behind special tokens (Phi-3). */
+size_t tokenizer_longest_token_bytes(const struct tokenizer *tokenizer);
+
 struct token_list {
 	uint32_t *ids;		/* owned; freed by token_list_deinit */
 	size_t n;

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define UTF8_MAX_BYTES 4	/* of one character */
+
 /* What stands at the start of n > 0 bytes.
  * 1 to 4: a character of that many bytes.
  * 0: the n bytes begin a character that goes on behind them.

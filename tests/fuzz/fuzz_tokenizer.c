@@ -50,6 +50,7 @@ static void stream(const struct tokenizer *tokenizer, const struct token_list *i
 static void use(const struct tokenizer *tokenizer, const char *text, size_t n_bytes)
 {
 	const unsigned all_flags = TOKENIZE_ADD_SPECIAL | TOKENIZE_PARSE_SPECIAL;
+	const size_t longest = tokenizer_longest_token_bytes(tokenizer);
 
 	for (unsigned flags = 0; flags <= all_flags; flags++) {
 		struct token_list ids = { 0 };
@@ -58,6 +59,8 @@ static void use(const struct tokenizer *tokenizer, const char *text, size_t n_by
 							 &err);
 
 		require(status == SC_OK || (status == SC_E_TOO_LARGE && err.text[0]));
+		if (!status && longest)
+				require(ids.n >= n_bytes / longest);
 		for (size_t i = 0; i < ids.n; i++) {
 			require(ids.ids[i] < tokenizer_n_vocab(tokenizer));
 			(void)tokenizer_is_end(tokenizer, ids.ids[i]);
