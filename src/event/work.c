@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "event/work.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+/* Compute threads come first where processors are few. */
+#define HELPER_NICE 10
+
+enum { HELPER_ANY, HELPER_SHORT, N_HELPERS };
+
+struct helper {
+	struct work_pool *pool;
+	pthread_t thread;
+	size_t max_item_bytes;		/* the longest item that this helper takes */
+	bool is_started;
+};
+
+struct work_pool {
+	struct work_limits limits;
+	struct wake *wake;		/* an item is done */
+	unsigned n_items;		/* that wait, run, or whose done is due */
+	size_t n_bytes;
+	uint64_t turn;			/* of the item that was started last */
+	struct helper helpers[N_HELPERS];
+
+	pthread_mutex_t lock;		/* guards what follows */
+	pthread_cond_t news;		/* an item came, or is_stopping */
+	struct list waiting;		/* by turn */
+	struct list finished;
+	bool is_stopping;
+};
+
+static struct work *take_first(struct work_pool *pool, size_t max_item_bytes)
+{
+	list_for_each(node, &pool->waiting) {
+		struct work *work = list_entry(node, struct work, node);
+
+		if (work->n_bytes > max_item_bytes)
+			continue;
+		list_remove(node);
+		work->is_waiting = false;
+		pool->turn = work->turn;
+		return work;
+	}
+	return NULL;
+}
+
+static void *help(void *arg)
+{
+	struct helper *helper = arg;
+	struct work_pool *pool = helper->pool;
+
+	/* Linux has a priority for each thread. Without it the work is done all the same. */
+	(void)setpriority(PRIO_PROCESS, 0, HELPER_NICE);
+	pthread_mutex_lock(&pool->lock);
+	while (!pool->is_stopping) {
+		struct work *work = take_first(pool, helper->max_item_bytes);
+
+		if (!work) {
+			pthread_cond_wait(&pool->news, &pool->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&pool->lock);
+		work->run(work);
+		pthread_mutex_lock(&pool->lock);
+		list_append(&pool->finished, &work->node);
+		wake_send(pool->wake);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+/* Call done of all items on the list that it is given, which nobody else uses. */
+static void finish(struct work_pool *pool, struct list *items)
+{
+	while (!list_is_empty(items)) {
+		struct work *work = list_entry(items->next, struct work, node);
+
+		list_remove(&work->node);
+		pool->n_items--;
+		pool->n_bytes -= work->n_bytes;
+		work->done(work);
+	}
+}
+
+static void move_all(struct list *from, struct list *to)
+{
+	list_for_each(node, from) {
+		list_remove(node);
+		list_append(to, node);
+	}
+}
+
+static void on_wake(void *arg)
+{
+	struct work_pool *pool = arg;
+	struct list items;
+
+	list_init(&items);
+	pthread_mutex_lock(&pool->lock);
+	move_all(&pool->finished, &items);
+	pthread_mutex_unlock(&pool->lock);
+	finish(pool, &items);
+}
+
+static bool start_helper(struct work_pool *pool, struct helper *helper, size_t max_item_bytes)
+{
+	helper->pool = pool;
+	helper->max_item_bytes = max_item_bytes;
+	helper->is_started = pthread_create(&helper->thread, NULL, help, helper) == 0;
+	return helper->is_started;
+}
+
+enum sc_status work_pool_create(struct loop *loop, const struct work_limits *limits,
+				struct work_pool **pool_out)
+{
+	struct work_pool *pool = calloc(1, sizeof *pool);
+
+	if (!pool)
+		return SC_E_NOMEM;
+	pool->limits = *limits;
+	list_init(&pool->waiting);
+	list_init(&pool->finished);
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->news, NULL);
+	if (wake_create(loop, on_wake, pool, &pool->wake) != SC_OK ||
+	    !start_helper(pool, &pool->helpers[HELPER_ANY], SIZE_MAX) ||
+	    !start_helper(pool, &pool->helpers[HELPER_SHORT], limits->short_bytes)) {
+		work_pool_destroy(pool);
+		return SC_E_NOMEM;
+	}
+	*pool_out = pool;
+	return SC_OK;
+}
+
+static void stop_helpers(struct work_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->is_stopping = true;
+	pthread_cond_broadcast(&pool->news);
+	pthread_mutex_unlock(&pool->lock);
+	for (int i = 0; i < N_HELPERS; i++)
+		if (pool->helpers[i].is_started)
+			pthread_join(pool->helpers[i].thread, NULL);
+}
+
+void work_pool_destroy(struct work_pool *pool)
+{
+	if (!pool)
+		return;
+	stop_helpers(pool);
+	list_for_each(node, &pool->waiting)
+		list_entry(node, struct work, node)->is_cancelled = true;
+	move_all(&pool->waiting, &pool->finished);
+	finish(pool, &pool->finished);
+	wake_destroy(pool->wake);
+	pthread_cond_destroy(&pool->news);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+/* The turn after the client's last item that waits, or after the item that was started last. */
+static uint64_t turn_of(const struct work_pool *pool, uint64_t client)
+{
+	uint64_t turn = pool->turn;
+
+	list_for_each(node, &pool->waiting) {
+		const struct work *work = list_entry(node, struct work, node);
+
+		if (work->client == client)
+			turn = work->turn;
+	}
+	return turn + 1;
+}
+
+static void insert(struct work_pool *pool, struct work *work)
+{
+	struct list *place = &pool->waiting;
+
+	work->turn = turn_of(pool, work->client);
+	while (place->prev != &pool->waiting &&
+	       list_entry(place->prev, struct work, node)->turn > work->turn)
+		place = place->prev;
+	list_insert_before(place, &work->node);
+}
+
+enum sc_status work_start(struct work_pool *pool, struct work *work)
+{
+	if (pool->n_items >= pool->limits.max_items || work->n_bytes > pool->limits.max_bytes ||
+	    pool->n_bytes > pool->limits.max_bytes - work->n_bytes)
+		return SC_E_OVERLOADED;
+	pool->n_items++;
+	pool->n_bytes += work->n_bytes;
+	work->pool = pool;
+	work->is_cancelled = false;
+	work->is_waiting = true;
+	pthread_mutex_lock(&pool->lock);
+	insert(pool, work);
+	pthread_cond_broadcast(&pool->news);
+	pthread_mutex_unlock(&pool->lock);
+	return SC_OK;
+}
+
+bool work_cancel(struct work *work)
+{
+	struct work_pool *pool = work->pool;
+	bool is_waiting;
+
+	pthread_mutex_lock(&pool->lock);
+	is_waiting = work->is_waiting;
+	if (is_waiting) {
+		list_remove(&work->node);
+		work->is_waiting = false;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	if (is_waiting) {
+		pool->n_items--;
+		pool->n_bytes -= work->n_bytes;
+	}
+	return is_waiting;
+}
