@@ -37,6 +37,10 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"request-memory", NULL, "64 KiB, and 16 per byte",
 		"memory that a request takes when it is decoded",
 		"INVALID_ARGUMENT" },
+	[LIMIT_LONG_REQUESTS] = {
+		"long-requests", NULL, "1024, and 64 MiB or 8 times max-message",
+		"requests of more than 4 KiB that wait for a helper thread, and their bytes",
+		"RESOURCE_EXHAUSTED" },
 	[LIMIT_BUDGET] = {
 		"budget", NULL, "256 MiB, or 8 times max-message",
 		"memory for the requests and answers of all clients together",

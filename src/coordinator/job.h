@@ -80,7 +80,13 @@ struct output {
 	enum finish_reason finish;
 };
 
-/* Tokenizes, checks and queues. The job comes back held, see job_release.
+/* Before anything is spent on a request: would the client's next job be taken? SC_E_OVERLOADED,
+ * SC_E_UNAVAILABLE. */
+must_check enum sc_status job_check_room(struct coordinator *coordinator, uint64_t client,
+					 struct error *err);
+
+/* Tokenizes, checks and queues. A long text takes long: use prompt_tokenize (coordinator/prompt.h)
+ * on another thread first, and give the tokens here. The job comes back held, see job_release.
  * SC_E_INVALID: err names the field. SC_E_TOO_LARGE: the prompt leaves no room in the context, or
  * the job is larger than the memory for all jobs. SC_E_OVERLOADED: the queue or that memory is
  * full. SC_E_UNAVAILABLE: loading, draining or a stage is lost. */

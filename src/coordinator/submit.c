@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a request to a queued job, from drawn tokens to its end. */
 #include "coordinator/coordinator_private.h"
+#include "coordinator/prompt.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -47,11 +48,9 @@ static enum sc_status check_stops(struct coordinator *c, const struct job_reques
 	return SC_OK;
 }
 
-static enum sc_status check_request(struct coordinator *c, const struct job_request *r,
-				    struct error *err)
+enum sc_status job_check_room(struct coordinator *c, uint64_t client, struct error *err)
 {
-	enum sc_status status;
-
+	(void)client;
 	if (c->phase != COORDINATOR_READY) {
 		if (c->phase == COORDINATOR_FAILED)
 			return error_set(err, SC_E_UNAVAILABLE, "%s", c->error.text);
@@ -63,6 +62,16 @@ static enum sc_status check_request(struct coordinator *c, const struct job_requ
 		return error_set(err, SC_E_OVERLOADED, "%u jobs are queued or running: retry later",
 				 c->jobs.n_active);
 	}
+	return SC_OK;
+}
+
+static enum sc_status check_request(struct coordinator *c, const struct job_request *r,
+				    struct error *err)
+{
+	enum sc_status status = job_check_room(c, r->client, err);
+
+	if (status != SC_OK)
+		return status;
 	if (r->n_sequences > JOB_MAX_SEQUENCES) {
 		limit_refuse(&c->refused, LIMIT_SEQUENCES);
 		return error_set(err, SC_E_INVALID, "n: %u sequences, the most is %u",
@@ -86,8 +95,8 @@ static enum sc_status check_tokens(struct coordinator *c, const struct job_reque
 	if (prompt->n >= c->limits.max_context) {
 		limit_refuse(&c->refused, LIMIT_CONTEXT);
 		return error_set(err, SC_E_TOO_LARGE,
-				 "prompt: %zu tokens leave no room in a context of %u", prompt->n,
-				 c->limits.max_context);
+				 "prompt: %zu tokens, but the context holds %u. Shorten the "
+				 "prompt or raise --ctx-size", prompt->n, c->limits.max_context);
 	}
 	if (r->score_from && r->score_from >= prompt->n)
 		return error_set(err, SC_E_INVALID,
@@ -96,18 +105,15 @@ static enum sc_status check_tokens(struct coordinator *c, const struct job_reque
 	return SC_OK;
 }
 
-static enum sc_status tokenize_prompt(const struct coordinator *c, const struct job_request *r,
+static enum sc_status tokenize_prompt(struct coordinator *c, const struct job_request *r,
 				      struct token_list *prompt, struct error *err)
 {
-	unsigned flags = TOKENIZE_ADD_SPECIAL | (r->parse_special ? TOKENIZE_PARSE_SPECIAL : 0);
-	enum sc_status status = SC_OK;
+	enum sc_status status = prompt_tokenize(c->config.tokenizer, c->limits.max_context, r,
+						prompt, err);
 
-	if (!r->prompt_tokens)
-		return tokenizer_encode(c->config.tokenizer, r->prompt ? r->prompt : "",
-					r->prompt_bytes, flags, prompt, err);
-	for (size_t i = 0; status == SC_OK && i < r->n_prompt_tokens; i++)
-		status = token_list_add(prompt, r->prompt_tokens[i]);
-	return status == SC_OK ? SC_OK : error_set(err, status, "out of memory for the prompt");
+	if (status == SC_E_TOO_LARGE)
+		limit_refuse(&c->refused, LIMIT_CONTEXT);
+	return status;
 }
 
 static bool has_text(const struct tokenizer *tokenizer, const struct token_list *prompt)

@@ -3,6 +3,7 @@
 
 #include "gateway/connections.h"
 #include "gateway/listener.h"
+#include "gateway/request.h"
 #include "gateway/service.h"
 
 #include <signal.h>
@@ -17,6 +18,7 @@
 
 struct gateway {
 	struct service service;
+	struct work_pool *pool;
 	struct grpc_budget budget;
 	struct connections *connections;
 	struct listener *tcp;
@@ -76,7 +78,10 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	if (gateway->budget.max_bytes / BUDGET_MESSAGES < config->max_message)
 		gateway->budget.max_bytes = config->max_message * BUDGET_MESSAGES;
 	connections.session.budget = &gateway->budget;
-	status = connections_create(&connections, &gateway->connections);
+	status = request_pool_create(config->loop, config->max_message, &gateway->pool);
+	gateway->service.pool = gateway->pool;
+	if (status == SC_OK)
+		status = connections_create(&connections, &gateway->connections);
 	if (status != SC_OK)
 		error_set(err, status, "gateway: out of memory");
 	else
@@ -104,6 +109,7 @@ void gateway_destroy(struct gateway *gateway)
 		return;
 	close_listeners(gateway);
 	connections_destroy(gateway->connections);
+	work_pool_destroy(gateway->pool);	/* its items hold memory of the budget */
 	free(gateway);
 }
 

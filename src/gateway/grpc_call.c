@@ -59,6 +59,10 @@ static void close_service(struct grpc_call *call)
 	if (!call->is_started)
 		return;
 	call->is_started = false;
+	if (call->is_suspended) {
+		call->is_suspended = false;
+		call->on_close(call->on_close_arg);
+	}
 	if (call->method->ops->close)
 		call->method->ops->close(call);
 }
@@ -250,7 +254,40 @@ void call_start(struct grpc_call *call)
 				 reader->message.length);
 	call->is_in_service = false;
 	drop_request(call);
+	if (!call->is_suspended)
+		answer(call);
+}
+
+struct buf grpc_call_take_request(struct grpc_call *call)
+{
+	struct buf request = call->reader.message;
+
+	call->session->n_request_bytes -= request.length;
+	buf_init(&call->reader.message);
+	charge(call);
+	return request;
+}
+
+void grpc_call_suspend(struct grpc_call *call, void (*on_close)(void *arg), void *arg)
+{
+	call->is_suspended = true;
+	call->on_close = on_close;
+	call->on_close_arg = arg;
+}
+
+void grpc_call_resume(struct grpc_call *call, uint64_t now_ns, void (*fn)(void *arg), void *arg)
+{
+	call->is_suspended = false;
+	if (call->is_finished) {
+		call->on_close(call->on_close_arg);
+		return;
+	}
+	call->session->now_ns = now_ns;
+	call->is_in_service = true;
+	fn(arg);
+	call->is_in_service = false;
 	answer(call);
+	grpc_call_wake(call);
 }
 
 void call_expire(struct grpc_call *call)
@@ -269,6 +306,11 @@ void call_expire(struct grpc_call *call)
 void *grpc_call_context(const struct grpc_call *call)
 {
 	return call->session->config.context;
+}
+
+struct grpc_budget *grpc_call_budget(const struct grpc_call *call)
+{
+	return call->session->config.budget;
 }
 
 void *grpc_call_state(const struct grpc_call *call)
@@ -305,6 +347,11 @@ bool grpc_call_has_room(const struct grpc_call *call)
 	       (!n_waiting || is_affordable(call, GRPC_CALL_ROOM));
 }
 
+bool grpc_call_can_add(const struct grpc_call *call, size_t n_bytes)
+{
+	return n_bytes <= GRPC_CALL_ROOM || is_affordable(call, n_bytes);
+}
+
 enum sc_status grpc_call_add_message(struct grpc_call *call, size_t n_bytes, uint8_t **space_out)
 {
 	struct buf *output = &call->output;
@@ -312,7 +359,7 @@ enum sc_status grpc_call_add_message(struct grpc_call *call, size_t n_bytes, uin
 
 	if (n_bytes > UINT32_MAX)
 		return SC_E_TOO_LARGE;
-	if (n_bytes > GRPC_CALL_ROOM && !is_affordable(call, n_bytes))
+	if (!grpc_call_can_add(call, n_bytes))
 		return SC_E_OVERLOADED;
 	status = buf_reserve(output, GRPC_PREFIX_BYTES + n_bytes);
 	charge(call);

@@ -8,6 +8,7 @@
  * slow client costs at most GRPC_CALL_ROOM bytes and one message.
  * Thread: the session's alone; nothing blocks.
  */
+#include "base/buf.h"
 #include "base/error.h"
 #include "gateway/grpc_status.h"
 
@@ -15,13 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct grpc_budget;
 struct grpc_call;
 
 #define GRPC_CALL_ROOM ((size_t)16 << 10)
 
 struct grpc_call_ops {
 	/* The whole request is there, borrowed until start returns. Answers at once, or keeps
-	 * state and answers later. */
+	 * state and answers later, or suspends the call. */
 	void (*start)(struct grpc_call *call, const uint8_t *request, size_t n_bytes);
 	/* Add messages while there is room and there are any, or finish. NULL: never. */
 	void (*pull)(struct grpc_call *call);
@@ -43,11 +45,27 @@ void grpc_call_set_state(struct grpc_call *call, void *state);
 /* Identifies the connection that the call came over. */
 uint64_t grpc_call_client(const struct grpc_call *call);
 
+/* Inside start: take the request's bytes, which live on in the caller's buffer. */
+struct buf grpc_call_take_request(struct grpc_call *call);
+
+/* Inside start: nothing is sent to the client before grpc_call_resume. If the call ends first,
+ * on_close is called instead, once. */
+void grpc_call_suspend(struct grpc_call *call, void (*on_close)(void *arg), void *arg);
+/* Go on as start would: fn answers, or keeps state and answers later. Calls on_close instead where
+ * the call has been finished meanwhile. */
+void grpc_call_resume(struct grpc_call *call, uint64_t now_ns, void (*fn)(void *arg), void *arg);
+
+/* The memory that all calls of the server share. */
+struct grpc_budget *grpc_call_budget(const struct grpc_call *call);
+
 /* Until the client's deadline, at least 1; 0: it gave none. */
 uint64_t grpc_call_ms_left(const struct grpc_call *call);
 
 /* Is there room for another message? */
 bool grpc_call_has_room(const struct grpc_call *call);
+
+/* Would a message of n_bytes be taken now? */
+bool grpc_call_can_add(const struct grpc_call *call, size_t n_bytes);
 
 /* Append a message of n_bytes, to be written to *space_out before the next call of anything here.
  * SC_E_NOMEM; SC_E_TOO_LARGE over 4 GiB; SC_E_OVERLOADED: over GRPC_CALL_ROOM, and other answers

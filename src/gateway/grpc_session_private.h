@@ -33,6 +33,8 @@ struct grpc_call {
 	const struct grpc_method *method;	/* NULL: none of that path */
 	int32_t stream_id;
 	void *state;			/* the service's */
+	void (*on_close)(void *arg);	/* of a suspended call */
+	void *on_close_arg;
 
 	unsigned headers;		/* enum call_header */
 	size_t n_header_bytes;
@@ -48,6 +50,7 @@ struct grpc_call {
 	bool is_request_ended;		/* END_STREAM came */
 	bool is_started;		/* ops->start was called, close is due */
 	bool is_in_service;		/* start or pull is on the stack */
+	bool is_suspended;		/* between suspend and resume */
 	bool is_answered;		/* response headers were submitted */
 	bool is_deferred;		/* nghttp2 waits for nghttp2_session_resume_data */
 	bool is_finished;

@@ -4,6 +4,7 @@
 
 #include "coordinator/coordinator.h"
 #include "gateway/proto_message.h"
+#include "gateway/request.h"
 
 #include "grpc/health/v1/health.pb-c.h"
 
@@ -36,46 +37,56 @@ static serving_status current(const struct service *service)
 	return is_serving ? SERVING : NOT_SERVING;
 }
 
-static enum sc_status check_health(struct grpc_call *call, const ProtobufCMessage *request,
-				   struct error *err)
+static const char *service_of(const struct request *request)
+{
+	return ((const Grpc__Health__V1__HealthCheckRequest *)request->message)->service;
+}
+
+static enum sc_status check_health(struct request *request, struct error *err)
 {
 	Grpc__Health__V1__HealthCheckResponse response =
 		GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
 
-	if (!is_known_service(((const Grpc__Health__V1__HealthCheckRequest *)request)->service))
+	if (!is_known_service(service_of(request)))
 		return error_set(err, SC_E_NOT_FOUND, "no such service");
-	response.status = current(grpc_call_context(call));
-	proto_reply(call, &response.base);
+	response.status = current(grpc_call_context(request->call));
+	proto_reply(request->call, &response.base);
 	return SC_OK;
 }
 
-static enum sc_status watch_health(struct grpc_call *call, const ProtobufCMessage *request,
-				   struct error *err)
+static enum sc_status watch_health(struct request *request, struct error *err)
 {
-	struct service *service = grpc_call_context(call);
+	struct service *service = grpc_call_context(request->call);
 	struct health_watch *watch = calloc(1, sizeof *watch);
 
 	if (!watch)
 		return error_set(err, SC_E_NOMEM, "no memory for a watcher");
-	watch->call = call;
+	watch->call = request->call;
 	watch->sent = -1;
-	watch->is_known = is_known_service(((const Grpc__Health__V1__HealthCheckRequest *)request)
-					   ->service);
+	watch->is_known = is_known_service(service_of(request));
 	list_append(&service->health_watchers, &watch->node);
-	grpc_call_set_state(call, watch);
+	grpc_call_set_state(request->call, watch);
 	return SC_OK;
 }
 
 static void check_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	proto_start(call, &grpc__health__v1__health_check_request__descriptor, bytes, n_bytes,
-		    check_health);
+	static const struct request_ops ops = {
+		.type = &grpc__health__v1__health_check_request__descriptor,
+		.finish = check_health,
+	};
+
+	request_start(call, &ops, bytes, n_bytes);
 }
 
 static void watch_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	proto_start(call, &grpc__health__v1__health_check_request__descriptor, bytes, n_bytes,
-		    watch_health);
+	static const struct request_ops ops = {
+		.type = &grpc__health__v1__health_check_request__descriptor,
+		.finish = watch_health,
+	};
+
+	request_start(call, &ops, bytes, n_bytes);
 }
 
 static void watch_pull(struct grpc_call *call)

@@ -2,31 +2,63 @@
 #include "gateway/proto_message.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* protobuf-c takes up to some ten times the bytes of honest messages (ids in one byte each become
  * four); a message of nothing but unknown or empty fields takes more, and is refused. */
 #define MEMORY_FACTOR 16
 #define MEMORY_EXTRA 65536
 
+/* Fields of all kinds lie one behind the other in a few large blocks, so that a message of many
+ * small fields costs no more time than one of a few large ones. */
+#define BLOCK_BYTES 4096
+#define MAX_BLOCK_BYTES ((size_t)1 << 20)
+
 struct proto_block {
 	struct proto_block *next;
+	size_t n_bytes;
+	size_t n_used;
 	max_align_t data[];
 };
+
+static struct proto_block *add_block(struct proto_request *request, size_t n_bytes)
+{
+	size_t n_wanted = request->blocks ? 2 * request->blocks->n_bytes : BLOCK_BYTES;
+	struct proto_block *block;
+
+	if (n_wanted > MAX_BLOCK_BYTES)
+		n_wanted = MAX_BLOCK_BYTES;
+	if (n_wanted < n_bytes)
+		n_wanted = n_bytes;
+	block = malloc(sizeof *block + n_wanted);
+	if (!block)
+		return NULL;
+	block->next = request->blocks;
+	block->n_bytes = n_wanted;
+	block->n_used = 0;
+	request->blocks = block;
+	return block;
+}
 
 static void *request_alloc(void *arg, size_t n_bytes)
 {
 	struct proto_request *request = arg;
-	struct proto_block *block;
+	struct proto_block *block = request->blocks;
+	void *data;
 
-	if (n_bytes > request->n_left || sizeof *block > request->n_left - n_bytes)
+	if (n_bytes > request->n_left)
 		return NULL;
-	block = malloc(sizeof *block + n_bytes);
+	n_bytes = (n_bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+	if (n_bytes > request->n_left)
+		return NULL;
+	if (!block || n_bytes > block->n_bytes - block->n_used)
+		block = add_block(request, n_bytes);
 	if (!block)
 		return NULL;
-	request->n_left -= sizeof *block + n_bytes;
-	block->next = request->blocks;
-	request->blocks = block;
-	return block->data;
+	data = (char *)block->data + block->n_used;
+	block->n_used += n_bytes;
+	request->n_left -= n_bytes;
+	return data;
 }
 
 /* All goes at once, in deinit. */
@@ -61,39 +93,54 @@ void proto_request_deinit(struct proto_request *request)
 	request->message = NULL;
 }
 
-void proto_start(struct grpc_call *call, const ProtobufCMessageDescriptor *type,
-		 const uint8_t *bytes, size_t n_bytes, proto_start_fn *fn)
+static enum sc_status check_size(size_t n_bytes, struct error *err)
 {
-	struct proto_request request;
-	struct error err = { .status = SC_OK };
-	enum sc_status status = proto_request_unpack(&request, type, bytes, n_bytes, &err);
+	if (n_bytes > PROTO_MAX_REPLY)
+		return error_set(err, SC_E_OVERLOADED,
+				 "the answer of %zu bytes is over the limit of %zu", n_bytes,
+				 PROTO_MAX_REPLY);
+	return SC_OK;
+}
 
-	if (status == SC_OK)
-		status = fn(call, request.message, &err);
+static enum sc_status refuse_for_room(size_t n_bytes, struct error *err)
+{
+	return error_set(err, SC_E_OVERLOADED, "the server holds too much for its clients: no room "
+			 "for %zu bytes, retry later", n_bytes);
+}
+
+enum sc_status proto_check_room(const struct grpc_call *call, size_t n_bytes, struct error *err)
+{
+	enum sc_status status = check_size(n_bytes, err);
+
+	if (status == SC_OK && !grpc_call_can_add(call, n_bytes))
+		return refuse_for_room(n_bytes, err);
+	return status;
+}
+
+static enum sc_status add_space(struct grpc_call *call, size_t n_bytes, uint8_t **space_out,
+				struct error *err)
+{
+	enum sc_status status = grpc_call_add_message(call, n_bytes, space_out);
+
+	if (status == SC_E_OVERLOADED)
+		return refuse_for_room(n_bytes, err);
 	if (status != SC_OK)
-		grpc_call_fail(call, status, &err);
-	proto_request_deinit(&request);
+		return error_set(err, status, "no memory for an answer of %zu bytes", n_bytes);
+	return SC_OK;
 }
 
 enum sc_status proto_send(struct grpc_call *call, const ProtobufCMessage *message,
 			  struct error *err)
 {
 	size_t n_bytes = protobuf_c_message_get_packed_size(message);
-	enum sc_status status;
+	enum sc_status status = check_size(n_bytes, err);
 	uint8_t *space;
 
-	if (n_bytes > PROTO_MAX_REPLY)
-		return error_set(err, SC_E_OVERLOADED,
-				 "the answer of %zu bytes is over the limit of %zu", n_bytes,
-				 PROTO_MAX_REPLY);
-	status = grpc_call_add_message(call, n_bytes, &space);
-	if (status == SC_E_OVERLOADED)
-		return error_set(err, status, "the server holds too much for its clients: no room "
-				 "for %zu bytes, retry later", n_bytes);
-	if (status != SC_OK)
-		return error_set(err, status, "no memory for an answer of %zu bytes", n_bytes);
-	protobuf_c_message_pack(message, space);
-	return SC_OK;
+	if (status == SC_OK)
+		status = add_space(call, n_bytes, &space, err);
+	if (status == SC_OK)
+		protobuf_c_message_pack(message, space);
+	return status;
 }
 
 void proto_reply(struct grpc_call *call, const ProtobufCMessage *message)
@@ -105,4 +152,31 @@ void proto_reply(struct grpc_call *call, const ProtobufCMessage *message)
 		grpc_call_finish(call, GRPC_OK, NULL);
 	else
 		grpc_call_fail(call, status, &err);
+}
+
+enum sc_status proto_pack(const ProtobufCMessage *message, struct buf *packed, struct error *err)
+{
+	size_t n_bytes = protobuf_c_message_get_packed_size(message);
+	enum sc_status status = check_size(n_bytes, err);
+
+	if (status != SC_OK)
+		return status;
+	if (buf_reserve(packed, n_bytes) != SC_OK)
+		return error_set(err, SC_E_NOMEM, "no memory for an answer of %zu bytes", n_bytes);
+	packed->length = protobuf_c_message_pack(message, (uint8_t *)packed->data);
+	return SC_OK;
+}
+
+void proto_reply_packed(struct grpc_call *call, const struct buf *packed)
+{
+	struct error err;
+	uint8_t *space;
+	enum sc_status status = add_space(call, packed->length, &space, &err);
+
+	if (status != SC_OK) {
+		grpc_call_fail(call, status, &err);
+		return;
+	}
+	memcpy(space, packed->data, packed->length);
+	grpc_call_finish(call, GRPC_OK, NULL);
 }

@@ -5,7 +5,7 @@
  * proto_message - protobuf messages in and out of calls.
  * An unpacked request lives in its own memory, which is bounded by the size of its bytes: a small
  * message of many empty fields cannot make the server allocate without end.
- * Thread: the call's.
+ * Thread: the call's, except for proto_request and proto_pack, which work on any one thread.
  */
 #include "base/error.h"
 #include "gateway/grpc_call.h"
@@ -30,12 +30,9 @@ must_check enum sc_status proto_request_unpack(struct proto_request *request,
 					       struct error *err);
 void proto_request_deinit(struct proto_request *request);
 
-/* Unpack a call's request for fn, which answers, or keeps state and answers later. When either
- * fails, the call ends with that. request is borrowed until fn returns. */
-typedef enum sc_status proto_start_fn(struct grpc_call *call, const ProtobufCMessage *request,
-				      struct error *err);
-void proto_start(struct grpc_call *call, const ProtobufCMessageDescriptor *type,
-		 const uint8_t *bytes, size_t n_bytes, proto_start_fn *fn);
+/* Before an answer is made: would one of n_bytes be refused? SC_E_OVERLOADED, as proto_send. */
+must_check enum sc_status proto_check_room(const struct grpc_call *call, size_t n_bytes,
+					   struct error *err);
 
 /* Pack message behind the call's other messages. SC_E_OVERLOADED: over PROTO_MAX_REPLY, or
  * the server holds too much. */
@@ -44,5 +41,10 @@ must_check enum sc_status proto_send(struct grpc_call *call, const ProtobufCMess
 
 /* Send and finish: the whole answer of a unary call. */
 void proto_reply(struct grpc_call *call, const ProtobufCMessage *message);
+
+/* The same in two parts. Pack works on any thread; packed is empty before. */
+must_check enum sc_status proto_pack(const ProtobufCMessage *message, struct buf *packed,
+				     struct error *err);
+void proto_reply_packed(struct grpc_call *call, const struct buf *packed);
 
 #endif

@@ -13,9 +13,11 @@
 #include <stddef.h>
 
 struct coordinator;
+struct work_pool;
 
 struct service {
 	struct coordinator *coordinator;	/* borrowed */
+	struct work_pool *pool;	/* for long requests, borrowed; NULL: they are handled at once */
 	struct list health_watchers;
 	bool is_draining;
 };

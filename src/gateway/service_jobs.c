@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/service.h"
 
-#include "gateway/generate_request.h"
 #include "gateway/job_message.h"
+#include "gateway/job_submission.h"
 #include "gateway/proto_message.h"
 
 #include <stdlib.h>
@@ -22,55 +22,84 @@ static enum sc_status reply_with_job(struct grpc_call *call, const struct job *j
 	return status;
 }
 
-static enum sc_status submit(struct grpc_call *call, const ProtobufCMessage *message,
-			     struct error *err)
+static enum sc_status submit(struct request *request, struct error *err)
 {
-	struct service *service = grpc_call_context(call);
-	struct job_request request;
 	enum sc_status status;
 	struct job *job;
 
-	status = generate_request_read((const Stagecoach__V1__GenerateRequest *)message, &request,
-				       err);
+	status = job_submission_finish(request, 0, &job, err);
 	if (status != SC_OK)
 		return status;
-	request.client = grpc_call_client(call);
-	status = job_submit(service->coordinator, &request, &job, err);
-	if (status != SC_OK)
-		return status;
-	status = reply_with_job(call, job, false);
+	status = reply_with_job(request->call, job, false);
 	job_release(job);
 	return status;
 }
 
-static enum sc_status get(struct grpc_call *call, const ProtobufCMessage *message,
-			  struct error *err)
+static enum sc_status get(struct request *request, struct error *err)
 {
-	const Stagecoach__V1__GetRequest *request = (const Stagecoach__V1__GetRequest *)message;
-	struct service *service = grpc_call_context(call);
+	const Stagecoach__V1__GetRequest *message =
+		(const Stagecoach__V1__GetRequest *)request->message;
+	struct service *service = grpc_call_context(request->call);
 	struct job *job;
-	enum sc_status status = job_find(service->coordinator, request->id, &job, err);
+	enum sc_status status = job_find(service->coordinator, message->id, &job, err);
 
 	if (status != SC_OK)
 		return status;
-	status = reply_with_job(call, job, !request->without_outputs);
+	if (!message->without_outputs) {
+		grpc_call_set_state(request->call, job);
+		return SC_OK;
+	}
+	status = reply_with_job(request->call, job, false);
 	job_release(job);
 	return status;
 }
 
-static enum sc_status cancel(struct grpc_call *call, const ProtobufCMessage *message,
-			     struct error *err)
+/* Text and tokens take at least so much of a message. */
+static size_t least_bytes(const struct job *job)
 {
-	const Stagecoach__V1__CancelRequest *request =
-		(const Stagecoach__V1__CancelRequest *)message;
-	struct service *service = grpc_call_context(call);
+	size_t n_bytes = 0;
+
+	for (uint32_t i = 0; i < job_n_outputs(job); i++) {
+		const struct output *output = job_output(job, i);
+
+		n_bytes += output->text.length + output->n_tokens * (1 + sizeof(float));
+	}
+	return n_bytes;
+}
+
+/* An answer with outputs is made only when the client takes it, and there is room for it. */
+static void get_pull(struct grpc_call *call)
+{
+	struct job *job = grpc_call_state(call);
+	struct error err = { .status = SC_OK };
+	enum sc_status status = proto_check_room(call, least_bytes(job), &err);
+
+	if (status == SC_OK)
+		status = reply_with_job(call, job, true);
+	if (status != SC_OK)
+		grpc_call_fail(call, status, &err);
+}
+
+static void get_close(struct grpc_call *call)
+{
+	struct job *job = grpc_call_state(call);
+
+	if (job)
+		job_release(job);
+}
+
+static enum sc_status cancel(struct request *request, struct error *err)
+{
+	const Stagecoach__V1__CancelRequest *message =
+		(const Stagecoach__V1__CancelRequest *)request->message;
+	struct service *service = grpc_call_context(request->call);
 	struct job *job;
-	enum sc_status status = job_find(service->coordinator, request->id, &job, err);
+	enum sc_status status = job_find(service->coordinator, message->id, &job, err);
 
 	if (status != SC_OK)
 		return status;
 	job_cancel(job);
-	status = reply_with_job(call, job, false);
+	status = reply_with_job(request->call, job, false);
 	job_release(job);
 	return status;
 }
@@ -94,19 +123,19 @@ struct page {
 	Stagecoach__V1__Job *list[MAX_LIST];
 };
 
-static enum sc_status list(struct grpc_call *call, const ProtobufCMessage *message,
-			   struct error *err)
+static enum sc_status list(struct request *request, struct error *err)
 {
-	const Stagecoach__V1__ListRequest *request = (const Stagecoach__V1__ListRequest *)message;
-	struct service *service = grpc_call_context(call);
+	const Stagecoach__V1__ListRequest *message =
+		(const Stagecoach__V1__ListRequest *)request->message;
+	struct service *service = grpc_call_context(request->call);
 	Stagecoach__V1__ListResponse response = STAGECOACH__V1__LIST_RESPONSE__INIT;
-	unsigned limit = request->limit ? request->limit : DEFAULT_LIST;
+	unsigned limit = message->limit ? message->limit : DEFAULT_LIST;
 	struct page *page = calloc(1, sizeof *page);
 	unsigned n;
 
 	if (!page)
 		return error_set(err, SC_E_NOMEM, "no memory for a list");
-	n = job_list(service->coordinator, wanted_states(request), page->jobs,
+	n = job_list(service->coordinator, wanted_states(message), page->jobs,
 		     limit < MAX_LIST ? limit : MAX_LIST);
 	response.jobs = page->list;
 	for (unsigned i = 0; i < n; i++) {
@@ -114,32 +143,47 @@ static enum sc_status list(struct grpc_call *call, const ProtobufCMessage *messa
 		if (job_message_init(&page->messages[i], page->jobs[i], false) == SC_OK)
 			page->list[response.n_jobs++] = &page->messages[i].job;
 	}
-	proto_reply(call, &response.base);
+	proto_reply(request->call, &response.base);
 	free(page);
 	return SC_OK;
 }
 
+#define TYPE_OF(name) .type = &stagecoach__v1__##name##_request__descriptor
+
 static void submit_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	proto_start(call, &stagecoach__v1__generate_request__descriptor, bytes, n_bytes, submit);
+	static const struct request_ops ops = {
+		TYPE_OF(generate), .check = job_submission_check,
+		.prepare = job_submission_prepare, .finish = submit,
+	};
+
+	request_start(call, &ops, bytes, n_bytes);
 }
 
 static void get_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	proto_start(call, &stagecoach__v1__get_request__descriptor, bytes, n_bytes, get);
+	static const struct request_ops ops = { TYPE_OF(get), .finish = get };
+
+	request_start(call, &ops, bytes, n_bytes);
 }
 
 static void list_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	proto_start(call, &stagecoach__v1__list_request__descriptor, bytes, n_bytes, list);
+	static const struct request_ops ops = { TYPE_OF(list), .finish = list };
+
+	request_start(call, &ops, bytes, n_bytes);
 }
 
 static void cancel_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	proto_start(call, &stagecoach__v1__cancel_request__descriptor, bytes, n_bytes, cancel);
+	static const struct request_ops ops = { TYPE_OF(cancel), .finish = cancel };
+
+	request_start(call, &ops, bytes, n_bytes);
 }
 
 const struct grpc_call_ops service_submit = { .start = submit_start };
-const struct grpc_call_ops service_get = { .start = get_start };
+const struct grpc_call_ops service_get = {
+	.start = get_start, .pull = get_pull, .close = get_close,
+};
 const struct grpc_call_ops service_list = { .start = list_start };
 const struct grpc_call_ops service_cancel = { .start = cancel_start };

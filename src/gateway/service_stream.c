@@ -5,8 +5,8 @@
  */
 #include "gateway/service.h"
 
-#include "gateway/generate_request.h"
 #include "gateway/job_message.h"
+#include "gateway/job_submission.h"
 #include "gateway/plain_text.h"
 #include "gateway/proto_message.h"
 
@@ -224,46 +224,48 @@ static void stream_close(struct grpc_call *call)
 	grpc_call_set_state(call, NULL);
 }
 
-static enum sc_status generate(struct grpc_call *call, const ProtobufCMessage *message,
-			       struct error *err)
+static enum sc_status generate(struct request *request, struct error *err)
 {
-	struct service *service = grpc_call_context(call);
-	uint64_t ms_left = grpc_call_ms_left(call);
-	struct job_request request;
 	enum sc_status status;
 	struct job *job;
 
-	status = generate_request_read((const Stagecoach__V1__GenerateRequest *)message, &request,
-				       err);
-	if (status != SC_OK)
-		return status;
-	if (ms_left && (!request.deadline_ms || ms_left < request.deadline_ms))
-		request.deadline_ms = ms_left;
-	request.is_attached = true;
-	request.client = grpc_call_client(call);
-	status = job_submit(service->coordinator, &request, &job, err);
-	return status == SC_OK ? stream_open(call, job, true, false) : status;
+	request->job.is_attached = true;
+	status = job_submission_finish(request, grpc_call_ms_left(request->call), &job, err);
+	return status == SC_OK ? stream_open(request->call, job, true, false) : status;
 }
 
-static enum sc_status watch(struct grpc_call *call, const ProtobufCMessage *message,
-			    struct error *err)
+static enum sc_status watch(struct request *request, struct error *err)
 {
-	const Stagecoach__V1__WatchRequest *request = (const Stagecoach__V1__WatchRequest *)message;
-	struct service *service = grpc_call_context(call);
+	const Stagecoach__V1__WatchRequest *message =
+		(const Stagecoach__V1__WatchRequest *)request->message;
+	struct service *service = grpc_call_context(request->call);
 	struct job *job;
-	enum sc_status status = job_find(service->coordinator, request->id, &job, err);
+	enum sc_status status = job_find(service->coordinator, message->id, &job, err);
 
-	return status == SC_OK ? stream_open(call, job, false, request->from_now) : status;
+	return status == SC_OK ? stream_open(request->call, job, false, message->from_now)
+			       : status;
 }
 
 static void generate_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	proto_start(call, &stagecoach__v1__generate_request__descriptor, bytes, n_bytes, generate);
+	static const struct request_ops ops = {
+		.type = &stagecoach__v1__generate_request__descriptor,
+		.check = job_submission_check,
+		.prepare = job_submission_prepare,
+		.finish = generate,
+	};
+
+	request_start(call, &ops, bytes, n_bytes);
 }
 
 static void watch_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	proto_start(call, &stagecoach__v1__watch_request__descriptor, bytes, n_bytes, watch);
+	static const struct request_ops ops = {
+		.type = &stagecoach__v1__watch_request__descriptor,
+		.finish = watch,
+	};
+
+	request_start(call, &ops, bytes, n_bytes);
 }
 
 const struct grpc_call_ops service_generate = {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokenize and Detokenize: the model's vocabulary for clients. */
+/*
+ * Tokenize and Detokenize: the model's vocabulary for clients. The answer is made where the request
+ * is prepared, on a helper thread when it is long.
+ */
 #include "gateway/service.h"
 
-#include "coordinator/coordinator.h"
 #include "gateway/plain_text.h"
-#include "gateway/proto_message.h"
+#include "gateway/request.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 
@@ -64,33 +66,43 @@ static enum sc_status add_pieces(const struct tokenizer *tokenizer, const struct
 	return status;
 }
 
-static enum sc_status tokenize(struct grpc_call *call, const ProtobufCMessage *request,
-			       struct error *err)
+static enum sc_status tokenize(struct request *request, struct error *err)
 {
 	const Stagecoach__V1__TokenizeRequest *message =
-		(const Stagecoach__V1__TokenizeRequest *)request;
-	struct service *service = grpc_call_context(call);
-	const struct tokenizer *tokenizer = coordinator_tokenizer(service->coordinator);
+		(const Stagecoach__V1__TokenizeRequest *)request->message;
 	Stagecoach__V1__TokenizeResponse response = STAGECOACH__V1__TOKENIZE_RESPONSE__INIT;
 	struct token_list ids = { 0 };
 	struct buf text = BUF_INIT;
-	enum sc_status status = encode(tokenizer, message, &ids, err);
+	enum sc_status status = encode(request->tokenizer, message, &ids, err);
 
 	if (status == SC_OK && message->with_pieces)
-		status = add_pieces(tokenizer, &ids, &text, &response);
+		status = add_pieces(request->tokenizer, &ids, &text, &response);
 	response.ids = ids.ids;
 	response.n_ids = ids.n;
 	if (status == SC_OK)
-		proto_reply(call, &response.base);
+		status = proto_pack(&response.base, &request->reply, err);
 	free(response.pieces);
 	token_list_deinit(&ids);
 	buf_deinit(&text);
 	return status;
 }
 
+static enum sc_status reply(struct request *request, struct error *err)
+{
+	(void)err;
+	proto_reply_packed(request->call, &request->reply);
+	return SC_OK;
+}
+
 static void tokenize_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	proto_start(call, &stagecoach__v1__tokenize_request__descriptor, bytes, n_bytes, tokenize);
+	static const struct request_ops ops = {
+		.type = &stagecoach__v1__tokenize_request__descriptor,
+		.prepare = tokenize,
+		.finish = reply,
+	};
+
+	request_start(call, &ops, bytes, n_bytes);
 }
 
 static enum sc_status decode(const struct tokenizer *tokenizer,
@@ -109,16 +121,14 @@ static enum sc_status decode(const struct tokenizer *tokenizer,
 	return status == SC_OK ? SC_OK : error_set(err, status, "the ids cannot be decoded");
 }
 
-static enum sc_status detokenize(struct grpc_call *call, const ProtobufCMessage *request,
-				 struct error *err)
+static enum sc_status detokenize(struct request *request, struct error *err)
 {
-	struct service *service = grpc_call_context(call);
 	Stagecoach__V1__DetokenizeResponse response = STAGECOACH__V1__DETOKENIZE_RESPONSE__INIT;
 	struct buf raw = BUF_INIT;
 	struct buf text = BUF_INIT;
-	enum sc_status status = decode(coordinator_tokenizer(service->coordinator),
-				       (const Stagecoach__V1__DetokenizeRequest *)request, &raw,
-				       err);
+	enum sc_status status = decode(request->tokenizer,
+				       (const Stagecoach__V1__DetokenizeRequest *)request->message,
+				       &raw, err);
 
 	if (status == SC_OK)
 		status = plain_text_set(&text, raw.data, raw.length);
@@ -126,7 +136,7 @@ static enum sc_status detokenize(struct grpc_call *call, const ProtobufCMessage 
 	response.raw_text.data = (uint8_t *)raw.data;
 	response.raw_text.len = raw.length;
 	if (status == SC_OK)
-		proto_reply(call, &response.base);
+		status = proto_pack(&response.base, &request->reply, err);
 	buf_deinit(&raw);
 	buf_deinit(&text);
 	return status;
@@ -134,8 +144,13 @@ static enum sc_status detokenize(struct grpc_call *call, const ProtobufCMessage 
 
 static void detokenize_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
-	proto_start(call, &stagecoach__v1__detokenize_request__descriptor, bytes, n_bytes,
-		    detokenize);
+	static const struct request_ops ops = {
+		.type = &stagecoach__v1__detokenize_request__descriptor,
+		.prepare = detokenize,
+		.finish = reply,
+	};
+
+	request_start(call, &ops, bytes, n_bytes);
 }
 
 const struct grpc_call_ops service_tokenize = { .start = tokenize_start };

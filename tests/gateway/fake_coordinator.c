@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,18 @@ enum sc_status job_submit(struct coordinator *coordinator, const struct job_requ
 uint64_t fake_last_client(const struct coordinator *coordinator)
 {
 	return coordinator->last_client;
+}
+
+enum sc_status job_check_room(struct coordinator *c, uint64_t client, struct error *err)
+{
+	(void)client;
+	if (c->phase != COORDINATOR_READY)
+		return error_set(err, SC_E_UNAVAILABLE, "not ready: %s",
+				 coordinator_phase_name(c->phase));
+	if (fake_n_alive(c) >= c->config.max_queue)
+		return error_set(err, SC_E_OVERLOADED, "%u jobs are waiting: try again later",
+				 c->config.max_queue);
+	return SC_OK;
 }
 
 enum sc_status job_find(struct coordinator *coordinator, const char *id, struct job **job_out,
@@ -440,11 +453,68 @@ void token_list_deinit(struct token_list *list)
 	*list = (struct token_list){ 0 };
 }
 
+enum sc_status token_list_add(struct token_list *list, uint32_t id)
+{
+	(void)list;
+	(void)id;
+	return SC_E_INTERNAL;	/* the gateway passes a client's tokens on as they are */
+}
+
+size_t tokenizer_longest_token_bytes(const struct tokenizer *t)
+{
+	(void)t;
+	return 1;
+}
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t news;
+	bool is_held;
+	bool is_reached;
+} hold = { .lock = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER };
+
+void fake_hold_tokenizer(void)
+{
+	pthread_mutex_lock(&hold.lock);
+	hold.is_held = true;
+	hold.is_reached = false;
+	pthread_mutex_unlock(&hold.lock);
+}
+
+bool fake_is_tokenizer_reached(void)
+{
+	bool is_reached;
+
+	pthread_mutex_lock(&hold.lock);
+	is_reached = hold.is_reached;
+	pthread_mutex_unlock(&hold.lock);
+	return is_reached;
+}
+
+void fake_release_tokenizer(void)
+{
+	pthread_mutex_lock(&hold.lock);
+	hold.is_held = false;
+	pthread_cond_broadcast(&hold.news);
+	pthread_mutex_unlock(&hold.lock);
+}
+
+static void wait_while_held(void)
+{
+	pthread_mutex_lock(&hold.lock);
+	hold.is_reached = true;
+	while (hold.is_held)
+		pthread_cond_wait(&hold.news, &hold.lock);
+	pthread_mutex_unlock(&hold.lock);
+}
+
 enum sc_status tokenizer_encode(const struct tokenizer *t, const char *text, size_t n_bytes,
 				unsigned flags, struct token_list *ids, struct error *err)
 {
 	(void)t;
 	(void)err;
+	if (n_bytes >= 4 && memcmp(text, "hold", 4) == 0)
+		wait_while_held();
 	ids->ids = malloc((n_bytes + 1) * sizeof *ids->ids);
 	if (!ids->ids)
 		return SC_E_NOMEM;

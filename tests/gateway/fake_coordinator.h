@@ -33,4 +33,10 @@ uint64_t fake_last_client(const struct coordinator *coordinator);
 /* Jobs that have not ended. */
 unsigned fake_n_alive(const struct coordinator *coordinator);
 
+/* Between hold and release, whoever tokenizes a text that begins with "hold" waits, on whatever
+ * thread. is_reached: somebody waits or has waited since. */
+void fake_hold_tokenizer(void);
+bool fake_is_tokenizer_reached(void);
+void fake_release_tokenizer(void);
+
 #endif

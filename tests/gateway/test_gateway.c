@@ -466,6 +466,132 @@ static void tokens_become_text_again(void **state)
 	stagecoach__v1__tokenize_response__free_unpacked(tokens, NULL);
 }
 
+/* ---- long requests ---- */
+
+enum { LONG_BYTES = 20000 };
+
+/* A client on a thread of its own, whose long text is tokenized until somebody lets go. */
+struct patient {
+	struct server *server;
+	pthread_t thread;
+	uint64_t timeout_ms;
+	enum sc_status status;
+	size_t n_ids;
+};
+
+static void *ask_for_tokens(void *arg)
+{
+	struct patient *patient = arg;
+	Stagecoach__V1__TokenizeRequest request = STAGECOACH__V1__TOKENIZE_REQUEST__INIT;
+	struct client_target target = { .socket = patient->server->socket };
+	ProtobufCMessage *answer = NULL;
+	struct client *client = NULL;
+	char text[LONG_BYTES + 1];
+	struct error err;
+
+	memset(text, 'x', LONG_BYTES);
+	memcpy(text, "hold", 4);
+	text[LONG_BYTES] = '\0';
+	request.input_case = STAGECOACH__V1__TOKENIZE_REQUEST__INPUT_TEXT;
+	request.text = text;
+	patient->status = client_target_choose(&target, &err);
+	if (patient->status == SC_OK)
+		patient->status = client_open(&target, &client, &err);
+	if (patient->status == SC_OK)
+		patient->status = client_ask(client, "Tokenize", &request.base,
+					     patient->timeout_ms,
+					     &stagecoach__v1__tokenize_response__descriptor,
+					     &answer, &err);
+	if (patient->status == SC_OK) {
+		patient->n_ids = ((Stagecoach__V1__TokenizeResponse *)answer)->n_ids;
+		protobuf_c_message_free_unpacked(answer, NULL);
+	}
+	client_close(client);
+	return NULL;
+}
+
+static void start_patient(struct server *server, struct patient *patient)
+{
+	patient->server = server;
+	fake_hold_tokenizer();
+	assert_int_equal(pthread_create(&patient->thread, NULL, ask_for_tokens, patient), 0);
+	while (!fake_is_tokenizer_reached())
+		usleep(1000);
+}
+
+static void the_loop_goes_on_while_a_long_text_is_tokenized(void **state)
+{
+	struct server *server = *state;
+	struct patient patient = { 0 };
+	struct story story = { 0 };
+
+	start_patient(server, &patient);
+	connect_client(server);
+	assert_int_equal(generate(server, "hello", 5, 0, &story), SC_OK);
+	assert_int_equal(story.n_tokens, 5);
+	fake_release_tokenizer();
+	pthread_join(patient.thread, NULL);
+	assert_int_equal(patient.status, SC_OK);
+	assert_int_equal(patient.n_ids, LONG_BYTES);
+}
+
+static void a_client_may_leave_while_its_text_is_tokenized(void **state)
+{
+	struct server *server = *state;
+	struct patient patient = { .timeout_ms = 50 };
+	struct story story = { 0 };
+
+	start_patient(server, &patient);
+	pthread_join(patient.thread, NULL);
+	assert_int_equal(patient.status, SC_E_DEADLINE);
+	fake_release_tokenizer();
+	connect_client(server);
+	assert_int_equal(generate(server, "hello", 5, 0, &story), SC_OK);
+}
+
+static void the_gateway_may_go_while_a_text_is_tokenized(void **state)
+{
+	struct server *server = *state;
+	struct patient patient = { 0 };
+
+	start_patient(server, &patient);
+	fake_release_tokenizer();
+	run_on_loop(server, destroy_gateway);
+	pthread_join(patient.thread, NULL);
+	/* The answer may have come first. */
+	assert_true(patient.status == SC_E_UNAVAILABLE || patient.status == SC_OK);
+}
+
+static void a_prompt_that_cannot_fit_is_refused_before_it_is_tokenized(void **state)
+{
+	struct server *server = *state;
+	struct story story = { 0 };
+	char text[LONG_BYTES + 1];
+
+	memset(text, 'x', LONG_BYTES);
+	memcpy(text, "hold", 4);
+	text[LONG_BYTES] = '\0';
+	fake_hold_tokenizer();
+	connect_client(server);
+	assert_int_equal(generate(server, text, 1, 0, &story), SC_E_INVALID);
+	assert_non_null(strstr(server->err.text, "20000 bytes are at least 20000 tokens"));
+	assert_false(fake_is_tokenizer_reached());
+	fake_release_tokenizer();
+}
+
+static void a_long_prompt_becomes_a_job(void **state)
+{
+	struct server *server = *state;
+	struct story story = { 0 };
+	char text[4095];
+
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	connect_client(server);
+	assert_int_equal(generate(server, text, 5, 0, &story), SC_OK);
+	assert_int_equal(story.n_tokens, 5);
+}
+
 static void a_draining_server_ends_streams_well_and_takes_no_clients(void **state)
 {
 	struct server *server = *state;
@@ -760,6 +886,11 @@ int main(void)
 		SERVED(jobs_of_a_connection_have_one_client_and_connections_differ),
 		SERVED(a_submitted_job_is_found_and_cancelled_by_its_id),
 		SERVED(tokens_become_text_again),
+		SERVED(the_loop_goes_on_while_a_long_text_is_tokenized),
+		SERVED(a_client_may_leave_while_its_text_is_tokenized),
+		SERVED(the_gateway_may_go_while_a_text_is_tokenized),
+		SERVED(a_prompt_that_cannot_fit_is_refused_before_it_is_tokenized),
+		SERVED(a_long_prompt_becomes_a_job),
 		SERVED(a_draining_server_ends_streams_well_and_takes_no_clients),
 		SERVED(destroying_the_gateway_ends_calls_and_cancels_their_jobs),
 		SERVED(a_client_that_speaks_http_1_is_closed),

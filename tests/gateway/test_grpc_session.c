@@ -24,6 +24,9 @@ struct context {
 	unsigned n_to_send;	/* by Count, in messages of 1000 bytes */
 	uint64_t ms_left;
 	struct grpc_call *waiting;
+	struct buf request;	/* of a suspended call */
+	unsigned n_abandoned;
+	unsigned n_resumed;
 };
 
 static void add(struct grpc_call *call, const void *bytes, size_t n_bytes)
@@ -97,6 +100,44 @@ static void many_pull(struct grpc_call *call)
 		grpc_call_finish(call, GRPC_OK, NULL);
 }
 
+static void note_call_is_over(void *arg)
+{
+	struct context *context = arg;
+
+	context->n_abandoned++;
+	context->waiting = NULL;
+}
+
+static void suspend_start(struct grpc_call *call, const uint8_t *request, size_t n_bytes)
+{
+	struct context *context = grpc_call_context(call);
+
+	(void)request;
+	(void)n_bytes;
+	count_start(call);
+	context->waiting = call;
+	context->request = grpc_call_take_request(call);
+	grpc_call_suspend(call, note_call_is_over, context);
+}
+
+/* As Echo does, but later. */
+static void echo_later(void *arg)
+{
+	struct context *context = arg;
+
+	context->n_resumed++;
+	add(context->waiting, context->request.data, context->request.length);
+	grpc_call_finish(context->waiting, GRPC_OK, NULL);
+}
+
+static void fail_later(void *arg)
+{
+	struct context *context = arg;
+
+	grpc_call_finish(context->waiting, GRPC_NOT_FOUND, "none");
+}
+
+static const struct grpc_call_ops suspend_ops = { .start = suspend_start, .close = count_close };
 static const struct grpc_call_ops echo_ops = { .start = echo_start, .close = count_close };
 static const struct grpc_call_ops fail_ops = { .start = fail_start, .close = count_close };
 static const struct grpc_call_ops wait_ops = { .start = wait_start, .close = count_close };
@@ -109,6 +150,7 @@ static const struct grpc_method methods[] = {
 	{ "/t.T/Fail", &fail_ops },
 	{ "/t.T/Wait", &wait_ops },
 	{ "/t.T/Many", &many_ops },
+	{ "/t.T/Suspend", &suspend_ops },
 };
 
 struct fixture {
@@ -142,6 +184,7 @@ static void open_session(struct fixture *f, size_t max_message)
 
 	f->budget = (struct grpc_budget){ .max_bytes = BUDGET };
 	memset(&f->context, 0, sizeof f->context);
+	buf_init(&f->context.request);
 	assert_int_equal(grpc_session_create(&config, &f->session), SC_OK);
 	memory_client_init(&f->client, f->session);
 }
@@ -149,6 +192,7 @@ static void open_session(struct fixture *f, size_t max_message)
 static void close_session(struct fixture *f)
 {
 	memory_call_deinit(&f->call);
+	buf_deinit(&f->context.request);
 	grpc_session_destroy(f->session);
 	memory_client_deinit(&f->client);
 	assert_int_equal(f->budget.n_bytes, 0);
@@ -586,6 +630,74 @@ static void draining_lets_calls_end_and_refuses_new_ones(void **state)
 	assert_true(grpc_session_is_done(f->session));
 }
 
+static void nothing_is_sent_of_a_suspended_call_until_it_resumes(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Suspend", NULL);
+	assert_int_equal(f->call.n_header_blocks, 0);
+	grpc_call_resume(f->context.waiting, f->client.now_ns, echo_later, &f->context);
+	assert_int_equal(f->context.n_woken, 1);
+	memory_client_run(&f->client);
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+	assert_int_equal(f->call.body.length, 10);
+	assert_memory_equal(f->call.body.data, f->body.data, 10);
+	assert_int_equal(f->context.n_closed, 1);
+	assert_int_equal(f->context.n_abandoned, 0);
+}
+
+static void a_suspended_call_that_fails_gets_trailers_only(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Suspend", NULL);
+	grpc_call_resume(f->context.waiting, f->client.now_ns, fail_later, &f->context);
+	memory_client_run(&f->client);
+	assert_int_equal(f->call.grpc_status, GRPC_NOT_FOUND);
+	assert_int_equal(f->call.n_header_blocks, 1);
+}
+
+static void a_suspended_call_that_ends_is_told_once(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Suspend", NULL);
+	memory_call_cancel(&f->client, &f->call);
+	memory_client_run(&f->client);
+	assert_int_equal(f->context.n_abandoned, 1);
+	assert_int_equal(f->context.n_closed, 1);
+}
+
+static void a_suspended_call_of_a_server_that_goes_does_not_resume(void **state)
+{
+	struct fixture *f = *state;
+
+	call_method(f, "/t.T/Suspend", NULL);
+	grpc_session_end_calls(f->session, GRPC_UNAVAILABLE, "the server goes");
+	grpc_call_resume(f->context.waiting, f->client.now_ns, echo_later, &f->context);
+	assert_int_equal(f->context.n_resumed, 0);
+	assert_int_equal(f->context.n_abandoned, 1);
+	memory_client_run(&f->client);
+	assert_int_equal(f->call.grpc_status, GRPC_UNAVAILABLE);
+}
+
+static void nothing_is_pulled_while_the_client_has_no_window(void **state)
+{
+	struct fixture *f = *state;
+	const nghttp2_settings_entry none = { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0 };
+	const nghttp2_settings_entry some = { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 10 };
+
+	f->context.n_to_send = 1;
+	assert_int_equal(nghttp2_submit_settings(f->client.http, NGHTTP2_FLAG_NONE, &none, 1), 0);
+	memory_client_run(&f->client);
+	call_method(f, "/t.T/Many", NULL);
+	assert_int_equal(f->context.n_started, 1);
+	assert_int_equal(f->context.n_pulled, 0);
+	assert_int_equal(nghttp2_submit_settings(f->client.http, NGHTTP2_FLAG_NONE, &some, 1), 0);
+	memory_client_run(&f->client);
+	assert_int_equal(f->context.n_pulled, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -614,6 +726,11 @@ int main(void)
 		TEST(streams_over_the_limit_are_refused_and_the_others_go_on),
 		TEST(unfinished_requests_together_have_a_limit),
 		TEST(draining_lets_calls_end_and_refuses_new_ones),
+		TEST(nothing_is_sent_of_a_suspended_call_until_it_resumes),
+		TEST(a_suspended_call_that_fails_gets_trailers_only),
+		TEST(a_suspended_call_that_ends_is_told_once),
+		TEST(a_suspended_call_of_a_server_that_goes_does_not_resume),
+		TEST(nothing_is_pulled_while_the_client_has_no_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

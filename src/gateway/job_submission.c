@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/job_submission.h"
+
+#include "base/clock.h"
+#include "coordinator/prompt.h"
+#include "gateway/generate_request.h"
+#include "gateway/service.h"
+
+enum sc_status job_submission_check(struct grpc_call *call, struct error *err)
+{
+	struct service *service = grpc_call_context(call);
+
+	return job_check_room(service->coordinator, grpc_call_client(call), err);
+}
+
+enum sc_status job_submission_prepare(struct request *request, struct error *err)
+{
+	enum sc_status status;
+
+	status = generate_request_read((const Stagecoach__V1__GenerateRequest *)request->message,
+				       &request->job, err);
+	if (status != SC_OK || request->job.prompt_tokens)
+		return status;
+	status = prompt_tokenize(request->tokenizer, request->max_context, &request->job,
+				 &request->tokens, err);
+	request->job.prompt_tokens = request->tokens.ids;
+	request->job.n_prompt_tokens = request->tokens.n;
+	return status;
+}
+
+/* The job's time began when its request came. */
+static void count_elapsed(struct request *request)
+{
+	uint64_t elapsed_ms = (clock_ns() - request->received_ns) / NS_PER_MS;
+	struct job_request *job = &request->job;
+
+	if (job->deadline_ms)
+		job->deadline_ms = elapsed_ms < job->deadline_ms ? job->deadline_ms - elapsed_ms
+								 : 1;
+}
+
+enum sc_status job_submission_finish(struct request *request, uint64_t ms_left,
+				       struct job **job_out, struct error *err)
+{
+	struct service *service = grpc_call_context(request->call);
+
+	count_elapsed(request);
+	if (ms_left && (!request->job.deadline_ms || ms_left < request->job.deadline_ms))
+		request->job.deadline_ms = ms_left;
+	request->job.client = grpc_call_client(request->call);
+	return job_submit(service->coordinator, &request->job, job_out, err);
+}

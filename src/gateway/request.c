@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gateway/request.h"
+
+#include "base/clock.h"
+#include "coordinator/coordinator.h"
+#include "gateway/grpc_session.h"
+#include "gateway/service.h"
+
+#include <stdlib.h>
+
+/* Up to this size a message is handled at once: that takes less than a millisecond, and less than
+ * it costs to wake a helper thread on a busy machine. */
+#define INLINE_BYTES 4096
+/* One helper thread takes nothing longer: ordinary prompts, not books. */
+#define SHORT_BYTES ((size_t)256 << 10)
+/* Messages that wait or run, and their bytes: so many, or a few of the largest. */
+#define MAX_ITEMS 1024
+#define POOL_BYTES ((size_t)64 << 20)
+#define POOL_MESSAGES 8
+
+enum sc_status request_pool_create(struct loop *loop, size_t max_message,
+				   struct work_pool **pool_out)
+{
+	struct work_limits limits = {
+		.max_items = MAX_ITEMS,
+		.max_bytes = POOL_BYTES,
+		.short_bytes = SHORT_BYTES,
+	};
+
+	if (limits.max_bytes / POOL_MESSAGES < max_message)
+		limits.max_bytes = max_message * POOL_MESSAGES;
+	return work_pool_create(loop, &limits, pool_out);
+}
+
+static void init(struct request *request, struct grpc_call *call, const struct request_ops *ops)
+{
+	const struct service *service = grpc_call_context(call);
+
+	*request = (struct request){
+		.ops = ops,
+		.call = call,
+		.tokenizer = coordinator_tokenizer(service->coordinator),
+		.max_context = coordinator_max_context(service->coordinator),
+		.received_ns = clock_ns(),
+		.budget = grpc_call_budget(call),
+		.error = { .status = SC_OK },
+	};
+	buf_init(&request->reply);
+	buf_init(&request->bytes);
+}
+
+static void deinit(struct request *request)
+{
+	proto_request_deinit(&request->unpacked);
+	token_list_deinit(&request->tokens);
+	buf_deinit(&request->reply);
+	buf_deinit(&request->bytes);
+	request->budget->n_bytes -= request->n_charged;
+}
+
+static enum sc_status unpack_and_prepare(struct request *request, const uint8_t *bytes,
+					 size_t n_bytes)
+{
+	const struct request_ops *ops = request->ops;
+	struct error *err = &request->error;
+	enum sc_status status;
+
+	status = proto_request_unpack(&request->unpacked, ops->type, bytes, n_bytes, err);
+	request->message = request->unpacked.message;
+	if (status == SC_OK && ops->prepare)
+		status = ops->prepare(request, err);
+	return status;
+}
+
+static struct limit_counts *counts_of(const struct grpc_call *call)
+{
+	const struct service *service = grpc_call_context(call);
+
+	return coordinator_limits(service->coordinator);
+}
+
+/* status: of what came before. Helper threads count nothing, so what prepare refused counts here. */
+static void finish(struct request *request, enum sc_status status)
+{
+	if (status == SC_E_TOO_LARGE)
+		limit_refuse(counts_of(request->call), LIMIT_CONTEXT);
+	else if (status == SC_E_OVERLOADED)
+		limit_refuse(counts_of(request->call), LIMIT_REPLY);
+	if (status == SC_OK)
+		status = request->ops->finish(request, &request->error);
+	if (status != SC_OK)
+		grpc_call_fail(request->call, status, &request->error);
+}
+
+static void free_request(struct request *request)
+{
+	deinit(request);
+	free(request);
+}
+
+/* --- long messages --- */
+
+static void run(struct work *work)
+{
+	struct request *request = (struct request *)work;
+
+	request->status = unpack_and_prepare(request, (const uint8_t *)request->bytes.data,
+					     request->bytes.length);
+	buf_deinit(&request->bytes);
+	buf_init(&request->bytes);
+}
+
+static void go_on(void *arg)
+{
+	struct request *request = arg;
+
+	finish(request, request->status);
+}
+
+static void done(struct work *work)
+{
+	struct request *request = (struct request *)work;
+
+	if (request->call && !work->is_cancelled)
+		grpc_call_resume(request->call, clock_ns(), go_on, request);
+	free_request(request);
+}
+
+/* The call ended first. */
+static void on_close(void *arg)
+{
+	struct request *request = arg;
+
+	request->call = NULL;
+	if (work_cancel(&request->work))
+		free_request(request);
+}
+
+static void start_long(struct grpc_call *call, const struct request_ops *ops)
+{
+	struct service *service = grpc_call_context(call);
+	struct request *request = malloc(sizeof *request);
+	struct error err;
+
+	if (!request) {
+		grpc_call_fail(call, SC_E_NOMEM, NULL);
+		return;
+	}
+	init(request, call, ops);
+	request->bytes = grpc_call_take_request(call);
+	request->n_charged = request->bytes.capacity;
+	request->budget->n_bytes += request->n_charged;
+	request->work.run = run;
+	request->work.done = done;
+	request->work.client = grpc_call_client(call);
+	request->work.n_bytes = request->bytes.length;
+	if (work_start(service->pool, &request->work) != SC_OK) {
+		limit_refuse(counts_of(call), LIMIT_LONG_REQUESTS);
+		error_set(&err, SC_E_OVERLOADED,
+			  "too many long requests wait to be read: retry later");
+		grpc_call_fail(call, err.status, &err);
+		free_request(request);
+		return;
+	}
+	grpc_call_suspend(call, on_close, request);
+}
+
+void request_start(struct grpc_call *call, const struct request_ops *ops, const uint8_t *bytes,
+		   size_t n_bytes)
+{
+	const struct service *service = grpc_call_context(call);
+	struct request request;
+	struct error err = { .status = SC_OK };
+	enum sc_status status = ops->check ? ops->check(call, &err) : SC_OK;
+
+	if (status != SC_OK) {
+		grpc_call_fail(call, status, &err);
+	} else if (n_bytes > INLINE_BYTES && service->pool) {
+		start_long(call, ops);
+	} else {
+		init(&request, call, ops);
+		finish(&request, unpack_and_prepare(&request, bytes, n_bytes));
+		deinit(&request);
+	}
+}
