@@ -257,6 +257,8 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 		.max_connections = config->max_connections,
 		.max_streams = config->max_streams,
 		.max_message = config->max_message,
+		.request_ms = config->request_ms,
+		.stall_ms = config->stall_ms,
 	};
 
 	config_listen_address(config, listen, sizeof listen);

@@ -77,6 +77,8 @@ struct config {
 	uint32_t max_connections;
 	uint32_t max_streams;
 	uint64_t max_message;
+	uint32_t request_ms;
+	uint32_t stall_ms;
 	uint32_t drain_ms;
 
 	/* operation */

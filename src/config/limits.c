@@ -16,6 +16,11 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"header-list", NULL, "16 KiB",
 		"header fields of one request: names, values, and 32 bytes for each",
 		"GOAWAY with ENHANCE_YOUR_CALM, and the connection is closed" },
+	[LIMIT_FRAMES] = {
+		"frames", NULL, "4000 at once, then 1000 per second",
+		"HTTP/2 frames that bring nothing: PING, SETTINGS, PRIORITY, resets, empty DATA; "
+		"costly ones count for several, and requests and answers that arrive earn more",
+		"GOAWAY with ENHANCE_YOUR_CALM, and the connection is closed" },
 	[LIMIT_QUEUED_FRAMES] = {
 		"queued-frames", NULL, "1000, and 4 per stream",
 		"answers of a connection that the client does not take",
@@ -24,7 +29,15 @@ const struct limit_info limit_table[N_LIMITS] = {
 	[LIMIT_STREAMS] = {
 		"streams", "max-streams", NULL,
 		"requests at once on one connection",
-		"the stream is reset with REFUSED_STREAM" },
+		"the stream is reset with REFUSED_STREAM, or the connection is closed" },
+	[LIMIT_REQUEST_TIME] = {
+		"request-time", "request-ms", NULL,
+		"milliseconds from a request's first byte to its last",
+		"DEADLINE_EXCEEDED" },
+	[LIMIT_STALL] = {
+		"stall", "stall-ms", NULL,
+		"milliseconds in which a client takes nothing of an answer that is ready for it",
+		"the stream is reset with CANCEL, or the connection is closed" },
 	[LIMIT_MESSAGE] = {
 		"message", "max-message", NULL,
 		"bytes of one request message",

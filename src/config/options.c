@@ -148,6 +148,12 @@ const struct option_info options[] = {
 	  NULL, AT(max_streams), "requests at once on one connection" },
 	{ "max-message", 0, NULL, OPTION_BYTES, PROGRAM_DAEMON, 0, "Serving", "BYTES", "4M", 1024,
 	  1073741824, NULL, AT(max_message), "size of one request" },
+	{ "request-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "60000", 100,
+	  86400000, NULL, AT(request_ms),
+	  "time that a request may take to arrive, from its first byte to its last" },
+	{ "stall-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "120000", 1000,
+	  86400000, NULL, AT(stall_ms),
+	  "time after which a client that takes nothing of its answers is given up" },
 	{ "drain-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, OPTION_RELOADS, "Serving", "N", "30000",
 	  0, 86400000, NULL, AT(drain_ms), "time that running jobs get after SIGTERM" },
 

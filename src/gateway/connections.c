@@ -172,13 +172,14 @@ static enum sc_status gather(struct connection *connection)
 {
 	struct buf *output = &connection->output;
 	enum sc_status status = SC_OK;
+	uint64_t now_ns = clock_ns();
 
 	buf_truncate(output, 0);
 	while (output->length < WRITE_BYTES && status == SC_OK) {
 		const uint8_t *bytes;
 		size_t n = 0;
 
-		status = grpc_session_send(connection->session, &bytes, &n, NULL);
+		status = grpc_session_send(connection->session, now_ns, &bytes, &n, NULL);
 		if (status == SC_OK && n)
 			status = buf_add(output, bytes, n);
 		if (!n)

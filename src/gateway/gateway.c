@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/gateway.h"
 
+#include "base/clock.h"
+#include "coordinator/coordinator.h"
 #include "gateway/connections.h"
+#include "gateway/frame_meter.h"
 #include "gateway/listener.h"
+#include "gateway/proto_message.h"
 #include "gateway/request.h"
 #include "gateway/service.h"
 
@@ -51,6 +55,26 @@ static enum sc_status open_listeners(struct gateway *gateway, const struct gatew
 	return status;
 }
 
+/* What the limits of the gateway are, beside those of the coordinator. */
+static struct limit_counts *note_limits(const struct gateway *gateway,
+					const struct gateway_config *config)
+{
+	struct limit_counts *limits = coordinator_limits(config->coordinator);
+
+	limit_set(limits, LIMIT_CONNECTIONS, config->max_connections);
+	limit_set(limits, LIMIT_PREFACE, PREFACE_MS);
+	limit_set(limits, LIMIT_HEADER_LIST, GRPC_MAX_HEADER_BYTES);
+	limit_set(limits, LIMIT_FRAMES, FRAME_METER_PER_SECOND);
+	limit_set(limits, LIMIT_STREAMS, config->max_streams);
+	limit_set(limits, LIMIT_REQUEST_TIME, config->request_ms);
+	limit_set(limits, LIMIT_STALL, config->stall_ms);
+	limit_set(limits, LIMIT_MESSAGE, config->max_message);
+	limit_set(limits, LIMIT_REQUEST_BYTES, GRPC_REQUESTS_AT_ONCE * config->max_message);
+	limit_set(limits, LIMIT_BUDGET, gateway->budget.max_bytes);
+	limit_set(limits, LIMIT_REPLY, PROTO_MAX_REPLY);
+	return limits;
+}
+
 enum sc_status gateway_create(const struct gateway_config *config, struct gateway **gateway_out,
 			      struct error *err)
 {
@@ -62,6 +86,8 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 			.n_methods = service_n_methods,
 			.max_streams = config->max_streams,
 			.max_message = config->max_message,
+			.request_ns = config->request_ms * NS_PER_MS,
+			.stall_ns = config->stall_ms * NS_PER_MS,
 		},
 		.max = config->max_connections,
 		.preface_ms = PREFACE_MS,
@@ -78,6 +104,8 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	if (gateway->budget.max_bytes / BUDGET_MESSAGES < config->max_message)
 		gateway->budget.max_bytes = config->max_message * BUDGET_MESSAGES;
 	connections.session.budget = &gateway->budget;
+	if (config->coordinator)
+		connections.session.limits = note_limits(gateway, config);
 	status = request_pool_create(config->loop, config->max_message, &gateway->pool);
 	gateway->service.pool = gateway->pool;
 	if (status == SC_OK)

@@ -23,6 +23,8 @@ struct gateway_config {
 	unsigned max_connections;
 	unsigned max_streams;		/* of one connection */
 	size_t max_message;		/* bytes of a request message */
+	unsigned request_ms;		/* for a request to arrive; 0: any time */
+	unsigned stall_ms;		/* for a client to take some of its answers; 0: any time */
 };
 
 /* Binds and listens at once; requests are answered from then on (UNAVAILABLE while loading).

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Requests of one connection that are being received may hold this many times max_message. */
-#define REQUESTS_AT_ONCE 4
+/* A client that takes less than this of an answer within stall_ns takes nothing. */
+#define STALL_BYTES 4096
 /* A request of that size is taken also when the budget is spent. */
 #define SMALL_REQUEST 4096
 
@@ -23,6 +23,9 @@ struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id)
 	call->session = session;
 	call->stream_id = stream_id;
 	call->deadline_ns = UINT64_MAX;
+	call->arrive_by_ns = UINT64_MAX;
+	if (session->config.request_ns)
+		call->arrive_by_ns = session->now_ns + session->config.request_ns;
 	grpc_reader_init(&call->reader, session->config.max_message);
 	buf_init(&call->output);
 	list_append(&session->calls, &call->node);
@@ -147,6 +150,16 @@ static void pull(struct grpc_call *call)
 	call->is_in_service = false;
 }
 
+/* Bytes one at a time do not count as taking. */
+static void note_taken(struct grpc_call *call, size_t n_bytes)
+{
+	call->n_taken += n_bytes;
+	if (call->n_taken < STALL_BYTES)
+		return;
+	call->n_taken = 0;
+	call->taken_ns = call->session->now_ns;
+}
+
 static ssize_t read_output(nghttp2_session *http, int32_t stream_id, uint8_t *buffer,
 			   size_t n_max, uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
@@ -170,7 +183,9 @@ static ssize_t read_output(nghttp2_session *http, int32_t stream_id, uint8_t *bu
 	}
 	memcpy(buffer, call->output.data + call->n_output_taken, n);
 	call->n_output_taken += n;
+	note_taken(call, n);
 	if (call->is_finished && call->n_output_taken == call->output.length) {
+		call->is_body_open = false;
 		*flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
 		submit_trailers(call);
 	}
@@ -196,6 +211,7 @@ static void answer(struct grpc_call *call)
 		return;
 	}
 	call->is_answered = true;
+	call->is_body_open = true;
 	(void)nghttp2_submit_response(call->session->http, call->stream_id, nv,
 				      sizeof nv / sizeof nv[0], &provider);
 }
@@ -204,14 +220,29 @@ static enum sc_status check_room(const struct grpc_call *call, size_t n_bytes, s
 {
 	const struct grpc_session *session = call->session;
 
-	if (session->n_request_bytes + n_bytes > REQUESTS_AT_ONCE * session->config.max_message +
-						 REQUESTS_AT_ONCE * GRPC_PREFIX_BYTES)
+	if (session->n_request_bytes + n_bytes > GRPC_REQUESTS_AT_ONCE * session->config.max_message +
+						 GRPC_REQUESTS_AT_ONCE * GRPC_PREFIX_BYTES) {
+		limit_refuse(session->config.limits, LIMIT_REQUEST_BYTES);
 		return error_set(err, SC_E_OVERLOADED,
 				 "too many request bytes on this connection at once");
-	if (call->reader.message.length + n_bytes > SMALL_REQUEST && !is_affordable(call, n_bytes))
+	}
+	if (call->reader.message.length + n_bytes > SMALL_REQUEST &&
+	    !is_affordable(call, n_bytes)) {
+		limit_refuse(session->config.limits, LIMIT_BUDGET);
 		return error_set(err, SC_E_OVERLOADED,
 				 "the server holds too much for its clients: retry later");
+	}
 	return SC_OK;
+}
+
+static enum sc_status feed(struct grpc_call *call, const uint8_t **bytes, size_t *n_bytes,
+			   struct error *err)
+{
+	enum sc_status status = grpc_reader_feed(&call->reader, bytes, n_bytes, err);
+
+	if (status == SC_E_OVERLOADED)
+		limit_refuse(call->session->config.limits, LIMIT_MESSAGE);
+	return status;
 }
 
 void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
@@ -220,12 +251,14 @@ void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 	struct error err;
 	enum sc_status status;
 	size_t had = call->reader.message.length;
+	size_t n_offered = n_bytes;
 
 	if (call->is_finished || !n_bytes)
 		return;
 	status = check_room(call, n_bytes, &err);
 	if (status == SC_OK)
-		status = grpc_reader_feed(&call->reader, &bytes, &n_bytes, &err);
+		status = feed(call, &bytes, &n_bytes, &err);
+	frame_meter_earn(&session->meter, n_offered - n_bytes);
 	session->n_request_bytes += call->reader.message.length - had;
 	charge(call);
 	if (status == SC_OK && n_bytes)
@@ -240,6 +273,7 @@ void call_start(struct grpc_call *call)
 {
 	struct grpc_reader *reader = &call->reader;
 
+	call->arrive_by_ns = UINT64_MAX;
 	if (call->is_finished || call->is_started)
 		return;
 	if (reader->n_prefix < GRPC_PREFIX_BYTES || reader->message.length < reader->length) {
@@ -303,6 +337,38 @@ void call_expire(struct grpc_call *call)
 	drop_request(call);
 }
 
+void call_end_late_request(struct grpc_call *call)
+{
+	call->arrive_by_ns = UINT64_MAX;
+	if (call->is_finished)
+		return;
+	limit_refuse(call->session->config.limits, LIMIT_REQUEST_TIME);
+	grpc_call_finish(call, GRPC_DEADLINE_EXCEEDED, "the request did not arrive in time");
+	drop_request(call);
+}
+
+bool call_waits_for_client(const struct grpc_call *call)
+{
+	return call->is_body_open && !call->is_deferred;
+}
+
+/* What it holds goes at once, for the reset may have to wait for the socket. */
+void call_end_stalled(struct grpc_call *call)
+{
+	struct grpc_session *session = call->session;
+
+	limit_refuse(session->config.limits, LIMIT_STALL);
+	call->is_finished = true;
+	call->status = GRPC_CANCELLED;
+	call->is_body_open = false;
+	call->n_output_taken = 0;
+	buf_deinit(&call->output);
+	charge(call);
+	close_service(call);
+	(void)nghttp2_submit_rst_stream(session->http, NGHTTP2_FLAG_NONE, call->stream_id,
+					NGHTTP2_CANCEL);
+}
+
 void *grpc_call_context(const struct grpc_call *call)
 {
 	return call->session->config.context;
@@ -311,6 +377,11 @@ void *grpc_call_context(const struct grpc_call *call)
 struct grpc_budget *grpc_call_budget(const struct grpc_call *call)
 {
 	return call->session->config.budget;
+}
+
+struct limit_counts *grpc_call_limits(const struct grpc_call *call)
+{
+	return call->session->config.limits;
 }
 
 void *grpc_call_state(const struct grpc_call *call)
@@ -359,8 +430,10 @@ enum sc_status grpc_call_add_message(struct grpc_call *call, size_t n_bytes, uin
 
 	if (n_bytes > UINT32_MAX)
 		return SC_E_TOO_LARGE;
-	if (!grpc_call_can_add(call, n_bytes))
+	if (!grpc_call_can_add(call, n_bytes)) {
+		limit_refuse(call->session->config.limits, LIMIT_BUDGET);
 		return SC_E_OVERLOADED;
+	}
 	status = buf_reserve(output, GRPC_PREFIX_BYTES + n_bytes);
 	charge(call);
 	if (status != SC_OK)
@@ -404,6 +477,7 @@ void grpc_call_wake(struct grpc_call *call)
 		return;
 	if (call->is_deferred) {
 		call->is_deferred = false;
+		call->taken_ns = 0;
 		(void)nghttp2_session_resume_data(session->http, call->stream_id);
 	}
 	if (!session->depth && session->config.on_wake)

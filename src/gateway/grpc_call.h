@@ -10,6 +10,7 @@
  */
 #include "base/buf.h"
 #include "base/error.h"
+#include "config/limits.h"
 #include "gateway/grpc_status.h"
 
 #include <stdbool.h>
@@ -57,6 +58,9 @@ void grpc_call_resume(struct grpc_call *call, uint64_t now_ns, void (*fn)(void *
 
 /* The memory that all calls of the server share. */
 struct grpc_budget *grpc_call_budget(const struct grpc_call *call);
+
+/* Where refusals are counted; NULL: nowhere. */
+struct limit_counts *grpc_call_limits(const struct grpc_call *call);
 
 /* Until the client's deadline, at least 1; 0: it gave none. */
 uint64_t grpc_call_ms_left(const struct grpc_call *call);

@@ -14,12 +14,26 @@
  * A client that makes more of them without taking any wants our memory, not our answers. */
 #define FRAMES_PER_STREAM 4
 #define FRAMES_BESIDES 1000
+/* What the frames of a client earn it (frame_meter.h): a call that was served, and a frame of output
+ * that it took, which it may answer with updates of its windows. */
+#define CALL_EARNS (16 * FRAME_METER_COST)
+#define OUTPUT_EARNS (3 * FRAME_METER_COST)
+
+/* End the connection from inside a callback: err's text is what receive returns. */
+static int refuse(struct grpc_session *session, enum limit limit, const char *text)
+{
+	limit_refuse(session->config.limits, limit);
+	error_set(&session->refusal, SC_E_PROTOCOL, "HTTP/2: %s", text);
+	(void)nghttp2_session_terminate_session(session->http, NGHTTP2_ENHANCE_YOUR_CALM);
+	return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
 
 static int on_begin_headers(nghttp2_session *http, const nghttp2_frame *frame, void *arg)
 {
 	struct grpc_session *session = arg;
 	struct grpc_call *call;
 
+	session->n_header_bytes = 0;
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	call = call_create(session, frame->hd.stream_id);
@@ -61,10 +75,12 @@ static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const ui
 	struct grpc_call *call = nghttp2_session_get_stream_user_data(http, frame->hd.stream_id);
 
 	(void)flags;
+	session->n_header_bytes += n_name + n_value + 32;
+	if (session->n_header_bytes > GRPC_MAX_HEADER_BYTES)
+		return refuse(session, LIMIT_HEADER_LIST, "the header list is over 16 KiB");
 	if (!call || frame->hd.type != NGHTTP2_HEADERS ||
 	    frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
-	call->n_header_bytes += n_name + n_value + 32;
 	if (is_text(name, n_name, ":path"))
 		call->method = find_method(session, value, n_value);
 	else if (is_text(name, n_name, ":method") && is_text(value, n_value, "POST"))
@@ -84,8 +100,6 @@ static void check_headers(struct grpc_call *call)
 		call_refuse_http(call, "405");
 	else if (!(call->headers & CALL_HAS_GRPC_TYPE))
 		call_refuse_http(call, "415");
-	else if (call->n_header_bytes > GRPC_MAX_HEADER_BYTES)
-		grpc_call_finish(call, GRPC_RESOURCE_EXHAUSTED, "request headers are too large");
 	else if (!call->method)
 		grpc_call_finish(call, GRPC_UNIMPLEMENTED, "no such method");
 	else if (call->headers & CALL_HAS_BAD_TIMEOUT)
@@ -126,12 +140,17 @@ static int on_data(nghttp2_session *http, uint8_t flags, int32_t stream_id, cons
 	return 0;
 }
 
-/* The answer is complete but the request is not: tell the client to stop sending it. */
 static int on_frame_sent(nghttp2_session *http, const nghttp2_frame *frame, void *arg)
 {
+	struct grpc_session *session = arg;
 	struct grpc_call *call;
 
-	(void)arg;
+	if (frame->hd.type == NGHTTP2_DATA && frame->hd.length)
+		frame_meter_earn(&session->meter, OUTPUT_EARNS);
+	if (frame->hd.type == NGHTTP2_RST_STREAM &&
+	    frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM)
+		limit_refuse(session->config.limits, LIMIT_STREAMS);
+	/* The answer is complete but the request is not: tell the client to stop sending it. */
 	if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
 	call = nghttp2_session_get_stream_user_data(http, frame->hd.stream_id);
@@ -143,10 +162,11 @@ static int on_frame_sent(nghttp2_session *http, const nghttp2_frame *frame, void
 
 static int on_stream_close(nghttp2_session *http, int32_t stream_id, uint32_t code, void *arg)
 {
+	struct grpc_session *session = arg;
 	struct grpc_call *call = nghttp2_session_get_stream_user_data(http, stream_id);
 
-	(void)code;
-	(void)arg;
+	if (call && call->is_started && call->is_finished && code == NGHTTP2_NO_ERROR)
+		frame_meter_earn(&session->meter, CALL_EARNS);
 	nghttp2_session_set_stream_user_data(http, stream_id, NULL);
 	call_destroy(call);
 	return 0;
@@ -202,6 +222,7 @@ enum sc_status grpc_session_create(const struct grpc_session_config *config,
 		return SC_E_NOMEM;
 	session->config = *config;
 	list_init(&session->calls);
+	frame_meter_init(&session->meter);
 	if (create_http(session) != 0 || submit_settings(session) != 0)
 		goto fail;
 	*session_out = session;
@@ -239,26 +260,44 @@ static bool is_flooded(const struct grpc_session *session)
 	       FRAMES_BESIDES + FRAMES_PER_STREAM * (size_t)session->config.max_streams;
 }
 
+static enum sc_status check_flood(struct grpc_session *session, const void *bytes,
+				  size_t n_bytes, struct error *err)
+{
+	if (is_flooded(session))
+		(void)refuse(session, LIMIT_QUEUED_FRAMES,
+			     "the client causes answers and takes none");
+	else if (!frame_meter_take(&session->meter, bytes, n_bytes, session->now_ns))
+		(void)refuse(session, LIMIT_FRAMES, "too many frames that bring nothing");
+	else
+		return SC_OK;
+	return error_set(err, SC_E_PROTOCOL, "%s", session->refusal.text);
+}
+
 enum sc_status grpc_session_receive(struct grpc_session *session, const void *bytes,
 				    size_t n_bytes, uint64_t now_ns, struct error *err)
 {
+	enum sc_status status;
 	ssize_t rc;
 
-	if (is_flooded(session))
-		return error_set(err, SC_E_PROTOCOL,
-				 "HTTP/2: the client causes answers and takes none");
 	session->now_ns = now_ns;
+	status = check_flood(session, bytes, n_bytes, err);
+	if (status != SC_OK)
+		return status;
 	session->depth++;
 	rc = nghttp2_session_mem_recv(session->http, bytes, n_bytes);
 	session->depth--;
+	if (rc == NGHTTP2_ERR_CALLBACK_FAILURE && session->refusal.status != SC_OK)
+		return error_set(err, session->refusal.status, "%s", session->refusal.text);
 	return rc < 0 ? http_error(rc, err) : SC_OK;
 }
 
-enum sc_status grpc_session_send(struct grpc_session *session, const uint8_t **bytes_out,
-				 size_t *n_bytes_out, struct error *err)
+enum sc_status grpc_session_send(struct grpc_session *session, uint64_t now_ns,
+				 const uint8_t **bytes_out, size_t *n_bytes_out,
+				 struct error *err)
 {
 	ssize_t rc;
 
+	session->now_ns = now_ns;
 	session->depth++;
 	rc = nghttp2_session_mem_send(session->http, bytes_out);
 	session->depth--;
@@ -268,15 +307,35 @@ enum sc_status grpc_session_send(struct grpc_session *session, const uint8_t **b
 	return SC_OK;
 }
 
-uint64_t grpc_session_deadline_ns(const struct grpc_session *session)
+/* When the client must have taken something, UINT64_MAX: nothing waits for it. */
+static uint64_t stall_end_ns(struct grpc_call *call)
+{
+	const struct grpc_session *session = call->session;
+
+	if (!session->config.stall_ns || !call_waits_for_client(call))
+		return UINT64_MAX;
+	if (!call->taken_ns) {
+		call->taken_ns = session->now_ns;
+		call->n_taken = 0;
+	}
+	return call->taken_ns + session->config.stall_ns;
+}
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+uint64_t grpc_session_deadline_ns(struct grpc_session *session)
 {
 	uint64_t deadline_ns = UINT64_MAX;
 
 	list_for_each(node, &session->calls) {
-		const struct grpc_call *call = list_entry(node, struct grpc_call, node);
+		struct grpc_call *call = list_entry(node, struct grpc_call, node);
 
-		if (call->deadline_ns < deadline_ns)
-			deadline_ns = call->deadline_ns;
+		deadline_ns = earlier(deadline_ns, call->deadline_ns);
+		deadline_ns = earlier(deadline_ns, call->arrive_by_ns);
+		deadline_ns = earlier(deadline_ns, stall_end_ns(call));
 	}
 	return deadline_ns;
 }
@@ -290,6 +349,10 @@ void grpc_session_expire(struct grpc_session *session, uint64_t now_ns)
 
 		if (call->deadline_ns <= now_ns)
 			call_expire(call);
+		if (call->arrive_by_ns <= now_ns)
+			call_end_late_request(call);
+		if (stall_end_ns(call) <= now_ns)
+			call_end_stalled(call);
 	}
 	session->depth--;
 }

@@ -9,6 +9,7 @@
  * Thread: one at a time; nothing blocks.
  */
 #include "base/error.h"
+#include "config/limits.h"
 #include "gateway/grpc_call.h"
 
 #include <stdbool.h>
@@ -19,6 +20,9 @@ struct grpc_session;
 
 /* All header fields of one request, counted as HTTP/2 does (name + value + 32 each). */
 #define GRPC_MAX_HEADER_BYTES 16384
+
+/* Requests of one connection that are being received may hold this many times max_message. */
+#define GRPC_REQUESTS_AT_ONCE 4
 
 /* Memory for requests and answers of all sessions that share it. When it is spent, large ones are
  * refused with RESOURCE_EXHAUSTED; small requests and one message per stream still pass. */
@@ -35,6 +39,9 @@ struct grpc_session_config {
 	uint64_t client;			/* id of the connection, for grpc_call_client */
 	unsigned max_streams;
 	size_t max_message;			/* bytes of a request */
+	uint64_t request_ns;			/* for a request to arrive; 0: any time */
+	uint64_t stall_ns;			/* for a client to take some of what is there; or 0 */
+	struct limit_counts *limits;		/* borrowed; NULL: nobody counts */
 	/* Something happened outside receive, send and expire that gives send something to do. */
 	void (*on_wake)(void *arg);
 	void *arg;
@@ -45,19 +52,20 @@ must_check enum sc_status grpc_session_create(const struct grpc_session_config *
 /* Closes the calls that are open. Accepts NULL. */
 void grpc_session_destroy(struct grpc_session *session);
 
-/* SC_E_PROTOCOL: this is no HTTP/2, or a client that breaks its rules; what send still gives
- * should go out, then the connection is to be closed. SC_E_NOMEM. */
+/* SC_E_PROTOCOL: this is no HTTP/2, or a client that breaks its rules or floods us; what send still
+ * gives should go out, then the connection is to be closed. SC_E_NOMEM. */
 must_check enum sc_status grpc_session_receive(struct grpc_session *session, const void *bytes,
 					       size_t n_bytes, uint64_t now_ns,
 					       struct error *err);
 
 /* The next bytes for the client, borrowed until the next call; *n_bytes_out 0: nothing now. */
 must_check enum sc_status grpc_session_send(struct grpc_session *session,
-					    const uint8_t **bytes_out, size_t *n_bytes_out,
-					    struct error *err);
+					    uint64_t now_ns, const uint8_t **bytes_out,
+					    size_t *n_bytes_out, struct error *err);
 
-/* When the next deadline of a call passes (UINT64_MAX: none has one), and what to do then. */
-uint64_t grpc_session_deadline_ns(const struct grpc_session *session);
+/* When something has to end because of time (UINT64_MAX: nothing has to), and what to do then. It
+ * may be a call's deadline, a request that does not arrive, or an answer that is not taken. */
+uint64_t grpc_session_deadline_ns(struct grpc_session *session);
 void grpc_session_expire(struct grpc_session *session, uint64_t now_ns);
 
 /* Has the client shown that it speaks HTTP/2? */

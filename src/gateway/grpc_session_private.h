@@ -4,6 +4,7 @@
 /* grpc_session_private - what the session, its calls and the callbacks from nghttp2 share. */
 #include "base/buf.h"
 #include "base/list.h"
+#include "gateway/frame_meter.h"
 #include "gateway/grpc_message.h"
 #include "gateway/grpc_session.h"
 
@@ -15,7 +16,10 @@ struct grpc_session {
 	struct list calls;
 	unsigned n_calls;
 	size_t n_request_bytes;	/* held by all calls together */
+	size_t n_header_bytes;	/* of the header block that is being received */
 	uint64_t now_ns;	/* as last told */
+	struct frame_meter meter;
+	struct error refusal;	/* why a callback ended the connection; status SC_OK: none did */
 	unsigned depth;		/* > 0: inside receive, send or expire */
 	bool is_established;
 };
@@ -37,8 +41,10 @@ struct grpc_call {
 	void *on_close_arg;
 
 	unsigned headers;		/* enum call_header */
-	size_t n_header_bytes;
 	uint64_t deadline_ns;		/* UINT64_MAX: none */
+	uint64_t arrive_by_ns;		/* the request; UINT64_MAX: any time, or it is there */
+	uint64_t taken_ns;		/* when the client last took output; 0: to be set */
+	size_t n_taken;			/* output bytes since then */
 	struct grpc_reader reader;
 
 	struct buf output;
@@ -52,6 +58,7 @@ struct grpc_call {
 	bool is_in_service;		/* start or pull is on the stack */
 	bool is_suspended;		/* between suspend and resume */
 	bool is_answered;		/* response headers were submitted */
+	bool is_body_open;		/* nghttp2 may still ask for output */
 	bool is_deferred;		/* nghttp2 waits for nghttp2_session_resume_data */
 	bool is_finished;
 };
@@ -63,6 +70,11 @@ void call_destroy(struct grpc_call *call);
 /* The request has ended well or badly, or its deadline has passed. */
 void call_start(struct grpc_call *call);
 void call_expire(struct grpc_call *call);
+/* The client has not sent the request in time; or takes nothing of the answer. */
+void call_end_late_request(struct grpc_call *call);
+void call_end_stalled(struct grpc_call *call);
+/* Is output ready that the client does not take? */
+bool call_waits_for_client(const struct grpc_call *call);
 /* Answer with an HTTP error and no gRPC status: for what is no gRPC at all. */
 void call_refuse_http(struct grpc_call *call, const char *http_status);
 /* Take bytes of the request's body. */

@@ -136,6 +136,8 @@ enum sc_status proto_send(struct grpc_call *call, const ProtobufCMessage *messag
 	enum sc_status status = check_size(n_bytes, err);
 	uint8_t *space;
 
+	if (status != SC_OK)
+		limit_refuse(grpc_call_limits(call), LIMIT_REPLY);
 	if (status == SC_OK)
 		status = add_space(call, n_bytes, &space, err);
 	if (status == SC_OK)

@@ -133,6 +133,8 @@ static enum sc_status list(struct request *request, struct error *err)
 	struct page *page = calloc(1, sizeof *page);
 	unsigned n;
 
+	if (limit > MAX_LIST)
+		limit_refuse(grpc_call_limits(request->call), LIMIT_LIST);
 	if (!page)
 		return error_set(err, SC_E_NOMEM, "no memory for a list");
 	n = job_list(service->coordinator, wanted_states(message), page->jobs,

@@ -50,7 +50,7 @@ static void drain_output(struct grpc_session *session)
 		const uint8_t *bytes;
 
 		n = 0;
-		if (grpc_session_send(session, &bytes, &n, NULL) != SC_OK)
+		if (grpc_session_send(session, 1, &bytes, &n, NULL) != SC_OK)
 			return;
 		total += n;
 		if (total > MAX_OUTPUT)

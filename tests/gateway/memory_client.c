@@ -37,6 +37,7 @@ static int on_frame_recv(nghttp2_session *http, const nghttp2_frame *frame, void
 	if (frame->hd.type == NGHTTP2_GOAWAY) {
 		client->is_goaway = true;
 		client->goaway_last_id = frame->goaway.last_stream_id;
+		client->goaway_error = frame->goaway.error_code;
 	}
 	call = nghttp2_session_get_stream_user_data(http, frame->hd.stream_id);
 	if (call && frame->hd.type == NGHTTP2_HEADERS)
@@ -195,7 +196,8 @@ static bool exchange(struct memory_client *client)
 		const uint8_t *data;
 		size_t n;
 
-		assert_int_equal(grpc_session_send(client->server, &data, &n, NULL), SC_OK);
+		assert_int_equal(grpc_session_send(client->server, client->now_ns, &data,
+						   &n, NULL), SC_OK);
 		if (n == 0)
 			break;
 		memory_client_give(client, data, n);

@@ -31,6 +31,7 @@ struct memory_client {
 	uint64_t now_ns;
 	bool is_goaway;
 	int32_t goaway_last_id;
+	uint32_t goaway_error;
 	bool is_deaf;		/* takes nothing from the server */
 	bool is_broken;		/* the server called the client's bytes a violation */
 };
