@@ -108,7 +108,7 @@ const struct option_info options[] = {
 	  AT(prompt_chunk), "prompt rows of one step at most: long prompts enter in such chunks; "
 	  "0: 256, with more stages 128" },
 	{ "parallel", 0, "max-num-seqs", OPTION_U32, BOTH, 0, "Pipeline", "N", "32", 1, 4096, NULL,
-	  AT(max_sequences), "sequences that run at once" },
+	  AT(max_sequences), "sequences that run at once; an eighth more for clients with few" },
 	{ "kv-positions", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 1e9, NULL,
 	  AT(kv_positions), "positions in the KV pool, shared by all; 0: chosen by memory" },
 	{ "block-length", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "32", 1, 1024, NULL,

@@ -102,7 +102,7 @@ static void note_started(struct coordinator *c)
 	list_for_each(node, &c->jobs.all) {
 		struct job *job = list_entry(node, struct job, node);
 
-		/* The queued ones are among the newest, which come first. */
+		/* Most queued jobs are among the newest, which come first. */
 		if (!n_left)
 			return;
 		if (job->state != JOB_QUEUED)
@@ -235,6 +235,13 @@ static void on_tokens(void *arg, const struct frame *frame)
 
 /* --- bringing the workers up --- */
 
+/* Slots beyond max_sequences, for clients with less than their share: a newcomer with a short job
+ * needs none of another client's, which would cost computing that one's tokens again. */
+static uint32_t spare_slots(const struct coordinator_config *config)
+{
+	return config->max_sequences / 8 + 1;
+}
+
 /* Checked by step_limits_check when it comes to more than 32 bits. */
 static uint32_t blocks_for(const struct step_limits *limits, uint64_t n_positions)
 {
@@ -294,6 +301,7 @@ static enum sc_status make_scheduler(struct coordinator *c, struct error *err)
 		.window = c->config.window,
 		.n_stages = c->config.n_stages,
 		.prompt_chunk = c->config.prompt_chunk,
+		.n_spare = spare_slots(&c->config),
 	};
 	struct step_limits first_hop = c->limits;
 	enum sc_status status;
@@ -361,6 +369,9 @@ static void on_ready(void *arg)
 		fail_with(c, SC_E_NOMEM, "out of memory for the first step");
 		return;
 	}
+	share_client_init(&c->probe_client);
+	share_job_init(&c->probe_job, &c->probe_client);
+	c->probe.share = &c->probe_job;
 	c->probe.sampling.top_p = 1.0f;
 	scheduler_add(c->scheduler, &c->probe);
 	set_phase(c, COORDINATOR_PROBING);
@@ -451,7 +462,7 @@ static struct step_limits widest_limits(const struct coordinator_config *config)
 						  : (uint64_t)DEFAULT_CONTEXTS * context;
 	struct step_limits limits = {
 		.max_rows = config->max_rows,
-		.max_sequences = config->max_sequences,
+		.max_sequences = config->max_sequences + spare_slots(config),
 		.block_length = config->block_length,
 		.max_context = context,
 		.n_vocab = h->n_vocab,

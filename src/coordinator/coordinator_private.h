@@ -24,6 +24,8 @@ struct coordinator {
 	struct jobs jobs;
 	struct limit_counts refused;
 	struct sequence probe;		/* one token through the whole route, before READY */
+	struct share_client probe_client;
+	struct share_job probe_job;
 	struct timer *deadline_timer;	/* of jobs, and of the drain */
 	struct wake *settle_soon;	/* jobs changed outside the step stream */
 	uint64_t drain_until_ns;	/* when patience with jobs, then workers, ends; or 0 */

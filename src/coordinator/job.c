@@ -29,6 +29,7 @@ void jobs_init(struct jobs *jobs, uint32_t keep_ended)
 	*jobs = (struct jobs){ .keep_ended = keep_ended };
 	list_init(&jobs->all);
 	list_init(&jobs->dirty);
+	list_init(&jobs->clients);
 }
 
 void jobs_deinit(struct jobs *jobs)
@@ -45,9 +46,56 @@ void jobs_deinit(struct jobs *jobs)
 		list_remove(node);
 }
 
+/* --- clients --- */
+
+static struct job_client *find_client(const struct jobs *jobs, uint64_t id)
+{
+	list_for_each(node, &jobs->clients) {
+		struct job_client *client = list_entry(node, struct job_client, node);
+
+		if (client->id == id)
+			return client;
+	}
+	return NULL;
+}
+
+/* NULL: no memory. */
+static struct job_client *take_client(struct jobs *jobs, uint64_t id)
+{
+	struct job_client *client = find_client(jobs, id);
+
+	if (!client) {
+		client = calloc(1, sizeof *client);
+		if (!client)
+			return NULL;
+		client->id = id;
+		share_client_init(&client->share);
+		list_append(&jobs->clients, &client->node);
+		jobs->n_clients++;
+	}
+	client->n_jobs++;
+	return client;
+}
+
+/* The job has ended or is destroyed: none of its sequences waits or runs. */
+static void leave_client(struct job *job)
+{
+	struct job_client *client = job->client;
+
+	job->client = NULL;
+	if (!client || --client->n_jobs)
+		return;
+	list_remove(&client->node);
+	job->jobs->n_clients--;
+	free(client);
+}
+
+/* --- memory --- */
+
 void jobs_add(struct jobs *jobs, struct job *job, uint64_t n_bytes)
 {
 	job->n_bytes = n_bytes;
+	job->client->n_bytes += n_bytes;
 	jobs->n_active_bytes += n_bytes;
 	list_prepend(&jobs->all, &job->node);
 	jobs->n_active++;
@@ -243,11 +291,13 @@ enum sc_status job_create(struct jobs *jobs, const struct job_request *request,
 	job->times.submitted_ms = clock_unix_ms();
 	job->deadline_ns = deadline_in(request->deadline_ms);
 	make_id(job->id);
+	job->client = take_client(jobs, request->client);
 	job->streams = calloc(job->n_streams, sizeof job->streams[0]);
-	if (!job->streams || copy_stops(job, request) != SC_OK) {
+	if (!job->client || !job->streams || copy_stops(job, request) != SC_OK) {
 		job_destroy(job);
 		return SC_E_NOMEM;
 	}
+	share_job_init(&job->share, &job->client->share);
 	*job_out = job;
 	return SC_OK;
 }
@@ -260,6 +310,7 @@ void job_destroy(struct job *job)
 		output_writer_deinit(&job->streams[i].writer);
 		sequence_deinit(&job->streams[i].sequence);
 	}
+	leave_client(job);
 	free(job->streams);
 	free(job->scores);
 	free(job->stops);
@@ -295,6 +346,8 @@ void job_set_state(struct job *job, enum job_state state, const struct error *er
 		job->jobs->n_active--;
 		job->jobs->n_ended++;
 		job->jobs->n_active_bytes -= job->n_bytes;
+		job->client->n_bytes -= job->n_bytes;
+		leave_client(job);
 		job->n_bytes = output_bytes(job);
 		job->jobs->n_ended_bytes += job->n_bytes;
 		job->jobs->ended_by_state[state]++;

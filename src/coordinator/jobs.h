@@ -15,10 +15,21 @@ struct job_stream {
 	struct sequence sequence;
 };
 
+/* Whose jobs share turns. Exists while one of its jobs is active or about to be. */
+struct job_client {
+	struct list node;		/* jobs.clients */
+	uint64_t id;			/* as job_request.client */
+	uint32_t n_jobs;
+	uint64_t n_bytes;		/* what its active jobs may come to need */
+	struct share_client share;
+};
+
 struct job {
 	struct list node;		/* jobs.all, newest first, until nobody else holds it */
 	struct list dirty_node;		/* jobs.dirty: watchers are to be told */
 	struct jobs *jobs;		/* outlives it until it has ended */
+	struct job_client *client;	/* NULL once it has ended */
+	struct share_job share;
 	char id[JOB_ID_MAX];
 	enum job_state state;
 	struct error error;
@@ -44,6 +55,8 @@ struct job {
 struct jobs {
 	struct list all;
 	struct list dirty;
+	struct list clients;
+	uint32_t n_clients;
 	uint32_t n_ended;		/* in `all` */
 	uint32_t keep_ended;
 	uint32_t n_active;		/* queued or running */

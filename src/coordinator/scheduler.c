@@ -13,6 +13,11 @@ enum { GROUP_ROWS = 5 };
  * trying, with the CPU backend (bench/RESULTS.md, "Two stages of one thread"). */
 enum { STEP_ROWS = 4, MIN_CHUNK = 32 };
 
+/* Clients that are looked at for the next sequence, when those before them find too few blocks; and
+ * how many sequences of others may be started before one that finds too few blocks: then all wait
+ * for it, so that it does not starve. */
+enum { MAX_LOOKS = 8, MAX_PASSED = 16 };
+
 /* The records that a segment will give. */
 struct awaited {
 	struct sequence *sequence;	/* NULL: no longer wanted */
@@ -33,7 +38,7 @@ struct flight {
 
 struct scheduler {
 	struct scheduler_config config;
-	struct list waiting;		/* by ticket */
+	struct shares shares;		/* holds the waiting ones */
 	struct list prompts;		/* round robin */
 	struct list decodes;		/* in the order in which their tokens came */
 	struct list in_flight;
@@ -72,43 +77,60 @@ static uint32_t blocks_for(const struct scheduler *s, uint32_t n_positions)
 
 /* --- states --- */
 
-static void move_to(struct scheduler *s, struct sequence *sequence, enum sequence_state state)
+static bool is_running(enum sequence_state state)
+{
+	return state > SEQUENCE_WAITING;
+}
+
+static void leave_state(struct scheduler *s, struct sequence *sequence)
+{
+	s->n_by_state[sequence->state]--;
+	if (sequence->state == SEQUENCE_WAITING)
+		shares_remove_waiting(&s->shares, sequence);
+	else
+		list_remove(&sequence->node);
+}
+
+static void enter_state(struct scheduler *s, struct sequence *sequence)
 {
 	struct list *const lists[] = {
 		[SEQUENCE_PROMPT] = &s->prompts,
 		[SEQUENCE_DECODE] = &s->decodes,
 		[SEQUENCE_IN_FLIGHT] = &s->in_flight,
 	};
-	enum sequence_state old = sequence->state;
-	struct list *place = &s->waiting;
 
-	s->n_by_state[old]--;
-	s->n_by_state[state]++;
-	list_remove(&sequence->node);
+	s->n_by_state[sequence->state]++;
+	if (sequence->state == SEQUENCE_WAITING)
+		shares_add_waiting(&s->shares, sequence, sequence->is_preempted);
+	else if (is_running(sequence->state))
+		list_append(lists[sequence->state], &sequence->node);
+}
+
+static void move_to(struct scheduler *s, struct sequence *sequence, enum sequence_state state)
+{
+	bool has_run = is_running(sequence->state);
+
+	leave_state(s, sequence);
+	if (has_run && !is_running(state))
+		shares_remove_running(&s->shares, sequence);
 	sequence->state = state;
-	if (state == SEQUENCE_IDLE)
-		return;
-	if (state != SEQUENCE_WAITING) {
-		list_append(lists[state], &sequence->node);
-		return;
-	}
-	/* Behind all older ones: a preempted sequence gets its place in the queue back. */
-	while (place->prev != &s->waiting &&
-	       list_entry(place->prev, struct sequence, node)->ticket > sequence->ticket)
-		place = place->prev;
-	list_insert_before(place, &sequence->node);
+	enter_state(s, sequence);
+	if (!has_run && is_running(state))
+		shares_add_running(&s->shares, sequence);
 }
 
 void scheduler_add(struct scheduler *s, struct sequence *sequence)
 {
 	assert(sequence->state == SEQUENCE_IDLE);
 	sequence->ticket = s->next_ticket++;
+	sequence->is_preempted = false;
 	move_to(s, sequence, SEQUENCE_WAITING);
 }
 
 /* Take its slot and blocks away; the stages hear of it with the next step. */
 static void strip(struct scheduler *s, struct sequence *sequence)
 {
+	sequence->share->client->n_blocks -= sequence->n_blocks;
 	while (sequence->n_blocks)
 		blocks_give(&s->blocks, sequence->blocks[--sequence->n_blocks]);
 	if (sequence->slot != SLOT_NONE) {
@@ -143,76 +165,188 @@ void scheduler_remove(struct scheduler *s, struct sequence *sequence)
 	move_to(s, sequence, SEQUENCE_IDLE);
 }
 
-/* --- blocks --- */
+/* --- slots and blocks --- */
 
-/* Whether the first that waits has a slot, and room for all its tokens. */
-static bool can_admit(const struct scheduler *s)
+/* Sequences that run at once, but for those in spare slots. */
+static uint32_t max_running(const struct scheduler *s)
 {
-	const struct sequence *sequence;
+	return s->config.limits.max_sequences - s->config.n_spare;
+}
 
-	if (list_is_empty(&s->waiting) || !s->n_free_slots)
-		return false;
-	sequence = list_entry(s->waiting.next, struct sequence, node);
+static uint32_t slot_share(const struct scheduler *s)
+{
+	return shares_part(&s->shares, max_running(s));
+}
+
+static uint32_t block_share(const struct scheduler *s)
+{
+	return shares_part(&s->shares, s->config.limits.max_blocks);
+}
+
+/* Spare slots are for clients that have less than their share. */
+static bool has_slot(const struct scheduler *s, const struct share_client *client)
+{
+	if (s->n_free_slots > s->config.n_spare)
+		return true;
+	return s->n_free_slots && client->n_running < slot_share(s);
+}
+
+/* Whether there is room for all tokens that it has so far. */
+static bool has_blocks(const struct scheduler *s, const struct sequence *sequence)
+{
 	return blocks_for(s, sequence->n_tokens) <= s->blocks.n_free;
 }
 
-/* Start sequences in order of arrival. */
+static void take_block(struct scheduler *s, struct sequence *sequence)
+{
+	sequence->blocks[sequence->n_blocks++] = blocks_take(&s->blocks);
+	sequence->share->client->n_blocks++;
+}
+
+/* The next sequence that can be started; NULL: none. When a sequence finds too few blocks, the
+ * clients behind it may go first, but not for ever. */
+static struct sequence *find_startable(const struct scheduler *s)
+{
+	const struct share_client *client = shares_first(&s->shares);
+
+	for (unsigned n = 0; client && n < MAX_LOOKS; n++) {
+		/* No client behind this one runs fewer sequences, so none has a slot either. */
+		if (!has_slot(s, client))
+			return NULL;
+		if (has_blocks(s, share_client_next(client)))
+			return share_client_next(client);
+		if (client->n_passed >= MAX_PASSED)
+			return NULL;
+		client = shares_after(&s->shares, client);
+	}
+	return NULL;
+}
+
+static void start(struct scheduler *s, struct sequence *sequence)
+{
+	uint32_t needed = blocks_for(s, sequence->n_tokens);
+
+	sequence->slot = s->free_slots[--s->n_free_slots];
+	while (sequence->n_blocks < needed)
+		take_block(s, sequence);
+	if (sequence->is_preempted)
+		sequence->n_restarted = sequence->n_tokens;
+	sequence->is_preempted = false;
+	move_to(s, sequence, SEQUENCE_PROMPT);
+}
+
 static void admit(struct scheduler *s)
 {
-	while (can_admit(s)) {
-		struct sequence *sequence = list_entry(s->waiting.next, struct sequence, node);
-		uint32_t needed = blocks_for(s, sequence->n_tokens);
+	struct sequence *sequence;
 
-		sequence->slot = s->free_slots[--s->n_free_slots];
-		while (sequence->n_blocks < needed)
-			sequence->blocks[sequence->n_blocks++] = blocks_take(&s->blocks);
-		move_to(s, sequence, SEQUENCE_PROMPT);
+	while ((sequence = find_startable(s))) {
+		struct share_client *client = shares_first(&s->shares);
+
+		for (; client != sequence->share->client; client = shares_after(&s->shares, client))
+			client->n_passed++;
+		start(s, sequence);
 	}
 }
 
-/* The youngest running sequence that the step being built does not hold, if it is younger than
- * `than`. The token of one that is in flight is dropped and will be drawn again, the same. */
-static struct sequence *find_victim(struct scheduler *s, const struct sequence *than)
-{
-	struct list *const lists[] = { &s->prompts, &s->decodes, &s->in_flight };
-	uint64_t youngest = than->ticket;
-	struct sequence *victim = NULL;
-
-	for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-		list_for_each(node, lists[i]) {
-			struct sequence *sequence = list_entry(node, struct sequence, node);
-
-			if (sequence->ticket > youngest && sequence->last_step <= s->n_steps) {
-				youngest = sequence->ticket;
-				victim = sequence;
-			}
-		}
-	}
-	return victim;
-}
-
+/* Take slot and blocks away; the sequence starts over from its tokens later. If its next token is
+ * in flight, that is dropped and will be drawn again, the same. */
 static void preempt(struct scheduler *s, struct sequence *sequence)
 {
 	forget_flights(s, sequence);
 	strip(s, sequence);
+	sequence->is_preempted = true;
 	move_to(s, sequence, SEQUENCE_WAITING);
 	s->n_preemptions++;
 }
 
+/* Start the client's next sequence on what other clients hold beyond their shares. False: it needs
+ * nothing of theirs, would get more than its own share, or they hold too little beyond theirs. */
+static bool claim_share(struct scheduler *s, const struct share_client *client)
+{
+	struct sequence *sequence = share_client_next(client), *victim;
+	uint32_t slots = slot_share(s), blocks = block_share(s);
+
+	if (client->n_running >= slots ||
+	    client->n_blocks + blocks_for(s, sequence->n_tokens) > blocks ||
+	    (has_slot(s, client) && has_blocks(s, sequence)))
+		return false;
+	while (!has_slot(s, client)) {
+		victim = shares_heaviest(&s->shares, SHARE_SLOTS, slots, s->n_steps);
+		if (!victim)
+			return false;
+		preempt(s, victim);
+	}
+	while (!has_blocks(s, sequence)) {
+		victim = shares_heaviest(&s->shares, SHARE_BLOCKS, blocks, s->n_steps);
+		if (!victim)
+			return false;
+		preempt(s, victim);
+	}
+	start(s, sequence);
+	return true;
+}
+
+/* Clients with less than their share get it at once, a sequence of each in a step, instead of
+ * waiting for the end of sequences of those that have more. */
+static void claim_shares(struct scheduler *s)
+{
+	const struct share_client *client = shares_first(&s->shares);
+
+	for (unsigned n = 0; client && n < MAX_LOOKS; n++) {
+		const struct share_client *next = shares_after(&s->shares, client);
+
+		claim_share(s, client);
+		client = next;
+	}
+}
+
+/* Whose blocks the sequence gets when none is free: of the client that holds the most, if that is
+ * more than its share and more than this client holds; else of a younger sequence of its own
+ * client; else its own, if its client holds more than its share; else of any younger sequence.
+ * NULL: nothing can be taken, because the step being built holds the others or they are older. */
+static struct sequence *find_victim(const struct scheduler *s, struct sequence *sequence)
+{
+	const struct share_client *client = sequence->share->client;
+	uint32_t share = block_share(s), n_blocks = client->n_blocks;
+	struct sequence *victim, *other;
+	uint64_t ticket = sequence->ticket + 1;
+
+	victim = shares_heaviest(&s->shares, SHARE_BLOCKS, n_blocks > share ? n_blocks : share,
+				 s->n_steps);
+	if (victim)
+		return victim;
+	victim = share_client_youngest(client, s->n_steps, ticket, false);
+	if (victim)
+		return victim;
+	if (n_blocks > share && sequence_is_settled(sequence))
+		return sequence;
+	list_for_each(node, &s->shares.busy) {
+		client = list_entry(node, struct share_client, busy_node);
+		other = share_client_youngest(client, s->n_steps, ticket, false);
+		if (!other)
+			continue;
+		victim = other;
+		ticket = other->ticket;
+	}
+	return victim;
+}
+
 /* One more block for a decoding sequence. False: not in this step; it may have been preempted
- * itself, when it is the youngest and nothing else can make room. */
+ * itself, when nothing else can make room. */
 static bool grow(struct scheduler *s, struct sequence *sequence)
 {
 	while (!s->blocks.n_free) {
 		struct sequence *victim = find_victim(s, sequence);
 
-		if (!victim && s->n_segments)
-			return false;
-		preempt(s, victim ? victim : sequence);
 		if (!victim)
+			victim = sequence;
+		if (victim == sequence && s->n_segments)
+			return false;
+		preempt(s, victim);
+		if (victim == sequence)
 			return false;
 	}
-	sequence->blocks[sequence->n_blocks++] = blocks_take(&s->blocks);
+	take_block(s, sequence);
 	return true;
 }
 
@@ -307,7 +441,7 @@ static uint32_t decode_quota(const struct scheduler *s)
 
 	for (uint32_t i = 0; i < s->n_flights; i++)
 		n_flights += s->flights[(s->first_flight + i) % s->config.window].has_decodes;
-	if (n_flights >= n_groups && list_is_empty(&s->prompts) && !can_admit(s))
+	if (n_flights >= n_groups && list_is_empty(&s->prompts) && !find_startable(s))
 		return 0;
 	if (quota > s->config.limits.max_rows)
 		return s->config.limits.max_rows;
@@ -367,7 +501,7 @@ static void update_chunk(struct scheduler *s)
 
 	if (list_is_empty(&s->prompts) || s->chunk == s->config.prompt_chunk)
 		return;
-	chunk = chunk_for(s, count_left(&s->prompts) + count_left(&s->waiting));
+	chunk = chunk_for(s, count_left(&s->prompts) + s->shares.n_waiting_tokens);
 	if (chunk > s->chunk)
 		s->chunk = chunk;
 }
@@ -402,6 +536,7 @@ bool scheduler_next(struct scheduler *s, struct step *step_out)
 		return false;
 	s->n_segments = s->n_rows = s->n_step_blocks = 0;
 	flight->n_awaited = 0;
+	claim_shares(s);
 	add_decodes(s);
 	flight->has_decodes = s->n_segments;
 	if (list_is_empty(&s->prompts))
@@ -557,7 +692,8 @@ static enum sc_status allocate(struct scheduler *s)
 		s->free_slots[s->n_free_slots] = n - 1 - s->n_free_slots;
 		s->n_free_slots++;
 	}
-	if (blocks_init(&s->blocks, limits->max_blocks) != SC_OK)
+	if (blocks_init(&s->blocks, limits->max_blocks) != SC_OK ||
+	    shares_init(&s->shares, n) != SC_OK)
 		return SC_E_NOMEM;
 	return allocate_flights(s);
 }
@@ -577,7 +713,6 @@ enum sc_status scheduler_create(const struct scheduler_config *config,
 	if (!s)
 		return error_set(err, SC_E_NOMEM, "out of memory for the scheduler");
 	s->config = *config;
-	list_init(&s->waiting);
 	list_init(&s->prompts);
 	list_init(&s->decodes);
 	list_init(&s->in_flight);
@@ -597,6 +732,7 @@ void scheduler_destroy(struct scheduler *s)
 		free(s->flights[i].awaited);
 	free(s->flights);
 	blocks_deinit(&s->blocks);
+	shares_deinit(&s->shares);
 	free(s->free_slots);
 	free(s->frees);
 	free(s->step_blocks);

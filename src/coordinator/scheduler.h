@@ -12,8 +12,12 @@
  * chunks in several steps at once; a decoding sequence is in one. With several stages chunks are
  * the smaller the fewer prompt rows there are, so that all stages soon have one, and grow with what
  * comes until there are no prompts.
- * When a decoding sequence finds no free KV block, the youngest one gives up its own and starts
- * over from its tokens later: its output does not change, since stages compute every row alike.
+ * Slots and KV blocks are shared between clients, see shares.h. A client alone may have them all.
+ * When a client has less than its share of both, and its next sequence finds no slot or too few
+ * blocks, the youngest sequences of the clients with the most give up theirs. The same happens when
+ * a decoding sequence finds no free block; within a client the older sequence keeps its blocks. Who
+ * gave up starts over from its tokens later: its output does not change, since stages compute every
+ * row alike. To keep such work rare there are spare slots, for clients with less than their share.
  *
  * Pure bookkeeping: no links, no clock, no allocation after creation.
  * Thread: the loop's.
@@ -29,6 +33,8 @@ struct scheduler_config {
 	uint32_t window;		/* steps in flight at most, at least 1 */
 	uint32_t n_stages;		/* at least 1 */
 	uint32_t prompt_chunk;		/* prompt rows of a step at most */
+	uint32_t n_spare;		/* of limits.max_sequences slots, those that only clients
+					 * with less than their share may use */
 };
 
 /* SC_E_INVALID: the pool cannot hold one sequence of max_context positions. */
@@ -37,7 +43,8 @@ must_check enum sc_status scheduler_create(const struct scheduler_config *config
 /* Sequences still known are the caller's. Accepts NULL. */
 void scheduler_destroy(struct scheduler *scheduler);
 
-/* Queue an idle sequence; it stays linked until it ended or was removed. */
+/* Queue an idle sequence, whose share must be set; it and its share_job and share_client stay linked
+ * until it ended or was removed. */
 void scheduler_add(struct scheduler *scheduler, struct sequence *sequence);
 
 /* Ends a sequence, wherever it is: tokens of it that are still in flight are dropped when they

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Rows of a prompt that cost as much as drawing one token, or less: a decode step reads all weights
+ * for a few rows. */
+enum { ROWS_PER_TOKEN = 8 };
+
 enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt, uint32_t n_prompt,
 			     uint32_t max_tokens, uint32_t block_length)
 {
@@ -15,6 +19,7 @@ enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt, 
 		.slot = SLOT_NONE,
 	};
 	list_init(&sequence->node);
+	list_init(&sequence->share_node);
 	sequence->tokens = calloc(max_tokens, sizeof sequence->tokens[0]);
 	sequence->blocks = calloc(max_tokens / block_length + 1, sizeof sequence->blocks[0]);
 	if (!sequence->tokens || !sequence->blocks) {
@@ -31,4 +36,11 @@ void sequence_deinit(struct sequence *sequence)
 	free(sequence->blocks);
 	sequence->tokens = NULL;
 	sequence->blocks = NULL;
+}
+
+bool sequence_is_settled(const struct sequence *sequence)
+{
+	uint32_t n_new = sequence->n_tokens - sequence->n_restarted;
+
+	return !sequence->n_restarted || n_new >= sequence->n_restarted / ROWS_PER_TOKEN + 1;
 }

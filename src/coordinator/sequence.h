@@ -8,6 +8,7 @@
  */
 #include "base/list.h"
 #include "base/status.h"
+#include "coordinator/shares.h"
 #include "wire/step.h"
 
 #define SLOT_NONE UINT32_MAX
@@ -24,11 +25,14 @@ enum sequence_state {
 
 struct sequence {
 	struct list node;
+	struct list share_node;		/* share_client.sequences, while it runs */
+	struct share_job *share;	/* borrowed; the owner sets it before scheduler_add */
 	enum sequence_state state;
 	struct job *job;		/* borrowed; for the owner, the scheduler never looks */
 	uint32_t index;			/* which output of the job */
 	struct sampling sampling;
-	uint64_t ticket;		/* order of arrival: the older is never preempted for it */
+	uint64_t ticket;		/* order of arrival: within a client the older is never
+					 * preempted for the younger */
 	uint32_t *tokens;		/* [n_tokens], prompt and what was drawn; owned */
 	uint32_t n_tokens;
 	uint32_t max_tokens;		/* room at tokens */
@@ -43,6 +47,8 @@ struct sequence {
 	uint32_t n_blocks;
 	uint32_t n_blocks_told;		/* that the stages know of */
 	bool is_known;			/* the stages have its slot */
+	bool is_preempted;		/* waits to be started over */
+	uint32_t n_restarted;		/* n_tokens when it was last started over; 0: never */
 };
 
 /* Copies the prompt; room for max_tokens in all and their blocks. */
@@ -50,5 +56,10 @@ must_check enum sc_status sequence_init(struct sequence *sequence, const uint32_
 					uint32_t n_prompt, uint32_t max_tokens,
 					uint32_t block_length);
 void sequence_deinit(struct sequence *sequence);
+
+/* False after the sequence was started over, until it has drawn one token for every eight that were
+ * computed again. Until then it is not preempted for the sake of another client: so the rows
+ * computed twice stay below eight for each new token, however often other clients come and go. */
+bool sequence_is_settled(const struct sequence *sequence);
 
 #endif

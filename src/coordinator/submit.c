@@ -178,6 +178,7 @@ static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint
 	if (status != SC_OK)
 		return status;
 	stream->sequence.job = job;
+	stream->sequence.share = &job->share;
 	stream->sequence.index = i;
 	stream->sequence.sampling = (struct sampling){
 		.seed = r->seed,

@@ -65,6 +65,18 @@ static struct job *add(uint64_t deadline_ms, bool is_attached)
 	return job;
 }
 
+/* Held by the table alone; n_bytes of memory. */
+static struct job *add_for(uint64_t client, uint64_t n_bytes)
+{
+	struct job_request request = { .client = client };
+	struct job *job;
+
+	assert_int_equal(job_create(&jobs, &request, &job), SC_OK);
+	jobs_add(&jobs, job, n_bytes);
+	job_release(job);
+	return job;
+}
+
 static void finish(struct job *job, enum job_state state)
 {
 	if (state == JOB_DONE)
@@ -371,6 +383,22 @@ static void the_next_deadline_is_the_earliest_of_those_that_run(void **state)
 	job_release(early);
 }
 
+static void a_client_is_known_as_long_as_it_has_jobs(void **state)
+{
+	struct job *first = add_for(7, 10), *second = add_for(7, 20);
+
+	(void)state;
+	assert_int_equal(jobs.n_clients, 1);
+	assert_ptr_equal(first->client, second->client);
+	assert_int_equal(first->client->n_bytes, 30);
+	finish(first, JOB_DONE);
+	assert_int_equal(second->client->n_jobs, 1);
+	assert_int_equal(second->client->n_bytes, 20);
+	finish(second, JOB_FAILED);
+	assert_int_equal(jobs.n_clients, 0);
+	assert_true(list_is_empty(&jobs.clients));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -386,6 +414,7 @@ int main(void)
 		TEST(the_last_watcher_may_leave_and_let_go_while_it_is_told),
 		TEST(an_attached_job_ends_when_its_last_watcher_leaves),
 		TEST(watchers_outlive_the_table),
+		TEST(a_client_is_known_as_long_as_it_has_jobs),
 		TEST(the_next_deadline_is_the_earliest_of_those_that_run),
 	};
 #undef TEST

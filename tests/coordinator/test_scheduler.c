@@ -15,12 +15,14 @@
 
 #define MAX_SEQUENCES 48
 #define MAX_WINDOW 9
+#define MAX_CLIENTS 5
 #define MAX_CONTEXT 96
 #define MAX_ROWS 256
 
-/* A sequence and when it is over. */
+/* A sequence, the only one of its job, and when it is over. */
 struct story {
 	struct sequence sequence;
+	struct share_job job;
 	uint32_t n_prompt;
 	uint32_t end;		/* tokens in all at which it ends */
 	float scores[MAX_CONTEXT];
@@ -36,6 +38,7 @@ static struct sim {
 	struct scheduler_config config;
 	struct scheduler *scheduler;
 	struct stage_checker *stage;
+	struct share_client clients[MAX_CLIENTS];
 	struct story stories[MAX_SEQUENCES];
 	uint32_t n_stories;
 	struct flight flights[MAX_WINDOW];	/* a ring */
@@ -72,6 +75,8 @@ static void sim_start(const struct scheduler_config *config)
 
 	sim = (struct sim){ .config = *config };
 	random_state = 42;
+	for (uint32_t i = 0; i < MAX_CLIENTS; i++)
+		share_client_init(&sim.clients[i]);
 	sim.stage = stage_checker_create(&config->limits);
 	if (scheduler_create(config, &sim.scheduler, &err) != SC_OK)
 		fail_msg("%s", err.text);
@@ -85,7 +90,7 @@ static void sim_stop(void)
 		sequence_deinit(&sim.stories[i].sequence);
 }
 
-static void begin(struct story *story, uint32_t n_prompt, uint32_t n_new)
+static void begin(struct story *story, uint32_t client, uint32_t n_prompt, uint32_t n_new)
 {
 	static uint64_t seed;
 	uint32_t prompt[MAX_CONTEXT];
@@ -101,16 +106,23 @@ static void begin(struct story *story, uint32_t n_prompt, uint32_t n_new)
 	if (n_prompt > 1 && seed % 3)
 		story->sequence.score_from = seed % 3 == 1 ? 1 : n_prompt / 2;
 	story->sequence.scores = story->scores;
+	share_job_init(&story->job, &sim.clients[client]);
+	story->sequence.share = &story->job;
 	scheduler_add(sim.scheduler, &story->sequence);
 }
 
-static struct story *add(uint32_t n_prompt, uint32_t n_new)
+static struct story *add_for(uint32_t client, uint32_t n_prompt, uint32_t n_new)
 {
 	struct story *story = &sim.stories[sim.n_stories++];
 
 	assert_true(sim.n_stories <= MAX_SEQUENCES);
-	begin(story, n_prompt, n_new);
+	begin(story, client, n_prompt, n_new);
 	return story;
+}
+
+static struct story *add(uint32_t n_prompt, uint32_t n_new)
+{
+	return add_for(0, n_prompt, n_new);
 }
 
 static void end(struct story *story)
@@ -658,7 +670,8 @@ static void soak(uint32_t n_steps)
 				story = &sim.stories[sim.n_stories++];
 			else
 				sequence_deinit(&story->sequence);
-			begin(story, n_prompt, 1 + draw(MAX_CONTEXT - n_prompt));
+			begin(story, draw(MAX_CLIENTS), n_prompt,
+			      1 + draw(MAX_CONTEXT - n_prompt));
 		} else if (!draw(40) && i < sim.n_stories && !story->is_ended) {
 			end(story);
 		}
@@ -682,6 +695,7 @@ static void a_hundred_thousand_random_steps_are_what_a_stage_expects(void **stat
 		config.limits.max_rows = 1 + draw(40);
 		config.prompt_chunk = 1 + draw(config.limits.max_rows);
 		config.limits.max_sequences = 1 + draw(MAX_SEQUENCES);
+		config.n_spare = draw(config.limits.max_sequences);
 		config.limits.block_length = 1 + draw(9);
 		config.limits.max_blocks = (MAX_CONTEXT + config.limits.block_length - 1) /
 					   config.limits.block_length * (1 + draw(4));

@@ -47,6 +47,40 @@ static void the_same_bits_for_every_split_window_and_chunk(void **state)
 	print_message("%u arrangements, up to %u sequences each\n", n_run, MAX_JOBS);
 }
 
+/* The jobs of one client have all slots when those of others come. */
+static void the_same_bits_when_clients_take_slots_from_each_other(void **state)
+{
+	struct coordinator_status status;
+	struct rig_options options = rig_defaults;
+	struct job *jobs[MAX_JOBS];
+	struct rig rig;
+
+	(void)state;
+	options.n_stages = 3;
+	options.prompt_chunk = 16;
+	options.max_sequences = 6;
+	rig_start(&rig, &options);
+	for (unsigned i = 0; i < MAX_JOBS; i++) {
+		struct wanted *w = &wanted[i];
+
+		/* The first ten are of one client, and all the others come after their start. */
+		w->request.client = i < 10 ? 1 : 2 + i % 4;
+		jobs[i] = wanted_submit(&rig, w);
+		if (i == 9)
+			rig_wait(&rig, job_output(jobs[5], 0)->n_tokens);
+	}
+	for (unsigned i = 0; i < MAX_JOBS; i++) {
+		rig_wait(&rig, job_is_ended(jobs[i]));
+		wanted_check(jobs[i], &wanted[i]);
+		job_release(jobs[i]);
+	}
+	coordinator_status(rig.coordinator, &status);
+	assert_true(status.preemptions > 0);
+	assert_int_equal(status.n_blocks_free, status.n_blocks);
+	rig_stop(&rig);
+	rig_free_logits(&rig);
+}
+
 static void the_same_bits_when_blocks_run_out_and_sequences_start_over(void **state)
 {
 	struct coordinator_status status;
@@ -116,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_bits_for_every_split_window_and_chunk),
+		cmocka_unit_test(the_same_bits_when_clients_take_slots_from_each_other),
 		cmocka_unit_test(the_same_bits_when_blocks_run_out_and_sequences_start_over),
 		cmocka_unit_test(the_same_bits_for_every_type_of_keys_and_values),
 	};

@@ -24,6 +24,7 @@ static void make_request(struct wanted *w, unsigned i)
 	for (uint32_t k = 0; k < n_prompt; k++)
 		w->prompt[k] = wanted_draw(256);
 	w->request = (struct job_request){
+		.client = i % 5,
 		.prompt_tokens = w->prompt,
 		.n_prompt_tokens = n_prompt,
 		.max_tokens = 1 + wanted_draw(MAX_NEW),

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coordinator/shares.h"
+
+#include "coordinator/sequence.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum sc_status shares_init(struct shares *shares, uint32_t n_slots)
+{
+	*shares = (struct shares){ .n_slots = n_slots };
+	list_init(&shares->busy);
+	shares->by_running = calloc((size_t)n_slots + 1, sizeof shares->by_running[0]);
+	if (!shares->by_running)
+		return SC_E_NOMEM;
+	for (uint32_t i = 0; i <= n_slots; i++)
+		list_init(&shares->by_running[i]);
+	return SC_OK;
+}
+
+void shares_deinit(struct shares *shares)
+{
+	free(shares->by_running);
+	shares->by_running = NULL;
+}
+
+void share_client_init(struct share_client *client)
+{
+	*client = (struct share_client){ 0 };
+	list_init(&client->node);
+	list_init(&client->busy_node);
+	list_init(&client->jobs);
+	list_init(&client->sequences);
+}
+
+void share_job_init(struct share_job *job, struct share_client *client)
+{
+	list_init(&job->node);
+	list_init(&job->sequences);
+	job->client = client;
+}
+
+/* The client's counts have changed: put it behind those with equally many running sequences. */
+static void place(struct shares *shares, struct share_client *client)
+{
+	list_remove(&client->node);
+	if (client->n_waiting)
+		list_append(&shares->by_running[client->n_running], &client->node);
+}
+
+static bool has_work(const struct share_client *client)
+{
+	return client->n_waiting || client->n_running;
+}
+
+/* --- waiting --- */
+
+/* Behind all older ones: a sequence that comes back gets its place in its job back. */
+static void insert_by_ticket(struct share_job *job, struct sequence *sequence)
+{
+	struct list *place = &job->sequences;
+
+	while (place->prev != &job->sequences &&
+	       list_entry(place->prev, struct sequence, node)->ticket > sequence->ticket)
+		place = place->prev;
+	list_insert_before(place, &sequence->node);
+}
+
+void shares_add_waiting(struct shares *shares, struct sequence *sequence, bool is_back)
+{
+	struct share_job *job = sequence->share;
+	struct share_client *client = job->client;
+
+	insert_by_ticket(job, sequence);
+	if (is_back) {
+		list_remove(&job->node);
+		list_prepend(&client->jobs, &job->node);
+	} else if (list_is_empty(&job->node)) {
+		list_append(&client->jobs, &job->node);
+	}
+	shares->n_clients += !has_work(client);
+	shares->n_waiting_tokens += sequence->n_tokens;
+	if (!client->n_waiting++)
+		place(shares, client);
+}
+
+void shares_remove_waiting(struct shares *shares, struct sequence *sequence)
+{
+	struct share_job *job = sequence->share;
+	struct share_client *client = job->client;
+
+	list_remove(&sequence->node);
+	if (list_is_empty(&job->sequences))
+		list_remove(&job->node);
+	shares->n_waiting_tokens -= sequence->n_tokens;
+	if (!--client->n_waiting) {
+		list_remove(&client->node);
+		client->n_passed = 0;
+	}
+	shares->n_clients -= !has_work(client);
+}
+
+struct share_client *shares_first(const struct shares *shares)
+{
+	for (uint32_t i = 0; i <= shares->n_slots; i++)
+		if (!list_is_empty(&shares->by_running[i]))
+			return list_entry(shares->by_running[i].next, struct share_client, node);
+	return NULL;
+}
+
+struct share_client *shares_after(const struct shares *shares, const struct share_client *client)
+{
+	const struct list *next = client->node.next;
+
+	for (uint32_t i = client->n_running; i <= shares->n_slots; i++) {
+		if (i > client->n_running)
+			next = shares->by_running[i].next;
+		if (next != &shares->by_running[i])
+			return list_entry(next, struct share_client, node);
+	}
+	return NULL;
+}
+
+struct sequence *share_client_next(const struct share_client *client)
+{
+	const struct share_job *job = list_entry(client->jobs.next, struct share_job, node);
+
+	assert(client->n_waiting);
+	return list_entry(job->sequences.next, struct sequence, node);
+}
+
+/* --- running --- */
+
+void shares_add_running(struct shares *shares, struct sequence *sequence)
+{
+	struct share_job *job = sequence->share;
+	struct share_client *client = job->client;
+
+	assert(client->n_running < shares->n_slots);
+	shares->n_clients += !has_work(client);
+	list_append(&client->sequences, &sequence->share_node);
+	if (!client->n_running++)
+		list_append(&shares->busy, &client->busy_node);
+	client->n_passed = 0;
+	/* The turns of this job and of this client are over. */
+	if (!list_is_empty(&job->node)) {
+		list_remove(&job->node);
+		list_append(&client->jobs, &job->node);
+	}
+	place(shares, client);
+}
+
+void shares_remove_running(struct shares *shares, struct sequence *sequence)
+{
+	struct share_client *client = sequence->share->client;
+
+	list_remove(&sequence->share_node);
+	if (!--client->n_running)
+		list_remove(&client->busy_node);
+	shares->n_clients -= !has_work(client);
+	place(shares, client);
+}
+
+uint32_t shares_part(const struct shares *shares, uint32_t n)
+{
+	uint32_t part = shares->n_clients ? n / shares->n_clients : n;
+
+	return part ? part : 1;
+}
+
+struct sequence *share_client_youngest(const struct share_client *client, uint64_t last_step,
+				       uint64_t min_ticket, bool settled_only)
+{
+	struct sequence *youngest = NULL;
+
+	list_for_each(node, &client->sequences) {
+		struct sequence *sequence = list_entry(node, struct sequence, share_node);
+
+		if (sequence->ticket < min_ticket || sequence->last_step > last_step ||
+		    (settled_only && !sequence_is_settled(sequence)))
+			continue;
+		min_ticket = sequence->ticket;
+		youngest = sequence;
+	}
+	return youngest;
+}
+
+struct sequence *shares_heaviest(const struct shares *shares, enum share_kind kind, uint32_t above,
+				 uint64_t last_step)
+{
+	struct sequence *found = NULL;
+
+	list_for_each(node, &shares->busy) {
+		struct share_client *client = list_entry(node, struct share_client, busy_node);
+		uint32_t n = kind == SHARE_SLOTS ? client->n_running : client->n_blocks;
+		struct sequence *sequence;
+
+		if (n <= above)
+			continue;
+		sequence = share_client_youngest(client, last_step, 0, true);
+		if (sequence) {
+			above = n;
+			found = sequence;
+		}
+	}
+	return found;
+}
