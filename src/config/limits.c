@@ -69,11 +69,12 @@ const struct limit_info limit_table[N_LIMITS] = {
 
 	[LIMIT_QUEUE] = {
 		"queue", "max-queue", NULL,
-		"jobs that wait, besides those that run",
+		"jobs that wait, besides those that run; a quarter more for clients with few jobs",
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_JOB_MEMORY] = {
 		"job-memory", "job-memory", NULL,
-		"memory that all jobs may come to need for tokens and texts",
+		"memory that all jobs may come to need for tokens and texts; the last quarter is for "
+		"clients with little",
 		"RESOURCE_EXHAUSTED; INVALID_ARGUMENT when the job alone needs more" },
 	[LIMIT_CONTEXT] = {
 		"context", "ctx-size", NULL,

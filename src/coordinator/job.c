@@ -90,6 +90,28 @@ static void leave_client(struct job *job)
 	free(client);
 }
 
+/* An equal part of n among the clients, the one with the id included. */
+static uint64_t part_of(const struct jobs *jobs, const struct job_client *client, uint64_t n)
+{
+	return n / (jobs->n_clients + !client);
+}
+
+bool jobs_has_place(const struct jobs *jobs, uint64_t id, uint32_t max_active)
+{
+	const struct job_client *client = find_client(jobs, id);
+	uint32_t n_jobs = client ? client->n_jobs : 0;
+
+	if (jobs->n_active < max_active)
+		return true;
+	return jobs->n_active - max_active < max_active / 4 + 1 &&
+	       n_jobs < part_of(jobs, client, max_active);
+}
+
+uint64_t jobs_max_bytes(const struct jobs *jobs, uint64_t id)
+{
+	return id ? jobs->max_bytes - jobs->max_bytes / 4 : jobs->max_bytes;
+}
+
 /* --- memory --- */
 
 void jobs_add(struct jobs *jobs, struct job *job, uint64_t n_bytes)
@@ -153,16 +175,31 @@ static uint64_t held_ended_bytes(const struct jobs *jobs)
 	return n_bytes;
 }
 
-bool jobs_make_room(struct jobs *jobs, uint64_t n_bytes)
+/* What all jobs may take, a new one of the client with n_bytes included. */
+static uint64_t limit_for(const struct jobs *jobs, uint64_t id, uint64_t n_bytes)
 {
-	uint64_t n_fixed;
+	const struct job_client *client = find_client(jobs, id);
+	uint64_t most = part_of(jobs, client, jobs->max_bytes);
 
-	if (is_within(jobs, n_bytes))
+	if (most > jobs->max_bytes / 4)
+		most = jobs->max_bytes / 4;
+	if ((client ? client->n_bytes : 0) + n_bytes <= most)
+		return jobs->max_bytes;
+	return jobs_max_bytes(jobs, id);
+}
+
+bool jobs_make_room(struct jobs *jobs, uint64_t client, uint64_t n_bytes)
+{
+	uint64_t n_fixed, limit;
+
+	if (!jobs->max_bytes)
 		return true;
+	limit = limit_for(jobs, client, n_bytes);
 	n_fixed = jobs->n_active_bytes + held_ended_bytes(jobs);
-	if (n_bytes > jobs->max_bytes || n_fixed > jobs->max_bytes - n_bytes)
+	if (n_bytes > limit || n_fixed > limit - n_bytes)
 		return false;
-	forget_surplus(jobs, n_bytes);
+	if (!is_within(jobs, n_bytes))
+		forget_surplus(jobs, n_bytes);
 	return true;
 }
 

@@ -84,9 +84,19 @@ void job_destroy(struct job *job);
 /* n_bytes: of memory that it may come to need. */
 void jobs_add(struct jobs *jobs, struct job *job, uint64_t n_bytes);
 
-/* Forget the oldest ended jobs, as far as nobody holds them, until n_bytes more are within the
- * limit. False: active or held jobs take too much; then none is forgotten for nothing. */
-bool jobs_make_room(struct jobs *jobs, uint64_t n_bytes);
+/* Whether the client may have one more active job, when max_active are allowed. A quarter more are
+ * allowed for clients that have less than an equal part of max_active, so that no client can keep
+ * the others out. */
+bool jobs_has_place(const struct jobs *jobs, uint64_t client, uint32_t max_active);
+
+/* The memory of one job of a client at most; 0: any. A quarter of the memory is kept for clients
+ * that hold less than an equal part; client 0, this process itself, may have all. */
+uint64_t jobs_max_bytes(const struct jobs *jobs, uint64_t client);
+
+/* Forget the oldest ended jobs, as far as nobody holds them, until n_bytes more of the client are
+ * within the limit. False: active or held jobs take too much; then none is forgotten for
+ * nothing. */
+bool jobs_make_room(struct jobs *jobs, uint64_t client, uint64_t n_bytes);
 
 struct job *jobs_find(struct jobs *jobs, const char *id);
 

@@ -50,14 +50,13 @@ static enum sc_status check_stops(struct coordinator *c, const struct job_reques
 
 enum sc_status job_check_room(struct coordinator *c, uint64_t client, struct error *err)
 {
-	(void)client;
 	if (c->phase != COORDINATOR_READY) {
 		if (c->phase == COORDINATOR_FAILED)
 			return error_set(err, SC_E_UNAVAILABLE, "%s", c->error.text);
 		return error_set(err, SC_E_UNAVAILABLE, "the coordinator is %s, not ready",
 				 coordinator_phase_name(c->phase));
 	}
-	if (c->jobs.n_active >= c->config.max_queue + c->config.max_sequences) {
+	if (!jobs_has_place(&c->jobs, client, c->config.max_queue + c->config.max_sequences)) {
 		limit_refuse(&c->refused, LIMIT_QUEUE);
 		return error_set(err, SC_E_OVERLOADED, "%u jobs are queued or running: retry later",
 				 c->jobs.n_active);
@@ -148,18 +147,20 @@ static uint64_t job_bytes(const struct coordinator *c, const struct job_request 
 	       (r->score_from ? (prompt->n - r->score_from) * sizeof(float) : 0);
 }
 
-static enum sc_status make_room(struct coordinator *c, uint64_t n_bytes, struct error *err)
+static enum sc_status make_room(struct coordinator *c, uint64_t client, uint64_t n_bytes,
+				struct error *err)
 {
+	uint64_t max_bytes = jobs_max_bytes(&c->jobs, client);
 	const double mib = 1 << 20;
 
-	if (jobs_make_room(&c->jobs, n_bytes))
+	if (jobs_make_room(&c->jobs, client, n_bytes))
 		return SC_OK;
 	limit_refuse(&c->refused, LIMIT_JOB_MEMORY);
-	if (n_bytes > c->jobs.max_bytes)
+	if (n_bytes > max_bytes)
 		return error_set(err, SC_E_TOO_LARGE,
-				 "the job may need %.1f MiB for its tokens, all jobs together get "
-				 "%.1f: ask for fewer sequences or tokens",
-				 (double)n_bytes / mib, (double)c->jobs.max_bytes / mib);
+				 "the job may need %.1f MiB for its tokens, the jobs of one client "
+				 "get %.1f: ask for fewer sequences or tokens",
+				 (double)n_bytes / mib, (double)max_bytes / mib);
 	return error_set(err, SC_E_OVERLOADED,
 			 "%u jobs are queued or running and may need %.1f of %.1f MiB: retry later",
 			 c->jobs.n_active, (double)c->jobs.n_active_bytes / mib,
@@ -250,7 +251,7 @@ enum sc_status job_submit(struct coordinator *c, const struct job_request *reque
 		status = check_tokens(c, request, &prompt, err);
 	if (status == SC_OK) {
 		n_bytes = job_bytes(c, request, &prompt);
-		status = make_room(c, n_bytes, err);
+		status = make_room(c, request->client, n_bytes, err);
 	}
 	if (status == SC_OK)
 		status = make_job(c, request, &prompt, &job, err);

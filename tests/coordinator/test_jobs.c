@@ -383,6 +383,30 @@ static void the_next_deadline_is_the_earliest_of_those_that_run(void **state)
 	job_release(early);
 }
 
+static void a_client_that_fills_the_queue_keeps_no_other_out(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	for (; jobs_has_place(&jobs, 1, 8); n++)
+		add_for(1, 0);
+	assert_int_equal(n, 8);
+	/* Three places are left for others, until they have as many as everybody's part is. */
+	assert_true(jobs_has_place(&jobs, 2, 8));
+	add_for(2, 0);
+	assert_true(jobs_has_place(&jobs, 3, 8));
+	add_for(3, 0);
+	add_for(2, 0);
+	assert_int_equal(jobs.n_clients, 3);
+	assert_false(jobs_has_place(&jobs, 4, 8));
+	assert_false(jobs_has_place(&jobs, 1, 8));
+	/* The part of one of three is two. */
+	finish(jobs_find(&jobs, list_entry(jobs.all.prev, struct job, node)->id), JOB_DONE);
+	assert_true(jobs_has_place(&jobs, 3, 8));
+	assert_false(jobs_has_place(&jobs, 2, 8));
+	assert_false(jobs_has_place(&jobs, 1, 8));
+}
+
 static void a_client_is_known_as_long_as_it_has_jobs(void **state)
 {
 	struct job *first = add_for(7, 10), *second = add_for(7, 20);
@@ -397,6 +421,27 @@ static void a_client_is_known_as_long_as_it_has_jobs(void **state)
 	finish(second, JOB_FAILED);
 	assert_int_equal(jobs.n_clients, 0);
 	assert_true(list_is_empty(&jobs.clients));
+}
+
+static void a_quarter_of_the_memory_is_kept_for_clients_with_little(void **state)
+{
+	(void)state;
+	jobs.max_bytes = 1000;
+	assert_int_equal(jobs_max_bytes(&jobs, 1), 750);
+	assert_true(jobs_make_room(&jobs, 1, 750));
+	assert_false(jobs_make_room(&jobs, 1, 751));
+	add_for(1, 700);
+	assert_true(jobs_make_room(&jobs, 1, 50));
+	assert_false(jobs_make_room(&jobs, 1, 51));
+	assert_true(jobs_make_room(&jobs, 2, 250));
+	assert_false(jobs_make_room(&jobs, 2, 251));
+	add_for(2, 200);
+	assert_true(jobs_make_room(&jobs, 2, 50));
+	assert_true(jobs_make_room(&jobs, 3, 100));
+	assert_false(jobs_make_room(&jobs, 3, 101));
+	/* This process itself may have all. */
+	assert_true(jobs_make_room(&jobs, 0, 100));
+	assert_int_equal(jobs_max_bytes(&jobs, 0), 1000);
 }
 
 int main(void)
@@ -414,7 +459,9 @@ int main(void)
 		TEST(the_last_watcher_may_leave_and_let_go_while_it_is_told),
 		TEST(an_attached_job_ends_when_its_last_watcher_leaves),
 		TEST(watchers_outlive_the_table),
+		TEST(a_client_that_fills_the_queue_keeps_no_other_out),
 		TEST(a_client_is_known_as_long_as_it_has_jobs),
+		TEST(a_quarter_of_the_memory_is_kept_for_clients_with_little),
 		TEST(the_next_deadline_is_the_earliest_of_those_that_run),
 	};
 #undef TEST
