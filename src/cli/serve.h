@@ -7,6 +7,7 @@
  */
 #include "cli/cluster.h"
 #include "cli/wiring.h"
+#include "transport/launcher.h"
 
 struct serve_config {
 	struct config *config;			/* changes on SIGHUP */
@@ -14,6 +15,7 @@ struct serve_config {
 	char **argv;
 	const struct opened_model *opened;
 	struct loop *loop;
+	struct launcher *launcher;		/* NULL: started alone */
 	struct cluster *cluster;		/* NULL: all stages in this process */
 	const struct coordinator_config *coordinator;
 };

@@ -140,9 +140,19 @@ static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 
 /* --- signals --- */
 
+/* mpirun, when it is told to end, kills its processes after a second. */
+static uint32_t drain_time_ms(const struct server *server)
+{
+	uint32_t patience_ms = launcher_patience_ms(server->serve->launcher);
+	uint32_t drain_ms = server->serve->config->drain_ms;
+
+	return patience_ms < drain_ms ? patience_ms : drain_ms;
+}
+
 static void on_stop_signal(void *arg, int signum)
 {
 	struct server *server = arg;
+	uint32_t drain_ms = drain_time_ms(server);
 
 	if (server->n_stop_signals++) {
 		server->exit_code = 128 + signum;
@@ -154,9 +164,8 @@ static void on_stop_signal(void *arg, int signum)
 		coordinator_drain(server->coordinator, 0);
 		return;
 	}
-	log_info("draining: jobs under way get %u ms; a second signal stops at once",
-		 server->serve->config->drain_ms);
-	coordinator_drain(server->coordinator, server->serve->config->drain_ms);
+	log_info("draining: jobs under way get %u ms; a second signal stops at once", drain_ms);
+	coordinator_drain(server->coordinator, drain_ms);
 }
 
 static void tell_change(void *arg, const char *name, bool is_applied)
@@ -208,7 +217,15 @@ static enum sc_status watch_signals(struct server *server, struct error *err)
 	for (int i = 0; status == SC_OK && i < N_SIGNALS; i++)
 		status = signal_watch_create(server->loop, wanted[i].signum, wanted[i].fn, server,
 					     &server->signals[i], err);
+	launcher_note_sender();
 	return status;
+}
+
+static void on_launcher_gone(void *arg, const struct error *err)
+{
+	struct server *server = arg;
+
+	coordinator_abort(server->coordinator, err);
 }
 
 /* --- start and end --- */
@@ -292,11 +309,16 @@ static enum sc_status start(struct server *server, struct error *err)
 	}
 	if (status == SC_OK && !server->serve->config->prompt)
 		status = start_gateway(server, err);
+	if (status == SC_OK && server->serve->launcher &&
+	    launcher_attach(server->serve->launcher, server->loop, on_launcher_gone,
+			    server) != SC_OK)
+		status = error_set(err, SC_E_NOMEM, "out of memory");
 	return status;
 }
 
 static void stop(struct server *server)
 {
+	launcher_detach(server->serve->launcher);
 	one_shot_destroy(server->one_shot);
 	buf_deinit(&server->prompt);
 	gateway_destroy(server->gateway);

@@ -7,9 +7,14 @@
 #include <signal.h>
 #include <stdio.h>
 
+/* How long a worker whose launcher has ended leaves the word to the coordinator, which tells the
+ * clients and then stops the workers. Less than LAUNCHER_GRACE_MS. */
+#define ORPHAN_MS 1000
+
 struct service {
 	struct loop *loop;
 	struct worker *worker;
+	struct timer *orphan;
 	unsigned n_signals;
 	int exit_code;
 };
@@ -37,6 +42,31 @@ static void on_signal(void *arg, int signum)
 	loop_stop(service->loop);
 }
 
+static void on_launcher_gone(void *arg, const struct error *err)
+{
+	struct service *service = arg;
+
+	log_debug("%s", err->text);
+	service->exit_code = sc_status_exit_code(err->status);
+	timer_start(service->orphan, ORPHAN_MS, 0);
+}
+
+static void leave_loop(void *arg)
+{
+	struct service *service = arg;
+
+	loop_stop(service->loop);
+}
+
+static enum sc_status watch_launcher(struct service *service, struct launcher *launcher,
+				     struct error *err)
+{
+	if (timer_create_on(service->loop, leave_loop, service, &service->orphan) != SC_OK ||
+	    launcher_attach(launcher, service->loop, on_launcher_gone, service) != SC_OK)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	return SC_OK;
+}
+
 int serve_worker(const struct serve_config *serve)
 {
 	struct service service = { .loop = serve->loop };
@@ -55,6 +85,7 @@ int serve_worker(const struct serve_config *serve)
 	config.on_end = on_end;
 	config.arg = &service;
 	signal(SIGHUP, SIG_IGN);	/* reloading is the coordinator's */
+	signal(SIGPIPE, SIG_IGN);	/* the log may have lost its reader: the launcher */
 	if (status == SC_OK)
 		status = signal_watch_create(serve->loop, SIGTERM, on_signal, &service,
 					     &terminate, &err);
@@ -63,12 +94,16 @@ int serve_worker(const struct serve_config *serve)
 					     &err);
 	if (status == SC_OK)
 		status = worker_create(&config, serve->cluster->peers, &service.worker, &err);
+	if (status == SC_OK)
+		status = watch_launcher(&service, serve->launcher, &err);
 	if (status == SC_OK) {
 		loop_run(serve->loop);
 	} else {
 		log_error("%s", err.text);
 		service.exit_code = sc_status_exit_code(status);
 	}
+	launcher_detach(serve->launcher);
+	timer_destroy(service.orphan);
 	worker_destroy(service.worker);
 	signal_watch_destroy(terminate);
 	signal_watch_destroy(interrupt);

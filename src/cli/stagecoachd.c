@@ -109,16 +109,17 @@ static void start_log(const struct config *config, unsigned rank, bool is_cluste
 	log_init((enum log_level)config_log_level(config), name);
 }
 
-static int run(struct config *config, int argc, char **argv, bool is_cluster, unsigned rank,
-	       unsigned n_ranks)
+static int run(struct config *config, int argc, char **argv, unsigned rank, unsigned n_ranks,
+	       struct launcher *launcher)
 {
+	bool is_cluster = n_ranks > 1;
 	struct coordinator_config coordinator;
 	struct fabric_config fabric = { 0 };
 	struct opened_model opened = { 0 };
 	struct cluster cluster = { 0 };
 	struct serve_config serve = {
 		.config = config, .argc = argc, .argv = argv, .opened = &opened,
-		.coordinator = &coordinator,
+		.coordinator = &coordinator, .launcher = launcher,
 	};
 	struct error trouble, err;
 	enum sc_status status;
@@ -153,16 +154,34 @@ static int run(struct config *config, int argc, char **argv, bool is_cluster, un
 	return exit_code;
 }
 
+/* A launcher's processes end with it, from here on. */
+static int serve(struct config *config, int argc, char **argv, bool is_launched, unsigned rank,
+		 unsigned n_ranks)
+{
+	struct launcher *launcher = NULL;
+	struct error err;
+	int exit_code;
+
+	if (is_launched && launcher_watch(&launcher, &err) != SC_OK) {
+		complain_early(&err);
+		return sc_status_exit_code(err.status);
+	}
+	exit_code = run(config, argc, argv, rank, n_ranks, launcher);
+	launcher_destroy(launcher);
+	return exit_code;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned rank = 0, n_ranks = 1;
 	struct config config = { 0 };
 	struct error err;
-	bool is_cluster;
+	bool is_launched, is_cluster;
 	int exit_code = 0;
 
 	streams_reserve();
-	is_cluster = mpi_world_is_launched(&rank, &n_ranks) && n_ranks > 1;
+	is_launched = mpi_world_is_launched(&rank, &n_ranks);
+	is_cluster = n_ranks > 1;
 	if (config_load(&config, PROGRAM_DAEMON, default_config_file, argc, argv, &err) != SC_OK ||
 	    check_launch(&config, n_ranks, &err) != SC_OK) {
 		complain_early(&err);
@@ -177,7 +196,7 @@ int main(int argc, char **argv)
 	else if (config.check_config)
 		fprintf(stderr, "stagecoachd: configuration is valid\n");
 	else
-		exit_code = run(&config, argc, argv, is_cluster, rank, n_ranks);
+		exit_code = serve(&config, argc, argv, is_launched, rank, n_ranks);
 	config_deinit(&config);
 	return exit_code;
 }

@@ -624,6 +624,11 @@ void coordinator_drain(struct coordinator *c, uint32_t timeout_ms)
 	stop_when_drained(c);
 }
 
+void coordinator_abort(struct coordinator *c, const struct error *err)
+{
+	fail(c, err);
+}
+
 void coordinator_set_limits(struct coordinator *c, uint32_t max_queue, uint32_t keep_jobs)
 {
 	c->config.max_queue = max_queue;

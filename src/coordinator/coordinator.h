@@ -81,6 +81,10 @@ must_check enum sc_status coordinator_connect(struct coordinator *coordinator, u
  * on_phase(STOPPED). */
 void coordinator_drain(struct coordinator *coordinator, uint32_t timeout_ms);
 
+/* Fail all jobs with err, tell the workers to stop, on_phase(FAILED). For a cause outside the
+ * cluster. Does nothing after STOPPED or FAILED. */
+void coordinator_abort(struct coordinator *coordinator, const struct error *err);
+
 /* The limits that may change while running. */
 void coordinator_set_limits(struct coordinator *coordinator, uint32_t max_queue,
 			    uint32_t keep_jobs);

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/ancestor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_DEPTH 64
+
+/* What a launcher puts into the environment of its ranks only. The first that is set here decides:
+ * a launcher that is itself a rank of another launcher has the other one's values. */
+static const char *const marks[] = { "PMIX_NAMESPACE", "OMPI_COMM_WORLD_RANK", "PMI_RANK" };
+
+static const char *find_mark(const char **value_out)
+{
+	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+		*value_out = getenv(marks[i]);
+		if (*value_out)
+			return marks[i];
+	}
+	return NULL;
+}
+
+static FILE *open_proc(pid_t pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+	return fopen(path, "re");
+}
+
+/* The environment that the process was started with: variables that end in a zero byte. */
+static bool has_variable(pid_t pid, const char *name, const char *value)
+{
+	FILE *file = open_proc(pid, "environ");
+	size_t n_name = strlen(name), capacity = 0;
+	char *line = NULL;
+	bool is_found = false;
+
+	if (!file)
+		return false;
+	while (!is_found && getdelim(&line, &capacity, '\0', file) > 0)
+		is_found = !strncmp(line, name, n_name) && line[n_name] == '=' &&
+			   !strcmp(line + n_name + 1, value);
+	free(line);
+	fclose(file);
+	return is_found;
+}
+
+/* 0: unknown. The fourth field; the second, in parentheses, may hold anything. */
+static pid_t parent_of(pid_t pid)
+{
+	FILE *file = open_proc(pid, "stat");
+	char text[256];
+	const char *end;
+	size_t n;
+	int parent = 0;
+
+	if (!file)
+		return 0;
+	n = fread(text, 1, sizeof text - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	end = strrchr(text, ')');
+	if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
+		return 0;
+	return parent;
+}
+
+struct ancestor ancestor_find(void)
+{
+	const char *value;
+	const char *name = find_mark(&value);
+	struct ancestor ancestor = { .pid = getppid(), .child = getpid() };
+
+	for (int depth = 0; name && depth < MAX_DEPTH; depth++) {
+		pid_t parent;
+
+		if (!has_variable(ancestor.pid, name, value))
+			break;
+		parent = parent_of(ancestor.pid);
+		if (parent <= 0)
+			break;
+		ancestor = (struct ancestor){ .pid = parent, .child = ancestor.pid };
+	}
+	return ancestor;
+}
+
+bool ancestor_is_alive(const struct ancestor *ancestor)
+{
+	if (ancestor->child == getpid())
+		return getppid() == ancestor->pid;
+	return parent_of(ancestor->child) == ancestor->pid;
+}
+
+void ancestor_name(pid_t pid, char name_out[ANCESTOR_NAME_BYTES])
+{
+	FILE *file = open_proc(pid, "comm");
+
+	if (!file || !fgets(name_out, ANCESTOR_NAME_BYTES, file))
+		snprintf(name_out, ANCESTOR_NAME_BYTES, "unknown");
+	name_out[strcspn(name_out, "\n")] = '\0';
+	if (file)
+		fclose(file);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport/launcher.h"
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "transport/ancestor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* How often to look where the kernel has no pidfd_open (before 5.3), or a sandbox forbids it. */
+#define LOOK_MS 200
+
+/* Open MPI's default, and what a rank needs of it to say good-bye and finalise. */
+#define DEFAULT_KILL_SECONDS 1
+#define LEAVING_MS 700
+
+struct launcher {
+	struct ancestor ancestor;
+	char name[ANCESTOR_NAME_BYTES];
+	int pid_fd;		/* readable once the launcher has ended; -1: look every LOOK_MS */
+	int stop_fd;		/* readable once launcher_destroy was called */
+	bool has_thread;
+	pthread_t thread;
+	pthread_mutex_t lock;	/* over `wake` alone: the thread sends, the loop creates, destroys */
+	struct wake *wake;	/* NULL: not attached */
+	launcher_gone_fn *fn;
+	void *arg;
+};
+
+static void describe_end(const struct launcher *launcher, struct error *err)
+{
+	error_set(err, SC_E_UNAVAILABLE, "the launcher (%s, pid %d) has ended, and this server "
+		  "ends with it", launcher->name, (int)launcher->ancestor.pid);
+}
+
+static void end_process(const struct launcher *launcher, const char *why)
+{
+	struct error err;
+
+	describe_end(launcher, &err);
+	log_error("%s%s", err.text, why);
+	_exit(sc_status_exit_code(err.status));
+}
+
+/* The launcher's end. False: launcher_destroy came first. */
+static bool wait_for_end(const struct launcher *launcher)
+{
+	struct pollfd fds[] = {
+		{ .fd = launcher->stop_fd, .events = POLLIN },
+		{ .fd = launcher->pid_fd, .events = POLLIN },	/* ignored when negative */
+	};
+
+	for (;;) {
+		int n = poll(fds, 2, launcher->pid_fd < 0 ? LOOK_MS : -1);
+
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0 && fds[0].revents)
+			return false;
+		if (n > 0)
+			return true;
+		if (n == 0 && !ancestor_is_alive(&launcher->ancestor))
+			return true;
+	}
+}
+
+static bool tell_loop(struct launcher *launcher)
+{
+	bool is_attached;
+
+	pthread_mutex_lock(&launcher->lock);
+	is_attached = launcher->wake != NULL;
+	if (is_attached)
+		wake_send(launcher->wake);
+	pthread_mutex_unlock(&launcher->lock);
+	return is_attached;
+}
+
+static void *watch(void *arg)
+{
+	struct launcher *launcher = arg;
+	struct pollfd stop = { .fd = launcher->stop_fd, .events = POLLIN };
+
+	if (!wait_for_end(launcher))
+		return NULL;
+	if (!tell_loop(launcher))
+		end_process(launcher, "");
+	if (poll(&stop, 1, LAUNCHER_GRACE_MS) == 0)
+		end_process(launcher, "; leaving took too long");
+	return NULL;
+}
+
+/* Signals are for the loop's thread. */
+static enum sc_status start_thread(struct launcher *launcher, struct error *err)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&launcher->thread, NULL, watch, launcher);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc)
+		return error_errno(err, SC_E_NOMEM, rc, "a thread that watches the launcher");
+	launcher->has_thread = true;
+	return SC_OK;
+}
+
+/* The launcher may end between the search and the opening, and its pid may then be another
+ * process's. If the launcher is alive after the opening, the descriptor is the launcher's. */
+static void open_launcher(struct launcher *launcher)
+{
+	do {
+		if (launcher->pid_fd >= 0)
+			close(launcher->pid_fd);
+		launcher->ancestor = ancestor_find();
+		launcher->pid_fd = (int)syscall(SYS_pidfd_open, launcher->ancestor.pid, 0);
+	} while (!ancestor_is_alive(&launcher->ancestor));
+	ancestor_name(launcher->ancestor.pid, launcher->name);
+}
+
+enum sc_status launcher_watch(struct launcher **launcher_out, struct error *err)
+{
+	struct launcher *launcher = calloc(1, sizeof *launcher);
+	enum sc_status status;
+
+	if (!launcher)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	pthread_mutex_init(&launcher->lock, NULL);
+	launcher->pid_fd = -1;
+	launcher->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (launcher->stop_fd < 0) {
+		status = error_errno(err, SC_E_IO, errno, "watching the launcher");
+	} else {
+		open_launcher(launcher);
+		status = start_thread(launcher, err);
+	}
+	if (status != SC_OK) {
+		launcher_destroy(launcher);
+		return status;
+	}
+	*launcher_out = launcher;
+	return SC_OK;
+}
+
+static void on_wake(void *arg)
+{
+	struct launcher *launcher = arg;
+	struct error err;
+
+	describe_end(launcher, &err);
+	launcher->fn(launcher->arg, &err);
+}
+
+enum sc_status launcher_attach(struct launcher *launcher, struct loop *loop, launcher_gone_fn *fn,
+			       void *arg)
+{
+	struct wake *wake;
+	enum sc_status status;
+
+	launcher->fn = fn;
+	launcher->arg = arg;
+	status = wake_create(loop, on_wake, launcher, &wake);
+	if (status != SC_OK)
+		return status;
+	pthread_mutex_lock(&launcher->lock);
+	launcher->wake = wake;
+	pthread_mutex_unlock(&launcher->lock);
+	return SC_OK;
+}
+
+void launcher_detach(struct launcher *launcher)
+{
+	struct wake *wake;
+
+	if (!launcher)
+		return;
+	pthread_mutex_lock(&launcher->lock);
+	wake = launcher->wake;
+	launcher->wake = NULL;
+	pthread_mutex_unlock(&launcher->lock);
+	wake_destroy(wake);
+}
+
+void launcher_destroy(struct launcher *launcher)
+{
+	if (!launcher)
+		return;
+	launcher_detach(launcher);
+	if (launcher->has_thread) {
+		(void)!write(launcher->stop_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+		pthread_join(launcher->thread, NULL);
+	}
+	if (launcher->pid_fd >= 0)
+		close(launcher->pid_fd);
+	if (launcher->stop_fd >= 0)
+		close(launcher->stop_fd);
+	pthread_mutex_destroy(&launcher->lock);
+	free(launcher);
+}
+
+static void (*handle_term)(int signum);
+static _Atomic pid_t sender;
+
+static void note_sender(int signum, siginfo_t *info, void *context)
+{
+	(void)context;
+	sender = info->si_pid;
+	handle_term(signum);
+}
+
+void launcher_note_sender(void)
+{
+	struct sigaction action;
+
+	if (sigaction(SIGTERM, NULL, &action) || action.sa_flags & SA_SIGINFO ||
+	    action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)
+		return;
+	handle_term = action.sa_handler;
+	action.sa_sigaction = note_sender;
+	action.sa_flags |= SA_SIGINFO;
+	(void)sigaction(SIGTERM, &action, NULL);
+}
+
+uint32_t launcher_patience_ms(const struct launcher *launcher)
+{
+	const char *text = getenv("OMPI_MCA_odls_base_sigkill_timeout");
+	uint64_t seconds = DEFAULT_KILL_SECONDS;
+
+	if (!launcher || sender != launcher->ancestor.pid || !getenv("OMPI_COMM_WORLD_RANK"))
+		return UINT32_MAX;
+	if (text && (!parse_u64(text, &seconds) || seconds > UINT32_MAX / 1000))
+		return UINT32_MAX;
+	return seconds ? (uint32_t)seconds * 1000 - LEAVING_MS : 0;
+}
+
+pid_t launcher_pid(const struct launcher *launcher)
+{
+	return launcher->ancestor.pid;
+}
