@@ -21,7 +21,7 @@ struct run {
 	struct signal_watch *interrupt;
 	struct signal_watch *terminate;
 	struct local *local;
-	struct buf prompt;
+	struct token_list prompt;
 	struct one_shot *one_shot;
 	int exit_code;
 };
@@ -103,7 +103,8 @@ static enum sc_status start(struct run *run, struct error *err)
 
 	status = opened_model_open(&run->opened, run->config.model, err);
 	if (status == SC_OK)
-		status = one_shot_read_prompt(&run->config, &run->prompt, err);
+		status = one_shot_read_prompt(&run->config, run->opened.tokenizer, &run->prompt,
+					      err);
 	if (status == SC_OK)
 		status = wire_coordinator_config(&run->config, &run->opened, run->config.stages,
 						 &coordinator, err);
@@ -137,7 +138,7 @@ static void stop(struct run *run)
 	signal_watch_destroy(run->terminate);
 	loop_destroy(run->loop);
 	opened_model_close(&run->opened);
-	buf_deinit(&run->prompt);
+	token_list_deinit(&run->prompt);
 	config_deinit(&run->config);
 }
 
@@ -148,7 +149,7 @@ static const char usage[] =
 
 int cmd_run(int argc, char **argv)
 {
-	struct run run = { .prompt = BUF_INIT };
+	struct run run = { 0 };
 	struct error err;
 
 	if (config_load(&run.config, PROGRAM_RUN, NULL, argc, argv, &err) != SC_OK) {

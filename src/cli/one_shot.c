@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/one_shot.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "cli/wiring.h"
 #include "coordinator/job.h"
@@ -81,22 +82,17 @@ static void on_change(void *arg, struct job *job)
 		one_shot->on_end(one_shot->arg, job_error(job));
 }
 
-enum sc_status one_shot_read_prompt(const struct config *config, struct buf *prompt,
-				    struct error *err)
+static enum sc_status read_input(struct buf *text, struct error *err)
 {
 	char chunk[65536];
 	ssize_t n;
 
-	if (!config->prompt)
-		return SC_OK;
-	if (strcmp(config->prompt, "-"))
-		return buf_add_string(prompt, config->prompt);
 	while ((n = read(STDIN_FILENO, chunk, sizeof chunk)) > 0) {
-		if (prompt->length + (size_t)n > MAX_PROMPT_BYTES)
+		if (text->length + (size_t)n > MAX_PROMPT_BYTES)
 			return error_set(err, SC_E_TOO_LARGE,
 					 "standard input: more than %u bytes of prompt",
 					 MAX_PROMPT_BYTES);
-		if (buf_add(prompt, chunk, (size_t)n) != SC_OK)
+		if (buf_add(text, chunk, (size_t)n) != SC_OK)
 			return error_set(err, SC_E_NOMEM, "out of memory for the prompt");
 	}
 	if (n < 0)
@@ -104,13 +100,35 @@ enum sc_status one_shot_read_prompt(const struct config *config, struct buf *pro
 	return SC_OK;
 }
 
+enum sc_status one_shot_read_prompt(const struct config *config,
+				    const struct tokenizer *tokenizer, struct token_list *prompt,
+				    struct error *err)
+{
+	struct buf text = BUF_INIT;
+	enum sc_status status = SC_OK;
+
+	if (!config->prompt)
+		return SC_OK;
+	if (!strcmp(config->prompt, "-"))
+		status = read_input(&text, err);
+	else if (buf_add_string(&text, config->prompt) != SC_OK)
+		status = error_set(err, SC_E_NOMEM, "out of memory for the prompt");
+	if (status == SC_OK)
+		status = tokenizer_encode(tokenizer, text.data, text.length,
+					  TOKENIZE_ADD_SPECIAL |
+					  (config->parse_special ? TOKENIZE_PARSE_SPECIAL : 0),
+					  prompt, err);
+	buf_deinit(&text);
+	return status;
+}
+
 static enum sc_status submit(struct coordinator *coordinator, const struct config *config,
-			     const struct buf *prompt, struct job **job_out, struct error *err)
+			     const struct token_list *prompt, struct job **job_out,
+			     struct error *err)
 {
 	struct job_request request = {
-		.prompt = prompt->data,
-		.prompt_bytes = prompt->length,
-		.parse_special = config->parse_special,
+		.prompt_tokens = prompt->ids,
+		.n_prompt_tokens = prompt->n,
 		.max_tokens = config->n_predict > 0 ? (uint32_t)config->n_predict : 0,
 		.ignore_end = config->ignore_eos,
 		.temperature = (float)config->temperature,
@@ -125,7 +143,7 @@ static enum sc_status submit(struct coordinator *coordinator, const struct confi
 }
 
 enum sc_status one_shot_start(struct coordinator *coordinator, const struct config *config,
-			      const struct buf *prompt,
+			      const struct token_list *prompt,
 			      void (*on_end)(void *arg, const struct error *err), void *arg,
 			      struct one_shot **one_shot_out, struct error *err)
 {
@@ -147,11 +165,6 @@ enum sc_status one_shot_start(struct coordinator *coordinator, const struct conf
 	job_watch(one_shot->job, &one_shot->watcher);
 	*one_shot_out = one_shot;
 	return SC_OK;
-}
-
-void one_shot_cancel(struct one_shot *one_shot)
-{
-	job_cancel(one_shot->job);
 }
 
 void one_shot_destroy(struct one_shot *one_shot)

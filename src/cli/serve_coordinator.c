@@ -27,7 +27,7 @@ struct server {
 	struct local *local;		/* when all stages are in this process */
 	struct coordinator *coordinator;
 	struct gateway *gateway;	/* when there is no prompt */
-	struct buf prompt;		/* else */
+	struct token_list prompt;		/* else */
 	struct one_shot *one_shot;
 	unsigned n_stop_signals;
 	bool is_ready;
@@ -292,7 +292,9 @@ static enum sc_status start(struct server *server, struct error *err)
 	config.on_progress = on_progress;
 	config.arg = server;
 	if (server->serve->config->prompt)
-		status = one_shot_read_prompt(server->serve->config, &server->prompt, err);
+		status = one_shot_read_prompt(server->serve->config,
+					      server->serve->opened->tokenizer,
+					      &server->prompt, err);
 	if (status == SC_OK)
 		status = watch_signals(server, err);
 	if (status == SC_OK && timer_create_on(server->loop, leave_loop, server,
@@ -320,7 +322,7 @@ static void stop(struct server *server)
 {
 	launcher_detach(server->serve->launcher);
 	one_shot_destroy(server->one_shot);
-	buf_deinit(&server->prompt);
+	token_list_deinit(&server->prompt);
 	gateway_destroy(server->gateway);
 	if (server->local)
 		local_destroy(server->local);
@@ -343,7 +345,7 @@ static void dismiss_workers(struct server *server)
 
 int serve_coordinator(const struct serve_config *serve)
 {
-	struct server server = { .serve = serve, .loop = serve->loop, .prompt = BUF_INIT };
+	struct server server = { .serve = serve, .loop = serve->loop };
 	struct error err;
 
 	if (start(&server, &err) == SC_OK) {
