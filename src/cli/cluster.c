@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cluster.h"
 
-#include "base/cpu.h"
 #include "transport/link.h"
 
 #include <stdio.h>
@@ -15,7 +14,8 @@
 struct card {
 	struct error error;	/* SC_OK, or why it cannot go on */
 	char host[64];
-	uint64_t processors;	/* cpu_set_id */
+	struct resources resources;
+	uint64_t own_bytes;	/* that rank 0 comes to take */
 	uint32_t n_address;
 	uint8_t address[MAX_ADDRESS];
 };
@@ -37,13 +37,14 @@ static void fill_card(struct cluster *cluster, struct loop *loop, const struct c
 	size_t n_bytes;
 
 	gethostname(card->host, sizeof card->host - 1);
-	card->processors = cpu_set_id();
 	if (trouble) {
 		card->error = *trouble;
 		return;
 	}
 	if (open_fabric(cluster, loop, config, fabric, &card->error) != SC_OK)
 		return;
+	/* Last: what MPI and links took already counts as used. */
+	resources_read("", &card->resources);
 	card->error.status = SC_OK;
 	fabric_address(cluster->fabric, &address, &n_bytes);
 	if (n_bytes > sizeof card->address) {
@@ -83,27 +84,26 @@ static enum sc_status find_trouble(const struct cluster *cluster, struct error *
 			 first->error.text);
 }
 
-/* Workers on this machine, and which of them have to share processors: a launcher may have given
- * each its own. */
-static void count_neighbours(struct cluster *cluster)
+static const struct card *card_of(const struct cluster *cluster, unsigned rank)
 {
-	const struct card *own = cluster->blobs[cluster->rank].data;
+	return cluster->blobs[rank].data;
+}
 
-	for (unsigned i = 1; i < cluster->n_ranks; i++) {
-		const struct card *card = cluster->blobs[i].data;
+static enum sc_status find_allowance(struct cluster *cluster)
+{
+	unsigned n_workers = cluster->n_ranks - 1;
+	const struct resources **workers = calloc(n_workers + 1, sizeof workers[0]);
 
-		if (strcmp(card->host, own->host))
-			continue;
-		cluster->n_neighbours++;
-		if (card->processors != own->processors)
-			continue;
-		cluster->sharer += i < cluster->rank;
-		cluster->n_sharers++;
-	}
-	if (!cluster->n_neighbours)
-		cluster->n_neighbours = 1;
-	if (!cluster->n_sharers)
-		cluster->n_sharers = 1;
+	if (!workers)
+		return SC_E_NOMEM;
+	for (unsigned i = 0; i < n_workers; i++)
+		workers[i] = &card_of(cluster, i + 1)->resources;
+	if (cluster->rank)
+		cluster->allowance = allowance_of(workers[cluster->rank - 1], workers, n_workers,
+					  &card_of(cluster, 0)->resources,
+					  card_of(cluster, 0)->own_bytes);
+	free(workers);
+	return SC_OK;
 }
 
 static enum sc_status read_cards(struct cluster *cluster, struct error *err)
@@ -112,7 +112,7 @@ static enum sc_status read_cards(struct cluster *cluster, struct error *err)
 		if (cluster->blobs[i].n_bytes != sizeof(struct card))
 			return error_set(err, SC_E_PROTOCOL, "rank %u runs another version", i);
 	cluster->peers = calloc(cluster->n_ranks, sizeof cluster->peers[0]);
-	if (!cluster->peers)
+	if (!cluster->peers || find_allowance(cluster) != SC_OK)
 		return error_set(err, SC_E_NOMEM, "out of memory for %u peers", cluster->n_ranks);
 	for (unsigned i = 0; i < cluster->n_ranks; i++) {
 		const struct card *card = cluster->blobs[i].data;
@@ -120,13 +120,12 @@ static enum sc_status read_cards(struct cluster *cluster, struct error *err)
 		cluster->peers[i].address = card->address;
 		cluster->peers[i].n_bytes = card->n_address;
 	}
-	count_neighbours(cluster);
 	return find_trouble(cluster, err);
 }
 
 enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
 			    const struct config *config, const struct fabric_config *fabric,
-			    const struct error *trouble, struct error *err)
+			    uint64_t own_bytes, const struct error *trouble, struct error *err)
 {
 	struct card *card = calloc(1, sizeof *card);
 	enum sc_status status;
@@ -139,6 +138,7 @@ enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
 		goto out;
 	cluster->rank = mpi_world_rank(cluster->world);
 	cluster->n_ranks = mpi_world_size(cluster->world);
+	card->own_bytes = own_bytes;
 	fill_card(cluster, loop, config, fabric, trouble, card);
 	status = mpi_world_exchange(cluster->world, card, sizeof *card, &cluster->blobs, err);
 	if (status == SC_OK)

@@ -6,6 +6,7 @@
  * everyone its address, or why it cannot go on.
  * Thread: one, before the loop runs.
  */
+#include "cli/allowance.h"
 #include "config/config.h"
 #include "transport/fabrics.h"
 #include "worker/worker.h"
@@ -15,21 +16,20 @@ struct cluster {
 	unsigned n_ranks;
 	struct fabric *fabric;
 	struct worker_peer *peers;	/* [n_ranks] */
-	unsigned n_neighbours;		/* workers on this machine, this one included */
-	unsigned n_sharers;		/* those of them that may run on the same processors */
-	unsigned sharer;		/* which of these this one is */
+	struct allowance allowance;		/* of its machine; rank 0 is no worker and has none */
 	struct mpi_world *world;	/* open as long as links go over MPI */
 	struct mpi_blob *blobs;
 };
 
-/* Collective. Opens the fabric that config names and exchanges addresses. `trouble` (or NULL) is
+/* Collective. Opens the fabric that config names and exchanges addresses. `own_bytes: the
+ * memory that this process will take if it is the coordinator. `trouble` (or NULL) is
  * why this process cannot go on; it takes part all the same, so that nobody waits for it.
  * On failure every process gets the same status and text, so that one may speak for all: it must do
  * so before cluster_close, which nobody leaves before all have entered, because a launcher kills
  * the rest once one process is gone. cluster_close is due in any case. */
 must_check enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
 				       const struct config *config,
-				       const struct fabric_config *fabric,
+				       const struct fabric_config *fabric, uint64_t own_bytes,
 				       const struct error *trouble, struct error *err);
 void cluster_close(struct cluster *cluster);
 

@@ -8,6 +8,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/resources.h"
 #include "coordinator/job.h"
 
 #include <stdio.h>
@@ -216,7 +217,7 @@ static enum sc_status set_up(struct bench *bench, struct error *err)
 
 static uint32_t threads_of(uint32_t n_threads, uint32_t n_stages)
 {
-	uint32_t share = cpu_count() / n_stages;
+	uint32_t share = resources_processor_count() / n_stages;
 
 	return n_threads ? n_threads : share ? share : 1;
 }

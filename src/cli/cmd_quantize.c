@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/parse.h"
+#include "base/resources.h"
 #include "cli/client_signal.h"
 #include "cli/client_verbs.h"
 #include "cli/verbs.h"
@@ -121,7 +122,8 @@ static enum sc_status run(struct quantize_input *input, struct error *err)
 {
 	struct quantize_options choice = {
 		.to = input->to,
-		.n_threads = input->n_threads ? (unsigned)input->n_threads : cpu_count(),
+		.n_threads = input->n_threads ? (unsigned)input->n_threads
+					      : resources_processor_count(),
 		.allows_requantize = input->allows_requantize,
 		.on_progress = on_progress, .arg = input,
 	};

@@ -96,6 +96,7 @@ static enum sc_status start(struct run *run, struct error *err)
 	struct coordinator_config coordinator;
 	struct worker_config worker;
 	struct fabric_config fabric;
+	struct allowance allowance;
 	struct local_config local = {
 		.coordinator = &coordinator, .worker = &worker, .fabric = &fabric,
 	};
@@ -108,9 +109,11 @@ static enum sc_status start(struct run *run, struct error *err)
 	if (status == SC_OK)
 		status = wire_coordinator_config(&run->config, &run->opened, run->config.stages,
 						 &coordinator, err);
-	if (status == SC_OK)
-		status = wire_worker_config(&run->config, run->opened.model, run->config.stages,
-					    &worker, err);
+	if (status != SC_OK)
+		return status;
+	allowance = allowance_inside(run->config.stages,
+			     wire_coordinator_bytes(&run->config, &coordinator, 0, false));
+	status = wire_worker_config(&run->config, run->opened.model, &allowance, &worker, err);
 	if (status != SC_OK)
 		return status;
 	status = loop_create(&run->loop);

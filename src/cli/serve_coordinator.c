@@ -233,15 +233,18 @@ static void on_launcher_gone(void *arg, const struct error *err)
 static enum sc_status start_local(struct server *server, const struct coordinator_config *config,
 				  struct error *err)
 {
-	struct fabric_config fabric = wire_fabric_config(server->serve->config, config, 0);
+	const struct config *settings = server->serve->config;
+	struct fabric_config fabric = wire_fabric_config(settings, config, 0);
 	struct worker_config worker;
+	struct allowance allowance;
 	struct local_config local = {
 		.coordinator = config, .worker = &worker, .fabric = &fabric,
 	};
 	enum sc_status status;
 
-	status = wire_worker_config(server->serve->config, server->serve->opened->model,
-				    config->n_stages, &worker, err);
+	allowance = allowance_inside(config->n_stages,
+			     wire_coordinator_bytes(settings, config, 0, !settings->prompt));
+	status = wire_worker_config(settings, server->serve->opened->model, &allowance, &worker, err);
 	if (status == SC_OK)
 		status = local_create(&local, &server->local, err);
 	if (status == SC_OK)
@@ -276,6 +279,7 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 		.max_message = config->max_message,
 		.request_ms = config->request_ms,
 		.stall_ms = config->stall_ms,
+		.max_bytes = wire_client_bytes(config),
 	};
 
 	config_listen_address(config, listen, sizeof listen);

@@ -75,11 +75,8 @@ int serve_worker(const struct serve_config *serve)
 	enum sc_status status;
 	struct error err;
 
-	status = wire_worker_config(serve->config, serve->opened->model,
-				    serve->cluster->n_neighbours, &config, &err);
-	if (status == SC_OK)
-		wire_processors(serve->config, serve->cluster->n_sharers,
-				serve->cluster->sharer, &config);
+	status = wire_worker_config(serve->config, serve->opened->model, &serve->cluster->allowance,
+				    &config, &err);
 	config.loop = serve->loop;
 	config.fabric = serve->cluster->fabric;
 	config.on_end = on_end;

@@ -69,14 +69,18 @@ static enum sc_status start_pipeline(struct session *session, const struct confi
 	struct coordinator_config coordinator;
 	struct worker_config worker;
 	struct fabric_config fabric;
+	struct allowance allowance;
 	const struct local_config local = {
 		.coordinator = &coordinator, .worker = &worker, .fabric = &fabric,
 	};
 	enum sc_status status;
 
 	status = wire_coordinator_config(config, model, config->stages, &coordinator, err);
-	if (status == SC_OK)
-		status = wire_worker_config(config, model->model, config->stages, &worker, err);
+	if (status != SC_OK)
+		return status;
+	allowance = allowance_inside(config->stages,
+			     wire_coordinator_bytes(config, &coordinator, 0, false));
+	status = wire_worker_config(config, model->model, &allowance, &worker, err);
 	if (status != SC_OK)
 		return status;
 	coordinator.loop = session->loop;

@@ -69,6 +69,7 @@ static enum sc_status prepare(const struct config *config, unsigned n_stages,
 			      struct opened_model *opened, struct coordinator_config *coordinator,
 			      struct error *err)
 {
+	const struct allowance any = { .n_processors = 1, .n_sharers = 1 };
 	uint32_t n_layers;
 	struct worker_config worker;
 	enum sc_status status = opened_model_open(opened, config->model, err);
@@ -82,7 +83,7 @@ static enum sc_status prepare(const struct config *config, unsigned n_stages,
 				 n_layers, n_layers);
 	status = wire_coordinator_config(config, opened, n_stages, coordinator, err);
 	if (status == SC_OK)
-		status = wire_worker_config(config, opened->model, 1, &worker, err);
+		status = wire_worker_config(config, opened->model, &any, &worker, err);
 	return status;
 }
 
@@ -123,6 +124,7 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	};
 	struct error trouble, err;
 	enum sc_status status;
+	uint64_t own_bytes = 0;
 	int exit_code;
 
 	if (loop_create(&serve.loop) != SC_OK) {
@@ -134,9 +136,13 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 			 &trouble);
 	err = trouble;
 	if (is_cluster) {
-		if (status == SC_OK)
+		if (status == SC_OK) {
 			fabric = wire_fabric_config(config, &coordinator, rank);
-		status = cluster_open(&cluster, serve.loop, config, &fabric,
+			own_bytes = wire_coordinator_bytes(config, &coordinator,
+							   fabric_link_bytes(&fabric),
+							   !config->prompt);
+		}
+		status = cluster_open(&cluster, serve.loop, config, &fabric, own_bytes,
 				      status == SC_OK ? NULL : &trouble, &err);
 		serve.cluster = &cluster;
 	}

@@ -2,14 +2,16 @@
 #include "cli/wiring.h"
 
 #include "base/clock.h"
-#include "base/cpu.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
 #define MAX_CONTEXT (16u << 20)	/* as the option ctx-size */
-#define MEMORY_SHARE 0.9	/* of what is free, for all workers of a machine */
+/* Of what is free, jobs and clients get one part of so many each, if the settings allow as much. */
+enum { FREE_PARTS = 8 };
+#define CLIENT_BYTES (UINT64_C(256) << 20)
+#define CLIENT_MESSAGES 8	/* of the largest size have room in any case */
+#define PROCESS_BYTES (UINT64_C(16) << 20)	/* of a coordinator, for what is not counted */
 
 enum sc_status opened_model_open(struct opened_model *opened, const char *path, struct error *err)
 {
@@ -72,6 +74,14 @@ static enum tensor_type kv_type_of(const struct config *config)
 	return TENSOR_F32;
 }
 
+/* n_bytes, or less where memory is short. */
+static uint64_t part_of_free(uint64_t n_bytes)
+{
+	uint64_t most = allowance_free_bytes() / FREE_PARTS;
+
+	return n_bytes < most ? n_bytes : most;
+}
+
 enum sc_status wire_coordinator_config(const struct config *config,
 				       const struct opened_model *opened, unsigned n_stages,
 				       struct coordinator_config *out, struct error *err)
@@ -101,43 +111,36 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.deadline_ms = config->deadline_ms,
 		.start_ms = config->start_ms,
 		.keep_jobs = config->keep_jobs,
-		.max_job_bytes = config->job_memory,
+		.max_job_bytes = part_of_free(config->job_memory),
 	};
 	return SC_OK;
 }
 
-/* MemAvailable of /proc/meminfo: what can be had without swapping. 0: unknown. */
-static uint64_t free_memory(void)
+size_t wire_client_bytes(const struct config *config)
 {
-	FILE *file = fopen("/proc/meminfo", "r");
-	unsigned long long kib = 0;
-	char line[128];
+	uint64_t least = config->max_message * CLIENT_MESSAGES;
+	uint64_t n_bytes = part_of_free(CLIENT_BYTES);
 
-	while (file && fgets(line, sizeof line, file))
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return kib * 1024;
+	return n_bytes > least ? n_bytes : least;
 }
 
-void wire_processors(const struct config *config, unsigned n_sharers, unsigned sharer,
-		     struct worker_config *worker)
+uint64_t wire_coordinator_bytes(const struct config *config,
+				const struct coordinator_config *coordinator, size_t link_bytes,
+				bool is_serving)
 {
-	unsigned share = cpu_count() / n_sharers;
+	return PROCESS_BYTES + coordinator_bytes(coordinator, link_bytes) +
+	       (is_serving ? wire_client_bytes(config) : 0);
+}
 
-	worker->n_threads = config->threads ? config->threads : share ? share : 1;
-	worker->place = (struct backend_place){
-		.pin = !strcmp(config->pin, "on")   ? BACKEND_PIN_ON :
-		       !strcmp(config->pin, "auto") ? BACKEND_PIN_AUTO :
-						      BACKEND_PIN_OFF,
-		.n_stages = n_sharers,
-		.stage = sharer,
-	};
+static enum backend_pin pin_of(const struct config *config)
+{
+	return !strcmp(config->pin, "on")   ? BACKEND_PIN_ON :
+	       !strcmp(config->pin, "auto") ? BACKEND_PIN_AUTO :
+					      BACKEND_PIN_OFF;
 }
 
 enum sc_status wire_worker_config(const struct config *config, const struct model *model,
-				  unsigned n_neighbours, struct worker_config *out,
+				  const struct allowance *allowance, struct worker_config *out,
 				  struct error *err)
 {
 	const struct backend_ops *backend = backend_find(config->backend);
@@ -157,12 +160,14 @@ enum sc_status wire_worker_config(const struct config *config, const struct mode
 		.backend = backend,
 		.device = config->device,
 		.spin_us = config->spin_us,
-		.memory_bytes = config->memory
-					? config->memory
-					: (uint64_t)((double)free_memory() * MEMORY_SHARE) /
-						  n_neighbours,
+		.memory_bytes = config->memory ? config->memory : allowance->memory_bytes,
+		.n_threads = config->threads ? config->threads : allowance->n_processors,
+		.place = {
+			.pin = pin_of(config),
+			.n_stages = allowance->n_sharers,
+			.stage = allowance->sharer,
+		},
 	};
-	wire_processors(config, n_neighbours, 0, out);
 	return SC_OK;
 }
 

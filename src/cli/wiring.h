@@ -6,6 +6,7 @@
  * `bench`, `perplexity` and the pipeline tests do alike.
  * Thread: the loop's.
  */
+#include "cli/allowance.h"
 #include "config/config.h"
 #include "coordinator/coordinator.h"
 #include "worker/worker.h"
@@ -27,16 +28,20 @@ must_check enum sc_status wire_coordinator_config(const struct config *config,
 						  struct coordinator_config *out,
 						  struct error *err);
 
-/* The same for a worker that shares its machine with n_neighbours others (at least 1: itself). */
-must_check enum sc_status wire_worker_config(const struct config *config,
-					     const struct model *model, unsigned n_neighbours,
-					     struct worker_config *out, struct error *err);
+/* Memory that the process of such a coordinator comes to take: its frames, what its links receive
+ * into (link_bytes each; 0 for loopback), jobs, and with is_serving what clients send and get. */
+uint64_t wire_coordinator_bytes(const struct config *config,
+				const struct coordinator_config *coordinator, size_t link_bytes,
+				bool is_serving);
 
-/* Processors for a worker that shares them with n_sharers - 1 others: its threads, unless the
- * settings say how many, and their places. wire_worker_config takes it for the first of all its
- * neighbours. */
-void wire_processors(const struct config *config, unsigned n_sharers, unsigned sharer,
-		     struct worker_config *worker);
+/* What requests and answers of all clients may hold together. */
+size_t wire_client_bytes(const struct config *config);
+
+/* The same for a worker with its share of the machine; settings for memory and threads come
+ * first. */
+must_check enum sc_status wire_worker_config(const struct config *config,
+					     const struct model *model, const struct allowance *allowance,
+					     struct worker_config *out, struct error *err);
 
 /* For the fabric of rank. */
 struct fabric_config wire_fabric_config(const struct config *config,

@@ -55,7 +55,8 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"requests of more than 4 KiB that wait for a helper thread, and their bytes",
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_BUDGET] = {
-		"budget", NULL, "256 MiB, or 8 times max-message",
+		"budget", NULL, "256 MiB or an eighth of the free memory, but at least 8 times "
+		"max-message",
 		"memory for the requests and answers of all clients together",
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_REPLY] = {

@@ -91,7 +91,8 @@ const struct option_info options[] = {
 	  .help = "keep threads on cores of their own; auto: where there are several memory nodes, "
 		  "if they use all cores" },
 	{ "memory", 0, NULL, OPTION_BYTES, EVERY, 0, "Compute", "BYTES", "0", 0, 1e18, NULL,
-	  AT(memory), "memory that a stage may take (K, M, G, T); 0: its share of what is free" },
+	  AT(memory), "memory that a stage may take (K, M, G, T); 0: its share of what the "
+	  "machine and its control groups have free, but for a tenth" },
 
 	{ "stages", 0, "pipeline-parallel-size", OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "1",
 	  1, 1024, NULL, AT(stages),
@@ -141,8 +142,8 @@ const struct option_info options[] = {
 	  0, 1000000, NULL, AT(keep_jobs), "ended jobs that are remembered" },
 	{ "job-memory", 0, NULL, OPTION_BYTES, PROGRAM_DAEMON, 0, "Serving", "BYTES", "1G",
 	  1 << 20, 1e18, NULL, AT(job_memory),
-	  "memory of the coordinator for tokens and texts of all jobs; one client gets three "
-	  "quarters; more is overload" },
+	  "memory of the coordinator for tokens and texts of all jobs, an eighth of what is free at "
+	  "most; one client gets three quarters; more is overload" },
 	{ "max-connections", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "256", 1,
 	  65536, NULL, AT(max_connections), "client connections at once" },
 	{ "max-streams", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "100", 1, 65536,

@@ -250,30 +250,46 @@ static uint32_t blocks_for(const struct step_limits *limits, uint64_t n_position
 	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
+/* The frames that a worker makes, and those that its links receive into. */
+static uint64_t worker_frame_bytes(const struct coordinator *c)
+{
+	const struct fabric *fabric = c->config.fabric;
+	size_t link_bytes = fabric->ops->has_buffers ? fabric_link_bytes(&fabric->config) : 0;
+
+	return c->config.window * coordinator_max_payload(&c->config) +
+	       LINKS_PER_WORKER * link_bytes;
+}
+
 static enum sc_status make_plan(struct coordinator *c, struct error *err)
 {
 	unsigned n = members_count(c->members);
 	uint64_t *memory = calloc(n, sizeof memory[0]);
+	uint32_t *n_threads = calloc(n, sizeof n_threads[0]);
 	struct plan_input input = {
 		.model = c->config.model,
 		.n_stages = c->config.n_stages,
 		.max_rows = c->limits.max_rows,
+		.max_sequences = c->limits.max_sequences,
+		.max_context = c->limits.max_context,
 		.n_blocks = c->limits.max_blocks,
 		.block_length = c->limits.block_length,
 		.kv_type = c->config.kv_type,
-		/* Those that it makes, and what each of its links receives into. */
-		.n_frames = c->config.window +
-			    LINKS_PER_WORKER * coordinator_credits(&c->config),
+		.frame_bytes = worker_frame_bytes(c),
+		.n_threads = n_threads,
 		.memory_bytes = memory,
 	};
 	enum sc_status status;
 
-	if (!memory)
-		return error_set(err, SC_E_NOMEM, "out of memory for a plan");
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; memory && n_threads && i < n; i++) {
 		memory[i] = members_get(c->members, i)->memory_bytes;
-	status = plan_make(&input, &c->plan, err);
+		n_threads[i] = members_get(c->members, i)->n_threads;
+	}
+	if (memory && n_threads)
+		status = plan_make(&input, &c->plan, err);
+	else
+		status = error_set(err, SC_E_NOMEM, "out of memory for a plan");
 	free(memory);
+	free(n_threads);
 	return status;
 }
 
@@ -294,6 +310,15 @@ static enum sc_status make_plan_and_pool(struct coordinator *c, struct error *er
 	return status;
 }
 
+/* The stages after the first get activations as well. */
+static size_t first_hop_bytes(const struct step_limits *limits)
+{
+	struct step_limits first_hop = *limits;
+
+	first_hop.dim = 0;
+	return step_bytes_max(&first_hop);
+}
+
 static enum sc_status make_scheduler(struct coordinator *c, struct error *err)
 {
 	struct scheduler_config config = {
@@ -303,14 +328,12 @@ static enum sc_status make_scheduler(struct coordinator *c, struct error *err)
 		.prompt_chunk = c->config.prompt_chunk,
 		.n_spare = spare_slots(&c->config),
 	};
-	struct step_limits first_hop = c->limits;
 	enum sc_status status;
 
 	status = scheduler_create(&config, &c->scheduler, err);
 	if (status != SC_OK)
 		return status;
-	first_hop.dim = 0;
-	status = frame_pool_create(c->config.window + 1, step_bytes_max(&first_hop),
+	status = frame_pool_create(c->config.window + 1, first_hop_bytes(&c->limits),
 				   &c->step_pool);
 	if (status != SC_OK)
 		return error_set(err, status, "out of memory for steps");
@@ -490,6 +513,14 @@ static uint32_t window_of(const struct coordinator_config *config)
 unsigned coordinator_credits(const struct coordinator_config *config)
 {
 	return window_of(config) + CONTROL_CREDITS;
+}
+
+uint64_t coordinator_bytes(const struct coordinator_config *config, size_t link_bytes)
+{
+	struct step_limits limits = widest_limits(config);
+
+	return (window_of(config) + 1) * first_hop_bytes(&limits) +
+	       (uint64_t)config->n_stages * link_bytes + config->max_job_bytes;
 }
 
 uint32_t coordinator_prompt_chunk(const struct coordinator_config *config)

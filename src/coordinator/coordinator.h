@@ -65,6 +65,10 @@ uint32_t coordinator_prompt_chunk(const struct coordinator_config *config);
 /* The credits that such fabrics grant: a window of steps, and control messages beside them. */
 unsigned coordinator_credits(const struct coordinator_config *config);
 
+/* Memory that such a coordinator comes to take at most, jobs included; link_bytes: what each of its
+ * links receives into. */
+uint64_t coordinator_bytes(const struct coordinator_config *config, size_t link_bytes);
+
 /* Workers may connect from now on; nothing is sent before coordinator_connect. */
 must_check enum sc_status coordinator_create(const struct coordinator_config *config,
 					     struct coordinator **coordinator_out,

@@ -142,6 +142,7 @@ static void take_hello(struct member *member, const Stagecoach__Cluster__V1__Hel
 	snprintf(member->backend, sizeof member->backend, "%s", hello->backend);
 	member->pid = hello->pid;
 	member->memory_bytes = hello->memory_bytes;
+	member->n_threads = hello->n_threads;
 	if (hello->protocol_version != CONTROL_PROTOCOL_VERSION) {
 		snprintf(why, sizeof why, "speaks protocol %u (version %.32s), expected %u",
 			 hello->protocol_version, hello->version, CONTROL_PROTOCOL_VERSION);

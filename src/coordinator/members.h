@@ -32,6 +32,7 @@ struct member {
 	char host[64];
 	char backend[64];
 	uint64_t memory_bytes;
+	uint32_t n_threads;
 	uint64_t heard_ns;
 	uint64_t done_bytes;		/* while loading */
 	uint64_t total_bytes;

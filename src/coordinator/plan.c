@@ -1,62 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coordinator/plan.h"
 
+#include "coordinator/plan_memory.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MIB (1024.0 * 1024.0)
-/* What backends are known to do at most: pad to vectors of 16 floats and to cache lines, compute 64
- * rows of logits at a time, hold rows once more as they multiply them, and keep so much of
- * attention that threads share. */
-#define LANES 16
-#define LINE 64
-#define LOGIT_ROWS 64
-#define ATTENTION_BYTES (16u << 20)
 
 struct plan_speed plan_default_speed(void)
 {
 	/* One ordinary server core: only the ratio of the two matters for the split. */
 	return (struct plan_speed){ .bytes_per_second = 30e9, .macs_per_second = 150e9 };
-}
-
-static uint64_t round_up(uint64_t n)
-{
-	return (n + LANES - 1) / LANES * LANES;
-}
-
-/* Keys lie position by position in vectors, values element by element; scales of either, where
- * there are, position by position. */
-static uint64_t kv_block_bytes(const struct plan_input *input)
-{
-	const struct hparams *h = &input->model->hparams;
-
-	uint64_t n_positions = round_up(input->block_length);
-	uint64_t n_values = input->kv_type == TENSOR_F32 ? input->block_length : n_positions;
-	uint64_t n = n_positions * tensor_type_bytes(input->kv_type, h->head_dim) +
-		     n_values * tensor_type_bytes(input->kv_type, round_up(h->value_dim));
-
-	return h->n_kv_heads * ((n + LINE - 1) / LINE * LINE);
-}
-
-static uint64_t max_of(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-/* Activations of a step inside the stage and in frames, attention, and logits. */
-static uint64_t work_bytes(const struct plan_input *input, bool has_head)
-{
-	const struct hparams *h = &input->model->hparams;
-	uint64_t q = (uint64_t)h->n_heads * max_of(h->head_dim, h->value_dim);
-	uint64_t kv = (uint64_t)h->n_kv_heads * (h->head_dim + h->value_dim);
-	uint64_t widest = max_of(max_of(q, h->ffn_dim), h->dim);
-	/* Products read their inputs as floats, halves and bytes: 7.5 bytes of each. */
-	uint64_t per_row = 2 * (uint64_t)h->dim + 2 * q + kv + h->ffn_dim + 2 * widest +
-			   (uint64_t)input->n_frames * h->dim;
-	uint64_t n_logits = has_head ? (uint64_t)LOGIT_ROWS * h->n_vocab : 0;
-
-	return (per_row * input->max_rows + n_logits) * sizeof(float) + ATTENTION_BYTES;
 }
 
 static struct plan_speed speed_of(const struct plan_input *input, unsigned stage)
@@ -129,8 +85,8 @@ static struct plan_stage describe_stage(const struct plan_input *input, const st
 	double read_bytes;
 	double layer_macs = (double)out.macs;
 
-	out.kv_bytes = kv_block_bytes(input) * out.n_layers * input->n_blocks;
-	out.work_bytes = work_bytes(input, out.has_head);
+	out.kv_bytes = plan_kv_bytes(input, out.n_layers);
+	out.work_bytes = plan_work_bytes(input, stage);
 	if (out.has_head) {
 		out.weight_bytes += model_head_bytes(model);
 		out.macs += model_head_macs(model);

@@ -42,10 +42,14 @@ struct plan_input {
 	const struct model *model;
 	unsigned n_stages;
 	uint32_t max_rows;
+	uint32_t max_sequences;
+	uint32_t max_context;
 	uint32_t n_blocks;
 	uint32_t block_length;
 	enum tensor_type kv_type;
-	uint32_t n_frames;		/* steps with activations that a worker has room for */
+	uint64_t frame_bytes;		/* of each worker's frames, those that links receive into
+					 * included */
+	const uint32_t *n_threads;	/* [n_stages] that compute, or NULL: one each */
 	const struct plan_speed *speeds;	/* [n_stages], or NULL: all alike */
 	const uint64_t *memory_bytes;		/* [n_stages] limits, 0: unknown; or NULL */
 };

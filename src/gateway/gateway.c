@@ -16,8 +16,7 @@
 
 /* A client that has said nothing by then is none. */
 #define PREFACE_MS 10000
-/* Requests and answers of all clients may hold this much, or this many of the largest requests. */
-#define BUDGET_BYTES ((size_t)256 << 20)
+/* So many of the largest requests have room together. */
 #define BUDGET_MESSAGES 8
 
 struct gateway {
@@ -100,7 +99,7 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	signal(SIGPIPE, SIG_IGN);
 	service_init(&gateway->service, config->coordinator);
 	connections.session.context = &gateway->service;
-	gateway->budget.max_bytes = BUDGET_BYTES;
+	gateway->budget.max_bytes = config->max_bytes;
 	if (gateway->budget.max_bytes / BUDGET_MESSAGES < config->max_message)
 		gateway->budget.max_bytes = config->max_message * BUDGET_MESSAGES;
 	connections.session.budget = &gateway->budget;

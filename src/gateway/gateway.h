@@ -25,6 +25,8 @@ struct gateway_config {
 	size_t max_message;		/* bytes of a request message */
 	unsigned request_ms;		/* for a request to arrive; 0: any time */
 	unsigned stall_ms;		/* for a client to take some of its answers; 0: any time */
+	size_t max_bytes;		/* of requests and answers of all clients together; at
+					 * least so much that 8 of the largest have room */
 };
 
 /* Binds and listens at once; requests are answered from then on (UNAVAILABLE while loading).

@@ -14,6 +14,10 @@ const char *fabric_name(const struct fabric *fabric)
 	return fabric->ops->name;
 }
 
+size_t fabric_link_bytes(const struct fabric_config *config)
+{
+	return config->credits * (config->max_payload + FRAME_HEADER_BYTES);
+}
 void fabric_address(const struct fabric *fabric, const void **address_out, size_t *n_bytes_out)
 {
 	fabric->ops->address(fabric, address_out, n_bytes_out);

@@ -40,6 +40,7 @@ struct fabric_config {
 
 struct fabric_ops {
 	const char *name;	/* "ucx" */
+	bool has_buffers;	/* links receive into frames of their own: fabric_link_bytes */
 	void (*close)(struct fabric *fabric);
 	/* The bytes that peers give to connect; borrowed until close. */
 	void (*address)(const struct fabric *fabric, const void **address_out, size_t *n_bytes_out);
@@ -66,6 +67,9 @@ struct link {
 /* Closes its links too; frames already received stay valid. Accepts NULL. */
 void fabric_close(struct fabric *fabric);
 const char *fabric_name(const struct fabric *fabric);
+
+/* What a link of such a fabric receives into, where it has_buffers. */
+size_t fabric_link_bytes(const struct fabric_config *config);
 void fabric_address(const struct fabric *fabric, const void **address_out, size_t *n_bytes_out);
 
 /* Never blocks; a peer that cannot be reached is reported by on_down. events and arg are borrowed

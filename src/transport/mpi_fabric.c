@@ -148,6 +148,7 @@ static void mpi_address(const struct fabric *base, const void **address_out, siz
 
 static const struct fabric_ops link_fabric_mpi = {
 	.name = "mpi",
+	.has_buffers = true,
 	.close = mpi_close,
 	.address = mpi_address,
 	.connect = mpi_link_connect,

@@ -323,6 +323,7 @@ static void ucx_address(const struct fabric *base, const void **address_out, siz
 
 static const struct fabric_ops link_fabric_ucx = {
 	.name = "ucx",
+	.has_buffers = true,
 	.close = ucx_close,
 	.address = ucx_address,
 	.connect = ucx_link_connect,

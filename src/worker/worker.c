@@ -2,8 +2,8 @@
 #include "worker/worker.h"
 
 #include "base/clock.h"
-#include "base/cpu.h"
 #include "base/log.h"
+#include "base/resources.h"
 #include "transport/control_link.h"
 #include "worker/compute.h"
 
@@ -63,7 +63,8 @@ static void send_hello(struct worker *worker)
 {
 	Stagecoach__Cluster__V1__Hello hello = STAGECOACH__CLUSTER__V1__HELLO__INIT;
 	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
-	unsigned n_threads = worker->config.n_threads ? worker->config.n_threads : cpu_count();
+	unsigned n_threads = worker->config.n_threads ? worker->config.n_threads
+						       : resources_processor_count();
 	char host[256] = "";
 	char backend[64];
 
@@ -78,6 +79,7 @@ static void send_hello(struct worker *worker)
 	hello.model_fingerprint = worker->config.model->fingerprint;
 	hello.backend = backend;
 	hello.memory_bytes = worker->config.memory_bytes;
+	hello.n_threads = n_threads;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO;
 	message.hello = &hello;
 	send_control(worker, &message);

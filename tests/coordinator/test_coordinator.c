@@ -311,7 +311,7 @@ static void the_default_pool_shrinks_to_what_memory_holds(void **state)
 	assert_int_equal(stage->kv_bytes, kv_bytes / 4);
 	stage_double_destroy(&d);
 	/* Not even one context: nobody is asked to load. */
-	assert_null(plan_within(other_bytes + kv_bytes / 4 - 1));
+	assert_null(plan_within(other_bytes + kv_bytes / 4 - 4096));
 	assert_int_equal(d.phase, COORDINATOR_FAILED);
 	assert_int_equal(d.error.status, SC_E_CAPACITY);
 	assert_non_null(strstr(d.error.text, "stage 1 needs"));

@@ -67,7 +67,7 @@ static struct plan_input input_of(const struct model *model, unsigned n_stages)
 {
 	return (struct plan_input){
 		.model = model, .n_stages = n_stages, .max_rows = 8, .n_blocks = 4,
-		.block_length = 16, .n_frames = 2,
+		.block_length = 16, .max_sequences = 4, .max_context = 64,
 	};
 }
 
@@ -319,7 +319,7 @@ static void what_fits_nowhere_is_an_error_that_says_what_is_missing(void **state
 		fail_msg("%s", err.text);
 }
 
-static void kv_and_work_memory_are_those_of_the_layout(void **state)
+static void kv_memory_is_that_of_the_layout(void **state)
 {
 	const struct model *model = make_model(8, even, 300);
 	struct plan_input input = input_of(model, 1);
@@ -329,8 +329,6 @@ static void kv_and_work_memory_are_those_of_the_layout(void **state)
 	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
 	/* 8 layers, 4 blocks of 16, 2 heads, keys and values of 16, float32 */
 	assert_int_equal(plan->stages[0].kv_bytes, 8 * 4 * 16 * 2 * (16 + 16) * 4);
-	/* Rows of 64, and what attention may take. */
-	assert_true(plan->stages[0].work_bytes > 8 * 64 * 4 + 16 * MIB);
 	plan_destroy(plan);
 	/* A block of one position takes a whole vector for each element of a key. */
 	input.block_length = 1;
@@ -348,6 +346,44 @@ static void kv_and_work_memory_are_those_of_the_layout(void **state)
 	assert_in_range(plan->stages[0].kv_bytes, 8 * 4 * 32 * 2 * (18 + 18),
 			8 * 4 * 32 * 2 * (34 + 34));
 	plan_destroy(plan);
+}
+
+static uint64_t work_of(const struct plan_input *input, unsigned stage)
+{
+	struct plan *plan;
+	uint64_t n_bytes;
+
+	assert_int_equal(plan_make(input, &plan, NULL), SC_OK);
+	n_bytes = plan->stages[stage].work_bytes;
+	plan_destroy(plan);
+	return n_bytes;
+}
+
+/* tests/worker/test_memory.c compares the amounts with what stages take. */
+static void work_memory_grows_with_what_works(void **state)
+{
+	const struct model *model = make_model(8, even, 300);
+	const uint32_t n_threads[] = { 1, 3 };
+	struct plan_input input = input_of(model, 2), more;
+	uint64_t first = work_of(&input, 0), last = work_of(&input, 1);
+
+	(void)state;
+	/* Logits of 8 rows, and some copies of one. */
+	assert_in_range(last - first, 8 * 300 * 4, 16 * 300 * 4);
+	more = input;
+	more.frame_bytes = 5 * MIB;
+	assert_int_equal(work_of(&more, 0), first + 5 * MIB);
+	assert_int_equal(work_of(&more, 1), last + 5 * MIB);
+	more = input;
+	more.n_threads = n_threads;
+	assert_int_equal(work_of(&more, 0), first);
+	assert_true(work_of(&more, 1) > last + MIB / 2);
+	more = input;
+	more.max_rows = 9;
+	assert_true(work_of(&more, 0) > first + (4 * 64 + 128) * 4);
+	more = input;
+	more.max_context *= 2;
+	assert_int_equal(work_of(&more, 0), first + 4 * 4 * 4);	/* slots of 4 more blocks each */
 }
 
 static void the_table_has_a_line_for_each_stage_and_the_predictions(void **state)
@@ -383,7 +419,8 @@ int main(void)
 		cmocka_unit_test(the_faster_worker_gets_more),
 		cmocka_unit_test(layers_move_to_where_there_is_memory_for_them),
 		cmocka_unit_test(what_fits_nowhere_is_an_error_that_says_what_is_missing),
-		cmocka_unit_test(kv_and_work_memory_are_those_of_the_layout),
+		cmocka_unit_test(kv_memory_is_that_of_the_layout),
+		cmocka_unit_test(work_memory_grows_with_what_works),
 		cmocka_unit_test(the_table_has_a_line_for_each_stage_and_the_predictions),
 	};
 

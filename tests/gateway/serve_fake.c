@@ -79,6 +79,7 @@ int main(int argc, char **argv)
 {
 	struct gateway_config config = {
 		.max_connections = 64, .max_streams = 100, .max_message = 1 << 20,
+		.max_bytes = 256 << 20,
 	};
 	struct fake_config fake = { .token_ms = 5, .max_queue = 200 };
 	struct server server = { 0 };

@@ -105,6 +105,7 @@ static struct gateway_config config_of(const struct server *server)
 		.max_connections = MAX_CONNECTIONS,
 		.max_streams = 100,
 		.max_message = 1 << 16,
+		.max_bytes = 256 << 20,
 	};
 }
 

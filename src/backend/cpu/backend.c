@@ -4,6 +4,7 @@
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/places.h"
 #include "base/cpu.h"
+#include "base/resources.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,7 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 		goto no_memory;
 	cpu->base.ops = &backend_cpu;
 	cpu->kernels = kernels_of(isa);
-	cpu->n_threads = config->n_threads ? config->n_threads : cpu_count();
+	cpu->n_threads = config->n_threads ? config->n_threads : resources_processor_count();
 	cpu->max_rows = config->max_rows;
 	cpu->max_width = config->max_width;
 	cpu->scratch = cpu_memory(cpu->n_threads * sizeof *cpu->scratch);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coordinator/plan_memory.h"
+
+/* What backends do at most. Each number has its name in src/backend/cpu or src/stage. */
+enum {
+	LANES = 16,			/* floats of a vector; rows are padded to whole ones */
+	LINE = 64,			/* bytes that records are padded to */
+	LOGIT_ROWS = 64,		/* FORWARD_MAX_LOGIT_ROWS */
+	LOGIT_COPIES = 4,		/* of one row, that drawing a token needs */
+	ROPE_FLOATS = 512,		/* cosines and sines of a row */
+	QUANT_BLOCK = 32,		/* inputs that share a scale */
+	QUAD = 4,			/* bytes that are multiplied together */
+	ROW_BYTES = 64,			/* of bookkeeping for each row */
+	SEQUENCE_BYTES = 112,		/* of bookkeeping for each slot */
+	BLOCK_BYTES = 16,		/* likewise for each block of the pool */
+	TILE_QUERIES = 96,		/* queries of attention that a thread has at once */
+	QUERY_GROUP = 12,		/* queries that share a load of keys */
+	CHUNK_SCORES = 256,		/* positions that it has at once */
+	PART_POSITIONS = 512,		/* positions of a part of attention */
+	PART_QUERIES = 16,
+	PARTS_OF_THREAD = 8,
+	MAX_PART_FLOATS = 1 << 22,
+	THREAD_BYTES = 256 << 10,	/* stack, and tiles of products */
+	STAGE_BYTES = 1 << 20,		/* queues, control messages, what is not counted */
+};
+
+static uint64_t round_up(uint64_t n, uint64_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+static uint64_t max_of(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t min_of(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Elements of keys or values of a block, with a scale for each 32 of a position where the type has
+ * scales. backend/cpu/kv.h says how they lie. */
+static uint64_t part_of_block(const struct plan_input *input, uint64_t n_elements, uint64_t dim)
+{
+	uint64_t n_positions = round_up(input->block_length, LANES);
+
+	if (input->kv_type != TENSOR_Q8_0)
+		return n_elements * tensor_type_bytes(input->kv_type, 1);
+	return n_elements + (dim + QUANT_BLOCK - 1) / QUANT_BLOCK * n_positions * sizeof(uint16_t);
+}
+
+/* Keys lie position by position in vectors, values element by element. */
+static uint64_t kv_block_bytes(const struct plan_input *input)
+{
+	const struct hparams *h = &input->model->hparams;
+	uint64_t together = input->kv_type == TENSOR_Q8_0 ? QUAD : 1;
+	uint64_t keys = round_up(h->head_dim, together) * round_up(input->block_length, LANES);
+	uint64_t values = round_up(input->block_length, together) * round_up(h->value_dim, LANES);
+
+	return h->n_kv_heads * round_up(part_of_block(input, keys, h->head_dim) +
+					part_of_block(input, values, h->value_dim), LINE);
+}
+
+uint64_t plan_kv_bytes(const struct plan_input *input, uint32_t n_layers)
+{
+	return kv_block_bytes(input) * n_layers * input->n_blocks;
+}
+
+/* Products read their inputs as floats, halves and bytes: 7.5 bytes of each. */
+static uint64_t row_bytes(const struct hparams *h)
+{
+	uint64_t q = (uint64_t)h->n_heads * (h->head_dim + h->value_dim);
+	uint64_t kv = (uint64_t)h->n_kv_heads * (h->head_dim + h->value_dim);
+	uint64_t widest = max_of(max_of((uint64_t)h->n_heads * max_of(h->head_dim, h->value_dim),
+					h->ffn_dim), h->dim);
+	uint64_t n_floats = 2 * (uint64_t)h->dim + q + kv + h->ffn_dim +
+			    2 * (widest + QUANT_BLOCK) + ROPE_FLOATS;
+
+	return n_floats * sizeof(float) + ROW_BYTES;
+}
+
+static uint64_t logit_bytes(const struct plan_input *input)
+{
+	uint64_t n_rows = min_of(input->max_rows, LOGIT_ROWS) + LOGIT_COPIES;
+
+	return n_rows * input->model->hparams.n_vocab * sizeof(float);
+}
+
+/* Block tables of all slots, and whose each block is. */
+static uint64_t table_bytes(const struct plan_input *input)
+{
+	uint64_t n_blocks = round_up(input->max_context, input->block_length) /
+			    input->block_length;
+
+	return input->max_sequences * (n_blocks * sizeof(uint32_t) + SEQUENCE_BYTES) +
+	       (uint64_t)input->n_blocks * BLOCK_BYTES;
+}
+
+/* Queries, scores and results of a thread, and a chunk of keys and values in floats. */
+static uint64_t thread_bytes(const struct plan_input *input)
+{
+	const struct hparams *h = &input->model->hparams;
+	uint64_t n_scores = max_of(CHUNK_SCORES, round_up(input->block_length, LANES));
+	uint64_t key = round_up(h->head_dim, QUANT_BLOCK), value = round_up(h->value_dim, LANES);
+	uint64_t n_floats = TILE_QUERIES * (key + n_scores + 2 * (value + 2)) +
+			    n_scores * (QUERY_GROUP + key + value);
+
+	return n_floats * sizeof(float) + THREAD_BYTES;
+}
+
+/* Where threads put what they computed of the same sequence. One thread needs no such place. */
+static uint64_t part_bytes(const struct plan_input *input, uint64_t n_threads)
+{
+	const struct hparams *h = &input->model->hparams;
+	uint64_t n_parts = (uint64_t)input->n_blocks * input->block_length / PART_POSITIONS +
+			   PARTS_OF_THREAD * n_threads;
+	uint64_t n = min_of(n_parts, MAX_PART_FLOATS) * h->n_kv_heads * PART_QUERIES *
+		     (round_up(h->value_dim, LANES) + 2);
+
+	return n_threads > 1 ? min_of(n, MAX_PART_FLOATS) * sizeof(float) : 0;
+}
+
+uint64_t plan_work_bytes(const struct plan_input *input, unsigned stage)
+{
+	uint64_t n_threads = input->n_threads ? max_of(input->n_threads[stage], 1) : 1;
+	bool has_head = stage == input->n_stages - 1;
+
+	return row_bytes(&input->model->hparams) * input->max_rows +
+	       (has_head ? logit_bytes(input) : 0) + table_bytes(input) +
+	       n_threads * thread_bytes(input) + part_bytes(input, n_threads) +
+	       input->frame_bytes + STAGE_BYTES;
+}
