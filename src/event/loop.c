@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "event/round.h"
 
+#include "event/manual_clock.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <uv.h>
@@ -10,11 +12,17 @@
 
 enum sc_status loop_create(struct loop **loop_out)
 {
+	return loop_create_on(NULL, loop_out);
+}
+
+enum sc_status loop_create_on(struct manual_clock *clock, struct loop **loop_out)
+{
 	struct loop *loop = calloc(1, sizeof *loop);
 	int rc;
 
 	if (!loop)
 		return SC_E_NOMEM;
+	loop->clock = clock;
 	rc = uv_loop_init(&loop->uv);
 	if (rc) {
 		free(loop);
@@ -25,6 +33,8 @@ enum sc_status loop_create(struct loop **loop_out)
 		free(loop);
 		return SC_E_IO;
 	}
+	if (clock)
+		manual_clock_attach(clock, loop);
 	*loop_out = loop;
 	return SC_OK;
 }
@@ -42,6 +52,8 @@ void loop_destroy(struct loop *loop)
 
 	if (!loop)
 		return;
+	if (loop->clock)
+		list_remove(&loop->clock_node);
 	round_close(loop);
 	uv_walk(&loop->uv, assert_is_closing, NULL);
 	/* A stop that came last would end this run before its close callbacks. */
@@ -77,51 +89,6 @@ uv_loop_t *loop_uv(struct loop *loop)
 static void free_handle(uv_handle_t *handle)
 {
 	free(handle);
-}
-
-struct timer {
-	uv_timer_t uv;
-	timer_fn *fn;
-	void *arg;
-};
-
-static void on_timer(uv_timer_t *handle)
-{
-	struct timer *timer = (struct timer *)handle;
-
-	timer->fn(timer->arg);
-}
-
-enum sc_status timer_create_on(struct loop *loop, timer_fn *fn, void *arg,
-			       struct timer **timer_out)
-{
-	struct timer *timer = calloc(1, sizeof *timer);
-
-	if (!timer)
-		return SC_E_NOMEM;
-	timer->fn = fn;
-	timer->arg = arg;
-	uv_timer_init(&loop->uv, &timer->uv);
-	*timer_out = timer;
-	return SC_OK;
-}
-
-void timer_destroy(struct timer *timer)
-{
-	if (timer)
-		uv_close((uv_handle_t *)&timer->uv, free_handle);
-}
-
-void timer_start(struct timer *timer, uint64_t first_ms, uint64_t repeat_ms)
-{
-	/* libuv counts from when the round began, which a long callback makes too early. */
-	uv_update_time(timer->uv.loop);
-	uv_timer_start(&timer->uv, on_timer, first_ms, repeat_ms);
-}
-
-void timer_stop(struct timer *timer)
-{
-	uv_timer_stop(&timer->uv);
 }
 
 struct signal_watch {

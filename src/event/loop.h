@@ -32,6 +32,12 @@ void loop_spin(struct loop *loop, unsigned spin_us);
 /* For sockets and pipes, which the gateway drives through libuv itself. */
 uv_loop_t *loop_uv(struct loop *loop);
 
+/* The loop's time, monotonic: what deadlines are counted in. Real, unless the loop was made on a
+ * manual_clock. Durations that are only measured may be taken from clock_ns instead. */
+uint64_t loop_now_ns(const struct loop *loop);
+
+/* Timers follow loop_now_ns. Those that are due fire in the order of their moments, and at the same
+ * moment in the order in which they were started. */
 struct timer;
 typedef void timer_fn(void *arg);
 must_check enum sc_status timer_create_on(struct loop *loop, timer_fn *fn, void *arg,

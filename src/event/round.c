@@ -20,6 +20,7 @@ static bool do_some(struct loop *loop)
 		if (!has_now)
 			break;
 		has_happened = true;
+		loop->n_calls++;
 	}
 	return has_happened;
 }
@@ -87,12 +88,14 @@ enum sc_status round_init(struct loop *loop)
 	uv_unref((uv_handle_t *)&loop->idle);
 	loop->prepare.data = loop;
 	uv_prepare_start(&loop->prepare, on_prepare);
+	timers_init(loop);
 	return SC_OK;
 }
 
 void round_close(struct loop *loop)
 {
 	assert(!loop->n_users);
+	timers_close(loop);
 	uv_close((uv_handle_t *)&loop->doorbell, NULL);
 	uv_close((uv_handle_t *)&loop->prepare, NULL);
 	uv_close((uv_handle_t *)&loop->idle, NULL);

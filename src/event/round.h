@@ -17,8 +17,21 @@
 #include <stdatomic.h>
 #include <uv.h>
 
+struct timers {
+	struct timer **heap;	/* [1 .. n]: active timers, the one that is due first at 1 */
+	unsigned n;
+	unsigned capacity;
+	unsigned n_created;
+	uint64_t n_started;	/* starts so far */
+	uint64_t armed_ns;	/* what the alarm is set for */
+	uv_timer_t alarm;
+};
+
 struct loop {
 	uv_loop_t uv;
+	struct manual_clock *clock;	/* NULL: real time */
+	struct list clock_node;	/* of the manual clock's loops */
+	struct timers timers;
 	uv_prepare_t prepare;
 	uv_idle_t idle;
 	uv_async_t doorbell;	/* keeps the loop alive while there are wakes or pollers */
@@ -26,6 +39,7 @@ struct loop {
 	struct list pollers;
 	unsigned n_users;	/* wakes and pollers */
 	unsigned n_calling;	/* depth of wake callbacks: their objects are freed later */
+	uint64_t n_calls;	/* of timers, wakes and pollers that had news */
 	uint64_t spin_ns;
 	struct spin spin;
 	bool is_spinning;
@@ -46,6 +60,18 @@ bool pollers_progress(struct loop *loop);
 bool pollers_arm(struct loop *loop);
 /* The loop is going to sleep. */
 void pollers_start_naps(struct loop *loop);
+
+void timers_init(struct loop *loop);
+void timers_close(struct loop *loop);
+/* Call the functions of all timers that are due. */
+void timers_run(struct loop *loop);
+/* Set the alarm for the earliest timer. */
+void timers_arm(struct loop *loop);
+/* When the earliest timer is due; UINT64_MAX: there is none. */
+uint64_t timers_next_ns(const struct loop *loop);
+
+/* Until loop_destroy. */
+void manual_clock_attach(struct manual_clock *clock, struct loop *loop);
 
 must_check enum sc_status round_init(struct loop *loop);
 /* The handles are free when the loop has run once more. */
