@@ -193,7 +193,7 @@ static void stop_when_drained(struct coordinator *c)
 	if (c->phase != COORDINATOR_DRAINING || c->is_stopping || c->jobs.n_active)
 		return;
 	c->is_stopping = true;
-	c->drain_until_ns = clock_ns() + STOP_MS * NS_PER_MS;
+	c->drain_until_ns = loop_now_ns(c->config.loop) + STOP_MS * NS_PER_MS;
 	coordinator_arm_deadline(c);
 	members_stop(c->members, "drained");
 }
@@ -437,7 +437,7 @@ static void expire_jobs(struct coordinator *c, uint64_t now_ns)
 static void on_deadline(void *arg)
 {
 	struct coordinator *c = arg;
-	uint64_t now_ns = clock_ns();
+	uint64_t now_ns = loop_now_ns(c->config.loop);
 	struct error err;
 
 	expire_jobs(c, now_ns);
@@ -457,7 +457,7 @@ static void on_deadline(void *arg)
 void coordinator_arm_deadline(struct coordinator *c)
 {
 	uint64_t next = jobs_next_deadline(&c->jobs);
-	uint64_t now_ns = clock_ns();
+	uint64_t now_ns = loop_now_ns(c->config.loop);
 
 	if (c->drain_until_ns && (!next || c->drain_until_ns < next))
 		next = c->drain_until_ns;
@@ -465,7 +465,7 @@ void coordinator_arm_deadline(struct coordinator *c)
 		timer_stop(c->deadline_timer);
 	else
 		timer_start(c->deadline_timer,
-			    next > now_ns ? (next - now_ns) / NS_PER_MS + 1 : 0, 0);
+			    next > now_ns ? (next - now_ns + NS_PER_MS - 1) / NS_PER_MS : 0, 0);
 }
 
 static void on_unwatched(void *arg, struct job *job)
@@ -591,7 +591,7 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 		return error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
 	c->config = *config;
 	c->epoch = 1;
-	c->started_ns = clock_ns();
+	c->started_ns = loop_now_ns(config->loop);
 	jobs_init(&c->jobs, config->keep_jobs);
 	c->jobs.max_bytes = config->max_job_bytes;
 	c->jobs.refused = &c->refused;
@@ -649,7 +649,7 @@ void coordinator_drain(struct coordinator *c, uint32_t timeout_ms)
 {
 	if (c->phase >= COORDINATOR_DRAINING)
 		return;
-	c->drain_until_ns = clock_ns() + timeout_ms * NS_PER_MS;
+	c->drain_until_ns = loop_now_ns(c->config.loop) + timeout_ms * NS_PER_MS;
 	set_phase(c, COORDINATOR_DRAINING);
 	coordinator_arm_deadline(c);
 	stop_when_drained(c);
@@ -718,7 +718,7 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		counts = scheduler_counts(c->scheduler);
 	*out = (struct coordinator_status){
 		.phase = c->phase,
-		.uptime_ms = (clock_ns() - c->started_ns) / NS_PER_MS,
+		.uptime_ms = (loop_now_ns(c->config.loop) - c->started_ns) / NS_PER_MS,
 		.load_ms = c->load_ms,
 		.n_stages = c->config.n_stages,
 		.window = c->config.window,
@@ -771,6 +771,6 @@ void coordinator_stage_status(const struct coordinator *c, unsigned stage,
 		.waiting_seconds = clock_seconds(member->waiting_ns),
 		.sending_seconds = clock_seconds(member->sending_ns),
 		.bubble_ratio = bubble_ratio(c, member),
-		.heard_ms_ago = (clock_ns() - member->heard_ns) / NS_PER_MS,
+		.heard_ms_ago = (loop_now_ns(c->config.loop) - member->heard_ns) / NS_PER_MS,
 	};
 }

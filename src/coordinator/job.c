@@ -301,14 +301,12 @@ static enum sc_status copy_stops(struct job *job, const struct job_request *requ
 }
 
 /* Clients send any number; one beyond the end of time means none. */
-static uint64_t deadline_in(uint64_t ms)
+static uint64_t deadline_in(uint64_t ms, uint64_t now_ns)
 {
-	uint64_t now_ns = clock_ns();
-
 	return ms && ms < (UINT64_MAX - now_ns) / NS_PER_MS ? now_ns + ms * NS_PER_MS : 0;
 }
 
-enum sc_status job_create(struct jobs *jobs, const struct job_request *request,
+enum sc_status job_create(struct jobs *jobs, const struct job_request *request, uint64_t now_ns,
 			  struct job **job_out)
 {
 	struct job *job = calloc(1, sizeof *job);
@@ -326,7 +324,7 @@ enum sc_status job_create(struct jobs *jobs, const struct job_request *request,
 	job->ignore_end = request->ignore_end;
 	job->seed = request->seed;
 	job->times.submitted_ms = clock_unix_ms();
-	job->deadline_ns = deadline_in(request->deadline_ms);
+	job->deadline_ns = deadline_in(request->deadline_ms, now_ns);
 	make_id(job->id);
 	job->client = take_client(jobs, request->client);
 	job->streams = calloc(job->n_streams, sizeof job->streams[0]);

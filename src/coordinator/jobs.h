@@ -76,10 +76,10 @@ void jobs_init(struct jobs *jobs, uint32_t keep_ended);
 /* Every job must have ended and been released by others. */
 void jobs_deinit(struct jobs *jobs);
 
-/* A queued job without prompt: its streams' memory is taken, stops are copied. The caller sets
- * sequences and writers up and then adds it, or destroys it. */
+/* A queued job without prompt: its streams' memory is taken, stops are copied; its deadline counts
+ * from now_ns. The caller sets sequences and writers up and then adds it, or destroys it. */
 must_check enum sc_status job_create(struct jobs *jobs, const struct job_request *request,
-				     struct job **job_out);
+				     uint64_t now_ns, struct job **job_out);
 void job_destroy(struct job *job);
 /* n_bytes: of memory that it may come to need. */
 void jobs_add(struct jobs *jobs, struct job *job, uint64_t n_bytes);

@@ -99,7 +99,7 @@ void members_assign(struct members *members, const struct plan *plan,
 	for (unsigned i = 0; i < members->n_members; i++) {
 		members->members[i].state = MEMBER_LOADING;
 		/* It had nothing to say while it waited for the others. */
-		members->members[i].heard_ns = clock_ns();
+		members->members[i].heard_ns = loop_now_ns(members->config.loop);
 		send_assign(&members->members[i], plan, assignment);
 	}
 }
@@ -247,7 +247,7 @@ static void on_frame(void *arg, struct link *link, struct frame *frame)
 	struct members *members = member->members;
 
 	(void)link;
-	member->heard_ns = clock_ns();
+	member->heard_ns = loop_now_ns(members->config.loop);
 	if (frame->type == FRAME_CONTROL)
 		take_control(member, frame);
 	else if (frame->epoch == members->epoch && !members->is_lost)
@@ -319,7 +319,7 @@ static void beat(void *arg)
 	Stagecoach__Cluster__V1__Heartbeat heartbeat = STAGECOACH__CLUSTER__V1__HEARTBEAT__INIT;
 	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 	struct members *members = arg;
-	uint64_t now_ns = clock_ns();
+	uint64_t now_ns = loop_now_ns(members->config.loop);
 
 	forgive(members, now_ns);
 	heartbeat.epoch = members->epoch;
@@ -344,7 +344,7 @@ enum sc_status members_create(const struct members_config *config, struct member
 	if (!members)
 		goto no_memory;
 	members->config = *config;
-	members->started_ns = clock_ns();
+	members->started_ns = loop_now_ns(config->loop);
 	members->beat_ns = members->started_ns;
 	members->members = calloc(config->n_members, sizeof members->members[0]);
 	if (!members->members)
@@ -388,7 +388,7 @@ enum sc_status members_connect(struct members *members, unsigned rank, const voi
 		return error_set(err, SC_E_INVALID, "rank %u is none of the %u stages", rank,
 				 members->n_members);
 	member = &members->members[rank - 1];
-	member->heard_ns = clock_ns();
+	member->heard_ns = loop_now_ns(members->config.loop);
 	return fabric_connect(members->config.fabric, rank, address, n_bytes, &member_events,
 			      member, &member->link, err);
 }

@@ -220,7 +220,7 @@ static enum sc_status make_job(struct coordinator *c, const struct job_request *
 	enum sc_status status;
 	struct job *job;
 
-	status = job_create(&c->jobs, request, &job);
+	status = job_create(&c->jobs, request, loop_now_ns(c->config.loop), &job);
 	if (status != SC_OK)
 		return error_set(err, status, "out of memory for a job");
 	job->n_prompt_tokens = (uint32_t)prompt->n;

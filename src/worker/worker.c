@@ -156,7 +156,7 @@ static void handle_news(void *arg);
 static void beat(void *arg)
 {
 	struct worker *worker = arg;
-	uint64_t now_ns = clock_ns();
+	uint64_t now_ns = loop_now_ns(worker->config.loop);
 	uint64_t late_ms = (now_ns - worker->beat_ns) / NS_PER_MS;
 	uint64_t silent_ms;
 	struct error err;
@@ -378,7 +378,7 @@ static enum sc_status take_assign(struct worker *worker, const assign_message *a
 	worker->epoch = assign->epoch;
 	worker->heartbeat_ms = assign->heartbeat_ms;
 	worker->deadline_ms = assign->deadline_ms;
-	worker->beat_ns = clock_ns();
+	worker->beat_ns = loop_now_ns(worker->config.loop);
 	log_debug("stage %u of %u: layers %u to %u", assign->stage + 1, assign->n_stages,
 		  assign->first_layer, assign->first_layer + assign->n_layers - 1);
 	status = connect_neighbour(worker, assign->previous_rank, &worker->previous, err);
@@ -426,7 +426,7 @@ static void on_frame(void *arg, struct link *link, struct frame *frame)
 	struct worker *worker = arg;
 
 	if (link == worker->coordinator)
-		worker->heard_ns = clock_ns();
+		worker->heard_ns = loop_now_ns(worker->config.loop);
 	if (worker->is_ended) {
 		frame_release(frame);
 	} else if (frame->type == FRAME_STEP) {
@@ -498,7 +498,7 @@ enum sc_status worker_create(const struct worker_config *config, const struct wo
 	worker->config = *config;
 	worker->peers = peers;
 	worker->told = COMPUTE_LOADING;
-	worker->heard_ns = clock_ns();
+	worker->heard_ns = loop_now_ns(config->loop);
 	status = set_up(worker, err);
 	if (status != SC_OK) {
 		worker_destroy(worker);

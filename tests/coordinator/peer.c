@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define MAX_PAYLOAD (1u << 20)
+#define MAX_PAYLOAD (1u << 16)
 #define N_FRAMES 64
 #define CREDITS 64
 

@@ -12,6 +12,7 @@
 #include "wire/step.h"
 
 #include "base/clock.h"
+#include "event/manual_clock.h"
 
 #define PEER_MAX_RANKS 8
 #define PEER_MAX_HELD 64
@@ -71,13 +72,25 @@ void peer_send(struct peer *peer, unsigned rank, enum frame_type type, uint32_t 
 	       const void *payload, size_t n_bytes);
 void peer_send_step(struct peer *peer, unsigned rank, const struct step *step, uint32_t epoch);
 
-/* Turn the loop until the condition holds; the test fails after a minute. Something must wake the
- * loop now and then. */
+/* Let time pass on the loop's manual clock until the condition holds; the test fails after a minute
+ * of it. For tests without other threads. */
 #define peer_wait(loop, condition)                                                        \
 	do {                                                                              \
-		uint64_t until_ns = clock_ns() + 60 * NS_PER_SECOND;                      \
+		manual_clock_settle(loop_manual_clock(loop));                             \
+		for (int ms_ = 0; !(condition); ms_++) {                                  \
+			if (ms_ == 60000)                                                 \
+				fail_msg("waited in vain for: %s", #condition);           \
+			manual_clock_pass(loop_manual_clock(loop), 1);                    \
+		}                                                                         \
+	} while (0)
+
+/* Where another thread has a part in it: a manual clock stands still meanwhile, and the test fails
+ * after a minute of real time. */
+#define peer_wait_for_thread(loop, condition)                                             \
+	do {                                                                              \
+		uint64_t until_ns_ = clock_ns() + 60 * NS_PER_SECOND;                     \
 		while (!(condition)) {                                                    \
-			if (clock_ns() > until_ns)                                        \
+			if (clock_ns() > until_ns_)                                       \
 				fail_msg("waited in vain for: %s", #condition);           \
 			loop_turn(loop, true);                                            \
 		}                                                                         \

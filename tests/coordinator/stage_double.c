@@ -67,11 +67,6 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 		coordinator_drain(d->coordinator, 0);
 }
 
-static void on_tick(void *arg)
-{
-	(void)arg;
-}
-
 static void create_coordinator(struct stage_double *d, const struct coordinator_config *config)
 {
 	struct coordinator_config own = *config;
@@ -98,9 +93,8 @@ void stage_double_create(struct stage_double *d, const struct coordinator_config
 	struct error err;
 
 	*d = (struct stage_double){ 0 };
-	assert_int_equal(loop_create(&d->loop), SC_OK);
-	assert_int_equal(timer_create_on(d->loop, on_tick, NULL, &d->tick), SC_OK);
-	timer_start(d->tick, 2, 2);
+	assert_int_equal(manual_clock_create(&d->clock), SC_OK);
+	assert_int_equal(loop_create_on(d->clock, &d->loop), SC_OK);
 	assert_int_equal(loopback_hub_create(2, &d->hub), SC_OK);
 	if (fabric_loopback_open(d->loop, d->hub, &fabric, &d->fabric, &err) != SC_OK)
 		fail_msg("%s", err.text);
@@ -135,9 +129,9 @@ void stage_double_destroy(struct stage_double *d)
 	coordinator_destroy(d->coordinator);
 	peer_close(&d->peer);
 	fabric_close(d->fabric);
-	timer_destroy(d->tick);
 	loopback_hub_destroy(d->hub);
 	loop_destroy(d->loop);
+	manual_clock_destroy(d->clock);
 }
 
 struct job_request stage_double_request(uint32_t n_prompt, uint32_t max_tokens)
@@ -166,8 +160,5 @@ struct job *stage_double_submit(struct stage_double *d, const struct job_request
 
 void stage_double_run_for(struct stage_double *d, unsigned ms)
 {
-	uint64_t end_ns = clock_ns() + ms * NS_PER_MS;
-
-	while (clock_ns() < end_ns)
-		loop_turn(d->loop, true);
+	manual_clock_pass(d->clock, ms);
 }

@@ -12,8 +12,8 @@
 #include "tests/coordinator/peer.h"
 
 struct stage_double {
+	struct manual_clock *clock;	/* the loop's: nobody waits in real time */
 	struct loop *loop;
-	struct timer *tick;		/* so that waiting goes on */
 	struct loopback_hub *hub;
 	struct fabric *fabric;
 	struct coordinator *coordinator;
@@ -40,6 +40,7 @@ void stage_double_destroy(struct stage_double *d);
 struct job_request stage_double_request(uint32_t n_prompt, uint32_t max_tokens);
 struct job *stage_double_submit(struct stage_double *d, const struct job_request *request);
 
+/* Of the clock's time. */
 void stage_double_run_for(struct stage_double *d, unsigned ms);
 
 #endif

@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #define N_RANKS 3
@@ -30,8 +29,8 @@ static struct buf file = BUF_INIT;
 static struct model *model;
 
 static struct cluster {
+	struct manual_clock *clock;
 	struct loop *loop;
-	struct timer *tick;		/* so that waiting goes on */
 	struct loopback_hub *hub;
 	struct fabric *fabric;
 	struct worker *worker;
@@ -49,12 +48,6 @@ static void on_end(void *arg, const struct error *err)
 	c.error = *err;
 }
 
-/* Keeps the loop turning, and the coordinator alive in the worker's eyes. */
-static void on_tick(void *arg)
-{
-	(void)arg;
-}
-
 static void open_all(unsigned coordinator_credits, size_t next_max_payload)
 {
 	struct fabric_config fabric = { .rank = 1, .n_ranks = N_RANKS, .max_payload = 1u << 20,
@@ -65,9 +58,8 @@ static void open_all(unsigned coordinator_credits, size_t next_max_payload)
 	struct error err;
 
 	c = (struct cluster){ 0 };
-	assert_int_equal(loop_create(&c.loop), SC_OK);
-	assert_int_equal(timer_create_on(c.loop, on_tick, NULL, &c.tick), SC_OK);
-	timer_start(c.tick, 5, 5);
+	assert_int_equal(manual_clock_create(&c.clock), SC_OK);
+	assert_int_equal(loop_create_on(c.clock, &c.loop), SC_OK);
 	assert_int_equal(loopback_hub_create(N_RANKS, &c.hub), SC_OK);
 	coordinator.loop = next.loop = c.loop;
 	coordinator.hub = next.hub = c.hub;
@@ -100,7 +92,7 @@ static int start(void **state)
 	(void)state;
 	open_all(0, 0);
 	start_worker();
-	peer_wait(c.loop, c.coordinator.n_controls[HELLO]);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[HELLO]);
 	return 0;
 }
 
@@ -111,9 +103,9 @@ static int stop(void **state)
 	fabric_close(c.fabric);
 	peer_close(&c.coordinator);
 	peer_close(&c.next);
-	timer_destroy(c.tick);
 	loopback_hub_destroy(c.hub);
 	loop_destroy(c.loop);
+	manual_clock_destroy(c.clock);
 	return 0;
 }
 
@@ -148,7 +140,7 @@ static void say_assign(Stagecoach__Cluster__V1__Assign *assign)
 static void become_ready(Stagecoach__Cluster__V1__Assign assign)
 {
 	say_assign(&assign);
-	peer_wait(c.loop, c.coordinator.n_controls[READY]);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[READY]);
 }
 
 /* One row of a new sequence in slot. */
@@ -169,7 +161,7 @@ static void send_step(struct peer *from, uint64_t id, uint32_t slot, uint32_t ep
 
 static void ends_with(enum sc_status status, const char *text)
 {
-	peer_wait(c.loop, c.n_ended);
+	peer_wait_for_thread(c.loop, c.n_ended);
 	assert_int_equal(c.error.status, status);
 	if (!strstr(c.error.text, text))
 		fail_msg("expected \"%s\", found: %s", text, c.error.text);
@@ -179,7 +171,7 @@ static void ends_with(enum sc_status status, const char *text)
 static void fails_with(enum sc_status status, const char *text)
 {
 	ends_with(status, text);
-	peer_wait(c.loop, c.coordinator.n_controls[FAILED]);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[FAILED]);
 	assert_int_equal(c.coordinator.failed_status, status);
 	assert_string_equal(c.coordinator.failed_text, c.error.text);
 }
@@ -194,12 +186,12 @@ static void a_worker_loads_runs_and_stops(void **state)
 	assert_true(c.coordinator.weight_bytes > 0);
 	send_step(&c.coordinator, 1, 0, EPOCH);
 	send_step(&c.coordinator, 2, 1, EPOCH);
-	peer_wait(c.loop, c.coordinator.n_tokens == 2);
+	peer_wait_for_thread(c.loop, c.coordinator.n_tokens == 2);
 	assert_int_equal(c.coordinator.last_step, 2);
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
 	message.stop = &end;
 	peer_say(&c.coordinator, 1, &message, EPOCH);
-	peer_wait(c.loop, c.n_ended);
+	peer_wait_for_thread(c.loop, c.n_ended);
 	assert_int_equal(c.error.status, SC_OK);
 }
 
@@ -212,7 +204,7 @@ static void a_stop_before_any_assignment_ends_it_too(void **state)
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
 	message.stop = &end;
 	peer_say(&c.coordinator, 1, &message, 0);
-	peer_wait(c.loop, c.n_ended);
+	peer_wait_for_thread(c.loop, c.n_ended);
 	assert_int_equal(c.error.status, SC_OK);
 }
 
@@ -253,7 +245,7 @@ static void assignments_that_cannot_be_are_refused(void **state)
 		assign = whole_model();
 		memcpy((char *)&assign + cases[i].offset, &cases[i].value, sizeof cases[i].value);
 		say_assign(&assign);
-		peer_wait(c.loop, c.n_ended);
+		peer_wait_for_thread(c.loop, c.n_ended);
 		fails_with(c.error.status, cases[i].text);
 		assert_int_not_equal(c.error.status, SC_E_NOMEM);
 	}
@@ -275,7 +267,7 @@ static void a_step_of_an_older_epoch_is_dropped(void **state)
 	become_ready(whole_model());
 	send_step(&c.coordinator, 1, 0, EPOCH - 1);
 	send_step(&c.coordinator, 2, 0, EPOCH);
-	peer_wait(c.loop, c.coordinator.n_tokens);
+	peer_wait_for_thread(c.loop, c.coordinator.n_tokens);
 	assert_int_equal(c.coordinator.last_step, 2);
 	assert_int_equal(c.n_ended, 0);
 }
@@ -307,7 +299,7 @@ static void more_steps_than_the_window_end_it(void **state)
 	c.coordinator.holds_frames = true;
 	for (uint32_t i = 0; i < 8; i++)
 		send_step(&c.coordinator, i + 1, i % 4, EPOCH);
-	peer_wait(c.loop, c.n_ended);
+	peer_wait_for_thread(c.loop, c.n_ended);
 	assert_int_equal(c.error.status, SC_E_PROTOCOL);
 }
 
@@ -316,7 +308,7 @@ static void a_step_that_contradicts_is_told(void **state)
 	(void)state;
 	become_ready(whole_model());
 	send_step(&c.coordinator, 1, 0, EPOCH);
-	peer_wait(c.loop, c.coordinator.n_tokens);
+	peer_wait_for_thread(c.loop, c.coordinator.n_tokens);
 	send_step(&c.coordinator, 2, 0, EPOCH);
 	fails_with(SC_E_PROTOCOL, "step 2");
 }
@@ -344,6 +336,10 @@ static void a_silent_coordinator_is_given_up(void **state)
 {
 	(void)state;
 	become_ready(whole_model());
+	manual_clock_pass(c.clock, DEADLINE_MS);
+	assert_int_equal(c.n_ended, 0);
+	manual_clock_pass(c.clock, 2 * HEARTBEAT_MS);
+	assert_int_equal(c.n_ended, 1);
 	ends_with(SC_E_TIMEOUT, "coordinator: silent for");
 }
 
@@ -351,10 +347,9 @@ static void a_worker_that_was_held_up_itself_blames_nobody(void **state)
 {
 	(void)state;
 	become_ready(whole_model());
-	usleep(2 * DEADLINE_MS * 1000);
+	manual_clock_jump(c.clock, 2 * DEADLINE_MS);
 	peer_beat(&c.coordinator, 1);
-	for (int i = 0; i < 10; i++)
-		loop_turn(c.loop, true);
+	manual_clock_pass(c.clock, DEADLINE_MS);
 	assert_int_equal(c.n_ended, 0);
 }
 
@@ -378,7 +373,7 @@ static void a_neighbour_that_is_gone_is_the_coordinators_business(void **state)
 	send_step(&c.coordinator, 1, 0, EPOCH);
 	for (int i = 0; i < 5; i++) {
 		peer_beat(&c.coordinator, 1);
-		loop_turn(c.loop, true);
+		manual_clock_pass(c.clock, HEARTBEAT_MS);
 	}
 	assert_int_equal(c.n_ended, 0);
 }
@@ -391,17 +386,18 @@ static void ready_comes_as_soon_as_there_is_credit_for_it(void **state)
 	open_all(1, 0);
 	c.coordinator.holds_frames = true;
 	start_worker();
-	peer_wait(c.loop, c.coordinator.n_controls[HELLO]);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[HELLO]);
 	assign.heartbeat_ms = 60000;
 	assign.deadline_ms = 60000;
+	assign.n_layers--;
+	assign.next_rank = 2;
 	say_assign(&assign);
-	/* Hello has used the only credit up. */
-	usleep(300000);
-	for (int i = 0; i < 5; i++)
-		loop_turn(c.loop, true);
+	/* The stage is ready, but Hello has used the only credit up. */
+	send_step(&c.coordinator, 1, 0, EPOCH);
+	peer_wait_for_thread(c.loop, c.next.n_steps);
 	assert_int_equal(c.coordinator.n_controls[READY], 0);
 	peer_release(&c.coordinator);
-	peer_wait(c.loop, c.coordinator.n_controls[READY]);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[READY]);
 	stop(state);
 }
 
