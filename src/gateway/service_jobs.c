@@ -9,6 +9,7 @@
 
 #define DEFAULT_LIST 100
 #define MAX_LIST 1000
+#define MAX_STATES 64	/* named in one List: each of them some times */
 
 static enum sc_status reply_with_job(struct grpc_call *call, const struct job *job,
 				     bool with_outputs)
@@ -116,38 +117,68 @@ static unsigned wanted_states(const Stagecoach__V1__ListRequest *list)
 	return list->n_states ? states : ~0u;
 }
 
-/* A list under construction; too large for the stack. */
+/* What a List asks for; the call's state. */
+struct list_query {
+	unsigned states;
+	unsigned limit;
+};
+
+/* A list under construction. */
 struct page {
 	struct job *jobs[MAX_LIST];
-	struct job_message messages[MAX_LIST];
 	Stagecoach__V1__Job *list[MAX_LIST];
+	struct job_message messages[];
 };
 
 static enum sc_status list(struct request *request, struct error *err)
 {
 	const Stagecoach__V1__ListRequest *message =
 		(const Stagecoach__V1__ListRequest *)request->message;
-	struct service *service = grpc_call_context(request->call);
+	struct list_query *query;
+
+	if (message->n_states > MAX_STATES)
+		return error_set(err, SC_E_INVALID, "states: %zu of them, the most is %d",
+				 message->n_states, MAX_STATES);
+	query = malloc(sizeof *query);
+	if (!query)
+		return error_set(err, SC_E_NOMEM, "no memory for a list");
+	query->states = wanted_states(message);
+	query->limit = message->limit ? message->limit : DEFAULT_LIST;
+	if (query->limit > MAX_LIST) {
+		limit_refuse(grpc_call_limits(request->call), LIMIT_LIST);
+		query->limit = MAX_LIST;
+	}
+	grpc_call_set_state(request->call, query);
+	return SC_OK;
+}
+
+/* As get_pull: only when the client takes it. */
+static void list_pull(struct grpc_call *call)
+{
+	struct service *service = grpc_call_context(call);
+	const struct list_query *query = grpc_call_state(call);
 	Stagecoach__V1__ListResponse response = STAGECOACH__V1__LIST_RESPONSE__INIT;
-	unsigned limit = message->limit ? message->limit : DEFAULT_LIST;
-	struct page *page = calloc(1, sizeof *page);
+	struct page *page = malloc(sizeof *page + query->limit * sizeof page->messages[0]);
 	unsigned n;
 
-	if (limit > MAX_LIST)
-		limit_refuse(grpc_call_limits(request->call), LIMIT_LIST);
-	if (!page)
-		return error_set(err, SC_E_NOMEM, "no memory for a list");
-	n = job_list(service->coordinator, wanted_states(message), page->jobs,
-		     limit < MAX_LIST ? limit : MAX_LIST);
+	if (!page) {
+		grpc_call_fail(call, SC_E_NOMEM, NULL);
+		return;
+	}
+	n = job_list(service->coordinator, query->states, page->jobs, query->limit);
 	response.jobs = page->list;
 	for (unsigned i = 0; i < n; i++) {
 		/* Without outputs nothing is allocated, so there is nothing to fail or free. */
 		if (job_message_init(&page->messages[i], page->jobs[i], false) == SC_OK)
 			page->list[response.n_jobs++] = &page->messages[i].job;
 	}
-	proto_reply(request->call, &response.base);
+	proto_reply(call, &response.base);
 	free(page);
-	return SC_OK;
+}
+
+static void list_close(struct grpc_call *call)
+{
+	free(grpc_call_state(call));
 }
 
 #define TYPE_OF(name) .type = &stagecoach__v1__##name##_request__descriptor
@@ -187,5 +218,7 @@ const struct grpc_call_ops service_submit = { .start = submit_start };
 const struct grpc_call_ops service_get = {
 	.start = get_start, .pull = get_pull, .close = get_close,
 };
-const struct grpc_call_ops service_list = { .start = list_start };
+const struct grpc_call_ops service_list = {
+	.start = list_start, .pull = list_pull, .close = list_close,
+};
 const struct grpc_call_ops service_cancel = { .start = cancel_start };
