@@ -20,9 +20,10 @@ must_check enum sc_status fabric_loopback_open(struct loop *loop, struct loopbac
 
 /* UCX 1.13: posix shared memory inside a node, RDMA or TCP between nodes, error handling by peer.
  * Sets the UCX_* variables that it relies on where the user has not set them, in the process's
- * environment: open it before other threads run. UCX listens on every interface, and neither
- * authenticates nor encrypts: set UCX_NET_DEVICES to a trusted one (under mpirun with all ranks
- * on one host it becomes "lo" by itself).
+ * environment: open it before other threads run that read the environment. UCX over TCP listens on
+ * every interface, and neither authenticates nor encrypts: set UCX_NET_DEVICES to a trusted one.
+ * With all ranks on one host it opens no port, because TCP is left out (UCX_TLS), and a TCP that
+ * the user asks for is kept on loopback (UCX_NET_DEVICES).
  * A peer that is killed while it writes into shared memory leaves a place in this end's queue that
  * is never filled: nothing that comes later is received, from anybody who shares the memory. Links
  * go down in time all the same; to go on, close the fabric and open another. */
@@ -36,13 +37,16 @@ void ucx_env_prepare(char **argv);
 
 /*
  * MPI as the launcher: rank and size, and an exchange of small blobs.
- * mpi_world_open calls MPI_Init once per process. For ucx, close it right after the exchange: from
+ * mpi_world_open calls MPI_Init once per process. With all ranks on one host it keeps MPI from
+ * opening a port, unless the user asks for TCP (OMPI_MCA_btl). For ucx, close it right after the exchange: from
  * then on one dead rank cannot take the others down. The mpi fabric keeps it open.
  * Without a launcher (no mpirun, srun or PMIx in the environment) do not open it: ask
  * mpi_world_is_launched first, which does not load or start anything.
  */
 struct mpi_world;
 bool mpi_world_is_launched(unsigned *rank_out, unsigned *size_out);
+/* All ranks run on this host, as the launcher's variables say; false when they do not say. */
+bool mpi_world_is_on_one_host(void);
 must_check enum sc_status mpi_world_open(struct mpi_world **world_out, struct error *err);
 unsigned mpi_world_rank(const struct mpi_world *world);
 unsigned mpi_world_size(const struct mpi_world *world);

@@ -59,6 +59,24 @@ bool mpi_world_is_launched(unsigned *rank_out, unsigned *size_out)
 	return false;
 }
 
+bool mpi_world_is_on_one_host(void)
+{
+	unsigned size, local_size, n_nodes;
+
+	if (read_rank("OMPI_COMM_WORLD_SIZE", &size) &&
+	    read_rank("OMPI_COMM_WORLD_LOCAL_SIZE", &local_size))
+		return size == local_size;
+	return read_rank("SLURM_STEP_NUM_NODES", &n_nodes) && n_nodes == 1;
+}
+
+/* A byte sent to the port of Open MPI's tcp transport freezes a rank. Open MPI 4 opens that port on
+ * all interfaces, also where it then uses shared memory, and whatever btl_tcp_if_include says. On
+ * one host nobody needs tcp. */
+static void leave_out_tcp(void)
+{
+	setenv("OMPI_MCA_btl", "self,vader", 0);
+}
+
 static enum sc_status mpi_error(struct error *err, int code, const char *what)
 {
 	char text[MPI_MAX_ERROR_STRING] = "unknown error";
@@ -79,6 +97,8 @@ enum sc_status mpi_world_open(struct mpi_world **world_out, struct error *err)
 	world = calloc(1, sizeof *world);
 	if (!world)
 		return error_set(err, SC_E_NOMEM, "mpi: no memory");
+	if (mpi_world_is_on_one_host())
+		leave_out_tcp();
 	code = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided);
 	if (code != MPI_SUCCESS) {
 		free(world);

@@ -5,7 +5,6 @@
 #include "base/restart.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Read by constructors of the UCX libraries: must be there at exec. */
 static const struct env_default early_settings[] = {
@@ -35,21 +34,16 @@ static const struct env_default settings[] = {
 	{ "UCX_ZCOPY_THRESH", "inf" },
 };
 
-static bool is_on_one_host(void)
-{
-	const char *size = getenv("OMPI_COMM_WORLD_SIZE");
-	const char *local_size = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
-
-	return size && local_size && strcmp(size, local_size) == 0;
-}
-
 void ucx_env_set_defaults(void)
 {
+	/* A port of UCX can be reached by everybody who can reach the interface, and junk behind
+	 * the right magic number ends the process: without need there is none. */
+	if (mpi_world_is_on_one_host()) {
+		setenv("UCX_TLS", "^cma,tcp", 0);
+		setenv("UCX_NET_DEVICES", "lo", 0);	/* for a UCX_TLS of the user's with tcp */
+	}
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
 		setenv(settings[i].name, settings[i].value, 0);
-	/* UCX listens on every interface, without authentication: not needed, not done. */
-	if (is_on_one_host())
-		setenv("UCX_NET_DEVICES", "lo", 0);
 }
 
 void ucx_env_prepare(char **argv)

@@ -27,6 +27,8 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/stagecoach-test.XXXXXX") || exit 99
 socket=$dir/grpc.sock
 # Of several mpiruns at once, one removes the directory that another is about to use.
 export OMPI_MCA_orte_tmpdir_base="$dir"
+# Else processes that are killed leave files in /dev/shm.
+export OMPI_MCA_btl_vader_backing_directory="$dir"
 launcher=
 
 stagecoachd() { "$BUILDDIR/stagecoachd" "$@"; }

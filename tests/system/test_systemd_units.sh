@@ -7,7 +7,7 @@ BUILDDIR=${BUILDDIR:-$(pwd)}
 SRCDIR=${SRCDIR:-$(cd "$(dirname "$0")/../.." && pwd)}
 MPIRUN=${MPIRUN:-/usr/bin/mpirun}
 # Ten times the exposure that `systemd-analyze security` states for the unit.
-MAX_EXPOSURE=21
+MAX_EXPOSURE=16
 command -v systemd-analyze >/dev/null || { echo "no systemd-analyze: skipped"; exit 77; }
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT

@@ -52,11 +52,33 @@ static void what_the_user_has_set_stays(void **state)
 	assert_string_equal(getenv("UCX_NET_DEVICES"), "eth7");
 }
 
+static const char *tls_with(const char *n_ranks, const char *n_local, const char *n_nodes)
+{
+	set("OMPI_COMM_WORLD_SIZE", n_ranks);
+	set("OMPI_COMM_WORLD_LOCAL_SIZE", n_local);
+	set("SLURM_STEP_NUM_NODES", n_nodes);
+	set("UCX_TLS", NULL);
+	ucx_env_set_defaults();
+	return getenv("UCX_TLS");
+}
+
+/* Between hosts there is nothing but tcp, where there is no RDMA. */
+static void one_host_needs_no_tcp(void **state)
+{
+	(void)state;
+	assert_string_equal(tls_with("3", "3", NULL), "^cma,tcp");
+	assert_string_equal(tls_with(NULL, NULL, "1"), "^cma,tcp");
+	assert_string_equal(tls_with("3", "2", NULL), "^cma");
+	assert_string_equal(tls_with(NULL, NULL, "2"), "^cma");
+	assert_string_equal(tls_with(NULL, NULL, NULL), "^cma");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames_are_copied_whatever_the_transport),
 		cmocka_unit_test(what_the_user_has_set_stays),
+		cmocka_unit_test(one_host_needs_no_tcp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

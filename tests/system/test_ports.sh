@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# On one host no process listens where another machine could reach it. The daemon's own processes
+# open only the port of gRPC; mpirun, which listens on all interfaces, has a network of its own, by
+# the command of README.md, in ./demo and in the unit.
+. "$(dirname "$0")/daemon.sh"
+
+private=$SRCDIR/tools/private_network.sh
+
+# listeners PID: its listening TCP sockets, as address:port in hexadecimal.
+listeners() {
+	inodes=$(ls -l "/proc/$1/fd" | sed -n 's/.*socket:\[\(.*\)\]$/\1/p')
+	cat "/proc/$1/net/tcp" "/proc/$1/net/tcp6" 2>/dev/null |
+		awk -v inodes="$inodes" '
+			BEGIN { n = split(inodes, list, "\n"); for (i in list) own[list[i]] = 1 }
+			$4 == "0A" && ($10 in own) { print $2 }'
+}
+
+interfaces() { sed -n 's/^ *\([^:]*\):.*/\1/p' "/proc/$1/net/dev" | tr '\n' ' '; }
+
+ranks() {
+	for pid in $(processes); do
+		[ "$(cat "/proc/$pid/comm")" = stagecoachd ] && echo "$pid"
+	done
+}
+
+# A test that finds nothing must have been able to find something.
+listeners_are_seen() {
+	/usr/bin/python3 -c 'import socket, time
+s = socket.create_server(("0.0.0.0", 0)); print("open", flush=True); time.sleep(60)' \
+		>"$dir/opened" &
+	opener=$!
+	is_open() { grep -q open "$dir/opened"; }
+	wait_for is_open || fail "the example did not open its port"
+	listeners $opener | grep -q '^00000000:' || fail "an open port is not seen"
+	kill $opener
+}
+
+# Everything under mpirun, in the network of this test: gRPC of rank 0 and nothing else.
+expect_grpc_only() {
+	start_daemon 3 "$@"
+	port=$(printf '%04X' "${address##*:}")
+	found=$(for pid in $(ranks); do listeners "$pid"; done)
+	[ "$found" = "0100007F:$port" ] || fail "$*: the ranks listen on: $found"
+	stop_daemon
+	expect_none_left
+	echo "$*: the ranks listen on $address alone"
+}
+
+# All processes are where there is no interface but loopback, and no port is open to clients.
+expect_private() {
+	[ "$(interfaces self)" != 'lo ' ] || echo "this test itself has no network"
+	for pid in "$launcher" $(ranks); do
+		[ "$(interfaces "$pid")" = 'lo ' ] ||
+			fail "$1: process $pid sees $(interfaces "$pid")"
+	done
+	[ -z "$(for pid in $(ranks); do listeners "$pid"; done)" ] || fail "$1: a rank listens"
+	stagecoach generate --socket "$socket" -p x -n 3 >/dev/null 2>"$dir/client.log" ||
+		fail "$1: the Unix socket does not serve"
+}
+
+listeners_are_seen
+expect_grpc_only --transport ucx
+expect_grpc_only --transport mpi
+
+grep -q '^network=tools/private_network.sh$' "$SRCDIR/demo" &&
+	grep -q 'setsid $network mpirun' "$SRCDIR/demo" || fail "./demo has no network of its own"
+unit=$SRCDIR/systemd/stagecoach.service.in
+grep -q '^PrivateNetwork=yes$' "$unit" || fail "the unit has no network of its own"
+grep -q '^Environment="STAGECOACHD_OPTIONS=.*--listen none"$' "$unit" ||
+	fail "the unit listens on TCP"
+
+"$private" true || { echo "no network namespaces here: the rest is skipped"; exit 77; }
+command=$(sed -n '/^    tools\/private_network.sh/,/[^\\]$/p' "$SRCDIR/README.md" | tr -d '\\\n' |
+	sed -e "s|tools/private_network.sh|$private|; s| build/| $BUILDDIR/|" \
+		-e "s|models/demo.gguf|$MODEL|; s|/tmp/stagecoach.sock|$socket|; s|mpirun|$MPIRUN|")
+echo "$command"
+$command >"$dir/out" 2>"$dir/log" </dev/null &
+launcher=$!
+wait_for is_started && grep -q 'ready' "$dir/log" || fail "README's command does not become ready"
+expect_private "README's command"
+stop_daemon
+expect_none_left
+echo "README's command: nothing is reachable from outside"
