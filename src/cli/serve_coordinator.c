@@ -112,6 +112,8 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 			gateway_drain(server->gateway);
 		break;
 	case COORDINATOR_STOPPED:
+		if (server->gateway)
+			gateway_close(server->gateway);
 		say_farewell(server);
 		break;
 	case COORDINATOR_FAILED:
@@ -149,6 +151,20 @@ static uint32_t drain_time_ms(const struct server *server)
 	return patience_ms < drain_ms ? patience_ms : drain_ms;
 }
 
+static void tell_drain(const struct server *server, uint32_t drain_ms)
+{
+	struct coordinator_status status;
+	uint32_t n_jobs;
+
+	coordinator_status(server->coordinator, &status);
+	n_jobs = status.jobs_queued + status.jobs_running;
+	if (n_jobs)
+		log_info("draining: %u job%s under way may take up to %u ms, new ones are refused; a "
+			 "second signal stops at once", n_jobs, n_jobs == 1 ? "" : "s", drain_ms);
+	else
+		log_info("stopping: no job is under way");
+}
+
 static void on_stop_signal(void *arg, int signum)
 {
 	struct server *server = arg;
@@ -164,7 +180,7 @@ static void on_stop_signal(void *arg, int signum)
 		coordinator_drain(server->coordinator, 0);
 		return;
 	}
-	log_info("draining: jobs under way get %u ms; a second signal stops at once", drain_ms);
+	tell_drain(server, drain_ms);
 	coordinator_drain(server->coordinator, drain_ms);
 }
 
@@ -275,6 +291,8 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 		.listen = listen,
 		.socket_path = config->socket,
 		.max_connections = config->max_connections,
+		.max_peer_connections = config->max_peer_connections,
+		.idle_ms = config->idle_ms,
 		.max_streams = config->max_streams,
 		.max_message = config->max_message,
 		.request_ms = config->request_ms,

@@ -75,6 +75,8 @@ struct config {
 	uint32_t keep_jobs;
 	uint64_t job_memory;
 	uint32_t max_connections;
+	uint32_t max_peer_connections;	/* 0: half of max_connections */
+	uint32_t idle_ms;
 	uint32_t max_streams;
 	uint64_t max_message;
 	uint32_t request_ms;

@@ -7,7 +7,23 @@ const struct limit_info limit_table[N_LIMITS] = {
 	[LIMIT_CONNECTIONS] = {
 		"connections", "max-connections", NULL,
 		"client connections at once",
-		"the connection is closed as soon as it is accepted" },
+		"the longest idle connection of the address with most of them is closed; if none "
+		"has been idle for a second, the new one" },
+	[LIMIT_PEER_CONNECTIONS] = {
+		"peer-connections", "max-peer-connections", NULL,
+		"connections at once of one IPv4 address, of one IPv6 /64, of loopback, or of the "
+		"Unix socket; 0: half of max-connections",
+		"the longest idle connection of that address is closed; if none has been idle for "
+		"a second, the new one" },
+	[LIMIT_RESERVE] = {
+		"reserve", NULL, "4 and 4",
+		"connections beyond these limits: of the Unix socket, and of loopback for "
+		"GetStatus and health",
+		"RESOURCE_EXHAUSTED for other calls of the latter; the new connection is closed" },
+	[LIMIT_IDLE] = {
+		"idle", "idle-ms", NULL,
+		"milliseconds without a call; SETTINGS and PING are none",
+		"GOAWAY, and the connection is closed" },
 	[LIMIT_PREFACE] = {
 		"preface", NULL, "10 s",
 		"time until a client must have shown that it speaks HTTP/2",

@@ -146,6 +146,14 @@ const struct option_info options[] = {
 	  "most; one client gets three quarters; more is overload" },
 	{ "max-connections", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "256", 1,
 	  65536, NULL, AT(max_connections), "client connections at once" },
+	{ "max-peer-connections", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "0", 0,
+	  65536, NULL, AT(max_peer_connections),
+	  "connections of one address at once; loopback is one, and so is the Unix socket; 0: half "
+	  "of max-connections" },
+	{ "idle-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "300000", 1000,
+	  86400000, NULL, AT(idle_ms),
+	  "time after which a connection without a call is closed; clients that keep connections "
+	  "in a pool expect two minutes at least" },
 	{ "max-streams", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "100", 1, 65536,
 	  NULL, AT(max_streams), "requests at once on one connection" },
 	{ "max-message", 0, NULL, OPTION_BYTES, PROGRAM_DAEMON, 0, "Serving", "BYTES", "4M", 1024,

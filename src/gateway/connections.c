@@ -1,101 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/connections.h"
+#include "gateway/connections_private.h"
 
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/list.h"
 #include "base/log.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 
-#define READ_BYTES 65536
-#define WRITE_BYTES 65536
-/* Of one connection, before the others have their turn. */
-#define WRITES_PER_TURN 16
 /* Clients on the way to a new call learn of the end before calls are refused. */
 #define DRAIN_NOTICE_MS 100
-#define KEEPALIVE_SECONDS 60
-/* What a client that broke the rules gets to read why. */
-#define LAST_WORDS_MS 1000
+/* What clients get of one turn of the loop, once for reading and twice beside that. */
+#define TURN_NS (5 * NS_PER_MS)
 
-struct connections {
-	uv_idle_t idle;		/* runs while some connection is on the dirty list */
-	uv_timer_t drain_timer;
-	unsigned n_handles;	/* that are not closed yet */
-	struct connections_config config;
-	unsigned count;
-	bool is_full_told;	/* once, until there is room again */
-	uint64_t last_client;	/* id of the newest connection; ids start at 1 */
-	struct list list;
-	struct list dirty;	/* woken: to be flushed in the loop's next turn */
-	char read_buffer[READ_BYTES];
-};
+/* --- turns --- */
 
-struct connection {
-	union {
-		uv_handle_t handle;
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	};
-	uv_timer_t timer;
-	uv_write_t write;
-	struct list node;
-	struct list dirty;
-	struct connections *owner;
-	struct grpc_session *session;
-	struct buf output;	/* being written */
-	uint64_t patience_ns;	/* by then it must have spoken, or read its last words */
-	uint64_t timer_ns;	/* what the timer is set to */
-	unsigned n_handles;
-	bool is_writing;
-	bool is_ending;		/* to be closed when its output is out */
-	bool is_closing;
-};
-
-static void flush(struct connection *connection);
 static void on_idle(uv_idle_t *idle);
 
-static void on_closed(uv_handle_t *handle)
+static void begin_turn(struct connections *connections)
 {
-	struct connection *connection = handle->data;
-
-	if (--connection->n_handles)
-		return;
-	buf_deinit(&connection->output);
-	free(connection);
+	connections->turn_ns = 0;
 }
 
-static void close_connection(struct connection *connection)
+bool connections_is_turn_over(struct connections *connections)
 {
-	if (connection->is_closing)
-		return;
-	connection->is_closing = true;
-	list_remove(&connection->node);
+	uint64_t now_ns = clock_ns();
+
+	if (!connections->turn_ns)
+		connections->turn_ns = now_ns;
+	return now_ns >= connections->turn_ns + TURN_NS;
+}
+
+void connections_add_dirty(struct connections *connections, struct connection *connection)
+{
 	list_remove(&connection->dirty);
-	connection->owner->count--;
-	grpc_session_destroy(connection->session);
-	connection->session = NULL;
-	uv_close(&connection->handle, on_closed);
-	uv_close((uv_handle_t *)&connection->timer, on_closed);
+	list_append(&connections->dirty, &connection->dirty);
+	uv_idle_start(&connections->idle, on_idle);
 }
 
-/* A session woke up: not flushed here, since this comes from deep inside a change of a job. */
-static void on_wake(void *arg)
+void connections_add_unread(struct connections *connections, struct connection *connection)
 {
-	struct connection *connection = arg;
-	struct connections *owner = connection->owner;
-
-	list_remove(&connection->dirty);
-	list_append(&owner->dirty, &connection->dirty);
-	uv_idle_start(&owner->idle, on_idle);
+	list_remove(&connection->unread);
+	list_append(&connections->unread, &connection->unread);
+	uv_idle_start(&connections->idle, on_idle);
 }
 
-static void on_idle(uv_idle_t *idle)
+static void read_waiting(struct connections *connections)
 {
-	struct connections *connections = idle->data;
+	begin_turn(connections);
+	while (!list_is_empty(&connections->unread) && !connections_is_turn_over(connections)) {
+		struct connection *connection = list_entry(connections->unread.next,
+							   struct connection, unread);
+
+		list_remove(&connection->unread);
+		connection_read_slice(connection);
+	}
+}
+
+static void flush_woken(struct connections *connections)
+{
 	struct list woken;
 
 	/* Those that wake up again below have to wait for the next turn. */
@@ -104,173 +65,38 @@ static void on_idle(uv_idle_t *idle)
 		list_remove(node);
 		list_append(&woken, node);
 	}
-	uv_idle_stop(idle);
-	while (!list_is_empty(&woken)) {
+	begin_turn(connections);
+	while (!list_is_empty(&woken) && !connections_is_turn_over(connections)) {
 		struct connection *connection = list_entry(woken.next, struct connection, dirty);
 
 		list_remove(&connection->dirty);
-		flush(connection);
+		connection_flush(connection);
+	}
+	/* Those that had no turn are first in the next one. */
+	while (!list_is_empty(&woken)) {
+		struct list *last = woken.prev;
+
+		list_remove(last);
+		list_prepend(&connections->dirty, last);
 	}
 }
 
-static bool is_on_notice(const struct connection *connection)
+static void on_idle(uv_idle_t *idle)
 {
-	return connection->is_ending || !grpc_session_is_established(connection->session);
+	struct connections *connections = idle->data;
+
+	read_waiting(connections);
+	flush_woken(connections);
+	if (list_is_empty(&connections->unread) && list_is_empty(&connections->dirty))
+		uv_idle_stop(idle);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_prepare(uv_prepare_t *prepare)
 {
-	struct connection *connection = timer->data;
-	uint64_t now_ns = clock_ns();
-
-	connection->timer_ns = UINT64_MAX;
-	if (is_on_notice(connection) && now_ns >= connection->patience_ns) {
-		log_debug("gateway: a client %s: closed", connection->is_ending ?
-			  "does not read its last words" : "says nothing that is HTTP/2");
-		close_connection(connection);
-		return;
-	}
-	grpc_session_expire(connection->session, now_ns);
-	flush(connection);
+	begin_turn(prepare->data);
 }
 
-static void set_timer(struct connection *connection)
-{
-	uint64_t deadline_ns = grpc_session_deadline_ns(connection->session);
-	uint64_t now_ns;
-
-	if (is_on_notice(connection) && connection->patience_ns < deadline_ns)
-		deadline_ns = connection->patience_ns;
-	if (deadline_ns == connection->timer_ns)
-		return;
-	connection->timer_ns = deadline_ns;
-	if (deadline_ns == UINT64_MAX) {
-		uv_timer_stop(&connection->timer);
-		return;
-	}
-	now_ns = clock_ns();
-	uv_update_time(connection->timer.loop);
-	uv_timer_start(&connection->timer, on_timer, deadline_ns <= now_ns ? 0 :
-		       (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
-}
-
-static void on_written(uv_write_t *write, int rc)
-{
-	struct connection *connection = write->data;
-
-	connection->is_writing = false;
-	if (connection->is_closing)
-		return;
-	if (rc < 0)
-		close_connection(connection);
-	else
-		flush(connection);
-}
-
-/* Fill the empty output with what the session has. */
-static enum sc_status gather(struct connection *connection)
-{
-	struct buf *output = &connection->output;
-	enum sc_status status = SC_OK;
-	uint64_t now_ns = clock_ns();
-
-	buf_truncate(output, 0);
-	while (output->length < WRITE_BYTES && status == SC_OK) {
-		const uint8_t *bytes;
-		size_t n = 0;
-
-		status = grpc_session_send(connection->session, now_ns, &bytes, &n, NULL);
-		if (status == SC_OK && n)
-			status = buf_add(output, bytes, n);
-		if (!n)
-			break;
-	}
-	return status;
-}
-
-/* Write output: at once as far as the socket takes it, then in the background. False: there is
- * something left to wait for, or an end. */
-static bool write_output(struct connection *connection)
-{
-	struct buf *output = &connection->output;
-	uv_buf_t uv_buf = uv_buf_init(output->data, (unsigned)output->length);
-	int n = uv_try_write(&connection->stream, &uv_buf, 1);
-
-	if (n == (int)output->length)
-		return true;
-	if (n < 0 && n != UV_EAGAIN) {
-		close_connection(connection);
-		return false;
-	}
-	buf_consume(output, n > 0 ? (size_t)n : 0);
-	uv_buf = uv_buf_init(output->data, (unsigned)output->length);
-	connection->write.data = connection;
-	connection->is_writing = true;
-	if (uv_write(&connection->write, &connection->stream, &uv_buf, 1, on_written) != 0) {
-		connection->is_writing = false;
-		close_connection(connection);
-	}
-	return false;
-}
-
-static void flush(struct connection *connection)
-{
-	if (connection->is_closing)
-		return;
-	if (connection->is_writing) {
-		set_timer(connection);
-		return;
-	}
-	for (unsigned i = 0; i < WRITES_PER_TURN; i++) {
-		if (gather(connection) != SC_OK) {
-			close_connection(connection);
-			return;
-		}
-		if (!connection->output.length) {
-			if (connection->is_ending || grpc_session_is_done(connection->session))
-				close_connection(connection);
-			else
-				set_timer(connection);
-			return;
-		}
-		if (!write_output(connection)) {
-			if (!connection->is_closing)
-				set_timer(connection);
-			return;
-		}
-	}
-	/* The others' turn. */
-	on_wake(connection);
-}
-
-static void on_alloc(uv_handle_t *handle, size_t n_suggested, uv_buf_t *buffer)
-{
-	struct connection *connection = handle->data;
-
-	(void)n_suggested;
-	/* Shared: it is read from before the next one is asked for. */
-	*buffer = uv_buf_init(connection->owner->read_buffer, READ_BYTES);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer)
-{
-	struct connection *connection = stream->data;
-	struct error err;
-
-	if (n_bytes < 0) {
-		close_connection(connection);
-		return;
-	}
-	if (n_bytes == 0 || connection->is_ending)
-		return;
-	if (grpc_session_receive(connection->session, buffer->base, (size_t)n_bytes, clock_ns(),
-				 &err) != SC_OK) {
-		log_debug("gateway: closing a connection: %s", err.text);
-		connection->is_ending = true;
-		connection->patience_ns = clock_ns() + LAST_WORDS_MS * NS_PER_MS;
-	}
-	flush(connection);
-}
+/* --- newcomers --- */
 
 static int init_stream(struct connection *connection, const uv_stream_t *listener)
 {
@@ -282,29 +108,60 @@ static int init_stream(struct connection *connection, const uv_stream_t *listene
 	return uv_tcp_init(uv, &connection->tcp);
 }
 
-static void set_options(struct connection *connection)
+/* False: the client has gone already. */
+static bool find_key(const struct connection *connection, struct peer_key *key_out)
 {
-	unsigned timeout_ms = KEEPALIVE_SECONDS * 1000;
-	int fd;
+	struct sockaddr_storage address;
+	int length = sizeof address;
 
+	*key_out = peer_key_of(NULL);
 	if (connection->handle.type != UV_TCP)
-		return;
-	/* Tokens are small and must not wait for each other; a peer that vanished is noticed
-	 * while bytes for it wait, and by keep-alive while none do. */
-	uv_tcp_nodelay(&connection->tcp, 1);
-	uv_tcp_keepalive(&connection->tcp, 1, KEEPALIVE_SECONDS);
-	if (uv_fileno(&connection->handle, &fd) == 0)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+		return true;
+	if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&address, &length) != 0)
+		return false;
+	*key_out = peer_key_of((const struct sockaddr *)&address);
+	return true;
 }
 
-static enum sc_status open_session(struct connection *connection)
+static void tell_full(struct connections *connections, enum limit limit)
 {
-	struct grpc_session_config config = connection->owner->config.session;
+	if (!connections->is_full_told)
+		log_warning("gateway: the limit of %s is reached: more are refused, or take the "
+			    "place of idle ones", limit_table[limit].name);
+	connections->is_full_told = true;
+}
 
-	config.on_wake = on_wake;
-	config.arg = connection;
-	config.client = ++connection->owner->last_client;
-	return grpc_session_create(&config, &connection->session);
+/* It has no calls, or only asks for health. */
+static void send_away(struct guest *guest)
+{
+	struct connection *connection = list_entry(guest, struct connection, guest);
+
+	grpc_session_refuse_calls(connection->session);
+	connection_flush(connection);
+	connection_close(connection);
+}
+
+static enum sc_status seat(struct connection *connection)
+{
+	struct connections *owner = connection->owner;
+	struct admission_answer answer;
+	struct peer_key key;
+
+	if (!find_key(connection, &key))
+		return SC_E_CLOSED;
+	answer = admission_ask(&owner->admission, key, connection->accepted_ns);
+	if (answer.victim || answer.seat != SEAT_ORDINARY)
+		tell_full(owner, answer.limit);
+	else
+		owner->is_full_told = false;
+	if (answer.victim || answer.seat == SEAT_NONE)
+		limit_refuse(owner->config.session.limits, answer.limit);
+	if (answer.seat == SEAT_NONE)
+		return SC_E_OVERLOADED;
+	if (answer.victim)
+		send_away(answer.victim);
+	return admission_enter(&owner->admission, key, answer.seat, connection->accepted_ns,
+			       &connection->guest);
 }
 
 void connections_accept(struct connections *connections, uv_stream_t *listener)
@@ -315,9 +172,14 @@ void connections_accept(struct connections *connections, uv_stream_t *listener)
 		return;
 	connection->owner = connections;
 	connection->timer_ns = UINT64_MAX;
-	connection->patience_ns = clock_ns() + connections->config.preface_ms * NS_PER_MS;
+	connection->accepted_ns = clock_ns();
+	connection->idle_since_ns = connection->accepted_ns;
+	connection->patience_ns = connection->accepted_ns +
+				  connections->config.preface_ms * NS_PER_MS;
 	list_init(&connection->node);
 	list_init(&connection->dirty);
+	list_init(&connection->unread);
+	buf_init(&connection->input);
 	buf_init(&connection->output);
 	if (init_stream(connection, listener) != 0) {
 		free(connection);
@@ -329,25 +191,12 @@ void connections_accept(struct connections *connections, uv_stream_t *listener)
 	connection->timer.data = connection;
 	list_append(&connections->list, &connection->node);
 	connections->count++;
-	if (uv_accept(listener, &connection->stream) != 0)
-		goto fail;
-	if (connections->count > connections->config.max) {
-		if (!connections->is_full_told)
-			log_warning("gateway: %u connections are open: more are refused",
-				    connections->config.max);
-		connections->is_full_told = true;
-		goto fail;
-	}
-	connections->is_full_told = false;
-	set_options(connection);
-	if (open_session(connection) != SC_OK ||
-	    uv_read_start(&connection->stream, on_alloc, on_read) != 0)
-		goto fail;
-	flush(connection);
-	return;
-fail:
-	close_connection(connection);
+	if (uv_accept(listener, &connection->stream) != 0 || seat(connection) != SC_OK ||
+	    connection_start(connection) != SC_OK)
+		connection_close(connection);
 }
+
+/* --- end --- */
 
 static void on_drain_timer(uv_timer_t *timer)
 {
@@ -357,7 +206,7 @@ static void on_drain_timer(uv_timer_t *timer)
 		struct connection *connection = list_entry(node, struct connection, node);
 
 		grpc_session_refuse_calls(connection->session);
-		flush(connection);
+		connection_flush(connection);
 	}
 }
 
@@ -367,7 +216,7 @@ void connections_drain(struct connections *connections)
 		struct connection *connection = list_entry(node, struct connection, node);
 
 		grpc_session_announce_end(connection->session);
-		on_wake(connection);
+		connections_add_dirty(connections, connection);
 	}
 	uv_timer_start(&connections->drain_timer, on_drain_timer, DRAIN_NOTICE_MS, 0);
 }
@@ -385,13 +234,19 @@ enum sc_status connections_create(const struct connections_config *config,
 	if (!connections)
 		return SC_E_NOMEM;
 	connections->config = *config;
+	admission_init(&connections->admission, config->max, config->max_per_peer);
 	list_init(&connections->list);
 	list_init(&connections->dirty);
+	list_init(&connections->unread);
 	uv_idle_init(config->uv, &connections->idle);
+	uv_prepare_init(config->uv, &connections->prepare);
 	uv_timer_init(config->uv, &connections->drain_timer);
-	connections->n_handles = 2;
+	connections->n_handles = 3;
 	connections->idle.data = connections;
+	connections->prepare.data = connections;
 	connections->drain_timer.data = connections;
+	uv_prepare_start(&connections->prepare, on_prepare);
+	uv_unref((uv_handle_t *)&connections->prepare);
 	*connections_out = connections;
 	return SC_OK;
 }
@@ -400,19 +255,21 @@ static void on_owner_closed(uv_handle_t *handle)
 {
 	struct connections *connections = handle->data;
 
-	if (--connections->n_handles == 0)
-		free(connections);
+	if (--connections->n_handles)
+		return;
+	admission_deinit(&connections->admission);
+	free(connections);
 }
 
 /* Ends that came in this turn of the loop still reach their clients, and calls that go on get a
  * reason instead of a cut. */
 static void say_goodbye(struct connection *connection)
 {
-	flush(connection);
+	connection_flush(connection);
 	if (connection->is_closing)
 		return;
 	grpc_session_end_calls(connection->session, GRPC_UNAVAILABLE, "the server is stopping");
-	flush(connection);
+	connection_flush(connection);
 }
 
 void connections_destroy(struct connections *connections)
@@ -423,8 +280,9 @@ void connections_destroy(struct connections *connections)
 		struct connection *connection = list_entry(node, struct connection, node);
 
 		say_goodbye(connection);
-		close_connection(connection);
+		connection_close(connection);
 	}
 	uv_close((uv_handle_t *)&connections->idle, on_owner_closed);
+	uv_close((uv_handle_t *)&connections->prepare, on_owner_closed);
 	uv_close((uv_handle_t *)&connections->drain_timer, on_owner_closed);
 }

@@ -3,9 +3,11 @@
 #define STAGECOACH_GATEWAY_CONNECTIONS_H
 /*
  * connections - the accepted sockets of a gateway, each with its session.
- * Moves bytes between the two and keeps time: a client that has not shown within
- * preface_ms that it speaks HTTP/2 is dropped, deadlines of calls are watched. One write per
- * connection is under way at a time, so output is bounded.
+ * Moves bytes between the two and keeps time: a client that has not shown within preface_ms that it
+ * speaks HTTP/2 is dropped, one without calls for idle_ms is told to go, deadlines of calls are
+ * watched. One write per connection is under way at a time, so output is bounded. In one turn of
+ * the loop clients get some milliseconds together, then everything else has its turn; what they
+ * sent meanwhile waits, first come first served.
  * Thread: the loop's thread alone; nothing blocks.
  */
 #include "base/status.h"
@@ -17,11 +19,13 @@ struct connections;
 
 struct connections_config {
 	uv_loop_t *uv;
-	/* Used for each session, but for on_wake, which is the connection's own. What it points
-	 * to is borrowed until destroy. */
+	/* Used for each session, but for on_wake and what else is the connection's own. What it
+	 * points to is borrowed until destroy. */
 	struct grpc_session_config session;
-	unsigned max;		/* one more is closed as soon as it is accepted */
+	unsigned max;		/* as admission.h has them */
+	unsigned max_per_peer;
 	unsigned preface_ms;
+	unsigned idle_ms;	/* 0: any time */
 };
 
 must_check enum sc_status connections_create(const struct connections_config *config,

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "coordinator/coordinator.h"
+#include "gateway/admission.h"
 #include "gateway/connections.h"
 #include "gateway/frame_meter.h"
 #include "gateway/listener.h"
@@ -54,6 +55,13 @@ static enum sc_status open_listeners(struct gateway *gateway, const struct gatew
 	return status;
 }
 
+static unsigned peer_share(const struct gateway_config *config)
+{
+	unsigned half = (config->max_connections + 1) / 2;
+
+	return config->max_peer_connections ? config->max_peer_connections : half;
+}
+
 /* What the limits of the gateway are, beside those of the coordinator. */
 static struct limit_counts *note_limits(const struct gateway *gateway,
 					const struct gateway_config *config)
@@ -61,6 +69,9 @@ static struct limit_counts *note_limits(const struct gateway *gateway,
 	struct limit_counts *limits = coordinator_limits(config->coordinator);
 
 	limit_set(limits, LIMIT_CONNECTIONS, config->max_connections);
+	limit_set(limits, LIMIT_PEER_CONNECTIONS, peer_share(config));
+	limit_set(limits, LIMIT_RESERVE, ADMISSION_RESERVE);
+	limit_set(limits, LIMIT_IDLE, config->idle_ms);
 	limit_set(limits, LIMIT_PREFACE, PREFACE_MS);
 	limit_set(limits, LIMIT_HEADER_LIST, GRPC_MAX_HEADER_BYTES);
 	limit_set(limits, LIMIT_FRAMES, FRAME_METER_PER_SECOND);
@@ -89,7 +100,9 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 			.stall_ns = config->stall_ms * NS_PER_MS,
 		},
 		.max = config->max_connections,
+		.max_per_peer = peer_share(config),
 		.preface_ms = PREFACE_MS,
+		.idle_ms = config->idle_ms,
 	};
 	enum sc_status status;
 
@@ -142,12 +155,15 @@ void gateway_destroy(struct gateway *gateway)
 
 void gateway_drain(struct gateway *gateway)
 {
-	if (gateway->service.is_draining)
-		return;
 	gateway->service.is_draining = true;
+	service_health_changed(&gateway->service);
+}
+
+void gateway_close(struct gateway *gateway)
+{
+	gateway_drain(gateway);
 	/* First of all: a client that reconnects would start calls anew. */
 	close_listeners(gateway);
-	service_health_changed(&gateway->service);
 	connections_drain(gateway->connections);
 }
 

@@ -21,6 +21,8 @@ struct gateway_config {
 					 * NULL or "": none */
 	const char *socket_path;	/* NULL or "": none */
 	unsigned max_connections;
+	unsigned max_peer_connections;	/* of one address; 0: half of max_connections */
+	unsigned idle_ms;		/* of a connection without calls; 0: any time */
 	unsigned max_streams;		/* of one connection */
 	size_t max_message;		/* bytes of a request message */
 	unsigned request_ms;		/* for a request to arrive; 0: any time */
@@ -39,8 +41,12 @@ must_check enum sc_status gateway_create(const struct gateway_config *config,
  * NULL. */
 void gateway_destroy(struct gateway *gateway);
 
-/* Close the listeners, health answers NOT_SERVING, clients get GOAWAY; streams under way go on. */
+/* The coordinator takes no more jobs: health answers NOT_SERVING from now on. Everything else is
+ * answered as before, to new clients too, so that the end can be watched. */
 void gateway_drain(struct gateway *gateway);
+
+/* The last jobs are over: close the listeners, tell the clients to go. Calls under way go on. */
+void gateway_close(struct gateway *gateway);
 
 /* The phase of the coordinator changed: tells who watches health. */
 void gateway_phase_changed(struct gateway *gateway);

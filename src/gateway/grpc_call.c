@@ -29,6 +29,7 @@ struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id)
 	grpc_reader_init(&call->reader, session->config.max_message);
 	buf_init(&call->output);
 	list_append(&session->calls, &call->node);
+	session->used_ns = session->now_ns;
 	session->n_calls++;
 	return call;
 }
@@ -80,6 +81,7 @@ void call_destroy(struct grpc_call *call)
 	drop_request(call);
 	list_remove(&call->node);
 	call->session->n_calls--;
+	call->session->used_ns = call->session->now_ns;
 	free(call->text);
 	free(call);
 }

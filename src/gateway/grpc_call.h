@@ -31,6 +31,7 @@ struct grpc_call_ops {
 	/* The call is over, whoever ended it; its state goes. NULL: there is none. Called exactly
 	 * once after start, and not at all without it. */
 	void (*close)(struct grpc_call *call);
+	bool is_vital;	/* served also where the session is restricted */
 };
 
 struct grpc_method {

@@ -93,6 +93,13 @@ static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const ui
 	return 0;
 }
 
+static void refuse_restricted(struct grpc_call *call)
+{
+	limit_refuse(call->session->config.limits, LIMIT_RESERVE);
+	grpc_call_finish(call, GRPC_RESOURCE_EXHAUSTED, "too many connections are open: this one "
+			 "may only ask for status and health");
+}
+
 /* All headers are there: is it a call that we know? */
 static void check_headers(struct grpc_call *call)
 {
@@ -102,6 +109,8 @@ static void check_headers(struct grpc_call *call)
 		call_refuse_http(call, "415");
 	else if (!call->method)
 		grpc_call_finish(call, GRPC_UNIMPLEMENTED, "no such method");
+	else if (call->session->config.is_restricted && !call->method->ops->is_vital)
+		refuse_restricted(call);
 	else if (call->headers & CALL_HAS_BAD_TIMEOUT)
 		grpc_call_finish(call, GRPC_INVALID_ARGUMENT,
 				 "grpc-timeout: expected up to 8 digits and one of HMSmun");
@@ -360,6 +369,11 @@ void grpc_session_expire(struct grpc_session *session, uint64_t now_ns)
 bool grpc_session_is_established(const struct grpc_session *session)
 {
 	return session->is_established;
+}
+
+uint64_t grpc_session_idle_since_ns(const struct grpc_session *session)
+{
+	return session->n_calls ? UINT64_MAX : session->used_ns;
 }
 
 bool grpc_session_is_done(const struct grpc_session *session)

@@ -37,6 +37,7 @@ struct grpc_session_config {
 	void *context;				/* for the services */
 	struct grpc_budget *budget;		/* borrowed */
 	uint64_t client;			/* id of the connection, for grpc_call_client */
+	bool is_restricted;			/* only methods that are for anybody, always */
 	unsigned max_streams;
 	size_t max_message;			/* bytes of a request */
 	uint64_t request_ns;			/* for a request to arrive; 0: any time */
@@ -70,6 +71,9 @@ void grpc_session_expire(struct grpc_session *session, uint64_t now_ns);
 
 /* Has the client shown that it speaks HTTP/2? */
 bool grpc_session_is_established(const struct grpc_session *session);
+
+/* Since when there has been no call, as told then: 0: there never was one, UINT64_MAX: there is. */
+uint64_t grpc_session_idle_since_ns(const struct grpc_session *session);
 
 /* Nothing is left to read or to send: the connection can be closed. */
 bool grpc_session_is_done(const struct grpc_session *session);

@@ -18,6 +18,7 @@ struct grpc_session {
 	size_t n_request_bytes;	/* held by all calls together */
 	size_t n_header_bytes;	/* of the header block that is being received */
 	uint64_t now_ns;	/* as last told */
+	uint64_t used_ns;	/* when a call last began or ended; 0: never */
 	struct frame_meter meter;
 	struct error refusal;	/* why a callback ended the connection; status SC_OK: none did */
 	unsigned depth;		/* > 0: inside receive, send or expire */

@@ -203,4 +203,6 @@ static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_
 }
 
 const struct grpc_call_ops service_get_model = { .start = get_model_start };
-const struct grpc_call_ops service_get_status = { .start = get_status_start };
+const struct grpc_call_ops service_get_status = {
+	.start = get_status_start, .is_vital = true,
+};

@@ -4,12 +4,14 @@
 
 #include "base/clock.h"
 #include "cli/client.h"
+#include "gateway/admission.h"
 #include "gateway/connections.h"
 #include "gateway/listener.h"
 #include "tests/gateway/fake_coordinator.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -37,6 +39,7 @@ struct server {
 	sem_t done;
 	void (*command)(struct server *server);
 	unsigned n_alive;	/* as the last count_alive found it */
+	uint64_t n_refused;	/* connections, as the last count_refused found it */
 	uint64_t last_client;	/* as the last note_client found it */
 	char directory[64];
 	char socket[80];
@@ -73,8 +76,22 @@ static void note_client(struct server *server)
 	server->last_client = fake_last_client(server->coordinator);
 }
 
+static void count_refused(struct server *server)
+{
+	const struct limit_counts *limits = coordinator_limits(server->coordinator);
+
+	server->n_refused = limits->n[LIMIT_CONNECTIONS] + limits->n[LIMIT_PEER_CONNECTIONS] +
+			    limits->n[LIMIT_RESERVE];
+}
+
 static void stop(struct server *server) { loop_stop(server->loop); }
-static void drain(struct server *server) { gateway_drain(server->gateway); }
+static void close_gateway(struct server *server) { gateway_close(server->gateway); }
+
+static void drain(struct server *server)
+{
+	fake_set_phase(server->coordinator, COORDINATOR_DRAINING);
+	gateway_drain(server->gateway);
+}
 
 static void be_loading(struct server *server)
 {
@@ -103,6 +120,7 @@ static struct gateway_config config_of(const struct server *server)
 		.coordinator = server->coordinator,
 		.socket_path = server->socket,
 		.max_connections = MAX_CONNECTIONS,
+		.max_peer_connections = MAX_CONNECTIONS,
 		.max_streams = 100,
 		.max_message = 1 << 16,
 		.max_bytes = 256 << 20,
@@ -593,11 +611,56 @@ static void a_long_prompt_becomes_a_job(void **state)
 	assert_int_equal(story.n_tokens, 5);
 }
 
-static void a_draining_server_ends_streams_well_and_takes_no_clients(void **state)
+static Stagecoach__V1__Phase phase_of(struct server *server, struct client *client)
+{
+	Stagecoach__V1__GetStatusRequest request = STAGECOACH__V1__GET_STATUS_REQUEST__INIT;
+	Stagecoach__V1__Phase phase;
+	ProtobufCMessage *answer;
+
+	assert_int_equal(client_ask(client, "GetStatus", &request.base, 0,
+				    &stagecoach__v1__status__descriptor, &answer, &server->err),
+			 SC_OK);
+	phase = ((Stagecoach__V1__Status *)answer)->phase;
+	protobuf_c_message_free_unpacked(answer, NULL);
+	return phase;
+}
+
+/* Old and new clients learn how it stands; new jobs are refused, old ones go on. */
+static void watch_the_end(struct server *server)
+{
+	struct client_target target = { .socket = server->socket };
+	struct client *stream = server->client;
+	struct client *other;
+
+	run_on_loop(server, drain);
+	assert_int_equal(client_target_choose(&target, &server->err), SC_OK);
+	assert_int_equal(client_open(&target, &other, &server->err), SC_OK);
+	assert_int_equal(phase_of(server, other), STAGECOACH__V1__PHASE__PHASE_DRAINING);
+	server->client = other;
+	assert_null(submit(server, "hello"));
+	assert_int_equal(server->err.status, SC_E_UNAVAILABLE);
+	server->client = stream;
+	client_close(other);
+}
+
+static void a_draining_server_still_says_how_it_is(void **state)
+{
+	struct server *server = *state;
+	struct story story = { .pause = watch_the_end };
+
+	connect_client(server);
+	assert_int_equal(generate(server, "hello", 100, 0, &story), SC_OK);
+	assert_int_equal(story.n_tokens, 100);
+	/* The connection that had the stream is as good as before. */
+	assert_int_equal(phase_of(server, server->client),
+			 STAGECOACH__V1__PHASE__PHASE_DRAINING);
+}
+
+static void a_closed_server_ends_streams_well_and_takes_no_clients(void **state)
 {
 	struct server *server = *state;
 	struct client_target target = { .socket = server->socket };
-	struct story story = { .after_first = drain };
+	struct story story = { .after_first = close_gateway };
 	struct client *other;
 
 	connect_client(server);
@@ -655,17 +718,38 @@ static void a_client_that_speaks_http_1_is_closed(void **state)
 	close(fd);
 }
 
-static void connections_over_the_limit_are_closed_at_once(void **state)
+static bool has_closed_one(const int *fds, unsigned n)
+{
+	struct pollfd poll_fds[16];
+	char bytes[256];
+
+	assert_true(n <= 16);
+	for (unsigned i = 0; i < n; i++)
+		poll_fds[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	(void)poll(poll_fds, n, 100);
+	for (unsigned i = 0; i < n; i++)
+		while (recv(fds[i], bytes, sizeof bytes, MSG_DONTWAIT) >= 0 &&
+		       (poll_fds[i].revents & POLLHUP))
+			return true;
+	return false;
+}
+
+/* Which of them: test_admission.c. */
+static void of_connections_over_the_limit_one_is_closed(void **state)
 {
 	struct server *server = *state;
-	int fds[MAX_CONNECTIONS + 1];
+	int fds[MAX_CONNECTIONS + ADMISSION_RESERVE + 1];
+	unsigned n = sizeof fds / sizeof fds[0];
 	struct story story = { 0 };
 	enum sc_status status = SC_E_CLOSED;
 
-	for (unsigned i = 0; i <= MAX_CONNECTIONS; i++)
+	for (unsigned i = 0; i < n; i++)
 		fds[i] = connect_raw(server);
-	assert_true(is_closed_by_server(fds[MAX_CONNECTIONS]));
-	for (unsigned i = 0; i <= MAX_CONNECTIONS; i++)
+	while (!has_closed_one(fds, n))
+		;
+	run_on_loop(server, count_refused);
+	assert_int_equal(server->n_refused, 1);
+	for (unsigned i = 0; i < n; i++)
 		close(fds[i]);
 	/* Those that left make room, as soon as the server has seen it. */
 	for (unsigned i = 0; i < 1000 && status != SC_OK; i++) {
@@ -707,6 +791,7 @@ static void a_client_that_says_nothing_is_closed_in_time(void **state)
 		.uv = loop_uv(server->loop),
 		.session = { .max_streams = 1, .max_message = 100, .budget = &budget },
 		.max = 1,
+		.max_per_peer = 1,
 		.preface_ms = 20,
 	};
 	struct connections *connections;
@@ -721,6 +806,50 @@ static void a_client_that_says_nothing_is_closed_in_time(void **state)
 		loop_turn(server->loop, true);
 	while (connections_count(connections))
 		loop_turn(server->loop, true);
+	assert_true(is_closed_by_server(fd));
+	close(fd);
+	listener_close(listener);
+	connections_destroy(connections);
+}
+
+/* Neither SETTINGS nor PING, again and again, are use of a connection. */
+static void a_client_without_calls_is_told_to_go(void **state)
+{
+	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+				    "\0\0\0\4\0\0\0\0\0";
+	static const char ping[] = "\0\0\x08\6\0\0\0\0\0" "pingping";
+	struct server *server = *state;
+	struct grpc_budget budget = { .max_bytes = 1000 };
+	struct limit_counts limits = { .n = { 0 } };
+	const struct connections_config config = {
+		.uv = loop_uv(server->loop),
+		.session = { .max_streams = 1, .max_message = 100, .budget = &budget,
+			     .limits = &limits },
+		.max = 1,
+		.max_per_peer = 1,
+		.preface_ms = 60000,
+		.idle_ms = 50,
+	};
+	struct connections *connections;
+	struct listener *listener;
+	unsigned n_turns = 0;
+	int fd;
+
+	assert_int_equal(connections_create(&config, &connections), SC_OK);
+	assert_int_equal(listener_open_unix(config.uv, server->socket, accept_client, connections,
+					    &listener, &server->err), SC_OK);
+	fd = connect_raw(server);
+	assert_int_equal(send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL), sizeof hello - 1);
+	while (!connections_count(connections))
+		loop_turn(server->loop, true);
+	/* The client does not close, so the server does, a little later. */
+	while (connections_count(connections)) {
+		if (!limits.n[LIMIT_IDLE] && n_turns++ < 200)
+			(void)send(fd, ping, sizeof ping - 1, MSG_NOSIGNAL);
+		loop_turn(server->loop, true);
+	}
+	assert_int_equal(limits.n[LIMIT_IDLE], 1);
+	assert_int_equal(limits.n[LIMIT_FRAMES], 0);
 	assert_true(is_closed_by_server(fd));
 	close(fd);
 	listener_close(listener);
@@ -892,12 +1021,14 @@ int main(void)
 		SERVED(the_gateway_may_go_while_a_text_is_tokenized),
 		SERVED(a_prompt_that_cannot_fit_is_refused_before_it_is_tokenized),
 		SERVED(a_long_prompt_becomes_a_job),
-		SERVED(a_draining_server_ends_streams_well_and_takes_no_clients),
+		SERVED(a_draining_server_still_says_how_it_is),
+		SERVED(a_closed_server_ends_streams_well_and_takes_no_clients),
 		SERVED(destroying_the_gateway_ends_calls_and_cancels_their_jobs),
 		SERVED(a_client_that_speaks_http_1_is_closed),
-		SERVED(connections_over_the_limit_are_closed_at_once),
+		SERVED(of_connections_over_the_limit_one_is_closed),
 		SERVED(a_client_that_breaks_the_rules_and_reads_nothing_is_closed),
 		ALONE(a_client_that_says_nothing_is_closed_in_time),
+		ALONE(a_client_without_calls_is_told_to_go),
 		ALONE(the_socket_is_for_its_group_and_goes_with_the_gateway),
 		ALONE(a_live_socket_is_not_replaced),
 		ALONE(a_stale_socket_is_replaced),

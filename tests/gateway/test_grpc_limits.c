@@ -73,15 +73,17 @@ static void count_close(struct grpc_call *call)
 }
 
 static const struct grpc_call_ops echo_ops = { .start = echo_start };
+static const struct grpc_call_ops health_ops = { .start = echo_start, .is_vital = true };
 static const struct grpc_call_ops stream_ops = {
 	.start = stream_start, .pull = stream_pull, .close = count_close,
 };
 static const struct grpc_method methods[] = {
 	{ "/t.T/Echo", &echo_ops },
 	{ "/t.T/Stream", &stream_ops },
+	{ "/t.T/Health", &health_ops },
 };
 
-static int setup(void **state)
+static int setup_with(void **state, bool is_restricted)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 	struct grpc_session_config config = {
@@ -91,6 +93,7 @@ static int setup(void **state)
 		.max_message = 1 << 20,
 		.request_ns = REQUEST_NS,
 		.stall_ns = STALL_NS,
+		.is_restricted = is_restricted,
 	};
 
 	assert_non_null(f);
@@ -107,6 +110,9 @@ static int setup(void **state)
 	*state = f;
 	return 0;
 }
+
+static int setup(void **state) { return setup_with(state, false); }
+static int setup_restricted(void **state) { return setup_with(state, true); }
 
 /* From here on the client is to know the server's settings. */
 static int setup_greeted(void **state)
@@ -349,6 +355,40 @@ static void messages_over_the_limit_are_counted(void **state)
 	assert_int_equal(f->limits.n[LIMIT_MESSAGE], 1);
 }
 
+/* --- a full server --- */
+
+static void a_restricted_connection_may_only_ask_how_the_server_is(void **state)
+{
+	struct fixture *f = *state;
+
+	open_call(f, "/t.T/Health");
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+	memory_call_deinit(&f->call);
+	open_call(f, "/t.T/Echo");
+	assert_int_equal(f->call.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+	assert_int_equal(f->limits.n[LIMIT_RESERVE], 1);
+}
+
+/* PING and SETTINGS do not count as use, calls do. */
+static void only_calls_are_use_of_a_connection(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(grpc_session_idle_since_ns(f->session), 0);
+	f->client.now_ns = 5;
+	assert_int_equal(nghttp2_submit_ping(f->client.http, NGHTTP2_FLAG_NONE, NULL), 0);
+	memory_client_run(&f->client);
+	assert_int_equal(grpc_session_idle_since_ns(f->session), 0);
+	f->context.is_silent = true;
+	f->client.now_ns = 6;
+	open_call(f, "/t.T/Stream");
+	assert_true(grpc_session_idle_since_ns(f->session) == UINT64_MAX);
+	f->client.now_ns = 7;
+	memory_call_cancel(&f->client, &f->call);
+	memory_client_run(&f->client);
+	assert_int_equal(grpc_session_idle_since_ns(f->session), 7);
+}
+
 /* --- slow clients --- */
 
 static void a_request_that_trickles_is_ended(void **state)
@@ -458,6 +498,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(streams_over_the_limit_are_counted, setup,
 						teardown),
 		TEST(messages_over_the_limit_are_counted),
+		cmocka_unit_test_setup_teardown(
+			a_restricted_connection_may_only_ask_how_the_server_is, setup_restricted,
+			teardown),
+		TEST(only_calls_are_use_of_a_connection),
 		TEST(a_request_that_trickles_is_ended),
 		TEST(an_answer_that_nobody_takes_is_ended),
 		TEST(taking_a_byte_at_a_time_is_not_taking),

@@ -3,6 +3,8 @@
 # SIGTERM lets jobs end, a second one does not wait; SIGHUP takes what may change; Ctrl-C cancels.
 . "$(dirname "$0")/daemon.sh"
 
+is_draining() { stagecoach status --socket "$socket" | grep -q 'draining'; }
+
 for ranks in 1 3; do
 	start_daemon $ranks $LONG
 	begin_text 2000
@@ -17,7 +19,13 @@ for ranks in 1 3; do
 	begin_text $LONG_TOKENS
 	rank0=$(pid_of_rank 0)
 	kill -TERM "$rank0"
-	sleep 0.5
+	wait_for is_draining || fail "$ranks ranks: no status while it drains"
+	stagecoach jobs --socket "$socket" | grep -q running ||
+		fail "$ranks ranks: the job that is left is not listed"
+	stagecoach generate --listen "$address" -p x -n 1 >"$dir/out" 2>&1
+	[ $? = 69 ] && grep -q draining "$dir/out" ||
+		fail "$ranks ranks: a new job is not refused: $(cat "$dir/out")"
+	grep -q 'draining: 1 job under way' "$dir/log" || fail "the log does not tell the jobs"
 	kill -TERM "$rank0"
 	wait_launcher
 	# mpirun tells how the first process ended: a worker that lost its coordinator may be it.
@@ -57,6 +65,9 @@ stop_daemon
 [ $code = 0 ] || fail "exit code $code"
 expect_none_left
 echo "SIGHUP took what may change"
+
+grep -q 'stopping: no job is under way' "$dir/log" || fail "the log does not say that it stops"
+grep -q draining "$dir/log" && fail "it says draining, and there is no job to wait for"
 
 # Ctrl-C ends a run of one text.
 : >"$dir/text"

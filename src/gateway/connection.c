@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One connection: what it reads, writes and waits for. */
+#include "gateway/connections_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+
+#define WRITE_BYTES 65536
+/* Of one connection, before the others have their turn. */
+#define WRITES_PER_TURN 4
+/* So much input is looked at before the clock is: a millisecond or two at worst. */
+#define SLICE_BYTES 4096
+#define KEEPALIVE_SECONDS 60
+/* What a client that has to go gets to read why, and to close its end. */
+#define LAST_WORDS_MS 1000
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct connection *connection = handle->data;
+
+	if (--connection->n_handles)
+		return;
+	buf_deinit(&connection->input);
+	buf_deinit(&connection->output);
+	free(connection);
+}
+
+void connection_close(struct connection *connection)
+{
+	if (connection->is_closing)
+		return;
+	connection->is_closing = true;
+	list_remove(&connection->node);
+	list_remove(&connection->dirty);
+	list_remove(&connection->unread);
+	connection->owner->count--;
+	admission_leave(&connection->owner->admission, &connection->guest);
+	grpc_session_destroy(connection->session);
+	connection->session = NULL;
+	uv_close(&connection->handle, on_closed);
+	uv_close((uv_handle_t *)&connection->timer, on_closed);
+}
+
+static struct limit_counts *limits_of(const struct connection *connection)
+{
+	return connection->owner->config.session.limits;
+}
+
+/* --- time --- */
+
+/* Nothing more is read; what the session has to say still goes out. */
+static void begin_end(struct connection *connection)
+{
+	connection->is_ending = true;
+	connection->patience_ns = clock_ns() + LAST_WORDS_MS * NS_PER_MS;
+}
+
+static bool is_on_notice(const struct connection *connection)
+{
+	return connection->is_ending || !grpc_session_is_established(connection->session);
+}
+
+static uint64_t idle_end_ns(const struct connection *connection)
+{
+	uint64_t idle_ns = connection->owner->config.idle_ms * NS_PER_MS;
+
+	if (!idle_ns || connection->idle_since_ns == UINT64_MAX || connection->is_ending)
+		return UINT64_MAX;
+	return connection->idle_since_ns + idle_ns;
+}
+
+static uint64_t write_end_ns(const struct connection *connection)
+{
+	uint64_t stall_ns = connection->owner->config.session.stall_ns;
+
+	return connection->is_writing && stall_ns ? connection->written_ns + stall_ns : UINT64_MAX;
+}
+
+/* Does the client take nothing of what is being written, and has not for too long? */
+static bool is_write_stalled(struct connection *connection, uint64_t now_ns)
+{
+	size_t n_left = uv_stream_get_write_queue_size(&connection->stream);
+
+	if (now_ns < write_end_ns(connection))
+		return false;
+	if (n_left >= connection->n_unwritten)
+		return true;
+	connection->n_unwritten = n_left;
+	connection->written_ns = now_ns;
+	return false;
+}
+
+static void lose_patience(struct connection *connection)
+{
+	log_debug("gateway: a client %s: closed", connection->is_ending ?
+		  "does not close its end" : "says nothing that is HTTP/2");
+	if (!connection->is_ending)
+		limit_refuse(limits_of(connection), LIMIT_PREFACE);
+	connection_close(connection);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct connection *connection = timer->data;
+	uint64_t now_ns = clock_ns();
+
+	connection->timer_ns = UINT64_MAX;
+	if (is_on_notice(connection) && now_ns >= connection->patience_ns) {
+		lose_patience(connection);
+		return;
+	}
+	if (is_write_stalled(connection, now_ns)) {
+		limit_refuse(limits_of(connection), LIMIT_STALL);
+		connection_close(connection);
+		return;
+	}
+	grpc_session_expire(connection->session, now_ns);
+	if (now_ns >= idle_end_ns(connection)) {
+		limit_refuse(limits_of(connection), LIMIT_IDLE);
+		grpc_session_refuse_calls(connection->session);
+		begin_end(connection);
+	}
+	connection_flush(connection);
+}
+
+/* SETTINGS, PING and other frames do not count: only calls do. */
+static void note_idle(struct connection *connection)
+{
+	uint64_t since_ns = grpc_session_idle_since_ns(connection->session);
+
+	if (since_ns < connection->accepted_ns)
+		since_ns = connection->accepted_ns;
+	if (since_ns == connection->idle_since_ns)
+		return;
+	connection->idle_since_ns = since_ns;
+	if (since_ns == UINT64_MAX)
+		admission_set_busy(&connection->guest);
+	else
+		admission_set_idle(&connection->guest, since_ns);
+}
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+static void set_timer(struct connection *connection)
+{
+	uint64_t deadline_ns = grpc_session_deadline_ns(connection->session);
+	uint64_t now_ns;
+
+	note_idle(connection);
+	deadline_ns = earlier(deadline_ns, idle_end_ns(connection));
+	deadline_ns = earlier(deadline_ns, write_end_ns(connection));
+	if (is_on_notice(connection))
+		deadline_ns = earlier(deadline_ns, connection->patience_ns);
+	if (deadline_ns == connection->timer_ns)
+		return;
+	connection->timer_ns = deadline_ns;
+	if (deadline_ns == UINT64_MAX) {
+		uv_timer_stop(&connection->timer);
+		return;
+	}
+	now_ns = clock_ns();
+	uv_update_time(connection->timer.loop);
+	uv_timer_start(&connection->timer, on_timer, deadline_ns <= now_ns ? 0 :
+		       (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
+}
+
+/* --- writing --- */
+
+static void on_written(uv_write_t *write, int rc)
+{
+	struct connection *connection = write->data;
+
+	connection->is_writing = false;
+	if (connection->is_closing)
+		return;
+	if (rc < 0)
+		connection_close(connection);
+	else
+		connection_flush(connection);
+}
+
+/* Fill the empty output with what the session has. */
+static enum sc_status gather(struct connection *connection)
+{
+	struct buf *output = &connection->output;
+	enum sc_status status = SC_OK;
+	uint64_t now_ns = clock_ns();
+
+	buf_truncate(output, 0);
+	while (output->length < WRITE_BYTES && status == SC_OK) {
+		const uint8_t *bytes;
+		size_t n = 0;
+
+		status = grpc_session_send(connection->session, now_ns, &bytes, &n, NULL);
+		if (status == SC_OK && n)
+			status = buf_add(output, bytes, n);
+		if (!n)
+			break;
+	}
+	return status;
+}
+
+static void write_rest(struct connection *connection)
+{
+	struct buf *output = &connection->output;
+	uv_buf_t uv_buf = uv_buf_init(output->data, (unsigned)output->length);
+
+	connection->write.data = connection;
+	connection->is_writing = true;
+	connection->written_ns = clock_ns();
+	connection->n_unwritten = output->length;
+	if (uv_write(&connection->write, &connection->stream, &uv_buf, 1, on_written) != 0) {
+		connection->is_writing = false;
+		connection_close(connection);
+	}
+}
+
+/* Write output: at once as far as the socket takes it, then in the background. False: there is
+ * something left to wait for, or an end. */
+static bool write_output(struct connection *connection)
+{
+	struct buf *output = &connection->output;
+	uv_buf_t uv_buf = uv_buf_init(output->data, (unsigned)output->length);
+	int n = uv_try_write(&connection->stream, &uv_buf, 1);
+
+	if (n == (int)output->length)
+		return true;
+	if (n < 0 && n != UV_EAGAIN) {
+		connection_close(connection);
+		return false;
+	}
+	buf_consume(output, n > 0 ? (size_t)n : 0);
+	write_rest(connection);
+	return false;
+}
+
+static void on_shut(uv_shutdown_t *shutdown, int rc)
+{
+	(void)shutdown;
+	(void)rc;
+}
+
+/* All is said. A client that has to go may still be sending: closing now would make the kernel
+ * reset the connection, and our last words could be lost. */
+static void finish(struct connection *connection)
+{
+	if (!connection->is_ending) {
+		if (grpc_session_is_done(connection->session))
+			connection_close(connection);
+		else
+			set_timer(connection);
+		return;
+	}
+	if (connection->is_shut)
+		return;
+	connection->is_shut = true;
+	if (uv_shutdown(&connection->shutdown, &connection->stream, on_shut) != 0)
+		connection_close(connection);
+	else
+		set_timer(connection);
+}
+
+void connection_flush(struct connection *connection)
+{
+	if (connection->is_closing)
+		return;
+	if (connection->is_writing || connection->is_shut) {
+		set_timer(connection);
+		return;
+	}
+	for (unsigned i = 0; i < WRITES_PER_TURN; i++) {
+		if (gather(connection) != SC_OK) {
+			connection_close(connection);
+			return;
+		}
+		if (!connection->output.length) {
+			finish(connection);
+			return;
+		}
+		if (!write_output(connection)) {
+			if (!connection->is_closing)
+				set_timer(connection);
+			return;
+		}
+	}
+	/* The others' turn. */
+	connections_add_dirty(connection->owner, connection);
+}
+
+/* A session woke up: not flushed here, since this comes from deep inside a change of a job. */
+static void on_wake(void *arg)
+{
+	struct connection *connection = arg;
+
+	connections_add_dirty(connection->owner, connection);
+}
+
+/* --- reading --- */
+
+static void on_alloc(uv_handle_t *handle, size_t n_suggested, uv_buf_t *buffer)
+{
+	struct connection *connection = handle->data;
+
+	(void)n_suggested;
+	/* Shared: it is read from before the next one is asked for. */
+	*buffer = uv_buf_init(connection->owner->read_buffer, CONNECTION_READ_BYTES);
+}
+
+/* Returns how many bytes were taken, at least 1. */
+static size_t receive(struct connection *connection, const char *bytes, size_t n_bytes)
+{
+	struct error err;
+
+	if (n_bytes > SLICE_BYTES)
+		n_bytes = SLICE_BYTES;
+	if (grpc_session_receive(connection->session, bytes, n_bytes, clock_ns(), &err) != SC_OK) {
+		log_debug("gateway: closing a connection: %s", err.text);
+		begin_end(connection);
+	}
+	return n_bytes;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer)
+{
+	struct connection *connection = stream->data;
+	struct connections *owner = connection->owner;
+	size_t n_left = n_bytes > 0 ? (size_t)n_bytes : 0;
+	const char *bytes = buffer->base;
+
+	if (n_bytes < 0) {
+		connection_close(connection);
+		return;
+	}
+	if (n_bytes == 0 || connection->is_ending)
+		return;
+	while (n_left && !connection->is_ending && list_is_empty(&owner->unread) &&
+	       !connections_is_turn_over(owner)) {
+		size_t n = receive(connection, bytes, n_left);
+
+		bytes += n;
+		n_left -= n;
+	}
+	if (n_left && !connection->is_ending) {
+		if (buf_add(&connection->input, bytes, n_left) != SC_OK) {
+			connection_close(connection);
+			return;
+		}
+		uv_read_stop(stream);
+		connections_add_unread(owner, connection);
+	}
+	connection_flush(connection);
+}
+
+void connection_read_slice(struct connection *connection)
+{
+	struct buf *input = &connection->input;
+
+	/* The timer may have ended it since. */
+	if (!connection->is_ending)
+		buf_consume(input, receive(connection, input->data, input->length));
+	if (connection->is_ending)
+		buf_truncate(input, 0);
+	if (input->length)
+		connections_add_unread(connection->owner, connection);
+	else if (uv_read_start(&connection->stream, on_alloc, on_read) != 0) {
+		connection_close(connection);
+		return;
+	}
+	connection_flush(connection);
+}
+
+/* --- start --- */
+
+static void set_options(struct connection *connection)
+{
+	unsigned timeout_ms = (unsigned)(connection->owner->config.session.stall_ns / NS_PER_MS);
+	int fd;
+
+	if (connection->handle.type != UV_TCP)
+		return;
+	/* Tokens are small and must not wait for each other; a peer that vanished is noticed
+	 * while bytes for it wait, and by keep-alive while none do. */
+	uv_tcp_nodelay(&connection->tcp, 1);
+	uv_tcp_keepalive(&connection->tcp, 1, KEEPALIVE_SECONDS);
+	if (timeout_ms && uv_fileno(&connection->handle, &fd) == 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
+}
+
+static enum sc_status open_session(struct connection *connection)
+{
+	struct grpc_session_config config = connection->owner->config.session;
+
+	config.on_wake = on_wake;
+	config.arg = connection;
+	config.client = ++connection->owner->last_client;
+	config.is_restricted = connection->guest.seat == SEAT_RESTRICTED;
+	return grpc_session_create(&config, &connection->session);
+}
+
+enum sc_status connection_start(struct connection *connection)
+{
+	set_options(connection);
+	if (open_session(connection) != SC_OK)
+		return SC_E_NOMEM;
+	if (uv_read_start(&connection->stream, on_alloc, on_read) != 0)
+		return SC_E_IO;
+	connection_flush(connection);
+	return SC_OK;
+}

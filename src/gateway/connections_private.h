@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_GATEWAY_CONNECTIONS_PRIVATE_H
+#define STAGECOACH_GATEWAY_CONNECTIONS_PRIVATE_H
+/* connections_private - shared by connections.c (who is there, whose turn it is) and connection.c
+ * (what one connection reads, writes and waits for). */
+#include "base/buf.h"
+#include "base/list.h"
+#include "gateway/admission.h"
+#include "gateway/connections.h"
+
+#define CONNECTION_READ_BYTES 32768
+
+struct connections {
+	uv_idle_t idle;		/* runs while some connection is on one of the lists */
+	uv_prepare_t prepare;	/* before the loop looks for readable sockets: a new turn */
+	uv_timer_t drain_timer;
+	unsigned n_handles;	/* that are not closed yet */
+	struct connections_config config;
+	struct admission admission;
+	unsigned count;
+	bool is_full_told;	/* once, until there is room again */
+	uint64_t last_client;	/* id of the newest connection; ids start at 1 */
+	uint64_t turn_ns;	/* when work for clients began in this turn; 0: not yet */
+	struct list list;
+	struct list dirty;	/* woken: to be flushed in the loop's next turn */
+	struct list unread;	/* have input that no turn had time for, first come first served */
+	char read_buffer[CONNECTION_READ_BYTES];
+};
+
+struct connection {
+	union {
+		uv_handle_t handle;
+		uv_stream_t stream;
+		uv_tcp_t tcp;
+		uv_pipe_t pipe;
+	};
+	uv_timer_t timer;
+	uv_write_t write;
+	uv_shutdown_t shutdown;
+	struct list node;
+	struct list dirty;
+	struct list unread;
+	struct connections *owner;
+	struct grpc_session *session;
+	struct guest guest;
+	struct buf input;	/* read, but not yet seen by the session */
+	struct buf output;	/* being written */
+	uint64_t accepted_ns;
+	uint64_t idle_since_ns;	/* UINT64_MAX: it has calls */
+	uint64_t patience_ns;	/* by then it must have spoken, or read its last words */
+	uint64_t written_ns;	/* when the socket last took some of the write */
+	size_t n_unwritten;	/* bytes, at that time */
+	uint64_t timer_ns;	/* what the timer is set to */
+	unsigned n_handles;
+	bool is_writing;
+	bool is_ending;		/* nothing more is read; closed when its last words are out */
+	bool is_shut;		/* the last words are out: waits for the client to close */
+	bool is_closing;
+};
+
+/* --- connection.c --- */
+
+/* accepted_ns is now; the stream is accepted and the guest seated. */
+must_check enum sc_status connection_start(struct connection *connection);
+void connection_close(struct connection *connection);
+/* Write what the session has, see to timers; may close. */
+void connection_flush(struct connection *connection);
+/* Give the session a slice of the input; reading goes on when there is none left. */
+void connection_read_slice(struct connection *connection);
+
+/* --- connections.c --- */
+
+/* To be flushed in the loop's next turn. */
+void connections_add_dirty(struct connections *connections, struct connection *connection);
+/* Its input is for the loop's next turn. */
+void connections_add_unread(struct connections *connections, struct connection *connection);
+/* Has this turn of the loop had enough of the clients? */
+bool connections_is_turn_over(struct connections *connections);
+
+#endif
