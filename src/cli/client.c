@@ -22,6 +22,7 @@
 #define MAX_ANSWER ((size_t)64 << 20)
 /* What a cancelled call may still wait for its last bytes to leave. */
 #define GOODBYE_MS 500
+#define DEFAULT_SILENCE_MS 20000
 
 /* The call under way. */
 struct exchange {
@@ -45,6 +46,9 @@ struct client {
 	struct exchange *exchange;	/* NULL: none */
 	struct buf output;
 	char name[300];
+	uint64_t silence_ns;		/* UINT64_MAX: any */
+	uint64_t heard_ns;		/* when bytes last came */
+	uint64_t pinged_ns;		/* since then; 0: not yet */
 	bool has_received;		/* any bytes */
 	bool is_http2;			/* the server's settings came */
 };
@@ -166,6 +170,13 @@ static int create_http(struct client *client)
 	return rc;
 }
 
+static uint64_t silence_ns_of(const struct client_target *target)
+{
+	uint64_t ms = target->silence_ms ? target->silence_ms : DEFAULT_SILENCE_MS;
+
+	return ms == UINT64_MAX ? UINT64_MAX : ms * NS_PER_MS;
+}
+
 enum sc_status client_open(const struct client_target *target, struct client **client_out,
 			   struct error *err)
 {
@@ -177,6 +188,7 @@ enum sc_status client_open(const struct client_target *target, struct client **c
 	client->fd = -1;
 	buf_init(&client->output);
 	snprintf(client->name, sizeof client->name, "%s", target->name);
+	client->silence_ns = silence_ns_of(target);
 	if (create_http(client) != 0) {
 		error_set(err, SC_E_NOMEM, "out of memory");
 		goto fail;
@@ -184,6 +196,7 @@ enum sc_status client_open(const struct client_target *target, struct client **c
 	status = client_target_connect(target, CONNECT_MS, &client->fd, err);
 	if (status != SC_OK)
 		goto fail;
+	client->heard_ns = clock_ns();
 	*client_out = client;
 	return SC_OK;
 fail:
@@ -247,6 +260,8 @@ static enum sc_status receive_some(struct client *client, struct error *err)
 	if (n <= 0)
 		return closed(client, err);
 	client->has_received = true;
+	client->heard_ns = clock_ns();
+	client->pinged_ns = 0;
 	n_used = nghttp2_session_mem_recv(client->http, bytes, (size_t)n);
 	if (n_used < 0)
 		return no_grpc(client, nghttp2_strerror((int)n_used), err);
@@ -266,11 +281,46 @@ static const struct timespec *time_left(uint64_t end_ns, struct timespec *out)
 	return out;
 }
 
+/* When to look after the server: half of the silence that is allowed passes before a ping, half
+ * after it. */
+static uint64_t check_ns(const struct client *client)
+{
+	if (client->silence_ns == UINT64_MAX)
+		return UINT64_MAX;
+	return (client->pinged_ns ? client->pinged_ns : client->heard_ns) + client->silence_ns / 2;
+}
+
+/* Nothing came until check_ns: ask for a sign of life, or give up if that was done. Only a ping
+ * that was not answered counts: the client itself may have been held up in between. */
+static enum sc_status check_server(struct client *client, uint64_t now_ns, struct error *err)
+{
+	if (client->pinged_ns)
+		return error_set(err, SC_E_UNAVAILABLE, "%s: no sign of life for %.3g s: the server, "
+				 "its host or the network hangs or is gone", client->name,
+				 clock_seconds(now_ns - client->heard_ns));
+	client->pinged_ns = now_ns;
+	if (nghttp2_submit_ping(client->http, NGHTTP2_FLAG_NONE, NULL) != 0)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	return SC_OK;
+}
+
+/* Nothing came in time: was it the call's time, or the server's? */
+static enum sc_status run_out(struct client *client, uint64_t end_ns, struct error *err)
+{
+	uint64_t now_ns = clock_ns();
+
+	if (now_ns >= end_ns)
+		return error_set(err, SC_E_DEADLINE, "%s: the server does not answer in time",
+				 client->name);
+	return now_ns >= check_ns(client) ? check_server(client, now_ns, err) : SC_OK;
+}
+
 /* One round of sending, waiting and receiving. SC_E_CANCELLED: a signal came. */
 static enum sc_status turn(struct client *client, uint64_t end_ns, struct error *err)
 {
 	struct pollfd poll_fd = { .fd = client->fd, .events = POLLIN };
 	enum sc_status status = send_some(client, err);
+	uint64_t wake_ns = end_ns;
 	struct timespec left;
 	int n;
 
@@ -280,14 +330,15 @@ static enum sc_status turn(struct client *client, uint64_t end_ns, struct error 
 		poll_fd.events |= POLLOUT;
 	if (client_signal_caught())
 		return error_set(err, SC_E_CANCELLED, "interrupted");
-	n = ppoll(&poll_fd, 1, time_left(end_ns, &left), client_signal_mask());
+	if (check_ns(client) < wake_ns)
+		wake_ns = check_ns(client);
+	n = ppoll(&poll_fd, 1, time_left(wake_ns, &left), client_signal_mask());
 	if (n < 0 && errno != EINTR)
 		return error_errno(err, SC_E_IO, errno, "%s", client->name);
 	if (client_signal_caught())
 		return error_set(err, SC_E_CANCELLED, "interrupted");
 	if (n == 0)
-		return error_set(err, SC_E_DEADLINE, "%s: the server does not answer in time",
-				 client->name);
+		return run_out(client, end_ns, err);
 	if (poll_fd.revents & ~POLLOUT)
 		return receive_some(client, err);
 	return SC_OK;

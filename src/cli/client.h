@@ -3,6 +3,8 @@
 #define STAGECOACH_CLI_CLIENT_H
 /*
  * client - calls the server over gRPC, one call at a time, waiting for its end.
+ * While the server is silent it is pinged: one that does not answer, because its host, its network or
+ * its event loop is gone, is given up after the target's silence_ms.
  * Thread: the main thread; everything blocks, but SIGINT and SIGTERM (client_signal.h) end a wait.
  */
 #include "base/error.h"
@@ -34,6 +36,7 @@ struct client_call {
 
 /* The server's status, as far as we have one like it, with its words; SC_E_CANCELLED after a
  * signal or when on_message said so. SC_E_DEADLINE. SC_E_CLOSED: the connection broke.
+ * SC_E_UNAVAILABLE, also when the server gives no sign of life.
  * SC_E_PROTOCOL. */
 must_check enum sc_status client_run(struct client *client, const struct client_call *call,
 				     struct error *err);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/client_target.h"
 
+#include "base/parse.h"
+
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -15,7 +18,7 @@
 #define DEFAULT_HOST "127.0.0.1"
 #define DEFAULT_PORT "8080"
 
-enum { KEY_SOCKET = 0x400, KEY_LISTEN, KEY_HOST, KEY_PORT, KEY_JSON };
+enum { KEY_SOCKET = 0x400, KEY_LISTEN, KEY_HOST, KEY_PORT, KEY_SILENCE, KEY_JSON };
 
 static const struct argp_option target_options[] = {
 	{ NULL, 0, NULL, 0, "Server:", 10 },
@@ -24,6 +27,8 @@ static const struct argp_option target_options[] = {
 	  "TCP address of the server (STAGECOACH_LISTEN)", 0 },
 	{ "host", KEY_HOST, "HOST", 0, "host of the server (127.0.0.1)", 0 },
 	{ "port", KEY_PORT, "PORT", 0, "port of the server (8080)", 0 },
+	{ "silence", KEY_SILENCE, "SECONDS", 0,
+	  "give up when the server gives no sign of life for that long (20; 0: never)", 0 },
 	{ NULL, 0, NULL, 0, "Output:", 20 },
 	{ "json", KEY_JSON, NULL, 0, "JSON Lines on standard output", 0 },
 	{ 0 },
@@ -32,6 +37,7 @@ static const struct argp_option target_options[] = {
 static error_t parse_target(int key, char *arg, struct argp_state *state)
 {
 	struct client_target *target = state->input;
+	double seconds;
 
 	switch (key) {
 	case KEY_SOCKET:
@@ -45,6 +51,12 @@ static error_t parse_target(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_PORT:
 		target->port = arg;
+		return 0;
+	case KEY_SILENCE:
+		if (!parse_f64(arg, &seconds) || seconds < 0.0 || seconds > 1e6)
+			argp_error(state, "--silence: expected a number of seconds from 0 to "
+				   "1000000, found '%s'", arg);
+		target->silence_ms = seconds > 0.0 ? (uint64_t)ceil(seconds * 1e3) : UINT64_MAX;
 		return 0;
 	case KEY_JSON:
 		target->is_json = true;

@@ -12,6 +12,7 @@
 
 #include <argp.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct client_target {
 	const char *socket;	/* what the flags gave; NULL: not given */
@@ -19,6 +20,8 @@ struct client_target {
 	const char *host;
 	const char *port;
 	bool is_json;		/* --json */
+	uint64_t silence_ms;	/* of the server, before it is given up; UINT64_MAX: any; 0: the
+				 * default */
 	bool is_unix;		/* chosen by client_target_choose, with one of the two */
 	struct net_address address;
 	struct sockaddr_un unix_address;

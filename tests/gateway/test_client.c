@@ -22,7 +22,7 @@
 struct impostor {
 	char directory[64];
 	char path[80];
-	const char *words;
+	const char *words;	/* NULL: it says nothing, and does not close either */
 	int fd;
 	pthread_t thread;
 };
@@ -36,9 +36,11 @@ static void *pretend(void *arg)
 	if (fd < 0)
 		return NULL;
 	(void)!read(fd, bytes, sizeof bytes);
-	(void)!write(fd, impostor->words, strlen(impostor->words));
+	if (impostor->words) {
+		(void)!write(fd, impostor->words, strlen(impostor->words));
+		shutdown(fd, SHUT_WR);
+	}
 	/* What still comes is taken, so that closing does not reset the connection. */
-	shutdown(fd, SHUT_WR);
 	while (read(fd, bytes, sizeof bytes) > 0)
 		;
 	close(fd);
@@ -68,10 +70,10 @@ static void stop(struct impostor *impostor)
 	rmdir(impostor->directory);
 }
 
-static enum sc_status ask(const char *path, struct error *err)
+static enum sc_status ask_for(uint64_t silence_ms, const char *path, struct error *err)
 {
 	Stagecoach__V1__GetStatusRequest request = STAGECOACH__V1__GET_STATUS_REQUEST__INIT;
-	struct client_target target = { .socket = path };
+	struct client_target target = { .socket = path, .silence_ms = silence_ms };
 	struct client *client = NULL;
 	ProtobufCMessage *answer = NULL;
 	enum sc_status status = client_target_choose(&target, err);
@@ -83,6 +85,24 @@ static enum sc_status ask(const char *path, struct error *err)
 				    &stagecoach__v1__status__descriptor, &answer, err);
 	client_close(client);
 	return status;
+}
+
+static enum sc_status ask(const char *path, struct error *err)
+{
+	return ask_for(0, path, err);
+}
+
+/* It takes everything, pings among it, and answers nothing: so do hosts that are gone. */
+static void a_server_without_a_sign_of_life_is_given_up(void **state)
+{
+	struct impostor impostor;
+	struct error err;
+
+	(void)state;
+	start(&impostor, NULL);
+	assert_int_equal(ask_for(50, impostor.path, &err), SC_E_UNAVAILABLE);
+	assert_non_null(strstr(err.text, "/socket: no sign of life for "));
+	stop(&impostor);
 }
 
 static void a_server_that_hangs_up_is_said_to(void **state)
@@ -198,6 +218,7 @@ static void messages_become_json_by_their_fields(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_server_without_a_sign_of_life_is_given_up),
 		cmocka_unit_test(a_server_that_hangs_up_is_said_to),
 		cmocka_unit_test(a_server_of_another_protocol_is_recognised),
 		cmocka_unit_test(a_missing_server_is_named),

@@ -317,6 +317,18 @@ static void a_deadline_ends_call_and_job(void **state)
 	wait_until_none_is_alive(server);
 }
 
+/* The server answers pings, so the client waits for its job beyond the silence that it allows. */
+static void a_quiet_job_is_no_quiet_server(void **state)
+{
+	struct server *server = *state;
+	struct client_target target = { .socket = server->socket, .silence_ms = 1000 };
+	struct story story = { 0 };
+
+	assert_int_equal(client_target_choose(&target, &server->err), SC_OK);
+	assert_int_equal(client_open(&target, &server->client, &server->err), SC_OK);
+	assert_int_equal(generate(server, "stall", 0, 1600, &story), SC_E_DEADLINE);
+}
+
 static void a_lost_stage_reaches_the_client(void **state)
 {
 	struct server *server = *state;
@@ -1009,6 +1021,7 @@ int main(void)
 		SERVED(a_client_that_pauses_gets_every_token),
 		SERVED(a_call_that_is_cancelled_cancels_its_job),
 		SERVED(a_deadline_ends_call_and_job),
+		SERVED(a_quiet_job_is_no_quiet_server),
 		SERVED(a_lost_stage_reaches_the_client),
 		SERVED(nul_in_output_becomes_a_replacement_character),
 		SERVED(jobs_are_refused_while_the_model_loads),

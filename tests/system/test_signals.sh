@@ -47,6 +47,18 @@ is_cancelled() { stagecoach jobs --socket "$socket" | grep -q cancelled; }
 wait_for is_cancelled || fail "the job goes on after Ctrl-C"
 echo "Ctrl-C cancelled the job"
 
+# A server that hangs, as one whose host is gone, is given up.
+begin_text $LONG_TOKENS
+kill -STOP "$(pid_of_rank 0)"
+stagecoach status --socket "$socket" --silence 1 >"$dir/out" 2>&1
+code=$?
+kill -CONT "$(pid_of_rank 0)"
+[ $code = 69 ] && grep -q 'no sign of life' "$dir/out" ||
+	fail "a server that hangs: exit code $code: $(cat "$dir/out")"
+kill -INT $client
+wait $client
+echo "a client gives a server up that hangs"
+
 # The settings file again, by SIGHUP.
 stop_daemon
 printf 'log_level = "info";\nmax_queue = 7;\n' >"$dir/conf"
