@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #define MAX_CONTEXT (16u << 20)	/* as the option ctx-size */
+#define USUAL_CONTEXT 4096	/* cleared in no time */
 /* Of what is free, jobs and clients get one part of so many each, if the settings allow as much. */
 enum { FREE_PARTS = 8 };
 #define CLIENT_BYTES (UINT64_C(256) << 20)
@@ -35,26 +36,40 @@ void opened_model_close(struct opened_model *opened)
 	*opened = (struct opened_model){ 0 };
 }
 
-/* A context that was asked for, also by the length of one text, may be longer than the model was
- * trained for: many files understate it, and what is lost is only quality. */
-static uint32_t choose_context(const struct config *config, const struct opened_model *opened)
+/* Positions that the text of --prompt takes at most; 0: unknown, because it is read later or has no
+ * end. */
+static uint64_t positions_of_prompt(const struct config *config,
+				    const struct opened_model *opened)
 {
-	uint32_t trained = opened->model->hparams.n_context;
 	struct token_list prompt = { 0 };
-	uint64_t wanted = trained;
+	uint64_t n = 0;
 
-	if (config->context) {
-		wanted = config->context;
-	} else if (config->prompt && strcmp(config->prompt, "-") && config->n_predict > 0) {
-		if (tokenizer_encode(opened->tokenizer, config->prompt, strlen(config->prompt),
-				     TOKENIZE_ADD_SPECIAL, &prompt, NULL) == SC_OK)
-			wanted = prompt.n + (uint64_t)config->n_predict;
-		token_list_deinit(&prompt);
-		if (wanted < trained)
-			wanted = trained;
-		if (wanted > MAX_CONTEXT)
-			wanted = MAX_CONTEXT;
-	}
+	if (!config->prompt || !strcmp(config->prompt, "-") || config->n_predict <= 0)
+		return 0;
+	if (tokenizer_encode(opened->tokenizer, config->prompt, strlen(config->prompt),
+			     TOKENIZE_ADD_SPECIAL, &prompt, NULL) == SC_OK)
+		n = prompt.n + (uint64_t)config->n_predict;
+	token_list_deinit(&prompt);
+	return n;
+}
+
+/* A context that was asked for, also by the length of one text, may be longer than the model was
+ * trained for: many files understate it, and what is lost is only quality. One text of known length
+ * needs no more than that, which spares the time to clear the rest of a long context. */
+static uint32_t choose_context(const struct config *config, const struct opened_model *opened,
+			       bool *is_fixed_out)
+{
+	uint64_t trained = opened->model->hparams.n_context;
+	uint64_t needed = positions_of_prompt(config, opened);
+	uint64_t wanted = trained < MAX_CONTEXT ? trained : MAX_CONTEXT;
+
+	*is_fixed_out = config->context || needed > USUAL_CONTEXT || needed > wanted;
+	if (config->context)
+		return config->context;
+	if (needed && wanted > USUAL_CONTEXT)
+		wanted = USUAL_CONTEXT;
+	if (needed > wanted)
+		wanted = needed < MAX_CONTEXT ? needed : MAX_CONTEXT;
 	return (uint32_t)wanted;
 }
 
@@ -86,12 +101,13 @@ enum sc_status wire_coordinator_config(const struct config *config,
 				       const struct opened_model *opened, unsigned n_stages,
 				       struct coordinator_config *out, struct error *err)
 {
+	bool is_context_fixed;
 	uint32_t context;
 
 	if (config->deadline_ms < 2 * config->heartbeat_ms)
 		return error_set(err, SC_E_CONFIG, "deadline-ms: %u is less than two heartbeats "
 				 "of %u ms", config->deadline_ms, config->heartbeat_ms);
-	context = choose_context(config, opened);
+	context = choose_context(config, opened, &is_context_fixed);
 	*out = (struct coordinator_config){
 		.model = opened->model,
 		.tokenizer = opened->tokenizer,
@@ -102,9 +118,9 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.max_sequences = config->max_sequences,
 		.max_queue = config->max_queue,
 		.max_context = context,
-		/* One text needs room for one. */
-		.kv_positions = !config->kv_positions && config->prompt ? context
-									: config->kv_positions,
+		.is_context_fixed = is_context_fixed,
+		.kv_positions = config->kv_positions,
+		.kv_contexts = config->prompt ? 1 : config->max_sequences,
 		.block_length = config->block_length,
 		.kv_type = kv_type_of(config),
 		.heartbeat_ms = config->heartbeat_ms,

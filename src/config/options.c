@@ -102,7 +102,8 @@ const struct option_info options[] = {
 	  .help = "links between processes; loopback keeps all stages in this one" },
 	{ "ctx-size", 'c', "max-model-len", OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 16777216,
 	  NULL, AT(context),
-	  "positions of one sequence at most; 0: what the model was trained for" },
+	  "positions of one sequence at most; 0: what the model was trained for, or fewer if "
+	  "memory has no room for them" },
 	{ "batch-size", 'b', NULL, OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "512", 1, 65536, NULL,
 	  AT(batch), "rows of one step at most" },
 	{ "ubatch-size", 0, NULL, OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "0", 0, 65536, NULL,
@@ -111,7 +112,8 @@ const struct option_info options[] = {
 	{ "parallel", 0, "max-num-seqs", OPTION_U32, BOTH, 0, "Pipeline", "N", "32", 1, 4096, NULL,
 	  AT(max_sequences), "sequences that run at once; an eighth more for clients with few" },
 	{ "kv-positions", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 1e9, NULL,
-	  AT(kv_positions), "positions in the KV pool, shared by all; 0: chosen by memory" },
+	  AT(kv_positions), "positions in the KV pool, shared by all; 0: --parallel contexts, "
+	  "within half of what weights leave of the memory" },
 	{ "block-length", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "32", 1, 1024, NULL,
 	  AT(block_length), "positions of one KV block" },
 	{ "kv-type", 0, "kv-cache-dtype", OPTION_CHOICE, EVERY, 0, "Pipeline", "TYPE", "f16",
@@ -142,8 +144,8 @@ const struct option_info options[] = {
 	  0, 1000000, NULL, AT(keep_jobs), "ended jobs that are remembered" },
 	{ "job-memory", 0, NULL, OPTION_BYTES, PROGRAM_DAEMON, 0, "Serving", "BYTES", "1G",
 	  1 << 20, 1e18, NULL, AT(job_memory),
-	  "memory of the coordinator for tokens and texts of all jobs, an eighth of what is free at "
-	  "most; one client gets three quarters; more is overload" },
+	  "memory of the coordinator for tokens and texts of all jobs, an eighth of what is free "
+	  "at most; one client gets three quarters; more is overload" },
 	{ "max-connections", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "256", 1,
 	  65536, NULL, AT(max_connections), "client connections at once" },
 	{ "max-peer-connections", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "0", 0,

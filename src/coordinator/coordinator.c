@@ -3,13 +3,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "coordinator/pool.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* KV positions when nobody said how many: this many full contexts, if memory allows. */
-#define DEFAULT_CONTEXTS 4
 /* To the coordinator and both neighbours; credits beside the window, for control messages. */
 #define LINKS_PER_WORKER 3
 #define CONTROL_CREDITS 8
@@ -260,6 +259,30 @@ static uint64_t worker_frame_bytes(const struct coordinator *c)
 	       LINKS_PER_WORKER * link_bytes;
 }
 
+/* Into the limits goes what was left open. */
+static enum sc_status make_pool(struct coordinator *c, struct plan_input *input,
+				struct error *err)
+{
+	const struct pool_wish wish = {
+		.context = c->limits.max_context,
+		.is_context_fixed = c->config.is_context_fixed,
+		.n_positions = c->config.kv_positions,
+		.n_contexts = c->config.kv_contexts ? c->config.kv_contexts
+						    : c->config.max_sequences,
+	};
+	enum sc_status status = pool_plan(input, &wish, &c->plan, err);
+
+	if (status != SC_OK)
+		return status;
+	if (input->max_context < wish.context)
+		log_warning("context: %u positions instead of %u: memory has room for no more; "
+			    "--ctx-size, --kv-positions and --memory choose otherwise",
+			    input->max_context, wish.context);
+	c->limits.max_context = input->max_context;
+	c->limits.max_blocks = input->n_blocks;
+	return SC_OK;
+}
+
 static enum sc_status make_plan(struct coordinator *c, struct error *err)
 {
 	unsigned n = members_count(c->members);
@@ -270,8 +293,6 @@ static enum sc_status make_plan(struct coordinator *c, struct error *err)
 		.n_stages = c->config.n_stages,
 		.max_rows = c->limits.max_rows,
 		.max_sequences = c->limits.max_sequences,
-		.max_context = c->limits.max_context,
-		.n_blocks = c->limits.max_blocks,
 		.block_length = c->limits.block_length,
 		.kv_type = c->config.kv_type,
 		.frame_bytes = worker_frame_bytes(c),
@@ -285,28 +306,11 @@ static enum sc_status make_plan(struct coordinator *c, struct error *err)
 		n_threads[i] = members_get(c->members, i)->n_threads;
 	}
 	if (memory && n_threads)
-		status = plan_make(&input, &c->plan, err);
+		status = make_pool(c, &input, err);
 	else
 		status = error_set(err, SC_E_NOMEM, "out of memory for a plan");
 	free(memory);
 	free(n_threads);
-	return status;
-}
-
-/* The pool that was asked for; or some contexts, and fewer where memory is short. */
-static enum sc_status make_plan_and_pool(struct coordinator *c, struct error *err)
-{
-	uint64_t n_contexts = DEFAULT_CONTEXTS;
-	enum sc_status status;
-
-	do {
-		uint64_t positions = c->config.kv_positions ? c->config.kv_positions
-							    : n_contexts * c->limits.max_context;
-
-		c->limits.max_blocks = blocks_for(&c->limits, positions);
-		status = make_plan(c, err);
-		n_contexts /= 2;
-	} while (status == SC_E_CAPACITY && !c->config.kv_positions && n_contexts);
 	return status;
 }
 
@@ -346,7 +350,7 @@ static void on_known(void *arg)
 	struct assignment assignment;
 	struct error err;
 
-	if (make_plan_and_pool(c, &err) != SC_OK || make_scheduler(c, &err) != SC_OK) {
+	if (make_plan(c, &err) != SC_OK || make_scheduler(c, &err) != SC_OK) {
 		fail(c, &err);
 		return;
 	}
@@ -476,13 +480,12 @@ static void on_unwatched(void *arg, struct job *job)
 
 /* --- life --- */
 
-/* What bounds steps before the workers' memory is known: max_blocks may come out smaller. */
+/* What bounds steps before the workers' memory is known: context and blocks may come out
+ * smaller. */
 static struct step_limits widest_limits(const struct coordinator_config *config)
 {
 	const struct hparams *h = &config->model->hparams;
 	uint32_t context = config->max_context ? config->max_context : h->n_context;
-	uint64_t positions = config->kv_positions ? config->kv_positions
-						  : (uint64_t)DEFAULT_CONTEXTS * context;
 	struct step_limits limits = {
 		.max_rows = config->max_rows,
 		.max_sequences = config->max_sequences + spare_slots(config),
@@ -492,7 +495,8 @@ static struct step_limits widest_limits(const struct coordinator_config *config)
 		.dim = h->dim,
 	};
 
-	limits.max_blocks = blocks_for(&limits, positions);
+	limits.max_blocks = config->kv_positions ? blocks_for(&limits, config->kv_positions)
+						 : STEP_MAX_BLOCKS;
 	return limits;
 }
 

@@ -40,7 +40,9 @@ struct coordinator_config {
 	uint32_t max_sequences;			/* running at once */
 	uint32_t max_queue;			/* jobs waiting */
 	uint32_t max_context;			/* positions per sequence; 0: the model's */
-	uint32_t kv_positions;			/* in the pool; 0: chosen by memory */
+	bool is_context_fixed;			/* or it may be shortened to what memory holds */
+	uint32_t kv_positions;			/* in the pool; 0: chosen by memory, */
+	uint32_t kv_contexts;			/* for so many contexts; 0: max_sequences */
 	uint32_t block_length;
 	enum tensor_type kv_type;		/* of stored keys and values */
 	uint32_t heartbeat_ms;

@@ -102,16 +102,14 @@ static struct plan_stage describe_stage(const struct plan_input *input, const st
 	return out;
 }
 
-static uint64_t needed_bytes(const struct plan_stage *stage)
-{
-	return stage->weight_bytes + stage->kv_bytes + stage->work_bytes;
-}
 
 static bool has_room(const struct plan_input *input, unsigned stage, const struct plan_stage *what)
 {
 	uint64_t memory = input->memory_bytes ? input->memory_bytes[stage] : 0;
+	uint64_t n_parts = input->kv_parts ? input->kv_parts : 1;
 
-	return !memory || needed_bytes(what) <= memory;
+	return !memory ||
+	       what->weight_bytes + what->work_bytes + n_parts * what->kv_bytes <= memory;
 }
 
 /* What a search for a split minimises: the most expensive stage, or the sum of the squares of
@@ -290,6 +288,92 @@ enum sc_status plan_make(const struct plan_input *input, struct plan **plan_out,
 	else
 		*plan_out = plan;
 	return status;
+}
+
+/* --- the size of the pool --- */
+
+static struct plan_input with_blocks(const struct plan_input *input, uint32_t n_blocks)
+{
+	struct plan_input out = *input;
+	uint64_t n_positions = (uint64_t)n_blocks * input->block_length;
+
+	out.n_blocks = n_blocks;
+	if (out.max_context > n_positions)
+		out.max_context = (uint32_t)n_positions;
+	return out;
+}
+
+/* Give each stage in turn as many layers as it has room for: what it cannot take, no split could
+ * leave to it. */
+static bool has_split(const struct plan_input *input, const struct sums *sums)
+{
+	uint32_t n_layers = input->model->hparams.n_layers, first = 0;
+
+	for (unsigned stage = 0; stage < input->n_stages; stage++) {
+		uint32_t last_end = n_layers - (input->n_stages - 1 - stage);
+		uint32_t end = stage == input->n_stages - 1 ? n_layers - 1 : first;
+		struct plan_stage what;
+
+		for (; end < last_end; end++) {
+			what = describe_stage(input, sums, stage, first, end + 1);
+			if (!has_room(input, stage, &what))
+				break;
+		}
+		if (end == first)
+			return false;
+		first = end;
+	}
+	return first == n_layers;
+}
+
+static bool is_room_in(const struct plan *plan, const struct plan_input *input)
+{
+	for (unsigned i = 0; i < plan->n_stages; i++) {
+		struct plan_stage what = plan->stages[i];
+
+		what.kv_bytes = plan_kv_bytes(input, what.n_layers);
+		what.work_bytes = plan_work_bytes(input, i);
+		if (!has_room(input, i, &what))
+			return false;
+	}
+	return true;
+}
+
+/* By halving: what fits with some blocks fits with fewer. plan: its stages, or NULL: any split. */
+static uint32_t most_blocks(const struct plan_input *input, const struct sums *sums,
+			    const struct plan *plan, uint32_t most)
+{
+	uint32_t least = 0;
+
+	while (least < most) {
+		uint32_t middle = least + (most - least + 1) / 2;
+		struct plan_input tried = with_blocks(input, middle);
+
+		if (plan ? is_room_in(plan, &tried) : has_split(&tried, sums))
+			least = middle;
+		else
+			most = middle - 1;
+	}
+	return least;
+}
+
+enum sc_status plan_most_blocks(const struct plan_input *input, uint32_t most,
+				uint32_t *n_blocks_out)
+{
+	struct sums sums = { 0 };
+	enum sc_status status = SC_OK;
+
+	if (!input->n_stages || input->n_stages > input->model->hparams.n_layers)
+		*n_blocks_out = 0;
+	else if ((status = sums_init(&sums, input)) == SC_OK)
+		*n_blocks_out = most_blocks(input, &sums, NULL, most);
+	sums_deinit(&sums);
+	return status;
+}
+
+uint32_t plan_room(const struct plan *plan, const struct plan_input *input, uint32_t most)
+{
+	return most_blocks(input, NULL, plan, most);
 }
 
 void plan_destroy(struct plan *plan)

@@ -52,6 +52,8 @@ struct plan_input {
 	const uint32_t *n_threads;	/* [n_stages] that compute, or NULL: one each */
 	const struct plan_speed *speeds;	/* [n_stages], or NULL: all alike */
 	const uint64_t *memory_bytes;		/* [n_stages] limits, 0: unknown; or NULL */
+	uint32_t kv_parts;	/* KV takes at most one of so many equal parts of what weights and
+				 * work leave; 0, 1: all of it */
 };
 
 struct plan {
@@ -66,6 +68,14 @@ struct plan {
 must_check enum sc_status plan_make(const struct plan_input *input, struct plan **plan_out,
 				    struct error *err);
 void plan_destroy(struct plan *plan);
+
+/* The largest pool, of `most` blocks at most, for which there is a split that fits into the workers'
+ * memory; 0: there is none. A context is no longer than the pool. input->n_blocks means nothing. */
+must_check enum sc_status plan_most_blocks(const struct plan_input *input, uint32_t most,
+					   uint32_t *n_blocks_out);
+
+/* The same with the stages as they are in the plan. */
+uint32_t plan_room(const struct plan *plan, const struct plan_input *input, uint32_t most);
 
 /* A table for people, a line per stage; `where` names the worker of each stage, or NULL. */
 must_check enum sc_status plan_format(const struct plan *plan, const char *const *where,

@@ -12,7 +12,6 @@
 
 /* Largest values that a plan may ask for: with them no sum of sizes overflows. */
 #define LIMIT_ROWS (UINT32_C(1) << 16)
-#define LIMIT_BLOCKS (UINT32_C(1) << 26)
 #define LIMIT_POSITIONS (UINT32_C(1) << 26)
 #define LIMIT_VOCAB (UINT32_C(1) << 24)
 #define LIMIT_DIM (UINT32_C(1) << 20)
@@ -150,7 +149,7 @@ enum sc_status step_limits_check(const struct step_limits *limits, struct error 
 	} fields[] = {
 		{ "max_rows", limits->max_rows, LIMIT_ROWS },
 		{ "max_sequences", limits->max_sequences, STEP_MAX_SEQUENCES },
-		{ "max_blocks", limits->max_blocks, LIMIT_BLOCKS },
+		{ "max_blocks", limits->max_blocks, STEP_MAX_BLOCKS },
 		{ "block_length", limits->block_length, LIMIT_POSITIONS },
 		{ "max_context", limits->max_context, LIMIT_POSITIONS },
 		{ "n_vocab", limits->n_vocab, LIMIT_VOCAB },

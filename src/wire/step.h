@@ -77,6 +77,7 @@ struct step_limits {
 
 /* A slot set of this many must fit on the stack. */
 #define STEP_MAX_SEQUENCES 65536
+#define STEP_MAX_BLOCKS (UINT32_C(1) << 26)
 #define STEP_MAX_TEMPERATURE 1000.0f
 
 /* SC_E_INVALID: a limit is 0, or so large that no plan can mean it (1 GiB a step). What comes

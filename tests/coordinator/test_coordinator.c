@@ -292,11 +292,12 @@ static void limits_that_no_step_can_mean_are_refused_at_once(void **state)
 }
 
 /* Say Hello with so much memory; the plan that comes of it, or NULL. */
-static const struct plan *plan_within(uint64_t memory_bytes)
+static const struct plan *plan_within(uint64_t memory_bytes, bool is_context_fixed)
 {
 	struct coordinator_config config = stage_double_config();
 
 	config.kv_positions = 0;
+	config.is_context_fixed = is_context_fixed;
 	stage_double_create(&d, &config, 0);
 	d.peer.memory_bytes = memory_bytes;
 	peer_say_hello(&d.peer, CONTROL_PROTOCOL_VERSION, config.model->fingerprint);
@@ -304,22 +305,29 @@ static const struct plan *plan_within(uint64_t memory_bytes)
 	return d.phase == COORDINATOR_LOADING ? coordinator_plan(d.coordinator) : NULL;
 }
 
-static void the_default_pool_shrinks_to_what_memory_holds(void **state)
+/* tests/coordinator/test_pool.c has all the cases. */
+static void pool_and_context_are_what_memory_holds(void **state)
 {
-	const struct plan_stage *stage = &plan_within(0)->stages[0];
+	const struct coordinator_config config = stage_double_config();
+	const uint64_t plenty = UINT64_C(1) << 40;
+	const struct plan_stage *stage = &plan_within(plenty, false)->stages[0];
 	uint64_t kv_bytes = stage->kv_bytes;
 	uint64_t other_bytes = stage->weight_bytes + stage->work_bytes;
+	struct coordinator_status status;
 
 	(void)state;
+	coordinator_status(d.coordinator, &status);
+	assert_int_equal(status.n_blocks * status.block_length,
+			 config.max_sequences * config.max_context);
 	stage_double_destroy(&d);
-	stage = &plan_within(other_bytes + kv_bytes - 1)->stages[0];
-	assert_int_equal(stage->kv_bytes, kv_bytes / 2);
-	stage_double_destroy(&d);
-	stage = &plan_within(other_bytes + kv_bytes / 4)->stages[0];
-	assert_int_equal(stage->kv_bytes, kv_bytes / 4);
+	/* Half of that is for the pool. */
+	stage = &plan_within(other_bytes + kv_bytes, false)->stages[0];
+	assert_in_range(stage->kv_bytes, kv_bytes / 2, kv_bytes / 2 + kv_bytes / 20);
+	coordinator_status(d.coordinator, &status);
+	assert_int_equal(status.max_context, config.max_context);
 	stage_double_destroy(&d);
 	/* Not even one context: nobody is asked to load. */
-	assert_null(plan_within(other_bytes + kv_bytes / 4 - 4096));
+	assert_null(plan_within(other_bytes - 4096, true));
 	assert_int_equal(d.phase, COORDINATOR_FAILED);
 	assert_int_equal(d.error.status, SC_E_CAPACITY);
 	assert_non_null(strstr(d.error.text, "stage 1 needs"));
@@ -370,7 +378,7 @@ int main(void)
 		TEST(deadlines_pass_in_their_own_order),
 		TEST(tokens_that_answer_another_step_fail_the_cluster),
 		TEST(limits_that_no_step_can_mean_are_refused_at_once),
-		cmocka_unit_test(the_default_pool_shrinks_to_what_memory_holds),
+		cmocka_unit_test(pool_and_context_are_what_memory_holds),
 		TEST(a_stage_that_comes_back_ready_twice_changes_nothing),
 	};
 #undef TEST

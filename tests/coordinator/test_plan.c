@@ -2,6 +2,8 @@
 /* The split of a model over workers: nothing is better, everything is covered, memory is kept. */
 #include "coordinator/plan.h"
 
+#include "tests/coordinator/paper_model.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define MAX_LAYERS 9
+#define MAX_LAYERS PAPER_MAX_LAYERS
 #define MIB (UINT64_C(1) << 20)
 
 static uint64_t random_state = 7;
@@ -19,48 +21,6 @@ static uint32_t draw(uint32_t below)
 {
 	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return (uint32_t)((random_state >> 33) % below);
-}
-
-/* A model of tensors that have sizes but no bytes. */
-static struct paper_model {
-	struct model model;
-	struct layer_tensors layers[MAX_LAYERS];
-	struct tensor tensors[MAX_LAYERS];
-	struct tensor embedding, output, norm;
-} paper;
-
-static struct tensor matrix(uint64_t rows, uint64_t columns)
-{
-	return (struct tensor){ .type = TENSOR_F32, .n_dims = 2, .dims = { columns, rows },
-				.n_bytes = rows * columns * sizeof(float) };
-}
-
-static const struct model *make_model(uint32_t n_layers, const uint64_t *layer_rows,
-				      uint64_t n_vocab)
-{
-	paper = (struct paper_model){ 0 };
-	paper.model.layers = paper.layers;
-	paper.model.hparams = (struct hparams){
-		.n_layers = n_layers, .n_context = 128, .n_vocab = (uint32_t)n_vocab, .dim = 64,
-		.ffn_dim = 128, .n_heads = 4, .n_kv_heads = 2, .head_dim = 16, .value_dim = 16,
-	};
-	for (uint32_t i = 0; i < n_layers; i++) {
-		paper.tensors[i] = matrix(layer_rows[i], 64);
-		paper.layers[i].attn_q = &paper.tensors[i];
-	}
-	/* What a layer has beside it does not matter, but must be there to be counted. */
-	paper.norm = matrix(1, 64);
-	for (uint32_t i = 0; i < n_layers; i++) {
-		paper.layers[i].attn_k = paper.layers[i].attn_v = &paper.norm;
-		paper.layers[i].attn_output = paper.layers[i].ffn_gate = &paper.norm;
-		paper.layers[i].ffn_up = paper.layers[i].ffn_down = &paper.norm;
-	}
-	paper.embedding = matrix(n_vocab, 64);
-	paper.output = matrix(n_vocab, 64);
-	paper.model.token_embd = &paper.embedding;
-	paper.model.output = &paper.output;
-	paper.model.output_norm = &paper.norm;
-	return &paper.model;
 }
 
 static struct plan_input input_of(const struct model *model, unsigned n_stages)
@@ -196,7 +156,7 @@ static void no_split_is_better(void **state)
 			rows[i] = 100 * (1 + draw(round % 2 ? 4 : 1000));
 			speeds[i] = (struct plan_speed){ 1e9 * (1 + draw(3)), 4e9 * (1 + draw(3)) };
 		}
-		model = make_model(n_layers, rows, 1 + draw(400));
+		model = paper_model(n_layers, rows, 1 + draw(400));
 		input = input_of(model, 1 + draw(n_layers));
 		check_best(&input);
 		input.speeds = speeds;
@@ -208,7 +168,7 @@ static const uint64_t even[MAX_LAYERS] = { 100, 100, 100, 100, 100, 100, 100, 10
 
 static void every_number_of_stages_covers_every_layer_once(void **state)
 {
-	const struct model *model = make_model(8, even, 300);
+	const struct model *model = paper_model(8, even, 300);
 	struct plan *plan;
 
 	(void)state;
@@ -223,7 +183,7 @@ static void every_number_of_stages_covers_every_layer_once(void **state)
 
 static void no_stages_or_more_than_layers_are_refused(void **state)
 {
-	const struct model *model = make_model(8, even, 300);
+	const struct model *model = paper_model(8, even, 300);
 	struct plan_input input = input_of(model, 9);
 	struct plan *plan;
 	struct error err;
@@ -239,7 +199,7 @@ static void embedding_and_head_count(void **state)
 {
 	/* The head weighs as much as four layers: even would be 6 + 2 for a token, 4 + 4 for a
 	 * prompt. */
-	const struct model *model = make_model(8, even, 428);
+	const struct model *model = paper_model(8, even, 428);
 	struct plan_input input = input_of(model, 2);
 	struct plan *plan;
 
@@ -259,7 +219,7 @@ static void embedding_and_head_count(void **state)
 static void the_faster_worker_gets_more(void **state)
 {
 	const struct plan_speed speeds[] = { { 1e9, 1e9 }, { 3e9, 3e9 } };
-	const struct model *model = make_model(8, even, 1);
+	const struct model *model = paper_model(8, even, 1);
 	struct plan_input input = input_of(model, 2);
 	struct plan *plan;
 
@@ -277,7 +237,7 @@ static uint64_t needed(const struct plan_stage *stage)
 
 static void layers_move_to_where_there_is_memory_for_them(void **state)
 {
-	const struct model *model = make_model(8, even, 1);
+	const struct model *model = paper_model(8, even, 1);
 	struct plan_input input = input_of(model, 2);
 	uint64_t memory[2] = { 0, 0 };
 	struct plan *plan;
@@ -303,7 +263,7 @@ static void layers_move_to_where_there_is_memory_for_them(void **state)
 
 static void what_fits_nowhere_is_an_error_that_says_what_is_missing(void **state)
 {
-	const struct model *model = make_model(8, even, 1);
+	const struct model *model = paper_model(8, even, 1);
 	struct plan_input input = input_of(model, 2);
 	const uint64_t memory[2] = { MIB * 100, MIB / 10 };
 	struct plan *plan = NULL;
@@ -321,7 +281,7 @@ static void what_fits_nowhere_is_an_error_that_says_what_is_missing(void **state
 
 static void kv_memory_is_that_of_the_layout(void **state)
 {
-	const struct model *model = make_model(8, even, 300);
+	const struct model *model = paper_model(8, even, 300);
 	struct plan_input input = input_of(model, 1);
 	struct plan *plan;
 
@@ -362,7 +322,7 @@ static uint64_t work_of(const struct plan_input *input, unsigned stage)
 /* tests/worker/test_memory.c compares the amounts with what stages take. */
 static void work_memory_grows_with_what_works(void **state)
 {
-	const struct model *model = make_model(8, even, 300);
+	const struct model *model = paper_model(8, even, 300);
 	const uint32_t n_threads[] = { 1, 3 };
 	struct plan_input input = input_of(model, 2), more;
 	uint64_t first = work_of(&input, 0), last = work_of(&input, 1);
@@ -389,7 +349,7 @@ static void work_memory_grows_with_what_works(void **state)
 static void the_table_has_a_line_for_each_stage_and_the_predictions(void **state)
 {
 	static const char *const where[] = { "node-a:1", "node-b:22" };
-	const struct model *model = make_model(8, even, 300);
+	const struct model *model = paper_model(8, even, 300);
 	struct plan_input input = input_of(model, 2);
 	struct buf text = BUF_INIT;
 	struct plan *plan;

@@ -97,7 +97,8 @@ void rig_start(struct rig *rig, const struct rig_options *options)
 		.prompt_chunk = options->prompt_chunk,
 		.max_sequences = options->max_sequences,
 		.max_queue = options->max_queue,
-		.kv_positions = options->kv_positions ? options->kv_positions : 4096,
+		.kv_positions = options->memory_bytes ? 0 :
+				options->kv_positions ? options->kv_positions : 4096,
 		.block_length = options->block_length,
 		.kv_type = options->kv_type,
 		.heartbeat_ms = 500,
@@ -112,6 +113,7 @@ void rig_start(struct rig *rig, const struct rig_options *options)
 		.model = model->model,
 		.backend = backend_find("cpu"),
 		.n_threads = options->n_threads,
+		.memory_bytes = options->memory_bytes,
 		.on_logits = on_logits,
 		.logits_arg = rig,
 	};

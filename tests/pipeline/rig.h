@@ -23,6 +23,7 @@ struct rig_options {
 	uint32_t max_sequences;
 	uint32_t max_queue;
 	uint32_t kv_positions;	/* 0: plenty */
+	uint64_t memory_bytes;	/* of each worker; the pool is chosen by it. 0: unknown */
 	uint32_t block_length;
 	enum tensor_type kv_type;
 	uint64_t max_job_bytes;	/* 0: no limit */

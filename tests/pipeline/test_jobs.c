@@ -403,6 +403,55 @@ static int stop_and_close(void **state)
 	return 0;
 }
 
+/* 32 sequences that fill their contexts, in a pool that was chosen by memory. */
+static void with_memory_for_them_32_contexts_run_without_preemption(void **state)
+{
+	struct rig_options options = rig_defaults;
+	struct job_request request = greedy("To be", 0);
+	struct coordinator_status status;
+	struct job *job;
+
+	(void)state;
+	options.max_sequences = 32;
+	options.memory_bytes = 1 << 30;
+	stop(NULL);
+	rig_start(&rig, &options);
+	request.n_sequences = 32;
+	job = submit(&request);
+	rig_wait(&rig, job_is_ended(job));
+	assert_int_equal(job_state(job), JOB_DONE);
+	coordinator_status(rig.coordinator, &status);
+	assert_int_equal(status.preemptions, 0);
+	assert_true((uint64_t)status.n_blocks * status.block_length >= 32ull * status.max_context);
+	job_release(job);
+	all_blocks_are_free();
+	start_again();
+}
+
+static void a_model_of_endless_context_opens_with_what_memory_holds(void **state)
+{
+	struct rig_options options = rig_defaults;
+	struct job_request request = greedy("To be", 5);
+	struct tiny_model tiny = tiny_llama;
+	struct job *job;
+
+	(void)state;
+	options.memory_bytes = 32 << 20;
+	tiny.n_context = 10485760;
+	stop(NULL);
+	rig_use_model(&tiny);
+	rig_start(&rig, &options);
+	assert_int_equal(rig.phase, COORDINATOR_READY);
+	assert_in_range(coordinator_max_context(rig.coordinator), 10000, 1000000);
+	job = submit(&request);
+	rig_wait(&rig, job_is_ended(job));
+	assert_int_equal(job_output(job, 0)->n_tokens, 5);
+	job_release(job);
+	stop(NULL);
+	rig_model_close();
+	start(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -420,6 +469,8 @@ int main(void)
 		cmocka_unit_test(an_old_job_that_runs_is_listed_before_newer_ones_that_do_not),
 		cmocka_unit_test(jobs_share_a_limit_of_memory_and_ended_ones_give_way),
 		cmocka_unit_test(an_ended_job_holds_no_more_than_its_output),
+		cmocka_unit_test(with_memory_for_them_32_contexts_run_without_preemption),
+		cmocka_unit_test(a_model_of_endless_context_opens_with_what_memory_holds),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop_and_close);

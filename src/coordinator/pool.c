@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coordinator/pool.h"
+
+#include "wire/step.h"
+
+/* The parts of what weights and work leave, of which a pool that was left open takes one. */
+enum { PARTS = 2 };
+
+/* When nobody knows the workers' memory. */
+enum { UNKNOWN_CONTEXTS = 4 };
+
+static uint32_t blocks_for(const struct plan_input *input, uint64_t n_positions)
+{
+	uint64_t n = (n_positions + input->block_length - 1) / input->block_length;
+
+	return n > STEP_MAX_BLOCKS ? STEP_MAX_BLOCKS : (uint32_t)n;
+}
+
+static uint64_t min_of(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static bool is_memory_known(const struct plan_input *input)
+{
+	for (unsigned i = 0; i < input->n_stages; i++)
+		if (!input->memory_bytes || !input->memory_bytes[i])
+			return false;
+	return true;
+}
+
+/* A plan for a pool that was asked for, or an error that says what could be had instead. */
+static enum sc_status plan_exactly(const struct plan_input *input, struct plan **plan_out,
+				   struct error *err)
+{
+	enum sc_status status = plan_make(input, plan_out, err);
+	struct error why;
+	uint32_t most;
+
+	if (status != SC_E_CAPACITY || !err ||
+	    plan_most_blocks(input, input->n_blocks, &most) != SC_OK)
+		return status;
+	why = *err;
+	if (!most)
+		return error_set(err, status, "%s; no context fits at all", why.text);
+	return error_set(err, status, "%s; at most %llu positions fit", why.text,
+			 (unsigned long long)most * input->block_length);
+}
+
+/* Blocks of one context: of the wanted one, or of the longest that there is room for. */
+static enum sc_status choose_context(struct plan_input *input, const struct pool_wish *wish,
+				     uint32_t *n_blocks_out)
+{
+	uint32_t wanted = blocks_for(input, wish->context), most;
+	uint32_t least = blocks_for(input, min_of(wish->context, POOL_LEAST_CONTEXT));
+	enum sc_status status = plan_most_blocks(input, wanted, &most);
+
+	if (status == SC_OK && most < wanted && !wish->is_context_fixed) {
+		input->kv_parts = PARTS;
+		status = plan_most_blocks(input, wanted, &most);
+		input->kv_parts = 1;
+		wanted = most > least ? most : least;
+	}
+	if (status == SC_OK)
+		*n_blocks_out = wanted;
+	return status;
+}
+
+/* What the stages of the plan have room for, at least what they were planned for. */
+static uint32_t choose_pool(struct plan_input *input, const struct pool_wish *wish,
+			    const struct plan *plan)
+{
+	uint64_t n_contexts = is_memory_known(input) ? wish->n_contexts
+						     : min_of(wish->n_contexts, UNKNOWN_CONTEXTS);
+	uint32_t wanted = blocks_for(input, n_contexts * input->max_context);
+	uint32_t room;
+
+	input->kv_parts = PARTS;
+	room = plan_room(plan, input, wanted);
+	input->kv_parts = 1;
+	return room > input->n_blocks ? room : input->n_blocks;
+}
+
+enum sc_status pool_plan(struct plan_input *input, const struct pool_wish *wish,
+			 struct plan **plan_out, struct error *err)
+{
+	uint64_t n_positions = wish->n_positions;
+	struct plan *plan = NULL;
+	enum sc_status status;
+
+	input->max_context = wish->context;
+	if (n_positions) {
+		if (!wish->is_context_fixed && wish->context > n_positions)
+			input->max_context = (uint32_t)n_positions;
+		input->n_blocks = blocks_for(input, n_positions);
+		return plan_exactly(input, plan_out, err);
+	}
+	status = choose_context(input, wish, &input->n_blocks);
+	if (status != SC_OK)
+		return error_set(err, status, "out of memory for a plan");
+	n_positions = (uint64_t)input->n_blocks * input->block_length;
+	input->max_context = (uint32_t)min_of(wish->context, n_positions);
+	status = plan_exactly(input, &plan, err);
+	if (status != SC_OK)
+		return status;
+	input->n_blocks = choose_pool(input, wish, plan);
+	plan_destroy(plan);
+	return plan_make(input, plan_out, err);
+}

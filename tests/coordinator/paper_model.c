@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/coordinator/paper_model.h"
+
+static struct paper_model {
+	struct model model;
+	struct layer_tensors layers[PAPER_MAX_LAYERS];
+	struct tensor tensors[PAPER_MAX_LAYERS];
+	struct tensor embedding, output, norm;
+} paper;
+
+static struct tensor matrix(uint64_t rows, uint64_t columns)
+{
+	return (struct tensor){ .type = TENSOR_F32, .n_dims = 2, .dims = { columns, rows },
+				.n_bytes = rows * columns * sizeof(float) };
+}
+
+const struct model *paper_model(uint32_t n_layers, const uint64_t *layer_rows, uint64_t n_vocab)
+{
+	paper = (struct paper_model){ 0 };
+	paper.model.layers = paper.layers;
+	paper.model.hparams = (struct hparams){
+		.n_layers = n_layers, .n_context = 128, .n_vocab = (uint32_t)n_vocab, .dim = 64,
+		.ffn_dim = 128, .n_heads = 4, .n_kv_heads = 2, .head_dim = 16, .value_dim = 16,
+	};
+	for (uint32_t i = 0; i < n_layers; i++) {
+		paper.tensors[i] = matrix(layer_rows[i], 64);
+		paper.layers[i].attn_q = &paper.tensors[i];
+	}
+	/* What a layer has beside it does not matter, but must be there to be counted. */
+	paper.norm = matrix(1, 64);
+	for (uint32_t i = 0; i < n_layers; i++) {
+		paper.layers[i].attn_k = paper.layers[i].attn_v = &paper.norm;
+		paper.layers[i].attn_output = paper.layers[i].ffn_gate = &paper.norm;
+		paper.layers[i].ffn_up = paper.layers[i].ffn_down = &paper.norm;
+	}
+	paper.embedding = matrix(n_vocab, 64);
+	paper.output = matrix(n_vocab, 64);
+	paper.model.token_embd = &paper.embedding;
+	paper.model.output = &paper.output;
+	paper.model.output_norm = &paper.norm;
+	return &paper.model;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pool and context: what was asked for or an error, and what memory holds of the rest. */
+#include "coordinator/pool.h"
+
+#include "tests/coordinator/paper_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define N_LAYERS 8
+/* Of one position in one layer: 2 heads, a key and a value of 16, in 16 bits. */
+#define POSITION_BYTES 128
+
+static const uint64_t rows[N_LAYERS] = { 100, 100, 100, 100, 100, 100, 100, 100 };
+static uint64_t memory[PAPER_MAX_LAYERS];
+static struct error err;
+
+static struct plan_input input_of(unsigned n_stages, uint64_t memory_bytes)
+{
+	for (unsigned i = 0; i < n_stages; i++)
+		memory[i] = memory_bytes;
+	return (struct plan_input){
+		.model = paper_model(N_LAYERS, rows, 300), .n_stages = n_stages, .max_rows = 8,
+		.max_sequences = 4, .block_length = 16, .kv_type = TENSOR_F16,
+		.memory_bytes = memory,
+	};
+}
+
+static struct plan *make(struct plan_input *input, const struct pool_wish *wish)
+{
+	struct plan *plan = NULL;
+
+	if (pool_plan(input, wish, &plan, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	for (unsigned i = 0; i < plan->n_stages; i++) {
+		const struct plan_stage *stage = &plan->stages[i];
+
+		assert_int_equal(stage->kv_bytes, (uint64_t)stage->n_layers * input->n_blocks *
+						  input->block_length * POSITION_BYTES);
+		assert_true(!memory[i] || stage->weight_bytes + stage->work_bytes +
+						  stage->kv_bytes <= memory[i]);
+	}
+	return plan;
+}
+
+static void refuse(struct plan_input *input, const struct pool_wish *wish, const char *words)
+{
+	struct plan *plan;
+
+	assert_int_equal(pool_plan(input, wish, &plan, &err), SC_E_CAPACITY);
+	if (!strstr(err.text, words))
+		fail_msg("%s", err.text);
+}
+
+/* How many positions the error says would fit. */
+static unsigned long long fitting(void)
+{
+	const char *words = strstr(err.text, "at most ");
+
+	assert_non_null(words);
+	return strtoull(words + 8, NULL, 10);
+}
+
+static void with_plenty_every_sequence_has_a_context(void **state)
+{
+	const struct pool_wish wish = { .context = 4096, .n_contexts = 32 };
+	struct plan_input input = input_of(2, 1024 * MIB);
+
+	(void)state;
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.n_blocks * 16, 32 * 4096);
+	assert_int_equal(input.max_context, 4096);
+}
+
+static void the_pool_leaves_half_of_what_it_could_take(void **state)
+{
+	const struct pool_wish wish = { .context = 4096, .n_contexts = 32 };
+	struct plan_input input = input_of(2, 20 * MIB);
+	struct plan *plan = make(&input, &wish);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct plan_stage *stage = &plan->stages[i];
+
+		assert_true(stage->weight_bytes + stage->work_bytes + 2 * stage->kv_bytes <=
+			    20 * MIB);
+	}
+	/* One block more would be too much for the fuller one. */
+	input.n_blocks++;
+	input.kv_parts = 2;
+	assert_int_equal(plan_room(plan, &input, input.n_blocks), input.n_blocks - 1);
+	assert_int_equal(input.max_context, 4096);
+	plan_destroy(plan);
+}
+
+static void the_worker_with_least_memory_decides(void **state)
+{
+	const struct pool_wish wish = { .context = 1024, .n_contexts = 1000 };
+	struct plan_input input = input_of(2, 0);
+	struct plan *plan = make(&input, &wish);
+	uint32_t n_first = plan->stages[0].n_layers, n_blocks;
+
+	(void)state;
+	plan_destroy(plan);
+	input = input_of(2, 100 * MIB);
+	memory[0] = 10 * MIB;
+	plan = make(&input, &wish);
+	n_blocks = input.n_blocks;
+	/* A large pool moves no layers to where there is more memory. */
+	assert_int_equal(plan->stages[0].n_layers, n_first);
+	plan_destroy(plan);
+	input = input_of(2, 10 * MIB);
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.n_blocks, n_blocks);
+}
+
+static void a_context_that_fits_whole_is_had_beyond_the_half(void **state)
+{
+	const struct pool_wish wish = { .context = 16384, .n_contexts = 4 };
+	/* 16 MiB for one context, beside some 2 MiB. */
+	struct plan_input input = input_of(1, 21 * MIB);
+
+	(void)state;
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.n_blocks * 16, 16384);
+	assert_int_equal(input.max_context, 16384);
+}
+
+static void a_longer_context_is_cut_to_what_half_the_memory_holds(void **state)
+{
+	struct pool_wish wish = { .context = 10485760, .n_contexts = 32 };
+	struct plan_input input = input_of(2, 100 * MIB);
+	struct plan *plan = make(&input, &wish);
+
+	(void)state;
+	assert_int_equal(input.max_context, input.n_blocks * 16);
+	/* 512 bytes of a position on each of the stages, in a little less than 50 MiB */
+	assert_in_range(input.max_context, 90000, 50 * MIB / 512);
+	plan_destroy(plan);
+	wish.is_context_fixed = true;
+	refuse(&input, &wish, "positions fit");
+	/* As many as the error says, and not one block more. */
+	wish.context = (uint32_t)fitting();
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.max_context, wish.context);
+	wish.context += 16;
+	refuse(&input, &wish, "positions fit");
+}
+
+static void a_context_of_no_use_is_refused(void **state)
+{
+	const struct pool_wish wish = { .context = 10485760, .n_contexts = 1 };
+	struct plan_input input = input_of(1, 3 * MIB);
+	struct plan *plan;
+
+	(void)state;
+	/* The weights take 274 KiB of tensors, work 1.3 MiB. */
+	while (pool_plan(&input, &wish, &plan, &err) == SC_OK) {
+		assert_true(input.max_context >= POOL_LEAST_CONTEXT);
+		plan_destroy(plan);
+		memory[0] -= MIB / 16;
+	}
+	assert_non_null(strstr(err.text, "stage 1 needs"));
+	assert_true(memory[0] > MIB);
+	memory[0] = MIB / 8;
+	refuse(&input, &wish, "no context fits at all");
+}
+
+static void a_pool_that_was_asked_for_is_had_or_refused(void **state)
+{
+	struct pool_wish wish = { .context = 128, .n_positions = 1000, .n_contexts = 32 };
+	struct plan_input input = input_of(2, 20 * MIB);
+
+	(void)state;
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.n_blocks, 63);
+	assert_int_equal(input.max_context, 128);
+	/* A context that was left open goes no further than the pool. */
+	wish.context = 4096;
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.max_context, 1000);
+	wish.n_positions = 1000000;
+	refuse(&input, &wish, "MiB of KV");
+	wish.n_positions = (uint32_t)fitting();
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.n_blocks * 16, wish.n_positions);
+	wish.n_positions++;
+	refuse(&input, &wish, "positions fit");
+}
+
+static void without_knowledge_of_memory_the_pool_is_small(void **state)
+{
+	const struct pool_wish wish = { .context = 4096, .n_contexts = 32 };
+	struct plan_input input = input_of(2, 1024 * MIB);
+
+	(void)state;
+	memory[1] = 0;
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.n_blocks * 16, 4 * 4096);
+}
+
+/* With fewer stages than layers there are many splits: the search by halving finds the largest pool
+ * of any. */
+static void no_split_has_room_for_more(void **state)
+{
+	uint64_t random_state = 5;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		unsigned n_stages = 1 + (unsigned)round % 4;
+		struct plan_input input = input_of(n_stages, 0);
+		struct plan *plan;
+		uint32_t most;
+
+		for (unsigned i = 0; i < n_stages; i++) {
+			random_state = random_state * UINT64_C(6364136223846793005) + 1;
+			memory[i] = MIB + (random_state >> 33) % (30 * MIB);
+		}
+		input.max_context = 1 << 20;
+		assert_int_equal(plan_most_blocks(&input, 1 << 20, &most), SC_OK);
+		input.n_blocks = most + 1;
+		input.max_context = 16 * (most + 1);
+		assert_int_equal(plan_make(&input, &plan, &err), SC_E_CAPACITY);
+		if (!most)
+			continue;
+		input.n_blocks = most;
+		input.max_context = 16 * most;
+		if (plan_make(&input, &plan, &err) != SC_OK)
+			fail_msg("%s", err.text);
+		plan_destroy(plan);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(with_plenty_every_sequence_has_a_context),
+		cmocka_unit_test(the_pool_leaves_half_of_what_it_could_take),
+		cmocka_unit_test(the_worker_with_least_memory_decides),
+		cmocka_unit_test(a_context_that_fits_whole_is_had_beyond_the_half),
+		cmocka_unit_test(a_longer_context_is_cut_to_what_half_the_memory_holds),
+		cmocka_unit_test(a_context_of_no_use_is_refused),
+		cmocka_unit_test(a_pool_that_was_asked_for_is_had_or_refused),
+		cmocka_unit_test(without_knowledge_of_memory_the_pool_is_small),
+		cmocka_unit_test(no_split_has_room_for_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
