@@ -119,6 +119,7 @@ static void print_status(const Stagecoach__V1__Status *status)
 	printf("KV      %u of %u blocks of %u positions free; context %u\n",
 	       status->n_blocks_free, status->n_blocks, status->block_length,
 	       status->max_context);
+	printf("loop    %.1f ms in the longest turn\n", status->longest_turn_seconds * 1e3);
 	print_refusals(status);
 	if (status->n_stages)
 		print_stages(status);

@@ -737,6 +737,7 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.prompt_tokens = c->prompt_tokens,
 		.generated_tokens = c->generated_tokens,
 		.preemptions = counts.preemptions,
+		.longest_turn_ns = loop_longest_turn_ns(c->config.loop),
 	};
 	load_progress(c, &out->load_done_bytes, &out->load_total_bytes);
 	count_jobs(c, out);

@@ -148,6 +148,7 @@ struct coordinator_status {
 	uint64_t prompt_tokens;
 	uint64_t generated_tokens;
 	uint64_t preemptions;
+	uint64_t longest_turn_ns;	/* loop_longest_turn_ns of its loop */
 };
 void coordinator_status(const struct coordinator *coordinator, struct coordinator_status *out);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "event/round.h"
 
+#include "base/clock.h"
 #include "event/manual_clock.h"
 
 #include <assert.h>
@@ -67,7 +68,9 @@ void loop_destroy(struct loop *loop)
 
 void loop_run(struct loop *loop)
 {
+	turn_begin(loop);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
+	turn_end(loop, clock_ns());
 }
 
 void loop_stop(struct loop *loop)
@@ -77,7 +80,9 @@ void loop_stop(struct loop *loop)
 
 void loop_turn(struct loop *loop, bool may_wait)
 {
+	turn_begin(loop);
 	uv_run(&loop->uv, may_wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+	turn_end(loop, clock_ns());
 }
 
 uv_loop_t *loop_uv(struct loop *loop)

@@ -29,6 +29,10 @@ void loop_turn(struct loop *loop, bool may_wait);
  * processor (base/spin.h): the longest that anyone of the loop has asked for. At first 0. */
 void loop_spin(struct loop *loop, unsigned spin_us);
 
+/* The longest that the loop was busy between two waits, since it was made: all that waits for the
+ * loop waits at least that long. Turns over 50 ms are logged at debug. */
+uint64_t loop_longest_turn_ns(const struct loop *loop);
+
 /* For sockets and pipes, which the gateway drives through libuv itself. */
 uv_loop_t *loop_uv(struct loop *loop);
 

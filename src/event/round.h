@@ -27,11 +27,19 @@ struct timers {
 	uv_timer_t alarm;
 };
 
+struct turn {
+	uint64_t begin_ns;	/* when the turn before ended; includes the wait */
+	uint64_t idle_ns;	/* of all waits up to begin_ns */
+	uint64_t timers_ns;	/* of this turn, in timers */
+	uint64_t longest_ns;	/* of all turns */
+};
+
 struct loop {
 	uv_loop_t uv;
 	struct manual_clock *clock;	/* NULL: real time */
 	struct list clock_node;	/* of the manual clock's loops */
 	struct timers timers;
+	struct turn turn;
 	uv_prepare_t prepare;
 	uv_idle_t idle;
 	uv_async_t doorbell;	/* keeps the loop alive while there are wakes or pollers */
@@ -69,6 +77,11 @@ void timers_run(struct loop *loop);
 void timers_arm(struct loop *loop);
 /* When the earliest timer is due; UINT64_MAX: there is none. */
 uint64_t timers_next_ns(const struct loop *loop);
+
+/* Around every round. The time outside of loop_run and loop_turn belongs to no turn. */
+void turn_begin(struct loop *loop);
+/* wakes_begin_ns: when the round began to call wakes and pollers. */
+void turn_end(struct loop *loop, uint64_t wakes_begin_ns);
 
 /* Until loop_destroy. */
 void manual_clock_attach(struct manual_clock *clock, struct loop *loop);

@@ -169,6 +169,7 @@ void timers_run(struct loop *loop)
 {
 	struct timers *timers = &loop->timers;
 	uint64_t now_ns = loop_now_ns(loop);
+	uint64_t begin_ns = clock_ns();
 	uint64_t n_started = timers->n_started;
 
 	while (timers->n) {
@@ -182,6 +183,7 @@ void timers_run(struct loop *loop)
 		loop->n_calls++;
 		timer->fn(timer->arg);
 	}
+	loop->turn.timers_ns += clock_ns() - begin_ns;
 	timers_arm(loop);
 }
 

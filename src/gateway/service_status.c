@@ -130,6 +130,7 @@ static void set_counters(Stagecoach__V1__Status *message, const struct coordinat
 	message->prompt_tokens = status->prompt_tokens;
 	message->generated_tokens = status->generated_tokens;
 	message->preemptions = status->preemptions;
+	message->longest_turn_seconds = (double)status->longest_turn_ns * 1e-9;
 }
 
 /* All limits, as one allocation. */

@@ -347,6 +347,16 @@ static void a_stage_that_comes_back_ready_twice_changes_nothing(void **state)
 	assert_int_equal(d.n_phases, n_phases);
 }
 
+static void the_longest_turn_is_told(void **state)
+{
+	struct coordinator_status status;
+
+	(void)state;
+	coordinator_status(d.coordinator, &status);
+	assert_true(status.longest_turn_ns > 0);
+	assert_int_equal(status.longest_turn_ns, loop_longest_turn_ns(d.loop));
+}
+
 static int open_model(void **state)
 {
 	(void)state;
@@ -380,6 +390,7 @@ int main(void)
 		TEST(limits_that_no_step_can_mean_are_refused_at_once),
 		cmocka_unit_test(pool_and_context_are_what_memory_holds),
 		TEST(a_stage_that_comes_back_ready_twice_changes_nothing),
+		TEST(the_longest_turn_is_told),
 	};
 #undef TEST
 

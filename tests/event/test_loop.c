@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+#include <uv.h>
 #include <cmocka.h>
 
 struct fixture {
@@ -206,6 +208,75 @@ static void no_wake_comes_after_destroy(void **state)
 	assert_int_equal(f->n_calls, 1);
 }
 
+#define BUSY_NS (20 * NS_PER_MS)
+
+static void be_busy(void *arg)
+{
+	struct fixture *f = arg;
+	uint64_t end_ns = clock_ns() + BUSY_NS;
+
+	f->n_calls++;
+	while (clock_ns() < end_ns)
+		;
+	if (f->wake)
+		wake_send(f->wake);
+}
+
+static void on_busy_wake(void *arg)
+{
+	struct fixture *f = arg;
+
+	f->wake = NULL;
+	be_busy(f);
+	loop_stop(f->loop);
+}
+
+/* The timer's function and the wake-up that it sends are one turn; the wait before is none. */
+static void the_longest_turn_is_all_work_between_two_waits(void **state)
+{
+	struct fixture *f = *state;
+	struct wake *wake;
+
+	assert_int_equal(wake_create(f->loop, on_busy_wake, f, &wake), SC_OK);
+	assert_int_equal(timer_create_on(f->loop, be_busy, f, &f->timer), SC_OK);
+	assert_int_equal(loop_longest_turn_ns(f->loop), 0);
+	f->wake = wake;
+	timer_start(f->timer, 1000, 0);
+	loop_run(f->loop);
+	assert_int_equal(f->n_calls, 2);
+	assert_true(loop_longest_turn_ns(f->loop) >= 2 * BUSY_NS);
+	assert_true(loop_longest_turn_ns(f->loop) < 1000 * NS_PER_MS);
+	wake_destroy(wake);
+	timer_destroy(f->timer);
+}
+
+static void on_data(uv_poll_t *handle, int status, int events)
+{
+	(void)status;
+	(void)events;
+	be_busy(handle->data);
+	uv_poll_stop(handle);
+}
+
+static void work_for_descriptors_belongs_to_a_turn(void **state)
+{
+	struct fixture *f = *state;
+	uv_poll_t poll = { .data = f };
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(uv_poll_init(loop_uv(f->loop), &poll, fds[0]), 0);
+	assert_int_equal(uv_poll_start(&poll, UV_READABLE, on_data), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	loop_run(f->loop);
+	assert_int_equal(f->n_calls, 1);
+	assert_true(loop_longest_turn_ns(f->loop) >= BUSY_NS);
+	uv_close((uv_handle_t *)&poll, NULL);
+	loop_turn(f->loop, false);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 #define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, make_loop, drop_loop)
@@ -218,6 +289,8 @@ int main(void)
 		LOOP_TEST(a_signal_that_cannot_be_watched_is_named),
 		LOOP_TEST(wakes_of_other_threads_become_at_least_one_call_after_the_last),
 		LOOP_TEST(no_wake_comes_after_destroy),
+		LOOP_TEST(the_longest_turn_is_all_work_between_two_waits),
+		LOOP_TEST(work_for_descriptors_belongs_to_a_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -392,6 +392,7 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.max_context = MAX_CONTEXT, .steps_in_flight = n_alive ? 1 : 0, .steps = 77,
 		.n_blocks = 256, .n_blocks_free = 200, .block_length = 16,
 		.jobs_running = n_alive, .generated_tokens = c->n_tokens,
+		.longest_turn_ns = 12300000,
 	};
 	for (int i = 0; i < JOB_N_STATES; i++)
 		out->jobs_by_state[i] = c->n_by_state[i];

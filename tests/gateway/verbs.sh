@@ -44,6 +44,8 @@ wait $waiter
 check "exit code of status --wait" 0 $?
 check "no bar without a terminal" "" "$(cat "$work/waited.err")"
 check "status --wait" 1 "$(grep -c '^{"phase":"ready",.*"stages":\[{"rank":1,' "$work/waited")"
+check "the longest turn" "loop    12.3 ms in the longest turn" \
+	"$("$stagecoach" status | grep '^loop')"
 
 ends 0 generate -p hello -n 5
 check "generate" "w0 w1 w2 w3 w4 " "$(out)"
