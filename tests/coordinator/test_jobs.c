@@ -383,6 +383,18 @@ static void the_next_deadline_is_the_earliest_of_those_that_run(void **state)
 	job_release(early);
 }
 
+static void the_next_deadline_may_be_that_of_the_oldest_job(void **state)
+{
+	struct job *early = add(1000, false), *late = add(50000, false);
+
+	(void)state;
+	assert_int_equal(jobs_next_deadline(&jobs), early->deadline_ns);
+	finish(early, JOB_DONE);
+	assert_int_equal(jobs_next_deadline(&jobs), late->deadline_ns);
+	job_release(early);
+	job_release(late);
+}
+
 static void a_client_that_fills_the_queue_keeps_no_other_out(void **state)
 {
 	unsigned n = 0;
@@ -462,6 +474,7 @@ int main(void)
 		TEST(a_client_that_fills_the_queue_keeps_no_other_out),
 		TEST(a_client_is_known_as_long_as_it_has_jobs),
 		TEST(a_quarter_of_the_memory_is_kept_for_clients_with_little),
+		TEST(the_next_deadline_may_be_that_of_the_oldest_job),
 		TEST(the_next_deadline_is_the_earliest_of_those_that_run),
 	};
 #undef TEST

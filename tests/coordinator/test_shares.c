@@ -395,6 +395,24 @@ static void short_jobs_in_a_row_cost_the_long_one_little(void **state)
 	}
 }
 
+static void rows_count_once_their_step_is_answered(void **state)
+{
+	struct scheduler_config config = thirty_two_slots(1);
+
+	(void)state;
+	sim_start(&config);
+	add(0, 2, 10, 5);
+	fill_window();
+	assert_int_equal(scheduler_counts(sim.scheduler).rows, 0);
+	answer();
+	assert_int_equal(scheduler_counts(sim.scheduler).rows, 20);
+	finish_all();
+	/* The last token of a sequence is never run. */
+	assert_int_equal(scheduler_counts(sim.scheduler).rows, 2 * (10 + 4));
+	assert_int_equal(scheduler_counts(sim.scheduler).steps, 5);
+	sim_stop();
+}
+
 /* --- blocks --- */
 
 /* The heavy client's sequences need ever more blocks. They get them of each other. */
@@ -481,6 +499,7 @@ int main(void)
 		cmocka_unit_test(jobs_of_a_client_take_turns),
 		cmocka_unit_test(more_clients_than_slots_take_turns),
 		cmocka_unit_test(short_jobs_in_a_row_cost_the_long_one_little),
+		cmocka_unit_test(rows_count_once_their_step_is_answered),
 		cmocka_unit_test(a_light_client_never_pays_for_a_heavy_one),
 		cmocka_unit_test(a_large_prompt_is_passed_by_small_ones_but_does_not_starve),
 		cmocka_unit_test(clients_that_each_need_the_whole_pool_all_get_to_their_end),

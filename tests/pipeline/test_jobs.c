@@ -137,6 +137,37 @@ static void several_sequences_of_a_job_draw_differently(void **state)
 	job_release(job);
 }
 
+/* Eight sequences share four slots, so some begin when others have ended. */
+static void a_job_ends_with_the_last_of_its_sequences(void **state)
+{
+	struct job_request request = greedy("the question", 12);
+	struct job *job;
+	bool is_partly_done = false;
+
+	(void)state;
+	request.n_sequences = 8;
+	request.temperature = 1.5f;
+	request.seed = 7;
+	job = submit(&request);
+	while (!job_is_ended(job)) {
+		unsigned n_finished = 0;
+
+		loop_turn(rig.loop, true);
+		for (uint32_t i = 0; i < 8; i++)
+			n_finished += job_output(job, i)->finish != FINISH_NONE;
+		assert_int_equal(job_is_ended(job), n_finished == 8);
+		is_partly_done |= n_finished > 0 && n_finished < 8;
+	}
+	assert_true(is_partly_done);
+	assert_int_equal(job_state(job), JOB_DONE);
+	for (uint32_t i = 0; i < 8; i++) {
+		assert_int_equal(job_output(job, i)->n_tokens, 12);
+		assert_int_equal(job_output(job, i)->finish, FINISH_LENGTH);
+	}
+	job_release(job);
+	all_blocks_are_free();
+}
+
 static void output_ends_before_a_stop_string(void **state)
 {
 	struct job_request request = greedy("Whether", 40);
@@ -324,6 +355,8 @@ static void counters_add_up(void **state)
 	coordinator_stage_status(own.coordinator, 0, &first);
 	assert_int_equal(status.generated_tokens, 20);
 	assert_int_equal(status.prompt_tokens, job_n_prompt_tokens(job));
+	/* The probe's row, the prompt's, and one for each token but the last. */
+	assert_int_equal(status.rows, 1 + status.prompt_tokens + 19);
 	assert_int_equal(first.n_layers + last.n_layers, 8);
 	assert_true(last.busy_seconds > 0.0);
 	assert_true(last.bubble_ratio >= 0.0 && last.bubble_ratio <= 1.0);
@@ -458,6 +491,7 @@ int main(void)
 		cmocka_unit_test(a_job_ends_at_its_limit_and_can_be_found_later),
 		cmocka_unit_test(a_cancelled_job_frees_its_blocks_and_slot),
 		cmocka_unit_test(several_sequences_of_a_job_draw_differently),
+		cmocka_unit_test(a_job_ends_with_the_last_of_its_sequences),
 		cmocka_unit_test(output_ends_before_a_stop_string),
 		cmocka_unit_test(a_full_queue_refuses_more),
 		cmocka_unit_test(a_deadline_cancels),

@@ -195,6 +195,19 @@ static void a_worker_loads_runs_and_stops(void **state)
 	assert_int_equal(c.error.status, SC_OK);
 }
 
+static void a_worker_says_once_that_it_is_ready(void **state)
+{
+	unsigned n_beats = c.coordinator.n_controls[HEARTBEAT];
+
+	(void)state;
+	become_ready(whole_model());
+	/* Each heartbeat looks for news to tell, and so does every finished step. */
+	send_step(&c.coordinator, 1, 0, EPOCH);
+	peer_wait_for_thread(c.loop, c.coordinator.n_tokens == 1);
+	peer_wait(c.loop, c.coordinator.n_controls[HEARTBEAT] >= n_beats + 5);
+	assert_int_equal(c.coordinator.n_controls[READY], 1);
+}
+
 static void a_stop_before_any_assignment_ends_it_too(void **state)
 {
 	Stagecoach__Cluster__V1__Stop end = STAGECOACH__CLUSTER__V1__STOP__INIT;
@@ -439,6 +452,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 	const struct CMUnitTest tests[] = {
 		TEST(a_worker_loads_runs_and_stops),
+		TEST(a_worker_says_once_that_it_is_ready),
 		TEST(a_stop_before_any_assignment_ends_it_too),
 		TEST(assignments_that_cannot_be_are_refused),
 		TEST(a_second_assignment_is_refused),
