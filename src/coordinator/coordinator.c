@@ -84,11 +84,12 @@ static void fail_with(struct coordinator *c, enum sc_status status, const char *
 static void note_activity(struct coordinator *c)
 {
 	bool is_active = scheduler_counts(c->scheduler).in_flight > 0;
+	uint64_t now_ns = loop_now_ns(c->config.loop);
 
 	if (is_active && !c->active_since_ns) {
-		c->active_since_ns = clock_ns();
+		c->active_since_ns = now_ns;
 	} else if (!is_active && c->active_since_ns) {
-		c->active_ns += clock_ns() - c->active_since_ns;
+		c->active_ns += now_ns - c->active_since_ns;
 		c->active_since_ns = 0;
 	}
 }
@@ -749,7 +750,7 @@ static double bubble_ratio(const struct coordinator *c, const struct member *mem
 	double ratio;
 
 	if (c->active_since_ns)
-		active_ns += clock_ns() - c->active_since_ns;
+		active_ns += loop_now_ns(c->config.loop) - c->active_since_ns;
 	if (!active_ns || !member->steps)
 		return 0.0;
 	ratio = 1.0 - (double)member->busy_ns / (double)active_ns;

@@ -48,7 +48,7 @@ static void draw_tokens(struct peer *peer, const struct frame *frame)
 			records[tokens.n_records++] = (struct token_record){
 				.sequence = segment->sequence,
 				.position = position,
-				.token = 'a' + position % 26,
+				.token = peer->draws ? peer->draws : 'a' + position % 26,
 			};
 	}
 	answer = take_frame(peer, FRAME_TOKENS);

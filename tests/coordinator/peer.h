@@ -28,6 +28,7 @@ struct peer {
 	struct frame_pool *pool;
 	struct step_limits limits;		/* with answers_steps */
 	bool answers_steps;
+	uint32_t draws;				/* the only token that it draws; 0: letters */
 	uint64_t memory_bytes;			/* what its Hello says */
 	bool holds_frames;			/* gives no credit back until peer_release */
 	struct frame *held[PEER_MAX_HELD];

@@ -84,12 +84,11 @@ static void create_coordinator(struct stage_double *d, const struct coordinator_
 		fail_msg("%s", err.text);
 }
 
-void stage_double_create(struct stage_double *d, const struct coordinator_config *config,
-			 size_t max_payload)
+static void create(struct stage_double *d, const struct coordinator_config *config,
+		   struct peer_config peer)
 {
 	struct fabric_config fabric = { .n_ranks = 2, .credits = 64,
 					.max_payload = coordinator_max_payload(config) };
-	struct peer_config peer = { .rank = 1, .n_ranks = 2, .max_payload = max_payload };
 	struct error err;
 
 	*d = (struct stage_double){ 0 };
@@ -98,6 +97,8 @@ void stage_double_create(struct stage_double *d, const struct coordinator_config
 	assert_int_equal(loopback_hub_create(2, &d->hub), SC_OK);
 	if (fabric_loopback_open(d->loop, d->hub, &fabric, &d->fabric, &err) != SC_OK)
 		fail_msg("%s", err.text);
+	peer.rank = 1;
+	peer.n_ranks = 2;
 	peer.loop = d->loop;
 	peer.hub = d->hub;
 	peer_open(&d->peer, &peer);
@@ -114,6 +115,18 @@ void stage_double_create(struct stage_double *d, const struct coordinator_config
 		.dim = model->hparams.dim,
 	};
 	create_coordinator(d, config);
+}
+
+void stage_double_create(struct stage_double *d, const struct coordinator_config *config,
+			 size_t max_payload)
+{
+	create(d, config, (struct peer_config){ .max_payload = max_payload });
+}
+
+void stage_double_create_narrow(struct stage_double *d, const struct coordinator_config *config,
+				unsigned credits)
+{
+	create(d, config, (struct peer_config){ .credits = credits });
 }
 
 void stage_double_come_up(struct stage_double *d)

@@ -32,6 +32,9 @@ struct coordinator_config stage_double_config(void);
 /* Up to where the worker would say Hello. max_payload of the stage; 0: plenty. */
 void stage_double_create(struct stage_double *d, const struct coordinator_config *config,
 			 size_t max_payload);
+/* The same; the stage grants so many credits. */
+void stage_double_create_narrow(struct stage_double *d, const struct coordinator_config *config,
+				unsigned credits);
 /* Hello, Ready, and the first step. */
 void stage_double_come_up(struct stage_double *d);
 void stage_double_destroy(struct stage_double *d);

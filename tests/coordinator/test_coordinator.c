@@ -139,6 +139,121 @@ static void steps_that_are_let_go_late_only_delay(void **state)
 	job_release(job);
 }
 
+static uint64_t steps_made(void)
+{
+	struct coordinator_status status;
+
+	coordinator_status(d.coordinator, &status);
+	return status.steps;
+}
+
+/* Two credits and a window of two: the third step is made once the first is answered, but cannot be
+ * sent before the stage lets go of a frame. */
+static void a_step_without_credit_is_kept_and_sent_with_the_next_credit(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	struct job_request request = stage_double_request(3, 40);
+	struct job *job;
+	unsigned n_stalls = 0;
+
+	(void)state;
+	config.heartbeat_ms = 60000;
+	stage_double_create_narrow(&d, &config, 2);
+	stage_double_come_up(&d);
+	d.peer.holds_frames = true;
+	job = stage_double_submit(&d, &request);
+	while (!job_is_ended(job)) {
+		uint32_t n_tokens;
+
+		stage_double_run_for(&d, 5);
+		n_tokens = job_output(job, 0)->n_tokens;
+		stage_double_run_for(&d, 5);
+		if (!job_is_ended(job)) {
+			assert_int_equal(job_output(job, 0)->n_tokens, n_tokens);
+			assert_int_equal(d.peer.n_held, 2);
+			assert_int_equal(steps_made(), d.peer.n_steps + 1);
+			n_stalls++;
+		}
+		peer_release(&d.peer);
+		d.peer.holds_frames = true;
+	}
+	assert_true(n_stalls >= 15);
+	assert_int_equal(job_output(job, 0)->n_tokens, 40);
+	assert_int_equal(job_state(job), JOB_DONE);
+	assert_int_equal(steps_made(), d.peer.n_steps);
+	job_release(job);
+	/* One that is never sent belongs to nobody else. */
+	job = stage_double_submit(&d, &request);
+	stage_double_run_for(&d, 5);
+	job_release(job);
+	stage_double_destroy(&d);
+}
+
+static void say_counters(uint64_t n_steps, uint64_t busy_ms)
+{
+	Stagecoach__Cluster__V1__StageCounters counters =
+		STAGECOACH__CLUSTER__V1__STAGE_COUNTERS__INIT;
+	Stagecoach__Cluster__V1__Heartbeat heartbeat = STAGECOACH__CLUSTER__V1__HEARTBEAT__INIT;
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	counters.steps = n_steps;
+	counters.busy_ns = busy_ms * NS_PER_MS;
+	heartbeat.counters = &counters;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
+	message.heartbeat = &heartbeat;
+	peer_say(&d.peer, 0, &message, 0);
+	stage_double_run_for(&d, 0);
+}
+
+/* Compares to a millionth. */
+static void expect_bubble(double ratio)
+{
+	struct stage_status status;
+
+	coordinator_stage_status(d.coordinator, 0, &status);
+	assert_float_equal(status.bubble_ratio, ratio, 1e-6);
+}
+
+/* The answer of a stage to a step with the last row of the first slot. */
+static void answer_step(uint64_t id, uint32_t position)
+{
+	struct token_record record = { .sequence = 0, .position = position, .token = 'x' };
+	struct tokens tokens = { .step_id = id, .n_records = 1, .records = &record };
+	uint64_t payload[8];
+
+	tokens_encode(&tokens, payload);
+	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(1));
+	stage_double_run_for(&d, 0);
+}
+
+static void the_bubble_is_the_share_of_active_time_that_a_stage_was_idle(void **state)
+{
+	struct job_request request = stage_double_request(3, 1);
+
+	(void)state;
+	expect_bubble(0.0);
+	d.peer.answers_steps = false;
+	job_release(stage_double_submit(&d, &request));
+	stage_double_run_for(&d, 100);
+	expect_bubble(0.0);		/* the stage has told nothing yet */
+	say_counters(2, 25);
+	expect_bubble(0.75);
+	stage_double_run_for(&d, 100);
+	expect_bubble(0.875);
+	answer_step(2, 3);
+	/* Nothing is to do from now on: no stage idles. */
+	stage_double_run_for(&d, 800);
+	expect_bubble(0.875);
+	job_release(stage_double_submit(&d, &request));
+	stage_double_run_for(&d, 50);
+	expect_bubble(0.9);
+	answer_step(3, 3);
+	stage_double_run_for(&d, 50);
+	expect_bubble(0.9);
+	say_counters(3, 300);
+	expect_bubble(0.0);
+}
+
 static void draining_while_stages_load_stops_them(void **state)
 {
 	struct coordinator_config config = stage_double_config();
@@ -380,6 +495,8 @@ int main(void)
 		TEST(destroying_with_running_and_queued_jobs_leaves_nothing_behind),
 		cmocka_unit_test(a_step_that_the_stage_cannot_take_fails_the_cluster),
 		TEST(steps_that_are_let_go_late_only_delay),
+		cmocka_unit_test(a_step_without_credit_is_kept_and_sent_with_the_next_credit),
+		TEST(the_bubble_is_the_share_of_active_time_that_a_stage_was_idle),
 		cmocka_unit_test(draining_while_stages_load_stops_them),
 		TEST(a_hung_stage_does_not_hold_up_a_drain),
 		TEST(a_drain_ends_with_the_last_job_when_that_is_cancelled),

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What job_submit makes of a request, beside a stage that draws what the test says. */
+#include "tests/coordinator/stage_double.h"
+#include "tests/model/tiny_vocab.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define SPACE "\u2581"
+#define BOS 1
+#define SPACE_HE TINY_SPM_FIRST
+
+static struct stage_double d;
+
+/* The text of one drawn token behind the prompt. */
+static void expect_text(const uint32_t *prompt, size_t n_prompt, const char *text)
+{
+	struct job_request request = {
+		.prompt_tokens = prompt, .n_prompt_tokens = n_prompt, .max_tokens = 1,
+		.top_p = 1.0f,
+	};
+	struct job *job = stage_double_submit(&d, &request);
+	const struct output *output = job_output(job, 0);
+
+	peer_wait(d.loop, job_is_ended(job));
+	assert_int_equal(output->n_tokens, 1);
+	assert_int_equal(output->tokens[0].id, SPACE_HE);
+	assert_int_equal(output->text.length, strlen(text));
+	assert_memory_equal(output->text.data, text, strlen(text));
+	job_release(job);
+}
+
+/* SentencePiece puts a space before a text, and takes it off again where a text begins. */
+static void the_first_space_is_dropped_only_where_no_text_was_before(void **state)
+{
+	static const struct tiny_token tokens[] = { { SPACE "he", -1, T_NORMAL } };
+	const uint32_t only_special[] = { BOS }, text[] = { BOS, SPACE_HE };
+	struct coordinator_config config = stage_double_config();
+	struct tiny_tokenizer tiny;
+	struct gguf_writer w;
+	struct error err;
+
+	(void)state;
+	gguf_writer_init(&w);
+	tiny_vocab_spm(&w, tokens, 1);
+	if (tiny_tokenizer_create(&tiny, &w, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	config.tokenizer = tiny.tokenizer;
+	stage_double_create(&d, &config, 0);
+	stage_double_come_up(&d);
+	d.peer.draws = SPACE_HE;
+	expect_text(only_special, 1, "he");
+	expect_text(text, 2, " he");
+	expect_text(text + 1, 1, " he");
+	stage_double_destroy(&d);
+	tiny_tokenizer_destroy(&tiny);
+}
+
+/* How often a job was told of after some, but not all, of its sequences had ended. */
+static void count_partly_ended(void *arg, struct job *job)
+{
+	unsigned *n_partly = arg, n_ended = 0;
+
+	for (uint32_t i = 0; i < job_n_outputs(job); i++)
+		n_ended += job_output(job, i)->finish != FINISH_NONE;
+	assert_int_equal(job_is_ended(job), n_ended == job_n_outputs(job));
+	*n_partly += n_ended && n_ended < job_n_outputs(job);
+}
+
+/* One slot, so that the sequences of a job run one after the other. */
+static void a_job_runs_until_its_last_sequence_has_ended(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	struct job_request request = stage_double_request(3, 2);
+	unsigned n_partly = 0;
+	struct job_watcher watcher = { .on_change = count_partly_ended, .arg = &n_partly };
+	struct job *job;
+
+	(void)state;
+	config.max_sequences = 1;
+	request.n_sequences = 3;
+	stage_double_create(&d, &config, 0);
+	stage_double_come_up(&d);
+	job = stage_double_submit(&d, &request);
+	job_watch(job, &watcher);
+	peer_wait(d.loop, job_is_ended(job));
+	assert_int_equal(job_state(job), JOB_DONE);
+	/* After the first, and after the second. */
+	assert_true(n_partly >= 2);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(job_output(job, i)->finish, FINISH_LENGTH);
+		assert_int_equal(job_output(job, i)->n_tokens, 2);
+	}
+	job_unwatch(job, &watcher);
+	job_release(job);
+	stage_double_destroy(&d);
+}
+
+static int open_model(void **state)
+{
+	(void)state;
+	stage_double_open_model();
+	return 0;
+}
+
+static int close_model(void **state)
+{
+	(void)state;
+	stage_double_close_model();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_space_is_dropped_only_where_no_text_was_before),
+		cmocka_unit_test(a_job_runs_until_its_last_sequence_has_ended),
+	};
+
+	return cmocka_run_group_tests(tests, open_model, close_model);
+}
