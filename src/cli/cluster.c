@@ -153,14 +153,20 @@ out:
 	return status;
 }
 
-void cluster_close(struct cluster *cluster)
+bool cluster_close(struct cluster *cluster)
 {
+	bool is_abandoned = cluster->world && cluster->is_lost;
+
 	fabric_close(cluster->fabric);
-	mpi_world_close(cluster->world);
+	if (is_abandoned)
+		mpi_world_abandon(cluster->world);
+	else
+		mpi_world_close(cluster->world);
 	mpi_world_free(cluster->blobs);
 	free(cluster->peers);
 	cluster->fabric = NULL;
 	cluster->world = NULL;
 	cluster->blobs = NULL;
 	cluster->peers = NULL;
+	return !is_abandoned;
 }

@@ -342,6 +342,10 @@ static enum sc_status start(struct server *server, struct error *err)
 
 static void stop(struct server *server)
 {
+	if (server->serve->cluster)
+		server->serve->cluster->is_lost =
+			!server->coordinator ||
+			coordinator_phase(server->coordinator) != COORDINATOR_STOPPED;
 	launcher_detach(server->serve->launcher);
 	one_shot_destroy(server->one_shot);
 	token_list_deinit(&server->prompt);

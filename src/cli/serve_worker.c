@@ -16,6 +16,7 @@ struct service {
 	struct worker *worker;
 	struct timer *orphan;
 	unsigned n_signals;
+	bool is_lost;		/* the end is not in good order */
 	int exit_code;
 };
 
@@ -23,8 +24,11 @@ static void on_end(void *arg, const struct error *err)
 {
 	struct service *service = arg;
 
-	if (err->status != SC_OK) {
-		log_error("%s", err->text);
+	service->is_lost = err->status != SC_OK;
+	if (service->is_lost) {
+		/* What ended elsewhere is told by the coordinator. */
+		if (!worker_is_stopped(service->worker))
+			log_error("%s", err->text);
 		service->exit_code = sc_status_exit_code(err->status);
 	}
 	loop_stop(service->loop);
@@ -69,7 +73,7 @@ static enum sc_status watch_launcher(struct service *service, struct launcher *l
 
 int serve_worker(const struct serve_config *serve)
 {
-	struct service service = { .loop = serve->loop };
+	struct service service = { .loop = serve->loop, .is_lost = true };
 	struct signal_watch *terminate = NULL, *interrupt = NULL;
 	struct worker_config config;
 	enum sc_status status;
@@ -99,6 +103,7 @@ int serve_worker(const struct serve_config *serve)
 		log_error("%s", err.text);
 		service.exit_code = sc_status_exit_code(status);
 	}
+	serve->cluster->is_lost = service.is_lost;
 	launcher_detach(serve->launcher);
 	timer_destroy(service.orphan);
 	worker_destroy(service.worker);

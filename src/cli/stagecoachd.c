@@ -154,7 +154,10 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	} else {
 		exit_code = serve_coordinator(&serve);
 	}
-	cluster_close(&cluster);
+	if (!cluster_close(&cluster)) {
+		fflush(NULL);
+		_exit(exit_code);
+	}
 	loop_destroy(serve.loop);
 	opened_model_close(&opened);
 	return exit_code;

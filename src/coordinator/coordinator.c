@@ -67,7 +67,7 @@ static void fail(struct coordinator *c, const struct error *err)
 	c->phase = COORDINATOR_FAILED;	/* before watchers are told: they may submit again */
 	error_set(&lost, SC_E_UNAVAILABLE, "%s", err->text);
 	end_all_jobs(c, JOB_FAILED, &lost);
-	members_stop(c->members, err->text);
+	members_stop(c->members, err->status, err->text);
 	tell_phase(c);
 }
 
@@ -195,7 +195,7 @@ static void stop_when_drained(struct coordinator *c)
 	c->is_stopping = true;
 	c->drain_until_ns = loop_now_ns(c->config.loop) + STOP_MS * NS_PER_MS;
 	coordinator_arm_deadline(c);
-	members_stop(c->members, "drained");
+	members_stop(c->members, SC_OK, "drained");
 }
 
 /* After anything that changed jobs: use the room they left, then tell who watches. */

@@ -104,12 +104,13 @@ void members_assign(struct members *members, const struct plan *plan,
 	}
 }
 
-void members_stop(struct members *members, const char *reason)
+void members_stop(struct members *members, enum sc_status status, const char *reason)
 {
 	Stagecoach__Cluster__V1__Stop stop = STAGECOACH__CLUSTER__V1__STOP__INIT;
 	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 
 	stop.reason = (char *)reason;
+	stop.status = status;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
 	message.stop = &stop;
 	for (unsigned i = 0; i < members->n_members; i++) {

@@ -80,8 +80,8 @@ must_check enum sc_status members_connect(struct members *members, unsigned rank
 /* Stage i goes to rank i + 1. */
 void members_assign(struct members *members, const struct plan *plan,
 		    const struct assignment *assignment);
-/* Tell everyone who is left to stop. */
-void members_stop(struct members *members, const char *reason);
+/* Tell everyone who is left to stop. SC_OK: in good order; else the cluster has failed. */
+void members_stop(struct members *members, enum sc_status status, const char *reason);
 /* To the first stage; as link_send. */
 must_check enum sc_status members_send_step(struct members *members, struct frame *frame);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/ancestor.h"
 
+#include "transport/process.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,24 +50,13 @@ static bool has_variable(pid_t pid, const char *name, const char *value)
 	return is_found;
 }
 
-/* 0: unknown. The fourth field; the second, in parentheses, may hold anything. */
+/* 0: unknown. */
 static pid_t parent_of(pid_t pid)
 {
-	FILE *file = open_proc(pid, "stat");
-	char text[256];
-	const char *end;
-	size_t n;
-	int parent = 0;
+	uint64_t started;
+	pid_t parent;
 
-	if (!file)
-		return 0;
-	n = fread(text, 1, sizeof text - 1, file);
-	fclose(file);
-	text[n] = '\0';
-	end = strrchr(text, ')');
-	if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
-		return 0;
-	return parent;
+	return process_read_stat(pid, &parent, &started) ? parent : 0;
 }
 
 struct ancestor ancestor_find(void)

@@ -60,8 +60,12 @@ must_check enum sc_status mpi_world_exchange(struct mpi_world *world, const void
 					     size_t n_bytes, struct mpi_blob **blobs_out,
 					     struct error *err);
 void mpi_world_free(struct mpi_blob *blobs);
-/* MPI_Finalize: collective. */
+/* MPI_Finalize: collective. It waits for all ranks, and for ever if one of them hangs: after
+ * MPI_WORLD_CLOSE_MS the process ends with exit code 69. Accepts NULL. */
+#define MPI_WORLD_CLOSE_MS 15000
 void mpi_world_close(struct mpi_world *world);
+/* Without MPI_Finalize, when a rank is lost: the process has to leave by _exit. */
+void mpi_world_abandon(struct mpi_world *world);
 
 /* Non-blocking point to point over an open world, which it borrows until close. A rank's death
  * ends the whole job: that is MPI's way, and the launcher says so. */

@@ -25,8 +25,15 @@ static void destroy(struct mpi_fabric *fabric);
 
 static bool advance_links(struct mpi_fabric *fabric)
 {
+	uint64_t now_ns = clock_ns();
+	bool is_look_due = now_ns - fabric->last_look_ns >= MPI_LOOK_MS * NS_PER_MS;
 	bool is_news = false;
 
+	if (is_look_due) {
+		fabric->last_look_ns = now_ns;
+		list_for_each(node, &fabric->links)
+			mpi_link_look(list_entry(node, struct mpi_link, in_fabric));
+	}
 	list_for_each(node, &fabric->links)
 		is_news |= mpi_link_advance(list_entry(node, struct mpi_link, in_fabric));
 	return is_news;
@@ -159,14 +166,17 @@ static const struct fabric_ops link_fabric_mpi = {
 static enum sc_status make_address(struct mpi_fabric *fabric)
 {
 	const struct fabric_config *config = &fabric->base.config;
+	struct process_id self;
 	const struct fabric_address address = {
 		.transport = MPI_TRANSPORT,
 		.rank = config->rank,
 		.credits = config->credits,
 		.max_payload = config->max_payload,
-		.native = "",
+		.native = &self,
+		.n_native = sizeof self,
 	};
 
+	process_id_of_self(&self);
 	return address_encode(&address, &fabric->address, &fabric->n_address);
 }
 

@@ -10,6 +10,7 @@
  * messages of one tag to receives in the order in which both were posted: frame n is in receive n,
  * whichever completes first. Tags also count how often two ranks have connected, since MPI keeps
  * what was sent before the receiver connected, and what an earlier link left behind.
+ * MPI does not tell when a peer dies: of peers on the same host the process is watched.
  * Each end says goodbye once, with its last frame's number; a link is over when both have, and all
  * frames came. Thread: the loop's.
  */
@@ -17,12 +18,14 @@
 #include "transport/envelope.h"
 #include "transport/grant.h"
 #include "transport/link.h"
+#include "transport/process.h"
 
 #include <mpi.h>
 
 #define MPI_TRANSPORT "mpi "
 #define MPI_N_NOTICES 8		/* receives for notices, and sends beside one per credit */
 #define MPI_LINGER_MS 1000
+#define MPI_LOOK_MS 20		/* how often to see whether peers live */
 
 struct mpi_fabric {
 	struct fabric base;
@@ -36,6 +39,7 @@ struct mpi_fabric {
 	uint32_t *n_connects;		/* [n_ranks] so far */
 	struct list links;		/* all, lingering ones too */
 	uint64_t last_news_ns;
+	uint64_t last_look_ns;
 	bool is_busy;		/* inside progress: callbacks may be running */
 	bool is_closed;		/* by its owner from inside a callback: ends after progress */
 };
@@ -93,6 +97,7 @@ struct mpi_link {
 	bool has_goodbye;
 	uint64_t peer_last;
 
+	struct process_watch process;	/* the peer's */
 	bool is_failed;
 	struct error failure;
 	uint64_t deadline_ns;
@@ -104,6 +109,8 @@ enum sc_status mpi_link_connect(struct fabric *base, unsigned peer, const void *
 				struct link **link_out, struct error *err);
 enum sc_status mpi_link_send(struct link *base, struct frame *frame);
 void mpi_link_close(struct link *base);
+/* See whether the peer's process lives. */
+void mpi_link_look(struct mpi_link *link);
 /* Test requests and act on what came; true: something happened. May free the link. */
 bool mpi_link_advance(struct mpi_link *link);
 

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define N_TAG_GENERATIONS 8192	/* tags up to 16383: every MPI has 32767 */
 
@@ -251,6 +252,7 @@ static void destroy(struct mpi_link *link)
 			frame_release(link->slots[i].frame);
 	grant_detach(link->grant);
 	frame_pool_destroy(link->pool);
+	process_watch_close(&link->process);
 	free(link->statuses);
 	free(link->done);
 	free(link->slots);
@@ -301,6 +303,7 @@ enum sc_status mpi_link_connect(struct fabric *base, unsigned peer, const void *
 {
 	struct mpi_fabric *fabric = (struct mpi_fabric *)base;
 	struct fabric_address decoded;
+	struct process_id id;
 	struct mpi_link *link;
 	enum sc_status status;
 
@@ -309,12 +312,17 @@ enum sc_status mpi_link_connect(struct fabric *base, unsigned peer, const void *
 	status = address_decode(address, n_bytes, MPI_TRANSPORT, peer, &decoded, err);
 	if (status != SC_OK)
 		return status;
+	if (decoded.n_native != sizeof id)
+		return error_set(err, SC_E_PROTOCOL, "address of rank %u: %u native bytes, expected "
+				 "%zu", peer, decoded.n_native, sizeof id);
 	link = calloc(1, sizeof *link);
 	if (!link)
 		return error_set(err, SC_E_NOMEM, "link to rank %u: no memory", peer);
 	link->base = (struct link){ .fabric = base, .peer = peer, .events = events, .arg = arg };
 	list_init(&link->in_fabric);
 	set_peer(link, &decoded);
+	memcpy(&id, decoded.native, sizeof id);	/* it may lie anywhere */
+	process_watch_open(&link->process, &id);
 	status = allocate(link, err);
 	if (status != SC_OK) {
 		destroy(link);
@@ -343,6 +351,21 @@ void mpi_link_close(struct link *base)
 }
 
 /* Going on */
+
+void mpi_link_look(struct mpi_link *link)
+{
+	(void)process_watch_is_ended(&link->process);
+}
+
+/* What the peer sent before its end may still be on its way, so this is asked when nothing more has
+ * come. A peer that said goodbye may end. */
+static void fail_if_peer_ended(struct mpi_link *link)
+{
+	if (!link->process.is_ended || link->state >= MPI_LINK_ENDING ||
+	    (link->has_goodbye && link->frames.n_read >= link->peer_last))
+		return;
+	fail(link, SC_E_CLOSED, "mpi: the process has ended");
+}
 
 static void enter(struct mpi_link *link, enum mpi_link_state state)
 {
@@ -417,7 +440,7 @@ static void step(struct mpi_link *link)
 			end(link);
 		break;
 	case MPI_LINK_ENDING:
-		if (link->n_sending && is_late)
+		if (link->n_sending && (is_late || link->process.is_ended))
 			abandon_sends(link);
 		if (!link->n_sending && !is_receiving(link))
 			enter(link, MPI_LINK_GONE);
@@ -459,6 +482,8 @@ bool mpi_link_advance(struct mpi_link *link)
 		return_credits(link);
 		offer_credit(link);
 	}
+	if (!is_news)
+		fail_if_peer_ended(link);
 	step(link);
 	is_news |= link->state != before;
 	if (link->state == MPI_LINK_GONE && link->is_closed)

@@ -2,13 +2,19 @@
 /* MPI as the launcher: who am I, and here is everyone's blob. */
 #include "transport/fabrics.h"
 
+#include "base/log.h"
 #include "base/parse.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <mpi.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define EXCHANGE_MAX_BYTES (UINT64_C(1) << 20)	/* one rank's blob */
 
@@ -197,10 +203,60 @@ void mpi_world_free(struct mpi_blob *blobs)
 	free(blobs);
 }
 
+/* Ends the process if MPI_Finalize does not return: it has no time limit of its own. */
+struct time_limit {
+	int done_fd;		/* readable once it has returned */
+	bool has_thread;
+	pthread_t thread;
+};
+
+static void *limit_time(void *arg)
+{
+	const struct time_limit *limit = arg;
+	struct pollfd done = { .fd = limit->done_fd, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&done, 1, MPI_WORLD_CLOSE_MS);
+	while (n < 0 && errno == EINTR);
+	if (n == 0) {
+		log_error("mpi: another rank did not come to MPI_Finalize within %d ms",
+			  MPI_WORLD_CLOSE_MS);
+		_exit(sc_status_exit_code(SC_E_TIMEOUT));
+	}
+	return NULL;
+}
+
+static void start_limit(struct time_limit *limit)
+{
+	*limit = (struct time_limit){ .done_fd = eventfd(0, EFD_CLOEXEC) };
+	if (limit->done_fd >= 0)
+		limit->has_thread = !pthread_create(&limit->thread, NULL, limit_time, limit);
+}
+
+static void stop_limit(struct time_limit *limit)
+{
+	if (limit->has_thread) {
+		(void)!write(limit->done_fd, &(uint64_t){ 1 }, sizeof(uint64_t));
+		pthread_join(limit->thread, NULL);
+	}
+	if (limit->done_fd >= 0)
+		close(limit->done_fd);
+}
+
 void mpi_world_close(struct mpi_world *world)
 {
+	struct time_limit limit;
+
 	if (!world)
 		return;
+	start_limit(&limit);
 	MPI_Finalize();
+	stop_limit(&limit);
+	free(world);
+}
+
+void mpi_world_abandon(struct mpi_world *world)
+{
 	free(world);
 }

@@ -39,6 +39,7 @@ struct worker {
 	uint64_t unsent_since_ns;
 	uint64_t sending_ns;
 	bool is_ended;
+	bool is_stopped;		/* ended because the coordinator said so */
 };
 
 static void end(struct worker *worker, const struct error *err)
@@ -393,9 +394,21 @@ static enum sc_status take_assign(struct worker *worker, const assign_message *a
 	return status;
 }
 
+static void take_stop(struct worker *worker, const Stagecoach__Cluster__V1__Stop *stop)
+{
+	struct error err;
+
+	log_debug("stop: %s", stop->reason);
+	error_set(&err, stop->status < SC_N_STATUS ? (enum sc_status)stop->status : SC_E_INTERNAL,
+		  "%s", stop->reason);
+	if (worker->compute)
+		send_heartbeat(worker);	/* the last counters */
+	worker->is_stopped = true;
+	end(worker, &err);
+}
+
 static void take_control(struct worker *worker, const struct frame *frame)
 {
-	struct error none = { .status = SC_OK };
 	control_message *message;
 	struct error err;
 
@@ -410,10 +423,7 @@ static void take_control(struct worker *worker, const struct frame *frame)
 			give_up(worker, &err);
 		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP:
-		log_debug("stop: %s", message->stop->reason);
-		if (worker->compute)
-			send_heartbeat(worker);	/* the last counters */
-		end(worker, &none);
+		take_stop(worker, message->stop);
 		break;
 	default:
 		break;	/* heartbeats say all by arriving; the rest is for coordinators */
@@ -526,4 +536,9 @@ void worker_destroy(struct worker *worker)
 	wake_destroy(worker->wake);
 	frame_pool_destroy(worker->control_pool);
 	free(worker);
+}
+
+bool worker_is_stopped(const struct worker *worker)
+{
+	return worker->is_stopped;
 }

@@ -24,7 +24,8 @@ struct worker_config {
 	struct backend_place place;	/* of those threads */
 	unsigned spin_us;		/* both threads stay awake for so long after their work */
 	uint64_t memory_bytes;		/* that weights and KV may take; 0: unknown */
-	/* The end: SC_OK when the coordinator said Stop, else what went wrong. Called once. */
+	/* The end: SC_OK when the coordinator said Stop in good order, else what went wrong here
+	 * or, with worker_is_stopped, elsewhere. Called once. */
 	void (*on_end)(void *arg, const struct error *err);
 	void *arg;
 	/* For tests: passed to stage_on_logits. NULL: none. */
@@ -42,6 +43,9 @@ struct worker_peer {
 must_check enum sc_status worker_create(const struct worker_config *config,
 					const struct worker_peer *peers, struct worker **worker_out,
 					struct error *err);
+/* The coordinator said Stop; on_end has its reason. */
+bool worker_is_stopped(const struct worker *worker);
+
 /* Joins the compute thread (for one step at most, or until it has loaded), drops links. Accepts
  * NULL. */
 void worker_destroy(struct worker *worker);

@@ -388,7 +388,7 @@ static void members_that_were_told_to_stop_go_in_peace(void **state)
 {
 	(void)state;
 	come_up();
-	members_stop(cluster.members, "enough");
+	members_stop(cluster.members, SC_OK, "enough");
 	peer_wait(cluster.loop,
 		  cluster.peers[0].n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP] &&
 		  cluster.peers[1].n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP]);

@@ -230,8 +230,12 @@ static void the_other_stages_are_told_to_stop(void **state)
 	wait_for(p.phase == COORDINATOR_READY);
 	kill_stage(1);
 	wait_for(p.stages[0].is_ended && p.stages[2].is_ended);
-	assert_int_equal(p.stages[0].error.status, SC_OK);
-	assert_int_equal(p.stages[2].error.status, SC_OK);
+	/* And why: so that they know not to wait for the lost one. */
+	for (int i = 0; i <= 2; i += 2) {
+		assert_true(worker_is_stopped(p.stages[i].worker));
+		assert_int_equal(p.stages[i].error.status, p.error.status);
+		names_stage(p.stages[i].error.text, 1);
+	}
 	destroy();
 }
 

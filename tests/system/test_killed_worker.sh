@@ -1,32 +1,47 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# kill -9 of a stage while it generates: clients are told which stage was lost and why, everyone
-# ends, nobody is left. Under a launcher that kills the rest, and under one that does not.
+# kill -9 of a stage while it generates, and one that hangs: clients are told which stage was lost
+# and why, everyone ends, nobody is left. Over each transport, under a launcher that kills the rest,
+# and under one that does not.
 . "$(dirname "$0")/daemon.sh"
 
-kill_stage() {
-	rank=$1
-	start_daemon 4 --transport ucx $LONG
+# lose_stage SIGNAL RANK WHY OPTION...
+lose_stage() {
+	signal=$1 rank=$2 why=$3
+	shift 3
+	start_daemon 4 $LONG "$@"
 	begin_text $LONG_TOKENS
-	kill -9 "$(pid_of_rank "$rank")"
+	lost_pid=$(pid_of_rank "$rank")
+	kill -"$signal" "$lost_pid"
 	wait_for is_gone $client || fail "the client hangs"
 	wait $client
 	code=$?
 	[ $code = 69 ] || fail "client: exit code $code, expected 69"
-	grep -q "stage $rank (rank $rank, host .*, pid .*)" "$dir/client.log" ||
+	grep -q "stage $rank (rank $rank, host .*, pid $lost_pid): .*$why" "$dir/client.log" ||
 		fail "the client was not told which stage was lost: $(cat "$dir/client.log")"
 	wait_launcher
 	grep -q "error: stage $rank (rank $rank," "$dir/log" ||
 		fail "the log does not name the stage"
 	expect_none_left
-	echo "rank $rank killed: $(cat "$dir/client.log")"
+	echo "SIG$signal to rank $rank, $*: $(tail -n 1 "$dir/client.log")"
 }
 
 for rank in 1 2 3; do
-	kill_stage $rank
+	lose_stage KILL $rank . --transport ucx
 done
-MPIRUN_FLAGS="$MPIRUN_FLAGS --enable-recovery"
-kill_stage 2
+for rank in 1 3; do
+	lose_stage KILL $rank 'the process has ended' --transport mpi
+done
+# Those that are left must not wait for the stopped one in a collective operation of MPI.
+for transport in ucx mpi; do
+	lose_stage STOP 2 'silent for' --transport $transport --heartbeat-ms 200 --deadline-ms 3000
+done
+plain_flags=$MPIRUN_FLAGS
+MPIRUN_FLAGS="$plain_flags --mca btl self,tcp"
+lose_stage KILL 2 'the process has ended' --transport mpi
+MPIRUN_FLAGS="$plain_flags --enable-recovery"
+lose_stage KILL 2 . --transport ucx
+lose_stage KILL 2 'the process has ended' --transport mpi
 
 # Idle, the loss is noticed all the same, and the next client is told.
 start_daemon 4 --transport ucx

@@ -59,12 +59,14 @@ expect_told() {
 	echo "$what: $(cat "$dir/client.log")"
 }
 
-begin 'kill -9 of mpirun' 3 --transport ucx $LONG
-begin_text $LONG_TOKENS
-t=$(now_ms)
-kill -9 "$launcher"
-expect_end "$t"
-expect_told 69 "the launcher (.*, pid $launcher) has ended"
+for transport in ucx mpi; do
+	begin "kill -9 of mpirun, $transport" 3 --transport $transport $LONG
+	begin_text $LONG_TOKENS
+	t=$(now_ms)
+	kill -9 "$launcher"
+	expect_end "$t"
+	expect_told 69 "the launcher (.*, pid $launcher) has ended"
+done
 
 begin 'kill -9 of mpirun, idle' 4 --transport ucx
 t=$(now_ms)

@@ -221,6 +221,23 @@ static void a_stop_before_any_assignment_ends_it_too(void **state)
 	assert_int_equal(c.error.status, SC_OK);
 }
 
+/* Such a worker must not wait for the others: they may be gone. */
+static void a_stop_after_a_failure_says_so(void **state)
+{
+	Stagecoach__Cluster__V1__Stop end = STAGECOACH__CLUSTER__V1__STOP__INIT;
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	(void)state;
+	assert_false(worker_is_stopped(c.worker));
+	end.status = SC_E_TIMEOUT;
+	end.reason = (char *)"stage 9 is lost";
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
+	message.stop = &end;
+	peer_say(&c.coordinator, 1, &message, 0);
+	ends_with(SC_E_TIMEOUT, "stage 9 is lost");
+	assert_true(worker_is_stopped(c.worker));
+}
+
 static void assignments_that_cannot_be_are_refused(void **state)
 {
 	static const struct {
@@ -454,6 +471,7 @@ int main(void)
 		TEST(a_worker_loads_runs_and_stops),
 		TEST(a_worker_says_once_that_it_is_ready),
 		TEST(a_stop_before_any_assignment_ends_it_too),
+		TEST(a_stop_after_a_failure_says_so),
 		TEST(assignments_that_cannot_be_are_refused),
 		TEST(a_second_assignment_is_refused),
 		TEST(a_step_of_an_older_epoch_is_dropped),
