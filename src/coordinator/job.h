@@ -65,7 +65,8 @@ struct job_request {
 	bool is_attached;		/* cancelled when its last watcher leaves */
 };
 
-/* One generated token; text_end: bytes of the output's text that are final after it. */
+/* One generated token; text_end: bytes of the output's text that are final after it. Never changes,
+ * so text that appears with the output's end may lie behind the last token's. */
 struct output_token {
 	uint32_t id;
 	float logprob;

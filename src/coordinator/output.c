@@ -104,8 +104,10 @@ enum sc_status output_writer_add(struct output_writer *writer, uint32_t token, f
 	writer->tokens[output->n_tokens++] = (struct output_token){
 		.id = token, .logprob = logprob, .text_end = (uint32_t)output->text.length,
 	};
-	if (output->finish == FINISH_NONE && output->n_tokens == writer->max_tokens)
+	if (output->finish == FINISH_NONE && output->n_tokens == writer->max_tokens) {
 		output_writer_finish(writer, FINISH_LENGTH);
+		writer->tokens[output->n_tokens - 1].text_end = (uint32_t)output->text.length;
+	}
 	return SC_OK;
 }
 
@@ -116,10 +118,10 @@ void output_writer_finish(struct output_writer *writer, enum finish_reason reaso
 	if (output->finish != FINISH_NONE)
 		return;
 	output->finish = reason;
-	/* Out of memory here costs the last few bytes of a text that ends anyway. */
-	if (token_stream_finish(&writer->stream, &writer->held) == SC_OK &&
-	    show(writer, writer->held.length) == SC_OK && output->n_tokens)
-		writer->tokens[output->n_tokens - 1].text_end = (uint32_t)output->text.length;
+	/* Out of memory here costs the last few bytes of a text that ends anyway. Watchers may have
+	 * read the last token already, so its text_end stays: what appears now lies behind it. */
+	if (token_stream_finish(&writer->stream, &writer->held) == SC_OK)
+		(void)show(writer, writer->held.length);
 }
 
 void output_writer_trim(struct output_writer *writer)

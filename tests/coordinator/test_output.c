@@ -92,7 +92,7 @@ static void a_character_that_never_ends_becomes_a_replacement(void **state)
 	add(0xe2);
 	output_writer_finish(&writer, FINISH_CANCELLED);
 	shows("x\xef\xbf\xbd");
-	assert_int_equal(writer.output.tokens[1].text_end, 4);
+	assert_int_equal(writer.output.tokens[1].text_end, 1);
 	end();
 }
 
@@ -199,7 +199,8 @@ static void an_end_token_ends_it_and_adds_nothing(void **state)
 	assert_int_equal(writer.output.finish, FINISH_STOP);
 	assert_int_equal(writer.output.n_tokens, 3);
 	shows("sto");
-	assert_int_equal(writer.output.tokens[2].text_end, 3);
+	/* A watcher may have read it before the end came. */
+	assert_int_equal(writer.output.tokens[2].text_end, 0);
 	end();
 }
 
