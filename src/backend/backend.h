@@ -108,6 +108,8 @@ struct backend_ops {
 						   struct weight **weight_out, struct error *err);
 	void (*weight_destroy)(struct backend *backend, struct weight *weight);
 	size_t (*weight_bytes)(const struct weight *weight);
+	/* Whether the stored matrix holds neither NaN nor infinity; found while it is copied. */
+	bool (*weight_is_finite)(const struct weight *weight);
 
 	/* SC_E_UNSUPPORTED: not of this type. */
 	must_check enum sc_status (*kv_create)(struct backend *backend,

@@ -64,6 +64,9 @@ uint64_t tensor_type_bytes(enum tensor_type type, uint64_t n);
  * blocks is told in tensor_rows.c. */
 void tensor_row_f32(const struct tensor *tensor, uint64_t row, float *out);
 
+/* Whether n_bytes of whole blocks of a supported type hold neither NaN nor infinity. */
+bool tensor_blocks_are_finite(enum tensor_type type, const void *blocks, size_t n_bytes);
+
 /*
  * Where a mapped tensor's pages are; memory of the caller's stays as it is. Thread: any.
  */

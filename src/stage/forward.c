@@ -34,6 +34,8 @@ static enum sc_status init_rope(struct forward *f, struct error *err)
 		f->inverse_frequency[i] = (float)(pow((double)h->rope_base,
 						      -2.0 * i / h->rope_dim) / slowdown);
 	}
+	f->is_rope_finite = tensor_blocks_are_finite(TENSOR_F32, f->inverse_frequency,
+						     n * sizeof *f->inverse_frequency);
 	return SC_OK;
 }
 

@@ -29,6 +29,7 @@ struct forward {
 	uint64_t kv_bytes;
 	struct rope_table rope;
 	float *inverse_frequency;	/* [rope_dim / 2], host */
+	bool is_rope_finite;		/* all of them are */
 	uint32_t *positions;		/* [max_rows], host */
 	struct attention_span *spans;	/* [max_sequences], host */
 	void *memory;			/* what follows, in one piece of device memory */

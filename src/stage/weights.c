@@ -111,6 +111,12 @@ static enum sc_status report_failure(struct loader *l, const struct tensor *tens
 			 MIB(l->weights->n_bytes), MIB(l->total_bytes));
 }
 
+void weights_note_not_finite(struct weights *weights, const struct tensor *tensor)
+{
+	if (!weights->n_not_finite++)
+		weights->not_finite = tensor;
+}
+
 static enum sc_status load_matrix(struct loader *l, const struct tensor *tensor,
 				  struct weight **weight_out)
 {
@@ -121,6 +127,8 @@ static enum sc_status load_matrix(struct loader *l, const struct tensor *tensor,
 	if (status)
 		return report_failure(l, tensor, status, &why);
 	l->weights->n_bytes += l->backend->ops->weight_bytes(*weight_out);
+	if (!l->backend->ops->weight_is_finite(*weight_out))
+		weights_note_not_finite(l->weights, tensor);
 	/* The copy is all that is needed: never hold more than one matrix twice. */
 	tensor_release(tensor, 0, tensor->n_bytes);
 	return SC_OK;
@@ -139,6 +147,8 @@ static enum sc_status load_vector(struct loader *l, const struct tensor *tensor,
 	if (!host)
 		goto out;
 	tensor_row_f32(tensor, 0, host);
+	if (!tensor_blocks_are_finite(TENSOR_F32, host, n_bytes))
+		weights_note_not_finite(l->weights, tensor);
 	status = l->backend->ops->alloc(l->backend, n_bytes, &device);
 	if (status)
 		goto out;

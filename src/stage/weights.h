@@ -29,6 +29,8 @@ struct weights {
 	struct weight *head;		/* [n_vocab][dim]; last stage; the embedding when tied and
 					 * the stage holds both */
 	uint64_t n_bytes;		/* of device memory */
+	const struct tensor *not_finite;	/* the first that holds NaN or infinity; NULL: none */
+	uint32_t n_not_finite;		/* tensors that do */
 };
 
 struct weights_config {
@@ -45,6 +47,8 @@ struct weights_config {
  * all take together. SC_E_CANCELLED: on_progress said so. */
 must_check enum sc_status weights_init(struct weights *weights, struct backend *backend,
 				       const struct weights_config *config, struct error *err);
+/* Note a tensor that holds NaN or infinity; weights_init does so for those that it loads. */
+void weights_note_not_finite(struct weights *weights, const struct tensor *tensor);
 /* Accepts a struct of zeros. */
 void weights_deinit(struct weights *weights);
 

@@ -211,9 +211,57 @@ static void what_the_test_writer_quantizes_reads_back(void **state)
 	}
 }
 
+static const enum tensor_type all_types[] = {
+	TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0, TENSOR_Q4_1, TENSOR_Q5_0,
+	TENSOR_Q5_1, TENSOR_IQ4_NL, TENSOR_MXFP4, TENSOR_Q2_K, TENSOR_Q3_K, TENSOR_Q4_K,
+	TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_IQ4_XS,
+};
+
+/* Every byte of a row is changed to every one of some values: the quick look at the blocks says
+ * what a look at all values says. */
+static void blocks_are_finite_if_their_values_are(void **state)
+{
+	static const uint8_t values[] = { 0x00, 0x7c, 0x7f, 0x80, 0xfc, 0xfd, 0xff };
+	enum { N = 512 };
+	unsigned n_odd = 0;
+
+	(void)state;
+	for (size_t t = 0; t < sizeof all_types / sizeof all_types[0]; t++) {
+		uint8_t bytes[4 * N];
+		size_t n_bytes = tensor_type_bytes(all_types[t], N);
+		const struct tensor tensor = { .type = all_types[t], .n_dims = 1,
+					       .dims = { N, 1, 1, 1 }, .data = bytes,
+					       .n_bytes = n_bytes };
+
+		for (size_t i = 0; i < n_bytes * sizeof values; i++) {
+			bool is_finite = true;
+			float floats[N];
+
+			/* Codes are such that an infinite scale shows. */
+			memset(bytes, 0x31, sizeof bytes);
+			bytes[i / sizeof values] = values[i % sizeof values];
+			tensor_row_f32(&tensor, 0, floats);
+			for (unsigned k = 0; k < N; k++)
+				is_finite &= isfinite(floats[k]) != 0;
+			n_odd += !is_finite;
+			if (tensor_blocks_are_finite(all_types[t], bytes, n_bytes) == is_finite)
+				continue;
+			/* A scale may be nearly infinite with codes that are small. */
+			if (all_types[t] == TENSOR_MXFP4 && is_finite &&
+			    bytes[i / sizeof values] >= 0xfd)
+				continue;
+			fail_msg("%s: byte %zu is 0x%02x: values are %s",
+				 tensor_type_info(all_types[t])->name, i / sizeof values,
+				 bytes[i / sizeof values], is_finite ? "finite" : "not finite");
+		}
+	}
+	assert_true(n_odd > 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(blocks_are_finite_if_their_values_are),
 		cmocka_unit_test(known_types_have_names_and_sixteen_are_supported),
 		cmocka_unit_test(f16_converts_zeros_subnormals_normals_and_infinities),
 		cmocka_unit_test(bf16_is_the_upper_half_of_a_float),

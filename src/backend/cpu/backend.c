@@ -140,6 +140,7 @@ const struct backend_ops backend_cpu = {
 	.weight_create = cpu_weight_create,
 	.weight_destroy = cpu_weight_destroy,
 	.weight_bytes = cpu_weight_bytes,
+	.weight_is_finite = cpu_weight_is_finite,
 	.kv_create = cpu_kv_create,
 	.kv_destroy = cpu_kv_destroy,
 	.embed = cpu_embed,

@@ -12,6 +12,8 @@
 #include "backend/cpu/tiles.h"
 #include "backend/cpu/team.h"
 
+#include <stdatomic.h>
+
 enum {
 	CPU_ROPE_MAX_ANGLES = 256,	/* per row that are kept between calls */
 	CPU_SCRATCH_ROWS = 264,		/* whole tiles of any kind */
@@ -54,6 +56,7 @@ struct weight {
 	unsigned n_panels;
 	size_t panel_bytes;
 	size_t n_bytes;
+	atomic_bool has_odd;	/* some stored value is NaN or infinite */
 	uint8_t *panels;	/* [n_panels], as formats.h says; of the backend's arena */
 };
 
@@ -100,6 +103,7 @@ enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *t
 				 struct weight **weight_out, struct error *err);
 void cpu_weight_destroy(struct backend *backend, struct weight *weight);
 size_t cpu_weight_bytes(const struct weight *weight);
+bool cpu_weight_is_finite(const struct weight *weight);
 void cpu_embed(struct backend *backend, const struct weight *embedding, const uint32_t *tokens,
 	       unsigned n_rows, float *out);
 void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned n_products,

@@ -15,12 +15,25 @@ enum {
 /* A thread lays out a slab of panels, then lets the file's pages go. */
 struct packing {
 	const struct cpu_kernels *kernels;
-	const struct weight *weight;
+	struct weight *weight;
 	const struct tensor *tensor;
 	size_t row_bytes;
 	size_t slab_rows;
 	size_t n_slabs;
 };
+
+/* A panel, and a look at its values while they are in the cache. */
+static void pack_panel(const struct packing *p, size_t row, size_t n_rows)
+{
+	struct weight *weight = p->weight;
+	const uint8_t *stored = p->tensor->data;
+
+	cpu_pack_panel(p->kernels, weight->format, weight->n_in, stored, row, n_rows,
+		       weight->panels + row / p->kernels->panel * weight->panel_bytes);
+	if (!tensor_blocks_are_finite(p->tensor->type, stored + row * p->row_bytes,
+				      n_rows * p->row_bytes))
+		atomic_store(&weight->has_odd, true);
+}
 
 static void pack_slab(void *arg, size_t slab, unsigned thread)
 {
@@ -33,13 +46,11 @@ static void pack_slab(void *arg, size_t slab, unsigned thread)
 	(void)thread;
 	tensor_expect(p->tensor, slab * slab_bytes + AHEAD_BYTES, slab_bytes);
 	for (size_t row = first; row < end; row += panel)
-		cpu_pack_panel(p->kernels, weight->format, weight->n_in, p->tensor->data, row,
-			       end - row < panel ? end - row : panel,
-			       weight->panels + row / panel * weight->panel_bytes);
+		pack_panel(p, row, end - row < panel ? end - row : panel);
 	tensor_release(p->tensor, slab * slab_bytes, slab_bytes);
 }
 
-static void pack(const struct cpu_backend *cpu, const struct weight *weight,
+static void pack(const struct cpu_backend *cpu, struct weight *weight,
 		 const struct tensor *tensor)
 {
 	unsigned n_threads = cpu_threads_for(cpu, weight->n_bytes), panel = cpu->kernels->panel;
@@ -129,6 +140,11 @@ void cpu_weight_destroy(struct backend *backend, struct weight *weight)
 size_t cpu_weight_bytes(const struct weight *weight)
 {
 	return weight->n_bytes;
+}
+
+bool cpu_weight_is_finite(const struct weight *weight)
+{
+	return !atomic_load(&weight->has_odd);
 }
 
 struct embedding {
