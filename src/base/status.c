@@ -19,6 +19,7 @@ static const struct {
 	[SC_E_UNAVAILABLE] = { "unavailable", EX_UNAVAILABLE },
 	[SC_E_CANCELLED] = { "cancelled", EXIT_FAILURE },
 	[SC_E_DEADLINE] = { "deadline exceeded", EXIT_FAILURE },
+	[SC_E_NUMERIC] = { "not a number", EX_DATAERR },
 	[SC_E_CLOSED] = { "closed", EX_UNAVAILABLE },
 	[SC_E_PROTOCOL] = { "protocol violated", EXIT_FAILURE },
 	[SC_E_TIMEOUT] = { "timed out", EX_UNAVAILABLE },

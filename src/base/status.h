@@ -26,6 +26,7 @@ enum sc_status {
 	/* One job ends. */
 	SC_E_CANCELLED,
 	SC_E_DEADLINE,
+	SC_E_NUMERIC,		/* the model's logits for it are not finite numbers */
 
 	/* One link is gone; its peer may be too. */
 	SC_E_CLOSED,
@@ -49,7 +50,7 @@ enum sc_status {
 const char *sc_status_name(enum sc_status status);
 
 /* The exit code for a program that ends with status: 0, 1, or one of sysexits.h
- * (64 usage, 66 input missing, 69 unavailable, 75 try again, 78 configuration). */
+ * (64 usage, 65 data, 66 input missing, 69 unavailable, 75 try again, 78 configuration). */
 int sc_status_exit_code(enum sc_status status);
 
 #endif

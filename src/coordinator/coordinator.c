@@ -179,13 +179,15 @@ static void finish_probe(struct coordinator *c)
 	set_phase(c, COORDINATOR_READY);
 }
 
-static bool take_token(void *arg, struct sequence *sequence, uint32_t token, float logprob)
+static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record)
 {
 	struct coordinator *c = arg;
 
-	if (sequence == &c->probe)
+	if (record->fault)
+		coordinator_take_fault(c, sequence, record);
+	if (record->fault || sequence == &c->probe)
 		return false;
-	return coordinator_take_token(c, sequence, token, logprob);
+	return coordinator_take_token(c, sequence, record->token, record->logprob);
 }
 
 static void stop_when_drained(struct coordinator *c)
@@ -391,6 +393,7 @@ static void on_ready(void *arg)
 
 	if (c->phase != COORDINATOR_LOADING)
 		return;
+	coordinator_warn_of_weights(c);
 	if (token >= c->limits.n_vocab)
 		token = 0;
 	if (sequence_init(&c->probe, &token, 1, 2, c->limits.block_length) != SC_OK) {

@@ -31,6 +31,7 @@ struct coordinator {
 	uint64_t drain_until_ns;	/* when patience with jobs, then workers, ends; or 0 */
 	bool is_stopping;		/* drained: workers were told to stop */
 
+	bool has_warned_of_fault;	/* later ones are logged for debugging only */
 	uint64_t prompt_tokens;
 	uint64_t generated_tokens;
 	uint64_t active_ns;		/* time with a step in flight, up to active_since */
@@ -50,5 +51,12 @@ void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state 
 /* A stream of the job drew a token. False: the stream is over. */
 bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, uint32_t token,
 			    float logprob);
+
+/* A record with a fault: the stream's job fails. The caller ends the probe's sequence. */
+void coordinator_take_fault(struct coordinator *c, struct sequence *sequence,
+			    const struct token_record *record);
+
+/* Once all stages are ready: say which tensors hold NaN or infinity. */
+void coordinator_warn_of_weights(const struct coordinator *c);
 
 #endif

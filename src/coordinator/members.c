@@ -168,6 +168,8 @@ static void take_ready(struct member *member, const Stagecoach__Cluster__V1__Rea
 	member->state = MEMBER_READY;
 	member->weight_bytes = ready->weight_bytes;
 	member->kv_bytes = ready->kv_bytes;
+	snprintf(member->not_finite, sizeof member->not_finite, "%s", ready->not_finite);
+	member->n_not_finite = ready->n_not_finite;
 	member->done_bytes = member->total_bytes;
 	if (are_all(members, MEMBER_READY))
 		members->config.on_ready(members->config.arg);

@@ -38,6 +38,8 @@ struct member {
 	uint64_t total_bytes;
 	uint64_t weight_bytes;		/* once ready */
 	uint64_t kv_bytes;
+	char not_finite[128];		/* its first tensor that holds NaN or infinity */
+	uint32_t n_not_finite;		/* tensors that do */
 	uint64_t steps;			/* counters of its last heartbeat */
 	uint64_t rows;
 	uint64_t busy_ns;

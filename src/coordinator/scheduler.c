@@ -608,8 +608,29 @@ static void take_token(struct scheduler *s, struct sequence *sequence,
 	assert(sequence->n_tokens < sequence->max_tokens);
 	sequence->tokens[sequence->n_tokens++] = record->token;
 	move_to(s, sequence, SEQUENCE_DECODE);
-	if (!fn(arg, sequence, record->token, record->logprob))
+	if (!fn(arg, sequence, record))
 		scheduler_remove(s, sequence);
+}
+
+/* A sequence's records of one step, up to the first with a fault. */
+static void take_records(struct scheduler *s, const struct awaited *awaited,
+			 const struct token_record *records, scheduler_token_fn *fn, void *arg)
+{
+	struct sequence *sequence = awaited->sequence;
+	uint32_t n_scores = awaited->n_records - awaited->is_drawn;
+
+	for (uint32_t i = 0; i < awaited->n_records; i++) {
+		if (records[i].fault) {
+			(void)fn(arg, sequence, &records[i]);
+			scheduler_remove(s, sequence);
+			return;
+		}
+		if (i < n_scores)
+			sequence->scores[records[i].position - sequence->score_from] =
+				records[i].logprob;
+		else
+			take_token(s, sequence, &records[i], fn, arg);
+	}
 }
 
 enum sc_status scheduler_take(struct scheduler *s, const struct tokens *tokens,
@@ -626,14 +647,9 @@ enum sc_status scheduler_take(struct scheduler *s, const struct tokens *tokens,
 		return status;
 	for (uint32_t i = 0; i < flight->n_awaited; i++) {
 		const struct awaited *awaited = &flight->awaited[i];
-		struct sequence *sequence = awaited->sequence;
-		uint32_t n_scores = awaited->n_records - awaited->is_drawn;
 
-		for (uint32_t k = 0; sequence && k < n_scores; k++)
-			sequence->scores[records[k].position - sequence->score_from] =
-				records[k].logprob;
-		if (sequence && awaited->is_drawn)
-			take_token(s, sequence, &records[n_scores], fn, arg);
+		if (awaited->sequence)
+			take_records(s, awaited, records, fn, arg);
 		records += awaited->n_records;
 	}
 	s->n_rows_done += flight->n_rows;

@@ -56,9 +56,10 @@ void scheduler_remove(struct scheduler *scheduler, struct sequence *sequence);
  * A sequence's state leaves WAITING when its first step is made. */
 bool scheduler_next(struct scheduler *scheduler, struct step *step_out);
 
-/* A drawn token of a sequence that is still wanted. Return false to end the sequence. */
-typedef bool scheduler_token_fn(void *arg, struct sequence *sequence, uint32_t token,
-				float logprob);
+/* A drawn token of a sequence that is still wanted: return false to end the sequence. Or a record
+ * with a fault, of a drawn or a scored token: the sequence ends whatever is returned. */
+typedef bool scheduler_token_fn(void *arg, struct sequence *sequence,
+				const struct token_record *record);
 
 /* What the last stage answered to the oldest step in flight.
  * SC_E_PROTOCOL: it is not the answer to that step. */

@@ -57,23 +57,22 @@ void sampler_destroy(struct sampler *sampler)
 	free(sampler);
 }
 
-static enum sc_status find_best(const float *logits, uint32_t n_vocab, struct candidate *best_out,
-				struct error *err)
+/* With a fault best_out->token is the first token whose logit has it. */
+static enum token_fault find_best(const float *logits, uint32_t n_vocab,
+				  struct candidate *best_out)
 {
 	struct candidate best = { -INFINITY, 0 };
 
 	for (uint32_t i = 0; i < n_vocab; i++) {
-		if (!(logits[i] < INFINITY))
-			return error_set(err, SC_E_DEVICE,
-					 "logit of token %u: expected a finite number, found %g",
-					 i, (double)logits[i]);
+		if (!(logits[i] < INFINITY)) {
+			best_out->token = i;
+			return isnan(logits[i]) ? TOKEN_FAULT_NAN : TOKEN_FAULT_INFINITE;
+		}
 		if (logits[i] > best.value)
 			best = (struct candidate){ logits[i], i };
 	}
-	if (best.value == -INFINITY)
-		return error_set(err, SC_E_DEVICE, "no logit of %u is finite", n_vocab);
 	*best_out = best;
-	return SC_OK;
+	return best.value == -INFINITY ? TOKEN_FAULT_EMPTY : TOKEN_FAULT_NONE;
 }
 
 static double sum_weights(const float *logits, uint32_t n_vocab, float largest)
@@ -244,51 +243,49 @@ static uint32_t sample(struct sampler *sampler, const struct row *row,
 		    philox_uniform(sampling->seed, sampling->stream, position));
 }
 
-static enum sc_status survey(const struct sampler *sampler, const float *logits,
-			     struct row *row_out, struct error *err)
+/* False: the record has got the fault of these logits. */
+static bool survey(const struct sampler *sampler, const float *logits, struct row *row_out,
+		   struct token_record *record)
 {
 	struct row row = { .logits = logits };
-	enum sc_status status = find_best(logits, sampler->n_vocab, &row.best, err);
 
-	if (status)
-		return status;
+	record->logprob = 0;
+	record->fault = find_best(logits, sampler->n_vocab, &row.best);
+	if (record->fault) {
+		record->token = row.best.token;
+		return false;
+	}
 	row.total = sum_weights(logits, sampler->n_vocab, row.best.value);
 	*row_out = row;
-	return SC_OK;
+	return true;
 }
 
 static float logprob_of(const struct row *row, uint32_t token)
 {
-	return (float)((double)row->logits[token] - (double)row->best.value - log(row->total));
+	double logprob = (double)row->logits[token] - (double)row->best.value - log(row->total);
+
+	return fmaxf((float)logprob, -FLT_MAX);
 }
 
-enum sc_status sampler_score(const struct sampler *sampler, const float *logits, uint32_t token,
-			     float *logprob_out, struct error *err)
+void sampler_score(const struct sampler *sampler, const float *logits,
+		   struct token_record *record)
 {
 	struct row row;
-	enum sc_status status = survey(sampler, logits, &row, err);
 
-	if (status)
-		return status;
-	*logprob_out = fmaxf(logprob_of(&row, token), -FLT_MAX);
-	return SC_OK;
+	if (survey(sampler, logits, &row, record))
+		record->logprob = logprob_of(&row, record->token);
 }
 
-enum sc_status sampler_draw(struct sampler *sampler, const float *logits,
-			    const struct sampling *sampling, uint32_t position,
-			    uint32_t *token_out, float *logprob_out, struct error *err)
+void sampler_draw(struct sampler *sampler, const float *logits, const struct sampling *sampling,
+		  struct token_record *record)
 {
 	struct row row;
-	enum sc_status status = survey(sampler, logits, &row, err);
-	uint32_t token;
 
-	if (status)
-		return status;
+	if (!survey(sampler, logits, &row, record))
+		return;
 	if (sampling->temperature == 0 || sampling->top_k == 1)
-		token = row.best.token;
+		record->token = row.best.token;
 	else
-		token = sample(sampler, &row, sampling, position);
-	*token_out = token;
-	*logprob_out = logprob_of(&row, token);
-	return SC_OK;
+		record->token = sample(sampler, &row, sampling, record->position);
+	record->logprob = logprob_of(&row, record->token);
 }

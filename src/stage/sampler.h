@@ -17,7 +17,7 @@
  *
  * Owns scratch memory for one row. Thread: one at a time. Allocates only in create.
  */
-#include "base/error.h"
+#include "base/status.h"
 #include "wire/step.h"
 
 #include <stdint.h>
@@ -27,16 +27,17 @@ struct sampler;
 must_check enum sc_status sampler_create(uint32_t n_vocab, struct sampler **sampler_out);
 void sampler_destroy(struct sampler *sampler);
 
-/* Draw the token for `position` from logits[n_vocab], with parameters that step_decode lets pass.
- * logprob_out is the natural logarithm of its probability before all filters and at temperature 1,
- * summed in float64.
- * SC_E_DEVICE: a logit is NaN or infinite upwards, or none is finite; err says which. */
-must_check enum sc_status sampler_draw(struct sampler *sampler, const float *logits,
-				       const struct sampling *sampling, uint32_t position,
-				       uint32_t *token_out, float *logprob_out, struct error *err);
+/* Draw the token for record->position from logits[n_vocab], with parameters that step_decode lets
+ * pass. Sets the record's token and logprob: the natural logarithm of the token's probability
+ * before all filters and at temperature 1, summed in float64.
+ * Logits of which one is NaN or +infinity, or none is finite, give no token: the record gets the
+ * fault and the first token whose logit has it. */
+void sampler_draw(struct sampler *sampler, const float *logits, const struct sampling *sampling,
+		  struct token_record *record);
 
-/* The same number for a token that is given; the lowest finite one when its logit is -infinity. */
-must_check enum sc_status sampler_score(const struct sampler *sampler, const float *logits,
-					uint32_t token, float *logprob_out, struct error *err);
+/* Sets logprob for the token that the record has; the lowest finite number when that token's logit
+ * is -infinity. Faults are as in sampler_draw. */
+void sampler_score(const struct sampler *sampler, const float *logits,
+		   struct token_record *record);
 
 #endif

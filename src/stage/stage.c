@@ -140,6 +140,8 @@ enum sc_status stage_create(const struct stage_config *config, struct stage **st
 		stage_destroy(stage);
 		return status;
 	}
+	if (!stage->forward.is_rope_finite && config->model->rope_factors)
+		weights_note_not_finite(&stage->weights, config->model->rope_factors);
 	*stage_out = stage;
 	return SC_OK;
 }
@@ -178,6 +180,12 @@ uint64_t stage_kv_bytes(const struct stage *stage)
 	return stage->forward.kv_bytes;
 }
 
+const char *stage_not_finite(const struct stage *stage, uint32_t *n_out)
+{
+	*n_out = stage->weights.n_not_finite;
+	return *n_out ? stage->weights.not_finite->name : NULL;
+}
+
 void stage_on_logits(struct stage *stage, stage_logits_fn *fn, void *arg)
 {
 	stage->on_logits = fn;
@@ -193,15 +201,13 @@ static enum sc_status check_activations(const struct stage *stage, const struct 
 			 step->n_rows, stage->limits.dim);
 }
 
-static enum sc_status make_record(struct stage *stage, const struct wanted *wanted,
-				  const float *logits, struct token_record *record_out,
-				  struct error *err)
+static struct token_record make_record(struct stage *stage, const struct wanted *wanted,
+				       const float *logits)
 {
 	uint32_t slot = wanted->segment->sequence;
 	struct token_record record = {
 		.sequence = slot, .position = wanted->position, .token = wanted->token,
 	};
-	enum sc_status status;
 
 	if (!stage->backend->ops->is_host_memory) {
 		stage->backend->ops->download(stage->backend, stage->row_logits, logits,
@@ -212,38 +218,28 @@ static enum sc_status make_record(struct stage *stage, const struct wanted *want
 		stage->on_logits(stage->on_logits_arg, slot, wanted->position, logits,
 				 stage->limits.n_vocab);
 	if (wanted->is_drawn)
-		status = sampler_draw(stage->sampler, logits,
-				      &sequences_get(stage->sequences, slot)->sampling,
-				      wanted->position, &record.token, &record.logprob, err);
+		sampler_draw(stage->sampler, logits,
+			     &sequences_get(stage->sequences, slot)->sampling, &record);
 	else
-		status = sampler_score(stage->sampler, logits, wanted->token, &record.logprob,
-				       err);
-	if (status) {
-		error_prefix(err, "sequence %u position %u", slot, wanted->position);
-		return status;
-	}
-	*record_out = record;
-	return SC_OK;
+		sampler_score(stage->sampler, logits, &record);
+	return record;
 }
 
 /* Through the head and the sampler; empties the group. */
-static enum sc_status finish_group(struct stage *stage, struct drawing *group,
-				   struct token_record *records_out, uint32_t *n_records,
-				   struct error *err)
+static void finish_group(struct stage *stage, struct drawing *group,
+			 struct token_record *records_out, uint32_t *n_records)
 {
 	const float *logits;
-	enum sc_status status = SC_OK;
 
 	if (!group->n)
-		return SC_OK;
+		return;
 	logits = forward_logits(&stage->forward, group->rows, group->n);
-	for (uint32_t i = 0; !status && i < group->n; i++)
-		status = make_record(stage, &group->wanted[i],
-				     logits + (size_t)i * stage->limits.n_vocab,
-				     &records_out[*n_records + i], err);
+	for (uint32_t i = 0; i < group->n; i++)
+		records_out[*n_records + i] =
+			make_record(stage, &group->wanted[i],
+				    logits + (size_t)i * stage->limits.n_vocab);
 	*n_records += group->n;
 	group->n = 0;
-	return status;
 }
 
 /* What row `row` of the segment is to give; tokens are the segment's. */
@@ -261,32 +257,27 @@ static struct wanted wanted_of(const struct segment *segment, const uint32_t *to
 	return wanted;
 }
 
-static enum sc_status make_records(struct stage *stage, const struct step *step,
-				   struct token_record *records_out, uint32_t *n_records_out,
-				   struct error *err)
+static uint32_t make_records(struct stage *stage, const struct step *step,
+			     struct token_record *records_out)
 {
 	struct drawing group = { .n = 0 };
-	enum sc_status status = SC_OK;
 	uint32_t n_records = 0, start = 0;
 
 	for (uint32_t i = 0; i < step->n_segments; i++) {
 		const struct segment *segment = &step->segments[i];
 		uint32_t first = segment_first_record(segment);
 
-		for (uint32_t k = 0; !status && k < segment_n_records(segment); k++) {
+		for (uint32_t k = 0; k < segment_n_records(segment); k++) {
 			group.rows[group.n] = start + first + k;
 			group.wanted[group.n++] = wanted_of(segment, step->tokens + start,
 							    first + k);
 			if (group.n == FORWARD_MAX_LOGIT_ROWS)
-				status = finish_group(stage, &group, records_out, &n_records, err);
+				finish_group(stage, &group, records_out, &n_records);
 		}
 		start += segment->n_rows;
 	}
-	if (!status)
-		status = finish_group(stage, &group, records_out, &n_records, err);
-	if (!status)
-		*n_records_out = n_records;
-	return status;
+	finish_group(stage, &group, records_out, &n_records);
+	return n_records;
 }
 
 enum sc_status stage_run(struct stage *stage, const struct step *step, float *activations_out,
@@ -305,9 +296,7 @@ enum sc_status stage_run(struct stage *stage, const struct step *step, float *ac
 		forward_run(&stage->forward, step, stage->sequences,
 			    stage->is_last ? NULL : activations_out);
 	if (stage->is_last)
-		status = make_records(stage, step, records_out, &n_records, err);
-	if (status)
-		goto fail;
+		n_records = make_records(stage, step, records_out);
 	if (n_records_out)
 		*n_records_out = n_records;
 	return SC_OK;

@@ -41,16 +41,19 @@ bool stage_is_first(const struct stage *stage);
 bool stage_is_last(const struct stage *stage);
 uint64_t stage_weight_bytes(const struct stage *stage);
 uint64_t stage_kv_bytes(const struct stage *stage);
+/* The first tensor of the stage that holds NaN or infinity, and how many do; NULL and 0: none. The
+ * model's name for it. */
+const char *stage_not_finite(const struct stage *stage, uint32_t *n_out);
 
 /* Run a step that was decoded under the stage's limits. The first stage embeds step->tokens, the
  * others read step->activations. Writes activations_out[n_rows][dim] (host memory; it may be where
  * step->activations lies, and when it is aligned to 64 bytes a backend in host memory computes in
  * it) unless this is the last stage; the last one writes a record per sampling or scored row, in
- * row order, to records_out[n_rows].
+ * row order, to records_out[n_rows]. A row whose logits are not finite numbers gets a record with a
+ * fault; the other rows are as they would be without it.
  * SC_E_PROTOCOL: the step contradicts what earlier steps said (a slot that is not empty, a gap in
- * positions, a block table that is too short): nothing was changed, and the pipeline cannot go on.
- * SC_E_DEVICE: logits that are not numbers; err names step, sequence and position, and the stage
- * must be destroyed. */
+ * positions, a block table that is too short): nothing was changed, and the pipeline cannot go
+ * on. */
 must_check enum sc_status stage_run(struct stage *stage, const struct step *step,
 				    float *activations_out, struct token_record *records_out,
 				    uint32_t *n_records_out, struct error *err);

@@ -40,7 +40,7 @@ _Static_assert(sizeof(struct step_header) == 32, "wire format");
 _Static_assert(sizeof(struct sampling) == 32, "wire format");
 _Static_assert(sizeof(struct segment) == 64, "wire format");
 _Static_assert(sizeof(struct tokens_header) == 16, "wire format");
-_Static_assert(sizeof(struct token_record) == 16, "wire format");
+_Static_assert(sizeof(struct token_record) == 20, "wire format");
 
 /* A set of slots, small enough for the stack. */
 struct slot_set {
@@ -512,6 +512,10 @@ static enum sc_status check_record(const struct token_record *record, uint32_t i
 		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": token is "
 				 "%" PRIu32 ", expected below %" PRIu32, i, record->token,
 				 limits->n_vocab);
+	if (record->fault >= TOKEN_N_FAULTS)
+		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": fault is "
+				 "%" PRIu32 ", expected below %d", i, record->fault,
+				 TOKEN_N_FAULTS);
 	if (!isfinite(record->logprob))
 		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": logprob is %g, "
 				 "expected a finite number", i, (double)record->logprob);

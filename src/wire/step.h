@@ -111,12 +111,24 @@ static inline uint32_t segment_n_records(const struct segment *segment)
 	return segment->n_scored + !!(segment->flags & SEGMENT_SAMPLE);
 }
 
-/* One token, drawn or scored. Those of a sequence lie side by side, in order of position. */
+/* Why logits give no token. */
+enum token_fault {
+	TOKEN_FAULT_NONE,
+	TOKEN_FAULT_NAN,	/* a logit is NaN */
+	TOKEN_FAULT_INFINITE,	/* a logit is +infinity */
+	TOKEN_FAULT_EMPTY,	/* every logit is -infinity */
+	TOKEN_N_FAULTS,
+};
+
+/* One token, drawn or scored, or the reason why there is none. The records of a sequence lie side
+ * by side, in order of position. */
 struct token_record {
 	uint32_t sequence;
 	uint32_t position;	/* of the token */
-	uint32_t token;
-	float logprob;		/* natural logarithm of its probability before filters */
+	uint32_t token;		/* with a fault: the first token whose logit has it */
+	float logprob;		/* natural logarithm of its probability before filters; with a
+				 * fault 0 */
+	uint32_t fault;		/* enum token_fault: fails the sequence's job, nothing else */
 };
 
 struct tokens {

@@ -25,6 +25,8 @@ struct compute {
 	struct stage *stage;
 	uint64_t weight_bytes;
 	uint64_t kv_bytes;
+	const char *not_finite;
+	uint32_t n_not_finite;
 	struct error error;
 	atomic_int state;
 
@@ -141,6 +143,7 @@ static enum sc_status load(struct compute *compute)
 				compute->config.logits_arg);
 	compute->weight_bytes = stage_weight_bytes(compute->stage);
 	compute->kv_bytes = stage_kv_bytes(compute->stage);
+	compute->not_finite = stage_not_finite(compute->stage, &compute->n_not_finite);
 	return SC_OK;
 }
 
@@ -265,6 +268,12 @@ uint64_t compute_weight_bytes(const struct compute *compute)
 uint64_t compute_kv_bytes(const struct compute *compute)
 {
 	return compute->kv_bytes;
+}
+
+const char *compute_not_finite(const struct compute *compute, uint32_t *n_out)
+{
+	*n_out = compute->n_not_finite;
+	return compute->not_finite;
 }
 
 void compute_counters(const struct compute *compute, struct compute_counters *out)

@@ -51,6 +51,8 @@ void compute_progress(const struct compute *compute, uint64_t *done_out, uint64_
 /* Valid once the state is READY. */
 uint64_t compute_weight_bytes(const struct compute *compute);
 uint64_t compute_kv_bytes(const struct compute *compute);
+/* As stage_not_finite. */
+const char *compute_not_finite(const struct compute *compute, uint32_t *n_out);
 void compute_counters(const struct compute *compute, struct compute_counters *out);
 
 /* Takes frame on SC_OK. SC_E_PROTOCOL: more than window are inside. */

@@ -100,11 +100,15 @@ static void send_progress(struct worker *worker)
 static bool send_ready(struct worker *worker)
 {
 	Stagecoach__Cluster__V1__Ready ready = STAGECOACH__CLUSTER__V1__READY__INIT;
+	const char *not_finite;
 	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 
 	ready.epoch = worker->epoch;
 	ready.weight_bytes = compute_weight_bytes(worker->compute);
 	ready.kv_bytes = compute_kv_bytes(worker->compute);
+	not_finite = compute_not_finite(worker->compute, &ready.n_not_finite);
+	if (not_finite)
+		ready.not_finite = (char *)(uintptr_t)not_finite;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY;
 	message.ready = &ready;
 	return send_control(worker, &message);

@@ -49,6 +49,7 @@ static void draw_tokens(struct peer *peer, const struct frame *frame)
 				.sequence = segment->sequence,
 				.position = position,
 				.token = peer->draws ? peer->draws : 'a' + position % 26,
+				.fault = position == peer->fault_position ? peer->fault : 0,
 			};
 	}
 	answer = take_frame(peer, FRAME_TOKENS);
@@ -75,6 +76,9 @@ static void note_control(struct peer *peer, const struct frame *frame)
 		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY:
 		peer->weight_bytes = message->ready->weight_bytes;
+		peer->n_not_finite = message->ready->n_not_finite;
+		snprintf(peer->not_finite, sizeof peer->not_finite, "%s",
+			 message->ready->not_finite);
 		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED:
 		peer->failed_status = message->failed->status;
@@ -204,6 +208,8 @@ void peer_say_ready(struct peer *peer, uint32_t epoch)
 	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 
 	ready.epoch = epoch;
+	ready.not_finite = peer->not_finite;
+	ready.n_not_finite = peer->n_not_finite;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY;
 	message.ready = &ready;
 	peer_say(peer, 0, &message, epoch);

@@ -30,6 +30,10 @@ struct peer {
 	bool answers_steps;
 	uint32_t draws;				/* the only token that it draws; 0: letters */
 	uint64_t memory_bytes;			/* what its Hello says */
+	char not_finite[64];			/* what its Ready says, or said */
+	uint32_t n_not_finite;
+	uint32_t fault;				/* of records for fault_position */
+	uint32_t fault_position;
 	bool holds_frames;			/* gives no credit back until peer_release */
 	struct frame *held[PEER_MAX_HELD];
 	unsigned n_held;

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -393,6 +394,78 @@ static void tokens_that_answer_another_step_fail_the_cluster(void **state)
 	job_release(job);
 }
 
+/* A cluster of its own, whose stage says of its weights what the peer has. */
+static void start_with_faults_at(uint32_t position, const char *not_finite, uint32_t n)
+{
+	struct coordinator_config config = stage_double_config();
+
+	stage_double_create(&d, &config, 0);
+	d.peer.fault = TOKEN_FAULT_NAN;
+	d.peer.fault_position = position;
+	d.peer.n_not_finite = n;
+	snprintf(d.peer.not_finite, sizeof d.peer.not_finite, "%s", not_finite);
+	stage_double_come_up(&d);
+}
+
+static void logits_that_are_not_finite_fail_their_job_alone(void **state)
+{
+	struct job_request spoilt_request = stage_double_request(3, 40);
+	struct job_request good_request = stage_double_request(12, 40);
+	struct coordinator_status status;
+	struct job *spoilt, *good;
+
+	(void)state;
+	start_with_faults_at(9, "blk.1.ffn_down.weight", 3);
+	good = stage_double_submit(&d, &good_request);
+	spoilt_request.n_sequences = 2;
+	spoilt = stage_double_submit(&d, &spoilt_request);
+	peer_wait(d.loop, job_is_ended(spoilt));
+	assert_int_equal(job_state(spoilt), JOB_FAILED);
+	assert_int_equal(job_error(spoilt)->status, SC_E_NUMERIC);
+	assert_string_equal(job_error(spoilt)->text,
+			    "sequence 0: the logit of token 106 at position 9 is NaN; stage 1 has "
+			    "NaN or infinity in blk.1.ffn_down.weight and 2 more tensors of tiny");
+	/* What was there before stays, of both sequences. */
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(job_output(spoilt, i)->n_tokens, 6);
+		assert_int_equal(job_output(spoilt, i)->finish, FINISH_ERROR);
+	}
+	peer_wait(d.loop, job_is_ended(good));
+	assert_int_equal(job_state(good), JOB_DONE);
+	assert_int_equal(job_output(good, 0)->n_tokens, 40);
+	assert_int_equal(d.phase, COORDINATOR_READY);
+	coordinator_status(d.coordinator, &status);
+	assert_int_equal(status.n_blocks_free, status.n_blocks);
+	assert_int_equal(status.jobs_by_state[JOB_FAILED], 1);
+	job_release(good);
+	job_release(spoilt);
+	stage_double_destroy(&d);
+}
+
+/* The first step's token may be the only one that is spoilt. */
+static void a_first_step_without_numbers_is_no_reason_to_end(void **state)
+{
+	struct job_request request = stage_double_request(3, 5);
+	struct job *job;
+
+	(void)state;
+	start_with_faults_at(1, "", 0);
+	assert_int_equal(d.phase, COORDINATOR_READY);
+	job = stage_double_submit(&d, &request);
+	peer_wait(d.loop, job_is_ended(job));
+	assert_int_equal(job_state(job), JOB_DONE);
+	job_release(job);
+	request = stage_double_request(1, 5);
+	d.peer.fault_position = 2;
+	job = stage_double_submit(&d, &request);
+	peer_wait(d.loop, job_is_ended(job));
+	assert_int_equal(job_state(job), JOB_FAILED);
+	assert_non_null(strstr(job_error(job)->text, "the logit of token 99 at position 2 is NaN; "
+			       "all weights are finite, so a value overflowed"));
+	job_release(job);
+	stage_double_destroy(&d);
+}
+
 static void limits_that_no_step_can_mean_are_refused_at_once(void **state)
 {
 	struct coordinator_config config = stage_double_config();
@@ -504,6 +577,8 @@ int main(void)
 		TEST(a_deadline_beyond_the_end_of_time_is_none),
 		TEST(deadlines_pass_in_their_own_order),
 		TEST(tokens_that_answer_another_step_fail_the_cluster),
+		cmocka_unit_test(logits_that_are_not_finite_fail_their_job_alone),
+		cmocka_unit_test(a_first_step_without_numbers_is_no_reason_to_end),
 		TEST(limits_that_no_step_can_mean_are_refused_at_once),
 		cmocka_unit_test(pool_and_context_are_what_memory_holds),
 		TEST(a_stage_that_comes_back_ready_twice_changes_nothing),

@@ -46,6 +46,8 @@ static struct sim {
 	struct step step;			/* the last one made; its arrays are borrowed */
 	uint64_t n_steps;
 	uint32_t most_rows;
+	const struct story *spoilt;		/* its records have a fault */
+	uint32_t spoilt_from;			/* from this position on */
 } sim;
 
 static uint64_t random_state;
@@ -172,6 +174,19 @@ static void check_blocks(const struct step *step)
 		assert_true(step->segments[i].n_blocks <= step->segments[i].n_rows);
 }
 
+static void spoil_records(struct flight *flight)
+{
+	for (uint32_t i = 0; i < flight->tokens.n_records; i++) {
+		struct token_record *record = &flight->records[i];
+
+		if (record->sequence == sim.spoilt->sequence.slot &&
+		    record->position >= sim.spoilt_from) {
+			record->fault = TOKEN_FAULT_NAN;
+			record->logprob = 0;
+		}
+	}
+}
+
 /* False: no step can be made now. */
 static bool make_step(void)
 {
@@ -186,6 +201,8 @@ static bool make_step(void)
 	flight->tokens.step_id = sim.step.id;
 	flight->tokens.records = flight->records;
 	flight->tokens.n_records = stage_checker_run(sim.stage, &sim.step, flight->records);
+	if (sim.spoilt)
+		spoil_records(flight);
 	sim.n_flights++;
 	if (sim.step.n_rows > sim.most_rows)
 		sim.most_rows = sim.step.n_rows;
@@ -194,14 +211,19 @@ static bool make_step(void)
 }
 
 /* Tokens are the sequence's own, each once and in order, however often it started over. */
-static bool take_token(void *arg, struct sequence *sequence, uint32_t token, float logprob)
+static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record)
 {
 	struct story *story = (struct story *)((char *)sequence - offsetof(struct story, sequence));
 
 	(void)arg;
-	(void)logprob;
 	assert_false(story->is_ended);
-	assert_int_equal(token, stage_checker_token(sequence->sampling.seed,
+	if (record->fault) {
+		assert_ptr_equal(story, sim.spoilt);
+		assert_true(record->position >= sim.spoilt_from);
+		story->is_ended = true;
+		return true;	/* it ends all the same */
+	}
+	assert_int_equal(record->token, stage_checker_token(sequence->sampling.seed,
 						    sequence->n_tokens - 1));
 	for (uint32_t i = sequence->score_from; i && i < story->n_prompt; i++)
 		assert_true(story->scores[i - sequence->score_from] == -(float)i);
@@ -528,6 +550,36 @@ static void a_sequence_may_be_removed_at_any_point_of_its_life(void **state)
 	}
 }
 
+/* In a score of the prompt's first or later chunks, in the first token or a later one, with chunks
+ * of the same sequence still in flight. */
+static void a_fault_ends_its_sequence_and_nothing_else(void **state)
+{
+	struct scheduler_config config = roomy();
+
+	(void)state;
+	for (uint32_t n = 0; n < 3 * 48; n++) {
+		struct story *spoilt, *others[3];
+
+		config.limits.max_blocks = n % 2 ? 30 : 400;	/* 30: some start over */
+		config.limits.max_sequences = 3;
+		sim_start(&config);
+		others[0] = add(20, 30);
+		spoilt = add(40, 8);
+		others[1] = add(33, 20);
+		others[2] = add(5, 8);
+		sim.spoilt = spoilt;
+		sim.spoilt_from = 1 + n % 48;
+		finish_all();
+		assert_true(spoilt->is_ended);
+		assert_int_equal(spoilt->sequence.state, SEQUENCE_IDLE);
+		assert_true(spoilt->sequence.n_tokens <= 40 ||
+			    spoilt->sequence.n_tokens <= sim.spoilt_from);
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(others[i]->sequence.n_tokens, others[i]->end);
+		sim_stop();
+	}
+}
+
 static void removing_twice_or_before_the_start_does_nothing(void **state)
 {
 	struct scheduler_config config = roomy();
@@ -721,6 +773,7 @@ int main(void)
 		cmocka_unit_test(what_a_short_prompt_leaves_goes_to_the_others),
 		cmocka_unit_test(a_long_prompt_holds_up_nobody_who_decodes),
 		cmocka_unit_test(a_sequence_may_be_removed_at_any_point_of_its_life),
+		cmocka_unit_test(a_fault_ends_its_sequence_and_nothing_else),
 		cmocka_unit_test(removing_twice_or_before_the_start_does_nothing),
 		cmocka_unit_test(a_freed_slot_is_told_before_it_is_used_again),
 		cmocka_unit_test(the_oldest_sequence_never_starves_and_all_end),

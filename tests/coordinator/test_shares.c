@@ -102,14 +102,13 @@ static struct test_job *add(uint32_t client, uint32_t n_sequences, uint32_t n_pr
 	return job;
 }
 
-static bool take_token(void *arg, struct sequence *sequence, uint32_t token, float logprob)
+static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record)
 {
 	struct test_job *job = list_entry(sequence->share, struct test_job, share);
 
 	(void)arg;
-	(void)logprob;
-	assert_int_equal(token, stage_checker_token(sequence->sampling.seed,
-						    sequence->n_tokens - 1));
+	assert_int_equal(record->token, stage_checker_token(sequence->sampling.seed,
+							    sequence->n_tokens - 1));
 	sim.n_tokens++;
 	if (sequence->n_tokens < sequence->n_prompt + job->n_new)
 		return true;

@@ -167,7 +167,7 @@ static void add_tokens(struct buf *seed)
 {
 	const struct token_record records[2] = {
 		{ .sequence = 3, .position = 32, .token = 99, .logprob = -0.5f },
-		{ .sequence = 0, .position = 1, .token = 0, .logprob = -80.0f },
+		{ .sequence = 0, .position = 1, .token = 0, .fault = TOKEN_FAULT_NAN },
 	};
 	const struct tokens tokens = { .step_id = 7, .n_records = 2, .records = records };
 	uint8_t payload[64];

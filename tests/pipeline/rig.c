@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 #include <xxhash.h>
 
@@ -21,6 +22,14 @@ const struct rig_options rig_defaults = {
 	.block_length = 8,
 };
 
+/* A row of the embedding as it was before it was spoilt. */
+struct spoilt_row {
+	uint8_t *at;		/* NULL: none is */
+	uint8_t was[8192];
+	size_t n_bytes;
+};
+
+static struct spoilt_row spoilt;
 static struct buf model_file = BUF_INIT;
 static struct opened_model opened;
 
@@ -47,7 +56,28 @@ void rig_model_close(void)
 {
 	opened_model_close(&opened);
 	opened = (struct opened_model){ 0 };
+	spoilt.at = NULL;
 	buf_deinit(&model_file);
+}
+
+void rig_spoil_token(uint32_t token)
+{
+	const struct tensor *embedding = rig_model()->model->token_embd;
+
+	rig_mend_token();
+	spoilt.n_bytes = tensor_row_bytes(embedding);
+	assert_true(spoilt.n_bytes <= sizeof spoilt.was);
+	spoilt.at = (uint8_t *)(uintptr_t)embedding->data + token * spoilt.n_bytes;
+	memcpy(spoilt.was, spoilt.at, spoilt.n_bytes);
+	/* NaN as an element or a scale of every type. */
+	memset(spoilt.at, 0xff, spoilt.n_bytes);
+}
+
+void rig_mend_token(void)
+{
+	if (spoilt.at)
+		memcpy(spoilt.at, spoilt.was, spoilt.n_bytes);
+	spoilt.at = NULL;
 }
 
 int rig_model_teardown(void **state)

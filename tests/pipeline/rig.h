@@ -50,6 +50,9 @@ struct rig {
 const struct opened_model *rig_model(void);
 void rig_use_model(const struct tiny_model *tiny);
 void rig_model_close(void);
+/* The embedding of a token becomes NaN, for rigs that start from now on; or as it was. */
+void rig_spoil_token(uint32_t token);
+void rig_mend_token(void);
 /* The same, as cmocka calls it after a group of tests. */
 int rig_model_teardown(void **state);
 

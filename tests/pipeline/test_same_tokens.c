@@ -85,7 +85,8 @@ static void the_same_bits_when_blocks_run_out_and_sequences_start_over(void **st
 {
 	struct coordinator_status status;
 	struct rig_options options = rig_defaults;
-	struct job *jobs[MAX_JOBS];
+	struct job *jobs[MAX_JOBS], *spoilt[MAX_JOBS / 2];
+	uint32_t token;
 	struct rig rig;
 
 	(void)state;
@@ -93,6 +94,8 @@ static void the_same_bits_when_blocks_run_out_and_sequences_start_over(void **st
 	options.prompt_chunk = 16;
 	options.block_length = 4;
 	options.kv_positions = rig_model()->model->hparams.n_context;
+	token = wanted_foreign_token(wanted, MAX_JOBS);
+	rig_mend_token();
 	/* The last bits of attention depend on the length of blocks, so alone means with these. */
 	rig_start(&rig, &options);
 	for (unsigned i = 0; i < MAX_JOBS; i++) {
@@ -103,9 +106,17 @@ static void the_same_bits_when_blocks_run_out_and_sequences_start_over(void **st
 	}
 	rig_stop(&rig);
 	rig_free_logits(&rig);
+	rig_spoil_token(token);
 	rig_start(&rig, &options);
-	for (unsigned i = 0; i < MAX_JOBS; i++)
+	for (unsigned i = 0; i < MAX_JOBS; i++) {
 		jobs[i] = wanted_submit(&rig, &wanted[i]);
+		if (i % 2)
+			spoilt[i / 2] = wanted_submit_spoilt(&rig, token);
+	}
+	for (unsigned i = 0; i < MAX_JOBS / 2; i++) {
+		rig_wait(&rig, job_is_ended(spoilt[i]));
+		wanted_check_spoilt(spoilt[i]);
+	}
 	for (unsigned i = 0; i < MAX_JOBS; i++) {
 		rig_wait(&rig, job_is_ended(jobs[i]));
 		wanted_check(jobs[i], &wanted[i]);

@@ -63,6 +63,49 @@ void wanted_keep_scores(const struct job *job, struct wanted *w)
 		w->scores[k] = scores[k];
 }
 
+static bool has_token(const struct wanted *w, uint32_t token)
+{
+	for (uint32_t k = 0; k < w->request.n_prompt_tokens; k++)
+		if (w->prompt[k] == token)
+			return true;
+	for (uint32_t k = 0; k < w->n_tokens; k++)
+		if (w->tokens[k] == token)
+			return true;
+	return false;
+}
+
+uint32_t wanted_foreign_token(const struct wanted *wanted, unsigned n)
+{
+	uint32_t token = rig_model()->model->hparams.n_vocab;
+	unsigned i;
+
+	do {
+		assert_true(token-- > 0);
+		for (i = 0; i < n && !has_token(&wanted[i], token); i++)
+			;
+	} while (i < n);
+	return token;
+}
+
+struct job *wanted_submit_spoilt(struct rig *rig, uint32_t token)
+{
+	struct wanted w;
+
+	make_request(&w, 1 + wanted_draw(100));
+	w.request.prompt_tokens = w.prompt;
+	w.prompt[wanted_draw((uint32_t)w.request.n_prompt_tokens)] = token;
+	return wanted_submit(rig, &w);
+}
+
+void wanted_check_spoilt(struct job *job)
+{
+	assert_int_equal(job_state(job), JOB_FAILED);
+	assert_int_equal(job_error(job)->status, SC_E_NUMERIC);
+	if (!strstr(job_error(job)->text, "stage 1 has NaN or infinity in token_embd.weight"))
+		fail_msg("%s", job_error(job)->text);
+	job_release(job);
+}
+
 /* Alone, the logits come in order: one row per drawn token. */
 void wanted_run_alone(struct wanted *wanted, unsigned n, const struct rig_options *options)
 {
@@ -72,6 +115,7 @@ void wanted_run_alone(struct wanted *wanted, unsigned n, const struct rig_option
 	alone.n_stages = 1;
 	alone.n_threads = 1;
 	alone.window = 1;
+	rig_mend_token();
 	for (unsigned i = 0; i < n; i++) {
 		const struct output *output;
 		struct job *job;
@@ -103,7 +147,8 @@ void wanted_check(const struct job *job, const struct wanted *w)
 	const float *scores;
 	uint32_t n_scores;
 
-	assert_int_equal(job_state(job), JOB_DONE);
+	if (job_state(job) != JOB_DONE)
+		fail_msg("%s", job_error(job)->text);
 	assert_int_equal(output->finish, FINISH_LENGTH);
 	assert_int_equal(output->n_tokens, w->n_tokens);
 	for (uint32_t k = 0; k < w->n_tokens; k++)
@@ -120,10 +165,12 @@ void wanted_check(const struct job *job, const struct wanted *w)
 void wanted_run_together(const struct wanted *wanted, unsigned n_jobs,
 			 const struct rig_options *options)
 {
-	struct job *jobs[MAX_JOBS], *twins[MAX_JOBS] = { 0 };
+	struct job *jobs[MAX_JOBS], *twins[MAX_JOBS] = { 0 }, *spoilt[MAX_JOBS] = { 0 };
+	uint32_t token = wanted_foreign_token(wanted, n_jobs);
 	unsigned n_submitted = 0, n_ended = 0;
 	struct rig rig;
 
+	rig_spoil_token(token);
 	rig_start(&rig, options);
 	assert_int_equal(rig.phase, COORDINATOR_READY);
 	while (n_ended < n_jobs) {
@@ -131,12 +178,15 @@ void wanted_run_together(const struct wanted *wanted, unsigned n_jobs,
 			jobs[n_submitted] = wanted_submit(&rig, &wanted[n_submitted]);
 			if (!wanted_draw(4))
 				twins[n_submitted] = wanted_submit(&rig, &wanted[n_submitted]);
+			if (!wanted_draw(3))
+				spoilt[n_submitted] = wanted_submit_spoilt(&rig, token);
 			n_submitted++;
 		}
 		loop_turn(rig.loop, n_submitted == n_jobs);
 		n_ended = 0;
 		for (unsigned i = 0; i < n_submitted; i++) {
-			n_ended += job_is_ended(jobs[i]);
+			n_ended += job_is_ended(jobs[i]) &&
+				   (!spoilt[i] || job_is_ended(spoilt[i]));
 			if (twins[i] && !wanted_draw(20))
 				job_cancel(twins[i]);
 		}
@@ -146,6 +196,8 @@ void wanted_run_together(const struct wanted *wanted, unsigned n_jobs,
 		job_release(jobs[i]);
 		if (twins[i])
 			job_release(twins[i]);
+		if (spoilt[i])
+			wanted_check_spoilt(spoilt[i]);
 	}
 	rig_stop(&rig);
 	for (unsigned i = 0; i < n_jobs; i++)

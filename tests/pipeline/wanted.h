@@ -37,7 +37,14 @@ void wanted_run_alone(struct wanted *wanted, unsigned n, const struct rig_option
 /* The job has ended with what is wanted. */
 void wanted_check(const struct job *job, const struct wanted *w);
 
-/* All n together, arriving at random; a quarter of them gets a twin that leaves in the middle. */
+/* A token that no job of n has in its prompt or draws: spoilt, it is nobody else's affair. */
+uint32_t wanted_foreign_token(const struct wanted *wanted, unsigned n);
+/* A job that comes upon the token somewhere, and a check that it failed by it. */
+struct job *wanted_submit_spoilt(struct rig *rig, uint32_t token);
+void wanted_check_spoilt(struct job *job);
+
+/* All n together, arriving at random; a quarter of them gets a twin that leaves in the middle, and
+ * some a companion whose logits are not numbers. */
 void wanted_run_together(const struct wanted *wanted, unsigned n,
 			 const struct rig_options *options);
 

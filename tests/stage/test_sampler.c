@@ -3,6 +3,7 @@
 
 #include "stage/philox.h"
 
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,19 +17,29 @@
 
 static const struct sampling plain = { .seed = 7, .temperature = 1, .top_p = 1 };
 
+/* The record of a draw that has no fault. */
+static struct token_record draw_record(struct sampler *sampler, const float *logits,
+				       const struct sampling *sampling, uint32_t position)
+{
+	struct token_record record = { .position = position };
+
+	sampler_draw(sampler, logits, sampling, &record);
+	assert_int_equal(record.fault, TOKEN_FAULT_NONE);
+	assert_true(isfinite(record.logprob));
+	return record;
+}
+
 /* Draw for positions 0 .. n_draws - 1 and count the tokens. */
 static void count_draws(const float *logits, uint32_t n_vocab, struct sampling sampling,
 			uint32_t n_draws, uint32_t *counts)
 {
 	struct sampler *sampler;
 	uint32_t token;
-	float logprob;
 
 	memset(counts, 0, n_vocab * sizeof *counts);
 	assert_int_equal(sampler_create(n_vocab, &sampler), SC_OK);
 	for (uint32_t i = 0; i < n_draws; i++) {
-		assert_int_equal(sampler_draw(sampler, logits, &sampling, i, &token, &logprob,
-					      NULL), SC_OK);
+		token = draw_record(sampler, logits, &sampling, i).token;
 		assert_true(token < n_vocab);
 		counts[token]++;
 	}
@@ -38,17 +49,15 @@ static void count_draws(const float *logits, uint32_t n_vocab, struct sampling s
 static uint32_t draw_one(const float *logits, uint32_t n_vocab, struct sampling sampling,
 			 uint32_t position, float *logprob_out)
 {
+	struct token_record record;
 	struct sampler *sampler;
-	uint32_t token;
-	float logprob;
 
 	assert_int_equal(sampler_create(n_vocab, &sampler), SC_OK);
-	assert_int_equal(sampler_draw(sampler, logits, &sampling, position, &token, &logprob, NULL),
-			 SC_OK);
+	record = draw_record(sampler, logits, &sampling, position);
 	sampler_destroy(sampler);
 	if (logprob_out)
-		*logprob_out = logprob;
-	return token;
+		*logprob_out = record.logprob;
+	return record.token;
 }
 
 /* Which tokens come up at all, as bits. */
@@ -291,14 +300,12 @@ static void draws_equal_a_full_sort_in_double(void **state)
 			.min_p = trial & 4 ? (float)philox_uniform(1, trial, 4) * 0.3f : 0,
 		};
 		uint32_t token;
-		float logprob;
 
 		for (uint32_t i = 0; i < n; i++)
 			logits[i] = (float)(coarse * floor((philox_uniform(2, trial, i) * 12 - 6) /
 							   coarse));
 		assert_int_equal(sampler_create(n, &sampler), SC_OK);
-		assert_int_equal(sampler_draw(sampler, logits, &sampling, trial, &token, &logprob,
-					      NULL), SC_OK);
+		token = draw_record(sampler, logits, &sampling, trial).token;
 		sampler_destroy(sampler);
 		assert_int_equal(token, oracle_draw(logits, n, &sampling, trial));
 		n_distinct += !n_drawn[token]++;
@@ -324,13 +331,11 @@ static void top_p_is_exact_in_light_and_in_heavy_tails(void **state)
 			.top_k = trial % 5 ? 0 : 100,
 		};
 		uint32_t token;
-		float logprob;
 
 		for (uint32_t i = 0; i < MAX_VOCAB; i++)
 			logits[i] = (float)(philox_uniform(4, trial, i) * (trial % 5));
 		logits[trial % MAX_VOCAB] = 4 + lead;
-		assert_int_equal(sampler_draw(sampler, logits, &sampling, trial, &token, &logprob,
-					      NULL), SC_OK);
+		token = draw_record(sampler, logits, &sampling, trial).token;
 		assert_int_equal(token, oracle_draw(logits, MAX_VOCAB, &sampling, trial));
 	}
 	sampler_destroy(sampler);
@@ -394,10 +399,9 @@ static void the_draw_depends_on_seed_stream_and_position_alone(void **state)
 {
 	enum { N = 64 };
 	float logits[32] = { 0 }, other[32] = { 0, 9, 1 };
-	uint32_t first[N], token, differing[3] = { 0 };
+	uint32_t first[N], differing[3] = { 0 };
 	struct sampling sampling = plain, variant;
 	struct sampler *sampler;
-	float logprob;
 
 	(void)state;
 	for (uint32_t i = 0; i < N; i++)
@@ -408,11 +412,8 @@ static void the_draw_depends_on_seed_stream_and_position_alone(void **state)
 		variant = sampling;
 		variant.seed ^= i;
 		variant.top_p = 0.5f;
-		assert_int_equal(sampler_draw(sampler, other, &variant, i, &token, &logprob, NULL),
-				 SC_OK);
-		assert_int_equal(sampler_draw(sampler, logits, &sampling, i, &token, &logprob,
-					      NULL), SC_OK);
-		assert_int_equal(token, first[i]);
+		(void)draw_record(sampler, other, &variant, i);
+		assert_int_equal(draw_record(sampler, logits, &sampling, i).token, first[i]);
 	}
 	sampler_destroy(sampler);
 	for (uint32_t i = 0; i < N; i++) {
@@ -428,32 +429,88 @@ static void the_draw_depends_on_seed_stream_and_position_alone(void **state)
 		assert_true(differing[i] > N / 2);
 }
 
-static void logits_that_are_no_numbers_are_an_error(void **state)
+/* Draw and score: both give the fault, and the token whose logit has it. */
+static void expect_fault(const float *logits, uint32_t n_vocab, float temperature,
+			 enum token_fault fault, uint32_t token)
 {
-	const float bad[] = { NAN, INFINITY, -NAN };
-	const float nothing[] = { -INFINITY, -INFINITY, -INFINITY };
+	struct token_record drawn = { .position = 3, .logprob = 99 };
+	struct token_record scored = { .position = 3, .token = 1, .logprob = 99 };
+	struct sampling sampling = plain;
 	struct sampler *sampler;
-	struct error err;
-	uint32_t token = 99;
-	float logprob = 99;
+
+	sampling.temperature = temperature;
+	assert_int_equal(sampler_create(n_vocab, &sampler), SC_OK);
+	sampler_draw(sampler, logits, &sampling, &drawn);
+	sampler_score(sampler, logits, &scored);
+	sampler_destroy(sampler);
+	assert_int_equal(drawn.fault, fault);
+	assert_int_equal(drawn.token, token);
+	assert_true(drawn.logprob == 0);
+	assert_memory_equal(&scored, &drawn, sizeof drawn);
+}
+
+static void logits_that_are_not_finite_give_a_fault_and_its_token(void **state)
+{
+	static const struct {
+		float value;
+		enum token_fault fault;
+	} bad[] = {
+		{ NAN, TOKEN_FAULT_NAN }, { INFINITY, TOKEN_FAULT_INFINITE },
+		{ -NAN, TOKEN_FAULT_NAN },
+	};
+	const float nothing[] = { -INFINITY, -INFINITY, -INFINITY };
+
+	(void)state;
+	for (unsigned i = 0; i < 18; i++) {
+		float logits[] = { 1, -INFINITY, 3 };
+
+		logits[i % 3] = bad[i / 3 % 3].value;
+		expect_fault(logits, 3, i < 9 ? 0 : 1, bad[i / 3 % 3].fault, i % 3);
+		/* The first of several is told. */
+		logits[2] = bad[i % 2].value;
+		if (i % 3 < 2)
+			expect_fault(logits, 3, 1, bad[i / 3 % 3].fault, i % 3);
+	}
+	expect_fault(nothing, 3, 0, TOKEN_FAULT_EMPTY, 0);
+	expect_fault(nothing, 3, 1, TOKEN_FAULT_EMPTY, 0);
+}
+
+static void one_finite_logit_is_enough_whatever_the_options(void **state)
+{
+	const float logits[] = { -INFINITY, -INFINITY, -3e38f, -INFINITY };
+	const float temperatures[] = { 0, 1e-45f, 1, 1000 };
+
+	(void)state;
+	for (unsigned i = 0; i < 4 * 3 * 3 * 3; i++) {
+		struct sampling sampling = {
+			.temperature = temperatures[i % 4],
+			.top_k = i / 4 % 3 * 2,
+			.top_p = i / 12 % 3 ? i / 12 % 3 == 1 ? 1e-45f : 0.5f : 1,
+			.min_p = i / 36 % 3 ? i / 36 % 3 == 1 ? 1 : 1e-45f : 0,
+		};
+		float logprob;
+
+		assert_int_equal(draw_one(logits, 4, sampling, i, &logprob), 2);
+		assert_true(logprob == 0);
+	}
+}
+
+/* A difference of two logits may be more than a float holds. */
+static void a_score_is_finite_however_improbable(void **state)
+{
+	const float logits[] = { 3e38f, -3e38f, -INFINITY };
+	struct sampler *sampler;
 
 	(void)state;
 	assert_int_equal(sampler_create(3, &sampler), SC_OK);
-	for (unsigned i = 0; i < 9; i++) {
-		float logits[] = { 1, 2, 3 };
-		struct sampling sampling = plain;
+	for (uint32_t token = 0; token < 3; token++) {
+		struct token_record record = { .token = token };
 
-		sampling.temperature = i < 3 ? 0 : 1;
-		logits[i % 3] = bad[i / 3];
-		assert_int_equal(sampler_draw(sampler, logits, &sampling, 0, &token, &logprob,
-					      &err), SC_E_DEVICE);
-		assert_non_null(strstr(err.text, "token"));
-		assert_int_equal(err.text[strlen("logit of token ")], '0' + i % 3);
+		sampler_score(sampler, logits, &record);
+		assert_int_equal(record.fault, TOKEN_FAULT_NONE);
+		assert_int_equal(record.token, token);
+		assert_true(record.logprob == (token ? -FLT_MAX : 0));
 	}
-	assert_int_equal(sampler_draw(sampler, nothing, &plain, 0, &token, &logprob, &err),
-			 SC_E_DEVICE);
-	assert_int_equal(token, 99);
-	assert_true(logprob == 99);
 	sampler_destroy(sampler);
 }
 
@@ -473,7 +530,9 @@ int main(void)
 		cmocka_unit_test(logprob_of_a_large_vocabulary_does_not_lose_its_tail),
 		cmocka_unit_test(extreme_temperatures_stay_in_bounds),
 		cmocka_unit_test(the_draw_depends_on_seed_stream_and_position_alone),
-		cmocka_unit_test(logits_that_are_no_numbers_are_an_error),
+		cmocka_unit_test(logits_that_are_not_finite_give_a_fault_and_its_token),
+		cmocka_unit_test(one_finite_logit_is_enough_whatever_the_options),
+		cmocka_unit_test(a_score_is_finite_however_improbable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

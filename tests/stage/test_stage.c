@@ -370,10 +370,10 @@ static void a_later_stage_needs_activations(void **state)
 	model_close(model);
 }
 
-/* A copy of the model's file whose last norm is not a number. */
-static struct model *open_spoilt(void **bytes_out)
+/* A copy of the model's file, to be spoilt. */
+static struct model *open_copy(const char *name, void **bytes_out)
 {
-	struct model *good = chain_open_reference(MODEL);
+	struct model *good = chain_open_reference(name);
 	size_t n_bytes = gguf_n_bytes(good->gguf);
 	FILE *file = fopen(gguf_path(good->gguf), "rb");
 	void *bytes = malloc(n_bytes);
@@ -387,29 +387,101 @@ static struct model *open_spoilt(void **bytes_out)
 	model_close(good);
 	assert_int_equal(gguf_open_memory("spoilt", bytes, n_bytes, &gguf, NULL), SC_OK);
 	assert_int_equal(model_open_gguf(gguf, &model, NULL), SC_OK);
-	((float *)(uintptr_t)model->output_norm->data)[5] = NAN;
 	*bytes_out = bytes;
 	return model;
 }
 
-static void logits_that_are_no_numbers_end_the_step_with_its_name(void **state)
+static float *floats_of(const struct tensor *tensor)
+{
+	assert_int_equal(tensor->type, TENSOR_F32);
+	return (float *)(uintptr_t)tensor->data;
+}
+
+static void names_not_finite(const struct stage *stage, const char *name, uint32_t n)
+{
+	const char *found;
+	uint32_t n_found;
+
+	found = stage_not_finite(stage, &n_found);
+	assert_int_equal(n_found, n);
+	if (name)
+		assert_string_equal(found, name);
+	else
+		assert_null(found);
+}
+
+static void logits_that_are_no_numbers_give_records_that_say_so(void **state)
 {
 	void *bytes;
-	struct model *model = open_spoilt(&bytes);
+	struct model *model = open_copy(MODEL, &bytes);
 	struct stage_config config = config_for(model);
-	struct stage *stage = create(&config);
 	struct token_record records[2];
+	struct stage *stage;
 	uint32_t n_records;
 	struct crowd crowd;
 	struct error err;
 
 	(void)state;
+	floats_of(model->output_norm)[5] = NAN;
+	stage = create(&config);
+	names_not_finite(stage, "output_norm.weight", 1);
 	assert_int_equal(stage_run(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
-			 SC_E_DEVICE);
-	assert_non_null(strstr(err.text, "step 3: sequence 1 position 1: logit of token 0"));
+			 SC_OK);
+	assert_int_equal(n_records, 1);
+	assert_int_equal(records[0].sequence, 1);
+	assert_int_equal(records[0].position, 1);
+	assert_int_equal(records[0].fault, TOKEN_FAULT_NAN);
 	stage_destroy(stage);
 	model_close(model);
 	free(bytes);
+}
+
+/* One token's row of the embedding: sequences that read another token get the same bits, beside it
+ * and then in the blocks that it leaves. */
+static void a_spoilt_row_is_no_others_affair(void **state)
+{
+	enum { N = 20, SPOILT = 6 };
+	const uint32_t frees[] = { SPOILT };
+	struct token_record good[N], found[N], late[2];
+	struct crowd crowd;
+	struct segment again = { .sequence = SPOILT, .flags = SEGMENT_NEW | SEGMENT_SAMPLE,
+				 .n_rows = 1, .n_blocks = 1, .sampling.top_p = 1 };
+	const uint32_t token = SPOILT + 1, block = SPOILT;
+	const struct step second = { .id = 4, .n_rows = 1, .n_segments = 1, .n_blocks = 1,
+				     .n_frees = 1, .segments = &again, .tokens = &token,
+				     .blocks = &block, .frees = frees };
+	uint32_t n_good, n_found;
+	struct error err;
+	void *bytes;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct model *model = open_copy("qwen2-bias", &bytes);
+		struct stage_config config = config_for(model);
+		float *row = floats_of(model->token_embd) +
+			     (size_t)SPOILT * model->hparams.dim;
+		struct stage *stage;
+
+		assert_ptr_not_equal(model->output, model->token_embd);
+		for (uint32_t k = 0; i && k < model->hparams.dim; k++)
+			row[k] = k % 2 ? NAN : INFINITY;
+		stage = create(&config);
+		names_not_finite(stage, i ? "token_embd.weight" : NULL, i);
+		make_crowd(&crowd, N);
+		assert_int_equal(stage_run(stage, &crowd.step, NULL, i ? found : good,
+					   i ? &n_found : &n_good, &err), SC_OK);
+		assert_int_equal(stage_run(stage, &second, NULL, &late[i], &n_found, &err), SC_OK);
+		stage_destroy(stage);
+		model_close(model);
+		free(bytes);
+	}
+	assert_int_equal(n_good, N * 4 / 5);
+	for (uint32_t i = 0; i < n_good; i++) {
+		assert_int_equal(found[i].fault, found[i].sequence == SPOILT ? TOKEN_FAULT_NAN : 0);
+		if (found[i].sequence != SPOILT)
+			assert_memory_equal(&found[i], &good[i], sizeof good[i]);
+	}
+	assert_memory_equal(&late[0], &late[1], sizeof late[0]);
 }
 
 /* A device whose memory is not the host's, as far as the stage knows. */
@@ -482,7 +554,8 @@ int main(void)
 		cmocka_unit_test(more_rows_sample_than_the_head_takes_at_once),
 		cmocka_unit_test(a_step_that_only_frees_draws_nothing),
 		cmocka_unit_test(a_later_stage_needs_activations),
-		cmocka_unit_test(logits_that_are_no_numbers_end_the_step_with_its_name),
+		cmocka_unit_test(logits_that_are_no_numbers_give_records_that_say_so),
+		cmocka_unit_test(a_spoilt_row_is_no_others_affair),
 		cmocka_unit_test(memory_of_a_distant_device_is_copied),
 	};
 

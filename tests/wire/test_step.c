@@ -427,6 +427,13 @@ static void tokens_come_back_and_bad_ones_are_refused(void **state)
 	records[1].logprob = NAN;
 	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
 	records[1].logprob = 0;
+	records[1].fault = TOKEN_FAULT_EMPTY;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_OK);
+	assert_int_equal(got.records[1].fault, TOKEN_FAULT_EMPTY);
+	records[1].fault = TOKEN_N_FAULTS;
+	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
+	assert_non_null(strstr(err.text, "record 1: fault is 4, expected below 4"));
+	records[1].fault = TOKEN_FAULT_NONE;
 	records[1].sequence = 4;
 	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
 	records[1].sequence = 0;

@@ -6,6 +6,7 @@
 #include "tests/coordinator/peer.h"
 #include "tests/model/tiny_model.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -206,6 +207,26 @@ static void a_worker_says_once_that_it_is_ready(void **state)
 	peer_wait_for_thread(c.loop, c.coordinator.n_tokens == 1);
 	peer_wait(c.loop, c.coordinator.n_controls[HEARTBEAT] >= n_beats + 5);
 	assert_int_equal(c.coordinator.n_controls[READY], 1);
+}
+
+static void ready_names_the_weights_that_are_not_finite(void **state)
+{
+	float *down = (float *)(uintptr_t)model->layers[1].ffn_down->data;
+	float *norm = (float *)(uintptr_t)model->output_norm->data;
+	float was[2] = { down[7], norm[3] };
+
+	(void)state;
+	down[7] = INFINITY;
+	norm[3] = NAN;
+	become_ready(whole_model());
+	down[7] = was[0];
+	norm[3] = was[1];
+	assert_int_equal(c.coordinator.n_not_finite, 2);
+	assert_string_equal(c.coordinator.not_finite, model->layers[1].ffn_down->name);
+	/* And it is there for whatever does not meet them, as far as it knows. */
+	send_step(&c.coordinator, 1, 0, EPOCH);
+	peer_wait_for_thread(c.loop, c.coordinator.n_tokens == 1);
+	assert_int_equal(c.n_ended, 0);
 }
 
 static void a_stop_before_any_assignment_ends_it_too(void **state)
@@ -470,6 +491,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_worker_loads_runs_and_stops),
 		TEST(a_worker_says_once_that_it_is_ready),
+		TEST(ready_names_the_weights_that_are_not_finite),
 		TEST(a_stop_before_any_assignment_ends_it_too),
 		TEST(a_stop_after_a_failure_says_so),
 		TEST(assignments_that_cannot_be_are_refused),

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Logits that are not finite numbers fail the job that they belong to. The reason names the logit
+ * and, where a stage found NaN or infinity among its weights, the tensor.
+ */
+#include "coordinator/coordinator_private.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+/* "blk.0.attn_q.weight and 2 more tensors" */
+static void name_tensors(const struct member *member, char *text, size_t n_bytes)
+{
+	uint32_t n_more = member->n_not_finite - 1;
+
+	if (n_more)
+		snprintf(text, n_bytes, "%s and %u more tensor%s", member->not_finite, n_more,
+			 n_more == 1 ? "" : "s");
+	else
+		snprintf(text, n_bytes, "%s", member->not_finite);
+}
+
+/* The first stage with such weights; NULL: none has any. */
+static const struct member *find_not_finite(const struct coordinator *c)
+{
+	for (unsigned i = 0; i < members_count(c->members); i++)
+		if (members_get(c->members, i)->n_not_finite)
+			return members_get(c->members, i);
+	return NULL;
+}
+
+void coordinator_warn_of_weights(const struct coordinator *c)
+{
+	for (unsigned i = 0; i < members_count(c->members); i++) {
+		const struct member *member = members_get(c->members, i);
+		char tensors[192];
+
+		if (!member->n_not_finite)
+			continue;
+		name_tensors(member, tensors, sizeof tensors);
+		log_warning("stage %u: NaN or infinity in %s of %s: jobs that meet these values "
+			    "will fail", member->rank, tensors, gguf_path(c->config.model->gguf));
+	}
+}
+
+static void describe_logit(const struct token_record *record, char *text, size_t n_bytes)
+{
+	switch (record->fault) {
+	case TOKEN_FAULT_NAN:
+		snprintf(text, n_bytes, "the logit of token %u at position %u is NaN",
+			 record->token, record->position);
+		break;
+	case TOKEN_FAULT_INFINITE:
+		snprintf(text, n_bytes, "the logit of token %u at position %u is infinite",
+			 record->token, record->position);
+		break;
+	default:
+		snprintf(text, n_bytes, "every logit at position %u is -infinity",
+			 record->position);
+	}
+}
+
+static void describe_cause(const struct coordinator *c, char *text, size_t n_bytes)
+{
+	const struct member *member = find_not_finite(c);
+	char tensors[192];
+
+	if (!member) {
+		snprintf(text, n_bytes, "all weights are finite, so a value overflowed on its way "
+			 "through the layers");
+		return;
+	}
+	name_tensors(member, tensors, sizeof tensors);
+	snprintf(text, n_bytes, "stage %u has NaN or infinity in %s of %s", member->rank, tensors,
+		 gguf_path(c->config.model->gguf));
+}
+
+void coordinator_take_fault(struct coordinator *c, struct sequence *sequence,
+			    const struct token_record *record)
+{
+	struct job *job = sequence->job;
+	char logit[96], cause[ERROR_TEXT_MAX];
+	struct error err;
+
+	describe_logit(record, logit, sizeof logit);
+	describe_cause(c, cause, sizeof cause);
+	error_set(&err, SC_E_NUMERIC, "sequence %u: %s; %s", sequence->index, logit, cause);
+	if (!c->has_warned_of_fault)
+		log_warning("%s: %s", job ? job_id(job) : "the first step", err.text);
+	c->has_warned_of_fault = true;
+	if (job)
+		coordinator_end_job(c, job, JOB_FAILED, &err);
+}

@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Weights that are not numbers fail the jobs that meet them, with the tensor and the file, and
+# nothing else.
+. "$(dirname "$0")/daemon.sh"
+
+write() { "$BUILDDIR/tests/system/write_model" "$1" "$dir/$1.gguf" || fail "write_model $1"; }
+write spoilt-token
+write spoilt-norm
+reason="NaN or infinity in token_embd.weight of $dir/spoilt-token.gguf"
+
+# Text of 64 sequences that ends where it ends, without the spoilt token.
+innocent() {
+	stagecoach generate --socket "$socket" -p 'the thin' -n 300 --sequences 64 --seed 3 \
+		>"$dir/$1" 2>"$dir/$1.log"
+}
+poison() {
+	stagecoach generate --socket "$socket" --parse-special -p 'the <|end|>' -n 3 >"$dir/poison" \
+		2>"$dir/poison.log"
+}
+poison_fails() {
+	poison
+	code=$?
+	[ $code = 65 ] || fail "$1: exit code $code instead of 65"
+	grep -q "sequence 0: the logit of token 0 at position .* is NaN; stage 1 has $reason" \
+		"$dir/poison.log" || fail "$1: the reason is not told"
+}
+
+MODEL=$dir/spoilt-token.gguf
+for ranks in 1 3; do
+	start_daemon $ranks
+	grep -q "warning: stage 1: $reason: jobs that meet these values will fail" "$dir/log" ||
+		fail "$ranks ranks: nothing is said while loading"
+	innocent alone || fail "$ranks ranks: exit code $?"
+	innocent beside &
+	client=$!
+	for i in 1 2 3 4 5 6; do
+		poison_fails "$ranks ranks, $i"
+	done
+	wait $client || fail "$ranks ranks: the innocent job failed: $(cat "$dir/beside.log")"
+	cmp -s "$dir/alone" "$dir/beside" || fail "$ranks ranks: other tokens"
+	stagecoach status --socket "$socket" | grep -q ' 6 failed' || fail "$ranks ranks: status"
+	# Once: whoever asks does not fill the log.
+	[ "$(grep -c 'the logit of token 0' "$dir/log")" = 1 ] || fail "$ranks ranks: the log"
+	stop_daemon
+	[ $code = 0 ] || fail "$ranks ranks: exit code $code"
+	expect_none_left
+	echo "$ranks ranks: six spoilt jobs failed, and nothing else"
+done
+
+# Where nothing has logits, every program says why.
+for verb in "run -p x -n 3" "perplexity -c 64 -f $SRCDIR/tests/data/perplexity.txt" \
+		"bench --tests prompt -p 8 -r 1"; do
+	# shellcheck disable=SC2086
+	stagecoach ${verb%% *} -m "$dir/spoilt-norm.gguf" ${verb#* } >"$dir/out" 2>"$dir/log"
+	code=$?
+	[ $code = 65 ] || fail "$verb: exit code $code instead of 65"
+	grep -q "error: .* is infinite; stage 1 has NaN or infinity in output_norm.weight of $dir" \
+		"$dir/log" || fail "$verb: the reason is not told"
+	echo "${verb%% *} told the reason"
+done
