@@ -17,13 +17,14 @@
 #define KEEPALIVE_SECONDS 60
 /* What a client that has to go gets to read why, and to close its end. */
 #define LAST_WORDS_MS 1000
+/* Of a client that has to go so much is still read, to see it close its end. One that floods us has
+ * to wait: nobody reads the rest. */
+#define DISCARD_BYTES 65536
 
 static void on_closed(uv_handle_t *handle)
 {
 	struct connection *connection = handle->data;
 
-	if (--connection->n_handles)
-		return;
 	buf_deinit(&connection->input);
 	buf_deinit(&connection->output);
 	free(connection);
@@ -42,7 +43,8 @@ void connection_close(struct connection *connection)
 	grpc_session_destroy(connection->session);
 	connection->session = NULL;
 	uv_close(&connection->handle, on_closed);
-	uv_close((uv_handle_t *)&connection->timer, on_closed);
+	timer_destroy(connection->timer);
+	connection->timer = NULL;
 }
 
 static struct limit_counts *limits_of(const struct connection *connection)
@@ -52,11 +54,16 @@ static struct limit_counts *limits_of(const struct connection *connection)
 
 /* --- time --- */
 
+static uint64_t now(const struct connection *connection)
+{
+	return loop_now_ns(connection->owner->config.loop);
+}
+
 /* Nothing more is read; what the session has to say still goes out. */
 static void begin_end(struct connection *connection)
 {
 	connection->is_ending = true;
-	connection->patience_ns = clock_ns() + LAST_WORDS_MS * NS_PER_MS;
+	connection->patience_ns = now(connection) + LAST_WORDS_MS * NS_PER_MS;
 }
 
 static bool is_on_notice(const struct connection *connection)
@@ -103,10 +110,10 @@ static void lose_patience(struct connection *connection)
 	connection_close(connection);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_timer(void *arg)
 {
-	struct connection *connection = timer->data;
-	uint64_t now_ns = clock_ns();
+	struct connection *connection = arg;
+	uint64_t now_ns = now(connection);
 
 	connection->timer_ns = UINT64_MAX;
 	if (is_on_notice(connection) && now_ns >= connection->patience_ns) {
@@ -162,13 +169,12 @@ static void set_timer(struct connection *connection)
 		return;
 	connection->timer_ns = deadline_ns;
 	if (deadline_ns == UINT64_MAX) {
-		uv_timer_stop(&connection->timer);
+		timer_stop(connection->timer);
 		return;
 	}
-	now_ns = clock_ns();
-	uv_update_time(connection->timer.loop);
-	uv_timer_start(&connection->timer, on_timer, deadline_ns <= now_ns ? 0 :
-		       (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
+	now_ns = now(connection);
+	timer_start(connection->timer, deadline_ns <= now_ns ? 0 :
+		    (deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS, 0);
 }
 
 /* --- writing --- */
@@ -191,7 +197,7 @@ static enum sc_status gather(struct connection *connection)
 {
 	struct buf *output = &connection->output;
 	enum sc_status status = SC_OK;
-	uint64_t now_ns = clock_ns();
+	uint64_t now_ns = now(connection);
 
 	buf_truncate(output, 0);
 	while (output->length < WRITE_BYTES && status == SC_OK) {
@@ -214,7 +220,7 @@ static void write_rest(struct connection *connection)
 
 	connection->write.data = connection;
 	connection->is_writing = true;
-	connection->written_ns = clock_ns();
+	connection->written_ns = now(connection);
 	connection->n_unwritten = output->length;
 	if (uv_write(&connection->write, &connection->stream, &uv_buf, 1, on_written) != 0) {
 		connection->is_writing = false;
@@ -320,11 +326,19 @@ static size_t receive(struct connection *connection, const char *bytes, size_t n
 
 	if (n_bytes > SLICE_BYTES)
 		n_bytes = SLICE_BYTES;
-	if (grpc_session_receive(connection->session, bytes, n_bytes, clock_ns(), &err) != SC_OK) {
+	if (grpc_session_receive(connection->session, bytes, n_bytes, now(connection), &err) !=
+	    SC_OK) {
 		log_debug("gateway: closing a connection: %s", err.text);
 		begin_end(connection);
 	}
 	return n_bytes;
+}
+
+static void discard(struct connection *connection, size_t n_bytes)
+{
+	connection->n_discarded += n_bytes;
+	if (connection->n_discarded > DISCARD_BYTES)
+		uv_read_stop(&connection->stream);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer)
@@ -338,8 +352,10 @@ static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer
 		connection_close(connection);
 		return;
 	}
-	if (n_bytes == 0 || connection->is_ending)
+	if (connection->is_ending) {
+		discard(connection, n_left);
 		return;
+	}
 	while (n_left && !connection->is_ending && list_is_empty(&owner->unread) &&
 	       !connections_is_turn_over(owner)) {
 		size_t n = receive(connection, bytes, n_left);
@@ -347,7 +363,9 @@ static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer
 		bytes += n;
 		n_left -= n;
 	}
-	if (n_left && !connection->is_ending) {
+	if (connection->is_ending)
+		discard(connection, n_left);
+	else if (n_left) {
 		if (buf_add(&connection->input, bytes, n_left) != SC_OK) {
 			connection_close(connection);
 			return;
@@ -407,6 +425,9 @@ static enum sc_status open_session(struct connection *connection)
 enum sc_status connection_start(struct connection *connection)
 {
 	set_options(connection);
+	if (timer_create_on(connection->owner->config.loop, on_timer, connection,
+			    &connection->timer) != SC_OK)
+		return SC_E_NOMEM;
 	if (open_session(connection) != SC_OK)
 		return SC_E_NOMEM;
 	if (uv_read_start(&connection->stream, on_alloc, on_read) != 0)

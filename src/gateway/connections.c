@@ -102,7 +102,6 @@ static int init_stream(struct connection *connection, const uv_stream_t *listene
 {
 	uv_loop_t *uv = listener->loop;
 
-	connection->n_handles = 1;
 	if (listener->type == UV_NAMED_PIPE)
 		return uv_pipe_init(uv, &connection->pipe, 0);
 	return uv_tcp_init(uv, &connection->tcp);
@@ -172,7 +171,7 @@ void connections_accept(struct connections *connections, uv_stream_t *listener)
 		return;
 	connection->owner = connections;
 	connection->timer_ns = UINT64_MAX;
-	connection->accepted_ns = clock_ns();
+	connection->accepted_ns = loop_now_ns(connections->config.loop);
 	connection->idle_since_ns = connection->accepted_ns;
 	connection->patience_ns = connection->accepted_ns +
 				  connections->config.preface_ms * NS_PER_MS;
@@ -185,10 +184,7 @@ void connections_accept(struct connections *connections, uv_stream_t *listener)
 		free(connection);
 		return;
 	}
-	uv_timer_init(listener->loop, &connection->timer);
-	connection->n_handles = 2;
 	connection->handle.data = connection;
-	connection->timer.data = connection;
 	list_append(&connections->list, &connection->node);
 	connections->count++;
 	if (uv_accept(listener, &connection->stream) != 0 || seat(connection) != SC_OK ||
@@ -198,9 +194,9 @@ void connections_accept(struct connections *connections, uv_stream_t *listener)
 
 /* --- end --- */
 
-static void on_drain_timer(uv_timer_t *timer)
+static void on_drain_timer(void *arg)
 {
-	struct connections *connections = timer->data;
+	struct connections *connections = arg;
 
 	list_for_each(node, &connections->list) {
 		struct connection *connection = list_entry(node, struct connection, node);
@@ -218,7 +214,7 @@ void connections_drain(struct connections *connections)
 		grpc_session_announce_end(connection->session);
 		connections_add_dirty(connections, connection);
 	}
-	uv_timer_start(&connections->drain_timer, on_drain_timer, DRAIN_NOTICE_MS, 0);
+	timer_start(connections->drain_timer, DRAIN_NOTICE_MS, 0);
 }
 
 unsigned connections_count(const struct connections *connections)
@@ -230,21 +226,25 @@ enum sc_status connections_create(const struct connections_config *config,
 				  struct connections **connections_out)
 {
 	struct connections *connections = calloc(1, sizeof *connections);
+	uv_loop_t *uv = loop_uv(config->loop);
 
 	if (!connections)
 		return SC_E_NOMEM;
+	if (timer_create_on(config->loop, on_drain_timer, connections,
+			    &connections->drain_timer) != SC_OK) {
+		free(connections);
+		return SC_E_NOMEM;
+	}
 	connections->config = *config;
 	admission_init(&connections->admission, config->max, config->max_per_peer);
 	list_init(&connections->list);
 	list_init(&connections->dirty);
 	list_init(&connections->unread);
-	uv_idle_init(config->uv, &connections->idle);
-	uv_prepare_init(config->uv, &connections->prepare);
-	uv_timer_init(config->uv, &connections->drain_timer);
-	connections->n_handles = 3;
+	uv_idle_init(uv, &connections->idle);
+	uv_prepare_init(uv, &connections->prepare);
+	connections->n_handles = 2;
 	connections->idle.data = connections;
 	connections->prepare.data = connections;
-	connections->drain_timer.data = connections;
 	uv_prepare_start(&connections->prepare, on_prepare);
 	uv_unref((uv_handle_t *)&connections->prepare);
 	*connections_out = connections;
@@ -284,5 +284,5 @@ void connections_destroy(struct connections *connections)
 	}
 	uv_close((uv_handle_t *)&connections->idle, on_owner_closed);
 	uv_close((uv_handle_t *)&connections->prepare, on_owner_closed);
-	uv_close((uv_handle_t *)&connections->drain_timer, on_owner_closed);
+	timer_destroy(connections->drain_timer);
 }

@@ -11,6 +11,7 @@
  * Thread: the loop's thread alone; nothing blocks.
  */
 #include "base/status.h"
+#include "event/loop.h"
 #include "gateway/grpc_session.h"
 
 #include <uv.h>
@@ -18,7 +19,7 @@
 struct connections;
 
 struct connections_config {
-	uv_loop_t *uv;
+	struct loop *loop;
 	/* Used for each session, but for on_wake and what else is the connection's own. What it
 	 * points to is borrowed until destroy. */
 	struct grpc_session_config session;

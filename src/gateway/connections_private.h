@@ -13,7 +13,7 @@
 struct connections {
 	uv_idle_t idle;		/* runs while some connection is on one of the lists */
 	uv_prepare_t prepare;	/* before the loop looks for readable sockets: a new turn */
-	uv_timer_t drain_timer;
+	struct timer *drain_timer;
 	unsigned n_handles;	/* that are not closed yet */
 	struct connections_config config;
 	struct admission admission;
@@ -34,7 +34,7 @@ struct connection {
 		uv_tcp_t tcp;
 		uv_pipe_t pipe;
 	};
-	uv_timer_t timer;
+	struct timer *timer;
 	uv_write_t write;
 	uv_shutdown_t shutdown;
 	struct list node;
@@ -51,7 +51,7 @@ struct connection {
 	uint64_t written_ns;	/* when the socket last took some of the write */
 	size_t n_unwritten;	/* bytes, at that time */
 	uint64_t timer_ns;	/* what the timer is set to */
-	unsigned n_handles;
+	size_t n_discarded;	/* bytes that came after the end */
 	bool is_writing;
 	bool is_ending;		/* nothing more is read; closed when its last words are out */
 	bool is_shut;		/* the last words are out: waits for the client to close */

@@ -90,7 +90,7 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 {
 	struct gateway *gateway = calloc(1, sizeof *gateway);
 	struct connections_config connections = {
-		.uv = loop_uv(config->loop),
+		.loop = config->loop,
 		.session = {
 			.methods = service_methods,
 			.n_methods = service_n_methods,

@@ -5,8 +5,6 @@
 #include "base/clock.h"
 #include "cli/client.h"
 #include "gateway/admission.h"
-#include "gateway/connections.h"
-#include "gateway/listener.h"
 #include "tests/gateway/fake_coordinator.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
@@ -790,84 +788,6 @@ static void a_client_that_breaks_the_rules_and_reads_nothing_is_closed(void **st
 	close(fd);
 }
 
-static void accept_client(void *arg, uv_stream_t *listener)
-{
-	connections_accept(arg, listener);
-}
-
-static void a_client_that_says_nothing_is_closed_in_time(void **state)
-{
-	struct server *server = *state;
-	struct grpc_budget budget = { .max_bytes = 1000 };
-	const struct connections_config config = {
-		.uv = loop_uv(server->loop),
-		.session = { .max_streams = 1, .max_message = 100, .budget = &budget },
-		.max = 1,
-		.max_per_peer = 1,
-		.preface_ms = 20,
-	};
-	struct connections *connections;
-	struct listener *listener;
-	int fd;
-
-	assert_int_equal(connections_create(&config, &connections), SC_OK);
-	assert_int_equal(listener_open_unix(config.uv, server->socket, accept_client, connections,
-					    &listener, &server->err), SC_OK);
-	fd = connect_raw(server);
-	while (!connections_count(connections))
-		loop_turn(server->loop, true);
-	while (connections_count(connections))
-		loop_turn(server->loop, true);
-	assert_true(is_closed_by_server(fd));
-	close(fd);
-	listener_close(listener);
-	connections_destroy(connections);
-}
-
-/* Neither SETTINGS nor PING, again and again, are use of a connection. */
-static void a_client_without_calls_is_told_to_go(void **state)
-{
-	static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-				    "\0\0\0\4\0\0\0\0\0";
-	static const char ping[] = "\0\0\x08\6\0\0\0\0\0" "pingping";
-	struct server *server = *state;
-	struct grpc_budget budget = { .max_bytes = 1000 };
-	struct limit_counts limits = { .n = { 0 } };
-	const struct connections_config config = {
-		.uv = loop_uv(server->loop),
-		.session = { .max_streams = 1, .max_message = 100, .budget = &budget,
-			     .limits = &limits },
-		.max = 1,
-		.max_per_peer = 1,
-		.preface_ms = 60000,
-		.idle_ms = 50,
-	};
-	struct connections *connections;
-	struct listener *listener;
-	unsigned n_turns = 0;
-	int fd;
-
-	assert_int_equal(connections_create(&config, &connections), SC_OK);
-	assert_int_equal(listener_open_unix(config.uv, server->socket, accept_client, connections,
-					    &listener, &server->err), SC_OK);
-	fd = connect_raw(server);
-	assert_int_equal(send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL), sizeof hello - 1);
-	while (!connections_count(connections))
-		loop_turn(server->loop, true);
-	/* The client does not close, so the server does, a little later. */
-	while (connections_count(connections)) {
-		if (!limits.n[LIMIT_IDLE] && n_turns++ < 200)
-			(void)send(fd, ping, sizeof ping - 1, MSG_NOSIGNAL);
-		loop_turn(server->loop, true);
-	}
-	assert_int_equal(limits.n[LIMIT_IDLE], 1);
-	assert_int_equal(limits.n[LIMIT_FRAMES], 0);
-	assert_true(is_closed_by_server(fd));
-	close(fd);
-	listener_close(listener);
-	connections_destroy(connections);
-}
-
 /* ---- addresses ---- */
 
 static enum sc_status try_create(struct server *server, const char *listen,
@@ -1040,8 +960,6 @@ int main(void)
 		SERVED(a_client_that_speaks_http_1_is_closed),
 		SERVED(of_connections_over_the_limit_one_is_closed),
 		SERVED(a_client_that_breaks_the_rules_and_reads_nothing_is_closed),
-		ALONE(a_client_that_says_nothing_is_closed_in_time),
-		ALONE(a_client_without_calls_is_told_to_go),
 		ALONE(the_socket_is_for_its_group_and_goes_with_the_gateway),
 		ALONE(a_live_socket_is_not_replaced),
 		ALONE(a_stale_socket_is_replaced),

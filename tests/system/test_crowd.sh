@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# More connections than the server takes lock nobody out: neither new clients on the same address,
+# nor the operator on the Unix socket. What was refused stands in `status`.
+. "$(dirname "$0")/daemon.sh"
+PYTHON=${PYTHON:-/usr/bin/python3}
+command -v "$PYTHON" >/dev/null || { echo "no $PYTHON"; exit 77; }
+
+# hold ADDRESS N BUSY: N connections that say hello, and with BUSY 1 hold a call open (Watch of
+# grpc.health.v1, which never ends); tells when they are there, and ends with standard input.
+hold() {
+	"$PYTHON" -c '
+import socket, struct, sys
+address, n, busy = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "1"
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) \
+        + payload
+def field(name, value):
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
+if busy:
+    hello += frame(1, 4, 1, field(b":method", b"POST") + field(b":scheme", b"http") +
+                   field(b":path", b"/grpc.health.v1.Health/Watch") +
+                   field(b"content-type", b"application/grpc"))
+    hello += frame(0, 1, 1, bytes(5))
+held = []
+for _ in range(n):
+    host, port = address.rsplit(":", 1)
+    s = socket.create_connection((host, int(port)))
+    try:
+        s.sendall(hello)
+    except OSError:
+        pass
+    held.append(s)
+print("held", flush=True)
+sys.stdin.read()
+' "$@"
+}
+
+# crowd N BUSY: such a crowd in the background, until crowd_leaves.
+crowd() {
+	rm -f "$dir/pipe"
+	mkfifo "$dir/pipe"
+	: >"$dir/crowd"
+	hold "$address" "$1" "$2" <"$dir/pipe" >"$dir/crowd" 2>"$dir/crowd.log" &
+	crowd=$!
+	exec 9>"$dir/pipe"
+	wait_for grep -q held "$dir/crowd" || fail "the crowd did not come"
+}
+crowd_leaves() {
+	exec 9>&-
+	wait $crowd
+}
+
+start_daemon 1 --max-connections 16 --idle-ms 2000
+answers() { stagecoach status "$@" >"$dir/out" 2>&1; }
+
+crowd 40 0
+answers --socket "$socket" || fail "idle connections lock the operator out: $(cat "$dir/out")"
+wait_for answers --listen "$address" || fail "idle connections lock out: $(cat "$dir/out")"
+crowd_leaves
+stop_daemon
+echo "idle connections lock nobody out"
+
+start_daemon 1 --max-connections 16 --idle-ms 2000
+crowd 40 1
+answers --socket "$socket" || fail "busy connections lock the operator out: $(cat "$dir/out")"
+wait_for answers --listen "$address" || fail "no way to ask for health: $(cat "$dir/out")"
+stagecoach generate --listen "$address" -p x -n 1 >"$dir/out" 2>&1 &&
+	fail "a connection of the reserve may generate"
+stagecoach generate --socket "$socket" -p x -n 1 >/dev/null 2>&1 || fail "the operator may not"
+stagecoach status --socket "$socket" | grep 'refused .* for peer-connections' ||
+	fail "what was refused is not shown"
+crowd_leaves
+echo "busy connections leave room for health and the operator"
+
+# Idle ones are closed, and counted.
+is_idle_counted() { stagecoach status --socket "$socket" | grep -q 'for idle'; }
+crowd 4 0
+wait_for is_idle_counted || fail "idle connections stay"
+crowd_leaves
+stop_daemon
+[ $code = 0 ] || fail "exit code $code"
+expect_none_left
