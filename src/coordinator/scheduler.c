@@ -229,8 +229,8 @@ static void start(struct scheduler *s, struct sequence *sequence)
 	sequence->slot = s->free_slots[--s->n_free_slots];
 	while (sequence->n_blocks < needed)
 		take_block(s, sequence);
-	if (sequence->is_preempted)
-		sequence->n_restarted = sequence->n_tokens;
+	sequence->n_started = sequence->n_tokens;
+	sequence->is_restarted |= sequence->is_preempted;
 	sequence->is_preempted = false;
 	move_to(s, sequence, SEQUENCE_PROMPT);
 }
@@ -259,8 +259,17 @@ static void preempt(struct scheduler *s, struct sequence *sequence)
 	s->n_preemptions++;
 }
 
-/* Start the client's next sequence on what other clients hold beyond their shares. False: it needs
- * nothing of theirs, would get more than its own share, or they hold too little beyond theirs. */
+/* Whether a sequence may take the slot of one that has had its turn: a new one at once, one that had
+ * a turn itself not before others have had another. Else all whose turns end at once would take each
+ * other's slots. */
+static bool is_its_turn(const struct scheduler *s, const struct sequence *sequence)
+{
+	return !sequence->is_preempted || s->n_steps - sequence->last_step >= SEQUENCE_TURN;
+}
+
+/* Start the client's next sequence on what other clients hold beyond their shares, or, when it runs
+ * none, in the slot of one that has had its turn. False: it needs nothing of theirs, would get more
+ * than its own share, or they hold too little. */
 static bool claim_share(struct scheduler *s, const struct share_client *client)
 {
 	struct sequence *sequence = share_client_next(client), *victim;
@@ -272,6 +281,8 @@ static bool claim_share(struct scheduler *s, const struct share_client *client)
 		return false;
 	while (!has_slot(s, client)) {
 		victim = shares_heaviest(&s->shares, SHARE_SLOTS, slots, s->n_steps);
+		if (!victim && !client->n_running && is_its_turn(s, sequence))
+			victim = shares_longest_turn(&s->shares, s->n_steps);
 		if (!victim)
 			return false;
 		preempt(s, victim);

@@ -8,6 +8,9 @@
  * for a few rows. */
 enum { ROWS_PER_TOKEN = 8 };
 
+/* Rows that are computed again for each token of a turn at most. */
+enum { ROWS_PER_TURN_TOKEN = 4 };
+
 enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt, uint32_t n_prompt,
 			     uint32_t max_tokens, uint32_t block_length)
 {
@@ -38,9 +41,18 @@ void sequence_deinit(struct sequence *sequence)
 	sequence->blocks = NULL;
 }
 
+static uint32_t n_new(const struct sequence *sequence)
+{
+	return sequence->n_tokens - sequence->n_started;
+}
+
 bool sequence_is_settled(const struct sequence *sequence)
 {
-	uint32_t n_new = sequence->n_tokens - sequence->n_restarted;
+	return !sequence->is_restarted || n_new(sequence) > sequence->n_started / ROWS_PER_TOKEN;
+}
 
-	return !sequence->n_restarted || n_new >= sequence->n_restarted / ROWS_PER_TOKEN + 1;
+bool sequence_has_had_turn(const struct sequence *sequence)
+{
+	return n_new(sequence) >= SEQUENCE_TURN &&
+	       n_new(sequence) >= sequence->n_started / ROWS_PER_TURN_TOKEN;
 }

@@ -48,7 +48,8 @@ struct sequence {
 	uint32_t n_blocks_told;		/* that the stages know of */
 	bool is_known;			/* the stages have its slot */
 	bool is_preempted;		/* waits to be started over */
-	uint32_t n_restarted;		/* n_tokens when it was last started over; 0: never */
+	bool is_restarted;		/* was started over, at least once */
+	uint32_t n_started;		/* n_tokens when it was last started */
 };
 
 /* Copies the prompt; room for max_tokens in all and their blocks. */
@@ -61,5 +62,11 @@ void sequence_deinit(struct sequence *sequence);
  * computed again. Until then it is not preempted for the sake of another client: so the rows
  * computed twice stay below eight for each new token, however often other clients come and go. */
 bool sequence_is_settled(const struct sequence *sequence);
+
+/* True once a running sequence has drawn so many tokens since it was started that it may wait for a
+ * sequence of a client that runs none: at least SEQUENCE_TURN, and a quarter of those that it was
+ * started with. */
+#define SEQUENCE_TURN 256
+bool sequence_has_had_turn(const struct sequence *sequence);
 
 #endif

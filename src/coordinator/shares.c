@@ -205,3 +205,26 @@ struct sequence *shares_heaviest(const struct shares *shares, enum share_kind ki
 	}
 	return found;
 }
+
+struct sequence *shares_longest_turn(const struct shares *shares, uint64_t last_step)
+{
+	struct sequence *longest = NULL;
+	uint32_t most = 0;
+
+	list_for_each(client_node, &shares->busy) {
+		struct share_client *client =
+			list_entry(client_node, struct share_client, busy_node);
+
+		list_for_each(node, &client->sequences) {
+			struct sequence *sequence = list_entry(node, struct sequence, share_node);
+			uint32_t n_new = sequence->n_tokens - sequence->n_started;
+
+			if (n_new <= most || sequence->last_step > last_step ||
+			    !sequence_has_had_turn(sequence))
+				continue;
+			most = n_new;
+			longest = sequence;
+		}
+	}
+	return longest;
+}

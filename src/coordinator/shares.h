@@ -90,6 +90,10 @@ enum share_kind {
 	SHARE_BLOCKS,
 };
 
+/* The running sequence with the most tokens since it was started, of those that have had their turn
+ * (sequence_has_had_turn) and are in no step after last_step; NULL: none. */
+struct sequence *shares_longest_turn(const struct shares *shares, uint64_t last_step);
+
 /* The youngest settled sequence of the client that holds the most slots or blocks, of those that
  * hold more than `above` and have such a sequence; NULL: none. */
 struct sequence *shares_heaviest(const struct shares *shares, enum share_kind kind, uint32_t above,

@@ -359,6 +359,37 @@ static void more_clients_than_slots_take_turns(void **state)
 	sim_stop();
 }
 
+/* As many clients with one endless sequence each as there are slots: nobody has more than a share.
+ * A newcomer waits for the end of a turn, not of a sequence. */
+static void slots_go_round_when_there_are_more_clients_than_slots(void **state)
+{
+	struct scheduler_config config = thirty_two_slots(1);
+	struct test_job *last;
+
+	(void)state;
+	config.limits.max_sequences = 8;
+	sim_start(&config);
+	for (uint32_t i = 0; i < 8; i++)
+		add(i, 1, 10, 1000);
+	turns(20);
+	last = add(8, 1, 10, 3);
+	assert_in_range(steps_until_ended(last), 230, 300);
+	assert_int_equal(n_preemptions(), 1);
+	for (uint32_t i = 9; i < 24; i++)
+		add(i, 1, 10, 1000);
+	/* Three clients to a slot: three turns, and everybody has had one. */
+	turns(3 * 270);
+	for (uint32_t i = 0; i < 24; i++)
+		assert_true(!sim.jobs[i]->n_left ||
+			    sim.jobs[i]->sequences[0].n_tokens > 200);
+	finish_all();
+	/* A turn is 256 tokens at least, and costs four rows a token at most. */
+	assert_true(n_preemptions() <= 24 * 4);
+	assert_true(scheduler_counts(sim.scheduler).rows <
+		    (1 + 4) * sim.n_tokens + 24 * 10);
+	sim_stop();
+}
+
 /* A short job every ten steps beside a long one. The rows of a step are the cost. */
 static void short_jobs_in_a_row_cost_the_long_one_little(void **state)
 {
@@ -497,6 +528,7 @@ int main(void)
 		cmocka_unit_test(a_slot_that_comes_free_goes_to_the_client_with_the_fewest),
 		cmocka_unit_test(jobs_of_a_client_take_turns),
 		cmocka_unit_test(more_clients_than_slots_take_turns),
+		cmocka_unit_test(slots_go_round_when_there_are_more_clients_than_slots),
 		cmocka_unit_test(short_jobs_in_a_row_cost_the_long_one_little),
 		cmocka_unit_test(rows_count_once_their_step_is_answered),
 		cmocka_unit_test(a_light_client_never_pays_for_a_heavy_one),
