@@ -115,7 +115,8 @@ const struct option_info options[] = {
 	  AT(kv_positions), "positions in the KV pool, shared by all; 0: --parallel contexts, "
 	  "within half of what weights leave of the memory" },
 	{ "block-length", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "32", 1, 1024, NULL,
-	  AT(block_length), "positions of one KV block" },
+	  AT(block_length), "positions of one KV block; multiples of 16 are the fastest, and tokens "
+	  "do not depend on it" },
 	{ "kv-type", 0, "kv-cache-dtype", OPTION_CHOICE, EVERY, 0, "Pipeline", "TYPE", "f16",
 	  .choices = "f32|f16|bf16|q8_0", AT(kv_type),
 	  .help = "what keys and values are rounded to when they are stored" },

@@ -15,7 +15,7 @@ enum {
 	BLOCK_BYTES = 16,		/* likewise for each block of the pool */
 	TILE_QUERIES = 96,		/* queries of attention that a thread has at once */
 	QUERY_GROUP = 12,		/* queries that share a load of keys */
-	CHUNK_SCORES = 256,		/* positions that it has at once */
+	CHUNK_POSITIONS = 128,		/* positions that it has at once */
 	PART_POSITIONS = 512,		/* positions of a part of attention */
 	PART_QUERIES = 16,
 	PARTS_OF_THREAD = 8,
@@ -39,11 +39,12 @@ static uint64_t min_of(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Elements of keys or values of a block, with a scale for each 32 of a position where the type has
- * scales. backend/cpu/kv.h says how they lie. */
-static uint64_t part_of_block(const struct plan_input *input, uint64_t n_elements, uint64_t dim)
+/* Elements of keys or values of a record of `length` positions, with a scale for each 32 of a
+ * position where the type has scales. backend/cpu/kv.h says how they lie. */
+static uint64_t part_of_record(const struct plan_input *input, uint64_t length,
+			       uint64_t n_elements, uint64_t dim)
 {
-	uint64_t n_positions = round_up(input->block_length, LANES);
+	uint64_t n_positions = round_up(length, LANES);
 
 	if (input->kv_type != TENSOR_Q8_0)
 		return n_elements * tensor_type_bytes(input->kv_type, 1);
@@ -51,20 +52,21 @@ static uint64_t part_of_block(const struct plan_input *input, uint64_t n_element
 }
 
 /* Keys lie position by position in vectors, values element by element. */
-static uint64_t kv_block_bytes(const struct plan_input *input)
+static uint64_t record_bytes(const struct plan_input *input, uint64_t length)
 {
 	const struct hparams *h = &input->model->hparams;
 	uint64_t together = input->kv_type == TENSOR_Q8_0 ? QUAD : 1;
-	uint64_t keys = round_up(h->head_dim, together) * round_up(input->block_length, LANES);
-	uint64_t values = round_up(input->block_length, together) * round_up(h->value_dim, LANES);
+	uint64_t keys = round_up(h->head_dim, together) * round_up(length, LANES);
+	uint64_t values = round_up(length, together) * round_up(h->value_dim, LANES);
 
-	return h->n_kv_heads * round_up(part_of_block(input, keys, h->head_dim) +
-					part_of_block(input, values, h->value_dim), LINE);
+	return round_up(part_of_record(input, length, keys, h->head_dim) +
+			part_of_record(input, length, values, h->value_dim), LINE);
 }
 
 uint64_t plan_kv_bytes(const struct plan_input *input, uint32_t n_layers)
 {
-	return kv_block_bytes(input) * n_layers * input->n_blocks;
+	return record_bytes(input, input->block_length) * input->model->hparams.n_kv_heads *
+	       n_layers * input->n_blocks;
 }
 
 /* Products read their inputs as floats, halves and bytes: 7.5 bytes of each. */
@@ -97,16 +99,18 @@ static uint64_t table_bytes(const struct plan_input *input)
 	       (uint64_t)input->n_blocks * BLOCK_BYTES;
 }
 
-/* Queries, scores and results of a thread, and a chunk of keys and values in floats. */
+/* Queries, scores and results of a thread, and a chunk of keys and values in floats. Blocks that
+ * do not fill vectors and chunks are copied into one record of a chunk. */
 static uint64_t thread_bytes(const struct plan_input *input)
 {
 	const struct hparams *h = &input->model->hparams;
-	uint64_t n_scores = max_of(CHUNK_SCORES, round_up(input->block_length, LANES));
+	bool is_gathered = input->block_length % LANES || CHUNK_POSITIONS % input->block_length;
 	uint64_t key = round_up(h->head_dim, QUANT_BLOCK), value = round_up(h->value_dim, LANES);
-	uint64_t n_floats = TILE_QUERIES * (key + n_scores + 2 * (value + 2)) +
-			    n_scores * (QUERY_GROUP + key + value);
+	uint64_t n_floats = TILE_QUERIES * (key + CHUNK_POSITIONS + 2 * (value + 2)) +
+			    CHUNK_POSITIONS * (QUERY_GROUP + key + value);
 
-	return n_floats * sizeof(float) + THREAD_BYTES;
+	return n_floats * sizeof(float) + THREAD_BYTES +
+	       (is_gathered ? record_bytes(input, CHUNK_POSITIONS) : 0);
 }
 
 /* Where threads put what they computed of the same sequence. One thread needs no such place. */

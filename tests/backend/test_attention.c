@@ -362,6 +362,57 @@ static void threads_leave_no_trace(void **state)
 	}
 }
 
+/* With each type. */
+static void for_each_isa(void (*check)(const char *isa, enum tensor_type type))
+{
+	for (const char *const *isa = oracle_isas; *isa; isa++) {
+		struct backend *backend = open_cpu(*isa, 1, 1, 1);
+
+		if (!backend)
+			continue;
+		backend->ops->close(backend);
+		for (unsigned i = 0; i < N_TYPES; i++)
+			check(*isa, types[i]);
+	}
+}
+
+/* Of 32 positions, the default, which all others are compared with; then shorter and longer than a
+ * vector and than a chunk, multiples of either or not. */
+static const unsigned block_lengths[] = { 32, 1, 8, 16, 24, 33, 48, 64, 100, 128, 160, 256, 1024 };
+enum { N_BLOCK_LENGTHS = sizeof block_lengths / sizeof *block_lengths };
+
+/* More than a part; heads and values end within a vector, a group and four codes. */
+static void check_block_lengths(const char *isa, enum tensor_type type)
+{
+	static const struct shape block_shapes[] = { { 4, 2, 40, 24, 0 }, { 12, 1, 33, 50, 0 } };
+	enum { N_POSITIONS = 700 };
+
+	for (unsigned i = 0; i < 2 * N_BLOCK_LENGTHS; i++) {
+		static float expected[N_POSITIONS * 12 * 50];
+		struct shape shape = block_shapes[i / N_BLOCK_LENGTHS];
+		size_t n_out = (size_t)N_POSITIONS * shape.n_heads * shape.value_dim;
+		float *out = floats_alloc(n_out);
+		struct sequence s;
+
+		shape.block_length = block_lengths[i % N_BLOCK_LENGTHS];
+		sequence_init(&s, shape, type, N_POSITIONS, 0, 1, 8);
+		run_long(isa, 1 + i % 3, &s, i % 2 ? 19 : MAX_ROWS, out);
+		if (i % N_BLOCK_LENGTHS == 0)
+			memcpy(expected, out, n_out * sizeof *out);
+		else if (memcmp(expected, out, n_out * sizeof *out) != 0)
+			fail_msg("%s, type %u: blocks of %u positions give other bits than blocks "
+				 "of %u", isa, type, shape.block_length, block_lengths[0]);
+		sequence_deinit(&s);
+		free(out);
+	}
+}
+
+static void block_lengths_leave_no_trace(void **state)
+{
+	(void)state;
+	for_each_isa(check_block_lengths);
+}
+
 /* Squares of what is off in every 29-th position, and of what the cache's rounding did to it. */
 static void measure_errors(const struct sequence *s, const float *out, double *added_out,
 			   double *rounding_out)
@@ -419,20 +470,6 @@ static void arithmetic_errs_far_less_than_q8_0_rounds(void **state)
 		sequence_deinit(&s);
 	}
 	free(out);
-}
-
-/* With each type. */
-static void for_each_isa(void (*check)(const char *isa, enum tensor_type type))
-{
-	for (const char *const *isa = oracle_isas; *isa; isa++) {
-		struct backend *backend = open_cpu(*isa, 1, 1, 1);
-
-		if (!backend)
-			continue;
-		backend->ops->close(backend);
-		for (unsigned i = 0; i < N_TYPES; i++)
-			check(*isa, types[i]);
-	}
 }
 
 /* All weights alike, all codes the largest: the most that integers are summed to. */
@@ -505,13 +542,13 @@ static void keys_and_values_too_large_for_the_type_stay_finite(void **state)
 }
 
 /* What lies in a block behind the last position is another sequence's, or nobody's. */
-static void check_reused_blocks(const char *isa, enum tensor_type type)
+static void check_reused(const char *isa, enum tensor_type type, unsigned block_length)
 {
-	const struct shape shape = { 4, 2, 24, 24, 16 };
+	const struct shape shape = { 4, 2, 24, 24, block_length };
 	unsigned n_long = 100, n_short = 37, zero = 0;
 	float *out = floats_alloc(100 * 4 * 24), *fresh = floats_alloc(100 * 4 * 24);
 	struct backend *backend = open_cpu(isa, 2, MAX_ROWS, 64);
-	struct kv_cache *cache = make_cache(backend, shape, type, 8);
+	struct kv_cache *cache = make_cache(backend, shape, type, 100 / block_length + 1);
 	struct sequence old, s;
 
 	sequence_init(&old, shape, type, n_long, 0, 1, 1);
@@ -530,6 +567,13 @@ static void check_reused_blocks(const char *isa, enum tensor_type type)
 	sequence_deinit(&s);
 	free(out);
 	free(fresh);
+}
+
+static void check_reused_blocks(const char *isa, enum tensor_type type)
+{
+	check_reused(isa, type, 16);
+	check_reused(isa, type, 33);
+	check_reused(isa, type, 256);
 }
 
 static void what_blocks_held_before_is_not_seen(void **state)
@@ -604,6 +648,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attention_matches_double_and_chunks_of_prompts_leave_no_trace),
 		cmocka_unit_test(threads_leave_no_trace),
+		cmocka_unit_test(block_lengths_leave_no_trace),
 		cmocka_unit_test(arithmetic_errs_far_less_than_q8_0_rounds),
 		cmocka_unit_test(sums_of_the_largest_integers_fit),
 		cmocka_unit_test(keys_and_values_too_large_for_the_type_stay_finite),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The first promise: a job's tokens, and the bits of the logits behind them, do not depend on the
- * number of stages, the window, the chunks of the prompt, or who else is in the step.
+ * number of stages, the window, the chunks of the prompt, the length of a block, or who else is in
+ * the step.
  * Every job is first run alone on one stage; then all together in every arrangement, arriving and
  * leaving at random.
  */
@@ -95,17 +96,6 @@ static void the_same_bits_when_blocks_run_out_and_sequences_start_over(void **st
 	options.block_length = 4;
 	options.kv_positions = rig_model()->model->hparams.n_context;
 	token = wanted_foreign_token(wanted, MAX_JOBS);
-	rig_mend_token();
-	/* The last bits of attention depend on the length of blocks, so alone means with these. */
-	rig_start(&rig, &options);
-	for (unsigned i = 0; i < MAX_JOBS; i++) {
-		jobs[i] = wanted_submit(&rig, &wanted[i]);
-		rig_wait(&rig, job_is_ended(jobs[i]));
-		wanted_keep_scores(jobs[i], &wanted[i]);
-		job_release(jobs[i]);
-	}
-	rig_stop(&rig);
-	rig_free_logits(&rig);
 	rig_spoil_token(token);
 	rig_start(&rig, &options);
 	for (unsigned i = 0; i < MAX_JOBS; i++) {
@@ -149,6 +139,30 @@ static void the_same_bits_for_every_type_of_keys_and_values(void **state)
 	}
 }
 
+/* All are compared with blocks of 32 positions, the default. */
+static void the_same_bits_for_every_length_of_blocks(void **state)
+{
+	static const enum tensor_type types[] = { TENSOR_F32, TENSOR_F16, TENSOR_BF16,
+						  TENSOR_Q8_0 };
+	static const unsigned lengths[] = { 1, 8, 16, 24, 33, 64, 128, 1024 };
+	struct rig_options options = rig_defaults;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof types / sizeof types[0]; i++) {
+		options.kv_type = types[i];
+		options.n_stages = 1;
+		options.block_length = 32;
+		wanted_run_alone(wanted, MAX_JOBS, &options);
+		for (unsigned k = 0; k < sizeof lengths / sizeof lengths[0]; k++) {
+			options.block_length = lengths[k];
+			options.n_stages = 1 + k % 3;
+			options.prompt_chunk = 1 + wanted_draw(40);
+			options.n_threads = 1 + k % 2;
+			wanted_run_together(wanted, MAX_JOBS, &options);
+		}
+	}
+}
+
 static int make_requests(void **state)
 {
 	(void)state;
@@ -164,6 +178,7 @@ int main(void)
 		cmocka_unit_test(the_same_bits_when_clients_take_slots_from_each_other),
 		cmocka_unit_test(the_same_bits_when_blocks_run_out_and_sequences_start_over),
 		cmocka_unit_test(the_same_bits_for_every_type_of_keys_and_values),
+		cmocka_unit_test(the_same_bits_for_every_length_of_blocks),
 	};
 
 	return cmocka_run_group_tests(tests, make_requests, rig_model_teardown);

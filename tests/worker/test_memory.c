@@ -122,7 +122,7 @@ static void check_kv(struct backend *backend, const struct kv_cache_config *conf
 	if (backend->ops->kv_create(backend, config, &cache, &err) != SC_OK)
 		fail_msg("%s", err.text);
 	taken = (uint64_t)config->n_layers * config->n_blocks * config->n_kv_heads *
-		cache->record_bytes;
+		cache->record.n_bytes;
 	if (taken > planned || (cpu_of(backend)->kernels->lanes == 16 && taken < planned))
 		fail_msg("type %d, heads of %u and %u, blocks of %u: %llu bytes, planned %llu",
 			 config->type, config->head_dim, config->value_dim, config->block_length,
@@ -268,6 +268,7 @@ static const struct work_case cases[] = {
 	/* threads */
 	{ 264, 64, 96, 16, 16, 128, 8, 4, 4096, 256, 16, 1, 8 },
 	{ 264, 64, 96, 2, 2, 32, 8, 4, 64, 16, 1024, 1, 4 },
+	{ 264, 64, 96, 16, 16, 128, 8, 4, 4096, 256, 33, 1, 8 },
 };
 
 static void work_takes_what_was_planned_and_not_much_less(void **state)

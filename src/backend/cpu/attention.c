@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/cpu/chunk.h"
 #include "backend/cpu/cpu.h"
-#include "backend/cpu/kv.h"
 
 #include <assert.h>
 #include <math.h>
 #include <string.h>
 
 /*
- * One pass over the positions with a running maximum (as in "Online normalizer calculation for
- * softmax", arXiv 1805.02867), in chunks of whole blocks: chunk c is the same positions for every
- * row that ever sees it. Some chunks make a part; each part is summed from nothing, and parts are
- * merged in their order.
+ * One pass over the positions with a running maximum ("Online normalizer calculation for softmax",
+ * arXiv 1805.02867), chunk by chunk. Chunk c is the same positions for every row that sees it and
+ * for every length of a block. CPU_PART_CHUNKS chunks make a part. Each part is summed from zero;
+ * parts are merged in their order.
  *
  * A tile is some neighbouring rows of a span and some query heads that read the same key-value
- * head. It goes over the positions that its last row sees; what a row does not see weighs nothing
- * and changes no bit of it. But nothing times what is not finite is no number: a tile whose result is
- * not finite is done again, row by row. Where there are too few tiles for the threads, their parts
- * are items of their own. So every query goes through the same additions in the same order as if it
- * were alone.
+ * head. A tile goes over the positions that its last row sees. Masked positions get weight 0, so
+ * they do not change a row's result. But 0 x infinity is NaN, so a NaN or infinity at a masked
+ * position would spread to rows that must not see it: a tile whose result is not finite is computed
+ * again, one row at a time. Where there are too few tiles for the threads, threads share a tile's
+ * parts. So every query goes through the same additions in the same order as if it were alone.
  */
 struct attention {
 	const struct cpu_backend *cpu;
@@ -54,30 +54,26 @@ struct tile {
 	unsigned n_queries;		/* n_rows x n_heads, row by row */
 	unsigned first_seen;		/* positions that its first row sees, and its last one */
 	unsigned last_seen;
-	size_t lds;			/* floats from a query's scores to the next's */
 	float *query;			/* [head_dim][n] for each group of n queries, or rounded */
-	float *score;			/* [n_queries][lds] */
+	float *score;			/* [n_queries][LDS] */
 	float *state[2];		/* room for results */
-	float *scaled;			/* [CPU_MAX_QUERY_GROUP][lds] */
+	float *scaled;			/* [CPU_MAX_QUERY_GROUP][LDS] */
 	float *unpacked;		/* keys, then values of a chunk */
+	uint8_t *gathered;		/* a chunk's record */
 };
 
 /* Tiles are cut so small only where many queries wait for them. */
 enum { ITEMS_PER_THREAD = 8, MAX_UNPACKING_FREE = 8 };
+enum { LDS = CPU_CHUNK_POSITIONS };	/* floats from a query's scores to the next's */
 
 static unsigned divide_up(unsigned n, unsigned unit)
 {
 	return (n + unit - 1) / unit;
 }
 
-static unsigned chunk_positions(const struct kv_cache *cache)
+static unsigned parts_of(unsigned n_positions)
 {
-	return cache->chunk_blocks * cache->config.block_length;
-}
-
-static unsigned parts_of(const struct kv_cache *cache, unsigned n_positions)
-{
-	return divide_up(n_positions, cache->part_chunks * chunk_positions(cache));
+	return divide_up(n_positions, CPU_PART_POSITIONS);
 }
 
 /* The span of a tile, and the tile within it. */
@@ -101,14 +97,15 @@ static const struct attention_span *find_span(const struct attention *a, size_t 
 static void find_scratch(const struct kv_cache *cache, unsigned thread, struct tile *t)
 {
 	size_t state = CPU_TILE_QUERIES * kv_state_floats(cache);
+	float *end = cache->scratch + (thread + 1) * cache->scratch_floats;
 
-	t->lds = (size_t)cache->chunk_blocks * cache->key_stride;
 	t->query = cache->scratch + thread * cache->scratch_floats;
 	t->score = t->query + (size_t)CPU_TILE_QUERIES * cache->query_floats;
-	t->state[0] = t->score + CPU_TILE_QUERIES * t->lds;
+	t->state[0] = t->score + CPU_TILE_QUERIES * LDS;
 	t->state[1] = t->state[0] + state;
 	t->scaled = t->state[1] + state;
-	t->unpacked = t->scaled + CPU_MAX_QUERY_GROUP * t->lds;
+	t->unpacked = t->scaled + CPU_MAX_QUERY_GROUP * LDS;
+	t->gathered = (uint8_t *)end - cache->gathered.n_bytes;
 }
 
 /* n rows of the span, of the heads that the tile has. */
@@ -183,115 +180,23 @@ static void load_queries(const struct attention *a, const struct tile *t)
 
 /* --- one chunk --- */
 
-/* What lies at `block` of the span's table, or at the one before where the tile sees no more. */
-static const uint8_t *record_ahead(const struct attention *a, const struct tile *t, unsigned block)
-{
-	unsigned last = (t->last_seen - 1) / a->cache->config.block_length;
-
-	return kv_record(a->cache, a->layer, t->span->blocks[min_of(block, last)], t->kv_head);
-}
-
-/* Positions of the chunk's block i that the tile sees, as they are stored. */
-static void add_run(const struct attention *a, const struct tile *t, unsigned block, unsigned n,
-		    struct cpu_kv_chunk *chunk)
-{
-	const struct kv_cache *cache = a->cache;
-	unsigned lanes = a->cpu->kernels->lanes;
-	const uint8_t *record = record_ahead(a, t, block);
-	size_t element_bytes = cache->key_scales / cache->key_elements;
-	size_t vector_bytes = element_bytes * cache->quad * lanes;
-	const uint16_t *scales = (const uint16_t *)(const void *)(record + cache->key_scales);
-	struct cpu_kv_run *run = &chunk->runs[chunk->n_runs];
-
-	for (unsigned v = 0; v * lanes < n; v++) {
-		chunk->keys[chunk->n_vectors] = record + v * vector_bytes;
-		chunk->key_scales[chunk->n_vectors++] = scales + (size_t)v * lanes;
-	}
-	run->values = record + cache->values;
-	run->value_scales = (const uint16_t *)(const void *)(record + cache->value_scales);
-	run->ahead = record_ahead(a, t, block + cache->chunk_blocks);
-	run->n = n;
-	run->first = chunk->n_runs++ * cache->key_stride;
-}
-
-static void find_chunk(const struct attention *a, const struct tile *t, unsigned c,
-		       struct cpu_kv_chunk *chunk)
-{
-	const struct kv_cache *cache = a->cache;
-	unsigned length = cache->config.block_length;
-	unsigned n = min_of(t->last_seen - c * chunk_positions(cache), chunk_positions(cache));
-
-	chunk->head_dim = cache->config.head_dim;
-	chunk->value_width = cache->value_width;
-	chunk->block_length = length;
-	chunk->key_stride = cache->key_stride;
-	chunk->n_vectors = 0;
-	chunk->n_runs = 0;
-	chunk->ahead = cache->values;
-	for (unsigned i = 0; i * length < n; i++)
-		add_run(a, t, c * cache->chunk_blocks + i, min_of(n - i * length, length), chunk);
-}
-
-/* The chunk's elements become floats in the tile's scratch, which many queries load for less. */
-static void unpack_chunk(const struct attention *a, const struct tile *t,
-			 struct cpu_kv_chunk *chunk)
-{
-	const struct kv_cache *cache = a->cache;
-	unsigned lanes = a->cpu->kernels->lanes, vector = 0;
-	float *keys = t->unpacked, *values = keys + chunk->n_runs * cache->key_elements;
-
-	for (unsigned i = 0; i < chunk->n_runs; i++) {
-		struct cpu_kv_run *run = &chunk->runs[i];
-		unsigned n = run->n;
-
-		a->cpu->kernels->attention.unpack[cache->type](chunk->keys[vector],
-							       cache->key_elements, keys);
-		a->cpu->kernels->attention.unpack[cache->type](run->values, cache->value_elements,
-							       values);
-		for (unsigned v = 0; v * lanes < n; v++)
-			chunk->keys[vector++] = keys + (size_t)v * lanes;
-		run->values = values;
-		run->ahead = values;
-		keys += cache->key_elements;
-		values += cache->value_elements;
-	}
-	chunk->ahead = 0;
-}
-
-/* Scores of what is not there count nothing: behind a block's end (padding) or the row's. */
-static void mask_scores(const struct cpu_kv_chunk *chunk, unsigned lanes, float *score,
-			unsigned n_seen)
-{
-	for (unsigned i = 0; i < chunk->n_runs; i++) {
-		const struct cpu_kv_run *run = &chunk->runs[i];
-		unsigned before = i * chunk->block_length;
-		unsigned end = i + 1 < chunk->n_runs ? chunk->key_stride :
-			       divide_up(run->n, lanes) * lanes;
-		unsigned seen = n_seen > before ? min_of(n_seen - before, run->n) : 0;
-
-		for (; seen < end; seen++)
-			score[run->first + seen] = -INFINITY;
-	}
-}
-
 /* The weights of all queries; what the sums so far shrink by. */
 static void weigh(const struct attention *a, const struct tile *t, unsigned c,
 		  const struct cpu_kv_chunk *chunk, struct result *r, float *shrink)
 {
-	unsigned lanes = a->cpu->kernels->lanes, before = c * chunk_positions(a->cache);
-	const struct cpu_kv_run *last = &chunk->runs[chunk->n_runs - 1];
-	unsigned n_scores = last->first + divide_up(last->n, lanes) * lanes;
+	unsigned n_scores = chunk->n_vectors * a->cache->lanes, before = c * CPU_CHUNK_POSITIONS;
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
 		unsigned seen = t->first_seen + i / t->n_heads;
-		float *score = t->score + i * t->lds;
+		float *score = t->score + (size_t)i * LDS;
 
 		shrink[i] = 1;
 		if (seen <= before) {
 			memset(score, 0, n_scores * sizeof *score);
 			continue;
 		}
-		mask_scores(chunk, lanes, score, seen - before);
+		for (unsigned k = seen - before; k < n_scores; k++)
+			score[k] = -INFINITY;
 		shrink[i] = a->cpu->kernels->attention.softmax(score, n_scores, &r->max[i],
 							       &r->total[i]);
 	}
@@ -301,18 +206,25 @@ static void add_chunk(const struct attention *a, const struct tile *t, unsigned 
 		      struct result *r)
 {
 	const struct cpu_attention_kernels *kernels = &a->cpu->kernels->attention;
+	const struct chunk_source source = {
+		a->cache, t->span->blocks, a->layer, t->kv_head, t->last_seen,
+	};
 	enum cpu_kv_type type = a->cache->type;
+	bool is_unpacked = kernels->unpack[type] && t->n_queries > MAX_UNPACKING_FREE;
 	float shrink[CPU_TILE_QUERIES];
 	struct cpu_kv_chunk chunk;
 
-	find_chunk(a, t, c, &chunk);
-	if (kernels->unpack[type] && t->n_queries > MAX_UNPACKING_FREE) {
-		unpack_chunk(a, t, &chunk);
+	if (kv_is_gathered(a->cache, is_unpacked))
+		chunk_gather(&source, c, t->gathered, &chunk);
+	else
+		chunk_find(&source, c, &chunk);
+	if (is_unpacked) {
+		chunk_unpack(a->cache, kernels, &chunk, t->unpacked);
 		type = type == CPU_KV_Q8_0 ? CPU_KV_CODES : CPU_KV_F32;
 	}
-	kernels->scores[type](&chunk, t->n_queries, t->query, t->score, t->lds);
+	kernels->scores[type](&chunk, t->n_queries, t->query, t->score, LDS);
 	weigh(a, t, c, &chunk, r, shrink);
-	kernels->values[type](&chunk, t->n_queries, t->score, t->lds, shrink, t->scaled, r->sum);
+	kernels->values[type](&chunk, t->n_queries, t->score, LDS, shrink, t->scaled, r->sum);
 }
 
 /* --- parts --- */
@@ -320,15 +232,15 @@ static void add_chunk(const struct attention *a, const struct tile *t, unsigned 
 static void add_part(const struct attention *a, const struct tile *t, unsigned part,
 		     struct result *r)
 {
-	unsigned n_chunks = divide_up(t->last_seen, chunk_positions(a->cache));
-	unsigned first = part * a->cache->part_chunks;
+	unsigned n_chunks = divide_up(t->last_seen, CPU_CHUNK_POSITIONS);
+	unsigned first = part * CPU_PART_CHUNKS;
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
 		r->max[i] = -INFINITY;
 		r->total[i] = 0;
 	}
 	memset(r->sum, 0, (size_t)t->n_queries * a->cache->value_width * sizeof *r->sum);
-	for (unsigned c = first; c < min_of(first + a->cache->part_chunks, n_chunks); c++)
+	for (unsigned c = first; c < min_of(first + CPU_PART_CHUNKS, n_chunks); c++)
 		add_chunk(a, t, c, r);
 }
 
@@ -369,7 +281,7 @@ static bool attend_tile(const struct attention *a, const struct tile *t)
 
 	load_queries(a, t);
 	add_part(a, t, 0, &all);
-	for (unsigned part = 1; part < parts_of(a->cache, t->last_seen); part++) {
+	for (unsigned part = 1; part < parts_of(t->last_seen); part++) {
 		add_part(a, t, part, &next);
 		merge_part(a, t, &all, &next);
 	}
@@ -404,7 +316,7 @@ static void attend_part(void *arg, size_t item, unsigned thread)
 	struct tile t;
 
 	init_tile(a, item / a->n_parts, thread, &t);
-	if (part >= parts_of(a->cache, t.last_seen))
+	if (part >= parts_of(t.last_seen))
 		return;
 	load_queries(a, &t);
 	r = result_at(a->cache->parts + item * a->part_floats, &t);
@@ -420,7 +332,7 @@ static void merge_tile(void *arg, size_t item, unsigned thread)
 
 	init_tile(a, item, thread, &t);
 	all = result_at(floats, &t);
-	for (unsigned part = 1; part < parts_of(a->cache, t.last_seen); part++) {
+	for (unsigned part = 1; part < parts_of(t.last_seen); part++) {
 		next = result_at(floats + part * a->part_floats, &t);
 		merge_part(a, &t, &all, &next);
 	}
@@ -447,7 +359,7 @@ static void split_tiles(struct attention *a, unsigned n_threads, unsigned n_tile
 	}
 	a->part_floats = (size_t)min_of(most_rows, a->tile_rows) * a->tile_heads *
 			 kv_state_floats(a->cache);
-	a->n_parts = parts_of(a->cache, most_seen);
+	a->n_parts = parts_of(most_seen);
 	if ((uint64_t)n_tiles * a->n_parts * a->part_floats > a->cache->n_part_floats)
 		a->n_parts = 1;
 }

@@ -5,23 +5,27 @@
  * kernels_attention - the inner loops of attention, a part of each instruction set's table; see
  * kernels.h for what such tables are.
  *
- * Layout of one block's keys for one key-value head: [head_dim][key_stride] elements, the scores of
- * neighbouring positions side by side. Layout of its values: strips of CPU_KV_GROUP columns (the
- * last one may be narrower, a multiple of lanes), each [block_length][width of the strip]. So
+ * Layout of a record, which holds some positions of one key-value head (as many as a block, or as a
+ * chunk): keys are [head_dim][key_stride] elements, the scores of neighbouring positions side by
+ * side. Values are strips of CPU_KV_GROUP columns (the last one may be narrower, a multiple of
+ * lanes), each [length][width of the strip], where length is the record's number of positions. So
  * neither loop adds across a vector, and both read memory from one end to the other.
  *
  * Types with scales hold codes; CPU_KV_GROUP elements of one position's key or value share a
  * float16 scale: key_scales and value_scales [groups][key_stride]. A table with round_query
  * multiplies codes of Q8_0 as integers, CPU_KV_QUAD at a time, which lie together: keys are
  * [head_dim / 4][key_stride][4], each code + 128, and strips of values
- * [block_length / 4][width of the strip][4], head_dim and block_length padded to that.
+ * [length / 4][width of the strip][4], head_dim and length padded to that.
  *
  * Order: a score is the sum of its products in the order of the elements (with scales: of each
  * group's, then of the groups); an element of a result the sum over positions in order, each
  * weight multiplied by the position's scale first. The same for any number of queries, and for a
  * chunk that was unpacked first, so all ways give the same bits. Integers are summed exactly, over
- * a group of elements or at most CPU_KV_PIECE positions of a chunk; what queries and weights are
- * rounded to depends on nothing but the query and the positions that it sees.
+ * a group of elements or the positions of a chunk; what queries and weights are rounded to depends
+ * on nothing but the query and the positions that it sees.
+ *
+ * A chunk is CPU_CHUNK_POSITIONS positions of the sequence, counted from its first one, whatever
+ * the length of a block is: so the length of a block changes no bit either.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -40,33 +44,36 @@ enum {
 	CPU_KV_GROUP = 32,		/* elements that share a scale; columns of a strip */
 	CPU_MAX_QUERY_GROUP = 12,	/* queries that share a load of keys and values */
 	CPU_KV_QUAD = 4,		/* codes that integers are multiplied by at once */
-	CPU_KV_PIECE = 128,		/* positions at most whose weights get one scale for that */
-	CPU_MAX_CHUNK_BLOCKS = 64,
-	CPU_MAX_CHUNK_SCORES = 256,	/* of several blocks, their padding included */
-	CPU_MAX_CHUNK_VECTORS = 256,
+	/* Positions between two updates of the running maximum. With integers, their weights get
+	 * one scale. Results depend on this number. */
+	CPU_CHUNK_POSITIONS = 128,
+	CPU_MIN_LANES = 4,
+	CPU_MAX_CHUNK_VECTORS = CPU_CHUNK_POSITIONS / CPU_MIN_LANES,
+	CPU_MAX_CHUNK_RUNS = CPU_MAX_CHUNK_VECTORS,	/* none is shorter than a vector */
 };
 
-/* One block's part of a chunk. */
+/* A chunk's positions of one record. */
 struct cpu_kv_run {
-	const void *values;
-	const uint16_t *value_scales;
-	const void *ahead;	/* what to have near when this has been summed: as many bytes */
+	const void *values;	/* of the whole record */
+	const uint16_t *value_scales;	/* of the run's first position */
+	ptrdiff_t ahead;	/* bytes from values to what to prefetch while they are summed */
+	unsigned from;		/* the run's first position in the record: a multiple of lanes */
 	unsigned n;		/* positions */
-	unsigned first;		/* the place of their scores and weights: of whole blocks */
+	unsigned first;		/* the run's first position in the chunk: likewise */
 };
 
 /* Some consecutive positions of a sequence for one key-value head. */
 struct cpu_kv_chunk {
 	unsigned head_dim;
 	unsigned value_width;	/* a multiple of lanes */
-	unsigned block_length;
-	unsigned key_stride;	/* a multiple of lanes */
-	unsigned n_vectors;	/* of positions; those of a block that nobody sees are left out */
+	unsigned length;	/* of its records */
+	unsigned key_stride;	/* of its records: a multiple of lanes */
+	unsigned n_vectors;	/* of positions; those that nobody sees are left out */
 	unsigned n_runs;
-	size_t ahead;		/* bytes from keys to what to have near when these are scored */
+	ptrdiff_t ahead;	/* bytes from keys to what to prefetch while they are scored */
 	const void *keys[CPU_MAX_CHUNK_VECTORS];	/* of each vector's positions: row 0 */
 	const uint16_t *key_scales[CPU_MAX_CHUNK_VECTORS];
-	struct cpu_kv_run runs[CPU_MAX_CHUNK_BLOCKS];
+	struct cpu_kv_run runs[CPU_MAX_CHUNK_RUNS];
 };
 
 struct cpu_attention_kernels {

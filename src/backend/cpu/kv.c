@@ -9,13 +9,11 @@
 #include <string.h>
 
 enum {
-	CHUNK_POSITIONS = 128,
 	MAX_BLOCK_LENGTH = 1024,
 	WRITE_COST = 16,		/* of an element, in multiply-adds of a product */
 	MAX_PART_FLOATS = 1 << 22,
 	PART_QUERIES = 16,		/* of a key-value head, usually */
 };
-_Static_assert((int)CHUNK_POSITIONS <= (int)CPU_KV_PIECE, "several blocks are one piece");
 
 static enum sc_status check_config(const struct kv_cache_config *c, struct error *err)
 {
@@ -52,44 +50,50 @@ static enum sc_status find_type(enum tensor_type type, enum cpu_kv_type *type_ou
 	}
 }
 
-static size_t element_bytes(enum cpu_kv_type type)
+static unsigned element_bytes(enum cpu_kv_type type)
 {
 	return type == CPU_KV_F32 ? 4 : type == CPU_KV_Q8_0 ? 1 : 2;
 }
 
 /* Bytes of the scales of n elements of each position. */
-static size_t scale_bytes(const struct kv_cache *cache, unsigned n)
+static size_t scale_bytes(const struct kv_cache *cache, unsigned n, unsigned key_stride)
 {
 	size_t n_groups = (n + CPU_KV_GROUP - 1) / CPU_KV_GROUP;
 
-	return cache->type == CPU_KV_Q8_0 ? n_groups * cache->key_stride * sizeof(uint16_t) : 0;
+	return cache->type == CPU_KV_Q8_0 ? n_groups * key_stride * sizeof(uint16_t) : 0;
 }
 
-static void lay_out_record(struct kv_cache *cache)
+static struct kv_layout layout_of(const struct kv_cache *cache, unsigned length)
 {
 	const struct kv_cache_config *config = &cache->config;
-	size_t size = element_bytes(cache->type);
+	struct kv_layout l = {
+		.length = length,
+		.key_stride = (unsigned)round_up(length, cache->lanes),
+	};
 
-	cache->key_elements = round_up(config->head_dim, cache->quad) * cache->key_stride;
-	cache->value_elements = round_up(config->block_length, cache->quad) * cache->value_width;
-	cache->key_scales = cache->key_elements * size;
-	cache->values = cache->key_scales + scale_bytes(cache, config->head_dim);
-	cache->value_scales = round_up(cache->values + cache->value_elements * size,
-				       sizeof(uint16_t));
-	cache->record_bytes = round_up(cache->value_scales + scale_bytes(cache, config->value_dim),
-				       64);
+	l.key_elements = round_up(config->head_dim, cache->quad) * l.key_stride;
+	l.value_elements = round_up(length, cache->quad) * cache->value_width;
+	l.key_scales = l.key_elements * cache->element_bytes;
+	l.values = l.key_scales + scale_bytes(cache, config->head_dim, l.key_stride);
+	l.value_scales = round_up(l.values + l.value_elements * cache->element_bytes,
+				  sizeof(uint16_t));
+	l.n_bytes = round_up(l.value_scales + scale_bytes(cache, config->value_dim, l.key_stride),
+			     64);
+	return l;
 }
 
 /* Per thread: queries, scores and two results of a tile, scaled weights of a group, and a chunk
- * as it is unpacked. */
+ * as it is gathered and unpacked. */
 static size_t scratch_floats(const struct kv_cache *cache, bool is_unpacked)
 {
-	size_t scores = (size_t)cache->chunk_blocks * cache->key_stride;
+	size_t scores = CPU_CHUNK_POSITIONS;
 	size_t n = CPU_TILE_QUERIES * (cache->query_floats + scores +
 				       2 * kv_state_floats(cache)) + CPU_MAX_QUERY_GROUP * scores;
 
+	if (kv_is_gathered(cache, is_unpacked))
+		n += cache->gathered.n_bytes / sizeof(float);
 	if (is_unpacked)
-		n += cache->chunk_blocks * (cache->key_elements + cache->value_elements);
+		n += cache->gathered.key_elements + cache->gathered.value_elements;
 	/* Threads write to lines of their own. */
 	return round_up(n, 16);
 }
@@ -111,19 +115,18 @@ static void lay_out(struct kv_cache *cache, const struct cpu_backend *cpu)
 {
 	const struct kv_cache_config *config = &cache->config;
 	const struct cpu_attention_kernels *kernels = &cpu->kernels->attention;
-	unsigned lanes = cpu->kernels->lanes;
-	size_t blocks;
 
-	cache->key_stride = (unsigned)round_up(config->block_length, lanes);
-	cache->value_width = (unsigned)round_up(config->value_dim, lanes);
+	cache->element_bytes = element_bytes(cache->type);
+	cache->lanes = cpu->kernels->lanes;
+	cache->value_width = (unsigned)round_up(config->value_dim, cache->lanes);
 	cache->quad = cache->type == CPU_KV_Q8_0 && kernels->round_query ? CPU_KV_QUAD : 1;
 	cache->query_floats = (unsigned)round_up(config->head_dim, CPU_KV_GROUP);
-	blocks = min_of(CHUNK_POSITIONS / config->block_length,
-			CPU_MAX_CHUNK_SCORES / cache->key_stride);
-	cache->chunk_blocks = blocks ? (unsigned)blocks : 1;
-	cache->part_chunks = CPU_PART_POSITIONS / (cache->chunk_blocks * config->block_length);
-	cache->part_chunks += !cache->part_chunks;
-	lay_out_record(cache);
+	if (CPU_CHUNK_POSITIONS % config->block_length == 0)
+		cache->chunk_blocks = CPU_CHUNK_POSITIONS / config->block_length;
+	cache->is_whole_chunks = config->block_length > CPU_CHUNK_POSITIONS &&
+				 config->block_length % CPU_CHUNK_POSITIONS == 0;
+	cache->record = layout_of(cache, config->block_length);
+	cache->gathered = layout_of(cache, CPU_CHUNK_POSITIONS);
 	cache->scratch_floats = scratch_floats(cache, kernels->unpack[cache->type]);
 	cache->n_part_floats = part_floats(cache, cpu->n_threads);
 }
@@ -148,7 +151,7 @@ enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_conf
 	cache->type = type;
 	lay_out(cache, cpu);
 	n_records = (size_t)config->n_layers * config->n_blocks;
-	if (__builtin_mul_overflow(n_records, config->n_kv_heads * cache->record_bytes, &n_bytes))
+	if (__builtin_mul_overflow(n_records, config->n_kv_heads * cache->record.n_bytes, &n_bytes))
 		goto fail;
 	cache->records = cpu_memory(n_bytes);
 	cache->scratch = cpu_memory(cpu->n_threads * cache->scratch_floats * sizeof(float));
@@ -279,14 +282,14 @@ static void store_elements(enum cpu_kv_type type, const float *x, unsigned n,
 static struct place key_place(const struct kv_cache *cache, uint8_t *record, unsigned d,
 			      unsigned at)
 {
-	uint16_t *scales = (uint16_t *)(void *)(record + cache->key_scales);
-	size_t first = (size_t)d * cache->key_stride + (size_t)at * cache->quad;
+	uint16_t *scales = (uint16_t *)(void *)(record + cache->record.key_scales);
+	size_t stride = cache->record.key_stride, first = d * stride + (size_t)at * cache->quad;
 
 	return (struct place){
-		.at = record + first * element_bytes(cache->type),
-		.step = (size_t)cache->key_stride * cache->quad,
+		.at = record + first * cache->element_bytes,
+		.step = stride * cache->quad,
 		.is_quads = cache->quad > 1,
-		.scale = scales + (size_t)d / CPU_KV_GROUP * cache->key_stride + at,
+		.scale = scales + d / CPU_KV_GROUP * stride + at,
 	};
 }
 
@@ -294,15 +297,15 @@ static struct place key_place(const struct kv_cache *cache, uint8_t *record, uns
 static struct place value_place(const struct kv_cache *cache, uint8_t *record, unsigned d,
 				unsigned at)
 {
-	uint16_t *scales = (uint16_t *)(void *)(record + cache->value_scales);
+	uint16_t *scales = (uint16_t *)(void *)(record + cache->record.value_scales);
 	size_t width = min_of(cache->value_width - d, CPU_KV_GROUP);
 	size_t strip = d * round_up(cache->config.block_length, cache->quad);
 	size_t first = strip + at / cache->quad * cache->quad * width + at % cache->quad;
 
 	return (struct place){
-		.at = record + cache->values + first * element_bytes(cache->type),
+		.at = record + cache->record.values + first * cache->element_bytes,
 		.step = cache->quad,
-		.scale = scales + (size_t)d / CPU_KV_GROUP * cache->key_stride + at,
+		.scale = scales + (size_t)d / CPU_KV_GROUP * cache->record.key_stride + at,
 	};
 }
 
@@ -345,7 +348,7 @@ static void write_position(void *arg, size_t i, unsigned thread)
 	(void)thread;
 	record *= config->n_kv_heads;
 	for (unsigned h = 0; h < config->n_kv_heads; h++)
-		write_head(w->cache, w->cache->records + (record + h) * w->cache->record_bytes,
+		write_head(w->cache, w->cache->records + (record + h) * w->cache->record.n_bytes,
 			   position % config->block_length,
 			   w->keys + (head + h) * config->head_dim,
 			   w->values + (head + h) * config->value_dim);

@@ -5,6 +5,11 @@
  * kv - how keys and values lie in the CPU backend's memory, and the memory to work on them.
  * A record holds one block's keys and values for one layer and key-value head, laid out as
  * kernels_attention.h says: [keys][key scales][values][value scales].
+ *
+ * Attention reads chunks (chunk.h) of a fixed number of positions, wherever blocks begin and end.
+ * A chunk is read where it lies if its blocks' parts are whole vectors. If not, and for some
+ * lengths where it is unpacked to floats anyway, it is gathered: copied into a record as long as a
+ * chunk. So lengths that are multiples of 16 are the fastest.
  */
 #include "backend/backend.h"
 #include "backend/cpu/kernels_attention.h"
@@ -13,25 +18,35 @@ enum {
 	/* Queries that go over a chunk of the cache while it is near. */
 	CPU_TILE_QUERIES = 96,
 	/* Positions whose results are summed apart and then merged, so that threads can share
-	 * one long sequence: about so many, whole chunks. */
+	 * one long sequence: whole chunks. Results depend on this number. */
 	CPU_PART_POSITIONS = 512,
+	CPU_PART_CHUNKS = CPU_PART_POSITIONS / CPU_CHUNK_POSITIONS,
+};
+_Static_assert((int)CPU_PART_POSITIONS % (int)CPU_CHUNK_POSITIONS == 0, "parts are whole chunks");
+
+struct kv_layout {
+	unsigned length;	/* positions */
+	unsigned key_stride;	/* length, padded to whole vectors */
+	size_t key_elements;
+	size_t value_elements;
+	size_t key_scales;	/* offsets in the record */
+	size_t values;
+	size_t value_scales;
+	size_t n_bytes;
 };
 
 struct kv_cache {
 	struct kv_cache_config config;
 	enum cpu_kv_type type;
-	unsigned key_stride;	/* positions of a block, padded to whole vectors */
-	unsigned value_width;	/* value_dim, padded likewise */
+	unsigned element_bytes;
+	unsigned lanes;
+	unsigned value_width;	/* value_dim, padded to whole vectors */
 	unsigned quad;		/* elements that lie together: of a key, of a column of values */
 	unsigned query_floats;	/* room for a query */
-	unsigned chunk_blocks;	/* blocks between two updates of the running maximum */
-	unsigned part_chunks;
-	size_t key_elements;	/* of a record */
-	size_t value_elements;
-	size_t key_scales;	/* offsets in a record */
-	size_t values;
-	size_t value_scales;
-	size_t record_bytes;
+	unsigned chunk_blocks;	/* blocks of a chunk; 0: no whole number */
+	bool is_whole_chunks;	/* a block is several chunks */
+	struct kv_layout record;	/* of a block */
+	struct kv_layout gathered;	/* of a chunk */
 	uint8_t *records;	/* [n_layers][n_blocks][n_kv_heads] */
 	size_t scratch_floats;	/* of one thread */
 	float *scratch;		/* [n_threads][scratch_floats] */
@@ -44,7 +59,13 @@ static inline const uint8_t *kv_record(const struct kv_cache *cache, unsigned la
 {
 	size_t at = (size_t)layer * cache->config.n_blocks + block;
 
-	return cache->records + (at * cache->config.n_kv_heads + kv_head) * cache->record_bytes;
+	return cache->records + (at * cache->config.n_kv_heads + kv_head) * cache->record.n_bytes;
+}
+
+/* Whether chunks are gathered; is_unpacked: those that many queries read. */
+static inline bool kv_is_gathered(const struct kv_cache *cache, bool is_unpacked)
+{
+	return cache->config.block_length % cache->lanes || (is_unpacked && !cache->chunk_blocks);
 }
 
 /* What a query's result takes until it is whole: maximum, total and sums. */

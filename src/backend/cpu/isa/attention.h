@@ -74,12 +74,6 @@ ATTENTION_INLINE void kv_prefetch(unsigned type, unsigned v, const char *p)
 		__builtin_prefetch(p, 0, 2);
 }
 
-/* How far behind a run's values those of the next chunk lie. */
-static inline ptrdiff_t kv_values_ahead(const struct cpu_kv_run *run)
-{
-	return (const char *)run->ahead - (const char *)run->values;
-}
-
 /* The next scales lie as far ahead as the next elements, or nearly, where values are not as wide as
  * keys; of what was unpacked nothing lies ahead. */
 ATTENTION_INLINE vec kv_load_scales(const uint16_t *scales, ptrdiff_t ahead)
@@ -106,7 +100,8 @@ ATTENTION_INLINE void scores_tile(const unsigned type, const unsigned n_q, const
 				  const struct cpu_kv_chunk *c, unsigned vector,
 				  const float *query, float *s, size_t lds)
 {
-	size_t row = c->key_stride * kv_size(type), at = 0, ahead = c->ahead;
+	size_t row = c->key_stride * kv_size(type), at = 0;
+	ptrdiff_t ahead = c->ahead;
 	const char *keys[8];
 
 	s += (size_t)vector * LANES;
@@ -145,7 +140,7 @@ ATTENTION_INLINE void scores_tile(const unsigned type, const unsigned n_q, const
 			if (kv_is_scaled(type)) {
 				const uint16_t *scales = c->key_scales[vector + i % n_v];
 				vec scale = kv_load_scales(scales + group * c->key_stride,
-							   (ptrdiff_t)ahead);
+							   ahead);
 				vec before = group ? vec_load(to) : vec_set1(0);
 
 				sum[i] = vec_fma(sum[i], scale, before);
@@ -252,8 +247,8 @@ ATTENTION_INLINE void values_tile(const unsigned type, const unsigned n_q, const
 	unsigned in_strip = column % CPU_KV_GROUP, strip = column - in_strip;
 	size_t step = (c->value_width - strip < CPU_KV_GROUP ? c->value_width - strip :
 		       CPU_KV_GROUP) * size;
-	size_t next_strip = c->block_length * CPU_KV_GROUP * size;
-	size_t first = ((size_t)strip * c->block_length + in_strip) * size;
+	size_t next_strip = c->length * CPU_KV_GROUP * size;
+	size_t first = ((size_t)strip * c->length + in_strip) * size;
 	const unsigned n = n_s * n_v;
 	vec sum[24];
 
@@ -264,8 +259,9 @@ ATTENTION_INLINE void values_tile(const unsigned type, const unsigned n_q, const
 					  i % n / n_v * CPU_KV_GROUP + i % n_v * LANES),
 				 vec_set1(shrink[i / n]));
 	for (unsigned run = 0; run < c->n_runs; run++) {
-		const char *values = (const char *)c->runs[run].values + first;
-		const char *ahead = (const char *)c->runs[run].ahead + first;
+		const char *values = (const char *)c->runs[run].values + first +
+				     c->runs[run].from * step;
+		const char *ahead = values + c->runs[run].ahead;
 		const float *w = p + c->runs[run].first;
 		const float *end = w + c->runs[run].n;
 
@@ -305,12 +301,11 @@ ATTENTION_INLINE void scale_weights(const struct cpu_kv_chunk *c, unsigned strip
 				const struct cpu_kv_run *run = &c->runs[r];
 				const uint16_t *scales = run->value_scales +
 							 (size_t)(strip + s) * c->key_stride;
-				ptrdiff_t ahead = kv_values_ahead(run);
 
 				for (unsigned i = 0; i < run->n; i += LANES)
 					vec_store(scaled + run->first + i,
 						  vec_mul(vec_load(p + run->first + i),
-							  kv_load_scales(scales + i, ahead)));
+							  kv_load_scales(scales + i, run->ahead)));
 			}
 }
 

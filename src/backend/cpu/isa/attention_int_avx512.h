@@ -11,11 +11,11 @@
  *
  * A query has a scale per group of dimensions. Its bytes are signed, so the keys' must not be: they
  * are codes + 128, and the sum of products has 128 times the query's sum too many, which is known.
- * Weights, each times the scale of its position and strip, have a scale per piece of a chunk; their
- * bytes are unsigned, those of values signed.
+ * Weights, each times the scale of its position and strip, have a scale per chunk; their bytes are
+ * unsigned, those of values signed.
  *
  * Error: of an element of a query, up to about 2^-16 of the largest in its group, where a code's is
- * up to 2^-8; of a weight, 2^-17 of the largest in its piece. The latter add up over a piece, at
+ * up to 2^-8; of a weight, 2^-17 of the largest in its chunk. The latter add up over a chunk, at
  * worst, usually as the root of its length.
  */
 #include "backend/cpu/kernels_attention.h"
@@ -29,13 +29,13 @@ enum {
 	INT_VECTORS = CPU_KV_GROUP / LANES,	/* each, of high and of low bytes, in registers */
 	QUADS = CPU_KV_GROUP / CPU_KV_QUAD,
 	WEIGHT_WORDS = 2 * QUADS,		/* of 32 positions: high bytes, low bytes */
-	WEIGHT_MOST = 65535,			/* times 127 times CPU_KV_PIECE is less than 2^31 */
+	WEIGHT_MOST = 65535,	/* times 127, times CPU_CHUNK_POSITIONS is less than 2^31 */
 	QUERY_BIAS = WEIGHT_WORDS,		/* words of a group of dimensions begin alike */
 	QUERY_SCALE,
 	QUERY_WORDS,
 	QUERY_MOST = 127 * 256 + 127,	/* times 255, and 128, times CPU_KV_GROUP likewise */
 };
-_Static_assert(INT64_C(127) * WEIGHT_MOST * CPU_KV_PIECE <= INT32_MAX, "weights overflow");
+_Static_assert(INT64_C(127) * WEIGHT_MOST * CPU_CHUNK_POSITIONS <= INT32_MAX, "weights overflow");
 _Static_assert(INT64_C(255) * QUERY_MOST * CPU_KV_GROUP <= INT32_MAX, "scores overflow");
 
 #define INT_INLINE static inline __attribute__((always_inline, no_sanitize("undefined")))
@@ -167,7 +167,7 @@ INT_INLINE void add_scores(const unsigned n_q, const unsigned n_v, const struct 
 
 		memcpy(&scale, &w[QUERY_SCALE], sizeof scale);
 		vec_store(to, vec_fma(_mm512_cvtepi32_ps(dot),
-				      vec_mul(kv_load_scales(scales, (ptrdiff_t)c->ahead),
+				      vec_mul(kv_load_scales(scales, c->ahead),
 					      vec_set1(scale)),
 				      group ? vec_load(to) : vec_set1(0)));
 	}
@@ -190,7 +190,7 @@ INT_INLINE void int_scores_tile(const unsigned n_q, const unsigned n_v,
 
 		n = n_quads < QUADS ? n_quads : QUADS;
 		int_clear(n_q * n_v, &sums);
-		int_multiply(false, n_q, n_v, n, keys, step, (ptrdiff_t)c->ahead, words, &sums);
+		int_multiply(false, n_q, n_v, n, keys, step, c->ahead, words, &sums);
 		add_scores(n_q, n_v, c, vector, group, &sums, words, s, lds);
 		words += next_group;
 		INT_UNROLL
@@ -252,13 +252,11 @@ static inline void store_weights(vec a, vec b, int32_t *words)
 	_mm512_storeu_si512(words, _mm512_permutexvar_epi32(order, bytes));
 }
 
-/* Weights of the piece that begins at position `from` of each block, and what 1 of each query's
- * stands for. */
+/* Weights of a chunk, and what 1 of each query's stands for. Each run begins a word. */
 INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, unsigned strip,
-			      unsigned from, const float *p, size_t ldp, int32_t *words,
-			      float *units_out)
+			      const float *p, size_t ldp, int32_t *words, float *units_out)
 {
-	vec w[2 * CPU_MAX_CHUNK_SCORES / LANES][INT_GROUP], inverse[INT_GROUP];
+	vec w[2 * CPU_CHUNK_POSITIONS / LANES][INT_GROUP], inverse[INT_GROUP];
 	__m512i most[INT_GROUP];
 	unsigned n = 0;
 
@@ -267,11 +265,9 @@ INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, 
 	for (unsigned r = 0; r < c->n_runs; r++) {
 		const struct cpu_kv_run *run = &c->runs[r];
 		const uint16_t *scales = run->value_scales + (size_t)strip * c->key_stride;
-		ptrdiff_t ahead = kv_values_ahead(run);
-		unsigned end = run->n < from + CPU_KV_PIECE ? run->n : from + CPU_KV_PIECE;
 
-		for (unsigned i = from; i < end; i += LANES, n++) {
-			vec scale = kv_load_scales(scales + i, ahead);
+		for (unsigned i = 0; i < run->n; i += LANES, n++) {
+			vec scale = kv_load_scales(scales + i, run->ahead);
 
 			INT_UNROLL
 			for (unsigned q = 0; q < n_q; q++) {
@@ -302,11 +298,10 @@ INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, 
 	}
 }
 
-/* n_v vectors of a piece of a strip, whose values begin `first` bytes after those of a block. */
+/* n_v vectors of a strip, whose values begin `first` bytes after those of a record. */
 INT_INLINE void int_values_tile(const unsigned n_q, const unsigned n_v,
-				const struct cpu_kv_chunk *c, unsigned from, size_t first,
-				const int32_t *words, const float *units, const float *shrink,
-				float *out)
+				const struct cpu_kv_chunk *c, size_t first, const int32_t *words,
+				const float *units, const float *shrink, float *out)
 {
 	const size_t vector_bytes = CPU_KV_QUAD * LANES, step = n_v * vector_bytes;
 	struct int_sums sums;
@@ -314,16 +309,14 @@ INT_INLINE void int_values_tile(const unsigned n_q, const unsigned n_v,
 	int_clear(n_q * n_v, &sums);
 	for (unsigned r = 0; r < c->n_runs; r++) {
 		const struct cpu_kv_run *run = &c->runs[r];
-		const char *at = (const char *)run->values + first;
-		ptrdiff_t ahead = kv_values_ahead(run);
-		unsigned left = run->n - from < CPU_KV_PIECE ? run->n - from : CPU_KV_PIECE;
+		const char *at = (const char *)run->values + first + run->from * n_v * LANES;
+		unsigned left = (run->n + CPU_KV_QUAD - 1) / CPU_KV_QUAD;
 
-		left = (left + CPU_KV_QUAD - 1) / CPU_KV_QUAD;
 		for (unsigned n; left; left -= n, at += QUADS * step) {
 			const char *values[INT_VECTORS] = { at, at + (n_v - 1) * vector_bytes };
 
 			n = left < QUADS ? left : QUADS;
-			int_multiply(true, n_q, n_v, n, values, step, ahead, words, &sums);
+			int_multiply(true, n_q, n_v, n, values, step, run->ahead, words, &sums);
 			words += n_q * WEIGHT_WORDS;
 		}
 	}
@@ -337,29 +330,19 @@ INT_INLINE void int_values_tile(const unsigned n_q, const unsigned n_v,
 	}
 }
 
-/* A strip of values. Only a block that is a chunk by itself can be longer than a piece: of several,
- * `from` is 0. */
 INT_INLINE void int_values_group(const unsigned n_q, const struct cpu_kv_chunk *c, unsigned column,
 				 const float *p, size_t ldp, const float *shrink, int32_t *words,
 				 float *out)
 {
-	static const float ones[INT_GROUP] = { 1, 1, 1, 1 };
-	bool is_whole = c->value_width - column >= CPU_KV_GROUP;
-	size_t width = is_whole ? CPU_KV_GROUP : LANES;
-	size_t length = (c->block_length + CPU_KV_QUAD - 1) / CPU_KV_QUAD * CPU_KV_QUAD;
+	size_t length = (c->length + CPU_KV_QUAD - 1) / CPU_KV_QUAD * CPU_KV_QUAD;
 	float units[INT_GROUP];
 
-	for (unsigned from = 0; from < c->runs[0].n; from += CPU_KV_PIECE, shrink = ones) {
-		size_t first = column * length + from * width;
-
-		round_weights(n_q, c, column / CPU_KV_GROUP, from, p, ldp, words, units);
-		if (is_whole)
-			int_values_tile(n_q, INT_VECTORS, c, from, first, words, units, shrink,
-					out + column);
-		else
-			int_values_tile(n_q, 1, c, from, first, words, units, shrink,
-					out + column);
-	}
+	round_weights(n_q, c, column / CPU_KV_GROUP, p, ldp, words, units);
+	if (c->value_width - column >= CPU_KV_GROUP)
+		int_values_tile(n_q, INT_VECTORS, c, column * length, words, units, shrink,
+				out + column);
+	else
+		int_values_tile(n_q, 1, c, column * length, words, units, shrink, out + column);
 }
 
 #define INT_VALUES_CASE(n)								\

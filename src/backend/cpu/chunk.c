@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/cpu/chunk.h"
+
+#include "backend/cpu/cpu.h"
+
+#include <string.h>
+
+/* Positions that lie in one record, one after the other. */
+struct piece {
+	const uint8_t *record;
+	unsigned at;		/* in the record */
+	unsigned n;
+};
+
+/* Goes over the pieces of a chunk. */
+struct cursor {
+	const struct chunk_source *source;
+	unsigned last_block;	/* of the sequence */
+	unsigned block;		/* of the next piece */
+	unsigned at;		/* the next position in it */
+	unsigned n_left;	/* positions of the chunk */
+};
+
+static struct cursor cursor_at(const struct chunk_source *source, unsigned c)
+{
+	unsigned length = source->cache->config.block_length, first = c * CPU_CHUNK_POSITIONS;
+
+	return (struct cursor){
+		.source = source,
+		.last_block = (source->n_positions - 1) / length,
+		.block = first / length,
+		.at = first % length,
+		.n_left = (unsigned)min_of(source->n_positions - first, CPU_CHUNK_POSITIONS),
+	};
+}
+
+/* The record of a block of the sequence, or of the last one where `block` is behind it. */
+static const uint8_t *record_of(const struct cursor *cursor, unsigned block)
+{
+	const struct chunk_source *source = cursor->source;
+
+	return kv_record(source->cache, source->layer,
+			 source->blocks[min_of(block, cursor->last_block)], source->kv_head);
+}
+
+/* False at the end of the chunk. */
+static bool next_piece(struct cursor *cursor, struct piece *piece)
+{
+	unsigned length = cursor->source->cache->config.block_length;
+
+	if (!cursor->n_left)
+		return false;
+	piece->record = record_of(cursor, cursor->block);
+	piece->at = cursor->at;
+	piece->n = (unsigned)min_of(length - cursor->at, cursor->n_left);
+	cursor->n_left -= piece->n;
+	cursor->block++;
+	cursor->at = 0;
+	return true;
+}
+
+static void begin(const struct kv_cache *cache, const struct kv_layout *layout,
+		  struct cpu_kv_chunk *chunk)
+{
+	chunk->head_dim = cache->config.head_dim;
+	chunk->value_width = cache->value_width;
+	chunk->length = layout->length;
+	chunk->key_stride = layout->key_stride;
+	chunk->n_vectors = 0;
+	chunk->n_runs = 0;
+	chunk->ahead = 0;
+}
+
+static struct cpu_kv_run *add_run(const struct kv_cache *cache, const struct kv_layout *layout,
+				  const struct piece *piece, struct cpu_kv_chunk *chunk)
+{
+	size_t bytes = (size_t)cache->element_bytes * cache->quad;
+	const uint16_t *scales = (const uint16_t *)(const void *)(piece->record +
+								  layout->key_scales);
+	struct cpu_kv_run *run = &chunk->runs[chunk->n_runs++];
+
+	run->first = chunk->n_vectors * cache->lanes;
+	for (unsigned i = piece->at; i < piece->at + piece->n; i += cache->lanes) {
+		chunk->keys[chunk->n_vectors] = piece->record + i * bytes;
+		chunk->key_scales[chunk->n_vectors++] = scales + i;
+	}
+	run->values = piece->record + layout->values;
+	scales = (const uint16_t *)(const void *)(piece->record + layout->value_scales);
+	run->value_scales = scales + piece->at;
+	run->ahead = 0;
+	run->from = piece->at;
+	run->n = piece->n;
+	return run;
+}
+
+/* What to prefetch. Blocks that are whole in a chunk: while keys are scored, values of the same
+ * block; while those are summed, keys of the block one chunk later; these are about as many bytes.
+ * Blocks of whole chunks: what lies one chunk later in the same block. Other lengths: nothing. */
+static void look_ahead(const struct cursor *cursor, struct cpu_kv_chunk *chunk,
+		       struct cpu_kv_run *run)
+{
+	const struct kv_cache *cache = cursor->source->cache;
+	size_t chunk_bytes = (size_t)CPU_CHUNK_POSITIONS * cache->element_bytes;
+
+	if (cache->chunk_blocks) {
+		const uint8_t *next = record_of(cursor, cursor->block - 1 + cache->chunk_blocks);
+
+		chunk->ahead = (ptrdiff_t)cache->record.values;
+		run->ahead = next - (const uint8_t *)run->values;
+	} else if (cache->is_whole_chunks) {
+		chunk->ahead = (ptrdiff_t)(chunk_bytes * cache->quad);
+		run->ahead = (ptrdiff_t)(chunk_bytes * min_of(cache->value_width, CPU_KV_GROUP));
+	}
+}
+
+void chunk_find(const struct chunk_source *source, unsigned c, struct cpu_kv_chunk *chunk)
+{
+	const struct kv_cache *cache = source->cache;
+	struct cursor cursor = cursor_at(source, c);
+	struct piece piece;
+
+	begin(cache, &cache->record, chunk);
+	while (next_piece(&cursor, &piece))
+		look_ahead(&cursor, chunk, add_run(cache, &cache->record, &piece, chunk));
+}
+
+/* --- gathering --- */
+
+/* n elements of n_rows rows that are strides apart; sizes are in bytes. */
+static void copy_rows(const uint8_t *from, size_t from_stride, uint8_t *to, size_t to_stride,
+		      size_t n_rows, size_t n_bytes)
+{
+	for (size_t i = 0; i < n_rows; i++)
+		memcpy(to + i * to_stride, from + i * from_stride, n_bytes);
+}
+
+static void copy_scales(const struct kv_cache *cache, const struct piece *piece, size_t from,
+			size_t to, unsigned n_elements, uint8_t *record, unsigned at)
+{
+	size_t n_groups = (n_elements + CPU_KV_GROUP - 1) / CPU_KV_GROUP, size = sizeof(uint16_t);
+
+	copy_rows(piece->record + from + piece->at * size, cache->record.key_stride * size,
+		  record + to + at * size, cache->gathered.key_stride * size, n_groups,
+		  piece->n * size);
+}
+
+static void copy_keys(const struct kv_cache *cache, const struct piece *piece, uint8_t *record,
+		      unsigned at)
+{
+	size_t bytes = (size_t)cache->element_bytes * cache->quad;
+
+	copy_rows(piece->record + piece->at * bytes, cache->record.key_stride * bytes,
+		  record + at * bytes, cache->gathered.key_stride * bytes,
+		  (cache->config.head_dim + cache->quad - 1) / cache->quad, piece->n * bytes);
+}
+
+/* Codes of which CPU_KV_QUAD positions lie together. */
+static void copy_quads(const uint8_t *from, unsigned from_at, uint8_t *to, unsigned to_at,
+		       unsigned n, unsigned width)
+{
+	const unsigned quad = CPU_KV_QUAD;
+
+	if (from_at % quad == 0 && to_at % quad == 0) {
+		memcpy(to + to_at * width, from + from_at * width, round_up(n, quad) * width);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++, from_at++, to_at++) {
+		const uint8_t *x = from + from_at / quad * quad * width + from_at % quad;
+		uint8_t *y = to + to_at / quad * quad * width + to_at % quad;
+
+		for (unsigned column = 0; column < width; column++)
+			y[column * quad] = x[column * quad];
+	}
+}
+
+static void copy_values(const struct kv_cache *cache, const struct piece *piece, uint8_t *record,
+			unsigned at)
+{
+	const uint8_t *from = piece->record + cache->record.values;
+	unsigned size = cache->element_bytes;
+	uint8_t *to = record + cache->gathered.values;
+
+	for (unsigned column = 0; column < cache->value_width; column += CPU_KV_GROUP) {
+		unsigned width = (unsigned)min_of(cache->value_width - column, CPU_KV_GROUP);
+
+		if (cache->quad > 1)
+			copy_quads(from, piece->at, to, at, piece->n, width);
+		else
+			memcpy(to + (size_t)at * width * size,
+			       from + (size_t)piece->at * width * size,
+			       (size_t)piece->n * width * size);
+		from += round_up(cache->record.length, cache->quad) * width * size;
+		to += round_up(cache->gathered.length, cache->quad) * width * size;
+	}
+}
+
+void chunk_gather(const struct chunk_source *source, unsigned c, uint8_t *record,
+		  struct cpu_kv_chunk *chunk)
+{
+	const struct kv_cache *cache = source->cache;
+	struct cursor cursor = cursor_at(source, c);
+	struct piece whole = { record, 0, cursor.n_left }, piece;
+
+	for (unsigned at = 0; next_piece(&cursor, &piece); at += piece.n) {
+		copy_keys(cache, &piece, record, at);
+		copy_values(cache, &piece, record, at);
+		if (cache->type != CPU_KV_Q8_0)
+			continue;
+		copy_scales(cache, &piece, cache->record.key_scales, cache->gathered.key_scales,
+			    cache->config.head_dim, record, at);
+		copy_scales(cache, &piece, cache->record.value_scales,
+			    cache->gathered.value_scales, cache->config.value_dim, record, at);
+	}
+	begin(cache, &cache->gathered, chunk);
+	add_run(cache, &cache->gathered, &whole, chunk);
+}
+
+/* --- unpacking --- */
+
+void chunk_unpack(const struct kv_cache *cache, const struct cpu_attention_kernels *kernels,
+		  struct cpu_kv_chunk *chunk, float *floats)
+{
+	size_t n_keys = round_up(chunk->head_dim, cache->quad) * chunk->key_stride;
+	size_t n_values = round_up(chunk->length, cache->quad) * chunk->value_width;
+	float *keys = floats, *values = floats + chunk->n_runs * n_keys;
+	unsigned vector = 0;
+
+	for (unsigned i = 0; i < chunk->n_runs; i++) {
+		struct cpu_kv_run *run = &chunk->runs[i];
+
+		kernels->unpack[cache->type](chunk->keys[vector], n_keys, keys);
+		kernels->unpack[cache->type](run->values, n_values, values);
+		for (unsigned v = 0; v * cache->lanes < run->n; v++)
+			chunk->keys[vector++] = keys + (size_t)v * cache->lanes;
+		run->values = values;
+		run->ahead = 0;
+		keys += n_keys;
+		values += n_values;
+	}
+	chunk->ahead = 0;
+}
