@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * attention - how fast the CPU backend attends, by instruction set, type of the cache and shape.
- * Usage: attention [threads [isa [type [context]]]]
+ * Usage: attention [threads [isa [type [context [block length]]]]]
  * One row that ends a long context reads the cache once: mind GB/s, of what is stored. Many rows
  * are arithmetic: mind GMAC/s. The limits of both are printed first.
  */
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_ROWS = 512, BLOCK_LENGTH = 32, N_TRIALS = 5 };
+enum { MAX_ROWS = 512, N_TRIALS = 5 };
 
 static const struct {
 	const char *name;
@@ -26,7 +26,7 @@ static const struct {
 	{ "q8_0", TENSOR_Q8_0 },
 };
 
-static unsigned n_threads, only_context;
+static unsigned n_threads, only_context, block_length = 32;
 
 /* One thread is timed by the processor time that it takes, so that other work disturbs less. */
 static double now(void)
@@ -128,8 +128,8 @@ static void time_attention(struct backend *backend, const char *isa, unsigned ty
 			   unsigned n_rows, unsigned n_positions)
 {
 	struct kv_cache_config config = {
-		.n_layers = 1, .n_blocks = n_positions / BLOCK_LENGTH,
-		.block_length = BLOCK_LENGTH, .n_kv_heads = n_kv_heads, .head_dim = head_dim,
+		.n_layers = 1, .n_blocks = (n_positions + block_length - 1) / block_length,
+		.block_length = block_length, .n_kv_heads = n_kv_heads, .head_dim = head_dim,
 		.value_dim = head_dim, .type = types[type].type,
 	};
 	const struct tensor_type_info *info = tensor_type_info(types[type].type);
@@ -188,7 +188,9 @@ int main(int argc, char **argv)
 
 	n_threads = config.n_threads = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1;
 	only_context = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
-	if (!n_threads)
+	if (argc > 5)
+		block_length = (unsigned)strtoul(argv[5], NULL, 10);
+	if (!n_threads || !block_length)
 		return 2;
 	for (unsigned i = 0; i < sizeof isas / sizeof *isas; i++) {
 		struct backend *backend;

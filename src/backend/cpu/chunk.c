@@ -14,7 +14,10 @@ struct piece {
 
 /* Goes over the pieces of a chunk. */
 struct cursor {
-	const struct chunk_source *source;
+	const struct kv_cache *cache;
+	const uint32_t *blocks;
+	const uint8_t *records;	/* of block 0 */
+	size_t stride;		/* bytes from one block's record to the next's */
 	unsigned last_block;	/* of the sequence */
 	unsigned block;		/* of the next piece */
 	unsigned at;		/* the next position in it */
@@ -23,10 +26,14 @@ struct cursor {
 
 static struct cursor cursor_at(const struct chunk_source *source, unsigned c)
 {
-	unsigned length = source->cache->config.block_length, first = c * CPU_CHUNK_POSITIONS;
+	const struct kv_cache *cache = source->cache;
+	unsigned length = cache->config.block_length, first = c * CPU_CHUNK_POSITIONS;
 
 	return (struct cursor){
-		.source = source,
+		.cache = cache,
+		.blocks = source->blocks,
+		.records = kv_record(cache, source->layer, 0, source->kv_head),
+		.stride = cache->config.n_kv_heads * cache->record.n_bytes,
 		.last_block = (source->n_positions - 1) / length,
 		.block = first / length,
 		.at = first % length,
@@ -35,18 +42,15 @@ static struct cursor cursor_at(const struct chunk_source *source, unsigned c)
 }
 
 /* The record of a block of the sequence, or of the last one where `block` is behind it. */
-static const uint8_t *record_of(const struct cursor *cursor, unsigned block)
+static inline const uint8_t *record_of(const struct cursor *cursor, unsigned block)
 {
-	const struct chunk_source *source = cursor->source;
-
-	return kv_record(source->cache, source->layer,
-			 source->blocks[min_of(block, cursor->last_block)], source->kv_head);
+	return cursor->records + cursor->blocks[min_of(block, cursor->last_block)] * cursor->stride;
 }
 
 /* False at the end of the chunk. */
 static bool next_piece(struct cursor *cursor, struct piece *piece)
 {
-	unsigned length = cursor->source->cache->config.block_length;
+	unsigned length = cursor->cache->config.block_length;
 
 	if (!cursor->n_left)
 		return false;
@@ -99,7 +103,7 @@ static struct cpu_kv_run *add_run(const struct kv_cache *cache, const struct kv_
 static void look_ahead(const struct cursor *cursor, struct cpu_kv_chunk *chunk,
 		       struct cpu_kv_run *run)
 {
-	const struct kv_cache *cache = cursor->source->cache;
+	const struct kv_cache *cache = cursor->cache;
 	size_t chunk_bytes = (size_t)CPU_CHUNK_POSITIONS * cache->element_bytes;
 
 	if (cache->chunk_blocks) {
