@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include "base/console.h"
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -89,7 +91,6 @@ void log_write(enum log_level level, const char *format, ...)
 	if ((size_t)used > sizeof line - 2)
 		used = sizeof line - 2;
 	line[used++] = '\n';
-	/* A log that cannot be written has nowhere to be reported. */
-	if (write(STDERR_FILENO, line, (size_t)used) < 0)
-		return;
+	console_write(line, (size_t)used,
+		      level == LOG_LEVEL_ERROR ? CONSOLE_LAST_WORDS : CONSOLE_ANY);
 }

@@ -120,6 +120,9 @@ static void print_status(const Stagecoach__V1__Status *status)
 	       status->n_blocks_free, status->n_blocks, status->block_length,
 	       status->max_context);
 	printf("loop    %.1f ms in the longest turn\n", status->longest_turn_seconds * 1e3);
+	if (status->log_lines_dropped)
+		printf("log     %llu lines dropped: nobody reads the server's standard error\n",
+		       (unsigned long long)status->log_lines_dropped);
 	print_refusals(status);
 	if (status->n_stages)
 		print_stages(status);

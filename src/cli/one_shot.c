@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/console.h"
 #include "cli/wiring.h"
 #include "coordinator/job.h"
 
@@ -52,11 +53,11 @@ static void print_speed(const struct one_shot *one_shot)
 
 	if (!one_shot->first_ns)
 		return;
-	fprintf(stderr, "prompt: %u tokens in %.3f s, %.1f tokens/s\n", n_prompt, prompt_seconds,
-		n_prompt / prompt_seconds);
+	console_printf(CONSOLE_ANY, "prompt: %u tokens in %.3f s, %.1f tokens/s\n", n_prompt,
+		       prompt_seconds, n_prompt / prompt_seconds);
 	if (n_tokens > 1 && seconds > 0.0)
-		fprintf(stderr, "generated: %u tokens in %.3f s, %.1f tokens/s\n", n_tokens,
-			seconds, (n_tokens - 1) / seconds);
+		console_printf(CONSOLE_ANY, "generated: %u tokens in %.3f s, %.1f tokens/s\n",
+			       n_tokens, seconds, (n_tokens - 1) / seconds);
 }
 
 static void on_change(void *arg, struct job *job)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/report.h"
 
+#include "base/console.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,11 +27,11 @@ void report_plan(const struct coordinator *coordinator)
 		snprintf(names[i], sizeof names[0], "%s:%u", stages[i].host, stages[i].pid);
 		where[i] = names[i];
 	}
+	console_printf(CONSOLE_ANY, "%s: %s, %u layers, %.1f million parameters, context %u\n",
+		       model->name, model->arch->name, model->hparams.n_layers,
+		       (double)model->n_params / 1e6, coordinator_max_context(coordinator));
 	if (plan_format(plan, names ? where : NULL, &text) == SC_OK)
-		fprintf(stderr, "%s: %s, %u layers, %.1f million parameters, context %u\n%s",
-			model->name, model->arch->name, model->hparams.n_layers,
-			(double)model->n_params / 1e6, coordinator_max_context(coordinator),
-			text.data);
+		console_print(text.data);
 	buf_deinit(&text);
 	free(names);
 	free(where);
@@ -47,8 +49,8 @@ void report_progress(uint64_t done_bytes, uint64_t total_bytes)
 	memset(bar, '.', BAR_WIDTH);
 	memset(bar, '#', (size_t)(n < BAR_WIDTH ? n : BAR_WIDTH));
 	bar[BAR_WIDTH] = '\0';
-	fprintf(stderr, "\rloading [%s] %.0f of %.0f MiB", bar, (double)done_bytes / 1048576.0,
-		(double)total_bytes / 1048576.0);
+	console_printf(CONSOLE_ANY, "\rloading [%s] %.0f of %.0f MiB", bar,
+		       (double)done_bytes / 1048576.0, (double)total_bytes / 1048576.0);
 	is_bar_shown = true;
 	if (done_bytes >= total_bytes)
 		report_clear();
@@ -57,7 +59,7 @@ void report_progress(uint64_t done_bytes, uint64_t total_bytes)
 void report_clear(void)
 {
 	if (is_bar_shown)
-		fputs("\r\033[K", stderr);
+		console_print("\r\033[K");
 	is_bar_shown = false;
 }
 
@@ -88,5 +90,5 @@ int report_flush(void)
 void report_error(const struct error *err)
 {
 	report_clear();
-	fprintf(stderr, "stagecoach: error: %s\n", err->text);
+	console_printf(CONSOLE_LAST_WORDS, "stagecoach: error: %s\n", err->text);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach - the command line. */
+#include "base/console.h"
 #include "cli/streams.h"
 #include "cli/verbs.h"
 
@@ -26,6 +27,9 @@ static const struct {
 	{ "status", cmd_status, "show a server's plan and how its stages fare" },
 };
 
+/* Whoever pages through the output may take a while to come to an error at its end. */
+#define PATIENCE_MS 60000
+
 static void print_help(FILE *file)
 {
 	fputs("usage: stagecoach VERB [OPTION...]\n\n"
@@ -35,9 +39,8 @@ static void print_help(FILE *file)
 	fputs("\n`stagecoach VERB --help` tells more; stagecoachd is the daemon.\n", file);
 }
 
-int main(int argc, char **argv)
+static int run_verb(int argc, char **argv)
 {
-	streams_reserve();
 	if (argc < 2) {
 		print_help(stderr);
 		return EX_USAGE;
@@ -55,4 +58,14 @@ int main(int argc, char **argv)
 	}
 	fprintf(stderr, "stagecoach: %s: no such verb, see stagecoach --help\n", argv[1]);
 	return EX_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int exit_code;
+
+	streams_reserve();
+	exit_code = run_verb(argc, argv);
+	console_flush(PATIENCE_MS);
+	return exit_code;
 }

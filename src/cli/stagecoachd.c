@@ -5,6 +5,7 @@
 #include "cli/serve.h"
 #include "cli/streams.h"
 
+#include "base/console.h"
 #include "base/log.h"
 #include "event/loop.h"
 #include "transport/fabrics.h"
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #define EARLY_WAIT_US 500000
+/* How long the end waits for whoever reads the log, to tell why it ends. */
+#define LAST_WORDS_MS 1000
 
 static const char usage[] =
 	"usage: stagecoachd -m FILE [OPTION...]\n"
@@ -27,7 +30,7 @@ static const char usage[] =
 static void complain(unsigned rank, const struct error *err)
 {
 	if (!rank)
-		fprintf(stderr, "stagecoachd: error: %s\n", err->text);
+		console_printf(CONSOLE_LAST_WORDS, "stagecoachd: error: %s\n", err->text);
 }
 
 /* Before the processes know of each other, one of each machine speaks. The others wait a little:
@@ -195,6 +198,7 @@ int main(int argc, char **argv)
 	    check_launch(&config, n_ranks, &err) != SC_OK) {
 		complain_early(&err);
 		config_deinit(&config);
+		console_flush(LAST_WORDS_MS);
 		return sc_status_exit_code(err.status);
 	}
 	if (is_cluster && !strcmp(config.transport, "ucx"))
@@ -207,6 +211,7 @@ int main(int argc, char **argv)
 	else
 		exit_code = serve(&config, argc, argv, is_launched, rank, n_ranks);
 	config_deinit(&config);
+	console_flush(LAST_WORDS_MS);
 	return exit_code;
 }
 

@@ -2,6 +2,7 @@
 /* GetModel and GetStatus: what is served, by which stages, and how they are doing. */
 #include "gateway/service.h"
 
+#include "base/console.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
 #include "gateway/plain_text.h"
@@ -193,6 +194,7 @@ static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_
 	message.version = borrowed(PACKAGE_VERSION);
 	plain_text_copy(coordinator_model(coordinator)->name, name, sizeof name);
 	message.model = name;
+	message.log_lines_dropped = console_n_dropped();
 	add_limits(&message, coordinator_limits(service->coordinator), &limit_page);
 	if (page)
 		add_plan(&message, coordinator, plan, page);

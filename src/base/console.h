@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_BASE_CONSOLE_H
+#define STAGECOACH_BASE_CONSOLE_H
+/*
+ * console - standard error, without ever waiting for whoever reads it: a terminal that was stopped
+ * with Ctrl-S, a launcher or a journal that hangs.
+ * Text that finds no room is dropped, and counted in lines. "N lines dropped" comes before the next
+ * text that finds room. No thread and no memory of ours stands in between: the room is the kernel's,
+ * for a pipe 256 KiB. Files and devices that are not terminals are written to as they are.
+ * Another program on the same pipe or terminal does not change that, and sees no O_NONBLOCK: a file
+ * description of our own has it. Where none can be had (the pipe belongs to another user), room is
+ * looked for before each write, and another writer may take that room in between.
+ * Thread: any.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum console_weight {
+	CONSOLE_ANY,
+	CONSOLE_LAST_WORDS,	/* kept, if only one: it is written when there is room again */
+};
+
+/* Text of at most 4096 bytes comes whole or not at all, also between other threads' texts; longer
+ * text is cut there. */
+void console_write(const char *text, size_t n_bytes, enum console_weight weight);
+
+/* Text of any length, line by line. */
+void console_print(const char *text);
+
+/* The text of the format, cut to 2047 bytes. */
+void console_printf(enum console_weight weight, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Lines that were dropped since the start. */
+uint64_t console_n_dropped(void);
+
+/* Wait until what was kept is written: at most timeout_ms. Only for the end of a program. */
+void console_flush(unsigned timeout_ms);
+
+#endif
