@@ -120,24 +120,62 @@ static bool find_pair(const void *context, const char *text, const struct merge_
 	return true;
 }
 
+static uint32_t read_byte(const void *context, const char *text, size_t n_bytes,
+			  uint32_t *token_out)
+{
+	const struct bpe *bpe = context;
+
+	(void)n_bytes;
+	*token_out = bpe->vocab->byte_tokens[(uint8_t)*text];
+	return 1;
+}
+
+static bool is_never_utf8(uint8_t byte)
+{
+	return byte == 0xC0 || byte == 0xC1 || byte >= 0xF5;
+}
+
+static enum sc_status emit(const void *context, const char *text, size_t n_bytes, uint32_t token,
+			   struct token_list *ids)
+{
+	const struct bpe *bpe = context;
+	enum sc_status status = SC_OK;
+
+	(void)n_bytes;
+	if (token != TOKEN_NONE)
+		return token_list_add(ids, token);
+	if (!is_never_utf8((uint8_t)*text))
+		return SC_OK;
+	for (unsigned i = 0; i < bpe->n_substitutes && !status; i++)
+		status = token_list_add(ids, bpe->substitutes[i]);
+	return status;
+}
+
+static struct merge_rules rules_of(const struct bpe *bpe)
+{
+	return (struct merge_rules){
+		.context = bpe, .n_window = merge_window(bpe->vocab->max_key_bytes),
+		.read = read_byte, .find = find_pair, .emit = emit,
+	};
+}
+
 static enum sc_status find_substitutes(struct bpe *bpe)
 {
 	static const char text[] = "\uFFFD";
+	const struct merge_rules rules = rules_of(bpe);
 	struct merger merger = MERGER_INIT;
-	enum sc_status status = merger_reset(&merger, sizeof text - 1);
+	struct token_list ids = { 0 };
+	enum sc_status status = SC_OK;
 
-	if (status)
-		return status;
 	for (size_t i = 0; i < sizeof text - 1; i++)
-		merger_add(&merger, 1, bpe->vocab->byte_tokens[(uint8_t)text[i]]);
-	merger_run(&merger, text, find_pair, bpe);
-	for (uint32_t i = 0; i != MERGE_END; i = merger.symbols[i].next)
-		bpe->substitutes[bpe->n_substitutes++] = merger.symbols[i].token;
-	for (unsigned i = 0; i < bpe->n_substitutes; i++)
-		if (bpe->substitutes[i] == TOKEN_NONE)
-			bpe->n_substitutes = 0;
+		if (bpe->vocab->byte_tokens[(uint8_t)text[i]] == TOKEN_NONE)
+			return SC_OK;
+	status = merger_join(&merger, &rules, text, sizeof text - 1, &ids);
+	for (size_t i = 0; i < ids.n && !status; i++)
+		bpe->substitutes[bpe->n_substitutes++] = ids.ids[i];
+	token_list_deinit(&ids);
 	merger_deinit(&merger);
-	return SC_OK;
+	return status;
 }
 
 enum sc_status bpe_create(const struct vocab *vocab, struct pretokenizer *pre,
@@ -177,14 +215,10 @@ void bpe_destroy(struct bpe *bpe)
 
 struct encoding {
 	const struct bpe *bpe;
+	struct merge_rules rules;
 	struct merger *merger;
 	struct token_list *ids;
 };
-
-static bool is_never_utf8(uint8_t byte)
-{
-	return byte == 0xC0 || byte == 0xC1 || byte >= 0xF5;
-}
 
 bool bpe_leaves_out_bytes(const struct bpe *bpe)
 {
@@ -195,50 +229,24 @@ bool bpe_leaves_out_bytes(const struct bpe *bpe)
 	return false;
 }
 
-/* first: of the bytes that token stands for. */
-static enum sc_status emit(const struct bpe *bpe, uint32_t token, uint8_t first,
-			   struct token_list *ids)
-{
-	enum sc_status status = SC_OK;
-
-	if (token != TOKEN_NONE)
-		return token_list_add(ids, token);
-	if (!is_never_utf8(first))
-		return SC_OK;
-	for (unsigned i = 0; i < bpe->n_substitutes && !status; i++)
-		status = token_list_add(ids, bpe->substitutes[i]);
-	return status;
-}
-
 static enum sc_status encode_word(void *context, const char *word, size_t n_bytes)
 {
 	const struct encoding *encoding = context;
 	const struct bpe *bpe = encoding->bpe;
-	struct merger *merger = encoding->merger;
-	enum sc_status status;
 	uint32_t token;
 
 	if (pretokenizer_flags(bpe->pre) & PRE_IGNORES_MERGES &&
 	    strmap_find(bpe->vocab->ids, word, n_bytes, &token))
 		return token_list_add(encoding->ids, token);
-	status = merger_reset(merger, n_bytes);
-	if (status)
-		return status;
-	for (size_t i = 0; i < n_bytes; i++)
-		merger_add(merger, 1, bpe->vocab->byte_tokens[(uint8_t)word[i]]);
-	merger_run(merger, word, find_pair, bpe);
-	for (uint32_t i = 0; i != MERGE_END && !status; i = merger->symbols[i].next) {
-		const struct merge_symbol *symbol = &merger->symbols[i];
-
-		status = emit(bpe, symbol->token, (uint8_t)word[symbol->start], encoding->ids);
-	}
-	return status;
+	return merger_join(encoding->merger, &encoding->rules, word, n_bytes, encoding->ids);
 }
 
 enum sc_status bpe_encode(const struct bpe *bpe, const char *text, size_t n_bytes,
 			  struct merger *scratch, struct token_list *ids, struct error *err)
 {
-	struct encoding encoding = { .bpe = bpe, .merger = scratch, .ids = ids };
+	struct encoding encoding = {
+		.bpe = bpe, .rules = rules_of(bpe), .merger = scratch, .ids = ids,
+	};
 
 	return pretokenizer_split(bpe->pre, text, n_bytes, encode_word, &encoding, err);
 }

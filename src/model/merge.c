@@ -9,36 +9,53 @@ struct merge_candidate {
 	uint32_t token;
 };
 
+struct merge_token {
+	uint32_t start;		/* in the word */
+	uint32_t n_bytes;
+	uint32_t token;
+};
+
+/* One call of merger_join. */
+struct merge_run {
+	struct merger *merger;
+	const struct merge_rules *rules;
+	const char *word;
+	size_t n_bytes;
+	size_t start;		/* of the window, in the word */
+	size_t end;
+	struct token_list *ids;
+};
+
 void merger_deinit(struct merger *merger)
 {
 	free(merger->symbols);
 	free(merger->heap);
+	free(merger->held);
 	*merger = (struct merger)MERGER_INIT;
 }
 
-enum sc_status merger_reset(struct merger *merger, size_t n_symbols)
+/* Forget all symbols and make room for n. */
+static enum sc_status reset_symbols(struct merger *merger, size_t n)
 {
-	size_t n_max = 2 * merger->n_symbols_max;
+	size_t n_max = n < 64 ? 64 : n < MERGE_WINDOW_MIN ? MERGE_WINDOW_MIN : n;
 
 	merger->n_symbols = 0;
 	merger->n_heap = 0;
-	if (n_symbols <= merger->n_symbols_max)
+	if (n <= merger->n_symbols_max)
 		return SC_OK;
-	if (n_max < n_symbols)
-		n_max = n_symbols < 64 ? 64 : n_symbols;
-	merger_deinit(merger);
+	free(merger->symbols);
+	free(merger->heap);
+	merger->n_symbols_max = 0;
 	merger->symbols = malloc(n_max * sizeof merger->symbols[0]);
 	/* n - 1 pairs at the start, and a join adds at most two for the one that it uses up. */
 	merger->heap = malloc(2 * n_max * sizeof merger->heap[0]);
-	if (!merger->symbols || !merger->heap) {
-		merger_deinit(merger);
+	if (!merger->symbols || !merger->heap)
 		return SC_E_NOMEM;
-	}
 	merger->n_symbols_max = n_max;
 	return SC_OK;
 }
 
-void merger_add(struct merger *merger, uint32_t n_bytes, uint32_t token)
+static void add_symbol(struct merger *merger, uint32_t n_bytes, uint32_t token)
 {
 	uint32_t at = (uint32_t)merger->n_symbols++;
 	struct merge_symbol *symbol = &merger->symbols[at];
@@ -83,13 +100,6 @@ static struct merge_candidate heap_pop(struct merger *merger)
 	return top;
 }
 
-struct merge_run {
-	struct merger *merger;
-	const char *text;
-	merge_find *find;
-	const void *context;
-};
-
 static void offer_pair(const struct merge_run *run, uint32_t left, uint32_t right)
 {
 	const struct merge_symbol *symbols = run->merger->symbols;
@@ -97,7 +107,8 @@ static void offer_pair(const struct merge_run *run, uint32_t left, uint32_t righ
 
 	if (left == MERGE_END || right == MERGE_END)
 		return;
-	if (!run->find(run->context, run->text, &symbols[left], &symbols[right], &rule))
+	if (!run->rules->find(run->rules->context, run->word + run->start, &symbols[left],
+			      &symbols[right], &rule))
 		return;
 	heap_push(run->merger, (struct merge_candidate){
 		.order = (uint64_t)rule.priority << 32 | left,
@@ -108,7 +119,7 @@ static void offer_pair(const struct merge_run *run, uint32_t left, uint32_t righ
 
 /* Join the pair, unless one of its halves was joined to something else meanwhile: then the
  * lengths no longer add up, since a symbol only ever grows or disappears. */
-static void join(const struct merge_run *run, struct merge_candidate pair)
+static void join_pair(const struct merge_run *run, struct merge_candidate pair)
 {
 	struct merge_symbol *symbols = run->merger->symbols;
 	uint32_t at = (uint32_t)pair.order;
@@ -129,12 +140,135 @@ static void join(const struct merge_run *run, struct merge_candidate pair)
 	offer_pair(run, at, left->next);
 }
 
-void merger_run(struct merger *merger, const char *text, merge_find *find, const void *context)
+/* Join up to n_max symbols behind run->start; sets run->end. */
+static enum sc_status join_window(struct merge_run *run, size_t n_max)
 {
-	struct merge_run run = { merger, text, find, context };
+	struct merger *merger = run->merger;
+	const struct merge_rules *rules = run->rules;
+	size_t n_left = run->n_bytes - run->start;
 
+	if (reset_symbols(merger, n_left < n_max ? n_left : n_max))
+		return SC_E_NOMEM;
+	run->end = run->start;
+	while (run->end < run->n_bytes && merger->n_symbols < n_max) {
+		uint32_t token;
+		uint32_t n = rules->read(rules->context, run->word + run->end,
+					 run->n_bytes - run->end, &token);
+
+		add_symbol(merger, n, token);
+		run->end += n;
+	}
+	merger->n_read += merger->n_symbols;
 	for (uint32_t i = 0; i + 1 < merger->n_symbols; i++)
-		offer_pair(&run, i, i + 1);
+		offer_pair(run, i, i + 1);
 	while (merger->n_heap)
-		join(&run, heap_pop(merger));
+		join_pair(run, heap_pop(merger));
+	return SC_OK;
+}
+
+static enum sc_status emit_window(const struct merge_run *run)
+{
+	const struct merge_symbol *symbols = run->merger->symbols;
+	enum sc_status status = SC_OK;
+
+	for (uint32_t i = 0; i != MERGE_END && !status; i = symbols[i].next)
+		status = run->rules->emit(run->rules->context,
+					  run->word + run->start + symbols[i].start,
+					  symbols[i].n_bytes, symbols[i].token, run->ids);
+	return status;
+}
+
+/* Emit the first n of the held tokens. */
+static enum sc_status emit_held(const struct merge_run *run, size_t n)
+{
+	const struct merge_token *held = run->merger->held;
+	enum sc_status status = SC_OK;
+
+	for (size_t i = 0; i < n && !status; i++)
+		status = run->rules->emit(run->rules->context, run->word + held[i].start,
+					  held[i].n_bytes, held[i].token, run->ids);
+	return status;
+}
+
+/* Hold the window's tokens until the next window confirms them. */
+static enum sc_status hold_window(const struct merge_run *run)
+{
+	struct merger *merger = run->merger;
+	const struct merge_symbol *symbols = merger->symbols;
+
+	if (merger->n_symbols > merger->n_held_max) {
+		free(merger->held);
+		merger->n_held_max = 0;
+		merger->held = malloc(merger->n_symbols * sizeof merger->held[0]);
+		if (!merger->held)
+			return SC_E_NOMEM;
+		merger->n_held_max = merger->n_symbols;
+	}
+	merger->n_held = 0;
+	for (uint32_t i = 0; i != MERGE_END; i = symbols[i].next)
+		merger->held[merger->n_held++] = (struct merge_token){
+			.start = (uint32_t)run->start + symbols[i].start,
+			.n_bytes = symbols[i].n_bytes, .token = symbols[i].token,
+		};
+	return SC_OK;
+}
+
+static enum sc_status join_whole(struct merge_run *run)
+{
+	enum sc_status status;
+
+	run->start = 0;
+	status = join_window(run, SIZE_MAX);
+	return status ? status : emit_window(run);
+}
+
+/* Join the window behind the one that is held, which begins with one of its tokens. The last tokens
+ * of the held window are the least certain: their right neighbours were missing. *shared_out: the
+ * token that both windows give; 0: there is none, and nothing can be said without the whole word. */
+static enum sc_status join_next(struct merge_run *run, size_t *shared_out)
+{
+	const struct merger *merger = run->merger;
+
+	for (size_t n_dropped = 2 + merger->n_held / 16; n_dropped < merger->n_held;
+	     n_dropped *= 2) {
+		const struct merge_token *shared = &merger->held[merger->n_held - n_dropped];
+		enum sc_status status;
+
+		run->start = shared->start;
+		status = join_window(run, run->rules->n_window);
+		if (status)
+			return status;
+		if (merger->symbols[0].n_bytes == shared->n_bytes) {
+			*shared_out = merger->n_held - n_dropped;
+			return SC_OK;
+		}
+	}
+	*shared_out = 0;
+	return SC_OK;
+}
+
+enum sc_status merger_join(struct merger *merger, const struct merge_rules *rules,
+			   const char *word, size_t n_bytes, struct token_list *ids)
+{
+	struct merge_run run = {
+		.merger = merger, .rules = rules, .word = word, .n_bytes = n_bytes, .ids = ids,
+	};
+	size_t n_before = ids->n;
+	enum sc_status status = join_window(&run, rules->n_window);
+
+	while (!status && run.end < n_bytes) {
+		size_t shared;
+
+		status = hold_window(&run);
+		if (!status)
+			status = join_next(&run, &shared);
+		if (!status && !shared) {
+			merger->n_whole++;
+			ids->n = n_before;
+			return join_whole(&run);
+		}
+		if (!status)
+			status = emit_held(&run, shared);
+	}
+	return status ? status : emit_window(&run);
 }

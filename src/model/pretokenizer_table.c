@@ -21,6 +21,11 @@
 #define SPACES SPACE "+(?!" NOT_SPACE ")|" SPACE "+"
 #define LINES SPACE "*[\\r\\n]+"
 
+/* LINES for patterns that cut a run of spaces into many matches: without the look behind, each of
+ * them would look through the rest of the run for a line's end. A match that ends in a space came
+ * from an alternative behind this one, so the rest of the run has no line's end. */
+#define NEW_LINES "(?<![\\p{Z}\\t\\x0B\\x0C\\x{85}])" LINES
+
 #define CONTRACTION "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 #define WORD "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
 #define SYMBOLS " ?[^" WS "\\p{L}\\p{N}]+"
@@ -87,7 +92,7 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 	  PATTERNS("\\p{N}{1,3}", CONTRACTION "|" WORD "|\\p{N}+|" SYMBOLS "[\\r\\n]*|" LINES "|"
 		   SPACES) },
 	{ "jais-2", 0,
-	  PATTERNS(CONTRACTION "|" WORD "|\\p{N}{1,3}|" SYMBOLS "[\\r\\n]*|" LINES "|"
+	  PATTERNS(CONTRACTION "|" WORD "|\\p{N}{1,3}|" SYMBOLS "[\\r\\n]*|" NEW_LINES "|"
 		   "(?:" SPACE "{512}|" SPACE "{256}|" SPACE "{128}|" SPACE "{64}|" SPACE "{32}|"
 		   SPACE "{16}|" SPACE "{8}|" SPACE "{4}|" SPACE "{1,2})(?!" NOT_SPACE ")|"
 		   SPACE) },

@@ -76,6 +76,18 @@ bool spm_leaves_out_bytes(const struct vocab *vocab)
 	return false;
 }
 
+static uint32_t read_character(const void *context, const char *text, size_t n_bytes,
+			       uint32_t *token_out)
+{
+	const struct vocab *vocab = context;
+	int length = utf8_next((const uint8_t *)text, n_bytes);
+	uint32_t n = length > 0 ? (uint32_t)length : 1;
+
+	*token_out = TOKEN_NONE;
+	(void)strmap_find(vocab->ids, text, n, token_out);
+	return n;
+}
+
 /* A character that is no token: its bytes, or the unknown token if one of them is missing. */
 static enum sc_status emit_bytes(const struct vocab *vocab, const char *bytes, size_t n_bytes,
 				 struct token_list *ids)
@@ -93,44 +105,28 @@ static enum sc_status emit_bytes(const struct vocab *vocab, const char *bytes, s
 	return status;
 }
 
-static enum sc_status encode_word(const struct vocab *vocab, const char *word, size_t n_bytes,
-				  struct merger *merger, struct token_list *ids)
+static enum sc_status emit(const void *context, const char *text, size_t n_bytes, uint32_t token,
+			   struct token_list *ids)
 {
-	if (merger_reset(merger, n_bytes))
-		return SC_E_NOMEM;
-	for (size_t at = 0; at < n_bytes;) {
-		int length = utf8_next((const uint8_t *)word + at, n_bytes - at);
-		uint32_t n = length > 0 ? (uint32_t)length : 1;
-		uint32_t token = TOKEN_NONE;
-
-		(void)strmap_find(vocab->ids, word + at, n, &token);
-		merger_add(merger, n, token);
-		at += n;
-	}
-	merger_run(merger, word, find_pair, vocab);
-	for (uint32_t i = 0; i != MERGE_END; i = merger->symbols[i].next) {
-		const struct merge_symbol *symbol = &merger->symbols[i];
-		enum sc_status status = symbol->token != TOKEN_NONE
-			? token_list_add(ids, symbol->token)
-			: emit_bytes(vocab, word + symbol->start, symbol->n_bytes, ids);
-
-		if (status)
-			return status;
-	}
-	return SC_OK;
+	return token != TOKEN_NONE ? token_list_add(ids, token)
+				   : emit_bytes(context, text, n_bytes, ids);
 }
 
 enum sc_status spm_encode(const struct vocab *vocab, const char *text, size_t n_bytes,
 			  bool with_prefix, struct merger *scratch, struct buf *escaped,
 			  struct token_list *ids)
 {
+	const struct merge_rules rules = {
+		.context = vocab, .n_window = merge_window(vocab->max_key_bytes),
+		.read = read_character, .find = find_pair, .emit = emit,
+	};
 	enum sc_status status = escape(text, n_bytes, with_prefix, escaped);
 
 	for (size_t at = 0; !status && at < escaped->length;) {
 		const char *word = escaped->data + at;
 		size_t n = word_length(vocab, word, escaped->length - at);
 
-		status = encode_word(vocab, word, n, scratch, ids);
+		status = merger_join(scratch, &rules, word, n, ids);
 		at += n;
 	}
 	return status;

@@ -182,7 +182,7 @@ void token_list_deinit(struct token_list *list)
 
 enum sc_status token_list_add(struct token_list *list, uint32_t id)
 {
-	size_t capacity = list->capacity ? 2 * list->capacity : 64;
+	size_t capacity = list->capacity ? list->capacity + list->capacity / 2 : 64;
 	uint32_t *ids;
 
 	if (list->n == list->capacity) {

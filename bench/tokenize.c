@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Time to tokenize texts that are hard for tokenizers, and whether it grows in proportion:
+ *   build/bench/tokenize [-k KIND] [-r RUNS] [-q] VOCAB.gguf...
+ * For each vocabulary and kind of text: milliseconds for 1 MiB and 4 MiB (medians of RUNS, 5 unless
+ * given), their quotient, and the ids of 4 MiB. -q prints only the slowest and steepest kind.
+ * Exit status 1: a quotient above 4.5.
+ */
+#include "model/gguf.h"
+#include "model/tokenizer.h"
+#include "tests/model/hard_texts.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define N_SHORT ((size_t)1 << 20)
+#define N_LONG (4 * N_SHORT)
+#define MAX_RUNS 101
+#define MAX_QUOTIENT 4.5
+
+struct options {
+	const char *kind;
+	int n_runs;
+	bool is_quiet;
+};
+
+static double now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Median of the CPU time of this thread. */
+static double measure(const struct tokenizer *tokenizer, const char *text, size_t n_bytes,
+		      int n_runs, size_t *n_ids_out)
+{
+	double times[MAX_RUNS];
+
+	for (int run = 0; run < n_runs; run++) {
+		struct token_list ids = { 0 };
+		struct error err;
+		double start = now_ms();
+
+		if (tokenizer_encode(tokenizer, text, n_bytes, TOKENIZE_PARSE_SPECIAL, &ids,
+				     &err)) {
+			fprintf(stderr, "tokenize: %s\n", err.text);
+			exit(2);
+		}
+		times[run] = now_ms() - start;
+		*n_ids_out = ids.n;
+		token_list_deinit(&ids);
+	}
+	qsort(times, (size_t)n_runs, sizeof times[0], compare);
+	return times[n_runs / 2];
+}
+
+/* Returns whether all kinds keep to the quotient. */
+static bool measure_vocab(const char *path, const struct options *options, char *text)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	const char *slowest = "", *steepest = "";
+	double slowest_ms = 0, quotient_max = 0;
+	struct tokenizer *tokenizer = NULL;
+	struct gguf *gguf = NULL;
+	struct error err;
+
+	if (gguf_open(path, &gguf, &err) || tokenizer_create(gguf, &tokenizer, &err)) {
+		printf("%s\n", err.text);
+		gguf_close(gguf);
+		return err.status == SC_E_UNSUPPORTED;
+	}
+	for (const struct hard_text *kind = hard_texts; kind->name; kind++) {
+		double short_ms, long_ms;
+		size_t n_ids;
+
+		if (options->kind && strcmp(options->kind, kind->name))
+			continue;
+		hard_text_fill(kind, text, N_SHORT);
+		short_ms = measure(tokenizer, text, N_SHORT, options->n_runs, &n_ids);
+		hard_text_fill(kind, text, N_LONG);
+		long_ms = measure(tokenizer, text, N_LONG, options->n_runs, &n_ids);
+		if (!options->is_quiet)
+			printf("%-20s %-24s %8.1f %8.1f %6.2f %9zu%s\n", name, kind->name, short_ms,
+			       long_ms, long_ms / short_ms, n_ids,
+			       long_ms / short_ms > MAX_QUOTIENT ? "  <- too steep" : "");
+		if (long_ms > slowest_ms) {
+			slowest_ms = long_ms;
+			slowest = kind->name;
+		}
+		if (long_ms / short_ms > quotient_max) {
+			quotient_max = long_ms / short_ms;
+			steepest = kind->name;
+		}
+	}
+	printf("%-20s slowest %.0f ms (%s), steepest %.2f (%s)\n", name, slowest_ms, slowest,
+	       quotient_max, steepest);
+	fflush(stdout);
+	tokenizer_destroy(tokenizer);
+	gguf_close(gguf);
+	return quotient_max <= MAX_QUOTIENT;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .n_runs = 5 };
+	char *text = malloc(N_LONG);
+	bool is_good = true;
+	int option;
+
+	while ((option = getopt(argc, argv, "k:r:q")) != -1) {
+		if (option == 'k')
+			options.kind = optarg;
+		else if (option == 'r')
+			options.n_runs = atoi(optarg);
+		else if (option == 'q')
+			options.is_quiet = true;
+		else
+			return 2;
+	}
+	if (!text || optind == argc || options.n_runs < 1 || options.n_runs > MAX_RUNS) {
+		fprintf(stderr, "usage: tokenize [-k KIND] [-r RUNS] [-q] VOCAB.gguf...\n");
+		return 2;
+	}
+	if (!options.is_quiet)
+		printf("%-20s %-24s %8s %8s %6s %9s\n", "vocabulary", "text", "1 MiB ms",
+		       "4 MiB ms", "ratio", "ids");
+	for (int i = optind; i < argc; i++)
+		is_good = measure_vocab(argv[i], &options, text) && is_good;
+	free(text);
+	return is_good ? 0 : 1;
+}
