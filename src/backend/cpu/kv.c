@@ -13,6 +13,7 @@ enum {
 	WRITE_COST = 16,		/* of an element, in multiply-adds of a product */
 	MAX_PART_FLOATS = 1 << 22,
 	PART_QUERIES = 16,		/* of a key-value head, usually */
+	CLEAR_BYTES = 16 << 20,		/* that a thread clears at a time */
 };
 
 static enum sc_status check_config(const struct kv_cache_config *c, struct error *err)
@@ -131,6 +132,32 @@ static void lay_out(struct kv_cache *cache, const struct cpu_backend *cpu)
 	cache->n_part_floats = part_floats(cache, cpu->n_threads);
 }
 
+struct clearing {
+	uint8_t *memory;
+	size_t n_bytes;
+};
+
+static void clear_piece(void *arg, size_t i, unsigned thread)
+{
+	const struct clearing *c = arg;
+	size_t first = i * CLEAR_BYTES;
+
+	(void)thread;
+	memset(c->memory + first, 0, min_of(c->n_bytes - first, CLEAR_BYTES));
+}
+
+/* All pages are touched now, so that none is missing under load. All threads do it, because a pool
+ * may be most of a machine's memory. */
+static uint8_t *clear_memory(const struct cpu_backend *cpu, size_t n_bytes)
+{
+	struct clearing c = { cpu_memory_unset(n_bytes), n_bytes };
+
+	if (c.memory)
+		cpu_parallel_dynamic(cpu, cpu->n_threads, (n_bytes + CLEAR_BYTES - 1) / CLEAR_BYTES,
+				     clear_piece, &c);
+	return c.memory;
+}
+
 enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_config *config,
 			     struct kv_cache **cache_out, struct error *err)
 {
@@ -153,7 +180,7 @@ enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_conf
 	n_records = (size_t)config->n_layers * config->n_blocks;
 	if (__builtin_mul_overflow(n_records, config->n_kv_heads * cache->record.n_bytes, &n_bytes))
 		goto fail;
-	cache->records = cpu_memory(n_bytes);
+	cache->records = clear_memory(cpu, n_bytes);
 	cache->scratch = cpu_memory(cpu->n_threads * cache->scratch_floats * sizeof(float));
 	cache->parts = cpu_memory(cache->n_part_floats * sizeof(float));
 	if (!cache->records || !cache->scratch || !cache->parts)
