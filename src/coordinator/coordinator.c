@@ -735,7 +735,7 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.steps_in_flight = counts.in_flight,
 		.steps = counts.steps,
 		.rows = counts.rows,
-		.n_blocks = c->limits.max_blocks,
+		.n_blocks = c->plan ? c->limits.max_blocks : 0,
 		.n_blocks_free = counts.blocks_free,
 		.block_length = c->limits.block_length,
 		.prompt_tokens = c->prompt_tokens,

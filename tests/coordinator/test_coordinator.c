@@ -483,10 +483,13 @@ static void limits_that_no_step_can_mean_are_refused_at_once(void **state)
 static const struct plan *plan_within(uint64_t memory_bytes, bool is_context_fixed)
 {
 	struct coordinator_config config = stage_double_config();
+	struct coordinator_status status;
 
 	config.kv_positions = 0;
 	config.is_context_fixed = is_context_fixed;
 	stage_double_create(&d, &config, 0);
+	coordinator_status(d.coordinator, &status);
+	assert_int_equal(status.n_blocks, 0);	/* nobody knows yet */
 	d.peer.memory_bytes = memory_bytes;
 	peer_say_hello(&d.peer, CONTROL_PROTOCOL_VERSION, config.model->fingerprint);
 	peer_wait(d.loop, d.n_phases);
