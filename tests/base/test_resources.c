@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,12 @@
 #define MIB (UINT64_C(1) << 20)
 #define V2 "/sys/fs/cgroup"
 #define V1 "/sys/fs/cgroup/memory"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER true
+#else
+#define HAS_SANITIZER false
+#endif
 
 static const char *root;
 
@@ -253,6 +260,8 @@ static void rlimits_of_the_process_count(void **state)
 	static const int which[] = { RLIMIT_AS, RLIMIT_DATA };
 
 	(void)state;
+	if (HAS_SANITIZER)
+		skip();	/* it takes more addresses than any limit */
 	for (int i = 0; i < 2; i++) {
 		pid_t pid = fork();
 		int status;
@@ -266,9 +275,7 @@ static void rlimits_of_the_process_count(void **state)
 			_exit(n_bytes > 0 && n_bytes < 400 * MIB ? 0 : 1);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 		assert_int_equal(status, 0);
-#endif
 	}
 }
 
