@@ -19,7 +19,7 @@ def field(name, value):
     return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
 hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
 if busy:
-    hello += frame(1, 4, 1, field(b":method", b"POST") + field(b":scheme", b"http") +
+    hello += frame(1, 4, 1, field(b":method", b"POST") + field(b":scheme", b"http") + field(b":authority", b"x") +
                    field(b":path", b"/grpc.health.v1.Health/Watch") +
                    field(b"content-type", b"application/grpc"))
     hello += frame(0, 1, 1, bytes(5))
@@ -69,7 +69,7 @@ wait_for answers --listen "$address" || fail "no way to ask for health: $(cat "$
 stagecoach generate --listen "$address" -p x -n 1 >"$dir/out" 2>&1 &&
 	fail "a connection of the reserve may generate"
 stagecoach generate --socket "$socket" -p x -n 1 >/dev/null 2>&1 || fail "the operator may not"
-stagecoach status --socket "$socket" | grep 'refused .* for peer-connections' ||
+stagecoach status --socket "$socket" | grep 'refused .* for reserve' ||
 	fail "what was refused is not shown"
 crowd_leaves
 echo "busy connections leave room for health and the operator"
