@@ -116,7 +116,7 @@ static void start_log(const struct config *config, unsigned rank, bool is_cluste
 static int run(struct config *config, int argc, char **argv, unsigned rank, unsigned n_ranks,
 	       struct launcher *launcher)
 {
-	bool is_cluster = n_ranks > 1;
+	bool is_cluster = n_ranks > 1, is_closed;
 	struct coordinator_config coordinator;
 	struct fabric_config fabric = { 0 };
 	struct opened_model opened = { 0 };
@@ -157,10 +157,12 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	} else {
 		exit_code = serve_coordinator(&serve);
 	}
-	if (!cluster_close(&cluster)) {
-		fflush(NULL);
+	is_closed = cluster_close(&cluster);
+	fflush(NULL);
+	if (cluster.is_lost)
+		launcher_end(launcher);
+	if (!is_closed)
 		_exit(exit_code);
-	}
 	loop_destroy(serve.loop);
 	opened_model_close(&opened);
 	return exit_code;

@@ -3,6 +3,7 @@
 
 #include "transport/process.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,26 @@ bool ancestor_is_alive(const struct ancestor *ancestor)
 	if (ancestor->child == getpid())
 		return getppid() == ancestor->pid;
 	return parent_of(ancestor->child) == ancestor->pid;
+}
+
+bool ancestor_is_open_mpi(pid_t pid)
+{
+	/* mpirun and mpiexec are links to the first one. */
+	static const char *const names[] = { "orterun", "orted", "prterun", "prted", "prte" };
+	char link[64], path[PATH_MAX];
+	const char *name;
+	ssize_t n;
+
+	snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+	n = readlink(link, path, sizeof path - 1);
+	if (n <= 0)
+		return false;
+	path[n] = '\0';
+	name = strrchr(path, '/');
+	for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
+		if (!strcmp(name + 1, names[i]))
+			return true;
+	return false;
 }
 
 void ancestor_name(pid_t pid, char name_out[ANCESTOR_NAME_BYTES])

@@ -20,6 +20,9 @@ struct ancestor ancestor_find(void);
 /* False once the ancestor has ended: its child has got another parent then. */
 bool ancestor_is_alive(const struct ancestor *ancestor);
 
+/* mpirun, orted, or what replaces them in Open MPI 5. */
+bool ancestor_is_open_mpi(pid_t pid);
+
 /* The program's name, e.g. "mpirun"; "unknown" where /proc does not tell. */
 void ancestor_name(pid_t pid, char name_out[ANCESTOR_NAME_BYTES]);
 

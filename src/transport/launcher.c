@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -240,6 +241,48 @@ uint32_t launcher_patience_ms(const struct launcher *launcher)
 	if (text && (!parse_u64(text, &seconds) || seconds > UINT32_MAX / 1000))
 		return UINT32_MAX;
 	return seconds ? (uint32_t)seconds * 1000 - LEAVING_MS : 0;
+}
+
+/* --- ending the launcher --- */
+
+/* True: it has ended within the time. */
+static bool has_ended(int pid_fd, int timeout_ms)
+{
+	struct pollfd end = { .fd = pid_fd, .events = POLLIN };
+
+	return poll(&end, 1, timeout_ms) > 0;
+}
+
+/* In a child of fork, where other threads may have held locks: system calls only. A session of its
+ * own, so that the launcher does not kill it with the rank; no descriptors, since the launcher waits
+ * for the ends of the rank's output. */
+static _Noreturn void help_to_end(int pid_fd)
+{
+	(void)setsid();
+	if (pid_fd != 0 && dup2(pid_fd, 0) < 0)
+		_exit(EXIT_FAILURE);
+	(void)close_range(1, ~0u, 0);
+	/* Not SIGTERM first: it makes an mpirun that hangs crash in its own clean-up, with a long
+	 * report of its stack. Its daemons on other hosts end when they lose it. */
+	if (!has_ended(0, LAUNCHER_END_MS))
+		(void)syscall(SYS_pidfd_send_signal, 0, SIGKILL, NULL, 0);
+	_exit(EXIT_SUCCESS);
+}
+
+static bool survives_losses(void)
+{
+	const char *text = getenv("OMPI_MCA_orte_enable_recovery");
+
+	return text && strcmp(text, "0");
+}
+
+void launcher_end(const struct launcher *launcher)
+{
+	if (!launcher || launcher->pid_fd < 0 || has_ended(launcher->pid_fd, 0) ||
+	    !ancestor_is_open_mpi(launcher->ancestor.pid) || survives_losses())
+		return;
+	if (fork() == 0)
+		help_to_end(launcher->pid_fd);
 }
 
 pid_t launcher_pid(const struct launcher *launcher)

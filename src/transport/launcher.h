@@ -35,6 +35,17 @@ must_check enum sc_status launcher_attach(struct launcher *launcher, struct loop
 /* Before the loop is destroyed. The watch goes on as before launcher_attach. Accepts NULL. */
 void launcher_detach(struct launcher *launcher);
 
+/*
+ * For a process that leaves because its cluster has failed, as its last act. A launcher ends once
+ * its processes have, but mpirun waits for ever for a host that it cannot reach any more, and orted
+ * on that host waits for mpirun. No supervisor notices then. So a helper process outlives this one:
+ * if the launcher has not ended after LAUNCHER_END_MS, the helper kills it.
+ * Does nothing to launchers other than Open MPI's, or with --enable-recovery, where mpirun may have
+ * other processes to care for. Accepts NULL.
+ */
+#define LAUNCHER_END_MS 8000
+void launcher_end(const struct launcher *launcher);
+
 /* Ends the watch: the process outlives its launcher from now on. Accepts NULL. */
 void launcher_destroy(struct launcher *launcher);
 

@@ -37,11 +37,21 @@ for transport in ucx mpi; do
 	lose_stage STOP 2 'silent for' --transport $transport --heartbeat-ms 200 --deadline-ms 3000
 done
 plain_flags=$MPIRUN_FLAGS
-MPIRUN_FLAGS="$plain_flags --mca btl self,tcp"
-lose_stage KILL 2 'the process has ended' --transport mpi
 MPIRUN_FLAGS="$plain_flags --enable-recovery"
 lose_stage KILL 2 . --transport ucx
 lose_stage KILL 2 'the process has ended' --transport mpi
+
+# An mpirun that hangs, as it does when it cannot reach a host any more, is ended: else no supervisor
+# would notice.
+MPIRUN_FLAGS=$plain_flags
+start_daemon 3 --transport ucx
+kill -STOP "$launcher"
+kill -9 "$(pid_of_rank 1)"
+wait_launcher
+[ $code = 137 ] || fail "an mpirun that hangs: exit code $code, expected 137"
+expect_none_left
+echo "an mpirun that hangs was ended"
+MPIRUN_FLAGS="$plain_flags --enable-recovery"
 
 # Idle, the loss is noticed all the same, and the next client is told.
 start_daemon 4 --transport ucx
