@@ -142,6 +142,10 @@ struct backend_ops {
 	void (*kv_write)(struct backend *backend, struct kv_cache *cache, unsigned layer,
 			 const struct attention_span *spans, unsigned n_spans, const float *keys,
 			 const float *values);
+	/* Stored keys and values so far that were beyond what the type holds, and were cut to its
+	 * largest number: F16 beyond 65504, Q8_0 beyond 127 times that. With any, layer_out is the
+	 * layer that had the first. */
+	uint64_t (*kv_saturated)(const struct kv_cache *cache, unsigned *layer_out);
 
 	/* out[n_rows][n_heads][value_dim]: softmax(q k^T * scale) v over the cached positions.
 	 * Query head h reads key-value head h / (n_heads / n_kv_heads). */

@@ -81,6 +81,11 @@ static void print_stages(const Stagecoach__V1__Status *status)
 		       stage->predicted_decode_seconds * 1e3, stage->bubble_ratio * 1e2,
 		       stage->host, stage->pid, stage->backend);
 	}
+	for (size_t i = 0; i < status->n_stages; i++)
+		if (status->stages[i]->kv_saturated)
+			printf("stage %u cut %llu keys and values to the largest number of its "
+			       "kv-type: use --kv-type bf16 or f32\n", status->stages[i]->rank,
+			       (unsigned long long)status->stages[i]->kv_saturated);
 }
 
 /* Limits that somebody met: all are in --json. */

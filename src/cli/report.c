@@ -27,9 +27,11 @@ void report_plan(const struct coordinator *coordinator)
 		snprintf(names[i], sizeof names[0], "%s:%u", stages[i].host, stages[i].pid);
 		where[i] = names[i];
 	}
-	console_printf(CONSOLE_ANY, "%s: %s, %u layers, %.1f million parameters, context %u\n",
+	console_printf(CONSOLE_ANY, "%s: %s, %u layers, %.1f million parameters, context %u, "
+		       "keys and values in %s\n",
 		       model->name, model->arch->name, model->hparams.n_layers,
-		       (double)model->n_params / 1e6, coordinator_max_context(coordinator));
+		       (double)model->n_params / 1e6, coordinator_max_context(coordinator),
+		       tensor_type_info(coordinator_kv_type(coordinator))->name);
 	if (plan_format(plan, names ? where : NULL, &text) == SC_OK)
 		console_print(text.data);
 	buf_deinit(&text);

@@ -73,20 +73,22 @@ static uint32_t choose_context(const struct config *config, const struct opened_
 	return (uint32_t)wanted;
 }
 
-/* The words of the option table. */
-static enum tensor_type kv_type_of(const struct config *config)
+/* The words of the option table. Of models trained in BF16, whose weights often come so, keys and
+ * values may be beyond what F16 holds. */
+static enum tensor_type kv_type_of(const struct config *config, const struct model *model)
 {
 	static const struct {
 		const char *name;
 		enum tensor_type type;
 	} types[] = {
-		{ "f16", TENSOR_F16 }, { "bf16", TENSOR_BF16 }, { "q8_0", TENSOR_Q8_0 },
+		{ "f32", TENSOR_F32 }, { "f16", TENSOR_F16 }, { "bf16", TENSOR_BF16 },
+		{ "q8_0", TENSOR_Q8_0 },
 	};
 
 	for (size_t i = 0; config->kv_type && i < sizeof types / sizeof types[0]; i++)
 		if (!strcmp(config->kv_type, types[i].name))
 			return types[i].type;
-	return TENSOR_F32;
+	return model_is_bf16(model) ? TENSOR_BF16 : TENSOR_F16;
 }
 
 /* n_bytes, or less where memory is short. */
@@ -122,7 +124,7 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.kv_positions = config->kv_positions,
 		.kv_contexts = config->prompt ? 1 : config->max_sequences,
 		.block_length = config->block_length,
-		.kv_type = kv_type_of(config),
+		.kv_type = kv_type_of(config, opened->model),
 		.heartbeat_ms = config->heartbeat_ms,
 		.deadline_ms = config->deadline_ms,
 		.start_ms = config->start_ms,

@@ -117,9 +117,11 @@ const struct option_info options[] = {
 	{ "block-length", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "32", 1, 1024, NULL,
 	  AT(block_length), "positions of one KV block; multiples of 16 are the fastest, and tokens "
 	  "do not depend on it" },
-	{ "kv-type", 0, "kv-cache-dtype", OPTION_CHOICE, EVERY, 0, "Pipeline", "TYPE", "f16",
-	  .choices = "f32|f16|bf16|q8_0", AT(kv_type),
-	  .help = "what keys and values are rounded to when they are stored" },
+	{ "kv-type", 0, "kv-cache-dtype", OPTION_CHOICE, EVERY, 0, "Pipeline", "TYPE", "auto",
+	  .choices = "auto|f32|f16|bf16|q8_0", AT(kv_type),
+	  .help = "what keys and values are rounded to when they are stored; auto: bf16 for a model "
+	  "whose matrices are BF16, else f16. f16 holds numbers up to 65504: larger ones are cut to "
+	  "that, counted in the status, and warned of" },
 	{ "window", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "0", 0, 1025, NULL, AT(window),
 	  "steps in flight at most; 0: stages + 1" },
 	{ "spin-us", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "50", 0, 1000000, NULL,

@@ -702,6 +702,11 @@ struct limit_counts *coordinator_limits(struct coordinator *c)
 	return &c->refused;
 }
 
+enum tensor_type coordinator_kv_type(const struct coordinator *c)
+{
+	return c->config.kv_type;
+}
+
 const struct plan *coordinator_plan(const struct coordinator *c)
 {
 	return c->plan;
@@ -781,5 +786,6 @@ void coordinator_stage_status(const struct coordinator *c, unsigned stage,
 		.sending_seconds = clock_seconds(member->sending_ns),
 		.bubble_ratio = bubble_ratio(c, member),
 		.heard_ms_ago = (loop_now_ns(c->config.loop) - member->heard_ns) / NS_PER_MS,
+		.kv_saturated = member->kv_saturated,
 	};
 }

@@ -103,6 +103,8 @@ uint32_t coordinator_max_context(const struct coordinator *coordinator);
 /* What clients were refused for: the gateway counts its own limits here, too. Borrowed. */
 struct limit_counts *coordinator_limits(struct coordinator *coordinator);
 
+enum tensor_type coordinator_kv_type(const struct coordinator *coordinator);
+
 /* NULL before LOADING. */
 const struct plan *coordinator_plan(const struct coordinator *coordinator);
 
@@ -124,6 +126,7 @@ struct stage_status {
 	 * to compute although jobs were running: 0 is ideal. */
 	double bubble_ratio;
 	uint64_t heard_ms_ago;
+	uint64_t kv_saturated;		/* keys and values that the type could not hold */
 };
 
 struct coordinator_status {

@@ -187,6 +187,13 @@ static void take_heartbeat(struct member *member,
 	member->busy_ns = counters->busy_ns;
 	member->waiting_ns = counters->waiting_ns;
 	member->sending_ns = counters->sending_ns;
+	member->kv_saturated = counters->kv_saturated;
+	if (counters->kv_saturated && !member->has_warned_of_kv) {
+		member->has_warned_of_kv = true;
+		log_warning("stage %u: keys or values of layer %u are beyond what kv-type holds and "
+			    "were cut to its largest number: use --kv-type bf16 or f32",
+			    member->rank, counters->kv_saturated_layer);
+	}
 }
 
 static void take_progress(struct member *member, const Stagecoach__Cluster__V1__Progress *progress)

@@ -45,6 +45,8 @@ struct member {
 	uint64_t busy_ns;
 	uint64_t waiting_ns;
 	uint64_t sending_ns;
+	uint64_t kv_saturated;		/* keys and values that the type could not hold */
+	bool has_warned_of_kv;
 };
 
 struct members_config {

@@ -105,6 +105,7 @@ static void set_stage(Stagecoach__V1__Stage *message, const struct stage_status 
 	message->has_head = plan->has_head;
 	message->predicted_decode_seconds = plan->decode_seconds;
 	message->predicted_prompt_seconds = plan->prompt_seconds;
+	message->kv_saturated = stage->kv_saturated;
 }
 
 static void set_counters(Stagecoach__V1__Status *message, const struct coordinator_status *status)

@@ -313,6 +313,24 @@ uint64_t model_head_bytes(const struct model *model)
 	return model->output->n_bytes + model->output_norm->n_bytes;
 }
 
+bool model_is_bf16(const struct model *model)
+{
+	uint64_t n_bf16 = 0, n_all = 0;
+
+	for (uint32_t i = 0; i < model->hparams.n_layers; i++) {
+		const struct tensor *const *tensors = (const void *)&model->layers[i];
+
+		for (size_t k = 0; k < sizeof model->layers[i] / sizeof *tensors; k++) {
+			if (!tensors[k] || tensors[k]->n_dims < 2)
+				continue;
+			n_all += n_elements(tensors[k]);
+			if (tensors[k]->type == TENSOR_BF16)
+				n_bf16 += n_elements(tensors[k]);
+		}
+	}
+	return n_bf16 > n_all / 2;
+}
+
 uint64_t model_layer_macs(const struct model *model, uint32_t layer)
 {
 	const struct layer_tensors *l = &model->layers[layer];

@@ -81,6 +81,9 @@ uint64_t model_layer_bytes(const struct model *model, uint32_t layer);
 uint64_t model_embedding_bytes(const struct model *model);
 uint64_t model_head_bytes(const struct model *model);
 
+/* Whether most elements of the layers' matrices are BF16. */
+bool model_is_bf16(const struct model *model);
+
 /* Multiply-adds per row of one layer (matrices only), and of the head. */
 uint64_t model_layer_macs(const struct model *model, uint32_t layer);
 uint64_t model_head_macs(const struct model *model);

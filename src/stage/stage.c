@@ -12,6 +12,7 @@
 struct stage {
 	const struct model *model;
 	struct step_limits limits;
+	uint32_t first_layer;
 	bool is_first;
 	bool is_last;
 	struct backend *backend;
@@ -124,6 +125,7 @@ enum sc_status stage_create(const struct stage_config *config, struct stage **st
 		return error_set(err, SC_E_NOMEM, "no memory for a stage");
 	stage->model = config->model;
 	stage->limits = config->limits;
+	stage->first_layer = config->first_layer;
 	stage->is_first = config->first_layer == 0;
 	stage->is_last = config->first_layer + config->n_layers == config->model->hparams.n_layers;
 	status = create_sequences(stage, err);
@@ -178,6 +180,15 @@ uint64_t stage_weight_bytes(const struct stage *stage)
 uint64_t stage_kv_bytes(const struct stage *stage)
 {
 	return stage->forward.kv_bytes;
+}
+
+uint64_t stage_kv_saturated(const struct stage *stage, uint32_t *layer_out)
+{
+	unsigned layer = 0;
+	uint64_t n = stage->backend->ops->kv_saturated(stage->forward.cache, &layer);
+
+	*layer_out = stage->first_layer + layer;
+	return n;
 }
 
 const char *stage_not_finite(const struct stage *stage, uint32_t *n_out)

@@ -41,6 +41,9 @@ bool stage_is_first(const struct stage *stage);
 bool stage_is_last(const struct stage *stage);
 uint64_t stage_weight_bytes(const struct stage *stage);
 uint64_t stage_kv_bytes(const struct stage *stage);
+/* Keys and values that the KV cache's type could not hold, and the model's layer that had the first
+ * of them. Thread: the compute thread. */
+uint64_t stage_kv_saturated(const struct stage *stage, uint32_t *layer_out);
 /* The first tensor of the stage that holds NaN or infinity, and how many do; NULL and 0: none. The
  * model's name for it. */
 const char *stage_not_finite(const struct stage *stage, uint32_t *n_out);

@@ -37,6 +37,8 @@ struct compute {
 	atomic_uint_least64_t busy_ns;
 	atomic_uint_least64_t waiting_ns;
 	atomic_uint_least64_t last_step;
+	atomic_uint_least64_t kv_saturated;
+	atomic_uint_least32_t kv_saturated_layer;
 };
 
 static void publish(struct compute *compute, enum compute_state state)
@@ -53,6 +55,18 @@ static bool note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	atomic_store(&compute->done_bytes, done_bytes);
 	compute->config.on_news(compute->config.arg);
 	return !atomic_load(&compute->is_stopping);
+}
+
+/* The layer first: whoever sees a count may read it. */
+static void note_saturated(struct compute *compute)
+{
+	uint32_t layer;
+	uint64_t n = stage_kv_saturated(compute->stage, &layer);
+
+	if (!n)
+		return;
+	atomic_store(&compute->kv_saturated_layer, layer);
+	atomic_store(&compute->kv_saturated, n);
 }
 
 /* Run the step in `in` and write what follows from it to `out`. */
@@ -86,6 +100,7 @@ static enum sc_status run_step(struct compute *compute, const struct frame *in, 
 		out->n_bytes = (uint32_t)tokens_bytes(tokens.n_records);
 		tokens_encode(&tokens, frame_payload(out));
 	}
+	note_saturated(compute);
 	atomic_fetch_add(&compute->rows, step.n_rows);
 	atomic_fetch_add(&compute->steps, 1);
 	atomic_store(&compute->last_step, step.id);
@@ -283,6 +298,8 @@ void compute_counters(const struct compute *compute, struct compute_counters *ou
 	out->busy_ns = atomic_load(&compute->busy_ns);
 	out->waiting_ns = atomic_load(&compute->waiting_ns);
 	out->last_step = atomic_load(&compute->last_step);
+	out->kv_saturated = atomic_load(&compute->kv_saturated);
+	out->kv_saturated_layer = atomic_load(&compute->kv_saturated_layer);
 }
 
 enum sc_status compute_push(struct compute *compute, struct frame *frame)

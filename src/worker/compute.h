@@ -35,6 +35,8 @@ struct compute_counters {
 	uint64_t busy_ns;
 	uint64_t waiting_ns;
 	uint64_t last_step;
+	uint64_t kv_saturated;		/* as stage_kv_saturated */
+	uint32_t kv_saturated_layer;
 };
 
 /* Starts the thread, which begins to load at once. Borrows what config points to until destroy. */

@@ -149,6 +149,8 @@ static void send_heartbeat(struct worker *worker)
 	counters.waiting_ns = now.waiting_ns;
 	counters.sending_ns = worker->sending_ns;
 	counters.last_step = now.last_step;
+	counters.kv_saturated = now.kv_saturated;
+	counters.kv_saturated_layer = now.kv_saturated_layer;
 	heartbeat.epoch = worker->epoch;
 	heartbeat.counters = &counters;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;

@@ -541,6 +541,45 @@ static void keys_and_values_too_large_for_the_type_stay_finite(void **state)
 	for_each_isa(check_extremes);
 }
 
+/* Keys and values are counted wherever they lie: in whole groups of 32 elements and in part ones. */
+static void check_saturation(const char *isa, enum tensor_type type)
+{
+	const struct shape shape = { 2, 2, 48, 40, 16 };
+	const float values[] = { 65504, nextafterf(65504, INFINITY), 70000, -1e6f, -127 * 65504,
+				 8.4e6f, -1e30f, NAN };
+	enum { N_VALUES = sizeof values / sizeof *values, N = 80 };
+	float *out = floats_alloc((size_t)N * 2 * 40);
+	struct backend *backend = open_cpu(isa, 3, MAX_ROWS, 64);
+	struct kv_cache *cache = make_cache(backend, shape, type, 8);
+	unsigned n = N, zero = 0, layer = 99;
+	uint64_t expected = type == TENSOR_F16 ? 2 * 6 : type == TENSOR_Q8_0 ? 2 * 2 : 0;
+	struct sequence s;
+
+	sequence_init(&s, shape, type, n, 0, 1, 3);
+	run_step(backend, cache, &s, 1, &zero, &n, &out);
+	assert_int_equal(backend->ops->kv_saturated(cache, &layer), 0);
+	for (unsigned i = 0; i < N_VALUES; i++) {
+		s.k[(size_t)i * 9 * 2 * 48 + (i * 17 + 30) % 96] = values[i];
+		s.v[(size_t)i * 10 * 2 * 40 + (i * 13 + 31) % 80] = values[i];
+	}
+	run_step(backend, cache, &s, 1, &zero, &n, &out);
+	assert_int_equal(backend->ops->kv_saturated(cache, &layer), expected);
+	/* That of run_step. */
+	assert_true(!expected || layer == 1);
+	run_step(backend, cache, &s, 1, &zero, &n, &out);
+	assert_int_equal(backend->ops->kv_saturated(cache, &layer), 2 * expected);
+	sequence_deinit(&s);
+	backend->ops->kv_destroy(backend, cache);
+	backend->ops->close(backend);
+	free(out);
+}
+
+static void keys_and_values_too_large_for_the_type_are_counted(void **state)
+{
+	(void)state;
+	for_each_isa(check_saturation);
+}
+
 /* What lies in a block behind the last position is another sequence's, or nobody's. */
 static void check_reused(const char *isa, enum tensor_type type, unsigned block_length)
 {
@@ -652,6 +691,7 @@ int main(void)
 		cmocka_unit_test(arithmetic_errs_far_less_than_q8_0_rounds),
 		cmocka_unit_test(sums_of_the_largest_integers_fit),
 		cmocka_unit_test(keys_and_values_too_large_for_the_type_stay_finite),
+		cmocka_unit_test(keys_and_values_too_large_for_the_type_are_counted),
 		cmocka_unit_test(what_blocks_held_before_is_not_seen),
 		cmocka_unit_test(what_is_not_finite_leaves_rows_before_it_alone),
 		cmocka_unit_test(caches_out_of_range_are_refused),

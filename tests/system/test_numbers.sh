@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Weights that are not numbers fail the jobs that meet them, with the tensor and the file, and
-# nothing else.
+# nothing else. Keys and values that F16 cannot hold are counted and told.
 . "$(dirname "$0")/daemon.sh"
 
 write() { "$BUILDDIR/tests/system/write_model" "$1" "$dir/$1.gguf" || fail "write_model $1"; }
@@ -59,3 +59,49 @@ for verb in "run -p x -n 3" "perplexity -c 64 -f $SRCDIR/tests/data/perplexity.t
 		"$dir/log" || fail "$verb: the reason is not told"
 	echo "${verb%% *} told the reason"
 done
+
+# What F16 cuts is told once, with the layer; the status counts it.
+write large-values
+write bf16
+cut='keys or values of layer 3 are beyond what kv-type holds'
+is_counted() { stagecoach status --socket "$socket" | grep -q "^stage $1 cut [1-9][0-9]* keys"; }
+MODEL=$dir/large-values.gguf
+for ranks in 1 3; do
+	start_daemon $ranks --kv-type f16 --stages 2
+	grep -q 'keys and values in F16' "$dir/log" || fail "$ranks ranks: the type is not told"
+	for i in 1 2; do
+		stagecoach generate --socket "$socket" -p 'the thin' -n 20 >"$dir/text" 2>"$dir/err.log" ||
+			fail "$ranks ranks: exit code $?"
+	done
+	wait_for is_counted 2 || fail "$ranks ranks: nothing is counted"
+	is_counted 1 && fail "$ranks ranks: the wrong stage counts"
+	stop_daemon
+	[ $code = 0 ] || fail "$ranks ranks: exit code $code"
+	[ "$(grep -c "warning: stage 2: $cut" "$dir/log")" = 1 ] ||
+		fail "$ranks ranks: not one warning"
+	expect_none_left
+	echo "$ranks ranks: what was cut is told and counted"
+done
+
+# tells_cut TYPE VERB...
+tells_cut() {
+	type=$1
+	verb=$2
+	shift 2
+	stagecoach "$verb" -m "$MODEL" --kv-type "$type" "$@" >"$dir/out" 2>"$dir/log" ||
+		fail "$verb --kv-type $type: exit code $?"
+	grep -q "warning: stage 1: $cut and were cut .*: use --kv-type bf16 or f32" "$dir/log"
+}
+tells_cut f16 run -p x -n 3 || fail "run: no warning"
+tells_cut f16 perplexity -c 64 --chunks 2 -f "$SRCDIR/tests/data/perplexity.txt" ||
+	fail "perplexity: no warning"
+tells_cut auto run -p x -n 3 || fail "auto is not f16"
+for type in bf16 f32; do
+	tells_cut $type run -p x -n 3 && fail "$type: a warning"
+done
+MODEL=$dir/bf16.gguf
+tells_cut auto run -p x -n 3
+grep -q 'keys and values in BF16' "$dir/log" || fail "BF16 weights: not auto's bf16"
+tells_cut f16 run -p x -n 3
+grep -q 'keys and values in F16' "$dir/log" || fail "BF16 weights: not the f16 that was asked for"
+echo "run and perplexity told what was cut; weights in BF16 choose bf16"

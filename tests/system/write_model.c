@@ -4,7 +4,7 @@
  *   good           nothing is
  *   spoilt-token   the embedding of the token <|end|> is NaN
  *   spoilt-norm    a gain of the last norm is infinite, so that no token has logits
- *   large-values   the values of layer 1 are over 65504, which its output matrix makes up for
+ *   large-values   the values of layer 3 are over 65504, which its output matrix makes up for
  *   bf16           matrices are BF16
  */
 #include "tests/model/tiny_model.h"
@@ -40,8 +40,8 @@ static bool change(const struct model *model, const char *kind)
 	} else if (!strcmp(kind, "spoilt-norm")) {
 		floats_of(model->output_norm)[3] = INFINITY;
 	} else if (!strcmp(kind, "large-values")) {
-		scale(model->layers[1].attn_v, LARGE);
-		scale(model->layers[1].attn_output, 1 / LARGE);
+		scale(model->layers[3].attn_v, LARGE);
+		scale(model->layers[3].attn_output, 1 / LARGE);
 	} else if (strcmp(kind, "good") && strcmp(kind, "bf16")) {
 		fprintf(stderr, "write_model: no kind '%s'\n", kind);
 		return false;

@@ -149,6 +149,7 @@ const struct backend_ops backend_cpu = {
 	.rms_norm = cpu_rms_norm,
 	.rope = cpu_rope,
 	.kv_write = cpu_kv_write,
+	.kv_saturated = cpu_kv_saturated,
 	.attention = cpu_attention,
 	.swiglu = cpu_swiglu,
 	.add = cpu_add,

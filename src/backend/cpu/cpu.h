@@ -124,6 +124,7 @@ void cpu_kv_destroy(struct backend *backend, struct kv_cache *cache);
 void cpu_kv_write(struct backend *backend, struct kv_cache *cache, unsigned layer,
 		  const struct attention_span *spans, unsigned n_spans, const float *keys,
 		  const float *values);
+uint64_t cpu_kv_saturated(const struct kv_cache *cache, unsigned *layer_out);
 void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsigned layer,
 		   const struct attention_span *spans, unsigned n_spans, const float *q,
 		   unsigned n_heads, float scale, float *out);

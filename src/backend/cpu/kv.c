@@ -206,12 +206,47 @@ void cpu_kv_destroy(struct backend *backend, struct kv_cache *cache)
 
 /* --- writing --- */
 
-/* The nearest half that is a number, unless x is none. */
+#define HALF_MOST 65504.0f	/* the largest half that is a number */
+
+/* The nearest half that is a number, unless x is NaN. */
 static uint16_t to_half(float x)
 {
-	const float most = 65504;
+	return f32_to_f16(x > HALF_MOST ? HALF_MOST : x < -HALF_MOST ? -HALF_MOST : x);
+}
 
-	return f32_to_f16(x > most ? most : x < -most ? -most : x);
+static unsigned count_beyond(const float *x, unsigned n, float most)
+{
+	unsigned n_beyond = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		n_beyond += fabsf(x[i]) > most;
+	return n_beyond;
+}
+
+/* Whether any of a whole group may be: magnitudes as integers, plus what takes one beyond into the
+ * sign. NaN is among them, and is then not counted. */
+static bool has_beyond(const float *x, float most)
+{
+	uint32_t bits[CPU_KV_GROUP], limit, sums = 0;
+
+	memcpy(bits, x, sizeof bits);
+	memcpy(&limit, &most, sizeof limit);
+	for (unsigned i = 0; i < CPU_KV_GROUP; i++)
+		sums |= (bits[i] & 0x7fffffff) + (0x7fffffff - limit);
+	return sums >> 31;
+}
+
+/* Returns how many were beyond what a half holds. */
+static unsigned store_halves(const float *x, unsigned n, uint16_t *at, size_t step)
+{
+	if (n == CPU_KV_GROUP && !has_beyond(x, HALF_MOST)) {
+		for (unsigned i = 0; i < CPU_KV_GROUP; i++)
+			at[i * step] = f32_to_f16(x[i]);
+		return 0;
+	}
+	for (unsigned i = 0; i < n; i++)
+		at[i * step] = to_half(x[i]);
+	return count_beyond(x, n, HALF_MOST);
 }
 
 /* The largest magnitude: as integers, among which what is not a number is the largest. */
@@ -264,45 +299,48 @@ struct place {
 	uint16_t *scale;
 };
 
-static void store_codes(const float *x, unsigned n, const struct place *to)
+/* Returns how many were beyond what the largest scale reaches. */
+static unsigned store_codes(const float *x, unsigned n, const struct place *to)
 {
 	int8_t codes[CPU_KV_GROUP];
 	uint8_t *at = to->at;
+	unsigned n_saturated = 0;
 
 	*to->scale = quantise_group(x, n, codes);
+	if (f16_to_f32(*to->scale) == HALF_MOST)
+		n_saturated = count_beyond(x, n, 127 * HALF_MOST);
 	if (!to->is_quads) {
 		for (unsigned i = 0; i < n; i++)
 			at[i * to->step] = (uint8_t)codes[i];
-		return;
+		return n_saturated;
 	}
 	for (unsigned i = 0; i < CPU_KV_GROUP; i++)
 		codes[i] ^= -128;
 	for (unsigned i = 0; i < n; i += CPU_KV_QUAD, at += to->step)
 		memcpy(at, codes + i, CPU_KV_QUAD);
+	return n_saturated;
 }
 
-/* n <= CPU_KV_GROUP elements of the stored type. */
-static void store_elements(enum cpu_kv_type type, const float *x, unsigned n,
-			   const struct place *to)
+/* n <= CPU_KV_GROUP elements of the stored type. Returns how many the type cannot hold. */
+static unsigned store_elements(enum cpu_kv_type type, const float *x, unsigned n,
+			       const struct place *to)
 {
 	void *at = to->at;
 
 	switch (type) {
 	case CPU_KV_F16:
-		for (unsigned i = 0; i < n; i++)
-			((uint16_t *)at)[i * to->step] = to_half(x[i]);
-		break;
+		return store_halves(x, n, at, to->step);
 	case CPU_KV_BF16:
 		for (unsigned i = 0; i < n; i++)
 			((uint16_t *)at)[i * to->step] = f32_to_bf16(x[i]);
 		break;
 	case CPU_KV_Q8_0:
-		store_codes(x, n, to);
-		break;
+		return store_codes(x, n, to);
 	default:
 		for (unsigned i = 0; i < n; i++)
 			((float *)at)[i * to->step] = x[i];
 	}
+	return 0;
 }
 
 /* The group of a key from dimension d on, the key's position being `at` in its block. */
@@ -336,23 +374,27 @@ static struct place value_place(const struct kv_cache *cache, uint8_t *record, u
 	};
 }
 
-static void write_head(const struct kv_cache *cache, uint8_t *record, unsigned at,
-		       const float *key, const float *value)
+static unsigned write_head(const struct kv_cache *cache, uint8_t *record, unsigned at,
+			   const float *key, const float *value)
 {
 	const struct kv_cache_config *config = &cache->config;
+	unsigned n_saturated = 0;
 
 	for (unsigned d = 0; d < config->head_dim; d += CPU_KV_GROUP) {
 		struct place to = key_place(cache, record, d, at);
 
-		store_elements(cache->type, key + d,
-			       (unsigned)min_of(config->head_dim - d, CPU_KV_GROUP), &to);
+		n_saturated += store_elements(cache->type, key + d,
+					      (unsigned)min_of(config->head_dim - d,
+							       CPU_KV_GROUP), &to);
 	}
 	for (unsigned d = 0; d < config->value_dim; d += CPU_KV_GROUP) {
 		struct place to = value_place(cache, record, d, at);
 
-		store_elements(cache->type, value + d,
-			       (unsigned)min_of(config->value_dim - d, CPU_KV_GROUP), &to);
+		n_saturated += store_elements(cache->type, value + d,
+					      (unsigned)min_of(config->value_dim - d,
+							       CPU_KV_GROUP), &to);
 	}
+	return n_saturated;
 }
 
 struct span_write {
@@ -371,14 +413,18 @@ static void write_position(void *arg, size_t i, unsigned thread)
 	uint32_t block = w->span->blocks[position / config->block_length];
 	size_t head = (w->span->first_row + i) * config->n_kv_heads;
 	size_t record = (size_t)w->layer * config->n_blocks + block;
+	unsigned n_saturated = 0;
 
 	(void)thread;
 	record *= config->n_kv_heads;
 	for (unsigned h = 0; h < config->n_kv_heads; h++)
-		write_head(w->cache, w->cache->records + (record + h) * w->cache->record.n_bytes,
-			   position % config->block_length,
-			   w->keys + (head + h) * config->head_dim,
-			   w->values + (head + h) * config->value_dim);
+		n_saturated += write_head(w->cache,
+					  w->cache->records + (record + h) * w->cache->record.n_bytes,
+					  position % config->block_length,
+					  w->keys + (head + h) * config->head_dim,
+					  w->values + (head + h) * config->value_dim);
+	if (n_saturated)
+		atomic_fetch_add(&w->cache->n_saturated, n_saturated);
 }
 
 void cpu_kv_write(struct backend *backend, struct kv_cache *cache, unsigned layer,
@@ -388,6 +434,7 @@ void cpu_kv_write(struct backend *backend, struct kv_cache *cache, unsigned laye
 	const struct cpu_backend *cpu = cpu_of(backend);
 	uint64_t row_cost = (uint64_t)cache->config.n_kv_heads *
 			    (cache->config.head_dim + cache->config.value_dim) * WRITE_COST;
+	bool was_saturated = atomic_load(&cache->n_saturated);
 
 	for (unsigned i = 0; i < n_spans; i++) {
 		struct span_write w = { cache, layer, &spans[i], keys, values };
@@ -395,4 +442,12 @@ void cpu_kv_write(struct backend *backend, struct kv_cache *cache, unsigned laye
 		cpu_parallel_even(cpu, cpu_threads_for(cpu, spans[i].n_rows * row_cost),
 				  spans[i].n_rows, write_position, &w);
 	}
+	if (!was_saturated && atomic_load(&cache->n_saturated))
+		cache->saturated_layer = layer;
+}
+
+uint64_t cpu_kv_saturated(const struct kv_cache *cache, unsigned *layer_out)
+{
+	*layer_out = cache->saturated_layer;
+	return atomic_load(&cache->n_saturated);
 }

@@ -14,6 +14,8 @@
 #include "backend/backend.h"
 #include "backend/cpu/kernels_attention.h"
 
+#include <stdatomic.h>
+
 enum {
 	/* Queries that go over a chunk of the cache while it is near. */
 	CPU_TILE_QUERIES = 96,
@@ -52,6 +54,8 @@ struct kv_cache {
 	float *scratch;		/* [n_threads][scratch_floats] */
 	size_t n_part_floats;	/* results of parts that threads share */
 	float *parts;
+	atomic_uint_least64_t n_saturated;	/* helper threads add to it, mostly never */
+	unsigned saturated_layer;
 };
 
 static inline const uint8_t *kv_record(const struct kv_cache *cache, unsigned layer,
