@@ -46,10 +46,11 @@ static void *request_alloc(void *arg, size_t n_bytes)
 	struct proto_block *block = request->blocks;
 	void *data;
 
-	if (n_bytes > request->n_left)
-		return NULL;
+	/* Twice, for rounding up may overflow. */
+	request->is_too_large |= n_bytes > request->n_left;
 	n_bytes = (n_bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-	if (n_bytes > request->n_left)
+	request->is_too_large |= n_bytes > request->n_left;
+	if (request->is_too_large)
 		return NULL;
 	if (!block || n_bytes > block->n_bytes - block->n_used)
 		block = add_block(request, n_bytes);
@@ -77,6 +78,10 @@ enum sc_status proto_request_unpack(struct proto_request *request,
 		.n_left = n_bytes * MEMORY_FACTOR + MEMORY_EXTRA,
 	};
 	request->message = protobuf_c_message_unpack(type, &request->allocator, n_bytes, bytes);
+	if (request->is_too_large)
+		return error_set(err, SC_E_INVALID, "the request takes more than %zu bytes when it is "
+				 "decoded: expected fewer fields that are empty or unknown",
+				 n_bytes * MEMORY_FACTOR + MEMORY_EXTRA);
 	if (!request->message)
 		return error_set(err, SC_E_INVALID, "the request is no valid %s", type->name);
 	return SC_OK;

@@ -11,6 +11,7 @@
 #include "gateway/grpc_call.h"
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 
 /* Replies are packed whole; more than this is refused. */
 #define PROTO_MAX_REPLY ((size_t)16 << 20)
@@ -19,6 +20,7 @@ struct proto_request {
 	ProtobufCMessage *message;	/* NULL: not unpacked */
 	ProtobufCAllocator allocator;
 	size_t n_left;			/* bytes that may still be allocated */
+	bool is_too_large;		/* that was not enough */
 	struct proto_block *blocks;
 };
 

@@ -86,6 +86,8 @@ static void finish(struct request *request, enum sc_status status)
 		limit_refuse(counts_of(request->call), LIMIT_CONTEXT);
 	else if (status == SC_E_OVERLOADED)
 		limit_refuse(counts_of(request->call), LIMIT_REPLY);
+	else if (request->unpacked.is_too_large)
+		limit_refuse(counts_of(request->call), LIMIT_REQUEST_MEMORY);
 	if (status == SC_OK)
 		status = request->ops->finish(request, &request->error);
 	if (status != SC_OK)

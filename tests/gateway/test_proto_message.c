@@ -59,6 +59,8 @@ static void a_message_that_takes_too_much_memory_is_refused(void **state)
 	}
 	assert_int_equal(proto_request_unpack(&request, REQUEST, bytes, n_bytes, &err),
 			 SC_E_INVALID);
+	assert_true(request.is_too_large);
+	assert_non_null(strstr(err.text, "takes more than"));
 	proto_request_deinit(&request);
 	free(bytes);
 }
@@ -72,6 +74,7 @@ static void what_is_no_message_is_named(void **state)
 	assert_int_equal(proto_request_unpack(&request, REQUEST, (const uint8_t *)"\xff\xff", 2,
 					      &err), SC_E_INVALID);
 	assert_string_equal(err.text, "the request is no valid stagecoach.v1.GenerateRequest");
+	assert_false(request.is_too_large);
 	proto_request_deinit(&request);
 }
 
