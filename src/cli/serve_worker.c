@@ -7,14 +7,16 @@
 #include <signal.h>
 #include <stdio.h>
 
-/* How long a worker whose launcher has ended leaves the word to the coordinator, which tells the
- * clients and then stops the workers. Less than LAUNCHER_GRACE_MS. */
-#define ORPHAN_MS 1000
+/* How long a worker whose launcher has ended leaves the word to the coordinator, whose launcher may
+ * be the same: the coordinator then tells the clients and stops the workers. Short, because mpirun,
+ * when it loses an orted, sends the coordinator SIGTERM, and then its clients hear of no cause. */
+#define ORPHAN_MS 100
 
 struct service {
 	struct loop *loop;
 	struct worker *worker;
 	struct timer *orphan;
+	struct error launcher_end;
 	unsigned n_signals;
 	bool is_lost;		/* the end is not in good order */
 	int exit_code;
@@ -50,22 +52,21 @@ static void on_launcher_gone(void *arg, const struct error *err)
 {
 	struct service *service = arg;
 
-	log_debug("%s", err->text);
-	service->exit_code = sc_status_exit_code(err->status);
+	service->launcher_end = *err;
 	timer_start(service->orphan, ORPHAN_MS, 0);
 }
 
-static void leave_loop(void *arg)
+static void leave(void *arg)
 {
 	struct service *service = arg;
 
-	loop_stop(service->loop);
+	worker_abort(service->worker, &service->launcher_end);
 }
 
 static enum sc_status watch_launcher(struct service *service, struct launcher *launcher,
 				     struct error *err)
 {
-	if (timer_create_on(service->loop, leave_loop, service, &service->orphan) != SC_OK ||
+	if (timer_create_on(service->loop, leave, service, &service->orphan) != SC_OK ||
 	    launcher_attach(launcher, service->loop, on_launcher_gone, service) != SC_OK)
 		return error_set(err, SC_E_NOMEM, "out of memory");
 	return SC_OK;

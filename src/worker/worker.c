@@ -548,3 +548,8 @@ bool worker_is_stopped(const struct worker *worker)
 {
 	return worker->is_stopped;
 }
+
+void worker_abort(struct worker *worker, const struct error *err)
+{
+	give_up(worker, err);
+}

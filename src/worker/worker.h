@@ -43,6 +43,9 @@ struct worker_peer {
 must_check enum sc_status worker_create(const struct worker_config *config,
 					const struct worker_peer *peers, struct worker **worker_out,
 					struct error *err);
+/* For a cause outside the cluster: tell the coordinator err, then on_end. Nothing after the end. */
+void worker_abort(struct worker *worker, const struct error *err);
+
 /* The coordinator said Stop; on_end has its reason. */
 bool worker_is_stopped(const struct worker *worker);
 

@@ -98,6 +98,16 @@ expect_told 'stage [12] (rank [12], host b, pid .*): silent for'
 expect_all_gone
 join b
 
+what='orted of a stage killed'
+begin_on a,b,c
+begin_text $LONG_TOKENS
+for pid in $(pgrep orted); do
+	[ "$(readlink /proc/$pid/ns/net)" = "$(ip netns exec "${NETNS_PREFIX}b" \
+		readlink /proc/self/ns/net)" ] && kill -9 "$pid"
+done
+expect_told "host b, pid .*): the launcher (orted, pid .*) has ended"
+expect_all_gone
+
 # No process of the cluster is on mpirun's host. mpirun notices by itself when it asks its daemons for
 # a sign of life more often than the deadline, and ends the job.
 what='stage on b cut off, rank 0 on another host'

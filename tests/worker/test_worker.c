@@ -259,6 +259,18 @@ static void a_stop_after_a_failure_says_so(void **state)
 	assert_true(worker_is_stopped(c.worker));
 }
 
+static void an_abort_from_outside_is_told_to_the_coordinator(void **state)
+{
+	struct error err;
+
+	(void)state;
+	become_ready(whole_model());
+	error_set(&err, SC_E_UNAVAILABLE, "the launcher has ended");
+	worker_abort(c.worker, &err);
+	fails_with(SC_E_UNAVAILABLE, "the launcher has ended");
+	assert_false(worker_is_stopped(c.worker));
+}
+
 static void assignments_that_cannot_be_are_refused(void **state)
 {
 	static const struct {
@@ -494,6 +506,7 @@ int main(void)
 		TEST(ready_names_the_weights_that_are_not_finite),
 		TEST(a_stop_before_any_assignment_ends_it_too),
 		TEST(a_stop_after_a_failure_says_so),
+		TEST(an_abort_from_outside_is_told_to_the_coordinator),
 		TEST(assignments_that_cannot_be_are_refused),
 		TEST(a_second_assignment_is_refused),
 		TEST(a_step_of_an_older_epoch_is_dropped),
