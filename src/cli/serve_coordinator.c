@@ -304,11 +304,22 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 	return gateway_create(&gateway, &server->gateway, err);
 }
 
+/* A setting that memory does not allow is not cut in silence. */
+static void tell_job_memory(const struct config *settings, const struct coordinator_config *config)
+{
+	const double mib = 1 << 20;
+
+	if (config->max_job_bytes < settings->job_memory)
+		log_info("job-memory: %.0f MiB instead of %.0f: an eighth of the free memory",
+			 (double)config->max_job_bytes / mib, (double)settings->job_memory / mib);
+}
+
 static enum sc_status start(struct server *server, struct error *err)
 {
 	struct coordinator_config config = *server->serve->coordinator;
 	enum sc_status status = SC_OK;
 
+	tell_job_memory(server->serve->config, &config);
 	config.loop = server->loop;
 	config.on_phase = on_phase;
 	config.on_progress = on_progress;

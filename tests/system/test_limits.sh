@@ -22,6 +22,7 @@ grep -q 'loading' "$dir/log" && fail "a pool beyond the limit: weights were load
 cat "$dir/log"
 
 start_daemon 1 -t 1 --stages 2
+grep -q 'job-memory: [0-9]* MiB instead of 1024' "$dir/log" || fail "less job-memory: not said"
 stagecoach generate --socket "$socket" -p 'ROMEO:' -n 300 --ignore-eos --sequences 16 \
 	>"$dir/text" 2>"$dir/client.log" || fail "no text within the limit"
 [ -s "$dir/text" ] || fail "an empty text"
