@@ -42,6 +42,8 @@ static enum sc_status append_tensors(struct gguf *gguf, struct gguf_file *file, 
 	memset(entries + gguf->n_tensors, 0, file->n_tensors * sizeof *entries);
 	status = gguf_file_read_directory(file, entries + gguf->n_tensors, err);
 	if (!status)
+		status = gguf_file_keep_head(file, err);
+	if (!status)
 		gguf->n_tensors += file->n_tensors;
 	return status;
 }
@@ -218,7 +220,7 @@ uint64_t gguf_fingerprint(const struct gguf *gguf)
 	uint64_t hash = 0;
 
 	for (size_t i = 0; i < gguf->n_files; i++)
-		hash = XXH3_64bits_withSeed(gguf->files[i].data, gguf->files[i].header_bytes, hash);
+		hash = XXH3_64bits_withSeed(gguf->files[i].head, gguf->files[i].header_bytes, hash);
 	return hash;
 }
 

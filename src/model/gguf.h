@@ -3,9 +3,11 @@
 #define STAGECOACH_MODEL_GGUF_H
 /*
  * gguf - reads GGUF files of version 3 (and 2, the same layout), also split in shards
- * (NAME-00001-of-00003.gguf, the first one is named). Maps the files read-only and shares their
- * pages; parses nothing twice. A file that is cut short while it is mapped kills the process, as
- * with any mapping: replace model files by renaming, never by writing into them.
+ * (NAME-00001-of-00003.gguf, the first one is named). Maps the files read-only; parses nothing
+ * twice. Metadata and tensor directory are copied while the file is opened; only the data of tensors
+ * stays in the mapping. So whoever has read the tensors that it needs no longer depends on the file.
+ * Until then a file that is cut short kills the process, as with any mapping: replace model files
+ * by renaming, never by writing into them.
  * Every offset, count, length, alignment and type is checked against the file and against the
  * limits below before it is used. Errors read "FILE: offset N: expected X, found Y".
  * Thread: opening from one thread; afterwards everything is read-only and may be shared.

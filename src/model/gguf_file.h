@@ -38,9 +38,10 @@ struct gguf_entry {
 
 struct gguf_file {
 	char *path;		/* owned; for errors */
-	const uint8_t *data;
+	const uint8_t *data;	/* the whole file; once it is read only tensors point here */
 	size_t n_bytes;
 	bool is_mapped;		/* data is ours to unmap */
+	uint8_t *head;		/* [header_bytes], owned: the copy that keys and values point to */
 	struct cursor cursor;
 	struct gguf_string context;	/* the key or tensor being read, for errors; or NULL */
 	uint64_t n_pairs, n_tensors;
@@ -85,6 +86,10 @@ size_t gguf_type_bytes(enum gguf_type type);	/* 0 for strings and arrays */
  * the entries may still move. */
 must_check enum sc_status gguf_file_read_directory(struct gguf_file *file,
 						   struct gguf_entry *entries, struct error *err);
+
+/* gguf_keep.c: behind the directory: copy the head; keys and values point to the copy from now on.
+ * SC_E_NOMEM; SC_E_IO: the file changed meanwhile. */
+must_check enum sc_status gguf_file_keep_head(struct gguf_file *file, struct error *err);
 
 /* gguf_shards.c: how many files the model has, as its first one says; the path of file i (from 0),
  * which the caller frees; whether a file is the one that it should be; whether all their tensors

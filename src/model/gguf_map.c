@@ -96,6 +96,7 @@ void gguf_file_deinit(struct gguf_file *file)
 	strmap_destroy(file->keys);
 	if (file->is_mapped)
 		munmap((void *)(uintptr_t)file->data, file->n_bytes);
+	free(file->head);
 	free(file->path);
 	*file = (struct gguf_file){ 0 };
 }

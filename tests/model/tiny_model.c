@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/model/tiny_model.h"
 
+#include "tests/model/tiny_vocab.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,6 +195,30 @@ static void add_vocabulary(struct gguf_writer *w, const struct tiny_model *tiny)
 	free(types);
 }
 
+/* <unk>, <s>, </s>, the bytes, a few words, fill. */
+static void add_spm_vocabulary(struct gguf_writer *w, uint32_t n)
+{
+	static const struct tiny_token words[] = {
+		{ "\u2581", -9, T_NORMAL }, { "t", -8, T_NORMAL }, { "h", -8, T_NORMAL },
+		{ "e", -8, T_NORMAL }, { "he", -2, T_NORMAL }, { "\u2581t", -3, T_NORMAL },
+		{ "\u2581the", -1, T_NORMAL },
+	};
+	const uint32_t n_words = sizeof words / sizeof *words, n_more = n - TINY_SPM_FIRST;
+	struct tiny_token *tokens = calloc(n_more, sizeof *tokens);
+	char (*texts)[16] = malloc(n_more * sizeof *texts);
+
+	if (!tokens || !texts || n_more < n_words)
+		abort();
+	memcpy(tokens, words, sizeof words);
+	for (uint32_t i = n_words; i < n_more; i++) {
+		snprintf(texts[i], sizeof texts[i], "fill%u", i);
+		tokens[i] = (struct tiny_token){ texts[i], -20, T_NORMAL };
+	}
+	tiny_vocab_spm(w, tokens, n_more);
+	free(tokens);
+	free(texts);
+}
+
 void tiny_model_compose(const struct tiny_model *tiny, struct gguf_writer *w)
 {
 	uint64_t seed = tiny->seed;
@@ -200,7 +226,10 @@ void tiny_model_compose(const struct tiny_model *tiny, struct gguf_writer *w)
 	gguf_writer_string(w, "general.architecture", tiny->arch);
 	gguf_writer_string(w, "general.name", "tiny");
 	add_sizes(w, tiny);
-	add_vocabulary(w, tiny);
+	if (tiny->is_spm)
+		add_spm_vocabulary(w, tiny->n_vocab);
+	else
+		add_vocabulary(w, tiny);
 	if (tiny->has_rope_factors)
 		add_vector(w, &seed, "rope_freqs.weight", tiny->head_dim / 2, 3.0f, 2.0f);
 	add_matrix(w, tiny, &seed, "token_embd.weight", tiny->dim, tiny->n_vocab);

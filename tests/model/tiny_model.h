@@ -26,6 +26,7 @@ struct tiny_model {
 	uint32_t dim, ffn_dim;
 	uint32_t n_heads, n_kv_heads;
 	uint32_t head_dim;
+	bool is_spm;			/* a SentencePiece vocabulary instead, see tiny_vocab.h */
 	bool is_tied;
 	bool has_rope_factors;
 	float rope_factor;		/* linear scaling, or 1 */

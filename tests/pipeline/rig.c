@@ -42,6 +42,15 @@ void rig_use_model(const struct tiny_model *tiny)
 	assert_int_equal(tokenizer_create(opened.model->gguf, &opened.tokenizer, &err), SC_OK);
 }
 
+void rig_use_file(const char *path)
+{
+	struct error err;
+
+	rig_model_close();
+	if (opened_model_open(&opened, path, &err))
+		fail_msg("%s", err.text);
+}
+
 const struct opened_model *rig_model(void)
 {
 	struct tiny_model tiny = tiny_llama;

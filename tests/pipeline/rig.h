@@ -49,6 +49,7 @@ struct rig {
 /* The model that rig_use_model opened, or a tiny one of 8 layers. */
 const struct opened_model *rig_model(void);
 void rig_use_model(const struct tiny_model *tiny);
+void rig_use_file(const char *path);
 void rig_model_close(void);
 /* The embedding of a token becomes NaN, for rigs that start from now on; or as it was. */
 void rig_spoil_token(uint32_t token);

@@ -6,6 +6,7 @@
  *   spoilt-norm    a gain of the last norm is infinite, so that no token has logits
  *   large-values   the values of layer 3 are over 65504, which its output matrix makes up for
  *   bf16           matrices are BF16
+ *   spm            nothing is; the vocabulary is of the SentencePiece kind
  */
 #include "tests/model/tiny_model.h"
 
@@ -42,7 +43,7 @@ static bool change(const struct model *model, const char *kind)
 	} else if (!strcmp(kind, "large-values")) {
 		scale(model->layers[3].attn_v, LARGE);
 		scale(model->layers[3].attn_output, 1 / LARGE);
-	} else if (strcmp(kind, "good") && strcmp(kind, "bf16")) {
+	} else if (strcmp(kind, "good") && strcmp(kind, "bf16") && strcmp(kind, "spm")) {
 		fprintf(stderr, "write_model: no kind '%s'\n", kind);
 		return false;
 	}
@@ -61,6 +62,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (!strcmp(argv[1], "bf16"))
 		tiny.type = TENSOR_BF16;
+	tiny.is_spm = !strcmp(argv[1], "spm");
 	model = tiny_model_open(&tiny, &bytes);
 	if (!change(model, argv[1]))
 		return EXIT_FAILURE;
