@@ -38,8 +38,8 @@ void ucx_env_prepare(char **argv);
 /*
  * MPI as the launcher: rank and size, and an exchange of small blobs.
  * mpi_world_open calls MPI_Init once per process. With all ranks on one host it keeps MPI from
- * opening a port, unless the user asks for TCP (OMPI_MCA_btl). For ucx, close it right after the exchange: from
- * then on one dead rank cannot take the others down. The mpi fabric keeps it open.
+ * opening a port, unless the user asks for TCP (OMPI_MCA_btl). For ucx, close it right after the
+ * exchange: from then on one dead rank cannot take the others down. The mpi fabric keeps it open.
  * Without a launcher (no mpirun, srun or PMIx in the environment) do not open it: ask
  * mpi_world_is_launched first, which does not load or start anything.
  */

@@ -254,8 +254,8 @@ static bool has_ended(int pid_fd, int timeout_ms)
 }
 
 /* In a child of fork, where other threads may have held locks: system calls only. A session of its
- * own, so that the launcher does not kill it with the rank; no descriptors, since the launcher waits
- * for the ends of the rank's output. */
+ * own, so that the launcher does not kill it with the rank; no descriptors, because the launcher
+ * waits for the ends of the rank's output. */
 static _Noreturn void help_to_end(int pid_fd)
 {
 	(void)setsid();

@@ -41,8 +41,8 @@ MPIRUN_FLAGS="$plain_flags --enable-recovery"
 lose_stage KILL 2 . --transport ucx
 lose_stage KILL 2 'the process has ended' --transport mpi
 
-# An mpirun that hangs, as it does when it cannot reach a host any more, is ended: else no supervisor
-# would notice.
+# An mpirun that hangs, as it does when it cannot reach a host any more, is ended: else no
+# supervisor would notice.
 MPIRUN_FLAGS=$plain_flags
 start_daemon 3 --transport ucx
 kill -STOP "$launcher"

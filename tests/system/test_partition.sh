@@ -108,8 +108,8 @@ done
 expect_told "host b, pid .*): the launcher (orted, pid .*) has ended"
 expect_all_gone
 
-# No process of the cluster is on mpirun's host. mpirun notices by itself when it asks its daemons for
-# a sign of life more often than the deadline, and ends the job.
+# No process of the cluster is on mpirun's host. mpirun notices by itself when it asks its daemons
+# for a sign of life more often than the deadline, and ends the job.
 what='stage on b cut off, rank 0 on another host'
 begin_on c,b --mca oob_tcp_keepalive_time 1 --mca oob_tcp_keepalive_intvl 1 \
 	--mca oob_tcp_keepalive_probes 2
