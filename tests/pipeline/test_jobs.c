@@ -168,6 +168,45 @@ static void a_job_ends_with_the_last_of_its_sequences(void **state)
 	all_blocks_are_free();
 }
 
+static uint64_t steps_made(void)
+{
+	struct coordinator_status status;
+
+	coordinator_status(rig.coordinator, &status);
+	return status.steps;
+}
+
+/* Four slots. Steps are counted, not seconds. */
+static void a_short_job_does_not_wait_for_a_large_one_of_another_client(void **state)
+{
+	struct job_request large = greedy("the heart-ache", 200), brief = greedy("and", 3);
+	struct job *large_job, *jobs[3];
+	uint64_t first;
+
+	(void)state;
+	large.client = 1;
+	large.n_sequences = 64;
+	large_job = submit(&large);
+	rig_wait(&rig, job_output(large_job, 0)->n_tokens > 20);
+	first = steps_made();
+	for (unsigned i = 0; i < 3; i++) {
+		brief.client = 2 + i;
+		jobs[i] = submit(&brief);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		rig_wait(&rig, job_is_ended(jobs[i]));
+		assert_int_equal(job_state(jobs[i]), JOB_DONE);
+		assert_int_equal(job_output(jobs[i], 0)->n_tokens, 3);
+		job_release(jobs[i]);
+	}
+	/* The large one needs 200 steps for each sixteenth of its sequences. */
+	assert_in_range(steps_made() - first, 3, 60);
+	assert_false(job_is_ended(large_job));
+	job_cancel(large_job);
+	job_release(large_job);
+	all_blocks_are_free();
+}
+
 static void output_ends_before_a_stop_string(void **state)
 {
 	struct job_request request = greedy("Whether", 40);
@@ -492,6 +531,7 @@ int main(void)
 		cmocka_unit_test(a_cancelled_job_frees_its_blocks_and_slot),
 		cmocka_unit_test(several_sequences_of_a_job_draw_differently),
 		cmocka_unit_test(a_job_ends_with_the_last_of_its_sequences),
+		cmocka_unit_test(a_short_job_does_not_wait_for_a_large_one_of_another_client),
 		cmocka_unit_test(output_ends_before_a_stop_string),
 		cmocka_unit_test(a_full_queue_refuses_more),
 		cmocka_unit_test(a_deadline_cancels),
