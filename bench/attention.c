@@ -60,13 +60,13 @@ static double seconds_of(void (*call)(void *arg), void *arg)
 	return best;
 }
 
-static void time_limits(void)
+static void time_limits(enum cpu_isa isa)
 {
 	struct cpu_meter *meter;
 	struct cpu_speed speed;
 	struct error err;
 
-	if (cpu_meter_create(n_threads, &meter, &err)) {
+	if (cpu_meter_create(isa, n_threads, &meter, &err)) {
 		fprintf(stderr, "attention: %s\n", err.text);
 		exit(1);
 	}
@@ -182,7 +182,7 @@ static void time_type(struct backend *backend, const char *isa, unsigned type)
 
 int main(int argc, char **argv)
 {
-	static const char *const isas[] = { "avx512", "avx2", "scalar" };
+	static const char *const isas[] = { "avx512-bf16", "avx512", "avx2", "scalar" };
 	struct backend_config config = { .max_rows = MAX_ROWS, .max_width = 4096 };
 	bool is_first = true;
 
@@ -198,12 +198,13 @@ int main(int argc, char **argv)
 
 		if (argc > 2 && strcmp(argv[2], isas[i]))
 			continue;
-		setenv("STAGECOACH_CPU", isas[i], 1);
+		if (!cpu_isa_find(isas[i], &config.isa))
+			return 2;
 		if (backend_cpu.open(0, &config, &backend, &err)) {
 			printf("%s\n", err.text);
 			continue;
 		}
-		time_limits();
+		time_limits(config.isa);
 		if (is_first)
 			printf("%-7s %-5s %4s %7s %5s %6s %10s %8s %8s\n", "isa", "type", "dim",
 			       "heads", "rows", "at", "us", "GB/s", "GMAC/s");

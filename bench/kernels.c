@@ -92,7 +92,7 @@ static unsigned argument(int argc, char **argv, int i, unsigned otherwise)
 
 int main(int argc, char **argv)
 {
-	static const char *const isas[] = { "scalar", "avx2", "avx512" };
+	static const char *const isas[] = { "scalar", "avx2", "avx512", "avx512-bf16" };
 	unsigned n_in = argument(argc, argv, 2, 4096), n_out = argument(argc, argv, 3, 4096);
 	struct backend_config config = { .max_rows = MANY_ROWS, .max_width = n_in };
 
@@ -104,7 +104,8 @@ int main(int argc, char **argv)
 		struct backend *backend;
 		struct error err;
 
-		setenv("STAGECOACH_CPU", isas[i], 1);
+		if (!cpu_isa_find(isas[i], &config.isa))
+			return 2;
 		if (backend_cpu.open(0, &config, &backend, &err)) {
 			printf("%s\n", err.text);
 			continue;

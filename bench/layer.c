@@ -104,7 +104,7 @@ static void open_all(struct bench *b, const struct backend_config *config)
 	struct error err;
 
 	if (backend_cpu.open(0, config, &b->backend, &err) ||
-	    cpu_meter_create(config->n_threads, &b->meter, &err)) {
+	    cpu_meter_create(CPU_AUTO, config->n_threads, &b->meter, &err)) {
 		fprintf(stderr, "layer: %s\n", err.text);
 		exit(1);
 	}

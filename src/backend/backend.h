@@ -17,6 +17,7 @@
  * Operations that cannot fail by construction return nothing: sizes are checked when weights and
  * caches are created.
  */
+#include "base/cpu.h"
 #include "base/error.h"
 #include "model/arch.h"
 #include "model/tensor.h"
@@ -40,6 +41,7 @@ struct backend_place {
 };
 
 struct backend_config {
+	enum cpu_isa isa;	/* of the CPU backend; CPU_AUTO: the best of this processor */
 	unsigned n_threads;	/* 0: one per processor of this process */
 	unsigned max_rows;	/* the most rows of a step; scratch memory is sized by it */
 	unsigned max_width;	/* the widest row that any operation sees */
@@ -83,6 +85,13 @@ struct attention_span {
 
 struct backend_ops {
 	const char *name;	/* "cpu", "cuda" */
+
+	/* Raised with every change that shows in any bit of a result, with any instruction set:
+	 * stages of other versions do not give the same tokens. */
+	uint32_t kernel_version;
+
+	/* Computes with the processor's instructions: backend_config.isa counts. */
+	bool has_isa;
 
 	/* Device memory is host memory: operations take any float pointer that is aligned to 64
 	 * bytes, so that activations can stay in the frames they travel in. */

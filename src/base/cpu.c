@@ -12,89 +12,72 @@
 #define BF16_DOT_BIT (1u << 5)	/* CPUID 7.1: EAX, AVX512_BF16 */
 #define MAX_PROCESSORS (1 << 16)
 
-/* What STAGECOACH_CPU may be; the first words are the names of the sets. */
-static const struct {
-	const char *word;
-	enum cpu_isa isa;
-} choices[] = {
-	[CPU_SCALAR] = { "scalar", CPU_SCALAR },
-	[CPU_AVX2] = { "avx2", CPU_AVX2 },
-	[CPU_AVX512] = { "avx512", CPU_AVX512 },
-	{ "avx512-vnni", CPU_AVX512 },
+static const char *const names[CPU_N_ISAS] = {
+	[CPU_AUTO] = "auto",
+	[CPU_SCALAR] = "scalar",
+	[CPU_AVX2] = "avx2",
+	[CPU_AVX512] = "avx512",
+	[CPU_AVX512_BF16] = "avx512-bf16",
 };
-
-static const char *forced_choice(void)
-{
-	const char *word = getenv("STAGECOACH_CPU");
-
-	return word ? word : "";
-}
 
 const char *cpu_isa_name(enum cpu_isa isa)
 {
-	return choices[isa].word;
+	return names[isa];
+}
+
+bool cpu_isa_find(const char *name, enum cpu_isa *isa_out)
+{
+	for (unsigned i = 0; i < CPU_N_ISAS; i++)
+		if (!strcmp(name, names[i])) {
+			*isa_out = (enum cpu_isa)i;
+			return true;
+		}
+	return false;
 }
 
 #ifdef HAVE_X86_SIMD
 /* clang's __builtin_cpu_supports does not know this one. */
-static int has_f16c(void)
+static bool has_f16c(void)
 {
 	unsigned eax, ebx, ecx, edx;
 
 	return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
 }
+
+static bool has_bf16_dot(void)
+{
+	unsigned eax, ebx, ecx, edx;
+
+	return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & BF16_DOT_BIT);
+}
 #endif
 
-static enum cpu_isa best_isa(void)
+enum cpu_isa cpu_isa_best(void)
 {
 #ifdef HAVE_X86_SIMD
 	__builtin_cpu_init();
-	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-	    !has_f16c())
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c())
 		return CPU_SCALAR;
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 	    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
 	    __builtin_cpu_supports("avx512vnni"))
-		return CPU_AVX512;
+		return has_bf16_dot() ? CPU_AVX512_BF16 : CPU_AVX512;
 	return CPU_AVX2;
 #else
 	return CPU_SCALAR;
 #endif
 }
 
-bool cpu_has_bf16_dot(void)
+enum sc_status cpu_isa_select(enum cpu_isa wanted, enum cpu_isa *isa_out, struct error *err)
 {
-#ifdef HAVE_X86_SIMD
-	unsigned eax, ebx, ecx, edx;
+	enum cpu_isa best = cpu_isa_best();
 
-	return strcmp(forced_choice(), "avx512-vnni") && best_isa() == CPU_AVX512 &&
-	       __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax & BF16_DOT_BIT);
-#else
-	return false;
-#endif
-}
-
-enum sc_status cpu_isa_select(enum cpu_isa *isa_out, struct error *err)
-{
-	const char *forced = forced_choice();
-	enum cpu_isa best = best_isa();
-
-	if (!*forced) {
-		*isa_out = best;
-		return SC_OK;
-	}
-	for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
-		if (strcmp(forced, choices[i].word))
-			continue;
-		if (choices[i].isa > best)
-			return error_set(err, SC_E_CONFIG,
-					 "STAGECOACH_CPU=%s: this processor has only %s", forced,
-					 choices[best].word);
-		*isa_out = choices[i].isa;
-		return SC_OK;
-	}
-	return error_set(err, SC_E_CONFIG,
-			 "STAGECOACH_CPU=%s: expected scalar, avx2, avx512 or avx512-vnni", forced);
+	if (wanted > best)
+		return error_set(err, SC_E_CONFIG, "cpu: this processor has %s at most, not %s: "
+				 "use --cpu auto or --cpu %s", names[best], names[wanted],
+				 names[best]);
+	*isa_out = wanted == CPU_AUTO ? best : wanted;
+	return SC_OK;
 }
 
 /* The calling thread's mask, n_bytes of it; the kernel's may be wider than the C library's fixed

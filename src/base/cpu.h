@@ -7,22 +7,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The sets of instructions that kernels are written for, worst first. A processor with one of them
+ * has all before it. Results differ between sets in their last bits, so each combination of
+ * features that shows in results is a set of its own. */
 enum cpu_isa {
-	CPU_SCALAR,
-	CPU_AVX2,	/* AVX2, FMA, F16C */
-	CPU_AVX512,	/* F, BW, DQ, VL, VNNI */
+	CPU_AUTO,		/* none in particular: the best there is */
+	CPU_SCALAR,		/* what every processor has */
+	CPU_AVX2,		/* AVX2, FMA, F16C */
+	CPU_AVX512,		/* beside those: AVX-512 F, BW, DQ, VL, VNNI */
+	CPU_AVX512_BF16,	/* beside those: AVX512_BF16, products of bfloat16 numbers */
+	CPU_N_ISAS,
 };
 
-/* The best instruction set that this processor, its operating system and this build have, or the
- * one that the environment variable STAGECOACH_CPU=scalar|avx2|avx512|avx512-vnni forces; the last
- * is CPU_AVX512 as if the processor had nothing beside it.
- * SC_E_CONFIG: the variable is something else, or names one that is not there. */
-must_check enum sc_status cpu_isa_select(enum cpu_isa *isa_out, struct error *err);
+/* The best set that this processor, its operating system and this build have: never CPU_AUTO. */
+enum cpu_isa cpu_isa_best(void);
 
+/* "auto", "scalar", "avx2", "avx512", "avx512-bf16". */
 const char *cpu_isa_name(enum cpu_isa isa);
+/* False: no such name. */
+bool cpu_isa_find(const char *name, enum cpu_isa *isa_out);
 
-/* Beside CPU_AVX512: products of bfloat16 numbers (AVX512_BF16), unless STAGECOACH_CPU says no. */
-bool cpu_has_bf16_dot(void);
+/* The set to use where `wanted` was asked for: itself, or the best for CPU_AUTO.
+ * SC_E_CONFIG: this processor does not have it. */
+must_check enum sc_status cpu_isa_select(enum cpu_isa wanted, enum cpu_isa *isa_out,
+					 struct error *err);
 
 /* Processors in this process's affinity mask, at least 1. */
 unsigned cpu_count(void);

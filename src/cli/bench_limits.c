@@ -15,9 +15,9 @@ struct known_speed {
 };
 
 enum sc_status bench_limits_init(struct bench_limits *limits, const char *backend,
-				 uint32_t n_repetitions, struct error *err)
+				 enum cpu_isa isa, uint32_t n_repetitions, struct error *err)
 {
-	*limits = (struct bench_limits){ .is_known = !strcmp(backend, "cpu") };
+	*limits = (struct bench_limits){ .isa = isa, .is_known = !strcmp(backend, "cpu") };
 	limits->max_readings = n_repetitions + 1;
 	limits->readings = calloc(limits->max_readings, sizeof limits->readings[0]);
 	return limits->readings ? SC_OK : error_set(err, SC_E_NOMEM, "out of memory");
@@ -67,7 +67,7 @@ enum sc_status bench_limits_measure(struct bench_limits *limits, unsigned n_thre
 	if (!speeds)
 		return error_set(err, SC_E_NOMEM, "out of memory");
 	limits->speeds = speeds;
-	status = cpu_meter_create(n_threads, &meter, err);
+	status = cpu_meter_create(limits->isa, n_threads, &meter, err);
 	if (status != SC_OK)
 		return status;
 	best = cpu_meter_best(meter);
@@ -110,7 +110,7 @@ enum sc_status bench_limits_start(struct bench_limits *limits, const struct benc
 	limits->n_readings = 0;
 	limits->speed = speed ? *speed : (struct machine_speed){ 0 };
 	if (speed && test->n_gen)
-		status = cpu_meter_create(n_busy, &limits->meter, err);
+		status = cpu_meter_create(limits->isa, n_busy, &limits->meter, err);
 	/* Beside a model that fills the memory the best reading, from before it came, has to do. */
 	return status == SC_E_NOMEM ? SC_OK : status;
 }

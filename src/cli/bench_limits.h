@@ -9,12 +9,14 @@
  * it is measured between the repetitions (at a depth before and after them); the median counts.
  * Thread: one; cpu_meter starts others.
  */
+#include "base/cpu.h"
 #include "cli/bench_test.h"
 #include "measure/cost.h"
 
 struct cpu_meter;
 
 struct bench_limits {
+	enum cpu_isa isa;	/* what the CPU backend computes with */
 	bool is_known;		/* false: a backend of which nobody has measured what it can do */
 	struct known_speed *speeds;	/* [n_speeds] */
 	uint32_t n_speeds;
@@ -28,7 +30,8 @@ struct bench_limits {
 
 /* Caller deinits, also after an error. */
 must_check enum sc_status bench_limits_init(struct bench_limits *limits, const char *backend,
-					    uint32_t n_repetitions, struct error *err);
+					    enum cpu_isa isa, uint32_t n_repetitions,
+					    struct error *err);
 void bench_limits_deinit(struct bench_limits *limits);
 
 /* Of so many threads, until the next is measured; NULL: not measured. */

@@ -28,6 +28,7 @@ struct number_list {
 struct bench {
 	struct config config;
 	struct opened_model opened;
+	enum cpu_isa isa;	/* what it computes with */
 	enum bench_format format;
 	struct number_list prompts, generated, batches, depths, threads, stages;
 	struct bench_test tests[MAX_TESTS];
@@ -182,19 +183,14 @@ static void choose_format(struct bench *bench)
 										 : BENCH_MARKDOWN;
 }
 
-/* As STAGECOACH_CPU names it. */
-static const char *isa_word(enum cpu_isa isa)
-{
-	return isa == CPU_AVX512 && !cpu_has_bf16_dot() ? "avx512-vnni" : cpu_isa_name(isa);
-}
-
 static enum sc_status set_up(struct bench *bench, struct error *err)
 {
 	enum sc_status status = read_lists(bench, err);
-	enum cpu_isa isa;
 
 	if (status == SC_OK)
-		status = cpu_isa_select(&isa, err);
+		status = wire_isa(&bench->config, &bench->isa, err);
+	if (status == SC_OK)
+		status = cpu_isa_select(bench->isa, &bench->isa, err);
 	if (status == SC_OK)
 		status = opened_model_open(&bench->opened, bench->config.model, err);
 	if (status != SC_OK)
@@ -205,11 +201,11 @@ static enum sc_status set_up(struct bench *bench, struct error *err)
 	if (status != SC_OK)
 		return status;
 	bench->subject = bench_subject_of(bench->opened.model, bench->config.backend,
-					  isa_word(isa));
+					  cpu_isa_name(bench->isa));
 	bench->rates = calloc(bench->config.repetitions, sizeof bench->rates[0]);
 	if (!bench->rates)
 		return error_set(err, SC_E_NOMEM, "out of memory");
-	return bench_limits_init(&bench->limits, bench->config.backend,
+	return bench_limits_init(&bench->limits, bench->config.backend, bench->isa,
 				 bench->config.repetitions, err);
 }
 
@@ -293,13 +289,9 @@ static void clear_test(void)
 }
 
 /* As backend/cpu/isa/attention_int_avx512.h does it. */
-static bool has_byte_attention(const struct config *config)
+static bool has_byte_attention(const struct config *config, enum cpu_isa isa)
 {
-	struct error ignored;
-	enum cpu_isa isa;
-
-	return config->kv_type && !strcmp(config->kv_type, "q8_0") &&
-	       cpu_isa_select(&isa, &ignored) == SC_OK && isa == CPU_AVX512;
+	return config->kv_type && !strcmp(config->kv_type, "q8_0") && isa >= CPU_AVX512;
 }
 
 static void take_reading(void *arg)
@@ -336,7 +328,7 @@ static enum sc_status run_tests(struct bench *bench, struct session *session,
 				const struct config *config, struct error *err)
 {
 	struct cost cost = cost_of_model(bench->opened.model, kv_bytes_of(session),
-					 has_byte_attention(config));
+					 has_byte_attention(config, bench->isa));
 	enum sc_status status = SC_OK;
 
 	for (uint32_t i = 0; status == SC_OK && i < bench->n_tests; i++) {

@@ -130,17 +130,14 @@ static enum sc_status run(struct quantize_input *input, struct error *err)
 	const uint64_t start_ns = clock_ns();
 	struct quantize_result result;
 	struct gguf *gguf = NULL;
-	enum cpu_isa isa;
 	enum sc_status status;
 
 	status = find_mix(input->type, &choice.mix, err);
 	if (status == SC_OK)
-		status = cpu_isa_select(&isa, err);
-	if (status == SC_OK)
 		status = gguf_open(input->from, &gguf, err);
 	if (status != SC_OK)
 		return status;
-	choice.kernels = quant_kernels(isa);
+	choice.kernels = quant_kernels(cpu_isa_best());
 	status = quantize(gguf, &choice, &result, err);
 	clear_bar(input);
 	if (status == SC_OK) {

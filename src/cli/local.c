@@ -98,6 +98,8 @@ static enum sc_status start_stages(struct local *local, const struct local_confi
 		worker.fabric = stage->fabric;
 		worker.arg = stage;
 		worker.place.stage = i;
+		if (config->isas)
+			worker.isa = config->isas[i];
 		status = worker_create(&worker, local->peers, &stage->worker, err);
 	}
 	return status;

@@ -16,6 +16,8 @@ struct local_config {
 	const struct coordinator_config *coordinator;	/* its fabric is ours; copied */
 	const struct worker_config *worker;		/* for every stage, likewise */
 	const struct fabric_config *fabric;		/* its rank is ours */
+	/* For tests: [n_stages], as if each had a processor of its own. NULL: as worker says. */
+	const enum cpu_isa *isas;
 };
 
 /* Starts everything; the coordinator's on_phase tells the rest. */

@@ -13,6 +13,29 @@
 
 static bool is_bar_shown;
 
+/* What all stages on a CPU compute with, and whose processors have more. */
+static enum sc_status add_isa(const struct stage_status *stages, unsigned n_stages,
+			      struct buf *out)
+{
+	const char *separator = ", the best that all stages have; ";
+	enum sc_status status;
+	unsigned i = 0;
+
+	while (i < n_stages && !*stages[i].instruction_set)
+		i++;
+	if (i == n_stages)
+		return SC_OK;
+	status = buf_add_format(out, "instruction set: %s", stages[i].instruction_set);
+	for (; status == SC_OK && i < n_stages; i++) {
+		if (!strcmp(stages[i].instruction_set, stages[i].best_instruction_set))
+			continue;
+		status = buf_add_format(out, "%sstage %u also has %s", separator, stages[i].rank,
+					stages[i].best_instruction_set);
+		separator = ", ";
+	}
+	return status == SC_OK ? buf_add_string(out, "\n") : status;
+}
+
 void report_plan(const struct coordinator *coordinator)
 {
 	const struct plan *plan = coordinator_plan(coordinator);
@@ -32,7 +55,8 @@ void report_plan(const struct coordinator *coordinator)
 		       model->name, model->arch->name, model->hparams.n_layers,
 		       (double)model->n_params / 1e6, coordinator_max_context(coordinator),
 		       tensor_type_info(coordinator_kv_type(coordinator))->name);
-	if (plan_format(plan, names ? where : NULL, &text) == SC_OK)
+	if (plan_format(plan, names ? where : NULL, &text) == SC_OK &&
+	    (!stages || add_isa(stages, plan->n_stages, &text) == SC_OK))
 		console_print(text.data);
 	buf_deinit(&text);
 	free(names);

@@ -128,6 +128,7 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.heartbeat_ms = config->heartbeat_ms,
 		.deadline_ms = config->deadline_ms,
 		.start_ms = config->start_ms,
+		.allows_mixed_backends = config->allows_mixed_backends,
 		.keep_jobs = config->keep_jobs,
 		.max_job_bytes = part_of_free(config->job_memory),
 	};
@@ -157,11 +158,27 @@ static enum backend_pin pin_of(const struct config *config)
 					      BACKEND_PIN_OFF;
 }
 
+enum sc_status wire_isa(const struct config *config, enum cpu_isa *isa_out, struct error *err)
+{
+	enum cpu_isa wanted = CPU_AUTO, isa;
+	enum sc_status status;
+
+	if (!cpu_isa_find(config->cpu, &wanted))
+		return error_set(err, SC_E_CONFIG, "cpu: there is no instruction set \"%s\"",
+				 config->cpu);
+	status = cpu_isa_select(wanted, &isa, err);
+	if (status == SC_OK)
+		*isa_out = wanted;
+	return status;
+}
+
 enum sc_status wire_worker_config(const struct config *config, const struct model *model,
 				  const struct allowance *allowance, struct worker_config *out,
 				  struct error *err)
 {
 	const struct backend_ops *backend = backend_find(config->backend);
+	enum cpu_isa isa = CPU_AUTO;
+	enum sc_status status;
 
 	if (!backend)
 		return error_set(err, SC_E_UNSUPPORTED, "backend %s is not in this build",
@@ -173,10 +190,14 @@ enum sc_status wire_worker_config(const struct config *config, const struct mode
 	if (config->device >= backend->count())
 		return error_set(err, SC_E_DEVICE, "device %u: backend %s finds %u on this machine",
 				 config->device, config->backend, backend->count());
+	status = wire_isa(config, &isa, err);
+	if (status != SC_OK)
+		return status;
 	*out = (struct worker_config){
 		.model = model,
 		.backend = backend,
 		.device = config->device,
+		.isa = isa,
 		.spin_us = config->spin_us,
 		.memory_bytes = config->memory ? config->memory : allowance->memory_bytes,
 		.n_threads = config->threads ? config->threads : allowance->n_processors,

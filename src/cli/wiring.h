@@ -37,6 +37,10 @@ uint64_t wire_coordinator_bytes(const struct config *config,
 /* What requests and answers of all clients may hold together. */
 size_t wire_client_bytes(const struct config *config);
 
+/* The set of the setting `cpu`: CPU_AUTO for auto. SC_E_CONFIG: this processor does not have it. */
+must_check enum sc_status wire_isa(const struct config *config, enum cpu_isa *isa_out,
+				   struct error *err);
+
 /* The same for a worker with its share of the machine; settings for memory and threads come
  * first. */
 must_check enum sc_status wire_worker_config(const struct config *config,

@@ -45,6 +45,8 @@ struct config {
 
 	/* compute */
 	char *backend;
+	char *cpu;			/* an instruction set, as base/cpu.h names it */
+	bool allows_mixed_backends;
 	uint32_t device;
 	uint32_t threads;		/* 0: share the processors */
 	char *pin;

@@ -82,6 +82,15 @@ const struct option_info options[] = {
 
 	{ "backend", 0, NULL, OPTION_CHOICE, EVERY, 0, "Compute", "NAME", "cpu",
 	  .choices = "cpu|cuda", AT(backend), .help = "what computes a stage" },
+	{ "cpu", 0, NULL, OPTION_CHOICE, EVERY, 0, "Compute", "SET", "auto",
+	  .choices = "auto|scalar|avx2|avx512|avx512-bf16", AT(cpu),
+	  .help = "the best instruction set that a stage on the CPU may use; auto: the best of its "
+		  "processor. All stages use the best that is common to them, because tokens "
+		  "depend on it" },
+	{ "allow-mixed-backends", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, 0, "Compute", NULL, "off",
+	  AT(allows_mixed_backends),
+	  .help = "let stages run beside each other whose backends or kernel versions differ; then "
+		  "the same request may give other tokens when layers move to another stage" },
 	{ "device", 0, NULL, OPTION_U32, EVERY, 0, "Compute", "N", "0", 0, 63, NULL, AT(device),
 	  "which device of the backend" },
 	{ "threads", 't', NULL, OPTION_U32, NOT_BENCH, 0, "Compute", "N", "0", 0, 1024, NULL,
@@ -115,8 +124,8 @@ const struct option_info options[] = {
 	  AT(kv_positions), "positions in the KV pool, shared by all; 0: --parallel contexts, "
 	  "within half of what weights leave of the memory" },
 	{ "block-length", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "32", 1, 1024, NULL,
-	  AT(block_length), "positions of one KV block; multiples of 16 are the fastest, and tokens "
-	  "do not depend on it" },
+	  AT(block_length), "positions of one KV block; multiples of 16 are the fastest, and "
+	  "tokens do not depend on it" },
 	{ "kv-type", 0, "kv-cache-dtype", OPTION_CHOICE, EVERY, 0, "Pipeline", "TYPE", "auto",
 	  .choices = "auto|f32|f16|bf16|q8_0", AT(kv_type),
 	  .help = "what keys and values are rounded to when they are stored; auto: bf16 for a model "

@@ -357,6 +357,9 @@ static void on_known(void *arg)
 		fail(c, &err);
 		return;
 	}
+	if (members_are_mixed(c->members))
+		log_warning("stages have different backends or kernel versions: tokens depend on "
+			    "which stage runs where (--allow-mixed-backends)");
 	c->loading_ns = clock_ns();
 	assignment = (struct assignment){
 		.epoch = c->epoch, .limits = c->limits, .kv_type = c->config.kv_type,
@@ -570,6 +573,7 @@ static enum sc_status create_members(struct coordinator *c, struct error *err)
 		.heartbeat_ms = c->config.heartbeat_ms,
 		.deadline_ms = c->config.deadline_ms,
 		.start_ms = c->config.start_ms,
+		.allows_mixed_backends = c->config.allows_mixed_backends,
 		.on_known = on_known,
 		.on_progress = on_progress,
 		.on_ready = on_ready,
@@ -769,12 +773,15 @@ void coordinator_stage_status(const struct coordinator *c, unsigned stage,
 			      struct stage_status *out)
 {
 	const struct member *member = members_get(c->members, stage);
+	bool has_isa = c->plan && member->kernels.best_isa != CPU_AUTO;
 
 	*out = (struct stage_status){
 		.rank = member->rank,
 		.pid = member->pid,
 		.host = member->host,
 		.backend = member->backend,
+		.instruction_set = has_isa ? cpu_isa_name(members_common_isa(c->members)) : "",
+		.best_instruction_set = has_isa ? cpu_isa_name(member->kernels.best_isa) : "",
 		.first_layer = c->plan ? c->plan->stages[stage].first_layer : 0,
 		.n_layers = c->plan ? c->plan->stages[stage].n_layers : 0,
 		.weight_bytes = member->weight_bytes,

@@ -48,6 +48,7 @@ struct coordinator_config {
 	uint32_t heartbeat_ms;
 	uint32_t deadline_ms;			/* a silent worker is dead */
 	uint32_t start_ms;			/* workers must have said Hello by then */
+	bool allows_mixed_backends;		/* and versions of kernels */
 	uint32_t keep_jobs;			/* ended jobs that are remembered */
 	uint64_t max_job_bytes;			/* memory for jobs' tokens, texts; 0: any */
 	/* err is set for FAILED, else NULL. Not the place to destroy the coordinator. */
@@ -112,7 +113,11 @@ struct stage_status {
 	unsigned rank;
 	uint32_t pid;
 	const char *host;
-	const char *backend;
+	const char *backend;		/* "cpu avx2, 2 threads" */
+	/* What the stage computes with, and the best that its worker could; "" for a backend
+	 * without instruction sets, and before LOADING. */
+	const char *instruction_set;
+	const char *best_instruction_set;
 	uint32_t first_layer;
 	uint32_t n_layers;
 	uint64_t weight_bytes;

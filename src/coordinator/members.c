@@ -63,6 +63,13 @@ static void send_control(struct member *member, const control_message *message)
 					message);
 }
 
+static void describe_backend(struct member *member, const char *instruction_set)
+{
+	snprintf(member->backend, sizeof member->backend, "%s%s%s, %u thread%s",
+		 member->kernels.backend, *instruction_set ? " " : "", instruction_set,
+		 member->n_threads, member->n_threads == 1 ? "" : "s");
+}
+
 static void send_assign(struct member *member, const struct plan *plan,
 			const struct assignment *assignment)
 {
@@ -81,6 +88,9 @@ static void send_assign(struct member *member, const struct plan *plan,
 	assign.n_blocks = assignment->limits.max_blocks;
 	assign.block_length = assignment->limits.block_length;
 	assign.kv_type = assignment->kv_type;
+	if (member->kernels.best_isa != CPU_AUTO)
+		assign.instruction_set = (char *)cpu_isa_name(members_common_isa(members));
+	describe_backend(member, assign.instruction_set);
 	assign.max_context = assignment->limits.max_context;
 	assign.window = assignment->window;
 	assign.previous_rank = member->rank - 1;
@@ -132,15 +142,44 @@ enum sc_status members_send_step(struct members *members, struct frame *frame)
 
 /* --- in --- */
 
+/* The first member that has said Hello; NULL: none. */
+static const struct member *first_known(const struct members *members)
+{
+	for (unsigned i = 0; i < members->n_members; i++)
+		if (members->members[i].state >= MEMBER_KNOWN)
+			return &members->members[i];
+	return NULL;
+}
+
+static enum sc_status compare(const struct member *a, const struct member *b, struct error *err)
+{
+	char whose[96];
+
+	snprintf(whose, sizeof whose, "stage %u (host %s)", a->rank, a->host);
+	return kernels_match(&a->kernels, whose, &b->kernels, err);
+}
+
+static enum sc_status take_kernels(struct member *member,
+				   const Stagecoach__Cluster__V1__Hello *hello, struct error *err)
+{
+	const struct member *other = first_known(member->members);
+	enum sc_status status = kernels_read(hello->backend, hello->instruction_set,
+					     hello->kernel_version, &member->kernels, err);
+
+	if (status == SC_OK && other && !member->members->config.allows_mixed_backends)
+		status = compare(other, member, err);
+	return status;
+}
+
 static void take_hello(struct member *member, const Stagecoach__Cluster__V1__Hello *hello)
 {
 	struct members *members = member->members;
+	struct error err;
 	char why[128];
 
 	if (member->state != MEMBER_EXPECTED)
 		return;
 	snprintf(member->host, sizeof member->host, "%s", hello->host);
-	snprintf(member->backend, sizeof member->backend, "%s", hello->backend);
 	member->pid = hello->pid;
 	member->memory_bytes = hello->memory_bytes;
 	member->n_threads = hello->n_threads;
@@ -154,6 +193,11 @@ static void take_hello(struct member *member, const Stagecoach__Cluster__V1__Hel
 		lose(member, SC_E_INVALID, "has opened another model file than the coordinator");
 		return;
 	}
+	if (take_kernels(member, hello, &err) != SC_OK) {
+		lose(member, err.status, err.text);
+		return;
+	}
+	describe_backend(member, "");
 	member->state = MEMBER_KNOWN;
 	if (are_all(members, MEMBER_KNOWN))
 		members->config.on_known(members->config.arg);
@@ -401,6 +445,25 @@ enum sc_status members_connect(struct members *members, unsigned rank, const voi
 	member->heard_ns = loop_now_ns(members->config.loop);
 	return fabric_connect(members->config.fabric, rank, address, n_bytes, &member_events,
 			      member, &member->link, err);
+}
+
+enum cpu_isa members_common_isa(const struct members *members)
+{
+	enum cpu_isa common = CPU_AUTO;
+
+	for (unsigned i = 0; i < members->n_members; i++)
+		common = kernels_common_isa(common, &members->members[i].kernels);
+	return common;
+}
+
+bool members_are_mixed(const struct members *members)
+{
+	struct error err;
+
+	for (unsigned i = 1; i < members->n_members; i++)
+		if (compare(&members->members[0], &members->members[i], &err) != SC_OK)
+			return true;
+	return false;
 }
 
 unsigned members_count(const struct members *members)

@@ -7,6 +7,7 @@
  * Thread: the loop's; callbacks come from it.
  */
 #include "base/error.h"
+#include "coordinator/kernels.h"
 #include "coordinator/plan.h"
 #include "event/loop.h"
 #include "transport/link.h"
@@ -30,7 +31,8 @@ struct member {
 	struct link *link;
 	uint32_t pid;
 	char host[64];
-	char backend[64];
+	struct kernels kernels;
+	char backend[64];		/* for people: "cpu avx2, 2 threads" */
 	uint64_t memory_bytes;
 	uint32_t n_threads;
 	uint64_t heard_ns;
@@ -57,6 +59,7 @@ struct members_config {
 	uint32_t heartbeat_ms;
 	uint32_t deadline_ms;
 	uint32_t start_ms;		/* for all to say Hello */
+	bool allows_mixed_backends;	/* also versions of kernels */
 	void (*on_known)(void *arg);	/* all have said Hello */
 	void (*on_progress)(void *arg);
 	void (*on_ready)(void *arg);	/* all are ready */
@@ -88,6 +91,11 @@ void members_assign(struct members *members, const struct plan *plan,
 void members_stop(struct members *members, enum sc_status status, const char *reason);
 /* To the first stage; as link_send. */
 must_check enum sc_status members_send_step(struct members *members, struct frame *frame);
+
+/* Of all members that have said Hello: the best instruction set that is common to those on the CPU
+ * (CPU_AUTO: there are none), and whether their backends or kernel versions differ. */
+enum cpu_isa members_common_isa(const struct members *members);
+bool members_are_mixed(const struct members *members);
 
 unsigned members_count(const struct members *members);
 /* i < count; rank i + 1. */

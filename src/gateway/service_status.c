@@ -90,6 +90,7 @@ static void set_stage(Stagecoach__V1__Stage *message, const struct stage_status 
 	message->pid = stage->pid;
 	message->host = borrowed(stage->host);
 	message->backend = borrowed(stage->backend);
+	message->instruction_set = borrowed(stage->instruction_set);
 	message->first_layer = stage->first_layer;
 	message->n_layers = stage->n_layers;
 	message->weight_bytes = stage->weight_bytes;

@@ -8,7 +8,7 @@
 const struct quant_kernels *quant_kernels(enum cpu_isa isa)
 {
 #ifdef HAVE_X86_SIMD
-	if (isa == CPU_AVX512)
+	if (isa >= CPU_AVX512)
 		return &quant_kernels_avx512;
 	if (isa == CPU_AVX2)
 		return &quant_kernels_avx2;

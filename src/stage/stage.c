@@ -66,6 +66,7 @@ static enum sc_status open_backend(struct stage *stage, const struct stage_confi
 				   struct error *err)
 {
 	const struct backend_config backend_config = {
+		.isa = config->isa,
 		.n_threads = config->n_threads,
 		.place = config->place,
 		.max_rows = config->limits.max_rows,

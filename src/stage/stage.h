@@ -20,6 +20,7 @@ struct stage_config {
 	const struct model *model;		/* borrowed until destroy */
 	const struct backend_ops *backend;
 	unsigned device;
+	enum cpu_isa isa;			/* of the CPU backend */
 	unsigned n_threads;			/* 0: one per processor */
 	struct backend_place place;
 	uint32_t first_layer;

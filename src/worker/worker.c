@@ -30,6 +30,7 @@ struct worker {
 	struct link *next;		/* the coordinator's when this is the last stage */
 	struct compute *compute;	/* from Assign on */
 	enum compute_state told;	/* what the coordinator knows of compute's state */
+	enum cpu_isa best_isa;		/* CPU_AUTO: the backend has none */
 	uint32_t epoch;
 	uint32_t heartbeat_ms;
 	uint64_t beat_ns;		/* the last check of the coordinator's silence */
@@ -67,18 +68,18 @@ static void send_hello(struct worker *worker)
 	unsigned n_threads = worker->config.n_threads ? worker->config.n_threads
 						       : resources_processor_count();
 	char host[256] = "";
-	char backend[64];
 
 	gethostname(host, sizeof host - 1);
-	snprintf(backend, sizeof backend, "%s, %u thread%s", worker->config.backend->name,
-		 n_threads, n_threads == 1 ? "" : "s");
 	hello.protocol_version = CONTROL_PROTOCOL_VERSION;
 	hello.rank = worker->config.fabric->config.rank;
 	hello.pid = (uint32_t)getpid();
 	hello.host = host;
 	hello.version = (char *)PACKAGE_VERSION;
 	hello.model_fingerprint = worker->config.model->fingerprint;
-	hello.backend = backend;
+	hello.backend = (char *)worker->config.backend->name;
+	hello.kernel_version = worker->config.backend->kernel_version;
+	if (worker->best_isa != CPU_AUTO)
+		hello.instruction_set = (char *)cpu_isa_name(worker->best_isa);
 	hello.memory_bytes = worker->config.memory_bytes;
 	hello.n_threads = n_threads;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO;
@@ -318,6 +319,24 @@ static bool has_kv_type(const assign_message *assign)
 	return info && info->is_supported;
 }
 
+/* The instruction set that the stage is to use: CPU_AUTO for a backend that has none. */
+static enum sc_status find_isa(const struct worker *worker, const assign_message *assign,
+			       enum cpu_isa *isa_out, struct error *err)
+{
+	enum cpu_isa isa = CPU_AUTO;
+
+	if (*assign->instruction_set &&
+	    (!cpu_isa_find(assign->instruction_set, &isa) || isa == CPU_AUTO))
+		return error_set(err, SC_E_PROTOCOL, "assign: instruction set \"%.32s\" is not "
+				 "known to this version", assign->instruction_set);
+	if (isa > worker->best_isa || (isa == CPU_AUTO && worker->best_isa != CPU_AUTO))
+		return error_set(err, SC_E_PROTOCOL, "assign: instruction set \"%.32s\", but this "
+				 "worker has %s at most", assign->instruction_set,
+				 worker->best_isa ? cpu_isa_name(worker->best_isa) : "none");
+	*isa_out = isa;
+	return SC_OK;
+}
+
 /* Nothing is taken from the message, memory least of all, before this. */
 static enum sc_status check_assign(const struct worker *worker, const assign_message *assign,
 				   struct error *err)
@@ -346,13 +365,14 @@ static enum sc_status check_assign(const struct worker *worker, const assign_mes
 }
 
 static enum sc_status start_compute(struct worker *worker, const assign_message *assign,
-				    struct error *err)
+				    enum cpu_isa isa, struct error *err)
 {
 	struct compute_config config = {
 		.stage = {
 			.model = worker->config.model,
 			.backend = worker->config.backend,
 			.device = worker->config.device,
+			.isa = isa,
 			.n_threads = worker->config.n_threads,
 			.place = worker->config.place,
 			.first_layer = assign->first_layer,
@@ -376,10 +396,13 @@ static enum sc_status take_assign(struct worker *worker, const assign_message *a
 				  struct error *err)
 {
 	enum sc_status status;
+	enum cpu_isa isa = CPU_AUTO;
 
 	if (worker->compute)
 		return error_set(err, SC_E_PROTOCOL, "assign: this worker has a stage already");
 	status = check_assign(worker, assign, err);
+	if (status == SC_OK)
+		status = find_isa(worker, assign, &isa, err);
 	if (status != SC_OK)
 		return status;
 	worker->epoch = assign->epoch;
@@ -394,7 +417,7 @@ static enum sc_status take_assign(struct worker *worker, const assign_message *a
 	else if (status == SC_OK)
 		status = connect_neighbour(worker, assign->next_rank, &worker->next, err);
 	if (status == SC_OK)
-		status = start_compute(worker, assign, err);
+		status = start_compute(worker, assign, isa, err);
 	if (status == SC_OK)
 		timer_start(worker->heartbeat, assign->heartbeat_ms, assign->heartbeat_ms);
 	return status;
@@ -515,7 +538,10 @@ enum sc_status worker_create(const struct worker_config *config, const struct wo
 	worker->peers = peers;
 	worker->told = COMPUTE_LOADING;
 	worker->heard_ns = loop_now_ns(config->loop);
-	status = set_up(worker, err);
+	status = config->backend->has_isa ? cpu_isa_select(config->isa, &worker->best_isa, err)
+					  : SC_OK;
+	if (status == SC_OK)
+		status = set_up(worker, err);
 	if (status != SC_OK) {
 		worker_destroy(worker);
 		return status;

@@ -20,6 +20,8 @@ struct worker_config {
 	const struct model *model;	/* borrowed */
 	const struct backend_ops *backend;
 	unsigned device;
+	enum cpu_isa isa;		/* of the CPU backend: the best that it may use; CPU_AUTO:
+					 * the processor's best */
 	unsigned n_threads;		/* 0: one per processor */
 	struct backend_place place;	/* of those threads */
 	unsigned spin_us;		/* both threads stay awake for so long after their work */

@@ -11,7 +11,7 @@ const enum tensor_type oracle_types[] = {
 	TENSOR_Q5_K, TENSOR_Q6_K, TENSOR_IQ4_XS,
 };
 const unsigned oracle_n_types = sizeof oracle_types / sizeof *oracle_types;
-const char *const oracle_isas[] = { "scalar", "avx2", "avx512", "avx512-vnni", NULL };
+const char *const oracle_isas[] = { "scalar", "avx2", "avx512", "avx512-bf16", NULL };
 
 uint32_t random_bits(struct random *random)
 {
@@ -201,9 +201,9 @@ struct backend *open_cpu(const char *isa, unsigned n_threads, unsigned max_rows,
 	enum sc_status status;
 	struct error err;
 
-	setenv("STAGECOACH_CPU", isa, 1);
+	if (!cpu_isa_find(isa, &config.isa))
+		abort();
 	status = backend_cpu.open(0, &config, &backend, &err);
-	unsetenv("STAGECOACH_CPU");
 	if (status && status != SC_E_CONFIG)
 		abort();
 	return status ? NULL : backend;

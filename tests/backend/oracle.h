@@ -40,7 +40,7 @@ extern const unsigned oracle_n_types;
 unsigned type_block_length(enum tensor_type type);
 const char *type_name(enum tensor_type type);
 
-/* Opens the CPU backend as STAGECOACH_CPU=isa would; NULL when this machine has no such set. */
+/* Opens the CPU backend with an instruction set; NULL when this machine has no such set. */
 struct backend *open_cpu(const char *isa, unsigned n_threads, unsigned max_rows,
 			 unsigned max_width);
 extern const char *const oracle_isas[];	/* NULL at the end */

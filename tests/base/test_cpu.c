@@ -10,61 +10,39 @@
 #include <string.h>
 #include <cmocka.h>
 
-static int forget_choice(void **state)
+static void a_set_up_to_the_best_can_be_had(void **state)
 {
-	(void)state;
-	return unsetenv("STAGECOACH_CPU");
-}
-
-static void the_environment_forces_a_set_that_is_there(void **state)
-{
-	enum cpu_isa best, isa;
+	enum cpu_isa best = cpu_isa_best(), isa;
 	struct error err;
 
 	(void)state;
-	assert_int_equal(cpu_isa_select(&best, &err), SC_OK);
-	for (enum cpu_isa forced = CPU_SCALAR; forced <= CPU_AVX512; forced++) {
-		setenv("STAGECOACH_CPU", cpu_isa_name(forced), 1);
-		if (forced <= best) {
-			assert_int_equal(cpu_isa_select(&isa, &err), SC_OK);
-			assert_int_equal(isa, forced);
+	assert_in_range(best, CPU_SCALAR, CPU_N_ISAS - 1);
+	for (enum cpu_isa wanted = CPU_SCALAR; wanted < CPU_N_ISAS; wanted++) {
+		if (wanted <= best) {
+			assert_int_equal(cpu_isa_select(wanted, &isa, &err), SC_OK);
+			assert_int_equal(isa, wanted);
 			continue;
 		}
-		assert_int_equal(cpu_isa_select(&isa, &err), SC_E_CONFIG);
-		assert_non_null(strstr(err.text, "this processor has only"));
+		assert_int_equal(cpu_isa_select(wanted, &isa, &err), SC_E_CONFIG);
+		assert_non_null(strstr(err.text, "this processor has"));
+		assert_non_null(strstr(err.text, cpu_isa_name(wanted)));
 	}
-	setenv("STAGECOACH_CPU", "", 1);
-	assert_int_equal(cpu_isa_select(&isa, &err), SC_OK);
+	assert_int_equal(cpu_isa_select(CPU_AUTO, &isa, &err), SC_OK);
 	assert_int_equal(isa, best);
 }
 
-static void avx512_can_be_had_without_bf16(void **state)
+static void each_set_is_found_by_its_name(void **state)
 {
-	enum cpu_isa best, isa;
-	struct error err;
+	enum cpu_isa found = CPU_N_ISAS;
 
 	(void)state;
-	assert_int_equal(cpu_isa_select(&best, &err), SC_OK);
-	setenv("STAGECOACH_CPU", "avx512-vnni", 1);
-	assert_false(cpu_has_bf16_dot());
-	if (best != CPU_AVX512) {
-		assert_int_equal(cpu_isa_select(&isa, &err), SC_E_CONFIG);
-		skip();
+	for (enum cpu_isa isa = CPU_AUTO; isa < CPU_N_ISAS; isa++) {
+		assert_true(cpu_isa_find(cpu_isa_name(isa), &found));
+		assert_int_equal(found, isa);
 	}
-	assert_int_equal(cpu_isa_select(&isa, &err), SC_OK);
-	assert_int_equal(isa, CPU_AVX512);
-}
-
-static void another_word_is_refused(void **state)
-{
-	enum cpu_isa isa;
-	struct error err;
-
-	(void)state;
-	setenv("STAGECOACH_CPU", "sse", 1);
-	assert_int_equal(cpu_isa_select(&isa, &err), SC_E_CONFIG);
-	assert_string_equal(err.text, "STAGECOACH_CPU=sse: expected scalar, avx2, avx512 or "
-			    "avx512-vnni");
+	assert_false(cpu_isa_find("sse", &found));
+	assert_false(cpu_isa_find("", &found));
+	assert_false(cpu_isa_find("avx512-vnni", &found));
 }
 
 static void processors_are_those_of_the_affinity_mask(void **state)
@@ -88,13 +66,10 @@ static void processors_are_those_of_the_affinity_mask(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(the_environment_forces_a_set_that_is_there,
-					  forget_choice),
-		cmocka_unit_test_teardown(avx512_can_be_had_without_bf16, forget_choice),
-		cmocka_unit_test_teardown(another_word_is_refused, forget_choice),
+		cmocka_unit_test(a_set_up_to_the_best_can_be_had),
+		cmocka_unit_test(each_set_is_found_by_its_name),
 		cmocka_unit_test(processors_are_those_of_the_affinity_mask),
 	};
 
-	forget_choice(NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,8 @@ static void note_control(struct peer *peer, const struct frame *frame)
 	switch (message->body_case) {
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN:
 		peer->n_layers = message->assign->n_layers;
+		snprintf(peer->assigned_isa, sizeof peer->assigned_isa, "%s",
+			 message->assign->instruction_set);
 		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_PROGRESS:
 		peer->done_bytes = message->progress->done_bytes;
@@ -194,7 +196,10 @@ void peer_say_hello(struct peer *peer, uint32_t version, uint64_t fingerprint)
 	hello.pid = PEER_PID;
 	hello.host = (char *)PEER_HOST;
 	hello.version = (char *)"9.9";
-	hello.backend = (char *)"abacus";
+	hello.backend = (char *)(peer->backend ? peer->backend : "abacus");
+	if (peer->isa)
+		hello.instruction_set = (char *)peer->isa;
+	hello.kernel_version = peer->kernel_version ? peer->kernel_version : 1;
 	hello.model_fingerprint = fingerprint;
 	hello.memory_bytes = peer->memory_bytes;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO;

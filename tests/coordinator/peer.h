@@ -30,6 +30,9 @@ struct peer {
 	bool answers_steps;
 	uint32_t draws;				/* the only token that it draws; 0: letters */
 	uint64_t memory_bytes;			/* what its Hello says */
+	const char *backend;			/* likewise; NULL: "abacus" */
+	const char *isa;			/* likewise; NULL: none */
+	uint32_t kernel_version;		/* likewise; 0: 1 */
 	char not_finite[64];			/* what its Ready says, or said */
 	uint32_t n_not_finite;
 	uint32_t fault;				/* of records for fault_position */
@@ -46,6 +49,7 @@ struct peer {
 	uint32_t failed_status;
 	char failed_text[512];
 	uint32_t n_layers;			/* of Assign */
+	char assigned_isa[32];			/* likewise */
 	uint64_t done_bytes;			/* of Progress */
 	uint64_t weight_bytes;			/* of Ready */
 };

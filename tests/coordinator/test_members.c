@@ -66,7 +66,7 @@ static void on_credit(void *arg)
 	(void)arg;
 }
 
-static void open_members(void)
+static void open_members(bool allows_mixed_backends)
 {
 	struct fabric_config fabric = { .n_ranks = N + 1, .max_payload = 65536, .credits = 16 };
 	struct members_config config = {
@@ -76,6 +76,7 @@ static void open_members(void)
 		.heartbeat_ms = HEARTBEAT_MS,
 		.deadline_ms = DEADLINE_MS,
 		.start_ms = START_MS,
+		.allows_mixed_backends = allows_mixed_backends,
 		.on_known = on_known,
 		.on_progress = on_progress,
 		.on_ready = on_ready,
@@ -94,16 +95,15 @@ static void open_members(void)
 		fail_msg("%s", err.text);
 }
 
-static int start(void **state)
+static void start_members(bool allows_mixed_backends)
 {
 	struct error err;
 
-	(void)state;
 	cluster = (struct cluster){ 0 };
 	assert_int_equal(manual_clock_create(&cluster.clock), SC_OK);
 	assert_int_equal(loop_create_on(cluster.clock, &cluster.loop), SC_OK);
 	assert_int_equal(loopback_hub_create(N + 1, &cluster.hub), SC_OK);
-	open_members();
+	open_members(allows_mixed_backends);
 	for (unsigned i = 0; i < N; i++) {
 		struct peer_config config = { cluster.loop, cluster.hub, i + 1, N + 1, 0, 0 };
 		const void *address;
@@ -115,6 +115,12 @@ static int start(void **state)
 		if (members_connect(cluster.members, i + 1, address, n_bytes, &err) != SC_OK)
 			fail_msg("%s", err.text);
 	}
+}
+
+static int start(void **state)
+{
+	(void)state;
+	start_members(false);
 	return 0;
 }
 
@@ -191,7 +197,7 @@ static void members_come_up_when_all_have_said_so(void **state)
 	hello(1);
 	peer_wait(cluster.loop, cluster.n_known);
 	assert_string_equal(members_get(cluster.members, 1)->host, PEER_HOST);
-	assert_string_equal(members_get(cluster.members, 1)->backend, "abacus");
+	assert_string_equal(members_get(cluster.members, 1)->backend, "abacus, 0 threads");
 	assign();
 	peer_wait(cluster.loop,
 		  cluster.peers[1].n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN]);
@@ -217,6 +223,70 @@ static void another_model_file_is_told_with_its_process(void **state)
 	(void)state;
 	peer_say_hello(&cluster.peers[1], CONTROL_PROTOCOL_VERSION, PEER_FINGERPRINT + 1);
 	error_names_stage_2(SC_E_INVALID, "another model file");
+}
+
+/* Hellos of both peers, each with its backend, best instruction set and version of kernels. */
+static void say_kernels(const char *const backends[N], const char *const isas[N],
+			const uint32_t versions[N])
+{
+	for (unsigned i = 0; i < N; i++) {
+		cluster.peers[i].backend = backends[i];
+		cluster.peers[i].isa = isas[i];
+		cluster.peers[i].kernel_version = versions[i];
+		hello(i);
+	}
+}
+
+static void all_members_get_the_best_set_that_is_common_to_them(void **state)
+{
+	(void)state;
+	say_kernels((const char *[N]){ "cpu", "cpu" }, (const char *[N]){ "avx512-bf16", "avx2" },
+		    (uint32_t[N]){ 3, 3 });
+	peer_wait(cluster.loop, cluster.n_known);
+	assert_int_equal(members_common_isa(cluster.members), CPU_AVX2);
+	assert_false(members_are_mixed(cluster.members));
+	assign();
+	for (unsigned i = 0; i < N; i++) {
+		peer_wait(cluster.loop, *cluster.peers[i].assigned_isa);
+		assert_string_equal(cluster.peers[i].assigned_isa, "avx2");
+		assert_string_equal(members_get(cluster.members, i)->backend,
+				    "cpu avx2, 0 threads");
+	}
+}
+
+static void another_backend_is_refused(void **state)
+{
+	(void)state;
+	say_kernels((const char *[N]){ "cpu", "cuda" }, (const char *[N]){ "avx2", NULL },
+		    (uint32_t[N]){ 1, 1 });
+	error_names_stage_2(SC_E_CONFIG, "computes on cuda, but stage 1 (host " PEER_HOST
+			    ") on cpu");
+	assert_non_null(strstr(cluster.error.text, "--allow-mixed-backends"));
+}
+
+static void another_version_of_kernels_is_refused(void **state)
+{
+	(void)state;
+	say_kernels((const char *[N]){ "cpu", "cpu" }, (const char *[N]){ "avx2", "avx2" },
+		    (uint32_t[N]){ 7, 8 });
+	error_names_stage_2(SC_E_CONFIG, "has version 8 of the kernels, but stage 1");
+}
+
+static void mixed_backends_can_be_allowed(void **state)
+{
+	stop(state);
+	start_members(true);
+	say_kernels((const char *[N]){ "cpu", "cuda" }, (const char *[N]){ "avx2", NULL },
+		    (uint32_t[N]){ 1, 2 });
+	peer_wait(cluster.loop, cluster.n_known);
+	assert_true(members_are_mixed(cluster.members));
+	assert_int_equal(members_common_isa(cluster.members), CPU_AVX2);
+	assign();
+	for (unsigned i = 0; i < N; i++)
+		peer_wait(cluster.loop, cluster.peers[i].n_layers);
+	assert_string_equal(cluster.peers[0].assigned_isa, "avx2");
+	assert_string_equal(cluster.peers[1].assigned_isa, "");
+	assert_int_equal(cluster.n_lost, 0);
 }
 
 static void a_hello_that_never_comes_is_missed(void **state)
@@ -407,6 +477,10 @@ int main(void)
 		TEST(members_come_up_when_all_have_said_so),
 		TEST(another_protocol_version_is_told_with_its_process),
 		TEST(another_model_file_is_told_with_its_process),
+		TEST(all_members_get_the_best_set_that_is_common_to_them),
+		TEST(another_backend_is_refused),
+		TEST(another_version_of_kernels_is_refused),
+		TEST(mixed_backends_can_be_allowed),
 		TEST(a_hello_that_never_comes_is_missed),
 		TEST(a_member_that_waited_for_the_others_is_not_taken_for_silent),
 		TEST(a_silent_member_is_lost_after_the_deadline),

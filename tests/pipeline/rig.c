@@ -151,13 +151,14 @@ void rig_start(struct rig *rig, const struct rig_options *options)
 	struct worker_config worker = {
 		.model = model->model,
 		.backend = backend_find("cpu"),
+		.isa = options->isa,
 		.n_threads = options->n_threads,
 		.memory_bytes = options->memory_bytes,
 		.on_logits = on_logits,
 		.logits_arg = rig,
 	};
 	struct fabric_config fabric = wire_fabric_config(&config, &coordinator, 0);
-	struct local_config local = { &coordinator, &worker, &fabric };
+	struct local_config local = { &coordinator, &worker, &fabric, options->isas };
 	struct error err;
 
 	*rig = (struct rig){ 0 };

@@ -16,6 +16,8 @@
 
 struct rig_options {
 	unsigned n_stages;
+	enum cpu_isa isa;	/* CPU_AUTO: the best */
+	const enum cpu_isa *isas;	/* of each stage; NULL: isa */
 	unsigned n_threads;
 	uint32_t window;
 	uint32_t max_rows;

@@ -163,6 +163,30 @@ static void the_same_bits_for_every_length_of_blocks(void **state)
 	}
 }
 
+/* Workers with several instruction sets, in any order. */
+static void stages_of_different_sets_give_the_bits_of_the_one_common_to_them(void **state)
+{
+	enum cpu_isa isas[8];
+
+	(void)state;
+	for (enum cpu_isa common = CPU_SCALAR; common <= cpu_isa_best(); common++) {
+		struct rig_options options = rig_defaults;
+
+		options.isa = common;
+		options.kv_type = TENSOR_Q8_0;
+		wanted_run_alone(wanted, MAX_JOBS, &options);
+		options.isas = isas;
+		for (unsigned k = 0; k < 4; k++) {
+			options.n_stages = 2 + 2 * (k % 2);
+			for (unsigned i = 0; i < options.n_stages; i++)
+				isas[i] = (enum cpu_isa)(common + wanted_draw(cpu_isa_best() -
+									      common + 1));
+			isas[k % options.n_stages] = common;
+			wanted_run_together(wanted, MAX_JOBS, &options);
+		}
+	}
+}
+
 static int make_requests(void **state)
 {
 	(void)state;
@@ -179,6 +203,7 @@ int main(void)
 		cmocka_unit_test(the_same_bits_when_blocks_run_out_and_sequences_start_over),
 		cmocka_unit_test(the_same_bits_for_every_type_of_keys_and_values),
 		cmocka_unit_test(the_same_bits_for_every_length_of_blocks),
+		cmocka_unit_test(stages_of_different_sets_give_the_bits_of_the_one_common_to_them),
 	};
 
 	return cmocka_run_group_tests(tests, make_requests, rig_model_teardown);

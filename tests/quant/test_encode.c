@@ -78,14 +78,10 @@ static void fill(float (*shape)(size_t i), float *x)
 /* All instruction sets that this machine has; ends with NULL. */
 static const struct quant_kernels *const *all_kernels(void)
 {
-	static const struct quant_kernels *found[CPU_AVX512 + 2];
-	enum cpu_isa best;
-	struct error err;
+	static const struct quant_kernels *found[CPU_N_ISAS];
 
-	if (cpu_isa_select(&best, &err))
-		fail_msg("%s", err.text);
-	for (int isa = 0; isa <= (int)best; isa++)
-		found[isa] = quant_kernels((enum cpu_isa)isa);
+	for (unsigned isa = CPU_SCALAR; isa <= cpu_isa_best(); isa++)
+		found[isa - CPU_SCALAR] = quant_kernels((enum cpu_isa)isa);
 	return found;
 }
 

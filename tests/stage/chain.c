@@ -38,6 +38,9 @@ static void *take(size_t n, size_t size)
 	return memory;
 }
 
+/* Of all chains; see chain_use_isa. */
+static enum cpu_isa used_isa;
+
 static void create_stages(struct chain *chain, const struct chain_config *config)
 {
 	uint32_t n_layers = config->model->hparams.n_layers;
@@ -49,6 +52,7 @@ static void create_stages(struct chain *chain, const struct chain_config *config
 		const struct stage_config stage = {
 			.model = config->model,
 			.backend = &backend_cpu,
+			.isa = used_isa,
 			.n_threads = config->n_threads,
 			.first_layer = first,
 			.n_layers = n_layers * (i + 1) / config->n_stages - first,
@@ -214,11 +218,9 @@ struct model *chain_open_reference(const char *name)
 
 bool chain_use_isa(enum cpu_isa isa)
 {
-	enum cpu_isa selected;
 	struct error err;
 
-	assert_int_equal(setenv("STAGECOACH_CPU", cpu_isa_name(isa), 1), 0);
-	if (!cpu_isa_select(&selected, &err))
+	if (!cpu_isa_select(isa, &used_isa, &err))
 		return true;
 	print_message("%s\n", err.text);
 	return false;

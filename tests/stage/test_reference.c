@@ -215,12 +215,19 @@ static void logits_agree_with_transformers_on_avx512(void **state)
 	run_with(CPU_AVX512);
 }
 
+static void logits_agree_with_transformers_on_avx512_bf16(void **state)
+{
+	(void)state;
+	run_with(CPU_AVX512_BF16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(logits_agree_with_transformers_on_scalar_code),
 		cmocka_unit_test(logits_agree_with_transformers_on_avx2),
 		cmocka_unit_test(logits_agree_with_transformers_on_avx512),
+		cmocka_unit_test(logits_agree_with_transformers_on_avx512_bf16),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

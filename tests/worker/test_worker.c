@@ -79,6 +79,7 @@ static void start_worker(void)
 {
 	struct worker_config config = {
 		.loop = c.loop, .fabric = c.fabric, .model = model,
+		.isa = cpu_isa_best() < CPU_AVX2 ? CPU_AUTO : CPU_AVX2,
 		.backend = backend_find("cpu"), .n_threads = 1, .memory_bytes = 12345,
 		.on_end = on_end,
 	};
@@ -126,6 +127,7 @@ static Stagecoach__Cluster__V1__Assign whole_model(void)
 	assign.window = 2;
 	assign.heartbeat_ms = HEARTBEAT_MS;
 	assign.deadline_ms = DEADLINE_MS;
+	assign.instruction_set = (char *)cpu_isa_name(CPU_SCALAR);
 	return assign;
 }
 
@@ -311,6 +313,28 @@ static void assignments_that_cannot_be_are_refused(void **state)
 		peer_wait_for_thread(c.loop, c.n_ended);
 		fails_with(c.error.status, cases[i].text);
 		assert_int_not_equal(c.error.status, SC_E_NOMEM);
+	}
+}
+
+/* The worker of these tests may use AVX2 at most. */
+static void an_instruction_set_that_the_worker_does_not_have_is_refused(void **state)
+{
+	static const char *const sets[] = { "", "auto", "sse", "avx512", "AVX2", "avx512-bf16" };
+
+	if (cpu_isa_best() < CPU_AVX2)
+		skip();
+	for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+		Stagecoach__Cluster__V1__Assign assign;
+
+		if (i) {
+			stop(state);
+			start(state);
+		}
+		assign = whole_model();
+		assign.instruction_set = (char *)sets[i];
+		say_assign(&assign);
+		peer_wait_for_thread(c.loop, c.n_ended);
+		fails_with(SC_E_PROTOCOL, "assign: instruction set \"");
 	}
 }
 
@@ -508,6 +532,7 @@ int main(void)
 		TEST(a_stop_after_a_failure_says_so),
 		TEST(an_abort_from_outside_is_told_to_the_coordinator),
 		TEST(assignments_that_cannot_be_are_refused),
+		TEST(an_instruction_set_that_the_worker_does_not_have_is_refused),
 		TEST(a_second_assignment_is_refused),
 		TEST(a_step_of_an_older_epoch_is_dropped),
 		TEST(a_step_from_a_peer_that_is_not_the_stage_before_ends_it),

@@ -13,8 +13,10 @@ static const struct cpu_kernels *kernels_of(enum cpu_isa isa)
 {
 	switch (isa) {
 #ifdef HAVE_X86_SIMD
+	case CPU_AVX512_BF16:
+		return &cpu_kernels_avx512_bf16;
 	case CPU_AVX512:
-		return cpu_has_bf16_dot() ? &cpu_kernels_avx512_bf16 : &cpu_kernels_avx512;
+		return &cpu_kernels_avx512;
 	case CPU_AVX2:
 		return &cpu_kernels_avx2;
 #endif
@@ -65,7 +67,7 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 	enum cpu_isa isa;
 
 	if (!status)
-		status = cpu_isa_select(&isa, err);
+		status = cpu_isa_select(config->isa, &isa, err);
 	if (status)
 		return status;
 	cpu = calloc(1, sizeof *cpu);
@@ -129,6 +131,8 @@ static void download(struct backend *backend, void *host, const void *device, si
 
 const struct backend_ops backend_cpu = {
 	.name = "cpu",
+	.kernel_version = 1,
+	.has_isa = true,
 	.is_host_memory = true,
 	.count = count,
 	.open = open_backend,

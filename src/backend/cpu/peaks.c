@@ -20,6 +20,7 @@ enum {
 #define READ_BYTES ((double)READ_ITEMS * READ_ITEM)
 
 struct cpu_meter {
+	enum cpu_isa isa;
 	const struct cpu_peaks *peaks;
 	struct team *team;
 	uint8_t *memory;	/* [READ_ITEMS][READ_ITEM] */
@@ -40,18 +41,13 @@ static const int8_t int8_ones[128] = { [0 ... 127] = 1 };
 static const struct cpu_peaks *choose_peaks(enum cpu_isa isa)
 {
 #ifdef HAVE_X86_SIMD
-	if (isa == CPU_AVX512)
+	if (isa >= CPU_AVX512)
 		return &cpu_peaks_avx512;
 	if (isa == CPU_AVX2)
 		return &cpu_peaks_avx2;
 #endif
 	(void)isa;
 	return &cpu_peaks_scalar;
-}
-
-static bool has_bf16(const struct cpu_peaks *peaks)
-{
-	return peaks->bf16 && cpu_has_bf16_dot();
 }
 
 static void run_item(void *arg, size_t item, size_t end, unsigned thread)
@@ -100,8 +96,8 @@ struct cpu_speed cpu_meter_best(const struct cpu_meter *meter)
 
 	return (struct cpu_speed){
 		.f32_macs = macs_rate(meter, peaks->f32, f32_ones, peaks->f32_macs),
-		.bf16_macs = has_bf16(peaks) ? macs_rate(meter, peaks->bf16, bf16_ones,
-							 peaks->bf16_macs) : 0,
+		.bf16_macs = meter->isa == CPU_AVX512_BF16 && peaks->bf16 ?
+			     macs_rate(meter, peaks->bf16, bf16_ones, peaks->bf16_macs) : 0,
 		.int8_macs = macs_rate(meter, peaks->int8, int8_ones, peaks->int8_macs),
 		.read_bytes = READ_BYTES / best_seconds_of(&reading, READ_ITEMS),
 	};
@@ -117,19 +113,20 @@ double cpu_meter_read(const struct cpu_meter *meter)
 	return READ_PASSES * READ_BYTES / seconds;
 }
 
-enum sc_status cpu_meter_create(unsigned n_threads, struct cpu_meter **meter_out,
-				struct error *err)
+enum sc_status cpu_meter_create(enum cpu_isa wanted, unsigned n_threads,
+				struct cpu_meter **meter_out, struct error *err)
 {
 	struct cpu_meter *meter;
 	enum sc_status status;
 	enum cpu_isa isa;
 
-	status = cpu_isa_select(&isa, err);
+	status = cpu_isa_select(wanted, &isa, err);
 	if (status)
 		return status;
 	meter = calloc(1, sizeof *meter);
 	if (!meter)
 		return error_set(err, SC_E_NOMEM, "out of memory");
+	meter->isa = isa;
 	meter->peaks = choose_peaks(isa);
 	meter->memory = cpu_memory((size_t)READ_BYTES);
 	if (meter->memory)

@@ -4,9 +4,10 @@
 /*
  * peaks - what the processor can do at the very most, measured: multiply-adds of each kind that the
  * kernels use, with all operands in registers, and reading memory in order. It is what benchmarks
- * compare with, under the instruction set that the backend selects.
+ * compare with, under an instruction set of the backend.
  * Thread: one at a time; a meter starts as many as are asked for.
  */
+#include "base/cpu.h"
 #include "base/error.h"
 
 #include <stddef.h>
@@ -28,10 +29,10 @@ struct cpu_speed {
 /* Threads, and memory that is larger than most caches. */
 struct cpu_meter;
 
-/* SC_E_NOMEM: no memory to read. SC_E_INTERNAL: no threads. SC_E_CONFIG: STAGECOACH_CPU is not what
- * can be. */
-must_check enum sc_status cpu_meter_create(unsigned n_threads, struct cpu_meter **meter_out,
-					   struct error *err);
+/* SC_E_NOMEM: no memory to read. SC_E_INTERNAL: no threads. SC_E_CONFIG: there is no such set.
+ */
+must_check enum sc_status cpu_meter_create(enum cpu_isa isa, unsigned n_threads,
+					   struct cpu_meter **meter_out, struct error *err);
 /* Accepts NULL. */
 void cpu_meter_destroy(struct cpu_meter *meter);
 
@@ -48,7 +49,7 @@ typedef void cpu_peak_fn(size_t n_rounds, const void *operands, void *sink);
 
 /* One table per instruction set, as kernels.h has them. */
 struct cpu_peaks {
-	cpu_peak_fn *f32, *bf16, *int8;		/* bf16 may be NULL */
+	cpu_peak_fn *f32, *bf16, *int8;		/* bf16 may be NULL, and needs CPU_AVX512_BF16 */
 	unsigned f32_macs, bf16_macs, int8_macs;	/* of a round */
 	/* Reads n_bytes, a multiple of 1024, aligned to 64. */
 	void (*read)(const void *memory, size_t n_bytes, void *sink);

@@ -108,6 +108,7 @@ static void add(struct backend *backend, float *x, const float *y, size_t n)
 
 const struct backend_ops backend_cuda = {
 	.name = "cuda",
+	.kernel_version = 1,
 	.is_host_memory = false,
 	.count = cuda_device_count,
 	.open = open_backend,

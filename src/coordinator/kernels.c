@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coordinator/kernels.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum sc_status kernels_read(const char *backend, const char *instruction_set, uint32_t version,
+			    struct kernels *out, struct error *err)
+{
+	struct kernels kernels = { .version = version };
+	bool is_cpu = !strcmp(backend, "cpu");
+
+	if (!*backend || strlen(backend) >= sizeof kernels.backend)
+		return error_set(err, SC_E_PROTOCOL, "its backend is \"%.40s\": expected a name of "
+				 "1 to %zu bytes", backend, sizeof kernels.backend - 1);
+	if (!version)
+		return error_set(err, SC_E_PROTOCOL, "says no version of its kernels");
+	if (*instruction_set && (!cpu_isa_find(instruction_set, &kernels.best_isa) ||
+				 kernels.best_isa == CPU_AUTO))
+		return error_set(err, SC_E_PROTOCOL, "its instruction set is \"%.40s\", which this "
+				 "version does not know", instruction_set);
+	if (is_cpu != (kernels.best_isa != CPU_AUTO))
+		return error_set(err, SC_E_PROTOCOL, is_cpu ?
+				 "computes on the CPU, but says no instruction set" :
+				 "says an instruction set, but does not compute on the CPU");
+	snprintf(kernels.backend, sizeof kernels.backend, "%s", backend);
+	*out = kernels;
+	return SC_OK;
+}
+
+enum sc_status kernels_match(const struct kernels *a, const char *whose, const struct kernels *b,
+			     struct error *err)
+{
+	if (strcmp(a->backend, b->backend))
+		return error_set(err, SC_E_CONFIG, "computes on %s, but %s on %s: tokens would "
+				 "depend on which stage runs where. Give all stages the same "
+				 "--backend, or accept that with --allow-mixed-backends",
+				 b->backend, whose, a->backend);
+	if (a->version != b->version)
+		return error_set(err, SC_E_CONFIG, "has version %u of the kernels, but %s version "
+				 "%u: tokens would depend on which stage runs where. Install the "
+				 "same stagecoach on all machines, or accept that with "
+				 "--allow-mixed-backends", b->version, whose, a->version);
+	return SC_OK;
+}
+
+enum cpu_isa kernels_common_isa(enum cpu_isa common, const struct kernels *kernels)
+{
+	if (kernels->best_isa == CPU_AUTO)
+		return common;
+	return common == CPU_AUTO || kernels->best_isa < common ? kernels->best_isa : common;
+}
