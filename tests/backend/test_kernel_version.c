@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The promise of backend_ops.kernel_version: results of a version never change, whatever compiler
+ * built them. Each instruction set has a hash of the bits that its kernels give, and each set's
+ * hash belongs to the version that is written beside it.
+ */
+#include "oracle.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+#include <cmocka.h>
+
+enum { N_IN = 512, N_OUT = 80, MAX_ROWS = 70, N_HEADS = 8, N_KV_HEADS = 2, HEAD_DIM = 64 };
+
+/* After a change of results: raise kernel_version in src/backend/cpu/backend.c, and write the new
+ * version here with the hashes that this test prints. */
+static const uint32_t version = 1;
+static const uint64_t hashes[CPU_N_ISAS] = {
+	[CPU_SCALAR] = UINT64_C(0xfbe90f286b8ad405),
+	[CPU_AVX2] = UINT64_C(0x4ad2843d64b0cf62),
+	[CPU_AVX512] = UINT64_C(0x2be3e3526ecfcabe),
+	[CPU_AVX512_BF16] = UINT64_C(0xbdba3fba78793ee1),
+};
+
+struct run {
+	struct backend *backend;
+	struct random random;
+	float *x;	/* [MAX_ROWS][N_IN] */
+	float *y;	/* likewise */
+	XXH3_state_t *hash;
+};
+
+static void note(struct run *run, size_t n)
+{
+	XXH3_64bits_update(run->hash, run->y, n * sizeof *run->y);
+}
+
+/* Few rows and many go different ways. */
+static void run_products(struct run *run, enum tensor_type type)
+{
+	static const unsigned n_rows[] = { 1, 7, MAX_ROWS };
+	struct weight *weights[2];
+	struct matrix m[2];
+	struct error err;
+
+	for (unsigned i = 0; i < 2; i++) {
+		matrix_init(&m[i], type, N_IN, N_OUT, type + 100 * i);
+		if (run->backend->ops->weight_create(run->backend, &m[i].tensor, &weights[i], &err))
+			fail_msg("%s", err.text);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		const struct matmul product = { .weight = weights[0], .y = run->y };
+
+		run->backend->ops->matmul(run->backend, &product, 1, run->x, n_rows[i]);
+		note(run, (size_t)n_rows[i] * N_OUT);
+		run->backend->ops->gated_matmul(run->backend, weights[0], weights[1], run->x,
+						n_rows[i], run->y);
+		note(run, (size_t)n_rows[i] * N_OUT);
+	}
+	run->backend->ops->embed(run->backend, weights[0], &(uint32_t){ 5 }, 1, run->y);
+	note(run, N_IN);
+	for (unsigned i = 0; i < 2; i++) {
+		run->backend->ops->weight_destroy(run->backend, weights[i]);
+		matrix_deinit(&m[i]);
+	}
+}
+
+/* More positions than a part has: some steps of many rows, and one of one. */
+static void run_attention(struct run *run, enum tensor_type type)
+{
+	static const uint32_t blocks[20] = { 3, 1, 0, 2, 4, 5, 6, 7, 9, 8, 10, 11, 12, 13, 14, 15,
+					     16, 17, 18, 19 };
+	const struct kv_cache_config config = {
+		.n_layers = 1, .n_blocks = 20, .block_length = 32, .n_kv_heads = N_KV_HEADS,
+		.head_dim = HEAD_DIM, .value_dim = HEAD_DIM, .type = type,
+	};
+	struct attention_span span = { 0, MAX_ROWS, 0, blocks };
+	struct kv_cache *cache;
+	struct error err;
+
+	if (run->backend->ops->kv_create(run->backend, &config, &cache, &err))
+		fail_msg("%s", err.text);
+	for (unsigned i = 0; i < 9; i++) {
+		span.first_position = i * MAX_ROWS;
+		span.n_rows = i == 8 ? 1 : MAX_ROWS;
+		run->backend->ops->kv_write(run->backend, cache, 0, &span, 1, run->x, run->x + i);
+		run->backend->ops->attention(run->backend, cache, 0, &span, 1, run->x + 2 * i,
+					     N_HEADS, 0.25f, run->y);
+		note(run, (size_t)span.n_rows * N_HEADS * HEAD_DIM);
+	}
+	run->backend->ops->kv_destroy(run->backend, cache);
+}
+
+static void run_rows(struct run *run)
+{
+	static const enum arch_rope layouts[] = { ROPE_INTERLEAVED, ROPE_HALVES };
+	float frequencies[HEAD_DIM / 2] = { 1 };
+	uint32_t positions[MAX_ROWS];
+	size_t n = (size_t)MAX_ROWS * N_IN;
+
+	for (unsigned i = 1; i < HEAD_DIM / 2; i++)
+		frequencies[i] = frequencies[i - 1] * 0.75f;
+	for (unsigned i = 0; i < MAX_ROWS; i++)
+		positions[i] = i * 37;
+	run->backend->ops->rms_norm(run->backend, run->x, run->x + 3, 1e-5f, MAX_ROWS - 1, N_IN - 3,
+				    run->y);
+	note(run, (size_t)(MAX_ROWS - 1) * (N_IN - 3));
+	for (unsigned i = 0; i < 2; i++) {
+		const struct rope_table table = { layouts[i], HEAD_DIM, frequencies };
+
+		memcpy(run->y, run->x, n * sizeof *run->y);
+		run->backend->ops->rope(run->backend, &table, run->y, positions, MAX_ROWS, N_HEADS,
+					HEAD_DIM);
+		note(run, n);
+	}
+	run->backend->ops->swiglu(run->backend, run->x, run->x + 1, n - 1, run->y);
+	run->backend->ops->add(run->backend, run->y, run->x, n - 1);
+	note(run, n - 1);
+}
+
+static uint64_t hash_of(struct backend *backend)
+{
+	static const enum tensor_type kv_types[] = { TENSOR_F32, TENSOR_F16, TENSOR_BF16,
+						     TENSOR_Q8_0 };
+	size_t n = (size_t)(MAX_ROWS + 1) * N_IN;
+	struct run run = {
+		.backend = backend, .random = { 1 }, .x = floats_alloc(n), .y = floats_alloc(n),
+		.hash = XXH3_createState(),
+	};
+	uint64_t hash;
+
+	XXH3_64bits_reset(run.hash);
+	random_fill(&run.random, run.x, n);
+	for (unsigned i = 0; i < oracle_n_types; i++)
+		run_products(&run, oracle_types[i]);
+	for (unsigned i = 0; i < 4; i++)
+		run_attention(&run, kv_types[i]);
+	run_rows(&run);
+	hash = XXH3_64bits_digest(run.hash);
+	XXH3_freeState(run.hash);
+	free(run.x);
+	free(run.y);
+	return hash;
+}
+
+static void other_bits_have_another_version(void **state)
+{
+	unsigned n_wrong = 0;
+
+	(void)state;
+	assert_int_equal(backend_cpu.kernel_version, version);
+	for (enum cpu_isa isa = CPU_SCALAR; isa <= cpu_isa_best(); isa++) {
+		struct backend *backend = open_cpu(cpu_isa_name(isa), 2, MAX_ROWS, N_IN);
+		uint64_t hash = hash_of(backend);
+
+		backend->ops->close(backend);
+		if (hash == hashes[isa])
+			continue;
+		print_message("%s: 0x%016llx, expected 0x%016llx\n", cpu_isa_name(isa),
+			      (unsigned long long)hash, (unsigned long long)hashes[isa]);
+		n_wrong++;
+	}
+	assert_int_equal(n_wrong, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(other_bits_have_another_version),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
