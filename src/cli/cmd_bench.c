@@ -192,7 +192,8 @@ static enum sc_status set_up(struct bench *bench, struct error *err)
 	if (status == SC_OK)
 		status = cpu_isa_select(bench->isa, &bench->isa, err);
 	if (status == SC_OK)
-		status = opened_model_open(&bench->opened, bench->config.model, err);
+		status = opened_model_open(&bench->opened, bench->config.model,
+					   bench->config.ignored_keys, err);
 	if (status != SC_OK)
 		return status;
 	choose_format(bench);

@@ -213,7 +213,8 @@ static const char usage[] =
 
 static enum sc_status measure(struct perplexity_run *run, struct error *err)
 {
-	enum sc_status status = opened_model_open(&run->opened, run->config.model, err);
+	enum sc_status status = opened_model_open(&run->opened, run->config.model,
+						  run->config.ignored_keys, err);
 
 	if (status == SC_OK)
 		status = tokenize(run, err);

@@ -102,7 +102,8 @@ static enum sc_status start(struct run *run, struct error *err)
 	};
 	enum sc_status status;
 
-	status = opened_model_open(&run->opened, run->config.model, err);
+	status = opened_model_open(&run->opened, run->config.model, run->config.ignored_keys,
+				   err);
 	if (status == SC_OK)
 		status = one_shot_read_prompt(&run->config, run->opened.tokenizer, &run->prompt,
 					      err);

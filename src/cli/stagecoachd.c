@@ -75,7 +75,8 @@ static enum sc_status prepare(const struct config *config, unsigned n_stages,
 	const struct allowance any = { .n_processors = 1, .n_sharers = 1 };
 	uint32_t n_layers;
 	struct worker_config worker;
-	enum sc_status status = opened_model_open(opened, config->model, err);
+	enum sc_status status = opened_model_open(opened, config->model,
+						  config->ignored_keys, err);
 
 	if (status != SC_OK)
 		return status;

@@ -14,14 +14,20 @@ enum { FREE_PARTS = 8 };
 #define CLIENT_MESSAGES 8	/* of the largest size have room in any case */
 #define PROCESS_BYTES (UINT64_C(16) << 20)	/* of a coordinator, for what is not counted */
 
-enum sc_status opened_model_open(struct opened_model *opened, const char *path, struct error *err)
+enum sc_status opened_model_open(struct opened_model *opened, const char *path,
+				 const char *ignored_keys, struct error *err)
 {
 	enum sc_status status;
+	struct gguf *gguf;
 
 	*opened = (struct opened_model){ 0 };
 	if (!*path)
 		return error_set(err, SC_E_INVALID, "no model: say which with -m FILE");
-	status = model_open(path, &opened->model, err);
+	status = gguf_open(path, &gguf, err);
+	if (status == SC_OK) {
+		gguf_ignore_keys(gguf, ignored_keys);
+		status = model_open_gguf(gguf, &opened->model, err);
+	}
 	if (status == SC_OK)
 		status = tokenizer_create(opened->model->gguf, &opened->tokenizer, err);
 	if (status != SC_OK)

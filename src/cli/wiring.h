@@ -16,8 +16,9 @@ struct opened_model {
 	struct model *model;
 	struct tokenizer *tokenizer;
 };
+/* ignored_keys: metadata that counts as absent, see gguf_ignore_keys. */
 must_check enum sc_status opened_model_open(struct opened_model *opened, const char *path,
-					    struct error *err);
+					    const char *ignored_keys, struct error *err);
 void opened_model_close(struct opened_model *opened);
 
 /* What the settings say, for n_stages stages; loop, fabric, model and callbacks are the caller's.

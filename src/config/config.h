@@ -16,6 +16,7 @@
 struct config {
 	/* model and generation */
 	char *model;
+	char *ignored_keys;		/* "": none */
 	char *prompt;			/* NULL: none was given */
 	int64_t n_predict;		/* -1: until the end */
 	double temperature;

@@ -18,6 +18,10 @@
 const struct option_info options[] = {
 	{ "model", 'm', NULL, OPTION_STRING, EVERY, 0, "Model and generation", "FILE", "",
 	  AT(model), .help = "model file (GGUF); of a sharded model, its first file" },
+	{ "ignore-key", 0, NULL, OPTION_STRING, EVERY, 0, "Model and generation", "LIST", "",
+	  AT(ignored_keys), .help = "read the model file as if it did not have these metadata "
+	  "keys (with commas between them): opens a model that is refused for a key that is not "
+	  "known, at your own risk" },
 	{ "prompt", 'p', NULL, OPTION_STRING, BOTH, OPTION_FLAG_ONLY, "Model and generation",
 	  "TEXT", NULL, AT(prompt),
 	  .help = "continue this text on standard output and exit; '-' reads standard input" },

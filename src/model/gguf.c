@@ -221,7 +221,36 @@ uint64_t gguf_fingerprint(const struct gguf *gguf)
 
 	for (size_t i = 0; i < gguf->n_files; i++)
 		hash = XXH3_64bits_withSeed(gguf->files[i].head, gguf->files[i].header_bytes, hash);
+	for (uint64_t i = 0; i < gguf->files[0].n_pairs; i++)
+		if (gguf->files[0].pairs[i].is_ignored)
+			hash = XXH3_64bits_withSeed(&i, sizeof i, hash);
 	return hash;
+}
+
+size_t gguf_n_keys(const struct gguf *gguf)
+{
+	return gguf->files[0].n_pairs;
+}
+
+struct gguf_string gguf_key(const struct gguf *gguf, size_t i)
+{
+	const struct gguf_pair *pair = &gguf->files[0].pairs[i];
+
+	return (struct gguf_string){ pair->key, pair->is_ignored ? 0 : pair->key_length };
+}
+
+void gguf_ignore_keys(struct gguf *gguf, const char *list)
+{
+	const struct gguf_file *file = &gguf->files[0];
+
+	while (*list) {
+		size_t n = strcspn(list, ", ");
+		uint32_t i;
+
+		if (n && strmap_find(file->keys, list, n, &i))
+			file->pairs[i].is_ignored = true;
+		list += n + (list[n] != '\0');
+	}
 }
 
 bool gguf_has(const struct gguf *gguf, const char *key)

@@ -74,6 +74,15 @@ enum sc_status gguf_key_error(const struct gguf *gguf, const char *key, enum sc_
 			      struct error *err, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/* Key i of the first file, in file order; an empty one where it is ignored. */
+size_t gguf_n_keys(const struct gguf *gguf);
+struct gguf_string gguf_key(const struct gguf *gguf, size_t i);
+
+/* From now on the file is read as if it did not have the keys of a list with commas or blanks between
+ * them; keys that it does not have do no harm. Before the file is shared. The fingerprint tells that
+ * keys are ignored. */
+void gguf_ignore_keys(struct gguf *gguf, const char *list);
+
 /* An array: its element type, count, and for fixed-size elements its packed bytes (unaligned). */
 struct gguf_array {
 	enum gguf_type type;

@@ -25,6 +25,7 @@ struct gguf_pair {
 	size_t key_length;
 	size_t offset;		/* of the value in the file, for errors */
 	bool is_array;
+	bool is_ignored;	/* as if it were not there */
 	struct gguf_array value;
 	size_t *index;		/* owned: where each string of an array starts in value.data */
 };

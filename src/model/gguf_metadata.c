@@ -312,5 +312,7 @@ const struct gguf_pair *gguf_file_find(const struct gguf_file *file, const char 
 {
 	uint32_t i;
 
-	return strmap_find(file->keys, key, strlen(key), &i) ? &file->pairs[i] : NULL;
+	if (!strmap_find(file->keys, key, strlen(key), &i) || file->pairs[i].is_ignored)
+		return NULL;
+	return &file->pairs[i];
 }

@@ -82,6 +82,18 @@ static enum sc_status read_positive(struct reader *r, float *value_out)
 	return SC_OK;
 }
 
+/* A factor that some files write as 0 where there is none: 1 then, as in llama.cpp. */
+static enum sc_status read_factor(struct reader *r, float *value_out)
+{
+	float value = 1.0f;
+
+	if (!gguf_get_f32(r->gguf, r->key, &value, NULL) && value == 0) {
+		*value_out = 1.0f;
+		return SC_OK;
+	}
+	return read_positive(r, value_out);
+}
+
 static enum sc_status unsupported(struct reader *r, const char *what)
 {
 	return key_error(r, SC_E_UNSUPPORTED, "%s not supported", what);
@@ -112,7 +124,7 @@ static enum sc_status refuse_variants(struct reader *r, const struct hparams *hp
 			return status ? status : unsupported(r, "attention to later tokens is");
 	}
 	if (seek(r, "rope.scaling.attn_factor")) {
-		status = read_positive(r, &factor);
+		status = read_factor(r, &factor);
 		if (status || factor != 1.0f)
 			return status ? status : unsupported(r, "scaled attention is");
 	}
@@ -203,7 +215,7 @@ static enum sc_status read_rope_scaling(struct reader *r, struct hparams *hp)
 				 quote(type.data, type.length).text);
 	if (!seek(r, "rope.scaling.factor") && !seek(r, "rope.scale_linear"))
 		return SC_OK;
-	status = read_positive(r, &hp->rope_factor);
+	status = read_factor(r, &hp->rope_factor);
 	if (!status && hp->rope_factor != 1.0f)
 		hp->rope_scaling = ROPE_SCALING_LINEAR;
 	return status;

@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "model/hparams.h"
+#include "model/keys.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -259,9 +260,13 @@ enum sc_status model_open_gguf(struct gguf *gguf, struct model **model_out, stru
 		return status;
 	}
 	model->gguf = gguf;
-	status = find_arch(model, err);
+	status = keys_check_kind(gguf, err);
+	if (!status)
+		status = find_arch(model, err);
 	if (!status)
 		status = hparams_read(gguf, model->arch, &model->hparams, err);
+	if (!status)
+		status = keys_check(gguf, model->arch, err);
 	if (!status)
 		status = find_tensors(model, err);
 	if (status) {

@@ -66,7 +66,8 @@ struct model {
 	struct layer_tensors *layers;		/* [n_layers], owned */
 };
 
-/* As gguf_open; also SC_E_UNSUPPORTED for an architecture or a scaling that is not known, and
+/* As gguf_open; also SC_E_UNSUPPORTED for an architecture, a scaling or a key that is not known
+ * (gguf_ignore_keys leaves keys out, before model_open_gguf), and
  * SC_E_FORMAT for hyper-parameters or shapes that do not fit together, naming key or tensor. */
 must_check enum sc_status model_open(const char *path, struct model **model_out,
 				     struct error *err);

@@ -72,7 +72,7 @@ char *find_text(struct model_fixture *f, const char *text)
 
 void rename_away(struct model_fixture *f, const char *text)
 {
-	find_text(f, text)[strlen(text) - 1] = '~';
+	find_text(f, text)[0] = '~';
 }
 
 void set_u32(struct model_fixture *f, const char *key, uint32_t value)

@@ -163,17 +163,18 @@ static void numbers_that_are_not_positive_and_finite_are_refused(void **state)
 {
 	static const char *const keys[] = { "llama.attention.layer_norm_rms_epsilon",
 					    "llama.rope.scaling.factor" };
-	const float values[] = { 0.0f, -1e-5f, INFINITY, NAN };
+	/* A factor of 0 is none, see below. */
+	const float values[2][3] = { { 0.0f, INFINITY, NAN }, { -1e-5f, INFINITY, NAN } };
 	struct tiny_model tiny = tiny_llama;
 
 	(void)state;
 	tiny.rope_factor = 2.0f;
-	for (unsigned i = 0; i < 8; i++) {
+	for (unsigned i = 0; i < 6; i++) {
 		struct model_fixture f;
 
 		model_fixture_start(&f, &tiny);
 		model_fixture_finish(&f);
-		set_f32(&f, keys[i / 4], values[i % 4]);
+		set_f32(&f, keys[i / 3], values[i / 3][i % 3]);
 		expect_model_error(&f, SC_E_FORMAT, "expected a positive, finite number, found");
 	}
 }
@@ -258,6 +259,25 @@ static void options_that_change_nothing_are_accepted(void **state)
 	model_fixture_stop(&f);
 }
 
+static void a_factor_of_0_is_none(void **state)
+{
+	static const char *const keys[] = { "llama.rope.scaling.factor",
+		"llama.rope.scale_linear", "llama.rope.scaling.attn_factor" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		struct model_fixture f;
+
+		model_fixture_start(&f, &tiny_llama);
+		gguf_writer_f32(&f.w, keys[i], 0.0f);
+		model_fixture_finish(&f);
+		expect_model(&f);
+		assert_int_equal(f.model->hparams.rope_scaling, ROPE_SCALING_NONE);
+		assert_true(f.model->hparams.rope_factor == 1.0f);
+		model_fixture_stop(&f);
+	}
+}
+
 static void a_factor_without_a_type_scales_linearly(void **state)
 {
 	static const char *const keys[] = { "llama.rope.scaling.factor",
@@ -339,6 +359,7 @@ int main(void)
 		cmocka_unit_test(numbers_that_are_not_positive_and_finite_are_refused),
 		cmocka_unit_test(what_we_do_not_compute_is_refused_by_name),
 		cmocka_unit_test(options_that_change_nothing_are_accepted),
+		cmocka_unit_test(a_factor_of_0_is_none),
 		cmocka_unit_test(a_factor_without_a_type_scales_linearly),
 		cmocka_unit_test(the_vocabulary_must_have_as_many_tokens_as_the_embedding),
 		cmocka_unit_test(a_vocabulary_beyond_the_limit_is_refused),

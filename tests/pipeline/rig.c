@@ -47,7 +47,7 @@ void rig_use_file(const char *path)
 	struct error err;
 
 	rig_model_close();
-	if (opened_model_open(&opened, path, &err))
+	if (opened_model_open(&opened, path, "", &err))
 		fail_msg("%s", err.text);
 }
 

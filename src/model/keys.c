@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/keys.h"
+
+#include "model/quote.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KEY_BYTES 128		/* keys of the tables are shorter */
+
+/* Which values of a key change nothing. */
+enum key_rule {
+	KEY_READ,		/* any: hparams.c reads it, and refuses what it does not know */
+	KEY_HARMLESS,		/* any */
+	KEY_ZERO,		/* 0 or false: the feature is off */
+	KEY_ONE,		/* 1, or 0 for "not set": a factor */
+	KEY_EMPTY,		/* an array or a string without elements */
+};
+
+struct key_row {
+	const char *name;
+	enum key_rule rule;
+};
+
+/* Behind the architecture's prefix; a name that ends in a dot or an underscore stands for all keys
+ * that begin like it. */
+static const struct key_row arch_rows[] = {
+	{ "block_count", KEY_READ },
+	{ "context_length", KEY_READ },
+	{ "embedding_length", KEY_READ },
+	{ "feed_forward_length", KEY_READ },
+	{ "vocab_size", KEY_READ },
+	{ "expert_count", KEY_READ },
+	{ "attention.head_count", KEY_READ },
+	{ "attention.head_count_kv", KEY_READ },
+	{ "attention.key_length", KEY_READ },
+	{ "attention.value_length", KEY_READ },
+	{ "attention.layer_norm_rms_epsilon", KEY_READ },
+	{ "attention.sliding_window", KEY_READ },
+	{ "attention.causal", KEY_READ },
+	{ "rope.dimension_count", KEY_READ },
+	{ "rope.freq_base", KEY_READ },
+	{ "rope.scale_linear", KEY_READ },
+	{ "rope.scaling.type", KEY_READ },
+	{ "rope.scaling.factor", KEY_READ },
+	{ "rope.scaling.attn_factor", KEY_READ },
+
+	/* How the file came to be, and what only embeddings look at. */
+	{ "tensor_data_layout", KEY_HARMLESS },
+	{ "rope.scaling.finetuned", KEY_HARMLESS },
+	{ "pooling_type", KEY_HARMLESS },
+	{ "attention.layer_norm_epsilon", KEY_HARMLESS },	/* these norms are RMS norms */
+	/* Only YaRN and LongRoPE use these, and only with those types or this factor. */
+	{ "rope.scaling.original_context_length", KEY_HARMLESS },
+	{ "rope.scaling.yarn_beta_fast", KEY_HARMLESS },
+	{ "rope.scaling.yarn_beta_slow", KEY_HARMLESS },
+	{ "rope.scaling.yarn_ext_factor", KEY_ZERO },
+	{ "rope.scaling.yarn_log_multiplier", KEY_ZERO },
+	{ "rope.scaling.yarn_attn_factor", KEY_ONE },
+	/* There are no experts: expert_count is 0. */
+	{ "expert_", KEY_HARMLESS },
+	{ "leading_dense_block_count", KEY_HARMLESS },
+	{ "interleave_moe_layer_step", KEY_HARMLESS },
+	{ "moe_every_n_layers", KEY_HARMLESS },
+
+	/* Features of other models, switched off. */
+	{ "use_parallel_residual", KEY_ZERO },
+	{ "nextn_predict_layers", KEY_ZERO },
+	{ "attention.scale", KEY_ZERO },
+	{ "attention.clamp_kqv", KEY_ZERO },
+	{ "attention.max_alibi_bias", KEY_ZERO },
+	{ "attention.temperature_scale", KEY_ZERO },
+	{ "attn_logit_softcapping", KEY_ZERO },
+	{ "final_logit_softcapping", KEY_ZERO },
+	{ "router_logit_softcapping", KEY_ZERO },
+	{ "rope.scaling.alpha", KEY_ZERO },
+	{ "attention.output_scale", KEY_ONE },
+	{ "attention.value_scale", KEY_ONE },
+	{ "logit_scale", KEY_ONE },
+	{ "residual_scale", KEY_ONE },
+	{ "embedding_scale", KEY_ONE },
+};
+
+/* Full names. All other keys of the tokenizer are read, or mean nothing to our families. */
+static const struct key_row tokenizer_rows[] = {
+	{ "tokenizer.ggml.remove_extra_whitespaces", KEY_ZERO },
+	{ "tokenizer.ggml.normalizer.lowercase", KEY_ZERO },
+	{ "tokenizer.ggml.normalizer.strip_accents", KEY_ZERO },
+	{ "tokenizer.ggml.precompiled_charsmap", KEY_EMPTY },
+	{ "tokenizer.ggml.suppress_tokens", KEY_EMPTY },
+};
+
+/* The keys that are refused, as far as an error has room for them. */
+struct refused {
+	char names[240];
+	size_t n_bytes;
+	unsigned n, n_listed;
+};
+
+static void refuse(struct refused *refused, struct gguf_string key)
+{
+	struct quote name = quote(key.data, key.length);
+	int n = snprintf(refused->names + refused->n_bytes,
+			 sizeof refused->names - refused->n_bytes, "%s%s",
+			 refused->n_listed ? "," : "", name.text);
+
+	refused->n++;
+	if (refused->n_listed + 1 == refused->n &&
+	    (size_t)n < sizeof refused->names - refused->n_bytes) {
+		refused->n_bytes += (size_t)n;
+		refused->n_listed++;
+	}
+	refused->names[refused->n_bytes] = '\0';
+}
+
+static bool is_number(const struct gguf *gguf, const char *key, float wanted)
+{
+	float value;
+	bool flag;
+
+	if (!gguf_get_f32(gguf, key, &value, NULL))
+		return value == wanted;
+	return !gguf_get_bool(gguf, key, &flag, NULL) && wanted == 0 && !flag;
+}
+
+static bool is_empty(const struct gguf *gguf, const char *key)
+{
+	struct gguf_array array;
+	struct gguf_string string;
+
+	if (!gguf_get_array(gguf, key, &array, NULL))
+		return array.n == 0;
+	return !gguf_get_string(gguf, key, &string, NULL) && string.length == 0;
+}
+
+/* key: of the file, and one that the rule is about. */
+static bool changes_nothing(const struct gguf *gguf, enum key_rule rule, const char *key)
+{
+	switch (rule) {
+	case KEY_READ: case KEY_HARMLESS:
+		return true;
+	case KEY_ZERO:
+		return is_number(gguf, key, 0);
+	case KEY_ONE:
+		return is_number(gguf, key, 0) || is_number(gguf, key, 1);
+	case KEY_EMPTY:
+		return is_empty(gguf, key);
+	}
+	return false;
+}
+
+/* Does the row stand for the key, which is the rest of a name? */
+static bool is_row(const struct key_row *row, struct gguf_string rest)
+{
+	size_t n = strlen(row->name);
+	bool is_prefix = row->name[n - 1] == '.' || row->name[n - 1] == '_';
+
+	return (is_prefix ? rest.length > n : rest.length == n) &&
+	       !memcmp(rest.data, row->name, n);
+}
+
+static bool is_known(const struct gguf *gguf, const struct key_row *rows, size_t n_rows,
+		     struct gguf_string key, size_t prefix_bytes, bool is_unknown_known)
+{
+	const struct gguf_string rest = {
+		.data = key.data + prefix_bytes, .length = key.length - prefix_bytes,
+	};
+	char name[KEY_BYTES];
+
+	for (size_t i = 0; i < n_rows; i++) {
+		if (!is_row(&rows[i], rest))
+			continue;
+		snprintf(name, sizeof name, "%.*s", (int)key.length, key.data);
+		return changes_nothing(gguf, rows[i].rule, name);
+	}
+	return is_unknown_known;
+}
+
+#define N_ROWS(rows) (sizeof(rows) / sizeof(rows)[0])
+
+static bool is_fine(const struct gguf *gguf, const struct arch *arch, struct gguf_string key)
+{
+	size_t n = strlen(arch->name);
+
+	if (key.length > n && !memcmp(key.data, arch->name, n) && key.data[n] == '.')
+		return is_known(gguf, arch_rows, N_ROWS(arch_rows), key, n + 1, false);
+	return is_known(gguf, tokenizer_rows, N_ROWS(tokenizer_rows), key, 0, true);
+}
+
+enum sc_status keys_check_kind(const struct gguf *gguf, struct error *err)
+{
+	static const char key[] = "general.type";
+	struct gguf_string kind;
+	enum sc_status status;
+
+	if (!gguf_has(gguf, key))
+		return SC_OK;
+	status = gguf_get_string(gguf, key, &kind, err);
+	if (status || (kind.length == 5 && !memcmp(kind.data, "model", 5)))
+		return status;
+	return gguf_key_error(gguf, key, SC_E_UNSUPPORTED, err,
+			      "expected model, found '%s': the file is no language model of its "
+			      "own", quote(kind.data, kind.length).text);
+}
+
+enum sc_status keys_check(const struct gguf *gguf, const struct arch *arch, struct error *err)
+{
+	struct refused refused = { .n = 0 };
+	char more[32] = "";
+
+	for (size_t i = 0; i < gguf_n_keys(gguf); i++) {
+		struct gguf_string key = gguf_key(gguf, i);
+
+		if (!is_fine(gguf, arch, key))
+			refuse(&refused, key);
+	}
+	if (!refused.n)
+		return SC_OK;
+	if (refused.n > refused.n_listed)
+		snprintf(more, sizeof more, " and %u more", refused.n - refused.n_listed);
+	return error_set(err, SC_E_UNSUPPORTED,
+			 "%s: these metadata keys may change what the model computes, and are not "
+			 "supported: %s%s. To open it as if it had no such keys, list them in "
+			 "--ignore-key, with commas between them", gguf_path(gguf), refused.names,
+			 more);
+}
