@@ -189,7 +189,7 @@ static void on_written(uv_write_t *write, int rc)
 	if (rc < 0)
 		connection_close(connection);
 	else
-		connection_flush(connection);
+		connections_add_bulk(connection->owner, connection);
 }
 
 /* Fill the empty output with what the session has. */
@@ -200,7 +200,9 @@ static enum sc_status gather(struct connection *connection)
 	uint64_t now_ns = now(connection);
 
 	buf_truncate(output, 0);
-	while (output->length < WRITE_BYTES && status == SC_OK) {
+	/* Each look may make a whole answer, so one look is the least. */
+	while (output->length < WRITE_BYTES && status == SC_OK &&
+	       !(output->length && connections_is_turn_over(connection->owner))) {
 		const uint8_t *bytes;
 		size_t n = 0;
 
@@ -282,6 +284,8 @@ void connection_flush(struct connection *connection)
 		return;
 	}
 	for (unsigned i = 0; i < WRITES_PER_TURN; i++) {
+		if (i && connections_is_turn_over(connection->owner))
+			break;
 		if (gather(connection) != SC_OK) {
 			connection_close(connection);
 			return;
@@ -297,7 +301,7 @@ void connection_flush(struct connection *connection)
 		}
 	}
 	/* The others' turn. */
-	connections_add_dirty(connection->owner, connection);
+	connections_add_bulk(connection->owner, connection);
 }
 
 /* A session woke up: not flushed here, since this comes from deep inside a change of a job. */
@@ -341,6 +345,15 @@ static void discard(struct connection *connection, size_t n_bytes)
 		uv_read_stop(&connection->stream);
 }
 
+/* Input may have given answers: write them, unless others wait for their turn. */
+static void flush_after_input(struct connection *connection)
+{
+	if (connection->is_bulk || connections_is_turn_over(connection->owner))
+		connections_add_dirty(connection->owner, connection);
+	else
+		connection_flush(connection);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer)
 {
 	struct connection *connection = stream->data;
@@ -373,7 +386,7 @@ static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer
 		uv_read_stop(stream);
 		connections_add_unread(owner, connection);
 	}
-	connection_flush(connection);
+	flush_after_input(connection);
 }
 
 void connection_read_slice(struct connection *connection)
@@ -391,7 +404,7 @@ void connection_read_slice(struct connection *connection)
 		connection_close(connection);
 		return;
 	}
-	connection_flush(connection);
+	flush_after_input(connection);
 }
 
 /* --- start --- */

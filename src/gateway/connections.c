@@ -9,7 +9,7 @@
 /* Clients on the way to a new call learn of the end before calls are refused. */
 #define DRAIN_NOTICE_MS 100
 /* What clients get of one turn of the loop, once for reading and twice beside that. */
-#define TURN_NS (5 * NS_PER_MS)
+#define TURN_NS (2 * NS_PER_MS)
 
 /* --- turns --- */
 
@@ -31,8 +31,18 @@ bool connections_is_turn_over(struct connections *connections)
 
 void connections_add_dirty(struct connections *connections, struct connection *connection)
 {
+	if (connection->is_bulk)
+		return;
 	list_remove(&connection->dirty);
 	list_append(&connections->dirty, &connection->dirty);
+	uv_idle_start(&connections->idle, on_idle);
+}
+
+void connections_add_bulk(struct connections *connections, struct connection *connection)
+{
+	list_remove(&connection->dirty);
+	list_append(&connections->bulk, &connection->dirty);
+	connection->is_bulk = true;
 	uv_idle_start(&connections->idle, on_idle);
 }
 
@@ -55,6 +65,25 @@ static void read_waiting(struct connections *connections)
 	}
 }
 
+static void flush_first(struct list *list)
+{
+	struct connection *connection = list_entry(list->next, struct connection, dirty);
+
+	list_remove(&connection->dirty);
+	connection->is_bulk = false;
+	connection_flush(connection);
+}
+
+/* Large answers: one connection in each turn, and more while there is time. */
+static void flush_bulk(struct connections *connections)
+{
+	unsigned n = 0;
+
+	while (!list_is_empty(&connections->bulk) &&
+	       (!n++ || !connections_is_turn_over(connections)))
+		flush_first(&connections->bulk);
+}
+
 static void flush_woken(struct connections *connections)
 {
 	struct list woken;
@@ -66,12 +95,8 @@ static void flush_woken(struct connections *connections)
 		list_append(&woken, node);
 	}
 	begin_turn(connections);
-	while (!list_is_empty(&woken) && !connections_is_turn_over(connections)) {
-		struct connection *connection = list_entry(woken.next, struct connection, dirty);
-
-		list_remove(&connection->dirty);
-		connection_flush(connection);
-	}
+	while (!list_is_empty(&woken) && !connections_is_turn_over(connections))
+		flush_first(&woken);
 	/* Those that had no turn are first in the next one. */
 	while (!list_is_empty(&woken)) {
 		struct list *last = woken.prev;
@@ -87,7 +112,9 @@ static void on_idle(uv_idle_t *idle)
 
 	read_waiting(connections);
 	flush_woken(connections);
-	if (list_is_empty(&connections->unread) && list_is_empty(&connections->dirty))
+	flush_bulk(connections);
+	if (list_is_empty(&connections->unread) && list_is_empty(&connections->dirty) &&
+	    list_is_empty(&connections->bulk))
 		uv_idle_stop(idle);
 }
 
@@ -239,6 +266,7 @@ enum sc_status connections_create(const struct connections_config *config,
 	admission_init(&connections->admission, config->max, config->max_per_peer);
 	list_init(&connections->list);
 	list_init(&connections->dirty);
+	list_init(&connections->bulk);
 	list_init(&connections->unread);
 	uv_idle_init(uv, &connections->idle);
 	uv_prepare_init(uv, &connections->prepare);

@@ -23,6 +23,7 @@ struct connections {
 	uint64_t turn_ns;	/* when work for clients began in this turn; 0: not yet */
 	struct list list;
 	struct list dirty;	/* woken: to be flushed in the loop's next turn */
+	struct list bulk;	/* had more output than a turn allows: flushed after the dirty ones */
 	struct list unread;	/* have input that no turn had time for, first come first served */
 	char read_buffer[CONNECTION_READ_BYTES];
 };
@@ -38,7 +39,7 @@ struct connection {
 	uv_write_t write;
 	uv_shutdown_t shutdown;
 	struct list node;
-	struct list dirty;
+	struct list dirty;	/* in the owner's dirty or bulk */
 	struct list unread;
 	struct connections *owner;
 	struct grpc_session *session;
@@ -52,6 +53,7 @@ struct connection {
 	size_t n_unwritten;	/* bytes, at that time */
 	uint64_t timer_ns;	/* what the timer is set to */
 	size_t n_discarded;	/* bytes that came after the end */
+	bool is_bulk;		/* dirty is in the owner's bulk */
 	bool is_writing;
 	bool is_ending;		/* nothing more is read; closed when its last words are out */
 	bool is_shut;		/* the last words are out: waits for the client to close */
@@ -70,8 +72,10 @@ void connection_read_slice(struct connection *connection);
 
 /* --- connections.c --- */
 
-/* To be flushed in the loop's next turn. */
+/* To be flushed in the loop's next turn; one that is in bulk stays there. */
 void connections_add_dirty(struct connections *connections, struct connection *connection);
+/* Has more output than a turn allows: flushed further when the others have had their turn. */
+void connections_add_bulk(struct connections *connections, struct connection *connection);
 /* Its input is for the loop's next turn. */
 void connections_add_unread(struct connections *connections, struct connection *connection);
 /* Has this turn of the loop had enough of the clients? */
