@@ -71,6 +71,9 @@ struct kv_cache_config {
 	unsigned value_dim;
 	enum tensor_type type;	/* F32, F16, BF16 or Q8_0: what keys and values are rounded to,
 				 * once, when they are written */
+	/* Called from kv_create while memory is taken, whether to go on; may be NULL. */
+	bool (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+	void *arg;
 };
 
 /* Consecutive rows of one sequence in a step: row i stands at position first_position + i and
@@ -120,7 +123,7 @@ struct backend_ops {
 	/* Whether the stored matrix holds neither NaN nor infinity; found while it is copied. */
 	bool (*weight_is_finite)(const struct weight *weight);
 
-	/* SC_E_UNSUPPORTED: not of this type. */
+	/* SC_E_UNSUPPORTED: not of this type. SC_E_CANCELLED: on_progress said so. */
 	must_check enum sc_status (*kv_create)(struct backend *backend,
 					       const struct kv_cache_config *config,
 					       struct kv_cache **cache_out, struct error *err);

@@ -39,33 +39,46 @@ static enum sc_status init_rope(struct forward *f, struct error *err)
 	return SC_OK;
 }
 
-static enum sc_status init_cache(struct forward *f, const struct step_limits *limits,
-				 enum tensor_type type, struct error *err)
+uint64_t forward_kv_bytes(const struct model *model, uint32_t n_layers,
+			  const struct step_limits *limits, enum tensor_type kv_type)
+{
+	const struct hparams *h = &model->hparams;
+	uint64_t position_bytes = (tensor_type_bytes(kv_type, h->head_dim) +
+				   tensor_type_bytes(kv_type, h->value_dim)) *
+				  h->n_kv_heads * n_layers;
+	uint64_t n_positions = (uint64_t)limits->max_blocks * limits->block_length;
+	uint64_t n_bytes;
+
+	return __builtin_mul_overflow(position_bytes, n_positions, &n_bytes) ? UINT64_MAX
+									      : n_bytes;
+}
+
+static enum sc_status init_cache(struct forward *f, const struct forward_config *config,
+				 struct error *err)
 {
 	const struct hparams *h = &f->model->hparams;
-	const struct kv_cache_config config = {
+	const struct kv_cache_config cache = {
 		.n_layers = f->weights->n_layers,
-		.n_blocks = limits->max_blocks,
-		.block_length = limits->block_length,
+		.n_blocks = config->limits->max_blocks,
+		.block_length = config->limits->block_length,
 		.n_kv_heads = h->n_kv_heads,
 		.head_dim = h->head_dim,
 		.value_dim = h->value_dim,
-		.type = type,
+		.type = config->kv_type,
+		.on_progress = config->on_progress,
+		.arg = config->arg,
 	};
-	uint64_t position_bytes = (tensor_type_bytes(type, h->head_dim) +
-				   tensor_type_bytes(type, h->value_dim)) *
-				  h->n_kv_heads * config.n_layers;
-	uint64_t n_positions = (uint64_t)config.n_blocks * config.block_length;
 	struct error why = { .text = "" };
 	enum sc_status status = SC_E_CAPACITY;
 
-	if (!__builtin_mul_overflow(position_bytes, n_positions, &f->kv_bytes))
-		status = f->backend->ops->kv_create(f->backend, &config, &f->cache, &why);
+	f->kv_bytes = forward_kv_bytes(f->model, cache.n_layers, config->limits, cache.type);
+	if (f->kv_bytes < UINT64_MAX)
+		status = f->backend->ops->kv_create(f->backend, &cache, &f->cache, &why);
 	if (status == SC_E_NOMEM || status == SC_E_CAPACITY)
 		return error_set(err, SC_E_CAPACITY,
 				 "KV cache: no memory for %.1f MiB: %u blocks of %u positions of "
-				 "%u layers", MIB(position_bytes) * (double)n_positions,
-				 config.n_blocks, config.block_length, config.n_layers);
+				 "%u layers", MIB(f->kv_bytes), cache.n_blocks,
+				 cache.block_length, cache.n_layers);
 	if (status)
 		return error_set(err, status, "KV cache: %s", why.text);
 	return SC_OK;
@@ -108,13 +121,15 @@ static enum sc_status init_memory(struct forward *f, const struct step_limits *l
 	return SC_OK;
 }
 
-enum sc_status forward_init(struct forward *f, struct backend *backend, const struct model *model,
-			    const struct weights *weights, const struct step_limits *limits,
-			    enum tensor_type kv_type, struct error *err)
+enum sc_status forward_init(struct forward *f, const struct forward_config *config,
+			    struct error *err)
 {
+	const struct step_limits *limits = config->limits;
 	enum sc_status status;
 
-	*f = (struct forward){ .backend = backend, .model = model, .weights = weights };
+	*f = (struct forward){
+		.backend = config->backend, .model = config->model, .weights = config->weights,
+	};
 	f->positions = calloc(limits->max_rows, sizeof *f->positions);
 	f->spans = calloc(limits->max_sequences, sizeof *f->spans);
 	if (!f->positions || !f->spans)
@@ -122,7 +137,7 @@ enum sc_status forward_init(struct forward *f, struct backend *backend, const st
 				 limits->max_rows);
 	status = init_rope(f, err);
 	if (!status)
-		status = init_cache(f, limits, kv_type, err);
+		status = init_cache(f, config, err);
 	if (!status)
 		status = init_memory(f, limits, err);
 	return status;

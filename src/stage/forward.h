@@ -45,11 +45,24 @@ struct forward {
 					 * last stage */
 };
 
-/* SC_E_CAPACITY: err says what for and how much. forward_deinit empties, also after a failure. */
-must_check enum sc_status forward_init(struct forward *forward, struct backend *backend,
-				       const struct model *model, const struct weights *weights,
-				       const struct step_limits *limits,
-				       enum tensor_type kv_type, struct error *err);
+struct forward_config {
+	struct backend *backend;
+	const struct model *model;
+	const struct weights *weights;		/* all three borrowed until deinit */
+	const struct step_limits *limits;
+	enum tensor_type kv_type;
+	/* While memory for keys and values is taken, whether to go on; may be NULL. */
+	bool (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+	void *arg;
+};
+
+/* SC_E_CAPACITY: err says what for and how much. SC_E_CANCELLED: on_progress said so.
+ * forward_deinit empties, also after a failure. */
+must_check enum sc_status forward_init(struct forward *forward,
+				       const struct forward_config *config, struct error *err);
+/* Bytes of keys and values of n_layers, without what a backend adds; UINT64_MAX: too many. */
+uint64_t forward_kv_bytes(const struct model *model, uint32_t n_layers,
+			  const struct step_limits *limits, enum tensor_type kv_type);
 /* Accepts a struct of zeros. */
 void forward_deinit(struct forward *forward);
 

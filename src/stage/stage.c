@@ -76,18 +76,65 @@ static enum sc_status open_backend(struct stage *stage, const struct stage_confi
 	return config->backend->open(config->device, &backend_config, &stage->backend, err);
 }
 
-static enum sc_status load_weights(struct stage *stage, const struct stage_config *config,
-				   struct error *err)
+/* Weights and memory for keys and values are one progress. */
+struct loading {
+	const struct stage_config *config;
+	uint64_t weight_bytes;
+	uint64_t kv_bytes;
+};
+
+static bool tell_progress(const struct loading *l, uint64_t done_bytes)
 {
-	const struct weights_config weights_config = {
+	const struct stage_config *config = l->config;
+
+	return !config->on_progress ||
+	       config->on_progress(config->arg, done_bytes, l->weight_bytes + l->kv_bytes);
+}
+
+static bool on_weights(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct loading *l = arg;
+
+	l->weight_bytes = total_bytes;
+	return tell_progress(l, done_bytes);
+}
+
+/* The backend's own count has what it adds to them. */
+static bool on_kv(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	const struct loading *l = arg;
+	double part = (double)done_bytes / (double)total_bytes;
+
+	return tell_progress(l, l->weight_bytes + (uint64_t)(part * (double)l->kv_bytes));
+}
+
+static enum sc_status load(struct stage *stage, const struct stage_config *config,
+			   struct error *err)
+{
+	struct loading loading = {
+		.config = config,
+		.kv_bytes = forward_kv_bytes(config->model, config->n_layers, &config->limits,
+					     config->kv_type),
+	};
+	const struct weights_config weights = {
 		.model = config->model,
 		.first_layer = config->first_layer,
 		.n_layers = config->n_layers,
-		.on_progress = config->on_progress,
-		.arg = config->arg,
+		.on_progress = on_weights,
+		.arg = &loading,
 	};
+	const struct forward_config forward = {
+		.backend = stage->backend,
+		.model = config->model,
+		.weights = &stage->weights,
+		.limits = &config->limits,
+		.kv_type = config->kv_type,
+		.on_progress = on_kv,
+		.arg = &loading,
+	};
+	enum sc_status status = weights_init(&stage->weights, stage->backend, &weights, err);
 
-	return weights_init(&stage->weights, stage->backend, &weights_config, err);
+	return status ? status : forward_init(&stage->forward, &forward, err);
 }
 
 static enum sc_status create_sampler(struct stage *stage, struct error *err)
@@ -135,10 +182,7 @@ enum sc_status stage_create(const struct stage_config *config, struct stage **st
 	if (!status)
 		status = open_backend(stage, config, err);
 	if (!status)
-		status = load_weights(stage, config, err);
-	if (!status)
-		status = forward_init(&stage->forward, stage->backend, config->model,
-				      &stage->weights, &config->limits, config->kv_type, err);
+		status = load(stage, config, err);
 	if (status) {
 		stage_destroy(stage);
 		return status;

@@ -27,7 +27,8 @@ struct stage_config {
 	uint32_t n_layers;			/* at least 1 */
 	enum tensor_type kv_type;		/* of stored keys and values */
 	struct step_limits limits;
-	/* Called from stage_create after each tensor, whether to go on; may be NULL. */
+	/* Called from stage_create after each tensor, and while memory for keys and values is
+	 * taken, whether to go on; may be NULL. Bytes are those of both. */
 	bool (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 	void *arg;
 };

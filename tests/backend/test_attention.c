@@ -665,16 +665,24 @@ static void what_is_not_finite_leaves_rows_before_it_alone(void **state)
 static void caches_out_of_range_are_refused(void **state)
 {
 	struct backend *backend = open_cpu("scalar", 1, 1, 1);
-	struct kv_cache_config config = { 1, 1, 16, 1, 0, 16, TENSOR_F32 };
+	struct kv_cache_config config = {
+		.n_layers = 1, .n_blocks = 1, .block_length = 16, .n_kv_heads = 1,
+		.value_dim = 16, .type = TENSOR_F32,
+	};
 	struct kv_cache *cache = NULL;
 	struct error err;
 
 	(void)state;
 	assert_int_equal(backend->ops->kv_create(backend, &config, &cache, &err), SC_E_INVALID);
-	config = (struct kv_cache_config){ 1u << 16, UINT32_MAX, 1024, 1u << 14, 1u << 14, 1u << 14,
-					   TENSOR_F32 };
+	config.n_layers = 1u << 16;
+	config.n_blocks = UINT32_MAX;
+	config.block_length = 1024;
+	config.n_kv_heads = config.head_dim = config.value_dim = 1u << 14;
 	assert_int_equal(backend->ops->kv_create(backend, &config, &cache, &err), SC_E_CAPACITY);
-	config = (struct kv_cache_config){ 1, 1, 16, 1, 16, 16, TENSOR_Q4_0 };
+	config = (struct kv_cache_config){
+		.n_layers = 1, .n_blocks = 1, .block_length = 16, .n_kv_heads = 1, .head_dim = 16,
+		.value_dim = 16, .type = TENSOR_Q4_0,
+	};
 	assert_int_equal(backend->ops->kv_create(backend, &config, &cache, &err), SC_E_UNSUPPORTED);
 	assert_non_null(strstr(err.text, "Q4_0"));
 	assert_null(cache);

@@ -14,6 +14,7 @@ enum {
 	MAX_PART_FLOATS = 1 << 22,
 	PART_QUERIES = 16,		/* of a key-value head, usually */
 	CLEAR_BYTES = 16 << 20,		/* that a thread clears at a time */
+	PORTION_BYTES = 256 << 20,	/* that all threads clear before they look up */
 };
 
 static enum sc_status check_config(const struct kv_cache_config *c, struct error *err)
@@ -146,16 +147,26 @@ static void clear_piece(void *arg, size_t i, unsigned thread)
 	memset(c->memory + first, 0, min_of(c->n_bytes - first, CLEAR_BYTES));
 }
 
-/* All pages are touched now, so that none is missing under load. All threads do it, because a pool
- * may be most of a machine's memory. */
-static uint8_t *clear_memory(const struct cpu_backend *cpu, size_t n_bytes)
+static bool tell_progress(const struct kv_cache_config *config, size_t done, size_t total)
 {
-	struct clearing c = { cpu_memory_unset(n_bytes), n_bytes };
+	return !config->on_progress || config->on_progress(config->arg, done, total);
+}
 
-	if (c.memory)
-		cpu_parallel_dynamic(cpu, cpu->n_threads, (n_bytes + CLEAR_BYTES - 1) / CLEAR_BYTES,
-				     clear_piece, &c);
-	return c.memory;
+/* Touch all pages now, so that none is missing under load. All threads do it, because a pool may be
+ * most of a machine's memory; in portions, because that may take seconds. False: told to stop. */
+static bool clear_memory(const struct cpu_backend *cpu, const struct kv_cache_config *config,
+			 uint8_t *memory, size_t n_bytes)
+{
+	for (size_t done = 0; done < n_bytes;) {
+		struct clearing c = { memory + done, min_of(n_bytes - done, PORTION_BYTES) };
+
+		cpu_parallel_dynamic(cpu, cpu->n_threads,
+				     (c.n_bytes + CLEAR_BYTES - 1) / CLEAR_BYTES, clear_piece, &c);
+		done += c.n_bytes;
+		if (!tell_progress(config, done, n_bytes))
+			return false;
+	}
+	return true;
 }
 
 enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_config *config,
@@ -180,11 +191,15 @@ enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_conf
 	n_records = (size_t)config->n_layers * config->n_blocks;
 	if (__builtin_mul_overflow(n_records, config->n_kv_heads * cache->record.n_bytes, &n_bytes))
 		goto fail;
-	cache->records = clear_memory(cpu, n_bytes);
+	cache->records = cpu_memory_unset(n_bytes);
 	cache->scratch = cpu_memory(cpu->n_threads * cache->scratch_floats * sizeof(float));
 	cache->parts = cpu_memory(cache->n_part_floats * sizeof(float));
 	if (!cache->records || !cache->scratch || !cache->parts)
 		goto fail;
+	if (!clear_memory(cpu, config, cache->records, n_bytes)) {
+		cpu_kv_destroy(backend, cache);
+		return error_set(err, SC_E_CANCELLED, "stopped while memory was taken");
+	}
 	*cache_out = cache;
 	return SC_OK;
 fail:
