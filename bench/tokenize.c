@@ -28,6 +28,11 @@ struct options {
 	bool is_quiet;
 };
 
+struct result {
+	double short_ms, long_ms, quotient;
+	size_t n_ids;		/* of the long text */
+};
+
 static double now_ms(void)
 {
 	struct timespec now;
@@ -43,28 +48,47 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Median of the CPU time of this thread. */
-static double measure(const struct tokenizer *tokenizer, const char *text, size_t n_bytes,
-		      int n_runs, size_t *n_ids_out)
+/* Milliseconds of this thread for one encoding. */
+static double encode(const struct tokenizer *tokenizer, const char *text, size_t n_bytes,
+		     size_t *n_ids_out)
 {
-	double times[MAX_RUNS];
+	struct token_list ids = { 0 };
+	struct error err;
+	double start = now_ms();
+
+	if (tokenizer_encode(tokenizer, text, n_bytes, TOKENIZE_PARSE_SPECIAL, &ids, &err)) {
+		fprintf(stderr, "tokenize: %s\n", err.text);
+		exit(2);
+	}
+	*n_ids_out = ids.n;
+	token_list_deinit(&ids);
+	return now_ms() - start;
+}
+
+static double median(double *times, int n)
+{
+	qsort(times, (size_t)n, sizeof times[0], compare);
+	return times[n / 2];
+}
+
+/* Both lengths in turn, so that what else the machine does slows both down. */
+static struct result measure(const struct tokenizer *tokenizer, const struct hard_text *kind,
+			     int n_runs, char *text)
+{
+	double short_ms[MAX_RUNS], long_ms[MAX_RUNS];
+	struct result result;
+	size_t n_ids;
 
 	for (int run = 0; run < n_runs; run++) {
-		struct token_list ids = { 0 };
-		struct error err;
-		double start = now_ms();
-
-		if (tokenizer_encode(tokenizer, text, n_bytes, TOKENIZE_PARSE_SPECIAL, &ids,
-				     &err)) {
-			fprintf(stderr, "tokenize: %s\n", err.text);
-			exit(2);
-		}
-		times[run] = now_ms() - start;
-		*n_ids_out = ids.n;
-		token_list_deinit(&ids);
+		hard_text_fill(kind, text, N_SHORT);
+		short_ms[run] = encode(tokenizer, text, N_SHORT, &n_ids);
+		hard_text_fill(kind, text, N_LONG);
+		long_ms[run] = encode(tokenizer, text, N_LONG, &result.n_ids);
 	}
-	qsort(times, (size_t)n_runs, sizeof times[0], compare);
-	return times[n_runs / 2];
+	result.short_ms = median(short_ms, n_runs);
+	result.long_ms = median(long_ms, n_runs);
+	result.quotient = result.long_ms / result.short_ms;
+	return result;
 }
 
 /* Returns whether all kinds keep to the quotient. */
@@ -84,25 +108,21 @@ static bool measure_vocab(const char *path, const struct options *options, char 
 		return err.status == SC_E_UNSUPPORTED;
 	}
 	for (const struct hard_text *kind = hard_texts; kind->name; kind++) {
-		double short_ms, long_ms;
-		size_t n_ids;
+		struct result result;
 
 		if (options->kind && strcmp(options->kind, kind->name))
 			continue;
-		hard_text_fill(kind, text, N_SHORT);
-		short_ms = measure(tokenizer, text, N_SHORT, options->n_runs, &n_ids);
-		hard_text_fill(kind, text, N_LONG);
-		long_ms = measure(tokenizer, text, N_LONG, options->n_runs, &n_ids);
+		result = measure(tokenizer, kind, options->n_runs, text);
 		if (!options->is_quiet)
-			printf("%-20s %-24s %8.1f %8.1f %6.2f %9zu%s\n", name, kind->name, short_ms,
-			       long_ms, long_ms / short_ms, n_ids,
-			       long_ms / short_ms > MAX_QUOTIENT ? "  <- too steep" : "");
-		if (long_ms > slowest_ms) {
-			slowest_ms = long_ms;
+			printf("%-20s %-24s %8.1f %8.1f %6.2f %9zu%s\n", name, kind->name,
+			       result.short_ms, result.long_ms, result.quotient, result.n_ids,
+			       result.quotient > MAX_QUOTIENT ? "  <- too steep" : "");
+		if (result.long_ms > slowest_ms) {
+			slowest_ms = result.long_ms;
 			slowest = kind->name;
 		}
-		if (long_ms / short_ms > quotient_max) {
-			quotient_max = long_ms / short_ms;
+		if (result.quotient > quotient_max) {
+			quotient_max = result.quotient;
 			steepest = kind->name;
 		}
 	}
