@@ -90,7 +90,8 @@ struct backend_ops {
 	const char *name;	/* "cpu", "cuda" */
 
 	/* Raised with every change that shows in any bit of a result, with any instruction set:
-	 * stages of other versions do not give the same tokens. */
+	 * stages of other versions do not give the same tokens. Says nothing of the C library's
+	 * functions, see base/libm.h. */
 	uint32_t kernel_version;
 
 	/* Computes with the processor's instructions: backend_config.isa counts. */

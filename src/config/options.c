@@ -93,8 +93,9 @@ const struct option_info options[] = {
 		  "depend on it" },
 	{ "allow-mixed-backends", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, 0, "Compute", NULL, "off",
 	  AT(allows_mixed_backends),
-	  .help = "let stages run beside each other whose backends or kernel versions differ; then "
-		  "the same request may give other tokens when layers move to another stage" },
+	  .help = "let stages run beside each other whose backends, kernel versions or C libraries "
+		  "differ; then the same request may give other tokens when layers move to another "
+		  "stage" },
 	{ "device", 0, NULL, OPTION_U32, EVERY, 0, "Compute", "N", "0", 0, 63, NULL, AT(device),
 	  "which device of the backend" },
 	{ "threads", 't', NULL, OPTION_U32, NOT_BENCH, 0, "Compute", "N", "0", 0, 1024, NULL,

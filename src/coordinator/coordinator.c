@@ -358,8 +358,8 @@ static void on_known(void *arg)
 		return;
 	}
 	if (members_are_mixed(c->members))
-		log_warning("stages have different backends or kernel versions: tokens depend on "
-			    "which stage runs where (--allow-mixed-backends)");
+		log_warning("stages have different backends, kernel versions or C libraries: "
+			    "tokens depend on which stage runs where (--allow-mixed-backends)");
 	c->loading_ns = clock_ns();
 	assignment = (struct assignment){
 		.epoch = c->epoch, .limits = c->limits, .kv_type = c->config.kv_type,

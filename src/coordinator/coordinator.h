@@ -48,7 +48,7 @@ struct coordinator_config {
 	uint32_t heartbeat_ms;
 	uint32_t deadline_ms;			/* a silent worker is dead */
 	uint32_t start_ms;			/* workers must have said Hello by then */
-	bool allows_mixed_backends;		/* and versions of kernels */
+	bool allows_mixed_backends;		/* kernel versions, C libraries */
 	uint32_t keep_jobs;			/* ended jobs that are remembered */
 	uint64_t max_job_bytes;			/* memory for jobs' tokens, texts; 0: any */
 	/* err is set for FAILED, else NULL. Not the place to destroy the coordinator. */

@@ -5,16 +5,20 @@
 #include <string.h>
 
 enum sc_status kernels_read(const char *backend, const char *instruction_set, uint32_t version,
-			    struct kernels *out, struct error *err)
+			    uint64_t libm_fingerprint, struct kernels *out, struct error *err)
 {
-	struct kernels kernels = { .version = version };
+	struct kernels kernels = { .version = version, .libm_fingerprint = libm_fingerprint };
 	bool is_cpu = !strcmp(backend, "cpu");
 
 	if (!*backend || strlen(backend) >= sizeof kernels.backend)
 		return error_set(err, SC_E_PROTOCOL, "its backend is \"%.40s\": expected a name of "
 				 "1 to %zu bytes", backend, sizeof kernels.backend - 1);
 	if (!version)
-		return error_set(err, SC_E_PROTOCOL, "says no version of its kernels");
+		return error_set(err, SC_E_PROTOCOL, "its Hello has no kernel version: install the "
+				 "same stagecoach on all machines");
+	if (!libm_fingerprint)
+		return error_set(err, SC_E_PROTOCOL, "its Hello has no fingerprint of the C "
+				 "library: install the same stagecoach on all machines");
 	if (*instruction_set && (!cpu_isa_find(instruction_set, &kernels.best_isa) ||
 				 kernels.best_isa == CPU_AUTO))
 		return error_set(err, SC_E_PROTOCOL, "its instruction set is \"%.40s\", which this "
@@ -41,6 +45,12 @@ enum sc_status kernels_match(const struct kernels *a, const char *whose, const s
 				 "%u: tokens would depend on which stage runs where. Install the "
 				 "same stagecoach on all machines, or accept that with "
 				 "--allow-mixed-backends", b->version, whose, a->version);
+	if (a->libm_fingerprint != b->libm_fingerprint)
+		return error_set(err, SC_E_CONFIG, "its C library gives other results of cos, sin, "
+				 "pow, expf or log than that of %s: tokens would depend on which "
+				 "stage runs where. Install the same release of the C library on "
+				 "all machines (it also chooses variants by processor), or accept "
+				 "that with --allow-mixed-backends", whose);
 	return SC_OK;
 }
 

@@ -2,11 +2,11 @@
 #ifndef STAGECOACH_COORDINATOR_KERNELS_H
 #define STAGECOACH_COORDINATOR_KERNELS_H
 /*
- * kernels - which kernels each worker has, whether workers may stand beside each other in a plan,
- * and which instruction set all of them use.
- * Results differ in their last bits between backends, versions of a backend's kernels, and
- * instruction sets. Tokens must not depend on which stage runs where, so all stages compute with
- * the same.
+ * kernels - what each worker's results depend on, whether workers may stand beside each other in a
+ * plan, and which instruction set all of them use.
+ * Results differ in their last bits between backends, versions of a backend's kernels, instruction
+ * sets, and C libraries (base/libm.h). Tokens must not depend on which stage runs where, so all
+ * stages compute with the same.
  * Thread: any.
  */
 #include "base/cpu.h"
@@ -17,11 +17,14 @@ struct kernels {
 	char backend[32];	/* "cpu" */
 	uint32_t version;	/* of that backend's kernels */
 	enum cpu_isa best_isa;	/* that the worker may use; CPU_AUTO: its backend has none */
+	uint64_t libm_fingerprint;	/* of the C library that it runs with */
 };
 
-/* From the fields of a Hello, whatever they hold. SC_E_PROTOCOL: they cannot be; err says which. */
+/* From the fields of a Hello, whatever they hold. SC_E_PROTOCOL: a field is missing, unknown, or
+ * contradicts another; err names it. */
 must_check enum sc_status kernels_read(const char *backend, const char *instruction_set,
-				       uint32_t version, struct kernels *out, struct error *err);
+				       uint32_t version, uint64_t libm_fingerprint,
+				       struct kernels *out, struct error *err);
 
 /* SC_E_CONFIG: a and b give other results; err says why, of b, with `whose` for a's owner. */
 must_check enum sc_status kernels_match(const struct kernels *a, const char *whose,

@@ -164,7 +164,8 @@ static enum sc_status take_kernels(struct member *member,
 {
 	const struct member *other = first_known(member->members);
 	enum sc_status status = kernels_read(hello->backend, hello->instruction_set,
-					     hello->kernel_version, &member->kernels, err);
+					     hello->kernel_version, hello->libm_fingerprint,
+					     &member->kernels, err);
 
 	if (status == SC_OK && other && !member->members->config.allows_mixed_backends)
 		status = compare(other, member, err);

@@ -59,7 +59,7 @@ struct members_config {
 	uint32_t heartbeat_ms;
 	uint32_t deadline_ms;
 	uint32_t start_ms;		/* for all to say Hello */
-	bool allows_mixed_backends;	/* also versions of kernels */
+	bool allows_mixed_backends;	/* also kernel versions and C libraries */
 	void (*on_known)(void *arg);	/* all have said Hello */
 	void (*on_progress)(void *arg);
 	void (*on_ready)(void *arg);	/* all are ready */
@@ -93,7 +93,7 @@ void members_stop(struct members *members, enum sc_status status, const char *re
 must_check enum sc_status members_send_step(struct members *members, struct frame *frame);
 
 /* Of all members that have said Hello: the best instruction set that is common to those on the CPU
- * (CPU_AUTO: there are none), and whether their backends or kernel versions differ. */
+ * (CPU_AUTO: there are none), and whether their backends, kernel versions or C libraries differ. */
 enum cpu_isa members_common_isa(const struct members *members);
 bool members_are_mixed(const struct members *members);
 

@@ -2,6 +2,7 @@
 #include "worker/worker.h"
 
 #include "base/clock.h"
+#include "base/libm.h"
 #include "base/log.h"
 #include "base/resources.h"
 #include "transport/control_link.h"
@@ -78,6 +79,7 @@ static void send_hello(struct worker *worker)
 	hello.model_fingerprint = worker->config.model->fingerprint;
 	hello.backend = (char *)worker->config.backend->name;
 	hello.kernel_version = worker->config.backend->kernel_version;
+	hello.libm_fingerprint = libm_fingerprint();
 	if (worker->best_isa != CPU_AUTO)
 		hello.instruction_set = (char *)cpu_isa_name(worker->best_isa);
 	hello.memory_bytes = worker->config.memory_bytes;

@@ -200,6 +200,7 @@ void peer_say_hello(struct peer *peer, uint32_t version, uint64_t fingerprint)
 	if (peer->isa)
 		hello.instruction_set = (char *)peer->isa;
 	hello.kernel_version = peer->kernel_version ? peer->kernel_version : 1;
+	hello.libm_fingerprint = peer->libm_fingerprint ? peer->libm_fingerprint : 1;
 	hello.model_fingerprint = fingerprint;
 	hello.memory_bytes = peer->memory_bytes;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO;

@@ -33,6 +33,7 @@ struct peer {
 	const char *backend;			/* likewise; NULL: "abacus" */
 	const char *isa;			/* likewise; NULL: none */
 	uint32_t kernel_version;		/* likewise; 0: 1 */
+	uint64_t libm_fingerprint;		/* likewise; 0: 1 */
 	char not_finite[64];			/* what its Ready says, or said */
 	uint32_t n_not_finite;
 	uint32_t fault;				/* of records for fault_position */

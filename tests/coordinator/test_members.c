@@ -272,6 +272,28 @@ static void another_version_of_kernels_is_refused(void **state)
 	error_names_stage_2(SC_E_CONFIG, "has version 8 of the kernels, but stage 1");
 }
 
+static void another_c_library_is_refused(void **state)
+{
+	(void)state;
+	cluster.peers[1].libm_fingerprint = 2;
+	hello(0);
+	hello(1);
+	error_names_stage_2(SC_E_CONFIG, "its C library gives other results");
+	assert_non_null(strstr(cluster.error.text, "stage 1 (host " PEER_HOST ")"));
+	assert_non_null(strstr(cluster.error.text, "--allow-mixed-backends"));
+}
+
+static void another_c_library_can_be_allowed(void **state)
+{
+	stop(state);
+	start_members(true);
+	cluster.peers[1].libm_fingerprint = 2;
+	hello(0);
+	hello(1);
+	peer_wait(cluster.loop, cluster.n_known);
+	assert_true(members_are_mixed(cluster.members));
+}
+
 static void mixed_backends_can_be_allowed(void **state)
 {
 	stop(state);
@@ -480,6 +502,8 @@ int main(void)
 		TEST(all_members_get_the_best_set_that_is_common_to_them),
 		TEST(another_backend_is_refused),
 		TEST(another_version_of_kernels_is_refused),
+		TEST(another_c_library_is_refused),
+		TEST(another_c_library_can_be_allowed),
 		TEST(mixed_backends_can_be_allowed),
 		TEST(a_hello_that_never_comes_is_missed),
 		TEST(a_member_that_waited_for_the_others_is_not_taken_for_silent),
