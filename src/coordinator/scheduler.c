@@ -267,38 +267,73 @@ static bool is_its_turn(const struct scheduler *s, const struct sequence *sequen
 	return !sequence->is_preempted || s->n_steps - sequence->last_step >= SEQUENCE_TURN;
 }
 
-/* Start the client's next sequence on what other clients hold beyond their shares, or, when it runs
- * none, in the slot of one that has had its turn. False: it needs nothing of theirs, would get more
- * than its own share, or they hold too little. */
-static bool claim_share(struct scheduler *s, const struct share_client *client)
-{
-	struct sequence *sequence = share_client_next(client), *victim;
-	uint32_t slots = slot_share(s), blocks = block_share(s);
+/* What one sequence of a client with less than its share could have at once. */
+struct offer {
+	bool has_slot;
+	struct sequence *victim;	/* gives up its slot; NULL: a slot is free, or none at all */
+	bool is_victim_fair;		/* the victim's client has no more slots than its share, but
+					 * the victim has had its turn */
+	uint32_t n_blocks;		/* the free ones, the victim's, and what other clients
+					 * would give up down to their shares */
+};
 
-	if (client->n_running >= slots ||
-	    client->n_blocks + blocks_for(s, sequence->n_tokens) > blocks ||
-	    (has_slot(s, client) && has_blocks(s, sequence)))
-		return false;
-	while (!has_slot(s, client)) {
-		victim = shares_heaviest(&s->shares, SHARE_SLOTS, slots, s->n_steps);
-		if (!victim && !client->n_running && is_its_turn(s, sequence))
-			victim = shares_longest_turn(&s->shares, s->n_steps);
-		if (!victim)
-			return false;
-		preempt(s, victim);
+static struct offer make_offer(const struct scheduler *s)
+{
+	struct offer offer = { .n_blocks = s->blocks.n_free };
+
+	if (!s->n_free_slots) {
+		offer.victim = shares_heaviest(&s->shares, SHARE_SLOTS, slot_share(s), s->n_steps);
+		offer.is_victim_fair = !offer.victim;
+		if (!offer.victim)
+			offer.victim = shares_longest_turn(&s->shares, s->n_steps);
 	}
+	offer.has_slot = s->n_free_slots || offer.victim;
+	if (offer.victim)
+		offer.n_blocks += offer.victim->n_blocks;
+	offer.n_blocks += shares_takeable_blocks(&s->shares, block_share(s), s->n_steps,
+						 offer.victim);
+	return offer;
+}
+
+/* Whether the client's next sequence may take from others: with it the client has no more than its
+ * share, and it cannot be started on what is free. */
+static bool may_claim(const struct scheduler *s, const struct share_client *client)
+{
+	const struct sequence *sequence = share_client_next(client);
+
+	return client->n_running < slot_share(s) &&
+	       client->n_blocks + blocks_for(s, sequence->n_tokens) <= block_share(s) &&
+	       !(has_slot(s, client) && has_blocks(s, sequence));
+}
+
+static bool suffices(const struct scheduler *s, const struct offer *offer,
+		     const struct share_client *client)
+{
+	const struct sequence *sequence = share_client_next(client);
+
+	if (!offer->has_slot || blocks_for(s, sequence->n_tokens) > offer->n_blocks)
+		return false;
+	return !offer->is_victim_fair || (!client->n_running && is_its_turn(s, sequence));
+}
+
+/* Start a sequence that the offer suffices for. */
+static void claim(struct scheduler *s, const struct offer *offer, struct sequence *sequence)
+{
+	if (offer->victim)
+		preempt(s, offer->victim);
 	while (!has_blocks(s, sequence)) {
-		victim = shares_heaviest(&s->shares, SHARE_BLOCKS, blocks, s->n_steps);
-		if (!victim)
-			return false;
+		struct sequence *victim = shares_heaviest(&s->shares, SHARE_BLOCKS, block_share(s),
+							  s->n_steps);
+
+		assert(victim);
 		preempt(s, victim);
 	}
 	start(s, sequence);
-	return true;
 }
 
 /* Clients with less than their share get it at once, a sequence of each in a step, instead of
- * waiting for the end of sequences of those that have more. */
+ * waiting for the end of sequences of those that have more. Nothing is preempted for a sequence
+ * that could not be started even so. */
 static void claim_shares(struct scheduler *s)
 {
 	const struct share_client *client = shares_first(&s->shares);
@@ -306,7 +341,12 @@ static void claim_shares(struct scheduler *s)
 	for (unsigned n = 0; client && n < MAX_LOOKS; n++) {
 		const struct share_client *next = shares_after(&s->shares, client);
 
-		claim_share(s, client);
+		if (may_claim(s, client)) {
+			const struct offer offer = make_offer(s);
+
+			if (suffices(s, &offer, client))
+				claim(s, &offer, share_client_next(client));
+		}
 		client = next;
 	}
 }

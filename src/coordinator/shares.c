@@ -131,6 +131,17 @@ struct sequence *share_client_next(const struct share_client *client)
 
 /* --- running --- */
 
+/* Behind all older ones. Most sequences that start are younger than those that run. */
+static void insert_running(struct share_client *client, struct sequence *sequence)
+{
+	struct list *place = &client->sequences;
+
+	while (place->prev != &client->sequences &&
+	       list_entry(place->prev, struct sequence, share_node)->ticket > sequence->ticket)
+		place = place->prev;
+	list_insert_before(place, &sequence->share_node);
+}
+
 void shares_add_running(struct shares *shares, struct sequence *sequence)
 {
 	struct share_job *job = sequence->share;
@@ -138,7 +149,7 @@ void shares_add_running(struct shares *shares, struct sequence *sequence)
 
 	assert(client->n_running < shares->n_slots);
 	shares->n_clients += !has_work(client);
-	list_append(&client->sequences, &sequence->share_node);
+	insert_running(client, sequence);
 	if (!client->n_running++)
 		list_append(&shares->busy, &client->busy_node);
 	client->n_passed = 0;
@@ -168,21 +179,26 @@ uint32_t shares_part(const struct shares *shares, uint32_t n)
 	return part ? part : 1;
 }
 
+static bool may_give_up(const struct sequence *sequence, uint64_t last_step, bool settled_only)
+{
+	return sequence->last_step <= last_step &&
+	       (!settled_only || sequence_is_settled(sequence));
+}
+
 struct sequence *share_client_youngest(const struct share_client *client, uint64_t last_step,
 				       uint64_t min_ticket, bool settled_only)
 {
-	struct sequence *youngest = NULL;
+	const struct list *all = &client->sequences;
 
-	list_for_each(node, &client->sequences) {
+	for (const struct list *node = all->prev; node != all; node = node->prev) {
 		struct sequence *sequence = list_entry(node, struct sequence, share_node);
 
-		if (sequence->ticket < min_ticket || sequence->last_step > last_step ||
-		    (settled_only && !sequence_is_settled(sequence)))
-			continue;
-		min_ticket = sequence->ticket;
-		youngest = sequence;
+		if (sequence->ticket < min_ticket)
+			return NULL;
+		if (may_give_up(sequence, last_step, settled_only))
+			return sequence;
 	}
-	return youngest;
+	return NULL;
 }
 
 struct sequence *shares_heaviest(const struct shares *shares, enum share_kind kind, uint32_t above,
@@ -204,6 +220,38 @@ struct sequence *shares_heaviest(const struct shares *shares, enum share_kind ki
 		}
 	}
 	return found;
+}
+
+/* Of one client, see shares_takeable_blocks. */
+static uint32_t takeable_blocks(const struct share_client *client, uint32_t above,
+				uint64_t last_step, const struct sequence *victim)
+{
+	const struct list *all = &client->sequences;
+	uint32_t n_left = client->n_blocks, n_takeable = 0;
+
+	if (victim && victim->share->client == client)
+		n_left -= victim->n_blocks;
+	for (const struct list *node = all->prev; node != all && n_left > above;
+	     node = node->prev) {
+		const struct sequence *sequence = list_entry(node, struct sequence, share_node);
+
+		if (sequence == victim || !may_give_up(sequence, last_step, true))
+			continue;
+		n_left -= sequence->n_blocks;
+		n_takeable += sequence->n_blocks;
+	}
+	return n_takeable;
+}
+
+uint32_t shares_takeable_blocks(const struct shares *shares, uint32_t above, uint64_t last_step,
+				const struct sequence *victim)
+{
+	uint32_t n = 0;
+
+	list_for_each(node, &shares->busy)
+		n += takeable_blocks(list_entry(node, struct share_client, busy_node), above,
+				     last_step, victim);
+	return n;
 }
 
 struct sequence *shares_longest_turn(const struct shares *shares, uint64_t last_step)

@@ -32,7 +32,7 @@ struct share_client {
 	struct list busy_node;		/* shares.busy while sequences run */
 	struct list jobs;		/* share_job.node: jobs with waiting sequences; the first
 					 * is next */
-	struct list sequences;		/* sequence.share_node: those that run */
+	struct list sequences;		/* sequence.share_node: those that run, by ticket */
 	uint32_t n_waiting;
 	uint32_t n_running;
 	uint32_t n_blocks;		/* that its sequences hold; the scheduler counts them */
@@ -98,5 +98,11 @@ struct sequence *shares_longest_turn(const struct shares *shares, uint64_t last_
  * hold more than `above` and have such a sequence; NULL: none. */
 struct sequence *shares_heaviest(const struct shares *shares, enum share_kind kind, uint32_t above,
 				 uint64_t last_step);
+
+/* How many blocks come free when shares_heaviest(SHARE_BLOCKS, above) is asked, and what it returns
+ * preempted, until it returns NULL. Counts as if victim had been preempted before, without the
+ * blocks of victim itself; NULL: nobody. */
+uint32_t shares_takeable_blocks(const struct shares *shares, uint32_t above, uint64_t last_step,
+				const struct sequence *victim);
 
 #endif

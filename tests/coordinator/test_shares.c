@@ -518,6 +518,38 @@ static void clients_that_each_need_the_whole_pool_all_get_to_their_end(void **st
 	}
 }
 
+/* A newcomer needs a slot, which one client has too many of, and blocks, which another client has
+ * too many of but must keep: its sequence has just been started over. */
+static void no_slot_is_taken_for_a_sequence_that_finds_no_blocks(void **state)
+{
+	struct scheduler_config config = thirty_two_slots(1);
+	struct test_job *large, *newcomer;
+
+	(void)state;
+	config.limits.max_sequences = 5;
+	config.limits.max_blocks = 64;
+	sim_start(&config);
+	large = add(0, 1, 850, 170);
+	turns(10);
+	steps_until_ended(add(1, 1, 200, 3));
+	assert_true(large->sequences[0].is_preempted || large->sequences[0].is_restarted);
+	turns(10);
+	add(2, 4, 4, 100);
+	turns(3);
+	assert_int_equal(n_running(0), 1);
+	assert_int_equal(n_running(2), 4);
+	assert_false(sequence_is_settled(&large->sequences[0]));
+	assert_int_equal(n_preemptions(), 1);
+	newcomer = add(3, 1, 120, 3);
+	turns(5);
+	assert_true(has_waiting(newcomer));
+	assert_int_equal(n_preemptions(), 1);
+	/* It is started once both can be had. */
+	assert_in_range(steps_until_ended(newcomer), 1, 150);
+	finish_all();
+	sim_stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -534,6 +566,7 @@ int main(void)
 		cmocka_unit_test(a_light_client_never_pays_for_a_heavy_one),
 		cmocka_unit_test(a_large_prompt_is_passed_by_small_ones_but_does_not_starve),
 		cmocka_unit_test(clients_that_each_need_the_whole_pool_all_get_to_their_end),
+		cmocka_unit_test(no_slot_is_taken_for_a_sequence_that_finds_no_blocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
