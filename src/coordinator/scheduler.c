@@ -13,10 +13,12 @@ enum { GROUP_ROWS = 5 };
  * trying, with the CPU backend (bench/RESULTS.md, "Two stages of one thread"). */
 enum { STEP_ROWS = 4, MIN_CHUNK = 32 };
 
-/* Clients that are looked at for the next sequence, when those before them find too few blocks; and
- * how many sequences of others may be started before one that finds too few blocks: then all wait
- * for it, so that it does not starve. */
-enum { MAX_LOOKS = 8, MAX_PASSED = 16 };
+/* Sequences of other clients that may be started before one that finds too few blocks. Then all wait
+ * for that one, so that it does not starve. */
+enum { MAX_PASSED = 16 };
+
+/* Sequences that are started in one step on what other clients hold. */
+enum { MAX_CLAIMS = 8 };
 
 /* The records that a segment will give. */
 struct awaited {
@@ -209,7 +211,7 @@ static struct sequence *find_startable(const struct scheduler *s)
 {
 	const struct share_client *client = shares_first(&s->shares);
 
-	for (unsigned n = 0; client && n < MAX_LOOKS; n++) {
+	while (client) {
 		/* No client behind this one runs fewer sequences, so none has a slot either. */
 		if (!has_slot(s, client))
 			return NULL;
@@ -331,21 +333,29 @@ static void claim(struct scheduler *s, const struct offer *offer, struct sequenc
 	start(s, sequence);
 }
 
-/* Clients with less than their share get it at once, a sequence of each in a step, instead of
- * waiting for the end of sequences of those that have more. Nothing is preempted for a sequence
- * that could not be started even so. */
+/* Clients with less than their share get it at once, a few sequences in a step, instead of waiting
+ * for the end of sequences of those that have more. Nothing is preempted for a sequence that could
+ * not be started even so. Every client gets its chance: the offer is the same for all of them until
+ * one takes it, so those that it does not suffice for cost little. */
 static void claim_shares(struct scheduler *s)
 {
 	const struct share_client *client = shares_first(&s->shares);
+	struct offer offer = { .has_slot = false };
+	bool is_offer_made = false;
+	unsigned n_claims = 0;
 
-	for (unsigned n = 0; client && n < MAX_LOOKS; n++) {
+	while (client && client->n_running < slot_share(s) && n_claims < MAX_CLAIMS) {
 		const struct share_client *next = shares_after(&s->shares, client);
 
 		if (may_claim(s, client)) {
-			const struct offer offer = make_offer(s);
-
-			if (suffices(s, &offer, client))
+			if (!is_offer_made)
+				offer = make_offer(s);
+			is_offer_made = true;
+			if (suffices(s, &offer, client)) {
 				claim(s, &offer, share_client_next(client));
+				is_offer_made = false;
+				n_claims++;
+			}
 		}
 		client = next;
 	}

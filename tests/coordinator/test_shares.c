@@ -550,6 +550,55 @@ static void no_slot_is_taken_for_a_sequence_that_finds_no_blocks(void **state)
 	sim_stop();
 }
 
+/* --- many clients whose next sequence finds too few blocks --- */
+
+#define N_LARGE 12
+
+/* Each needs more blocks than are free, and more than its share. */
+static void add_large_clients(void)
+{
+	for (uint32_t i = 1; i <= N_LARGE; i++)
+		add(i, 1, 300, 3);
+}
+
+static void many_large_prompts_do_not_keep_a_small_one_from_free_blocks(void **state)
+{
+	struct scheduler_config config = thirty_two_slots(1);
+	struct test_job *small;
+
+	(void)state;
+	config.limits.max_blocks = 64;
+	sim_start(&config);
+	add(0, 1, 800, 200);
+	turns(10);
+	add_large_clients();
+	turns(3);
+	small = add(N_LARGE + 1, 1, 10, 3);
+	assert_in_range(steps_until_ended(small), 1, 5);
+	assert_int_equal(n_preemptions(), 0);
+	finish_all();
+	sim_stop();
+}
+
+static void many_large_prompts_do_not_keep_a_small_one_from_its_share(void **state)
+{
+	struct scheduler_config config = thirty_two_slots(1);
+	struct test_job *small;
+
+	(void)state;
+	config.limits.max_blocks = 64;
+	sim_start(&config);
+	add(0, 64, 10, 500);
+	while (scheduler_counts(sim.scheduler).blocks_free)
+		turn();
+	add_large_clients();
+	turns(3);
+	small = add(N_LARGE + 1, 1, 10, 3);
+	assert_in_range(steps_until_ended(small), 1, 10);
+	finish_all();
+	sim_stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -567,6 +616,8 @@ int main(void)
 		cmocka_unit_test(a_large_prompt_is_passed_by_small_ones_but_does_not_starve),
 		cmocka_unit_test(clients_that_each_need_the_whole_pool_all_get_to_their_end),
 		cmocka_unit_test(no_slot_is_taken_for_a_sequence_that_finds_no_blocks),
+		cmocka_unit_test(many_large_prompts_do_not_keep_a_small_one_from_free_blocks),
+		cmocka_unit_test(many_large_prompts_do_not_keep_a_small_one_from_its_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
