@@ -13,35 +13,37 @@ enum { HELPER_ANY, HELPER_SHORT, N_HELPERS };
 struct helper {
 	struct work_pool *pool;
 	pthread_t thread;
-	size_t max_item_bytes;		/* the longest item that this helper takes */
+	bool takes_long;		/* also long items */
 	bool is_started;
 };
 
 struct work_pool {
 	struct work_limits limits;
 	struct wake *wake;		/* an item is done */
-	unsigned n_items;		/* that wait, run, or whose done is due */
+	struct list items;		/* that wait, run, or whose done is due */
+	unsigned n_items;
 	size_t n_bytes;
-	uint64_t turn;			/* of the item that was started last */
 	struct helper helpers[N_HELPERS];
 
 	pthread_mutex_t lock;		/* guards what follows */
 	pthread_cond_t news;		/* an item came, or is_stopping */
-	struct list waiting;		/* by turn */
+	struct list waiting;		/* by round */
+	uint64_t round;			/* the latest of which an item was started */
 	struct list finished;
 	bool is_stopping;
 };
 
-static struct work *take_first(struct work_pool *pool, size_t max_item_bytes)
+static struct work *take_first(struct work_pool *pool, bool takes_long)
 {
 	list_for_each(node, &pool->waiting) {
 		struct work *work = list_entry(node, struct work, node);
 
-		if (work->n_bytes > max_item_bytes)
+		if (work->is_long && !takes_long)
 			continue;
 		list_remove(node);
 		work->is_waiting = false;
-		pool->turn = work->turn;
+		if (work->round > pool->round)
+			pool->round = work->round;
 		return work;
 	}
 	return NULL;
@@ -56,7 +58,7 @@ static void *help(void *arg)
 	(void)setpriority(PRIO_PROCESS, 0, HELPER_NICE);
 	pthread_mutex_lock(&pool->lock);
 	while (!pool->is_stopping) {
-		struct work *work = take_first(pool, helper->max_item_bytes);
+		struct work *work = take_first(pool, helper->takes_long);
 
 		if (!work) {
 			pthread_cond_wait(&pool->news, &pool->lock);
@@ -72,15 +74,21 @@ static void *help(void *arg)
 	return NULL;
 }
 
+static void leave(struct work *work)
+{
+	list_remove(&work->pool_node);
+	work->pool->n_items--;
+	work->pool->n_bytes -= work->n_bytes;
+}
+
 /* Call done of all items on the list that it is given, which nobody else uses. */
-static void finish(struct work_pool *pool, struct list *items)
+static void finish(struct list *items)
 {
 	while (!list_is_empty(items)) {
 		struct work *work = list_entry(items->next, struct work, node);
 
 		list_remove(&work->node);
-		pool->n_items--;
-		pool->n_bytes -= work->n_bytes;
+		leave(work);
 		work->done(work);
 	}
 }
@@ -102,13 +110,13 @@ static void on_wake(void *arg)
 	pthread_mutex_lock(&pool->lock);
 	move_all(&pool->finished, &items);
 	pthread_mutex_unlock(&pool->lock);
-	finish(pool, &items);
+	finish(&items);
 }
 
-static bool start_helper(struct work_pool *pool, struct helper *helper, size_t max_item_bytes)
+static bool start_helper(struct work_pool *pool, struct helper *helper, bool takes_long)
 {
 	helper->pool = pool;
-	helper->max_item_bytes = max_item_bytes;
+	helper->takes_long = takes_long;
 	helper->is_started = pthread_create(&helper->thread, NULL, help, helper) == 0;
 	return helper->is_started;
 }
@@ -121,13 +129,14 @@ enum sc_status work_pool_create(struct loop *loop, const struct work_limits *lim
 	if (!pool)
 		return SC_E_NOMEM;
 	pool->limits = *limits;
+	list_init(&pool->items);
 	list_init(&pool->waiting);
 	list_init(&pool->finished);
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->news, NULL);
 	if (wake_create(loop, on_wake, pool, &pool->wake) != SC_OK ||
-	    !start_helper(pool, &pool->helpers[HELPER_ANY], SIZE_MAX) ||
-	    !start_helper(pool, &pool->helpers[HELPER_SHORT], limits->short_bytes)) {
+	    !start_helper(pool, &pool->helpers[HELPER_ANY], true) ||
+	    !start_helper(pool, &pool->helpers[HELPER_SHORT], false)) {
 		work_pool_destroy(pool);
 		return SC_E_NOMEM;
 	}
@@ -154,43 +163,74 @@ void work_pool_destroy(struct work_pool *pool)
 	list_for_each(node, &pool->waiting)
 		list_entry(node, struct work, node)->is_cancelled = true;
 	move_all(&pool->waiting, &pool->finished);
-	finish(pool, &pool->finished);
+	finish(&pool->finished);
 	wake_destroy(pool->wake);
 	pthread_cond_destroy(&pool->news);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
 
-/* The turn after the client's last item that waits, or after the item that was started last. */
-static uint64_t turn_of(const struct work_pool *pool, uint64_t client)
+/* The round after that of the client's last item that waits, or after the latest that began. */
+static uint64_t round_for(const struct work_pool *pool, uint64_t client)
 {
-	uint64_t turn = pool->turn;
+	uint64_t round = pool->round;
 
 	list_for_each(node, &pool->waiting) {
 		const struct work *work = list_entry(node, struct work, node);
 
 		if (work->client == client)
-			turn = work->turn;
+			round = work->round;
 	}
-	return turn + 1;
+	return round + 1;
 }
 
 static void insert(struct work_pool *pool, struct work *work)
 {
 	struct list *place = &pool->waiting;
 
-	work->turn = turn_of(pool, work->client);
+	work->round = round_for(pool, work->client);
 	while (place->prev != &pool->waiting &&
-	       list_entry(place->prev, struct work, node)->turn > work->turn)
+	       list_entry(place->prev, struct work, node)->round > work->round)
 		place = place->prev;
 	list_insert_before(place, &work->node);
 }
 
+static bool is_within(uint64_t n, uint64_t more, uint64_t max)
+{
+	return n <= max && more <= max - n;
+}
+
+/* Up to three quarters of either bound are for everybody, the rest is for clients that come to no
+ * more than an eighth. */
+static bool has_room(const struct work_pool *pool, const struct work *work)
+{
+	const struct work_limits *limits = &pool->limits;
+	unsigned n_items = 0;
+	size_t n_bytes = 0;
+
+	if (!is_within(pool->n_items, 1, limits->max_items) ||
+	    !is_within(pool->n_bytes, work->n_bytes, limits->max_bytes))
+		return false;
+	if (is_within(pool->n_items, 1, limits->max_items / 4 * 3) &&
+	    is_within(pool->n_bytes, work->n_bytes, limits->max_bytes / 4 * 3))
+		return true;
+	list_for_each(node, &pool->items) {
+		const struct work *other = list_entry(node, struct work, pool_node);
+
+		if (other->client != work->client)
+			continue;
+		n_items++;
+		n_bytes += other->n_bytes;
+	}
+	return is_within(n_items, 1, limits->max_items / 8 + 1) &&
+	       is_within(n_bytes, work->n_bytes, limits->max_bytes / 8);
+}
+
 enum sc_status work_start(struct work_pool *pool, struct work *work)
 {
-	if (pool->n_items >= pool->limits.max_items || work->n_bytes > pool->limits.max_bytes ||
-	    pool->n_bytes > pool->limits.max_bytes - work->n_bytes)
+	if (!has_room(pool, work))
 		return SC_E_OVERLOADED;
+	list_append(&pool->items, &work->pool_node);
 	pool->n_items++;
 	pool->n_bytes += work->n_bytes;
 	work->pool = pool;
@@ -215,9 +255,7 @@ bool work_cancel(struct work *work)
 		work->is_waiting = false;
 	}
 	pthread_mutex_unlock(&pool->lock);
-	if (is_waiting) {
-		pool->n_items--;
-		pool->n_bytes -= work->n_bytes;
-	}
+	if (is_waiting)
+		leave(work);
 	return is_waiting;
 }

@@ -3,9 +3,10 @@
 #define STAGECOACH_EVENT_WORK_H
 /*
  * work - what takes long is done on helper threads, so that the loop goes on meanwhile.
- * A pool has two threads. One of them takes only short items, so a short item never waits for the
- * end of a long one. The threads run at a lower priority than the loop and the compute threads.
- * Clients have their turns: of the waiting items the next is of the client that was served least.
+ * A pool has two threads. One of them takes no long items, so a short item never waits for the end
+ * of a long one. The threads run at a lower priority than the loop and the compute threads.
+ * Clients take turns: each has one item in every round. The last quarter of the pool is kept for
+ * clients with little in it, so no client can fill it for all.
  * Ownership: items lie in the caller's storage from work_start until done or work_cancel.
  * Thread: the loop's, except that `run` is called on a helper thread.
  */
@@ -22,20 +23,21 @@ struct work {
 	void (*done)(struct work *work);	/* on the loop's thread; may free the item */
 	uint64_t client;	/* items of one number take turns with those of others */
 	size_t n_bytes;		/* of input: what the pool's bounds count */
+	bool is_long;		/* takes so long that short items must not wait for it */
 	/* For done: the pool was destroyed before run was called. */
 	bool is_cancelled;
 
 	/* The pool's own: */
-	struct list node;
+	struct list node;	/* waiting or finished */
+	struct list pool_node;	/* in the pool's items */
 	struct work_pool *pool;
-	uint64_t turn;		/* lower turns run first */
+	uint64_t round;		/* lower rounds run first */
 	bool is_waiting;
 };
 
 struct work_limits {
 	unsigned max_items;	/* that wait or run */
 	size_t max_bytes;	/* of all of them together */
-	size_t short_bytes;	/* an item of so many bytes or fewer is short */
 };
 
 must_check enum sc_status work_pool_create(struct loop *loop, const struct work_limits *limits,
@@ -44,7 +46,9 @@ must_check enum sc_status work_pool_create(struct loop *loop, const struct work_
  * Accepts NULL. */
 void work_pool_destroy(struct work_pool *pool);
 
-/* SC_E_OVERLOADED: the item does not fit within the limits; neither function will be called. */
+/* SC_E_OVERLOADED: the item does not fit within the limits, or within what is left for its client;
+ * neither function will be called. An item of at most an eighth of max_bytes always fits for a
+ * client without items while the pool has room. */
 must_check enum sc_status work_start(struct work_pool *pool, struct work *work);
 
 /* True: the item still waited, is taken back, and neither function will be called. False: the item

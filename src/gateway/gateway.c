@@ -120,6 +120,7 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 		connections.session.limits = note_limits(gateway, config);
 	status = request_pool_create(config->loop, config->max_message, &gateway->pool);
 	gateway->service.pool = gateway->pool;
+	gateway->service.loop = config->loop;
 	if (status == SC_OK)
 		status = connections_create(&connections, &gateway->connections);
 	if (status != SC_OK)

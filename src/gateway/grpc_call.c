@@ -401,6 +401,11 @@ uint64_t grpc_call_client(const struct grpc_call *call)
 	return call->session->config.client;
 }
 
+uint64_t grpc_call_now_ns(const struct grpc_call *call)
+{
+	return call->session->now_ns;
+}
+
 uint64_t grpc_call_ms_left(const struct grpc_call *call)
 {
 	uint64_t now_ns = call->session->now_ns;

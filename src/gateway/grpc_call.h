@@ -63,6 +63,9 @@ struct grpc_budget *grpc_call_budget(const struct grpc_call *call);
 /* Where refusals are counted; NULL: nowhere. */
 struct limit_counts *grpc_call_limits(const struct grpc_call *call);
 
+/* The session's time, as it was last told. */
+uint64_t grpc_call_now_ns(const struct grpc_call *call);
+
 /* Until the client's deadline, at least 1; 0: it gave none. */
 uint64_t grpc_call_ms_left(const struct grpc_call *call);
 

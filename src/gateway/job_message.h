@@ -4,7 +4,7 @@
 /*
  * job_message - a job as the client's messages show it.
  * Borrows from the job: to be packed before anything else happens to it.
- * Thread: the loop's thread alone.
+ * Thread: the loop's; any, for a job that has ended.
  */
 #include "base/buf.h"
 #include "coordinator/job.h"

@@ -25,13 +25,15 @@ enum sc_status job_submission_prepare(struct request *request, struct error *err
 				 &request->tokens, err);
 	request->job.prompt_tokens = request->tokens.ids;
 	request->job.n_prompt_tokens = request->tokens.n;
+	if (status == SC_E_TOO_LARGE)
+		return request_meets(request, LIMIT_CONTEXT, status);
 	return status;
 }
 
 /* The job's time began when its request came. */
 static void count_elapsed(struct request *request)
 {
-	uint64_t elapsed_ms = (clock_ns() - request->received_ns) / NS_PER_MS;
+	uint64_t elapsed_ms = (grpc_call_now_ns(request->call) - request->received_ns) / NS_PER_MS;
 	struct job_request *job = &request->job;
 
 	if (job->deadline_ms)

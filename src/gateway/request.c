@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/request.h"
 
-#include "base/clock.h"
 #include "coordinator/coordinator.h"
 #include "gateway/grpc_session.h"
 #include "gateway/service.h"
@@ -11,7 +10,7 @@
 /* Up to this size a message is handled at once: that takes less than a millisecond, and less than
  * it costs to wake a helper thread on a busy machine. */
 #define INLINE_BYTES 4096
-/* One helper thread takes nothing longer: ordinary prompts, not books. */
+/* A longer message is a long item of the pool: it may take a second to tokenize. */
 #define SHORT_BYTES ((size_t)256 << 10)
 /* Messages that wait or run, and their bytes: so many, or a few of the largest. */
 #define MAX_ITEMS 1024
@@ -24,12 +23,18 @@ enum sc_status request_pool_create(struct loop *loop, size_t max_message,
 	struct work_limits limits = {
 		.max_items = MAX_ITEMS,
 		.max_bytes = POOL_BYTES,
-		.short_bytes = SHORT_BYTES,
 	};
 
 	if (limits.max_bytes / POOL_MESSAGES < max_message)
 		limits.max_bytes = max_message * POOL_MESSAGES;
 	return work_pool_create(loop, &limits, pool_out);
+}
+
+enum sc_status request_meets(struct request *request, enum limit limit, enum sc_status status)
+{
+	request->has_met_limit = true;
+	request->met_limit = limit;
+	return status;
 }
 
 static void init(struct request *request, struct grpc_call *call, const struct request_ops *ops)
@@ -41,7 +46,7 @@ static void init(struct request *request, struct grpc_call *call, const struct r
 		.call = call,
 		.tokenizer = coordinator_tokenizer(service->coordinator),
 		.max_context = coordinator_max_context(service->coordinator),
-		.received_ns = clock_ns(),
+		.received_ns = grpc_call_now_ns(call),
 		.budget = grpc_call_budget(call),
 		.error = { .status = SC_OK },
 	};
@@ -82,12 +87,10 @@ static struct limit_counts *counts_of(const struct grpc_call *call)
 /* status: of what came before. Helper threads count nothing, so what prepare refused counts here. */
 static void finish(struct request *request, enum sc_status status)
 {
-	if (status == SC_E_TOO_LARGE)
-		limit_refuse(counts_of(request->call), LIMIT_CONTEXT);
-	else if (status == SC_E_OVERLOADED)
-		limit_refuse(counts_of(request->call), LIMIT_REPLY);
-	else if (request->unpacked.is_too_large)
+	if (request->unpacked.is_too_large)
 		limit_refuse(counts_of(request->call), LIMIT_REQUEST_MEMORY);
+	else if (request->has_met_limit)
+		limit_refuse(counts_of(request->call), request->met_limit);
 	if (status == SC_OK)
 		status = request->ops->finish(request, &request->error);
 	if (status != SC_OK)
@@ -119,12 +122,19 @@ static void go_on(void *arg)
 	finish(request, request->status);
 }
 
+static uint64_t now_ns(const struct grpc_call *call)
+{
+	const struct service *service = grpc_call_context(call);
+
+	return loop_now_ns(service->loop);
+}
+
 static void done(struct work *work)
 {
 	struct request *request = (struct request *)work;
 
 	if (request->call && !work->is_cancelled)
-		grpc_call_resume(request->call, clock_ns(), go_on, request);
+		grpc_call_resume(request->call, now_ns(request->call), go_on, request);
 	free_request(request);
 }
 
@@ -156,6 +166,7 @@ static void start_long(struct grpc_call *call, const struct request_ops *ops)
 	request->work.done = done;
 	request->work.client = grpc_call_client(call);
 	request->work.n_bytes = request->bytes.length;
+	request->work.is_long = request->bytes.length > SHORT_BYTES;
 	if (work_start(service->pool, &request->work) != SC_OK) {
 		limit_refuse(counts_of(call), LIMIT_LONG_REQUESTS);
 		error_set(&err, SC_E_OVERLOADED,

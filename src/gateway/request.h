@@ -10,6 +10,7 @@
  * Thread: the loop's, except for prepare.
  */
 #include "base/buf.h"
+#include "config/limits.h"
 #include "coordinator/job.h"
 #include "event/work.h"
 #include "gateway/proto_message.h"
@@ -29,6 +30,8 @@ struct request {
 	struct job_request job;			/* borrows from message and tokens */
 	struct token_list tokens;
 	struct buf reply;			/* a packed message */
+	bool has_met_limit;			/* prepare refused for this limit, which counts: */
+	enum limit met_limit;
 
 	/* Inside request.c: */
 	struct buf bytes;			/* the message, not yet unpacked */
@@ -52,6 +55,9 @@ struct request_ops {
 /* When a function fails, the call ends with its status. bytes are the call's, as start has them. */
 void request_start(struct grpc_call *call, const struct request_ops *ops, const uint8_t *bytes,
 		   size_t n_bytes);
+
+/* In prepare: note the limit that the request has met. Returns status. */
+enum sc_status request_meets(struct request *request, enum limit limit, enum sc_status status);
 
 /* The helper threads for one gateway, whose largest message has max_message bytes. */
 must_check enum sc_status request_pool_create(struct loop *loop, size_t max_message,

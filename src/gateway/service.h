@@ -13,10 +13,12 @@
 #include <stddef.h>
 
 struct coordinator;
+struct loop;
 struct work_pool;
 
 struct service {
 	struct coordinator *coordinator;	/* borrowed */
+	struct loop *loop;	/* borrowed; NULL where pool is */
 	struct work_pool *pool;	/* for long requests, borrowed; NULL: they are handled at once */
 	struct list health_watchers;
 	bool is_draining;
@@ -35,9 +37,10 @@ extern const struct grpc_call_ops service_generate;
 extern const struct grpc_call_ops service_watch;
 /* service_jobs.c */
 extern const struct grpc_call_ops service_submit;
-extern const struct grpc_call_ops service_get;
 extern const struct grpc_call_ops service_list;
 extern const struct grpc_call_ops service_cancel;
+/* service_get.c */
+extern const struct grpc_call_ops service_get;
 /* service_tokens.c */
 extern const struct grpc_call_ops service_tokenize;
 extern const struct grpc_call_ops service_detokenize;

@@ -36,59 +36,6 @@ static enum sc_status submit(struct request *request, struct error *err)
 	return status;
 }
 
-static enum sc_status get(struct request *request, struct error *err)
-{
-	const Stagecoach__V1__GetRequest *message =
-		(const Stagecoach__V1__GetRequest *)request->message;
-	struct service *service = grpc_call_context(request->call);
-	struct job *job;
-	enum sc_status status = job_find(service->coordinator, message->id, &job, err);
-
-	if (status != SC_OK)
-		return status;
-	if (!message->without_outputs) {
-		grpc_call_set_state(request->call, job);
-		return SC_OK;
-	}
-	status = reply_with_job(request->call, job, false);
-	job_release(job);
-	return status;
-}
-
-/* Text and tokens take at least so much of a message. */
-static size_t least_bytes(const struct job *job)
-{
-	size_t n_bytes = 0;
-
-	for (uint32_t i = 0; i < job_n_outputs(job); i++) {
-		const struct output *output = job_output(job, i);
-
-		n_bytes += output->text.length + output->n_tokens * (1 + sizeof(float));
-	}
-	return n_bytes;
-}
-
-/* An answer with outputs is made only when the client takes it, and there is room for it. */
-static void get_pull(struct grpc_call *call)
-{
-	struct job *job = grpc_call_state(call);
-	struct error err = { .status = SC_OK };
-	enum sc_status status = proto_check_room(call, least_bytes(job), &err);
-
-	if (status == SC_OK)
-		status = reply_with_job(call, job, true);
-	if (status != SC_OK)
-		grpc_call_fail(call, status, &err);
-}
-
-static void get_close(struct grpc_call *call)
-{
-	struct job *job = grpc_call_state(call);
-
-	if (job)
-		job_release(job);
-}
-
 static enum sc_status cancel(struct request *request, struct error *err)
 {
 	const Stagecoach__V1__CancelRequest *message =
@@ -193,13 +140,6 @@ static void submit_start(struct grpc_call *call, const uint8_t *bytes, size_t n_
 	request_start(call, &ops, bytes, n_bytes);
 }
 
-static void get_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
-{
-	static const struct request_ops ops = { TYPE_OF(get), .finish = get };
-
-	request_start(call, &ops, bytes, n_bytes);
-}
-
 static void list_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
 	static const struct request_ops ops = { TYPE_OF(list), .finish = list };
@@ -215,9 +155,6 @@ static void cancel_start(struct grpc_call *call, const uint8_t *bytes, size_t n_
 }
 
 const struct grpc_call_ops service_submit = { .start = submit_start };
-const struct grpc_call_ops service_get = {
-	.start = get_start, .pull = get_pull, .close = get_close,
-};
 const struct grpc_call_ops service_list = {
 	.start = list_start, .pull = list_pull, .close = list_close,
 };

@@ -66,6 +66,14 @@ static enum sc_status add_pieces(const struct tokenizer *tokenizer, const struct
 	return status;
 }
 
+static enum sc_status pack_reply(struct request *request, const ProtobufCMessage *message,
+				 struct error *err)
+{
+	enum sc_status status = proto_pack(message, &request->reply, err);
+
+	return status == SC_E_OVERLOADED ? request_meets(request, LIMIT_REPLY, status) : status;
+}
+
 static enum sc_status tokenize(struct request *request, struct error *err)
 {
 	const Stagecoach__V1__TokenizeRequest *message =
@@ -80,7 +88,7 @@ static enum sc_status tokenize(struct request *request, struct error *err)
 	response.ids = ids.ids;
 	response.n_ids = ids.n;
 	if (status == SC_OK)
-		status = proto_pack(&response.base, &request->reply, err);
+		status = pack_reply(request, &response.base, err);
 	free(response.pieces);
 	token_list_deinit(&ids);
 	buf_deinit(&text);
@@ -136,7 +144,7 @@ static enum sc_status detokenize(struct request *request, struct error *err)
 	response.raw_text.data = (uint8_t *)raw.data;
 	response.raw_text.len = raw.length;
 	if (status == SC_OK)
-		status = proto_pack(&response.base, &request->reply, err);
+		status = pack_reply(request, &response.base, err);
 	buf_deinit(&raw);
 	buf_deinit(&text);
 	return status;

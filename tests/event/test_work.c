@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { MAX_ITEMS = 6, MAX_BYTES = 1000, SHORT_BYTES = 10 };
+enum { MAX_ITEMS = 16, MAX_BYTES = 1000 };
 
 struct fixture;
 
@@ -23,9 +23,9 @@ struct item {
 struct fixture {
 	struct loop *loop;
 	struct work_pool *pool;
-	struct item items[16];
+	struct item items[MAX_ITEMS + 1];
 	unsigned n_done;
-	int order[16];		/* of the items whose run was called */
+	int order[MAX_ITEMS + 1];		/* of the items whose run was called */
 	unsigned n_run;
 	pthread_mutex_t lock;
 	pthread_cond_t news;
@@ -35,7 +35,7 @@ struct fixture {
 static int make_pool(void **state)
 {
 	const struct work_limits limits = {
-		.max_items = MAX_ITEMS, .max_bytes = MAX_BYTES, .short_bytes = SHORT_BYTES,
+		.max_items = MAX_ITEMS, .max_bytes = MAX_BYTES,
 	};
 	struct fixture *f = calloc(1, sizeof *f);
 
@@ -85,7 +85,7 @@ static struct item *prepare(struct fixture *f, int i, uint64_t client, size_t n_
 {
 	f->items[i] = (struct item){
 		.work = { .run = run_item, .done = item_done, .client = client,
-			  .n_bytes = n_bytes },
+			  .n_bytes = n_bytes, .is_long = true },
 		.fixture = f,
 	};
 	return &f->items[i];
@@ -138,8 +138,9 @@ static void a_short_item_does_not_wait_for_a_long_one(void **state)
 {
 	struct fixture *f = *state;
 
-	start_held(f, 0, SHORT_BYTES + 1);
-	start(f, 1, 1, SHORT_BYTES);
+	start_held(f, 0, 50);
+	prepare(f, 1, 1, 50)->work.is_long = false;
+	assert_int_equal(work_start(f->pool, &f->items[1].work), SC_OK);
 	turn_until_done(f, 1);
 	assert_true(f->items[1].is_done);
 	assert_false(f->items[0].is_done);
@@ -147,7 +148,7 @@ static void a_short_item_does_not_wait_for_a_long_one(void **state)
 	turn_until_done(f, 2);
 }
 
-static void clients_have_their_turns(void **state)
+static void clients_take_turns(void **state)
 {
 	struct fixture *f = *state;
 	static const int expected[] = { 0, 1, 4, 2, 3 };
@@ -163,23 +164,66 @@ static void clients_have_their_turns(void **state)
 		assert_int_equal(f->order[i], expected[i]);
 }
 
-static void items_and_bytes_are_bounded(void **state)
+/* A short item of a later round runs first; whoever comes then is still behind the long ones. */
+static void a_newcomer_is_in_no_earlier_round_than_those_that_began(void **state)
+{
+	struct fixture *f = *state;
+	static const int expected[] = { 0, 4, 1, 2, 3 };
+
+	start_held(f, 0, 50);
+	start(f, 1, 1, 50);
+	start(f, 2, 1, 50);
+	for (int i = 3; i <= 4; i++)
+		prepare(f, i, 2, 50);
+	f->items[4].work.is_long = false;
+	assert_int_equal(work_start(f->pool, &f->items[4].work), SC_OK);
+	turn_until_done(f, 1);
+	assert_int_equal(work_start(f->pool, &f->items[3].work), SC_OK);
+	let_go(f);
+	turn_until_done(f, 5);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(f->order[i], expected[i]);
+}
+
+static enum sc_status try(struct fixture *f, int i, uint64_t client, size_t n_bytes)
+{
+	return work_start(f->pool, &prepare(f, i, client, n_bytes)->work);
+}
+
+static void bytes_are_bounded_and_a_quarter_is_for_clients_with_little(void **state)
 {
 	struct fixture *f = *state;
 
 	start_held(f, 0, 50);
-	assert_int_equal(work_start(f->pool, &prepare(f, 1, 1, MAX_BYTES - 49)->work),
-			 SC_E_OVERLOADED);
-	start(f, 1, 1, MAX_BYTES - 50);
-	assert_int_equal(work_start(f->pool, &prepare(f, 2, 1, 1)->work), SC_E_OVERLOADED);
-	for (int i = 2; i < MAX_ITEMS; i++)
+	assert_int_equal(try(f, 1, 1, MAX_BYTES - 49), SC_E_OVERLOADED);
+	assert_int_equal(try(f, 1, 1, 701), SC_E_OVERLOADED);
+	start(f, 1, 1, 700);
+	assert_int_equal(try(f, 2, 1, 1), SC_E_OVERLOADED);
+	assert_int_equal(try(f, 2, 2, MAX_BYTES / 8 + 1), SC_E_OVERLOADED);
+	start(f, 2, 2, MAX_BYTES / 8);
+	assert_int_equal(try(f, 3, 2, 1), SC_E_OVERLOADED);
+	start(f, 3, 3, MAX_BYTES / 8);
+	assert_int_equal(try(f, 4, 4, 1), SC_E_OVERLOADED);
+	let_go(f);
+	turn_until_done(f, 4);
+	start(f, 4, 1, MAX_BYTES / 4 * 3);
+	turn_until_done(f, 5);
+}
+
+static void items_are_bounded_and_a_quarter_is_for_clients_with_little(void **state)
+{
+	struct fixture *f = *state;
+	const int most = MAX_ITEMS / 4 * 3;
+
+	start_held(f, 0, 0);
+	for (int i = 1; i < most; i++)
 		start(f, i, 1, 0);
-	assert_int_equal(work_start(f->pool, &prepare(f, MAX_ITEMS, 1, 0)->work),
-			 SC_E_OVERLOADED);
+	assert_int_equal(try(f, most, 1, 0), SC_E_OVERLOADED);
+	for (int i = most; i < MAX_ITEMS; i++)
+		start(f, i, (uint64_t)i, 0);
+	assert_int_equal(try(f, MAX_ITEMS, MAX_ITEMS, 0), SC_E_OVERLOADED);
 	let_go(f);
 	turn_until_done(f, MAX_ITEMS);
-	start(f, 0, 1, MAX_BYTES);
-	turn_until_done(f, MAX_ITEMS + 1);
 }
 
 static void a_waiting_item_can_be_taken_back(void **state)
@@ -187,10 +231,10 @@ static void a_waiting_item_can_be_taken_back(void **state)
 	struct fixture *f = *state;
 
 	start_held(f, 0, 50);
-	start(f, 1, 1, MAX_BYTES - 50);
+	start(f, 1, 1, 700);
 	assert_true(work_cancel(&f->items[1].work));
 	assert_false(work_cancel(&f->items[0].work));
-	start(f, 2, 1, MAX_BYTES - 50);
+	start(f, 2, 1, 700);
 	let_go(f);
 	turn_until_done(f, 2);
 	assert_false(f->items[1].has_run);
@@ -223,8 +267,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_item_runs_on_another_thread_and_is_done_on_the_loop),
 		TEST(a_short_item_does_not_wait_for_a_long_one),
-		TEST(clients_have_their_turns),
-		TEST(items_and_bytes_are_bounded),
+		TEST(clients_take_turns),
+		TEST(a_newcomer_is_in_no_earlier_round_than_those_that_began),
+		TEST(bytes_are_bounded_and_a_quarter_is_for_clients_with_little),
+		TEST(items_are_bounded_and_a_quarter_is_for_clients_with_little),
 		TEST(a_waiting_item_can_be_taken_back),
 		TEST(destroy_waits_for_what_runs_and_cancels_the_rest),
 	};

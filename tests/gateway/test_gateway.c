@@ -495,7 +495,65 @@ static void tokens_become_text_again(void **state)
 	stagecoach__v1__tokenize_response__free_unpacked(tokens, NULL);
 }
 
-/* ---- long requests ---- */
+/* ---- long requests and large answers ---- */
+
+enum { MANY_OUTPUTS = 64, MANY_TOKENS = 300 };
+
+static char *submit_large(struct server *server)
+{
+	Stagecoach__V1__GenerateRequest request = STAGECOACH__V1__GENERATE_REQUEST__INIT;
+	Stagecoach__V1__Job *job;
+	char *id;
+
+	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
+	request.text = (char *)(uintptr_t)"burst";
+	request.n = MANY_OUTPUTS;
+	request.max_tokens = MANY_TOKENS;
+	job = ask_for_job(server, "Submit", &request.base);
+	assert_non_null(job);
+	id = strdup(job->id);
+	stagecoach__v1__job__free_unpacked(job, NULL);
+	wait_until_none_is_alive(server);
+	return id;
+}
+
+static void a_large_answer_arrives_whole(void **state)
+{
+	struct server *server = *state;
+	Stagecoach__V1__GetRequest get = STAGECOACH__V1__GET_REQUEST__INIT;
+	Stagecoach__V1__Job *job;
+
+	connect_client(server);
+	get.id = submit_large(server);
+	job = ask_for_job(server, "Get", &get.base);
+	assert_non_null(job);
+	assert_int_equal(job->n_outputs, MANY_OUTPUTS);
+	for (size_t i = 0; i < MANY_OUTPUTS; i++) {
+		assert_int_equal(job->outputs[i]->n_tokens, MANY_TOKENS);
+		assert_int_equal(job->outputs[i]->tokens[1], 1000 * i + 1);
+		assert_memory_equal(job->outputs[i]->text, "w0 w1 ", 6);
+	}
+	stagecoach__v1__job__free_unpacked(job, NULL);
+	free(get.id);
+}
+
+static void a_client_may_leave_while_its_answer_is_made(void **state)
+{
+	struct server *server = *state;
+	Stagecoach__V1__GetRequest get = STAGECOACH__V1__GET_REQUEST__INIT;
+	struct story story = { 0 };
+	ProtobufCMessage *answer;
+
+	connect_client(server);
+	get.id = submit_large(server);
+	for (uint64_t timeout_ms = 1; timeout_ms < 5; timeout_ms++)
+		if (client_ask(server->client, "Get", &get.base, timeout_ms,
+			       &stagecoach__v1__job__descriptor, &answer,
+			       &server->err) == SC_OK)
+			protobuf_c_message_free_unpacked(answer, NULL);
+	assert_int_equal(generate(server, "hello", 5, 0, &story), SC_OK);
+	free(get.id);
+}
 
 enum { LONG_BYTES = 20000 };
 
@@ -949,6 +1007,8 @@ int main(void)
 		SERVED(jobs_of_a_connection_have_one_client_and_connections_differ),
 		SERVED(a_submitted_job_is_found_and_cancelled_by_its_id),
 		SERVED(tokens_become_text_again),
+		SERVED(a_large_answer_arrives_whole),
+		SERVED(a_client_may_leave_while_its_answer_is_made),
 		SERVED(the_loop_goes_on_while_a_long_text_is_tokenized),
 		SERVED(a_client_may_leave_while_its_text_is_tokenized),
 		SERVED(the_gateway_may_go_while_a_text_is_tokenized),

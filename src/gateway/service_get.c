@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Get: a job and its outputs in one answer.
+ * The answer is made when the client takes it, and only if there is room for it. A large answer is
+ * made on a helper thread: the outputs of an ended job never change. Those of a running job do, so
+ * that answer is made at once.
+ */
+#include "gateway/service.h"
+
+#include "gateway/job_message.h"
+#include "gateway/proto_message.h"
+#include "gateway/request.h"
+
+#include <stdlib.h>
+
+/* As long as a turn of the loop allows for: a fraction of a millisecond. */
+#define INLINE_BYTES 65536
+
+/* The call's state. */
+struct get {
+	struct work work;
+	struct grpc_call *call;	/* NULL: the call is over */
+	struct job *job;	/* held */
+	bool is_working;	/* on a helper thread, or done is due */
+	struct buf packed;
+	enum sc_status status;
+	struct error error;
+};
+
+static void free_get(struct get *get)
+{
+	job_release(get->job);
+	buf_deinit(&get->packed);
+	free(get);
+}
+
+/* Any thread, for a job that has ended. */
+static enum sc_status pack(const struct job *job, bool with_outputs, struct buf *packed,
+			   struct error *err)
+{
+	struct job_message message;
+	enum sc_status status = job_message_init(&message, job, with_outputs);
+
+	if (status == SC_OK)
+		status = proto_pack(&message.job.base, packed, err);
+	job_message_deinit(&message);
+	return status;
+}
+
+static void reply(struct get *get, enum sc_status status)
+{
+	if (status == SC_OK) {
+		proto_reply_packed(get->call, &get->packed);
+		return;
+	}
+	if (status == SC_E_OVERLOADED)
+		limit_refuse(grpc_call_limits(get->call), LIMIT_REPLY);
+	grpc_call_fail(get->call, status, &get->error);
+}
+
+static void run(struct work *work)
+{
+	struct get *get = (struct get *)work;
+
+	get->status = pack(get->job, true, &get->packed, &get->error);
+}
+
+static void done(struct work *work)
+{
+	struct get *get = (struct get *)work;
+
+	get->is_working = false;
+	if (!get->call)
+		free_get(get);
+	else if (!work->is_cancelled)
+		reply(get, get->status);
+}
+
+/* Text and tokens take at least so much of a message. */
+static size_t least_bytes(const struct job *job)
+{
+	size_t n_bytes = 0;
+
+	for (uint32_t i = 0; i < job_n_outputs(job); i++) {
+		const struct output *output = job_output(job, i);
+
+		n_bytes += output->text.length + output->n_tokens * (1 + sizeof(float));
+	}
+	return n_bytes;
+}
+
+static void start_work(struct get *get, struct work_pool *pool, size_t n_bytes)
+{
+	struct error err;
+
+	get->work.run = run;
+	get->work.done = done;
+	get->work.client = grpc_call_client(get->call);
+	get->work.n_bytes = n_bytes;
+	get->is_working = work_start(pool, &get->work) == SC_OK;
+	if (get->is_working)
+		return;
+	limit_refuse(grpc_call_limits(get->call), LIMIT_LONG_REQUESTS);
+	error_set(&err, SC_E_OVERLOADED, "too many large answers wait to be made: retry later");
+	grpc_call_fail(get->call, err.status, &err);
+}
+
+static void get_pull(struct grpc_call *call)
+{
+	const struct service *service = grpc_call_context(call);
+	struct get *get = grpc_call_state(call);
+	size_t n_bytes = least_bytes(get->job);
+
+	if (get->is_working)
+		return;
+	get->status = proto_check_room(call, n_bytes, &get->error);
+	if (get->status != SC_OK) {
+		grpc_call_fail(call, get->status, &get->error);
+	} else if (n_bytes > INLINE_BYTES && job_is_ended(get->job) && service->pool) {
+		start_work(get, service->pool, n_bytes);
+	} else {
+		reply(get, pack(get->job, true, &get->packed, &get->error));
+	}
+}
+
+static void get_close(struct grpc_call *call)
+{
+	struct get *get = grpc_call_state(call);
+
+	if (!get)
+		return;
+	get->call = NULL;
+	if (!get->is_working || work_cancel(&get->work))
+		free_get(get);
+}
+
+static enum sc_status get(struct request *request, struct error *err)
+{
+	const Stagecoach__V1__GetRequest *message =
+		(const Stagecoach__V1__GetRequest *)request->message;
+	struct service *service = grpc_call_context(request->call);
+	struct get *state = calloc(1, sizeof *state);
+	enum sc_status status;
+
+	if (!state)
+		return SC_E_NOMEM;
+	status = job_find(service->coordinator, message->id, &state->job, err);
+	if (status != SC_OK) {
+		free(state);
+		return status;
+	}
+	buf_init(&state->packed);
+	state->error.status = SC_OK;
+	state->call = request->call;
+	grpc_call_set_state(request->call, state);
+	if (message->without_outputs)
+		reply(state, pack(state->job, false, &state->packed, &state->error));
+	return SC_OK;
+}
+
+static void get_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	static const struct request_ops ops = {
+		.type = &stagecoach__v1__get_request__descriptor,
+		.finish = get,
+	};
+
+	request_start(call, &ops, bytes, n_bytes);
+}
+
+const struct grpc_call_ops service_get = {
+	.start = get_start, .pull = get_pull, .close = get_close,
+};
