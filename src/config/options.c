@@ -117,7 +117,7 @@ const struct option_info options[] = {
 	{ "ctx-size", 'c', "max-model-len", OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 16777216,
 	  NULL, AT(context),
 	  "positions of one sequence at most; 0: what the model was trained for, or fewer if "
-	  "memory has no room for them" },
+	  "memory has no room for them or kv-positions is less" },
 	{ "batch-size", 'b', NULL, OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "512", 1, 65536, NULL,
 	  AT(batch), "rows of one step at most" },
 	{ "ubatch-size", 0, NULL, OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "0", 0, 65536, NULL,

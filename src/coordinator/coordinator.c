@@ -274,13 +274,12 @@ static enum sc_status make_pool(struct coordinator *c, struct plan_input *input,
 						    : c->config.max_sequences,
 	};
 	enum sc_status status = pool_plan(input, &wish, &c->plan, err);
+	char why_shorter[POOL_TEXT_BYTES];
 
 	if (status != SC_OK)
 		return status;
-	if (input->max_context < wish.context)
-		log_warning("context: %u positions instead of %u: memory has room for no more; "
-			    "--ctx-size, --kv-positions and --memory choose otherwise",
-			    input->max_context, wish.context);
+	if (pool_explain(input, &wish, why_shorter))
+		log_warning("%s", why_shorter);
 	c->limits.max_context = input->max_context;
 	c->limits.max_blocks = input->n_blocks;
 	return SC_OK;

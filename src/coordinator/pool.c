@@ -3,6 +3,8 @@
 
 #include "wire/step.h"
 
+#include <stdio.h>
+
 /* The parts of what weights and work leave, of which a pool that was left open takes one. */
 enum { PARTS = 2 };
 
@@ -106,4 +108,20 @@ enum sc_status pool_plan(struct plan_input *input, const struct pool_wish *wish,
 	input->n_blocks = choose_pool(input, wish, plan);
 	plan_destroy(plan);
 	return plan_make(input, plan_out, err);
+}
+
+bool pool_explain(const struct plan_input *input, const struct pool_wish *wish,
+		  char text_out[POOL_TEXT_BYTES])
+{
+	if (input->max_context >= wish->context)
+		return false;
+	if (wish->n_positions)
+		snprintf(text_out, POOL_TEXT_BYTES, "context: %u positions instead of %u, because "
+			 "--kv-positions is %u; raise it, or choose with --ctx-size",
+			 input->max_context, wish->context, wish->n_positions);
+	else
+		snprintf(text_out, POOL_TEXT_BYTES, "context: %u positions instead of %u, because "
+			 "memory has room for no more; choose with --ctx-size, or give more --memory",
+			 input->max_context, wish->context);
+	return true;
 }

@@ -30,4 +30,10 @@ struct pool_wish {
 must_check enum sc_status pool_plan(struct plan_input *input, const struct pool_wish *wish,
 				    struct plan **plan_out, struct error *err);
 
+/* After pool_plan: says why the context is shorter than wished, and what to do. False: it is not
+ * shorter, and nothing is written. */
+#define POOL_TEXT_BYTES 192
+bool pool_explain(const struct plan_input *input, const struct pool_wish *wish,
+		  char text_out[POOL_TEXT_BYTES]);
+
 #endif

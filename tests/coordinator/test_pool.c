@@ -66,6 +66,17 @@ static unsigned long long fitting(void)
 	return strtoull(words + 8, NULL, 10);
 }
 
+/* NULL: the context must be as long as wished. */
+static void expect_explained(const struct plan_input *input, const struct pool_wish *wish,
+			     const char *words)
+{
+	char text[POOL_TEXT_BYTES] = "";
+
+	assert_int_equal(pool_explain(input, wish, text), words != NULL);
+	if (words && !strstr(text, words))
+		fail_msg("%s", text);
+}
+
 static void with_plenty_every_sequence_has_a_context(void **state)
 {
 	const struct pool_wish wish = { .context = 4096, .n_contexts = 32 };
@@ -75,6 +86,7 @@ static void with_plenty_every_sequence_has_a_context(void **state)
 	plan_destroy(make(&input, &wish));
 	assert_int_equal(input.n_blocks * 16, 32 * 4096);
 	assert_int_equal(input.max_context, 4096);
+	expect_explained(&input, &wish, NULL);
 }
 
 static void the_pool_leaves_half_of_what_it_could_take(void **state)
@@ -141,6 +153,7 @@ static void a_longer_context_is_cut_to_what_half_the_memory_holds(void **state)
 	assert_int_equal(input.max_context, input.n_blocks * 16);
 	/* 512 bytes of a position on each of the stages, in a little less than 50 MiB */
 	assert_in_range(input.max_context, 90000, 50 * MIB / 512);
+	expect_explained(&input, &wish, "positions instead of 10485760, because memory has room");
 	plan_destroy(plan);
 	wish.is_context_fixed = true;
 	refuse(&input, &wish, "positions fit");
@@ -180,10 +193,13 @@ static void a_pool_that_was_asked_for_is_had_or_refused(void **state)
 	plan_destroy(make(&input, &wish));
 	assert_int_equal(input.n_blocks, 63);
 	assert_int_equal(input.max_context, 128);
+	expect_explained(&input, &wish, NULL);
 	/* A context that was left open goes no further than the pool. */
 	wish.context = 4096;
 	plan_destroy(make(&input, &wish));
 	assert_int_equal(input.max_context, 1000);
+	expect_explained(&input, &wish, "context: 1000 positions instead of 4096, because "
+					"--kv-positions is 1000; raise it");
 	wish.n_positions = 1000000;
 	refuse(&input, &wish, "MiB of KV");
 	wish.n_positions = (uint32_t)fitting();
