@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_COORDINATOR_COORDINATOR_PRIVATE_H
 #define STAGECOACH_COORDINATOR_COORDINATOR_PRIVATE_H
-/* The coordinator's insides, shared by coordinator.c (phases and steps) and submit.c (jobs). */
+/*
+ * The coordinator's insides, shared by coordinator.c (phases and steps), startup.c (limits, plan and
+ * the way to READY), coordinator_status.c, submit.c (jobs) and fault.c.
+ */
 #include "coordinator/coordinator.h"
 #include "coordinator/jobs.h"
 #include "coordinator/members.h"
@@ -37,6 +40,21 @@ struct coordinator {
 	uint64_t active_ns;		/* time with a step in flight, up to active_since */
 	uint64_t active_since_ns;	/* 0: no step in flight */
 };
+
+/* Tells the owner. Phases only go forward. */
+void coordinator_set_phase(struct coordinator *c, enum coordinator_phase phase);
+
+/* Fill in what the settings leave open, and the widest limits that they allow. */
+void coordinator_set_defaults(struct coordinator *c);
+
+/* Of members, while they come up: all have said Hello, weights were loaded, all are ready. */
+void coordinator_on_known(void *arg);
+void coordinator_on_progress(void *arg);
+void coordinator_on_ready(void *arg);
+
+/* Of all stages together. */
+void coordinator_load_progress(const struct coordinator *c, uint64_t *done_out,
+			       uint64_t *total_out);
 
 /* Make and send steps while the window and the sequences allow. */
 void coordinator_pump(struct coordinator *c);

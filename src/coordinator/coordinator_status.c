@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the coordinator tells of itself. */
+#include "coordinator/coordinator_private.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+enum coordinator_phase coordinator_phase(const struct coordinator *c)
+{
+	return c->phase;
+}
+
+const struct model *coordinator_model(const struct coordinator *c)
+{
+	return c->config.model;
+}
+
+const struct tokenizer *coordinator_tokenizer(const struct coordinator *c)
+{
+	return c->config.tokenizer;
+}
+
+uint32_t coordinator_max_context(const struct coordinator *c)
+{
+	return c->limits.max_context;
+}
+
+struct limit_counts *coordinator_limits(struct coordinator *c)
+{
+	return &c->refused;
+}
+
+enum tensor_type coordinator_kv_type(const struct coordinator *c)
+{
+	return c->config.kv_type;
+}
+
+const struct plan *coordinator_plan(const struct coordinator *c)
+{
+	return c->plan;
+}
+
+void coordinator_load_progress(const struct coordinator *c, uint64_t *done_out, uint64_t *total_out)
+{
+	*done_out = *total_out = 0;
+	for (unsigned i = 0; i < members_count(c->members); i++) {
+		*done_out += members_get(c->members, i)->done_bytes;
+		*total_out += members_get(c->members, i)->total_bytes;
+	}
+}
+
+static void count_jobs(const struct coordinator *c, struct coordinator_status *out)
+{
+	list_for_each(node, &c->jobs.all) {
+		const struct job *job = list_entry(node, struct job, node);
+
+		out->jobs_queued += job->state == JOB_QUEUED;
+		out->jobs_running += job->state == JOB_RUNNING;
+	}
+	memcpy(out->jobs_by_state, c->jobs.ended_by_state, sizeof c->jobs.ended_by_state);
+}
+
+void coordinator_status(const struct coordinator *c, struct coordinator_status *out)
+{
+	struct scheduler_counts counts = { 0 };
+
+	if (c->scheduler)
+		counts = scheduler_counts(c->scheduler);
+	*out = (struct coordinator_status){
+		.phase = c->phase,
+		.uptime_ms = (loop_now_ns(c->config.loop) - c->started_ns) / NS_PER_MS,
+		.load_ms = c->load_ms,
+		.n_stages = c->config.n_stages,
+		.window = c->config.window,
+		.max_rows = c->limits.max_rows,
+		.max_context = c->limits.max_context,
+		.steps_in_flight = counts.in_flight,
+		.steps = counts.steps,
+		.rows = counts.rows,
+		.n_blocks = c->plan ? c->limits.max_blocks : 0,
+		.n_blocks_free = counts.blocks_free,
+		.block_length = c->limits.block_length,
+		.prompt_tokens = c->prompt_tokens,
+		.generated_tokens = c->generated_tokens,
+		.preemptions = counts.preemptions,
+		.longest_turn_ns = loop_longest_turn_ns(c->config.loop),
+	};
+	coordinator_load_progress(c, &out->load_done_bytes, &out->load_total_bytes);
+	count_jobs(c, out);
+}
+
+static double bubble_ratio(const struct coordinator *c, const struct member *member)
+{
+	uint64_t active_ns = c->active_ns;
+	double ratio;
+
+	if (c->active_since_ns)
+		active_ns += loop_now_ns(c->config.loop) - c->active_since_ns;
+	if (!active_ns || !member->steps)
+		return 0.0;
+	ratio = 1.0 - (double)member->busy_ns / (double)active_ns;
+	return ratio < 0.0 ? 0.0 : ratio;
+}
+
+void coordinator_stage_status(const struct coordinator *c, unsigned stage,
+			      struct stage_status *out)
+{
+	const struct member *member = members_get(c->members, stage);
+	bool has_isa = c->plan && member->kernels.best_isa != CPU_AUTO;
+
+	*out = (struct stage_status){
+		.rank = member->rank,
+		.pid = member->pid,
+		.host = member->host,
+		.backend = member->backend,
+		.instruction_set = has_isa ? cpu_isa_name(members_common_isa(c->members)) : "",
+		.best_instruction_set = has_isa ? cpu_isa_name(member->kernels.best_isa) : "",
+		.first_layer = c->plan ? c->plan->stages[stage].first_layer : 0,
+		.n_layers = c->plan ? c->plan->stages[stage].n_layers : 0,
+		.weight_bytes = member->weight_bytes,
+		.kv_bytes = member->kv_bytes,
+		.steps = member->steps,
+		.rows = member->rows,
+		.busy_seconds = clock_seconds(member->busy_ns),
+		.waiting_seconds = clock_seconds(member->waiting_ns),
+		.sending_seconds = clock_seconds(member->sending_ns),
+		.bubble_ratio = bubble_ratio(c, member),
+		.heard_ms_ago = (loop_now_ns(c->config.loop) - member->heard_ns) / NS_PER_MS,
+		.kv_saturated = member->kv_saturated,
+	};
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The coordinator from its settings to READY: limits and sizes, the plan, the first step. */
+#include "coordinator/coordinator_private.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "coordinator/pool.h"
+
+#include <stdlib.h>
+
+/* To the coordinator and both neighbours; credits beside the window, for control messages. */
+#define LINKS_PER_WORKER 3
+#define CONTROL_CREDITS 8
+/* Prompt rows of a step: many are faster; few leave no stage waiting long for its first step. */
+enum { CHUNK_OF_ONE = 256, CHUNK_OF_MANY = 128 };
+
+/* --- limits and sizes --- */
+
+/* Slots beyond max_sequences, for clients with less than their share: a newcomer with a short job
+ * needs none of another client's, which would cost computing that one's tokens again. */
+static uint32_t spare_slots(const struct coordinator_config *config)
+{
+	return config->max_sequences / 8 + 1;
+}
+
+/* Checked by step_limits_check when it comes to more than 32 bits. */
+static uint32_t blocks_for(const struct step_limits *limits, uint64_t n_positions)
+{
+	uint64_t n = (n_positions + limits->block_length - 1) / limits->block_length;
+
+	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
+/* The stages after the first get activations as well. */
+static size_t first_hop_bytes(const struct step_limits *limits)
+{
+	struct step_limits first_hop = *limits;
+
+	first_hop.dim = 0;
+	return step_bytes_max(&first_hop);
+}
+
+/* What bounds steps before the workers' memory is known: context and blocks may come out
+ * smaller. */
+static struct step_limits widest_limits(const struct coordinator_config *config)
+{
+	const struct hparams *h = &config->model->hparams;
+	uint32_t context = config->max_context ? config->max_context : h->n_context;
+	struct step_limits limits = {
+		.max_rows = config->max_rows,
+		.max_sequences = config->max_sequences + spare_slots(config),
+		.block_length = config->block_length,
+		.max_context = context,
+		.n_vocab = h->n_vocab,
+		.dim = h->dim,
+	};
+
+	limits.max_blocks = config->kv_positions ? blocks_for(&limits, config->kv_positions)
+						 : STEP_MAX_BLOCKS;
+	return limits;
+}
+
+size_t coordinator_max_payload(const struct coordinator_config *config)
+{
+	struct step_limits limits = widest_limits(config);
+	size_t step = step_bytes_max(&limits);
+	size_t tokens = tokens_bytes(limits.max_rows);
+
+	return step > tokens ? step : tokens;
+}
+
+static uint32_t window_of(const struct coordinator_config *config)
+{
+	return config->window ? config->window : config->n_stages + 1;
+}
+
+unsigned coordinator_credits(const struct coordinator_config *config)
+{
+	return window_of(config) + CONTROL_CREDITS;
+}
+
+uint64_t coordinator_bytes(const struct coordinator_config *config, size_t link_bytes)
+{
+	struct step_limits limits = widest_limits(config);
+
+	return (window_of(config) + 1) * first_hop_bytes(&limits) +
+	       (uint64_t)config->n_stages * link_bytes + config->max_job_bytes;
+}
+
+uint32_t coordinator_prompt_chunk(const struct coordinator_config *config)
+{
+	uint32_t chunk = config->prompt_chunk;
+
+	if (!chunk)
+		chunk = config->n_stages > 1 ? CHUNK_OF_MANY : CHUNK_OF_ONE;
+	return chunk < config->max_rows ? chunk : config->max_rows;
+}
+
+void coordinator_set_defaults(struct coordinator *c)
+{
+	struct coordinator_config *config = &c->config;
+
+	config->window = window_of(config);
+	config->prompt_chunk = coordinator_prompt_chunk(config);
+	c->limits = widest_limits(config);
+}
+
+/* --- bringing the workers up --- */
+
+/* The frames that a worker makes, and those that its links receive into. */
+static uint64_t worker_frame_bytes(const struct coordinator *c)
+{
+	const struct fabric *fabric = c->config.fabric;
+	size_t link_bytes = fabric->ops->has_buffers ? fabric_link_bytes(&fabric->config) : 0;
+
+	return c->config.window * coordinator_max_payload(&c->config) +
+	       LINKS_PER_WORKER * link_bytes;
+}
+
+/* Into the limits goes what was left open. */
+static enum sc_status make_pool(struct coordinator *c, struct plan_input *input,
+				struct error *err)
+{
+	const struct pool_wish wish = {
+		.context = c->limits.max_context,
+		.is_context_fixed = c->config.is_context_fixed,
+		.n_positions = c->config.kv_positions,
+		.n_contexts = c->config.kv_contexts ? c->config.kv_contexts
+						    : c->config.max_sequences,
+	};
+	enum sc_status status = pool_plan(input, &wish, &c->plan, err);
+	char why_shorter[POOL_TEXT_BYTES];
+
+	if (status != SC_OK)
+		return status;
+	if (pool_explain(input, &wish, why_shorter))
+		log_warning("%s", why_shorter);
+	c->limits.max_context = input->max_context;
+	c->limits.max_blocks = input->n_blocks;
+	return SC_OK;
+}
+
+static enum sc_status make_plan(struct coordinator *c, struct error *err)
+{
+	unsigned n = members_count(c->members);
+	uint64_t *memory = calloc(n, sizeof memory[0]);
+	uint32_t *n_threads = calloc(n, sizeof n_threads[0]);
+	struct plan_input input = {
+		.model = c->config.model,
+		.n_stages = c->config.n_stages,
+		.max_rows = c->limits.max_rows,
+		.max_sequences = c->limits.max_sequences,
+		.block_length = c->limits.block_length,
+		.kv_type = c->config.kv_type,
+		.frame_bytes = worker_frame_bytes(c),
+		.n_threads = n_threads,
+		.memory_bytes = memory,
+	};
+	enum sc_status status;
+
+	for (unsigned i = 0; memory && n_threads && i < n; i++) {
+		memory[i] = members_get(c->members, i)->memory_bytes;
+		n_threads[i] = members_get(c->members, i)->n_threads;
+	}
+	if (memory && n_threads)
+		status = make_pool(c, &input, err);
+	else
+		status = error_set(err, SC_E_NOMEM, "out of memory for a plan");
+	free(memory);
+	free(n_threads);
+	return status;
+}
+
+static enum sc_status make_scheduler(struct coordinator *c, struct error *err)
+{
+	struct scheduler_config config = {
+		.limits = c->limits,
+		.window = c->config.window,
+		.n_stages = c->config.n_stages,
+		.prompt_chunk = c->config.prompt_chunk,
+		.n_spare = spare_slots(&c->config),
+	};
+	enum sc_status status;
+
+	status = scheduler_create(&config, &c->scheduler, err);
+	if (status != SC_OK)
+		return status;
+	status = frame_pool_create(c->config.window + 1, first_hop_bytes(&c->limits),
+				   &c->step_pool);
+	if (status != SC_OK)
+		return error_set(err, status, "out of memory for steps");
+	return SC_OK;
+}
+
+void coordinator_on_known(void *arg)
+{
+	struct coordinator *c = arg;
+	struct assignment assignment;
+	struct error err;
+
+	if (make_plan(c, &err) != SC_OK || make_scheduler(c, &err) != SC_OK) {
+		coordinator_abort(c, &err);
+		return;
+	}
+	if (members_are_mixed(c->members))
+		log_warning("stages have different backends, kernel versions or C libraries: "
+			    "tokens depend on which stage runs where (--allow-mixed-backends)");
+	c->loading_ns = clock_ns();
+	assignment = (struct assignment){
+		.epoch = c->epoch, .limits = c->limits, .kv_type = c->config.kv_type,
+		.window = c->config.window,
+	};
+	members_assign(c->members, c->plan, &assignment);
+	coordinator_set_phase(c, COORDINATOR_LOADING);	/* last: the owner may drain at once */
+}
+
+void coordinator_on_progress(void *arg)
+{
+	struct coordinator *c = arg;
+	uint64_t done, total;
+
+	coordinator_load_progress(c, &done, &total);
+	if (c->config.on_progress)
+		c->config.on_progress(c->config.arg, done, total);
+}
+
+static void fail_with(struct coordinator *c, enum sc_status status, const char *what)
+{
+	struct error err;
+
+	error_set(&err, status, "%s", what);
+	coordinator_abort(c, &err);
+}
+
+/* Every stage is there: send one token through all of them before saying so. */
+void coordinator_on_ready(void *arg)
+{
+	struct coordinator *c = arg;
+	uint32_t token = tokenizer_bos(c->config.tokenizer);
+
+	if (c->phase != COORDINATOR_LOADING)
+		return;
+	coordinator_warn_of_weights(c);
+	if (token >= c->limits.n_vocab)
+		token = 0;
+	if (sequence_init(&c->probe, &token, 1, 2, c->limits.block_length) != SC_OK) {
+		fail_with(c, SC_E_NOMEM, "out of memory for the first step");
+		return;
+	}
+	share_client_init(&c->probe_client);
+	share_job_init(&c->probe_job, &c->probe_client);
+	c->probe.share = &c->probe_job;
+	c->probe.sampling.top_p = 1.0f;
+	scheduler_add(c->scheduler, &c->probe);
+	coordinator_set_phase(c, COORDINATOR_PROBING);
+	coordinator_pump(c);
+}
