@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "oracle.h"
+#include "tests/sanitizer.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -160,7 +161,7 @@ static void check_shape(struct backend *backend, enum tensor_type type, struct s
 		if (i)
 			assert_memory_equal(y, all, row_counts[i] * shape.n_out * sizeof *y);
 	}
-	for (unsigned row = 0; row < MAX_ROWS; row++)
+	for (unsigned row = 0; row < MAX_ROWS; row += SANITIZED_EVERY(6))
 		check_row(&m, x + (size_t)row * shape.n_in, its_bias,
 			  all + (size_t)row * shape.n_out);
 	backend->ops->weight_destroy(backend, weight);
@@ -270,7 +271,7 @@ static void check_bits(const char *isa, enum tensor_type type)
 
 	matrix_init(&m, type, BITS_IN, BITS_OUT, 5);
 	random_fill(&random, x, (size_t)MAX_ROWS * BITS_IN);
-	for (unsigned n_threads = 1; n_threads <= 4; n_threads++) {
+	for (unsigned n_threads = 1; n_threads <= 4; n_threads += SANITIZED_EVERY(2)) {
 		struct backend *backend = open_cpu(isa, n_threads, MAX_ROWS, BITS_IN);
 		struct weight *weight = make_weight(backend, &m);
 

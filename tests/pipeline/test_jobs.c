@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happens to jobs: their states, their ends, and what they leave behind. */
 #include "tests/pipeline/rig.h"
+#include "tests/sanitizer.h"
 
 #include "event/loop.h"
 
@@ -479,7 +480,7 @@ static int stop_and_close(void **state)
 static void with_memory_for_them_32_contexts_run_without_preemption(void **state)
 {
 	struct rig_options options = rig_defaults;
-	struct job_request request = greedy("To be", 0);
+	struct job_request request = greedy("To be", HAS_TSAN ? 20 : 0);
 	struct coordinator_status status;
 	struct job *job;
 

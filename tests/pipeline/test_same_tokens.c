@@ -7,6 +7,7 @@
  * leaving at random.
  */
 #include "tests/pipeline/wanted.h"
+#include "tests/sanitizer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,12 +17,7 @@
 
 static struct wanted wanted[MAX_JOBS];
 
-/* Sanitizers look for other things than bits, and are ten times slower: a part is enough there. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define EVERY 16
-#else
-#define EVERY 1
-#endif
+enum { EVERY = SANITIZED_EVERY(16) };
 
 static void the_same_bits_for_every_split_window_and_chunk(void **state)
 {
@@ -153,7 +149,8 @@ static void the_same_bits_for_every_length_of_blocks(void **state)
 		options.n_stages = 1;
 		options.block_length = 32;
 		wanted_run_alone(wanted, MAX_JOBS, &options);
-		for (unsigned k = 0; k < sizeof lengths / sizeof lengths[0]; k++) {
+		for (unsigned k = 0; k < sizeof lengths / sizeof lengths[0];
+		     k += SANITIZED_EVERY(3)) {
 			options.block_length = lengths[k];
 			options.n_stages = 1 + k % 3;
 			options.prompt_chunk = 1 + wanted_draw(40);

@@ -21,6 +21,8 @@ struct link_suite {
 	void (*exchange)(void *arg, const void *data, size_t n_bytes, const void **peer_out,
 			 size_t *n_peer_bytes_out);
 	unsigned rank;
+	/* A hundredth of the longest streams: another suite, like this one, has them in full. */
+	bool is_short;
 };
 
 /* Runs all tests; returns what main returns. */
