@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "coordinator/scheduler.h"
-
-#include "coordinator/blocks.h"
+#include "coordinator/scheduler_private.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,70 +10,6 @@ enum { GROUP_ROWS = 5 };
 /* What a step costs beside its prompt rows, in rows, and the least that is worth a step: chosen by
  * trying, with the CPU backend (bench/RESULTS.md, "Two stages of one thread"). */
 enum { STEP_ROWS = 4, MIN_CHUNK = 32 };
-
-/* Sequences of other clients that may be started before one that finds too few blocks. Then all wait
- * for that one, so that it does not starve. */
-enum { MAX_PASSED = 16 };
-
-/* Sequences that are started in one step on what other clients hold. */
-enum { MAX_CLAIMS = 8 };
-
-/* The records that a segment will give. */
-struct awaited {
-	struct sequence *sequence;	/* NULL: no longer wanted */
-	uint32_t slot;
-	uint32_t position;		/* of the first record */
-	uint32_t n_records;
-	bool is_drawn;			/* the last record; all others are scores */
-};
-
-/* A step on its way, and whose rows it holds. */
-struct flight {
-	uint64_t step_id;
-	uint32_t n_rows;
-	bool has_decodes;
-	uint32_t n_awaited;
-	struct awaited *awaited;	/* [n_awaited] in segment order */
-};
-
-struct scheduler {
-	struct scheduler_config config;
-	struct shares shares;		/* holds the waiting ones */
-	struct list prompts;		/* round robin */
-	struct list decodes;		/* in the order in which their tokens came */
-	struct list in_flight;
-	uint32_t n_by_state[SEQUENCE_N_STATES];	/* IDLE's means nothing */
-	uint64_t next_ticket;
-	uint64_t n_steps;
-	uint64_t n_rows_done;		/* of the steps that were answered */
-	uint64_t n_preemptions;
-	uint32_t chunk;			/* prompt rows of a step, while there are prompts */
-	struct blocks blocks;
-
-	uint32_t *free_slots;		/* [n_free_slots], a stack */
-	uint32_t n_free_slots;
-
-	struct flight *flights;		/* [window], a ring from first_flight */
-	uint32_t first_flight;
-	uint32_t n_flights;
-
-	/* The step being built; arrays have room for any step within the limits. */
-	struct segment *segments;
-	uint32_t *step_tokens;
-	uint32_t *step_blocks;
-	uint32_t *frees;
-	uint32_t n_segments;
-	uint32_t n_rows;
-	uint32_t n_step_blocks;
-	uint32_t n_frees;		/* also between steps: slots to be freed by the next */
-};
-
-static uint32_t blocks_for(const struct scheduler *s, uint32_t n_positions)
-{
-	uint32_t length = s->config.limits.block_length;
-
-	return n_positions / length + (n_positions % length != 0);
-}
 
 /* --- states --- */
 
@@ -108,7 +42,7 @@ static void enter_state(struct scheduler *s, struct sequence *sequence)
 		list_append(lists[sequence->state], &sequence->node);
 }
 
-static void move_to(struct scheduler *s, struct sequence *sequence, enum sequence_state state)
+void scheduler_move_to(struct scheduler *s, struct sequence *sequence, enum sequence_state state)
 {
 	bool has_run = is_running(sequence->state);
 
@@ -126,7 +60,7 @@ void scheduler_add(struct scheduler *s, struct sequence *sequence)
 	assert(sequence->state == SEQUENCE_IDLE);
 	sequence->ticket = s->next_ticket++;
 	sequence->is_preempted = false;
-	move_to(s, sequence, SEQUENCE_WAITING);
+	scheduler_move_to(s, sequence, SEQUENCE_WAITING);
 }
 
 /* Take its slot and blocks away; the stages hear of it with the next step. */
@@ -164,251 +98,16 @@ void scheduler_remove(struct scheduler *s, struct sequence *sequence)
 		return;
 	forget_flights(s, sequence);
 	strip(s, sequence);
-	move_to(s, sequence, SEQUENCE_IDLE);
+	scheduler_move_to(s, sequence, SEQUENCE_IDLE);
 }
 
-/* --- slots and blocks --- */
-
-/* Sequences that run at once, but for those in spare slots. */
-static uint32_t max_running(const struct scheduler *s)
-{
-	return s->config.limits.max_sequences - s->config.n_spare;
-}
-
-static uint32_t slot_share(const struct scheduler *s)
-{
-	return shares_part(&s->shares, max_running(s));
-}
-
-static uint32_t block_share(const struct scheduler *s)
-{
-	return shares_part(&s->shares, s->config.limits.max_blocks);
-}
-
-/* Spare slots are for clients that have less than their share. */
-static bool has_slot(const struct scheduler *s, const struct share_client *client)
-{
-	if (s->n_free_slots > s->config.n_spare)
-		return true;
-	return s->n_free_slots && client->n_running < slot_share(s);
-}
-
-/* Whether there is room for all tokens that it has so far. */
-static bool has_blocks(const struct scheduler *s, const struct sequence *sequence)
-{
-	return blocks_for(s, sequence->n_tokens) <= s->blocks.n_free;
-}
-
-static void take_block(struct scheduler *s, struct sequence *sequence)
-{
-	sequence->blocks[sequence->n_blocks++] = blocks_take(&s->blocks);
-	sequence->share->client->n_blocks++;
-}
-
-/* The next sequence that can be started; NULL: none. When a sequence finds too few blocks, the
- * clients behind it may go first, but not for ever. */
-static struct sequence *find_startable(const struct scheduler *s)
-{
-	const struct share_client *client = shares_first(&s->shares);
-
-	while (client) {
-		/* No client behind this one runs fewer sequences, so none has a slot either. */
-		if (!has_slot(s, client))
-			return NULL;
-		if (has_blocks(s, share_client_next(client)))
-			return share_client_next(client);
-		if (client->n_passed >= MAX_PASSED)
-			return NULL;
-		client = shares_after(&s->shares, client);
-	}
-	return NULL;
-}
-
-static void start(struct scheduler *s, struct sequence *sequence)
-{
-	uint32_t needed = blocks_for(s, sequence->n_tokens);
-
-	sequence->slot = s->free_slots[--s->n_free_slots];
-	while (sequence->n_blocks < needed)
-		take_block(s, sequence);
-	sequence->n_started = sequence->n_tokens;
-	sequence->is_restarted |= sequence->is_preempted;
-	sequence->is_preempted = false;
-	move_to(s, sequence, SEQUENCE_PROMPT);
-}
-
-static void admit(struct scheduler *s)
-{
-	struct sequence *sequence;
-
-	while ((sequence = find_startable(s))) {
-		struct share_client *client = shares_first(&s->shares);
-
-		for (; client != sequence->share->client; client = shares_after(&s->shares, client))
-			client->n_passed++;
-		start(s, sequence);
-	}
-}
-
-/* Take slot and blocks away; the sequence starts over from its tokens later. If its next token is
- * in flight, that is dropped and will be drawn again, the same. */
-static void preempt(struct scheduler *s, struct sequence *sequence)
+void scheduler_preempt(struct scheduler *s, struct sequence *sequence)
 {
 	forget_flights(s, sequence);
 	strip(s, sequence);
 	sequence->is_preempted = true;
-	move_to(s, sequence, SEQUENCE_WAITING);
+	scheduler_move_to(s, sequence, SEQUENCE_WAITING);
 	s->n_preemptions++;
-}
-
-/* Whether a sequence may take the slot of one that has had its turn: a new one at once, one that had
- * a turn itself not before others have had another. Else all whose turns end at once would take each
- * other's slots. */
-static bool is_its_turn(const struct scheduler *s, const struct sequence *sequence)
-{
-	return !sequence->is_preempted || s->n_steps - sequence->last_step >= SEQUENCE_TURN;
-}
-
-/* What one sequence of a client with less than its share could have at once. */
-struct offer {
-	bool has_slot;
-	struct sequence *victim;	/* gives up its slot; NULL: a slot is free, or none at all */
-	bool is_victim_fair;		/* the victim's client has no more slots than its share, but
-					 * the victim has had its turn */
-	uint32_t n_blocks;		/* the free ones, the victim's, and what other clients
-					 * would give up down to their shares */
-};
-
-static struct offer make_offer(const struct scheduler *s)
-{
-	struct offer offer = { .n_blocks = s->blocks.n_free };
-
-	if (!s->n_free_slots) {
-		offer.victim = shares_heaviest(&s->shares, SHARE_SLOTS, slot_share(s), s->n_steps);
-		offer.is_victim_fair = !offer.victim;
-		if (!offer.victim)
-			offer.victim = shares_longest_turn(&s->shares, s->n_steps);
-	}
-	offer.has_slot = s->n_free_slots || offer.victim;
-	if (offer.victim)
-		offer.n_blocks += offer.victim->n_blocks;
-	offer.n_blocks += shares_takeable_blocks(&s->shares, block_share(s), s->n_steps,
-						 offer.victim);
-	return offer;
-}
-
-/* Whether the client's next sequence may take from others: with it the client has no more than its
- * share, and it cannot be started on what is free. */
-static bool may_claim(const struct scheduler *s, const struct share_client *client)
-{
-	const struct sequence *sequence = share_client_next(client);
-
-	return client->n_running < slot_share(s) &&
-	       client->n_blocks + blocks_for(s, sequence->n_tokens) <= block_share(s) &&
-	       !(has_slot(s, client) && has_blocks(s, sequence));
-}
-
-static bool suffices(const struct scheduler *s, const struct offer *offer,
-		     const struct share_client *client)
-{
-	const struct sequence *sequence = share_client_next(client);
-
-	if (!offer->has_slot || blocks_for(s, sequence->n_tokens) > offer->n_blocks)
-		return false;
-	return !offer->is_victim_fair || (!client->n_running && is_its_turn(s, sequence));
-}
-
-/* Start a sequence that the offer suffices for. */
-static void claim(struct scheduler *s, const struct offer *offer, struct sequence *sequence)
-{
-	if (offer->victim)
-		preempt(s, offer->victim);
-	while (!has_blocks(s, sequence)) {
-		struct sequence *victim = shares_heaviest(&s->shares, SHARE_BLOCKS, block_share(s),
-							  s->n_steps);
-
-		assert(victim);
-		preempt(s, victim);
-	}
-	start(s, sequence);
-}
-
-/* Clients with less than their share get it at once, a few sequences in a step, instead of waiting
- * for the end of sequences of those that have more. Nothing is preempted for a sequence that could
- * not be started even so. Every client gets its chance: the offer is the same for all of them until
- * one takes it, so those that it does not suffice for cost little. */
-static void claim_shares(struct scheduler *s)
-{
-	const struct share_client *client = shares_first(&s->shares);
-	struct offer offer = { .has_slot = false };
-	bool is_offer_made = false;
-	unsigned n_claims = 0;
-
-	while (client && client->n_running < slot_share(s) && n_claims < MAX_CLAIMS) {
-		const struct share_client *next = shares_after(&s->shares, client);
-
-		if (may_claim(s, client)) {
-			if (!is_offer_made)
-				offer = make_offer(s);
-			is_offer_made = true;
-			if (suffices(s, &offer, client)) {
-				claim(s, &offer, share_client_next(client));
-				is_offer_made = false;
-				n_claims++;
-			}
-		}
-		client = next;
-	}
-}
-
-/* Whose blocks the sequence gets when none is free: of the client that holds the most, if that is
- * more than its share and more than this client holds; else of a younger sequence of its own
- * client; else its own, if its client holds more than its share; else of any younger sequence.
- * NULL: nothing can be taken, because the step being built holds the others or they are older. */
-static struct sequence *find_victim(const struct scheduler *s, struct sequence *sequence)
-{
-	const struct share_client *client = sequence->share->client;
-	uint32_t share = block_share(s), n_blocks = client->n_blocks;
-	struct sequence *victim, *other;
-	uint64_t ticket = sequence->ticket + 1;
-
-	victim = shares_heaviest(&s->shares, SHARE_BLOCKS, n_blocks > share ? n_blocks : share,
-				 s->n_steps);
-	if (victim)
-		return victim;
-	victim = share_client_youngest(client, s->n_steps, ticket, false);
-	if (victim)
-		return victim;
-	if (n_blocks > share && sequence_is_settled(sequence))
-		return sequence;
-	list_for_each(node, &s->shares.busy) {
-		client = list_entry(node, struct share_client, busy_node);
-		other = share_client_youngest(client, s->n_steps, ticket, false);
-		if (!other)
-			continue;
-		victim = other;
-		ticket = other->ticket;
-	}
-	return victim;
-}
-
-/* One more block for a decoding sequence. False: not in this step; it may have been preempted
- * itself, when nothing else can make room. */
-static bool grow(struct scheduler *s, struct sequence *sequence)
-{
-	while (!s->blocks.n_free) {
-		struct sequence *victim = find_victim(s, sequence);
-
-		if (!victim)
-			victim = sequence;
-		if (victim == sequence && s->n_segments)
-			return false;
-		preempt(s, victim);
-		if (victim == sequence)
-			return false;
-	}
-	take_block(s, sequence);
-	return true;
 }
 
 /* --- building a step --- */
@@ -476,7 +175,7 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 	if (segment_n_records(segment))
 		await_records(s, sequence, segment);
 	if (segment->flags & SEGMENT_SAMPLE)
-		move_to(s, sequence, SEQUENCE_IN_FLIGHT);
+		scheduler_move_to(s, sequence, SEQUENCE_IN_FLIGHT);
 }
 
 /* The steps that decoding sequences are spread over. */
@@ -502,7 +201,7 @@ static uint32_t decode_quota(const struct scheduler *s)
 
 	for (uint32_t i = 0; i < s->n_flights; i++)
 		n_flights += s->flights[(s->first_flight + i) % s->config.window].has_decodes;
-	if (n_flights >= n_groups && list_is_empty(&s->prompts) && !find_startable(s))
+	if (n_flights >= n_groups && list_is_empty(&s->prompts) && !scheduler_find_startable(s))
 		return 0;
 	if (quota > s->config.limits.max_rows)
 		return s->config.limits.max_rows;
@@ -518,7 +217,8 @@ static void add_decodes(struct scheduler *s)
 	while (n < quota && !list_is_empty(&s->decodes)) {
 		struct sequence *sequence = list_entry(s->decodes.next, struct sequence, node);
 
-		if (blocks_for(s, sequence->n_tokens) > sequence->n_blocks && !grow(s, sequence)) {
+		if (blocks_for(s, sequence->n_tokens) > sequence->n_blocks &&
+		    !scheduler_grow(s, sequence)) {
 			if (sequence->state == SEQUENCE_DECODE)
 				return;
 			continue;
@@ -583,7 +283,7 @@ static void add_prompts(struct scheduler *s)
 		uint32_t share = (budget + n_prompts - 1) / n_prompts;
 		uint32_t n_rows = left < share ? left : share;
 
-		move_to(s, sequence, SEQUENCE_PROMPT);
+		scheduler_move_to(s, sequence, SEQUENCE_PROMPT);
 		add_segment(s, sequence, n_rows);
 		budget -= n_rows;
 	}
@@ -597,12 +297,12 @@ bool scheduler_next(struct scheduler *s, struct step *step_out)
 		return false;
 	s->n_segments = s->n_rows = s->n_step_blocks = 0;
 	flight->n_awaited = 0;
-	claim_shares(s);
+	scheduler_claim_shares(s);
 	add_decodes(s);
 	flight->has_decodes = s->n_segments;
 	if (list_is_empty(&s->prompts))
 		s->chunk = 0;
-	admit(s);
+	scheduler_admit(s);
 	add_prompts(s);
 	if (!s->n_rows)
 		return false;
@@ -668,7 +368,7 @@ static void take_token(struct scheduler *s, struct sequence *sequence,
 {
 	assert(sequence->n_tokens < sequence->max_tokens);
 	sequence->tokens[sequence->n_tokens++] = record->token;
-	move_to(s, sequence, SEQUENCE_DECODE);
+	scheduler_move_to(s, sequence, SEQUENCE_DECODE);
 	if (!fn(arg, sequence, record))
 		scheduler_remove(s, sequence);
 }

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_COORDINATOR_SCHEDULER_PRIVATE_H
+#define STAGECOACH_COORDINATOR_SCHEDULER_PRIVATE_H
+/* The scheduler's insides, shared by scheduler.c (states, steps and tokens) and claims.c (slots and
+ * blocks). */
+#include "coordinator/blocks.h"
+#include "coordinator/scheduler.h"
+
+/* The records that a segment will give. */
+struct awaited {
+	struct sequence *sequence;	/* NULL: no longer wanted */
+	uint32_t slot;
+	uint32_t position;		/* of the first record */
+	uint32_t n_records;
+	bool is_drawn;			/* the last record; all others are scores */
+};
+
+/* A step on its way, and whose rows it holds. */
+struct flight {
+	uint64_t step_id;
+	uint32_t n_rows;
+	bool has_decodes;
+	uint32_t n_awaited;
+	struct awaited *awaited;	/* [n_awaited] in segment order */
+};
+
+struct scheduler {
+	struct scheduler_config config;
+	struct shares shares;		/* holds the waiting ones */
+	struct list prompts;		/* round robin */
+	struct list decodes;		/* in the order in which their tokens came */
+	struct list in_flight;
+	uint32_t n_by_state[SEQUENCE_N_STATES];	/* IDLE's means nothing */
+	uint64_t next_ticket;
+	uint64_t n_steps;
+	uint64_t n_rows_done;		/* of the steps that were answered */
+	uint64_t n_preemptions;
+	uint32_t chunk;			/* prompt rows of a step, while there are prompts */
+	struct blocks blocks;
+
+	uint32_t *free_slots;		/* [n_free_slots], a stack */
+	uint32_t n_free_slots;
+
+	struct flight *flights;		/* [window], a ring from first_flight */
+	uint32_t first_flight;
+	uint32_t n_flights;
+
+	/* The step being built; arrays have room for any step within the limits. */
+	struct segment *segments;
+	uint32_t *step_tokens;
+	uint32_t *step_blocks;
+	uint32_t *frees;
+	uint32_t n_segments;
+	uint32_t n_rows;
+	uint32_t n_step_blocks;
+	uint32_t n_frees;		/* also between steps: slots to be freed by the next */
+};
+
+static inline uint32_t blocks_for(const struct scheduler *s, uint32_t n_positions)
+{
+	uint32_t length = s->config.limits.block_length;
+
+	return n_positions / length + (n_positions % length != 0);
+}
+
+/* Change the state, and with it the list. */
+void scheduler_move_to(struct scheduler *s, struct sequence *sequence, enum sequence_state state);
+
+/* Take slot and blocks away; the sequence starts over from its tokens later. If its next token is
+ * in flight, that is dropped and will be drawn again, the same. */
+void scheduler_preempt(struct scheduler *s, struct sequence *sequence);
+
+/* The next sequence that can be started on free slots and blocks; NULL: none. */
+struct sequence *scheduler_find_startable(const struct scheduler *s);
+
+/* Start what can be started on free slots and blocks. */
+void scheduler_admit(struct scheduler *s);
+
+/* Start sequences of clients with less than their share on what others have beyond theirs. */
+void scheduler_claim_shares(struct scheduler *s);
+
+/* One more block for a decoding sequence. False: not in this step; it may have been preempted
+ * itself, when nothing else can make room. */
+bool scheduler_grow(struct scheduler *s, struct sequence *sequence);
+
+#endif
