@@ -136,10 +136,9 @@ static void ask_reserve(const struct admission *admission, struct peer_key key, 
 		answer->seat = kind == PEER_UNIX ? SEAT_RESERVED : SEAT_RESTRICTED;
 }
 
-struct admission_answer admission_ask(const struct admission *admission, struct peer_key key,
-				      uint64_t now_ns)
+static struct admission_answer ask_ordinary(const struct admission *admission,
+					    const struct peer *peer, uint64_t now_ns)
 {
-	const struct peer *peer = find_peer(admission, key);
 	bool has_share = peer && peer->n >= admission->max_per_peer;
 	struct admission_answer answer = {
 		.seat = SEAT_ORDINARY,
@@ -150,11 +149,25 @@ struct admission_answer admission_ask(const struct admission *admission, struct 
 		return answer;
 	answer.victim = has_share ? first_older(&peer->idle, now_ns) :
 			idle_of_greediest(admission, now_ns);
-	if (answer.victim)
-		return answer;
-	answer.seat = SEAT_NONE;
-	ask_reserve(admission, key, now_ns, &answer);
+	if (!answer.victim)
+		answer.seat = SEAT_NONE;
 	return answer;
+}
+
+struct admission_answer admission_ask(const struct admission *admission, struct peer_key key,
+				      uint64_t now_ns)
+{
+	struct admission_answer answer = ask_ordinary(admission, find_peer(admission, key), now_ns);
+
+	if (answer.seat == SEAT_NONE)
+		ask_reserve(admission, key, now_ns, &answer);
+	return answer;
+}
+
+struct admission_answer admission_ask_again(const struct admission *admission,
+					    const struct guest *guest, uint64_t now_ns)
+{
+	return ask_ordinary(admission, guest->peer, now_ns);
 }
 
 static struct peer *get_peer(struct admission *admission, struct peer_key key)
@@ -197,24 +210,41 @@ enum sc_status admission_enter(struct admission *admission, struct peer_key key,
 	return SC_OK;
 }
 
+static void free_seat(struct admission *admission, struct guest *guest)
+{
+	struct peer *peer = guest->peer;
+
+	list_remove(&guest->node);
+	if (guest->seat == SEAT_ORDINARY) {
+		admission->n_ordinary--;
+		peer->n--;
+		return;
+	}
+	peer->n_others--;
+	if (guest->seat == SEAT_RESERVED)
+		admission->n_reserved--;
+	else
+		admission->n_restricted--;
+}
+
+void admission_promote(struct admission *admission, struct guest *guest)
+{
+	assert(guest->peer && guest->seat != SEAT_ORDINARY);
+	free_seat(admission, guest);
+	guest->seat = SEAT_ORDINARY;
+	guest->is_idle = false;
+	admission->n_ordinary++;
+	guest->peer->n++;
+}
+
 void admission_leave(struct admission *admission, struct guest *guest)
 {
 	struct peer *peer = guest->peer;
 
 	if (!peer)
 		return;
+	free_seat(admission, guest);
 	guest->peer = NULL;
-	list_remove(&guest->node);
-	if (guest->seat == SEAT_ORDINARY) {
-		admission->n_ordinary--;
-		peer->n--;
-	} else {
-		peer->n_others--;
-		if (guest->seat == SEAT_RESERVED)
-			admission->n_reserved--;
-		else
-			admission->n_restricted--;
-	}
 	if (peer->n || peer->n_others)
 		return;
 	list_remove(&peer->node);

@@ -72,6 +72,11 @@ struct admission_answer admission_ask(const struct admission *admission, struct 
 /* As was answered, when the victim has left. guest is zeroed memory; it is idle. SC_E_NOMEM. */
 must_check enum sc_status admission_enter(struct admission *admission, struct peer_key key,
 					  enum seat seat, uint64_t now_ns, struct guest *guest);
+/* A guest of the reserve wants an ordinary seat: as admission_ask, but for the reserve. */
+struct admission_answer admission_ask_again(const struct admission *admission,
+					    const struct guest *guest, uint64_t now_ns);
+/* The guest, which has a call, gets the ordinary seat that was answered; the victim has left. */
+void admission_promote(struct admission *admission, struct guest *guest);
 /* Harmless for a guest without a seat. */
 void admission_leave(struct admission *admission, struct guest *guest);
 

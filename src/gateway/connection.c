@@ -71,6 +71,25 @@ static bool is_on_notice(const struct connection *connection)
 	return connection->is_ending || !grpc_session_is_established(connection->session);
 }
 
+/* SETTINGS, PING and other frames do not count: only calls do. Input that no turn had time for may
+ * hold a call. */
+static void note_idle(struct connection *connection)
+{
+	uint64_t since_ns = grpc_session_idle_since_ns(connection->session);
+
+	if (connection->input.length)
+		since_ns = UINT64_MAX;
+	if (since_ns < connection->accepted_ns)
+		since_ns = connection->accepted_ns;
+	if (since_ns == connection->idle_since_ns)
+		return;
+	connection->idle_since_ns = since_ns;
+	if (since_ns == UINT64_MAX)
+		admission_set_busy(&connection->guest);
+	else
+		admission_set_idle(&connection->guest, since_ns);
+}
+
 static uint64_t idle_end_ns(const struct connection *connection)
 {
 	uint64_t idle_ns = connection->owner->config.idle_ms * NS_PER_MS;
@@ -87,7 +106,8 @@ static uint64_t write_end_ns(const struct connection *connection)
 	return connection->is_writing && stall_ns ? connection->written_ns + stall_ns : UINT64_MAX;
 }
 
-/* Does the client take nothing of what is being written, and has not for too long? */
+/* Has the client taken nothing of what is being written for too long? A few bytes do not count: the
+ * kernel tells of room only when much of the socket's buffer is free. */
 static bool is_write_stalled(struct connection *connection, uint64_t now_ns)
 {
 	size_t n_left = uv_stream_get_write_queue_size(&connection->stream);
@@ -116,6 +136,7 @@ static void on_timer(void *arg)
 	uint64_t now_ns = now(connection);
 
 	connection->timer_ns = UINT64_MAX;
+	note_idle(connection);
 	if (is_on_notice(connection) && now_ns >= connection->patience_ns) {
 		lose_patience(connection);
 		return;
@@ -132,22 +153,6 @@ static void on_timer(void *arg)
 		begin_end(connection);
 	}
 	connection_flush(connection);
-}
-
-/* SETTINGS, PING and other frames do not count: only calls do. */
-static void note_idle(struct connection *connection)
-{
-	uint64_t since_ns = grpc_session_idle_since_ns(connection->session);
-
-	if (since_ns < connection->accepted_ns)
-		since_ns = connection->accepted_ns;
-	if (since_ns == connection->idle_since_ns)
-		return;
-	connection->idle_since_ns = since_ns;
-	if (since_ns == UINT64_MAX)
-		admission_set_busy(&connection->guest);
-	else
-		admission_set_idle(&connection->guest, since_ns);
 }
 
 static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
@@ -312,6 +317,13 @@ static void on_wake(void *arg)
 	connections_add_dirty(connection->owner, connection);
 }
 
+static bool is_restricted(void *arg)
+{
+	struct connection *connection = arg;
+
+	return connections_is_restricted(connection->owner, connection);
+}
+
 /* --- reading --- */
 
 static void on_alloc(uv_handle_t *handle, size_t n_suggested, uv_buf_t *buffer)
@@ -323,7 +335,8 @@ static void on_alloc(uv_handle_t *handle, size_t n_suggested, uv_buf_t *buffer)
 	*buffer = uv_buf_init(connection->owner->read_buffer, CONNECTION_READ_BYTES);
 }
 
-/* Returns how many bytes were taken, at least 1. */
+/* Returns how many bytes were taken, at least 1. The caller tells note_idle when it is known what
+ * is left. */
 static size_t receive(struct connection *connection, const char *bytes, size_t n_bytes)
 {
 	struct error err;
@@ -386,6 +399,7 @@ static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer
 		uv_read_stop(stream);
 		connections_add_unread(owner, connection);
 	}
+	note_idle(connection);
 	flush_after_input(connection);
 }
 
@@ -398,6 +412,7 @@ void connection_read_slice(struct connection *connection)
 		buf_consume(input, receive(connection, input->data, input->length));
 	if (connection->is_ending)
 		buf_truncate(input, 0);
+	note_idle(connection);
 	if (input->length)
 		connections_add_unread(connection->owner, connection);
 	else if (uv_read_start(&connection->stream, on_alloc, on_read) != 0) {
@@ -429,9 +444,9 @@ static enum sc_status open_session(struct connection *connection)
 	struct grpc_session_config config = connection->owner->config.session;
 
 	config.on_wake = on_wake;
+	config.is_restricted = is_restricted;
 	config.arg = connection;
 	config.client = ++connection->owner->last_client;
-	config.is_restricted = connection->guest.seat == SEAT_RESTRICTED;
 	return grpc_session_create(&config, &connection->session);
 }
 

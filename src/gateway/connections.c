@@ -10,6 +10,8 @@
 #define DRAIN_NOTICE_MS 100
 /* What clients get of one turn of the loop, once for reading and twice beside that. */
 #define TURN_NS (2 * NS_PER_MS)
+/* Between two warnings of the same limit: whoever comes and goes does not fill the log. */
+#define QUIET_NS (60 * NS_PER_SECOND)
 
 /* --- turns --- */
 
@@ -31,15 +33,18 @@ bool connections_is_turn_over(struct connections *connections)
 
 void connections_add_dirty(struct connections *connections, struct connection *connection)
 {
-	if (connection->is_bulk)
+	/* A connection that waits keeps its place: streams that wake up at every step, all in the
+	 * same order, would otherwise push the last of them back for ever. */
+	if (!list_is_empty(&connection->dirty))
 		return;
-	list_remove(&connection->dirty);
 	list_append(&connections->dirty, &connection->dirty);
 	uv_idle_start(&connections->idle, on_idle);
 }
 
 void connections_add_bulk(struct connections *connections, struct connection *connection)
 {
+	if (connection->is_bulk)
+		return;
 	list_remove(&connection->dirty);
 	list_append(&connections->bulk, &connection->dirty);
 	connection->is_bulk = true;
@@ -151,10 +156,15 @@ static bool find_key(const struct connection *connection, struct peer_key *key_o
 
 static void tell_full(struct connections *connections, enum limit limit)
 {
-	if (!connections->is_full_told)
-		log_warning("gateway: the limit of %s is reached: more are refused, or take the "
-			    "place of idle ones", limit_table[limit].name);
-	connections->is_full_told = true;
+	uint64_t now_ns = loop_now_ns(connections->config.loop);
+	const char *setting = limit_table[limit].setting;
+
+	if (now_ns < connections->quiet_until_ns[limit])
+		return;
+	connections->quiet_until_ns[limit] = now_ns + QUIET_NS;
+	log_warning("gateway: the limit of %s is reached: new connections are refused, or take the "
+		    "place of idle ones. To have more, raise %s", limit_table[limit].name,
+		    setting ? setting : "max-connections or max-peer-connections");
 }
 
 /* It has no calls, or only asks for health. */
@@ -178,8 +188,6 @@ static enum sc_status seat(struct connection *connection)
 	answer = admission_ask(&owner->admission, key, connection->accepted_ns);
 	if (answer.victim || answer.seat != SEAT_ORDINARY)
 		tell_full(owner, answer.limit);
-	else
-		owner->is_full_told = false;
 	if (answer.victim || answer.seat == SEAT_NONE)
 		limit_refuse(owner->config.session.limits, answer.limit);
 	if (answer.seat == SEAT_NONE)
@@ -188,6 +196,27 @@ static enum sc_status seat(struct connection *connection)
 		send_away(answer.victim);
 	return admission_enter(&owner->admission, key, answer.seat, connection->accepted_ns,
 			       &connection->guest);
+}
+
+bool connections_is_restricted(struct connections *connections, struct connection *connection)
+{
+	struct guest *guest = &connection->guest;
+	struct admission_answer answer;
+
+	if (guest->seat == SEAT_ORDINARY)
+		return false;
+	answer = admission_ask_again(&connections->admission, guest,
+				     loop_now_ns(connections->config.loop));
+	/* Nobody has to leave for a reserved seat: such a connection may do anything where it is. */
+	if (answer.seat == SEAT_NONE || (answer.victim && guest->seat == SEAT_RESERVED))
+		return guest->seat == SEAT_RESTRICTED;
+	if (answer.victim) {
+		limit_refuse(connections->config.session.limits, answer.limit);
+		send_away(answer.victim);
+	}
+	admission_promote(&connections->admission, guest);
+	connection->idle_since_ns = UINT64_MAX;
+	return false;
 }
 
 void connections_accept(struct connections *connections, uv_stream_t *listener)

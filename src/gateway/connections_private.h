@@ -18,7 +18,7 @@ struct connections {
 	struct connections_config config;
 	struct admission admission;
 	unsigned count;
-	bool is_full_told;	/* once, until there is room again */
+	uint64_t quiet_until_ns[N_LIMITS];	/* no warning of this limit before */
 	uint64_t last_client;	/* id of the newest connection; ids start at 1 */
 	uint64_t turn_ns;	/* when work for clients began in this turn; 0: not yet */
 	struct list list;
@@ -78,6 +78,9 @@ void connections_add_dirty(struct connections *connections, struct connection *c
 void connections_add_bulk(struct connections *connections, struct connection *connection);
 /* Its input is for the loop's next turn. */
 void connections_add_unread(struct connections *connections, struct connection *connection);
+/* A call came that connections of the reserve may not make: is the connection one of them, and is
+ * there still no ordinary seat for it? */
+bool connections_is_restricted(struct connections *connections, struct connection *connection);
 /* Has this turn of the loop had enough of the clients? */
 bool connections_is_turn_over(struct connections *connections);
 

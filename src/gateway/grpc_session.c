@@ -93,6 +93,11 @@ static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const ui
 	return 0;
 }
 
+static bool is_restricted(const struct grpc_session *session)
+{
+	return session->config.is_restricted && session->config.is_restricted(session->config.arg);
+}
+
 static void refuse_restricted(struct grpc_call *call)
 {
 	limit_refuse(call->session->config.limits, LIMIT_RESERVE);
@@ -109,7 +114,7 @@ static void check_headers(struct grpc_call *call)
 		call_refuse_http(call, "415");
 	else if (!call->method)
 		grpc_call_finish(call, GRPC_UNIMPLEMENTED, "no such method");
-	else if (call->session->config.is_restricted && !call->method->ops->is_vital)
+	else if (!call->method->ops->is_vital && is_restricted(call->session))
 		refuse_restricted(call);
 	else if (call->headers & CALL_HAS_BAD_TIMEOUT)
 		grpc_call_finish(call, GRPC_INVALID_ARGUMENT,

@@ -37,7 +37,6 @@ struct grpc_session_config {
 	void *context;				/* for the services */
 	struct grpc_budget *budget;		/* borrowed */
 	uint64_t client;			/* id of the connection, for grpc_call_client */
-	bool is_restricted;			/* only methods that are for anybody, always */
 	unsigned max_streams;
 	size_t max_message;			/* bytes of a request */
 	uint64_t request_ns;			/* for a request to arrive; 0: any time */
@@ -45,7 +44,10 @@ struct grpc_session_config {
 	struct limit_counts *limits;		/* borrowed; NULL: nobody counts */
 	/* Something happened outside receive, send and expire that gives send something to do. */
 	void (*on_wake)(void *arg);
-	void *arg;
+	/* A call of a method that is not vital came: is it to be refused, because the server is
+	 * full? NULL: no call is. */
+	bool (*is_restricted)(void *arg);
+	void *arg;					/* of both */
 };
 
 must_check enum sc_status grpc_session_create(const struct grpc_session_config *config,

@@ -208,6 +208,33 @@ static void reserved_places_are_handed_on(void **state)
 	assert_ptr_equal(ask("unix", 9 * SECOND).victim, &guests[first_reserved + 2]);
 }
 
+/* The crowd went, or became idle: a guest of the reserve is as good as a newcomer then. */
+static void a_guest_of_the_reserve_takes_an_ordinary_seat_when_there_is_one(void **state)
+{
+	struct guest *late, *operator;
+
+	(void)state;
+	fill("10.0.0.1", SHARE);
+	fill("10.0.0.2", MAX - SHARE);
+	late = come("127.0.0.1", 5 * SECOND);
+	operator = come("unix", 5 * SECOND);
+	assert_int_equal(admission_ask_again(&admission, late, 9 * SECOND).seat, SEAT_NONE);
+	admission_set_idle(&guests[1], 6 * SECOND);
+	assert_ptr_equal(admission_ask_again(&admission, late, 9 * SECOND).victim, &guests[1]);
+	admission_leave(&admission, &guests[1]);
+	assert_int_equal(admission_ask_again(&admission, late, 9 * SECOND).seat, SEAT_ORDINARY);
+	admission_promote(&admission, late);
+	assert_int_equal(late->seat, SEAT_ORDINARY);
+	assert_int_equal(admission_ask_again(&admission, operator, 9 * SECOND).seat, SEAT_NONE);
+	/* It counts among the ordinary ones, and gives way as they do. */
+	assert_null(come("10.0.0.3", 9 * SECOND));
+	admission_set_idle(late, 10 * SECOND);
+	assert_ptr_equal(ask("10.0.0.3", 20 * SECOND).victim, late);
+	/* Its place in the reserve is free again. */
+	for (unsigned i = 0; i < ADMISSION_RESERVE; i++)
+		assert_int_equal(come("::1", 10 * SECOND)->seat, SEAT_RESTRICTED);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -222,6 +249,7 @@ int main(void)
 		TEST(places_are_kept_for_the_unix_socket_and_for_loopback),
 		TEST(loopback_over_its_share_still_gets_a_health_check_in),
 		TEST(reserved_places_are_handed_on),
+		TEST(a_guest_of_the_reserve_takes_an_ordinary_seat_when_there_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

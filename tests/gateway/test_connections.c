@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,24 +39,47 @@ struct fixture {
 	struct limit_counts limits;
 	struct connections *connections;
 	struct listener *listener;
+	struct listener *tcp;	/* on loopback */
 	char directory[64];
 	char socket[80];
 	char order[64];		/* of the calls that were served: the first byte of each */
 	unsigned n_served;
+	unsigned n_accepted;	/* connections */
+	struct stream {		/* of the service Slow, in the order in which they began */
+		struct grpc_call *call;
+		uint64_t cost_ns;	/* of a message, as seen by a real clock */
+		unsigned n_waiting;	/* messages that it has */
+		unsigned n_sent;
+		size_t n_bytes;		/* of a message */
+		char name;
+	} streams[4];
+	unsigned n_streams;
 };
 
 /* --- services --- */
+
+static void note(struct fixture *f, char name)
+{
+	assert_true(f->n_served < sizeof f->order - 1);
+	f->order[f->n_served++] = name;
+}
+
+static void spend(uint64_t cost_ns)
+{
+	uint64_t end_ns = clock_ns() + cost_ns;
+
+	while (clock_ns() < end_ns)
+		;
+}
 
 /* Takes its time, as seen by a real clock. */
 static void busy_start(struct grpc_call *call, const uint8_t *request, size_t n_bytes)
 {
 	struct fixture *f = grpc_call_context(call);
-	uint64_t end_ns = clock_ns() + BUSY_NS;
 
-	assert_true(n_bytes && f->n_served < sizeof f->order - 1);
-	f->order[f->n_served++] = (char)request[0];
-	while (clock_ns() < end_ns)
-		;
+	assert_true(n_bytes);
+	note(f, (char)request[0]);
+	spend(BUSY_NS);
 	grpc_call_finish(call, GRPC_OK, NULL);
 }
 
@@ -75,11 +100,38 @@ static void endless_pull(struct grpc_call *call)
 	}
 }
 
+static void slow_start(struct grpc_call *call, const uint8_t *request, size_t n_bytes)
+{
+	struct fixture *f = grpc_call_context(call);
+	struct stream *stream = &f->streams[f->n_streams++];
+
+	assert_true(n_bytes);
+	*stream = (struct stream){ .call = call, .name = (char)request[0] };
+	grpc_call_set_state(call, stream);
+}
+
+static void slow_pull(struct grpc_call *call)
+{
+	struct stream *stream = grpc_call_state(call);
+	uint8_t *space;
+
+	if (!stream->n_waiting)
+		return;
+	note(grpc_call_context(call), stream->name);
+	spend(stream->cost_ns);
+	assert_int_equal(grpc_call_add_message(call, stream->n_bytes, &space), SC_OK);
+	memset(space, 'x', stream->n_bytes);
+	stream->n_waiting--;
+	stream->n_sent++;
+}
+
 static const struct grpc_call_ops busy_ops = { .start = busy_start };
 static const struct grpc_call_ops endless_ops = { .start = endless_start, .pull = endless_pull };
+static const struct grpc_call_ops slow_ops = { .start = slow_start, .pull = slow_pull };
 static const struct grpc_method methods[] = {
 	{ "/t.T/Busy", &busy_ops },
 	{ "/t.T/Endless", &endless_ops },
+	{ "/t.T/Slow", &slow_ops },
 };
 
 /* --- the two ends --- */
@@ -89,6 +141,7 @@ static void accept_client(void *arg, uv_stream_t *stream)
 	struct fixture *f = arg;
 
 	connections_accept(f->connections, stream);
+	f->n_accepted++;
 }
 
 static int setup(void **state)
@@ -123,6 +176,8 @@ static int setup(void **state)
 	assert_int_equal(connections_create(&config, &f->connections), SC_OK);
 	assert_int_equal(listener_open_unix(loop_uv(f->loop), f->socket, accept_client, f,
 					    &f->listener, &err), SC_OK);
+	assert_int_equal(listener_open_tcp(loop_uv(f->loop), "127.0.0.1:0", accept_client, f,
+					   &f->tcp, &err), SC_OK);
 	*state = f;
 	return 0;
 }
@@ -132,6 +187,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	listener_close(f->listener);
+	listener_close(f->tcp);
 	connections_destroy(f->connections);
 	assert_int_equal(f->budget.n_bytes, 0);
 	loop_destroy(f->loop);
@@ -141,22 +197,52 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Connect and send bytes; returns when the server has seen the connection and settled. */
-static int open_client(struct fixture *f, const void *bytes, size_t n_bytes)
+static int connect_unix(const struct fixture *f)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	unsigned before = connections_count(f->connections);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	snprintf(address.sun_path, sizeof address.sun_path, "%s", f->socket);
 	assert_true(fd >= 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+static int connect_tcp(const struct fixture *f)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	const char *port = strrchr(listener_address(f->tcp), ':');
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_non_null(port);
+	address.sin_port = htons((uint16_t)atoi(port + 1));
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+	return fd;
+}
+
+static void send_all(int fd, const void *bytes, size_t n_bytes)
+{
 	assert_int_equal(send(fd, bytes, n_bytes, MSG_NOSIGNAL), (ssize_t)n_bytes);
-	while (connections_count(f->connections) == before)
+}
+
+/* Send the first bytes; returns when the server has seen the connection and settled. */
+static int greet(struct fixture *f, int fd, const void *bytes, size_t n_bytes)
+{
+	unsigned before = f->n_accepted;
+
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	send_all(fd, bytes, n_bytes);
+	while (f->n_accepted == before)
 		loop_turn(f->loop, true);
 	manual_clock_settle(f->clock);
 	return fd;
+}
+
+static int open_client(struct fixture *f, const void *bytes, size_t n_bytes)
+{
+	return greet(f, connect_unix(f), bytes, n_bytes);
 }
 
 /* What the server has said; *is_closed_out: and then it closed its end. */
@@ -308,7 +394,182 @@ static void a_client_that_takes_nothing_is_closed(void **state)
 	buf_deinit(&bytes);
 }
 
+/* The kernel tells the server of room only when much of its buffer is free, so a few bytes in
+ * stall_ms are no progress. */
+static void a_client_that_takes_a_few_bytes_at_a_time_is_closed(void **state)
+{
+	static const nghttp2_settings_entry wide = { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
+						     (1u << 31) - 1 };
+	struct fixture *f = *state;
+	struct memory_client client;
+	struct memory_call call = { 0 };
+	struct buf bytes = BUF_INIT;
+	char taken[200];
+	int fd;
+
+	memory_client_init(&client, NULL);
+	assert_int_equal(nghttp2_submit_settings(client.http, NGHTTP2_FLAG_NONE, &wide, 1), 0);
+	assert_int_equal(nghttp2_submit_window_update(client.http, NGHTTP2_FLAG_NONE, 0, 1 << 30),
+			 0);
+	add_call(&client, &call, "/t.T/Endless", 'x', 1);
+	memory_client_take(&client, &bytes);
+	fd = open_client(f, bytes.data, bytes.length);
+	for (unsigned i = 0; i < 30; i++) {
+		manual_clock_pass(f->clock, STALL_MS / 10);
+		(void)recv(fd, taken, sizeof taken, 0);
+		manual_clock_settle(f->clock);
+	}
+	assert_int_equal(connections_count(f->connections), 0);
+	assert_true(f->limits.n[LIMIT_STALL] > 0);
+	close(fd);
+	memory_client_deinit(&client);
+	memory_call_deinit(&call);
+	buf_deinit(&bytes);
+}
+
 /* --- turns --- */
+
+/* A client with one call under way, and its socket. */
+struct caller {
+	struct memory_client client;
+	struct memory_call call;
+	int fd;
+};
+
+/* Move what either side has to say. */
+static void exchange(struct fixture *f, struct caller *caller)
+{
+	struct buf bytes = BUF_INIT;
+	char answer[65536];
+	bool is_closed;
+	size_t n;
+
+	memory_client_take(&caller->client, &bytes);
+	send_all(caller->fd, bytes.data, bytes.length);
+	buf_deinit(&bytes);
+	manual_clock_settle(f->clock);
+	loop_turn(f->loop, false);	/* for answers that the last turn had no time for */
+	n = read_all(caller->fd, answer, sizeof answer, &is_closed);
+	memory_client_give(&caller->client, answer, n);
+}
+
+static void begin_call(struct fixture *f, struct caller *caller, const char *path, char name)
+{
+	memory_call_deinit(&caller->call);
+	caller->call.keeps_open = false;
+	add_call(&caller->client, &caller->call, path, name, 1);
+	exchange(f, caller);
+}
+
+/* fd is connected, but no more. */
+static void open_caller(struct fixture *f, struct caller *caller, int fd)
+{
+	*caller = (struct caller){ .fd = fd };
+	memory_client_init(&caller->client, NULL);
+	(void)greet(f, fd, "", 0);
+}
+
+static void close_caller(struct fixture *f, struct caller *caller)
+{
+	close(caller->fd);
+	manual_clock_settle(f->clock);
+	memory_client_deinit(&caller->client);
+	memory_call_deinit(&caller->call);
+}
+
+/* Four streams have a token at every step and wake up in the same order, but a turn has time for
+ * one or two of them. */
+static void streams_that_wake_up_together_all_get_their_turn(void **state)
+{
+	struct fixture *f = *state;
+	struct caller callers[4];
+
+	for (unsigned i = 0; i < 4; i++) {
+		open_caller(f, &callers[i], connect_unix(f));
+		begin_call(f, &callers[i], "/t.T/Slow", (char)('a' + i));
+		f->streams[i].cost_ns = 3 * NS_PER_MS / 2;
+		f->streams[i].n_bytes = 10;
+	}
+	for (unsigned step = 0; step < 12; step++) {
+		for (unsigned i = 0; i < 4; i++) {
+			f->streams[i].n_waiting = 1;
+			grpc_call_wake(f->streams[i].call);
+		}
+		loop_turn(f->loop, false);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_in_range(f->streams[i].n_sent, 2, 12);
+	for (unsigned i = 0; i < 4; i++)
+		close_caller(f, &callers[i]);
+}
+
+/* A large answer goes on in every turn, but behind the small ones that wake up for it, also where
+ * one of these takes the turn's time. */
+static void a_large_answer_waits_for_small_ones_and_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	struct caller large, small;
+
+	open_caller(f, &large, connect_unix(f));
+	open_caller(f, &small, connect_unix(f));
+	begin_call(f, &large, "/t.T/Slow", 'l');
+	begin_call(f, &small, "/t.T/Slow", 's');
+	f->streams[0].cost_ns = 3 * NS_PER_MS;
+	f->streams[0].n_bytes = 10000;
+	f->streams[0].n_waiting = 1000;
+	grpc_call_wake(f->streams[0].call);
+	loop_turn(f->loop, false);
+	assert_string_equal(f->order, "ll");	/* as a woken one, and as a large one */
+	f->streams[1].n_bytes = 10;
+	for (unsigned i = 0; i < 4; i++) {
+		f->streams[1].cost_ns = i * NS_PER_MS;
+		f->streams[1].n_waiting = 1;
+		grpc_call_wake(f->streams[1].call);
+		loop_turn(f->loop, false);
+	}
+	assert_string_equal(f->order, "llslslslsl");
+	f->streams[0].n_waiting = 0;
+	close_caller(f, &large);
+	close_caller(f, &small);
+}
+
+/* A turn of the loop that had no time for all that came, or for its answers, saw calls all the
+ * same. */
+static void a_client_whose_calls_wait_for_a_turn_is_not_idle(void **state)
+{
+	static const unsigned n_calls[] = { 1, 20 };
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct memory_call calls[20] = { { 0 } };
+		struct buf bytes = BUF_INIT;
+		struct caller caller;
+
+		open_caller(f, &caller, connect_unix(f));
+		exchange(f, &caller);
+		manual_clock_pass(f->clock, IDLE_MS - 1);
+		for (unsigned c = 0; c < n_calls[i]; c++)
+			add_call(&caller.client, &calls[c], "/t.T/Busy", 'b', 1500);
+		memory_client_take(&caller.client, &bytes);
+		send_all(caller.fd, bytes.data, bytes.length);
+		f->n_served = 0;
+		while (!f->n_served)
+			loop_turn(f->loop, false);
+		assert_true(f->n_served == 1 || f->n_served < n_calls[i]);
+		manual_clock_jump(f->clock, 1);
+		for (unsigned turn = 0; turn < 100 && f->n_served < n_calls[i]; turn++)
+			loop_turn(f->loop, false);
+		assert_int_equal(f->n_served, n_calls[i]);
+		exchange(f, &caller);
+		assert_int_equal(f->limits.n[LIMIT_IDLE], 0);
+		for (unsigned c = 0; c < n_calls[i]; c++) {
+			assert_int_equal(calls[c].grpc_status, GRPC_OK);
+			memory_call_deinit(&calls[c]);
+		}
+		close_caller(f, &caller);
+		buf_deinit(&bytes);
+	}
+}
 
 /* One client sends twenty calls that take 6 ms each; another, behind it, sends one. No turn of the
  * loop has time for all twenty, so the other does not wait for the last of them. */
@@ -346,6 +607,102 @@ static void a_client_with_much_to_do_lets_others_have_their_turn(void **state)
 	buf_deinit(&bytes);
 }
 
+/* --- a full server --- */
+
+/* Four callers that hold all ordinary places, with a call each, and a fifth on loopback. */
+static void open_crowd(struct fixture *f, struct caller crowd[4], struct caller *late)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		open_caller(f, &crowd[i], connect_unix(f));
+		begin_call(f, &crowd[i], "/t.T/Slow", 's');
+	}
+	open_caller(f, late, connect_tcp(f));
+	begin_call(f, late, "/t.T/Busy", 'b');
+	assert_int_equal(late->call.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+	assert_int_equal(f->limits.n[LIMIT_RESERVE], 1);
+}
+
+static void a_connection_that_came_in_a_crowd_is_served_when_the_crowd_has_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct caller crowd[4], late, next;
+
+	open_crowd(f, crowd, &late);
+	close_caller(f, &crowd[0]);
+	begin_call(f, &late, "/t.T/Busy", 'b');
+	assert_int_equal(late.call.grpc_status, GRPC_OK);
+	/* It holds an ordinary place from now on: the next one finds none. */
+	open_caller(f, &next, connect_tcp(f));
+	begin_call(f, &next, "/t.T/Busy", 'b');
+	assert_int_equal(next.call.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+	for (unsigned i = 1; i < 4; i++)
+		close_caller(f, &crowd[i]);
+	close_caller(f, &late);
+	close_caller(f, &next);
+}
+
+static void a_connection_that_came_in_a_crowd_takes_the_place_of_an_idle_one(void **state)
+{
+	struct fixture *f = *state;
+	struct caller crowd[4], late;
+
+	open_crowd(f, crowd, &late);
+	memory_call_cancel(&crowd[2].client, &crowd[2].call);
+	exchange(f, &crowd[2]);
+	manual_clock_pass(f->clock, 1000);
+	begin_call(f, &late, "/t.T/Busy", 'b');
+	assert_int_equal(late.call.grpc_status, GRPC_OK);
+	expect_goodbye(crowd[2].fd, NGHTTP2_NO_ERROR);
+	for (unsigned i = 0; i < 4; i++)
+		close_caller(f, &crowd[i]);
+	close_caller(f, &late);
+}
+
+/* How often text stands in what was written to file. */
+static unsigned count_in(FILE *file, const char *text)
+{
+	char line[1024];
+	unsigned n = 0;
+
+	rewind(file);
+	while (fgets(line, sizeof line, file))
+		n += strstr(line, text) != NULL;
+	return n;
+}
+
+/* A remote client can come and go as it likes. */
+static void a_full_server_says_so_once_a_minute(void **state)
+{
+	struct fixture *f = *state;
+	FILE *log = tmpfile();
+	int fds[6], real_stderr = dup(STDERR_FILENO);
+
+	assert_true(log && dup2(fileno(log), STDERR_FILENO) >= 0);
+	for (unsigned i = 0; i < 4; i++)
+		fds[i] = open_client(f, hello, sizeof hello - 1);
+	for (unsigned i = 0; i < 10; i++) {
+		fds[4] = open_client(f, hello, sizeof hello - 1);
+		close(fds[4]);
+		close(fds[3]);
+		manual_clock_settle(f->clock);
+		fds[3] = open_client(f, hello, sizeof hello - 1);
+	}
+	manual_clock_pass(f->clock, 59999);
+	close(open_client(f, hello, sizeof hello - 1));
+	assert_int_equal(count_in(log, "the limit of connections is reached"), 0);
+	assert_int_equal(count_in(log, "the limit of peer-connections is reached"), 1);
+	manual_clock_settle(f->clock);
+	fds[4] = open_client(f, hello, sizeof hello - 1);
+	manual_clock_pass(f->clock, 1);
+	fds[5] = open_client(f, hello, sizeof hello - 1);
+	assert_int_equal(count_in(log, "the limit of peer-connections is reached"), 2);
+	dup2(real_stderr, STDERR_FILENO);
+	close(real_stderr);
+	for (unsigned i = 0; i < 6; i++)
+		close(fds[i]);
+	fclose(log);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -356,8 +713,16 @@ int main(void)
 		TEST(a_client_that_does_not_go_is_closed),
 		TEST(a_client_that_floods_learns_why_and_is_read_no_more),
 		TEST(a_client_that_takes_nothing_is_closed),
+		TEST(a_client_that_takes_a_few_bytes_at_a_time_is_closed),
 		TEST(a_client_with_much_to_do_lets_others_have_their_turn),
+		TEST(streams_that_wake_up_together_all_get_their_turn),
+		TEST(a_large_answer_waits_for_small_ones_and_goes_on),
+		TEST(a_client_whose_calls_wait_for_a_turn_is_not_idle),
+		TEST(a_connection_that_came_in_a_crowd_is_served_when_the_crowd_has_gone),
+		TEST(a_connection_that_came_in_a_crowd_takes_the_place_of_an_idle_one),
+		TEST(a_full_server_says_so_once_a_minute),
 	};
 
+	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
