@@ -9,16 +9,20 @@
 
 #include <stdio.h>
 
-/* "blk.0.attn_q.weight and 2 more tensors" */
-static void name_tensors(const struct member *member, char *text, size_t n_bytes)
+#define TENSORS_TEXT_MAX (ERROR_TEXT_MAX - 64)	/* leaves room for what a reason says of them */
+
+/* "blk.0.attn_q.weight of model.gguf and 2 more tensors" */
+static void name_tensors(const struct coordinator *c, const struct member *member, char *text,
+			 size_t n_bytes)
 {
+	const char *path = gguf_tensor_path(c->config.model->gguf, member->not_finite);
 	uint32_t n_more = member->n_not_finite - 1;
 
 	if (n_more)
-		snprintf(text, n_bytes, "%s and %u more tensor%s", member->not_finite, n_more,
-			 n_more == 1 ? "" : "s");
+		snprintf(text, n_bytes, "%s of %s and %u more tensor%s", member->not_finite, path,
+			 n_more, n_more == 1 ? "" : "s");
 	else
-		snprintf(text, n_bytes, "%s", member->not_finite);
+		snprintf(text, n_bytes, "%s of %s", member->not_finite, path);
 }
 
 /* The first stage with such weights; NULL: none has any. */
@@ -34,13 +38,13 @@ void coordinator_warn_of_weights(const struct coordinator *c)
 {
 	for (unsigned i = 0; i < members_count(c->members); i++) {
 		const struct member *member = members_get(c->members, i);
-		char tensors[192];
+		char tensors[TENSORS_TEXT_MAX];
 
 		if (!member->n_not_finite)
 			continue;
-		name_tensors(member, tensors, sizeof tensors);
-		log_warning("stage %u: NaN or infinity in %s of %s: jobs that meet these values "
-			    "will fail", member->rank, tensors, gguf_path(c->config.model->gguf));
+		name_tensors(c, member, tensors, sizeof tensors);
+		log_warning("stage %u: NaN or infinity in %s: jobs that meet these values will "
+			    "fail", member->rank, tensors);
 	}
 }
 
@@ -64,16 +68,15 @@ static void describe_logit(const struct token_record *record, char *text, size_t
 static void describe_cause(const struct coordinator *c, char *text, size_t n_bytes)
 {
 	const struct member *member = find_not_finite(c);
-	char tensors[192];
+	char tensors[TENSORS_TEXT_MAX];
 
 	if (!member) {
 		snprintf(text, n_bytes, "all weights are finite, so a value overflowed on its way "
 			 "through the layers");
 		return;
 	}
-	name_tensors(member, tensors, sizeof tensors);
-	snprintf(text, n_bytes, "stage %u has NaN or infinity in %s of %s", member->rank, tensors,
-		 gguf_path(c->config.model->gguf));
+	name_tensors(c, member, tensors, sizeof tensors);
+	snprintf(text, n_bytes, "stage %u has NaN or infinity in %s", member->rank, tensors);
 }
 
 void coordinator_take_fault(struct coordinator *c, struct sequence *sequence,

@@ -193,6 +193,15 @@ const char *gguf_path(const struct gguf *gguf)
 	return gguf->files[0].path;
 }
 
+const char *gguf_tensor_path(const struct gguf *gguf, const char *name)
+{
+	uint32_t i;
+
+	if (!strmap_find(gguf->names, name, strlen(name), &i))
+		return gguf_path(gguf);
+	return file_of_tensor(gguf, i)->path;
+}
+
 uint64_t gguf_n_bytes(const struct gguf *gguf)
 {
 	uint64_t n_bytes = 0;

@@ -45,7 +45,9 @@ must_check enum sc_status gguf_open_memory(const char *name, const void *data, s
 					   struct gguf **gguf_out, struct error *err);
 void gguf_close(struct gguf *gguf);
 
-const char *gguf_path(const struct gguf *gguf);
+const char *gguf_path(const struct gguf *gguf);		/* of the first shard */
+/* Of the shard that has the tensor; without such a tensor, of the first. */
+const char *gguf_tensor_path(const struct gguf *gguf, const char *name);
 uint64_t gguf_n_bytes(const struct gguf *gguf);		/* all shards */
 /* path leads to one of the shards, by whatever name. */
 bool gguf_is_at(const struct gguf *gguf, const char *path);

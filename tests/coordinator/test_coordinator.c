@@ -2,12 +2,15 @@
 /* The coordinator's phases and its jobs' ends, when its stage, its clients or its owner behave
  * badly. */
 #include "tests/coordinator/stage_double.h"
+#include "tests/model/gguf_writer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 /* How long workers may take to leave. */
@@ -394,17 +397,73 @@ static void tokens_that_answer_another_step_fail_the_cluster(void **state)
 	job_release(job);
 }
 
-/* A cluster of its own, whose stage says of its weights what the peer has. */
-static void start_with_faults_at(uint32_t position, const char *not_finite, uint32_t n)
+/* A cluster of its own, whose stage says that n tensors of the model have NaN or infinity. */
+static void start_with_faults_in(const struct model *model, uint32_t position,
+				 const char *not_finite, uint32_t n)
 {
 	struct coordinator_config config = stage_double_config();
 
+	config.model = model;
 	stage_double_create(&d, &config, 0);
 	d.peer.fault = TOKEN_FAULT_NAN;
 	d.peer.fault_position = position;
 	d.peer.n_not_finite = n;
 	snprintf(d.peer.not_finite, sizeof d.peer.not_finite, "%s", not_finite);
 	stage_double_come_up(&d);
+}
+
+static void start_with_faults_at(uint32_t position, const char *not_finite, uint32_t n)
+{
+	start_with_faults_in(stage_double_config().model, position, not_finite, n);
+}
+
+/* One of two files, with a tensor of this name. */
+static void write_shard(const char *path, uint32_t no, const char *tensor)
+{
+	const float values[1] = { 1 };
+	struct buf bytes = BUF_INIT;
+	struct gguf_writer w;
+	FILE *file = fopen(path, "wb");
+
+	assert_non_null(file);
+	gguf_writer_init(&w);
+	gguf_writer_u32(&w, "split.no", no);
+	gguf_writer_u32(&w, "split.count", 2);
+	gguf_writer_u32(&w, "split.tensors.count", 2);
+	gguf_writer_floats(&w, tensor, TENSOR_F32, 1, 1, values);
+	gguf_writer_finish(&w, &bytes);
+	assert_int_equal(fwrite(bytes.data, 1, bytes.length, file), bytes.length);
+	assert_int_equal(fclose(file), 0);
+	gguf_writer_deinit(&w);
+	buf_deinit(&bytes);
+}
+
+static void the_file_of_a_tensor_is_named(void **state)
+{
+	char directory[] = "/tmp/stagecoach-test-XXXXXX", first[64], second[64], expected[128];
+	struct job_request request = stage_double_request(3, 40);
+	struct model split = *stage_double_config().model;
+	struct job *job;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(first, sizeof first, "%s/m-00001-of-00002.gguf", directory);
+	snprintf(second, sizeof second, "%s/m-00002-of-00002.gguf", directory);
+	write_shard(first, 0, "good");
+	write_shard(second, 1, "spoilt");
+	if (gguf_open(first, &split.gguf, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	start_with_faults_in(&split, 9, "spoilt", 1);
+	job = stage_double_submit(&d, &request);
+	peer_wait(d.loop, job_is_ended(job));
+	snprintf(expected, sizeof expected, "NaN or infinity in spoilt of %s", second);
+	assert_non_null(strstr(job_error(job)->text, expected));
+	job_release(job);
+	stage_double_destroy(&d);
+	gguf_close(split.gguf);
+	unlink(first);
+	unlink(second);
+	rmdir(directory);
 }
 
 static void logits_that_are_not_finite_fail_their_job_alone(void **state)
@@ -424,7 +483,7 @@ static void logits_that_are_not_finite_fail_their_job_alone(void **state)
 	assert_int_equal(job_error(spoilt)->status, SC_E_NUMERIC);
 	assert_string_equal(job_error(spoilt)->text,
 			    "sequence 0: the logit of token 106 at position 9 is NaN; stage 1 has "
-			    "NaN or infinity in blk.1.ffn_down.weight and 2 more tensors of tiny");
+			    "NaN or infinity in blk.1.ffn_down.weight of tiny and 2 more tensors");
 	/* What was there before stays, of both sequences. */
 	for (uint32_t i = 0; i < 2; i++) {
 		assert_int_equal(job_output(spoilt, i)->n_tokens, 6);
@@ -581,6 +640,7 @@ int main(void)
 		TEST(deadlines_pass_in_their_own_order),
 		TEST(tokens_that_answer_another_step_fail_the_cluster),
 		cmocka_unit_test(logits_that_are_not_finite_fail_their_job_alone),
+		cmocka_unit_test(the_file_of_a_tensor_is_named),
 		cmocka_unit_test(a_first_step_without_numbers_is_no_reason_to_end),
 		TEST(limits_that_no_step_can_mean_are_refused_at_once),
 		cmocka_unit_test(pool_and_context_are_what_memory_holds),

@@ -107,7 +107,9 @@ static void all_shards_open_as_one(void **state)
 
 		assert_ptr_equal(tensor, gguf_tensor(f->gguf, i));
 		assert_true(((const float *)tensor->data)[2] == (float)(i + 1));
+		assert_string_equal(gguf_tensor_path(f->gguf, f->names[i]), shard_path(f, i));
 	}
+	assert_string_equal(gguf_tensor_path(f->gguf, "d"), shard_path(f, 0));
 	assert_true(gguf_n_bytes(f->gguf) > 3 * 96);
 }
 
