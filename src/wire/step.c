@@ -314,7 +314,8 @@ static enum sc_status check_ranges(const struct segment *segment, uint32_t i,
 	uint32_t table_length = (limits->max_context + limits->block_length - 1) /
 				limits->block_length;
 	uint32_t rows_left = header->n_rows - scan->n_rows;
-	uint32_t most_blocks = min_u32(table_length, header->n_blocks - scan->n_blocks);
+	uint32_t most_blocks = min_u32(min_u32(table_length, segment->n_rows),
+				       header->n_blocks - scan->n_blocks);
 
 	if (!segment->n_rows || segment->n_rows > rows_left)
 		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": n_rows is %" PRIu32

@@ -264,6 +264,11 @@ static void segments_must_cover_rows_and_blocks_in_order(void **state)
 	sample_init(&s);
 	s.segments[2].n_blocks = 2;
 	assert_refused(&s.step, "segment 2: n_blocks is 2, expected at most 1");
+	/* Enough blocks and a table that holds them, but one row needs one block at most. */
+	sample_init(&s);
+	s.segments[0].n_blocks = s.segments[1].first_block = s.segments[2].first_block = 1;
+	s.segments[2].n_blocks = 2;
+	assert_refused(&s.step, "segment 2: n_blocks is 2, expected at most 1");
 	sample_init(&s);
 	s.segments[2].n_blocks = 0;
 	assert_refused(&s.step, "segments have 2 blocks, expected n_blocks 3");
