@@ -129,9 +129,12 @@ static bool send_failed(struct worker *worker, const struct error *err)
 	return send_control(worker, &message);
 }
 
-/* The end, and the coordinator is to know why. */
+/* The end, and the coordinator is to know why. After the end nothing is sent: the coordinator has
+ * the first cause. */
 static void give_up(struct worker *worker, const struct error *err)
 {
+	if (worker->is_ended)
+		return;
 	(void)send_failed(worker, err);
 	end(worker, err);
 }

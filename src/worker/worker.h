@@ -25,7 +25,8 @@ struct worker_config {
 	unsigned n_threads;		/* 0: one per processor */
 	struct backend_place place;	/* of those threads */
 	unsigned spin_us;		/* both threads stay awake for so long after their work */
-	uint64_t memory_bytes;		/* that weights and KV may take; 0: unknown */
+	uint64_t memory_bytes;		/* that weights, KV and work may take;
+					 * 0: unknown */
 	/* The end: SC_OK when the coordinator said Stop in good order, else what went wrong here
 	 * or, with worker_is_stopped, elsewhere. Called once. */
 	void (*on_end)(void *arg, const struct error *err);

@@ -273,6 +273,22 @@ static void an_abort_from_outside_is_told_to_the_coordinator(void **state)
 	assert_false(worker_is_stopped(c.worker));
 }
 
+static void an_abort_after_the_end_says_nothing(void **state)
+{
+	struct error err;
+
+	(void)state;
+	become_ready(whole_model());
+	error_set(&err, SC_E_UNAVAILABLE, "the launcher has ended");
+	worker_abort(c.worker, &err);
+	fails_with(SC_E_UNAVAILABLE, "the launcher has ended");
+	error_set(&err, SC_E_INTERNAL, "something else");
+	worker_abort(c.worker, &err);
+	manual_clock_pass(c.clock, DEADLINE_MS);
+	assert_int_equal(c.coordinator.n_controls[FAILED], 1);
+	assert_int_equal(c.n_ended, 1);
+}
+
 static void assignments_that_cannot_be_are_refused(void **state)
 {
 	static const struct {
@@ -531,6 +547,7 @@ int main(void)
 		TEST(a_stop_before_any_assignment_ends_it_too),
 		TEST(a_stop_after_a_failure_says_so),
 		TEST(an_abort_from_outside_is_told_to_the_coordinator),
+		TEST(an_abort_after_the_end_says_nothing),
 		TEST(assignments_that_cannot_be_are_refused),
 		TEST(an_instruction_set_that_the_worker_does_not_have_is_refused),
 		TEST(a_second_assignment_is_refused),
