@@ -6,12 +6,15 @@
 
 #include "tests/model/tiny_model.h"
 
+#include <errno.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 #include <cmocka.h>
 
 static struct buf file = BUF_INIT;
@@ -21,31 +24,35 @@ static struct bench {
 	struct compute *compute;
 	struct compute_config config;
 	struct frame_pool *pool;
-	atomic_uint n_news;
-	atomic_int n_news_at_release;	/* -1: not released yet */
+	sem_t news;			/* something happened on the compute thread */
+	atomic_bool is_released;	/* a step frame with on_release */
+	struct frame *output_at_release;
 } bench;
 
 static void on_news(void *arg)
 {
 	(void)arg;
-	atomic_fetch_add(&bench.n_news, 1);
+	sem_post(&bench.news);
 }
 
+/* Nobody else pops before the test knows of the release. */
 static void on_release(void *arg)
 {
 	(void)arg;
-	atomic_store(&bench.n_news_at_release, (int)atomic_load(&bench.n_news));
+	bench.output_at_release = compute_pop(bench.compute);
+	atomic_store(&bench.is_released, true);
+	sem_post(&bench.news);
 }
 
 static void wait_until(bool (*is_so)(void))
 {
-	uint64_t until_ns = clock_ns() + 60 * NS_PER_SECOND;
+	struct timespec until;
 
-	while (!is_so()) {
-		if (clock_ns() > until_ns)
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 60;
+	while (!is_so())
+		if (sem_timedwait(&bench.news, &until) && errno == ETIMEDOUT)
 			fail_msg("waited in vain");
-		usleep(500);
-	}
 }
 
 static bool is_ready(void)
@@ -60,7 +67,7 @@ static bool is_failed(void)
 
 static bool is_released(void)
 {
-	return atomic_load(&bench.n_news_at_release) >= 0;
+	return atomic_load(&bench.is_released);
 }
 
 static int start(void **state)
@@ -86,8 +93,8 @@ static int start(void **state)
 			.window = 1,
 			.on_news = on_news,
 		},
-		.n_news_at_release = -1,
 	};
+	assert_int_equal(sem_init(&bench.news, 0, 0), 0);
 	assert_int_equal(frame_pool_create(4, 4096, &bench.pool), SC_OK);
 	if (compute_create(&bench.config, &bench.compute, &err) != SC_OK)
 		fail_msg("%s", err.text);
@@ -100,6 +107,7 @@ static int stop(void **state)
 	(void)state;
 	compute_destroy(bench.compute);
 	frame_pool_destroy(bench.pool);
+	sem_destroy(&bench.news);
 	return 0;
 }
 
@@ -126,16 +134,17 @@ static struct frame *make_step(uint64_t id)
 	return frame;
 }
 
+static struct frame *output;
+
+static bool has_output(void)
+{
+	return (output = compute_pop(bench.compute));
+}
+
 static struct frame *wait_for_output(void)
 {
-	uint64_t until_ns = clock_ns() + 60 * NS_PER_SECOND;
-	struct frame *frame;
-
-	while (!(frame = compute_pop(bench.compute))) {
-		assert_true(clock_ns() < until_ns);
-		usleep(500);
-	}
-	return frame;
+	wait_until(has_output);
+	return output;
 }
 
 static uint64_t waiting_ns(void)
@@ -146,7 +155,7 @@ static uint64_t waiting_ns(void)
 	return counters.waiting_ns;
 }
 
-/* Out of the inbox, that is, whatever becomes of it. */
+/* Out of the inbox, that is, whatever becomes of it. Only a counter tells. */
 static void push_and_wait_until_taken(struct frame *frame)
 {
 	uint64_t until_ns = clock_ns() + 60 * NS_PER_SECOND;
@@ -155,7 +164,7 @@ static void push_and_wait_until_taken(struct frame *frame)
 	assert_int_equal(compute_push(bench.compute, frame), SC_OK);
 	while (waiting_ns() == before_ns) {
 		assert_true(clock_ns() < until_ns);
-		usleep(500);
+		sched_yield();
 	}
 }
 
@@ -188,14 +197,13 @@ static void a_step_becomes_tokens_of_the_epoch(void **state)
 static void a_step_is_let_go_before_its_output_can_be_seen(void **state)
 {
 	struct frame *step = make_step(1);
-	unsigned n_news = atomic_load(&bench.n_news);
 
 	(void)state;
 	step->on_release = on_release;
 	assert_int_equal(compute_push(bench.compute, step), SC_OK);
-	frame_release(wait_for_output());
 	wait_until(is_released);
-	assert_int_equal(atomic_load(&bench.n_news_at_release), n_news);
+	assert_null(bench.output_at_release);
+	frame_release(wait_for_output());
 }
 
 static void an_output_frame_that_comes_back_late_only_delays(void **state)
@@ -205,8 +213,7 @@ static void an_output_frame_that_comes_back_late_only_delays(void **state)
 	(void)state;
 	assert_int_equal(compute_push(bench.compute, make_step(1)), SC_OK);
 	first = wait_for_output();
-	assert_int_equal(compute_push(bench.compute, make_step(2)), SC_OK);
-	usleep(20000);
+	push_and_wait_until_taken(make_step(2));
 	assert_int_equal(compute_state(bench.compute), COMPUTE_READY);
 	assert_null(compute_pop(bench.compute));
 	frame_release(first);
@@ -246,13 +253,17 @@ static void more_steps_than_the_window_are_refused(void **state)
 
 static void a_step_that_contradicts_fails_and_later_ones_are_swallowed(void **state)
 {
+	struct frame *later = make_step(1);
+
 	(void)state;
+	later->on_release = on_release;
 	assert_int_equal(compute_push(bench.compute, make_step(5)), SC_OK);
 	wait_until(is_failed);
 	assert_int_equal(compute_error(bench.compute)->status, SC_E_PROTOCOL);
 	assert_non_null(strstr(compute_error(bench.compute)->text, "step 5"));
-	assert_int_equal(compute_push(bench.compute, make_step(1)), SC_OK);
-	usleep(5000);
+	assert_int_equal(compute_push(bench.compute, later), SC_OK);
+	wait_until(is_released);
+	assert_null(bench.output_at_release);
 	assert_null(compute_pop(bench.compute));
 }
 

@@ -6,7 +6,6 @@
  */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/kv.h"
-#include "base/clock.h"
 #include "coordinator/plan_memory.h"
 #include "worker/compute.h"
 
@@ -14,12 +13,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #define MIB (UINT64_C(1) << 20)
@@ -169,29 +168,34 @@ static void keys_and_values_take_what_was_planned_with_every_instruction_set(voi
 
 /* --- work --- */
 
-static void ignore_news(void *arg)
+static sem_t news;
+
+static void on_news(void *arg)
 {
 	(void)arg;
+	sem_post(&news);
 }
 
 /* Of a stage with its compute thread; weights and their arena have one chunk. */
 static uint64_t work_taken(const struct compute_config *config, const struct plan_input *input)
 {
 	const uint64_t chunk_bytes = 2 * MIB;
-	uint64_t before = n_in_use, taken, until_ns = clock_ns() + 60 * NS_PER_SECOND;
+	uint64_t before = n_in_use, taken;
 	struct compute *compute;
 	struct error err;
 
+	assert_int_equal(sem_init(&news, 0, 0), 0);
 	if (compute_create(config, &compute, &err) != SC_OK)
 		fail_msg("%s", err.text);
-	while (compute_state(compute) == COMPUTE_LOADING && clock_ns() < until_ns)
-		usleep(500);
+	while (compute_state(compute) == COMPUTE_LOADING)
+		sem_wait(&news);
 	if (compute_state(compute) != COMPUTE_READY)
 		fail_msg("%s", compute_error(compute)->text);
 	assert_true(compute_weight_bytes(compute) <= chunk_bytes);
 	taken = n_in_use - before - chunk_bytes -
 		plan_kv_bytes(input, input->model->hparams.n_layers);
 	compute_destroy(compute);
+	sem_destroy(&news);
 	return taken;
 }
 
@@ -227,7 +231,7 @@ static void check_work(const struct work_case *c)
 				.dim = c->dim,
 			},
 		},
-		.window = c->window, .on_news = ignore_news,
+		.window = c->window, .on_news = on_news,
 	};
 	const struct plan_input input = {
 		.model = model, .n_stages = 1, .max_rows = c->max_rows,
