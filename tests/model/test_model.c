@@ -238,6 +238,33 @@ static void bytes_and_multiply_adds_are_counted(void **state)
 	buf_deinit(&file);
 }
 
+/* Of one layer, whose matrices have so many elements in BF16 and in F16. */
+static bool is_bf16(uint64_t n_bf16, uint64_t n_f16, enum tensor_type vector_type)
+{
+	const struct tensor bf16 = { .type = TENSOR_BF16, .n_dims = 2,
+				     .dims = { n_bf16, 1, 1, 1 } };
+	const struct tensor f16 = { .type = TENSOR_F16, .n_dims = 2, .dims = { 1, n_f16, 1, 1 } };
+	const struct tensor vector = { .type = vector_type, .n_dims = 1,
+				       .dims = { 1000, 1, 1, 1 } };
+	struct layer_tensors layer = { .attn_norm = &vector, .attn_q = &bf16, .ffn_down = &f16,
+				       .attn_q_bias = &vector };
+	const struct model model = { .hparams = { .n_layers = 1 }, .layers = &layer };
+
+	return model_is_bf16(&model);
+}
+
+static void a_model_is_bf16_when_more_than_half_of_its_matrices_are(void **state)
+{
+	static const enum tensor_type vector_types[] = { TENSOR_F32, TENSOR_BF16 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(is_bf16(101, 100, vector_types[i]));
+		assert_false(is_bf16(100, 100, vector_types[i]));
+		assert_false(is_bf16(100, 101, vector_types[i]));
+	}
+}
+
 static void a_file_that_does_not_exist_is_not_found(void **state)
 {
 	struct model *model;
@@ -261,6 +288,7 @@ int main(void)
 		cmocka_unit_test(rope_factors_must_be_positive_and_finite),
 		cmocka_unit_test(a_model_has_a_printable_name),
 		cmocka_unit_test(bytes_and_multiply_adds_are_counted),
+		cmocka_unit_test(a_model_is_bf16_when_more_than_half_of_its_matrices_are),
 		cmocka_unit_test(a_file_that_does_not_exist_is_not_found),
 	};
 

@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "tests/model/expect_tokens.h"
+#include "tests/model/hard_texts.h"
+#include "tests/model/public_vocabs.h"
 
 #define SPACE "\u2581"
 
@@ -167,6 +169,47 @@ static void random_texts_keep_to_the_bound(void **state)
 	tiny_tokenizer_destroy(&tiny);
 }
 
+static unsigned n_vocabs;
+
+/* Those of kinds that are not read, or without a bound, are left out. */
+static void check_vocab(const char *path)
+{
+	enum { N = 4096 };
+	static char text[N];
+	struct tokenizer *tokenizer;
+	struct gguf *gguf;
+	size_t longest;
+
+	assert_int_equal(gguf_open(path, &gguf, NULL), SC_OK);
+	if (tokenizer_create(gguf, &tokenizer, NULL) != SC_OK) {
+		gguf_close(gguf);
+		return;
+	}
+	longest = tokenizer_longest_token_bytes(tokenizer);
+	for (const struct hard_text *kind = hard_texts; longest && kind->name; kind++)
+		for (unsigned flags = 0; flags <= TOKENIZE_PARSE_SPECIAL;
+		     flags += TOKENIZE_PARSE_SPECIAL) {
+			size_t n;
+
+			hard_text_fill(kind, text, N);
+			n = count_ids(tokenizer, text, N, flags);
+			if (n < N / longest)
+				fail_msg("%s: %s: %zu tokens of at most %zu bytes for %d", path,
+					 kind->name, n, longest, N);
+		}
+	n_vocabs += longest > 0;
+	tokenizer_destroy(tokenizer);
+	gguf_close(gguf);
+}
+
+static void hard_texts_keep_to_the_bound_of_public_vocabularies(void **state)
+{
+	(void)state;
+	if (!public_vocabs_each(check_vocab))
+		skip();
+	assert_true(n_vocabs > 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +220,7 @@ int main(void)
 		cmocka_unit_test(sentencepiece_without_bytes_has_a_bound_by_its_unknown_token),
 		cmocka_unit_test(there_is_no_bound_where_special_tokens_swallow_spaces),
 		cmocka_unit_test(random_texts_keep_to_the_bound),
+		cmocka_unit_test(hard_texts_keep_to_the_bound_of_public_vocabularies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

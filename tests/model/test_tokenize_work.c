@@ -10,7 +10,6 @@
 #include "model/spm.h"
 #include "model/utf8.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <pcre2.h>
 #include <setjmp.h>
@@ -22,6 +21,7 @@
 #include <cmocka.h>
 
 #include "tests/model/hard_texts.h"
+#include "tests/model/public_vocabs.h"
 #include "tests/model/tiny_vocab.h"
 
 /* Patterns that count what the matcher tries. */
@@ -231,34 +231,25 @@ static void a_small_vocabulary_joins_in_proportion_to_the_text(void **state)
 	buf_deinit(&file);
 }
 
+static unsigned n_vocabs;
+
+static void check_vocab(const char *path)
+{
+	struct opened opened = { .bpe = NULL };
+
+	assert_int_equal(gguf_open(path, &opened.gguf, NULL), SC_OK);
+	if (open_vocab(&opened)) {
+		expect_proportion(&opened, path);
+		n_vocabs++;
+	}
+	close_vocab(&opened);
+}
+
 static void public_vocabularies_join_in_proportion_to_the_text(void **state)
 {
-	const char *shared = getenv("SHARED_DIR");
-	char directory[4096], path[4400];
-	unsigned n_vocabs = 0;
-	struct dirent *entry;
-	DIR *dir;
-
 	(void)state;
-	snprintf(directory, sizeof directory, "%s/vocabs", shared ? shared : "../shared");
-	dir = opendir(directory);
-	if (!dir)
+	if (!public_vocabs_each(check_vocab))
 		skip();
-	while ((entry = readdir(dir))) {
-		struct opened opened = { .bpe = NULL };
-		size_t length = strlen(entry->d_name);
-
-		if (length < 5 || strcmp(entry->d_name + length - 5, ".gguf"))
-			continue;
-		snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
-		assert_int_equal(gguf_open(path, &opened.gguf, NULL), SC_OK);
-		if (open_vocab(&opened)) {
-			expect_proportion(&opened, entry->d_name);
-			n_vocabs++;
-		}
-		close_vocab(&opened);
-	}
-	closedir(dir);
 	assert_true(n_vocabs > 0);
 }
 
