@@ -39,12 +39,8 @@ void coordinator_set_phase(struct coordinator *c, enum coordinator_phase phase)
 
 static void end_all_jobs(struct coordinator *c, enum job_state state, const struct error *err)
 {
-	list_for_each(node, &c->jobs.all) {
-		struct job *job = list_entry(node, struct job, node);
-
-		if (!job_is_ended(job))
-			coordinator_end_job(c, job, state, err);
-	}
+	list_for_each(node, &c->jobs.active)
+		coordinator_end_job(c, list_entry(node, struct job, active_node), state, err);
 	jobs_tell(&c->jobs);
 }
 
@@ -82,8 +78,8 @@ static void note_started(struct coordinator *c)
 {
 	uint32_t n_left = c->jobs.n_queued;
 
-	list_for_each(node, &c->jobs.all) {
-		struct job *job = list_entry(node, struct job, node);
+	list_for_each(node, &c->jobs.active) {
+		struct job *job = list_entry(node, struct job, active_node);
 
 		/* Most queued jobs are among the newest, which come first. */
 		if (!n_left)
@@ -243,10 +239,10 @@ static void expire_jobs(struct coordinator *c, uint64_t now_ns)
 	struct error err;
 
 	error_set(&err, SC_E_DEADLINE, "the deadline passed");
-	list_for_each(node, &c->jobs.all) {
-		struct job *job = list_entry(node, struct job, node);
+	list_for_each(node, &c->jobs.active) {
+		struct job *job = list_entry(node, struct job, active_node);
 
-		if (!job_is_ended(job) && job->deadline_ns && job->deadline_ns <= now_ns)
+		if (job->deadline_ns && job->deadline_ns <= now_ns)
 			coordinator_end_job(c, job, JOB_CANCELLED, &err);
 	}
 }

@@ -52,12 +52,8 @@ void coordinator_load_progress(const struct coordinator *c, uint64_t *done_out, 
 
 static void count_jobs(const struct coordinator *c, struct coordinator_status *out)
 {
-	list_for_each(node, &c->jobs.all) {
-		const struct job *job = list_entry(node, struct job, node);
-
-		out->jobs_queued += job->state == JOB_QUEUED;
-		out->jobs_running += job->state == JOB_RUNNING;
-	}
+	out->jobs_queued = c->jobs.n_queued;
+	out->jobs_running = c->jobs.n_active - c->jobs.n_queued;
 	memcpy(out->jobs_by_state, c->jobs.ended_by_state, sizeof c->jobs.ended_by_state);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <xxhash.h>
 
 static const char *const state_names[JOB_N_STATES] = {
 	[JOB_QUEUED] = "queued",
@@ -28,19 +29,45 @@ void jobs_init(struct jobs *jobs, uint32_t keep_ended)
 {
 	*jobs = (struct jobs){ .keep_ended = keep_ended };
 	list_init(&jobs->all);
+	list_init(&jobs->active);
 	list_init(&jobs->dirty);
 	list_init(&jobs->clients);
 }
 
+static struct job **bucket_of(struct jobs *jobs, const char *id)
+{
+	return &jobs->buckets[XXH3_64bits(id, strlen(id)) % JOBS_N_BUCKETS];
+}
+
+static void list_job(struct jobs *jobs, struct job *job)
+{
+	struct job **bucket = bucket_of(jobs, job->id);
+
+	list_prepend(&jobs->all, &job->node);
+	list_prepend(&jobs->active, &job->active_node);
+	job->next_in_bucket = *bucket;
+	*bucket = job;
+	job->n_holds++;
+}
+
+/* An ended job leaves the table; whoever still holds it keeps it. */
+static void unlist_job(struct jobs *jobs, struct job *job)
+{
+	struct job **at = bucket_of(jobs, job->id);
+
+	assert(job_is_ended(job));
+	while (*at != job)
+		at = &(*at)->next_in_bucket;
+	*at = job->next_in_bucket;
+	list_remove(&job->node);
+	job->jobs = NULL;
+	job_release(job);
+}
+
 void jobs_deinit(struct jobs *jobs)
 {
-	list_for_each(node, &jobs->all) {
-		struct job *job = list_entry(node, struct job, node);
-
-		assert(job_is_ended(job));
-		list_remove(&job->node);
-		job_release(job);
-	}
+	list_for_each(node, &jobs->all)
+		unlist_job(jobs, list_entry(node, struct job, node));
 	/* Whoever still holds a job gets no more calls. */
 	list_for_each(node, &jobs->dirty)
 		list_remove(node);
@@ -119,21 +146,18 @@ void jobs_add(struct jobs *jobs, struct job *job, uint64_t n_bytes)
 	job->n_bytes = n_bytes;
 	job->client->n_bytes += n_bytes;
 	jobs->n_active_bytes += n_bytes;
-	list_prepend(&jobs->all, &job->node);
 	jobs->n_active++;
 	jobs->n_queued++;
-	job->n_holds++;
+	list_job(jobs, job);
 }
 
 struct job *jobs_find(struct jobs *jobs, const char *id)
 {
-	list_for_each(node, &jobs->all) {
-		struct job *job = list_entry(node, struct job, node);
+	struct job *job = *bucket_of(jobs, id);
 
-		if (!strcmp(job->id, id))
-			return job;
-	}
-	return NULL;
+	while (job && strcmp(job->id, id))
+		job = job->next_in_bucket;
+	return job;
 }
 
 static bool is_within(const struct jobs *jobs, uint64_t n_bytes)
@@ -154,25 +178,11 @@ static void forget_surplus(struct jobs *jobs, uint64_t n_bytes)
 		node = node->prev;
 		if (!job_is_ended(job) || job->n_holds > 1)
 			continue;
-		list_remove(&job->node);
 		jobs->n_ended--;
 		jobs->n_ended_bytes -= job->n_bytes;
 		limit_refuse(jobs->refused, LIMIT_KEPT_JOBS);
-		job_release(job);
+		unlist_job(jobs, job);
 	}
-}
-
-static uint64_t held_ended_bytes(const struct jobs *jobs)
-{
-	uint64_t n_bytes = 0;
-
-	list_for_each(node, &jobs->all) {
-		const struct job *job = list_entry(node, struct job, node);
-
-		if (job_is_ended(job) && job->n_holds > 1)
-			n_bytes += job->n_bytes;
-	}
-	return n_bytes;
 }
 
 /* What all jobs may take, a new one of the client with n_bytes included. */
@@ -195,7 +205,7 @@ bool jobs_make_room(struct jobs *jobs, uint64_t client, uint64_t n_bytes)
 	if (!jobs->max_bytes)
 		return true;
 	limit = limit_for(jobs, client, n_bytes);
-	n_fixed = jobs->n_active_bytes + held_ended_bytes(jobs);
+	n_fixed = jobs->n_active_bytes + jobs->n_held_bytes;
 	if (n_bytes > limit || n_fixed > limit - n_bytes)
 		return false;
 	if (!is_within(jobs, n_bytes))
@@ -250,10 +260,10 @@ uint64_t jobs_next_deadline(const struct jobs *jobs)
 {
 	uint64_t next = 0;
 
-	list_for_each(node, &jobs->all) {
-		const struct job *job = list_entry(node, struct job, node);
+	list_for_each(node, &jobs->active) {
+		const struct job *job = list_entry(node, struct job, active_node);
 
-		if (!job_is_ended(job) && job->deadline_ns && (!next || job->deadline_ns < next))
+		if (job->deadline_ns && (!next || job->deadline_ns < next))
 			next = job->deadline_ns;
 	}
 	return next;
@@ -314,6 +324,7 @@ enum sc_status job_create(struct jobs *jobs, const struct job_request *request, 
 	if (!job)
 		return SC_E_NOMEM;
 	list_init(&job->node);
+	list_init(&job->active_node);
 	list_init(&job->dirty_node);
 	list_init(&job->watchers);
 	job->jobs = jobs;
@@ -385,6 +396,9 @@ void job_set_state(struct job *job, enum job_state state, const struct error *er
 		leave_client(job);
 		job->n_bytes = output_bytes(job);
 		job->jobs->n_ended_bytes += job->n_bytes;
+		if (job->n_holds > 1)
+			job->jobs->n_held_bytes += job->n_bytes;
+		list_remove(&job->active_node);
 		job->jobs->ended_by_state[state]++;
 	}
 	job_touch(job);
@@ -392,13 +406,16 @@ void job_set_state(struct job *job, enum job_state state, const struct error *er
 
 void job_hold(struct job *job)
 {
-	job->n_holds++;
+	if (job->n_holds++ == 1 && job->jobs && job_is_ended(job))
+		job->jobs->n_held_bytes += job->n_bytes;
 }
 
 void job_release(struct job *job)
 {
 	assert(job->n_holds);
-	if (--job->n_holds)
+	if (--job->n_holds == 1 && job->jobs && job_is_ended(job))
+		job->jobs->n_held_bytes -= job->n_bytes;
+	if (job->n_holds)
 		return;
 	list_remove(&job->dirty_node);
 	job_destroy(job);

@@ -26,8 +26,10 @@ struct job_client {
 
 struct job {
 	struct list node;		/* jobs.all, newest first, until nobody else holds it */
+	struct list active_node;	/* jobs.active, newest first, until it ends */
+	struct job *next_in_bucket;	/* while on jobs.all */
 	struct list dirty_node;		/* jobs.dirty: watchers are to be told */
-	struct jobs *jobs;		/* outlives it until it has ended */
+	struct jobs *jobs;		/* outlives it while on jobs.all; then NULL once it has ended */
 	struct job_client *client;	/* NULL once it has ended */
 	struct share_job share;
 	char id[JOB_ID_MAX];
@@ -52,8 +54,13 @@ struct job {
 	struct job_stream *streams;	/* [n_streams], owned */
 };
 
+enum { JOBS_N_BUCKETS = 4096 };
+
+/* There may be a million ended jobs, so nothing that happens often walks over `all`. */
 struct jobs {
 	struct list all;
+	struct list active;		/* the queued and running ones */
+	struct job *buckets[JOBS_N_BUCKETS];	/* all, by their ids */
 	struct list dirty;
 	struct list clients;
 	uint32_t n_clients;
@@ -64,6 +71,7 @@ struct jobs {
 	uint64_t max_bytes;		/* of memory for all jobs; 0: no limit */
 	uint64_t n_active_bytes;	/* what they may come to need */
 	uint64_t n_ended_bytes;		/* what they hold */
+	uint64_t n_held_bytes;		/* of that, of jobs that somebody else holds too */
 	uint64_t ended_by_state[JOB_N_STATES];
 	struct limit_counts *refused;	/* borrowed; NULL: nobody counts */
 	void (*on_dirty)(void *arg);	/* somebody is to be told: call jobs_tell soon */

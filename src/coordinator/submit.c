@@ -315,11 +315,12 @@ void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state 
 
 void job_cancel(struct job *job)
 {
-	struct coordinator *c = job->jobs->arg;
+	struct coordinator *c;
 	struct error err;
 
 	if (job_is_ended(job))
 		return;
+	c = job->jobs->arg;
 	error_set(&err, SC_E_CANCELLED, "cancelled by the client");
 	coordinator_end_job(c, job, JOB_CANCELLED, &err);
 	wake_send(c->settle_soon);

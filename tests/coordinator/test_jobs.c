@@ -172,6 +172,66 @@ static void ids_are_unique_and_found(void **state)
 	job_release(second);
 }
 
+/* More than there are buckets, the older half forgotten. */
+static void each_of_very_many_jobs_is_found_by_its_id(void **state)
+{
+	enum { N = 3 * JOBS_N_BUCKETS };
+	static char ids[N][JOB_ID_MAX];
+
+	(void)state;
+	jobs.keep_ended = N / 2;
+	for (int i = 0; i < N; i++) {
+		struct job *job = add(0, false);
+
+		strcpy(ids[i], job_id(job));
+		finish(job, JOB_DONE);
+		job_release(job);
+	}
+	for (int i = 0; i < N; i++)
+		assert_string_equal(job_id(jobs_find(&jobs, ids[i])), ids[i]);
+	jobs_tell(&jobs);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(!!jobs_find(&jobs, ids[i]), i >= N / 2);
+	assert_true(list_is_empty(&jobs.active));
+}
+
+/* What n_held_bytes is to be. */
+static uint64_t count_held_bytes(void)
+{
+	uint64_t n_bytes = 0;
+
+	list_for_each(node, &jobs.all) {
+		const struct job *job = list_entry(node, struct job, node);
+
+		if (job_is_ended(job) && job->n_holds > 1)
+			n_bytes += job->n_bytes;
+	}
+	return n_bytes;
+}
+
+static void the_bytes_of_ended_jobs_that_are_held_are_known(void **state)
+{
+	struct job *job = add(0, false), *other = add(0, false);
+
+	(void)state;
+	assert_int_equal(jobs.n_held_bytes, 0);
+	finish(job, JOB_DONE);
+	assert_true(jobs.n_held_bytes > 0);
+	assert_int_equal(jobs.n_held_bytes, count_held_bytes());
+	job_hold(job);
+	job_release(other);
+	finish(other, JOB_FAILED);
+	assert_int_equal(jobs.n_held_bytes, count_held_bytes());
+	job_hold(other);
+	assert_int_equal(jobs.n_held_bytes, count_held_bytes());
+	job_release(other);
+	job_release(job);
+	assert_int_equal(jobs.n_held_bytes, count_held_bytes());
+	assert_true(jobs.n_held_bytes > 0);
+	job_release(job);
+	assert_int_equal(jobs.n_held_bytes, 0);
+}
+
 static void only_the_newest_ended_jobs_are_remembered(void **state)
 {
 	char ids[6][JOB_ID_MAX];
@@ -463,6 +523,8 @@ int main(void)
 		TEST(only_legal_transitions_happen),
 		TEST(times_and_errors_belong_to_the_transition),
 		TEST(ids_are_unique_and_found),
+		TEST(each_of_very_many_jobs_is_found_by_its_id),
+		TEST(the_bytes_of_ended_jobs_that_are_held_are_known),
 		TEST(only_the_newest_ended_jobs_are_remembered),
 		TEST(a_held_job_is_forgotten_only_after_it_is_let_go),
 		TEST(several_changes_may_become_one_call),
