@@ -238,12 +238,14 @@ static void expire_jobs(struct coordinator *c, uint64_t now_ns)
 {
 	struct error err;
 
-	error_set(&err, SC_E_DEADLINE, "the deadline passed");
 	list_for_each(node, &c->jobs.active) {
 		struct job *job = list_entry(node, struct job, active_node);
 
-		if (job->deadline_ns && job->deadline_ns <= now_ns)
-			coordinator_end_job(c, job, JOB_CANCELLED, &err);
+		if (!job->deadline_ns || job->deadline_ns > now_ns)
+			continue;
+		error_set(&err, SC_E_DEADLINE, "cancelled: the time limit of %.10g s expired",
+			  (double)job->deadline_ms / 1e3);
+		coordinator_end_job(c, job, JOB_CANCELLED, &err);
 	}
 }
 

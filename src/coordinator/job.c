@@ -335,6 +335,7 @@ enum sc_status job_create(struct jobs *jobs, const struct job_request *request, 
 	job->ignore_end = request->ignore_end;
 	job->seed = request->seed;
 	job->times.submitted_ms = clock_unix_ms();
+	job->deadline_ms = request->deadline_ms;
 	job->deadline_ns = deadline_in(request->deadline_ms, now_ns);
 	make_id(job->id);
 	job->client = take_client(jobs, request->client);

@@ -36,7 +36,8 @@ struct job {
 	enum job_state state;
 	struct error error;
 	struct job_times times;
-	uint64_t deadline_ns;		/* 0: none */
+	uint64_t deadline_ms;		/* after it was submitted; 0: none */
+	uint64_t deadline_ns;		/* the same in the loop's time; 0: none */
 	unsigned n_holds;		/* the table's own, callers' and watchers' */
 	bool is_attached;
 	bool ignore_end;

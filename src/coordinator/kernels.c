@@ -11,8 +11,9 @@ enum sc_status kernels_read(const char *backend, const char *instruction_set, ui
 	bool is_cpu = !strcmp(backend, "cpu");
 
 	if (!*backend || strlen(backend) >= sizeof kernels.backend)
-		return error_set(err, SC_E_PROTOCOL, "its backend is \"%.40s\": expected a name of "
-				 "1 to %zu bytes", backend, sizeof kernels.backend - 1);
+		return error_set(err, SC_E_PROTOCOL, "its Hello has the backend \"%.40s\", "
+				 "expected a name of 1 to %zu bytes: install the same stagecoach "
+				 "on all machines", backend, sizeof kernels.backend - 1);
 	if (!version)
 		return error_set(err, SC_E_PROTOCOL, "its Hello has no kernel version: install the "
 				 "same stagecoach on all machines");
@@ -21,12 +22,17 @@ enum sc_status kernels_read(const char *backend, const char *instruction_set, ui
 				 "library: install the same stagecoach on all machines");
 	if (*instruction_set && (!cpu_isa_find(instruction_set, &kernels.best_isa) ||
 				 kernels.best_isa == CPU_AUTO))
-		return error_set(err, SC_E_PROTOCOL, "its instruction set is \"%.40s\", which this "
-				 "version does not know", instruction_set);
-	if (is_cpu != (kernels.best_isa != CPU_AUTO))
-		return error_set(err, SC_E_PROTOCOL, is_cpu ?
-				 "computes on the CPU, but says no instruction set" :
-				 "says an instruction set, but does not compute on the CPU");
+		return error_set(err, SC_E_PROTOCOL, "its Hello has the instruction set \"%.40s\", "
+				 "which this version does not know: install the same stagecoach "
+				 "on all machines", instruction_set);
+	if (is_cpu && kernels.best_isa == CPU_AUTO)
+		return error_set(err, SC_E_PROTOCOL, "its Hello has no instruction set, which the "
+				 "backend \"cpu\" must name: install the same stagecoach on all "
+				 "machines");
+	if (!is_cpu && kernels.best_isa != CPU_AUTO)
+		return error_set(err, SC_E_PROTOCOL, "its Hello has the instruction set \"%.40s\", "
+				 "but the backend \"%.40s\", expected \"cpu\": install the same "
+				 "stagecoach on all machines", instruction_set, backend);
 	snprintf(kernels.backend, sizeof kernels.backend, "%s", backend);
 	*out = kernels;
 	return SC_OK;

@@ -484,7 +484,7 @@ enum sc_status scheduler_create(const struct scheduler_config *config,
 	if ((uint64_t)limits->max_blocks * limits->block_length < limits->max_context)
 		return error_set(err, SC_E_INVALID,
 				 "the KV pool of %u blocks of %u positions cannot hold one context "
-				 "of %u positions",
+				 "of %u positions: raise --kv-positions or lower --ctx-size",
 				 limits->max_blocks, limits->block_length, limits->max_context);
 	s = calloc(1, sizeof *s);
 	if (!s)

@@ -366,11 +366,13 @@ static void deadlines_pass_in_their_own_order(void **state)
 	stage_double_run_for(&d, 1);
 	assert_true(job_is_ended(early));
 	assert_int_equal(job_error(early)->status, SC_E_DEADLINE);
+	assert_string_equal(job_error(early)->text, "cancelled: the time limit of 0.03 s expired");
 	stage_double_run_for(&d, 269);
 	assert_false(job_is_ended(late));
 	stage_double_run_for(&d, 1);
 	assert_true(job_is_ended(late));
 	assert_int_equal(job_error(late)->status, SC_E_DEADLINE);
+	assert_string_equal(job_error(late)->text, "cancelled: the time limit of 0.3 s expired");
 	assert_false(job_is_ended(none));
 	job_release(early);
 	job_release(late);

@@ -32,16 +32,16 @@ static void what_cannot_be_is_refused_with_its_reason(void **state)
 		uint64_t libm_fingerprint;
 		const char *text;
 	} cases[] = {
-		{ "", "avx2", 1, 5, "its backend is \"\"" },
+		{ "", "avx2", 1, 5, "the backend \"\", expected a name of 1 to 31 bytes: install" },
 		{ "a-name-of-more-bytes-than-any-backend-has", "", 1, 5,
-		  "its backend is \"a-name" },
+		  "the backend \"a-name" },
 		{ "cpu", "avx2", 0, 5, "no kernel version" },
 		{ "cpu", "avx2", 1, 0, "no fingerprint of the C library" },
-		{ "cpu", "", 1, 5, "says no instruction set" },
+		{ "cpu", "", 1, 5, "no instruction set, which the backend \"cpu\" must name" },
 		{ "cpu", "auto", 1, 5, "\"auto\", which this version does not know" },
 		{ "cpu", "avx1024", 1, 5, "\"avx1024\", which this version does not know" },
 		{ "cpu", "AVX2", 1, 5, "\"AVX2\", which" },
-		{ "cuda", "avx2", 1, 5, "does not compute on the CPU" },
+		{ "cuda", "avx2", 1, 5, "\"avx2\", but the backend \"cuda\", expected \"cpu\": install" },
 	};
 
 	(void)state;

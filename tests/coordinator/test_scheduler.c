@@ -669,6 +669,7 @@ static void a_pool_smaller_than_a_context_is_refused(void **state)
 	config.limits.max_blocks = MAX_CONTEXT / config.limits.block_length - 1;
 	assert_int_equal(scheduler_create(&config, &scheduler, &err), SC_E_INVALID);
 	assert_non_null(strstr(err.text, "23 blocks of 4"));
+	assert_non_null(strstr(err.text, "raise --kv-positions or lower --ctx-size"));
 }
 
 static void is_refused(const struct tokens *tokens, const char *text)
