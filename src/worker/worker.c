@@ -324,6 +324,9 @@ static bool has_kv_type(const assign_message *assign)
 	return info && info->is_supported;
 }
 
+/* The coordinator chooses what all workers have, so only another version chooses anything else. */
+#define SAME_VERSION "install the same stagecoach on all machines"
+
 /* The instruction set that the stage is to use: CPU_AUTO for a backend that has none. */
 static enum sc_status find_isa(const struct worker *worker, const assign_message *assign,
 			       enum cpu_isa *isa_out, struct error *err)
@@ -333,10 +336,13 @@ static enum sc_status find_isa(const struct worker *worker, const assign_message
 	if (*assign->instruction_set &&
 	    (!cpu_isa_find(assign->instruction_set, &isa) || isa == CPU_AUTO))
 		return error_set(err, SC_E_PROTOCOL, "assign: instruction set \"%.32s\" is not "
-				 "known to this version", assign->instruction_set);
-	if (isa > worker->best_isa || (isa == CPU_AUTO && worker->best_isa != CPU_AUTO))
+				 "known to this version: " SAME_VERSION, assign->instruction_set);
+	if (isa == CPU_AUTO && worker->best_isa != CPU_AUTO)
+		return error_set(err, SC_E_PROTOCOL, "assign: no instruction set, expected %s or a "
+				 "lower one: " SAME_VERSION, cpu_isa_name(worker->best_isa));
+	if (isa > worker->best_isa)
 		return error_set(err, SC_E_PROTOCOL, "assign: instruction set \"%.32s\", but this "
-				 "worker has %s at most", assign->instruction_set,
+				 "worker has %s at most: " SAME_VERSION, assign->instruction_set,
 				 worker->best_isa ? cpu_isa_name(worker->best_isa) : "none");
 	*isa_out = isa;
 	return SC_OK;

@@ -335,11 +335,21 @@ static void assignments_that_cannot_be_are_refused(void **state)
 /* The worker of these tests may use AVX2 at most. */
 static void an_instruction_set_that_the_worker_does_not_have_is_refused(void **state)
 {
-	static const char *const sets[] = { "", "auto", "sse", "avx512", "AVX2", "avx512-bf16" };
+	static const struct {
+		const char *set;
+		const char *text;
+	} cases[] = {
+		{ "", "assign: no instruction set, expected avx2 or a lower one: install" },
+		{ "auto", "assign: instruction set \"auto\" is not known to this version: install" },
+		{ "sse", "assign: instruction set \"sse\" is not known to this version: install" },
+		{ "AVX2", "assign: instruction set \"AVX2\" is not known" },
+		{ "avx512", "\"avx512\", but this worker has avx2 at most: install" },
+		{ "avx512-bf16", "\"avx512-bf16\", but this worker has avx2 at most: install" },
+	};
 
 	if (cpu_isa_best() < CPU_AVX2)
 		skip();
-	for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		Stagecoach__Cluster__V1__Assign assign;
 
 		if (i) {
@@ -347,10 +357,10 @@ static void an_instruction_set_that_the_worker_does_not_have_is_refused(void **s
 			start(state);
 		}
 		assign = whole_model();
-		assign.instruction_set = (char *)sets[i];
+		assign.instruction_set = (char *)cases[i].set;
 		say_assign(&assign);
 		peer_wait_for_thread(c.loop, c.n_ended);
-		fails_with(SC_E_PROTOCOL, "assign: instruction set \"");
+		fails_with(SC_E_PROTOCOL, cases[i].text);
 	}
 }
 
