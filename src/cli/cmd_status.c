@@ -222,8 +222,8 @@ int cmd_status(int argc, char **argv)
 	static const struct argp argp = {
 		options, parse_status, NULL,
 		"Show what the server is doing: its jobs, its plan, and for each stage how long it "
-		"was busy, waiting and sending. The bubble is the share of time with work in the "
-		"pipeline that a stage spent without any.", children, NULL, NULL,
+		"was busy, waiting and sending. BUBBLE: share of busy time during which this stage "
+		"was idle. 0 % is ideal.", children, NULL, NULL,
 	};
 	struct status_input input = { .waits = false };
 	Stagecoach__V1__Status *answer = NULL;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which waiting sequence is started, whose slots and blocks it may take, and who gives up blocks when
- * a decoding sequence needs one more. */
+/* Which waiting sequence is started, whose slots and blocks it may take, and who gives up blocks
+ * when a decoding sequence needs one more. */
 #include "coordinator/scheduler_private.h"
 
 #include <assert.h>
 
-/* Sequences of other clients that may be started before one that finds too few blocks. Then all wait
- * for that one, so that it does not starve. */
+/* Sequences of other clients that may be started before one that finds too few blocks. Then all
+ * wait for that one, so that it does not starve. */
 enum { MAX_PASSED = 16 };
 
 /* Sequences that are started in one step on what other clients hold. */
@@ -92,9 +92,9 @@ void scheduler_admit(struct scheduler *s)
 	}
 }
 
-/* Whether a sequence may take the slot of one that has had its turn: a new one at once, one that had
- * a turn itself not before others have had another. Else all whose turns end at once would take each
- * other's slots. */
+/* Whether a sequence may take the slot of one that has had its turn. A sequence that never ran may
+ * claim at once. A preempted one must wait SEQUENCE_TURN steps first: otherwise sequences whose
+ * turns end together would preempt each other again and again. */
 static bool is_its_turn(const struct scheduler *s, const struct sequence *sequence)
 {
 	return !sequence->is_preempted || s->n_steps - sequence->last_step >= SEQUENCE_TURN;
@@ -103,7 +103,7 @@ static bool is_its_turn(const struct scheduler *s, const struct sequence *sequen
 /* What one sequence of a client with less than its share could have at once. */
 struct offer {
 	bool has_slot;
-	struct sequence *victim;	/* gives up its slot; NULL: a slot is free, or none at all */
+	struct sequence *victim;	/* gives up its slot; NULL: one is free, or none at all */
 	bool is_victim_fair;		/* the victim's client has no more slots than its share, but
 					 * the victim has had its turn */
 	uint32_t n_blocks;		/* the free ones, the victim's, and what other clients
@@ -192,10 +192,14 @@ void scheduler_claim_shares(struct scheduler *s)
 	}
 }
 
-/* Whose blocks the sequence gets when none is free: of the client that holds the most, if that is
- * more than its share and more than this client holds; else of a younger sequence of its own
- * client; else its own, if its client holds more than its share; else of any younger sequence.
- * NULL: nothing can be taken, because the step being built holds the others or they are older. */
+/* Who gives up its blocks when the sequence needs one and none is free. The first of these that
+ * exists:
+ * 1. The youngest settled sequence of the client that holds the most blocks, if that client holds
+ *    more than its share and more than this sequence's client.
+ * 2. The youngest sequence of the same client, if it is younger than this one.
+ * 3. This sequence, if its client holds more than its share and the sequence is settled.
+ * 4. The youngest sequence of all clients, if it is younger than this one.
+ * Sequences in the step being built are left out. NULL: there is none of these. */
 static struct sequence *find_victim(const struct scheduler *s, struct sequence *sequence)
 {
 	const struct share_client *client = sequence->share->client;

@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_COORDINATOR_COORDINATOR_PRIVATE_H
 #define STAGECOACH_COORDINATOR_COORDINATOR_PRIVATE_H
 /*
- * The coordinator's insides, shared by coordinator.c (phases and steps), startup.c (limits, plan and
- * the way to READY), coordinator_status.c, submit.c (jobs) and fault.c.
+ * The coordinator's insides, shared by coordinator.c (phases and steps), startup.c (limits, plan
+ * and the way to READY), coordinator_status.c, submit.c (jobs) and fault.c.
  */
 #include "coordinator/coordinator.h"
 #include "coordinator/jobs.h"

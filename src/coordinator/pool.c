@@ -121,7 +121,7 @@ bool pool_explain(const struct plan_input *input, const struct pool_wish *wish,
 			 input->max_context, wish->context, wish->n_positions);
 	else
 		snprintf(text_out, POOL_TEXT_BYTES, "context: %u positions instead of %u, because "
-			 "memory has room for no more; choose with --ctx-size, or give more --memory",
+			 "memory has room for no more; choose with --ctx-size, or raise --memory",
 			 input->max_context, wish->context);
 	return true;
 }

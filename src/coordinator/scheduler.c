@@ -188,10 +188,11 @@ static uint32_t count_groups(const struct scheduler *s, uint32_t n_decoding)
 	return n < most ? n : most;
 }
 
-/* How many decoding sequences the next step takes: all of them over the groups in a row, which
- * differ by one at most. A step of nothing but decoding rows reads all weights for them, so there
- * is one for each group at a time: sequences that came apart, as they do when they begin one after
- * the other, wait here until they can go together. Beside prompts they cost little: they go. */
+/* How many decoding sequences the next step takes: an equal part for each group, give or take one.
+ * Decoding sequences of one group may be out of phase (they started at different times). Without
+ * prompts they wait until the whole group can run in one step, because a decode-only step reads all
+ * weights however few rows it has. When prompt rows run anyway, an extra decode row costs little,
+ * so sequences do not wait. */
 static uint32_t decode_quota(const struct scheduler *s)
 {
 	uint32_t n = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];

@@ -4,20 +4,23 @@
 /*
  * scheduler - turns running sequences into steps, and returned tokens into progress.
  *
- * Continuous batching: each step takes decode rows first, then prompt chunks up to a budget. The
- * decoding sequences are spread over as many steps as there are stages, so that every stage has one
- * to work on, and without prompts no more than those are in flight: each reads all weights. Where
- * there are several stages, and five sequences for each step, over as many more as the window
- * allows, so that stages that take unlike times need not wait for each other. A prompt may have
- * chunks in several steps at once; a decoding sequence is in one. With several stages chunks are
- * the smaller the fewer prompt rows there are, so that all stages soon have one, and grow with what
- * comes until there are no prompts.
+ * Continuous batching: each step takes decode rows first, then prompt chunks up to a budget.
+ * - Decoding sequences form one group per stage, so that every stage has a step to work on. With
+ *   several stages and five sequences for each group there are more groups, up to the window: a
+ *   fast stage then need not wait for a slow one.
+ * - Without prompts each group has at most one step in flight, because a decode-only step reads all
+ *   weights however few rows it has.
+ * - A decoding sequence is in one step at a time. A prompt may have chunks in several.
+ * - With several stages, prompt chunks start small so that every stage gets work early. The chunk
+ *   size grows with the number of waiting prompt rows and is reset when no prompt is left.
+ *
  * Slots and KV blocks are shared between clients, see shares.h. A client alone may have them all.
  * When a client has less than its share of both, and its next sequence finds no slot or too few
- * blocks, the youngest sequences of the clients with the most give up theirs. The same happens when
- * a decoding sequence finds no free block; within a client the older sequence keeps its blocks. Who
- * gave up starts over from its tokens later: its output does not change, since stages compute every
- * row alike. To keep such work rare there are spare slots, for clients with less than their share.
+ * blocks, the youngest sequences of the clients with the most are preempted. The same happens when
+ * a decoding sequence finds no free block; within a client the older sequence keeps its blocks. A
+ * preempted sequence starts over from its tokens later. Its output does not change, because stages
+ * compute every row alike. To keep such work rare there are spare slots, for clients with less than
+ * their share.
  *
  * Pure bookkeeping: no links, no clock, no allocation after creation.
  * Thread: the loop's.

@@ -8,7 +8,7 @@
  * for a few rows. */
 enum { ROWS_PER_TOKEN = 8 };
 
-/* Rows that are computed again for each token of a turn at most. */
+/* Most rows recomputed per token of a turn. */
 enum { ROWS_PER_TURN_TOKEN = 4 };
 
 enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt, uint32_t n_prompt,

@@ -71,6 +71,7 @@ void shares_add_waiting(struct shares *shares, struct sequence *sequence, bool i
 	struct share_job *job = sequence->share;
 	struct share_client *client = job->client;
 
+	assert(sequence->n_tokens);
 	insert_by_ticket(job, sequence);
 	if (is_back) {
 		list_remove(&job->node);
@@ -102,6 +103,8 @@ void shares_remove_waiting(struct shares *shares, struct sequence *sequence)
 
 struct share_client *shares_first(const struct shares *shares)
 {
+	if (!shares->n_waiting_tokens)	/* nobody waits: no sequence is empty */
+		return NULL;
 	for (uint32_t i = 0; i <= shares->n_slots; i++)
 		if (!list_is_empty(&shares->by_running[i]))
 			return list_entry(shares->by_running[i].next, struct share_client, node);

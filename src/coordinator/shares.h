@@ -14,9 +14,10 @@
  *
  * Holds no memory of its own but one list head for each number of running sequences. Clients and
  * jobs belong to the caller, and stay in place while sequences of theirs wait or run.
- * A sequence comes in and goes, and the next one is found, in constant time: looking for the client
- * with the fewest passes at most as many list heads as sequences run. Looking for what to take away
- * passes all running sequences.
+ * A sequence comes in and goes in constant time. One that is started over first passes the younger
+ * ones of its job or client. Finding the first client reads at most one list head more than
+ * sequences run, and none when nobody waits. Going on to the next client may read all list heads.
+ * Looking for what to take away passes all running sequences.
  * Thread: the loop's.
  */
 #include "base/list.h"
@@ -36,8 +37,8 @@ struct share_client {
 	uint32_t n_waiting;
 	uint32_t n_running;
 	uint32_t n_blocks;		/* that its sequences hold; the scheduler counts them */
-	uint32_t n_passed;		/* sequences of others that were started although this
-					 * client's next was before them, for want of blocks */
+	uint32_t n_passed;		/* sequences of other clients that were started ahead of
+					 * this client's next one because it found too few blocks */
 };
 
 struct share_job {

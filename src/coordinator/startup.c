@@ -17,13 +17,14 @@ enum { CHUNK_OF_ONE = 256, CHUNK_OF_MANY = 128 };
 /* --- limits and sizes --- */
 
 /* Slots beyond max_sequences, for clients with less than their share: a newcomer with a short job
- * needs none of another client's, which would cost computing that one's tokens again. */
+ * takes one of these. Otherwise another client would have to be preempted and its tokens computed
+ * again. */
 static uint32_t spare_slots(const struct coordinator_config *config)
 {
 	return config->max_sequences / 8 + 1;
 }
 
-/* Checked by step_limits_check when it comes to more than 32 bits. */
+/* Saturates at UINT32_MAX, which step_limits_check refuses. */
 static uint32_t blocks_for(const struct step_limits *limits, uint64_t n_positions)
 {
 	uint64_t n = (n_positions + limits->block_length - 1) / limits->block_length;
@@ -117,7 +118,7 @@ static uint64_t worker_frame_bytes(const struct coordinator *c)
 	       LINKS_PER_WORKER * link_bytes;
 }
 
-/* Into the limits goes what was left open. */
+/* Chooses context and pool and writes them to the limits. */
 static enum sc_status make_pool(struct coordinator *c, struct plan_input *input,
 				struct error *err)
 {

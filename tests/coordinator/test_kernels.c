@@ -41,7 +41,8 @@ static void what_cannot_be_is_refused_with_its_reason(void **state)
 		{ "cpu", "auto", 1, 5, "\"auto\", which this version does not know" },
 		{ "cpu", "avx1024", 1, 5, "\"avx1024\", which this version does not know" },
 		{ "cpu", "AVX2", 1, 5, "\"AVX2\", which" },
-		{ "cuda", "avx2", 1, 5, "\"avx2\", but the backend \"cuda\", expected \"cpu\": install" },
+		{ "cuda", "avx2", 1, 5,
+		  "\"avx2\", but the backend \"cuda\", expected \"cpu\": install" },
 	};
 
 	(void)state;
