@@ -13,6 +13,12 @@ uint64_t clock_ns(void);
 /* Milliseconds since 1970-01-01 UTC. */
 uint64_t clock_unix_ms(void);
 
+/* Of two moments; UINT64_MAX stands for never. */
+static inline uint64_t clock_earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
 static inline double clock_seconds(uint64_t ns)
 {
 	return (double)ns * 1e-9;

@@ -2,6 +2,7 @@
 #include "cli/wiring.h"
 
 #include "base/clock.h"
+#include "gateway/gateway.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -11,7 +12,6 @@
 /* Of what is free, jobs and clients get one part of so many each, if the settings allow as much. */
 enum { FREE_PARTS = 8 };
 #define CLIENT_BYTES (UINT64_C(256) << 20)
-#define CLIENT_MESSAGES 8	/* of the largest size have room in any case */
 #define PROCESS_BYTES (UINT64_C(16) << 20)	/* of a coordinator, for what is not counted */
 
 enum sc_status opened_model_open(struct opened_model *opened, const char *path,
@@ -143,7 +143,7 @@ enum sc_status wire_coordinator_config(const struct config *config,
 
 size_t wire_client_bytes(const struct config *config)
 {
-	uint64_t least = config->max_message * CLIENT_MESSAGES;
+	uint64_t least = config->max_message * GATEWAY_BUDGET_MESSAGES;
 	uint64_t n_bytes = part_of_free(CLIENT_BYTES);
 
 	return n_bytes > least ? n_bytes : least;

@@ -19,10 +19,12 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"reserve", NULL, "4 and 4",
 		"connections beyond these limits: of the Unix socket, and of loopback for "
 		"GetStatus and health",
-		"RESOURCE_EXHAUSTED for other calls of the latter; the new connection is closed" },
+		"RESOURCE_EXHAUSTED for calls other than GetStatus and health on the loopback "
+		"places, until an ordinary place is free; when all places are taken, the new "
+		"connection is closed" },
 	[LIMIT_IDLE] = {
 		"idle", "idle-ms", NULL,
-		"milliseconds without a call; SETTINGS and PING are none",
+		"milliseconds without a call; SETTINGS and PING do not count as calls",
 		"GOAWAY, and the connection is closed" },
 	[LIMIT_PREFACE] = {
 		"preface", NULL, "10 s",
@@ -90,8 +92,8 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_JOB_MEMORY] = {
 		"job-memory", "job-memory", NULL,
-		"memory that all jobs may come to need for tokens and texts; the last quarter is for "
-		"clients with little",
+		"memory that all jobs may come to need for tokens and texts; the last quarter is "
+		"for clients with little",
 		"RESOURCE_EXHAUSTED; INVALID_ARGUMENT when the job alone needs more" },
 	[LIMIT_CONTEXT] = {
 		"context", "ctx-size", NULL,

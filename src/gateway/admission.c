@@ -103,7 +103,9 @@ static struct guest *idle_of_greediest(const struct admission *admission, uint64
 	return found;
 }
 
-/* The operator's calls go on; who asks for health may be asked to ask again. */
+/* The guest that has held its reserved seat for longest. On the Unix socket only an idle guest is
+ * taken (only_idle), because an operator's call must not be cut off. On loopback a busy guest is
+ * taken, too: it can only watch health, and can ask again. */
 static struct guest *reserved_victim(const struct list *list, bool only_idle, uint64_t now_ns)
 {
 	list_for_each(node, list) {
@@ -251,7 +253,7 @@ void admission_leave(struct admission *admission, struct guest *guest)
 	free(peer);
 }
 
-/* Reserved guests stay in the order of their coming. */
+/* Guests of the reserve are not sorted by idle time: their lists keep the order of arrival. */
 void admission_set_idle(struct guest *guest, uint64_t since_ns)
 {
 	guest->is_idle = true;

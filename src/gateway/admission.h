@@ -69,7 +69,8 @@ struct admission_answer {
 struct admission_answer admission_ask(const struct admission *admission, struct peer_key key,
 				      uint64_t now_ns);
 
-/* As was answered, when the victim has left. guest is zeroed memory; it is idle. SC_E_NOMEM. */
+/* Seat a newcomer. key and seat are those of admission_ask; its victim must have left. guest is the
+ * caller's zeroed memory; the guest is idle at first. SC_E_NOMEM. */
 must_check enum sc_status admission_enter(struct admission *admission, struct peer_key key,
 					  enum seat seat, uint64_t now_ns, struct guest *guest);
 /* A guest of the reserve wants an ordinary seat: as admission_ask, but for the reserve. */

@@ -155,21 +155,16 @@ static void on_timer(void *arg)
 	connection_flush(connection);
 }
 
-static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
-{
-	return a_ns < b_ns ? a_ns : b_ns;
-}
-
 static void set_timer(struct connection *connection)
 {
 	uint64_t deadline_ns = grpc_session_deadline_ns(connection->session);
 	uint64_t now_ns;
 
 	note_idle(connection);
-	deadline_ns = earlier(deadline_ns, idle_end_ns(connection));
-	deadline_ns = earlier(deadline_ns, write_end_ns(connection));
+	deadline_ns = clock_earlier(deadline_ns, idle_end_ns(connection));
+	deadline_ns = clock_earlier(deadline_ns, write_end_ns(connection));
 	if (is_on_notice(connection))
-		deadline_ns = earlier(deadline_ns, connection->patience_ns);
+		deadline_ns = clock_earlier(deadline_ns, connection->patience_ns);
 	if (deadline_ns == connection->timer_ns)
 		return;
 	connection->timer_ns = deadline_ns;

@@ -8,7 +8,8 @@
 
 /* Clients on the way to a new call learn of the end before calls are refused. */
 #define DRAIN_NOTICE_MS 100
-/* What clients get of one turn of the loop, once for reading and twice beside that. */
+/* The part of one turn of the loop that clients get. It is granted three times in a turn: for
+ * sockets that became readable, for input that waits, and for output that waits. */
 #define TURN_NS (2 * NS_PER_MS)
 /* Between two warnings of the same limit: whoever comes and goes does not fill the log. */
 #define QUIET_NS (60 * NS_PER_SECOND)
@@ -167,7 +168,7 @@ static void tell_full(struct connections *connections, enum limit limit)
 		    setting ? setting : "max-connections or max-peer-connections");
 }
 
-/* It has no calls, or only asks for health. */
+/* The guest has no calls, or can only watch health. */
 static void send_away(struct guest *guest)
 {
 	struct connection *connection = list_entry(guest, struct connection, guest);
@@ -207,7 +208,7 @@ bool connections_is_restricted(struct connections *connections, struct connectio
 		return false;
 	answer = admission_ask_again(&connections->admission, guest,
 				     loop_now_ns(connections->config.loop));
-	/* Nobody has to leave for a reserved seat: such a connection may do anything where it is. */
+	/* Nobody has to leave for a guest of the Unix socket: it may do anything where it is. */
 	if (answer.seat == SEAT_NONE || (answer.victim && guest->seat == SEAT_RESERVED))
 		return guest->seat == SEAT_RESTRICTED;
 	if (answer.victim) {

@@ -23,7 +23,7 @@ struct connections {
 	uint64_t turn_ns;	/* when work for clients began in this turn; 0: not yet */
 	struct list list;
 	struct list dirty;	/* woken: to be flushed in the loop's next turn */
-	struct list bulk;	/* had more output than a turn allows: flushed after the dirty ones */
+	struct list bulk;	/* more output than a turn allows: flushed after dirty */
 	struct list unread;	/* have input that no turn had time for, first come first served */
 	char read_buffer[CONNECTION_READ_BYTES];
 };
@@ -72,7 +72,8 @@ void connection_read_slice(struct connection *connection);
 
 /* --- connections.c --- */
 
-/* To be flushed in the loop's next turn; one that is in bulk stays there. */
+/* Flush the connection in the loop's next turn. A connection that waits already, in dirty or in
+ * bulk, keeps its place. */
 void connections_add_dirty(struct connections *connections, struct connection *connection);
 /* Has more output than a turn allows: flushed further when the others have had their turn. */
 void connections_add_bulk(struct connections *connections, struct connection *connection);

@@ -15,11 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A client that has said nothing by then is none. */
-#define PREFACE_MS 10000
-/* So many of the largest requests have room together. */
-#define BUDGET_MESSAGES 8
-
 struct gateway {
 	struct service service;
 	struct work_pool *pool;
@@ -72,16 +67,22 @@ static struct limit_counts *note_limits(const struct gateway *gateway,
 	limit_set(limits, LIMIT_PEER_CONNECTIONS, peer_share(config));
 	limit_set(limits, LIMIT_RESERVE, ADMISSION_RESERVE);
 	limit_set(limits, LIMIT_IDLE, config->idle_ms);
-	limit_set(limits, LIMIT_PREFACE, PREFACE_MS);
+	limit_set(limits, LIMIT_PREFACE, GATEWAY_PREFACE_MS);
 	limit_set(limits, LIMIT_HEADER_LIST, GRPC_MAX_HEADER_BYTES);
 	limit_set(limits, LIMIT_FRAMES, FRAME_METER_PER_SECOND);
+	limit_set(limits, LIMIT_QUEUED_FRAMES, GRPC_FRAMES_BESIDES +
+		  GRPC_FRAMES_PER_STREAM * (uint64_t)config->max_streams);
 	limit_set(limits, LIMIT_STREAMS, config->max_streams);
 	limit_set(limits, LIMIT_REQUEST_TIME, config->request_ms);
 	limit_set(limits, LIMIT_STALL, config->stall_ms);
 	limit_set(limits, LIMIT_MESSAGE, config->max_message);
 	limit_set(limits, LIMIT_REQUEST_BYTES, GRPC_REQUESTS_AT_ONCE * config->max_message);
+	limit_set(limits, LIMIT_REQUEST_MEMORY,
+		  PROTO_MEMORY_EXTRA + PROTO_MEMORY_FACTOR * config->max_message);
+	limit_set(limits, LIMIT_LONG_REQUESTS, REQUEST_MAX_ITEMS);
 	limit_set(limits, LIMIT_BUDGET, gateway->budget.max_bytes);
 	limit_set(limits, LIMIT_REPLY, PROTO_MAX_REPLY);
+	limit_set(limits, LIMIT_LIST, SERVICE_MAX_LIST);
 	return limits;
 }
 
@@ -101,7 +102,7 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 		},
 		.max = config->max_connections,
 		.max_per_peer = peer_share(config),
-		.preface_ms = PREFACE_MS,
+		.preface_ms = GATEWAY_PREFACE_MS,
 		.idle_ms = config->idle_ms,
 	};
 	enum sc_status status;
@@ -113,8 +114,8 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	service_init(&gateway->service, config->coordinator);
 	connections.session.context = &gateway->service;
 	gateway->budget.max_bytes = config->max_bytes;
-	if (gateway->budget.max_bytes / BUDGET_MESSAGES < config->max_message)
-		gateway->budget.max_bytes = config->max_message * BUDGET_MESSAGES;
+	if (gateway->budget.max_bytes / GATEWAY_BUDGET_MESSAGES < config->max_message)
+		gateway->budget.max_bytes = config->max_message * GATEWAY_BUDGET_MESSAGES;
 	connections.session.budget = &gateway->budget;
 	if (config->coordinator)
 		connections.session.limits = note_limits(gateway, config);

@@ -11,6 +11,11 @@
 
 #include <stddef.h>
 
+/* A client must have shown by then that it speaks HTTP/2. */
+#define GATEWAY_PREFACE_MS 10000
+/* Whatever max_bytes says, so many of the largest requests have room together. */
+#define GATEWAY_BUDGET_MESSAGES 8
+
 struct coordinator;
 struct gateway;
 
@@ -27,8 +32,7 @@ struct gateway_config {
 	size_t max_message;		/* bytes of a request message */
 	unsigned request_ms;		/* for a request to arrive; 0: any time */
 	unsigned stall_ms;		/* for a client to take some of its answers; 0: any time */
-	size_t max_bytes;		/* of requests and answers of all clients together; at
-					 * least so much that 8 of the largest have room */
+	size_t max_bytes;		/* of requests and answers of all clients together */
 };
 
 /* Binds and listens at once; requests are answered from then on (UNAVAILABLE while loading).

@@ -71,9 +71,6 @@ enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *mess
 
 	if (status != SC_OK)
 		return status;
-	if (message->n_stop > JOB_MAX_STOPS)
-		return error_set(err, SC_E_INVALID, "stop: expected at most %d strings, found %zu",
-				 JOB_MAX_STOPS, message->n_stop);
 	request.n_stops = (uint32_t)message->n_stop;
 	read_sampling(message->sampling, &request);
 	*request_out = request;

@@ -221,12 +221,14 @@ static void answer(struct grpc_call *call)
 static enum sc_status check_room(const struct grpc_call *call, size_t n_bytes, struct error *err)
 {
 	const struct grpc_session *session = call->session;
+	size_t max_bytes = GRPC_REQUESTS_AT_ONCE *
+			   (session->config.max_message + GRPC_PREFIX_BYTES);
 
-	if (session->n_request_bytes + n_bytes > GRPC_REQUESTS_AT_ONCE * session->config.max_message +
-						 GRPC_REQUESTS_AT_ONCE * GRPC_PREFIX_BYTES) {
+	if (session->n_request_bytes + n_bytes > max_bytes) {
 		limit_refuse(session->config.limits, LIMIT_REQUEST_BYTES);
 		return error_set(err, SC_E_OVERLOADED,
-				 "too many request bytes on this connection at once");
+				 "unfinished requests of this connection have more than %zu bytes: "
+				 "end some of them first", max_bytes);
 	}
 	if (call->reader.message.length + n_bytes > SMALL_REQUEST &&
 	    !is_affordable(call, n_bytes)) {
@@ -328,24 +330,32 @@ void grpc_call_resume(struct grpc_call *call, uint64_t now_ns, void (*fn)(void *
 
 void call_expire(struct grpc_call *call)
 {
+	char text[80];
+
 	call->deadline_ns = UINT64_MAX;
 	if (call->is_finished)
 		return;
 	/* What the client has not taken by now comes too late. */
 	if (!call->n_output_taken)
 		buf_truncate(&call->output, 0);
-	grpc_call_finish(call, GRPC_DEADLINE_EXCEEDED, "the call's deadline passed");
+	snprintf(text, sizeof text, "the call's time limit of %.3g s (grpc-timeout) expired",
+		 clock_seconds(call->timeout_ns));
+	grpc_call_finish(call, GRPC_DEADLINE_EXCEEDED, text);
 	close_service(call);
 	drop_request(call);
 }
 
 void call_end_late_request(struct grpc_call *call)
 {
+	char text[120];
+
 	call->arrive_by_ns = UINT64_MAX;
 	if (call->is_finished)
 		return;
 	limit_refuse(call->session->config.limits, LIMIT_REQUEST_TIME);
-	grpc_call_finish(call, GRPC_DEADLINE_EXCEEDED, "the request did not arrive in time");
+	snprintf(text, sizeof text, "the request did not arrive within %.3g s: send it faster, or "
+		 "raise the server's request-ms", clock_seconds(call->session->config.request_ns));
+	grpc_call_finish(call, GRPC_DEADLINE_EXCEEDED, text);
 	drop_request(call);
 }
 

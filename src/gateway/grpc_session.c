@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/grpc_session.h"
 
+#include "base/clock.h"
 #include "gateway/grpc_header.h"
 #include "gateway/grpc_session_private.h"
 
@@ -10,12 +11,8 @@
 /* Windows for what clients send: a prompt of ordinary size never waits for an update. */
 #define STREAM_WINDOW (1 << 20)
 #define CONNECTION_WINDOW (4 << 20)
-/* Frames that wait to be sent: a few per open stream, and room for refusals and acknowledgements.
- * A client that makes more of them without taking any wants our memory, not our answers. */
-#define FRAMES_PER_STREAM 4
-#define FRAMES_BESIDES 1000
-/* What the frames of a client earn it (frame_meter.h): a call that was served, and a frame of output
- * that it took, which it may answer with updates of its windows. */
+/* What the frames of a client earn it (frame_meter.h): a call that was served, and a frame of
+ * output that it took, which it may answer with updates of its windows. */
 #define CALL_EARNS (16 * FRAME_METER_COST)
 #define OUTPUT_EARNS (3 * FRAME_METER_COST)
 
@@ -62,10 +59,12 @@ static void set_timeout(struct grpc_call *call, const char *value, size_t n_byte
 	uint64_t now_ns = call->session->now_ns;
 	uint64_t timeout_ns;
 
-	if (!grpc_parse_timeout(value, n_bytes, &timeout_ns))
+	if (!grpc_parse_timeout(value, n_bytes, &timeout_ns)) {
 		call->headers |= CALL_HAS_BAD_TIMEOUT;
-	else if (timeout_ns < UINT64_MAX - now_ns)
+	} else if (timeout_ns < UINT64_MAX - now_ns) {
+		call->timeout_ns = timeout_ns;
 		call->deadline_ns = now_ns + timeout_ns;
+	}
 }
 
 static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const uint8_t *name,
@@ -142,6 +141,23 @@ static int on_frame_recv(nghttp2_session *http, const nghttp2_frame *frame, void
 	return 0;
 }
 
+/* Over max_streams: a stream is refused while the client may not know the limit yet; a client that
+ * has acknowledged the limit broke the protocol, and its connection ends. */
+static int on_invalid_frame(nghttp2_session *http, const nghttp2_frame *frame, int error,
+			    void *arg)
+{
+	struct grpc_session *session = arg;
+	bool is_request = frame->hd.type == NGHTTP2_HEADERS &&
+			  frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+
+	(void)http;
+	if (error == NGHTTP2_ERR_REFUSED_STREAM ||
+	    (error == NGHTTP2_ERR_PROTO && is_request &&
+	     session->n_calls >= session->config.max_streams))
+		limit_refuse(session->config.limits, LIMIT_STREAMS);
+	return 0;
+}
+
 static int on_data(nghttp2_session *http, uint8_t flags, int32_t stream_id, const uint8_t *bytes,
 		   size_t n_bytes, void *arg)
 {
@@ -161,9 +177,6 @@ static int on_frame_sent(nghttp2_session *http, const nghttp2_frame *frame, void
 
 	if (frame->hd.type == NGHTTP2_DATA && frame->hd.length)
 		frame_meter_earn(&session->meter, OUTPUT_EARNS);
-	if (frame->hd.type == NGHTTP2_RST_STREAM &&
-	    frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM)
-		limit_refuse(session->config.limits, LIMIT_STREAMS);
 	/* The answer is complete but the request is not: tell the client to stop sending it. */
 	if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
@@ -197,6 +210,7 @@ static int create_http(struct grpc_session *session)
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
 	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
@@ -271,7 +285,8 @@ static enum sc_status http_error(ssize_t rc, struct error *err)
 static bool is_flooded(const struct grpc_session *session)
 {
 	return nghttp2_session_get_outbound_queue_size(session->http) >
-	       FRAMES_BESIDES + FRAMES_PER_STREAM * (size_t)session->config.max_streams;
+	       GRPC_FRAMES_BESIDES +
+	       GRPC_FRAMES_PER_STREAM * (size_t)session->config.max_streams;
 }
 
 static enum sc_status check_flood(struct grpc_session *session, const void *bytes,
@@ -302,6 +317,9 @@ enum sc_status grpc_session_receive(struct grpc_session *session, const void *by
 	session->depth--;
 	if (rc == NGHTTP2_ERR_CALLBACK_FAILURE && session->refusal.status != SC_OK)
 		return error_set(err, session->refusal.status, "%s", session->refusal.text);
+	/* nghttp2 has a bound of its own for acknowledgements that wait. */
+	if (rc == NGHTTP2_ERR_FLOODED)
+		limit_refuse(session->config.limits, LIMIT_QUEUED_FRAMES);
 	return rc < 0 ? http_error(rc, err) : SC_OK;
 }
 
@@ -335,11 +353,6 @@ static uint64_t stall_end_ns(struct grpc_call *call)
 	return call->taken_ns + session->config.stall_ns;
 }
 
-static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
-{
-	return a_ns < b_ns ? a_ns : b_ns;
-}
-
 uint64_t grpc_session_deadline_ns(struct grpc_session *session)
 {
 	uint64_t deadline_ns = UINT64_MAX;
@@ -347,9 +360,9 @@ uint64_t grpc_session_deadline_ns(struct grpc_session *session)
 	list_for_each(node, &session->calls) {
 		struct grpc_call *call = list_entry(node, struct grpc_call, node);
 
-		deadline_ns = earlier(deadline_ns, call->deadline_ns);
-		deadline_ns = earlier(deadline_ns, call->arrive_by_ns);
-		deadline_ns = earlier(deadline_ns, stall_end_ns(call));
+		deadline_ns = clock_earlier(deadline_ns, call->deadline_ns);
+		deadline_ns = clock_earlier(deadline_ns, call->arrive_by_ns);
+		deadline_ns = clock_earlier(deadline_ns, stall_end_ns(call));
 	}
 	return deadline_ns;
 }

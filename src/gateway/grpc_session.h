@@ -24,8 +24,14 @@ struct grpc_session;
 /* Requests of one connection that are being received may hold this many times max_message. */
 #define GRPC_REQUESTS_AT_ONCE 4
 
-/* Memory for requests and answers of all sessions that share it. When it is spent, large ones are
- * refused with RESOURCE_EXHAUSTED; small requests and one message per stream still pass. */
+/* Frames of one connection that wait to be sent: a few per stream, and room for refusals and
+ * acknowledgements. A client that causes more without taking any is closed. */
+#define GRPC_FRAMES_PER_STREAM 4
+#define GRPC_FRAMES_BESIDES 1000
+
+/* Memory for requests and answers, shared by all sessions. When the memory is spent, large requests
+ * and answers are refused with RESOURCE_EXHAUSTED; small requests and one message per stream still
+ * pass. */
 struct grpc_budget {
 	size_t n_bytes;		/* held now */
 	size_t max_bytes;
@@ -40,7 +46,7 @@ struct grpc_session_config {
 	unsigned max_streams;
 	size_t max_message;			/* bytes of a request */
 	uint64_t request_ns;			/* for a request to arrive; 0: any time */
-	uint64_t stall_ns;			/* for a client to take some of what is there; or 0 */
+	uint64_t stall_ns;			/* for a client to take ready output; 0: any time */
 	struct limit_counts *limits;		/* borrowed; NULL: nobody counts */
 	/* Something happened outside receive, send and expire that gives send something to do. */
 	void (*on_wake)(void *arg);
@@ -74,7 +80,7 @@ void grpc_session_expire(struct grpc_session *session, uint64_t now_ns);
 /* Has the client shown that it speaks HTTP/2? */
 bool grpc_session_is_established(const struct grpc_session *session);
 
-/* Since when there has been no call, as told then: 0: there never was one, UINT64_MAX: there is. */
+/* The now_ns at which the last call ended. 0: there was no call yet. UINT64_MAX: a call is open. */
 uint64_t grpc_session_idle_since_ns(const struct grpc_session *session);
 
 /* Nothing is left to read or to send: the connection can be closed. */

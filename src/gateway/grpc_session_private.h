@@ -43,6 +43,7 @@ struct grpc_call {
 
 	unsigned headers;		/* enum call_header */
 	uint64_t deadline_ns;		/* UINT64_MAX: none */
+	uint64_t timeout_ns;		/* from the headers to deadline_ns */
 	uint64_t arrive_by_ns;		/* the request; UINT64_MAX: any time, or it is there */
 	uint64_t taken_ns;		/* when the client last took output; 0: to be set */
 	size_t n_taken;			/* output bytes since then */

@@ -4,11 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* protobuf-c takes up to some ten times the bytes of honest messages (ids in one byte each become
- * four); a message of nothing but unknown or empty fields takes more, and is refused. */
-#define MEMORY_FACTOR 16
-#define MEMORY_EXTRA 65536
-
 /* Fields of all kinds lie one behind the other in a few large blocks, so that a message of many
  * small fields costs no more time than one of a few large ones. */
 #define BLOCK_BYTES 4096
@@ -75,13 +70,13 @@ enum sc_status proto_request_unpack(struct proto_request *request,
 {
 	*request = (struct proto_request){
 		.allocator = { request_alloc, request_free, request },
-		.n_left = n_bytes * MEMORY_FACTOR + MEMORY_EXTRA,
+		.n_left = n_bytes * PROTO_MEMORY_FACTOR + PROTO_MEMORY_EXTRA,
 	};
 	request->message = protobuf_c_message_unpack(type, &request->allocator, n_bytes, bytes);
 	if (request->is_too_large)
-		return error_set(err, SC_E_INVALID, "the request takes more than %zu bytes when it is "
-				 "decoded: expected fewer fields that are empty or unknown",
-				 n_bytes * MEMORY_FACTOR + MEMORY_EXTRA);
+		return error_set(err, SC_E_INVALID, "the request takes more than %zu bytes when it "
+				 "is decoded: expected fewer fields that are empty or unknown",
+				 n_bytes * PROTO_MEMORY_FACTOR + PROTO_MEMORY_EXTRA);
 	if (!request->message)
 		return error_set(err, SC_E_INVALID, "the request is no valid %s", type->name);
 	return SC_OK;
@@ -102,7 +97,8 @@ static enum sc_status check_size(size_t n_bytes, struct error *err)
 {
 	if (n_bytes > PROTO_MAX_REPLY)
 		return error_set(err, SC_E_OVERLOADED,
-				 "the answer of %zu bytes is over the limit of %zu", n_bytes,
+				 "the answer has %zu bytes, the limit is %zu: ask for less (a job "
+				 "without_outputs, or its tokens from Watch)", n_bytes,
 				 PROTO_MAX_REPLY);
 	return SC_OK;
 }
@@ -117,8 +113,12 @@ enum sc_status proto_check_room(const struct grpc_call *call, size_t n_bytes, st
 {
 	enum sc_status status = check_size(n_bytes, err);
 
-	if (status == SC_OK && !grpc_call_can_add(call, n_bytes))
-		return refuse_for_room(n_bytes, err);
+	if (status != SC_OK) {
+		limit_refuse(grpc_call_limits(call), LIMIT_REPLY);
+	} else if (!grpc_call_can_add(call, n_bytes)) {
+		limit_refuse(grpc_call_limits(call), LIMIT_BUDGET);
+		status = refuse_for_room(n_bytes, err);
+	}
 	return status;
 }
 

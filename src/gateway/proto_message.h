@@ -13,6 +13,12 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 
+/* A request may take so many bytes of memory for each byte of its message, and so many besides.
+ * Ordinary messages take up to ten for each (protobuf-c makes four of an id of one byte); messages
+ * of nothing but unknown or empty fields take more, and are refused. */
+#define PROTO_MEMORY_FACTOR 16
+#define PROTO_MEMORY_EXTRA 65536
+
 /* Replies are packed whole; more than this is refused. */
 #define PROTO_MAX_REPLY ((size_t)16 << 20)
 

@@ -12,21 +12,17 @@
 #define INLINE_BYTES 4096
 /* A longer message is a long item of the pool: it may take a second to tokenize. */
 #define SHORT_BYTES ((size_t)256 << 10)
-/* Messages that wait or run, and their bytes: so many, or a few of the largest. */
-#define MAX_ITEMS 1024
-#define POOL_BYTES ((size_t)64 << 20)
-#define POOL_MESSAGES 8
 
 enum sc_status request_pool_create(struct loop *loop, size_t max_message,
 				   struct work_pool **pool_out)
 {
 	struct work_limits limits = {
-		.max_items = MAX_ITEMS,
-		.max_bytes = POOL_BYTES,
+		.max_items = REQUEST_MAX_ITEMS,
+		.max_bytes = REQUEST_POOL_BYTES,
 	};
 
-	if (limits.max_bytes / POOL_MESSAGES < max_message)
-		limits.max_bytes = max_message * POOL_MESSAGES;
+	if (limits.max_bytes / REQUEST_POOL_MESSAGES < max_message)
+		limits.max_bytes = max_message * REQUEST_POOL_MESSAGES;
 	return work_pool_create(loop, &limits, pool_out);
 }
 
@@ -84,7 +80,8 @@ static struct limit_counts *counts_of(const struct grpc_call *call)
 	return coordinator_limits(service->coordinator);
 }
 
-/* status: of what came before. Helper threads count nothing, so what prepare refused counts here. */
+/* status: of what came before. Helper threads count nothing, so what prepare refused counts
+ * here. */
 static void finish(struct request *request, enum sc_status status)
 {
 	if (request->unpacked.is_too_large)

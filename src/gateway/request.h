@@ -16,6 +16,12 @@
 #include "gateway/proto_message.h"
 #include "model/tokenizer.h"
 
+/* What waits for the helper threads or runs there: so many items, and so many bytes or so many of
+ * the largest messages. */
+#define REQUEST_MAX_ITEMS 1024
+#define REQUEST_POOL_BYTES ((size_t)64 << 20)
+#define REQUEST_POOL_MESSAGES 8
+
 struct request_ops;
 
 struct request {

@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Jobs in the answer of one List. */
+#define SERVICE_MAX_LIST 1000
+
 struct coordinator;
 struct loop;
 struct work_pool;

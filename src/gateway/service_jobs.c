@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #define DEFAULT_LIST 100
-#define MAX_LIST 1000
 #define MAX_STATES 64	/* named in one List: each of them some times */
 
 static enum sc_status reply_with_job(struct grpc_call *call, const struct job *job,
@@ -72,8 +71,8 @@ struct list_query {
 
 /* A list under construction. */
 struct page {
-	struct job *jobs[MAX_LIST];
-	Stagecoach__V1__Job *list[MAX_LIST];
+	struct job *jobs[SERVICE_MAX_LIST];
+	Stagecoach__V1__Job *list[SERVICE_MAX_LIST];
 	struct job_message messages[];
 };
 
@@ -91,9 +90,9 @@ static enum sc_status list(struct request *request, struct error *err)
 		return error_set(err, SC_E_NOMEM, "no memory for a list");
 	query->states = wanted_states(message);
 	query->limit = message->limit ? message->limit : DEFAULT_LIST;
-	if (query->limit > MAX_LIST) {
+	if (query->limit > SERVICE_MAX_LIST) {
 		limit_refuse(grpc_call_limits(request->call), LIMIT_LIST);
-		query->limit = MAX_LIST;
+		query->limit = SERVICE_MAX_LIST;
 	}
 	grpc_call_set_state(request->call, query);
 	return SC_OK;

@@ -99,6 +99,99 @@ static void a_job_runs_until_its_last_sequence_has_ended(void **state)
 	stage_double_destroy(&d);
 }
 
+static const struct {
+	enum limit limit;
+	enum sc_status status;
+	uint32_t n_prompt, n_sequences, n_stops;
+	const char *stop;
+} refusals[] = {
+	{ LIMIT_CONTEXT, SC_E_TOO_LARGE, 64, 1, 0, NULL },
+	{ LIMIT_SEQUENCES, SC_E_INVALID, 3, JOB_MAX_SEQUENCES + 1, 0, NULL },
+	{ LIMIT_STOPS, SC_E_INVALID, 3, 1, JOB_MAX_STOPS + 1, "stop" },
+	{ LIMIT_STOP_BYTES, SC_E_INVALID, 3, 1, 1, NULL },	/* NULL: one byte too long */
+	{ LIMIT_JOB_MEMORY, SC_E_TOO_LARGE, 3, JOB_MAX_SEQUENCES, 0, NULL },
+};
+
+static void expect_counted_once(enum limit limit)
+{
+	const struct limit_counts *counts = coordinator_limits(d.coordinator);
+
+	for (unsigned i = 0; i < N_LIMITS; i++)
+		if (counts->n[i] != (i == limit))
+			fail_msg("%s: counted %u for %s", limit_table[limit].name,
+				 (unsigned)counts->n[i], limit_table[i].name);
+}
+
+static void what_is_refused_is_counted_once_and_under_its_name(void **state)
+{
+	char long_stop[JOB_MAX_STOP_BYTES + 2];
+
+	(void)state;
+	memset(long_stop, 'x', sizeof long_stop - 1);
+	long_stop[sizeof long_stop - 1] = '\0';
+	for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+		struct coordinator_config config = stage_double_config();
+		struct job_request request = stage_double_request(refusals[i].n_prompt, 40);
+		const char *stops[JOB_MAX_STOPS + 1];
+		struct error err;
+		struct job *job;
+
+		for (unsigned s = 0; s <= JOB_MAX_STOPS; s++)
+			stops[s] = refusals[i].stop ? refusals[i].stop : long_stop;
+		config.max_job_bytes = 16384;
+		request.n_sequences = refusals[i].n_sequences;
+		request.n_stops = refusals[i].n_stops;
+		request.stops = stops;
+		stage_double_create(&d, &config, 0);
+		stage_double_come_up(&d);
+		assert_int_equal(job_submit(d.coordinator, &request, &job, &err),
+				 refusals[i].status);
+		expect_counted_once(refusals[i].limit);
+		stage_double_destroy(&d);
+	}
+}
+
+static void a_full_queue_is_counted(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	struct job_request request = stage_double_request(3, 2);
+	struct error err;
+	struct job *job;
+	enum sc_status status = SC_OK;
+
+	(void)state;
+	stage_double_create(&d, &config, 0);
+	stage_double_come_up(&d);
+	for (unsigned i = 0; i < 100 && status == SC_OK; i++) {
+		status = job_submit(d.coordinator, &request, &job, &err);
+		if (status == SC_OK)
+			job_release(job);
+	}
+	assert_int_equal(status, SC_E_OVERLOADED);
+	expect_counted_once(LIMIT_QUEUE);
+	stage_double_destroy(&d);
+}
+
+static void a_forgotten_job_is_counted(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	struct job_request request = stage_double_request(3, 2);
+
+	(void)state;
+	config.keep_jobs = 1;
+	stage_double_create(&d, &config, 0);
+	stage_double_come_up(&d);
+	for (unsigned i = 0; i < 2; i++) {
+		struct job *job = stage_double_submit(&d, &request);
+
+		job_cancel(job);
+		job_release(job);
+	}
+	stage_double_run_for(&d, 10);
+	expect_counted_once(LIMIT_KEPT_JOBS);
+	stage_double_destroy(&d);
+}
+
 static int open_model(void **state)
 {
 	(void)state;
@@ -118,6 +211,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_space_is_dropped_only_where_no_text_was_before),
 		cmocka_unit_test(a_job_runs_until_its_last_sequence_has_ended),
+		cmocka_unit_test(what_is_refused_is_counted_once_and_under_its_name),
+		cmocka_unit_test(a_full_queue_is_counted),
+		cmocka_unit_test(a_forgotten_job_is_counted),
 	};
 
 	return cmocka_run_group_tests(tests, open_model, close_model);

@@ -151,6 +151,11 @@ static enum sc_status check(struct coordinator *c, const struct job_request *r, 
 	if (r->n_sequences > JOB_MAX_SEQUENCES)
 		return error_set(err, SC_E_INVALID, "n: expected at most %d, found %u",
 				 JOB_MAX_SEQUENCES, r->n_sequences);
+	if (r->n_stops > JOB_MAX_STOPS) {
+		limit_refuse(&c->refused, LIMIT_STOPS);
+		return error_set(err, SC_E_INVALID, "stop: expected at most %d strings, found %u",
+				 JOB_MAX_STOPS, r->n_stops);
+	}
 	if (!(r->temperature >= 0.0f))
 		return error_set(err, SC_E_INVALID, "temperature: expected at least 0");
 	if (n_prompt >= MAX_CONTEXT)

@@ -711,6 +711,17 @@ static void watch_the_end(struct server *server)
 	client_close(other);
 }
 
+/* `status` shows the value beside the count. The settings are the caller's. */
+static void every_constant_limit_of_the_gateway_has_its_value(void **state)
+{
+	struct server *server = *state;
+	const struct limit_counts *limits = coordinator_limits(server->coordinator);
+
+	for (unsigned i = 0; i < LIMIT_QUEUE; i++)
+		if (!limit_table[i].setting && !limits->value[i])
+			fail_msg("%s has no value", limit_table[i].name);
+}
+
 static void a_draining_server_still_says_how_it_is(void **state)
 {
 	struct server *server = *state;
@@ -1014,6 +1025,7 @@ int main(void)
 		SERVED(the_gateway_may_go_while_a_text_is_tokenized),
 		SERVED(a_prompt_that_cannot_fit_is_refused_before_it_is_tokenized),
 		SERVED(a_long_prompt_becomes_a_job),
+		SERVED(every_constant_limit_of_the_gateway_has_its_value),
 		SERVED(a_draining_server_still_says_how_it_is),
 		SERVED(a_closed_server_ends_streams_well_and_takes_no_clients),
 		SERVED(destroying_the_gateway_ends_calls_and_cancels_their_jobs),

@@ -350,6 +350,51 @@ static void streams_over_the_limit_are_counted(void **state)
 	assert_int_equal(f->limits.n[LIMIT_STREAMS], 3);
 }
 
+/* A client that knows the limit breaks the protocol. */
+static void a_stream_over_a_known_limit_is_counted_and_ends_the_connection(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t frame[12] = { 0, 0, 3, 1, 4, 0, 0, 0, 0, 0x83, 0x86, 0x84 };
+
+	f->goaway_error = -1;
+	for (uint8_t i = 0; i < 9; i++) {
+		frame[8] = (uint8_t)(2 * i + 1);
+		assert_int_equal(f->limits.n[LIMIT_STREAMS], 0);
+		assert_int_equal(grpc_session_receive(f->session, frame, sizeof frame, 1, NULL),
+				 SC_OK);
+	}
+	take_all(f);
+	assert_int_equal(f->goaway_error, NGHTTP2_PROTOCOL_ERROR);
+	assert_int_equal(f->limits.n[LIMIT_STREAMS], 1);
+}
+
+/* A frame of a request that breaks the protocol otherwise is no stream too many. */
+static void other_errors_are_not_counted_as_streams(void **state)
+{
+	struct fixture *f = *state;
+	/* HEADERS on a stream of the server's. */
+	static const uint8_t frame[12] = { 0, 0, 3, 1, 4, 0, 0, 0, 2, 0x83, 0x86, 0x84 };
+
+	f->goaway_error = -1;
+	assert_int_equal(grpc_session_receive(f->session, frame, sizeof frame, 1, NULL), SC_OK);
+	take_all(f);
+	assert_int_equal(f->goaway_error, NGHTTP2_PROTOCOL_ERROR);
+	assert_int_equal(f->limits.n[LIMIT_STREAMS], 0);
+}
+
+static void a_client_that_causes_answers_and_takes_none_is_counted(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t ping[17] = { 0, 0, 8, 6 };
+	enum sc_status status = SC_OK;
+
+	for (unsigned i = 0; i < 4000 && status == SC_OK; i++)
+		status = grpc_session_receive(f->session, ping, sizeof ping, 1, NULL);
+	assert_int_equal(status, SC_E_PROTOCOL);
+	assert_int_equal(f->limits.n[LIMIT_QUEUED_FRAMES], 1);
+	assert_int_equal(f->limits.n[LIMIT_FRAMES], 0);
+}
+
 static void messages_over_the_limit_are_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -416,6 +461,7 @@ static void a_request_that_trickles_is_ended(void **state)
 	memory_client_run(&f->client);
 	assert_true(f->call.is_closed);
 	assert_int_equal(f->call.grpc_status, GRPC_DEADLINE_EXCEEDED);
+	assert_non_null(strstr(f->call.grpc_message, "within 60 s: send it faster, or raise"));
 	assert_int_equal(f->limits.n[LIMIT_REQUEST_TIME], 1);
 	assert_true(grpc_session_deadline_ns(f->session) == UINT64_MAX);
 }
@@ -508,6 +554,9 @@ int main(void)
 		TEST(a_block_of_references_to_one_field_ends_the_connection),
 		cmocka_unit_test_setup_teardown(streams_over_the_limit_are_counted, setup,
 						teardown),
+		TEST(a_stream_over_a_known_limit_is_counted_and_ends_the_connection),
+		TEST(other_errors_are_not_counted_as_streams),
+		TEST(a_client_that_causes_answers_and_takes_none_is_counted),
 		TEST(messages_over_the_limit_are_counted),
 		TEST(a_restricted_connection_may_only_ask_how_the_server_is),
 		TEST(only_calls_are_use_of_a_connection),

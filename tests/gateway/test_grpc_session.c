@@ -398,6 +398,8 @@ static void a_deadline_ends_a_waiting_call(void **state)
 	memory_client_run(&f->client);
 	assert_true(f->call.is_closed);
 	assert_int_equal(f->call.grpc_status, GRPC_DEADLINE_EXCEEDED);
+	assert_string_equal(f->call.grpc_message,
+			    "the call's time limit of 0.05 s (grpc-timeout) expired");
 	assert_int_equal(f->context.n_closed, 1);
 	assert_true(grpc_session_deadline_ns(f->session) == UINT64_MAX);
 }
