@@ -91,6 +91,18 @@ static enum sc_status prepare(const struct config *config, unsigned n_stages,
 	return status;
 }
 
+/* A daemon without a prompt must have a door. */
+static enum sc_status check_doors(const struct config *config, struct error *err)
+{
+	char listen[256];
+
+	config_listen_address(config, listen, sizeof listen);
+	if (config->prompt || *listen || *config->socket)
+		return SC_OK;
+	return error_set(err, SC_E_CONFIG, "listen: none, and no socket: nobody could reach the "
+			 "server. Give --listen HOST:PORT or --socket PATH");
+}
+
 /* What was launched must be what was asked for. */
 static enum sc_status check_launch(const struct config *config, unsigned n_ranks,
 				   struct error *err)
@@ -198,7 +210,7 @@ int main(int argc, char **argv)
 	is_launched = mpi_world_is_launched(&rank, &n_ranks);
 	is_cluster = n_ranks > 1;
 	if (config_load(&config, PROGRAM_DAEMON, default_config_file, argc, argv, &err) != SC_OK ||
-	    check_launch(&config, n_ranks, &err) != SC_OK) {
+	    check_doors(&config, &err) != SC_OK || check_launch(&config, n_ranks, &err) != SC_OK) {
 		complain_early(&err);
 		config_deinit(&config);
 		console_flush(LAST_WORDS_MS);

@@ -10,9 +10,15 @@
 #include "coordinator/job.h"
 #include "model/tokenizer.h"
 
-/* Append the tokens of the request's prompt to `tokens`: its text's, or those that it gives.
- * SC_E_TOO_LARGE: the text is so long that its tokens cannot fit into max_context positions,
- * whatever they are; then nothing is tokenized. SC_E_NOMEM. */
+/* Takes no time. SC_E_TOO_LARGE: the prompt's tokens cannot fit into max_context positions: there
+ * are too many, or the text is too long for any tokens of this vocabulary. */
+must_check enum sc_status prompt_check_length(const struct tokenizer *tokenizer,
+					      uint32_t max_context,
+					      const struct job_request *request,
+					      struct error *err);
+
+/* Append the tokens of the request's prompt to `tokens`: those of its text, or those that it gives.
+ * SC_E_TOO_LARGE as prompt_check_length; then nothing is tokenized. SC_E_NOMEM. */
 must_check enum sc_status prompt_tokenize(const struct tokenizer *tokenizer, uint32_t max_context,
 					  const struct job_request *request,
 					  struct token_list *tokens, struct error *err);

@@ -13,7 +13,7 @@
 /* Of one connection, before the others have their turn. */
 #define WRITES_PER_TURN 4
 /* So much input is looked at before the clock is: a millisecond or two at worst. */
-#define SLICE_BYTES 4096
+#define SLICE_BYTES 1024
 #define KEEPALIVE_SECONDS 60
 /* What a client that has to go gets to read why, and to close its end. */
 #define LAST_WORDS_MS 1000

@@ -19,8 +19,13 @@ enum sc_status job_submission_prepare(struct request *request, struct error *err
 
 	status = generate_request_read((const Stagecoach__V1__GenerateRequest *)request->message,
 				       &request->job, err);
-	if (status != SC_OK || request->job.prompt_tokens)
+	if (status != SC_OK)
 		return status;
+	if (request->job.prompt_tokens) {
+		status = prompt_check_length(request->tokenizer, request->max_context,
+					     &request->job, err);
+		return status == SC_OK ? SC_OK : request_meets(request, LIMIT_CONTEXT, status);
+	}
 	status = prompt_tokenize(request->tokenizer, request->max_context, &request->job,
 				 &request->tokens, err);
 	request->job.prompt_tokens = request->tokens.ids;

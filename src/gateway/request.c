@@ -11,7 +11,7 @@
  * it costs to wake a helper thread on a busy machine. */
 #define INLINE_BYTES 4096
 /* A longer message is a long item of the pool: it may take a second to tokenize. */
-#define SHORT_BYTES ((size_t)256 << 10)
+#define SHORT_BYTES ((size_t)32 << 10)
 
 enum sc_status request_pool_create(struct loop *loop, size_t max_message,
 				   struct work_pool **pool_out)

@@ -30,40 +30,11 @@ static enum sc_status encode(const struct tokenizer *tokenizer,
 	return error_set(err, SC_E_INVALID, "input: expected text or raw_text");
 }
 
-/* The bytes of all tokens one behind the other in text, and where each is in pieces. */
-static enum sc_status cut_pieces(const struct tokenizer *tokenizer, const struct token_list *ids,
-				 struct buf *text, ProtobufCBinaryData *pieces)
+static enum sc_status too_large(struct request *request, struct error *err)
 {
-	size_t start = 0;
-
-	for (size_t i = 0; i < ids->n; i++) {
-		enum sc_status status = tokenizer_decode(tokenizer, &ids->ids[i], 1, true, text);
-
-		if (status != SC_OK)
-			return status;
-		pieces[i].len = text->length - start;
-		start = text->length;
-	}
-	start = 0;
-	for (size_t i = 0; i < ids->n; i++) {
-		pieces[i].data = (uint8_t *)text->data + start;
-		start += pieces[i].len;
-	}
-	return SC_OK;
-}
-
-static enum sc_status add_pieces(const struct tokenizer *tokenizer, const struct token_list *ids,
-				 struct buf *text, Stagecoach__V1__TokenizeResponse *response)
-{
-	enum sc_status status;
-
-	response->pieces = calloc(ids->n ? ids->n : 1, sizeof *response->pieces);
-	if (!response->pieces)
-		return SC_E_NOMEM;
-	status = cut_pieces(tokenizer, ids, text, response->pieces);
-	if (status == SC_OK)
-		response->n_pieces = ids->n;
-	return status;
+	error_set(err, SC_E_OVERLOADED, "the answer is over the limit of %zu bytes: send less at "
+		  "once", PROTO_MAX_REPLY);
+	return request_meets(request, LIMIT_REPLY, err->status);
 }
 
 static enum sc_status pack_reply(struct request *request, const ProtobufCMessage *message,
@@ -71,7 +42,43 @@ static enum sc_status pack_reply(struct request *request, const ProtobufCMessage
 {
 	enum sc_status status = proto_pack(message, &request->reply, err);
 
-	return status == SC_E_OVERLOADED ? request_meets(request, LIMIT_REPLY, status) : status;
+	return status == SC_E_OVERLOADED ? too_large(request, err) : status;
+}
+
+/* Append a field `bytes pieces = 2`. Source: the protobuf encoding's length-delimited record. */
+static enum sc_status add_piece(struct buf *reply, const struct buf *piece)
+{
+	uint8_t head[1 + 10] = { 2 << 3 | 2 };
+	size_t n_head = 1;
+	size_t n = piece->length;
+
+	for (; n >= 0x80; n >>= 7)
+		head[n_head++] = (uint8_t)(n | 0x80);
+	head[n_head++] = (uint8_t)n;
+	if (buf_reserve(reply, n_head + piece->length) != SC_OK ||
+	    buf_add(reply, head, n_head) != SC_OK)
+		return SC_E_NOMEM;
+	return buf_add(reply, piece->data, piece->length);
+}
+
+/* The text of each token, behind the packed ids. Pieces go into the answer as they are made: an
+ * array of them would take several times the memory of the answer. */
+static enum sc_status add_pieces(struct request *request, const struct token_list *ids,
+				 struct error *err)
+{
+	struct buf piece = BUF_INIT;
+	enum sc_status status = SC_OK;
+
+	for (size_t i = 0; status == SC_OK && i < ids->n; i++) {
+		buf_truncate(&piece, 0);
+		status = tokenizer_decode(request->tokenizer, &ids->ids[i], 1, true, &piece);
+		if (status == SC_OK)
+			status = add_piece(&request->reply, &piece);
+		if (status == SC_OK && request->reply.length > PROTO_MAX_REPLY)
+			status = too_large(request, err);
+	}
+	buf_deinit(&piece);
+	return status;
 }
 
 static enum sc_status tokenize(struct request *request, struct error *err)
@@ -80,18 +87,15 @@ static enum sc_status tokenize(struct request *request, struct error *err)
 		(const Stagecoach__V1__TokenizeRequest *)request->message;
 	Stagecoach__V1__TokenizeResponse response = STAGECOACH__V1__TOKENIZE_RESPONSE__INIT;
 	struct token_list ids = { 0 };
-	struct buf text = BUF_INIT;
 	enum sc_status status = encode(request->tokenizer, message, &ids, err);
 
-	if (status == SC_OK && message->with_pieces)
-		status = add_pieces(request->tokenizer, &ids, &text, &response);
 	response.ids = ids.ids;
 	response.n_ids = ids.n;
 	if (status == SC_OK)
 		status = pack_reply(request, &response.base, err);
-	free(response.pieces);
+	if (status == SC_OK && message->with_pieces)
+		status = add_pieces(request, &ids, err);
 	token_list_deinit(&ids);
-	buf_deinit(&text);
 	return status;
 }
 
@@ -113,20 +117,33 @@ static void tokenize_start(struct grpc_call *call, const uint8_t *bytes, size_t 
 	request_start(call, &ops, bytes, n_bytes);
 }
 
-static enum sc_status decode(const struct tokenizer *tokenizer,
-			     const Stagecoach__V1__DetokenizeRequest *message, struct buf *raw,
-			     struct error *err)
+static enum sc_status check_ids(const struct tokenizer *tokenizer,
+				const Stagecoach__V1__DetokenizeRequest *message,
+				struct error *err)
 {
-	enum sc_status status;
-
 	for (size_t i = 0; i < message->n_ids; i++)
 		if (message->ids[i] >= tokenizer_n_vocab(tokenizer))
 			return error_set(err, SC_E_INVALID,
 					 "ids[%zu]: expected less than %u, found %u", i,
 					 tokenizer_n_vocab(tokenizer), message->ids[i]);
-	status = tokenizer_decode(tokenizer, message->ids, message->n_ids, message->with_special,
-				  raw);
-	return status == SC_OK ? SC_OK : error_set(err, status, "the ids cannot be decoded");
+	return SC_OK;
+}
+
+/* Four bytes of ids may stand for a hundred times as much text, so the text may not grow beyond
+ * what an answer can hold. The answer has the text twice, as bytes and as a string. */
+static enum sc_status decode(struct request *request, struct buf *raw, struct error *err)
+{
+	const Stagecoach__V1__DetokenizeRequest *message =
+		(const Stagecoach__V1__DetokenizeRequest *)request->message;
+	enum sc_status status = check_ids(request->tokenizer, message, err);
+
+	if (status != SC_OK)
+		return status;
+	status = tokenizer_decode_within(request->tokenizer, message->ids, message->n_ids,
+					 message->with_special, PROTO_MAX_REPLY / 2, raw);
+	if (status == SC_E_TOO_LARGE)
+		return too_large(request, err);
+	return status == SC_OK ? SC_OK : error_set(err, status, "no memory for the text");
 }
 
 static enum sc_status detokenize(struct request *request, struct error *err)
@@ -134,9 +151,7 @@ static enum sc_status detokenize(struct request *request, struct error *err)
 	Stagecoach__V1__DetokenizeResponse response = STAGECOACH__V1__DETOKENIZE_RESPONSE__INIT;
 	struct buf raw = BUF_INIT;
 	struct buf text = BUF_INIT;
-	enum sc_status status = decode(request->tokenizer,
-				       (const Stagecoach__V1__DetokenizeRequest *)request->message,
-				       &raw, err);
+	enum sc_status status = decode(request, &raw, err);
 
 	if (status == SC_OK)
 		status = plain_text_set(&text, raw.data, raw.length);

@@ -277,19 +277,22 @@ enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *t
 	return status;
 }
 
-enum sc_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids,
-				size_t n_ids, bool with_special, struct buf *text)
+enum sc_status tokenizer_decode_within(const struct tokenizer *tokenizer, const uint32_t *ids,
+				       size_t n_ids, bool with_special, size_t max_bytes,
+				       struct buf *text)
 {
 	size_t n_before = text->length;
 	bool is_at_start = true;
 
 	for (size_t i = 0; i < n_ids; i++) {
-		struct gguf_string piece;
+		struct gguf_string piece = { 0 };
 		enum sc_status status = SC_E_INVALID;
 
 		if (ids[i] < tokenizer->vocab.n) {
 			piece = vocab_print(&tokenizer->vocab, ids[i], with_special, &is_at_start);
-			status = buf_add(text, piece.data, piece.length);
+			status = piece.length > max_bytes - (text->length - n_before)
+					 ? SC_E_TOO_LARGE
+					 : buf_add(text, piece.data, piece.length);
 		}
 		if (status) {
 			buf_truncate(text, n_before);
@@ -297,4 +300,10 @@ enum sc_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_
 		}
 	}
 	return SC_OK;
+}
+
+enum sc_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids,
+				size_t n_ids, bool with_special, struct buf *text)
+{
+	return tokenizer_decode_within(tokenizer, ids, n_ids, with_special, SIZE_MAX, text);
 }

@@ -75,6 +75,13 @@ must_check enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, co
 must_check enum sc_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids,
 					   size_t n_ids, bool with_special, struct buf *text);
 
+/* The same, but SC_E_TOO_LARGE, with nothing appended, where the text would be longer than max_bytes:
+ * an id of one byte may stand for hundreds of bytes of text. */
+must_check enum sc_status tokenizer_decode_within(const struct tokenizer *tokenizer,
+						  const uint32_t *ids, size_t n_ids,
+						  bool with_special, size_t max_bytes,
+						  struct buf *text);
+
 /* Decodes one token at a time and never hands out a part of a UTF-8 character: bytes of an
  * unfinished one wait for the next token. Bytes that can no longer become a character come out
  * as U+FFFD, one for each run that could have begun a character. Sized for any vocabulary;

@@ -531,8 +531,8 @@ enum sc_status tokenizer_encode(const struct tokenizer *t, const char *text, siz
 	return SC_OK;
 }
 
-enum sc_status tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n_ids,
-				bool with_special, struct buf *text)
+enum sc_status tokenizer_decode_within(const struct tokenizer *t, const uint32_t *ids, size_t n_ids,
+				       bool with_special, size_t max_bytes, struct buf *text)
 {
 	enum sc_status status = SC_OK;
 
@@ -542,10 +542,19 @@ enum sc_status tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, 
 
 		if (ids[i] > EOS)
 			status = SC_E_INVALID;
+		else if (text->length >= max_bytes)
+			status = SC_E_TOO_LARGE;
 		else if (ids[i] < BOS)
 			status = buf_add(text, &byte, 1);
 		else if (with_special)
-			status = buf_add_string(text, ids[i] == BOS ? "<s>" : "</s>");
+			status = ids[i] == BOS ? buf_add_string(text, "<s>")
+					       : buf_add_format(text, "%*s", FAKE_EOS_BYTES, "");
 	}
 	return status;
+}
+
+enum sc_status tokenizer_decode(const struct tokenizer *t, const uint32_t *ids, size_t n_ids,
+				bool with_special, struct buf *text)
+{
+	return tokenizer_decode_within(t, ids, n_ids, with_special, SIZE_MAX, text);
 }

@@ -33,6 +33,10 @@ uint64_t fake_last_client(const struct coordinator *coordinator);
 /* Jobs that have not ended. */
 unsigned fake_n_alive(const struct coordinator *coordinator);
 
+/* The end token stands for so many blanks, as some tokens of real vocabularies do. */
+#define FAKE_EOS 257
+#define FAKE_EOS_BYTES 1000
+
 /* Between hold and release, whoever tokenizes a text that begins with "hold" waits, on whatever
  * thread. is_reached: somebody waits or has waited since. */
 void fake_hold_tokenizer(void);

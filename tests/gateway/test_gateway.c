@@ -666,6 +666,51 @@ static void a_prompt_that_cannot_fit_is_refused_before_it_is_tokenized(void **st
 	fake_release_tokenizer();
 }
 
+static void a_prompt_of_too_many_tokens_is_refused_before_they_are_copied(void **state)
+{
+	struct server *server = *state;
+	Stagecoach__V1__GenerateRequest request = STAGECOACH__V1__GENERATE_REQUEST__INIT;
+	Stagecoach__V1__Tokens tokens = STAGECOACH__V1__TOKENS__INIT;
+	uint32_t ids[LONG_BYTES] = { 0 };
+
+	tokens.ids = ids;
+	tokens.n_ids = LONG_BYTES;
+	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TOKENS;
+	request.tokens = &tokens;
+	connect_client(server);
+	assert_null(ask_for_job(server, "Submit", &request.base));
+	assert_int_equal(server->err.status, SC_E_INVALID);
+	assert_string_equal(server->err.text, "prompt: 20000 tokens, but the context holds 4096. "
+			    "Shorten the prompt or raise --ctx-size");
+}
+
+/* 20,000 bytes of ids stand for 20 MB of text. */
+static void text_that_no_answer_can_hold_is_not_made(void **state)
+{
+	struct server *server = *state;
+	Stagecoach__V1__DetokenizeRequest request = STAGECOACH__V1__DETOKENIZE_REQUEST__INIT;
+	ProtobufCMessage *answer;
+	uint32_t ids[LONG_BYTES];
+
+	for (size_t i = 0; i < LONG_BYTES; i++)
+		ids[i] = FAKE_EOS;
+	request.ids = ids;
+	request.n_ids = LONG_BYTES;
+	request.with_special = true;
+	connect_client(server);
+	assert_int_equal(client_ask(server->client, "Detokenize", &request.base, 0,
+				    &stagecoach__v1__detokenize_response__descriptor, &answer,
+				    &server->err), SC_E_OVERLOADED);
+	assert_non_null(strstr(server->err.text, "over the limit of 16777216 bytes"));
+	request.n_ids = 1000;
+	assert_int_equal(client_ask(server->client, "Detokenize", &request.base, 0,
+				    &stagecoach__v1__detokenize_response__descriptor, &answer,
+				    &server->err), SC_OK);
+	assert_int_equal(((Stagecoach__V1__DetokenizeResponse *)answer)->raw_text.len,
+			 1000 * FAKE_EOS_BYTES);
+	protobuf_c_message_free_unpacked(answer, NULL);
+}
+
 static void a_long_prompt_becomes_a_job(void **state)
 {
 	struct server *server = *state;
@@ -1024,6 +1069,8 @@ int main(void)
 		SERVED(a_client_may_leave_while_its_text_is_tokenized),
 		SERVED(the_gateway_may_go_while_a_text_is_tokenized),
 		SERVED(a_prompt_that_cannot_fit_is_refused_before_it_is_tokenized),
+		SERVED(a_prompt_of_too_many_tokens_is_refused_before_they_are_copied),
+		SERVED(text_that_no_answer_can_hold_is_not_made),
 		SERVED(a_long_prompt_becomes_a_job),
 		SERVED(every_constant_limit_of_the_gateway_has_its_value),
 		SERVED(a_draining_server_still_says_how_it_is),

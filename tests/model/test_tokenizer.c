@@ -340,6 +340,14 @@ static void a_failed_call_leaves_its_outputs_alone(void **state)
 	assert_int_equal(buf_add_string(&text, "kept"), SC_OK);
 	assert_int_equal(tokenizer_decode(tiny.tokenizer, bad, 2, false, &text), SC_E_INVALID);
 	assert_string_equal(text.data, "kept");
+	assert_int_equal(tokenizer_encode(tiny.tokenizer, "abc", 3, 0, &ids, &err), SC_OK);
+	assert_int_equal(tokenizer_decode_within(tiny.tokenizer, ids.ids, ids.n, false, 2, &text),
+			 SC_E_TOO_LARGE);
+	assert_string_equal(text.data, "kept");
+	assert_int_equal(tokenizer_decode_within(tiny.tokenizer, ids.ids, ids.n, false, 3, &text),
+			 SC_OK);
+	assert_string_equal(text.data, "keptabc");
+	ids.n = 0;
 	assert_int_equal(token_list_add(&ids, 7), SC_OK);
 	assert_int_equal(tokenizer_encode(tiny.tokenizer, "a", (size_t)INT32_MAX + 1,
 					  TOKENIZE_ADD_SPECIAL, &ids, &err), SC_E_TOO_LARGE);
