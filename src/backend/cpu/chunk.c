@@ -13,7 +13,7 @@ struct piece {
 };
 
 /* Goes over the pieces of a chunk. */
-struct cursor {
+struct chunk_walk {
 	const struct kv_cache *cache;
 	const uint32_t *blocks;
 	const uint8_t *records;	/* of block 0 */
@@ -24,12 +24,12 @@ struct cursor {
 	unsigned n_left;	/* positions of the chunk */
 };
 
-static struct cursor cursor_at(const struct chunk_source *source, unsigned c)
+static struct chunk_walk walk_chunk(const struct chunk_source *source, unsigned c)
 {
 	const struct kv_cache *cache = source->cache;
 	unsigned length = cache->config.block_length, first = c * CPU_CHUNK_POSITIONS;
 
-	return (struct cursor){
+	return (struct chunk_walk){
 		.cache = cache,
 		.blocks = source->blocks,
 		.records = kv_record(cache, source->layer, 0, source->kv_head),
@@ -42,24 +42,24 @@ static struct cursor cursor_at(const struct chunk_source *source, unsigned c)
 }
 
 /* The record of a block of the sequence, or of the last one where `block` is behind it. */
-static inline const uint8_t *record_of(const struct cursor *cursor, unsigned block)
+static inline const uint8_t *record_of(const struct chunk_walk *walk, unsigned block)
 {
-	return cursor->records + cursor->blocks[min_of(block, cursor->last_block)] * cursor->stride;
+	return walk->records + walk->blocks[min_of(block, walk->last_block)] * walk->stride;
 }
 
 /* False at the end of the chunk. */
-static bool next_piece(struct cursor *cursor, struct piece *piece)
+static bool next_piece(struct chunk_walk *walk, struct piece *piece)
 {
-	unsigned length = cursor->cache->config.block_length;
+	unsigned length = walk->cache->config.block_length;
 
-	if (!cursor->n_left)
+	if (!walk->n_left)
 		return false;
-	piece->record = record_of(cursor, cursor->block);
-	piece->at = cursor->at;
-	piece->n = (unsigned)min_of(length - cursor->at, cursor->n_left);
-	cursor->n_left -= piece->n;
-	cursor->block++;
-	cursor->at = 0;
+	piece->record = record_of(walk, walk->block);
+	piece->at = walk->at;
+	piece->n = (unsigned)min_of(length - walk->at, walk->n_left);
+	walk->n_left -= piece->n;
+	walk->block++;
+	walk->at = 0;
 	return true;
 }
 
@@ -100,14 +100,14 @@ static struct cpu_kv_run *add_run(const struct kv_cache *cache, const struct kv_
 /* What to prefetch. Blocks that are whole in a chunk: while keys are scored, values of the same
  * block; while those are summed, keys of the block one chunk later; these are about as many bytes.
  * Blocks of whole chunks: what lies one chunk later in the same block. Other lengths: nothing. */
-static void look_ahead(const struct cursor *cursor, struct cpu_kv_chunk *chunk,
+static void look_ahead(const struct chunk_walk *walk, struct cpu_kv_chunk *chunk,
 		       struct cpu_kv_run *run)
 {
-	const struct kv_cache *cache = cursor->cache;
+	const struct kv_cache *cache = walk->cache;
 	size_t chunk_bytes = (size_t)CPU_CHUNK_POSITIONS * cache->element_bytes;
 
 	if (cache->chunk_blocks) {
-		const uint8_t *next = record_of(cursor, cursor->block - 1 + cache->chunk_blocks);
+		const uint8_t *next = record_of(walk, walk->block - 1 + cache->chunk_blocks);
 
 		chunk->ahead = (ptrdiff_t)cache->record.values;
 		run->ahead = next - (const uint8_t *)run->values;
@@ -120,12 +120,12 @@ static void look_ahead(const struct cursor *cursor, struct cpu_kv_chunk *chunk,
 void chunk_find(const struct chunk_source *source, unsigned c, struct cpu_kv_chunk *chunk)
 {
 	const struct kv_cache *cache = source->cache;
-	struct cursor cursor = cursor_at(source, c);
+	struct chunk_walk walk = walk_chunk(source, c);
 	struct piece piece;
 
 	begin(cache, &cache->record, chunk);
-	while (next_piece(&cursor, &piece))
-		look_ahead(&cursor, chunk, add_run(cache, &cache->record, &piece, chunk));
+	while (next_piece(&walk, &piece))
+		look_ahead(&walk, chunk, add_run(cache, &cache->record, &piece, chunk));
 }
 
 /* --- gathering --- */
@@ -202,10 +202,10 @@ void chunk_gather(const struct chunk_source *source, unsigned c, uint8_t *record
 		  struct cpu_kv_chunk *chunk)
 {
 	const struct kv_cache *cache = source->cache;
-	struct cursor cursor = cursor_at(source, c);
-	struct piece whole = { record, 0, cursor.n_left }, piece;
+	struct chunk_walk walk = walk_chunk(source, c);
+	struct piece whole = { record, 0, walk.n_left }, piece;
 
-	for (unsigned at = 0; next_piece(&cursor, &piece); at += piece.n) {
+	for (unsigned at = 0; next_piece(&walk, &piece); at += piece.n) {
 		copy_keys(cache, &piece, record, at);
 		copy_values(cache, &piece, record, at);
 		if (cache->type != CPU_KV_Q8_0)
