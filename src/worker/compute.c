@@ -120,8 +120,8 @@ static struct frame *take_output(struct compute *compute)
 	return frame;
 }
 
-/* Takes in, and lets go of it before its output leaves: it is the sender's to use again by the
- * time that the next step can come. */
+/* Consumes `in`. The input frame is released before the output is sent, so that the sender has a
+ * free frame before the next step can arrive. */
 static enum sc_status handle_frame(struct compute *compute, struct frame *in, struct error *err)
 {
 	struct frame *out = take_output(compute);

@@ -238,8 +238,9 @@ static unsigned count_beyond(const float *x, unsigned n, float most)
 	return n_beyond;
 }
 
-/* Whether any of a whole group may be: magnitudes as integers, plus what takes one beyond into the
- * sign. NaN is among them, and is then not counted. */
+/* Whether any number of a whole group may be beyond `most`. Compares magnitudes as integers: adding
+ * (0x7fffffff - limit) sets the sign bit of every magnitude above the limit. NaN sets it too;
+ * count_beyond then ignores it. */
 static bool has_beyond(const float *x, float most)
 {
 	uint32_t bits[CPU_KV_GROUP], limit, sums = 0;
@@ -264,7 +265,8 @@ static unsigned store_halves(const float *x, unsigned n, uint16_t *at, size_t st
 	return count_beyond(x, n, HALF_MOST);
 }
 
-/* The largest magnitude: as integers, among which what is not a number is the largest. */
+/* The largest magnitude, compared as integers. With a NaN in the group it is a NaN, because as an
+ * integer NaN is larger than infinity. */
 static float largest_of(const float *x)
 {
 	int32_t bits[CPU_KV_GROUP], most = 0;
@@ -280,9 +282,9 @@ static float largest_of(const float *x)
 	return largest;
 }
 
-/* A group of n elements, then zeros: |code| <= 127, scale so that the largest just fits. What is
- * not a number leaves a scale that is none. Loops have a fixed length, which lets compilers make
- * vectors of them. */
+/* A group of n elements, then zeros: |code| <= 127, scale so that the largest just fits. A group
+ * with NaN, infinity or a magnitude over 3.4e38 gets a NaN scale. Loops have a fixed length, which
+ * lets compilers vectorise them. */
 static uint16_t quantise_group(const float *x, unsigned n, int8_t codes[CPU_KV_GROUP])
 {
 	float group[CPU_KV_GROUP] = { 0 }, largest, unit;
@@ -432,12 +434,13 @@ static void write_position(void *arg, size_t i, unsigned thread)
 
 	(void)thread;
 	record *= config->n_kv_heads;
-	for (unsigned h = 0; h < config->n_kv_heads; h++)
-		n_saturated += write_head(w->cache,
-					  w->cache->records + (record + h) * w->cache->record.n_bytes,
-					  position % config->block_length,
+	for (unsigned h = 0; h < config->n_kv_heads; h++) {
+		uint8_t *at = w->cache->records + (record + h) * w->cache->record.n_bytes;
+
+		n_saturated += write_head(w->cache, at, position % config->block_length,
 					  w->keys + (head + h) * config->head_dim,
 					  w->values + (head + h) * config->value_dim);
+	}
 	if (n_saturated)
 		atomic_fetch_add(&w->cache->n_saturated, n_saturated);
 }

@@ -63,8 +63,8 @@ static size_t chunk_of(const struct run *run)
 	return chunks[run->kind];
 }
 
-/* Few rows. What does not change is kept out of the loop: every instruction between two panels is
- * one that does not wait for memory. Integer kernels take any number of inputs, others a chunk. */
+/* Few rows. Loop-invariant work is hoisted: instructions between two panels delay the next loads,
+ * and this loop is bound by memory. Integer kernels take any number of inputs, others a chunk. */
 static void sum_as_they_lie(const struct multiplication *m, const struct run *run,
 			    const uint8_t *panel, float *sums)
 {
@@ -219,7 +219,8 @@ static void multiply_items(void *arg, size_t first, size_t end, unsigned thread)
 	}
 }
 
-/* Up to so many rows are few. Whole tiles of any kind, but for the longest, which are twice that. */
+/* Inputs with at most this many rows use the few-rows path. It is one full tile of every kernel
+ * except the longest, whose tile is twice as large. */
 enum { FEW_ROWS = CPU_MAX_TILE_ROWS / 2 };
 
 /* A short tile does less with every weight that it loads, so few rows are shared out evenly, not

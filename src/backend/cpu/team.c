@@ -146,9 +146,10 @@ static bool is_done(void *arg)
 	return !atomic_load(&team->n_left);
 }
 
-/* All shares are there before anybody is woken, the caller's first: a helper that is done while the
- * caller is held up here looks for items once, and nobody tells it of those that come later. One
- * that is awake may still miss those of a helper after it, who is about to do them. */
+/* Publish every thread's share before waking any helper, the caller's share first. Reason: a helper
+ * that runs out of items looks for more only once; shares published later would be missed. A helper
+ * that is still awake may miss the share of a helper with a higher index. That helper is woken, and
+ * computes its share itself. */
 static void run_region(struct team *team, size_t n_items, size_t max_run)
 {
 	size_t n = team->n_threads;

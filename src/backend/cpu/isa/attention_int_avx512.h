@@ -88,7 +88,7 @@ INT_INLINE __m512i int_total(const struct int_sums *sums, unsigned i)
 	return _mm512_add_epi32(_mm512_slli_epi32(sums->high[i], 8), sums->low[i]);
 }
 
-/* Of magnitudes as integers, among which what is not a number is the largest. */
+/* The largest of magnitudes that are compared as integers: a NaN if there is one. */
 static inline float int_largest(__m512i magnitudes)
 {
 	int32_t bits = (int32_t)_mm512_reduce_max_epu32(magnitudes);
@@ -106,7 +106,8 @@ static inline vec int_inverse(float largest, float most)
 
 /* --- scores --- */
 
-/* What is not finite has a scale that is not either: only must its integers not overflow. */
+/* A query with NaN or infinity has a scale that is not finite, so its integers mean nothing. They
+ * are bounded all the same, because they must not overflow. */
 static inline __m512i query_integers(vec x, vec inverse)
 {
 	return _mm512_cvtps_epi32(vec_max(vec_mul(x, inverse), vec_set1(-QUERY_MOST)));
