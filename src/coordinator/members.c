@@ -235,8 +235,8 @@ static void take_heartbeat(struct member *member,
 	member->kv_saturated = counters->kv_saturated;
 	if (counters->kv_saturated && !member->has_warned_of_kv) {
 		member->has_warned_of_kv = true;
-		log_warning("stage %u: keys or values of layer %u are beyond what kv-type holds and "
-			    "were cut to its largest number: use --kv-type bf16 or f32",
+		log_warning("stage %u: keys or values of layer %u are beyond what kv-type holds "
+			    "and were cut to its largest number: use --kv-type bf16 or f32",
 			    member->rank, counters->kv_saturated_layer);
 	}
 }

@@ -69,8 +69,9 @@ must_check enum sc_status plan_make(const struct plan_input *input, struct plan 
 				    struct error *err);
 void plan_destroy(struct plan *plan);
 
-/* The largest pool, of `most` blocks at most, for which there is a split that fits into the workers'
- * memory; 0: there is none. A context is no longer than the pool. input->n_blocks means nothing. */
+/* The largest pool, of `most` blocks at most, for which there is a split that fits into the
+ * workers' memory; 0: there is none. A context is no longer than the pool. input->n_blocks means
+ * nothing. */
 must_check enum sc_status plan_most_blocks(const struct plan_input *input, uint32_t most,
 					   uint32_t *n_blocks_out);
 

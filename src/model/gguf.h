@@ -4,10 +4,10 @@
 /*
  * gguf - reads GGUF files of version 3 (and 2, the same layout), also split in shards
  * (NAME-00001-of-00003.gguf, the first one is named). Maps the files read-only; parses nothing
- * twice. Metadata and tensor directory are copied while the file is opened; only the data of tensors
- * stays in the mapping. So whoever has read the tensors that it needs no longer depends on the file.
- * Until then a file that is cut short kills the process, as with any mapping: replace model files
- * by renaming, never by writing into them.
+ * twice. Metadata and tensor directory are copied while the file is opened; only the data of
+ * tensors stays in the mapping. So whoever has read the tensors that it needs no longer depends on
+ * the file. Until then a file that is cut short kills the process, as with any mapping: replace
+ * model files by renaming, never by writing into them.
  * Every offset, count, length, alignment and type is checked against the file and against the
  * limits below before it is used. Errors read "FILE: offset N: expected X, found Y".
  * Thread: opening from one thread; afterwards everything is read-only and may be shared.
@@ -80,9 +80,9 @@ enum sc_status gguf_key_error(const struct gguf *gguf, const char *key, enum sc_
 size_t gguf_n_keys(const struct gguf *gguf);
 struct gguf_string gguf_key(const struct gguf *gguf, size_t i);
 
-/* From now on the file is read as if it did not have the keys of a list with commas or blanks between
- * them; keys that it does not have do no harm. Before the file is shared. The fingerprint tells that
- * keys are ignored. */
+/* From now on the file is read as if it did not have the keys of a list with commas or blanks
+ * between them; keys that it does not have do no harm. Before the file is shared. The fingerprint
+ * tells that keys are ignored. */
 void gguf_ignore_keys(struct gguf *gguf, const char *list);
 
 /* An array: its element type, count, and for fixed-size elements its packed bytes (unaligned). */

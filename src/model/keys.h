@@ -9,6 +9,7 @@
  * that changes nothing; and the file must be a model, not a projector, an adapter or the like.
  * Private to model.c. Source of the keys: the GGUF specification, and the keys that llama.cpp and
  * its converters know.
+ * Thread: the one that opens the model.
  */
 #include "model/arch.h"
 #include "model/gguf.h"

@@ -224,7 +224,7 @@ static enum sc_status join_whole(struct merge_run *run)
 
 /* Join the window behind the one that is held, which begins with one of its tokens. The last tokens
  * of the held window are the least certain: their right neighbours were missing. *shared_out: the
- * token that both windows give; 0: there is none, and nothing can be said without the whole word. */
+ * token that both windows give; 0: there is none, and the whole word must be joined in one run. */
 static enum sc_status join_next(struct merge_run *run, size_t *shared_out)
 {
 	const struct merger *merger = run->merger;

@@ -15,7 +15,8 @@
  * - The next window therefore begins with a token of the window before. If it gives that token
  *   again, all pairs of neighbours hold, and so does the result up to there.
  * - If not, the next window begins further left. Where even that does not help, the whole word is
- *   joined in one run: n symbols then cost O(n log n). No known text of a public vocabulary does.
+ *   joined in one run: n symbols then cost O(n log n). No known
+ *   text needs this with a public vocabulary (tests/model/test_tokenize_work.c).
  *
  * A merger is scratch memory: used again for each word, never shared by threads.
  */
@@ -64,7 +65,8 @@ static inline size_t merge_window(size_t n_longest_bytes)
 }
 
 struct merger {
-	struct merge_symbol *symbols;	/* of the window; the first one is never joined to another */
+	struct merge_symbol *symbols;	/* of the window; the first one is never joined to
+					 * another */
 	size_t n_symbols;
 	size_t n_symbols_max;
 	struct merge_candidate *heap;
@@ -80,7 +82,8 @@ struct merger {
 
 void merger_deinit(struct merger *merger);
 
-/* Append the ids of word, n_bytes from 1 to 2^31 - 1, to ids. SC_E_NOMEM: ids may hold a part of them. */
+/* Append the ids of word, n_bytes from 1 to 2^31 - 1, to ids. SC_E_NOMEM: ids may hold a part of
+ * them. */
 must_check enum sc_status merger_join(struct merger *merger, const struct merge_rules *rules,
 				      const char *word, size_t n_bytes, struct token_list *ids);
 

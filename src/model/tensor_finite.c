@@ -83,9 +83,8 @@ static bool scales_are_finite(const uint8_t *at, const uint8_t *end, size_t bloc
 {
 	unsigned n_odd = 0;
 
-	for (; at < end; at += block_bytes) {
+	for (; at < end; at += block_bytes)
 		n_odd += !is_finite_half(at + scales[0]) || !is_finite_half(at + scales[1]);
-	}
 	return !n_odd;
 }
 

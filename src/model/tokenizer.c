@@ -77,8 +77,8 @@ static enum sc_status create_family(struct tokenizer *tokenizer, const struct gg
 }
 
 /* Plain text becomes keys, bytes of one character or the unknown token; special tokens stand in the
- * text as they are written. A key's own length counts a space of SentencePiece as three bytes, as it
- * must: the text may hold U+2581 itself. */
+ * text as they are written. A key's own length counts a space of SentencePiece as three bytes,
+ * because the text may hold U+2581 itself. */
 static size_t find_longest_token(const struct tokenizer *tokenizer)
 {
 	const struct vocab *vocab = &tokenizer->vocab;

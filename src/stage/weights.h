@@ -29,7 +29,7 @@ struct weights {
 	struct weight *head;		/* [n_vocab][dim]; last stage; the embedding when tied and
 					 * the stage holds both */
 	uint64_t n_bytes;		/* of device memory */
-	const struct tensor *not_finite;	/* the first that holds NaN or infinity; NULL: none */
+	const struct tensor *not_finite;	/* the first that holds NaN or infinity, or NULL */
 	uint32_t n_not_finite;		/* tensors that do */
 };
 

@@ -552,7 +552,7 @@ static void keys_and_values_too_large_for_the_type_stay_finite(void **state)
 	for_each_isa(check_extremes);
 }
 
-/* Keys and values are counted wherever they lie: in whole groups of 32 elements and in part ones. */
+/* Keys and values are counted wherever they lie: in whole groups of 32 elements and in others. */
 static void check_saturation(const char *isa, enum tensor_type type)
 {
 	const struct shape shape = { 2, 2, 48, 40, 16 };
@@ -647,8 +647,8 @@ static void check_not_finite(const char *isa, enum tensor_type type)
 	s.k[(size_t)650 * 2 * 24 + 30] = NAN;
 	run_long(isa, 1, &s, 1, alone);
 	assert_true(isfinite(alone[40 * row + 5]) && isnan(alone[41 * row + 5]));
-	/* The third head has the second head of keys, and sees that NaN in its second part. Q8_0 has
-	 * one scale for all of a value: there the infinity has spoiled it before. */
+	/* The third head has the second head of keys, and sees that NaN in its second part. Q8_0
+	 * has one scale for all of a value: there the infinity has spoiled it before. */
 	assert_true(isnan(alone[650 * row + 2 * 24 + 5]));
 	assert_true(type == TENSOR_Q8_0 || isfinite(alone[649 * row + 2 * 24 + 5]));
 	for (unsigned i = 0; i < 6; i++) {

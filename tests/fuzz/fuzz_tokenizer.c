@@ -60,7 +60,7 @@ static void use(const struct tokenizer *tokenizer, const char *text, size_t n_by
 
 		require(status == SC_OK || (status == SC_E_TOO_LARGE && err.text[0]));
 		if (!status && longest)
-				require(ids.n >= n_bytes / longest);
+			require(ids.n >= n_bytes / longest);
 		for (size_t i = 0; i < ids.n; i++) {
 			require(ids.ids[i] < tokenizer_n_vocab(tokenizer));
 			(void)tokenizer_is_end(tokenizer, ids.ids[i]);

@@ -84,7 +84,8 @@ static void all_of_them_are_named_as_far_as_there_is_room(void **state)
 	gguf_writer_f32(&f.w, "llama.logit_scale", 2);	/* of another architecture */
 	gguf_writer_f32(&f.w, "qwen2.attention.scale", 2);
 	model_fixture_finish(&f);
-	expect_model_error(&f, SC_E_UNSUPPORTED, "supported: qwen2.logit_scale,qwen2.attention.scale. "
+	expect_model_error(&f, SC_E_UNSUPPORTED,
+			   "supported: qwen2.logit_scale,qwen2.attention.scale. "
 			   "To open it as if it had no such keys");
 
 	model_fixture_start(&f, &tiny_llama);

@@ -10,6 +10,7 @@
  * A chunk is read where it lies if its blocks' parts are whole vectors. If not, and for some
  * lengths where it is unpacked to floats anyway, it is gathered: copied into a record as long as a
  * chunk. So lengths that are multiples of 16 are the fastest.
+ * Thread: the backend's, see backend.h.
  */
 #include "backend/backend.h"
 #include "backend/cpu/kernels_attention.h"
