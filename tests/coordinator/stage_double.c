@@ -18,21 +18,25 @@ static struct buf file = BUF_INIT;
 static struct model *model;
 static struct tokenizer *tokenizer;
 
-void stage_double_open_model(void)
+int stage_double_open_model(void **state)
 {
 	struct tiny_model tiny = tiny_llama;
 	struct error err;
 
+	(void)state;
 	tiny.n_layers = 2;
 	model = tiny_model_open(&tiny, &file);
 	assert_int_equal(tokenizer_create(model->gguf, &tokenizer, &err), SC_OK);
+	return 0;
 }
 
-void stage_double_close_model(void)
+int stage_double_close_model(void **state)
 {
+	(void)state;
 	tokenizer_destroy(tokenizer);
 	model_close(model);
 	buf_deinit(&file);
+	return 0;
 }
 
 struct coordinator_config stage_double_config(void)

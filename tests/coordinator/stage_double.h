@@ -24,9 +24,10 @@ struct stage_double {
 	struct error error;		/* of FAILED */
 };
 
-/* A small model, opened once for the program, and what to start from. */
-void stage_double_open_model(void);
-void stage_double_close_model(void);
+/* A small model, opened once for the program as the fixture of its group of tests; and what to
+ * start from. */
+int stage_double_open_model(void **state);
+int stage_double_close_model(void **state);
 struct coordinator_config stage_double_config(void);
 
 /* Up to where the worker would say Hello. max_payload of the stage; 0: plenty. */

@@ -609,20 +609,6 @@ static void the_longest_turn_is_told(void **state)
 	assert_int_equal(status.longest_turn_ns, loop_longest_turn_ns(d.loop));
 }
 
-static int open_model(void **state)
-{
-	(void)state;
-	stage_double_open_model();
-	return 0;
-}
-
-static int close_model(void **state)
-{
-	(void)state;
-	stage_double_close_model();
-	return 0;
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -651,5 +637,6 @@ int main(void)
 	};
 #undef TEST
 
-	return cmocka_run_group_tests(tests, open_model, close_model);
+	return cmocka_run_group_tests(tests, stage_double_open_model,
+				      stage_double_close_model);
 }

@@ -122,20 +122,6 @@ static void every_allocation_of_a_job_may_fail(void **state)
 	stage_double_destroy(&d);
 }
 
-static int open_model(void **state)
-{
-	(void)state;
-	stage_double_open_model();
-	return 0;
-}
-
-static int close_model(void **state)
-{
-	(void)state;
-	stage_double_close_model();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,5 +129,6 @@ int main(void)
 		cmocka_unit_test(every_allocation_of_a_job_may_fail),
 	};
 
-	return cmocka_run_group_tests(tests, open_model, close_model);
+	return cmocka_run_group_tests(tests, stage_double_open_model,
+				      stage_double_close_model);
 }

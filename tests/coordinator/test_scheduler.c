@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The steps that the scheduler makes, judged by what a stage would say to them, and what becomes of
  * the sequences in them. */
-#include "coordinator/scheduler.h"
-
-#include "tests/coordinator/stage_checker.h"
+#include "tests/coordinator/step_sim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,10 +12,8 @@
 #include <cmocka.h>
 
 #define MAX_SEQUENCES 48
-#define MAX_WINDOW 9
 #define MAX_CLIENTS 5
 #define MAX_CONTEXT 96
-#define MAX_ROWS 256
 
 /* A sequence, the only one of its job, and when it is over. */
 struct story {
@@ -29,26 +25,12 @@ struct story {
 	bool is_ended;
 };
 
-struct flight {
-	struct tokens tokens;
-	struct token_record records[MAX_ROWS];
-};
-
-static struct sim {
-	struct scheduler_config config;
-	struct scheduler *scheduler;
-	struct stage_checker *stage;
-	struct share_client clients[MAX_CLIENTS];
+static struct plot {
 	struct story stories[MAX_SEQUENCES];
 	uint32_t n_stories;
-	struct flight flights[MAX_WINDOW];	/* a ring */
-	uint32_t first, n_flights;
-	struct step step;			/* the last one made; its arrays are borrowed */
-	uint64_t n_steps;
-	uint32_t most_rows;
 	const struct story *spoilt;		/* its records have a fault */
 	uint32_t spoilt_from;			/* from this position on */
-} sim;
+} plot;
 
 static uint64_t random_state;
 
@@ -73,23 +55,16 @@ static struct scheduler_config roomy(void)
 
 static void sim_start(const struct scheduler_config *config)
 {
-	struct error err;
-
-	sim = (struct sim){ .config = *config };
+	plot = (struct plot){ .n_stories = 0 };
 	random_state = 42;
-	for (uint32_t i = 0; i < MAX_CLIENTS; i++)
-		share_client_init(&sim.clients[i]);
-	sim.stage = stage_checker_create(&config->limits);
-	if (scheduler_create(config, &sim.scheduler, &err) != SC_OK)
-		fail_msg("%s", err.text);
+	step_sim_start(config);
 }
 
 static void sim_stop(void)
 {
-	scheduler_destroy(sim.scheduler);
-	stage_checker_destroy(sim.stage);
-	for (uint32_t i = 0; i < sim.n_stories; i++)
-		sequence_deinit(&sim.stories[i].sequence);
+	step_sim_stop();
+	for (uint32_t i = 0; i < plot.n_stories; i++)
+		sequence_deinit(&plot.stories[i].sequence);
 }
 
 static void begin(struct story *story, uint32_t client, uint32_t n_prompt, uint32_t n_new)
@@ -115,9 +90,9 @@ static void begin(struct story *story, uint32_t client, uint32_t n_prompt, uint3
 
 static struct story *add_for(uint32_t client, uint32_t n_prompt, uint32_t n_new)
 {
-	struct story *story = &sim.stories[sim.n_stories++];
+	struct story *story = &plot.stories[plot.n_stories++];
 
-	assert_true(sim.n_stories <= MAX_SEQUENCES);
+	assert_true(plot.n_stories <= MAX_SEQUENCES);
 	begin(story, client, n_prompt, n_new);
 	return story;
 }
@@ -139,8 +114,8 @@ static void check_counts(void)
 	struct scheduler_counts counts = scheduler_counts(sim.scheduler);
 	uint32_t n_blocks = 0, n_running = 0, n_waiting = 0;
 
-	for (uint32_t i = 0; i < sim.n_stories; i++) {
-		const struct sequence *sequence = &sim.stories[i].sequence;
+	for (uint32_t i = 0; i < plot.n_stories; i++) {
+		const struct sequence *sequence = &plot.stories[i].sequence;
 
 		n_blocks += sequence->n_blocks;
 		n_waiting += sequence->state == SEQUENCE_WAITING;
@@ -174,13 +149,13 @@ static void check_blocks(const struct step *step)
 		assert_true(step->segments[i].n_blocks <= step->segments[i].n_rows);
 }
 
-static void spoil_records(struct flight *flight)
+static void spoil_records(struct sim_flight *flight)
 {
 	for (uint32_t i = 0; i < flight->tokens.n_records; i++) {
 		struct token_record *record = &flight->records[i];
 
-		if (record->sequence == sim.spoilt->sequence.slot &&
-		    record->position >= sim.spoilt_from) {
+		if (record->sequence == plot.spoilt->sequence.slot &&
+		    record->position >= plot.spoilt_from) {
 			record->fault = TOKEN_FAULT_NAN;
 			record->logprob = 0;
 		}
@@ -190,22 +165,15 @@ static void spoil_records(struct flight *flight)
 /* False: no step can be made now. */
 static bool make_step(void)
 {
-	struct flight *flight = &sim.flights[(sim.first + sim.n_flights) % sim.config.window];
+	struct sim_flight *flight = step_sim_make();
 
-	if (!scheduler_next(sim.scheduler, &sim.step))
+	if (!flight)
 		return false;
-	assert_int_equal(sim.step.id, ++sim.n_steps);
-	assert_true(sim.step.n_rows > 0 && sim.step.n_rows <= MAX_ROWS);
+	assert_true(sim.step.n_rows > 0 && sim.step.n_rows <= SIM_MAX_ROWS);
 	assert_true(prompt_rows(&sim.step) <= sim.config.prompt_chunk);
 	check_blocks(&sim.step);
-	flight->tokens.step_id = sim.step.id;
-	flight->tokens.records = flight->records;
-	flight->tokens.n_records = stage_checker_run(sim.stage, &sim.step, flight->records);
-	if (sim.spoilt)
+	if (plot.spoilt)
 		spoil_records(flight);
-	sim.n_flights++;
-	if (sim.step.n_rows > sim.most_rows)
-		sim.most_rows = sim.step.n_rows;
 	check_counts();
 	return true;
 }
@@ -218,8 +186,8 @@ static bool take_token(void *arg, struct sequence *sequence, const struct token_
 	(void)arg;
 	assert_false(story->is_ended);
 	if (record->fault) {
-		assert_ptr_equal(story, sim.spoilt);
-		assert_true(record->position >= sim.spoilt_from);
+		assert_ptr_equal(story, plot.spoilt);
+		assert_true(record->position >= plot.spoilt_from);
 		story->is_ended = true;
 		return true;	/* it ends all the same */
 	}
@@ -233,21 +201,14 @@ static bool take_token(void *arg, struct sequence *sequence, const struct token_
 
 static void answer(void)
 {
-	struct flight *flight = &sim.flights[sim.first];
-	struct error err;
-
-	assert_true(sim.n_flights > 0);
-	if (scheduler_take(sim.scheduler, &flight->tokens, take_token, NULL, &err) != SC_OK)
-		fail_msg("%s", err.text);
-	sim.first = (sim.first + 1) % sim.config.window;
-	sim.n_flights--;
+	step_sim_answer(take_token);
 	check_counts();
 }
 
 static bool are_all_ended(void)
 {
-	for (uint32_t i = 0; i < sim.n_stories; i++)
-		if (!sim.stories[i].is_ended)
+	for (uint32_t i = 0; i < plot.n_stories; i++)
+		if (!plot.stories[i].is_ended)
 			return false;
 	return true;
 }
@@ -308,10 +269,10 @@ static void start_with_stages(uint32_t n_stages)
 {
 	struct scheduler_config config = roomy();
 
-	config.limits.max_rows = MAX_ROWS;
+	config.limits.max_rows = SIM_MAX_ROWS;
 	config.prompt_chunk = 128;
 	config.n_stages = n_stages;
-	config.window = MAX_WINDOW;
+	config.window = SIM_MAX_WINDOW;
 	sim_start(&config);
 }
 
@@ -327,7 +288,7 @@ static void check_chunk(uint32_t n_stages, uint32_t n_prompts, uint32_t expected
 		assert_int_equal(sim.step.n_rows, n_left < expected ? n_left : expected);
 		n_left -= sim.step.n_rows;
 	}
-	assert_int_equal(sim.n_steps, n_steps < MAX_WINDOW ? n_steps : MAX_WINDOW);
+	assert_int_equal(sim.n_steps, n_steps < SIM_MAX_WINDOW ? n_steps : SIM_MAX_WINDOW);
 	sim_stop();
 }
 
@@ -364,8 +325,8 @@ static void steps_grow_with_prompts_that_come_and_shrink_once_there_are_none(voi
 	/* The last of them may fill the window. */
 	for (uint32_t i = 0; i < 6; i++)
 		add(90, 1);
-	add(MAX_WINDOW * 64 - 6 * 90, 1);
-	for (uint32_t i = 0; i < MAX_WINDOW; i++) {
+	add(SIM_MAX_WINDOW * 64 - 6 * 90, 1);
+	for (uint32_t i = 0; i < SIM_MAX_WINDOW; i++) {
 		assert_true(make_step());
 		assert_int_equal(sim.step.n_rows, 64);
 	}
@@ -567,13 +528,13 @@ static void a_fault_ends_its_sequence_and_nothing_else(void **state)
 		spoilt = add(40, 8);
 		others[1] = add(33, 20);
 		others[2] = add(5, 8);
-		sim.spoilt = spoilt;
-		sim.spoilt_from = 1 + n % 48;
+		plot.spoilt = spoilt;
+		plot.spoilt_from = 1 + n % 48;
 		finish_all();
 		assert_true(spoilt->is_ended);
 		assert_int_equal(spoilt->sequence.state, SEQUENCE_IDLE);
 		assert_true(spoilt->sequence.n_tokens <= 40 ||
-			    spoilt->sequence.n_tokens <= sim.spoilt_from);
+			    spoilt->sequence.n_tokens <= plot.spoilt_from);
 		for (unsigned i = 0; i < 3; i++)
 			assert_int_equal(others[i]->sequence.n_tokens, others[i]->end);
 		sim_stop();
@@ -625,9 +586,9 @@ static void finish_all_watching_the_oldest(void)
 		const struct story *oldest = NULL;
 
 		assert_true(n < 1000000);
-		for (uint32_t i = 0; i < sim.n_stories; i++)
-			if (!sim.stories[i].is_ended && !oldest)
-				oldest = &sim.stories[i];
+		for (uint32_t i = 0; i < plot.n_stories; i++)
+			if (!plot.stories[i].is_ended && !oldest)
+				oldest = &plot.stories[i];
 		if (running == oldest)
 			assert_true(oldest->sequence.state > SEQUENCE_WAITING);
 		running = oldest->sequence.state > SEQUENCE_WAITING ? oldest : NULL;
@@ -714,18 +675,18 @@ static void soak(uint32_t n_steps)
 {
 	while (sim.n_steps < n_steps) {
 		uint32_t i = draw(MAX_SEQUENCES);
-		struct story *story = &sim.stories[i];
+		struct story *story = &plot.stories[i];
 
-		if (!draw(3) && (i >= sim.n_stories || story->is_ended)) {
+		if (!draw(3) && (i >= plot.n_stories || story->is_ended)) {
 			uint32_t n_prompt = 1 + draw(draw(4) ? 12 : MAX_CONTEXT - 1);
 
-			if (i >= sim.n_stories)
-				story = &sim.stories[sim.n_stories++];
+			if (i >= plot.n_stories)
+				story = &plot.stories[plot.n_stories++];
 			else
 				sequence_deinit(&story->sequence);
 			begin(story, draw(MAX_CLIENTS), n_prompt,
 			      1 + draw(MAX_CONTEXT - n_prompt));
-		} else if (!draw(40) && i < sim.n_stories && !story->is_ended) {
+		} else if (!draw(40) && i < plot.n_stories && !story->is_ended) {
 			end(story);
 		}
 		if (sim.n_flights && !draw(3))
@@ -743,8 +704,8 @@ static void a_hundred_thousand_random_steps_are_what_a_stage_expects(void **stat
 		struct scheduler_config config = roomy();
 
 		random_state = round;
-		config.window = 1 + draw(MAX_WINDOW);
-		config.n_stages = 1 + draw(MAX_WINDOW);
+		config.window = 1 + draw(SIM_MAX_WINDOW);
+		config.n_stages = 1 + draw(SIM_MAX_WINDOW);
 		config.limits.max_rows = 1 + draw(40);
 		config.prompt_chunk = 1 + draw(config.limits.max_rows);
 		config.limits.max_sequences = 1 + draw(MAX_SEQUENCES);

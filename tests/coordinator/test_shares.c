@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who gets slots and KV blocks when several clients want them. Time is counted in steps; every step
  * is judged by what a stage would say to it. */
-#include "coordinator/scheduler.h"
-
-#include "tests/coordinator/stage_checker.h"
+#include "tests/coordinator/step_sim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,9 +10,6 @@
 #include <cmocka.h>
 
 #define MAX_JOBS 64
-#define MAX_CLIENTS 40
-#define MAX_WINDOW 8
-#define MAX_ROWS 256
 
 /* Sequences alike, of one client; each has its share_job's address as sequence.share. */
 struct test_job {
@@ -25,27 +20,17 @@ struct test_job {
 	uint32_t n_left;	/* sequences that have not ended */
 };
 
-static struct sim {
-	struct scheduler_config config;
-	struct scheduler *scheduler;
-	struct stage_checker *stage;
-	struct share_client clients[MAX_CLIENTS];
+static struct load {
 	struct test_job *jobs[MAX_JOBS];
 	uint32_t n_jobs;
-	struct flight {
-		struct tokens tokens;
-		struct token_record records[MAX_ROWS];
-	} flights[MAX_WINDOW];	/* a ring */
-	uint32_t first, n_flights;
-	uint64_t n_steps;	/* made */
 	uint64_t n_tokens;	/* drawn */
-} sim;
+} load;
 
 static struct scheduler_config thirty_two_slots(uint32_t n_stages)
 {
 	return (struct scheduler_config){
 		.limits = {
-			.max_rows = MAX_ROWS, .max_sequences = 32, .max_blocks = 4096,
+			.max_rows = SIM_MAX_ROWS, .max_sequences = 32, .max_blocks = 4096,
 			.block_length = 16, .max_context = 1024, .n_vocab = 256, .dim = 1,
 		},
 		.window = n_stages + 1,
@@ -56,24 +41,17 @@ static struct scheduler_config thirty_two_slots(uint32_t n_stages)
 
 static void sim_start(const struct scheduler_config *config)
 {
-	struct error err;
-
-	sim = (struct sim){ .config = *config };
-	for (uint32_t i = 0; i < MAX_CLIENTS; i++)
-		share_client_init(&sim.clients[i]);
-	sim.stage = stage_checker_create(&config->limits);
-	if (scheduler_create(config, &sim.scheduler, &err) != SC_OK)
-		fail_msg("%s", err.text);
+	load = (struct load){ .n_jobs = 0 };
+	step_sim_start(config);
 }
 
 static void sim_stop(void)
 {
-	scheduler_destroy(sim.scheduler);
-	stage_checker_destroy(sim.stage);
-	for (uint32_t i = 0; i < sim.n_jobs; i++) {
-		for (uint32_t k = 0; k < sim.jobs[i]->n_sequences; k++)
-			sequence_deinit(&sim.jobs[i]->sequences[k]);
-		free(sim.jobs[i]);
+	step_sim_stop();
+	for (uint32_t i = 0; i < load.n_jobs; i++) {
+		for (uint32_t k = 0; k < load.jobs[i]->n_sequences; k++)
+			sequence_deinit(&load.jobs[i]->sequences[k]);
+		free(load.jobs[i]);
 	}
 }
 
@@ -84,8 +62,8 @@ static struct test_job *add(uint32_t client, uint32_t n_sequences, uint32_t n_pr
 	uint32_t prompt[1024] = { 0 };
 
 	assert_non_null(job);
-	assert_true(sim.n_jobs < MAX_JOBS);
-	sim.jobs[sim.n_jobs++] = job;
+	assert_true(load.n_jobs < MAX_JOBS);
+	load.jobs[load.n_jobs++] = job;
 	share_job_init(&job->share, &sim.clients[client]);
 	job->n_sequences = job->n_left = n_sequences;
 	job->n_new = n_new;
@@ -94,7 +72,7 @@ static struct test_job *add(uint32_t client, uint32_t n_sequences, uint32_t n_pr
 
 		assert_int_equal(sequence_init(sequence, prompt, n_prompt, n_prompt + n_new,
 					       sim.config.limits.block_length), SC_OK);
-		sequence->sampling.seed = sim.n_jobs * 64 + i;
+		sequence->sampling.seed = load.n_jobs * 64 + i;
 		sequence->sampling.top_p = 1.0f;
 		sequence->share = &job->share;
 		scheduler_add(sim.scheduler, sequence);
@@ -109,42 +87,22 @@ static bool take_token(void *arg, struct sequence *sequence, const struct token_
 	(void)arg;
 	assert_int_equal(record->token, stage_checker_token(sequence->sampling.seed,
 							    sequence->n_tokens - 1));
-	sim.n_tokens++;
+	load.n_tokens++;
 	if (sequence->n_tokens < sequence->n_prompt + job->n_new)
 		return true;
 	job->n_left--;
 	return false;
 }
 
-static bool make_step(void)
-{
-	struct flight *flight = &sim.flights[(sim.first + sim.n_flights) % sim.config.window];
-	struct step step;
-
-	if (!scheduler_next(sim.scheduler, &step))
-		return false;
-	flight->tokens.step_id = step.id;
-	flight->tokens.records = flight->records;
-	flight->tokens.n_records = stage_checker_run(sim.stage, &step, flight->records);
-	sim.n_flights++;
-	sim.n_steps++;
-	return true;
-}
-
 static void fill_window(void)
 {
-	while (make_step())
+	while (step_sim_make())
 		;
 }
 
 static void answer(void)
 {
-	struct error err;
-
-	if (scheduler_take(sim.scheduler, &sim.flights[sim.first].tokens, take_token, NULL, &err))
-		fail_msg("%s", err.text);
-	sim.first = (sim.first + 1) % sim.config.window;
-	sim.n_flights--;
+	step_sim_answer(take_token);
 }
 
 static void turn(void)
@@ -193,12 +151,12 @@ static bool has_waiting(const struct test_job *job)
 /* Everything ends, and nothing is left over. */
 static void finish_all(void)
 {
-	for (uint32_t i = 0; i < sim.n_jobs; i++)
-		steps_until_ended(sim.jobs[i]);
+	for (uint32_t i = 0; i < load.n_jobs; i++)
+		steps_until_ended(load.jobs[i]);
 	while (sim.n_flights)
 		turn();
 	assert_int_equal(scheduler_counts(sim.scheduler).blocks_free, sim.config.limits.max_blocks);
-	for (uint32_t i = 0; i < MAX_CLIENTS; i++) {
+	for (uint32_t i = 0; i < SIM_MAX_CLIENTS; i++) {
 		assert_int_equal(sim.clients[i].n_waiting, 0);
 		assert_int_equal(sim.clients[i].n_running, 0);
 		assert_int_equal(sim.clients[i].n_blocks, 0);
@@ -349,12 +307,12 @@ static void more_clients_than_slots_take_turns(void **state)
 	config.limits.max_sequences = 4;
 	sim_start(&config);
 	add(0, 40, 4, 10);
-	for (uint32_t i = 1; i < MAX_CLIENTS; i++)
+	for (uint32_t i = 1; i < SIM_MAX_CLIENTS; i++)
 		add(i, 1, 4, 10);
 	/* The heavy client's later sequences wait for everybody's first. */
-	for (uint32_t i = 1; i < MAX_CLIENTS; i++)
-		steps_until_ended(sim.jobs[i]);
-	assert_true(sim.jobs[0]->n_left >= 32);
+	for (uint32_t i = 1; i < SIM_MAX_CLIENTS; i++)
+		steps_until_ended(load.jobs[i]);
+	assert_true(load.jobs[0]->n_left >= 32);
 	finish_all();
 	sim_stop();
 }
@@ -380,13 +338,13 @@ static void slots_go_round_when_there_are_more_clients_than_slots(void **state)
 	/* Three clients to a slot: three turns, and everybody has had one. */
 	turns(3 * 270);
 	for (uint32_t i = 0; i < 24; i++)
-		assert_true(!sim.jobs[i]->n_left ||
-			    sim.jobs[i]->sequences[0].n_tokens > 200);
+		assert_true(!load.jobs[i]->n_left ||
+			    load.jobs[i]->sequences[0].n_tokens > 200);
 	finish_all();
 	/* A turn is 256 tokens at least, and costs four rows a token at most. */
 	assert_true(n_preemptions() <= 24 * 4);
 	assert_true(scheduler_counts(sim.scheduler).rows <
-		    (1 + 4) * sim.n_tokens + 24 * 10);
+		    (1 + 4) * load.n_tokens + 24 * 10);
 	sim_stop();
 }
 
@@ -417,9 +375,9 @@ static void short_jobs_in_a_row_cost_the_long_one_little(void **state)
 		n_rows = scheduler_counts(sim.scheduler).rows;
 		/* With spare slots no row is computed twice: there are prompts and tokens. */
 		if (n_spare)
-			assert_true(n_rows <= sim.n_tokens + 10 * (64 + 50));
+			assert_true(n_rows <= load.n_tokens + 10 * (64 + 50));
 		else
-			assert_true(n_rows <= 2 * sim.n_tokens);
+			assert_true(n_rows <= 2 * load.n_tokens);
 		finish_all();
 		sim_stop();
 	}
@@ -487,12 +445,12 @@ static void a_large_prompt_is_passed_by_small_ones_but_does_not_starve(void **st
 	while (has_waiting(large)) {
 		turn();
 		for (uint32_t i = 0; i < 3; i++) {
-			if (small[i]->n_left || sim.n_jobs == MAX_JOBS)
+			if (small[i]->n_left || load.n_jobs == MAX_JOBS)
 				continue;
 			small[i] = add(i, 8, 30, 60);
 			n_small++;
 		}
-		assert_true(sim.n_jobs < MAX_JOBS);
+		assert_true(load.n_jobs < MAX_JOBS);
 	}
 	assert_true(n_small > 0);
 	finish_all();
@@ -513,7 +471,7 @@ static void clients_that_each_need_the_whole_pool_all_get_to_their_end(void **st
 		finish_all();
 		/* Each token at most nine times, see sequence_is_settled; and the prompts. */
 		assert_true(scheduler_counts(sim.scheduler).rows <
-			    9 * sim.n_tokens + 24 * config.limits.max_context);
+			    9 * load.n_tokens + 24 * config.limits.max_context);
 		sim_stop();
 	}
 }

@@ -192,20 +192,6 @@ static void a_forgotten_job_is_counted(void **state)
 	stage_double_destroy(&d);
 }
 
-static int open_model(void **state)
-{
-	(void)state;
-	stage_double_open_model();
-	return 0;
-}
-
-static int close_model(void **state)
-{
-	(void)state;
-	stage_double_close_model();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,5 +202,6 @@ int main(void)
 		cmocka_unit_test(a_forgotten_job_is_counted),
 	};
 
-	return cmocka_run_group_tests(tests, open_model, close_model);
+	return cmocka_run_group_tests(tests, stage_double_open_model,
+				      stage_double_close_model);
 }

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/coordinator/step_sim.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+struct step_sim sim;
+
+void step_sim_start(const struct scheduler_config *config)
+{
+	struct error err;
+
+	assert_true(config->window <= SIM_MAX_WINDOW && config->limits.max_rows <= SIM_MAX_ROWS);
+	sim = (struct step_sim){ .config = *config };
+	for (uint32_t i = 0; i < SIM_MAX_CLIENTS; i++)
+		share_client_init(&sim.clients[i]);
+	sim.stage = stage_checker_create(&config->limits);
+	if (scheduler_create(config, &sim.scheduler, &err) != SC_OK)
+		fail_msg("%s", err.text);
+}
+
+void step_sim_stop(void)
+{
+	scheduler_destroy(sim.scheduler);
+	stage_checker_destroy(sim.stage);
+}
+
+struct sim_flight *step_sim_make(void)
+{
+	struct sim_flight *flight = &sim.flights[(sim.first + sim.n_flights) % sim.config.window];
+
+	if (!scheduler_next(sim.scheduler, &sim.step))
+		return NULL;
+	assert_int_equal(sim.step.id, ++sim.n_steps);
+	flight->tokens.step_id = sim.step.id;
+	flight->tokens.records = flight->records;
+	flight->tokens.n_records = stage_checker_run(sim.stage, &sim.step, flight->records);
+	sim.n_flights++;
+	return flight;
+}
+
+void step_sim_answer(scheduler_token_fn *fn)
+{
+	struct error err;
+
+	assert_true(sim.n_flights > 0);
+	if (scheduler_take(sim.scheduler, &sim.flights[sim.first].tokens, fn, NULL, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	sim.first = (sim.first + 1) % sim.config.window;
+	sim.n_flights--;
+}
