@@ -101,7 +101,8 @@ static void refuse_restricted(struct grpc_call *call)
 {
 	limit_refuse(call->session->config.limits, LIMIT_RESERVE);
 	grpc_call_finish(call, GRPC_RESOURCE_EXHAUSTED, "too many connections are open: this one "
-			 "may only ask for status and health");
+			 "may only ask for status and health. Retry later, or raise the server's "
+			 "max-connections or max-peer-connections");
 }
 
 /* All headers are there: is it a call that we know? */

@@ -35,6 +35,7 @@ struct fixture {
 	struct grpc_session *session;
 	struct memory_client client;
 	struct memory_call call;
+	struct memory_call unfinished[GRPC_REQUESTS_AT_ONCE + 1];
 };
 
 static int setup(void **state)
@@ -74,6 +75,8 @@ static int teardown(void **state)
 	memory_call_deinit(&f->call);
 	grpc_session_destroy(f->session);
 	memory_client_deinit(&f->client);
+	for (unsigned i = 0; i <= GRPC_REQUESTS_AT_ONCE; i++)
+		memory_call_deinit(&f->unfinished[i]);
 	work_pool_destroy(f->service.pool);
 	assert_int_equal(f->budget.n_bytes, 0);
 	fake_destroy(f->coordinator);
@@ -161,12 +164,11 @@ static int send_too_large(struct fixture *f)
 static int send_too_much_at_once(struct fixture *f)
 {
 	static const char zeros[60000];
-	struct memory_call calls[GRPC_REQUESTS_AT_ONCE + 1] = { 0 };
 	int status = -1;
 
 	for (unsigned i = 0; i <= GRPC_REQUESTS_AT_ONCE; i++) {
-		calls[i].keeps_open = true;
-		status = call_with(f, &calls[i], SERVICE "Cancel", zeros, sizeof zeros);
+		f->unfinished[i].keeps_open = true;
+		status = call_with(f, &f->unfinished[i], SERVICE "Cancel", zeros, sizeof zeros);
 	}
 	return status;
 }
