@@ -90,6 +90,13 @@ def data_frames(stream, payload, size=16384):
                           payload[i * size:(i + 1) * size]) for i in range(last + 1))
 
 
+def newest_job(port):
+    channel = grpc.insecure_channel("127.0.0.1:%d" % port)
+    jobs = pb_grpc.StagecoachStub(channel).List(pb.ListRequest(limit=1)).jobs
+    channel.close()
+    return jobs[0].id
+
+
 class Hostile:
     """A connection that reads only to keep its windows open, if at all."""
 
@@ -188,6 +195,43 @@ def attack_get_all(port, job):
             connection.call(b"Get", field(1, job.encode()))
         time.sleep(0.5)
     forever(port, open_one, act, 20)
+
+
+def attack_watch_running(port, _job):
+    """Many watchers of one job that runs."""
+    request = field(1, b"JULIET:\n") + varint(5 << 3) + varint(400) + \
+        varint(7 << 3) + varint(1) + varint(8 << 3) + varint(64)
+
+    def open_one(port):
+        connection = Hostile(port, window=(1 << 31) - 1)
+        connection.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", (1 << 31) - 65536)))
+        return connection
+
+    def act(connection):
+        connection.call(b"Submit", request)
+        for _ in range(90):
+            connection.call(b"Watch", field(1, newest_job(port).encode()))
+        time.sleep(5)
+    forever(port, open_one, act, 20)
+
+
+def attack_submit_flood(port, _job):
+    request = field(1, b"x") + varint(5 << 3) + varint(1) + varint(8 << 3) + varint(64)
+    forever(port, Hostile, lambda c: c.call(b"Submit", request), 4)
+
+
+def attack_detokenize(port, _job):
+    def act(connection):
+        connection.call(b"Detokenize", field(1, b"\x40" * 3900000))
+        time.sleep(0.5)
+    forever(port, lambda p: Hostile(p, window=(1 << 31) - 1), act, 4)
+
+
+def attack_tokens_prompt(port, _job):
+    def act(connection):
+        connection.call(b"Generate", field(3, field(1, b"\x40" * 3900000)))
+        time.sleep(0.2)
+    forever(port, Hostile, act, 6)
 
 
 def attack_header_table(port, _job):
@@ -397,7 +441,8 @@ def run(name, options):
         time.sleep(1)
         before = honest.measure(3)
         attacker = subprocess.Popen(["nice", "-n", "10", sys.executable, os.path.abspath(__file__),
-                                     "--attack", name, "--job", job], stderr=subprocess.DEVNULL)
+                                     "--attack", name, "--job", job, "--build",
+                                     options.build], stderr=subprocess.DEVNULL)
         during = honest.measure(options.seconds)
         is_alive = daemon.is_alive()
         turn = 0.0
@@ -433,14 +478,14 @@ def main():
     parser.add_argument("--attack", help=argparse.SUPPRESS)
     parser.add_argument("--job", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.attack:
-        ATTACKS[options.attack](PORT, options.job)
     global grpc, pb, pb_grpc, health_pb2
     make_stubs(options.build)
     import grpc
     from stagecoach.v1 import stagecoach_pb2 as pb
     from stagecoach.v1 import stagecoach_pb2_grpc as pb_grpc
     import health_pb2
+    if options.attack:
+        ATTACKS[options.attack](PORT, options.job)
     options.log = os.path.join(options.build, "attacks.log")
     print("| attack | health, ms: before / during | gap, ms: before / during | "
           "tokens/s: before / during | longest turn, ms | daemon |")

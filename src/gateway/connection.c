@@ -275,14 +275,8 @@ static void finish(struct connection *connection)
 		set_timer(connection);
 }
 
-void connection_flush(struct connection *connection)
+static void flush(struct connection *connection)
 {
-	if (connection->is_closing)
-		return;
-	if (connection->is_writing || connection->is_shut) {
-		set_timer(connection);
-		return;
-	}
 	for (unsigned i = 0; i < WRITES_PER_TURN; i++) {
 		if (i && connections_is_turn_over(connection->owner))
 			break;
@@ -302,6 +296,20 @@ void connection_flush(struct connection *connection)
 	}
 	/* The others' turn. */
 	connections_add_bulk(connection->owner, connection);
+}
+
+void connection_flush(struct connection *connection)
+{
+	uint64_t begin_ns = clock_ns();
+
+	if (connection->is_closing)
+		return;
+	if (connection->is_writing || connection->is_shut) {
+		set_timer(connection);
+		return;
+	}
+	flush(connection);
+	connections_spend(connection, begin_ns);
 }
 
 /* A session woke up: not flushed here, since this comes from deep inside a change of a job. */
@@ -334,6 +342,7 @@ static void on_alloc(uv_handle_t *handle, size_t n_suggested, uv_buf_t *buffer)
  * is left. */
 static size_t receive(struct connection *connection, const char *bytes, size_t n_bytes)
 {
+	uint64_t begin_ns = clock_ns();
 	struct error err;
 
 	if (n_bytes > SLICE_BYTES)
@@ -343,6 +352,7 @@ static size_t receive(struct connection *connection, const char *bytes, size_t n
 		log_debug("gateway: closing a connection: %s", err.text);
 		begin_end(connection);
 	}
+	connections_spend(connection, begin_ns);
 	return n_bytes;
 }
 
@@ -356,7 +366,8 @@ static void discard(struct connection *connection, size_t n_bytes)
 /* Input may have given answers: write them, unless others wait for their turn. */
 static void flush_after_input(struct connection *connection)
 {
-	if (connection->is_bulk || connections_is_turn_over(connection->owner))
+	if (connection->is_bulk || connections_is_costly(connection) ||
+	    connections_is_turn_over(connection->owner))
 		connections_add_dirty(connection->owner, connection);
 	else
 		connection_flush(connection);

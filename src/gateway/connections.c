@@ -11,6 +11,10 @@
 /* The part of one turn of the loop that clients get. It is granted three times in a turn: for
  * sockets that became readable, for input that waits, and for output that waits. */
 #define TURN_NS (2 * NS_PER_MS)
+/* A connection is costly when it took more than COSTLY_NS of the last 100 ms or so. Costly ones go
+ * behind all others, so that they wait for each other and nobody waits for them. */
+#define COSTLY_NS (2 * NS_PER_MS)
+#define MEMORY_NS (100 * NS_PER_MS)
 /* Between two warnings of the same limit: whoever comes and goes does not fill the log. */
 #define QUIET_NS (60 * NS_PER_SECOND)
 
@@ -32,12 +36,42 @@ bool connections_is_turn_over(struct connections *connections)
 	return now_ns >= connections->turn_ns + TURN_NS;
 }
 
+/* Half of what was spent is forgotten every MEMORY_NS. */
+static void forget_spent(struct connection *connection, uint64_t now_ns)
+{
+	while (connection->spent_ns && now_ns - connection->spent_until_ns >= MEMORY_NS) {
+		connection->spent_ns /= 2;
+		connection->spent_until_ns += MEMORY_NS;
+	}
+	if (!connection->spent_ns)
+		connection->spent_until_ns = now_ns;
+}
+
+void connections_spend(struct connection *connection, uint64_t begin_ns)
+{
+	uint64_t now_ns = clock_ns();
+
+	forget_spent(connection, now_ns);
+	connection->spent_ns += now_ns - begin_ns;
+}
+
+bool connections_is_costly(struct connection *connection)
+{
+	if (connection->spent_ns > COSTLY_NS)
+		forget_spent(connection, clock_ns());
+	return connection->spent_ns > COSTLY_NS;
+}
+
 void connections_add_dirty(struct connections *connections, struct connection *connection)
 {
 	/* A connection that waits keeps its place: streams that wake up at every step, all in the
 	 * same order, would otherwise push the last of them back for ever. */
 	if (!list_is_empty(&connection->dirty))
 		return;
+	if (connections_is_costly(connection)) {
+		connections_add_bulk(connections, connection);
+		return;
+	}
 	list_append(&connections->dirty, &connection->dirty);
 	uv_idle_start(&connections->idle, on_idle);
 }
@@ -54,8 +88,16 @@ void connections_add_bulk(struct connections *connections, struct connection *co
 
 void connections_add_unread(struct connections *connections, struct connection *connection)
 {
+	struct list *place = &connections->unread;
+
 	list_remove(&connection->unread);
-	list_append(&connections->unread, &connection->unread);
+	if (!connections_is_costly(connection)) {
+		/* Costly ones are at the end. */
+		while (place->prev != &connections->unread &&
+		       connections_is_costly(list_entry(place->prev, struct connection, unread)))
+			place = place->prev;
+	}
+	list_insert_before(place, &connection->unread);
 	uv_idle_start(&connections->idle, on_idle);
 }
 
@@ -80,7 +122,7 @@ static void flush_first(struct list *list)
 	connection_flush(connection);
 }
 
-/* Large answers: one connection in each turn, and more while there is time. */
+/* Costly connections: one in each turn, and more while there is time. */
 static void flush_bulk(struct connections *connections)
 {
 	unsigned n = 0;

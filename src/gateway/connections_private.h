@@ -53,6 +53,8 @@ struct connection {
 	size_t n_unwritten;	/* bytes, at that time */
 	uint64_t timer_ns;	/* what the timer is set to */
 	size_t n_discarded;	/* bytes that came after the end */
+	uint64_t spent_ns;	/* time that its input and output took lately */
+	uint64_t spent_until_ns;	/* when spent_ns was last made smaller */
 	bool is_bulk;		/* dirty is in the owner's bulk */
 	bool is_writing;
 	bool is_ending;		/* nothing more is read; closed when its last words are out */
@@ -82,6 +84,10 @@ void connections_add_unread(struct connections *connections, struct connection *
 /* A call came that connections of the reserve may not make: is the connection one of them, and is
  * there still no ordinary seat for it? */
 bool connections_is_restricted(struct connections *connections, struct connection *connection);
+/* Note that the loop has worked for the connection since begin_ns. */
+void connections_spend(struct connection *connection, uint64_t begin_ns);
+/* Has the connection taken more of the loop's time lately than others should wait for? */
+bool connections_is_costly(struct connection *connection);
 /* Has this turn of the loop had enough of the clients? */
 bool connections_is_turn_over(struct connections *connections);
 
