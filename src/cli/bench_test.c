@@ -2,6 +2,7 @@
 #include "cli/bench_test.h"
 
 #include "base/clock.h"
+#include "base/integers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,15 +45,10 @@ static uint32_t first_of_parts(uint32_t depth, uint32_t n_part, uint32_t n_parts
 	return before < depth ? depth - (uint32_t)before : 1;
 }
 
-static uint32_t round_up(uint32_t n, uint32_t multiple)
-{
-	return (n + multiple - 1) / multiple * multiple;
-}
-
 uint32_t bench_test_positions(const struct bench_test *test, uint32_t n_repetitions,
 			      uint32_t n_chunk)
 {
-	uint32_t n_part = round_up(test->n_prompt, n_chunk);
+	uint32_t n_part = (uint32_t)round_up(test->n_prompt, n_chunk);
 
 	switch (test->kind) {
 	case BENCH_DEEP_PROMPT:
@@ -289,7 +285,7 @@ static enum sc_status run_deep_prompt(struct crowd *crowd, const struct bench_te
 				      struct error *err)
 {
 	const uint32_t n_parts = run->n_repetitions;
-	const uint32_t n_part = round_up(test->n_prompt, run->n_chunk);
+	const uint32_t n_part = (uint32_t)round_up(test->n_prompt, run->n_chunk);
 	const uint32_t n_before = first_of_parts(test->depth, n_part, n_parts);
 	const uint64_t begin = count_rows(crowd), first = begin + n_before;
 	enum sc_status status;

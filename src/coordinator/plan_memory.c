@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coordinator/plan_memory.h"
 
+#include "base/integers.h"
+
 /* What backends do at most. Each number has its name in src/backend/cpu or src/stage. */
 enum {
 	LANES = 16,			/* floats of a vector; rows are padded to whole ones */
@@ -23,21 +25,6 @@ enum {
 	THREAD_BYTES = 256 << 10,	/* stack, and tiles of products */
 	STAGE_BYTES = 1 << 20,		/* queues, control messages, what is not counted */
 };
-
-static uint64_t round_up(uint64_t n, uint64_t unit)
-{
-	return (n + unit - 1) / unit * unit;
-}
-
-static uint64_t max_of(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-static uint64_t min_of(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 /* Elements of keys or values of a record of `length` positions, with a scale for each 32 of a
  * position where the type has scales. backend/cpu/kv.h says how they lie. */
@@ -92,8 +79,7 @@ static uint64_t logit_bytes(const struct plan_input *input)
 /* Block tables of all slots, and whose each block is. */
 static uint64_t table_bytes(const struct plan_input *input)
 {
-	uint64_t n_blocks = round_up(input->max_context, input->block_length) /
-			    input->block_length;
+	uint64_t n_blocks = div_up(input->max_context, input->block_length);
 
 	return input->max_sequences * (n_blocks * sizeof(uint32_t) + SEQUENCE_BYTES) +
 	       (uint64_t)input->n_blocks * BLOCK_BYTES;

@@ -13,14 +13,7 @@ enum { UNKNOWN_CONTEXTS = 4 };
 
 static uint32_t blocks_for(const struct plan_input *input, uint64_t n_positions)
 {
-	uint64_t n = (n_positions + input->block_length - 1) / input->block_length;
-
-	return n > STEP_MAX_BLOCKS ? STEP_MAX_BLOCKS : (uint32_t)n;
-}
-
-static uint64_t min_of(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
+	return (uint32_t)min_of(div_up(n_positions, input->block_length), STEP_MAX_BLOCKS);
 }
 
 static bool is_memory_known(const struct plan_input *input)

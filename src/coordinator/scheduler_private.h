@@ -58,9 +58,7 @@ struct scheduler {
 
 static inline uint32_t blocks_for(const struct scheduler *s, uint32_t n_positions)
 {
-	uint32_t length = s->config.limits.block_length;
-
-	return n_positions / length + (n_positions % length != 0);
+	return step_blocks_for(&s->config.limits, n_positions);
 }
 
 /* Change the state, and with it the list. */

@@ -24,14 +24,6 @@ static uint32_t spare_slots(const struct coordinator_config *config)
 	return config->max_sequences / 8 + 1;
 }
 
-/* Saturates at UINT32_MAX, which step_limits_check refuses. */
-static uint32_t blocks_for(const struct step_limits *limits, uint64_t n_positions)
-{
-	uint64_t n = (n_positions + limits->block_length - 1) / limits->block_length;
-
-	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
-}
-
 /* The stages after the first get activations as well. */
 static size_t first_hop_bytes(const struct step_limits *limits)
 {
@@ -56,7 +48,7 @@ static struct step_limits widest_limits(const struct coordinator_config *config)
 		.dim = h->dim,
 	};
 
-	limits.max_blocks = config->kv_positions ? blocks_for(&limits, config->kv_positions)
+	limits.max_blocks = config->kv_positions ? step_blocks_for(&limits, config->kv_positions)
 						 : STEP_MAX_BLOCKS;
 	return limits;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/gguf_head.h"
 
+#include "base/integers.h"
 #include "model/gguf_file.h"
 
 void gguf_head_init(struct gguf_head *head, const struct gguf *from)
@@ -101,11 +102,6 @@ enum sc_status gguf_head_add_u32(struct gguf_head *head, const char *key, uint32
 	return status;
 }
 
-static uint64_t aligned(uint64_t n_bytes, size_t alignment)
-{
-	return (n_bytes + alignment - 1) / alignment * alignment;
-}
-
 enum sc_status gguf_head_add_tensor(struct gguf_head *head, const struct tensor *tensor,
 				    uint64_t *offset_out)
 {
@@ -124,7 +120,7 @@ enum sc_status gguf_head_add_tensor(struct gguf_head *head, const struct tensor 
 	if (status)
 		return status;
 	*offset_out = head->data_bytes;
-	head->data_bytes += aligned(tensor_row_bytes(tensor) * n_rows, head->alignment);
+	head->data_bytes += round_up(tensor_row_bytes(tensor) * n_rows, head->alignment);
 	head->n_tensors++;
 	return SC_OK;
 }
@@ -145,7 +141,7 @@ enum sc_status gguf_head_finish(const struct gguf_head *head, struct buf *bytes_
 		status = buf_add(bytes_out, head->pairs.data, head->pairs.length);
 	if (!status)
 		status = buf_add(bytes_out, head->directory.data, head->directory.length);
-	end = aligned(bytes_out->length, head->alignment);
+	end = round_up(bytes_out->length, head->alignment);
 	while (!status && bytes_out->length < end) {
 		const size_t n = end - bytes_out->length;
 

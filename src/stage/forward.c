@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage/forward.h"
 
+#include "base/integers.h"
 #include "stage/sequences.h"
 
 #include <math.h>
@@ -108,7 +109,7 @@ static enum sc_status init_memory(struct forward *f, const struct step_limits *l
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < n_parts; i++)
-		n += (parts[i].n + unit - 1) / unit * unit;
+		n += round_up(parts[i].n, unit);
 	if (f->backend->ops->alloc(f->backend, n * sizeof(float), &f->memory))
 		return error_set(err, SC_E_CAPACITY,
 				 "activations: no memory for %.1f MiB: steps of %u rows",
@@ -116,7 +117,7 @@ static enum sc_status init_memory(struct forward *f, const struct step_limits *l
 	n = 0;
 	for (size_t i = 0; i < n_parts; i++) {
 		*parts[i].at = (float *)f->memory + n;
-		n += (parts[i].n + unit - 1) / unit * unit;
+		n += round_up(parts[i].n, unit);
 	}
 	return SC_OK;
 }

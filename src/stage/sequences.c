@@ -26,14 +26,9 @@ struct sequences {
 	uint32_t *tables;		/* [max_sequences][blocks_per_slot] */
 };
 
-static uint32_t blocks_for(const struct step_limits *limits, uint64_t n_positions)
-{
-	return (uint32_t)((n_positions + limits->block_length - 1) / limits->block_length);
-}
-
 uint64_t sequences_bytes(const struct step_limits *limits)
 {
-	uint64_t table_bytes = blocks_for(limits, limits->max_context) * sizeof(uint32_t);
+	uint64_t table_bytes = step_blocks_for(limits, limits->max_context) * sizeof(uint32_t);
 
 	return limits->max_sequences * (sizeof(struct slot) + table_bytes) +
 	       limits->max_blocks * sizeof(struct block) + sizeof(struct sequences);
@@ -46,7 +41,7 @@ enum sc_status sequences_create(const struct step_limits *limits, struct sequenc
 	if (!s)
 		return SC_E_NOMEM;
 	s->limits = *limits;
-	s->blocks_per_slot = blocks_for(limits, limits->max_context);
+	s->blocks_per_slot = step_blocks_for(limits, limits->max_context);
 	s->slots = calloc(limits->max_sequences, sizeof *s->slots);
 	s->blocks = calloc(limits->max_blocks, sizeof *s->blocks);
 	s->tables = calloc((size_t)limits->max_sequences * s->blocks_per_slot, sizeof *s->tables);
@@ -130,7 +125,7 @@ static enum sc_status check_blocks(struct sequences *s, const struct step *step,
 	bool is_new = segment->flags & SEGMENT_NEW;
 	uint32_t n_held = is_new ? 0 : s->slots[segment->sequence].sequence.n_blocks;
 	uint32_t end = segment->first_position + segment->n_rows;
-	uint32_t n_needed = blocks_for(&s->limits, end);
+	uint32_t n_needed = step_blocks_for(&s->limits, end);
 	enum sc_status status = SC_OK;
 
 	if (segment->n_blocks > s->blocks_per_slot - n_held)

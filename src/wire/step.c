@@ -66,11 +66,6 @@ static bool slot_set_add(struct slot_set *set, uint32_t slot)
 	return true;
 }
 
-static uint64_t round_up(uint64_t n, uint64_t multiple)
-{
-	return (n + multiple - 1) / multiple * multiple;
-}
-
 /* Everything in front of the activations, without the zeros. */
 static uint64_t records_bytes(const struct step_header *header)
 {
@@ -104,22 +99,17 @@ static struct step_header header_of(const struct step *step)
 	};
 }
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 /* A block is named by the step that writes its first row, so there are no more than rows. */
 uint32_t step_max_blocks(const struct step_limits *limits)
 {
-	return min_u32(limits->max_rows, limits->max_blocks);
+	return (uint32_t)min_of(limits->max_rows, limits->max_blocks);
 }
 
 static struct step_header largest_header(const struct step_limits *limits)
 {
 	return (struct step_header){
 		.n_rows = limits->max_rows,
-		.n_segments = min_u32(limits->max_rows, limits->max_sequences),
+		.n_segments = (uint32_t)min_of(limits->max_rows, limits->max_sequences),
 		.n_blocks = step_max_blocks(limits),
 		.n_frees = limits->max_sequences,
 		.dim = limits->dim,
@@ -226,7 +216,7 @@ static enum sc_status check_header(const struct step_header *header, size_t n_by
 				 ", expected 0", header->id, header->reserved);
 	if (check_count("n_rows", header->n_rows, largest.n_rows, err) != SC_OK ||
 	    check_count("n_segments", header->n_segments,
-			min_u32(largest.n_segments, header->n_rows), err) != SC_OK ||
+			(uint32_t)min_of(largest.n_segments, header->n_rows), err) != SC_OK ||
 	    check_count("n_blocks", header->n_blocks, largest.n_blocks, err) != SC_OK ||
 	    check_count("n_frees", header->n_frees, largest.n_frees, err) != SC_OK)
 		return SC_E_PROTOCOL;
@@ -311,11 +301,10 @@ static enum sc_status check_ranges(const struct segment *segment, uint32_t i,
 				   const struct step_limits *limits, struct segment_scan *scan,
 				   struct error *err)
 {
-	uint32_t table_length = (limits->max_context + limits->block_length - 1) /
-				limits->block_length;
+	uint32_t table_length = step_blocks_for(limits, limits->max_context);
 	uint32_t rows_left = header->n_rows - scan->n_rows;
-	uint32_t most_blocks = min_u32(min_u32(table_length, segment->n_rows),
-				       header->n_blocks - scan->n_blocks);
+	uint32_t blocks_left = header->n_blocks - scan->n_blocks;
+	uint32_t most_blocks = (uint32_t)min_of(min_of(table_length, blocks_left), segment->n_rows);
 
 	if (!segment->n_rows || segment->n_rows > rows_left)
 		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": n_rows is %" PRIu32

@@ -13,6 +13,7 @@
  * and index against the limits and the payload's length and allocates nothing.
  */
 #include "base/error.h"
+#include "base/integers.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -83,6 +84,12 @@ struct step_limits {
 /* SC_E_INVALID: a limit is 0, or so large that no plan can mean it (1 GiB a step). What comes
  * from a peer is checked with this before any other function here sees it. */
 must_check enum sc_status step_limits_check(const struct step_limits *limits, struct error *err);
+
+/* KV blocks that so many positions take: UINT32_MAX, which step_limits_check refuses, if more. */
+static inline uint32_t step_blocks_for(const struct step_limits *limits, uint64_t n_positions)
+{
+	return (uint32_t)min_of(div_up(n_positions, limits->block_length), UINT32_MAX);
+}
 
 /* Blocks that a step appends to all its sequences at most. */
 uint32_t step_max_blocks(const struct step_limits *limits);

@@ -66,14 +66,9 @@ struct tile {
 enum { ITEMS_PER_THREAD = 8, MAX_UNPACKING_FREE = 8 };
 enum { LDS = CPU_CHUNK_POSITIONS };	/* floats from a query's scores to the next's */
 
-static unsigned divide_up(unsigned n, unsigned unit)
-{
-	return (n + unit - 1) / unit;
-}
-
 static unsigned parts_of(unsigned n_positions)
 {
-	return divide_up(n_positions, CPU_PART_POSITIONS);
+	return (unsigned)div_up(n_positions, CPU_PART_POSITIONS);
 }
 
 /* The span of a tile, and the tile within it. */
@@ -121,14 +116,15 @@ static void set_rows(struct tile *t, unsigned first, unsigned n)
 static void init_tile(const struct attention *a, size_t item, unsigned thread, struct tile *t)
 {
 	const struct kv_cache *cache = a->cache;
-	unsigned head_tile, row_tile;
+	unsigned head_tile, row_tile, n_row_tiles;
 
 	t->span = find_span(a, &item);
 	t->kv_head = (unsigned)(item % cache->config.n_kv_heads);
 	item /= cache->config.n_kv_heads;
 	head_tile = (unsigned)(item % a->head_tiles);
 	/* The last rows see most: they come first, so that no thread is left with them. */
-	row_tile = divide_up(t->span->n_rows, a->tile_rows) - 1 - (unsigned)(item / a->head_tiles);
+	n_row_tiles = (unsigned)div_up(t->span->n_rows, a->tile_rows);
+	row_tile = n_row_tiles - 1 - (unsigned)(item / a->head_tiles);
 	t->first_head = t->kv_head * a->group + head_tile * a->tile_heads;
 	t->n_heads = min_of(a->tile_heads, a->group - head_tile * a->tile_heads);
 	set_rows(t, row_tile * a->tile_rows,
@@ -232,7 +228,7 @@ static void add_chunk(const struct attention *a, const struct tile *t, unsigned 
 static void add_part(const struct attention *a, const struct tile *t, unsigned part,
 		     struct result *r)
 {
-	unsigned n_chunks = divide_up(t->last_seen, CPU_CHUNK_POSITIONS);
+	unsigned n_chunks = (unsigned)div_up(t->last_seen, CPU_CHUNK_POSITIONS);
 	unsigned first = part * CPU_PART_CHUNKS;
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
@@ -380,10 +376,10 @@ void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsign
 	assert(n_heads % cache->config.n_kv_heads == 0 && n_spans <= cpu->max_rows);
 	a.tile_heads = min_of(a.group, CPU_TILE_QUERIES);
 	a.tile_rows = CPU_TILE_QUERIES / a.tile_heads;
-	a.head_tiles = divide_up(a.group, a.tile_heads);
+	a.head_tiles = (unsigned)div_up(a.group, a.tile_heads);
 	for (unsigned i = 0; i < n_spans; i++) {
 		cpu->span_start[i] = n_tiles;
-		n_tiles += divide_up(spans[i].n_rows, a.tile_rows) * a.head_tiles *
+		n_tiles += (unsigned)div_up(spans[i].n_rows, a.tile_rows) * a.head_tiles *
 			   cache->config.n_kv_heads;
 		n_operations += (uint64_t)spans[i].n_rows * n_heads *
 				(spans[i].first_position + spans[i].n_rows) *

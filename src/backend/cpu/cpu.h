@@ -11,6 +11,7 @@
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/tiles.h"
 #include "backend/cpu/team.h"
+#include "base/integers.h"
 
 #include <stdatomic.h>
 
@@ -59,16 +60,6 @@ struct weight {
 	atomic_bool has_odd;	/* some stored value is NaN or infinite */
 	uint8_t *panels;	/* [n_panels], as formats.h says; of the backend's arena */
 };
-
-static inline size_t min_of(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-static inline size_t round_up(size_t n, size_t unit)
-{
-	return (n + unit - 1) / unit * unit;
-}
 
 static inline struct cpu_backend *cpu_of(struct backend *backend)
 {
