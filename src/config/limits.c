@@ -24,7 +24,7 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"connection is closed" },
 	[LIMIT_IDLE] = {
 		"idle", "idle-ms", NULL,
-		"milliseconds without a call; SETTINGS and PING do not count as calls",
+		"milliseconds without a call; SETTINGS, PING and a watch of health do not count",
 		"GOAWAY, and the connection is closed" },
 	[LIMIT_PREFACE] = {
 		"preface", NULL, "10 s",

@@ -81,6 +81,7 @@ void call_destroy(struct grpc_call *call)
 	drop_request(call);
 	list_remove(&call->node);
 	call->session->n_calls--;
+	call->session->n_background -= call->is_background;
 	call->session->used_ns = call->session->now_ns;
 	free(call->text);
 	free(call);

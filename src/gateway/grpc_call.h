@@ -32,6 +32,7 @@ struct grpc_call_ops {
 	 * once after start, and not at all without it. */
 	void (*close)(struct grpc_call *call);
 	bool is_vital;	/* served also where the session is restricted */
+	bool is_background;	/* an open call of this kind does not keep its connection in use */
 };
 
 struct grpc_method {

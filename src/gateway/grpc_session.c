@@ -105,6 +105,12 @@ static void refuse_restricted(struct grpc_call *call)
 			 "max-connections or max-peer-connections");
 }
 
+static void note_background(struct grpc_call *call)
+{
+	call->is_background = call->method && call->method->ops->is_background;
+	call->session->n_background += call->is_background;
+}
+
 /* All headers are there: is it a call that we know? */
 static void check_headers(struct grpc_call *call)
 {
@@ -135,8 +141,10 @@ static int on_frame_recv(nghttp2_session *http, const nghttp2_frame *frame, void
 		return 0;
 	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
 		call->is_request_ended = true;
-	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+		note_background(call);
 		check_headers(call);
+	}
 	if (call->is_request_ended)
 		call_start(call);
 	return 0;
@@ -392,7 +400,7 @@ bool grpc_session_is_established(const struct grpc_session *session)
 
 uint64_t grpc_session_idle_since_ns(const struct grpc_session *session)
 {
-	return session->n_calls ? UINT64_MAX : session->used_ns;
+	return session->n_calls > session->n_background ? UINT64_MAX : session->used_ns;
 }
 
 bool grpc_session_is_done(const struct grpc_session *session)

@@ -18,6 +18,7 @@ struct grpc_session {
 	size_t n_request_bytes;	/* held by all calls together */
 	size_t n_header_bytes;	/* of the header block that is being received */
 	uint64_t now_ns;	/* as last told */
+	unsigned n_background;	/* of n_calls: those that do not keep the connection in use */
 	uint64_t used_ns;	/* when a call last began or ended; 0: never */
 	struct frame_meter meter;
 	struct error refusal;	/* why a callback ended the connection; status SC_OK: none did */
@@ -58,6 +59,7 @@ struct grpc_call {
 	bool is_request_ended;		/* END_STREAM came */
 	bool is_started;		/* ops->start was called, close is due */
 	bool is_in_service;		/* start or pull is on the stack */
+	bool is_background;		/* counts in the session's n_background */
 	bool is_suspended;		/* between suspend and resume */
 	bool is_answered;		/* response headers were submitted */
 	bool is_body_open;		/* nghttp2 may still ask for output */

@@ -124,4 +124,5 @@ void service_health_changed(struct service *service)
 const struct grpc_call_ops service_health_check = { .start = check_start, .is_vital = true };
 const struct grpc_call_ops service_health_watch = {
 	.start = watch_start, .pull = watch_pull, .close = watch_close, .is_vital = true,
+	.is_background = true,
 };

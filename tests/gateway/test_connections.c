@@ -128,7 +128,13 @@ static void slow_pull(struct grpc_call *call)
 static const struct grpc_call_ops busy_ops = { .start = busy_start };
 static const struct grpc_call_ops endless_ops = { .start = endless_start, .pull = endless_pull };
 static const struct grpc_call_ops slow_ops = { .start = slow_start, .pull = slow_pull };
+static const struct grpc_call_ops wait_ops = { .start = endless_start };
+static const struct grpc_call_ops background_ops = {
+	.start = endless_start, .is_background = true,
+};
 static const struct grpc_method methods[] = {
+	{ "/t.T/Wait", &wait_ops },
+	{ "/t.T/Background", &background_ops },
 	{ "/t.T/Busy", &busy_ops },
 	{ "/t.T/Endless", &endless_ops },
 	{ "/t.T/Slow", &slow_ops },
@@ -535,6 +541,26 @@ static void a_large_answer_waits_for_small_ones_and_goes_on(void **state)
 
 /* A turn of the loop that had no time for all that came, or for its answers, saw calls all the
  * same. */
+/* As those that watch health: they must not hold a connection for ever. */
+static void a_call_in_the_background_does_not_keep_its_connection(void **state)
+{
+	static const char *const paths[] = { "/t.T/Wait", "/t.T/Background" };
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct memory_call call = { 0 };
+		struct caller caller;
+
+		open_caller(f, &caller, connect_unix(f));
+		add_call(&caller.client, &call, paths[i], 'x', 1);
+		exchange(f, &caller);
+		manual_clock_pass(f->clock, IDLE_MS + 1);
+		assert_int_equal(f->limits.n[LIMIT_IDLE], i);
+		close_caller(f, &caller);
+		memory_call_deinit(&call);
+	}
+}
+
 static void a_client_whose_calls_wait_for_a_turn_is_not_idle(void **state)
 {
 	static const unsigned n_calls[] = { 1, 20 };
@@ -717,6 +743,7 @@ int main(void)
 		TEST(a_client_with_much_to_do_lets_others_have_their_turn),
 		TEST(streams_that_wake_up_together_all_get_their_turn),
 		TEST(a_large_answer_waits_for_small_ones_and_goes_on),
+		TEST(a_call_in_the_background_does_not_keep_its_connection),
 		TEST(a_client_whose_calls_wait_for_a_turn_is_not_idle),
 		TEST(a_connection_that_came_in_a_crowd_is_served_when_the_crowd_has_gone),
 		TEST(a_connection_that_came_in_a_crowd_takes_the_place_of_an_idle_one),
