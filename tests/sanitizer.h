@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_TESTS_SANITIZER_H
 #define STAGECOACH_TESTS_SANITIZER_H
 /*
- * sanitizer - which sanitizer this program was built with. Sanitizers look for bad memory and races,
- * not for wrong numbers, and make a program 3 to 30 times slower. Of very many cases that differ in
- * numbers only, a part is enough for them.
+ * sanitizer - which sanitizer this program was built with. Sanitizers look for bad memory and
+ * races, not for wrong numbers, and make a program 3 to 30 times slower. Of very many cases that
+ * differ in numbers only, a part is enough for them.
  */
 #ifdef __SANITIZE_ADDRESS__
 #define HAS_ASAN 1

@@ -5,8 +5,9 @@
  * console - standard error, without ever waiting for whoever reads it: a terminal that was stopped
  * with Ctrl-S, a launcher or a journal that hangs.
  * Text that finds no room is dropped, and counted in lines. "N lines dropped" comes before the next
- * text that finds room. No thread and no memory of ours stands in between: the room is the kernel's,
- * for a pipe 256 KiB. Files and devices that are not terminals are written to as they are.
+ * text that finds room. No thread and no memory of ours stands in between: the room is the
+ * kernel's, for a pipe 256 KiB. Files and devices that are not terminals are written to as they
+ * are.
  * Another program on the same pipe or terminal does not change that, and sees no O_NONBLOCK: a file
  * description of our own has it. Where none can be had (the pipe belongs to another user), room is
  * looked for before each write, and another writer may take that room in between.

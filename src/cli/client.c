@@ -295,8 +295,8 @@ static uint64_t check_ns(const struct client *client)
 static enum sc_status check_server(struct client *client, uint64_t now_ns, struct error *err)
 {
 	if (client->pinged_ns)
-		return error_set(err, SC_E_UNAVAILABLE, "%s: no sign of life for %.3g s: the server, "
-				 "its host or the network hangs or is gone", client->name,
+		return error_set(err, SC_E_UNAVAILABLE, "%s: no sign of life for %.3g s: the "
+				 "server, its host or the network hangs or is gone", client->name,
 				 clock_seconds(now_ns - client->heard_ns));
 	client->pinged_ns = now_ns;
 	if (nghttp2_submit_ping(client->http, NGHTTP2_FLAG_NONE, NULL) != 0)

@@ -3,8 +3,8 @@
 #define STAGECOACH_CLI_CLIENT_H
 /*
  * client - calls the server over gRPC, one call at a time, waiting for its end.
- * While the server is silent it is pinged: one that does not answer, because its host, its network or
- * its event loop is gone, is given up after the target's silence_ms.
+ * While the server is silent it is pinged: one that does not answer, because its host, its network
+ * or its event loop is gone, is given up after the target's silence_ms.
  * Thread: the main thread; everything blocks, but SIGINT and SIGTERM (client_signal.h) end a wait.
  */
 #include "base/error.h"

@@ -16,7 +16,7 @@ struct cluster {
 	unsigned n_ranks;
 	struct fabric *fabric;
 	struct worker_peer *peers;	/* [n_ranks] */
-	struct allowance allowance;		/* of its machine; rank 0 is no worker and has none */
+	struct allowance allowance;	/* of its machine; rank 0 is no worker and has none */
 	struct mpi_world *world;	/* open as long as links go over MPI */
 	bool is_lost;			/* set by the owner: some process has ended or hangs */
 	struct mpi_blob *blobs;
@@ -27,9 +27,9 @@ struct cluster {
  * why this process cannot go on; it takes part all the same, so that nobody waits for it.
  * On failure every process gets the same status and text, so that one may speak for all: it must do
  * so before cluster_close, which nobody leaves before all have entered, because a launcher kills
- * the rest once one process is gone. cluster_close is due in any case. With is_lost it takes part in
- * nothing collective, which would never return; if it answers false, MPI is not finalised and the
- * process has to end by _exit. */
+ * the rest once one process is gone. cluster_close is due in any case. With is_lost it takes part
+ * in nothing collective, which would never return; if it answers false, MPI is not finalised and
+ * the process has to end by _exit. */
 must_check enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
 				       const struct config *config,
 				       const struct fabric_config *fabric, uint64_t own_bytes,

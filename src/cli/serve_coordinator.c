@@ -159,8 +159,8 @@ static void tell_drain(const struct server *server, uint32_t drain_ms)
 	coordinator_status(server->coordinator, &status);
 	n_jobs = status.jobs_queued + status.jobs_running;
 	if (n_jobs)
-		log_info("draining: %u job%s under way may take up to %u ms, new ones are refused; a "
-			 "second signal stops at once", n_jobs, n_jobs == 1 ? "" : "s", drain_ms);
+		log_info("draining: %u job%s under way may take up to %u ms, new ones are refused; "
+			 "a second signal stops at once", n_jobs, n_jobs == 1 ? "" : "s", drain_ms);
 	else
 		log_info("stopping: no job is under way");
 }
@@ -260,7 +260,8 @@ static enum sc_status start_local(struct server *server, const struct coordinato
 
 	allowance = allowance_inside(config->n_stages,
 			     wire_coordinator_bytes(settings, config, 0, !settings->prompt));
-	status = wire_worker_config(settings, server->serve->opened->model, &allowance, &worker, err);
+	status = wire_worker_config(settings, server->serve->opened->model, &allowance, &worker,
+				    err);
 	if (status == SC_OK)
 		status = local_create(&local, &server->local, err);
 	if (status == SC_OK)

@@ -45,7 +45,8 @@ must_check enum sc_status wire_isa(const struct config *config, enum cpu_isa *is
 /* The same for a worker with its share of the machine; settings for memory and threads come
  * first. */
 must_check enum sc_status wire_worker_config(const struct config *config,
-					     const struct model *model, const struct allowance *allowance,
+					     const struct model *model,
+					     const struct allowance *allowance,
 					     struct worker_config *out, struct error *err);
 
 /* For the fabric of rank. */

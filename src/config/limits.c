@@ -92,8 +92,8 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_JOB_MEMORY] = {
 		"job-memory", "job-memory", NULL,
-		"memory that all jobs may come to need for tokens and texts; the last quarter is "
-		"for clients with little",
+		"memory that all jobs may come to need for tokens and texts; the last quarter "
+		"is for clients with little",
 		"RESOURCE_EXHAUSTED; INVALID_ARGUMENT when the job alone needs more" },
 	[LIMIT_CONTEXT] = {
 		"context", "ctx-size", NULL,

@@ -133,9 +133,9 @@ const struct option_info options[] = {
 	  "tokens do not depend on it" },
 	{ "kv-type", 0, "kv-cache-dtype", OPTION_CHOICE, EVERY, 0, "Pipeline", "TYPE", "auto",
 	  .choices = "auto|f32|f16|bf16|q8_0", AT(kv_type),
-	  .help = "what keys and values are rounded to when they are stored; auto: bf16 for a model "
-	  "whose matrices are BF16, else f16. f16 holds numbers up to 65504: larger ones are cut to "
-	  "that, counted in the status, and warned of" },
+	  .help = "what keys and values are rounded to when they are stored; auto: bf16 for a "
+	  "model whose matrices are BF16, else f16. f16 holds numbers up to 65504: larger ones are "
+	  "cut to that, counted in the status, and warned of" },
 	{ "window", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "0", 0, 1025, NULL, AT(window),
 	  "steps in flight at most; 0: stages + 1" },
 	{ "spin-us", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "50", 0, 1000000, NULL,
@@ -156,7 +156,8 @@ const struct option_info options[] = {
 	{ "socket", 0, "uds", OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "PATH", "",
 	  AT(socket), .help = "also serve on this Unix socket" },
 	{ "max-queue", 0, NULL, OPTION_U32, PROGRAM_DAEMON, OPTION_RELOADS, "Serving", "N", "256",
-	  0, 1000000, NULL, AT(max_queue), "jobs that may wait, and a quarter more of clients with few; the rest is refused" },
+	  0, 1000000, NULL, AT(max_queue),
+	  "jobs that may wait, and a quarter more of clients with few; the rest is refused" },
 	{ "keep-jobs", 0, NULL, OPTION_U32, PROGRAM_DAEMON, OPTION_RELOADS, "Serving", "N", "1000",
 	  0, 1000000, NULL, AT(keep_jobs), "ended jobs that are remembered" },
 	{ "job-memory", 0, NULL, OPTION_BYTES, PROGRAM_DAEMON, 0, "Serving", "BYTES", "1G",

@@ -30,7 +30,7 @@ struct launcher {
 	int stop_fd;		/* readable once launcher_destroy was called */
 	bool has_thread;
 	pthread_t thread;
-	pthread_mutex_t lock;	/* over `wake` alone: the thread sends, the loop creates, destroys */
+	pthread_mutex_t lock;	/* of `wake` alone: the thread sends, the loop creates, destroys */
 	struct wake *wake;	/* NULL: not attached */
 	launcher_gone_fn *fn;
 	void *arg;

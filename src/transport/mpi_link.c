@@ -313,8 +313,8 @@ enum sc_status mpi_link_connect(struct fabric *base, unsigned peer, const void *
 	if (status != SC_OK)
 		return status;
 	if (decoded.n_native != sizeof id)
-		return error_set(err, SC_E_PROTOCOL, "address of rank %u: %u native bytes, expected "
-				 "%zu", peer, decoded.n_native, sizeof id);
+		return error_set(err, SC_E_PROTOCOL, "address of rank %u: %u native bytes, "
+				 "expected %zu", peer, decoded.n_native, sizeof id);
 	link = calloc(1, sizeof *link);
 	if (!link)
 		return error_set(err, SC_E_NOMEM, "link to rank %u: no memory", peer);
