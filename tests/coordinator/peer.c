@@ -68,6 +68,10 @@ static void note_control(struct peer *peer, const struct frame *frame)
 		fail_msg("%s", err.text);
 	peer->n_controls[message->body_case]++;
 	switch (message->body_case) {
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO:
+		peer->kernel_version = message->hello->kernel_version;
+		peer->libm_fingerprint = message->hello->libm_fingerprint;
+		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN:
 		peer->n_layers = message->assign->n_layers;
 		snprintf(peer->assigned_isa, sizeof peer->assigned_isa, "%s",

@@ -32,8 +32,8 @@ struct peer {
 	uint64_t memory_bytes;			/* what its Hello says */
 	const char *backend;			/* likewise; NULL: "abacus" */
 	const char *isa;			/* likewise; NULL: none */
-	uint32_t kernel_version;		/* likewise; 0: 1 */
-	uint64_t libm_fingerprint;		/* likewise; 0: 1 */
+	uint32_t kernel_version;		/* likewise, or said; 0: 1 */
+	uint64_t libm_fingerprint;		/* likewise */
 	char not_finite[64];			/* what its Ready says, or said */
 	uint32_t n_not_finite;
 	uint32_t fault;				/* of records for fault_position */

@@ -3,6 +3,8 @@
  * is the worker; 0 and 2 are hand-written. */
 #include "worker/worker.h"
 
+#include "base/libm.h"
+
 #include "tests/coordinator/peer.h"
 #include "tests/model/tiny_model.h"
 
@@ -209,6 +211,13 @@ static void a_worker_says_once_that_it_is_ready(void **state)
 	peer_wait_for_thread(c.loop, c.coordinator.n_tokens == 1);
 	peer_wait(c.loop, c.coordinator.n_controls[HEARTBEAT] >= n_beats + 5);
 	assert_int_equal(c.coordinator.n_controls[READY], 1);
+}
+
+static void hello_says_what_results_depend_on(void **state)
+{
+	(void)state;
+	assert_true(c.coordinator.libm_fingerprint == libm_fingerprint());
+	assert_int_equal(c.coordinator.kernel_version, backend_cpu.kernel_version);
 }
 
 static void ready_names_the_weights_that_are_not_finite(void **state)
@@ -553,6 +562,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_worker_loads_runs_and_stops),
 		TEST(a_worker_says_once_that_it_is_ready),
+		TEST(hello_says_what_results_depend_on),
 		TEST(ready_names_the_weights_that_are_not_finite),
 		TEST(a_stop_before_any_assignment_ends_it_too),
 		TEST(a_stop_after_a_failure_says_so),
