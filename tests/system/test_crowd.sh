@@ -6,22 +6,24 @@
 PYTHON=${PYTHON:-/usr/bin/python3}
 command -v "$PYTHON" >/dev/null || { echo "no $PYTHON"; exit 77; }
 
-# hold ADDRESS N BUSY: N connections that say hello, and with BUSY 1 hold a call open (Watch of
-# grpc.health.v1, which never ends); tells when they are there, and ends with standard input.
+# hold ADDRESS N KIND: N connections of a kind: idle ones say hello, busy ones hold a request open
+# that never ends, watch ones watch health. Tells when they are there, and ends with standard input.
 hold() {
 	"$PYTHON" -c '
 import socket, struct, sys
-address, n, busy = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "1"
+address, n, kind = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+path = {"busy": b"/stagecoach.v1.Stagecoach/Generate", "watch": b"/grpc.health.v1.Health/Watch"}
 def frame(kind, flags, stream, payload=b""):
     return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) \
         + payload
 def field(name, value):
     return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
 hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0)
-if busy:
+if kind in path:
     hello += frame(1, 4, 1, field(b":method", b"POST") + field(b":scheme", b"http") +
-                   field(b":authority", b"x") + field(b":path", b"/grpc.health.v1.Health/Watch") +
+                   field(b":authority", b"x") + field(b":path", path[kind]) +
                    field(b"content-type", b"application/grpc"))
+if kind == "watch":
     hello += frame(0, 1, 1, bytes(5))
 held = []
 for _ in range(n):
@@ -37,7 +39,7 @@ sys.stdin.read()
 ' "$@"
 }
 
-# crowd N BUSY: such a crowd in the background, until crowd_leaves.
+# crowd N KIND: such a crowd in the background, until crowd_leaves.
 crowd() {
 	rm -f "$dir/pipe"
 	mkfifo "$dir/pipe"
@@ -57,15 +59,19 @@ answers() { stagecoach status "$@" >"$dir/out" 2>&1; }
 # A connection of the reserve may not: this takes the place of an idle one.
 generates() { stagecoach generate "$@" -p x -n 1 >"$dir/out" 2>&1; }
 
-crowd 40 0
-answers --socket "$socket" || fail "idle connections lock the operator out: $(cat "$dir/out")"
-wait_for generates --listen "$address" || fail "idle connections lock out: $(cat "$dir/out")"
-crowd_leaves
+for kind in idle watch; do
+	crowd 40 $kind
+	answers --socket "$socket" ||
+		fail "$kind connections lock the operator out: $(cat "$dir/out")"
+	wait_for generates --listen "$address" ||
+		fail "$kind connections lock out: $(cat "$dir/out")"
+	crowd_leaves
+	echo "$kind connections lock nobody out"
+done
 stop_daemon
-echo "idle connections lock nobody out"
 
-start_daemon 1 --max-connections 16 --idle-ms 2000
-crowd 40 1
+start_daemon 1 --max-connections 16 --idle-ms 2000 --request-ms 600000
+crowd 40 busy
 answers --socket "$socket" || fail "busy connections lock the operator out: $(cat "$dir/out")"
 wait_for answers --listen "$address" || fail "no way to ask for health: $(cat "$dir/out")"
 stagecoach generate --listen "$address" -p x -n 1 >"$dir/out" 2>&1 &&
@@ -78,7 +84,7 @@ echo "busy connections leave room for health and the operator"
 
 # Idle ones are closed, and counted.
 is_idle_counted() { stagecoach status --socket "$socket" | grep -q 'for idle'; }
-crowd 4 0
+crowd 4 idle
 wait_for is_idle_counted || fail "idle connections stay"
 crowd_leaves
 stop_daemon
