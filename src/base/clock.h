@@ -10,6 +10,10 @@
 /* Nanoseconds since some fixed moment; never goes back. */
 uint64_t clock_ns(void);
 
+/* Processor time of the calling thread: does not go on while others have the processor. Costs a
+ * system call. */
+uint64_t clock_thread_ns(void);
+
 /* Milliseconds since 1970-01-01 UTC. */
 uint64_t clock_unix_ms(void);
 

@@ -300,7 +300,7 @@ static void flush(struct connection *connection)
 
 void connection_flush(struct connection *connection)
 {
-	uint64_t begin_ns = clock_ns();
+	uint64_t begin_ns = clock_thread_ns();
 
 	if (connection->is_closing)
 		return;
@@ -342,7 +342,7 @@ static void on_alloc(uv_handle_t *handle, size_t n_suggested, uv_buf_t *buffer)
  * is left. */
 static size_t receive(struct connection *connection, const char *bytes, size_t n_bytes)
 {
-	uint64_t begin_ns = clock_ns();
+	uint64_t begin_ns = clock_thread_ns();
 	struct error err;
 
 	if (n_bytes > SLICE_BYTES)

@@ -24,7 +24,7 @@ static void on_idle(uv_idle_t *idle);
 
 static void begin_turn(struct connections *connections)
 {
-	connections->turn_ns = 0;
+	connections->turn_ns = clock_ns();
 }
 
 bool connections_is_turn_over(struct connections *connections)
@@ -49,10 +49,8 @@ static void forget_spent(struct connection *connection, uint64_t now_ns)
 
 void connections_spend(struct connection *connection, uint64_t begin_ns)
 {
-	uint64_t now_ns = clock_ns();
-
-	forget_spent(connection, now_ns);
-	connection->spent_ns += now_ns - begin_ns;
+	forget_spent(connection, clock_ns());
+	connection->spent_ns += clock_thread_ns() - begin_ns;
 }
 
 bool connections_is_costly(struct connection *connection)
@@ -166,9 +164,12 @@ static void on_idle(uv_idle_t *idle)
 		uv_idle_stop(idle);
 }
 
+/* The loop may sleep first: the turn begins with the first client. */
 static void on_prepare(uv_prepare_t *prepare)
 {
-	begin_turn(prepare->data);
+	struct connections *connections = prepare->data;
+
+	connections->turn_ns = 0;
 }
 
 /* --- newcomers --- */

@@ -84,7 +84,7 @@ void connections_add_unread(struct connections *connections, struct connection *
 /* A call came that connections of the reserve may not make: is the connection one of them, and is
  * there still no ordinary seat for it? */
 bool connections_is_restricted(struct connections *connections, struct connection *connection);
-/* Note that the loop has worked for the connection since begin_ns. */
+/* Note that the loop has worked for the connection since begin_ns of clock_thread_ns. */
 void connections_spend(struct connection *connection, uint64_t begin_ns);
 /* Has the connection taken more of the loop's time lately than others should wait for? */
 bool connections_is_costly(struct connection *connection);

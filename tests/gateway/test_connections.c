@@ -528,7 +528,7 @@ static void a_large_answer_waits_for_small_ones_and_goes_on(void **state)
 	assert_string_equal(f->order, "ll");	/* as a woken one, and as a large one */
 	f->streams[1].n_bytes = 10;
 	for (unsigned i = 0; i < 4; i++) {
-		f->streams[1].cost_ns = i * NS_PER_MS;
+		f->streams[1].cost_ns = i * NS_PER_MS / 10;
 		f->streams[1].n_waiting = 1;
 		grpc_call_wake(f->streams[1].call);
 		loop_turn(f->loop, false);
