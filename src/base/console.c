@@ -2,108 +2,50 @@
 #include "base/console.h"
 
 #include "base/clock.h"
+#include "base/outlet.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* A pipe takes so much whole, or nothing of it. */
 #define MAX_TEXT PIPE_BUF
+#define MAX_PREFIX 128
+#define MAX_NOTE (MAX_PREFIX + 64)
 #define PIPE_BYTES (256 << 10)
-
-enum kind {
-	KIND_UNKNOWN,
-	KIND_PLAIN,	/* a file: write does not wait for a reader */
-	KIND_SOCKET,	/* the journal */
-	KIND_OWN,	/* a pipe or terminal, through an O_NONBLOCK description of our own */
-	KIND_SHARED,	/* the same, through descriptor 2 */
-};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint_least64_t n_dropped;
 
 /* All of this with the lock held. */
 static struct {
-	enum kind kind;
-	dev_t device;	/* of descriptor 2 when it was looked at */
-	ino_t inode;
-	int own_fd;
+	struct outlet outlet;
+	console_prefix_fn *prefix;	/* of "lines dropped"; may be NULL */
 	uint64_t n_untold;		/* lines dropped since the last "lines dropped" */
 	char rest[MAX_TEXT];		/* half written, or last words: comes before all else */
 	size_t n_rest;
-} console = { .own_fd = -1 };
+} console = { .outlet = OUTLET_INIT(STDERR_FILENO, true) };
 
-static enum kind kind_of(const struct stat *st)
-{
-	char path[32];
-	int fd;
-
-	if (S_ISSOCK(st->st_mode))
-		return KIND_SOCKET;
-	if (!S_ISFIFO(st->st_mode) && !isatty(STDERR_FILENO))
-		return KIND_PLAIN;
-	/* Another description of the same pipe or terminal, with flags of its own. */
-	snprintf(path, sizeof path, "/proc/self/fd/%d", STDERR_FILENO);
-	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return KIND_SHARED;
-	if (S_ISFIFO(st->st_mode) && fcntl(fd, F_GETPIPE_SZ) < PIPE_BYTES)
-		(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
-	console.own_fd = fd;
-	return KIND_OWN;
-}
-
-/* Descriptor 2 may be replaced at any time. */
 static void look(void)
 {
-	struct stat st;
+	struct outlet *outlet = &console.outlet;
 
-	if (fstat(STDERR_FILENO, &st) < 0) {
-		console.kind = KIND_PLAIN;	/* closed: writing fails at once */
+	if (!outlet_look(outlet) || outlet->kind != OUTLET_OWN)
 		return;
-	}
-	if (console.kind && console.device == st.st_dev && console.inode == st.st_ino)
-		return;
-	if (console.own_fd >= 0)
-		close(console.own_fd);
-	console.own_fd = -1;
-	console.kind = kind_of(&st);
-	console.device = st.st_dev;
-	console.inode = st.st_ino;
-}
-
-static int fd_of(void)
-{
-	return console.kind == KIND_OWN ? console.own_fd : STDERR_FILENO;
-}
-
-static bool wait_for_room(int fd, unsigned timeout_ms)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
-
-	return poll(&poll_fd, 1, (int)timeout_ms) == 1 && poll_fd.revents == POLLOUT;
+	if (fcntl(outlet_fd(outlet), F_GETPIPE_SZ) < PIPE_BYTES)
+		(void)fcntl(outlet_fd(outlet), F_SETPIPE_SZ, PIPE_BYTES);
 }
 
 /* How much of it was written, without waiting. */
 static size_t put(const char *text, size_t n_bytes)
 {
-	ssize_t n;
+	ssize_t n = outlet_write(&console.outlet, text, n_bytes);
 
-	if (console.kind == KIND_SOCKET)
-		n = send(STDERR_FILENO, text, n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
-	else if (console.kind == KIND_PLAIN || wait_for_room(fd_of(), 0))
-		n = write(fd_of(), text, n_bytes);
-	else
-		n = 0;
 	return n < 0 ? 0 : (size_t)n;
 }
 
@@ -116,15 +58,16 @@ static void set_rest(const char *text, size_t n_bytes)
 /* True: nothing is left that had to come first. */
 static bool put_rest(void)
 {
-	char note[64];
+	char note[MAX_NOTE];
 	size_t length, n;
 
 	n = console.n_rest ? put(console.rest, console.n_rest) : 0;
 	set_rest(console.rest + n, console.n_rest - n);
 	if (console.n_rest || !console.n_untold)
 		return !console.n_rest;
-	length = (size_t)snprintf(note, sizeof note, "%llu lines dropped\n",
-				  (unsigned long long)console.n_untold);
+	length = console.prefix ? (size_t)console.prefix(note, MAX_PREFIX) : 0;
+	length += (size_t)snprintf(note + length, sizeof note - length, "%llu lines dropped\n",
+				   (unsigned long long)console.n_untold);
 	n = put(note, length);
 	if (!n)
 		return false;
@@ -185,6 +128,13 @@ void console_printf(enum console_weight weight, const char *format, ...)
 		console_write(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1, weight);
 }
 
+void console_set_prefix(console_prefix_fn *fn)
+{
+	pthread_mutex_lock(&lock);
+	console.prefix = fn;
+	pthread_mutex_unlock(&lock);
+}
+
 uint64_t console_n_dropped(void)
 {
 	return atomic_load(&n_dropped);
@@ -193,8 +143,8 @@ uint64_t console_n_dropped(void)
 void console_flush(unsigned timeout_ms)
 {
 	uint64_t end_ns = clock_ns() + timeout_ms * NS_PER_MS;
+	struct outlet outlet;
 	bool is_done;
-	int fd;
 
 	for (;;) {
 		uint64_t now_ns = clock_ns();
@@ -202,10 +152,10 @@ void console_flush(unsigned timeout_ms)
 		pthread_mutex_lock(&lock);
 		look();
 		is_done = put_rest();
-		fd = fd_of();
+		outlet = console.outlet;
 		pthread_mutex_unlock(&lock);
 		if (is_done || now_ns >= end_ns ||
-		    !wait_for_room(fd, (unsigned)((end_ns - now_ns) / NS_PER_MS) + 1))
+		    !outlet_wait(&outlet, (unsigned)((end_ns - now_ns) / NS_PER_MS) + 1))
 			return;
 	}
 }

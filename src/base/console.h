@@ -6,11 +6,7 @@
  * with Ctrl-S, a launcher or a journal that hangs.
  * Text that finds no room is dropped, and counted in lines. "N lines dropped" comes before the next
  * text that finds room. No thread and no memory of ours stands in between: the room is the
- * kernel's, for a pipe 256 KiB. Files and devices that are not terminals are written to as they
- * are.
- * Another program on the same pipe or terminal does not change that, and sees no O_NONBLOCK: a file
- * description of our own has it. Where none can be had (the pipe belongs to another user), room is
- * looked for before each write, and another writer may take that room in between.
+ * kernel's, for a pipe 256 KiB. How a pipe is shared with other programs: base/outlet.h.
  * Thread: any.
  */
 #include <stdbool.h>
@@ -32,6 +28,11 @@ void console_print(const char *text);
 /* The text of the format, cut to 2047 bytes. */
 void console_printf(enum console_weight weight, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* What begins the line "N lines dropped", as a log's lines begin; called under the console's lock, so
+ * it must not write to the console. Returns the length. Before the first write. */
+typedef int console_prefix_fn(char *text, size_t size);
+void console_set_prefix(console_prefix_fn *fn);
 
 /* Lines that were dropped since the start. */
 uint64_t console_n_dropped(void);

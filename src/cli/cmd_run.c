@@ -29,7 +29,7 @@ struct run {
 static void leave(struct run *run, int exit_code)
 {
 	run->exit_code = exit_code;
-	if (run->local)
+	if (run->local && coordinator_phase(local_coordinator(run->local)) < COORDINATOR_STOPPED)
 		coordinator_drain(local_coordinator(run->local), 0);
 	else
 		loop_stop(run->loop);
@@ -64,8 +64,8 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 		break;
 	case COORDINATOR_READY:
 		report_clear();
-		if (one_shot_start(local_coordinator(run->local), &run->config, &run->prompt,
-				   on_text_end, run, &run->one_shot, &start_err) != SC_OK) {
+		if (one_shot_start(run->loop, local_coordinator(run->local), &run->config,
+				   &run->prompt, on_text_end, run, &run->one_shot, &start_err) != SC_OK) {
 			report_error(&start_err);
 			leave(run, sc_status_exit_code(start_err.status));
 		}
@@ -75,7 +75,8 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 			report_error(err);
 			run->exit_code = sc_status_exit_code(err->status);
 		}
-		loop_stop(run->loop);
+		if (!one_shot_is_writing(run->one_shot))	/* else its end stops the loop */
+			loop_stop(run->loop);
 		break;
 	case COORDINATOR_STOPPED:
 		loop_stop(run->loop);

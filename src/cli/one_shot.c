@@ -4,11 +4,12 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/console.h"
+#include "base/outlet.h"
 #include "cli/wiring.h"
 #include "coordinator/job.h"
+#include "event/loop.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,38 +19,38 @@
 struct one_shot {
 	struct job *job;
 	struct job_watcher watcher;
-	size_t n_printed;
+	struct outlet out;
+	struct write_watch *room;	/* NULL until the first wait for the reader */
+	size_t n_written;
 	uint64_t started_ns;
 	uint64_t first_ns;	/* when the first token came */
+	uint64_t ended_ns;	/* when the job ended, which may be long before its text is read */
 	struct error write_error;	/* SC_OK as long as the text can be written */
 	bool is_told;		/* on_end was called */
+	struct loop *loop;
 	void (*on_end)(void *arg, const struct error *err);
 	void *arg;
 };
 
-static void print_news(struct one_shot *one_shot)
+/* The text that is there and not written yet. A newline follows the text of a job that has ended. */
+static size_t unwritten(const struct one_shot *one_shot, const char **text_out)
 {
 	const struct output *output = job_output(one_shot->job, 0);
-	size_t n = output->text.length - one_shot->n_printed;
 
-	if (!n)
-		return;
-	one_shot->n_printed = output->text.length;
-	if (fwrite(output->text.data + one_shot->n_printed - n, 1, n, stdout) == n &&
-	    !fflush(stdout))
-		return;
-	/* Nobody reads any more: there is no point in going on. */
-	error_errno(&one_shot->write_error, SC_E_IO, errno, "standard output");
-	job_cancel(one_shot->job);
+	if (one_shot->n_written < output->text.length) {
+		*text_out = output->text.data + one_shot->n_written;
+		return output->text.length - one_shot->n_written;
+	}
+	*text_out = "\n";
+	return one_shot->n_written == output->text.length && job_is_ended(one_shot->job);
 }
 
 static void print_speed(const struct one_shot *one_shot)
 {
-	uint64_t now_ns = clock_ns();
 	uint32_t n_prompt = job_n_prompt_tokens(one_shot->job);
 	uint32_t n_tokens = job_output(one_shot->job, 0)->n_tokens;
 	double prompt_seconds = clock_seconds(one_shot->first_ns - one_shot->started_ns);
-	double seconds = clock_seconds(now_ns - one_shot->first_ns);
+	double seconds = clock_seconds(one_shot->ended_ns - one_shot->first_ns);
 
 	if (!one_shot->first_ns)
 		return;
@@ -60,6 +61,73 @@ static void print_speed(const struct one_shot *one_shot)
 			       n_tokens, seconds, (n_tokens - 1) / seconds);
 }
 
+static void write_text(struct one_shot *one_shot);
+
+static void on_room(void *arg)
+{
+	write_text(arg);
+}
+
+static enum sc_status wait_for_room(struct one_shot *one_shot, struct error *err)
+{
+	enum sc_status status = SC_OK;
+
+	if (!one_shot->room)
+		status = write_watch_create(one_shot->loop, outlet_fd(&one_shot->out), on_room,
+					    one_shot, &one_shot->room, err);
+	if (status == SC_OK)
+		status = write_watch_start(one_shot->room, err);
+	return status;
+}
+
+static void tell_end(struct one_shot *one_shot)
+{
+	one_shot->is_told = true;
+	print_speed(one_shot);
+	if (one_shot->write_error.status != SC_OK)
+		one_shot->on_end(one_shot->arg, &one_shot->write_error);
+	else if (job_state(one_shot->job) == JOB_DONE)
+		one_shot->on_end(one_shot->arg, NULL);
+	else
+		one_shot->on_end(one_shot->arg, job_error(one_shot->job));
+}
+
+/* Nobody reads any more: there is no point in going on. */
+static void give_up(struct one_shot *one_shot)
+{
+	if (!job_is_ended(one_shot->job))
+		job_cancel(one_shot->job);	/* its end comes through on_change */
+	else
+		tell_end(one_shot);
+}
+
+/* As much as there is room for. The rest stays in the job, which goes on, until there is room. */
+static void write_text(struct one_shot *one_shot)
+{
+	struct error *err = &one_shot->write_error;
+	const char *text;
+	size_t n_bytes;
+	ssize_t n = 0;
+
+	if (one_shot->room)
+		write_watch_stop(one_shot->room);
+	while (n >= 0 && (n_bytes = unwritten(one_shot, &text))) {
+		n = outlet_write(&one_shot->out, text, n_bytes);
+		if (n >= 0)
+			one_shot->n_written += (size_t)n;
+		else if (errno == EINTR)
+			n = 0;
+	}
+	if (n < 0 && errno != EAGAIN)
+		error_errno(err, SC_E_IO, errno, "standard output");
+	else if (n < 0 && wait_for_room(one_shot, err) == SC_OK)
+		return;
+	if (err->status != SC_OK)
+		give_up(one_shot);
+	else if (job_is_ended(one_shot->job))
+		tell_end(one_shot);
+}
+
 static void on_change(void *arg, struct job *job)
 {
 	struct one_shot *one_shot = arg;
@@ -68,19 +136,17 @@ static void on_change(void *arg, struct job *job)
 		return;
 	if (!one_shot->first_ns && job_output(job, 0)->n_tokens)
 		one_shot->first_ns = clock_ns();
-	print_news(one_shot);
-	if (!job_is_ended(job))
-		return;
-	one_shot->is_told = true;
-	putchar('\n');
-	fflush(stdout);
-	print_speed(one_shot);
-	if (one_shot->write_error.status != SC_OK)
-		one_shot->on_end(one_shot->arg, &one_shot->write_error);
-	else if (job_state(job) == JOB_DONE)
-		one_shot->on_end(one_shot->arg, NULL);
-	else
-		one_shot->on_end(one_shot->arg, job_error(job));
+	if (!one_shot->ended_ns && job_is_ended(job))
+		one_shot->ended_ns = clock_ns();
+	if (one_shot->write_error.status == SC_OK)
+		write_text(one_shot);
+	else if (job_is_ended(job))
+		tell_end(one_shot);
+}
+
+bool one_shot_is_writing(const struct one_shot *one_shot)
+{
+	return one_shot && !one_shot->is_told;
 }
 
 static enum sc_status read_input(struct buf *text, struct error *err)
@@ -143,8 +209,8 @@ static enum sc_status submit(struct coordinator *coordinator, const struct confi
 	return job_submit(coordinator, &request, job_out, err);
 }
 
-enum sc_status one_shot_start(struct coordinator *coordinator, const struct config *config,
-			      const struct token_list *prompt,
+enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator,
+			      const struct config *config, const struct token_list *prompt,
 			      void (*on_end)(void *arg, const struct error *err), void *arg,
 			      struct one_shot **one_shot_out, struct error *err)
 {
@@ -153,11 +219,15 @@ enum sc_status one_shot_start(struct coordinator *coordinator, const struct conf
 
 	if (!one_shot)
 		return error_set(err, SC_E_NOMEM, "out of memory");
+	one_shot->loop = loop;
+	one_shot->out = (struct outlet)OUTLET_INIT(STDOUT_FILENO, false);
+	outlet_look(&one_shot->out);
 	one_shot->on_end = on_end;
 	one_shot->arg = arg;
 	one_shot->started_ns = clock_ns();
 	status = submit(coordinator, config, prompt, &one_shot->job, err);
 	if (status != SC_OK) {
+		outlet_close(&one_shot->out);
 		free(one_shot);
 		return status;
 	}
@@ -175,5 +245,7 @@ void one_shot_destroy(struct one_shot *one_shot)
 	one_shot->is_told = true;
 	job_unwatch(one_shot->job, &one_shot->watcher);
 	job_release(one_shot->job);
+	write_watch_destroy(one_shot->room);
+	outlet_close(&one_shot->out);
 	free(one_shot);
 }

@@ -49,6 +49,15 @@ static void say_farewell(struct server *server)
 		loop_stop(server->loop);
 }
 
+/* Of one prompt: the coordinator's end ends the loop, unless that end came first. */
+static void end_prompt(struct server *server)
+{
+	if (coordinator_phase(server->coordinator) >= COORDINATOR_STOPPED)
+		loop_stop(server->loop);
+	else
+		coordinator_drain(server->coordinator, 0);
+}
+
 /* --- one prompt --- */
 
 static void on_text_end(void *arg, const struct error *err)
@@ -59,15 +68,15 @@ static void on_text_end(void *arg, const struct error *err)
 		report_error(err);
 		server->exit_code = sc_status_exit_code(err->status);
 	}
-	coordinator_drain(server->coordinator, 0);
+	end_prompt(server);
 }
 
 static void start_prompt(struct server *server)
 {
 	struct error err;
 
-	if (one_shot_start(server->coordinator, server->serve->config, &server->prompt,
-			   on_text_end, server, &server->one_shot, &err) == SC_OK)
+	if (one_shot_start(server->loop, server->coordinator, server->serve->config,
+			   &server->prompt, on_text_end, server, &server->one_shot, &err) == SC_OK)
 		return;
 	report_error(&err);
 	server->exit_code = sc_status_exit_code(err.status);
@@ -123,7 +132,8 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 			log_error("%s", err->text);
 			server->exit_code = sc_status_exit_code(err->status);
 		}
-		say_farewell(server);
+		if (!one_shot_is_writing(server->one_shot))	/* else on_text_end does */
+			say_farewell(server);
 		break;
 	default:
 		break;
@@ -177,7 +187,7 @@ static void on_stop_signal(void *arg, int signum)
 	}
 	if (server->one_shot) {
 		server->exit_code = 128 + signum;
-		coordinator_drain(server->coordinator, 0);
+		end_prompt(server);
 		return;
 	}
 	tell_drain(server, drain_ms);

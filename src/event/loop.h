@@ -29,8 +29,8 @@ void loop_turn(struct loop *loop, bool may_wait);
  * processor (base/spin.h): the longest that anyone of the loop has asked for. At first 0. */
 void loop_spin(struct loop *loop, unsigned spin_us);
 
-/* The longest that the loop was busy between two waits, since it was made: all that waits for the
- * loop waits at least that long. Turns over 50 ms are logged at debug. */
+/* The longest that a client, link or timer had to wait for the loop since the loop was made: the
+ * longest time between two waits of the loop. Turns over 50 ms are logged at debug. */
 uint64_t loop_longest_turn_ns(const struct loop *loop);
 
 /* For sockets and pipes, which the gateway drives through libuv itself. */
@@ -57,6 +57,18 @@ must_check enum sc_status signal_watch_create(struct loop *loop, int signum, sig
 					      void *arg, struct signal_watch **watch_out,
 					      struct error *err);
 void signal_watch_destroy(struct signal_watch *watch);
+
+/* Between start and stop fn is called whenever fd can be written to, or has lost its reader. fd keeps
+ * its flags: it may be shared with other programs. fd stays open until destroy. SC_E_IO: the system
+ * cannot watch such a file; regular files are always writable. */
+struct write_watch;
+typedef void write_fn(void *arg);
+must_check enum sc_status write_watch_create(struct loop *loop, int fd, write_fn *fn, void *arg,
+					     struct write_watch **watch_out, struct error *err);
+void write_watch_destroy(struct write_watch *watch);
+/* Both are harmless when it is so already. */
+must_check enum sc_status write_watch_start(struct write_watch *watch, struct error *err);
+void write_watch_stop(struct write_watch *watch);
 
 /* wake_send, from any thread or signal handler, makes the loop call fn soon; several sends may
  * become one call. The sender must not send after destroy. */
