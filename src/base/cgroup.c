@@ -42,7 +42,7 @@ static bool next_line(FILE *file, char line[LINE_MAX_BYTES])
 	return false;
 }
 
-/* Cuts the next word off *text at any of the separators; NULL: none is left. */
+/* Cuts the next word off *text at the separator; NULL: none is left. */
 static char *cut(char **text, char separator)
 {
 	char *word = *text, *end;

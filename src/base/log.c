@@ -3,6 +3,7 @@
 
 #include "base/console.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -47,11 +48,19 @@ static bool is_stderr_journal(void)
 	       st.st_ino == inode;
 }
 
+static int format_prefix(char *line, size_t size, enum log_level level);
+
+static int prefix_note(char *text, size_t size)
+{
+	return format_prefix(text, size, LOG_LEVEL_WARNING);
+}
+
 void log_init(enum log_level level, const char *name)
 {
 	atomic_store(&current_level, level);
 	snprintf(process_name, sizeof process_name, "%s%s", name, *name ? ": " : "");
 	is_journal = is_stderr_journal();
+	console_set_prefix(prefix_note);
 }
 
 void log_set_level(enum log_level level)
@@ -72,25 +81,80 @@ static int format_prefix(char *line, size_t size, enum log_level level)
 			tm.tm_sec, now.tv_nsec / 1000000, levels[level].name, process_name);
 }
 
+/* How long the line is; 0: there is none. */
+static size_t format_line(char line[LINE_MAX_BYTES], enum log_level level, const char *format,
+			  va_list args)
+{
+	size_t used = (size_t)format_prefix(line, LINE_MAX_BYTES, level);
+	int n = vsnprintf(line + used, LINE_MAX_BYTES - used - 1, format, args);
+
+	if (n < 0)
+		return 0;
+	used += (size_t)n;
+	if (used > LINE_MAX_BYTES - 2)
+		used = LINE_MAX_BYTES - 2;
+	line[used++] = '\n';
+	return used;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];
+	size_t n_bytes;
 	va_list args;
-	int used;
-	int n;
 
 	if ((int)level > atomic_load(&current_level))
 		return;
-	used = format_prefix(line, sizeof line, level);
 	va_start(args, format);
-	n = vsnprintf(line + used, sizeof line - (size_t)used - 1, format, args);
+	n_bytes = format_line(line, level, format, args);
 	va_end(args);
-	if (n < 0)
+	console_write(line, n_bytes, level == LOG_LEVEL_ERROR ? CONSOLE_LAST_WORDS : CONSOLE_ANY);
+}
+
+struct last_words {
+	unsigned timeout_ms;
+	size_t n_bytes;
+	char line[LINE_MAX_BYTES];
+};
+
+static void *write_last_words(void *arg)
+{
+	const struct last_words *words = arg;
+
+	console_write(words->line, words->n_bytes, CONSOLE_LAST_WORDS);
+	console_flush(words->timeout_ms);
+	return NULL;
+}
+
+static bool ends_in_time(pthread_t thread, unsigned timeout_ms)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += timeout_ms / 1000;
+	end.tv_nsec += timeout_ms % 1000 * 1000000L;
+	if (end.tv_nsec >= 1000000000L) {
+		end.tv_sec++;
+		end.tv_nsec -= 1000000000L;
+	}
+	return !pthread_timedjoin_np(thread, NULL, &end);
+}
+
+/* In a thread of its own, because only a thread can be left behind in write. */
+void log_last_words(unsigned timeout_ms, const char *format, ...)
+{
+	struct last_words *words = malloc(sizeof *words);
+	pthread_t thread;
+	va_list args;
+
+	if (!words)
 		return;
-	used += n;
-	if ((size_t)used > sizeof line - 2)
-		used = sizeof line - 2;
-	line[used++] = '\n';
-	console_write(line, (size_t)used,
-		      level == LOG_LEVEL_ERROR ? CONSOLE_LAST_WORDS : CONSOLE_ANY);
+	words->timeout_ms = timeout_ms;
+	va_start(args, format);
+	words->n_bytes = format_line(words->line, LOG_LEVEL_ERROR, format, args);
+	va_end(args);
+	/* A thread that hangs keeps the words. */
+	if (pthread_create(&thread, NULL, write_last_words, words) ||
+	    ends_in_time(thread, timeout_ms))
+		free(words);
 }

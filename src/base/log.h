@@ -27,6 +27,12 @@ void log_set_level(enum log_level level);
 void log_write(enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* An error of a process that the caller then ends by _exit: waits until it is written, but at most
+ * timeout_ms. No other thread can hold the caller up for longer, not even one that hangs while it
+ * writes to standard error. */
+void log_last_words(unsigned timeout_ms, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -59,10 +59,9 @@ static uint64_t read_kib(const char *root, const char *path, const char *word)
 	return kib > UINT64_MAX / 1024 ? UINT64_MAX : kib * 1024;
 }
 
-/* Different on every machine and after every start, the same in all containers. */
-static uint64_t machine_id(const char *root)
+size_t resources_boot_id(const char *root, char *id_out, size_t size)
 {
-	char path[CGROUP_PATH_MAX], id[64] = "";
+	char path[CGROUP_PATH_MAX];
 	size_t n = 0;
 	FILE *file = NULL;
 
@@ -70,10 +69,17 @@ static uint64_t machine_id(const char *root)
 	    sizeof path)
 		file = fopen(path, "re");
 	if (file) {
-		n = fread(id, 1, sizeof id, file);
+		n = fread(id_out, 1, size, file);
 		fclose(file);
 	}
-	return XXH3_64bits(id, n);
+	return n;
+}
+
+static uint64_t machine_id(const char *root)
+{
+	char id[64];
+
+	return XXH3_64bits(id, resources_boot_id(root, id, sizeof id));
 }
 
 /* A number of one machine, told apart from the same number of another. */

@@ -11,6 +11,7 @@
  * those who share it, also when some of them are in containers of their own.
  * Thread: any.
  */
+#include <stddef.h>
 #include <stdint.h>
 
 enum { RESOURCES_MAX_LIMITS = 32 };
@@ -30,6 +31,10 @@ struct resources {
 	struct resource_limit memory[RESOURCES_MAX_LIMITS];	/* free bytes */
 	struct resource_limit processors[RESOURCES_MAX_LIMITS];	/* in thousandths */
 };
+
+/* The id of the running kernel: another one on every machine and after every start, the same in all
+ * containers. Returns its length; 0: unknown. root as in resources_read. */
+size_t resources_boot_id(const char *root, char *id_out, size_t size);
 
 /* Reads:
  * - /proc/meminfo: MemAvailable;

@@ -174,8 +174,10 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	fflush(NULL);
 	if (cluster.is_lost)
 		launcher_end(launcher);
-	if (!is_closed)
+	if (!is_closed) {
+		console_flush(LAST_WORDS_MS);
 		_exit(exit_code);
+	}
 	loop_destroy(serve.loop);
 	opened_model_close(&opened);
 	return exit_code;

@@ -3,7 +3,9 @@
 
 #include "transport/process.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,11 +81,22 @@ struct ancestor ancestor_find(void)
 	return ancestor;
 }
 
+static bool is_gone(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
 bool ancestor_is_alive(const struct ancestor *ancestor)
 {
+	pid_t parent;
+
 	if (ancestor->child == getpid())
 		return getppid() == ancestor->pid;
-	return parent_of(ancestor->child) == ancestor->pid;
+	parent = parent_of(ancestor->child);
+	/* What cannot be read proves nothing, as when all descriptors are in use. */
+	if (!parent)
+		return !is_gone(ancestor->child) && !is_gone(ancestor->pid);
+	return parent == ancestor->pid;
 }
 
 bool ancestor_is_open_mpi(pid_t pid)

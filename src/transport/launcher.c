@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,6 +23,9 @@
 /* Open MPI's default, and what a rank needs of it to say good-bye and finalise. */
 #define DEFAULT_KILL_SECONDS 1
 #define LEAVING_MS 700
+
+/* How long a process that has to end waits for whoever reads its log. */
+#define LAST_WORDS_MS 500
 
 struct launcher {
 	struct ancestor ancestor;
@@ -47,7 +51,7 @@ static void end_process(const struct launcher *launcher, const char *why)
 	struct error err;
 
 	describe_end(launcher, &err);
-	log_error("%s%s", err.text, why);
+	log_last_words(LAST_WORDS_MS, "%s%s", err.text, why);
 	_exit(sc_status_exit_code(err.status));
 }
 
@@ -253,6 +257,23 @@ static bool has_ended(int pid_fd, int timeout_ms)
 	return poll(&end, 1, timeout_ms) > 0;
 }
 
+/* Descriptors have the lowest free numbers, so none is close to a limit of many millions. */
+#define MAX_DESCRIPTORS (1u << 20)
+
+/* Kernels before 5.9 have no close_range, and a sandbox may forbid it. */
+static void close_all_from(unsigned first)
+{
+	struct rlimit limit;
+	unsigned n = MAX_DESCRIPTORS;
+
+	if (!close_range(first, ~0u, 0))
+		return;
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < n)
+		n = (unsigned)limit.rlim_cur;
+	for (unsigned fd = first; fd < n; fd++)
+		(void)close((int)fd);
+}
+
 /* In a child of fork, where other threads may have held locks: system calls only. A session of its
  * own, so that the launcher does not kill it with the rank; no descriptors, because the launcher
  * waits for the ends of the rank's output. */
@@ -261,7 +282,7 @@ static _Noreturn void help_to_end(int pid_fd)
 	(void)setsid();
 	if (pid_fd != 0 && dup2(pid_fd, 0) < 0)
 		_exit(EXIT_FAILURE);
-	(void)close_range(1, ~0u, 0);
+	close_all_from(1);
 	/* Not SIGTERM first: it makes an mpirun that hangs crash in its own clean-up, with a long
 	 * report of its stack. Its daemons on other hosts end when they lose it. */
 	if (!has_ended(0, LAUNCHER_END_MS))
@@ -278,11 +299,18 @@ static bool survives_losses(void)
 
 void launcher_end(const struct launcher *launcher)
 {
+	pid_t pid;
+
 	if (!launcher || launcher->pid_fd < 0 || has_ended(launcher->pid_fd, 0) ||
 	    !ancestor_is_open_mpi(launcher->ancestor.pid) || survives_losses())
 		return;
-	if (fork() == 0)
+	pid = fork();
+	if (pid == 0)
 		help_to_end(launcher->pid_fd);
+	if (pid < 0)
+		log_error("the launcher (%s, pid %d) may never end: no process to end it: %s; end "
+			  "it by hand if it is still there after this server",
+			  launcher->name, (int)launcher->ancestor.pid, strerror(errno));
 }
 
 pid_t launcher_pid(const struct launcher *launcher)

@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define LAST_WORDS_MS 500
 #define EXCHANGE_MAX_BYTES (UINT64_C(1) << 20)	/* one rank's blob */
 
 struct mpi_world {
@@ -220,8 +221,10 @@ static void *limit_time(void *arg)
 		n = poll(&done, 1, MPI_WORLD_CLOSE_MS);
 	while (n < 0 && errno == EINTR);
 	if (n == 0) {
-		log_error("mpi: another rank did not come to MPI_Finalize within %d ms",
-			  MPI_WORLD_CLOSE_MS);
+		log_last_words(LAST_WORDS_MS, "mpi: MPI_Finalize did not return within %d ms: "
+			       "another rank hangs or has lost its network; this rank ends "
+			       "without it, look at the other ranks' logs for the cause",
+			       MPI_WORLD_CLOSE_MS);
 		_exit(sc_status_exit_code(SC_E_TIMEOUT));
 	}
 	return NULL;

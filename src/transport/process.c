@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "transport/process.h"
 
+#include "base/resources.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -36,14 +38,9 @@ bool process_read_stat(pid_t pid, pid_t *parent_out, uint64_t *started_out)
 
 static void read_host(struct process_id *id_out)
 {
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
 	struct stat st;
 
-	if (file) {
-		if (!fgets(id_out->boot, sizeof id_out->boot, file))
-			id_out->boot[0] = '\0';
-		fclose(file);
-	}
+	(void)resources_boot_id("", id_out->boot, sizeof id_out->boot);
 	if (stat("/proc/self/ns/pid", &st) == 0)
 		id_out->pid_namespace = st.st_ino;
 }
@@ -58,12 +55,19 @@ void process_id_of_self(struct process_id *id_out)
 	(void)process_read_stat(getpid(), &parent, &id_out->started);
 }
 
-void process_watch_open(struct process_watch *watch, const struct process_id *id)
+/* What cannot be read proves nothing: descriptors may be used up, /proc may be hidden. */
+static bool is_another(const struct process_id *id)
 {
-	struct process_id here = { 0 };
 	uint64_t started;
 	pid_t parent;
 
+	return id->started && process_read_stat((pid_t)id->pid, &parent, &started) &&
+	       started != id->started;
+}
+
+void process_watch_open(struct process_watch *watch, const struct process_id *id)
+{
+	struct process_id here = { 0 };
 	*watch = (struct process_watch){ .fd = -1 };
 	read_host(&here);
 	if (!id->pid_namespace || id->pid_namespace != here.pid_namespace ||
@@ -73,8 +77,7 @@ void process_watch_open(struct process_watch *watch, const struct process_id *id
 	watch->is_ended = watch->fd < 0 && errno == ESRCH;
 	/* Looked up after the opening: the descriptor stays with the process that has this pid. */
 	if (watch->fd >= 0)
-		watch->is_ended = !process_read_stat((pid_t)id->pid, &parent, &started) ||
-				  started != id->started;
+		watch->is_ended = is_another(id);
 }
 
 bool process_watch_is_ended(struct process_watch *watch)

@@ -14,7 +14,7 @@
 struct process_id {
 	char boot[40];		/* of the running kernel: another one is another host */
 	uint64_t pid_namespace;
-	uint64_t started;	/* ticks since boot: tells two processes with one pid apart */
+	uint64_t started;	/* ticks since boot, 0: unknown; tells two processes with one pid apart */
 	int64_t pid;
 };
 
@@ -31,7 +31,8 @@ void process_watch_open(struct process_watch *watch, const struct process_id *id
 bool process_watch_is_ended(struct process_watch *watch);
 void process_watch_close(struct process_watch *watch);
 
-/* What /proc tells of a process; false: nothing, as after its end. */
+/* What /proc tells of a process. False: nothing, because the process has ended, no descriptor is
+ * free, or /proc is hidden. */
 bool process_read_stat(pid_t pid, pid_t *parent_out, uint64_t *started_out);
 
 #endif

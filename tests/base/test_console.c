@@ -69,10 +69,11 @@ static void use_pipe(void)
 	use_as_stderr(fds[0], fds[1]);
 }
 
-/* One of write_lines, or "N lines dropped", which gives N. */
+/* One of write_lines, or "TIME warning: N lines dropped", which gives N. */
 static bool is_line(const char *line, uint64_t *n_told)
 {
 	unsigned long long n;
+	const char *note;
 	unsigned number;
 	int end = 0;
 
@@ -80,7 +81,8 @@ static bool is_line(const char *line, uint64_t *n_told)
 		assert_string_equal(line + end, FILLING);
 		return true;
 	}
-	if (sscanf(line, "%llu lines dropped", &n) != 1)
+	note = strstr(line, " warning: ");
+	if (!note || sscanf(note, " warning: %llu lines dropped", &n) != 1)
 		fail_msg("neither a line nor a note: %s", line);
 	*n_told += n;
 	return false;

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/console.h"
 #include "base/log.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -99,6 +105,72 @@ static void a_long_line_is_cut_and_still_ends(void **state)
 	assert_non_null(strstr(logged(), " info: next\n"));
 }
 
+enum { BROKEN = 1, ENDED = 7 };
+
+static _Atomic pid_t hanging_tid;
+
+/* An event counter takes 8 bytes at once, and lets the writer wait for ever when it is full. */
+static void *write_for_ever(void *arg)
+{
+	(void)arg;
+	hanging_tid = gettid();
+	console_write("waiting\n", 8, CONSOLE_ANY);
+	return NULL;
+}
+
+static bool is_asleep(pid_t tid)
+{
+	char path[64], state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%*d %*s %c", &state) != 1)
+		_exit(BROKEN);
+	fclose(file);
+	return state == 'S';
+}
+
+/* From now on a thread hangs inside the console. */
+static void hang_console(void)
+{
+	const uint64_t most = UINT64_MAX - 1;
+	int full = eventfd(0, 0);
+	pthread_t thread;
+
+	if (write(full, &most, sizeof most) != sizeof most || dup2(full, STDERR_FILENO) < 0 ||
+	    pthread_create(&thread, NULL, write_for_ever, NULL))
+		_exit(BROKEN);
+	while (!hanging_tid || !is_asleep(hanging_tid))
+		sched_yield();
+}
+
+static void last_words_wait_for_no_thread_that_hangs(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (!pid) {
+		alarm(60);
+		hang_console();
+		log_last_words(100, "the end");
+		_exit(ENDED);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), ENDED);
+}
+
+static void last_words_are_written_before_the_return(void **state)
+{
+	(void)state;
+	log_init(LOG_LEVEL_ERROR, "stage 2");
+	log_last_words(60000, "code %d", 69);
+	assert_non_null(strstr(logged(), " error: stage 2: code 69\n"));
+}
+
 int main(void)
 {
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, capture, restore)
@@ -106,6 +178,8 @@ int main(void)
 		LOG_TEST(lines_below_the_level_are_left_out),
 		LOG_TEST(a_line_begins_with_the_time_or_the_journals_priority),
 		LOG_TEST(a_long_line_is_cut_and_still_ends),
+		LOG_TEST(last_words_wait_for_no_thread_that_hangs),
+		LOG_TEST(last_words_are_written_before_the_return),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ has_dropped || fail "status --json does not tell"
 # Somebody reads again: the next line has room, and what was lost is told before it.
 cat <&8 >"$dir/log" &
 reader=$!
-is_told() { grep -qa '^[1-9][0-9]* lines dropped$' "$dir/log"; }
+is_told() { grep -qaE '^[0-9:.]+ warning: [1-9][0-9]* lines dropped$' "$dir/log"; }
 generate || fail "with a reader: no answer"
 wait_for is_told || fail "the log does not tell what it lost"
 kill "$reader"
@@ -50,3 +50,49 @@ fill
 stop_daemon
 [ "$code" = 0 ] || fail "exit code $code"
 expect_none_left
+
+# In a cluster each process has a log of its own: nobody reads rank $1's.
+start_cluster() {
+	cat >"$dir/rank" <<-END
+	#!/bin/sh
+	[ "\$OMPI_COMM_WORLD_RANK" = $1 ] && exec 2>"$dir/pipe"
+	exec "$BUILDDIR/stagecoachd" "\$@"
+	END
+	chmod +x "$dir/rank"
+	shift
+	"$MPIRUN" $MPIRUN_FLAGS -n 3 "$dir/rank" -m "$MODEL" --listen 127.0.0.1:0 \
+		--socket "$socket" --log-level debug "$@" \
+		>"$dir/out" 2>"$dir/mpirun.log" </dev/null 8>&- &
+	launcher=$!
+	timeout $PATIENCE "$BUILDDIR/stagecoach" status --socket "$socket" --wait >/dev/null ||
+		fail "a cluster with a full log of rank $1: not ready"
+}
+empty() { dd of=/dev/null iflag=nonblock bs=65536 <&8 2>/dev/null; }
+
+for rank in 0 1 2; do
+	fill
+	start_cluster $rank
+	fill
+	n=0
+	while [ $n -lt 3 ]; do
+		generate || fail "rank $rank has a full log pipe: no answer"
+		n=$((n + 1))
+	done
+	stop_daemon
+	[ "$code" = 0 ] || fail "rank $rank has a full log pipe: exit code $code"
+	expect_none_left
+	empty
+	echo "rank $rank had a full log"
+done
+
+# Rank 0 leaves because a stage hangs. It still says why when the reader comes back just then.
+start_cluster 0 --transport mpi --deadline-ms 1000
+fill
+kill -STOP "$(pid_of_rank 2)"
+is_leaving() { grep -q 'stage 1: stop: stage 2' "$dir/mpirun.log"; }
+wait_for is_leaving || fail "the loss of a stage is not noticed"
+cat <&8 >"$dir/log" &
+reader=$!
+is_explained() { grep -qa 'error: stage 2' "$dir/log"; }
+wait_for is_explained || fail "the reason is lost"
+kill "$reader"

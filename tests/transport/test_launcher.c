@@ -5,17 +5,26 @@
 #include "transport/ancestor.h"
 #include "transport/launcher.h"
 
+#include "base/console.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,13 +40,12 @@ static void say(char letter)
 
 /* --- the rank --- */
 
-/* As on a kernel before 5.3. */
-static void forbid_pidfd(void)
+static void forbid(int call, int code)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)code),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
@@ -80,16 +88,72 @@ static int run_loop(struct launcher *launcher)
 	return strstr(told.err.text, pid) ? EXIT_TOLD : EXIT_BROKEN;
 }
 
+static _Atomic pid_t hanging_tid;
+
+/* An event counter takes 8 bytes at once, and lets the writer wait for ever when it is full. */
+static void *write_for_ever(void *arg)
+{
+	(void)arg;
+	hanging_tid = gettid();
+	console_write("waiting\n", 8, CONSOLE_ANY);
+	return NULL;
+}
+
+static bool is_asleep(pid_t tid)
+{
+	char path[64], state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%*d %*s %c", &state) != 1)
+		_exit(EXIT_BROKEN);
+	fclose(file);
+	return state == 'S';
+}
+
+/* From now on a thread hangs inside the console. */
+static void hang_console(void)
+{
+	const uint64_t most = UINT64_MAX - 1;
+	int full = eventfd(0, 0);
+	pthread_t thread;
+
+	if (write(full, &most, sizeof most) != sizeof most || dup2(full, STDERR_FILENO) < 0 ||
+	    pthread_create(&thread, NULL, write_for_ever, NULL))
+		_exit(EXIT_BROKEN);
+	while (!hanging_tid || !is_asleep(hanging_tid))
+		sched_yield();
+}
+
+/* Ends as a process whose cluster has failed. Its log goes to the test. */
+static int end_launcher(struct launcher *launcher, const char *what)
+{
+	if (!strcmp(what, "end without close_range"))	/* as on a kernel before 5.9 */
+		forbid(SYS_close_range, ENOSYS);
+	if (!strcmp(what, "end without fork")) {
+		forbid(SYS_clone, EAGAIN);
+		if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
+			return EXIT_BROKEN;
+	}
+	launcher_end(launcher);
+	return EXIT_OF_RANK;
+}
+
 static int be_rank(const char *what)
 {
 	struct launcher *launcher;
 	struct error err;
 	int exit_code;
 
-	if (!strcmp(what, "without pidfd"))
-		forbid_pidfd();
+	if (!strcmp(what, "without pidfd"))	/* as on a kernel before 5.3 */
+		forbid(SYS_pidfd_open, ENOSYS);
+	if (!strcmp(what, "hanging log"))
+		hang_console();
 	if (launcher_watch(&launcher, &err) != SC_OK)
 		return EXIT_BROKEN;
+	if (!strncmp(what, "end ", 4))
+		return end_launcher(launcher, what);
 	if (!strcmp(what, "tell pid")) {
 		pid_t pid = launcher_pid(launcher);
 
@@ -135,7 +199,40 @@ static int be_wrapper(const char *mode, const char *what)
 struct family {
 	pid_t launcher;
 	int from_rank;
+	char folder[32];	/* of start_open_mpi */
 };
+
+/* Copies this program to path. */
+static void copy_self(const char *path)
+{
+	char text[65536];
+	FILE *from = fopen("/proc/self/exe", "r"), *to = fopen(path, "w");
+	size_t n;
+
+	if (!from || !to)
+		_exit(EXIT_BROKEN);
+	while ((n = fread(text, 1, sizeof text, from)))
+		if (fwrite(text, 1, n, to) != n)
+			_exit(EXIT_BROKEN);
+	fclose(from);
+	if (fclose(to) || chmod(path, 0700))
+		_exit(EXIT_BROKEN);
+}
+
+/* An mpirun: the program's name says so. Standard output is the pipe to the test. */
+static int be_open_mpi(const char *what)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		setenv("PMIX_NAMESPACE", "test_launcher", 1);
+		exec_self("rank", what);
+	}
+	if (pid < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		return EXIT_BROKEN;
+	for (;;)
+		pause();
+}
 
 static void be_launcher(const char *mode, const char *what, int to_test, int life[2])
 {
@@ -171,6 +268,37 @@ static void start_family(struct family *family, const char *mode, const char *wh
 	close(life[0]);
 	close(life[1]);
 	family->from_rank = from_rank[0];
+}
+
+static void start_open_mpi(struct family *family, const char *what)
+{
+	char folder[] = "/tmp/test_launcher.XXXXXX", path[64];
+	int from_rank[2];
+
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/orterun", folder);
+	copy_self(path);
+	assert_int_equal(pipe2(from_rank, O_CLOEXEC), 0);
+	family->launcher = fork();
+	assert_true(family->launcher >= 0);
+	if (!family->launcher) {
+		dup2(from_rank[1], STDOUT_FILENO);
+		execl(path, "orterun", "open mpi", what, NULL);
+		_exit(EXIT_BROKEN);
+	}
+	close(from_rank[1]);
+	family->from_rank = from_rank[0];
+	snprintf(family->folder, sizeof family->folder, "%s", folder);
+}
+
+/* Its program is a file of its own. */
+static void remove_open_mpi(const struct family *family)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "%s/orterun", family->folder);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(family->folder), 0);
 }
 
 static void start_rank(struct family *family, const char *what)
@@ -266,6 +394,76 @@ static void wrappers_of_a_rank_are_not_its_launcher(void **state)
 	assert_int_equal(wait_rank(&family), 0);
 }
 
+static void rank_whose_log_hangs_ends_with_its_launcher(void **state)
+{
+	struct family family;
+
+	(void)state;
+	start_rank(&family, "hanging log");
+	kill_launcher(&family);
+	assert_int_equal(wait_rank(&family), 69);
+}
+
+/* No file can be opened, so /proc tells nothing. */
+static void ancestor_that_cannot_be_looked_up_is_alive(void **state)
+{
+	struct ancestor ancestor = { .pid = getpid(), .child = fork() };
+	struct rlimit before, none;
+
+	(void)state;
+	assert_true(ancestor.child >= 0);
+	if (!ancestor.child)
+		for (;;)
+			pause();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_true(ancestor_is_alive(&ancestor));
+	kill(ancestor.child, SIGKILL);
+	assert_int_equal(waitpid(ancestor.child, NULL, 0), ancestor.child);
+	assert_false(ancestor_is_alive(&ancestor));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+/* The launcher waits for the end of the rank's output. */
+static void helper_holds_no_descriptor_of_its_rank(void **state)
+{
+	struct family family;
+	char letter;
+
+	(void)state;
+	start_open_mpi(&family, "end without close_range");
+	assert_int_equal(read(family.from_rank, &letter, 1), 0);
+	close(family.from_rank);
+	/* The helper waits for eight seconds before it kills the launcher. */
+	assert_int_equal(waitpid(family.launcher, NULL, WNOHANG), 0);
+	kill_launcher(&family);
+	while (waitpid(-1, NULL, 0) > 0)	/* the rank and the helper */
+		;
+	remove_open_mpi(&family);
+}
+
+static void helper_that_cannot_be_started_is_told(void **state)
+{
+	struct family family;
+	char text[1024];
+	size_t n_bytes = 0;
+	ssize_t n;
+
+	(void)state;
+	start_open_mpi(&family, "end without fork");
+	while ((n = read(family.from_rank, text + n_bytes, sizeof text - 1 - n_bytes)) > 0)
+		n_bytes += (size_t)n;
+	text[n_bytes] = '\0';
+	close(family.from_rank);
+	assert_non_null(strstr(text, "no process to end it: Resource temporarily unavailable"));
+	kill_launcher(&family);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	remove_open_mpi(&family);
+}
+
 static void names_are_read_from_proc(void **state)
 {
 	char name[ANCESTOR_NAME_BYTES];
@@ -286,11 +484,17 @@ int main(int argc, char **argv)
 		cmocka_unit_test(rank_that_does_not_leave_is_ended),
 		cmocka_unit_test(watch_that_was_ended_ends_nothing),
 		cmocka_unit_test(wrappers_of_a_rank_are_not_its_launcher),
+		cmocka_unit_test(rank_whose_log_hangs_ends_with_its_launcher),
+		cmocka_unit_test(ancestor_that_cannot_be_looked_up_is_alive),
+		cmocka_unit_test(helper_holds_no_descriptor_of_its_rank),
+		cmocka_unit_test(helper_that_cannot_be_started_is_told),
 		cmocka_unit_test(names_are_read_from_proc),
 	};
 
 	if (argc > 2 && !strcmp(argv[1], "rank"))
 		return be_rank(argv[2]);
+	if (argc > 2 && !strcmp(argv[1], "open mpi"))
+		return be_open_mpi(argv[2]);
 	if (argc > 2)
 		return be_wrapper(argv[1], argv[2]);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))

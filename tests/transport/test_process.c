@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -98,6 +99,47 @@ static void another_process_with_the_same_pid_is_not_it(void **state)
 	process_watch_close(&watch);
 }
 
+/* One descriptor is free, and the watch needs it. */
+static void living_process_whose_start_cannot_be_read_has_not_ended(void **state)
+{
+	struct process_watch watch;
+	struct process_id id;
+	struct rlimit before, tight;
+	pid_t pid = start_child(&id);
+	int next = dup(STDIN_FILENO);
+
+	(void)state;
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	tight = before;
+	tight.rlim_cur = (rlim_t)next + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	process_watch_open(&watch, &id);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(watch.fd >= 0);
+	assert_false(process_watch_is_ended(&watch));
+	end_child(pid);
+	assert_true(process_watch_is_ended(&watch));
+	process_watch_close(&watch);
+}
+
+/* It could not read its own start. */
+static void process_with_an_unknown_start_is_watched(void **state)
+{
+	struct process_watch watch;
+	struct process_id id;
+	pid_t pid = start_child(&id);
+
+	(void)state;
+	id.started = 0;
+	process_watch_open(&watch, &id);
+	assert_false(process_watch_is_ended(&watch));
+	end_child(pid);
+	assert_true(process_watch_is_ended(&watch));
+	process_watch_close(&watch);
+}
+
 static void processes_elsewhere_are_not_watched(void **state)
 {
 	struct process_watch watch;
@@ -128,6 +170,8 @@ int main(void)
 		cmocka_unit_test(zombie_has_ended),
 		cmocka_unit_test(process_that_is_gone_has_ended),
 		cmocka_unit_test(another_process_with_the_same_pid_is_not_it),
+		cmocka_unit_test(living_process_whose_start_cannot_be_read_has_not_ended),
+		cmocka_unit_test(process_with_an_unknown_start_is_watched),
 		cmocka_unit_test(processes_elsewhere_are_not_watched),
 	};
 
