@@ -103,11 +103,8 @@ void coordinator_set_defaults(struct coordinator *c)
 /* The frames that a worker makes, and those that its links receive into. */
 static uint64_t worker_frame_bytes(const struct coordinator *c)
 {
-	const struct fabric *fabric = c->config.fabric;
-	size_t link_bytes = fabric->ops->has_buffers ? fabric_link_bytes(&fabric->config) : 0;
-
 	return c->config.window * coordinator_max_payload(&c->config) +
-	       LINKS_PER_WORKER * link_bytes;
+	       LINKS_PER_WORKER * fabric_buffer_bytes(c->config.fabric);
 }
 
 /* Chooses context and pool and writes them to the limits. */
@@ -129,6 +126,7 @@ static enum sc_status make_pool(struct coordinator *c, struct plan_input *input,
 	if (pool_explain(input, &wish, why_shorter))
 		log_warning("%s", why_shorter);
 	c->limits.max_context = input->max_context;
+	limit_set(&c->refused, LIMIT_CONTEXT, c->limits.max_context);
 	c->limits.max_blocks = input->n_blocks;
 	return SC_OK;
 }

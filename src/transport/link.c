@@ -18,6 +18,12 @@ size_t fabric_link_bytes(const struct fabric_config *config)
 {
 	return config->credits * (config->max_payload + FRAME_HEADER_BYTES);
 }
+
+size_t fabric_buffer_bytes(const struct fabric *fabric)
+{
+	return fabric->ops->has_buffers ? fabric_link_bytes(&fabric->config) : 0;
+}
+
 void fabric_address(const struct fabric *fabric, const void **address_out, size_t *n_bytes_out)
 {
 	fabric->ops->address(fabric, address_out, n_bytes_out);

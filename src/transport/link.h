@@ -68,8 +68,11 @@ struct link {
 void fabric_close(struct fabric *fabric);
 const char *fabric_name(const struct fabric *fabric);
 
-/* What a link of such a fabric receives into, where it has_buffers. */
+/* The frames that a link of ucx or mpi receives into, in bytes. */
 size_t fabric_link_bytes(const struct fabric_config *config);
+/* The same of a link of this fabric; 0 with loopback, which hands frames over. */
+size_t fabric_buffer_bytes(const struct fabric *fabric);
+
 void fabric_address(const struct fabric *fabric, const void **address_out, size_t *n_bytes_out);
 
 /* Never blocks; a peer that cannot be reached is reported by on_down. events and arg are borrowed

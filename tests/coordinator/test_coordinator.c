@@ -541,20 +541,26 @@ static void limits_that_no_step_can_mean_are_refused_at_once(void **state)
 }
 
 /* Say Hello with so much memory; the plan that comes of it, or NULL. */
-static const struct plan *plan_within(uint64_t memory_bytes, bool is_context_fixed)
+static const struct plan *plan_with(const struct coordinator_config *config, uint64_t memory_bytes)
 {
-	struct coordinator_config config = stage_double_config();
 	struct coordinator_status status;
 
-	config.kv_positions = 0;
-	config.is_context_fixed = is_context_fixed;
-	stage_double_create(&d, &config, 0);
+	stage_double_create(&d, config, 0);
 	coordinator_status(d.coordinator, &status);
 	assert_int_equal(status.n_blocks, 0);	/* nobody knows yet */
 	d.peer.memory_bytes = memory_bytes;
-	peer_say_hello(&d.peer, CONTROL_PROTOCOL_VERSION, config.model->fingerprint);
+	peer_say_hello(&d.peer, CONTROL_PROTOCOL_VERSION, config->model->fingerprint);
 	peer_wait(d.loop, d.n_phases);
 	return d.phase == COORDINATOR_LOADING ? coordinator_plan(d.coordinator) : NULL;
+}
+
+static const struct plan *plan_within(uint64_t memory_bytes, bool is_context_fixed)
+{
+	struct coordinator_config config = stage_double_config();
+
+	config.kv_positions = 0;
+	config.is_context_fixed = is_context_fixed;
+	return plan_with(&config, memory_bytes);
 }
 
 /* tests/coordinator/test_pool.c has all the cases. */
@@ -585,6 +591,31 @@ static void pool_and_context_are_what_memory_holds(void **state)
 	assert_non_null(strstr(d.error.text, "stage 1 needs"));
 	stage_double_run_for(&d, 20);
 	assert_int_equal(d.peer.n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN], 0);
+	stage_double_destroy(&d);
+}
+
+static void the_limit_of_a_context_that_memory_cuts_is_told(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	const struct plan_stage *stage;
+	struct coordinator_status status;
+	uint64_t other_bytes, kv_bytes;
+
+	(void)state;
+	config.kv_positions = 0;
+	config.is_context_fixed = false;
+	config.max_context = 4096;
+	stage = &plan_with(&config, UINT64_C(1) << 40)->stages[0];
+	other_bytes = stage->weight_bytes + stage->work_bytes;
+	kv_bytes = stage->kv_bytes / config.max_sequences;	/* of one context */
+	assert_int_equal(coordinator_limits(d.coordinator)->value[LIMIT_CONTEXT], 4096);
+	stage_double_destroy(&d);
+	/* The pool takes half of what the weights leave: a quarter of one context. */
+	assert_non_null(plan_with(&config, other_bytes + kv_bytes / 2));
+	coordinator_status(d.coordinator, &status);
+	assert_in_range(status.max_context, 512, 2048);
+	assert_int_equal(coordinator_limits(d.coordinator)->value[LIMIT_CONTEXT],
+			 status.max_context);
 	stage_double_destroy(&d);
 }
 
@@ -632,6 +663,7 @@ int main(void)
 		cmocka_unit_test(a_first_step_without_numbers_is_no_reason_to_end),
 		TEST(limits_that_no_step_can_mean_are_refused_at_once),
 		cmocka_unit_test(pool_and_context_are_what_memory_holds),
+		cmocka_unit_test(the_limit_of_a_context_that_memory_cuts_is_told),
 		TEST(a_stage_that_comes_back_ready_twice_changes_nothing),
 		TEST(the_longest_turn_is_told),
 	};
