@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A pipe takes so much whole, or nothing of it. */
+/* A pipe takes a text of up to this length whole or not at all. */
 #define MAX_TEXT PIPE_BUF
 #define MAX_PREFIX 128
 #define MAX_NOTE (MAX_PREFIX + 64)

@@ -29,8 +29,8 @@ void console_print(const char *text);
 void console_printf(enum console_weight weight, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* What begins the line "N lines dropped", as a log's lines begin; called under the console's lock, so
- * it must not write to the console. Returns the length. Before the first write. */
+/* What begins the line "N lines dropped", as a log's lines begin. fn returns the length. fn is
+ * called under the console's lock, so it must not write to the console. */
 typedef int console_prefix_fn(char *text, size_t size);
 void console_set_prefix(console_prefix_fn *fn);
 

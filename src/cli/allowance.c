@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What of the free memory stays free, as a divisor. */
+/* A tenth of the free memory stays free. */
 enum { FREE_PART = 10 };
 
 /* 0 means that nothing is known, so that no room at all is one byte. */

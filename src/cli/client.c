@@ -304,14 +304,15 @@ static enum sc_status check_server(struct client *client, uint64_t now_ns, struc
 	return SC_OK;
 }
 
-/* Nothing came in time: was it the call's time, or the server's? */
+/* The wait has ended and nothing came. Either the call has used up its time, or the server has been
+ * silent for so long that it is asked for a sign of life. */
 static enum sc_status run_out(struct client *client, uint64_t end_ns, struct error *err)
 {
 	uint64_t now_ns = clock_ns();
 
 	if (now_ns >= end_ns)
-		return error_set(err, SC_E_DEADLINE, "%s: the server does not answer in time",
-				 client->name);
+		return error_set(err, SC_E_DEADLINE, "%s: the server did not answer within the call's time; see "
+				 "with stagecoach status whether it is busy", client->name);
 	return now_ns >= check_ns(client) ? check_server(client, now_ns, err) : SC_OK;
 }
 

@@ -22,18 +22,21 @@ struct cluster {
 	struct mpi_blob *blobs;
 };
 
-/* Collective. Opens the fabric that config names and exchanges addresses. `own_bytes: the
- * memory that this process will take if it is the coordinator. `trouble` (or NULL) is
- * why this process cannot go on; it takes part all the same, so that nobody waits for it.
- * On failure every process gets the same status and text, so that one may speak for all: it must do
- * so before cluster_close, which nobody leaves before all have entered, because a launcher kills
- * the rest once one process is gone. cluster_close is due in any case. With is_lost it takes part
- * in nothing collective, which would never return; if it answers false, MPI is not finalised and
- * the process has to end by _exit. */
+/*
+ * Collective. Opens the fabric that config names and exchanges addresses.
+ * - own_bytes: the memory that this process will take if it is the coordinator.
+ * - trouble (or NULL): why this process cannot go on. It takes part all the same, so that nobody
+ *   waits for it.
+ * On failure every process gets the same status and text, so one may speak for all. It must do so
+ * before cluster_close, because a launcher kills the rest once one process is gone.
+ */
 must_check enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
 				       const struct config *config,
 				       const struct fabric_config *fabric, uint64_t own_bytes,
 				       const struct error *trouble, struct error *err);
+/* Due in any case, also after a failure. Collective: nobody leaves before all have entered. With
+ * is_lost this process takes part in nothing collective, because that would never return. False: MPI
+ * is not finalised, and the process has to end by _exit. */
 bool cluster_close(struct cluster *cluster);
 
 #endif

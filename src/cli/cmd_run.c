@@ -114,7 +114,7 @@ static enum sc_status start(struct run *run, struct error *err)
 	if (status != SC_OK)
 		return status;
 	allowance = allowance_inside(run->config.stages,
-			     wire_coordinator_bytes(&run->config, &coordinator, 0, false));
+			     wire_coordinator_bytes(&coordinator, 0, 0));
 	status = wire_worker_config(&run->config, run->opened.model, &allowance, &worker, err);
 	if (status != SC_OK)
 		return status;

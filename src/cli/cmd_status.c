@@ -88,16 +88,17 @@ static void print_stages(const Stagecoach__V1__Status *status)
 			       (unsigned long long)status->stages[i]->kv_saturated);
 }
 
-/* Limits that somebody met: all are in --json. */
-static void print_refusals(const Stagecoach__V1__Status *status)
+/* How often each limit was met. Not every limit refuses: old jobs are forgotten, idle connections
+ * closed. All limits are in --json. */
+static void print_limits_met(const Stagecoach__V1__Status *status)
 {
-	const char *begin = "refused ";
+	const char *begin = "limits met: ";
 
 	for (size_t i = 0; i < status->n_limits; i++) {
 		if (!status->limits[i]->count)
 			continue;
-		printf("%s%llu for %s", begin, (unsigned long long)status->limits[i]->count,
-		       status->limits[i]->name);
+		printf("%s%s %llu", begin, status->limits[i]->name,
+		       (unsigned long long)status->limits[i]->count);
 		begin = ", ";
 	}
 	if (begin[0] == ',')
@@ -128,7 +129,7 @@ static void print_status(const Stagecoach__V1__Status *status)
 	if (status->log_lines_dropped)
 		printf("log     %llu lines dropped: nobody reads the server's standard error\n",
 		       (unsigned long long)status->log_lines_dropped);
-	print_refusals(status);
+	print_limits_met(status);
 	if (status->n_stages)
 		print_stages(status);
 }

@@ -18,6 +18,7 @@ struct serve_config {
 	struct launcher *launcher;		/* NULL: started alone */
 	struct cluster *cluster;		/* NULL: all stages in this process */
 	const struct coordinator_config *coordinator;
+	size_t client_bytes;			/* of all clients; 0: there are none */
 };
 
 int serve_coordinator(const struct serve_config *serve);

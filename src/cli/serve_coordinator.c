@@ -269,7 +269,7 @@ static enum sc_status start_local(struct server *server, const struct coordinato
 	enum sc_status status;
 
 	allowance = allowance_inside(config->n_stages,
-			     wire_coordinator_bytes(settings, config, 0, !settings->prompt));
+			     wire_coordinator_bytes(config, 0, server->serve->client_bytes));
 	status = wire_worker_config(settings, server->serve->opened->model, &allowance, &worker,
 				    err);
 	if (status == SC_OK)
@@ -308,7 +308,7 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 		.max_message = config->max_message,
 		.request_ms = config->request_ms,
 		.stall_ms = config->stall_ms,
-		.max_bytes = wire_client_bytes(config),
+		.max_bytes = server->serve->client_bytes,
 	};
 
 	config_listen_address(config, listen, sizeof listen);

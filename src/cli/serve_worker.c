@@ -7,9 +7,10 @@
 #include <signal.h>
 #include <stdio.h>
 
-/* How long a worker whose launcher has ended leaves the word to the coordinator, whose launcher may
- * be the same: the coordinator then tells the clients and stops the workers. Short, because mpirun,
- * when it loses an orted, sends the coordinator SIGTERM, and then its clients hear of no cause. */
+/* A worker whose launcher has ended waits this long before it tells the coordinator. If both have
+ * the same launcher, the coordinator notices by itself, tells the clients and stops the workers.
+ * The time is short because mpirun sends the coordinator SIGTERM when it loses an orted. If that
+ * signal comes before the worker's word, clients are not told the cause. */
 #define ORPHAN_MS 100
 
 struct service {

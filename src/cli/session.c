@@ -79,7 +79,7 @@ static enum sc_status start_pipeline(struct session *session, const struct confi
 	if (status != SC_OK)
 		return status;
 	allowance = allowance_inside(config->stages,
-			     wire_coordinator_bytes(config, &coordinator, 0, false));
+			     wire_coordinator_bytes(&coordinator, 0, 0));
 	status = wire_worker_config(config, model->model, &allowance, &worker, err);
 	if (status != SC_OK)
 		return status;

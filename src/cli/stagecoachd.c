@@ -126,12 +126,28 @@ static void start_log(const struct config *config, unsigned rank, bool is_cluste
 	log_init((enum log_level)config_log_level(config), name);
 }
 
+/* Collective, also with trouble. */
+static enum sc_status join_cluster(struct serve_config *serve, struct cluster *cluster,
+				   unsigned rank, const struct error *trouble, struct error *err)
+{
+	const struct config *config = serve->config;
+	struct fabric_config fabric = { 0 };
+	uint64_t own_bytes = 0;
+
+	if (!trouble) {
+		fabric = wire_fabric_config(config, serve->coordinator, rank);
+		own_bytes = wire_coordinator_bytes(serve->coordinator, fabric_link_bytes(&fabric),
+						   serve->client_bytes);
+	}
+	serve->cluster = cluster;
+	return cluster_open(cluster, serve->loop, config, &fabric, own_bytes, trouble, err);
+}
+
 static int run(struct config *config, int argc, char **argv, unsigned rank, unsigned n_ranks,
 	       struct launcher *launcher)
 {
 	bool is_cluster = n_ranks > 1, is_closed;
 	struct coordinator_config coordinator;
-	struct fabric_config fabric = { 0 };
 	struct opened_model opened = { 0 };
 	struct cluster cluster = { 0 };
 	struct serve_config serve = {
@@ -140,7 +156,6 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	};
 	struct error trouble, err;
 	enum sc_status status;
-	uint64_t own_bytes = 0;
 	int exit_code;
 
 	if (loop_create(&serve.loop) != SC_OK) {
@@ -151,17 +166,10 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	status = prepare(config, is_cluster ? n_ranks - 1 : config->stages, &opened, &coordinator,
 			 &trouble);
 	err = trouble;
-	if (is_cluster) {
-		if (status == SC_OK) {
-			fabric = wire_fabric_config(config, &coordinator, rank);
-			own_bytes = wire_coordinator_bytes(config, &coordinator,
-							   fabric_link_bytes(&fabric),
-							   !config->prompt);
-		}
-		status = cluster_open(&cluster, serve.loop, config, &fabric, own_bytes,
-				      status == SC_OK ? NULL : &trouble, &err);
-		serve.cluster = &cluster;
-	}
+	serve.client_bytes = config->prompt ? 0 : wire_client_bytes(config);
+	if (is_cluster)
+		status = join_cluster(&serve, &cluster, rank, status == SC_OK ? NULL : &trouble,
+				      &err);
 	if (status != SC_OK) {
 		complain(rank, &err);
 		exit_code = sc_status_exit_code(status);

@@ -9,7 +9,7 @@
 
 #define MAX_CONTEXT (16u << 20)	/* as the option ctx-size */
 #define USUAL_CONTEXT 4096	/* cleared in no time */
-/* Of what is free, jobs and clients get one part of so many each, if the settings allow as much. */
+/* Jobs and clients get an eighth of the free memory each, or less if the settings say less. */
 enum { FREE_PARTS = 8 };
 #define CLIENT_BYTES (UINT64_C(256) << 20)
 #define PROCESS_BYTES (UINT64_C(16) << 20)	/* of a coordinator, for what is not counted */
@@ -149,12 +149,10 @@ size_t wire_client_bytes(const struct config *config)
 	return n_bytes > least ? n_bytes : least;
 }
 
-uint64_t wire_coordinator_bytes(const struct config *config,
-				const struct coordinator_config *coordinator, size_t link_bytes,
-				bool is_serving)
+uint64_t wire_coordinator_bytes(const struct coordinator_config *coordinator, size_t link_bytes,
+				size_t client_bytes)
 {
-	return PROCESS_BYTES + coordinator_bytes(coordinator, link_bytes) +
-	       (is_serving ? wire_client_bytes(config) : 0);
+	return PROCESS_BYTES + coordinator_bytes(coordinator, link_bytes) + client_bytes;
 }
 
 static enum backend_pin pin_of(const struct config *config)
@@ -170,8 +168,8 @@ enum sc_status wire_isa(const struct config *config, enum cpu_isa *isa_out, stru
 	enum sc_status status;
 
 	if (!cpu_isa_find(config->cpu, &wanted))
-		return error_set(err, SC_E_CONFIG, "cpu: there is no instruction set \"%s\"",
-				 config->cpu);
+		return error_set(err, SC_E_CONFIG, "cpu: there is no instruction set \"%s\": use "
+				 "auto, scalar, avx2, avx512 or avx512-bf16", config->cpu);
 	status = cpu_isa_select(wanted, &isa, err);
 	if (status == SC_OK)
 		*isa_out = wanted;

@@ -105,8 +105,8 @@ const struct option_info options[] = {
 	  .help = "keep threads on cores of their own; auto: where there are several memory nodes, "
 		  "if they use all cores" },
 	{ "memory", 0, NULL, OPTION_BYTES, EVERY, 0, "Compute", "BYTES", "0", 0, 1e18, NULL,
-	  AT(memory), "memory that a stage may take (K, M, G, T); 0: its share of what the "
-	  "machine and its control groups have free, but for a tenth" },
+	  AT(memory), "memory that a stage may take (K, M, G, T); 0: its share of nine tenths of "
+	  "the free memory of the machine and its control groups" },
 
 	{ "stages", 0, "pipeline-parallel-size", OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "1",
 	  1, 1024, NULL, AT(stages),

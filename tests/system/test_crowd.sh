@@ -77,13 +77,13 @@ wait_for answers --listen "$address" || fail "no way to ask for health: $(cat "$
 stagecoach generate --listen "$address" -p x -n 1 >"$dir/out" 2>&1 &&
 	fail "a connection of the reserve may generate"
 stagecoach generate --socket "$socket" -p x -n 1 >/dev/null 2>&1 || fail "the operator may not"
-stagecoach status --socket "$socket" | grep 'refused .* for reserve' ||
+stagecoach status --socket "$socket" | grep '^limits met: .*reserve [1-9]' ||
 	fail "what was refused is not shown"
 crowd_leaves
 echo "busy connections leave room for health and the operator"
 
 # Idle ones are closed, and counted.
-is_idle_counted() { stagecoach status --socket "$socket" | grep -q 'for idle'; }
+is_idle_counted() { stagecoach status --socket "$socket" | grep -q '^limits met: .*idle [1-9]'; }
 crowd 4 idle
 wait_for is_idle_counted || fail "idle connections stay"
 crowd_leaves

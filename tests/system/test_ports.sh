@@ -63,8 +63,6 @@ listeners_are_seen
 expect_grpc_only --transport ucx
 expect_grpc_only --transport mpi
 
-grep -q '^network=tools/private_network.sh$' "$SRCDIR/demo" &&
-	grep -q 'setsid $network mpirun' "$SRCDIR/demo" || fail "./demo has no network of its own"
 unit=$SRCDIR/systemd/stagecoach.service.in
 grep -q '^PrivateNetwork=yes$' "$unit" || fail "the unit has no network of its own"
 grep -q '^Environment="STAGECOACHD_OPTIONS=.*--listen none"$' "$unit" ||
@@ -82,3 +80,25 @@ expect_private "README's command"
 stop_daemon
 expect_none_left
 echo "README's command: nothing is reachable from outside"
+
+# ./demo as it is, with what is built here. Its text, which names this test, lasts long.
+tree=$dir/tree
+mkdir -p "$tree/tools" && cp "$SRCDIR/demo" "$tree" && ln -s "$private" "$tree/tools" &&
+	ln -s "$BUILDDIR" "$tree/build" && ln -s "$SRCDIR/models" "$tree" ||
+	fail "no place for the demo"
+printf '#!/bin/sh\n' >"$tree/tools/prepare.sh"
+chmod +x "$tree/tools/prepare.sh"
+STAGECOACH_CTX_SIZE=30000 STAGECOACH_KV_POSITIONS=30000 STAGECOACH_IGNORE_EOS=1 \
+	STAGECOACH_N_PREDICT=$LONG_TOKENS "$tree/demo" "$dir" >"$dir/text" 2>"$dir/log" </dev/null &
+launcher=$!
+has_demo_text() { [ "$(wc -c <"$dir/text")" -gt 200 ]; }
+wait_for has_demo_text || fail "./demo gives no text"
+[ "$(ranks | wc -l)" = 3 ] || fail "./demo has not three ranks: $(ranks)"
+for pid in $(ranks) $(pgrep -P "$launcher"); do
+	[ "$(interfaces "$pid")" = 'lo ' ] || fail "./demo: process $pid sees $(interfaces "$pid")"
+done
+kill -TERM "$launcher"
+wait_launcher
+[ "$code" = 143 ] || fail "./demo: exit code $code"
+expect_none_left
+echo "./demo: nothing is reachable from outside"
