@@ -311,8 +311,9 @@ static enum sc_status run_out(struct client *client, uint64_t end_ns, struct err
 	uint64_t now_ns = clock_ns();
 
 	if (now_ns >= end_ns)
-		return error_set(err, SC_E_DEADLINE, "%s: the server did not answer within the call's time; see "
-				 "with stagecoach status whether it is busy", client->name);
+		return error_set(err, SC_E_DEADLINE, "%s: the server did not answer within the "
+				 "call's time; see with stagecoach status whether it is busy",
+				 client->name);
 	return now_ns >= check_ns(client) ? check_server(client, now_ns, err) : SC_OK;
 }
 

@@ -35,8 +35,8 @@ must_check enum sc_status cluster_open(struct cluster *cluster, struct loop *loo
 				       const struct fabric_config *fabric, uint64_t own_bytes,
 				       const struct error *trouble, struct error *err);
 /* Due in any case, also after a failure. Collective: nobody leaves before all have entered. With
- * is_lost this process takes part in nothing collective, because that would never return. False: MPI
- * is not finalised, and the process has to end by _exit. */
+ * is_lost this process takes part in nothing collective, because that would never return. False:
+ * MPI is not finalised, and the process has to end by _exit. */
 bool cluster_close(struct cluster *cluster);
 
 #endif

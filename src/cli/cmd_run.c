@@ -65,7 +65,8 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 	case COORDINATOR_READY:
 		report_clear();
 		if (one_shot_start(run->loop, local_coordinator(run->local), &run->config,
-				   &run->prompt, on_text_end, run, &run->one_shot, &start_err) != SC_OK) {
+				   &run->prompt, on_text_end, run, &run->one_shot,
+				   &start_err) != SC_OK) {
 			report_error(&start_err);
 			leave(run, sc_status_exit_code(start_err.status));
 		}

@@ -32,7 +32,7 @@ struct one_shot {
 	void *arg;
 };
 
-/* The text that is there and not written yet. A newline follows the text of a job that has ended. */
+/* The text that is there and not yet written. A newline follows the text of an ended job. */
 static size_t unwritten(const struct one_shot *one_shot, const char **text_out)
 {
 	const struct output *output = job_output(one_shot->job, 0);

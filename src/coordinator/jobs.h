@@ -29,7 +29,8 @@ struct job {
 	struct list active_node;	/* jobs.active, newest first, until it ends */
 	struct job *next_in_bucket;	/* while on jobs.all */
 	struct list dirty_node;		/* jobs.dirty: watchers are to be told */
-	struct jobs *jobs;		/* outlives it while on jobs.all; then NULL once it has ended */
+	struct jobs *jobs;		/* outlives it while on jobs.all; then NULL once it has
+					 * ended */
 	struct job_client *client;	/* NULL once it has ended */
 	struct share_job share;
 	char id[JOB_ID_MAX];

@@ -46,8 +46,8 @@ must_check enum sc_status scheduler_create(const struct scheduler_config *config
 /* Sequences still known are the caller's. Accepts NULL. */
 void scheduler_destroy(struct scheduler *scheduler);
 
-/* Queue an idle sequence, whose share must be set; it and its share_job and share_client stay linked
- * until it ended or was removed. */
+/* Queue an idle sequence, whose share must be set; it and its share_job and share_client stay
+ * linked until it ended or was removed. */
 void scheduler_add(struct scheduler *scheduler, struct sequence *sequence);
 
 /* Ends a sequence, wherever it is: tokens of it that are still in flight are dropped when they

@@ -58,9 +58,9 @@ must_check enum sc_status signal_watch_create(struct loop *loop, int signum, sig
 					      struct error *err);
 void signal_watch_destroy(struct signal_watch *watch);
 
-/* Between start and stop fn is called whenever fd can be written to, or has lost its reader. fd keeps
- * its flags: it may be shared with other programs. fd stays open until destroy. SC_E_IO: the system
- * cannot watch such a file; regular files are always writable. */
+/* Between start and stop fn is called whenever fd can be written to, or has lost its reader. fd
+ * keeps its flags: it may be shared with other programs. fd stays open until destroy. SC_E_IO: the
+ * system cannot watch such a file; regular files are always writable. */
 struct write_watch;
 typedef void write_fn(void *arg);
 must_check enum sc_status write_watch_create(struct loop *loop, int fd, write_fn *fn, void *arg,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libuv sets O_NONBLOCK on what it polls, and so would set it for all programs that share the
- * descriptor. So libuv polls an epoll instance, which is readable while the descriptor is writable. */
+ * descriptor. So libuv polls an epoll instance, which is readable while the descriptor is
+ * writable. */
 #include "event/round.h"
 
 #include <errno.h>

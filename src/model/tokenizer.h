@@ -75,8 +75,8 @@ must_check enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, co
 must_check enum sc_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids,
 					   size_t n_ids, bool with_special, struct buf *text);
 
-/* The same, but SC_E_TOO_LARGE, with nothing appended, where the text would be longer than max_bytes:
- * an id of one byte may stand for hundreds of bytes of text. */
+/* The same, but SC_E_TOO_LARGE, with nothing appended, where the text would be longer than
+ * max_bytes: an id of one byte may stand for hundreds of bytes of text. */
 must_check enum sc_status tokenizer_decode_within(const struct tokenizer *tokenizer,
 						  const uint32_t *ids, size_t n_ids,
 						  bool with_special, size_t max_bytes,

@@ -14,7 +14,8 @@
 struct process_id {
 	char boot[40];		/* of the running kernel: another one is another host */
 	uint64_t pid_namespace;
-	uint64_t started;	/* ticks since boot, 0: unknown; tells two processes with one pid apart */
+	uint64_t started;	/* ticks since boot, 0: unknown; tells two processes with one pid
+				 * apart */
 	int64_t pid;
 };
 

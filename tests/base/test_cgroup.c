@@ -51,7 +51,8 @@ static void expect(const char *own, const char *mounts, const char *controller,
 
 #define V1_MEMORY "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
 #define V1_CPU "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup none rw,cpuacct,cpu\n"
-#define V2 "41 31 0:38 / /sys/fs/cgroup rw,relatime shared:4 master:1 - cgroup2 cgroup2 rw,nsdelegate\n"
+#define V2 "41 31 0:38 / /sys/fs/cgroup rw,relatime shared:4 master:1 - " \
+	   "cgroup2 cgroup2 rw,nsdelegate\n"
 
 static void the_own_group_comes_first_and_the_top_last(void **state)
 {

@@ -115,7 +115,7 @@ check "jobs after SIGINT" "" "$(out)"
 kill -STOP $server
 ends 1 status --timeout 0.3
 check "a server that hangs" \
-	"stagecoach: error: $work/grpc.sock: the server does not answer in time" \
+	"stagecoach: error: $work/grpc.sock: the server did not answer within the call's time; see with stagecoach status whether it is busy" \
 	"$(cat "$work/err")"
 kill -CONT $server
 

@@ -349,7 +349,7 @@ static void an_instruction_set_that_the_worker_does_not_have_is_refused(void **s
 		const char *text;
 	} cases[] = {
 		{ "", "assign: no instruction set, expected avx2 or a lower one: install" },
-		{ "auto", "assign: instruction set \"auto\" is not known to this version: install" },
+		{ "auto", "assign: instruction set \"auto\" is not known to this version" },
 		{ "sse", "assign: instruction set \"sse\" is not known to this version: install" },
 		{ "AVX2", "assign: instruction set \"AVX2\" is not known" },
 		{ "avx512", "\"avx512\", but this worker has avx2 at most: install" },
