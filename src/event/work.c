@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "event/work.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 /* Compute threads come first where processors are few. */
 #define HELPER_NICE 10
+/* What one turn of the loop has for items that are done. */
+#define DONE_NS (2 * NS_PER_MS)
 
 enum { HELPER_ANY, HELPER_SHORT, N_HELPERS };
 
@@ -20,6 +24,8 @@ struct helper {
 struct work_pool {
 	struct work_limits limits;
 	struct wake *wake;		/* an item is done */
+	struct timer *later;		/* more items are done than one turn has time for */
+	bool is_later;			/* the timer runs */
 	struct list items;		/* that wait, run, or whose done is due */
 	unsigned n_items;
 	size_t n_bytes;
@@ -101,16 +107,51 @@ static void move_all(struct list *from, struct list *to)
 	}
 }
 
+static struct work *take_finished(struct work_pool *pool)
+{
+	struct work *work = NULL;
+
+	pthread_mutex_lock(&pool->lock);
+	if (!list_is_empty(&pool->finished)) {
+		work = list_entry(pool->finished.next, struct work, node);
+		list_remove(&work->node);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return work;
+}
+
+/* What done does with a large answer takes time. A helper may have finished many items while the
+ * loop was busy: those that find no time wait for the next turn. */
+static void finish_some(struct work_pool *pool)
+{
+	uint64_t end_ns = clock_ns() + DONE_NS;
+	struct work *work;
+
+	while ((work = take_finished(pool))) {
+		leave(work);
+		work->done(work);
+		if (clock_ns() >= end_ns) {
+			pool->is_later = true;
+			timer_start(pool->later, 0, 0);
+			return;
+		}
+	}
+}
+
 static void on_wake(void *arg)
 {
 	struct work_pool *pool = arg;
-	struct list items;
 
-	list_init(&items);
-	pthread_mutex_lock(&pool->lock);
-	move_all(&pool->finished, &items);
-	pthread_mutex_unlock(&pool->lock);
-	finish(&items);
+	if (!pool->is_later)
+		finish_some(pool);
+}
+
+static void on_later(void *arg)
+{
+	struct work_pool *pool = arg;
+
+	pool->is_later = false;
+	finish_some(pool);
 }
 
 static bool start_helper(struct work_pool *pool, struct helper *helper, bool takes_long)
@@ -135,6 +176,7 @@ enum sc_status work_pool_create(struct loop *loop, const struct work_limits *lim
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->news, NULL);
 	if (wake_create(loop, on_wake, pool, &pool->wake) != SC_OK ||
+	    timer_create_on(loop, on_later, pool, &pool->later) != SC_OK ||
 	    !start_helper(pool, &pool->helpers[HELPER_ANY], true) ||
 	    !start_helper(pool, &pool->helpers[HELPER_SHORT], false)) {
 		work_pool_destroy(pool);
@@ -164,6 +206,7 @@ void work_pool_destroy(struct work_pool *pool)
 		list_entry(node, struct work, node)->is_cancelled = true;
 	move_all(&pool->waiting, &pool->finished);
 	finish(&pool->finished);
+	timer_destroy(pool->later);
 	wake_destroy(pool->wake);
 	pthread_cond_destroy(&pool->news);
 	pthread_mutex_destroy(&pool->lock);

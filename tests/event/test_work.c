@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "event/work.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -242,6 +244,36 @@ static void a_waiting_item_can_be_taken_back(void **state)
 	assert_false(work_cancel(&f->items[2].work));
 }
 
+static void dawdle(struct work *work)
+{
+	uint64_t end_ns = clock_ns() + 5 * NS_PER_MS;
+
+	while (clock_ns() < end_ns)
+		;
+	item_done(work);
+}
+
+/* Three items are finished before the loop looks; each takes more than one turn has for all. */
+static void items_that_take_long_to_be_done_have_a_turn_each(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 3; i++) {
+		prepare(f, i, 1, 50)->work.done = dawdle;
+		assert_int_equal(work_start(f->pool, &f->items[i].work), SC_OK);
+	}
+	/* Items are finished in their order, so the last one's run says that of the others. */
+	pthread_mutex_lock(&f->lock);
+	while (!f->items[2].has_run)
+		pthread_cond_wait(&f->news, &f->lock);
+	pthread_mutex_unlock(&f->lock);
+	while (!f->n_done)
+		loop_turn(f->loop, true);
+	/* loop_turn looks at timers before and after it waits. */
+	assert_in_range(f->n_done, 1, 2);
+	turn_until_done(f, 3);
+}
+
 static void destroy_waits_for_what_runs_and_cancels_the_rest(void **state)
 {
 	struct fixture *f = *state;
@@ -272,6 +304,7 @@ int main(void)
 		TEST(bytes_are_bounded_and_a_quarter_is_for_clients_with_little),
 		TEST(items_are_bounded_and_a_quarter_is_for_clients_with_little),
 		TEST(a_waiting_item_can_be_taken_back),
+		TEST(items_that_take_long_to_be_done_have_a_turn_each),
 		TEST(destroy_waits_for_what_runs_and_cancels_the_rest),
 	};
 
