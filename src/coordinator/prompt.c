@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coordinator/prompt.h"
 
+enum sc_status prompt_check_tokens(size_t n_tokens, uint32_t max_context, struct error *err)
+{
+	/* The last position must stay free for the first new token. */
+	if (n_tokens < max_context)
+		return SC_OK;
+	return error_set(err, SC_E_TOO_LARGE,
+			 "prompt: %zu tokens, but the context holds %u. Shorten the prompt or "
+			 "raise --ctx-size", n_tokens, max_context);
+}
+
 enum sc_status prompt_check_length(const struct tokenizer *tokenizer, uint32_t max_context,
 				   const struct job_request *request, struct error *err)
 {
 	size_t longest = tokenizer_longest_token_bytes(tokenizer);
-	size_t n_tokens = request->n_prompt_tokens;
+	size_t n_tokens;
 
-	if (!request->prompt_tokens)
-		n_tokens = longest ? request->prompt_bytes / longest : 0;
-	/* The last position must stay free for the first new token. */
+	if (request->prompt_tokens)
+		return prompt_check_tokens(request->n_prompt_tokens, max_context, err);
+	n_tokens = longest ? request->prompt_bytes / longest : 0;
 	if (n_tokens < max_context)
 		return SC_OK;
-	if (request->prompt_tokens)
-		return error_set(err, SC_E_TOO_LARGE,
-				 "prompt: %zu tokens, but the context holds %u. Shorten the "
-				 "prompt or raise --ctx-size", n_tokens, max_context);
 	return error_set(err, SC_E_TOO_LARGE,
 			 "prompt: %zu bytes are at least %zu tokens, but the context holds %u. "
 			 "Shorten the prompt or raise --ctx-size", request->prompt_bytes,

@@ -10,6 +10,10 @@
 #include "coordinator/job.h"
 #include "model/tokenizer.h"
 
+/* SC_E_TOO_LARGE: a prompt of n_tokens leaves no room in max_context positions. */
+must_check enum sc_status prompt_check_tokens(size_t n_tokens, uint32_t max_context,
+					      struct error *err);
+
 /* Takes no time. SC_E_TOO_LARGE: the prompt's tokens cannot fit into max_context positions: there
  * are too many, or the text is too long for any tokens of this vocabulary. */
 must_check enum sc_status prompt_check_length(const struct tokenizer *tokenizer,

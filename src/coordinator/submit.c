@@ -91,11 +91,9 @@ static enum sc_status check_tokens(struct coordinator *c, const struct job_reque
 	if (!prompt->n)
 		return error_set(err, SC_E_INVALID,
 				 "prompt: empty, and this model has no token to begin with");
-	if (prompt->n >= c->limits.max_context) {
+	if (prompt_check_tokens(prompt->n, c->limits.max_context, err) != SC_OK) {
 		limit_refuse(&c->refused, LIMIT_CONTEXT);
-		return error_set(err, SC_E_TOO_LARGE,
-				 "prompt: %zu tokens, but the context holds %u. Shorten the "
-				 "prompt or raise --ctx-size", prompt->n, c->limits.max_context);
+		return SC_E_TOO_LARGE;
 	}
 	if (r->score_from && r->score_from >= prompt->n)
 		return error_set(err, SC_E_INVALID,

@@ -87,27 +87,8 @@ static void leave(struct work *work)
 	work->pool->n_bytes -= work->n_bytes;
 }
 
-/* Call done of all items on the list that it is given, which nobody else uses. */
-static void finish(struct list *items)
-{
-	while (!list_is_empty(items)) {
-		struct work *work = list_entry(items->next, struct work, node);
-
-		list_remove(&work->node);
-		leave(work);
-		work->done(work);
-	}
-}
-
-static void move_all(struct list *from, struct list *to)
-{
-	list_for_each(node, from) {
-		list_remove(node);
-		list_append(to, node);
-	}
-}
-
-static struct work *take_finished(struct work_pool *pool)
+/* Call done of the item that was finished first. False: there is none. */
+static bool finish_first(struct work_pool *pool)
 {
 	struct work *work = NULL;
 
@@ -117,7 +98,11 @@ static struct work *take_finished(struct work_pool *pool)
 		list_remove(&work->node);
 	}
 	pthread_mutex_unlock(&pool->lock);
-	return work;
+	if (!work)
+		return false;
+	leave(work);
+	work->done(work);
+	return true;
 }
 
 /* What done does with a large answer takes time. A helper may have finished many items while the
@@ -125,11 +110,8 @@ static struct work *take_finished(struct work_pool *pool)
 static void finish_some(struct work_pool *pool)
 {
 	uint64_t end_ns = clock_ns() + DONE_NS;
-	struct work *work;
 
-	while ((work = take_finished(pool))) {
-		leave(work);
-		work->done(work);
+	while (finish_first(pool)) {
 		if (clock_ns() >= end_ns) {
 			pool->is_later = true;
 			timer_start(pool->later, 0, 0);
@@ -202,10 +184,13 @@ void work_pool_destroy(struct work_pool *pool)
 	if (!pool)
 		return;
 	stop_helpers(pool);
-	list_for_each(node, &pool->waiting)
+	list_for_each(node, &pool->waiting) {
 		list_entry(node, struct work, node)->is_cancelled = true;
-	move_all(&pool->waiting, &pool->finished);
-	finish(&pool->finished);
+		list_remove(node);
+		list_append(&pool->finished, node);
+	}
+	while (finish_first(pool))
+		;
 	timer_destroy(pool->later);
 	wake_destroy(pool->wake);
 	pthread_cond_destroy(&pool->news);

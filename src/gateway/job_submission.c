@@ -24,15 +24,13 @@ enum sc_status job_submission_prepare(struct request *request, struct error *err
 	if (request->job.prompt_tokens) {
 		status = prompt_check_length(request->tokenizer, request->max_context,
 					     &request->job, err);
-		return status == SC_OK ? SC_OK : request_meets(request, LIMIT_CONTEXT, status);
+	} else {
+		status = prompt_tokenize(request->tokenizer, request->max_context, &request->job,
+					 &request->tokens, err);
+		request->job.prompt_tokens = request->tokens.ids;
+		request->job.n_prompt_tokens = request->tokens.n;
 	}
-	status = prompt_tokenize(request->tokenizer, request->max_context, &request->job,
-				 &request->tokens, err);
-	request->job.prompt_tokens = request->tokens.ids;
-	request->job.n_prompt_tokens = request->tokens.n;
-	if (status == SC_E_TOO_LARGE)
-		return request_meets(request, LIMIT_CONTEXT, status);
-	return status;
+	return status == SC_E_TOO_LARGE ? request_meets(request, LIMIT_CONTEXT, status) : status;
 }
 
 /* The job's time began when its request came. */
@@ -47,7 +45,7 @@ static void count_elapsed(struct request *request)
 }
 
 enum sc_status job_submission_finish(struct request *request, uint64_t ms_left,
-				       struct job **job_out, struct error *err)
+				     struct job **job_out, struct error *err)
 {
 	struct service *service = grpc_call_context(request->call);
 

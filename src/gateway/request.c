@@ -73,21 +73,14 @@ static enum sc_status unpack_and_prepare(struct request *request, const uint8_t 
 	return status;
 }
 
-static struct limit_counts *counts_of(const struct grpc_call *call)
-{
-	const struct service *service = grpc_call_context(call);
-
-	return coordinator_limits(service->coordinator);
-}
-
 /* status: of what came before. Helper threads count nothing, so what prepare refused counts
  * here. */
 static void finish(struct request *request, enum sc_status status)
 {
 	if (request->unpacked.is_too_large)
-		limit_refuse(counts_of(request->call), LIMIT_REQUEST_MEMORY);
+		limit_refuse(grpc_call_limits(request->call), LIMIT_REQUEST_MEMORY);
 	else if (request->has_met_limit)
-		limit_refuse(counts_of(request->call), request->met_limit);
+		limit_refuse(grpc_call_limits(request->call), request->met_limit);
 	if (status == SC_OK)
 		status = request->ops->finish(request, &request->error);
 	if (status != SC_OK)
@@ -165,7 +158,7 @@ static void start_long(struct grpc_call *call, const struct request_ops *ops)
 	request->work.n_bytes = request->bytes.length;
 	request->work.is_long = request->bytes.length > SHORT_BYTES;
 	if (work_start(service->pool, &request->work) != SC_OK) {
-		limit_refuse(counts_of(call), LIMIT_LONG_REQUESTS);
+		limit_refuse(grpc_call_limits(call), LIMIT_LONG_REQUESTS);
 		error_set(&err, SC_E_OVERLOADED,
 			  "too many long requests wait to be read: retry later");
 		grpc_call_fail(call, err.status, &err);

@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-/* As long as a turn of the loop allows for: a fraction of a millisecond. */
+/* An answer of this size is made at once: that takes a fraction of a millisecond. */
 #define INLINE_BYTES 65536
 
 /* The call's state. */
