@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/console.h"
 #include "base/log.h"
+#include "tests/base/hung_console.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,45 +101,7 @@ static void a_long_line_is_cut_and_still_ends(void **state)
 	assert_non_null(strstr(logged(), " info: next\n"));
 }
 
-enum { BROKEN = 1, ENDED = 7 };
-
-static _Atomic pid_t hanging_tid;
-
-/* An event counter takes 8 bytes at once, and lets the writer wait for ever when it is full. */
-static void *write_for_ever(void *arg)
-{
-	(void)arg;
-	hanging_tid = gettid();
-	console_write("waiting\n", 8, CONSOLE_ANY);
-	return NULL;
-}
-
-static bool is_asleep(pid_t tid)
-{
-	char path[64], state = '?';
-	FILE *file;
-
-	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
-	file = fopen(path, "r");
-	if (!file || fscanf(file, "%*d %*s %c", &state) != 1)
-		_exit(BROKEN);
-	fclose(file);
-	return state == 'S';
-}
-
-/* From now on a thread hangs inside the console. */
-static void hang_console(void)
-{
-	const uint64_t most = UINT64_MAX - 1;
-	int full = eventfd(0, 0);
-	pthread_t thread;
-
-	if (write(full, &most, sizeof most) != sizeof most || dup2(full, STDERR_FILENO) < 0 ||
-	    pthread_create(&thread, NULL, write_for_ever, NULL))
-		_exit(BROKEN);
-	while (!hanging_tid || !is_asleep(hanging_tid))
-		sched_yield();
-}
+enum { ENDED = 7 };
 
 static void last_words_wait_for_no_thread_that_hangs(void **state)
 {

@@ -369,11 +369,11 @@ static void add_call(struct memory_client *client, struct memory_call *call, con
 	buf_deinit(&body);
 }
 
-static void a_client_that_takes_nothing_is_closed(void **state)
+/* A client whose windows are wide open asks for an answer without end, and takes none of it. */
+static int open_endless(struct fixture *f)
 {
 	static const nghttp2_settings_entry wide = { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
 						     (1u << 31) - 1 };
-	struct fixture *f = *state;
 	struct memory_client client;
 	struct memory_call call = { 0 };
 	struct buf bytes = BUF_INIT;
@@ -386,6 +386,17 @@ static void a_client_that_takes_nothing_is_closed(void **state)
 	add_call(&client, &call, "/t.T/Endless", 'x', 1);
 	memory_client_take(&client, &bytes);
 	fd = open_client(f, bytes.data, bytes.length);
+	memory_client_deinit(&client);
+	memory_call_deinit(&call);
+	buf_deinit(&bytes);
+	return fd;
+}
+
+static void a_client_that_takes_nothing_is_closed(void **state)
+{
+	struct fixture *f = *state;
+	int fd = open_endless(f);
+
 	assert_true(f->budget.n_bytes > 0);
 	manual_clock_pass(f->clock, STALL_MS - 1);
 	assert_int_equal(connections_count(f->connections), 1);
@@ -395,31 +406,16 @@ static void a_client_that_takes_nothing_is_closed(void **state)
 	assert_int_equal(f->budget.n_bytes, 0);
 	assert_true(f->limits.n[LIMIT_STALL] > 0);
 	close(fd);
-	memory_client_deinit(&client);
-	memory_call_deinit(&call);
-	buf_deinit(&bytes);
 }
 
 /* The kernel tells the server of room only when much of its buffer is free, so a few bytes in
  * stall_ms are no progress. */
 static void a_client_that_takes_a_few_bytes_at_a_time_is_closed(void **state)
 {
-	static const nghttp2_settings_entry wide = { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
-						     (1u << 31) - 1 };
 	struct fixture *f = *state;
-	struct memory_client client;
-	struct memory_call call = { 0 };
-	struct buf bytes = BUF_INIT;
 	char taken[200];
-	int fd;
+	int fd = open_endless(f);
 
-	memory_client_init(&client, NULL);
-	assert_int_equal(nghttp2_submit_settings(client.http, NGHTTP2_FLAG_NONE, &wide, 1), 0);
-	assert_int_equal(nghttp2_submit_window_update(client.http, NGHTTP2_FLAG_NONE, 0, 1 << 30),
-			 0);
-	add_call(&client, &call, "/t.T/Endless", 'x', 1);
-	memory_client_take(&client, &bytes);
-	fd = open_client(f, bytes.data, bytes.length);
 	for (unsigned i = 0; i < 30; i++) {
 		manual_clock_pass(f->clock, STALL_MS / 10);
 		(void)recv(fd, taken, sizeof taken, 0);
@@ -428,9 +424,6 @@ static void a_client_that_takes_a_few_bytes_at_a_time_is_closed(void **state)
 	assert_int_equal(connections_count(f->connections), 0);
 	assert_true(f->limits.n[LIMIT_STALL] > 0);
 	close(fd);
-	memory_client_deinit(&client);
-	memory_call_deinit(&call);
-	buf_deinit(&bytes);
 }
 
 /* --- turns --- */

@@ -5,23 +5,19 @@
 #include "transport/ancestor.h"
 #include "transport/launcher.h"
 
-#include "base/console.h"
+#include "tests/base/hung_console.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -86,44 +82,6 @@ static int run_loop(struct launcher *launcher)
 	timer_destroy(timer);
 	loop_destroy(told.loop);
 	return strstr(told.err.text, pid) ? EXIT_TOLD : EXIT_BROKEN;
-}
-
-static _Atomic pid_t hanging_tid;
-
-/* An event counter takes 8 bytes at once, and lets the writer wait for ever when it is full. */
-static void *write_for_ever(void *arg)
-{
-	(void)arg;
-	hanging_tid = gettid();
-	console_write("waiting\n", 8, CONSOLE_ANY);
-	return NULL;
-}
-
-static bool is_asleep(pid_t tid)
-{
-	char path[64], state = '?';
-	FILE *file;
-
-	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
-	file = fopen(path, "r");
-	if (!file || fscanf(file, "%*d %*s %c", &state) != 1)
-		_exit(EXIT_BROKEN);
-	fclose(file);
-	return state == 'S';
-}
-
-/* From now on a thread hangs inside the console. */
-static void hang_console(void)
-{
-	const uint64_t most = UINT64_MAX - 1;
-	int full = eventfd(0, 0);
-	pthread_t thread;
-
-	if (write(full, &most, sizeof most) != sizeof most || dup2(full, STDERR_FILENO) < 0 ||
-	    pthread_create(&thread, NULL, write_for_ever, NULL))
-		_exit(EXIT_BROKEN);
-	while (!hanging_tid || !is_asleep(hanging_tid))
-		sched_yield();
 }
 
 /* Ends as a process whose cluster has failed. Its log goes to the test. */
