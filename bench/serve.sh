@@ -1,0 +1,271 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What clients of our daemon feel, beside an older build and llama-server: time to first token, gaps
+# between tokens, throughput. bench/serve.c is the client, and defines the numbers.
+#
+#	bench/serve.sh [OPTION...] MODEL.gguf
+#
+#	-s LIST  scenarios (gaps,burst,burst-one,closed,open,ready), see below
+#	-r N	 rounds (3)
+#	-t N	 threads of a server, shared out over its stages (0: all processors)
+#	-n N	 pipeline stages of ours (1)
+#	-T NAME  run the stages as processes under mpirun, with this transport (ucx or mpi)
+#	-x NAME=OPTIONS	 our daemon once more, with these options; may be repeated
+#	-o DIR	 keep results.json, and of each run its events as CSV
+#
+#	gaps	   8 streams decode; then a prompt of 4000 tokens comes; then they go on
+#	burst	   16 prompts of 200 tokens at once, each over its own connection, 32 tokens each
+#	burst-one  the same over one connection (not for llama-server: HTTP/1.1)
+#	closed	   8 streams, prompts of 128 tokens, 64 tokens each, 3 requests a stream
+#	open	   requests of that shape come at random, RATE a second, for 30 s
+#	ready	   from the start of the process to the first token that anyone gets
+#
+# Environment: BUILDDIR (build), EXTRA: more options of the daemon; OLD_BUILDDIR: another build, shown
+# as "before", with OLD_EXTRA; LLAMA_SERVER: the program llama-server, with LLAMA_FLAGS; PORT (21200).
+# Sizes: BACKGROUND (8), LONG (4000), LONG_TOKENS (32), LEAD (3: seconds before and after the long
+# prompt), BURST (16), SHORT (200), SHORT_TOKENS (32), STREAMS (8), RATE (1).
+#
+# In each round every server does every scenario once, in a process of its own, alone; medians of the
+# rounds are printed, least and most in brackets. One Markdown table for each scenario.
+set -eu
+SRCDIR=$(cd "$(dirname "$0")/.." && pwd)
+BUILDDIR=${BUILDDIR:-$SRCDIR/build}
+OLD_BUILDDIR=${OLD_BUILDDIR:-}
+LLAMA_SERVER=${LLAMA_SERVER:-}
+PORT=${PORT:-21200}
+BACKGROUND=${BACKGROUND:-8} LONG=${LONG:-4000} LONG_TOKENS=${LONG_TOKENS:-32} LEAD=${LEAD:-3}
+BURST=${BURST:-16} SHORT=${SHORT:-200} SHORT_TOKENS=${SHORT_TOKENS:-32}
+STREAMS=${STREAMS:-8} RATE=${RATE:-1}
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+scenarios=gaps,burst,burst-one,closed,open,ready rounds=3 threads=0 stages=1 transport='' out=''
+variants=()
+
+usage() {
+	sed -n '3,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
+	exit "$1"
+}
+die() {
+	echo "serve.sh: $2" >&2
+	exit "$1"
+}
+
+while getopts s:r:t:n:T:x:o:h option; do
+	case $option in
+	s) scenarios=$OPTARG ;;
+	r) rounds=$OPTARG ;;
+	t) threads=$OPTARG ;;
+	n) stages=$OPTARG ;;
+	T) transport=$OPTARG ;;
+	x) variants+=("$OPTARG") ;;
+	o) out=$OPTARG ;;
+	h) usage 0 ;;
+	*) usage 64 >&2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+[ $# = 1 ] || usage 64 >&2
+model=$(realpath "$1")
+[ "$threads" != 0 ] || threads=$(nproc)
+each=$((threads / stages > 0 ? threads / stages : 1))
+for file in "$model" "$BUILDDIR/stagecoachd" "$BUILDDIR/bench/serve" ${LLAMA_SERVER:+"$LLAMA_SERVER"} \
+	    ${OLD_BUILDDIR:+"$OLD_BUILDDIR/stagecoachd"}; do
+	[ -e "$file" ] || die 66 "$file is not there"
+done
+for program in python3 setsid ${transport:+mpirun}; do
+	command -v "$program" >/dev/null || die 69 "the program $program is not there"
+done
+for scenario in ${scenarios//,/ }; do
+	case $scenario in
+	gaps | burst | burst-one | closed | open | ready) ;;
+	*) die 64 "no scenario \"$scenario\"; see bench/serve.sh -h" ;;
+	esac
+done
+
+work=$(mktemp -d)
+if [ -n "$out" ]; then
+	mkdir -p "$out"
+	out=$(realpath "$out")
+else
+	out=$work
+fi
+: >"$out/results.json"
+server=
+is_gone() { ! kill -0 -- "-$server" 2>/dev/null; }
+stop() {
+	local i
+	[ -n "$server" ] || return 0
+	kill -TERM -- "-$server" 2>/dev/null || true
+	for i in $(seq 300); do
+		is_gone && break
+		sleep 0.1
+	done
+	kill -KILL -- "-$server" 2>/dev/null || true
+	wait "$server" 2>/dev/null || true
+	server=
+}
+trap 'stop; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+# start SIDE SEQUENCES CONTEXT: the server in a process group of its own.
+start() {
+	local side=$1 sequences=$2 context=$3 build=$BUILDDIR extra=${EXTRA:-} command
+	case $side in
+	llama-server)
+		command=("$LLAMA_SERVER" -m "$model" --host 127.0.0.1 --port "$PORT" -t "$threads"
+			 -np "$sequences" -c $((sequences * context)))
+		for flag in --no-webui --no-ui; do
+			if "$LLAMA_SERVER" --help 2>/dev/null | grep -q -e " $flag\>"; then
+				command+=("$flag")
+				break
+			fi
+		done
+		extra=${LLAMA_FLAGS:-} ;;
+	before) build=$OLD_BUILDDIR extra=${OLD_EXTRA:-} ;;&
+	*=*) extra="$extra ${side#*=}" ;;&
+	*)
+		command=("$build/stagecoachd" -m "$model" --listen "127.0.0.1:$PORT" -t "$each"
+			 --parallel "$sequences" -c "$context"
+			 --kv-positions $((sequences * context)))
+		if [ -z "$transport" ]; then
+			command+=(--stages "$stages")
+		else
+			command=(mpirun --oversubscribe --bind-to none -n $((stages + 1))
+				 "${command[@]}" --transport "$transport")
+		fi ;;
+	esac
+	# shellcheck disable=SC2086
+	(cd "$work" && exec setsid "${command[@]}" $extra) >"$work/log" 2>&1 </dev/null &
+	server=$!
+}
+
+# client SIDE OPTION...
+client() {
+	local door=grpc
+	[ "$1" != llama-server ] || door=llama
+	shift
+	"$BUILDDIR/bench/serve" --door $door --listen "127.0.0.1:$PORT" "$@"
+}
+
+# run ROUND SIDE SCENARIO: one line of results.json; a failure is told, and left out.
+run() {
+	local round=$1 side=$2 scenario=$3 sequences context begin ready line name options
+	name=$scenario.$round.$(echo "${side%%=*}" | tr -c 'a-zA-Z0-9\n' _)
+	case $scenario in
+	gaps)
+		sequences=$((BACKGROUND + 1))
+		context=$((LONG + LONG_TOKENS + 64))
+		options=(--background "$BACKGROUND" --background-tokens $((context - 64)) --lead "$LEAD"
+			 --prompt "$LONG" --tokens "$LONG_TOKENS") ;;
+	burst | burst-one)
+		sequences=$BURST
+		context=$((SHORT + SHORT_TOKENS + 64))
+		options=(--burst --requests "$BURST" --prompt "$SHORT" --tokens "$SHORT_TOKENS") ;;&
+	burst-one)
+		[ "$side" != llama-server ] || return 0
+		options+=(--connections 1) ;;
+	closed)
+		sequences=$STREAMS
+		context=256
+		options=(--streams "$STREAMS" --requests $((3 * STREAMS))) ;;
+	open)
+		sequences=16
+		context=256
+		options=(--rate "$RATE" --seconds 30) ;;
+	ready)
+		sequences=16
+		context=4096
+		options=() ;;
+	esac
+	begin=$(date +%s%N)
+	start "$side" "$sequences" "$context"
+	if ! client "$side" --wait 120 2>"$work/error"; then
+		echo "serve.sh: $side did not start: $(cat "$work/error")" >&2
+		tail -n 5 "$work/log" >&2
+		stop
+		return 0
+	fi
+	ready=$((($(date +%s%N) - begin) / 1000000))
+	line='{}'
+	if [ ${#options[@]} -gt 0 ]; then
+		line=$(client "$side" --json --csv "$out/$name.csv" "${options[@]}" 2>"$work/error") ||
+			echo "serve.sh: $scenario of $side failed: $(cat "$work/error")" >&2
+	fi
+	stop
+	[ -z "$line" ] || printf '{"scenario":"%s","side":"%s","round":%d,"ready_ms":%d,"run":%s}\n' \
+		"$scenario" "${side%%=*}" "$round" "$ready" "$line" >>"$out/results.json"
+}
+
+sides=(stagecoach "${variants[@]}" ${OLD_BUILDDIR:+before} ${LLAMA_SERVER:+llama-server})
+for scenario in ${scenarios//,/ }; do
+	for round in $(seq "$rounds"); do
+		echo "$scenario: round $round of $rounds" >&2
+		for side in "${sides[@]}"; do
+			run "$round" "$side" "$scenario"
+		done
+	done
+done
+
+python3 - "$out/results.json" "$(basename "$model")" <<'PYTHON'
+import json
+import statistics
+import sys
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    rows = [json.loads(line) for line in file]
+
+
+def find(row, path):
+    for key in path.split("."):
+        if key not in row:
+            return None
+        row = row[key]
+    return row
+
+
+def cell(found, path):
+    values = [v for v in (path(r) if callable(path) else find(r, path) for r in found)
+              if v is not None]
+    if not values:
+        return "–"
+    digits = 0 if statistics.median(values) >= 1000 else 1 if statistics.median(values) >= 10 else 2
+    middle, least, most = (f"{f(values):.{digits}f}" for f in (statistics.median, min, max))
+    return middle if len(values) == 1 else f"{middle} ({least}–{most})"
+
+
+def worse(row):
+    before = find(row, "run.windows.before.gap_ms.p99")
+    return find(row, "run.windows.during.gap_ms.p99") / before if before else None
+
+
+LATENCY = [("first token p50, ms", "run.foreground.first_ms.p50"), ("p90", "run.foreground.first_ms.p90"),
+           ("p99", "run.foreground.first_ms.p99")]
+SPEED = [("tokens/s", "run.foreground.tokens_per_second")]
+GAPS = [(f"gap {p}" + ", ms" * (p == "p50"), f"run.foreground.gap_ms.{p}") for p in ("p50", "p90", "p99")]
+CLIENT = [("client's CPU, %", lambda r: 100 * find(r, "run.client_cpu"))]
+COLUMNS = {
+    "gaps": [("gap before p50, ms", "run.windows.before.gap_ms.p50"),
+             ("p99", "run.windows.before.gap_ms.p99"),
+             ("during p50", "run.windows.during.gap_ms.p50"),
+             ("p90", "run.windows.during.gap_ms.p90"),
+             ("p99", "run.windows.during.gap_ms.p99"),
+             ("longest wait", "run.windows.during.longest_wait_ms"),
+             ("p99 during / before", worse),
+             ("after p99", "run.windows.after.gap_ms.p99"),
+             ("first token of the long prompt, ms", "run.foreground.first_ms.p50"),
+             ("tokens/s before", "run.windows.before.tokens_per_second"),
+             ("during", "run.windows.during.tokens_per_second")] + CLIENT,
+    "burst": LATENCY + SPEED + CLIENT,
+    "closed": LATENCY + GAPS + SPEED + [("requests/s", "run.foreground.requests_per_second")] + CLIENT,
+    "ready": [("until the first token, ms", "ready_ms")],
+}
+COLUMNS["burst-one"] = COLUMNS["burst"]
+COLUMNS["open"] = COLUMNS["closed"]
+for scenario in dict.fromkeys(r["scenario"] for r in rows):
+    columns = COLUMNS[scenario]
+    of_scenario = [r for r in rows if r["scenario"] == scenario]
+    print(f"\n{scenario}, {sys.argv[2]}:\n\n| server | " + " | ".join(c[0] for c in columns) + " |")
+    print("|---|" + "--:|" * len(columns))
+    for side in dict.fromkeys(r["side"] for r in of_scenario):
+        found = [r for r in of_scenario if r["side"] == side]
+        print(f"| {side} | " + " | ".join(cell(found, c[1]) for c in columns) + " |")
+PYTHON
