@@ -13,8 +13,11 @@
 # added to their arguments, STAGECOACH_FLAGS to ours. STAGECOACH is our program (build/stagecoach).
 #
 # In each round every engine does every test once, after warming up, so that a noisy moment hits all
-# of them; medians of the rounds are printed as a Markdown table. "ratio" is ours to the fastest
-# other one, "of limit" is what `stagecoach bench` says.
+# of them; medians of the rounds are printed as a Markdown table, least and most in brackets. Other
+# engines run with and without the flag that changes their speed most, as far as they have it: -rtr 1
+# (repacking while loading) or -lm none (weights in memory of their own). The better median of a test
+# counts; a letter behind it says which flags gave it. "ratio" is ours to the fastest other one, "of
+# limit" is what `stagecoach bench` says.
 set -eu
 SRCDIR=$(cd "$(dirname "$0")/.." && pwd)
 STAGECOACH=${STAGECOACH:-$SRCDIR/build/stagecoach}
@@ -64,31 +67,46 @@ ours() {
 	[ -z "$sequences" ] || tests=$tests,batch
 	[ -z "$depths" ] || tests=$tests,depth
 	# shellcheck disable=SC2086
-	save "$1.stagecoach" "$STAGECOACH" bench -m "$2" -o json -r 1 --tests "$tests" \
+	save "$1~stagecoach" "$STAGECOACH" bench -m "$2" -o json -r 1 --tests "$tests" \
 		-t "$threads" -p "$prompts" -n "$generated" -b "${sequences:-1}" \
 		${depths:+-d "$depths"} ${STAGECOACH_FLAGS:-}
 }
 
+# variants BENCH: what to run it with, one line each: name|flags of BENCH|of llama-batched-bench.
+variants() {
+	local help
+	help=$("$1" --help 2>&1 || true)
+	case $help in
+	*--run-time-repack*) printf '%s\n' '-rtr 0|-rtr 0|' '-rtr 1|-rtr 1|-rtr' ;;
+	*--load-mode*) printf '%s\n' 'default||' '-lm none|-lm none|-lm none' ;;
+	*--mmap*) printf '%s\n' 'default||' '-mmp 0|-mmp 0|--no-mmap' ;;
+	*) echo 'default||' ;;
+	esac
+}
+
 # theirs NAME MODEL ENGINE BENCH FLAGS
 theirs() {
-	local name=$1 model=$2 engine=$3 bench=$4 flags=$5 batched context each
+	local model=$2 engine=$3 bench=$4 flags=$5 batched context each label own own_batched name
 	[ -n "$bench" ] || return 0
-	# shellcheck disable=SC2086
-	save "$name.$engine.bench" "$bench" -m "$model" -o json -r 1 -t "$threads" -p "$prompts" \
-		-n "$generated" $flags
-	# shellcheck disable=SC2086
-	if [ -n "$depths" ] && "$bench" --help 2>&1 | grep -q -- --n-depth; then
-		save "$name.$engine.depth" "$bench" -m "$model" -o json -r 1 -t "$threads" \
-			-p "$prompts" -n "$generated" -d "$depths" $flags
-	fi
 	batched=$(dirname "$bench")/llama-batched-bench
-	[ -n "$sequences" ] && [ -x "$batched" ] || return 0
-	context=$(((generated + 8) * $(echo "$sequences" | tr , '\n' | sort -n | tail -n 1)))
-	for each in ${threads//,/ }; do
+	context=$(((generated + 8) * $(echo "${sequences:-1}" | tr , '\n' | sort -n | tail -n 1)))
+	while IFS='|' read -r label own own_batched; do
+		name=$1~$engine~$label
 		# shellcheck disable=SC2086
-		save "$name.$engine.batch.$each" "$batched" -m "$model" -c "$context" -npp 1 \
-			-ntg "$generated" -npl "$sequences" -t "$each" $flags
-	done
+		save "$name~bench" "$bench" -m "$model" -o json -r 1 -t "$threads" -p "$prompts" \
+			-n "$generated" $own $flags
+		# shellcheck disable=SC2086
+		if [ -n "$depths" ] && "$bench" --help 2>&1 | grep -q -- --n-depth; then
+			save "$name~depth" "$bench" -m "$model" -o json -r 1 -t "$threads" \
+				-p "$prompts" -n "$generated" -d "$depths" $own $flags
+		fi
+		[ -n "$sequences" ] && [ -x "$batched" ] || continue
+		for each in ${threads//,/ }; do
+			# shellcheck disable=SC2086
+			save "$name~batch~$each" "$batched" -m "$model" -c "$context" -npp 1 \
+				-ntg "$generated" -npl "$sequences" -t "$each" $own_batched $flags
+		done
+	done <<<"$(variants "$bench")"
 }
 
 number=0
@@ -96,9 +114,9 @@ for model in "$@"; do
 	model=$(realpath "$model")
 	for round in $(seq "$rounds"); do
 		echo "$(basename "$model"): round $round of $rounds" >&2
-		ours "$number.$round" "$model"
-		theirs "$number.$round" "$model" llama.cpp "$LLAMA_BENCH" "${LLAMA_FLAGS:-}"
-		theirs "$number.$round" "$model" ik_llama.cpp "$IK_BENCH" "${IK_FLAGS:-}"
+		ours "$number~$round" "$model"
+		theirs "$number~$round" "$model" llama.cpp "$LLAMA_BENCH" "${LLAMA_FLAGS:-}"
+		theirs "$number~$round" "$model" ik_llama.cpp "$IK_BENCH" "${IK_FLAGS:-}"
 	done
 	number=$((number + 1))
 done
@@ -107,8 +125,9 @@ python3 - "$work" "$@" <<'PYTHON'
 import collections, json, os, statistics, sys
 
 work, models = sys.argv[1], [os.path.basename(p).removesuffix(".gguf") for p in sys.argv[2:]]
-rates = collections.defaultdict(list)	# of (model, test, threads, engine)
+rates = collections.defaultdict(list)	# of (model, test, threads), engine, flags
 shares = collections.defaultdict(list)	# of their limit, of (model, test, threads)
+variants = collections.defaultdict(list)	# flags of an engine, in the order of the letters
 
 
 def name_of(n_prompt, n_gen, depth):
@@ -118,49 +137,75 @@ def name_of(n_prompt, n_gen, depth):
 def read_ours(text, model):
     for line in text.splitlines():
         row = json.loads(line)
-        rates[model, row["test"], row["threads"], "stagecoach"].append(row["tokens_per_second"])
+        rates[(model, row["test"], row["threads"]), "stagecoach", ""].append(row["tokens_per_second"])
         shares[model, row["test"], row["threads"]].append(row["of_limit"])
 
 
-def read_bench(text, model, engine):
+def read_bench(text, model, engine, flags):
     for row in json.loads(text[text.find("["):]) if "[" in text else []:
         if not (row["n_prompt"] and row["n_gen"]):
             test = name_of(row["n_prompt"], row["n_gen"], row.get("n_depth", 0))
-            rates[model, test, row["n_threads"], engine].append(row["avg_ts"])
+            rates[(model, test, row["n_threads"]), engine, flags].append(row["avg_ts"])
 
 
-def read_batch(text, model, engine, threads):
+def read_batch(text, model, engine, flags, threads):
     for line in text.splitlines():
         cells = [c.strip() for c in line.split("|")]
         if len(cells) == 12 and cells[1].isdigit() and cells[3] != "1":
-            rates[model, f"tg{cells[2]} x{cells[3]}", threads, engine].append(float(cells[8]))
+            test = f"tg{cells[2]} x{cells[3]}"
+            rates[(model, test, threads), engine, flags].append(float(cells[8]))
 
 
-for file in sorted(os.listdir(work)):
-    parts = file.split(".")
-    if parts[-1] not in ("out", "err"):
-        continue
+def read_file(file):
+    number, _, engine, *rest = file.rsplit(".", 1)[0].split("~")
     with open(os.path.join(work, file), errors="replace") as stream:
         text = stream.read()
-    model = models[int(parts[0])]
-    engine = "stagecoach" if "stagecoach" in parts else ".".join(parts[2:4])
-    if ".batch." in file:
-        read_batch(text, model, engine, int(parts[-2]))
-    elif parts[-1] == "out" and engine == "stagecoach":
-        read_ours(text, model)
-    elif parts[-1] == "out":
-        read_bench(text, model, engine)
+    model = models[int(number)]
+    if engine == "stagecoach":
+        if file.endswith(".out"):
+            read_ours(text, model)
+        return
+    if rest[0] not in variants[engine]:
+        variants[engine].append(rest[0])
+    if rest[1] == "batch":
+        read_batch(text, model, engine, rest[0], int(rest[2]))
+    elif file.endswith(".out"):
+        read_bench(text, model, engine, rest[0])
 
-engines = [e for e in ("stagecoach", "llama.cpp", "ik_llama.cpp") if any(k[3] == e for k in rates)]
-keys = list(dict.fromkeys(k[:3] for k in rates if k[3] == "stagecoach"))
+
+def best(key, engine):
+    """The values of the flags with the best median, and their letter; nothing: not measured."""
+    found = [(statistics.median(v), v, flags) for (k, e, flags), v in rates.items()
+             if (k, e) == (key, engine)]
+    if not found:
+        return [], ""
+    _, values, flags = max(found)
+    return values, chr(97 + variants[engine].index(flags)) if flags else ""
+
+
+def cell(values, letter):
+    if not values:
+        return "–"
+    text = f"{statistics.median(values):.1f}" + (f" {letter}" if letter else "")
+    return text if len(values) == 1 else f"{text} ({min(values):.1f}–{max(values):.1f})"
+
+
+for file in sorted(f for f in os.listdir(work) if "~" in f):	# some write logs, too
+    read_file(file)
+engines = [e for e in ("stagecoach", "llama.cpp", "ik_llama.cpp") if any(k[1] == e for k in rates)]
+keys = list(dict.fromkeys(k[0] for k in rates if k[1] == "stagecoach"))
 print("| model | test | threads | " + " | ".join(engines) + " | ratio | of limit |")
 print("|---|---|" + "--:|" * (len(engines) + 3))
 for key in sorted(keys, key=lambda k: models.index(k[0])):
-    found = {e: statistics.median(rates[*key, e]) for e in engines if rates[*key, e]}
-    others = [v for e, v in found.items() if e != "stagecoach"]
-    ratio = f"{found['stagecoach'] / max(others):.2f}" if others else "–"
+    found = {e: best(key, e) for e in engines}
+    others = [statistics.median(v) for e, (v, _) in found.items() if v and e != "stagecoach"]
+    ratio = f"{statistics.median(found['stagecoach'][0]) / max(others):.2f}" if others else "–"
     share = statistics.median(shares[key])
-    cells = [f"{found[e]:.1f}" if e in found else "–" for e in engines]
+    cells = [cell(*found[e]) for e in engines]
     cells += [ratio, f"{100 * share:.0f} %" if share else "–"]
     print(f"| {key[0]} | {key[1]} | {key[2]} | " + " | ".join(cells) + " |")
+notes = [f"{engine}: " + ", ".join(f"{chr(97 + i)} {flags}" for i, flags in enumerate(names))
+         for engine, names in variants.items()]
+if notes:
+    print("\n" + "; ".join(notes))
 PYTHON
