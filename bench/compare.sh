@@ -14,10 +14,10 @@
 #
 # In each round every engine does every test once, after warming up, so that a noisy moment hits all
 # of them; medians of the rounds are printed as a Markdown table, least and most in brackets. Other
-# engines run with and without the flag that changes their speed most, as far as they have it: -rtr 1
-# (repacking while loading) or -lm none (weights in memory of their own). The better median of a test
-# counts; a letter behind it says which flags gave it. "ratio" is ours to the fastest other one, "of
-# limit" is what `stagecoach bench` says.
+# engines run with and without the flag that changes their speed most, as far as they have it:
+# -rtr 1 (repacking while loading) or -lm none (weights in memory of their own). The better median
+# of a test counts; a letter behind it says which flags gave it. "ratio" is ours to the fastest
+# other one, "of limit" is what `stagecoach bench` says.
 set -eu
 SRCDIR=$(cd "$(dirname "$0")/.." && pwd)
 STAGECOACH=${STAGECOACH:-$SRCDIR/build/stagecoach}
@@ -137,8 +137,9 @@ def name_of(n_prompt, n_gen, depth):
 def read_ours(text, model):
     for line in text.splitlines():
         row = json.loads(line)
-        rates[(model, row["test"], row["threads"]), "stagecoach", ""].append(row["tokens_per_second"])
-        shares[model, row["test"], row["threads"]].append(row["of_limit"])
+        key = model, row["test"], row["threads"]
+        rates[key, "stagecoach", ""].append(row["tokens_per_second"])
+        shares[key].append(row["of_limit"])
 
 
 def read_bench(text, model, engine, flags):
@@ -192,6 +193,8 @@ def cell(values, letter):
 
 for file in sorted(f for f in os.listdir(work) if "~" in f):	# some write logs, too
     read_file(file)
+for names in variants.values():
+    names.sort(key=lambda name: (name != "default", name))
 engines = [e for e in ("stagecoach", "llama.cpp", "ik_llama.cpp") if any(k[1] == e for k in rates)]
 keys = list(dict.fromkeys(k[0] for k in rates if k[1] == "stagecoach"))
 print("| model | test | threads | " + " | ".join(engines) + " | ratio | of limit |")

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Draw what `stagecoach bench -o csv` measured: tokens per second against sequences together and
-against the tokens in the context.
+"""Draw what was measured; the same input gives the same bytes. Needs nothing beyond Python.
 
     bench/plot.py RESULTS.csv... OUT_DIR
 
-writes batch.svg, decode.svg and prompt.svg, each if there is something to show: a line for every
-model, type, number of stages and of threads, and the limit of the machine beside it, dashed. The
-same input gives the same bytes. Needs nothing beyond Python.
+Of `stagecoach bench -o csv`: batch.svg, decode.svg and prompt.svg, tokens per second against
+sequences together and against the tokens in the context; a line for every model, type, number of
+stages and of threads, and the limit of the machine beside it, dashed.
+Of bench/serve.sh -o DIR, DIR/SCENARIO.ROUND.SERVER.csv: gaps.svg, the longest gap of the
+background's streams in each quarter of a second, around the arrival of the long prompt; and
+burst.svg, how many of the prompts that came together have their first token. A line for every file.
+Each is written if there is something to show.
 """
 import csv
 import math
@@ -21,11 +24,17 @@ COLOURS = ("#1b6ca8", "#c4432b", "#2e8540", "#8a4fa3", "#b7791f", "#0f8b8d", "#6
 
 
 def read_rows(paths):
-    rows = []
+    """Rows of the benchmark, and {(scenario, server, round): events} of the load client."""
+    rows, runs = [], {}
     for path in paths:
         with open(path, newline="", encoding="utf-8") as file:
-            rows += csv.DictReader(file)
-    return rows
+            found = list(csv.DictReader(file))
+        if found and "event" in found[0]:
+            scenario, number, server = os.path.basename(path).removesuffix(".csv").split(".", 2)
+            runs[scenario, server, f"round {number}"] = found
+        else:
+            rows += found
+    return rows, runs
 
 
 def label_of(row):
@@ -43,6 +52,32 @@ def collect(rows, column):
         line = lines.setdefault(label_of(row), {})
         line[int(row[column])] = (float(row["tokens_per_second"]), float(row["limit"]))
     return {label: line for label, line in lines.items() if len(line) > 1}
+
+
+def gaps_over_time(events, bin_seconds=0.25):
+    """{seconds after the first foreground request was due: longest gap in ms that ended then}"""
+    due = min(float(e["seconds"]) for e in events
+              if e["event"] == "due" and e["class"] == "foreground")
+    last, line = {}, {}
+    for event in events:
+        if event["class"] != "background" or event["event"] != "tokens":
+            continue
+        now, key = float(event["seconds"]), event["request"]
+        if key in last:
+            place = math.floor((now - due) / bin_seconds) * bin_seconds
+            gap = 1000 * (now - last[key]) / int(event["tokens"])
+            line[place] = max(line.get(place, 0.0), gap)
+        last[key] = now
+    return {x: (y, 0.0) for x, y in line.items()}
+
+
+def first_tokens(events):
+    """{seconds: requests that have a token}"""
+    firsts = {}
+    for event in events:
+        if event["event"] == "tokens":
+            firsts.setdefault(event["request"], float(event["seconds"]))
+    return {0.0: (0, 0.0), **{x: (n, 0.0) for n, x in enumerate(sorted(firsts.values()), 1)}}
 
 
 def is_decode(row):
@@ -67,28 +102,48 @@ def number(value):
 
 
 class Chart:
-    def __init__(self, title, x_title, lines):
-        self.title, self.x_title, self.lines = title, x_title, lines
+    """lines: {two lines of a legend: {x: (y, limit)}}, limit 0: none."""
+
+    def __init__(self, title, x_title, lines, y_title="tokens per second", is_over_time=False,
+                 is_log=False):
+        self.title, self.x_title, self.lines, self.y_title = title, x_title, lines, y_title
+        self.is_over_time, self.is_log = is_over_time, is_log
         self.xs = sorted({x for line in lines.values() for x in line})
         points = [p for line in lines.values() for p in line.values()]
         # A limit far above everything must not press the lines to the floor.
         most = max(rate for rate, _ in points)
         most = max([most] + [limit for _, limit in points if limit <= 2.5 * most])
-        self.step = nice_step(most)
-        self.top = self.step * math.ceil(most / self.step)
+        if is_log:
+            self.bottom = 10 ** math.floor(math.log10(min(y for y, _ in points)))
+            self.top = 10 ** math.ceil(math.log10(most))
+            self.y_marks = [10 ** i for i in range(round(math.log10(self.bottom)),
+                                                   round(math.log10(self.top)) + 1)]
+        else:
+            step = nice_step(most)
+            self.bottom, self.top = 0, step * math.ceil(most / step)
+            self.y_marks = [step * i for i in range(round(self.top / step) + 1)]
+        self.x_marks = self.xs
+        if is_over_time:
+            step = nice_step(self.xs[-1] - self.xs[0])
+            self.x_marks = [step * i for i in range(math.ceil(self.xs[0] / step),
+                                                    math.floor(self.xs[-1] / step) + 1)]
         self.parts = []
 
     def x(self, value):
-        """Powers of two are equally far apart; 0 stands left of the first."""
-        places = [math.log2(v) if v else None for v in self.xs]
-        known = [p for p in places if p is not None]
-        first = min(known) - (1 if 0 in self.xs else 0)
-        place = math.log2(value) if value else first
-        span = max(known) - first or 1
-        return LEFT + (WIDTH - LEFT - RIGHT) * (place - first) / span
+        """Of tokens: powers of two are equally far apart; 0 stands left of the first."""
+        if self.is_over_time:
+            first, place, last = self.xs[0], value, self.xs[-1]
+        else:
+            known = [math.log2(v) for v in self.xs if v]
+            first, last = min(known) - (1 if 0 in self.xs else 0), max(known)
+            place = math.log2(value) if value else first
+        return LEFT + (WIDTH - LEFT - RIGHT) * (place - first) / (last - first or 1)
 
     def y(self, value):
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / self.top
+        share = value / self.top
+        if self.is_log:
+            share = math.log(value / self.bottom) / math.log(self.top / self.bottom)
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share
 
     def text(self, x, y, text, anchor="middle", more=""):
         self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>'
@@ -100,17 +155,16 @@ class Chart:
 
     def draw_axes(self):
         self.text(LEFT, 22, self.title, "start", ' font-size="15" font-weight="bold"')
-        for i in range(round(self.top / self.step) + 1):
-            value = i * self.step
+        for value in self.y_marks:
             self.rule(LEFT, self.y(value), WIDTH - RIGHT, self.y(value), "#dddddd")
             self.text(LEFT - 8, self.y(value) + 4, number(value), "end")
-        for value in self.xs:
+        for value in self.x_marks:
             self.rule(self.x(value), HEIGHT - BOTTOM, self.x(value), HEIGHT - BOTTOM + 5, "#333333")
             self.text(self.x(value), HEIGHT - BOTTOM + 20, number(value))
         self.rule(LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM, "#333333")
         self.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, self.x_title)
         middle = (TOP + HEIGHT - BOTTOM) / 2
-        self.text(18, middle, "tokens per second", more=f' transform="rotate(-90 18 {middle:.1f})"')
+        self.text(18, middle, self.y_title, more=f' transform="rotate(-90 18 {middle:.1f})"')
 
     def path(self, points, colour, more=""):
         places = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
@@ -123,7 +177,7 @@ class Chart:
         self.path(points, colour, ' stroke-width="2"')
         if len(limits) > 1:
             self.path(limits, colour, ' stroke-dasharray="4 4"')
-        for x, rate in points:
+        for x, rate in points if len(points) <= 32 else []:
             self.parts.append(f'<circle cx="{self.x(x):.1f}" cy="{self.y(rate):.1f}" r="3.5" '
                               f'fill="{colour}"/>')
         y = TOP + 8 + 34 * i
@@ -146,23 +200,30 @@ def main():
     if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
         print(__doc__.strip(), file=sys.stdout if len(sys.argv) == 2 else sys.stderr)
         return 0 if len(sys.argv) == 2 else 64
-    rows, out = read_rows(sys.argv[1:-1]), sys.argv[-1]
+    (rows, runs), out = read_rows(sys.argv[1:-1]), sys.argv[-1]
     alone = [r for r in rows if r["sequences"] == "1"]
+    over_time = {"is_over_time": True, "x_title": "seconds after the first prompt came"}
     charts = (
-        ("batch", "Decoding together", "sequences",
-         collect([r for r in rows if is_decode(r) and r["depth"] == "0"], "sequences")),
-        ("decode", "Decoding in a context", "tokens in the context",
-         collect(filter(is_decode, alone), "depth")),
-        ("prompt", "Prompts in a context", "tokens in the context",
-         collect(filter(is_prompt, alone), "depth")),
+        ("batch", {"title": "Decoding together", "x_title": "sequences", "lines":
+         collect([r for r in rows if is_decode(r) and r["depth"] == "0"], "sequences")}),
+        ("decode", {"title": "Decoding in a context", "x_title": "tokens in the context", "lines":
+         collect(filter(is_decode, alone), "depth")}),
+        ("prompt", {"title": "Prompts in a context", "x_title": "tokens in the context", "lines":
+         collect(filter(is_prompt, alone), "depth")}),
+        ("gaps", {"title": "Running streams beside a long prompt", **over_time, "is_log": True,
+                  "y_title": "longest gap between tokens, ms",
+                  "lines": {k[1:]: gaps_over_time(e) for k, e in runs.items() if k[0] == "gaps"}}),
+        ("burst", {"title": "Prompts that come together", **over_time,
+                   "y_title": "prompts with a first token",
+                   "lines": {k[1:]: first_tokens(e) for k, e in runs.items() if k[0] == "burst"}}),
     )
     os.makedirs(out, exist_ok=True)
-    for name, title, x_title, lines in charts:
-        if not lines:
+    for name, chart in charts:
+        if not chart["lines"]:
             continue
         path = os.path.join(out, name + ".svg")
         with open(path, "w", encoding="utf-8", newline="\n") as file:
-            file.write(Chart(title, x_title, lines).svg())
+            file.write(Chart(**chart).svg())
         print(path)
     return 0
 

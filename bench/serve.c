@@ -283,8 +283,8 @@ static void print_markdown(const struct options *options, const struct numbers *
 {
 	const struct class_numbers *class = &numbers->foreground;
 
-	puts("| door | requests | failed | first token p50 ms | p90 | p99 | gap p50 ms | p90 | p99 | "
-	     "max | tokens/s | requests/s | client's CPU |\n"
+	puts("| door | requests | failed | first token p50 ms | p90 | p99 | gap p50 ms | p90 | "
+	     "p99 | max | tokens/s | requests/s | client's CPU |\n"
 	     "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
 	printf("| %s | %u | %u | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.2f | "
 	       "%.2f %% |\n", options->door->name, class->n_requests, class->n_failed,

@@ -20,13 +20,14 @@
 #	open	   requests of that shape come at random, RATE a second, for 30 s
 #	ready	   from the start of the process to the first token that anyone gets
 #
-# Environment: BUILDDIR (build), EXTRA: more options of the daemon; OLD_BUILDDIR: another build, shown
-# as "before", with OLD_EXTRA; LLAMA_SERVER: the program llama-server, with LLAMA_FLAGS; PORT (21200).
+# Environment: BUILDDIR (build), EXTRA: more options of the daemon; OLD_BUILDDIR: another build,
+# shown as "before", with OLD_EXTRA; LLAMA_SERVER: the program llama-server, with LLAMA_FLAGS; PORT
+# (21200).
 # Sizes: BACKGROUND (8), LONG (4000), LONG_TOKENS (32), LEAD (3: seconds before and after the long
 # prompt), BURST (16), SHORT (200), SHORT_TOKENS (32), STREAMS (8), RATE (1).
 #
-# In each round every server does every scenario once, in a process of its own, alone; medians of the
-# rounds are printed, least and most in brackets. One Markdown table for each scenario.
+# In each round every server does every scenario once, in a process of its own, alone; medians of
+# the rounds are printed, least and most in brackets. One Markdown table for each scenario.
 set -eu
 SRCDIR=$(cd "$(dirname "$0")/.." && pwd)
 BUILDDIR=${BUILDDIR:-$SRCDIR/build}
@@ -67,8 +68,8 @@ shift $((OPTIND - 1))
 model=$(realpath "$1")
 [ "$threads" != 0 ] || threads=$(nproc)
 each=$((threads / stages > 0 ? threads / stages : 1))
-for file in "$model" "$BUILDDIR/stagecoachd" "$BUILDDIR/bench/serve" ${LLAMA_SERVER:+"$LLAMA_SERVER"} \
-	    ${OLD_BUILDDIR:+"$OLD_BUILDDIR/stagecoachd"}; do
+for file in "$model" "$BUILDDIR/stagecoachd" "$BUILDDIR/bench/serve" \
+	    ${LLAMA_SERVER:+"$LLAMA_SERVER"} ${OLD_BUILDDIR:+"$OLD_BUILDDIR/stagecoachd"}; do
 	[ -e "$file" ] || die 66 "$file is not there"
 done
 for program in python3 setsid ${transport:+mpirun}; do
@@ -154,8 +155,8 @@ run() {
 	gaps)
 		sequences=$((BACKGROUND + 1))
 		context=$((LONG + LONG_TOKENS + 64))
-		options=(--background "$BACKGROUND" --background-tokens $((context - 64)) --lead "$LEAD"
-			 --prompt "$LONG" --tokens "$LONG_TOKENS") ;;
+		options=(--background "$BACKGROUND" --background-tokens $((context - 64))
+			 --lead "$LEAD" --prompt "$LONG" --tokens "$LONG_TOKENS") ;;
 	burst | burst-one)
 		sequences=$BURST
 		context=$((SHORT + SHORT_TOKENS + 64))
@@ -187,12 +188,14 @@ run() {
 	ready=$((($(date +%s%N) - begin) / 1000000))
 	line='{}'
 	if [ ${#options[@]} -gt 0 ]; then
-		line=$(client "$side" --json --csv "$out/$name.csv" "${options[@]}" 2>"$work/error") ||
+		line=$(client "$side" --json --csv "$out/$name.csv" "${options[@]}" \
+			2>"$work/error") ||
 			echo "serve.sh: $scenario of $side failed: $(cat "$work/error")" >&2
 	fi
 	stop
-	[ -z "$line" ] || printf '{"scenario":"%s","side":"%s","round":%d,"ready_ms":%d,"run":%s}\n' \
-		"$scenario" "${side%%=*}" "$round" "$ready" "$line" >>"$out/results.json"
+	[ -z "$line" ] ||
+		printf '{"scenario":"%s","side":"%s","round":%d,"ready_ms":%d,"run":%s}\n' \
+			"$scenario" "${side%%=*}" "$round" "$ready" "$line" >>"$out/results.json"
 }
 
 sides=(stagecoach "${variants[@]}" ${OLD_BUILDDIR:+before} ${LLAMA_SERVER:+llama-server})
@@ -237,10 +240,11 @@ def worse(row):
     return find(row, "run.windows.during.gap_ms.p99") / before if before else None
 
 
-LATENCY = [("first token p50, ms", "run.foreground.first_ms.p50"), ("p90", "run.foreground.first_ms.p90"),
-           ("p99", "run.foreground.first_ms.p99")]
+LATENCY = [("first token p50, ms", "run.foreground.first_ms.p50"),
+           ("p90", "run.foreground.first_ms.p90"), ("p99", "run.foreground.first_ms.p99")]
 SPEED = [("tokens/s", "run.foreground.tokens_per_second")]
-GAPS = [(f"gap {p}" + ", ms" * (p == "p50"), f"run.foreground.gap_ms.{p}") for p in ("p50", "p90", "p99")]
+GAPS = [("gap p50, ms", "run.foreground.gap_ms.p50"), ("p90", "run.foreground.gap_ms.p90"),
+        ("p99", "run.foreground.gap_ms.p99")]
 CLIENT = [("client's CPU, %", lambda r: 100 * find(r, "run.client_cpu"))]
 COLUMNS = {
     "gaps": [("gap before p50, ms", "run.windows.before.gap_ms.p50"),
@@ -255,7 +259,8 @@ COLUMNS = {
              ("tokens/s before", "run.windows.before.tokens_per_second"),
              ("during", "run.windows.during.tokens_per_second")] + CLIENT,
     "burst": LATENCY + SPEED + CLIENT,
-    "closed": LATENCY + GAPS + SPEED + [("requests/s", "run.foreground.requests_per_second")] + CLIENT,
+    "closed": LATENCY + GAPS + SPEED +
+              [("requests/s", "run.foreground.requests_per_second")] + CLIENT,
     "ready": [("until the first token, ms", "ready_ms")],
 }
 COLUMNS["burst-one"] = COLUMNS["burst"]

@@ -398,7 +398,8 @@ static enum sc_status grpc_ask(struct door *door, unsigned index,
 	call->grpc_status = -1;
 	call->text[0] = '\0';
 	call->error.status = SC_OK;
-	grpc_reader_next(&call->reader);	/* one that was cancelled may have stopped anywhere */
+	/* The call before may have been cancelled in the middle of a message. */
+	grpc_reader_next(&call->reader);
 	stream_id = nghttp2_submit_request(grpc->http, NULL, nv, sizeof nv / sizeof nv[0],
 					   &provider, call);
 	if (stream_id < 0)

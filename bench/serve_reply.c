@@ -161,7 +161,8 @@ static enum sc_status take_length(struct reply *reply, const char *value, struct
 
 	if (!parse_digits(value, strlen(value), 10, INT64_MAX, &n_bytes) ||
 	    (reply->has_length && n_bytes != reply->n_left))
-		return error_set(err, SC_E_PROTOCOL, "Content-Length \"%.40s\" is no length", value);
+		return error_set(err, SC_E_PROTOCOL, "Content-Length \"%.40s\" is no length",
+				 value);
 	reply->has_length = true;
 	reply->n_left = n_bytes;
 	return SC_OK;

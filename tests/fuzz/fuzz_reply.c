@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An HTTP response with server-sent events as a foreign server sends it to the load client, and what
- * its events say. Whole or in pieces, the outcome must be the same. */
+/* An HTTP response with server-sent events as a foreign server sends it to the load client, and
+ * what its events say. Whole or in pieces, the outcome must be the same. */
 #include "tests/fuzz/fuzz.h"
 
 #include "bench/serve_event.h"

@@ -4,8 +4,8 @@
 
     fake_llama_server.py PORT_FILE MODE
 
-writes its port into PORT_FILE. MODE: "keep": connections stay open; "close": each is closed without a
-word after its first response; "short": two tokens are missing; "refuse": status 503.
+writes its port into PORT_FILE. MODE: "keep": connections stay open; "close": each is closed without
+a word after its first response; "short": two tokens are missing; "refuse": status 503.
 """
 import json
 import socketserver
