@@ -12,6 +12,7 @@
 #	-T NAME  run the stages as processes under mpirun, with this transport (ucx or mpi)
 #	-x NAME=OPTIONS	 our daemon once more, with these options; may be repeated
 #	-o DIR	 keep results.json, and of each run its events as CSV
+#	-a	 add to what DIR holds already; with -r 0: only print its tables
 #
 #	gaps	   8 streams decode; then a prompt of 4000 tokens comes; then they go on
 #	burst	   16 prompts of 200 tokens at once, each over its own connection, 32 tokens each
@@ -38,7 +39,7 @@ BACKGROUND=${BACKGROUND:-8} LONG=${LONG:-4000} LONG_TOKENS=${LONG_TOKENS:-32} LE
 BURST=${BURST:-16} SHORT=${SHORT:-200} SHORT_TOKENS=${SHORT_TOKENS:-32}
 STREAMS=${STREAMS:-8} RATE=${RATE:-1}
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-scenarios=gaps,burst,burst-one,closed,open,ready rounds=3 threads=0 stages=1 transport='' out=''
+scenarios=gaps,burst,burst-one,closed,open,ready rounds=3 threads=0 stages=1 transport='' out='' adds=no
 variants=()
 
 usage() {
@@ -50,7 +51,7 @@ die() {
 	exit "$1"
 }
 
-while getopts s:r:t:n:T:x:o:h option; do
+while getopts s:r:t:n:T:x:o:ah option; do
 	case $option in
 	s) scenarios=$OPTARG ;;
 	r) rounds=$OPTARG ;;
@@ -59,6 +60,7 @@ while getopts s:r:t:n:T:x:o:h option; do
 	T) transport=$OPTARG ;;
 	x) variants+=("$OPTARG") ;;
 	o) out=$OPTARG ;;
+	a) adds=yes ;;
 	h) usage 0 ;;
 	*) usage 64 >&2 ;;
 	esac
@@ -89,7 +91,9 @@ if [ -n "$out" ]; then
 else
 	out=$work
 fi
-: >"$out/results.json"
+[ $adds = yes ] || : >"$out/results.json"
+touch "$out/results.json"
+before=$(sed -n 's/.*"round":\([0-9]*\).*/\1/p' "$out/results.json" | sort -n | tail -n 1)
 server=
 is_gone() { ! kill -0 -- "-$server" 2>/dev/null; }
 stop() {
@@ -203,7 +207,7 @@ for scenario in ${scenarios//,/ }; do
 	for round in $(seq "$rounds"); do
 		echo "$scenario: round $round of $rounds" >&2
 		for side in "${sides[@]}"; do
-			run "$round" "$side" "$scenario"
+			run $((${before:-0} + round)) "$side" "$scenario"
 		done
 	done
 done
