@@ -86,6 +86,25 @@ struct attention_span {
 				 * blocks[p / block_length] at p % block_length */
 };
 
+/* Maxima and sums of a row of logits are those of its blocks: so many neighbours, from the row's
+ * first logit on. The last block may have fewer. */
+enum { BACKEND_LOGIT_BLOCK = 128 };
+
+/* The weights of a row's logits, summed block by block. A logit's weight is
+ * e^((logit - largest) * scale) if it is larger than `least`, or equals `least` at an index up to
+ * `last`; else 0. Sums are the same whatever threads and instructions compute them. */
+struct logit_sum {
+	unsigned row;
+	float largest;		/* of the row, finite */
+	double scale;
+	float least;
+	uint32_t last;
+	const float *maxima;	/* [n_blocks] of the row, from logit_maxima; host memory */
+	double *sums_out;	/* [n_blocks], host memory */
+};
+
+typedef void backend_task_fn(void *arg, unsigned item);
+
 struct backend_ops {
 	const char *name;	/* "cpu", "cuda" */
 
@@ -165,6 +184,18 @@ struct backend_ops {
 	void (*attention)(struct backend *backend, const struct kv_cache *cache, unsigned layer,
 			  const struct attention_span *spans, unsigned n_spans, const float *q,
 			  unsigned n_heads, float scale, float *out);
+
+	/* The largest logit of each block of logits[n_rows][n], into maxima[n_rows][n_blocks] (host
+	 * memory); NaN for a block that holds NaN or +infinity. */
+	void (*logit_maxima)(struct backend *backend, const float *logits, unsigned n_rows,
+			     unsigned n, float *maxima);
+	/* Sums of rows that logit_maxima found free of NaN and +infinity. */
+	void (*logit_sums)(struct backend *backend, const float *logits, unsigned n,
+			   const struct logit_sum *sums, unsigned n_sums);
+
+	/* Has run(arg, item) called once for every item by the threads of this machine that the
+	 * backend has, several at once, and waits for all. run calls no operation. */
+	void (*share)(struct backend *backend, unsigned n_items, backend_task_fn *run, void *arg);
 
 	/* out = silu(gate) * up over n elements; out may be gate. */
 	void (*swiglu)(struct backend *backend, const float *gate, const float *up, size_t n,

@@ -131,7 +131,7 @@ static void download(struct backend *backend, void *host, const void *device, si
 
 const struct backend_ops backend_cpu = {
 	.name = "cpu",
-	.kernel_version = 1,
+	.kernel_version = 2,
 	.has_isa = true,
 	.is_host_memory = true,
 	.count = count,
@@ -155,6 +155,9 @@ const struct backend_ops backend_cpu = {
 	.kv_write = cpu_kv_write,
 	.kv_saturated = cpu_kv_saturated,
 	.attention = cpu_attention,
+	.logit_maxima = cpu_logit_maxima,
+	.logit_sums = cpu_logit_sums,
+	.share = cpu_share,
 	.swiglu = cpu_swiglu,
 	.add = cpu_add,
 };

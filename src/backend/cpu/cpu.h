@@ -119,5 +119,10 @@ uint64_t cpu_kv_saturated(const struct kv_cache *cache, unsigned *layer_out);
 void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsigned layer,
 		   const struct attention_span *spans, unsigned n_spans, const float *q,
 		   unsigned n_heads, float scale, float *out);
+void cpu_logit_maxima(struct backend *backend, const float *logits, unsigned n_rows, unsigned n,
+		      float *maxima);
+void cpu_logit_sums(struct backend *backend, const float *logits, unsigned n,
+		    const struct logit_sum *sums, unsigned n_sums);
+void cpu_share(struct backend *backend, unsigned n_items, backend_task_fn *run, void *arg);
 
 #endif

@@ -38,6 +38,7 @@ enum {
 	CPU_FLOAT_CHUNK = 128,		/* inputs summed in registers before they join the total: */
 	CPU_BF16_CHUNK = 256,		/* so many of a panel stay in the first cache */
 	CPU_INT_CHUNK = 512,
+	CPU_LOGIT_BLOCK = 128,		/* BACKEND_LOGIT_BLOCK */
 };
 
 /* sum[r][panel] += tile x panel over n_k inputs, a whole number of blocks of the format; float and
@@ -46,6 +47,13 @@ typedef void cpu_gemm_fn(const void *weights, const void *tile, size_t n_k, floa
 
 /* Unpacks n_k inputs of a panel, at most a chunk, into what gemm_unpacked reads. */
 typedef void cpu_unpack_fn(const void *weights, size_t n_k, void *unpacked);
+
+/* A logit's weight is e^((logit - largest) * scale), or 0 below `least`. */
+struct cpu_logit_weights {
+	double largest;
+	double scale;
+	double least;
+};
 
 struct cpu_kernels {
 	const char *name;
@@ -89,6 +97,12 @@ struct cpu_kernels {
 	/* One head of dim elements; cosine and sine of dim / 2 angles. */
 	void (*rope_halves)(float *x, const float *cosine, const float *sine, unsigned dim);
 	void (*rope_interleaved)(float *x, const float *cosine, const float *sine, unsigned dim);
+
+	/* The largest of each block of n logits, in which the last block may be shorter; NaN for a
+	 * block with NaN or +infinity. */
+	void (*logit_maxima)(const float *x, size_t n, float *maxima);
+	/* The weights of up to a block, added up. The same bits with every instruction set. */
+	double (*logit_sum)(const float *x, size_t n, const struct cpu_logit_weights *weights);
 
 	struct cpu_attention_kernels attention;
 };

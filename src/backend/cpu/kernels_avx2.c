@@ -5,6 +5,7 @@
 #include "backend/cpu/isa/vec_avx2.h"
 #include "backend/cpu/isa/exp.h"
 #include "backend/cpu/isa/rows.h"
+#include "backend/cpu/isa/logits.h"
 #include "backend/cpu/isa/words_avx2.h"
 #include "backend/cpu/isa/relayout.h"
 #include "backend/cpu/isa/attention.h"
@@ -73,5 +74,7 @@ const struct cpu_kernels cpu_kernels_avx2 = {
 	.add = add,
 	.rope_halves = rope_halves,
 	.rope_interleaved = rope_interleaved,
+	.logit_maxima = logit_maxima,
+	.logit_sum = logit_sum,
 	.attention = ATTENTION_KERNELS,
 };

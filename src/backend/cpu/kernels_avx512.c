@@ -5,6 +5,7 @@
 #include "backend/cpu/isa/vec_avx512.h"
 #include "backend/cpu/isa/exp.h"
 #include "backend/cpu/isa/rows.h"
+#include "backend/cpu/isa/logits.h"
 #include "backend/cpu/isa/words_avx512.h"
 #include "backend/cpu/isa/relayout.h"
 #include "backend/cpu/isa/attention.h"
@@ -57,6 +58,8 @@ FOR_BYTES_FORMATS(ROWS_OF_BYTES)
 	.add = add,									\
 	.rope_halves = rope_halves,							\
 	.rope_interleaved = rope_interleaved,						\
+	.logit_maxima = logit_maxima,							\
+	.logit_sum = logit_sum,								\
 	.attention = ATTENTION_KERNELS,							\
 }
 
