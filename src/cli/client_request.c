@@ -12,7 +12,7 @@
 
 enum {
 	KEY_TEMP = 0x500, KEY_TOP_K, KEY_TOP_P, KEY_MIN_P, KEY_STOP, KEY_IGNORE_EOS,
-	KEY_PARSE_SPECIAL, KEY_SEQUENCES, KEY_TIMEOUT,
+	KEY_PARSE_SPECIAL, KEY_SEQUENCES, KEY_TIMEOUT, KEY_LOGPROBS,
 };
 
 static const struct argp_option request_options[] = {
@@ -30,6 +30,8 @@ static const struct argp_option request_options[] = {
 	{ "ignore-eos", KEY_IGNORE_EOS, NULL, 0, "go on after an end token", 0 },
 	{ "parse-special", KEY_PARSE_SPECIAL, NULL, 0,
 	  "control tokens written out in the prompt count as such", 0 },
+	{ "logprobs", KEY_LOGPROBS, NULL, 0,
+	  "compute log-probabilities of the new tokens; --json shows them", 0 },
 	{ "timeout", KEY_TIMEOUT, "SECONDS", 0, "cancel the job after so long", 0 },
 	{ 0 },
 };
@@ -142,6 +144,9 @@ static error_t parse_request(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_PARSE_SPECIAL:
 		message->parse_special = true;
+		return 0;
+	case KEY_LOGPROBS:
+		message->logprobs = true;
 		return 0;
 	case KEY_TIMEOUT:
 		message->timeout_ms = (uint64_t)(number("timeout", arg, 0.001, 1e9, state) * 1e3);

@@ -58,6 +58,7 @@ struct job_request {
 	uint32_t top_k;			/* 0: off */
 	float top_p;			/* 1: off */
 	float min_p;			/* 0: off */
+	bool wants_logprobs;		/* of the tokens that are generated */
 	uint64_t seed;
 	const char *const *stops;	/* NUL-terminated; output ends before the first in it */
 	uint32_t n_stops;
@@ -69,7 +70,7 @@ struct job_request {
  * so text that appears with the output's end may lie behind the last token's. */
 struct output_token {
 	uint32_t id;
-	float logprob;
+	float logprob;		/* 0 unless the output has them */
 	uint32_t text_end;
 };
 
@@ -77,6 +78,7 @@ struct output_token {
 struct output {
 	const struct output_token *tokens;	/* [n_tokens]; moves when it grows */
 	uint32_t n_tokens;
+	bool has_logprobs;			/* the request wanted them */
 	struct buf text;			/* valid UTF-8, never part of a character */
 	enum finish_reason finish;
 };

@@ -8,7 +8,9 @@ enum {
 	LANES = 16,			/* floats of a vector; rows are padded to whole ones */
 	LINE = 64,			/* bytes that records are padded to */
 	LOGIT_ROWS = 64,		/* FORWARD_MAX_LOGIT_ROWS */
-	LOGIT_COPIES = 4,		/* of one row, that drawing a token needs */
+	LOGIT_BLOCK = 128,		/* BACKEND_LOGIT_BLOCK */
+	LOGIT_BLOCK_BYTES = 12,		/* its maximum and sum */
+	LOGIT_ROW_BYTES = 17 << 10,	/* what drawing a token needs: struct filter_scratch */
 	ROPE_FLOATS = 512,		/* cosines and sines of a row */
 	QUANT_BLOCK = 32,		/* inputs that share a scale */
 	QUAD = 4,			/* bytes that are multiplied together */
@@ -71,9 +73,11 @@ static uint64_t row_bytes(const struct hparams *h)
 
 static uint64_t logit_bytes(const struct plan_input *input)
 {
-	uint64_t n_rows = min_of(input->max_rows, LOGIT_ROWS) + LOGIT_COPIES;
+	uint64_t n_rows = min_of(input->max_rows, LOGIT_ROWS);
+	uint64_t n_vocab = input->model->hparams.n_vocab;
 
-	return n_rows * input->model->hparams.n_vocab * sizeof(float);
+	return n_rows * (n_vocab * sizeof(float) + LOGIT_ROW_BYTES +
+			 div_up(n_vocab, LOGIT_BLOCK) * LOGIT_BLOCK_BYTES);
 }
 
 /* Block tables of all slots, and whose each block is. */

@@ -186,9 +186,11 @@ static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint
 		.top_k = r->top_k,
 		.top_p = r->top_p,
 		.min_p = r->min_p,
+		.flags = r->wants_logprobs ? SAMPLING_LOGPROB : 0,
 	};
 	status = output_writer_init(&stream->writer, c->config.tokenizer,
 				    !has_text(c->config.tokenizer, prompt), max_tokens);
+	stream->writer.output.has_logprobs = r->wants_logprobs;
 	stream->writer.ignore_end = job->ignore_end;
 	stream->writer.stops = (const char *const *)job->stops;
 	stream->writer.n_stops = job->n_stops;

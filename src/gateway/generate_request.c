@@ -64,6 +64,7 @@ enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *mess
 		.n_sequences = message->n,
 		.max_tokens = message->max_tokens,
 		.ignore_end = message->ignore_end,
+		.wants_logprobs = message->logprobs,
 		.stops = (const char *const *)message->stop,
 		.deadline_ms = message->timeout_ms,
 	};

@@ -80,6 +80,17 @@ void job_message_timings(const struct job *job, Stagecoach__V1__Timings *timings
 		timings->tokens_per_second = n_later / timings->generate_seconds;
 }
 
+static enum sc_status set_logprobs(Stagecoach__V1__Output *message, const struct output *output)
+{
+	message->logprobs = malloc(output->n_tokens * sizeof *message->logprobs);
+	if (!message->logprobs)
+		return SC_E_NOMEM;
+	message->n_logprobs = output->n_tokens;
+	for (uint32_t i = 0; i < output->n_tokens; i++)
+		message->logprobs[i] = output->tokens[i].logprob;
+	return SC_OK;
+}
+
 static enum sc_status set_output(Stagecoach__V1__Output *message, const struct output *output,
 				 struct buf *text)
 {
@@ -97,16 +108,12 @@ static enum sc_status set_output(Stagecoach__V1__Output *message, const struct o
 	if (!output->n_tokens)
 		return SC_OK;
 	message->tokens = malloc(output->n_tokens * sizeof *message->tokens);
-	message->logprobs = malloc(output->n_tokens * sizeof *message->logprobs);
-	if (!message->tokens || !message->logprobs)
+	if (!message->tokens)
 		return SC_E_NOMEM;
 	message->n_tokens = output->n_tokens;
-	message->n_logprobs = output->n_tokens;
-	for (uint32_t i = 0; i < output->n_tokens; i++) {
+	for (uint32_t i = 0; i < output->n_tokens; i++)
 		message->tokens[i] = output->tokens[i].id;
-		message->logprobs[i] = output->tokens[i].logprob;
-	}
-	return SC_OK;
+	return output->has_logprobs ? set_logprobs(message, output) : SC_OK;
 }
 
 static enum sc_status set_outputs(struct job_message *message, const struct job *job)

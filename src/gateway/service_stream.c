@@ -61,7 +61,10 @@ static enum sc_status send_token(struct job_stream *stream, uint32_t sequence, s
 	message.sequence = sequence;
 	message.id = token->id;
 	message.text = stream->text.data;
-	message.logprob = token->logprob;
+	if (output->has_logprobs) {
+		message._logprob_case = STAGECOACH__V1__TOKEN___LOGPROB_LOGPROB;
+		message.logprob = token->logprob;
+	}
 	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_TOKEN;
 	event.token = &message;
 	return send_event(stream, &event, err);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage/sampler.h"
 
+#include "base/integers.h"
+#include "base/portable_math.h"
+#include "stage/filter.h"
 #include "stage/philox.h"
 
 #include <float.h>
@@ -8,284 +11,294 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Candidates whose logits are so much below the best one are 1/22,000 as probable. */
-#define NEAR 10.0f
-
-struct candidate {
-	float value;	/* a logit, or in draw() a weight */
-	uint32_t token;
-};
-
-/* What is known of a row of logits before anything is drawn. */
+/* What is known of a row. */
 struct row {
-	const float *logits;	/* [n_vocab] */
-	struct candidate best;	/* the largest, of the lowest id among equals */
-	double total;		/* of e^(logit - best.value), in order of token id */
+	const struct sampling *sampling;
+	struct token_record *record;
+	struct logit_row logits;
+	double total;			/* of e^(logit - best), if it is needed */
+	struct candidate bound;		/* what a draw keeps */
+	struct filter_scratch scratch;
 };
 
 struct sampler {
+	struct backend *backend;
 	uint32_t n_vocab;
-	struct candidate candidates[];	/* [n_vocab] scratch */
+	uint32_t n_blocks;
+	float *maxima;			/* [max_rows][n_blocks] */
+	double *sums;			/* likewise */
+	struct logit_sum *wanted;	/* [max_rows] sums of one call */
+	struct row *rows;		/* [max_rows] */
+	uint32_t n_rows;		/* of this call */
 };
 
-/*
- * A filter does not list what it keeps: it gives the worst candidate that still stays. Candidates
- * are totally ordered, so filters combine by taking the better bound, and one pass over the
- * vocabulary collects the survivors in order of token id.
- */
-static const struct candidate keep_all = { -INFINITY, UINT32_MAX };
-
-static bool is_better(struct candidate a, struct candidate b)
+enum sc_status sampler_create(struct backend *backend, uint32_t n_vocab, uint32_t max_rows,
+			      struct sampler **sampler_out)
 {
-	return a.value > b.value || (a.value == b.value && a.token < b.token);
-}
-
-enum sc_status sampler_create(uint32_t n_vocab, struct sampler **sampler_out)
-{
-	struct sampler *sampler = calloc(1, sizeof *sampler +
-					 n_vocab * sizeof sampler->candidates[0]);
+	struct sampler *sampler = calloc(1, sizeof *sampler);
+	size_t n_blocks = div_up(n_vocab, BACKEND_LOGIT_BLOCK);
 
 	if (!sampler)
 		return SC_E_NOMEM;
+	sampler->backend = backend;
 	sampler->n_vocab = n_vocab;
+	sampler->n_blocks = (uint32_t)n_blocks;
+	sampler->maxima = calloc(max_rows * n_blocks, sizeof *sampler->maxima);
+	sampler->sums = calloc(max_rows * n_blocks, sizeof *sampler->sums);
+	sampler->wanted = calloc(max_rows, sizeof *sampler->wanted);
+	sampler->rows = calloc(max_rows, sizeof *sampler->rows);
+	if (!sampler->maxima || !sampler->sums || !sampler->wanted || !sampler->rows) {
+		sampler_destroy(sampler);
+		return SC_E_NOMEM;
+	}
 	*sampler_out = sampler;
 	return SC_OK;
 }
 
 void sampler_destroy(struct sampler *sampler)
 {
+	if (!sampler)
+		return;
+	free(sampler->maxima);
+	free(sampler->sums);
+	free(sampler->wanted);
+	free(sampler->rows);
 	free(sampler);
 }
 
-/* With a fault best_out->token is the first token whose logit has it. */
-static enum token_fault find_best(const float *logits, uint32_t n_vocab,
-				  struct candidate *best_out)
-{
-	struct candidate best = { -INFINITY, 0 };
+/* --- what a row needs --- */
 
-	for (uint32_t i = 0; i < n_vocab; i++) {
-		if (!(logits[i] < INFINITY)) {
-			best_out->token = i;
-			return isnan(logits[i]) ? TOKEN_FAULT_NAN : TOKEN_FAULT_INFINITE;
-		}
-		if (logits[i] > best.value)
-			best = (struct candidate){ logits[i], i };
-	}
-	*best_out = best;
-	return best.value == -INFINITY ? TOKEN_FAULT_EMPTY : TOKEN_FAULT_NONE;
+static bool is_fine(const struct row *row)
+{
+	return row->record->fault == TOKEN_FAULT_NONE;
 }
 
-static double sum_weights(const float *logits, uint32_t n_vocab, float largest)
+static bool wants_logprob(const struct row *row)
 {
-	double sum = 0;
+	return is_fine(row) && (!row->sampling || (row->sampling->flags & SAMPLING_LOGPROB));
+}
 
-	for (uint32_t i = 0; i < n_vocab; i++)
-		sum += (double)expf(logits[i] - largest);
+static bool is_greedy(const struct sampling *sampling)
+{
+	return sampling->temperature == 0 || sampling->top_k == 1;
+}
+
+static bool wants_draw(const struct row *row)
+{
+	return is_fine(row) && row->sampling && !is_greedy(row->sampling);
+}
+
+static bool wants_total(const struct row *row)
+{
+	return wants_logprob(row) ||
+	       (wants_draw(row) && filter_needs_total(row->sampling, row->logits.n));
+}
+
+/* --- the largest logit, and faults --- */
+
+/* In the first block that has one, for logit_maxima gives NaN for it. */
+static enum token_fault find_odd(const struct logit_row *row, uint32_t block, uint32_t *token_out)
+{
+	uint32_t token = block * BACKEND_LOGIT_BLOCK;
+
+	while (row->logits[token] < INFINITY)
+		token++;
+	*token_out = token;
+	return isnan(row->logits[token]) ? TOKEN_FAULT_NAN : TOKEN_FAULT_INFINITE;
+}
+
+/* With a fault *token_out is the first token whose logit has it. */
+static enum token_fault find_best(struct logit_row *row, uint32_t *token_out)
+{
+	float largest = -INFINITY;
+	uint32_t block = 0, token;
+
+	for (uint32_t i = 0; i < row->n_blocks; i++) {
+		if (isnan(row->maxima[i]))
+			return find_odd(row, i, token_out);
+		if (row->maxima[i] > largest) {
+			largest = row->maxima[i];
+			block = i;
+		}
+	}
+	*token_out = 0;
+	if (largest == -INFINITY)
+		return TOKEN_FAULT_EMPTY;
+	for (token = block * BACKEND_LOGIT_BLOCK; row->logits[token] != largest;)
+		token++;
+	row->best = (struct candidate){ row->logits[token], token };
+	return TOKEN_FAULT_NONE;
+}
+
+static void survey(struct row *row)
+{
+	struct token_record *record = row->record;
+	uint32_t token;
+
+	record->logprob = 0;
+	record->fault = find_best(&row->logits, &token);
+	if (record->fault)
+		record->token = token;
+	else if (row->sampling)
+		record->token = row->logits.best.token;
+}
+
+/* --- sums of weights --- */
+
+static struct logit_sum *want_sum(struct sampler *sampler, uint32_t i, uint32_t *n_wanted)
+{
+	struct logit_sum *sum = &sampler->wanted[(*n_wanted)++];
+
+	*sum = (struct logit_sum){
+		.row = i,
+		.largest = sampler->rows[i].logits.best.value,
+		.scale = 1,
+		.least = filter_keep_all.value,
+		.last = filter_keep_all.token,
+		.maxima = sampler->rows[i].logits.maxima,
+		.sums_out = sampler->sums + (size_t)i * sampler->n_blocks,
+	};
 	return sum;
 }
 
-/* Restore the heap's order below `parent`. A heap's root is its best candidate, or with
- * worst_first its worst. */
-static void heap_sift(struct candidate *heap, uint32_t n, uint32_t parent, bool worst_first)
+static double add_up(const double *sums, uint32_t n)
 {
-	struct candidate moved = heap[parent];
+	double total = 0;
 
-	for (uint64_t child; (child = 2 * (uint64_t)parent + 1) < n; parent = (uint32_t)child) {
-		if (child + 1 < n &&
-		    is_better(heap[child + 1], heap[child]) != worst_first)
-			child++;
-		if (is_better(heap[child], moved) == worst_first)
-			break;
-		heap[parent] = heap[child];
-	}
-	heap[parent] = moved;
+	for (uint32_t i = 0; i < n; i++)
+		total += sums[i];
+	return total;
 }
 
-static void heap_build(struct candidate *heap, uint32_t n, bool worst_first)
-{
-	for (uint32_t parent = n / 2; parent-- > 0;)
-		heap_sift(heap, n, parent, worst_first);
-}
-
-/* The k-th best: a heap holds the best k seen so far, the worst of them at its root. */
-static struct candidate bound_top_k(struct sampler *sampler, const float *logits, uint32_t k)
-{
-	struct candidate *heap = sampler->candidates;
-
-	for (uint32_t i = 0; i < k; i++)
-		heap[i] = (struct candidate){ logits[i], i };
-	heap_build(heap, k, true);
-	for (uint32_t i = k; i < sampler->n_vocab; i++) {
-		/* Equal to the root is worse than it, for ids go up. */
-		if (logits[i] <= heap[0].value)
-			continue;
-		heap[0] = (struct candidate){ logits[i], i };
-		heap_sift(heap, k, 0, true);
-	}
-	return heap[0];
-}
-
-/* Collect what is not worse than bound, in order of token id. */
-static uint32_t collect(struct sampler *sampler, const float *logits, struct candidate bound)
+static void sum_totals(struct sampler *sampler, const float *logits)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < sampler->n_vocab; i++) {
-		struct candidate candidate = { logits[i], i };
-
-		if (logits[i] >= bound.value && !is_better(bound, candidate))
-			sampler->candidates[n++] = candidate;
-	}
-	return n;
-}
-
-/* Take the best of n candidates one by one until their weights sum to goal. False: they do not. The
- * last one taken is the bound. */
-static bool take_until(struct sampler *sampler, uint32_t n, float largest, double goal,
-		       struct candidate *bound_out)
-{
-	struct candidate *heap = sampler->candidates;
-	double sum = 0;
-
-	heap_build(heap, n, false);
-	for (;;) {
-		*bound_out = heap[0];
-		sum += (double)expf(heap[0].value - largest);
-		if (sum >= goal)
-			return true;
-		if (n == 1)
-			return false;
-		heap[0] = heap[--n];
-		heap_sift(heap, n, 0, false);
-	}
-}
-
-static double sum_candidates(const struct sampler *sampler, uint32_t n, float largest)
-{
-	double sum = 0;
-
+	for (uint32_t i = 0; i < sampler->n_rows; i++)
+		if (wants_total(&sampler->rows[i]))
+			want_sum(sampler, i, &n);
+	if (!n)
+		return;
+	sampler->backend->ops->logit_sums(sampler->backend, logits, sampler->n_vocab,
+					  sampler->wanted, n);
 	for (uint32_t i = 0; i < n; i++)
-		sum += (double)expf(sampler->candidates[i].value - largest);
-	return sum;
+		sampler->rows[sampler->wanted[i].row].total =
+			add_up(sampler->wanted[i].sums_out, sampler->n_blocks);
 }
 
-static struct candidate bound_top_p(struct sampler *sampler, const struct row *row,
-				    struct candidate bound, float top_p)
+static float logprob_of(const struct row *row)
 {
-	const float largest = row->best.value;
-	const struct candidate near = { largest - NEAR, UINT32_MAX };
-	double goal = (double)top_p * row->total;
-	struct candidate last;
-	uint32_t n;
-
-	if (bound.token != keep_all.token) {
-		n = collect(sampler, row->logits, bound);
-		goal = (double)top_p * sum_candidates(sampler, n, largest);
-	} else {
-		/* A heap of all would give these first, too: mostly they are few and enough. */
-		n = collect(sampler, row->logits, near);
-		if (take_until(sampler, n, largest, goal, &last))
-			return last;
-		n = collect(sampler, row->logits, bound);
-	}
-	(void)take_until(sampler, n, largest, goal, &last);
-	return last;
-}
-
-/* p >= min_p * p_max is logit >= largest + log(min_p). */
-static struct candidate bound_min_p(float largest, struct candidate bound, float min_p)
-{
-	struct candidate at_least = { (float)((double)largest + log((double)min_p)), UINT32_MAX };
-
-	return is_better(at_least, bound) ? at_least : bound;
-}
-
-/* Invert the cumulative distribution of the survivors at `uniform`. */
-static uint32_t draw(struct sampler *sampler, uint32_t n, float largest, float temperature,
-		     double uniform)
-{
-	struct candidate *survivors = sampler->candidates;
-	double total = 0, sum = 0;
-	uint32_t last = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		double exponent = ((double)survivors[i].value - (double)largest) /
-				  (double)temperature;
-
-		survivors[i].value = expf((float)exponent);
-		total += (double)survivors[i].value;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (survivors[i].value == 0)
-			continue;
-		last = i;
-		sum += (double)survivors[i].value;
-		if (sum > uniform * total)
-			break;
-	}
-	/* Rounding may bring uniform * total up to total: then it is the last one. */
-	return survivors[last].token;
-}
-
-static uint32_t sample(struct sampler *sampler, const struct row *row,
-		       const struct sampling *sampling, uint32_t position)
-{
-	struct candidate bound = keep_all;
-
-	if (sampling->top_k > 0 && sampling->top_k < sampler->n_vocab)
-		bound = bound_top_k(sampler, row->logits, sampling->top_k);
-	if (sampling->top_p < 1)
-		bound = bound_top_p(sampler, row, bound, sampling->top_p);
-	if (sampling->min_p > 0)
-		bound = bound_min_p(row->best.value, bound, sampling->min_p);
-	return draw(sampler, collect(sampler, row->logits, bound), row->best.value,
-		    sampling->temperature,
-		    philox_uniform(sampling->seed, sampling->stream, position));
-}
-
-/* False: the record has got the fault of these logits. */
-static bool survey(const struct sampler *sampler, const float *logits, struct row *row_out,
-		   struct token_record *record)
-{
-	struct row row = { .logits = logits };
-
-	record->logprob = 0;
-	record->fault = find_best(logits, sampler->n_vocab, &row.best);
-	if (record->fault) {
-		record->token = row.best.token;
-		return false;
-	}
-	row.total = sum_weights(logits, sampler->n_vocab, row.best.value);
-	*row_out = row;
-	return true;
-}
-
-static float logprob_of(const struct row *row, uint32_t token)
-{
-	double logprob = (double)row->logits[token] - (double)row->best.value - log(row->total);
+	double logprob = (double)row->logits.logits[row->record->token] -
+			 (double)row->logits.best.value - portable_log(row->total);
 
 	return fmaxf((float)logprob, -FLT_MAX);
 }
 
-void sampler_score(const struct sampler *sampler, const float *logits,
-		   struct token_record *record)
-{
-	struct row row;
+/* --- draws --- */
 
-	if (survey(sampler, logits, &row, record))
-		record->logprob = logprob_of(&row, record->token);
+static void bound_row(void *arg, unsigned item)
+{
+	struct sampler *sampler = arg;
+	struct row *row = &sampler->rows[item];
+
+	if (wants_draw(row))
+		row->bound = filter_bound(&row->logits, row->sampling, row->total, &row->scratch);
 }
 
-void sampler_draw(struct sampler *sampler, const float *logits, const struct sampling *sampling,
-		  struct token_record *record)
+/* The token in block at which the sum of weights, `sum` before it, exceeds target. Rounding may
+ * keep it from doing so: then the last one that has a weight. */
+static uint32_t draw_in_block(const struct row *row, uint32_t block, double scale, double sum,
+			      double target)
 {
-	struct row row;
+	const struct logit_row *logits = &row->logits;
+	uint32_t first = block * BACKEND_LOGIT_BLOCK, drawn = first;
+	uint32_t end = (uint32_t)min_of((uint64_t)first + BACKEND_LOGIT_BLOCK, logits->n);
 
-	if (!survey(sampler, logits, &row, record))
+	for (uint32_t token = first; token < end; token++) {
+		struct candidate candidate = { logits->logits[token], token };
+		double weight;
+
+		if (candidate_is_better(row->bound, candidate))
+			continue;
+		weight = portable_exp(((double)candidate.value - (double)logits->best.value) *
+				      scale);
+		if (weight == 0)
+			continue;
+		drawn = token;
+		sum += weight;
+		if (sum > target)
+			break;
+	}
+	return drawn;
+}
+
+/* Invert the cumulative distribution of what the bound keeps. */
+static uint32_t draw(const struct row *row, const struct logit_sum *weights)
+{
+	const struct sampling *sampling = row->sampling;
+	uint32_t n_blocks = row->logits.n_blocks, block = 0;
+	double before = 0, sum = 0;
+	double target = add_up(weights->sums_out, n_blocks) *
+			philox_uniform(sampling->seed, sampling->stream, row->record->position);
+
+	for (uint32_t i = 0; i < n_blocks && !(sum > target); i++) {
+		if (weights->sums_out[i] == 0)
+			continue;
+		block = i;
+		before = sum;
+		sum += weights->sums_out[i];
+	}
+	return draw_in_block(row, block, weights->scale, before, target);
+}
+
+static void draw_rows(struct sampler *sampler, const float *logits)
+{
+	const struct backend_ops *ops = sampler->backend->ops;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < sampler->n_rows; i++)
+		if (wants_draw(&sampler->rows[i]))
+			want_sum(sampler, i, &n)->scale =
+				1 / (double)sampler->rows[i].sampling->temperature;
+	if (!n)
 		return;
-	if (sampling->temperature == 0 || sampling->top_k == 1)
-		record->token = row.best.token;
-	else
-		record->token = sample(sampler, &row, sampling, record->position);
-	record->logprob = logprob_of(&row, record->token);
+	ops->share(sampler->backend, sampler->n_rows, bound_row, sampler);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct row *row = &sampler->rows[sampler->wanted[i].row];
+
+		sampler->wanted[i].least = row->bound.value;
+		sampler->wanted[i].last = row->bound.token;
+	}
+	ops->logit_sums(sampler->backend, logits, sampler->n_vocab, sampler->wanted, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct row *row = &sampler->rows[sampler->wanted[i].row];
+
+		row->record->token = draw(row, &sampler->wanted[i]);
+	}
+}
+
+void sampler_run(struct sampler *sampler, const float *logits, const float *host_logits,
+		 const struct sampler_row *rows, uint32_t n_rows)
+{
+	sampler->backend->ops->logit_maxima(sampler->backend, logits, n_rows, sampler->n_vocab,
+					    sampler->maxima);
+	sampler->n_rows = n_rows;
+	for (uint32_t i = 0; i < n_rows; i++) {
+		struct row *row = &sampler->rows[i];
+
+		row->sampling = rows[i].sampling;
+		row->record = rows[i].record;
+		row->logits = (struct logit_row){
+			.logits = host_logits + (size_t)i * sampler->n_vocab,
+			.n = sampler->n_vocab,
+			.maxima = sampler->maxima + (size_t)i * sampler->n_blocks,
+			.n_blocks = sampler->n_blocks,
+		};
+		survey(row);
+	}
+	sum_totals(sampler, logits);
+	draw_rows(sampler, logits);
+	for (uint32_t i = 0; i < n_rows; i++)
+		if (wants_logprob(&sampler->rows[i]))
+			rows[i].record->logprob = logprob_of(&sampler->rows[i]);
 }

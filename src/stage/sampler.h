@@ -2,7 +2,7 @@
 #ifndef STAGECOACH_STAGE_SAMPLER_H
 #define STAGECOACH_STAGE_SAMPLER_H
 /*
- * sampler - draws a token from a row of logits, or scores one that is given.
+ * sampler - draws tokens from rows of logits, or scores tokens that are given.
  *
  * Filters run in the order of llama.cpp's default chain (its --samplers option), those of it that
  * we have: top-k, top-p, min-p, temperature. So the first three see probabilities at temperature 1:
@@ -15,8 +15,16 @@
  * The draw inverts the cumulative distribution of what is left, in order of token id, at
  * philox_uniform(seed, stream, position). It depends on nothing else.
  *
- * Owns scratch memory for one row. Thread: one at a time. Allocates only in create.
+ * Only what is asked for is computed. Every row costs one pass for the largest logit and faults.
+ * A log-probability costs the weights of the whole row. So does top-p without top-k. A draw costs
+ * the weights of the blocks that hold a token which the filters keep.
+ * The backend computes maxima and sums, and shares the rest out among its threads. e^x and
+ * logarithms are those of base/portable_math.h, and sums have a fixed order. So a row's result
+ * depends on nothing but its logits and its sampling.
+ *
+ * Borrows the backend. Sized once. Thread: the compute thread.
  */
+#include "backend/backend.h"
 #include "base/status.h"
 #include "wire/step.h"
 
@@ -24,20 +32,27 @@
 
 struct sampler;
 
-must_check enum sc_status sampler_create(uint32_t n_vocab, struct sampler **sampler_out);
+/* A row of logits, and where its result goes. The record's sequence and position are set. */
+struct sampler_row {
+	const struct sampling *sampling;	/* draw a token, with parameters that step_decode
+						 * lets pass; NULL: score the record's token */
+	struct token_record *record;
+};
+
+/* SC_E_NOMEM. max_rows: of one call. */
+must_check enum sc_status sampler_create(struct backend *backend, uint32_t n_vocab,
+					 uint32_t max_rows, struct sampler **sampler_out);
 void sampler_destroy(struct sampler *sampler);
 
-/* Draw the token for record->position from logits[n_vocab], with parameters that step_decode lets
- * pass. Sets the record's token and logprob: the natural logarithm of the token's probability
- * before all filters and at temperature 1, summed in float64.
+/* Sets token, logprob and fault of each row's record. logits[n_rows][n_vocab] are in the device's
+ * memory; host_logits are the same in host memory.
+ *
+ * logprob, for a scored token and where sampling has SAMPLING_LOGPROB: the natural logarithm of the
+ * token's probability before all filters and at temperature 1; the lowest finite number when the
+ * token's logit is -infinity. Else it is 0.
  * Logits of which one is NaN or +infinity, or none is finite, give no token: the record gets the
  * fault and the first token whose logit has it. */
-void sampler_draw(struct sampler *sampler, const float *logits, const struct sampling *sampling,
-		  struct token_record *record);
-
-/* Sets logprob for the token that the record has; the lowest finite number when that token's logit
- * is -infinity. Faults are as in sampler_draw. */
-void sampler_score(const struct sampler *sampler, const float *logits,
-		   struct token_record *record);
+void sampler_run(struct sampler *sampler, const float *logits, const float *host_logits,
+		 const struct sampler_row *rows, uint32_t n_rows);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage/stage.h"
 
+#include "base/integers.h"
 #include "stage/forward.h"
 #include "stage/sampler.h"
 #include "stage/sequences.h"
@@ -20,7 +21,7 @@ struct stage {
 	struct forward forward;
 	struct sequences *sequences;
 	struct sampler *sampler;	/* last stage */
-	float *row_logits;		/* [n_vocab], where the device's memory is not the host's */
+	float *host_logits;		/* of a group; NULL where operations use host memory */
 	stage_logits_fn *on_logits;
 	void *on_logits_arg;
 };
@@ -137,14 +138,26 @@ static enum sc_status load(struct stage *stage, const struct stage_config *confi
 	return status ? status : forward_init(&stage->forward, &forward, err);
 }
 
+/* The most rows whose logits are there at once. */
+static uint32_t max_group(const struct stage *stage)
+{
+	return (uint32_t)min_of(stage->limits.max_rows, FORWARD_MAX_LOGIT_ROWS);
+}
+
 static enum sc_status create_sampler(struct stage *stage, struct error *err)
 {
-	uint32_t n_vocab = stage->limits.n_vocab;
+	uint32_t n_vocab = stage->limits.n_vocab, n_rows = max_group(stage);
+	enum sc_status status;
 
 	if (!stage->is_last)
 		return SC_OK;
-	stage->row_logits = calloc(n_vocab, sizeof *stage->row_logits);
-	if (!stage->row_logits || sampler_create(n_vocab, &stage->sampler))
+	status = sampler_create(stage->backend, n_vocab, n_rows, &stage->sampler);
+	if (!status && !stage->backend->ops->is_host_memory) {
+		stage->host_logits = calloc((size_t)n_rows * n_vocab, sizeof *stage->host_logits);
+		if (!stage->host_logits)
+			status = SC_E_NOMEM;
+	}
+	if (status)
 		return error_set(err, SC_E_CAPACITY, "sampler: no memory for a vocabulary of %u",
 				 n_vocab);
 	return SC_OK;
@@ -178,9 +191,9 @@ enum sc_status stage_create(const struct stage_config *config, struct stage **st
 	stage->is_last = config->first_layer + config->n_layers == config->model->hparams.n_layers;
 	status = create_sequences(stage, err);
 	if (!status)
-		status = create_sampler(stage, err);
-	if (!status)
 		status = open_backend(stage, config, err);
+	if (!status)
+		status = create_sampler(stage, err);
 	if (!status)
 		status = load(stage, config, err);
 	if (status) {
@@ -199,11 +212,11 @@ void stage_destroy(struct stage *stage)
 		return;
 	forward_deinit(&stage->forward);
 	weights_deinit(&stage->weights);
+	sampler_destroy(stage->sampler);
 	if (stage->backend)
 		stage->backend->ops->close(stage->backend);
 	sequences_destroy(stage->sequences);
-	sampler_destroy(stage->sampler);
-	free(stage->row_logits);
+	free(stage->host_logits);
 	free(stage);
 }
 
@@ -257,44 +270,50 @@ static enum sc_status check_activations(const struct stage *stage, const struct 
 			 step->n_rows, stage->limits.dim);
 }
 
-static struct token_record make_record(struct stage *stage, const struct wanted *wanted,
-				       const float *logits)
+/* The logits of a group in the host's memory. */
+static const float *download_logits(struct stage *stage, const float *logits, uint32_t n_rows)
 {
-	uint32_t slot = wanted->segment->sequence;
-	struct token_record record = {
-		.sequence = slot, .position = wanted->position, .token = wanted->token,
-	};
+	if (stage->backend->ops->is_host_memory)
+		return logits;
+	stage->backend->ops->download(stage->backend, stage->host_logits, logits,
+				      (size_t)n_rows * stage->limits.n_vocab * sizeof *logits);
+	return stage->host_logits;
+}
 
-	if (!stage->backend->ops->is_host_memory) {
-		stage->backend->ops->download(stage->backend, stage->row_logits, logits,
-					      stage->limits.n_vocab * sizeof *logits);
-		logits = stage->row_logits;
-	}
-	if (stage->on_logits && wanted->is_drawn)
-		stage->on_logits(stage->on_logits_arg, slot, wanted->position, logits,
-				 stage->limits.n_vocab);
-	if (wanted->is_drawn)
-		sampler_draw(stage->sampler, logits,
-			     &sequences_get(stage->sequences, slot)->sampling, &record);
-	else
-		sampler_score(stage->sampler, logits, &record);
-	return record;
+static void tell_logits(const struct stage *stage, const struct drawing *group, const float *logits)
+{
+	for (uint32_t i = 0; stage->on_logits && i < group->n; i++)
+		if (group->wanted[i].is_drawn)
+			stage->on_logits(stage->on_logits_arg, group->wanted[i].segment->sequence,
+					 group->wanted[i].position,
+					 logits + (size_t)i * stage->limits.n_vocab,
+					 stage->limits.n_vocab);
 }
 
 /* Through the head and the sampler; empties the group. */
 static void finish_group(struct stage *stage, struct drawing *group,
 			 struct token_record *records_out, uint32_t *n_records)
 {
-	const float *logits;
+	struct sampler_row rows[FORWARD_MAX_LOGIT_ROWS];
+	const float *logits, *host_logits;
 
 	if (!group->n)
 		return;
 	logits = forward_logits(&stage->forward, group->rows, group->n);
-	for (uint32_t i = 0; i < group->n; i++)
-		records_out[*n_records + i] =
-			make_record(stage, &group->wanted[i],
-				    logits + (size_t)i * stage->limits.n_vocab);
-	*n_records += group->n;
+	host_logits = download_logits(stage, logits, group->n);
+	tell_logits(stage, group, host_logits);
+	for (uint32_t i = 0; i < group->n; i++) {
+		const struct wanted *wanted = &group->wanted[i];
+		uint32_t slot = wanted->segment->sequence;
+
+		rows[i].record = &records_out[(*n_records)++];
+		*rows[i].record = (struct token_record){
+			.sequence = slot, .position = wanted->position, .token = wanted->token,
+		};
+		rows[i].sampling = wanted->is_drawn ?
+				   &sequences_get(stage->sequences, slot)->sampling : NULL;
+	}
+	sampler_run(stage->sampler, logits, host_logits, rows, group->n);
 	group->n = 0;
 }
 

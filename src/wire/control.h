@@ -9,7 +9,7 @@
 
 #include "stagecoach/cluster/v1/cluster.pb-c.h"
 
-#define CONTROL_PROTOCOL_VERSION 3
+#define CONTROL_PROTOCOL_VERSION 4
 #define CONTROL_MAX_BYTES 65536
 /* Room for whatever we send ourselves: what pools of control frames are made of. */
 #define CONTROL_FRAME_BYTES 4096

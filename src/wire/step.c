@@ -259,9 +259,9 @@ static enum sc_status check_sampling(const struct segment *segment, uint32_t i, 
 			return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": %s is %g, "
 					 "expected 0 to %g", i, fields[k].name,
 					 (double)fields[k].value, (double)fields[k].most);
-	if (sampling->reserved)
-		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": sampling.reserved "
-				 "is 0x%08" PRIx32 ", expected 0", i, sampling->reserved);
+	if (sampling->flags & ~(uint32_t)SAMPLING_LOGPROB)
+		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": sampling.flags "
+				 "is 0x%08" PRIx32 ", expected 0 or 1", i, sampling->flags);
 	return SC_OK;
 }
 

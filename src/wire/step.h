@@ -27,7 +27,11 @@ struct sampling {
 	uint32_t top_k;		/* 0, or over n_vocab: off */
 	float top_p;		/* 1: off */
 	float min_p;		/* 0: off */
-	uint32_t reserved;	/* 0 */
+	uint32_t flags;		/* enum sampling_flag */
+};
+
+enum sampling_flag {
+	SAMPLING_LOGPROB = 1,	/* records carry the log-probability of drawn tokens */
 };
 
 enum {
@@ -133,8 +137,9 @@ struct token_record {
 	uint32_t sequence;
 	uint32_t position;	/* of the token */
 	uint32_t token;		/* with a fault: the first token whose logit has it */
-	float logprob;		/* natural logarithm of its probability before filters; with a
-				 * fault 0 */
+	float logprob;		/* natural logarithm of its probability before filters, if the token
+				 * is scored or its sampling has SAMPLING_LOGPROB; else 0, and 0
+				 * with a fault */
 	uint32_t fault;		/* enum token_fault: fails the sequence's job, nothing else */
 };
 

@@ -195,8 +195,10 @@ enum sc_status job_submit(struct coordinator *coordinator, const struct job_requ
 	if (request->deadline_ms)
 		job->deadline_ns = clock_ns() + request->deadline_ms * NS_PER_MS;
 	list_init(&job->watchers);
-	for (uint32_t i = 0; i < job->n_outputs; i++)
+	for (uint32_t i = 0; i < job->n_outputs; i++) {
+		job->outputs[i].has_logprobs = request->wants_logprobs;
 		buf_init(&job->outputs[i].text);
+	}
 	list_prepend(&coordinator->jobs, &job->node);
 	*job_out = job;
 	return SC_OK;

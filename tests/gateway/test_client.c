@@ -208,6 +208,8 @@ static void messages_become_json_by_their_fields(void **state)
 	expect_json(&sampling.base, "{\"seed\":\"18446744073709551615\"}");
 	error.message = quoted;
 	expect_json(&error.base, "{\"code\":0,\"message\":\"\\\"\\n\xc3\xa4\"}");
+	expect_json(&token.base, "{\"sequence\":0,\"id\":0,\"text\":\"\"}");
+	token._logprob_case = STAGECOACH__V1__TOKEN___LOGPROB_LOGPROB;
 	token.logprob = -INFINITY;
 	expect_json(&token.base, "{\"sequence\":0,\"id\":0,\"text\":\"\",\"logprob\":null}");
 	list.states = states;

@@ -57,11 +57,14 @@ check "prompt from standard input" 1 "$(grep -c '20 prompt and 1 new' "$work/err
 ends 0 generate -p hi -n 2 --sequences 2
 check "two sequences" "--- sequence 0 w0 w1 --- sequence 1 w0 w1" "$(out | tr '\n' ' ' |
 	sed 's/  */ /g; s/ $//')"
-ends 0 generate -p hi -n 2 -s 7 --json
+ends 0 generate -p hi -n 2 -s 7 --json --logprobs
 check "lines of --json" 4 "$(lines out)"
 check "first line" '{"started":{"job_id":"fake-5","n_prompt_tokens":3,"n_sequences":1,"seed":7}}' \
 	"$(head -n 1 "$work/out")"
 check "second line" '{"token":{"sequence":0,"id":0,"text":"w0 ","logprob":-0.5}}' \
+	"$(sed -n 2p "$work/out")"
+ends 0 generate -p hi -n 2 -s 7 --json
+check "no log-probability unasked" '{"token":{"sequence":0,"id":0,"text":"w0 "}}' \
 	"$(sed -n 2p "$work/out")"
 ends 69 generate -p fail
 check "a lost stage" "stagecoach: error: stage 1: link closed: connection reset" \

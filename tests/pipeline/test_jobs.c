@@ -97,6 +97,30 @@ static void a_job_ends_at_its_limit_and_can_be_found_later(void **state)
 	all_blocks_are_free();
 }
 
+static void log_probabilities_come_when_asked_for(void **state)
+{
+	struct job_request request = greedy("To be", 10);
+	struct job *jobs[2];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		request.wants_logprobs = i;
+		jobs[i] = submit(&request);
+		rig_wait(&rig, job_is_ended(jobs[i]));
+		assert_int_equal(job_output(jobs[i], 0)->has_logprobs, i);
+	}
+	for (unsigned i = 0; i < 10; i++) {
+		const struct output_token *without = &job_output(jobs[0], 0)->tokens[i];
+		const struct output_token *with = &job_output(jobs[1], 0)->tokens[i];
+
+		assert_int_equal(without->id, with->id);
+		assert_true(without->logprob == 0);
+		assert_true(with->logprob < 0);
+	}
+	job_release(jobs[0]);
+	job_release(jobs[1]);
+}
+
 static void a_cancelled_job_frees_its_blocks_and_slot(void **state)
 {
 	struct job_request request = greedy("or not to be", 200);
@@ -529,6 +553,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_job_ends_at_its_limit_and_can_be_found_later),
+		cmocka_unit_test(log_probabilities_come_when_asked_for),
 		cmocka_unit_test(a_cancelled_job_frees_its_blocks_and_slot),
 		cmocka_unit_test(several_sequences_of_a_job_draw_differently),
 		cmocka_unit_test(a_job_ends_with_the_last_of_its_sequences),

@@ -56,6 +56,7 @@ void *aligned_alloc(size_t alignment, size_t n_bytes)
 static void run(const char *name)
 {
 	static const struct sampling sampling = { .temperature = 1, .top_p = 0.9f, .top_k = 50,
+						 .flags = SAMPLING_LOGPROB,
 						  .min_p = 0.01f };
 	static const uint32_t tokens[24] = { 1, 2, 3 };
 	struct model *model = chain_open_reference(name);

@@ -145,7 +145,8 @@ static void make_jobs(const struct model *model, struct job *jobs)
 			.n_prompt = i ? 1 + i * 9 : N_PROMPT,
 			.chunk = N_PROMPT,
 			.sampling = { .seed = 99, .stream = i, .top_p = 1,
-				      .temperature = i % 2 ? 0.8f : 0 },
+				      .temperature = i % 2 ? 0.8f : 0,
+				      .flags = i == 6 ? 0 : SAMPLING_LOGPROB },
 		};
 		if (i % 4 == 3)
 			jobs[i].sampling.top_k = 40;

@@ -2,6 +2,7 @@
 #include "stage/sampler.h"
 
 #include "stage/philox.h"
+#include "tests/stage/reference_sampler.h"
 
 #include <float.h>
 #include <math.h>
@@ -17,13 +18,34 @@
 
 static const struct sampling plain = { .seed = 7, .temperature = 1, .top_p = 1 };
 
+static struct backend *backend;
+
+static struct sampler *create(uint32_t n_vocab)
+{
+	struct sampler *sampler;
+
+	assert_int_equal(sampler_create(backend, n_vocab, 1, &sampler), SC_OK);
+	return sampler;
+}
+
+/* sampling NULL: score. */
+static void run_row(struct sampler *sampler, const float *logits, const struct sampling *sampling,
+		    struct token_record *record)
+{
+	const struct sampler_row row = { sampling, record };
+
+	sampler_run(sampler, logits, logits, &row, 1);
+}
+
 /* The record of a draw that has no fault. */
 static struct token_record draw_record(struct sampler *sampler, const float *logits,
 				       const struct sampling *sampling, uint32_t position)
 {
 	struct token_record record = { .position = position };
+	struct sampling with_logprob = *sampling;
 
-	sampler_draw(sampler, logits, sampling, &record);
+	with_logprob.flags = SAMPLING_LOGPROB;
+	run_row(sampler, logits, &with_logprob, &record);
 	assert_int_equal(record.fault, TOKEN_FAULT_NONE);
 	assert_true(isfinite(record.logprob));
 	return record;
@@ -37,7 +59,7 @@ static void count_draws(const float *logits, uint32_t n_vocab, struct sampling s
 	uint32_t token;
 
 	memset(counts, 0, n_vocab * sizeof *counts);
-	assert_int_equal(sampler_create(n_vocab, &sampler), SC_OK);
+	sampler = create(n_vocab);
 	for (uint32_t i = 0; i < n_draws; i++) {
 		token = draw_record(sampler, logits, &sampling, i).token;
 		assert_true(token < n_vocab);
@@ -52,7 +74,7 @@ static uint32_t draw_one(const float *logits, uint32_t n_vocab, struct sampling 
 	struct token_record record;
 	struct sampler *sampler;
 
-	assert_int_equal(sampler_create(n_vocab, &sampler), SC_OK);
+	sampler = create(n_vocab);
 	record = draw_record(sampler, logits, &sampling, position);
 	sampler_destroy(sampler);
 	if (logprob_out)
@@ -216,71 +238,6 @@ static void filters_run_top_k_top_p_min_p_then_temperature(void **state)
 	assert_int_equal(tokens_seen(halves, 5, sampling), HALF | QUARTER);
 }
 
-/* The same rules, written as a full sort in double. */
-struct ranked {
-	double logit;
-	uint32_t token;
-	bool is_kept;
-};
-
-static int compare_ranked(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-
-	if (x->logit != y->logit)
-		return x->logit > y->logit ? -1 : 1;
-	return x->token < y->token ? -1 : 1;
-}
-
-static int compare_tokens(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-
-	return x->token < y->token ? -1 : 1;
-}
-
-static uint32_t oracle_keep(struct ranked *ranked, uint32_t n, const struct sampling *sampling)
-{
-	double total = 0, sum = 0, best = ranked[0].logit;
-	uint32_t n_kept = sampling->top_k && sampling->top_k < n ? sampling->top_k : n;
-
-	for (uint32_t i = 0; i < n_kept; i++)
-		total += exp(ranked[i].logit - best);
-	for (uint32_t i = 0; sampling->top_p < 1 && i < n_kept; i++) {
-		sum += exp(ranked[i].logit - best);
-		if (sum / total >= (double)sampling->top_p)
-			n_kept = i + 1;
-	}
-	while (sampling->min_p > 0 &&
-	       exp(ranked[n_kept - 1].logit - best) < (double)sampling->min_p)
-		n_kept--;
-	return n_kept;
-}
-
-static uint32_t oracle_draw(const float *logits, uint32_t n, const struct sampling *sampling,
-			    uint32_t position)
-{
-	static struct ranked ranked[MAX_VOCAB];
-	double total = 0, sum = 0, best, uniform;
-	uint32_t i;
-
-	for (i = 0; i < n; i++)
-		ranked[i] = (struct ranked){ .logit = (double)logits[i], .token = i };
-	qsort(ranked, n, sizeof ranked[0], compare_ranked);
-	best = ranked[0].logit;
-	n = oracle_keep(ranked, n, sampling);
-	qsort(ranked, n, sizeof ranked[0], compare_tokens);
-	for (i = 0; i < n; i++)
-		total += exp((ranked[i].logit - best) / (double)sampling->temperature);
-	uniform = philox_uniform(sampling->seed, sampling->stream, position);
-	for (i = 0; i < n - 1; i++) {
-		sum += exp((ranked[i].logit - best) / (double)sampling->temperature);
-		if (sum > uniform * total)
-			break;
-	}
-	return ranked[i].token;
-}
-
 static void draws_equal_a_full_sort_in_double(void **state)
 {
 	static float logits[MAX_VOCAB];
@@ -304,10 +261,10 @@ static void draws_equal_a_full_sort_in_double(void **state)
 		for (uint32_t i = 0; i < n; i++)
 			logits[i] = (float)(coarse * floor((philox_uniform(2, trial, i) * 12 - 6) /
 							   coarse));
-		assert_int_equal(sampler_create(n, &sampler), SC_OK);
+		sampler = create(n);
 		token = draw_record(sampler, logits, &sampling, trial).token;
 		sampler_destroy(sampler);
-		assert_int_equal(token, oracle_draw(logits, n, &sampling, trial));
+		assert_int_equal(token, reference_draw(logits, n, &sampling, trial));
 		n_distinct += !n_drawn[token]++;
 	}
 	assert_true(n_distinct > 300);
@@ -321,7 +278,7 @@ static void top_p_is_exact_in_light_and_in_heavy_tails(void **state)
 	struct sampler *sampler;
 
 	(void)state;
-	assert_int_equal(sampler_create(MAX_VOCAB, &sampler), SC_OK);
+	sampler = create(MAX_VOCAB);
 	for (uint32_t trial = 0; trial < 2000; trial++) {
 		/* The best one, 0 to 20 above 599 others that spread over 0 to 4. */
 		const float lead = (float)(trial % 21);
@@ -336,7 +293,7 @@ static void top_p_is_exact_in_light_and_in_heavy_tails(void **state)
 			logits[i] = (float)(philox_uniform(4, trial, i) * (trial % 5));
 		logits[trial % MAX_VOCAB] = 4 + lead;
 		token = draw_record(sampler, logits, &sampling, trial).token;
-		assert_int_equal(token, oracle_draw(logits, MAX_VOCAB, &sampling, trial));
+		assert_int_equal(token, reference_draw(logits, MAX_VOCAB, &sampling, trial));
 	}
 	sampler_destroy(sampler);
 }
@@ -407,7 +364,7 @@ static void the_draw_depends_on_seed_stream_and_position_alone(void **state)
 	for (uint32_t i = 0; i < N; i++)
 		first[i] = draw_one(logits, 32, sampling, i, NULL);
 	/* Backwards, from a used sampler, with others in between. */
-	assert_int_equal(sampler_create(32, &sampler), SC_OK);
+	sampler = create(32);
 	for (uint32_t i = N; i-- > 0;) {
 		variant = sampling;
 		variant.seed ^= i;
@@ -439,9 +396,9 @@ static void expect_fault(const float *logits, uint32_t n_vocab, float temperatur
 	struct sampler *sampler;
 
 	sampling.temperature = temperature;
-	assert_int_equal(sampler_create(n_vocab, &sampler), SC_OK);
-	sampler_draw(sampler, logits, &sampling, &drawn);
-	sampler_score(sampler, logits, &scored);
+	sampler = create(n_vocab);
+	run_row(sampler, logits, &sampling, &drawn);
+	run_row(sampler, logits, NULL, &scored);
 	sampler_destroy(sampler);
 	assert_int_equal(drawn.fault, fault);
 	assert_int_equal(drawn.token, token);
@@ -502,16 +459,32 @@ static void a_score_is_finite_however_improbable(void **state)
 	struct sampler *sampler;
 
 	(void)state;
-	assert_int_equal(sampler_create(3, &sampler), SC_OK);
+	sampler = create(3);
 	for (uint32_t token = 0; token < 3; token++) {
 		struct token_record record = { .token = token };
 
-		sampler_score(sampler, logits, &record);
+		run_row(sampler, logits, NULL, &record);
 		assert_int_equal(record.fault, TOKEN_FAULT_NONE);
 		assert_int_equal(record.token, token);
 		assert_true(record.logprob == (token ? -FLT_MAX : 0));
 	}
 	sampler_destroy(sampler);
+}
+
+static int open_backend(void **state)
+{
+	const struct backend_config config = { .n_threads = 2, .max_rows = 1, .max_width = 1 };
+	struct error err;
+
+	(void)state;
+	return backend_cpu.open(0, &config, &backend, &err);
+}
+
+static int close_backend(void **state)
+{
+	(void)state;
+	backend->ops->close(backend);
+	return 0;
 }
 
 int main(void)
@@ -535,5 +508,5 @@ int main(void)
 		cmocka_unit_test(a_score_is_finite_however_improbable),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, open_backend, close_backend);
 }

@@ -160,6 +160,16 @@ def streaming(client, _):
     text = "".join(token.text for token in tokens) + finished.sequences[0].rest
     check(job.outputs[0].text == text, "Get: %r, streamed: %r" % (job.outputs[0].text, text))
     check(list(job.outputs[0].tokens) == [token.id for token in tokens], "Get: other tokens")
+    check(not any(token.HasField("logprob") for token in tokens), "logprobs unasked")
+    check(not job.outputs[0].logprobs, "Get: logprobs unasked")
+
+
+def log_probabilities(client, _):
+    started, tokens, _ = collect(client.jobs.Generate(request(logprobs=True), timeout=PATIENCE))
+    job = client.jobs.Get(pb.GetRequest(id=started.job_id), timeout=PATIENCE)
+    check(len(tokens) == 8 and all(token.logprob < 0 for token in tokens), "logprobs")
+    check(list(job.outputs[0].logprobs) == [token.logprob for token in tokens],
+          "Get: other logprobs")
 
 
 def sequences(client, _):
@@ -329,8 +339,8 @@ def drain(client, args):
     check(len(events) == 62, "expected 62 events, found %d" % len(events))
 
 
-TESTS = [unary, tokens_and_text, streaming, sequences, submitted_job, cancel_by_client,
-         cancel_by_disconnect, cancel_by_id, deadline, oversized_message, unknown_method,
+TESTS = [unary, tokens_and_text, streaming, log_probabilities, sequences, submitted_job,
+         cancel_by_client, cancel_by_disconnect, cancel_by_id, deadline, oversized_message, unknown_method,
          bad_requests, concurrent_streams, slow_reader, health]
 
 

@@ -332,9 +332,11 @@ static void sampling_must_be_finite_in_range_and_only_on_new_sequences(void **st
 	s.segments[0].sampling.min_p = NAN;
 	assert_refused(&s.step, "min_p");
 	s.segments[0].sampling.min_p = 0.0f;
-	s.segments[0].sampling.reserved = 1;
-	assert_refused(&s.step, "sampling.reserved");
-	s.segments[0].sampling.reserved = 0;
+	s.segments[0].sampling.flags = SAMPLING_LOGPROB;
+	assert_int_equal(decode_again(&s.step, &err), SC_OK);
+	s.segments[0].sampling.flags = SAMPLING_LOGPROB << 1;
+	assert_refused(&s.step, "sampling.flags is 0x00000002, expected 0 or 1");
+	s.segments[0].sampling.flags = 0;
 	s.segments[0].sampling.top_k = UINT32_MAX;
 	assert_int_equal(decode_again(&s.step, &err), SC_OK);
 	s.segments[1].sampling.seed = 1;
