@@ -7,8 +7,7 @@
 #define N_ARGUMENTS 4096
 
 struct results {
-	double cosine, sine, power, logarithm;
-	double exponential;	/* a float */
+	double cosine, sine, power;
 };
 
 /* Number i of an even spread over [0, 1), exact in float: multiples of the golden ratio. */
@@ -17,8 +16,7 @@ static float spread(uint32_t i)
 	return (float)(i * UINT32_C(0x9e3779b9) >> 8) / (float)(1 << 24);
 }
 
-/* Arguments as the stages have them: angles of up to 2^18 positions; powers of usual rope bases;
- * logits as far below the largest as still has a weight; sums of up to 2^18 weights. */
+/* Arguments as the stages have them: angles of up to 2^18 positions; powers of usual rope bases. */
 static struct results results_for(uint32_t i)
 {
 	static const double bases[] = { 1e4, 5e5, 1e6 };
@@ -29,8 +27,6 @@ static struct results results_for(uint32_t i)
 		.cosine = cos((double)scaled),
 		.sine = sin((double)scaled),
 		.power = pow(bases[i % 3], (double)-x),
-		.logarithm = log(1 + (double)scaled),
-		.exponential = (double)expf(-100 * x),
 	};
 }
 

@@ -52,8 +52,8 @@ enum sc_status kernels_match(const struct kernels *a, const char *whose, const s
 				 "same stagecoach on all machines, or accept that with "
 				 "--allow-mixed-backends", b->version, whose, a->version);
 	if (a->libm_fingerprint != b->libm_fingerprint)
-		return error_set(err, SC_E_CONFIG, "its C library gives other results of cos, sin, "
-				 "pow, expf or log than that of %s: tokens would depend on which "
+		return error_set(err, SC_E_CONFIG, "its C library gives other results of cos, sin "
+				 "or pow than that of %s: tokens would depend on which "
 				 "stage runs where. Install the same release of the C library on "
 				 "all machines (it also chooses variants by processor), or accept "
 				 "that with --allow-mixed-backends", whose);
