@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the plan says that a stage takes is what it takes: no less, and not much more. The program's
- * own malloc and its kin add up what is asked for and pass the calls on to glibc's; under a
- * sanitizer, which has its own, only keys and values are compared.
+ * own malloc, mmap and their kin add up what is asked for and pass the calls on to glibc or the
+ * kernel; under a sanitizer, which has its own, only keys and values are compared.
  */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/kv.h"
@@ -20,6 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -95,6 +98,29 @@ void free(void *memory)
 {
 	note(memory, 0);
 	__libc_free(memory);
+}
+
+static void count(uint64_t n_bytes)
+{
+	pthread_mutex_lock(&lock);
+	n_in_use += n_bytes;
+	pthread_mutex_unlock(&lock);
+}
+
+/* glibc's own mappings do not come here, only those that are asked for by name. */
+void *mmap(void *at, size_t n_bytes, int protection, int flags, int fd, off_t offset)
+{
+	long start = syscall(SYS_mmap, at, n_bytes, protection, flags, fd, offset);
+
+	if (start != -1)
+		count(round_up(n_bytes, (uint64_t)sysconf(_SC_PAGESIZE)));
+	return (void *)start;
+}
+
+int munmap(void *at, size_t n_bytes)
+{
+	count(-round_up(n_bytes, (uint64_t)sysconf(_SC_PAGESIZE)));
+	return (int)syscall(SYS_munmap, at, n_bytes);
 }
 
 #else

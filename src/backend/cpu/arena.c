@@ -47,11 +47,11 @@ static struct cpu_arena_chunk *add_chunk(struct cpu_arena *arena, size_t n_bytes
 	if (!chunk)
 		return NULL;
 	chunk->size = next_size(arena, n_bytes);
-	chunk->memory = cpu_memory_unset(chunk->size);
+	chunk->memory = cpu_memory_untouched(chunk->size);
 	if (!chunk->memory) {
 		/* Address space may be short. */
 		chunk->size = n_bytes;
-		chunk->memory = cpu_memory_unset(n_bytes);
+		chunk->memory = cpu_memory_untouched(n_bytes);
 	}
 	if (!chunk->memory) {
 		free(chunk);
@@ -101,6 +101,6 @@ void cpu_arena_free(struct cpu_arena *arena, void *memory)
 		return;
 	*link = chunk->next;
 	arena->n_bytes -= chunk->size;
-	free(chunk->memory);
+	cpu_memory_free(chunk->memory);
 	free(chunk);
 }

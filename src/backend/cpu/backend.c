@@ -38,8 +38,8 @@ static void close_backend(struct backend *backend)
 		return;
 	team_destroy(cpu->team);
 	cpu_rope_cache_deinit(&cpu->rope);
-	free(cpu->span_start);
-	free(cpu->scratch);
+	cpu_memory_free(cpu->span_start);
+	cpu_memory_free(cpu->scratch);
 	assert(!cpu->weights.chunks);
 	cpu_tiles_deinit(&cpu->tiles);
 	free(cpu);
@@ -57,6 +57,15 @@ static enum sc_status check_config(unsigned device, const struct backend_config 
 				 "%u threads", config->max_rows, config->max_width,
 				 config->n_threads);
 	return SC_OK;
+}
+
+/* Once the team is in its places: its threads take the memory. */
+static bool init_memory(struct cpu_backend *cpu)
+{
+	cpu->scratch = cpu_memory(cpu, cpu->n_threads * sizeof *cpu->scratch);
+	cpu->span_start = cpu_memory(cpu, ((size_t)cpu->max_rows + 1) * sizeof *cpu->span_start);
+	return cpu->scratch && cpu->span_start && cpu_tiles_init(&cpu->tiles, cpu) &&
+	       cpu_rope_cache_init(&cpu->rope, cpu);
 }
 
 static enum sc_status open_backend(unsigned device, const struct backend_config *config,
@@ -78,17 +87,13 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 	cpu->n_threads = config->n_threads ? config->n_threads : resources_processor_count();
 	cpu->max_rows = config->max_rows;
 	cpu->max_width = config->max_width;
-	cpu->scratch = cpu_memory(cpu->n_threads * sizeof *cpu->scratch);
-	cpu->span_start = cpu_memory(((size_t)config->max_rows + 1) * sizeof *cpu->span_start);
-	if (!cpu_tiles_init(&cpu->tiles, config->max_rows, config->max_width) ||
-	    !cpu->scratch || !cpu->span_start ||
-	    !cpu_rope_cache_init(&cpu->rope, config->max_rows))
-		goto no_memory;
 	status = team_create(cpu->n_threads, &cpu->team, err);
 	if (!status)
 		status = places_bind(cpu->team, &config->place, err);
 	if (status)
 		goto fail;
+	if (!init_memory(cpu))
+		goto no_memory;
 	*backend_out = &cpu->base;
 	return SC_OK;
 no_memory:
@@ -102,9 +107,8 @@ fail:
 
 static enum sc_status alloc(struct backend *backend, size_t n_bytes, void **out)
 {
-	void *memory = cpu_memory(n_bytes);
+	void *memory = cpu_memory(cpu_of(backend), n_bytes);
 
-	(void)backend;
 	if (!memory)
 		return SC_E_CAPACITY;
 	*out = memory;
@@ -114,7 +118,7 @@ static enum sc_status alloc(struct backend *backend, size_t n_bytes, void **out)
 static void release(struct backend *backend, void *memory)
 {
 	(void)backend;
-	free(memory);
+	cpu_memory_free(memory);
 }
 
 static void upload(struct backend *backend, void *device, const void *host, size_t n_bytes)

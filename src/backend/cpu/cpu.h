@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/arena.h"
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/memory.h"
 #include "backend/cpu/tiles.h"
 #include "backend/cpu/team.h"
 #include "base/integers.h"
@@ -66,13 +67,6 @@ static inline struct cpu_backend *cpu_of(struct backend *backend)
 	return (struct cpu_backend *)backend;
 }
 
-/* n_bytes at a 64-byte boundary (2 MiB and huge pages when it is large), zeroed; NULL: not there.
- * free() releases it. */
-void *cpu_memory(size_t n_bytes);
-/* The same, for who writes all of it at once: a page comes to be near the thread that writes to it
- * first. */
-void *cpu_memory_unset(size_t n_bytes);
-
 /* Calls run(arg, item, thread) once for every item and waits for all, on the team or, when
  * n_threads is 1, here. Items go to threads in runs of neighbours, the same ones each time as long
  * as all threads keep up, or in order, one by one, to whoever is free. */
@@ -105,7 +99,7 @@ void cpu_rms_norm(struct backend *backend, const float *x, const float *gain, fl
 		  unsigned n_rows, unsigned n, float *y);
 void cpu_swiglu(struct backend *backend, const float *gate, const float *up, size_t n, float *out);
 void cpu_add(struct backend *backend, float *x, const float *y, size_t n);
-bool cpu_rope_cache_init(struct cpu_rope_cache *cache, unsigned max_rows);
+bool cpu_rope_cache_init(struct cpu_rope_cache *cache, const struct cpu_backend *cpu);
 void cpu_rope_cache_deinit(struct cpu_rope_cache *cache);
 void cpu_rope(struct backend *backend, const struct rope_table *table, float *x,
 	      const uint32_t *positions, unsigned n_rows, unsigned n_heads, unsigned head_dim);

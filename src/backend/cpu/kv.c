@@ -13,8 +13,6 @@ enum {
 	WRITE_COST = 16,		/* of an element, in multiply-adds of a product */
 	MAX_PART_FLOATS = 1 << 22,
 	PART_QUERIES = 16,		/* of a key-value head, usually */
-	CLEAR_BYTES = 16 << 20,		/* that a thread clears at a time */
-	PORTION_BYTES = 256 << 20,	/* that all threads clear before they look up */
 };
 
 static enum sc_status check_config(const struct kv_cache_config *c, struct error *err)
@@ -133,42 +131,6 @@ static void lay_out(struct kv_cache *cache, const struct cpu_backend *cpu)
 	cache->n_part_floats = part_floats(cache, cpu->n_threads);
 }
 
-struct clearing {
-	uint8_t *memory;
-	size_t n_bytes;
-};
-
-static void clear_piece(void *arg, size_t i, unsigned thread)
-{
-	const struct clearing *c = arg;
-	size_t first = i * CLEAR_BYTES;
-
-	(void)thread;
-	memset(c->memory + first, 0, min_of(c->n_bytes - first, CLEAR_BYTES));
-}
-
-static bool tell_progress(const struct kv_cache_config *config, size_t done, size_t total)
-{
-	return !config->on_progress || config->on_progress(config->arg, done, total);
-}
-
-/* Touch all pages now, so that none is missing under load. All threads do it, because a pool may be
- * most of a machine's memory; in portions, because that may take seconds. False: told to stop. */
-static bool clear_memory(const struct cpu_backend *cpu, const struct kv_cache_config *config,
-			 uint8_t *memory, size_t n_bytes)
-{
-	for (size_t done = 0; done < n_bytes;) {
-		struct clearing c = { memory + done, min_of(n_bytes - done, PORTION_BYTES) };
-
-		cpu_parallel_dynamic(cpu, cpu->n_threads,
-				     (c.n_bytes + CLEAR_BYTES - 1) / CLEAR_BYTES, clear_piece, &c);
-		done += c.n_bytes;
-		if (!tell_progress(config, done, n_bytes))
-			return false;
-	}
-	return true;
-}
-
 enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_config *config,
 			     struct kv_cache **cache_out, struct error *err)
 {
@@ -191,15 +153,18 @@ enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_conf
 	n_records = (size_t)config->n_layers * config->n_blocks;
 	if (__builtin_mul_overflow(n_records, config->n_kv_heads * cache->record.n_bytes, &n_bytes))
 		goto fail;
-	cache->records = cpu_memory_unset(n_bytes);
-	cache->scratch = cpu_memory(cpu->n_threads * cache->scratch_floats * sizeof(float));
-	cache->parts = cpu_memory(cache->n_part_floats * sizeof(float));
+	cache->records = cpu_memory_untouched(n_bytes);
+	cache->scratch = cpu_memory(cpu, cpu->n_threads * cache->scratch_floats * sizeof(float));
+	cache->parts = cpu_memory(cpu, cache->n_part_floats * sizeof(float));
 	if (!cache->records || !cache->scratch || !cache->parts)
 		goto fail;
-	if (!clear_memory(cpu, config, cache->records, n_bytes)) {
+	status = cpu_memory_take(cpu, cache->records, n_bytes, config->on_progress, config->arg);
+	if (status == SC_E_CANCELLED) {
 		cpu_kv_destroy(backend, cache);
 		return error_set(err, SC_E_CANCELLED, "stopped while memory was taken");
 	}
+	if (status)
+		goto fail;
 	*cache_out = cache;
 	return SC_OK;
 fail:
@@ -213,9 +178,9 @@ void cpu_kv_destroy(struct backend *backend, struct kv_cache *cache)
 	(void)backend;
 	if (!cache)
 		return;
-	free(cache->records);
-	free(cache->scratch);
-	free(cache->parts);
+	cpu_memory_free(cache->records);
+	cpu_memory_free(cache->scratch);
+	cpu_memory_free(cache->parts);
 	free(cache);
 }
 

@@ -1,29 +1,197 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/cpu/memory.h"
+
 #include "backend/cpu/cpu.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
+#endif
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
-void *cpu_memory_unset(size_t n_bytes)
-{
-	size_t alignment = n_bytes >= HUGE_PAGE ? HUGE_PAGE : 64;
-	void *memory = NULL;
+enum {
+	PIECE_BYTES = 16 << 20,	/* that a thread takes at a time */
+	ALIGNMENT = 64,
+};
 
-	if (n_bytes > SIZE_MAX - alignment ||
-	    posix_memalign(&memory, alignment, n_bytes + !n_bytes))
-		return NULL;
-	if (n_bytes >= HUGE_PAGE)
-		(void)madvise(memory, n_bytes, MADV_HUGEPAGE);
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FINDS_OVERRUNS 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define FINDS_OVERRUNS 1
+#endif
+
+#ifdef FINDS_OVERRUNS
+/* The sanitizer guards only what malloc gives. */
+enum { HAS_MAPPINGS = 0 };
+#else
+enum { HAS_MAPPINGS = 1 };
+#endif
+
+/* Lies right before the block, so that whoever releases the block needs no size. */
+struct origin {
+	_Alignas(ALIGNMENT) void *start;	/* what malloc gave, or of the mapping */
+	size_t mapped_bytes;			/* 0: malloc gave it */
+};
+
+_Static_assert(sizeof(struct origin) == ALIGNMENT, "the block must be aligned");
+
+static void *note_origin(uint8_t *memory, void *start, size_t mapped_bytes)
+{
+	struct origin *origin = (struct origin *)(void *)(memory - sizeof *origin);
+
+	*origin = (struct origin){ .start = start, .mapped_bytes = mapped_bytes };
 	return memory;
 }
 
-void *cpu_memory(size_t n_bytes)
+static void *allocate(size_t n_bytes)
 {
-	void *memory = cpu_memory_unset(n_bytes);
+	void *start;
 
-	/* Touches every page now, so that none is missing under load. */
-	return memory ? memset(memory, 0, n_bytes) : NULL;
+	if (n_bytes > SIZE_MAX - sizeof(struct origin) ||
+	    posix_memalign(&start, ALIGNMENT, n_bytes + sizeof(struct origin)))
+		return NULL;
+	memset(start, 0, n_bytes + sizeof(struct origin));
+	return note_origin((uint8_t *)start + sizeof(struct origin), start, 0);
+}
+
+static void unmap(uint8_t *from, const uint8_t *to)
+{
+	if (from < to)
+		(void)munmap(from, (size_t)(to - from));
+}
+
+/* Maps one huge page more than needed, chooses an aligned block that has a page before it for its
+ * origin, and gives back what lies around both. */
+static void *map(size_t n_bytes)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *start, *memory, *first, *end;
+	size_t total;
+
+	if (n_bytes > SIZE_MAX - HUGE_PAGE - page)
+		return NULL;
+	total = round_up(n_bytes, page) + HUGE_PAGE;
+	start = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (start == MAP_FAILED)
+		return NULL;
+	memory = start + (HUGE_PAGE - (uintptr_t)start % HUGE_PAGE);
+	first = memory - page;
+	end = memory + round_up(n_bytes, page);
+	unmap(start, first);
+	unmap(end, start + total);
+	(void)madvise(memory, n_bytes, MADV_HUGEPAGE);
+	return note_origin(memory, first, (size_t)(end - first));
+}
+
+static bool is_mapped(size_t n_bytes)
+{
+	return HAS_MAPPINGS && n_bytes >= HUGE_PAGE;
+}
+
+void *cpu_memory_untouched(size_t n_bytes)
+{
+	return is_mapped(n_bytes) ? map(n_bytes) : allocate(n_bytes);
+}
+
+void *cpu_memory(const struct cpu_backend *cpu, size_t n_bytes)
+{
+	void *memory = cpu_memory_untouched(n_bytes);
+
+	/* What malloc gave has been written already. */
+	if (!memory || !is_mapped(n_bytes) ||
+	    cpu_memory_take(cpu, memory, n_bytes, NULL, NULL) == SC_OK)
+		return memory;
+	cpu_memory_free(memory);
+	return NULL;
+}
+
+void cpu_memory_free(void *memory)
+{
+	struct origin origin;
+
+	if (!memory)
+		return;
+	memcpy(&origin, (uint8_t *)memory - sizeof origin, sizeof origin);
+	if (origin.mapped_bytes)
+		(void)munmap(origin.start, origin.mapped_bytes);
+	else
+		free(origin.start);
+}
+
+/* --- taking --- */
+
+struct taking {
+	uint8_t *memory;
+	size_t n_bytes;
+	atomic_bool is_short;
+};
+
+static void touch(uint8_t *memory, size_t n_bytes)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	volatile uint8_t *at = memory;
+
+	for (size_t i = 0; i < n_bytes; i += page)
+		at[i] = at[i];
+	at[n_bytes - 1] = at[n_bytes - 1];
+}
+
+/* Kernels before 5.14 and some sandboxes do not know the request; blocks of malloc do not begin
+ * with a page. False: the kernel knows the request, and there is no memory. */
+static bool populate(uint8_t *memory, size_t n_bytes)
+{
+	if (!madvise(memory, n_bytes, MADV_POPULATE_WRITE))
+		return true;
+	if (errno != EINVAL && errno != ENOSYS && errno != EPERM)
+		return false;
+	touch(memory, n_bytes);
+	return true;
+}
+
+static void take_piece(void *arg, size_t i, unsigned thread)
+{
+	struct taking *taking = arg;
+	size_t first = i * PIECE_BYTES;
+
+	(void)thread;
+	if (!populate(taking->memory + first, min_of(taking->n_bytes - first, PIECE_BYTES)))
+		atomic_store(&taking->is_short, true);
+}
+
+static void take_portion(const struct cpu_backend *cpu, struct taking *taking)
+{
+	size_t n_pieces = div_up(taking->n_bytes, PIECE_BYTES);
+
+	if (cpu)
+		cpu_parallel_dynamic(cpu, cpu->n_threads, n_pieces, take_piece, taking);
+	else
+		for (size_t i = 0; i < n_pieces; i++)
+			take_piece(taking, i, 0);
+}
+
+enum sc_status cpu_memory_take(const struct cpu_backend *cpu, void *memory, size_t n_bytes,
+			       cpu_memory_progress_fn *on_progress, void *arg)
+{
+	for (size_t done = 0; done < n_bytes;) {
+		struct taking taking = {
+			.memory = (uint8_t *)memory + done,
+			.n_bytes = min_of(n_bytes - done, CPU_MEMORY_PORTION),
+		};
+
+		take_portion(cpu, &taking);
+		if (atomic_load(&taking.is_short))
+			return SC_E_CAPACITY;
+		done += taking.n_bytes;
+		if (on_progress && !on_progress(arg, done, n_bytes))
+			return SC_E_CANCELLED;
+	}
+	return SC_OK;
 }

@@ -128,7 +128,7 @@ enum sc_status cpu_meter_create(enum cpu_isa wanted, unsigned n_threads,
 		return error_set(err, SC_E_NOMEM, "out of memory");
 	meter->isa = isa;
 	meter->peaks = choose_peaks(isa);
-	meter->memory = cpu_memory((size_t)READ_BYTES);
+	meter->memory = cpu_memory(NULL, READ_BYTES);
 	if (meter->memory)
 		status = team_create(n_threads, &meter->team, err);
 	else
@@ -146,6 +146,6 @@ void cpu_meter_destroy(struct cpu_meter *meter)
 	if (!meter)
 		return;
 	team_destroy(meter->team);
-	free(meter->memory);
+	cpu_memory_free(meter->memory);
 	free(meter);
 }

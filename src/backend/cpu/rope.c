@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -13,23 +12,24 @@
  * function of its position and the table alone: it makes no difference whether they were kept.
  */
 
-bool cpu_rope_cache_init(struct cpu_rope_cache *cache, unsigned max_rows)
+bool cpu_rope_cache_init(struct cpu_rope_cache *cache, const struct cpu_backend *cpu)
 {
+	unsigned max_rows = cpu->max_rows;
 	size_t n_bytes = (size_t)max_rows * CPU_ROPE_MAX_ANGLES * sizeof(float);
 
-	cache->is_filled = cpu_memory(max_rows * sizeof *cache->is_filled);
-	cache->positions = cpu_memory(max_rows * sizeof *cache->positions);
-	cache->cosine = cpu_memory(n_bytes);
-	cache->sine = cpu_memory(n_bytes);
+	cache->is_filled = cpu_memory(cpu, max_rows * sizeof *cache->is_filled);
+	cache->positions = cpu_memory(cpu, max_rows * sizeof *cache->positions);
+	cache->cosine = cpu_memory(cpu, n_bytes);
+	cache->sine = cpu_memory(cpu, n_bytes);
 	return cache->is_filled && cache->positions && cache->cosine && cache->sine;
 }
 
 void cpu_rope_cache_deinit(struct cpu_rope_cache *cache)
 {
-	free(cache->is_filled);
-	free(cache->positions);
-	free(cache->cosine);
-	free(cache->sine);
+	cpu_memory_free(cache->is_filled);
+	cpu_memory_free(cache->positions);
+	cpu_memory_free(cache->cosine);
+	cpu_memory_free(cache->sine);
 }
 
 static void take_table(struct cpu_rope_cache *cache, const struct rope_table *table,

@@ -15,7 +15,7 @@ struct cpu_tiles {
 };
 
 /* false: no memory; deinit all the same. */
-bool cpu_tiles_init(struct cpu_tiles *tiles, unsigned max_rows, unsigned max_width);
+bool cpu_tiles_init(struct cpu_tiles *tiles, const struct cpu_backend *cpu);
 void cpu_tiles_deinit(struct cpu_tiles *tiles);
 
 /* Makes tiles of one kind, each but the last of tile_rows rows, of x[n_rows][n_in]. */
