@@ -126,8 +126,10 @@ const struct option_info options[] = {
 	{ "parallel", 0, "max-num-seqs", OPTION_U32, BOTH, 0, "Pipeline", "N", "32", 1, 4096, NULL,
 	  AT(max_sequences), "sequences that run at once; an eighth more for clients with few" },
 	{ "kv-positions", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 1e9, NULL,
-	  AT(kv_positions), "positions in the KV pool, shared by all; 0: --parallel contexts, "
-	  "within half of what weights leave of the memory" },
+	  AT(kv_positions), "positions in the KV pool, shared by all: more let more sequences be "
+	  "long at once, and all are taken before serving starts; 0: --parallel contexts, but "
+	  "(beyond one) no more than the weights take, or 512 MiB, within half of the memory that "
+	  "weights leave" },
 	{ "block-length", 0, NULL, OPTION_U32, EVERY, 0, "Pipeline", "N", "32", 1, 1024, NULL,
 	  AT(block_length), "positions of one KV block; multiples of 16 are the fastest, and "
 	  "tokens do not depend on it" },

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coordinator/pool.h"
 
+#include "base/integers.h"
+#include "coordinator/plan_memory.h"
 #include "wire/step.h"
 
 #include <stdio.h>
 
 /* The parts of what weights and work leave, of which a pool that was left open takes one. */
 enum { PARTS = 2 };
+
+/* A pool that was left open has this many bytes, or as many as the weights, if they have more. */
+#define QUICK_BYTES (UINT64_C(512) << 20)
 
 /* When nobody knows the workers' memory. */
 enum { UNKNOWN_CONTEXTS = 4 };
@@ -61,15 +66,27 @@ static enum sc_status choose_context(struct plan_input *input, const struct pool
 	return status;
 }
 
+/* Blocks that are taken in about the time that the weights are loaded in. */
+static uint32_t quick_blocks(const struct plan_input *input, const struct plan *plan)
+{
+	uint64_t pool_bytes = plan_kv_bytes(input, input->model->hparams.n_layers);
+	uint64_t weight_bytes = 0;
+
+	for (unsigned i = 0; i < plan->n_stages; i++)
+		weight_bytes += plan->stages[i].weight_bytes;
+	return (uint32_t)min_of(max_of(weight_bytes, QUICK_BYTES) /
+				div_up(pool_bytes, input->n_blocks), STEP_MAX_BLOCKS);
+}
+
 /* What the stages of the plan have room for, at least what they were planned for. */
 static uint32_t choose_pool(struct plan_input *input, const struct pool_wish *wish,
 			    const struct plan *plan)
 {
 	uint64_t n_contexts = is_memory_known(input) ? wish->n_contexts
 						     : min_of(wish->n_contexts, UNKNOWN_CONTEXTS);
-	uint32_t wanted = blocks_for(input, n_contexts * input->max_context);
-	uint32_t room;
+	uint32_t wanted = blocks_for(input, n_contexts * input->max_context), room;
 
+	wanted = (uint32_t)min_of(wanted, quick_blocks(input, plan));
 	input->kv_parts = PARTS;
 	room = plan_room(plan, input, wanted);
 	input->kv_parts = 1;

@@ -8,9 +8,11 @@
  * - The context is what was wanted if one such context fits at all. Otherwise it is as long as the
  *   pool, which then takes half of what weights and work leave on the fullest worker.
  * - The layers are split for one context, so that a large pool moves none of them.
- * - The pool has room for the wanted number of contexts, but takes at most half of what weights and
- *   work leave. The other half stays free because every byte of the pool is written at the start,
- *   and because other programs need memory too.
+ * - The pool has room for the wanted number of contexts, or for one. Between the two, it is at most
+ *   as large as the weights (or 512 MiB), because all of it is taken before the first request: it
+ *   would otherwise take longer than loading the model does.
+ * - The pool takes at most half of what weights and work leave. The other half stays free because
+ *   every page of the pool is taken at the start, and because other programs need memory too.
  * Pure computation.
  */
 #include "coordinator/plan.h"

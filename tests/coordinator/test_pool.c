@@ -89,6 +89,50 @@ static void with_plenty_every_sequence_has_a_context(void **state)
 	expect_explained(&input, &wish, NULL);
 }
 
+/* Taking a pool that is much larger than the weights would take longer than loading them. */
+static void a_pool_is_no_larger_than_weights_or_512_mib(void **state)
+{
+	struct pool_wish wish = { .context = 16384, .n_contexts = 4096 };
+	struct plan_input input = input_of(2, 100000 * MIB);
+	const uint64_t block_bytes = (uint64_t)N_LAYERS * 16 * POSITION_BYTES;
+
+	(void)state;
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.n_blocks, 512 * MIB / block_bytes);
+	assert_int_equal(input.max_context, 16384);
+	expect_explained(&input, &wish, NULL);
+	/* One context is had however large it is. */
+	wish.context = 1 << 20;
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.n_blocks * 16, 1 << 20);
+	assert_int_equal(input.max_context, 1 << 20);
+	/* So is what was asked for. */
+	wish = (struct pool_wish){ .context = 16384, .n_positions = 2 << 20, .n_contexts = 4 };
+	plan_destroy(make(&input, &wish));
+	assert_int_equal(input.n_blocks * 16, 2 << 20);
+}
+
+/* Of weights that take more than that, the pool has the size. */
+static void large_weights_have_a_pool_of_their_size(void **state)
+{
+	static const uint64_t many_rows[N_LAYERS] = {
+		2000000, 2000000, 2000000, 2000000, 2000000, 2000000, 2000000, 2000000,
+	};
+	const struct pool_wish wish = { .context = 16384, .n_contexts = 4096 };
+	const uint64_t block_bytes = (uint64_t)N_LAYERS * 16 * POSITION_BYTES;
+	struct plan_input input = input_of(2, 100000 * MIB);
+	uint64_t weight_bytes;
+	struct plan *plan;
+
+	(void)state;
+	input.model = paper_model(N_LAYERS, many_rows, 300);
+	plan = make(&input, &wish);
+	weight_bytes = plan->stages[0].weight_bytes + plan->stages[1].weight_bytes;
+	assert_true(weight_bytes > 600 * MIB);
+	assert_int_equal(input.n_blocks, weight_bytes / block_bytes);
+	plan_destroy(plan);
+}
+
 static void the_pool_leaves_half_of_what_it_could_take(void **state)
 {
 	const struct pool_wish wish = { .context = 4096, .n_contexts = 32 };
@@ -256,6 +300,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(with_plenty_every_sequence_has_a_context),
+		cmocka_unit_test(a_pool_is_no_larger_than_weights_or_512_mib),
+		cmocka_unit_test(large_weights_have_a_pool_of_their_size),
 		cmocka_unit_test(the_pool_leaves_half_of_what_it_could_take),
 		cmocka_unit_test(the_worker_with_least_memory_decides),
 		cmocka_unit_test(a_context_that_fits_whole_is_had_beyond_the_half),
