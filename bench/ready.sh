@@ -9,6 +9,7 @@
 #	-w N	seconds of rest before a start (4)
 #	-p N	first of two free TCP ports (21100)
 #	-o	drop the model from the page cache before each start
+#	-k	count the second of two starts in a row
 #
 # Two settings are measured, or one that SETTINGS names: "same", where every program has room for the
 # keys and values of -s sequences of -c positions, and "default", with the defaults of each.
@@ -18,10 +19,11 @@
 # stagecoachd to compare with. STAGECOACHD is ours (build/stagecoachd).
 #
 # Ours serves when it logs "ready:"; llama-server when GET /health answers 200, asked every 10 ms.
-# In each round every program is started once, so that a noisy moment hits all of them, and each
-# round begins with another one: what a program costs depends on the memory that the one before it
-# has freed. The kernel of a virtual machine hands freed memory back to its host after some seconds,
-# and the next use of it is several times as slow; the rest makes all starts that slow.
+# In each round every program is started, in an order that is drawn by chance: what a start costs
+# depends on the memory that the program before it has freed. The kernel of a virtual machine may
+# hand free huge pages back to its host after some seconds; then their next use is several times as
+# slow. With a rest, that is what is measured. -k -w 0 measures programs by themselves, with the
+# memory that each of them has freed just before.
 # Prints a Markdown table: medians (least - most), processor time, resident memory once it serves.
 set -eu
 SRCDIR=$(cd "$(dirname "$0")/.." && pwd)
@@ -30,14 +32,14 @@ LLAMA_SERVER=${LLAMA_SERVER:-}
 BASE=${BASE:-}
 SETTINGS=${SETTINGS:-same default}
 LIMIT_S=120	# of one start
-threads=2 rounds=5 sequences=4 context=2048 rest=4 port=21100 cold=
+threads=2 rounds=5 sequences=4 context=2048 rest=4 port=21100 cold= is_twice=
 
 usage() {
 	sed -n '3,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
 	exit "$1"
 }
 
-while getopts t:r:s:c:w:p:oh option; do
+while getopts t:r:s:c:w:p:okh option; do
 	case $option in
 	t) threads=$OPTARG ;;
 	r) rounds=$OPTARG ;;
@@ -46,6 +48,7 @@ while getopts t:r:s:c:w:p:oh option; do
 	w) rest=$OPTARG ;;
 	p) port=$OPTARG ;;
 	o) cold=1 ;;
+	k) is_twice=1 ;;
 	h) usage 0 ;;
 	*) usage 64 >&2 ;;
 	esac
@@ -86,8 +89,14 @@ is_ready_llama() {
 	[[ $line == *' 200 '* ]]
 }
 
-# start NAME KIND COMMAND...: one start; adds "seconds processor-seconds MiB" to the file NAME.
+# start NAME KIND COMMAND...: one start, or two; adds "microseconds processor-seconds MiB" to the
+# file NAME.
 start() {
+	[ -z "$is_twice" ] || start_once uncounted "${@:2}"
+	start_once "$@"
+}
+
+start_once() {
 	local name=$1 kind=$2 begin limit us cpu rss
 	shift 2
 	[ -z "$cold" ] || dd if="$model" iflag=nocache count=0 2>/dev/null
@@ -157,14 +166,15 @@ start_program() {
 }
 
 for setting in $SETTINGS; do
-	for round in $(seq "$rounds"); do
-		for i in "${!programs[@]}"; do
-			start_program "${programs[(i + round) % ${#programs[@]}]}" "$setting"
+	for _ in $(seq "$rounds"); do
+		for program in $(shuf -e -- "${programs[@]}"); do
+			start_program "$program" "$setting"
 		done
 	done
 done
 
-echo "$(basename "$model"), $([ -n "$cold" ] && echo cold || echo warm) file, $rounds rounds"
+echo "$(basename "$model"), $([ -n "$cold" ] && echo cold || echo warm) file, $rounds rounds," \
+	"$rest s of rest${is_twice:+, second of two starts}"
 echo
 echo '| program | flags | s until ready: median (range) | processor s | MiB then |'
 echo '|---|---|---|---|---|'
