@@ -23,23 +23,23 @@ static void leave_state(struct scheduler *s, struct sequence *sequence)
 	s->n_by_state[sequence->state]--;
 	if (sequence->state == SEQUENCE_WAITING)
 		shares_remove_waiting(&s->shares, sequence);
+	else if (sequence->state == SEQUENCE_PROMPT)
+		prompt_queue_remove(&s->prompts, sequence);
 	else
 		list_remove(&sequence->node);
 }
 
 static void enter_state(struct scheduler *s, struct sequence *sequence)
 {
-	struct list *const lists[] = {
-		[SEQUENCE_PROMPT] = &s->prompts,
-		[SEQUENCE_DECODE] = &s->decodes,
-		[SEQUENCE_IN_FLIGHT] = &s->in_flight,
-	};
-
 	s->n_by_state[sequence->state]++;
 	if (sequence->state == SEQUENCE_WAITING)
 		shares_add_waiting(&s->shares, sequence, sequence->is_preempted);
-	else if (is_running(sequence->state))
-		list_append(lists[sequence->state], &sequence->node);
+	else if (sequence->state == SEQUENCE_PROMPT)
+		prompt_queue_add(&s->prompts, sequence);
+	else if (sequence->state == SEQUENCE_DECODE)
+		list_append(&s->decodes, &sequence->node);
+	else if (sequence->state == SEQUENCE_IN_FLIGHT)
+		list_append(&s->in_flight, &sequence->node);
 }
 
 void scheduler_move_to(struct scheduler *s, struct sequence *sequence, enum sequence_state state)
@@ -202,7 +202,7 @@ static uint32_t decode_quota(const struct scheduler *s)
 
 	for (uint32_t i = 0; i < s->n_flights; i++)
 		n_flights += s->flights[(s->first_flight + i) % s->config.window].has_decodes;
-	if (n_flights >= n_groups && list_is_empty(&s->prompts) && !scheduler_find_startable(s))
+	if (n_flights >= n_groups && !s->n_by_state[SEQUENCE_PROMPT] && !scheduler_find_startable(s))
 		return 0;
 	if (quota > s->config.limits.max_rows)
 		return s->config.limits.max_rows;
@@ -243,49 +243,48 @@ static uint32_t chunk_for(const struct scheduler *s, uint64_t n_rows)
 	return chunk < s->config.prompt_chunk ? chunk : s->config.prompt_chunk;
 }
 
-static uint64_t count_left(const struct list *list)
-{
-	uint64_t n = 0;
-
-	list_for_each(node, list) {
-		const struct sequence *sequence = list_entry(node, struct sequence, node);
-
-		n += sequence->n_tokens - sequence->n_issued;
-	}
-	return n;
-}
-
 /* For the prompts that there are. It never shrinks while there are any: their last rows need no
  * smaller steps than their first. */
 static void update_chunk(struct scheduler *s)
 {
 	uint32_t chunk;
 
-	if (list_is_empty(&s->prompts) || s->chunk == s->config.prompt_chunk)
+	if (!s->n_by_state[SEQUENCE_PROMPT] || s->chunk == s->config.prompt_chunk)
 		return;
-	chunk = chunk_for(s, count_left(&s->prompts) + s->shares.n_waiting_tokens);
+	chunk = chunk_for(s, prompt_queue_count_rows(&s->prompts) + s->shares.n_waiting_tokens);
 	if (chunk > s->chunk)
 		s->chunk = chunk;
 }
 
+/* The rows that the step takes of the first prompt; 0: no more of any. */
+static uint32_t next_prompt_rows(const struct scheduler *s, const struct sequence *sequence,
+				 uint32_t budget)
+{
+	uint32_t n_rows = sequence->n_tokens - sequence->n_issued;
+	uint32_t turn = prompt_queue_turn_left(&s->prompts);
+
+	/* Turns may come round within a step, but a sequence has one segment in it. */
+	if (sequence->last_step > s->n_steps)
+		return 0;
+	if (n_rows > turn)
+		n_rows = turn;
+	return n_rows < budget ? n_rows : budget;
+}
+
 static void add_prompts(struct scheduler *s)
 {
-	uint32_t budget = s->config.limits.max_rows - s->n_rows;
-	uint32_t n_prompts = s->n_by_state[SEQUENCE_PROMPT];
+	uint32_t budget = s->config.limits.max_rows - s->n_rows, n_rows;
+	struct sequence *sequence;
 
 	update_chunk(s);
 	if (budget > s->chunk)
 		budget = s->chunk;
-	/* Equal shares; what a short prompt leaves goes to those behind it. Who has more to run
-	 * goes to the end, so that no long prompt holds up the others. */
-	for (; n_prompts && budget; n_prompts--) {
-		struct sequence *sequence = list_entry(s->prompts.next, struct sequence, node);
-		uint32_t left = sequence->n_tokens - sequence->n_issued;
-		uint32_t share = (budget + n_prompts - 1) / n_prompts;
-		uint32_t n_rows = left < share ? left : share;
-
-		scheduler_move_to(s, sequence, SEQUENCE_PROMPT);
+	while ((sequence = prompt_queue_first(&s->prompts)) &&
+	       (n_rows = next_prompt_rows(s, sequence, budget))) {
 		add_segment(s, sequence, n_rows);
+		/* Else it has left the queue, and its turn is over. */
+		if (sequence->state == SEQUENCE_PROMPT)
+			prompt_queue_note_rows(&s->prompts, n_rows);
 		budget -= n_rows;
 	}
 }
@@ -301,7 +300,7 @@ bool scheduler_next(struct scheduler *s, struct step *step_out)
 	scheduler_claim_shares(s);
 	add_decodes(s);
 	flight->has_decodes = s->n_segments;
-	if (list_is_empty(&s->prompts))
+	if (!s->n_by_state[SEQUENCE_PROMPT])
 		s->chunk = 0;
 	scheduler_admit(s);
 	add_prompts(s);
@@ -491,7 +490,7 @@ enum sc_status scheduler_create(const struct scheduler_config *config,
 	if (!s)
 		return error_set(err, SC_E_NOMEM, "out of memory for the scheduler");
 	s->config = *config;
-	list_init(&s->prompts);
+	prompt_queue_init(&s->prompts);
 	list_init(&s->decodes);
 	list_init(&s->in_flight);
 	if (allocate(s) != SC_OK) {

@@ -4,6 +4,7 @@
 /* The scheduler's insides, shared by scheduler.c (states, steps and tokens) and claims.c (slots and
  * blocks). */
 #include "coordinator/blocks.h"
+#include "coordinator/prompt_queue.h"
 #include "coordinator/scheduler.h"
 
 /* The records that a segment will give. */
@@ -27,7 +28,7 @@ struct flight {
 struct scheduler {
 	struct scheduler_config config;
 	struct shares shares;		/* holds the waiting ones */
-	struct list prompts;		/* round robin */
+	struct prompt_queue prompts;
 	struct list decodes;		/* in the order in which their tokens came */
 	struct list in_flight;
 	uint32_t n_by_state[SEQUENCE_N_STATES];	/* IDLE's means nothing */

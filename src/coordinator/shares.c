@@ -31,6 +31,8 @@ void share_client_init(struct share_client *client)
 	list_init(&client->busy_node);
 	list_init(&client->jobs);
 	list_init(&client->sequences);
+	list_init(&client->prompt_node);
+	list_init(&client->prompts);
 }
 
 void share_job_init(struct share_job *job, struct share_client *client)

@@ -34,6 +34,9 @@ struct share_client {
 	struct list jobs;		/* share_job.node: jobs with waiting sequences; the first
 					 * is next */
 	struct list sequences;		/* sequence.share_node: those that run, by ticket */
+	struct list prompt_node;	/* prompt_queue.clients while it has prompts there */
+	struct list prompts;		/* sequence.node: its prompts that run, by ticket */
+	uint32_t n_turn_rows;		/* prompt rows that it has had in this turn */
 	uint32_t n_waiting;
 	uint32_t n_running;
 	uint32_t n_blocks;		/* that its sequences hold; the scheduler counts them */

@@ -426,18 +426,27 @@ static void decoding_rows_wait_for_their_group_but_not_beside_prompts(void **sta
 	sim_stop();
 }
 
-static void prompts_share_the_budget_of_a_step(void **state)
+static void prompts_run_one_after_the_other(void **state)
 {
+	/* Rows of each slot in each step. Slot 1 is the other client's, whose turn is the second. */
+	static const uint32_t expected[][3] = {
+		{ 16 }, { 16 }, { 8, 8 }, { 0, 16 }, { 0, 16 }, { 0, 0, 16 },
+	};
 	struct scheduler_config config = roomy();
 
 	(void)state;
+	config.window = SIM_MAX_WINDOW;
 	sim_start(&config);
-	for (int i = 0; i < 4; i++)
-		add(40, 2);
-	assert_true(make_step());
-	assert_int_equal(sim.step.n_segments, 4);
-	for (uint32_t i = 0; i < 4; i++)
-		assert_int_equal(sim.step.segments[i].n_rows, 4);
+	add_for(1, 40, 2);
+	add_for(1, 40, 2);
+	add_for(2, 40, 2);
+	for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+		assert_true(make_step());
+		for (uint32_t k = 0; k < sim.step.n_segments; k++)
+			assert_int_equal(sim.step.segments[k].n_rows,
+					 expected[i][sim.step.segments[k].sequence]);
+		assert_int_equal(sim.step.n_rows, 16);
+	}
 	finish_all();
 	sim_stop();
 }
@@ -731,7 +740,7 @@ int main(void)
 			steps_grow_with_prompts_that_come_and_shrink_once_there_are_none),
 		cmocka_unit_test(decoding_sequences_go_together_one_group_to_a_stage),
 		cmocka_unit_test(decoding_rows_wait_for_their_group_but_not_beside_prompts),
-		cmocka_unit_test(prompts_share_the_budget_of_a_step),
+		cmocka_unit_test(prompts_run_one_after_the_other),
 		cmocka_unit_test(what_a_short_prompt_leaves_goes_to_the_others),
 		cmocka_unit_test(a_long_prompt_holds_up_nobody_who_decodes),
 		cmocka_unit_test(a_sequence_may_be_removed_at_any_point_of_its_life),
