@@ -59,6 +59,7 @@ struct config {
 	uint32_t context;		/* 0: the model's */
 	uint32_t batch;			/* rows of a step */
 	uint32_t prompt_chunk;
+	uint32_t max_gap_ms;		/* 0: a small multiple of a decode step */
 	uint32_t max_sequences;
 	uint32_t kv_positions;		/* 0: chosen by memory */
 	uint32_t block_length;

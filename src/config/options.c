@@ -123,6 +123,11 @@ const struct option_info options[] = {
 	{ "ubatch-size", 0, NULL, OPTION_U32, NOT_BENCH, 0, "Pipeline", "N", "0", 0, 65536, NULL,
 	  AT(prompt_chunk), "prompt rows of one step at most: long prompts enter in such chunks; "
 	  "0: 256, with more stages 128" },
+	{ "max-gap-ms", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 3600000, NULL,
+	  AT(max_gap_ms),
+	  "milliseconds between two tokens of a stream while prompts of others run, at most: "
+	  "shorter gaps make those prompts later; 0: two and a half times what they are without "
+	  "prompts, and 10 at least" },
 	{ "parallel", 0, "max-num-seqs", OPTION_U32, BOTH, 0, "Pipeline", "N", "32", 1, 4096, NULL,
 	  AT(max_sequences), "sequences that run at once; an eighth more for clients with few" },
 	{ "kv-positions", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 1e9, NULL,

@@ -139,7 +139,7 @@ void coordinator_pump(struct coordinator *c)
 		return;
 	if (c->unsent && !send_step(c, c->unsent))
 		return;
-	while (has_frame(c) && scheduler_next(c->scheduler, &step)) {
+	while (has_frame(c) && scheduler_next(c->scheduler, clock_ns(), &step)) {
 		frame = frame_take(c->step_pool, FRAME_STEP);
 		frame->epoch = c->epoch;
 		frame->n_bytes = (uint32_t)step_bytes(&step);
@@ -205,7 +205,8 @@ static void on_tokens(void *arg, const struct frame *frame)
 	if (!c->scheduler)
 		return;
 	if (tokens_decode(frame_payload(frame), frame->n_bytes, &c->limits, &tokens, &err) ||
-	    scheduler_take(c->scheduler, &tokens, take_token, c, &err) != SC_OK) {
+	    scheduler_take(c->scheduler, clock_ns(), &tokens, take_token, c,
+			   &err) != SC_OK) {
 		fail(c, &err);
 		return;
 	}

@@ -37,6 +37,8 @@ struct coordinator_config {
 	uint32_t max_rows;			/* of a step */
 	uint32_t prompt_chunk;			/* prompt rows of a step at most; 0: 256, or 128
 						 * when there are stages to keep busy */
+	uint32_t max_gap_ms;			/* between two tokens of a sequence, beside
+						 * prompts; 0: see scheduler.h */
 	uint32_t max_sequences;			/* running at once */
 	uint32_t max_queue;			/* jobs waiting */
 	uint32_t max_context;			/* positions per sequence; 0: the model's */

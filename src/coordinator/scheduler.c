@@ -2,6 +2,7 @@
 #include "coordinator/scheduler_private.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* Rows that every step must still have before decoding is spread over more of them than stages. */
@@ -10,6 +11,11 @@ enum { GROUP_ROWS = 5 };
 /* What a step costs beside its prompt rows, in rows, and the least that is worth a step: chosen by
  * trying, with the CPU backend (bench/RESULTS.md, "Two stages of one thread"). */
 enum { STEP_ROWS = 4, MIN_CHUNK = 32 };
+
+/* Beside decoding sequences: prompt rows of a step at least, and the shortest gap between their
+ * tokens that is chosen by itself. Nobody reads faster than a hundred tokens a second. */
+enum { MIN_PROMPT_ROWS = 8 };
+#define MIN_GAP_NS 10e6
 
 /* --- states --- */
 
@@ -166,8 +172,9 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 	while (sequence->n_blocks_told < n_blocks)
 		s->step_blocks[s->n_step_blocks++] = sequence->blocks[sequence->n_blocks_told++];
 	sequence->last_step = s->n_steps + 1;
+	s->load.n_positions += pace_positions(sequence->n_issued, n_rows);
 	for (uint32_t i = 0; i < n_rows; i++)
-		s->step_tokens[s->n_rows++] = sequence->tokens[sequence->n_issued++];
+		s->step_tokens[s->load.n_rows++] = sequence->tokens[sequence->n_issued++];
 	if (sequence->n_issued == sequence->n_tokens)
 		segment->flags |= SEGMENT_SAMPLE;
 	else if (segment->n_scored)
@@ -186,6 +193,13 @@ static uint32_t count_groups(const struct scheduler *s, uint32_t n_decoding)
 
 	n = n > s->config.n_stages ? n : s->config.n_stages;
 	return n < most ? n : most;
+}
+
+/* Sequences decode beside prompts: the time between their tokens is bounded. */
+static bool is_paced(const struct scheduler *s)
+{
+	return s->pace.n_seen && s->n_by_state[SEQUENCE_PROMPT] &&
+	       (s->n_by_state[SEQUENCE_DECODE] || s->n_by_state[SEQUENCE_IN_FLIGHT]);
 }
 
 /* How many decoding sequences the next step takes: an equal part for each group, give or take one.
@@ -211,7 +225,7 @@ static uint32_t decode_quota(const struct scheduler *s)
 
 static void add_decodes(struct scheduler *s)
 {
-	uint32_t quota = decode_quota(s);
+	uint32_t quota = is_paced(s) ? s->config.limits.max_rows : decode_quota(s);
 	uint32_t n = 0;
 
 	/* Preemption may take any sequence off the list, so start from its head each time. */
@@ -256,46 +270,112 @@ static void update_chunk(struct scheduler *s)
 		s->chunk = chunk;
 }
 
-/* The rows that the step takes of the first prompt; 0: no more of any. */
+static uint64_t count_positions(const struct list *sequences)
+{
+	uint64_t n = 0;
+
+	list_for_each(node, sequences)
+		n += list_entry(node, struct sequence, node)->n_tokens;
+	return n;
+}
+
+/* The time between two tokens of the decoding sequences if there were no prompts. */
+static double decode_gap(const struct scheduler *s)
+{
+	uint32_t n = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];
+	uint32_t n_groups = s->config.n_stages;
+	uint64_t n_positions = count_positions(&s->decodes) + count_positions(&s->in_flight);
+	const struct pace_load load = {
+		.n_rows = (n + n_groups - 1) / n_groups, .n_positions = n_positions / n_groups,
+	};
+
+	return pace_predict(&s->pace, load);
+}
+
+static double max_gap(const struct scheduler *s)
+{
+	return s->config.max_gap_ns ? (double)s->config.max_gap_ns
+				    : fmax(SCHEDULER_GAP_STEPS * decode_gap(s), MIN_GAP_NS);
+}
+
+/* The prompt rows that the step has room for. */
+struct room {
+	uint32_t n_rows;
+	bool is_paced;
+	double ns;	/* with is_paced: the time left in this step */
+};
+
+/* With as many steps in flight as stages each of them takes as long as the gap may be, see
+ * note_pace. More steps would only wait for each other. */
+static struct room make_room(const struct scheduler *s)
+{
+	struct room room = {
+		.n_rows = s->config.limits.max_rows - s->load.n_rows,
+		.is_paced = is_paced(s),
+	};
+
+	if (room.n_rows > s->chunk)
+		room.n_rows = s->chunk;
+	if (!room.is_paced)
+		return room;
+	if (s->n_flights >= s->config.n_stages)
+		room.n_rows = 0;
+	room.ns = max_gap(s) - pace_predict(&s->pace, s->load);
+	return room;
+}
+
+/* The rows that the step takes of the first prompt; 0: no more of any. However short the time, a
+ * step has MIN_PROMPT_ROWS, so that prompts come to their end. */
 static uint32_t next_prompt_rows(const struct scheduler *s, const struct sequence *sequence,
-				 uint32_t budget)
+				 const struct room *room, uint32_t n_taken)
 {
 	uint32_t n_rows = sequence->n_tokens - sequence->n_issued;
-	uint32_t turn = prompt_queue_turn_left(&s->prompts);
+	uint32_t most = prompt_queue_turn_left(&s->prompts), in_time;
 
 	/* Turns may come round within a step, but a sequence has one segment in it. */
 	if (sequence->last_step > s->n_steps)
 		return 0;
-	if (n_rows > turn)
-		n_rows = turn;
-	return n_rows < budget ? n_rows : budget;
+	if (room->is_paced) {
+		in_time = pace_rows_within(&s->pace, room->ns, sequence->n_issued);
+		if (n_taken + in_time < MIN_PROMPT_ROWS)
+			in_time = MIN_PROMPT_ROWS - n_taken;
+		most = in_time < most ? in_time : most;
+	}
+	if (most > room->n_rows)
+		most = room->n_rows;
+	return n_rows < most ? n_rows : most;
 }
 
 static void add_prompts(struct scheduler *s)
 {
-	uint32_t budget = s->config.limits.max_rows - s->n_rows, n_rows;
+	uint32_t n_rows, n_taken = 0;
 	struct sequence *sequence;
+	struct room room;
 
 	update_chunk(s);
-	if (budget > s->chunk)
-		budget = s->chunk;
+	room = make_room(s);
 	while ((sequence = prompt_queue_first(&s->prompts)) &&
-	       (n_rows = next_prompt_rows(s, sequence, budget))) {
+	       (n_rows = next_prompt_rows(s, sequence, &room, n_taken))) {
+		double before = pace_predict(&s->pace, s->load);
+
 		add_segment(s, sequence, n_rows);
 		/* Else it has left the queue, and its turn is over. */
 		if (sequence->state == SEQUENCE_PROMPT)
 			prompt_queue_note_rows(&s->prompts, n_rows);
-		budget -= n_rows;
+		room.n_rows -= n_rows;
+		room.ns -= pace_predict(&s->pace, s->load) - before;
+		n_taken += n_rows;
 	}
 }
 
-bool scheduler_next(struct scheduler *s, struct step *step_out)
+bool scheduler_next(struct scheduler *s, uint64_t now_ns, struct step *step_out)
 {
 	struct flight *flight = &s->flights[(s->first_flight + s->n_flights) % s->config.window];
 
 	if (s->n_flights == s->config.window)
 		return false;
-	s->n_segments = s->n_rows = s->n_step_blocks = 0;
+	s->n_segments = s->n_step_blocks = 0;
+	s->load = (struct pace_load){ 0 };
 	flight->n_awaited = 0;
 	scheduler_claim_shares(s);
 	add_decodes(s);
@@ -304,14 +384,15 @@ bool scheduler_next(struct scheduler *s, struct step *step_out)
 		s->chunk = 0;
 	scheduler_admit(s);
 	add_prompts(s);
-	if (!s->n_rows)
+	if (!s->load.n_rows)
 		return false;
 	flight->step_id = ++s->n_steps;
-	flight->n_rows = s->n_rows;
+	flight->load = s->load;
+	flight->sent_ns = now_ns;
 	s->n_flights++;
 	*step_out = (struct step){
 		.id = flight->step_id,
-		.n_rows = s->n_rows,
+		.n_rows = s->load.n_rows,
 		.n_segments = s->n_segments,
 		.n_blocks = s->n_step_blocks,
 		.n_frees = s->n_frees,
@@ -394,7 +475,20 @@ static void take_records(struct scheduler *s, const struct awaited *awaited,
 	}
 }
 
-enum sc_status scheduler_take(struct scheduler *s, const struct tokens *tokens,
+/* A pipeline with a step for each stage answers one whenever its slowest stage has done one. So as
+ * many steps as are in flight pass between two tokens of a sequence, but no more than there are
+ * stages: that time is what is learnt. */
+static void note_pace(struct scheduler *s, const struct flight *flight, uint64_t now_ns)
+{
+	uint64_t since = flight->sent_ns > s->answered_ns ? flight->sent_ns : s->answered_ns;
+	uint32_t n_at_once = s->n_flights < s->config.n_stages ? s->n_flights : s->config.n_stages;
+
+	s->answered_ns = now_ns;
+	if (flight->load.n_rows && now_ns > since)
+		pace_note(&s->pace, flight->load, (double)(now_ns - since) * n_at_once);
+}
+
+enum sc_status scheduler_take(struct scheduler *s, uint64_t now_ns, const struct tokens *tokens,
 			      scheduler_token_fn *fn, void *arg, struct error *err)
 {
 	const struct token_record *records = tokens->records;
@@ -406,6 +500,7 @@ enum sc_status scheduler_take(struct scheduler *s, const struct tokens *tokens,
 	status = check_answer(flight, tokens, err);
 	if (status != SC_OK)
 		return status;
+	note_pace(s, flight, now_ns);
 	for (uint32_t i = 0; i < flight->n_awaited; i++) {
 		const struct awaited *awaited = &flight->awaited[i];
 
@@ -413,7 +508,7 @@ enum sc_status scheduler_take(struct scheduler *s, const struct tokens *tokens,
 			take_records(s, awaited, records, fn, arg);
 		records += awaited->n_records;
 	}
-	s->n_rows_done += flight->n_rows;
+	s->n_rows_done += flight->load.n_rows;
 	/* Only now: fn may have removed other sequences of this flight. */
 	s->first_flight = (s->first_flight + 1) % s->config.window;
 	s->n_flights--;

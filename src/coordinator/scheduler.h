@@ -11,6 +11,8 @@
  * - Without prompts each group has at most one step in flight, because a decode-only step reads all
  *   weights however few rows it has.
  * - A decoding sequence is in one step at a time. A prompt may have chunks in several.
+ * - While sequences decode, prompt chunks are so small that their next tokens come in time: the rows
+ *   in flight over all stages take max_gap_ns, by the time that steps were seen to take (pace.h).
  * - With several stages, prompt chunks start small so that every stage gets work early. The chunk
  *   size grows with the number of waiting prompt rows and is reset when no prompt is left.
  *
@@ -22,7 +24,7 @@
  * compute every row alike. To keep such work rare there are spare slots, for clients with less than
  * their share.
  *
- * Pure bookkeeping: no links, no clock, no allocation after creation.
+ * Pure bookkeeping: no links, no allocation after creation; the time is the caller's.
  * Thread: the loop's.
  */
 #include "base/error.h"
@@ -31,11 +33,16 @@
 
 struct scheduler;
 
+/* Short of three: some steps take longer than they were predicted to. */
+#define SCHEDULER_GAP_STEPS 2.5
+
 struct scheduler_config {
 	struct step_limits limits;
 	uint32_t window;		/* steps in flight at most, at least 1 */
 	uint32_t n_stages;		/* at least 1 */
 	uint32_t prompt_chunk;		/* prompt rows of a step at most */
+	uint64_t max_gap_ns;		/* between two tokens of a sequence, beside prompts;
+					 * 0: SCHEDULER_GAP_STEPS times as long as without */
 	uint32_t n_spare;		/* of limits.max_sequences slots, those that only clients
 					 * with less than their share may use */
 };
@@ -55,9 +62,9 @@ void scheduler_add(struct scheduler *scheduler, struct sequence *sequence);
 void scheduler_remove(struct scheduler *scheduler, struct sequence *sequence);
 
 /* The next step, borrowed until the next call; false: the window is full, there is nothing to run,
- * or what there is waits for a step in flight.
+ * or what there is waits for a step in flight. now_ns: any monotonic time.
  * A sequence's state leaves WAITING when its first step is made. */
-bool scheduler_next(struct scheduler *scheduler, struct step *step_out);
+bool scheduler_next(struct scheduler *scheduler, uint64_t now_ns, struct step *step_out);
 
 /* A drawn token of a sequence that is still wanted: return false to end the sequence. Or a record
  * with a fault, of a drawn or a scored token: the sequence ends whatever is returned. */
@@ -66,8 +73,9 @@ typedef bool scheduler_token_fn(void *arg, struct sequence *sequence,
 
 /* What the last stage answered to the oldest step in flight.
  * SC_E_PROTOCOL: it is not the answer to that step. */
-must_check enum sc_status scheduler_take(struct scheduler *scheduler, const struct tokens *tokens,
-					 scheduler_token_fn *fn, void *arg, struct error *err);
+must_check enum sc_status scheduler_take(struct scheduler *scheduler, uint64_t now_ns,
+					 const struct tokens *tokens, scheduler_token_fn *fn,
+					 void *arg, struct error *err);
 
 struct scheduler_counts {
 	uint32_t waiting;

@@ -4,6 +4,7 @@
 /* The scheduler's insides, shared by scheduler.c (states, steps and tokens) and claims.c (slots and
  * blocks). */
 #include "coordinator/blocks.h"
+#include "coordinator/pace.h"
 #include "coordinator/prompt_queue.h"
 #include "coordinator/scheduler.h"
 
@@ -19,7 +20,8 @@ struct awaited {
 /* A step on its way, and whose rows it holds. */
 struct flight {
 	uint64_t step_id;
-	uint32_t n_rows;
+	struct pace_load load;
+	uint64_t sent_ns;
 	bool has_decodes;
 	uint32_t n_awaited;
 	struct awaited *awaited;	/* [n_awaited] in segment order */
@@ -37,6 +39,8 @@ struct scheduler {
 	uint64_t n_rows_done;		/* of the steps that were answered */
 	uint64_t n_preemptions;
 	uint32_t chunk;			/* prompt rows of a step, while there are prompts */
+	struct pace pace;
+	uint64_t answered_ns;		/* when the last answer came */
 	struct blocks blocks;
 
 	uint32_t *free_slots;		/* [n_free_slots], a stack */
@@ -52,7 +56,7 @@ struct scheduler {
 	uint32_t *step_blocks;
 	uint32_t *frees;
 	uint32_t n_segments;
-	uint32_t n_rows;
+	struct pace_load load;
 	uint32_t n_step_blocks;
 	uint32_t n_frees;		/* also between steps: slots to be freed by the next */
 };

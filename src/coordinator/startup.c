@@ -169,6 +169,7 @@ static enum sc_status make_scheduler(struct coordinator *c, struct error *err)
 		.window = c->config.window,
 		.n_stages = c->config.n_stages,
 		.prompt_chunk = c->config.prompt_chunk,
+		.max_gap_ns = c->config.max_gap_ms * NS_PER_MS,
 		.n_spare = spare_slots(&c->config),
 	};
 	enum sc_status status;

@@ -31,7 +31,7 @@ struct sim_flight *step_sim_make(void)
 {
 	struct sim_flight *flight = &sim.flights[(sim.first + sim.n_flights) % sim.config.window];
 
-	if (!scheduler_next(sim.scheduler, &sim.step))
+	if (!scheduler_next(sim.scheduler, sim.now_ns, &sim.step))
 		return NULL;
 	assert_int_equal(sim.step.id, ++sim.n_steps);
 	flight->tokens.step_id = sim.step.id;
@@ -46,7 +46,8 @@ void step_sim_answer(scheduler_token_fn *fn)
 	struct error err;
 
 	assert_true(sim.n_flights > 0);
-	if (scheduler_take(sim.scheduler, &sim.flights[sim.first].tokens, fn, NULL, &err) != SC_OK)
+	if (scheduler_take(sim.scheduler, sim.now_ns, &sim.flights[sim.first].tokens, fn, NULL,
+			   &err) != SC_OK)
 		fail_msg("%s", err.text);
 	sim.first = (sim.first + 1) % sim.config.window;
 	sim.n_flights--;

@@ -28,6 +28,7 @@ extern struct step_sim {
 	uint32_t first, n_flights;
 	struct step step;			/* the last one made; its arrays are borrowed */
 	uint64_t n_steps;			/* made */
+	uint64_t now_ns;			/* moved by the test */
 } sim;
 
 void step_sim_start(const struct scheduler_config *config);

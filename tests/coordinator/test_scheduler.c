@@ -70,7 +70,7 @@ static void sim_stop(void)
 static void begin(struct story *story, uint32_t client, uint32_t n_prompt, uint32_t n_new)
 {
 	static uint64_t seed;
-	uint32_t prompt[MAX_CONTEXT];
+	uint32_t prompt[MAX_CONTEXT] = { 0 };
 
 	for (uint32_t i = 0; i < n_prompt; i++)
 		prompt[i] = draw(256);
@@ -466,6 +466,106 @@ static void what_a_short_prompt_leaves_goes_to_the_others(void **state)
 	sim_stop();
 }
 
+/* A machine: ns that a step of n_rows rows takes in all stages together. */
+#define STEP_NS 10000000
+#define ROW_NS 1000000
+
+static uint64_t machine_ns(uint32_t n_rows)
+{
+	return STEP_NS + (uint64_t)n_rows * ROW_NS;
+}
+
+/* Run rounds of one step for each stage: all are made, then each is answered after a stage's time.
+ * Returns the longest time between two tokens of the talker. Ends when `until` has a token. */
+static uint64_t longest_gap(struct story *talker, const struct story *until)
+{
+	uint32_t n_rows[SIM_MAX_WINDOW], n_tokens = talker->sequence.n_tokens;
+	uint64_t last_ns = sim.now_ns, longest = 0;
+	uint32_t first = 0, n = 0;
+
+	while (sim.n_flights)
+		answer();
+	for (unsigned i = 0; until->sequence.n_tokens == until->n_prompt; i++) {
+		assert_true(i < 10000);
+		while (make_step())
+			n_rows[(first + n++) % SIM_MAX_WINDOW] = sim.step.n_rows;
+		assert_true(n > 0);
+		sim.now_ns += machine_ns(n_rows[first]) / (n < sim.config.n_stages
+							   ? n : sim.config.n_stages);
+		first = (first + 1) % SIM_MAX_WINDOW;
+		n--;
+		answer();
+		if (talker->sequence.n_tokens == n_tokens)
+			continue;
+		n_tokens = talker->sequence.n_tokens;
+		longest = sim.now_ns - last_ns > longest ? sim.now_ns - last_ns : longest;
+		last_ns = sim.now_ns;
+	}
+	return longest;
+}
+
+/* The longest gap while a prompt of 90 rows runs, after the machine became known. */
+static uint64_t gap_beside_prompt(uint32_t n_stages, uint64_t max_gap_ns)
+{
+	struct scheduler_config config = roomy();
+	struct story *talker, *prompt;
+	uint64_t gap;
+
+	config.limits.max_rows = config.prompt_chunk = 64;
+	config.n_stages = n_stages;
+	config.window = n_stages + 1;
+	config.max_gap_ns = max_gap_ns;
+	sim_start(&config);
+	talker = add(2, 90);
+	for (uint32_t n_rows = 4; n_rows <= 64; n_rows *= 4)
+		(void)longest_gap(talker, add(n_rows, 1));
+	prompt = add(90, 1);
+	gap = longest_gap(talker, prompt);
+	finish_all();
+	sim_stop();
+	return gap;
+}
+
+static void prompts_leave_gaps_as_long_as_asked_for(void **state)
+{
+	uint64_t wide = gap_beside_prompt(1, UINT64_MAX / 2);
+
+	(void)state;
+	assert_int_equal(wide, machine_ns(64));
+	for (uint64_t max = 30000000; max <= 60000000; max += 15000000) {
+		uint64_t gap = gap_beside_prompt(1, max);
+
+		if (gap > max + max / 10 || gap < max - max / 10)
+			fail_msg("gaps of %g ms, asked for %g", (double)gap / 1e6,
+				 (double)max / 1e6);
+	}
+}
+
+/* With two stages steps go out two by two, each of half the rows. */
+static void stages_share_a_gap(void **state)
+{
+	(void)state;
+	assert_true(gap_beside_prompt(2, 30000000) <= 45000000);
+	assert_true(gap_beside_prompt(2, 30000000) < gap_beside_prompt(2, UINT64_MAX / 2));
+}
+
+static void by_itself_a_gap_is_a_multiple_of_a_step(void **state)
+{
+	double gap = (double)gap_beside_prompt(1, 0);
+	double expected = SCHEDULER_GAP_STEPS * (double)machine_ns(1);
+
+	(void)state;
+	if (gap > 1.1 * expected || gap < 0.9 * expected)
+		fail_msg("gaps of %g ms, expected %g", gap / 1e6, expected / 1e6);
+}
+
+static void prompts_come_to_their_end_however_short_the_gap(void **state)
+{
+	(void)state;
+	/* Eight rows of a prompt and one that decodes. */
+	assert_int_equal(gap_beside_prompt(1, 1), machine_ns(9));
+}
+
 static void a_long_prompt_holds_up_nobody_who_decodes(void **state)
 {
 	struct scheduler_config config = roomy();
@@ -646,7 +746,7 @@ static void is_refused(const struct tokens *tokens, const char *text)
 {
 	struct error err;
 
-	assert_int_equal(scheduler_take(sim.scheduler, tokens, take_token, NULL, &err),
+	assert_int_equal(scheduler_take(sim.scheduler, 0, tokens, take_token, NULL, &err),
 			 SC_E_PROTOCOL);
 	if (!strstr(err.text, text))
 		fail_msg("expected \"%s\", found: %s", text, err.text);
@@ -742,6 +842,10 @@ int main(void)
 		cmocka_unit_test(decoding_rows_wait_for_their_group_but_not_beside_prompts),
 		cmocka_unit_test(prompts_run_one_after_the_other),
 		cmocka_unit_test(what_a_short_prompt_leaves_goes_to_the_others),
+		cmocka_unit_test(prompts_leave_gaps_as_long_as_asked_for),
+		cmocka_unit_test(stages_share_a_gap),
+		cmocka_unit_test(by_itself_a_gap_is_a_multiple_of_a_step),
+		cmocka_unit_test(prompts_come_to_their_end_however_short_the_gap),
 		cmocka_unit_test(a_long_prompt_holds_up_nobody_who_decodes),
 		cmocka_unit_test(a_sequence_may_be_removed_at_any_point_of_its_life),
 		cmocka_unit_test(a_fault_ends_its_sequence_and_nothing_else),

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "coordinator/pace.h"
+
+#include <math.h>
+
+/* The part of a mean that a new step replaces. */
+#define RENEWAL 0.25
+/* One step that takes far longer than such steps did (another program had the processor) counts as
+ * this many times the mean. Steps that stay slow are believed after a few. */
+#define OUTLIER 2.0
+/* A mean counts half when it is this many steps old. */
+#define HALF_AGE 64.0
+/* Rounds of the fit for each new step. It starts from the last one. */
+enum { N_ROUNDS = 16 };
+
+static unsigned mean_index(uint32_t n_rows)
+{
+	unsigned n_bits = 0;
+
+	for (; n_rows > 1; n_rows >>= 1)
+		n_bits++;
+	return n_bits;
+}
+
+static void renew(struct pace_mean *mean, const double *terms, double ns)
+{
+	if (mean->seen_at && ns > OUTLIER * mean->ns)
+		ns = OUTLIER * mean->ns;
+	for (unsigned i = 0; i < PACE_N_TERMS; i++)
+		mean->terms[i] = mean->seen_at
+				 ? mean->terms[i] + RENEWAL * (terms[i] - mean->terms[i])
+				 : terms[i];
+	mean->ns = mean->seen_at ? mean->ns + RENEWAL * (ns - mean->ns) : ns;
+}
+
+/* The normal equations: matrix x = right. */
+struct equations {
+	double matrix[PACE_N_TERMS][PACE_N_TERMS];
+	double right[PACE_N_TERMS];
+};
+
+static void add_mean(struct equations *e, const struct pace_mean *mean, uint64_t n_seen)
+{
+	double age = (double)(n_seen - mean->seen_at);
+	double weight = 1 / (mean->ns * mean->ns * (1 + age / HALF_AGE));
+
+	for (unsigned i = 0; i < PACE_N_TERMS; i++) {
+		for (unsigned k = 0; k < PACE_N_TERMS; k++)
+			e->matrix[i][k] += weight * mean->terms[i] * mean->terms[k];
+		e->right[i] += weight * mean->terms[i] * mean->ns;
+	}
+}
+
+/* Coordinate descent: one term after the other gets its best value beside the others, 0 at
+ * least. */
+static void fit(struct pace *pace)
+{
+	struct equations e = { .right = { 0 } };
+
+	for (unsigned i = 0; i < PACE_N_MEANS; i++)
+		if (pace->means[i].seen_at)
+			add_mean(&e, &pace->means[i], pace->n_seen);
+	for (unsigned round = 0; round < N_ROUNDS; round++) {
+		for (unsigned i = 0; i < PACE_N_TERMS; i++) {
+			double rest = e.right[i];
+
+			for (unsigned k = 0; k < PACE_N_TERMS; k++)
+				if (k != i)
+					rest -= e.matrix[i][k] * pace->ns_of[k];
+			pace->ns_of[i] = fmax(0, rest / e.matrix[i][i]);
+		}
+	}
+}
+
+void pace_note(struct pace *pace, struct pace_load load, double ns)
+{
+	const double terms[PACE_N_TERMS] = { 1, load.n_rows, (double)load.n_positions };
+	struct pace_mean *mean = &pace->means[mean_index(load.n_rows)];
+
+	ns = fmax(ns, 1);
+	if (!pace->n_seen)
+		pace->ns_of[1] = ns / load.n_rows;
+	renew(mean, terms, ns);
+	mean->seen_at = ++pace->n_seen;
+	fit(pace);
+}
+
+double pace_predict(const struct pace *pace, struct pace_load load)
+{
+	return pace->ns_of[0] + pace->ns_of[1] * load.n_rows +
+	       pace->ns_of[2] * (double)load.n_positions;
+}
+
+/* n rows from position p on cost n row + (n p + n^2 / 2) position: a quadratic equation in n. */
+uint32_t pace_rows_within(const struct pace *pace, double ns, uint32_t first)
+{
+	double linear = pace->ns_of[1] + pace->ns_of[2] * (first + 0.5);
+	double half = pace->ns_of[2] / 2;
+	double n_rows;
+
+	if (ns <= 0)
+		return 0;
+	/* The root, written so that it also holds when one of the two is 0. */
+	n_rows = 2 * ns / (linear + sqrt(linear * linear + 4 * half * ns));
+	return n_rows < (double)UINT32_MAX ? (uint32_t)n_rows : UINT32_MAX;
+}

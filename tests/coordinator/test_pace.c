@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is learnt of the time that steps take. */
+#include "coordinator/pace.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+/* A machine: ns that a step takes. */
+static double machine(struct pace_load load)
+{
+	return 17e6 + 2.9e6 * load.n_rows + 700.0 * (double)load.n_positions;
+}
+
+static struct pace_load load_of(uint32_t n_rows, uint32_t first)
+{
+	return (struct pace_load){ n_rows, pace_positions(first, n_rows) };
+}
+
+static void note(struct pace *pace, uint32_t n_rows, uint32_t first)
+{
+	pace_note(pace, load_of(n_rows, first), machine(load_of(n_rows, first)));
+}
+
+static void assert_within(double value, double expected, double part)
+{
+	if (!(fabs(value - expected) <= part * expected))
+		fail_msg("expected %g within %g, found %g", expected, part, value);
+}
+
+static void nothing_is_known_before_the_first_step(void **state)
+{
+	struct pace pace = { .n_seen = 0 };
+
+	(void)state;
+	assert_true(pace_predict(&pace, load_of(8, 0)) == 0);
+	assert_int_equal(pace_rows_within(&pace, 0, 0), 0);
+	assert_int_equal(pace_rows_within(&pace, -1, 5), 0);
+}
+
+static void one_kind_of_step_bounds_the_larger_ones(void **state)
+{
+	struct pace pace = { .n_seen = 0 };
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		note(&pace, 8, 100);
+	assert_within(pace_predict(&pace, load_of(8, 100)), machine(load_of(8, 100)), 0.001);
+	assert_true(pace_predict(&pace, load_of(64, 100)) > machine(load_of(64, 100)));
+}
+
+static void steps_of_several_sizes_tell_all_others(void **state)
+{
+	struct pace pace = { .n_seen = 0 };
+
+	(void)state;
+	for (uint32_t i = 0; i < 200; i++) {
+		note(&pace, 8, 100 + i);
+		note(&pace, 40, 20 * i);
+		note(&pace, 256, 10 * i);
+	}
+	for (uint32_t n_rows = 1; n_rows <= 512; n_rows *= 2)
+		for (uint32_t first = 0; first < 8000; first += 1000)
+			assert_within(pace_predict(&pace, load_of(n_rows, first)),
+				      machine(load_of(n_rows, first)), 0.1);
+}
+
+/* Decoding for long does not hide what prompts cost. */
+static void small_steps_do_not_hide_the_large_ones(void **state)
+{
+	struct pace pace = { .n_seen = 0 };
+
+	(void)state;
+	for (uint32_t i = 0; i < 20; i++) {
+		note(&pace, 8, 100);
+		note(&pace, 40, 100);
+	}
+	for (uint32_t i = 0; i < 100000; i++)
+		note(&pace, 8, 100);
+	assert_within(pace_predict(&pace, load_of(40, 100)), machine(load_of(40, 100)), 0.1);
+}
+
+static void one_slow_step_is_not_believed_but_many_are(void **state)
+{
+	struct pace pace = { .n_seen = 0 };
+	double ns = machine(load_of(8, 0));
+
+	(void)state;
+	for (int i = 0; i < 50; i++)
+		note(&pace, 8, 0);
+	pace_note(&pace, load_of(8, 0), 1000 * ns);
+	assert_true(pace_predict(&pace, load_of(8, 0)) < 1.3 * ns);
+	for (int i = 0; i < 50; i++)
+		pace_note(&pace, load_of(8, 0), 3 * ns);
+	assert_within(pace_predict(&pace, load_of(8, 0)), 3 * ns, 0.01);
+}
+
+static void rows_within_a_time_take_that_time(void **state)
+{
+	struct pace pace = { .ns_of = { 17e6, 2.9e6, 700 } };
+
+	(void)state;
+	for (uint32_t first = 0; first < 100000; first += 777) {
+		uint32_t n = pace_rows_within(&pace, 200e6, first);
+		const struct pace_load with = load_of(n, first), more = load_of(n + 1, first);
+
+		assert_true(pace_predict(&pace, with) - 17e6 <= 200e6);
+		assert_true(pace_predict(&pace, more) - 17e6 > 200e6);
+	}
+	pace.ns_of[2] = 0;
+	assert_int_equal(pace_rows_within(&pace, 29e6 + 1, 5), 10);
+	pace.ns_of[1] = 0;	/* rows cost nothing: as many as there are */
+	assert_int_equal(pace_rows_within(&pace, 1, 5), UINT32_MAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_known_before_the_first_step),
+		cmocka_unit_test(one_kind_of_step_bounds_the_larger_ones),
+		cmocka_unit_test(steps_of_several_sizes_tell_all_others),
+		cmocka_unit_test(small_steps_do_not_hide_the_large_ones),
+		cmocka_unit_test(one_slow_step_is_not_believed_but_many_are),
+		cmocka_unit_test(rows_within_a_time_take_that_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
