@@ -24,7 +24,7 @@ enum {
 typedef int32_t vec_mask_bits __attribute__((vector_size(LANES * sizeof(int32_t))));
 typedef float half_vec __attribute__((vector_size(DOUBLES * sizeof(float))));
 typedef double doubles __attribute__((vector_size(DOUBLES * sizeof(double))));
-typedef int64_t double_bits __attribute__((vector_size(DOUBLES * sizeof(int64_t))));
+typedef uint64_t double_bits __attribute__((vector_size(DOUBLES * sizeof(uint64_t))));
 
 /* A whole block: x itself, or a copy with -infinity behind the n elements there are. */
 static inline const float *whole_block(const float *x, size_t n, float *copy)
