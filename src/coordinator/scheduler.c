@@ -292,10 +292,17 @@ static double decode_gap(const struct scheduler *s)
 	return pace_predict(&s->pace, load);
 }
 
+/* Chosen by itself the gap is wider while more prompts than streams are there: the many wait longer
+ * than the few then. Otherwise the first of many prompts that came together would slow down the
+ * rest of them. */
 static double max_gap(const struct scheduler *s)
 {
-	return s->config.max_gap_ns ? (double)s->config.max_gap_ns
-				    : fmax(SCHEDULER_GAP_STEPS * decode_gap(s), MIN_GAP_NS);
+	double n_streams = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];
+	double gap = fmax(SCHEDULER_GAP_STEPS * decode_gap(s), MIN_GAP_NS);
+
+	if (s->config.max_gap_ns)
+		return (double)s->config.max_gap_ns;
+	return gap * fmax(1, s->n_by_state[SEQUENCE_PROMPT] / n_streams);
 }
 
 /* The prompt rows that the step has room for. */

@@ -42,7 +42,8 @@ struct scheduler_config {
 	uint32_t n_stages;		/* at least 1 */
 	uint32_t prompt_chunk;		/* prompt rows of a step at most */
 	uint64_t max_gap_ns;		/* between two tokens of a sequence, beside prompts;
-					 * 0: SCHEDULER_GAP_STEPS times as long as without */
+					 * 0: SCHEDULER_GAP_STEPS times as long as without,
+					 * and more with more prompts than such sequences */
 	uint32_t n_spare;		/* of limits.max_sequences slots, those that only clients
 					 * with less than their share may use */
 };

@@ -504,8 +504,9 @@ static uint64_t longest_gap(struct story *talker, const struct story *until)
 	return longest;
 }
 
-/* The longest gap while a prompt of 90 rows runs, after the machine became known. */
-static uint64_t gap_beside_prompt(uint32_t n_stages, uint64_t max_gap_ns)
+/* The longest gap while the first of n_prompts prompts of 90 rows runs, after the machine became
+ * known. */
+static uint64_t gap_beside_prompts(uint32_t n_stages, uint64_t max_gap_ns, uint32_t n_prompts)
 {
 	struct scheduler_config config = roomy();
 	struct story *talker, *prompt;
@@ -520,10 +521,17 @@ static uint64_t gap_beside_prompt(uint32_t n_stages, uint64_t max_gap_ns)
 	for (uint32_t n_rows = 4; n_rows <= 64; n_rows *= 4)
 		(void)longest_gap(talker, add(n_rows, 1));
 	prompt = add(90, 1);
+	for (uint32_t i = 1; i < n_prompts; i++)
+		add(90, 1);
 	gap = longest_gap(talker, prompt);
 	finish_all();
 	sim_stop();
 	return gap;
+}
+
+static uint64_t gap_beside_prompt(uint32_t n_stages, uint64_t max_gap_ns)
+{
+	return gap_beside_prompts(n_stages, max_gap_ns, 1);
 }
 
 static void prompts_leave_gaps_as_long_as_asked_for(void **state)
@@ -557,6 +565,17 @@ static void by_itself_a_gap_is_a_multiple_of_a_step(void **state)
 	(void)state;
 	if (gap > 1.1 * expected || gap < 0.9 * expected)
 		fail_msg("gaps of %g ms, expected %g", gap / 1e6, expected / 1e6);
+}
+
+static void by_itself_a_gap_is_wider_for_more_prompts_than_streams(void **state)
+{
+	double expected = 2 * SCHEDULER_GAP_STEPS * (double)machine_ns(1);
+	double gap = (double)gap_beside_prompts(1, 0, 2);
+
+	(void)state;
+	if (gap > 1.1 * expected || gap < 0.9 * expected)
+		fail_msg("gaps of %g ms, expected %g", gap / 1e6, expected / 1e6);
+	assert_true(gap_beside_prompts(1, 30000000, 2) <= 33000000);
 }
 
 static void prompts_come_to_their_end_however_short_the_gap(void **state)
@@ -845,6 +864,8 @@ int main(void)
 		cmocka_unit_test(prompts_leave_gaps_as_long_as_asked_for),
 		cmocka_unit_test(stages_share_a_gap),
 		cmocka_unit_test(by_itself_a_gap_is_a_multiple_of_a_step),
+		cmocka_unit_test(
+			by_itself_a_gap_is_wider_for_more_prompts_than_streams),
 		cmocka_unit_test(prompts_come_to_their_end_however_short_the_gap),
 		cmocka_unit_test(a_long_prompt_holds_up_nobody_who_decodes),
 		cmocka_unit_test(a_sequence_may_be_removed_at_any_point_of_its_life),
