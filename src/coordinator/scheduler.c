@@ -309,7 +309,7 @@ static double max_gap(const struct scheduler *s)
 struct room {
 	uint32_t n_rows;
 	bool is_paced;
-	double ns;	/* with is_paced: the time left in this step */
+	double gap_ns;	/* with is_paced: the time that the step may take */
 };
 
 /* With as many steps in flight as stages each of them takes as long as the gap may be, see
@@ -327,7 +327,7 @@ static struct room make_room(const struct scheduler *s)
 		return room;
 	if (s->n_flights >= s->config.n_stages)
 		room.n_rows = 0;
-	room.ns = max_gap(s) - pace_predict(&s->pace, s->load);
+	room.gap_ns = max_gap(s);
 	return room;
 }
 
@@ -343,7 +343,9 @@ static uint32_t next_prompt_rows(const struct scheduler *s, const struct sequenc
 	if (sequence->last_step > s->n_steps)
 		return 0;
 	if (room->is_paced) {
-		in_time = pace_rows_within(&s->pace, room->ns, sequence->n_issued);
+		in_time = pace_rows_within(&s->pace,
+					   room->gap_ns - pace_predict(&s->pace, s->load),
+					   sequence->n_issued);
 		if (n_taken + in_time < MIN_PROMPT_ROWS)
 			in_time = MIN_PROMPT_ROWS - n_taken;
 		most = in_time < most ? in_time : most;
@@ -363,14 +365,11 @@ static void add_prompts(struct scheduler *s)
 	room = make_room(s);
 	while ((sequence = prompt_queue_first(&s->prompts)) &&
 	       (n_rows = next_prompt_rows(s, sequence, &room, n_taken))) {
-		double before = pace_predict(&s->pace, s->load);
-
 		add_segment(s, sequence, n_rows);
 		/* Else it has left the queue, and its turn is over. */
 		if (sequence->state == SEQUENCE_PROMPT)
 			prompt_queue_note_rows(&s->prompts, n_rows);
 		room.n_rows -= n_rows;
-		room.ns -= pace_predict(&s->pace, s->load) - before;
 		n_taken += n_rows;
 	}
 }

@@ -17,7 +17,8 @@
 enum sequence_state {
 	SEQUENCE_IDLE,		/* on none: not yet submitted, or ended */
 	SEQUENCE_WAITING,	/* waiting: has no slot and no blocks */
-	SEQUENCE_PROMPT,	/* prompt_queue: has tokens that no step has taken, beyond a new one */
+	SEQUENCE_PROMPT,	/* prompt_queue: has tokens that no step has taken, beyond a new
+				 * one */
 	SEQUENCE_DECODE,	/* decodes: exactly one new token to run */
 	SEQUENCE_IN_FLIGHT,	/* in_flight: its next token is being drawn */
 	SEQUENCE_N_STATES,

@@ -15,15 +15,7 @@ struct cpu_arena_chunk {
 	size_t n_users;
 };
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FINDS_OVERRUNS 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define FINDS_OVERRUNS 1
-#endif
-
-#ifdef FINDS_OVERRUNS
+#ifdef CPU_FINDS_OVERRUNS
 /* To each its own, so that what reads beyond its end is found. */
 enum { MIN_CHUNK = 1, MAX_CHUNK = 1 };
 #else

@@ -20,15 +20,7 @@ enum {
 	ALIGNMENT = 64,
 };
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FINDS_OVERRUNS 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define FINDS_OVERRUNS 1
-#endif
-
-#ifdef FINDS_OVERRUNS
+#ifdef CPU_FINDS_OVERRUNS
 /* The sanitizer guards only what malloc gives. */
 enum { HAS_MAPPINGS = 0 };
 #else

@@ -17,6 +17,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Set when the address sanitizer watches, which guards only what malloc gave as a block of its
+ * own. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CPU_FINDS_OVERRUNS 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define CPU_FINDS_OVERRUNS 1
+#endif
+
 struct cpu_backend;
 
 enum {
