@@ -126,8 +126,8 @@ const struct option_info options[] = {
 	{ "max-gap-ms", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 3600000, NULL,
 	  AT(max_gap_ms),
 	  "milliseconds between two tokens of a stream while prompts of others run, at most: "
-	  "shorter gaps make those prompts later; 0: two and a half times what they are without "
-	  "prompts, 10 at least, and more while there are more prompts than streams" },
+	  "shorter gaps make those prompts later; 0: 2.9 times what they are without "
+	  "prompts, 10 at least, times the square root of the number of prompts" },
 	{ "parallel", 0, "max-num-seqs", OPTION_U32, BOTH, 0, "Pipeline", "N", "32", 1, 4096, NULL,
 	  AT(max_sequences), "sequences that run at once; an eighth more for clients with few" },
 	{ "kv-positions", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 1e9, NULL,

@@ -2,6 +2,7 @@
 #include "coordinator/pace.h"
 
 #include <math.h>
+#include <stddef.h>
 
 /* The part of a mean that a new step replaces. */
 #define RENEWAL 0.25
@@ -85,22 +86,67 @@ void pace_note(struct pace *pace, struct pace_load load, double ns)
 	fit(pace);
 }
 
+static double fitted(const struct pace *pace, const double *terms)
+{
+	double ns = 0;
+
+	for (unsigned i = 0; i < PACE_N_TERMS; i++)
+		ns += pace->ns_of[i] * terms[i];
+	return ns;
+}
+
+/* The mean of steps with about n_rows rows, or else of the next smaller or larger ones; NULL: none
+ * was seen. */
+static const struct pace_mean *nearest_mean(const struct pace *pace, uint32_t n_rows)
+{
+	unsigned index = mean_index(n_rows);
+
+	for (unsigned distance = 0; distance < PACE_N_MEANS; distance++) {
+		if (index >= distance && pace->means[index - distance].seen_at)
+			return &pace->means[index - distance];
+		if (index + distance < PACE_N_MEANS && pace->means[index + distance].seen_at)
+			return &pace->means[index + distance];
+	}
+	return NULL;
+}
+
+/* How many times as long as fitted steps of about n_rows rows took; the longer ago, the closer to
+ * 1. */
+static double correction(const struct pace *pace, uint32_t n_rows)
+{
+	const struct pace_mean *mean = nearest_mean(pace, n_rows);
+	double ns = mean ? fitted(pace, mean->terms) : 0;
+
+	if (ns <= 0)
+		return 1;
+	return 1 + (mean->ns / ns - 1) / (1 + (double)(pace->n_seen - mean->seen_at) / HALF_AGE);
+}
+
 double pace_predict(const struct pace *pace, struct pace_load load)
 {
-	return pace->ns_of[0] + pace->ns_of[1] * load.n_rows +
-	       pace->ns_of[2] * (double)load.n_positions;
+	const double terms[PACE_N_TERMS] = { 1, load.n_rows, (double)load.n_positions };
+
+	return fitted(pace, terms) * correction(pace, load.n_rows);
 }
 
 /* n rows from position p on cost n row + (n p + n^2 / 2) position: a quadratic equation in n. */
-uint32_t pace_rows_within(const struct pace *pace, double ns, uint32_t first)
+static double solve_rows(const struct pace *pace, double ns, uint32_t first)
 {
 	double linear = pace->ns_of[1] + pace->ns_of[2] * (first + 0.5);
 	double half = pace->ns_of[2] / 2;
-	double n_rows;
-
-	if (ns <= 0)
-		return 0;
 	/* The root, written so that it also holds when one of the two is 0. */
-	n_rows = 2 * ns / (linear + sqrt(linear * linear + 4 * half * ns));
-	return n_rows < (double)UINT32_MAX ? (uint32_t)n_rows : UINT32_MAX;
+	double n_rows = 2 * ns / (linear + sqrt(linear * linear + 4 * half * ns));
+
+	return fmin(n_rows, (double)(UINT32_MAX / 2));
+}
+
+/* The correction depends on the rows, and the rows on the correction: that of the rows without. */
+uint32_t pace_rows_within(const struct pace *pace, struct pace_load load, double ns, uint32_t first)
+{
+	const double terms[PACE_N_TERMS] = { 1, load.n_rows, (double)load.n_positions };
+	double taken = fitted(pace, terms);
+	double n_rows = ns > taken ? solve_rows(pace, ns - taken, first) : 0;
+
+	ns /= correction(pace, load.n_rows + (uint32_t)n_rows);
+	return ns > taken ? (uint32_t)solve_rows(pace, ns - taken, first) : 0;
 }

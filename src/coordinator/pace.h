@@ -13,6 +13,9 @@
  * mean, so a thousand small steps do not hide what the large ones said. Means that were not
  * renewed for long count for less.
  *
+ * Steps are not quite such a sum: rows are computed in tiles. So a prediction is corrected by what the
+ * mean of about equally many rows took, against what the fit says of it.
+ *
  * Before rows of different numbers were seen all time counts as that of rows. That is too much for
  * larger steps, never too little.
  *
@@ -52,7 +55,9 @@ void pace_note(struct pace *pace, struct pace_load load, double ns);
 /* The time that a step will take, in ns; 0 before the first was noted. */
 double pace_predict(const struct pace *pace, struct pace_load load);
 
-/* How many rows of one sequence, from position first on, can be added to a step within ns. */
-uint32_t pace_rows_within(const struct pace *pace, double ns, uint32_t first);
+/* How many rows of one sequence, from position first on, can be added to a step with this load, so
+ * that all of it takes ns at most. */
+uint32_t pace_rows_within(const struct pace *pace, struct pace_load load, double ns,
+			  uint32_t first);
 
 #endif

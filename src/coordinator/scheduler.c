@@ -292,17 +292,16 @@ static double decode_gap(const struct scheduler *s)
 	return pace_predict(&s->pace, load);
 }
 
-/* Chosen by itself the gap is wider while more prompts than streams are there: the many wait longer
- * than the few then. Otherwise the first of many prompts that came together would slow down the
- * rest of them. */
+/* Chosen by itself the gap is wider while several prompts run. Every step repeats the decode rows,
+ * so shorter gaps delay all prompts. With W prompts the sum of what prompts and streams wait is
+ * least at a gap in proportion to sqrt(W). */
 static double max_gap(const struct scheduler *s)
 {
-	double n_streams = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];
 	double gap = fmax(SCHEDULER_GAP_STEPS * decode_gap(s), MIN_GAP_NS);
 
 	if (s->config.max_gap_ns)
 		return (double)s->config.max_gap_ns;
-	return gap * fmax(1, s->n_by_state[SEQUENCE_PROMPT] / n_streams);
+	return gap * sqrt(s->n_by_state[SEQUENCE_PROMPT]);
 }
 
 /* The prompt rows that the step has room for. */
@@ -343,9 +342,7 @@ static uint32_t next_prompt_rows(const struct scheduler *s, const struct sequenc
 	if (sequence->last_step > s->n_steps)
 		return 0;
 	if (room->is_paced) {
-		in_time = pace_rows_within(&s->pace,
-					   room->gap_ns - pace_predict(&s->pace, s->load),
-					   sequence->n_issued);
+		in_time = pace_rows_within(&s->pace, s->load, room->gap_ns, sequence->n_issued);
 		if (n_taken + in_time < MIN_PROMPT_ROWS)
 			in_time = MIN_PROMPT_ROWS - n_taken;
 		most = in_time < most ? in_time : most;

@@ -34,7 +34,7 @@
 struct scheduler;
 
 /* Short of three: some steps take longer than they were predicted to. */
-#define SCHEDULER_GAP_STEPS 2.5
+#define SCHEDULER_GAP_STEPS 2.9
 
 struct scheduler_config {
 	struct step_limits limits;
@@ -43,7 +43,7 @@ struct scheduler_config {
 	uint32_t prompt_chunk;		/* prompt rows of a step at most */
 	uint64_t max_gap_ns;		/* between two tokens of a sequence, beside prompts;
 					 * 0: SCHEDULER_GAP_STEPS times as long as without,
-					 * and more with more prompts than such sequences */
+					 * and sqrt(n) times that with n prompts */
 	uint32_t n_spare;		/* of limits.max_sequences slots, those that only clients
 					 * with less than their share may use */
 };

@@ -37,8 +37,8 @@ static void nothing_is_known_before_the_first_step(void **state)
 
 	(void)state;
 	assert_true(pace_predict(&pace, load_of(8, 0)) == 0);
-	assert_int_equal(pace_rows_within(&pace, 0, 0), 0);
-	assert_int_equal(pace_rows_within(&pace, -1, 5), 0);
+	assert_int_equal(pace_rows_within(&pace, load_of(1, 0), 0, 0), 0);
+	assert_int_equal(pace_rows_within(&pace, load_of(1, 0), -1, 5), 0);
 }
 
 static void one_kind_of_step_bounds_the_larger_ones(void **state)
@@ -100,20 +100,46 @@ static void one_slow_step_is_not_believed_but_many_are(void **state)
 
 static void rows_within_a_time_take_that_time(void **state)
 {
+	const struct pace_load nothing = { 0, 0 };
 	struct pace pace = { .ns_of = { 17e6, 2.9e6, 700 } };
 
 	(void)state;
 	for (uint32_t first = 0; first < 100000; first += 777) {
-		uint32_t n = pace_rows_within(&pace, 200e6, first);
+		uint32_t n = pace_rows_within(&pace, nothing, 217e6, first);
 		const struct pace_load with = load_of(n, first), more = load_of(n + 1, first);
 
-		assert_true(pace_predict(&pace, with) - 17e6 <= 200e6);
-		assert_true(pace_predict(&pace, more) - 17e6 > 200e6);
+		assert_true(pace_predict(&pace, with) <= 217e6);
+		assert_true(pace_predict(&pace, more) > 217e6);
 	}
 	pace.ns_of[2] = 0;
-	assert_int_equal(pace_rows_within(&pace, 29e6 + 1, 5), 10);
-	pace.ns_of[1] = 0;	/* rows cost nothing: as many as there are */
-	assert_int_equal(pace_rows_within(&pace, 1, 5), UINT32_MAX);
+	assert_int_equal(pace_rows_within(&pace, nothing, 46e6 + 1, 5), 10);
+	assert_int_equal(pace_rows_within(&pace, load_of(4, 0), 46e6 + 1, 5), 6);
+	pace.ns_of[1] = 0;	/* rows cost nothing: more than there are */
+	assert_true(pace_rows_within(&pace, nothing, 17e6 + 1, 5) > UINT32_MAX / 4);
+}
+
+/* A machine that computes rows in tiles of 6, and a large tile faster than a small one: no sum of
+ * three terms. What such steps took of late corrects the sum. */
+static double machine_of_tiles(uint32_t n_rows)
+{
+	return 10e6 + (n_rows < 16 ? 3e6 : n_rows < 32 ? 5e6 : 2e6) * ((n_rows + 5) / 6 * 6);
+}
+
+static void recent_steps_of_a_size_correct_what_is_predicted(void **state)
+{
+	struct pace pace = { .n_seen = 0 };
+	uint32_t n_rows;
+
+	(void)state;
+	for (uint32_t i = 0; i < 50; i++) {
+		pace_note(&pace, load_of(8, 0), machine_of_tiles(8));
+		pace_note(&pace, load_of(256, 0), machine_of_tiles(256));
+	}
+	for (uint32_t i = 0; i < 50; i++)
+		pace_note(&pace, load_of(24, 0), machine_of_tiles(24));
+	assert_within(pace_predict(&pace, load_of(24, 0)), machine_of_tiles(24), 0.01);
+	n_rows = 8 + pace_rows_within(&pace, load_of(8, 0), machine_of_tiles(24), 0);
+	assert_in_range(n_rows, 23, 25);
 }
 
 int main(void)
@@ -125,6 +151,7 @@ int main(void)
 		cmocka_unit_test(small_steps_do_not_hide_the_large_ones),
 		cmocka_unit_test(one_slow_step_is_not_believed_but_many_are),
 		cmocka_unit_test(rows_within_a_time_take_that_time),
+		cmocka_unit_test(recent_steps_of_a_size_correct_what_is_predicted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
