@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "config/options.h"
+#include "config/wide_numbers.h"
 
 #include <errno.h>
 #include <libconfig.h>
@@ -55,7 +56,7 @@ static bool is_right_kind(const struct option_info *option, int type)
 	case OPTION_BOOL:
 		return type == CONFIG_TYPE_BOOL;
 	case OPTION_BYTES:
-		return type != CONFIG_TYPE_BOOL && type != CONFIG_TYPE_FLOAT;
+		return type != CONFIG_TYPE_BOOL;
 	default:
 		return type != CONFIG_TYPE_STRING && type != CONFIG_TYPE_BOOL;
 	}
@@ -124,33 +125,73 @@ out:
 	return status;
 }
 
+/* libconfig reads included files itself, so their numbers cannot be rewritten. */
+static enum sc_status check_included(const char *path, struct error *err)
+{
+	struct buf text = BUF_INIT, rewritten = BUF_INIT;
+	enum sc_status status = read_text(path, &text, err);
+
+	if (status == SC_OK && wide_numbers_rewrite(text.data, &rewritten) != SC_OK)
+		status = error_set(err, SC_E_NOMEM, "%s: no memory", path);
+	else if (status == SC_OK && strcmp(text.data, rewritten.data))
+		status = error_set(err, SC_E_CONFIG, "%s: found a whole number of more than 32 "
+				   "bits in an included file: put an L behind it, or move it to "
+				   "the file that includes this one", path);
+	buf_deinit(&text);
+	buf_deinit(&rewritten);
+	return status;
+}
+
+/* The settings of a file that libconfig has read. */
+static enum sc_status apply_all(struct config *config, enum program program, const char *path,
+				const config_t *file, struct error *err)
+{
+	const config_setting_t *root = config_root_setting(file);
+	const char *checked = path;
+	enum sc_status status = SC_OK;
+
+	for (int i = 0; status == SC_OK && i < config_setting_length(root); i++) {
+		const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
+		const char *source = config_setting_source_file(setting);
+
+		if (source && strcmp(source, checked)) {
+			status = check_included(source, err);
+			checked = source;
+		}
+		if (status != SC_OK)
+			break;
+		status = apply(config, program, setting, err);
+		if (status != SC_OK)
+			error_prefix(err, "%s:%u", source ? source : path,
+				     config_setting_source_line(setting));
+	}
+	return status;
+}
+
 enum sc_status config_file_read(struct config *config, enum program program, const char *path,
 				struct error *err)
 {
-	struct buf text = BUF_INIT;
+	struct buf text = BUF_INIT, rewritten = BUF_INIT;
 	enum sc_status status = read_text(path, &text, err);
 	config_t file;
 
 	config_init(&file);
 	if (status)
 		goto out;
-	if (!config_read_string(&file, text.data)) {
-		status = error_set(err, SC_E_CONFIG, "%s:%d: %s", path, config_error_line(&file),
+	if (wide_numbers_rewrite(text.data, &rewritten) != SC_OK) {
+		status = error_set(err, SC_E_NOMEM, "%s: no memory", path);
+		goto out;
+	}
+	if (!config_read_string(&file, rewritten.data)) {
+		status = error_set(err, SC_E_CONFIG, "%s:%d: %s", config_error_file(&file) ?
+				   config_error_file(&file) : path, config_error_line(&file),
 				   config_error_text(&file));
 		goto out;
 	}
-	for (int i = 0; i < config_setting_length(config_root_setting(&file)); i++) {
-		const config_setting_t *setting =
-			config_setting_get_elem(config_root_setting(&file), (unsigned)i);
-
-		status = apply(config, program, setting, err);
-		if (status != SC_OK) {
-			error_prefix(err, "%s:%u", path, config_setting_source_line(setting));
-			break;
-		}
-	}
+	status = apply_all(config, program, path, &file, err);
 out:
 	config_destroy(&file);
 	buf_deinit(&text);
+	buf_deinit(&rewritten);
 	return status;
 }

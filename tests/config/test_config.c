@@ -119,6 +119,91 @@ static void a_bad_line_is_named_with_what_was_expected(void **state)
 	}
 }
 
+/* libconfig keeps the low bits of a number that does not fit. */
+static void a_number_that_would_wrap_is_refused_with_the_range(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} bad[] = {
+		{ "port = 4294967376;\n", ":1: port: expected a whole number from 0 to 65535, "
+					  "found '4294967376'" },
+		{ "port = -4294959216;\n", ":1: port: expected a whole number from 0 to 65535, "
+					   "found '-4294959216'" },
+		{ "\nport=0x100001F90;", ":2: port: expected a whole number from 0 to 65535, "
+					 "found '4294975376'" },
+		{ "port = 18446744073709551696L;\n", ":1: port: expected a whole number from 0 to "
+						     "65535, found '1.8446744073709552e+19'" },
+		{ "port = 0x10000000000001F90L;\n", ":1: port: expected a whole number from 0 to "
+						    "65535, found '1.8446744073709552e+19'" },
+		{ "n_predict = 4294967297;\n", ":1: n_predict: expected a whole number from -1 to "
+					       "1000000000, found '4294967297'" },
+		{ "memory = 18446744073709551617;\n", ":1: memory: expected bytes, as in 512M, "
+						      "from 0 to 1e+18, found "
+						      "'1.8446744073709552e+19'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		char expected[256];
+
+		write_file(bad[i].text);
+		assert_int_equal(LOAD(NULL, "--config", path), SC_E_CONFIG);
+		snprintf(expected, sizeof expected, "%s%s", path, bad[i].message);
+		assert_string_equal(err.text, expected);
+	}
+	assert_int_equal(LOAD(NULL, "--port", "4294967376"), SC_E_INVALID);
+	assert_string_equal(err.text, "--port: expected a whole number from 0 to 65535, found "
+				      "'4294967376'");
+	setenv("STAGECOACH_PORT", "4294967376", 1);
+	assert_int_equal(LOAD(NULL), SC_E_CONFIG);
+	unsetenv("STAGECOACH_PORT");
+	assert_string_equal(err.text, "environment: STAGECOACH_PORT: expected a whole number from "
+				      "0 to 65535, found '4294967376'");
+}
+
+static void an_included_file_is_held_to_the_same(void **state)
+{
+	char included[] = "test_config_included.XXXXXX", text[128], expected[128];
+	int fd = mkstemp(included);
+	const char *bad = "\nport = 4294967376;\n";
+
+	(void)state;
+	assert_true(fd >= 0);
+	snprintf(text, sizeof text, "host = \"::1\";\n@include \"%s\"\n", included);
+	write_file(text);
+	assert_int_equal(write(fd, "port = 70000;\n", 14), 14);
+	assert_int_equal(LOAD(path), SC_E_CONFIG);
+	snprintf(expected, sizeof expected, "%s:1: port: expected a whole number from 0 to 65535, "
+		 "found '70000'", included);
+	assert_string_equal(err.text, expected);
+	assert_int_equal(pwrite(fd, bad, strlen(bad), 0), strlen(bad));
+	assert_int_equal(LOAD(path), SC_E_CONFIG);
+	assert_non_null(strstr(err.text, included));
+	assert_non_null(strstr(err.text, "more than 32 bits"));
+	close(fd);
+	unlink(included);
+}
+
+static void numbers_are_read_as_they_are_written(void **state)
+{
+	(void)state;
+	write_file("# 99999999999999999999\nmemory = 5000000000; seed = 5000000000L; // 1e\n"
+		   "port = 0x1F90; temp = 0.12345678901234567890123; top_p = 1e-3;\n"
+		   "/* 4294967376 */ host = \"a\\\"4294967376\"; top_k = 0xFFFFFFFF;\n"
+		   "max_message = \"5M\"; n_predict = -1;\n");
+	assert_int_equal(LOAD(path), SC_OK);
+	assert_int_equal(config.memory, 5000000000);
+	assert_int_equal(config.seed, 5000000000);
+	assert_int_equal(config.port, 8080);
+	assert_true(config.temperature == 0.12345678901234567890123);
+	assert_true(config.top_p == 1e-3);
+	assert_string_equal(config.host, "a\"4294967376");
+	assert_int_equal(config.top_k, UINT32_MAX);
+	assert_int_equal(config.max_message, 5 << 20);
+	assert_int_equal(config.n_predict, -1);
+	config_deinit(&config);
+}
+
 static void a_bad_flag_is_a_usage_error(void **state)
 {
 	(void)state;
@@ -318,6 +403,9 @@ int main(void)
 		cmocka_unit_test(every_option_has_a_valid_default_and_a_name_of_its_own),
 		cmocka_unit_test(flags_override_environment_overrides_file),
 		cmocka_unit_test(a_bad_line_is_named_with_what_was_expected),
+		cmocka_unit_test(a_number_that_would_wrap_is_refused_with_the_range),
+		cmocka_unit_test(an_included_file_is_held_to_the_same),
+		cmocka_unit_test(numbers_are_read_as_they_are_written),
 		cmocka_unit_test(a_bad_flag_is_a_usage_error),
 		cmocka_unit_test(a_bad_variable_is_named),
 		cmocka_unit_test(a_named_file_must_exist_and_the_default_one_need_not),
