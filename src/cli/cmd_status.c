@@ -63,9 +63,9 @@ static const char *phase_word(const Stagecoach__V1__Status *status, char *word, 
 
 static void print_stages(const Stagecoach__V1__Status *status)
 {
-	printf("\n%5s %-10s %9s %9s %9s %9s %8s %9s %9s %9s %7s  %s\n", "STAGE", "LAYERS",
-	       "WEIGHTS", "KV", "STEPS", "ROWS", "BUSY", "WAITING", "SENDING", "PREDICTED",
-	       "BUBBLE", "WHERE");
+	printf("\n%5s %-10s %9s %9s %9s %9s %8s %9s %9s %7s  %s\n", "STAGE", "LAYERS",
+	       "WEIGHTS", "KV", "STEPS", "ROWS", "BUSY", "WAITING", "SENDING", "BUBBLE",
+	       "WHERE");
 	for (size_t i = 0; i < status->n_stages; i++) {
 		const Stagecoach__V1__Stage *stage = status->stages[i];
 		char layers[32];
@@ -74,12 +74,11 @@ static void print_stages(const Stagecoach__V1__Status *status)
 			 stage->first_layer, stage->first_layer + stage->n_layers - 1,
 			 stage->has_head ? "+H" : "");
 		printf("%5u %-10s %5.1f MiB %5.1f MiB %9llu %9llu %6.1f s %7.1f s %7.1f s "
-		       "%6.2f ms %6.1f%%  %s:%u, %s\n", stage->rank, layers,
+		       "%6.1f%%  %s:%u, %s\n", stage->rank, layers,
 		       (double)stage->weight_bytes / MIB, (double)stage->kv_bytes / MIB,
 		       (unsigned long long)stage->steps, (unsigned long long)stage->rows,
 		       stage->busy_seconds, stage->waiting_seconds, stage->sending_seconds,
-		       stage->predicted_decode_seconds * 1e3, stage->bubble_ratio * 1e2,
-		       stage->host, stage->pid, stage->backend);
+		       stage->bubble_ratio * 1e2, stage->host, stage->pid, stage->backend);
 	}
 	for (size_t i = 0; i < status->n_stages; i++)
 		if (status->stages[i]->kv_saturated)

@@ -8,7 +8,7 @@
 #include "config/config.h"
 #include "coordinator/coordinator.h"
 
-/* The table of stages and the predictions. */
+/* The model, and the table of its stages. */
 void report_plan(const struct coordinator *coordinator);
 
 /* A bar, on a terminal only; it ends with done == total. */

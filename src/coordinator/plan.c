@@ -11,8 +11,8 @@
 
 struct plan_speed plan_default_speed(void)
 {
-	/* One ordinary server core: only the ratio of the two matters for the split. */
-	return (struct plan_speed){ .bytes_per_second = 30e9, .macs_per_second = 150e9 };
+	/* A server core does about five multiply-adds in the time in which it reads a byte. */
+	return (struct plan_speed){ .bytes = 1, .macs = 5 };
 }
 
 static struct plan_speed speed_of(const struct plan_input *input, unsigned stage)
@@ -20,13 +20,13 @@ static struct plan_speed speed_of(const struct plan_input *input, unsigned stage
 	return input->speeds ? input->speeds[stage] : plan_default_speed();
 }
 
-/* Sums over layers [0, i), so that any range costs one subtraction; and what the whole model takes
+/* Sums over layers [0, i), so that any range costs one subtraction; and what the whole model costs
  * on the first stage's worker. */
 struct sums {
 	uint64_t *bytes;	/* [n_layers + 1] */
 	uint64_t *macs;
-	double decode_seconds;
-	double prompt_seconds;
+	double decode_cost;
+	double prompt_cost;
 };
 
 static enum sc_status sums_init(struct sums *sums, const struct plan_input *input)
@@ -34,7 +34,7 @@ static enum sc_status sums_init(struct sums *sums, const struct plan_input *inpu
 	const struct model *model = input->model;
 	uint32_t n_layers = model->hparams.n_layers;
 	struct plan_speed speed = speed_of(input, 0);
-	double read_seconds;
+	double read_cost;
 
 	sums->bytes = calloc(n_layers + 1, sizeof sums->bytes[0]);
 	sums->macs = calloc(n_layers + 1, sizeof sums->macs[0]);
@@ -44,13 +44,11 @@ static enum sc_status sums_init(struct sums *sums, const struct plan_input *inpu
 		sums->bytes[i + 1] = sums->bytes[i] + model_layer_bytes(model, i);
 		sums->macs[i + 1] = sums->macs[i] + model_layer_macs(model, i);
 	}
-	read_seconds = (double)(sums->bytes[n_layers] + model_head_bytes(model)) /
-		       speed.bytes_per_second;
-	sums->decode_seconds = read_seconds +
-			       (double)(sums->macs[n_layers] + model_head_macs(model)) /
-			       speed.macs_per_second;
-	sums->prompt_seconds = read_seconds + (double)sums->macs[n_layers] * input->max_rows /
-			       speed.macs_per_second;
+	read_cost = (double)(sums->bytes[n_layers] + model_head_bytes(model)) / speed.bytes;
+	sums->decode_cost = read_cost + (double)(sums->macs[n_layers] + model_head_macs(model)) /
+					speed.macs;
+	sums->prompt_cost = read_cost + (double)sums->macs[n_layers] * input->max_rows /
+					speed.macs;
 	return SC_OK;
 }
 
@@ -59,8 +57,8 @@ static enum sc_status sums_init(struct sums *sums, const struct plan_input *inpu
  * decode step plus its share of the model's prompt step, as if both took half of the time. */
 static double share_of(const struct sums *sums, const struct plan_stage *stage)
 {
-	return (stage->decode_seconds / sums->decode_seconds +
-		stage->prompt_seconds / sums->prompt_seconds) / 2;
+	return (stage->decode_cost / sums->decode_cost +
+		stage->prompt_cost / sums->prompt_cost) / 2;
 }
 
 static void sums_deinit(struct sums *sums)
@@ -95,10 +93,8 @@ static struct plan_stage describe_stage(const struct plan_input *input, const st
 	read_bytes = (double)out.weight_bytes;
 	if (out.has_embedding)
 		out.weight_bytes += model_embedding_bytes(model);
-	out.decode_seconds = read_bytes / speed.bytes_per_second +
-			     (double)out.macs / speed.macs_per_second;
-	out.prompt_seconds = read_bytes / speed.bytes_per_second +
-			     layer_macs * input->max_rows / speed.macs_per_second;
+	out.decode_cost = read_bytes / speed.bytes + (double)out.macs / speed.macs;
+	out.prompt_cost = read_bytes / speed.bytes + layer_macs * input->max_rows / speed.macs;
 	return out;
 }
 
@@ -243,14 +239,8 @@ static enum sc_status fill_plan(const struct plan_input *input, const struct sum
 {
 	enum sc_status status = split(input, sums, ends);
 
-	for (unsigned i = 0; status == SC_OK && i < plan->n_stages; i++) {
-		struct plan_stage *stage = &plan->stages[i];
-
-		*stage = describe_stage(input, sums, i, i ? ends[i - 1] : 0, ends[i]);
-		plan->decode_seconds += stage->decode_seconds;
-		if (stage->decode_seconds > plan->slowest_decode_seconds)
-			plan->slowest_decode_seconds = stage->decode_seconds;
-	}
+	for (unsigned i = 0; status == SC_OK && i < plan->n_stages; i++)
+		plan->stages[i] = describe_stage(input, sums, i, i ? ends[i - 1] : 0, ends[i]);
 	return status;
 }
 
@@ -388,9 +378,8 @@ enum sc_status plan_format(const struct plan *plan, const char *const *where, st
 {
 	enum sc_status status;
 
-	status = buf_add_format(text, "%-6s %-24s %-10s %12s %10s %14s %14s\n", "stage", "worker",
-				"layers", "weights MiB", "KV MiB", "decode ms/row",
-				"prompt ms/step");
+	status = buf_add_format(text, "%-6s %-24s %-10s %12s %10s %10s\n", "stage", "worker",
+				"layers", "weights MiB", "KV MiB", "work MiB");
 	for (unsigned i = 0; status == SC_OK && i < plan->n_stages; i++) {
 		const struct plan_stage *stage = &plan->stages[i];
 		char layers[32];
@@ -398,17 +387,11 @@ enum sc_status plan_format(const struct plan *plan, const char *const *where, st
 		snprintf(layers, sizeof layers, "%s%u-%u%s", stage->has_embedding ? "e+" : "",
 			 stage->first_layer, stage->first_layer + stage->n_layers - 1,
 			 stage->has_head ? "+h" : "");
-		status = buf_add_format(text, "%-6u %-24s %-10s %12.1f %10.1f %14.3f %14.3f\n",
+		status = buf_add_format(text, "%-6u %-24s %-10s %12.1f %10.1f %10.1f\n",
 					i + 1, where && where[i] ? where[i] : "-", layers,
 					(double)stage->weight_bytes / MIB,
 					(double)stage->kv_bytes / MIB,
-					stage->decode_seconds * 1e3, stage->prompt_seconds * 1e3);
+					(double)stage->work_bytes / MIB);
 	}
-	if (status == SC_OK)
-		status = buf_add_format(text,
-					"predicted: %.0f tokens/s for one sequence, "
-					"%.0f tokens/s with every stage busy\n",
-					1.0 / plan->decode_seconds,
-					1.0 / plan->slowest_decode_seconds);
 	return status;
 }

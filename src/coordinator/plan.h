@@ -2,12 +2,13 @@
 #ifndef STAGECOACH_COORDINATOR_PLAN_H
 #define STAGECOACH_COORDINATOR_PLAN_H
 /*
- * plan - which worker holds which layers, with how much memory, and what that predicts.
+ * plan - which worker holds which layers, with how much memory.
  * Pure computation from the model's sizes: no compute, no messages.
  *
- * A step is modelled as the time to read the weights plus the time of the multiply-adds. A stage
- * costs half its share of the model's decode step, where embedding and head count, and half its
- * share of a prompt's step, where the head is no work: as if both took half of the time. Of the
+ * A step costs reading the weights plus the multiply-adds. How long that takes is not known: costs
+ * only compare stages. A stage costs half its share of the model's decode step, where embedding and
+ * head count, and half its share of a prompt's step, where the head is no work: as if both took
+ * half of the time. Of the
  * splits that fit into the workers' memory, the one is taken whose most expensive stage is cheapest
  * and, among equals, whose sum of squares is least.
  */
@@ -17,11 +18,12 @@
 
 #define PLAN_MAX_STAGES MODEL_MAX_LAYERS
 
-/* What a worker can do; measured, or the defaults that plan_default_speed gives. */
+/* What a worker can do in some time, which is the same for all workers: only ratios count. */
 struct plan_speed {
-	double bytes_per_second;	/* reading weights */
-	double macs_per_second;
+	double bytes;	/* of weights that it reads */
+	double macs;
 };
+/* For workers whose speed is not known. */
 struct plan_speed plan_default_speed(void);
 
 struct plan_stage {
@@ -34,8 +36,8 @@ struct plan_stage {
 	uint64_t work_bytes;		/* activations, attention, logits, frames: an
 					 * estimate from above */
 	uint64_t macs;			/* per row */
-	double decode_seconds;		/* predicted for one row */
-	double prompt_seconds;		/* predicted for max_rows rows */
+	double decode_cost;		/* of one row, and of max_rows rows of prompts; */
+	double prompt_cost;		/* in the time of plan_speed */
 };
 
 struct plan_input {
@@ -59,8 +61,6 @@ struct plan_input {
 struct plan {
 	unsigned n_stages;
 	struct plan_stage *stages;	/* [n_stages], owned */
-	double decode_seconds;		/* one token through all stages */
-	double slowest_decode_seconds;
 };
 
 /* SC_E_INVALID: more stages than layers, or none. SC_E_CAPACITY: no split fits into the workers'

@@ -104,8 +104,6 @@ static void set_stage(Stagecoach__V1__Stage *message, const struct stage_status 
 	message->heard_seconds_ago = (double)stage->heard_ms_ago * 1e-3;
 	message->has_embedding = plan->has_embedding;
 	message->has_head = plan->has_head;
-	message->predicted_decode_seconds = plan->decode_seconds;
-	message->predicted_prompt_seconds = plan->prompt_seconds;
 	message->kv_saturated = stage->kv_saturated;
 }
 
@@ -165,8 +163,6 @@ struct stage_page {
 static void add_plan(Stagecoach__V1__Status *message, const struct coordinator *coordinator,
 		     const struct plan *plan, struct stage_page *page)
 {
-	message->predicted_decode_seconds = plan->decode_seconds;
-	message->predicted_slowest_seconds = plan->slowest_decode_seconds;
 	message->stages = page->list;
 	message->n_stages = plan->n_stages;
 	for (unsigned i = 0; i < plan->n_stages; i++) {

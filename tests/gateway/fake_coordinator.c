@@ -375,15 +375,10 @@ uint32_t coordinator_max_context(const struct coordinator *c)
 const struct plan *coordinator_plan(const struct coordinator *coordinator)
 {
 	static struct plan_stage stages[N_STAGES] = {
-		{ .n_layers = 4, .has_embedding = true, .weight_bytes = 2000000,
-		  .decode_seconds = 0.001, .prompt_seconds = 0.02 },
-		{ .first_layer = 4, .n_layers = 4, .has_head = true, .weight_bytes = 2100000,
-		  .decode_seconds = 0.0012, .prompt_seconds = 0.021 },
+		{ .n_layers = 4, .has_embedding = true, .weight_bytes = 2000000 },
+		{ .first_layer = 4, .n_layers = 4, .has_head = true, .weight_bytes = 2100000 },
 	};
-	static const struct plan plan = {
-		.n_stages = N_STAGES, .stages = stages,
-		.decode_seconds = 0.0022, .slowest_decode_seconds = 0.0012,
-	};
+	static const struct plan plan = { .n_stages = N_STAGES, .stages = stages };
 
 	return coordinator->phase == COORDINATOR_CONNECTING ? NULL : &plan;
 }
