@@ -127,7 +127,7 @@ const struct option_info options[] = {
 	  AT(max_gap_ms),
 	  "milliseconds between two tokens of a stream while prompts of others run, at most: "
 	  "shorter gaps make those prompts later; 0: 2.9 times what they are without "
-	  "prompts, 10 at least, times the square root of the number of prompts" },
+	  "prompts, 10 at least, times the square root of the number of prompts (4 at most)" },
 	{ "parallel", 0, "max-num-seqs", OPTION_U32, BOTH, 0, "Pipeline", "N", "32", 1, 4096, NULL,
 	  AT(max_sequences), "sequences that run at once; an eighth more for clients with few" },
 	{ "kv-positions", 0, NULL, OPTION_U32, BOTH, 0, "Pipeline", "N", "0", 0, 1e9, NULL,

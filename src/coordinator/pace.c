@@ -7,7 +7,7 @@
 /* The part of a mean that a new step replaces. */
 #define RENEWAL 0.25
 /* One step that takes far longer than such steps did (another program had the processor) counts as
- * this many times the mean. Steps that stay slow are believed after a few. */
+ * this many times the mean, or what was predicted for it. Steps that stay slow are believed after a few. */
 #define OUTLIER 2.0
 /* A mean counts half when it is this many steps old. */
 #define HALF_AGE 64.0
@@ -23,10 +23,10 @@ static unsigned mean_index(uint32_t n_rows)
 	return n_bits;
 }
 
-static void renew(struct pace_mean *mean, const double *terms, double ns)
+static void renew(struct pace_mean *mean, const double *terms, double ns, double predicted)
 {
-	if (mean->seen_at && ns > OUTLIER * mean->ns)
-		ns = OUTLIER * mean->ns;
+	if (mean->seen_at)
+		ns = fmin(ns, OUTLIER * fmax(mean->ns, predicted));
 	for (unsigned i = 0; i < PACE_N_TERMS; i++)
 		mean->terms[i] = mean->seen_at
 				 ? mean->terms[i] + RENEWAL * (terms[i] - mean->terms[i])
@@ -81,7 +81,7 @@ void pace_note(struct pace *pace, struct pace_load load, double ns)
 	ns = fmax(ns, 1);
 	if (!pace->n_seen)
 		pace->ns_of[1] = ns / load.n_rows;
-	renew(mean, terms, ns);
+	renew(mean, terms, ns, pace_predict(pace, load));
 	mean->seen_at = ++pace->n_seen;
 	fit(pace);
 }

@@ -16,8 +16,8 @@
  * Steps are not quite such a sum: rows are computed in tiles. So a prediction is corrected by what the
  * mean of about equally many rows took, against what the fit says of it.
  *
- * Before rows of different numbers were seen all time counts as that of rows. That is too much for
- * larger steps, never too little.
+ * Before steps of different sizes were seen, all time counts as that of rows: too much for larger
+ * steps, too little for smaller ones.
  *
  * Plain arithmetic: no clock, no memory of its own.
  */

@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coordinator/scheduler_private.h"
 
+#include "base/integers.h"
+
 #include <assert.h>
-#include <math.h>
 #include <stdlib.h>
-
-/* Rows that every step must still have before decoding is spread over more of them than stages. */
-enum { GROUP_ROWS = 5 };
-
-/* What a step costs beside its prompt rows, in rows, and the least that is worth a step: chosen by
- * trying, with the CPU backend (bench/RESULTS.md, "Two stages of one thread"). */
-enum { STEP_ROWS = 4, MIN_CHUNK = 32 };
-
-/* Beside decoding sequences: prompt rows of a step at least, and the shortest gap between their
- * tokens that is chosen by itself. Nobody reads faster than a hundred tokens a second. */
-enum { MIN_PROMPT_ROWS = 8 };
-#define MIN_GAP_NS 10e6
 
 /* --- states --- */
 
@@ -185,48 +174,9 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 		scheduler_move_to(s, sequence, SEQUENCE_IN_FLIGHT);
 }
 
-/* The steps that decoding sequences are spread over. */
-static uint32_t count_groups(const struct scheduler *s, uint32_t n_decoding)
-{
-	uint32_t most = s->config.n_stages == 1 ? 1 : s->config.window;
-	uint32_t n = n_decoding / GROUP_ROWS;
-
-	n = n > s->config.n_stages ? n : s->config.n_stages;
-	return n < most ? n : most;
-}
-
-/* Sequences decode beside prompts: the time between their tokens is bounded. */
-static bool is_paced(const struct scheduler *s)
-{
-	return s->pace.n_seen && s->n_by_state[SEQUENCE_PROMPT] &&
-	       (s->n_by_state[SEQUENCE_DECODE] || s->n_by_state[SEQUENCE_IN_FLIGHT]);
-}
-
-/* How many decoding sequences the next step takes: an equal part for each group, give or take one.
- * Decoding sequences of one group may be out of phase (they started at different times). Without
- * prompts they wait until the whole group can run in one step, because a decode-only step reads all
- * weights however few rows it has. When prompt rows run anyway, an extra decode row costs little,
- * so sequences do not wait. */
-static uint32_t decode_quota(const struct scheduler *s)
-{
-	uint32_t n = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];
-	uint32_t n_groups = count_groups(s, n), n_flights = 0;
-	uint64_t turn = s->n_steps % n_groups;
-	uint64_t quota = (turn + 1) * n / n_groups - turn * n / n_groups;
-
-	for (uint32_t i = 0; i < s->n_flights; i++)
-		n_flights += s->flights[(s->first_flight + i) % s->config.window].has_decodes;
-	if (n_flights >= n_groups && !s->n_by_state[SEQUENCE_PROMPT] && !scheduler_find_startable(s))
-		return 0;
-	if (quota > s->config.limits.max_rows)
-		return s->config.limits.max_rows;
-	return quota ? (uint32_t)quota : 1;
-}
-
 static void add_decodes(struct scheduler *s)
 {
-	uint32_t quota = is_paced(s) ? s->config.limits.max_rows : decode_quota(s);
-	uint32_t n = 0;
+	uint32_t quota = room_decode_rows(s), n = 0;
 
 	/* Preemption may take any sequence off the list, so start from its head each time. */
 	while (n < quota && !list_is_empty(&s->decodes)) {
@@ -243,131 +193,20 @@ static void add_decodes(struct scheduler *s)
 	}
 }
 
-/* While a pipeline fills and drains each further stage idles for one step. So rows in steps of c
- * take as long as rows + (stages - 1) c do, and STEP_ROWS / c of that more: least at
- * c^2 = STEP_ROWS rows / (stages - 1), and for one stage with the largest steps. */
-static uint32_t chunk_for(const struct scheduler *s, uint64_t n_rows)
-{
-	const uint32_t n_further = s->config.n_stages - 1;
-	uint32_t chunk = MIN_CHUNK;
-
-	while (chunk < s->config.prompt_chunk &&
-	       (uint64_t)chunk * chunk * n_further < n_rows * STEP_ROWS)
-		chunk += MIN_CHUNK;
-	return chunk < s->config.prompt_chunk ? chunk : s->config.prompt_chunk;
-}
-
-/* For the prompts that there are. It never shrinks while there are any: their last rows need no
- * smaller steps than their first. */
-static void update_chunk(struct scheduler *s)
-{
-	uint32_t chunk;
-
-	if (!s->n_by_state[SEQUENCE_PROMPT] || s->chunk == s->config.prompt_chunk)
-		return;
-	chunk = chunk_for(s, prompt_queue_count_rows(&s->prompts) + s->shares.n_waiting_tokens);
-	if (chunk > s->chunk)
-		s->chunk = chunk;
-}
-
-static uint64_t count_positions(const struct list *sequences)
-{
-	uint64_t n = 0;
-
-	list_for_each(node, sequences)
-		n += list_entry(node, struct sequence, node)->n_tokens;
-	return n;
-}
-
-/* The time between two tokens of the decoding sequences if there were no prompts. */
-static double decode_gap(const struct scheduler *s)
-{
-	uint32_t n = s->n_by_state[SEQUENCE_DECODE] + s->n_by_state[SEQUENCE_IN_FLIGHT];
-	uint32_t n_groups = s->config.n_stages;
-	uint64_t n_positions = count_positions(&s->decodes) + count_positions(&s->in_flight);
-	const struct pace_load load = {
-		.n_rows = (n + n_groups - 1) / n_groups, .n_positions = n_positions / n_groups,
-	};
-
-	return pace_predict(&s->pace, load);
-}
-
-/* Chosen by itself the gap is wider while several prompts run. Every step repeats the decode rows,
- * so shorter gaps delay all prompts. With W prompts the sum of what prompts and streams wait is
- * least at a gap in proportion to sqrt(W). */
-static double max_gap(const struct scheduler *s)
-{
-	double gap = fmax(SCHEDULER_GAP_STEPS * decode_gap(s), MIN_GAP_NS);
-
-	if (s->config.max_gap_ns)
-		return (double)s->config.max_gap_ns;
-	return gap * sqrt(s->n_by_state[SEQUENCE_PROMPT]);
-}
-
-/* The prompt rows that the step has room for. */
-struct room {
-	uint32_t n_rows;
-	bool is_paced;
-	double gap_ns;	/* with is_paced: the time that the step may take */
-};
-
-/* With as many steps in flight as stages each of them takes as long as the gap may be, see
- * note_pace. More steps would only wait for each other. */
-static struct room make_room(const struct scheduler *s)
-{
-	struct room room = {
-		.n_rows = s->config.limits.max_rows - s->load.n_rows,
-		.is_paced = is_paced(s),
-	};
-
-	if (room.n_rows > s->chunk)
-		room.n_rows = s->chunk;
-	if (!room.is_paced)
-		return room;
-	if (s->n_flights >= s->config.n_stages)
-		room.n_rows = 0;
-	room.gap_ns = max_gap(s);
-	return room;
-}
-
-/* The rows that the step takes of the first prompt; 0: no more of any. However short the time, a
- * step has MIN_PROMPT_ROWS, so that prompts come to their end. */
-static uint32_t next_prompt_rows(const struct scheduler *s, const struct sequence *sequence,
-				 const struct room *room, uint32_t n_taken)
-{
-	uint32_t n_rows = sequence->n_tokens - sequence->n_issued;
-	uint32_t most = prompt_queue_turn_left(&s->prompts), in_time;
-
-	/* Turns may come round within a step, but a sequence has one segment in it. */
-	if (sequence->last_step > s->n_steps)
-		return 0;
-	if (room->is_paced) {
-		in_time = pace_rows_within(&s->pace, s->load, room->gap_ns, sequence->n_issued);
-		if (n_taken + in_time < MIN_PROMPT_ROWS)
-			in_time = MIN_PROMPT_ROWS - n_taken;
-		most = in_time < most ? in_time : most;
-	}
-	if (most > room->n_rows)
-		most = room->n_rows;
-	return n_rows < most ? n_rows : most;
-}
-
 static void add_prompts(struct scheduler *s)
 {
-	uint32_t n_rows, n_taken = 0;
+	uint32_t n_rows;
 	struct sequence *sequence;
-	struct room room;
+	struct room room = room_prompts(s);
 
-	update_chunk(s);
-	room = make_room(s);
 	while ((sequence = prompt_queue_first(&s->prompts)) &&
-	       (n_rows = next_prompt_rows(s, sequence, &room, n_taken))) {
+	       (n_rows = room_prompt_rows(s, sequence, &room))) {
 		add_segment(s, sequence, n_rows);
 		/* Else it has left the queue, and its turn is over. */
 		if (sequence->state == SEQUENCE_PROMPT)
 			prompt_queue_note_rows(&s->prompts, n_rows);
 		room.n_rows -= n_rows;
-		n_taken += n_rows;
+		room.n_taken += n_rows;
 	}
 }
 
@@ -393,6 +232,7 @@ bool scheduler_next(struct scheduler *s, uint64_t now_ns, struct step *step_out)
 	flight->load = s->load;
 	flight->sent_ns = now_ns;
 	s->n_flights++;
+	flight->n_at_once = (uint32_t)min_of(s->n_flights, s->config.n_stages);
 	*step_out = (struct step){
 		.id = flight->step_id,
 		.n_rows = s->load.n_rows,
@@ -478,17 +318,17 @@ static void take_records(struct scheduler *s, const struct awaited *awaited,
 	}
 }
 
-/* A pipeline with a step for each stage answers one whenever its slowest stage has done one. So as
- * many steps as are in flight pass between two tokens of a sequence, but no more than there are
- * stages: that time is what is learnt. */
+/* What is learnt is the time that a step spends in all stages. A step that was sent into an empty
+ * pipeline is answered after just that time. With a step for each stage the pipeline answers one
+ * whenever its slowest stage has done one: as many such times as steps were in flight when this one
+ * was sent, but no more than there are stages. */
 static void note_pace(struct scheduler *s, const struct flight *flight, uint64_t now_ns)
 {
 	uint64_t since = flight->sent_ns > s->answered_ns ? flight->sent_ns : s->answered_ns;
-	uint32_t n_at_once = s->n_flights < s->config.n_stages ? s->n_flights : s->config.n_stages;
 
 	s->answered_ns = now_ns;
-	if (flight->load.n_rows && now_ns > since)
-		pace_note(&s->pace, flight->load, (double)(now_ns - since) * n_at_once);
+	if (now_ns > since)
+		pace_note(&s->pace, flight->load, (double)(now_ns - since) * flight->n_at_once);
 }
 
 enum sc_status scheduler_take(struct scheduler *s, uint64_t now_ns, const struct tokens *tokens,

@@ -11,8 +11,8 @@
  * - Without prompts each group has at most one step in flight, because a decode-only step reads all
  *   weights however few rows it has.
  * - A decoding sequence is in one step at a time. A prompt may have chunks in several.
- * - While sequences decode, prompt chunks are so small that their next tokens come in time: the rows
- *   in flight over all stages take max_gap_ns, by the time that steps were seen to take (pace.h).
+ * - While sequences decode, the rows in flight over all stages, prompt chunks and decodes together,
+ *   take at most max_gap_ns, by the times that pace.h has learnt.
  * - With several stages, prompt chunks start small so that every stage gets work early. The chunk
  *   size grows with the number of waiting prompt rows and is reset when no prompt is left.
  *
@@ -33,7 +33,8 @@
 
 struct scheduler;
 
-/* Short of three: some steps take longer than they were predicted to. */
+/* The gap chosen by itself, in decode steps: just below 3, because some steps take longer than
+ * predicted. */
 #define SCHEDULER_GAP_STEPS 2.9
 
 struct scheduler_config {
@@ -42,8 +43,9 @@ struct scheduler_config {
 	uint32_t n_stages;		/* at least 1 */
 	uint32_t prompt_chunk;		/* prompt rows of a step at most */
 	uint64_t max_gap_ns;		/* between two tokens of a sequence, beside prompts;
-					 * 0: SCHEDULER_GAP_STEPS times as long as without,
-					 * and sqrt(n) times that with n prompts */
+					 * 0: SCHEDULER_GAP_STEPS times as long as without, 10
+					 * ms at least, and with n prompts sqrt(n) times that,
+					 * 4 times at most */
 	uint32_t n_spare;		/* of limits.max_sequences slots, those that only clients
 					 * with less than their share may use */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_COORDINATOR_SCHEDULER_PRIVATE_H
 #define STAGECOACH_COORDINATOR_SCHEDULER_PRIVATE_H
-/* The scheduler's insides, shared by scheduler.c (states, steps and tokens) and claims.c (slots and
- * blocks). */
+/* The scheduler's insides, shared by scheduler.c (states, steps and tokens), room.c (how many rows a
+ * step takes) and claims.c (slots and blocks). */
 #include "coordinator/blocks.h"
 #include "coordinator/pace.h"
 #include "coordinator/prompt_queue.h"
@@ -22,6 +22,8 @@ struct flight {
 	uint64_t step_id;
 	struct pace_load load;
 	uint64_t sent_ns;
+	uint32_t n_at_once;		/* steps in flight when it was sent, itself among them,
+					 * but no more than there are stages */
 	bool has_decodes;
 	uint32_t n_awaited;
 	struct awaited *awaited;	/* [n_awaited] in segment order */
@@ -85,5 +87,21 @@ void scheduler_claim_shares(struct scheduler *s);
 /* One more block for a decoding sequence. False: not in this step; it may have been preempted
  * itself, when nothing else can make room. */
 bool scheduler_grow(struct scheduler *s, struct sequence *sequence);
+
+/* How many decoding sequences the next step takes. */
+uint32_t room_decode_rows(const struct scheduler *s);
+
+/* What is left for prompts in a step that has its decode rows. The caller counts what it takes. */
+struct room {
+	uint32_t n_rows;
+	uint32_t n_taken;
+	bool is_paced;
+	double gap_ns;		/* with is_paced: the time that the step may take */
+};
+struct room room_prompts(struct scheduler *s);
+
+/* The rows that the step takes of the first prompt; 0: no more of any. */
+uint32_t room_prompt_rows(const struct scheduler *s, const struct sequence *sequence,
+			  const struct room *room);
 
 #endif
