@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
-static struct gguf *create(struct error *err)
+static struct gguf *create(bool takes_any_type, struct error *err)
 {
 	struct gguf *gguf = calloc(1, sizeof *gguf);
 
@@ -17,6 +17,7 @@ static struct gguf *create(struct error *err)
 		gguf->files = calloc(1, sizeof *gguf->files);
 	if (gguf && gguf->files) {
 		gguf->n_files = 1;
+		gguf->takes_any_type = takes_any_type;
 		return gguf;
 	}
 	free(gguf);
@@ -40,6 +41,7 @@ static enum sc_status append_tensors(struct gguf *gguf, struct gguf_file *file, 
 				 file->path, file->n_tensors);
 	gguf->entries = entries;
 	memset(entries + gguf->n_tensors, 0, file->n_tensors * sizeof *entries);
+	file->takes_any_type = gguf->takes_any_type;
 	status = gguf_file_read_directory(file, entries + gguf->n_tensors, err);
 	if (!status)
 		status = gguf_file_keep_head(file, err);
@@ -145,9 +147,10 @@ static enum sc_status read_all(struct gguf *gguf, struct gguf **gguf_out, struct
 	return SC_OK;
 }
 
-enum sc_status gguf_open(const char *path, struct gguf **gguf_out, struct error *err)
+static enum sc_status open_path(const char *path, bool takes_any_type, struct gguf **gguf_out,
+				struct error *err)
 {
-	struct gguf *gguf = create(err);
+	struct gguf *gguf = create(takes_any_type, err);
 	enum sc_status status;
 
 	if (!gguf)
@@ -160,10 +163,20 @@ enum sc_status gguf_open(const char *path, struct gguf **gguf_out, struct error 
 	return read_all(gguf, gguf_out, err);
 }
 
-enum sc_status gguf_open_memory(const char *name, const void *data, size_t n_bytes,
-				struct gguf **gguf_out, struct error *err)
+enum sc_status gguf_open(const char *path, struct gguf **gguf_out, struct error *err)
 {
-	struct gguf *gguf = create(err);
+	return open_path(path, false, gguf_out, err);
+}
+
+enum sc_status gguf_open_any_types(const char *path, struct gguf **gguf_out, struct error *err)
+{
+	return open_path(path, true, gguf_out, err);
+}
+
+static enum sc_status open_bytes(const char *name, const void *data, size_t n_bytes,
+				 bool takes_any_type, struct gguf **gguf_out, struct error *err)
+{
+	struct gguf *gguf = create(takes_any_type, err);
 	enum sc_status status;
 
 	if (!gguf)
@@ -174,6 +187,18 @@ enum sc_status gguf_open_memory(const char *name, const void *data, size_t n_byt
 		return status;
 	}
 	return read_all(gguf, gguf_out, err);
+}
+
+enum sc_status gguf_open_memory(const char *name, const void *data, size_t n_bytes,
+				struct gguf **gguf_out, struct error *err)
+{
+	return open_bytes(name, data, n_bytes, false, gguf_out, err);
+}
+
+enum sc_status gguf_open_memory_any_types(const char *name, const void *data, size_t n_bytes,
+					  struct gguf **gguf_out, struct error *err)
+{
+	return open_bytes(name, data, n_bytes, true, gguf_out, err);
 }
 
 void gguf_close(struct gguf *gguf)
@@ -211,6 +236,20 @@ uint64_t gguf_n_bytes(const struct gguf *gguf)
 	return n_bytes;
 }
 
+size_t gguf_n_files(const struct gguf *gguf)
+{
+	return gguf->n_files;
+}
+
+struct gguf_part gguf_part(const struct gguf *gguf, size_t i)
+{
+	const struct gguf_file *file = &gguf->files[i];
+
+	return (struct gguf_part){
+		.path = file->path, .n_bytes = file->n_bytes, .n_tensors = file->n_tensors,
+	};
+}
+
 bool gguf_is_at(const struct gguf *gguf, const char *path)
 {
 	struct stat there, shard;
@@ -246,6 +285,14 @@ struct gguf_string gguf_key(const struct gguf *gguf, size_t i)
 	const struct gguf_pair *pair = &gguf->files[0].pairs[i];
 
 	return (struct gguf_string){ pair->key, pair->is_ignored ? 0 : pair->key_length };
+}
+
+struct gguf_array gguf_value(const struct gguf *gguf, size_t i, bool *is_array_out)
+{
+	const struct gguf_pair *pair = &gguf->files[0].pairs[i];
+
+	*is_array_out = pair->is_array;
+	return pair->value;
 }
 
 void gguf_ignore_keys(struct gguf *gguf, const char *list)

@@ -39,16 +39,35 @@ struct gguf;
  * tensor type that we do not read. Caller destroys with gguf_close. */
 must_check enum sc_status gguf_open(const char *path, struct gguf **gguf_out, struct error *err);
 
+/* As gguf_open, but tensors of any type are taken: for programs that describe a file and compute
+ * nothing. tensor.type is then the number in the file, which may be no enumerator. Where
+ * tensor_type_info has no block size for it, n_bytes reaches to the next tensor's data or to the
+ * end of the file, and the rows cannot be read. */
+must_check enum sc_status gguf_open_any_types(const char *path, struct gguf **gguf_out,
+					      struct error *err);
+
 /* The same over bytes in memory (one shard), aligned to 8, which stay the caller's until
  * gguf_close. `name` stands for the path in errors. This is what the fuzzer calls. */
 must_check enum sc_status gguf_open_memory(const char *name, const void *data, size_t n_bytes,
 					   struct gguf **gguf_out, struct error *err);
+must_check enum sc_status gguf_open_memory_any_types(const char *name, const void *data,
+						     size_t n_bytes, struct gguf **gguf_out,
+						     struct error *err);
 void gguf_close(struct gguf *gguf);
 
 const char *gguf_path(const struct gguf *gguf);		/* of the first shard */
 /* Of the shard that has the tensor; without such a tensor, of the first. */
 const char *gguf_tensor_path(const struct gguf *gguf, const char *name);
 uint64_t gguf_n_bytes(const struct gguf *gguf);		/* all shards */
+
+/* One file of the model; i < gguf_n_files. path borrows from gguf. */
+struct gguf_part {
+	const char *path;
+	uint64_t n_bytes;
+	uint64_t n_tensors;
+};
+size_t gguf_n_files(const struct gguf *gguf);
+struct gguf_part gguf_part(const struct gguf *gguf, size_t i);
 /* path leads to one of the shards, by whatever name. */
 bool gguf_is_at(const struct gguf *gguf, const char *path);
 
@@ -98,6 +117,20 @@ must_check enum sc_status gguf_get_array(const struct gguf *gguf, const char *ke
 struct gguf_string gguf_array_string(const struct gguf_array *array, size_t i);
 /* Element i of an array of numbers, converted; i < n. */
 double gguf_array_number(const struct gguf_array *array, size_t i);
+
+/* The same without loss. A bool is 0 or 1. */
+struct gguf_number {
+	bool is_float;
+	bool is_negative;	/* of integers */
+	uint64_t magnitude;	/* likewise */
+	double real;		/* the value, for floats exactly */
+};
+struct gguf_number gguf_array_exact(const struct gguf_array *array, size_t i);
+
+/* The value of key i, as an array: a value that is no array is an array of one. */
+struct gguf_array gguf_value(const struct gguf *gguf, size_t i, bool *is_array_out);
+/* "u32", "string", ... */
+const char *gguf_type_name(enum gguf_type type);
 
 /* Tensors of all shards, in file order. */
 size_t gguf_n_tensors(const struct gguf *gguf);

@@ -57,6 +57,9 @@ static enum sc_status read_type(struct gguf_file *file, struct tensor *tensor, s
 
 	if (file->cursor.is_short)
 		return gguf_error_short(file, 4, "a tensor's type", err);
+	tensor->type = (enum tensor_type)type;
+	if (file->takes_any_type)
+		return SC_OK;
 	info = tensor_type_info(type);
 	if (!info)
 		return gguf_error(file, at, SC_E_UNSUPPORTED, err,
@@ -68,8 +71,18 @@ static enum sc_status read_type(struct gguf_file *file, struct tensor *tensor, s
 				  "BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, "
 				  "IQ4_XS and MXFP4 are", info->name, type,
 				  type >= 97 ? ", private to ik_llama.cpp" : "");
-	tensor->type = (enum tensor_type)type;
 	return SC_OK;
+}
+
+/* Stands in until the places of all tensors are known: at least a byte, see measure. Its elements
+ * are counted as well, so that their number stays below 2^63. */
+static const struct tensor_type_info unknown_size = { .block_length = 1, .block_bytes = 1 };
+
+static bool has_known_size(const struct tensor *tensor)
+{
+	const struct tensor_type_info *info = tensor_type_info(tensor->type);
+
+	return info && info->block_length;
 }
 
 /* Sizes that a file can hold are checked against it later; here only that they are numbers. */
@@ -80,6 +93,8 @@ static enum sc_status count_bytes(const struct gguf_file *file, const struct ggu
 	const struct tensor_type_info *info = tensor_type_info(tensor->type);
 	uint64_t n;
 
+	if (!has_known_size(tensor))
+		info = &unknown_size;
 	if (tensor->dims[0] % info->block_length)
 		return gguf_error(file, entry->at, SC_E_FORMAT, err,
 				  "expected rows that are a multiple of %s's block of %" PRIu32
@@ -91,7 +106,7 @@ static enum sc_status count_bytes(const struct gguf_file *file, const struct ggu
 			goto overflow;
 	if (__builtin_mul_overflow(n, info->block_bytes, &n) || n > INT64_MAX)
 		goto overflow;
-	*n_bytes_out = n;
+	*n_bytes_out = info == &unknown_size ? 1 : n;
 	return SC_OK;
 overflow:
 	return gguf_error(file, entry->at, SC_E_FORMAT, err,
@@ -159,10 +174,22 @@ static int compare_offsets(const void *a, const void *b)
 	return 0;
 }
 
-static enum sc_status check_overlap(const struct gguf_file *file, const struct gguf_entry *entries,
+/* Tensors whose type has no size that we know: up to the next tensor or the end of the file. */
+static void measure(const struct gguf_file *file, struct gguf_entry **sorted)
+{
+	for (uint64_t i = 0; i < file->n_tensors; i++) {
+		uint64_t end = i + 1 < file->n_tensors ? sorted[i + 1]->offset
+						       : file->n_bytes - file->data_start;
+
+		if (!has_known_size(&sorted[i]->tensor) && end > sorted[i]->offset)
+			sorted[i]->tensor.n_bytes = end - sorted[i]->offset;
+	}
+}
+
+static enum sc_status check_overlap(const struct gguf_file *file, struct gguf_entry *entries,
 				    struct error *err)
 {
-	const struct gguf_entry **sorted;
+	struct gguf_entry **sorted;
 	enum sc_status status = SC_OK;
 
 	sorted = malloc((file->n_tensors + 1) * sizeof *sorted);
@@ -172,6 +199,7 @@ static enum sc_status check_overlap(const struct gguf_file *file, const struct g
 	for (uint64_t i = 0; i < file->n_tensors; i++)
 		sorted[i] = &entries[i];
 	qsort(sorted, file->n_tensors, sizeof *sorted, compare_offsets);
+	measure(file, sorted);
 	for (uint64_t i = 1; i < file->n_tensors && !status; i++) {
 		const struct gguf_entry *a = sorted[i - 1], *b = sorted[i];
 

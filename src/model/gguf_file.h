@@ -42,6 +42,7 @@ struct gguf_file {
 	const uint8_t *data;	/* the whole file; once it is read only tensors point here */
 	size_t n_bytes;
 	bool is_mapped;		/* data is ours to unmap */
+	bool takes_any_type;	/* of tensors; else a type that is not supported is an error */
 	uint8_t *head;		/* [header_bytes], owned: the copy that keys and values point to */
 	struct cursor cursor;
 	struct gguf_string context;	/* the key or tensor being read, for errors; or NULL */
@@ -54,6 +55,7 @@ struct gguf_file {
 };
 
 struct gguf {
+	bool takes_any_type;		/* what all its files do */
 	struct gguf_file *files;	/* [n_files], owned */
 	size_t n_files;
 	struct gguf_entry *entries;	/* [n_tensors], owned */
@@ -80,7 +82,6 @@ const struct gguf_pair *gguf_file_find(const struct gguf_file *file, const char 
 /* gguf_value.c: one pair's value as a number. */
 must_check enum sc_status gguf_file_get_u32(const struct gguf_file *file, const char *key,
 					    uint32_t *value_out, struct error *err);
-const char *gguf_type_name(enum gguf_type type);
 size_t gguf_type_bytes(enum gguf_type type);	/* 0 for strings and arrays */
 
 /* gguf_directory.c: the tensor directory into entries[file->n_tensors]; names are set later, since

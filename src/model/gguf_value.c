@@ -32,31 +32,23 @@ size_t gguf_type_bytes(enum gguf_type type)
 	return type_rows[type].n_bytes;
 }
 
-/* A number of any type; is_negative and magnitude for integers. */
-struct number {
-	bool is_float;
-	bool is_negative;
-	uint64_t magnitude;
-	double real;
-};
-
-static struct number from_unsigned(uint64_t v)
+static struct gguf_number from_unsigned(uint64_t v)
 {
-	return (struct number){ .magnitude = v, .real = (double)v };
+	return (struct gguf_number){ .magnitude = v, .real = (double)v };
 }
 
-static struct number from_signed(int64_t v)
+static struct gguf_number from_signed(int64_t v)
 {
-	return (struct number){ .is_negative = v < 0, .real = (double)v,
+	return (struct gguf_number){ .is_negative = v < 0, .real = (double)v,
 				.magnitude = v < 0 ? -(uint64_t)v : (uint64_t)v };
 }
 
-static struct number from_real(double v)
+static struct gguf_number from_real(double v)
 {
-	return (struct number){ .is_float = true, .real = v };
+	return (struct gguf_number){ .is_float = true, .real = v };
 }
 
-static bool load_number(enum gguf_type type, const uint8_t *p, struct number *number_out)
+static bool load_number(enum gguf_type type, const uint8_t *p, struct gguf_number *number_out)
 {
 	uint64_t bits;
 	double real;
@@ -86,7 +78,7 @@ static bool load_number(enum gguf_type type, const uint8_t *p, struct number *nu
 static void describe(const struct gguf_pair *pair, char *text, size_t n_bytes)
 {
 	const char *type = gguf_type_name(pair->value.type);
-	struct number number;
+	struct gguf_number number;
 
 	if (pair->is_array)
 		snprintf(text, n_bytes, "an array of %zu %s", pair->value.n, type);
@@ -149,7 +141,7 @@ enum sc_status gguf_file_get_u32(const struct gguf_file *file, const char *key,
 {
 	const char *expected = "an integer from 0 to 4294967295";
 	const struct gguf_pair *pair = find_pair(file, key, err);
-	struct number number;
+	struct gguf_number number;
 
 	if (!pair)
 		return SC_E_NOT_FOUND;
@@ -178,7 +170,7 @@ enum sc_status gguf_get_f32(const struct gguf *gguf, const char *key, float *val
 {
 	const struct gguf_file *file = &gguf->files[0];
 	const struct gguf_pair *pair = find_pair(file, key, err);
-	struct number number;
+	struct gguf_number number;
 
 	if (!pair)
 		return SC_E_NOT_FOUND;
@@ -241,16 +233,21 @@ struct gguf_string gguf_array_string(const struct gguf_array *array, size_t i)
 	return (struct gguf_string){ .data = (const char *)at + 8, .length = load_le64(at) };
 }
 
-double gguf_array_number(const struct gguf_array *array, size_t i)
+struct gguf_number gguf_array_exact(const struct gguf_array *array, size_t i)
 {
-	struct number number = { 0 };
+	struct gguf_number number = { 0 };
 	const uint8_t *data = array->data;
 
 	assert(i < array->n);
 	data += i * gguf_type_bytes(array->type);
 	if (array->type == GGUF_BOOL)
-		return *data;
+		return from_unsigned(*data);
 	if (!load_number(array->type, data, &number))
 		assert(!"an array of numbers");
-	return number.real;
+	return number;
+}
+
+double gguf_array_number(const struct gguf_array *array, size_t i)
+{
+	return gguf_array_exact(array, i).real;
 }

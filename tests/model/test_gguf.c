@@ -311,6 +311,85 @@ static void tensors_may_lie_in_any_order_and_apart(void **state)
 			 (const char *)gguf_find_tensor(f->gguf, "first")->data, 96);
 }
 
+static void tensors_of_any_type_are_taken_on_request(void **state)
+{
+	static const char bytes[100];
+	const uint64_t dims[] = { 10, 3 };
+	struct fixture *f = *state;
+	struct gguf *refused;
+
+	gguf_writer_tensor(&f->w, "known", 16, 2, dims, bytes, 100);	/* IQ2_XXS */
+	gguf_writer_tensor(&f->w, "f32", TENSOR_F32, 2, dims, bytes, 120);
+	gguf_writer_tensor(&f->w, "unknown", 4000000000u, 2, dims, bytes, 33);
+	gguf_writer_finish(&f->w, &f->file);
+	assert_int_equal(gguf_open_memory("test.gguf", f->file.data, f->file.length, &refused,
+					  &f->err), SC_E_UNSUPPORTED);
+	if (gguf_open_memory_any_types("test.gguf", f->file.data, f->file.length, &f->gguf,
+				       &f->err))
+		fail_msg("%s", f->err.text);
+	/* With the padding up to the next tensor or to the end of the file. */
+	assert_int_equal(gguf_find_tensor(f->gguf, "known")->n_bytes, 128);
+	assert_int_equal(gguf_find_tensor(f->gguf, "f32")->n_bytes, 120);
+	assert_in_range(gguf_find_tensor(f->gguf, "unknown")->n_bytes, 33, 64);
+	assert_int_equal(gguf_find_tensor(f->gguf, "unknown")->type, 4000000000u);
+	assert_string_equal(gguf_part(f->gguf, 0).path, "test.gguf");
+	assert_int_equal(gguf_part(f->gguf, 0).n_tensors, 3);
+	assert_int_equal(gguf_part(f->gguf, 0).n_bytes, f->file.length);
+}
+
+static void tensors_of_any_type_lie_apart_and_inside_the_file(void **state)
+{
+	static const struct {
+		uint64_t offset, rows;
+		const char *error;
+	} cases[] = {
+		{ 0, 1, "overlapping" }, { 64, 1, "truncated?" },
+		{ UINT64_C(1) << 63, 1, "expected data inside the file" },
+		{ 32, UINT64_C(1) << 62, "expected a size below 2^63" },
+	};
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const uint64_t small[] = { 3 }, dims[] = { 3, cases[i].rows };
+		struct buf file = BUF_INIT;
+		struct gguf_writer w;
+		struct gguf *gguf;
+
+		gguf_writer_init(&w);
+		gguf_writer_tensor(&w, "a", 16, 1, small, "abc", 3);
+		gguf_writer_entry(&w, "b", 16, 2, dims, cases[i].offset);
+		gguf_writer_finish(&w, &file);
+		assert_int_equal(gguf_open_memory_any_types("test.gguf", file.data, file.length,
+							    &gguf, &err), SC_E_FORMAT);
+		assert_non_null(strstr(err.text, cases[i].error));
+		gguf_writer_deinit(&w);
+		buf_deinit(&file);
+	}
+}
+
+static void values_are_given_key_by_key_and_exactly(void **state)
+{
+	static const uint16_t numbers[] = { 7, 65535 };
+	struct fixture *f = *state;
+	struct gguf_number number;
+	struct gguf_array value;
+	bool is_array;
+
+	RAW(&f->w, "least", GGUF_I64, int64_t, INT64_MIN);
+	RAW(&f->w, "most", GGUF_U64, uint64_t, UINT64_MAX);
+	gguf_writer_array(&f->w, "numbers", GGUF_U16, numbers, 2, sizeof numbers);
+	open_file(f);
+	value = gguf_value(f->gguf, 0, &is_array);
+	number = gguf_array_exact(&value, 0);
+	assert_true(number.is_negative && number.magnitude == UINT64_C(1) << 63 && !is_array);
+	value = gguf_value(f->gguf, 1, &is_array);
+	assert_true(gguf_array_exact(&value, 0).magnitude == UINT64_MAX);
+	value = gguf_value(f->gguf, 2, &is_array);
+	assert_true(is_array && value.n == 2 && gguf_array_exact(&value, 1).magnitude == 65535);
+	assert_string_equal(gguf_type_name(value.type), "u16");
+}
+
 static void the_fingerprint_follows_metadata_and_not_weights(void **state)
 {
 	static const float values[2] = { 1, 2 };
@@ -474,6 +553,9 @@ int main(void)
 		TEST(version_2_has_the_same_layout),
 		TEST(a_file_may_hold_nothing),
 		TEST(tensors_may_lie_in_any_order_and_apart),
+		TEST(tensors_of_any_type_are_taken_on_request),
+		cmocka_unit_test(tensors_of_any_type_lie_apart_and_inside_the_file),
+		TEST(values_are_given_key_by_key_and_exactly),
 		TEST(the_fingerprint_follows_metadata_and_not_weights),
 		TEST(bytes_that_are_not_aligned_are_refused),
 		TEST(no_bytes_are_no_file),
