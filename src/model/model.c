@@ -201,10 +201,9 @@ static enum sc_status find_arch(struct model *model, struct error *err)
 	return status;
 }
 
-/* general.name, or the file's name without .gguf; only whole, printable characters. */
-static void set_name(struct model *model)
+void model_name(const struct gguf *gguf, char name_out[MODEL_NAME_BYTES])
 {
-	const char *path = gguf_path(model->gguf);
+	const char *path = gguf_path(gguf);
 	const char *slash = strrchr(path, '/');
 	struct gguf_string name = { .data = slash ? slash + 1 : path };
 	struct gguf_string given;
@@ -213,7 +212,7 @@ static void set_name(struct model *model)
 	name.length = strlen(name.data);
 	if (name.length > 5 && !strcmp(name.data + name.length - 5, ".gguf"))
 		name.length -= 5;
-	if (!gguf_get_string(model->gguf, "general.name", &given, NULL) && given.length > 0)
+	if (!gguf_get_string(gguf, "general.name", &given, NULL) && given.length > 0)
 		name = given;
 	for (size_t i = 0; i < name.length;) {
 		const size_t left = name.length - i;
@@ -222,15 +221,16 @@ static void set_name(struct model *model)
 						      left < 4 ? (utf8proc_ssize_t)left : 4, &code);
 		const bool is_bad = n < 1 || utf8proc_category(code) == UTF8PROC_CATEGORY_CC;
 
-		if (used + (is_bad ? 1 : (size_t)n) >= sizeof model->name)
+		if (used + (is_bad ? 1 : (size_t)n) >= MODEL_NAME_BYTES)
 			break;
 		if (is_bad)
-			model->name[used++] = '?';
+			name_out[used++] = '?';
 		else
-			memcpy(model->name + used, name.data + i, (size_t)n);
+			memcpy(name_out + used, name.data + i, (size_t)n);
 		used += is_bad ? 0 : (size_t)n;
 		i += n < 1 ? 1 : (size_t)n;
 	}
+	name_out[used] = '\0';
 }
 
 static uint64_t n_elements(const struct tensor *tensor)
@@ -273,7 +273,7 @@ enum sc_status model_open_gguf(struct gguf *gguf, struct model **model_out, stru
 		model_close(model);
 		return status;
 	}
-	set_name(model);
+	model_name(gguf, model->name);
 	model->fingerprint = gguf_fingerprint(gguf);
 	model->n_params = count_params(model);
 	*model_out = model;

@@ -17,6 +17,8 @@
 #define MODEL_MAX_DIM 131072
 #define MODEL_MAX_VOCAB (4u << 20)
 
+#define MODEL_NAME_BYTES 128
+
 enum rope_scaling {
 	ROPE_SCALING_NONE,
 	ROPE_SCALING_LINEAR,	/* positions are divided by the factor */
@@ -55,7 +57,7 @@ struct model {
 	struct gguf *gguf;	/* owned */
 	const struct arch *arch;
 	struct hparams hparams;
-	char name[128];		/* general.name, or the file's name */
+	char name[MODEL_NAME_BYTES];	/* see model_name */
 	uint64_t fingerprint;	/* XXH3 of metadata and tensor directory: workers compare it */
 	uint64_t n_params;
 	const struct tensor *token_embd;	/* [n_vocab][dim] */
@@ -75,6 +77,9 @@ must_check enum sc_status model_open(const char *path, struct model **model_out,
 must_check enum sc_status model_open_gguf(struct gguf *gguf, struct model **model_out,
 					  struct error *err);
 void model_close(struct model *model);
+
+/* general.name, or the file's name without .gguf; whole, printable characters of UTF-8 alone. */
+void model_name(const struct gguf *gguf, char name_out[MODEL_NAME_BYTES]);
 
 /* Stored bytes of one layer's tensors; of the embedding; of the head (output and its norm: the
  * embedding's bytes again when tied, since the last stage needs them too). */

@@ -174,6 +174,14 @@ bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t token)
 	return token < tokenizer->vocab.n && vocab_is_special(&tokenizer->vocab, token);
 }
 
+const char *tokenizer_piece(const struct tokenizer *tokenizer, uint32_t token, size_t *n_bytes_out)
+{
+	struct gguf_string piece = vocab_piece(tokenizer_vocab(tokenizer), token);
+
+	*n_bytes_out = piece.length;
+	return piece.data;
+}
+
 void token_list_deinit(struct token_list *list)
 {
 	free(list->ids);

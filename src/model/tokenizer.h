@@ -36,6 +36,11 @@ bool tokenizer_is_end(const struct tokenizer *tokenizer, uint32_t token);
 /* Control and unknown tokens print nothing. */
 bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t token);
 
+/* The bytes that token < n_vocab stands for, of a special token its name. Borrows from tokenizer;
+ * no NUL behind them. */
+const char *tokenizer_piece(const struct tokenizer *tokenizer, uint32_t token,
+			    size_t *n_bytes_out);
+
 /* The most bytes of text that one token can stand for: encode makes at least n_bytes / this many
  * ids from any n_bytes, whatever the flags. It only reads a number, so a caller can refuse a text
  * that cannot fit before it pays for encode. 0: there is no such bound, because this vocabulary
