@@ -74,6 +74,12 @@ unsigned coordinator_credits(const struct coordinator_config *config);
  * links receives into. */
 uint64_t coordinator_bytes(const struct coordinator_config *config, size_t link_bytes);
 
+/* What pool_plan is asked for such a coordinator, but for the memory and threads of its workers.
+ * link_bytes as above. loop, fabric and callbacks of config are not looked at. */
+struct pool_wish;
+void coordinator_planning(const struct coordinator_config *config, size_t link_bytes,
+			  struct plan_input *input_out, struct pool_wish *wish_out);
+
 /* Workers may connect from now on; nothing is sent before coordinator_connect. */
 must_check enum sc_status coordinator_create(const struct coordinator_config *config,
 					     struct coordinator **coordinator_out,

@@ -100,30 +100,39 @@ void coordinator_set_defaults(struct coordinator *c)
 
 /* --- bringing the workers up --- */
 
-/* The frames that a worker makes, and those that its links receive into. */
-static uint64_t worker_frame_bytes(const struct coordinator *c)
+void coordinator_planning(const struct coordinator_config *config, size_t link_bytes,
+			  struct plan_input *input_out, struct pool_wish *wish_out)
 {
-	return c->config.window * coordinator_max_payload(&c->config) +
-	       LINKS_PER_WORKER * fabric_buffer_bytes(c->config.fabric);
+	const struct step_limits limits = widest_limits(config);
+
+	*input_out = (struct plan_input){
+		.model = config->model,
+		.n_stages = config->n_stages,
+		.max_rows = limits.max_rows,
+		.max_sequences = limits.max_sequences,
+		.block_length = limits.block_length,
+		.kv_type = config->kv_type,
+		.frame_bytes = window_of(config) * coordinator_max_payload(config) +
+			       LINKS_PER_WORKER * link_bytes,
+	};
+	*wish_out = (struct pool_wish){
+		.context = limits.max_context,
+		.is_context_fixed = config->is_context_fixed,
+		.n_positions = config->kv_positions,
+		.n_contexts = config->kv_contexts ? config->kv_contexts : config->max_sequences,
+	};
 }
 
 /* Chooses context and pool and writes them to the limits. */
 static enum sc_status make_pool(struct coordinator *c, struct plan_input *input,
-				struct error *err)
+				const struct pool_wish *wish, struct error *err)
 {
-	const struct pool_wish wish = {
-		.context = c->limits.max_context,
-		.is_context_fixed = c->config.is_context_fixed,
-		.n_positions = c->config.kv_positions,
-		.n_contexts = c->config.kv_contexts ? c->config.kv_contexts
-						    : c->config.max_sequences,
-	};
-	enum sc_status status = pool_plan(input, &wish, &c->plan, err);
+	enum sc_status status = pool_plan(input, wish, &c->plan, err);
 	char why_shorter[POOL_TEXT_BYTES];
 
 	if (status != SC_OK)
 		return status;
-	if (pool_explain(input, &wish, why_shorter))
+	if (pool_explain(input, wish, why_shorter))
 		log_warning("%s", why_shorter);
 	c->limits.max_context = input->max_context;
 	limit_set(&c->refused, LIMIT_CONTEXT, c->limits.max_context);
@@ -136,25 +145,19 @@ static enum sc_status make_plan(struct coordinator *c, struct error *err)
 	unsigned n = members_count(c->members);
 	uint64_t *memory = calloc(n, sizeof memory[0]);
 	uint32_t *n_threads = calloc(n, sizeof n_threads[0]);
-	struct plan_input input = {
-		.model = c->config.model,
-		.n_stages = c->config.n_stages,
-		.max_rows = c->limits.max_rows,
-		.max_sequences = c->limits.max_sequences,
-		.block_length = c->limits.block_length,
-		.kv_type = c->config.kv_type,
-		.frame_bytes = worker_frame_bytes(c),
-		.n_threads = n_threads,
-		.memory_bytes = memory,
-	};
+	struct plan_input input;
+	struct pool_wish wish;
 	enum sc_status status;
 
+	coordinator_planning(&c->config, fabric_buffer_bytes(c->config.fabric), &input, &wish);
+	input.n_threads = n_threads;
+	input.memory_bytes = memory;
 	for (unsigned i = 0; memory && n_threads && i < n; i++) {
 		memory[i] = members_get(c->members, i)->memory_bytes;
 		n_threads[i] = members_get(c->members, i)->n_threads;
 	}
 	if (memory && n_threads)
-		status = make_pool(c, &input, err);
+		status = make_pool(c, &input, &wish, err);
 	else
 		status = error_set(err, SC_E_NOMEM, "out of memory for a plan");
 	free(memory);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is said of a model that is not loaded is what a coordinator comes to. */
+#include "coordinator/fit.h"
+
+#include "tests/coordinator/paper_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define N_LAYERS 8
+#define CONTEXT 4096
+/* Of one position in one layer: 2 heads, a key and a value of 16, in 16 bits. */
+#define POSITION_BYTES 128
+
+static const uint64_t rows[N_LAYERS] = { 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000 };
+static struct error err;
+
+static struct coordinator_config config_of(unsigned n_stages)
+{
+	return (struct coordinator_config){
+		.model = paper_model(N_LAYERS, rows, 300), .n_stages = n_stages, .max_rows = 8,
+		.max_sequences = 1, .max_context = CONTEXT, .block_length = 16,
+		.kv_type = TENSOR_F16,
+	};
+}
+
+static struct fit fit_of(struct coordinator_config config, uint64_t memory_bytes)
+{
+	const struct fit_workers workers = {
+		.memory_bytes = memory_bytes, .n_threads = 2, .has_links = config.n_stages > 1,
+	};
+	struct fit fit;
+
+	if (fit_plan(&config, &workers, &fit, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	return fit;
+}
+
+static bool fits_whole(unsigned n_stages, uint64_t memory_bytes)
+{
+	struct coordinator_config config = config_of(n_stages);
+	struct fit fit;
+	bool is_there;
+
+	config.is_context_fixed = true;
+	fit = fit_of(config, memory_bytes);
+	is_there = fit.plan != NULL;
+	fit_deinit(&fit);
+	return is_there;
+}
+
+static void unknown_memory_has_room_for_the_whole_context(void **state)
+{
+	struct fit fit = fit_of(config_of(1), 0);
+
+	(void)state;
+	assert_non_null(fit.plan);
+	assert_int_equal(fit.context, CONTEXT);
+	assert_int_equal(fit.n_positions, CONTEXT);
+	assert_int_equal(fit.plan->n_stages, 1);
+	fit_deinit(&fit);
+}
+
+static void a_short_memory_shortens_the_context_before_nothing_fits(void **state)
+{
+	uint32_t before = CONTEXT;
+	unsigned n_shorter = 0;
+	uint64_t memory;
+
+	(void)state;
+	for (memory = 64 * MIB; memory; memory -= MIB) {
+		struct fit fit = fit_of(config_of(1), memory);
+
+		if (!fit.plan) {
+			assert_int_equal(fit.why_not.status, SC_E_CAPACITY);
+			break;
+		}
+		assert_true(fit.context <= before && fit.context >= 512);
+		n_shorter += fit.context < CONTEXT;
+		before = fit.context;
+		fit_deinit(&fit);
+	}
+	assert_true(memory > 0 && n_shorter > 0);
+}
+
+static void the_least_number_of_stages_fits_and_one_less_does_not(void **state)
+{
+	const struct coordinator_config config = config_of(1);
+	bool was_more_than_one = false;
+
+	(void)state;
+	for (uint64_t memory = 64 * MIB; memory; memory -= MIB) {
+		const struct fit_workers workers = {
+			.memory_bytes = memory, .n_threads = 2, .has_links = true,
+		};
+		unsigned n, expected = 0;
+
+		assert_int_equal(fit_least_stages(&config, &workers, CONTEXT, &n, &err), SC_OK);
+		for (unsigned i = N_LAYERS; i > 1; i--)
+			if (fits_whole(i, memory))
+				expected = i;
+		if (n != 1)
+			assert_int_equal(n, expected);
+		was_more_than_one |= n > 1;
+	}
+	assert_true(was_more_than_one);
+}
+
+static void the_bytes_of_a_position_are_those_of_all_layers(void **state)
+{
+	const struct coordinator_config config = config_of(1);
+
+	(void)state;
+	assert_int_equal(fit_position_bytes(&config), N_LAYERS * POSITION_BYTES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unknown_memory_has_room_for_the_whole_context),
+		cmocka_unit_test(a_short_memory_shortens_the_context_before_nothing_fits),
+		cmocka_unit_test(the_least_number_of_stages_fits_and_one_less_does_not),
+		cmocka_unit_test(the_bytes_of_a_position_are_those_of_all_layers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
