@@ -3,8 +3,9 @@
 #include "bench/serve_door.h"
 
 #include "base/buf.h"
-#include "gateway/grpc_message.h"
+#include "cli/client_http.h"
 #include "gateway/grpc_header.h"
+#include "gateway/grpc_message.h"
 #include "gateway/grpc_status.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
@@ -32,8 +33,7 @@ struct call {
 	unsigned index;
 	int32_t stream_id;	/* 0: free */
 	uint32_t n_prompt;
-	struct buf request;
-	size_t n_sent;
+	struct client_body request;
 	struct grpc_reader reader;
 	int grpc_status;	/* -1: none yet */
 	char text[ERROR_TEXT_MAX];
@@ -156,48 +156,6 @@ static int on_stream_close(nghttp2_session *http, int32_t stream_id, uint32_t co
 	return 0;
 }
 
-static ssize_t read_request(nghttp2_session *http, int32_t stream_id, uint8_t *buffer,
-			    size_t n_max, uint32_t *flags, nghttp2_data_source *source, void *arg)
-{
-	struct call *call = source->ptr;
-	size_t n = call->request.length - call->n_sent;
-
-	(void)http;
-	(void)stream_id;
-	(void)arg;
-	if (n > n_max)
-		n = n_max;
-	memcpy(buffer, call->request.data + call->n_sent, n);
-	call->n_sent += n;
-	if (call->n_sent == call->request.length)
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
-	return (ssize_t)n;
-}
-
-static int create_http(struct grpc *grpc)
-{
-	nghttp2_settings_entry settings[] = {
-		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
-		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, WINDOW_BYTES },
-	};
-	nghttp2_session_callbacks *callbacks;
-	int rc = nghttp2_session_callbacks_new(&callbacks);
-
-	if (rc != 0)
-		return rc;
-	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
-	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-	rc = nghttp2_session_client_new(&grpc->http, callbacks, grpc);
-	nghttp2_session_callbacks_del(callbacks);
-	if (rc == 0)
-		rc = nghttp2_submit_settings(grpc->http, NGHTTP2_FLAG_NONE, settings, 2);
-	if (rc == 0)
-		rc = nghttp2_session_set_local_window_size(grpc->http, NGHTTP2_FLAG_NONE, 0,
-							   WINDOW_BYTES);
-	return rc;
-}
-
 static void grpc_close(struct door *door)
 {
 	struct grpc *grpc = (struct grpc *)door;
@@ -207,7 +165,7 @@ static void grpc_close(struct door *door)
 	if (door->fd >= 0)
 		close(door->fd);
 	for (unsigned i = 0; i < grpc->n_calls; i++) {
-		buf_deinit(&grpc->calls[i].request);
+		buf_deinit(&grpc->calls[i].request.bytes);
 		grpc_reader_deinit(&grpc->calls[i].reader);
 	}
 	if (grpc->http) {
@@ -227,6 +185,14 @@ static enum sc_status grpc_open(const struct client_target *target, unsigned n_c
 				struct error *err)
 {
 	struct grpc *grpc = calloc(1, sizeof *grpc + n_calls * sizeof grpc->calls[0]);
+	const struct client_http_config http = {
+		.on_header = on_header,
+		.on_data = on_data,
+		.on_stream_close = on_stream_close,
+		.arg = grpc,
+		.stream_window = WINDOW_BYTES,
+		.window = WINDOW_BYTES,
+	};
 	enum sc_status status = SC_E_NOMEM;
 
 	if (!grpc)
@@ -238,10 +204,10 @@ static enum sc_status grpc_open(const struct client_target *target, unsigned n_c
 	for (unsigned i = 0; i < n_calls; i++) {
 		grpc->calls[i].grpc = grpc;
 		grpc->calls[i].index = i;
-		buf_init(&grpc->calls[i].request);
+		buf_init(&grpc->calls[i].request.bytes);
 		grpc_reader_init(&grpc->calls[i].reader, MAX_MESSAGE);
 	}
-	if (create_http(grpc) != 0)
+	if (client_http_create(&http, &grpc->http) != SC_OK)
 		error_set(err, SC_E_NOMEM, "out of memory");
 	else
 		status = client_target_connect(target, CONNECT_MS, &grpc->door.fd, err);
@@ -275,14 +241,11 @@ static void lose(struct grpc *grpc, const char *why)
 
 static void send_some(struct grpc *grpc)
 {
-	const uint8_t *bytes;
 	ssize_t n;
 
 	for (;;) {
-		while (grpc->output.length < 65536 &&
-		       (n = nghttp2_session_mem_send(grpc->http, &bytes)) != 0)
-			if (n < 0 || buf_add(&grpc->output, bytes, (size_t)n) != SC_OK)
-				return lose(grpc, "out of memory");
+		if (client_http_fill(grpc->http, &grpc->output) != SC_OK)
+			return lose(grpc, "out of memory");
 		grpc->door.wants_write = grpc->output.length > 0;
 		if (!grpc->output.length)
 			return;
@@ -343,7 +306,6 @@ static enum sc_status pack(struct call *call, const struct door_request *request
 	Stagecoach__V1__GenerateRequest message = STAGECOACH__V1__GENERATE_REQUEST__INIT;
 	Stagecoach__V1__Sampling sampling = STAGECOACH__V1__SAMPLING__INIT;
 	Stagecoach__V1__Tokens tokens = STAGECOACH__V1__TOKENS__INIT;
-	size_t n_bytes;
 
 	tokens.n_ids = request->n_ids;
 	tokens.ids = (uint32_t *)(uintptr_t)request->ids;
@@ -354,21 +316,9 @@ static enum sc_status pack(struct call *call, const struct door_request *request
 	message.sampling = &sampling;
 	message.max_tokens = request->n_tokens;
 	message.ignore_end = true;
-	n_bytes = stagecoach__v1__generate_request__get_packed_size(&message);
-	buf_truncate(&call->request, 0);
-	if (buf_reserve(&call->request, GRPC_PREFIX_BYTES + n_bytes) != SC_OK)
+	if (client_body_pack(&call->request, &message.base) != SC_OK)
 		return error_set(err, SC_E_NOMEM, "out of memory");
-	grpc_write_prefix((uint8_t *)call->request.data, (uint32_t)n_bytes);
-	stagecoach__v1__generate_request__pack(&message, (uint8_t *)call->request.data +
-					       GRPC_PREFIX_BYTES);
-	call->request.length = GRPC_PREFIX_BYTES + n_bytes;
 	return SC_OK;
-}
-
-static nghttp2_nv header(const char *name, const char *value)
-{
-	return (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value,
-			     strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE };
 }
 
 static enum sc_status grpc_ask(struct door *door, unsigned index,
@@ -376,15 +326,6 @@ static enum sc_status grpc_ask(struct door *door, unsigned index,
 {
 	struct grpc *grpc = (struct grpc *)door;
 	struct call *call = &grpc->calls[index];
-	nghttp2_data_provider provider = { .source.ptr = call, .read_callback = read_request };
-	const nghttp2_nv nv[] = {
-		header(":method", "POST"),
-		header(":scheme", "http"),
-		header(":path", "/stagecoach.v1.Stagecoach/Generate"),
-		header(":authority", "localhost"),
-		header("content-type", "application/grpc"),
-		header("te", "trailers"),
-	};
 	enum sc_status status;
 	int32_t stream_id;
 
@@ -394,14 +335,13 @@ static enum sc_status grpc_ask(struct door *door, unsigned index,
 	if (status != SC_OK)
 		return status;
 	call->n_prompt = request->n_ids;
-	call->n_sent = 0;
 	call->grpc_status = -1;
 	call->text[0] = '\0';
 	call->error.status = SC_OK;
 	/* The call before may have been cancelled in the middle of a message. */
 	grpc_reader_next(&call->reader);
-	stream_id = nghttp2_submit_request(grpc->http, NULL, nv, sizeof nv / sizeof nv[0],
-					   &provider, call);
+	stream_id = client_http_submit(grpc->http, "/stagecoach.v1.Stagecoach/Generate", NULL, 0,
+				       &call->request, call);
 	if (stream_id < 0)
 		return error_set(err, SC_E_CLOSED, "%s", nghttp2_strerror(stream_id));
 	call->stream_id = stream_id;

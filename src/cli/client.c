@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "cli/client_http.h"
 #include "cli/client_signal.h"
 #include "gateway/grpc_header.h"
 #include "gateway/grpc_message.h"
@@ -27,8 +28,7 @@
 /* The call under way. */
 struct exchange {
 	const struct client_call *call;
-	struct buf request;		/* with its prefix */
-	size_t n_sent;
+	struct client_body request;
 	uint64_t end_ns;		/* UINT64_MAX: no deadline */
 	struct grpc_reader reader;
 	int http_status;
@@ -127,49 +127,6 @@ static int on_stream_close(nghttp2_session *http, int32_t stream_id, uint32_t co
 	return 0;
 }
 
-static ssize_t read_request(nghttp2_session *http, int32_t stream_id, uint8_t *buffer,
-			    size_t n_max, uint32_t *flags, nghttp2_data_source *source, void *arg)
-{
-	struct exchange *x = source->ptr;
-	size_t n = x->request.length - x->n_sent;
-
-	(void)http;
-	(void)stream_id;
-	(void)arg;
-	if (n > n_max)
-		n = n_max;
-	memcpy(buffer, x->request.data + x->n_sent, n);
-	x->n_sent += n;
-	if (x->n_sent == x->request.length)
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
-	return (ssize_t)n;
-}
-
-static int create_http(struct client *client)
-{
-	nghttp2_settings_entry settings[] = {
-		{ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
-		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20 },
-	};
-	nghttp2_session_callbacks *callbacks;
-	int rc = nghttp2_session_callbacks_new(&callbacks);
-
-	if (rc != 0)
-		return rc;
-	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
-	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
-	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-	rc = nghttp2_session_client_new(&client->http, callbacks, client);
-	nghttp2_session_callbacks_del(callbacks);
-	if (rc == 0)
-		rc = nghttp2_submit_settings(client->http, NGHTTP2_FLAG_NONE, settings, 2);
-	if (rc == 0)
-		rc = nghttp2_session_set_local_window_size(client->http, NGHTTP2_FLAG_NONE, 0,
-							   4 << 20);
-	return rc;
-}
-
 static uint64_t silence_ns_of(const struct client_target *target)
 {
 	uint64_t ms = target->silence_ms ? target->silence_ms : DEFAULT_SILENCE_MS;
@@ -181,6 +138,15 @@ enum sc_status client_open(const struct client_target *target, struct client **c
 			   struct error *err)
 {
 	struct client *client = calloc(1, sizeof *client);
+	const struct client_http_config http = {
+		.on_header = on_header,
+		.on_data = on_data,
+		.on_frame_recv = on_frame_recv,
+		.on_stream_close = on_stream_close,
+		.arg = client,
+		.stream_window = 1 << 20,
+		.window = 4 << 20,
+	};
 	enum sc_status status = SC_E_NOMEM;
 
 	if (!client)
@@ -189,7 +155,7 @@ enum sc_status client_open(const struct client_target *target, struct client **c
 	buf_init(&client->output);
 	snprintf(client->name, sizeof client->name, "%s", target->name);
 	client->silence_ns = silence_ns_of(target);
-	if (create_http(client) != 0) {
+	if (client_http_create(&http, &client->http) != SC_OK) {
 		error_set(err, SC_E_NOMEM, "out of memory");
 		goto fail;
 	}
@@ -231,15 +197,12 @@ static enum sc_status closed(struct client *client, struct error *err)
 /* Move what HTTP/2 wants to say into output, and as much of that as goes into the socket. */
 static enum sc_status send_some(struct client *client, struct error *err)
 {
-	const uint8_t *bytes;
-	ssize_t n;
-
-	while (client->output.length < 65536 &&
-	       (n = nghttp2_session_mem_send(client->http, &bytes)) != 0)
-		if (n < 0 || buf_add(&client->output, bytes, (size_t)n) != SC_OK)
-			return error_set(err, SC_E_NOMEM, "out of memory");
+	if (client_http_fill(client->http, &client->output) != SC_OK)
+		return error_set(err, SC_E_NOMEM, "out of memory");
 	while (client->output.length) {
-		n = send(client->fd, client->output.data, client->output.length, MSG_NOSIGNAL);
+		ssize_t n = send(client->fd, client->output.data, client->output.length,
+				 MSG_NOSIGNAL);
+
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return SC_OK;
 		if (n < 0)
@@ -359,47 +322,21 @@ static void cancel(struct client *client, int32_t stream_id)
 		;
 }
 
-static nghttp2_nv header(const char *name, const char *value)
-{
-	return (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value,
-			     strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE };
-}
-
-static enum sc_status pack_request(struct exchange *x, struct error *err)
-{
-	size_t n_bytes = protobuf_c_message_get_packed_size(x->call->request);
-
-	if (buf_reserve(&x->request, GRPC_PREFIX_BYTES + n_bytes) != SC_OK)
-		return error_set(err, SC_E_NOMEM, "out of memory");
-	grpc_write_prefix((uint8_t *)x->request.data, (uint32_t)n_bytes);
-	protobuf_c_message_pack(x->call->request,
-				(uint8_t *)x->request.data + GRPC_PREFIX_BYTES);
-	x->request.length = GRPC_PREFIX_BYTES + n_bytes;
-	return SC_OK;
-}
-
 /* A stream id, or a negative error of nghttp2. */
 static int32_t submit(struct client *client, struct exchange *x)
 {
-	nghttp2_data_provider provider = { .source.ptr = x, .read_callback = read_request };
 	char path[128];
 	char timeout[GRPC_TIMEOUT_MAX];
-	nghttp2_nv nv[8];
+	nghttp2_nv extra[2];
 	size_t n = 0;
 
 	snprintf(path, sizeof path, SERVICE_PATH "%s", x->call->method);
-	nv[n++] = header(":method", "POST");
-	nv[n++] = header(":scheme", "http");
-	nv[n++] = header(":path", path);
-	nv[n++] = header(":authority", "localhost");
-	nv[n++] = header("content-type", "application/grpc");
-	nv[n++] = header("te", "trailers");
-	nv[n++] = header("user-agent", "stagecoach/" PACKAGE_VERSION);
+	extra[n++] = client_http_header("user-agent", "stagecoach/" PACKAGE_VERSION);
 	if (x->call->timeout_ms) {
 		grpc_format_timeout(x->call->timeout_ms * NS_PER_MS, timeout);
-		nv[n++] = header("grpc-timeout", timeout);
+		extra[n++] = client_http_header("grpc-timeout", timeout);
 	}
-	return nghttp2_submit_request(client->http, NULL, nv, n, &provider, x);
+	return client_http_submit(client->http, path, extra, n, &x->request, x);
 }
 
 /* What the server made of the call, once the stream is closed. */
@@ -463,12 +400,14 @@ enum sc_status client_run(struct client *client, const struct client_call *call,
 
 	if (call->timeout_ms)
 		x.end_ns = clock_ns() + call->timeout_ms * NS_PER_MS;
-	buf_init(&x.request);
+	buf_init(&x.request.bytes);
 	grpc_reader_init(&x.reader, MAX_ANSWER);
-	status = pack_request(&x, err);
+	status = client_body_pack(&x.request, call->request);
 	if (status == SC_OK)
 		status = exchange_run(client, &x, err);
-	buf_deinit(&x.request);
+	else
+		error_set(err, status, "out of memory");
+	buf_deinit(&x.request.bytes);
 	grpc_reader_deinit(&x.reader);
 	return status;
 }
