@@ -11,12 +11,12 @@
 #	-o	drop the model from the page cache before each start
 #	-k	count the second of two starts in a row
 #
-# Two settings are measured, or one that SETTINGS names: "same", where every program has room for the
-# keys and values of -s sequences of -c positions, and "default", with the defaults of each.
+# Two settings are measured, or one that SETTINGS names: "same", where every program has room for
+# the keys and values of -s sequences of -c positions, and "default", with the defaults of each.
 #
 # llama-server is started too when LLAMA_SERVER names one: as it is, and with each set of flags of
-# LLAMA_SETS (separated by semicolons; without a mapped file). Its warm-up stays on. BASE names another
-# stagecoachd to compare with. STAGECOACHD is ours (build/stagecoachd).
+# LLAMA_SETS (separated by semicolons; by default one that maps no file). Its warm-up stays on. BASE
+# names another stagecoachd to compare with. STAGECOACHD is ours (build/stagecoachd).
 #
 # Ours serves when it logs "ready:"; llama-server when GET /health answers 200, asked every 10 ms.
 # In each round every program is started, in an order that is drawn by chance: what a start costs

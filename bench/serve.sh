@@ -39,7 +39,8 @@ BACKGROUND=${BACKGROUND:-8} LONG=${LONG:-4000} LONG_TOKENS=${LONG_TOKENS:-32} LE
 BURST=${BURST:-16} SHORT=${SHORT:-200} SHORT_TOKENS=${SHORT_TOKENS:-32}
 STREAMS=${STREAMS:-8} RATE=${RATE:-1}
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-scenarios=gaps,burst,burst-one,closed,open,ready rounds=3 threads=0 stages=1 transport='' out='' adds=no
+scenarios=gaps,burst,burst-one,closed,open,ready
+rounds=3 threads=0 stages=1 transport='' out='' adds=no
 variants=()
 
 usage() {
@@ -95,15 +96,12 @@ fi
 touch "$out/results.json"
 before=$(sed -n 's/.*"round":\([0-9]*\).*/\1/p' "$out/results.json" | sort -n | tail -n 1)
 server=
-is_gone() { ! kill -0 -- "-$server" 2>/dev/null; }
+mkfifo "$work/alive"	# the server has its other end: it is at its end when the server is gone
 stop() {
-	local i
 	[ -n "$server" ] || return 0
 	kill -TERM -- "-$server" 2>/dev/null || true
-	for i in $(seq 300); do
-		is_gone && break
-		sleep 0.1
-	done
+	read -r -t 30 -u 9 || true
+	exec 9<&-
 	kill -KILL -- "-$server" 2>/dev/null || true
 	wait "$server" 2>/dev/null || true
 	server=
@@ -139,8 +137,10 @@ start() {
 		fi ;;
 	esac
 	# shellcheck disable=SC2086
-	(cd "$work" && exec setsid "${command[@]}" $extra) >"$work/log" 2>&1 </dev/null &
+	(cd "$work" && exec setsid "${command[@]}" $extra) >"$work/log" 2>&1 </dev/null \
+		9>"$work/alive" &
 	server=$!
+	exec 9<"$work/alive"
 }
 
 # client SIDE OPTION...
@@ -193,8 +193,10 @@ run() {
 	line='{}'
 	if [ ${#options[@]} -gt 0 ]; then
 		line=$(client "$side" --json --csv "$out/$name.csv" "${options[@]}" \
-			2>"$work/error") ||
+			2>"$work/error") || {
 			echo "serve.sh: $scenario of $side failed: $(cat "$work/error")" >&2
+			line=
+		}
 	fi
 	stop
 	[ -z "$line" ] ||
