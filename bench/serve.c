@@ -3,7 +3,8 @@
  * serve - what clients of a server feel: time to first token, gaps between tokens, throughput.
  * Usage: serve [OPTION...], see serve --help. One thread that sleeps between events; the share of a
  * processor that the client itself used is printed with the results. serve_tally.h defines the
- * numbers. Exit codes: 0, 1 when a request failed, those of sysexits.h otherwise.
+ * numbers. Exit codes: 0; 1 when a request failed, or the run did not end in time; 64 for wrong
+ * options; 69 when there is no server.
  */
 #include "bench/serve_load.h"
 
@@ -20,6 +21,7 @@
 
 static const struct door_ops *const doors[] = { &door_grpc, &door_llama };
 enum { N_DOORS = sizeof doors / sizeof doors[0], RETRY_US = 10000, POISSON_STREAMS = 64 };
+#define MIN_RATE 0.001
 
 struct options {
 	struct load_plan plan;
@@ -183,8 +185,9 @@ static void complete(struct options *options)
 	struct load_plan *plan = &options->plan;
 	bool is_open = plan->mode != LOAD_CLOSED;
 
-	if (plan->mode == LOAD_POISSON && plan->rate <= 0.0)
-		stop("--rate must be above 0");
+	/* All arrivals of a slower one would not fit into 64 bits of nanoseconds. */
+	if (plan->mode == LOAD_POISSON && plan->rate < MIN_RATE)
+		stop("--rate must be %g at least", MIN_RATE);
 	if (!plan->n_requests && plan->mode == LOAD_POISSON && plan->seconds > 0.0)
 		plan->n_requests = (uint32_t)fmin(plan->rate * plan->seconds * 2 + 100, 1 << 20);
 	if (!plan->n_requests)

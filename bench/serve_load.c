@@ -187,7 +187,7 @@ static enum sc_status watch(struct load *load, struct line *line, struct error *
 	return SC_OK;
 }
 
-/* No two prompts are equal: they begin with their request's number. */
+/* The first tokens are the request's number. */
 static void write_prompt(struct load *load, uint32_t request, uint32_t n_prompt)
 {
 	const struct load_plan *plan = load->plan;

@@ -23,7 +23,8 @@ enum load_mode {
 	LOAD_BURST,	/* open: all at once */
 };
 
-/* The same prompt and number of tokens for each request of a class; no two prompts are equal. */
+/* Of every request of a class. No two prompts are equal, as far as the ids allow: they begin with
+ * the request's number in up to four tokens. */
 struct load_shape {
 	uint32_t n_prompt;	/* tokens */
 	uint32_t n_tokens;	/* to generate */
