@@ -31,6 +31,11 @@
 #define PORTABLE_EXP_Q4 0.00833328353452474
 #define PORTABLE_EXP_Q5 0.0013941111029144152
 #define PORTABLE_EXP_Q6 0.0001990757163834406
+/* 1 + r q(r), of a double or a vector of doubles. */
+#define PORTABLE_EXP_SERIES(r) \
+	(((((((PORTABLE_EXP_Q6 * (r) + PORTABLE_EXP_Q5) * (r) + PORTABLE_EXP_Q4) * (r) + \
+	     PORTABLE_EXP_Q3) * (r) + PORTABLE_EXP_Q2) * (r) + PORTABLE_EXP_Q1) * (r) + \
+	  PORTABLE_EXP_Q0) * (r) + 1.0)
 
 static inline double portable_from_bits(uint64_t bits)
 {
@@ -54,19 +59,12 @@ static inline double portable_exp(double x)
 	double shifted = x * PORTABLE_EXP_LOG2_E + PORTABLE_EXP_ROUND;
 	double n = shifted - PORTABLE_EXP_ROUND;
 	double r = x - n * PORTABLE_EXP_LN2_HIGH - n * PORTABLE_EXP_LN2_LOW;
-	double q = PORTABLE_EXP_Q6;
 
 	if (x < PORTABLE_EXP_LOWEST)
 		return 0;
-	q = q * r + PORTABLE_EXP_Q5;
-	q = q * r + PORTABLE_EXP_Q4;
-	q = q * r + PORTABLE_EXP_Q3;
-	q = q * r + PORTABLE_EXP_Q2;
-	q = q * r + PORTABLE_EXP_Q1;
-	q = q * r + PORTABLE_EXP_Q0;
-	q = q * r + 1.0;
 	/* n is added to the exponent. */
-	return portable_from_bits(portable_to_bits(q) + (portable_to_bits(shifted) << 52));
+	return portable_from_bits(portable_to_bits(PORTABLE_EXP_SERIES(r)) +
+				  (portable_to_bits(shifted) << 52));
 }
 
 /*

@@ -73,14 +73,8 @@ static inline doubles doubles_exp(doubles x, double_bits is_kept)
 	doubles shifted = x * PORTABLE_EXP_LOG2_E + PORTABLE_EXP_ROUND;
 	doubles n = shifted - PORTABLE_EXP_ROUND;
 	doubles r = x - n * PORTABLE_EXP_LN2_HIGH - n * PORTABLE_EXP_LN2_LOW;
-	doubles q = PORTABLE_EXP_Q6 * r + PORTABLE_EXP_Q5;
+	doubles q = PORTABLE_EXP_SERIES(r);
 
-	q = q * r + PORTABLE_EXP_Q4;
-	q = q * r + PORTABLE_EXP_Q3;
-	q = q * r + PORTABLE_EXP_Q2;
-	q = q * r + PORTABLE_EXP_Q1;
-	q = q * r + PORTABLE_EXP_Q0;
-	q = q * r + 1.0;
 	is_kept &= (double_bits)(x >= PORTABLE_EXP_LOWEST);
 	return (doubles)(((double_bits)q + ((double_bits)shifted << 52)) & is_kept);
 }
