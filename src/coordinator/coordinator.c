@@ -56,6 +56,7 @@ static void fail(struct coordinator *c, const struct error *err)
 	end_all_jobs(c, JOB_FAILED, &lost);
 	members_stop(c->members, err->status, err->text);
 	tell_phase(c);
+	counters_check(&c->counters);
 }
 
 /* --- steps --- */
@@ -210,9 +211,17 @@ static void on_tokens(void *arg, const struct frame *frame)
 		fail(c, &err);
 		return;
 	}
+	counters_note_step(&c->counters, tokens.step_id);
 	if (c->phase == COORDINATOR_PROBING)
 		finish_probe(c);
 	settle(c);
+}
+
+static void on_counters(void *arg)
+{
+	struct coordinator *c = arg;
+
+	counters_check(&c->counters);
 }
 
 static void on_gone(void *arg)
@@ -321,10 +330,16 @@ static enum sc_status create_members(struct coordinator *c, struct error *err)
 		.on_lost = on_lost,
 		.on_tokens = on_tokens,
 		.on_credit = on_credit,
+		.on_counters = on_counters,
 		.arg = c,
 	};
 
-	return members_create(&config, &c->members, err);
+	enum sc_status status = members_create(&config, &c->members, err);
+
+	if (status == SC_OK &&
+	    counters_init(&c->counters, c->config.loop, c->members) != SC_OK)
+		status = error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
+	return status;
 }
 
 enum sc_status coordinator_create(const struct coordinator_config *config,
@@ -379,6 +394,7 @@ void coordinator_destroy(struct coordinator *c)
 	jobs_deinit(&c->jobs);
 	if (c->scheduler)
 		scheduler_remove(c->scheduler, &c->probe);
+	counters_deinit(&c->counters);
 	members_destroy(c->members);
 	if (c->unsent)
 		frame_release(c->unsent);

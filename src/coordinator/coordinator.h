@@ -7,6 +7,7 @@
  * Thread: the loop's thread alone; callbacks come from it.
  */
 #include "base/error.h"
+#include "base/list.h"
 #include "config/limits.h"
 #include "coordinator/plan.h"
 #include "event/loop.h"
@@ -167,6 +168,20 @@ struct coordinator_status {
 	uint64_t longest_turn_ns;	/* loop_longest_turn_ns of its loop */
 };
 void coordinator_status(const struct coordinator *coordinator, struct coordinator_status *out);
+
+/* Whoever shows counters of stages waits for them first. Zeros but for on_current and arg. */
+struct counters_wait {
+	void (*on_current)(void *arg);
+	void *arg;
+	struct list node;	/* the rest is the coordinator's */
+	uint64_t step;
+	uint64_t end_ns;
+};
+/* on_current comes once the counters of all stages count every step whose result has come so far:
+ * perhaps before this returns; after a second in any case, although a stage hangs. */
+void coordinator_await_counters(struct coordinator *coordinator, struct counters_wait *wait);
+/* on_current does not come any more. No effect when it has come. */
+void counters_forget(struct counters_wait *wait);
 
 /* stage < n_stages; strings are borrowed until the next turn of the loop. */
 void coordinator_stage_status(const struct coordinator *coordinator, unsigned stage,

@@ -6,6 +6,7 @@
  * and the way to READY), coordinator_status.c, submit.c (jobs) and fault.c.
  */
 #include "coordinator/coordinator.h"
+#include "coordinator/counters.h"
 #include "coordinator/jobs.h"
 #include "coordinator/members.h"
 #include "coordinator/scheduler.h"
@@ -18,6 +19,7 @@ struct coordinator {
 	uint64_t loading_ns;		/* when loading began */
 	uint64_t load_ms;
 	struct members *members;
+	struct counters counters;
 	struct plan *plan;		/* from LOADING on */
 	struct scheduler *scheduler;	/* from LOADING on */
 	struct step_limits limits;

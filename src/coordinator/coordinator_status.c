@@ -86,6 +86,11 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 	count_jobs(c, out);
 }
 
+void coordinator_await_counters(struct coordinator *c, struct counters_wait *wait)
+{
+	counters_await(&c->counters, wait);
+}
+
 static double bubble_ratio(const struct coordinator *c, const struct member *member)
 {
 	uint64_t active_ns = c->active_ns;

@@ -232,6 +232,7 @@ static void take_heartbeat(struct member *member,
 	member->busy_ns = counters->busy_ns;
 	member->waiting_ns = counters->waiting_ns;
 	member->sending_ns = counters->sending_ns;
+	member->last_step = counters->last_step;
 	member->kv_saturated = counters->kv_saturated;
 	if (counters->kv_saturated && !member->has_warned_of_kv) {
 		member->has_warned_of_kv = true;
@@ -239,6 +240,7 @@ static void take_heartbeat(struct member *member,
 			    "and were cut to its largest number: use --kv-type bf16 or f32",
 			    member->rank, counters->kv_saturated_layer);
 	}
+	member->members->config.on_counters(member->members->config.arg);
 }
 
 static void take_progress(struct member *member, const Stagecoach__Cluster__V1__Progress *progress)
@@ -369,22 +371,36 @@ static void forgive(struct members *members, uint64_t now_ns)
 		members->members[i].heard_ns = now_ns;
 }
 
-static void beat(void *arg)
+static void send_heartbeat(struct member *member, bool wants_counters)
 {
 	Stagecoach__Cluster__V1__Heartbeat heartbeat = STAGECOACH__CLUSTER__V1__HEARTBEAT__INIT;
 	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	heartbeat.epoch = member->members->epoch;
+	heartbeat.wants_counters = wants_counters;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
+	message.heartbeat = &heartbeat;
+	send_control(member, &message);
+}
+
+void members_ask(struct members *members)
+{
+	for (unsigned i = 0; i < members->n_members; i++)
+		if (members->members[i].state == MEMBER_READY)
+			send_heartbeat(&members->members[i], true);
+}
+
+static void beat(void *arg)
+{
 	struct members *members = arg;
 	uint64_t now_ns = loop_now_ns(members->config.loop);
 
 	forgive(members, now_ns);
-	heartbeat.epoch = members->epoch;
-	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
-	message.heartbeat = &heartbeat;
 	for (unsigned i = 0; i < members->n_members; i++) {
 		struct member *member = &members->members[i];
 
 		if (member->state == MEMBER_LOADING || member->state == MEMBER_READY)
-			send_control(member, &message);
+			send_heartbeat(member, false);
 		check(member, now_ns);
 	}
 }

@@ -47,6 +47,7 @@ struct member {
 	uint64_t busy_ns;
 	uint64_t waiting_ns;
 	uint64_t sending_ns;
+	uint64_t last_step;		/* the last step that these count */
 	uint64_t kv_saturated;		/* keys and values that the type could not hold */
 	bool has_warned_of_kv;
 };
@@ -67,6 +68,7 @@ struct members_config {
 	void (*on_lost)(void *arg, const struct error *err);	/* one died, hung or failed; once */
 	void (*on_tokens)(void *arg, const struct frame *frame);	/* borrowed */
 	void (*on_credit)(void *arg);	/* the first stage takes steps again */
+	void (*on_counters)(void *arg);	/* one told its counters */
 	void *arg;
 };
 
@@ -91,6 +93,9 @@ void members_assign(struct members *members, const struct plan *plan,
 void members_stop(struct members *members, enum sc_status status, const char *reason);
 /* To the first stage; as link_send. */
 must_check enum sc_status members_send_step(struct members *members, struct frame *frame);
+
+/* Have those that are ready tell their counters at once, not only with the next heartbeat. */
+void members_ask(struct members *members);
 
 /* Of all members that have said Hello: the best instruction set that is common to those on the CPU
  * (CPU_AUTO: there are none), and whether their backends, kernel versions or C libraries differ. */

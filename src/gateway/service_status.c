@@ -174,7 +174,15 @@ static void add_plan(Stagecoach__V1__Status *message, const struct coordinator *
 	}
 }
 
-static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+/* A call whose answer waits for the stages' counters. */
+struct status_call {
+	struct grpc_call *call;
+	struct counters_wait wait;
+	bool is_starting;
+	bool is_current;
+};
+
+static void answer_status(struct grpc_call *call)
 {
 	struct service *service = grpc_call_context(call);
 	const struct coordinator *coordinator = service->coordinator;
@@ -185,8 +193,6 @@ static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_
 	struct coordinator_status status;
 	char name[sizeof ((struct model *)0)->name];
 
-	(void)bytes;	/* GetStatusRequest has no fields */
-	(void)n_bytes;
 	coordinator_status(coordinator, &status);
 	set_counters(&message, &status);
 	message.version = borrowed(PACKAGE_VERSION);
@@ -203,7 +209,56 @@ static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_
 	free(page);
 }
 
+static void on_current(void *arg)
+{
+	struct status_call *status = arg;
+
+	status->is_current = true;
+	if (!status->is_starting)
+		grpc_call_wake(status->call);
+}
+
+static void get_status_pull(struct grpc_call *call)
+{
+	const struct status_call *status = grpc_call_state(call);
+
+	if (status && status->is_current)
+		answer_status(call);
+}
+
+static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	struct service *service = grpc_call_context(call);
+	struct status_call *status = calloc(1, sizeof *status);
+
+	(void)bytes;	/* GetStatusRequest has no fields */
+	(void)n_bytes;
+	if (!status) {
+		grpc_call_fail(call, SC_E_NOMEM, NULL);
+		return;
+	}
+	*status = (struct status_call){
+		.call = call, .wait = { .on_current = on_current, .arg = status },
+		.is_starting = true,
+	};
+	grpc_call_set_state(call, status);
+	coordinator_await_counters(service->coordinator, &status->wait);
+	status->is_starting = false;
+	get_status_pull(call);
+}
+
+static void get_status_close(struct grpc_call *call)
+{
+	struct status_call *status = grpc_call_state(call);
+
+	if (status)
+		counters_forget(&status->wait);
+	free(status);
+	grpc_call_set_state(call, NULL);
+}
+
 const struct grpc_call_ops service_get_model = { .start = get_model_start };
 const struct grpc_call_ops service_get_status = {
-	.start = get_status_start, .is_vital = true,
+	.start = get_status_start, .pull = get_status_pull, .close = get_status_close,
+	.is_vital = true,
 };

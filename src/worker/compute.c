@@ -71,7 +71,7 @@ static void note_saturated(struct compute *compute)
 
 /* Run the step in `in` and write what follows from it to `out`. */
 static enum sc_status run_step(struct compute *compute, const struct frame *in, struct frame *out,
-			       struct error *err)
+			       uint64_t *id_out, struct error *err)
 {
 	const struct step_limits *limits = &compute->config.stage.limits;
 	bool is_last = stage_is_last(compute->stage);
@@ -103,7 +103,7 @@ static enum sc_status run_step(struct compute *compute, const struct frame *in, 
 	note_saturated(compute);
 	atomic_fetch_add(&compute->rows, step.n_rows);
 	atomic_fetch_add(&compute->steps, 1);
-	atomic_store(&compute->last_step, step.id);
+	*id_out = step.id;
 	return SC_OK;
 }
 
@@ -127,15 +127,19 @@ static enum sc_status handle_frame(struct compute *compute, struct frame *in, st
 	struct frame *out = take_output(compute);
 	uint64_t started = clock_ns();
 	enum sc_status status = SC_OK;
+	uint64_t id = 0;
 
 	if (out) {
 		out->epoch = compute->config.epoch;
-		status = run_step(compute, in, out, err);
+		status = run_step(compute, in, out, &id, err);
 	}
 	frame_release(in);
 	if (!out)
 		return SC_OK;
 	atomic_fetch_add(&compute->busy_ns, clock_ns() - started);
+	/* Whoever sees the output or this id sees everything that was counted for it. */
+	if (status == SC_OK)
+		atomic_store(&compute->last_step, id);
 	if (status == SC_OK)
 		status = queue_push(compute->outbox, out);
 	if (status != SC_OK) {

@@ -465,8 +465,12 @@ static void take_control(struct worker *worker, const struct frame *frame)
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP:
 		take_stop(worker, message->stop);
 		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT:
+		if (message->heartbeat->wants_counters && worker->compute)
+			send_heartbeat(worker);
+		break;
 	default:
-		break;	/* heartbeats say all by arriving; the rest is for coordinators */
+		break;	/* for coordinators */
 	}
 	control_free(message);
 }

@@ -86,6 +86,11 @@ static void note_control(struct peer *peer, const struct frame *frame)
 		snprintf(peer->not_finite, sizeof peer->not_finite, "%s",
 			 message->ready->not_finite);
 		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT:
+		peer->n_asked += message->heartbeat->wants_counters;
+		if (message->heartbeat->counters)
+			peer->n_counted = message->heartbeat->counters->steps;
+		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED:
 		peer->failed_status = message->failed->status;
 		snprintf(peer->failed_text, sizeof peer->failed_text, "%s", message->failed->text);

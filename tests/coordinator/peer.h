@@ -46,6 +46,7 @@ struct peer {
 	unsigned n_tokens;			/* frames */
 	uint64_t last_step;			/* id, of either */
 	unsigned n_controls[8];			/* by body case */
+	unsigned n_asked;			/* heartbeats that want counters */
 	unsigned n_down;
 	uint32_t failed_status;
 	char failed_text[512];
@@ -53,6 +54,7 @@ struct peer {
 	char assigned_isa[32];			/* likewise */
 	uint64_t done_bytes;			/* of Progress */
 	uint64_t weight_bytes;			/* of Ready */
+	uint64_t n_counted;			/* steps, of a heartbeat's counters */
 };
 
 struct peer_config {

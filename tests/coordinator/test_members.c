@@ -66,6 +66,11 @@ static void on_credit(void *arg)
 	(void)arg;
 }
 
+static void on_counters(void *arg)
+{
+	(void)arg;
+}
+
 static void open_members(bool allows_mixed_backends)
 {
 	struct fabric_config fabric = { .n_ranks = N + 1, .max_payload = 65536, .credits = 16 };
@@ -84,6 +89,7 @@ static void open_members(bool allows_mixed_backends)
 		.on_lost = on_lost,
 		.on_tokens = on_tokens,
 		.on_credit = on_credit,
+		.on_counters = on_counters,
 		.arg = &cluster,
 	};
 	struct error err;

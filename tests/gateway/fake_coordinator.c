@@ -25,6 +25,8 @@ struct coordinator {
 	uint64_t n_tokens;
 	struct limit_counts refused;
 	uint64_t last_client;
+	struct list waits;	/* for counters, while these are held back */
+	bool holds_counters;
 };
 
 struct job {
@@ -312,6 +314,7 @@ struct coordinator *fake_create(const struct fake_config *config)
 	coordinator->config = *config;
 	coordinator->phase = COORDINATOR_READY;
 	list_init(&coordinator->jobs);
+	list_init(&coordinator->waits);
 	if (timer_create_on(config->loop, on_tick, coordinator, &coordinator->timer) != SC_OK)
 		abort();
 	timer_start(coordinator->timer, config->token_ms, config->token_ms);
@@ -381,6 +384,41 @@ const struct plan *coordinator_plan(const struct coordinator *coordinator)
 	static const struct plan plan = { .n_stages = N_STAGES, .stages = stages };
 
 	return coordinator->phase == COORDINATOR_CONNECTING ? NULL : &plan;
+}
+
+void coordinator_await_counters(struct coordinator *coordinator, struct counters_wait *wait)
+{
+	if (coordinator->holds_counters)
+		list_append(&coordinator->waits, &wait->node);
+	else
+		wait->on_current(wait->arg);
+}
+
+void counters_forget(struct counters_wait *wait)
+{
+	if (wait->node.next)
+		list_remove(&wait->node);
+}
+
+void fake_hold_counters(struct coordinator *coordinator)
+{
+	coordinator->holds_counters = true;
+}
+
+void fake_release_counters(struct coordinator *coordinator)
+{
+	coordinator->holds_counters = false;
+	list_for_each(node, &coordinator->waits) {
+		struct counters_wait *wait = list_entry(node, struct counters_wait, node);
+
+		list_remove(node);
+		wait->on_current(wait->arg);
+	}
+}
+
+bool fake_is_awaited(const struct coordinator *coordinator)
+{
+	return !list_is_empty(&coordinator->waits);
 }
 
 void coordinator_status(const struct coordinator *c, struct coordinator_status *out)

@@ -30,6 +30,11 @@ void fake_tick(struct coordinator *coordinator);
 /* The client of the newest job. */
 uint64_t fake_last_client(const struct coordinator *coordinator);
 
+/* From hold to release whoever asks for a status waits for counters; is_awaited: somebody does. */
+void fake_hold_counters(struct coordinator *coordinator);
+void fake_release_counters(struct coordinator *coordinator);
+bool fake_is_awaited(const struct coordinator *coordinator);
+
 /* Jobs that have not ended. */
 unsigned fake_n_alive(const struct coordinator *coordinator);
 

@@ -39,6 +39,8 @@ struct server {
 	unsigned n_alive;	/* as the last count_alive found it */
 	uint64_t n_refused;	/* connections, as the last count_refused found it */
 	uint64_t last_client;	/* as the last note_client found it */
+	bool is_awaited;	/* as the last look_who_waits found it */
+	Stagecoach__V1__Phase phase;	/* as the last ask_phase found it */
 	char directory[64];
 	char socket[80];
 	struct client *client;
@@ -738,6 +740,70 @@ static Stagecoach__V1__Phase phase_of(struct server *server, struct client *clie
 	return phase;
 }
 
+static void hold_counters(struct server *server)
+{
+	fake_hold_counters(server->coordinator);
+}
+
+static void release_counters(struct server *server)
+{
+	fake_release_counters(server->coordinator);
+}
+
+static void look_who_waits(struct server *server)
+{
+	server->is_awaited = fake_is_awaited(server->coordinator);
+}
+
+static void wait_until_awaited(struct server *server, bool is_awaited)
+{
+	for (int i = 0; i < 2000; i++) {
+		run_on_loop(server, look_who_waits);
+		if (server->is_awaited == is_awaited)
+			return;
+		usleep(5000);
+	}
+	fail_msg("is_awaited stays %d", !is_awaited);
+}
+
+static void *ask_phase(void *arg)
+{
+	struct server *server = arg;
+
+	server->phase = phase_of(server, server->client);
+	return NULL;
+}
+
+static void a_status_is_answered_when_the_counters_have_come(void **state)
+{
+	struct server *server = *state;
+	pthread_t thread;
+
+	connect_client(server);
+	run_on_loop(server, hold_counters);
+	assert_int_equal(pthread_create(&thread, NULL, ask_phase, server), 0);
+	wait_until_awaited(server, true);
+	run_on_loop(server, release_counters);
+	pthread_join(thread, NULL);
+	assert_int_equal(server->phase, STAGECOACH__V1__PHASE__PHASE_READY);
+}
+
+static void a_client_that_leaves_does_not_wait_for_counters(void **state)
+{
+	Stagecoach__V1__GetStatusRequest request = STAGECOACH__V1__GET_STATUS_REQUEST__INIT;
+	struct server *server = *state;
+	ProtobufCMessage *answer;
+
+	connect_client(server);
+	run_on_loop(server, hold_counters);
+	assert_int_equal(client_ask(server->client, "GetStatus", &request.base, 50,
+				    &stagecoach__v1__status__descriptor, &answer, &server->err),
+			 SC_E_DEADLINE);
+	wait_until_awaited(server, false);
+	run_on_loop(server, release_counters);
+	assert_int_equal(phase_of(server, server->client), STAGECOACH__V1__PHASE__PHASE_READY);
+}
+
 /* Old and new clients learn how it stands; new jobs are refused, old ones go on. */
 static void watch_the_end(struct server *server)
 {
@@ -1052,6 +1118,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SERVED(a_job_is_streamed_from_start_to_end),
 		SERVED(one_connection_serves_many_calls),
+		SERVED(a_status_is_answered_when_the_counters_have_come),
+		SERVED(a_client_that_leaves_does_not_wait_for_counters),
 		SERVED(a_client_that_pauses_gets_every_token),
 		SERVED(a_call_that_is_cancelled_cancels_its_job),
 		SERVED(a_deadline_ends_call_and_job),

@@ -267,6 +267,43 @@ static uint64_t n_refused(enum limit limit)
 	return coordinator_limits(rig.coordinator)->n[limit];
 }
 
+static void note(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* The counters of all stages, as a status right behind the job's end shows them. */
+static void expect_all_steps_counted(void)
+{
+	bool is_current = false;
+	struct counters_wait wait = { .on_current = note, .arg = &is_current };
+	struct coordinator_status all;
+	struct stage_status stage;
+
+	coordinator_status(rig.coordinator, &all);
+	coordinator_await_counters(rig.coordinator, &wait);
+	rig_wait(&rig, is_current);
+	for (unsigned i = 0; i < all.n_stages; i++) {
+		coordinator_stage_status(rig.coordinator, i, &stage);
+		assert_true(stage.steps >= all.steps - all.steps_in_flight);
+		assert_true(stage.rows >= all.rows);
+	}
+}
+
+static void a_status_after_a_job_counts_all_of_its_steps(void **state)
+{
+	struct job_request request = greedy("to die", 30);
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct job *job = submit(&request);
+
+		rig_wait(&rig, job_is_ended(job));
+		expect_all_steps_counted();
+		job_release(job);
+	}
+}
+
 static void a_full_queue_refuses_more(void **state)
 {
 	struct job_request request = greedy("tis nobler", 30);
@@ -559,6 +596,7 @@ int main(void)
 		cmocka_unit_test(a_job_ends_with_the_last_of_its_sequences),
 		cmocka_unit_test(a_short_job_does_not_wait_for_a_large_one_of_another_client),
 		cmocka_unit_test(output_ends_before_a_stop_string),
+		cmocka_unit_test(a_status_after_a_job_counts_all_of_its_steps),
 		cmocka_unit_test(a_full_queue_refuses_more),
 		cmocka_unit_test(a_deadline_cancels),
 		cmocka_unit_test(an_attached_job_ends_with_its_last_watcher),

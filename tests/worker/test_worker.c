@@ -213,6 +213,29 @@ static void a_worker_says_once_that_it_is_ready(void **state)
 	assert_int_equal(c.coordinator.n_controls[READY], 1);
 }
 
+/* By then the output of every step that it counts may have been seen, and of no other. */
+static void counters_come_at_once_when_the_coordinator_wants_them(void **state)
+{
+	Stagecoach__Cluster__V1__Heartbeat heartbeat = STAGECOACH__CLUSTER__V1__HEARTBEAT__INIT;
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+	unsigned n_beats;
+
+	(void)state;
+	become_ready(whole_model());
+	for (uint64_t id = 1; id <= 4; id++) {
+		send_step(&c.coordinator, id, (uint32_t)id - 1, EPOCH);
+		peer_wait_for_thread(c.loop, c.coordinator.n_tokens == id);
+		n_beats = c.coordinator.n_controls[HEARTBEAT];
+		heartbeat.wants_counters = true;
+		message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
+		message.heartbeat = &heartbeat;
+		peer_say(&c.coordinator, 1, &message, EPOCH);
+		/* The clock stands still: no other heartbeat is due. */
+		peer_wait_for_thread(c.loop, c.coordinator.n_controls[HEARTBEAT] > n_beats);
+		assert_int_equal(c.coordinator.n_counted, id);
+	}
+}
+
 static void hello_says_what_results_depend_on(void **state)
 {
 	(void)state;
@@ -562,6 +585,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_worker_loads_runs_and_stops),
 		TEST(a_worker_says_once_that_it_is_ready),
+		TEST(counters_come_at_once_when_the_coordinator_wants_them),
 		TEST(hello_says_what_results_depend_on),
 		TEST(ready_names_the_weights_that_are_not_finite),
 		TEST(a_stop_before_any_assignment_ends_it_too),
