@@ -68,7 +68,7 @@ ours() {
 	[ -z "$depths" ] || tests=$tests,depth
 	# shellcheck disable=SC2086
 	save "$1~stagecoach" "$STAGECOACH" bench -m "$2" -o json -r 1 --tests "$tests" \
-		-t "$threads" -p "$prompts" -n "$generated" -b "${sequences:-1}" \
+		-t "$threads" -p "$prompts" -n "$generated" --sequences "${sequences:-1}" \
 		${depths:+-d "$depths"} ${STAGECOACH_FLAGS:-}
 }
 

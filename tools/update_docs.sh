@@ -55,8 +55,6 @@ replace() {
 print stagecoachd --print-config >"$scratch/conf"
 print stagecoachd --print-options | replace stagecoachd.8
 print stagecoachd --print-limits | replace stagecoachd.8 limits
-for verb in run perplexity bench; do
-	print stagecoach $verb --print-options | replace stagecoach.1 $verb
-done
+print stagecoach run --print-options | replace stagecoach.1
 keys_as_roff <"$scratch/conf" | replace stagecoach.conf.5
 cat "$scratch/conf" >"$output/etc/stagecoach.conf"

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/client_target.h"
 
-#include "base/parse.h"
-
 #include <errno.h>
 #include <math.h>
 #include <netinet/in.h>
@@ -16,57 +14,47 @@
 #include <unistd.h>
 
 #define DEFAULT_HOST "127.0.0.1"
-#define DEFAULT_PORT "8080"
+#define DEFAULT_PORT 8080
 
-enum { KEY_SOCKET = 0x400, KEY_LISTEN, KEY_HOST, KEY_PORT, KEY_SILENCE, KEY_JSON };
-
-static const struct argp_option target_options[] = {
-	{ NULL, 0, NULL, 0, "Server:", 10 },
-	{ "socket", KEY_SOCKET, "PATH", 0, "Unix socket of the server (STAGECOACH_SOCKET)", 0 },
-	{ "listen", KEY_LISTEN, "HOST:PORT", 0,
-	  "TCP address of the server (STAGECOACH_LISTEN)", 0 },
-	{ "host", KEY_HOST, "HOST", 0, "host of the server (127.0.0.1)", 0 },
-	{ "port", KEY_PORT, "PORT", 0, "port of the server (8080)", 0 },
-	{ "silence", KEY_SILENCE, "SECONDS", 0,
-	  "give up when the server gives no sign of life for that long (20; 0: never)", 0 },
-	{ NULL, 0, NULL, 0, "Output:", 20 },
-	{ "json", KEY_JSON, NULL, 0, "JSON Lines on standard output", 0 },
-	{ 0 },
-};
-
-static error_t parse_target(int key, char *arg, struct argp_state *state)
+static enum config_source later(enum config_source a, enum config_source b)
 {
-	struct client_target *target = state->input;
-	double seconds;
-
-	switch (key) {
-	case KEY_SOCKET:
-		target->socket = arg;
-		return 0;
-	case KEY_LISTEN:
-		target->listen = arg;
-		return 0;
-	case KEY_HOST:
-		target->host = arg;
-		return 0;
-	case KEY_PORT:
-		target->port = arg;
-		return 0;
-	case KEY_SILENCE:
-		if (!parse_f64(arg, &seconds) || seconds < 0.0 || seconds > 1e6)
-			argp_error(state, "--silence: expected a number of seconds from 0 to "
-				   "1000000, found '%s'", arg);
-		target->silence_ms = seconds > 0.0 ? (uint64_t)ceil(seconds * 1e3) : UINT64_MAX;
-		return 0;
-	case KEY_JSON:
-		target->is_json = true;
-		return 0;
-	}
-	return ARGP_ERR_UNKNOWN;
+	return a > b ? a : b;
 }
 
-const struct argp client_target_argp = { target_options, parse_target, NULL, NULL, NULL, NULL,
-					 NULL };
+/* Whose word counts: the latest source that says anything of an address. */
+static enum config_source source_of(const struct config *config)
+{
+	enum config_source tcp = later(config_source_of(config, "host"),
+				       config_source_of(config, "port"));
+	enum config_source whole = config_source_of(config, "listen");
+
+	if (!*config->listen || !strcmp(config->listen, "none"))
+		whole = CONFIG_DEFAULT;
+	if (!*config->socket)
+		return later(tcp, whole);
+	return later(config_source_of(config, "socket"), later(tcp, whole));
+}
+
+void client_target_init(struct client_target *target, const struct config *config)
+{
+	const enum config_source source = source_of(config);
+	const bool has_listen = *config->listen && strcmp(config->listen, "none") != 0;
+
+	*target = (struct client_target){
+		.silence_ms = config->silence > 0.0 ? (uint64_t)ceil(config->silence * 1e3)
+						    : UINT64_MAX,
+	};
+	if (source == CONFIG_DEFAULT)
+		return;
+	if (*config->socket && config_source_of(config, "socket") == source) {
+		target->socket = config->socket;
+	} else if (has_listen && config_source_of(config, "listen") == source) {
+		target->listen = config->listen;
+	} else {
+		target->host = config->host;
+		target->port = config->port;
+	}
+}
 
 static enum sc_status choose_unix(struct client_target *target, const char *path,
 				  struct error *err)
@@ -82,6 +70,16 @@ static enum sc_status choose_tcp(struct client_target *target, const char *text,
 	target->is_unix = false;
 	snprintf(target->name, sizeof target->name, "%s", text);
 	return net_address_parse(text, &target->address, err);
+}
+
+static enum sc_status choose_host(struct client_target *target, struct error *err)
+{
+	const char *host = target->host ? target->host : DEFAULT_HOST;
+	char text[300];
+
+	snprintf(text, sizeof text, strchr(host, ':') && host[0] != '[' ? "[%s]:%u" : "%s:%u",
+		 host, target->port ? target->port : DEFAULT_PORT);
+	return choose_tcp(target, text, err);
 }
 
 static bool is_socket(const char *path)
@@ -103,31 +101,17 @@ static enum sc_status choose_default(struct client_target *target, struct error 
 	}
 	if (is_socket("/run/stagecoach/grpc.sock"))
 		return choose_unix(target, "/run/stagecoach/grpc.sock", err);
-	return choose_tcp(target, DEFAULT_HOST ":" DEFAULT_PORT, err);
+	return choose_host(target, err);
 }
 
 enum sc_status client_target_choose(struct client_target *target, struct error *err)
 {
-	const char *host = target->host ? target->host : DEFAULT_HOST;
-	const char *port = target->port ? target->port : DEFAULT_PORT;
-	const char *variable;
-	char text[300];
-
 	if (target->socket)
 		return choose_unix(target, target->socket, err);
 	if (target->listen)
 		return choose_tcp(target, target->listen, err);
-	if (target->host || target->port) {
-		snprintf(text, sizeof text, strchr(host, ':') && host[0] != '[' ? "[%s]:%s" :
-			 "%s:%s", host, port);
-		return choose_tcp(target, text, err);
-	}
-	variable = getenv("STAGECOACH_SOCKET");
-	if (variable && variable[0])
-		return choose_unix(target, variable, err);
-	variable = getenv("STAGECOACH_LISTEN");
-	if (variable && variable[0] && strcmp(variable, "none") != 0)
-		return choose_tcp(target, variable, err);
+	if (target->host || target->port)
+		return choose_host(target, err);
 	return choose_default(target, err);
 }
 

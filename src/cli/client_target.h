@@ -2,24 +2,23 @@
 #ifndef STAGECOACH_CLI_CLIENT_TARGET_H
 #define STAGECOACH_CLI_CLIENT_TARGET_H
 /*
- * client_target - which server a verb talks to, and the flags that say so, common to all verbs.
- * The first of these that is given: --socket; --listen, or --host and --port; STAGECOACH_SOCKET;
- * STAGECOACH_LISTEN; a socket at one of the usual places; 127.0.0.1:8080.
+ * client_target - which server a verb talks to.
+ * The first of these that is given: --socket; --listen; --host and --port; the same as variables;
+ * the same in the file; a socket at one of the usual places; 127.0.0.1:8080.
  * Thread: the main thread.
  */
 #include "base/error.h"
+#include "config/config.h"
 #include "gateway/net_address.h"
 
-#include <argp.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct client_target {
-	const char *socket;	/* what the flags gave; NULL: not given */
+	const char *socket;	/* what is given; NULL: not given */
 	const char *listen;
 	const char *host;
-	const char *port;
-	bool is_json;		/* --json */
+	uint32_t port;		/* 0: not given */
 	uint64_t silence_ms;	/* of the server, before it is given up; UINT64_MAX: any; 0: the
 				 * default */
 	bool is_unix;		/* chosen by client_target_choose, with one of the two */
@@ -28,8 +27,9 @@ struct client_target {
 	char name[300];		/* for messages */
 };
 
-/* A child parser for argp; its input is a struct client_target. */
-extern const struct argp client_target_argp;
+/* What flags, variables and file give; where they differ, flags hold before variables, and those
+ * before the file. Borrows config. */
+void client_target_init(struct client_target *target, const struct config *config);
 
 /* SC_E_INVALID: an address that makes no sense. */
 must_check enum sc_status client_target_choose(struct client_target *target, struct error *err);

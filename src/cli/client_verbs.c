@@ -6,31 +6,24 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 /* 128 + SIGPIPE: what a program that the signal killed would have ended with. */
 #define EXIT_NO_READER 141
 
 static bool has_reader = true;
 
-void client_parse(const struct argp *argp, const char *verb, int argc, char **argv, void *input)
-{
-	static char name[64];
-
-	snprintf(name, sizeof name, "stagecoach %s", verb);
-	argv[0] = name;
-	argp_parse(argp, argc, argv, 0, NULL, input);
-}
-
-enum sc_status client_begin(struct client_target *target, struct client **client_out,
+enum sc_status client_begin(const struct config *config, struct client **client_out,
 			    struct error *err)
 {
-	enum sc_status status = client_target_choose(target, err);
+	struct client_target target;
+	enum sc_status status;
 
+	client_target_init(&target, config);
+	status = client_target_choose(&target, err);
 	if (status != SC_OK)
 		return status;
 	client_signal_catch();
-	return client_open(target, client_out, err);
+	return client_open(&target, client_out, err);
 }
 
 void client_complain(const struct error *err)

@@ -7,14 +7,11 @@
  */
 #include "base/error.h"
 #include "cli/client.h"
+#include "config/config.h"
 
-#include <argp.h>
-
-/* Parse the flags of `stagecoach VERB`; on bad ones argp says so and exits with 64. */
-void client_parse(const struct argp *argp, const char *verb, int argc, char **argv, void *input);
-
-/* From here on signals end waits; connects. SC_E_UNAVAILABLE: no server. */
-must_check enum sc_status client_begin(struct client_target *target, struct client **client_out,
+/* From here on signals end waits; connects to the server that config means. SC_E_UNAVAILABLE: no
+ * server. */
+must_check enum sc_status client_begin(const struct config *config, struct client **client_out,
 				       struct error *err);
 
 /* Say what went wrong, if anything, and return the exit code. Silent when a signal ended the verb

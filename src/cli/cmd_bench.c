@@ -3,10 +3,10 @@
 #include "cli/bench_limits.h"
 #include "cli/bench_output.h"
 #include "cli/report.h"
+#include "cli/verb.h"
 #include "cli/verbs.h"
 
 #include "base/cpu.h"
-#include "base/log.h"
 #include "base/parse.h"
 #include "base/resources.h"
 #include "coordinator/job.h"
@@ -425,17 +425,16 @@ int cmd_bench(int argc, char **argv)
 	int exit_code = EXIT_SUCCESS;
 	struct error err;
 
-	if (!bench || config_load(&bench->config, PROGRAM_BENCH, NULL, argc, argv, &err) != SC_OK) {
-		if (!bench)
-			error_set(&err, SC_E_NOMEM, "out of memory");
-		free(bench);
+	if (!bench) {
+		error_set(&err, SC_E_NOMEM, "out of memory");
 		report_error(&err);
 		return sc_status_exit_code(err.status);
 	}
-	log_init((enum log_level)config_log_level(&bench->config), "");
-	if (report_answers_question(&bench->config, PROGRAM_BENCH, usage)) {
-		exit_code = report_flush();
-	} else if (measure(bench, &err) != SC_OK) {
+	if (!verb_begin(&bench->config, PROGRAM_BENCH, usage, argc, argv, &exit_code)) {
+		free(bench);
+		return exit_code;
+	}
+	if (measure(bench, &err) != SC_OK) {
 		if (err.status != SC_E_CANCELLED)
 			report_error(&err);
 		exit_code = session_exit_code(&err);

@@ -3,68 +3,58 @@
 #include "cli/client_request.h"
 #include "cli/client_stream.h"
 #include "cli/client_verbs.h"
+#include "cli/prompt_text.h"
+#include "cli/verb.h"
 #include "cli/verbs.h"
 
 #include <stdio.h>
 
-static error_t parse_job(int key, char *arg, struct argp_state *state)
-{
-	(void)arg;
-	if (key == ARGP_KEY_INIT) {
-		state->child_inputs[0] = state->input;
-		return 0;
-	}
-	return ARGP_ERR_UNKNOWN;
-}
-
-static const struct argp_child children[] = {
-	{ &client_request_argp, 0, NULL, 0 },
-	{ 0 },
-};
-
 typedef enum sc_status job_fn(struct client *client, const struct client_request *request,
-			      struct error *err);
+			      const struct config *config, struct error *err);
 
 /* Read the flags and the prompt, connect, and have fn do the rest. */
-static int run(const struct argp *argp, const char *verb, int argc, char **argv, job_fn *fn)
+static int run(enum program program, const char *usage, int argc, char **argv, job_fn *fn)
 {
+	struct config config;
 	struct client_request request;
 	struct client *client = NULL;
+	struct buf text = BUF_INIT;
 	struct error err = { .status = SC_OK };
 	enum sc_status status;
+	int exit_code;
 
-	client_request_init(&request);
-	client_parse(argp, verb, argc, argv, &request);
-	status = client_request_read(&request, &err);
+	if (!verb_begin(&config, program, usage, argc, argv, &exit_code))
+		return exit_code;
+	status = prompt_text_read(&config, &text, &err);
+	client_request_init(&request, &config, &text);
 	if (status == SC_OK)
-		status = client_begin(&request.target, &client, &err);
+		status = client_begin(&config, &client, &err);
 	if (status == SC_OK)
-		status = fn(client, &request, &err);
+		status = fn(client, &request, &config, &err);
 	client_close(client);
-	client_request_deinit(&request);
+	buf_deinit(&text);
+	config_deinit(&config);
 	return client_end(status, &err);
 }
 
 static enum sc_status generate(struct client *client, const struct client_request *request,
-			       struct error *err)
+			       const struct config *config, struct error *err)
 {
-	return client_stream(client, "Generate", &request->message.base, request->target.is_json,
-			     err);
+	return client_stream(client, "Generate", &request->message.base, config->is_json, err);
 }
 
 int cmd_generate(int argc, char **argv)
 {
-	static const struct argp argp = {
-		NULL, parse_job, NULL,
-		"Have a running server continue a prompt and print the text as it comes; the speed "
-		"goes to standard error. Ctrl-C cancels the job.", children, NULL, NULL,
-	};
+	static const char usage[] =
+		"usage: stagecoach generate -p TEXT [OPTION...]\n\n"
+		"Have a running server continue TEXT and print the text as it comes; the speed goes "
+		"to\nstandard error. Ctrl-C cancels the job.\n";
 
-	return run(&argp, "generate", argc, argv, generate);
+	return run(PROGRAM_GENERATE, usage, argc, argv, generate);
 }
 
 static enum sc_status submit(struct client *client, const struct client_request *request,
-			     struct error *err)
+			     const struct config *config, struct error *err)
 {
 	ProtobufCMessage *answer;
 	enum sc_status status = client_ask(client, "Submit", &request->message.base, 0,
@@ -72,7 +62,7 @@ static enum sc_status submit(struct client *client, const struct client_request 
 
 	if (status != SC_OK)
 		return status;
-	if (request->target.is_json)
+	if (config->is_json)
 		status = client_print_json(answer, err);
 	else
 		printf("%s\n", ((Stagecoach__V1__Job *)answer)->id);
@@ -82,11 +72,10 @@ static enum sc_status submit(struct client *client, const struct client_request 
 
 int cmd_submit(int argc, char **argv)
 {
-	static const struct argp argp = {
-		NULL, parse_job, NULL,
+	static const char usage[] =
+		"usage: stagecoach submit -p TEXT [OPTION...]\n\n"
 		"Queue a job that runs by itself and print its id, for `stagecoach watch`, `jobs` "
-		"and `cancel`.", children, NULL, NULL,
-	};
+		"and\n`cancel`.\n";
 
-	return run(&argp, "submit", argc, argv, submit);
+	return run(PROGRAM_SUBMIT, usage, argc, argv, submit);
 }

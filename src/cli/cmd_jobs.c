@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach jobs, watch, cancel - what the server has been asked for. */
 #include "base/clock.h"
-#include "base/parse.h"
 #include "cli/client_json.h"
 #include "cli/client_stream.h"
 #include "cli/client_verbs.h"
+#include "cli/verb.h"
 #include "cli/verbs.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
@@ -12,86 +12,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_IDS 64
+#define N_STATES 5
 
-/* The flags and arguments of the three verbs; each uses its part. */
-struct jobs_input {
-	struct client_target target;
-	Stagecoach__V1__ListRequest list;
-	Stagecoach__V1__JobState states[5];
-	char *ids[MAX_IDS];
-	unsigned n_ids;
-	bool from_now;
-};
-
-enum { KEY_LIMIT = 0x600, KEY_STATE, KEY_FROM_NOW };
-
-static void add_state(struct jobs_input *input, const char *text, const struct argp_state *state)
+/* The states that --state names; n of them are written. The option table knows only these words. */
+static size_t read_states(const struct text_list *words, Stagecoach__V1__JobState *states)
 {
-	for (int value = 1; value <= 5; value++) {
-		char word[32];
+	size_t n = 0;
+	char word[32];
 
-		client_json_word(&stagecoach__v1__job_state__descriptor, value, word, sizeof word);
-		if (strcmp(word, text) != 0)
-			continue;
-		if (input->list.n_states == 5)
-			argp_error(state, "--state: there are only five");
-		input->states[input->list.n_states++] = (Stagecoach__V1__JobState)value;
-		return;
-	}
-	argp_error(state, "--state: expected queued, running, done, cancelled or failed, "
-		   "found '%s'", text);
+	for (uint32_t i = 0; i < words->n; i++)
+		for (int value = 1; value <= N_STATES; value++)
+			if (!strcmp(client_json_word(&stagecoach__v1__job_state__descriptor, value,
+						     word, sizeof word), words->texts[i]))
+				states[n++] = (Stagecoach__V1__JobState)value;
+	return n;
 }
-
-static error_t parse_jobs(int key, char *arg, struct argp_state *state)
-{
-	struct jobs_input *input = state->input;
-	uint64_t limit;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &input->target;
-		return 0;
-	case KEY_LIMIT:
-		if (!parse_u64(arg, &limit) || limit < 1 || limit > 1000)
-			argp_error(state, "--limit: expected a whole number from 1 to 1000, found "
-				   "'%s'", arg);
-		input->list.limit = (uint32_t)limit;
-		return 0;
-	case KEY_STATE:
-		add_state(input, arg, state);
-		return 0;
-	}
-	return ARGP_ERR_UNKNOWN;
-}
-
-static error_t parse_ids(int key, char *arg, struct argp_state *state)
-{
-	struct jobs_input *input = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &input->target;
-		return 0;
-	case KEY_FROM_NOW:
-		input->from_now = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (input->n_ids == MAX_IDS)
-			argp_error(state, "expected at most %d ids", MAX_IDS);
-		input->ids[input->n_ids++] = arg;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "expected the id of a job");
-		return 0;
-	}
-	return ARGP_ERR_UNKNOWN;
-}
-
-static const struct argp_child children[] = {
-	{ &client_target_argp, 0, NULL, 0 },
-	{ 0 },
-};
 
 static double job_seconds(const Stagecoach__V1__Job *job)
 {
@@ -113,23 +48,28 @@ static void print_job_row(const Stagecoach__V1__Job *job)
 	       job->error ? job->error->message : "");
 }
 
-static enum sc_status print_jobs(struct client *client, const struct jobs_input *input,
+static enum sc_status print_jobs(struct client *client, const struct config *config,
 				 struct error *err)
 {
-	ProtobufCMessage *answer;
+	Stagecoach__V1__ListRequest request = STAGECOACH__V1__LIST_REQUEST__INIT;
+	Stagecoach__V1__JobState states[N_STATES];
 	const Stagecoach__V1__ListResponse *list;
-	enum sc_status status = client_ask(client, "List", &input->list.base, 0,
-					   &stagecoach__v1__list_response__descriptor, &answer,
-					   err);
+	ProtobufCMessage *answer;
+	enum sc_status status;
 
+	request.limit = config->list_limit;
+	request.states = states;
+	request.n_states = read_states(&config->states, states);
+	status = client_ask(client, "List", &request.base, 0,
+			    &stagecoach__v1__list_response__descriptor, &answer, err);
 	if (status != SC_OK)
 		return status;
 	list = (const Stagecoach__V1__ListResponse *)answer;
-	if (!input->target.is_json)
+	if (!config->is_json)
 		printf("%-24s %-10s %8s %8s %5s %9s\n", "JOB", "STATE", "PROMPT", "NEW", "SEQ",
 		       "SECONDS");
 	for (size_t i = 0; i < list->n_jobs && status == SC_OK; i++) {
-		if (input->target.is_json)
+		if (config->is_json)
 			status = client_print_json(&list->jobs[i]->base, err);
 		else
 			print_job_row(list->jobs[i]);
@@ -138,61 +78,59 @@ static enum sc_status print_jobs(struct client *client, const struct jobs_input 
 	return status == SC_OK ? client_flush(err) : status;
 }
 
-int cmd_jobs(int argc, char **argv)
+/* Read the flags, connect, and have fn do the rest with as many ids as it takes. */
+static int run(enum program program, const char *usage, int argc, char **argv, uint32_t min_ids,
+	       uint32_t max_ids, enum sc_status (*fn)(struct client *client,
+						      const struct config *config,
+						      struct error *err))
 {
-	static const struct argp_option options[] = {
-		{ "limit", KEY_LIMIT, "N", 0, "the N newest (100)", 0 },
-		{ "state", KEY_STATE, "STATE", 0, "only queued, running, done, cancelled or failed "
-		  "ones; may be given again", 0 },
-		{ 0 },
-	};
-	static const struct argp argp = {
-		options, parse_jobs, NULL, "List the jobs that the server remembers, newest first.",
-		children, NULL, NULL,
-	};
-	struct jobs_input input = { .list = STAGECOACH__V1__LIST_REQUEST__INIT };
+	struct config config;
 	struct client *client = NULL;
 	struct error err = { .status = SC_OK };
 	enum sc_status status;
+	int exit_code;
 
-	input.list.states = input.states;
-	client_parse(&argp, "jobs", argc, argv, &input);
-	status = client_begin(&input.target, &client, &err);
+	if (!verb_begin(&config, program, usage, argc, argv, &exit_code))
+		return exit_code;
+	if (config.arguments.n < min_ids || config.arguments.n > max_ids)
+		status = error_set(&err, SC_E_INVALID, "expected %s id of a job, found %u: "
+				   "`stagecoach jobs` lists them", max_ids == 1 ? "the" : "an",
+				   config.arguments.n);
+	else
+		status = client_begin(&config, &client, &err);
 	if (status == SC_OK)
-		status = print_jobs(client, &input, &err);
+		status = fn(client, &config, &err);
 	client_close(client);
+	config_deinit(&config);
 	return client_end(status, &err);
+}
+
+int cmd_jobs(int argc, char **argv)
+{
+	static const char usage[] = "usage: stagecoach jobs [OPTION...]\n\n"
+				    "List the jobs that the server remembers, newest first.\n";
+
+	return run(PROGRAM_JOBS, usage, argc, argv, 0, 0, print_jobs);
+}
+
+static enum sc_status watch_job(struct client *client, const struct config *config,
+				struct error *err)
+{
+	Stagecoach__V1__WatchRequest request = STAGECOACH__V1__WATCH_REQUEST__INIT;
+
+	request.id = config->arguments.texts[0];
+	request.from_now = config->from_now;
+	return client_stream(client, "Watch", &request.base, config->is_json, err);
 }
 
 int cmd_watch(int argc, char **argv)
 {
-	static const struct argp_option options[] = {
-		{ "from-now", KEY_FROM_NOW, NULL, 0, "leave out what is there already", 0 },
-		{ 0 },
-	};
-	static const struct argp argp = {
-		options, parse_ids, "ID",
-		"Print a job's text from the beginning and as it comes, until the job ends. "
-		"Ctrl-C ends the watching, not the job.", children, NULL, NULL,
-	};
-	struct jobs_input input = { .n_ids = 0 };
-	Stagecoach__V1__WatchRequest request = STAGECOACH__V1__WATCH_REQUEST__INIT;
-	struct client *client = NULL;
-	struct error err = { .status = SC_OK };
-	enum sc_status status = SC_OK;
+	static const char usage[] =
+		"usage: stagecoach watch [OPTION...] ID\n\n"
+		"Print a job's text from the beginning and as it comes, until the job ends. Ctrl-C "
+		"ends\nthe watching, not the job.\n";
 
-	client_parse(&argp, "watch", argc, argv, &input);
-	if (input.n_ids != 1)
-		status = error_set(&err, SC_E_INVALID, "watch: expected one id, found %u",
-				   input.n_ids);
-	request.id = input.ids[0];
-	request.from_now = input.from_now;
-	if (status == SC_OK)
-		status = client_begin(&input.target, &client, &err);
-	if (status == SC_OK)
-		status = client_stream(client, "Watch", &request.base, input.target.is_json, &err);
-	client_close(client);
-	return client_end(status, &err);
+	return run(PROGRAM_WATCH, usage, argc, argv, 1, 1, watch_job);
 }
 
 static enum sc_status cancel_job(struct client *client, char *id, bool is_json,
@@ -221,14 +159,14 @@ static enum sc_status cancel_job(struct client *client, char *id, bool is_json,
 
 /* All of them, also behind one that is not there. err tells of the last failure, the others are
  * told at once. */
-static enum sc_status cancel_jobs(struct client *client, const struct jobs_input *input,
+static enum sc_status cancel_jobs(struct client *client, const struct config *config,
 				  struct error *err)
 {
 	struct error last = { .status = SC_OK };
 
-	for (unsigned i = 0; i < input->n_ids; i++) {
-		enum sc_status status = cancel_job(client, input->ids[i], input->target.is_json,
-						   err);
+	for (uint32_t i = 0; i < config->arguments.n; i++) {
+		enum sc_status status = cancel_job(client, config->arguments.texts[i],
+						   config->is_json, err);
 
 		if (status == SC_OK)
 			continue;
@@ -244,20 +182,10 @@ static enum sc_status cancel_jobs(struct client *client, const struct jobs_input
 
 int cmd_cancel(int argc, char **argv)
 {
-	static const struct argp argp = {
-		NULL, parse_ids, "ID...",
+	static const char usage[] =
+		"usage: stagecoach cancel [OPTION...] ID...\n\n"
 		"Cancel jobs, and print each with the state that it has then. One that has ended "
-		"stays as it is.", children, NULL, NULL,
-	};
-	struct jobs_input input = { .n_ids = 0 };
-	struct client *client = NULL;
-	struct error err = { .status = SC_OK };
-	enum sc_status status;
+		"stays\nas it is.\n";
 
-	client_parse(&argp, "cancel", argc, argv, &input);
-	status = client_begin(&input.target, &client, &err);
-	if (status == SC_OK)
-		status = cancel_jobs(client, &input, &err);
-	client_close(client);
-	return client_end(status, &err);
+	return run(PROGRAM_CANCEL, usage, argc, argv, 1, UINT32_MAX, cancel_jobs);
 }

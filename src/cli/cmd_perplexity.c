@@ -2,10 +2,10 @@
 /* stagecoach perplexity - how well a model knows a text. */
 #include "cli/report.h"
 #include "cli/session.h"
+#include "cli/verb.h"
 #include "cli/verbs.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "measure/perplexity.h"
 
 #include <errno.h>
@@ -241,14 +241,9 @@ int cmd_perplexity(int argc, char **argv)
 	int exit_code = EXIT_SUCCESS;
 	struct error err;
 
-	if (config_load(&run.config, PROGRAM_PERPLEXITY, NULL, argc, argv, &err) != SC_OK) {
-		report_error(&err);
-		return sc_status_exit_code(err.status);
-	}
-	log_init((enum log_level)config_log_level(&run.config), "");
-	if (report_answers_question(&run.config, PROGRAM_PERPLEXITY, usage)) {
-		exit_code = report_flush();
-	} else if (measure(&run, &err) != SC_OK) {
+	if (!verb_begin(&run.config, PROGRAM_PERPLEXITY, usage, argc, argv, &exit_code))
+		return exit_code;
+	if (measure(&run, &err) != SC_OK) {
 		if (err.status != SC_E_CANCELLED)
 			report_error(&err);
 		exit_code = session_exit_code(&err);

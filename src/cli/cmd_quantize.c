@@ -2,10 +2,10 @@
 /* stagecoach quantize - a model file into a smaller one. */
 #include "base/clock.h"
 #include "base/cpu.h"
-#include "base/parse.h"
 #include "base/resources.h"
 #include "cli/client_signal.h"
 #include "cli/client_verbs.h"
+#include "cli/verb.h"
 #include "cli/verbs.h"
 #include "quant/quantize.h"
 
@@ -14,53 +14,13 @@
 #include <unistd.h>
 
 #define BAR_WIDTH 40
-#define MAX_THREADS 1024
 #define MIB (1024.0 * 1024.0)
 
 struct quantize_input {
+	struct config config;
 	const char *from, *to, *type;
-	uint64_t n_threads;
-	bool allows_requantize;
 	bool is_bar_shown;
 };
-
-enum { KEY_REQUANTIZE = 0x700 };
-
-static const struct argp_option options[] = {
-	{ "threads", 't', "N", 0, "as many as there are processors by default", 0 },
-	{ "allow-requantize", KEY_REQUANTIZE, NULL, 0,
-	  "take tensors that are quantised already, which loses more than starting from 16 bits",
-	  0 },
-	{ 0 },
-};
-
-static error_t parse_quantize(int key, char *arg, struct argp_state *state)
-{
-	struct quantize_input *input = state->input;
-
-	switch (key) {
-	case 't':
-		if (!parse_u64(arg, &input->n_threads) || input->n_threads < 1 ||
-		    input->n_threads > MAX_THREADS)
-			argp_error(state, "--threads: expected 1 to %d, found '%s'", MAX_THREADS,
-				   arg);
-		return 0;
-	case KEY_REQUANTIZE:
-		input->allows_requantize = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (state->arg_num > 2)
-			argp_error(state, "expected INPUT, OUTPUT and TYPE, found '%s' too", arg);
-		*(state->arg_num == 0 ? &input->from :
-		  state->arg_num == 1 ? &input->to : &input->type) = arg;
-		return 0;
-	case ARGP_KEY_END:
-		if (!input->type)
-			argp_error(state, "expected INPUT, OUTPUT and TYPE");
-		return 0;
-	}
-	return ARGP_ERR_UNKNOWN;
-}
 
 static void clear_bar(struct quantize_input *input)
 {
@@ -122,9 +82,9 @@ static enum sc_status run(struct quantize_input *input, struct error *err)
 {
 	struct quantize_options choice = {
 		.to = input->to,
-		.n_threads = input->n_threads ? (unsigned)input->n_threads
-					      : resources_processor_count(),
-		.allows_requantize = input->allows_requantize,
+		.n_threads = input->config.threads ? input->config.threads
+						   : resources_processor_count(),
+		.allows_requantize = input->config.allows_requantize,
 		.on_progress = on_progress, .arg = input,
 	};
 	const uint64_t start_ns = clock_ns();
@@ -149,20 +109,35 @@ static enum sc_status run(struct quantize_input *input, struct error *err)
 	return status;
 }
 
+static const char usage[] =
+	"usage: stagecoach quantize [OPTION...] INPUT OUTPUT TYPE\n\n"
+	"Write the model of a GGUF file with smaller tensors. TYPE is F16, BF16, Q8_0, Q6_K, Q5_K_M,\n"
+	"Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, MXFP4, Q3_K_L, Q3_K_M,\n"
+	"Q3_K_S or Q2_K.\n";
+
 int cmd_quantize(int argc, char **argv)
 {
-	static const struct argp argp = {
-		options, parse_quantize, "INPUT OUTPUT TYPE",
-		"Write the model of a GGUF file with smaller tensors. TYPE is F16, BF16, Q8_0, "
-		"Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, "
-		"MXFP4, Q3_K_L, Q3_K_M, Q3_K_S or Q2_K.", NULL, NULL, NULL,
-	};
 	struct quantize_input input = { .from = NULL };
 	struct error err = { .status = SC_OK };
+	const struct text_list *words = &input.config.arguments;
+	enum sc_status status;
+	int exit_code;
 
-	client_parse(&argp, "quantize", argc, argv, &input);
+	if (!verb_begin(&input.config, PROGRAM_QUANTIZE, usage, argc, argv, &exit_code))
+		return exit_code;
 	client_signal_catch();
 	/* A file over the limit of ulimit is an error like a full disk. */
 	signal(SIGXFSZ, SIG_IGN);
-	return client_end(run(&input, &err), &err);
+	if (words->n == 3) {
+		input.from = words->texts[0];
+		input.to = words->texts[1];
+		input.type = words->texts[2];
+		status = run(&input, &err);
+	} else {
+		status = error_set(&err, SC_E_INVALID, words->n > 3 ? "expected INPUT, OUTPUT and "
+				   "TYPE, found '%s' too" : "expected INPUT, OUTPUT and TYPE",
+				   words->n > 3 ? words->texts[3] : "");
+	}
+	config_deinit(&input.config);
+	return client_end(status, &err);
 }

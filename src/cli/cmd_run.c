@@ -3,10 +3,10 @@
 #include "cli/local.h"
 #include "cli/one_shot.h"
 #include "cli/report.h"
+#include "cli/verb.h"
 #include "cli/verbs.h"
 #include "cli/wiring.h"
 
-#include "base/log.h"
 #include "event/loop.h"
 #include "transport/link.h"
 
@@ -114,6 +114,7 @@ static enum sc_status start(struct run *run, struct error *err)
 						 &coordinator, err);
 	if (status != SC_OK)
 		return status;
+	coordinator.kv_contexts = 1;	/* also when standard input is the prompt */
 	allowance = allowance_inside(run->config.stages,
 			     wire_coordinator_bytes(&coordinator, 0, 0));
 	status = wire_worker_config(&run->config, run->opened.model, &allowance, &worker, err);
@@ -157,15 +158,11 @@ int cmd_run(int argc, char **argv)
 {
 	struct run run = { 0 };
 	struct error err;
+	int exit_code;
 
-	if (config_load(&run.config, PROGRAM_RUN, NULL, argc, argv, &err) != SC_OK) {
-		report_error(&err);
-		return sc_status_exit_code(err.status);
-	}
-	log_init((enum log_level)config_log_level(&run.config), "");
-	if (report_answers_question(&run.config, PROGRAM_RUN, usage)) {
-		run.exit_code = report_flush();
-	} else if (start(&run, &err) != SC_OK) {
+	if (!verb_begin(&run.config, PROGRAM_RUN, usage, argc, argv, &exit_code))
+		return exit_code;
+	if (start(&run, &err) != SC_OK) {
 		report_error(&err);
 		run.exit_code = sc_status_exit_code(err.status);
 	} else {

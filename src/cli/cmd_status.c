@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach status - what the server is doing, and how each stage fares. */
 #include "base/clock.h"
-#include "base/parse.h"
 #include "cli/client_json.h"
 #include "cli/client_signal.h"
 #include "cli/client_verbs.h"
+#include "cli/verb.h"
 #include "cli/verbs.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
@@ -18,42 +18,10 @@
 #define MIB (1024.0 * 1024.0)
 
 struct status_input {
-	struct client_target target;
-	bool waits;
+	struct config config;
 	uint64_t timeout_ms;	/* of the waiting; 0: for ever */
 	bool is_bar_shown;
 };
-
-enum { KEY_WAIT = 0x700, KEY_TIMEOUT };
-
-static const struct argp_option options[] = {
-	{ "wait", KEY_WAIT, NULL, 0, "until the server is ready, also for it to start", 0 },
-	{ "timeout", KEY_TIMEOUT, "SECONDS", 0, "wait no longer than that", 0 },
-	{ 0 },
-};
-
-static error_t parse_status(int key, char *arg, struct argp_state *state)
-{
-	struct status_input *input = state->input;
-	double seconds;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &input->target;
-		return 0;
-	case KEY_WAIT:
-		input->waits = true;
-		return 0;
-	case KEY_TIMEOUT:
-		if (!parse_f64(arg, &seconds) || seconds <= 0.0 || seconds > 1e9)
-			argp_error(state, "--timeout: expected a number of seconds above 0, found "
-				   "'%s'", arg);
-		input->timeout_ms = (uint64_t)(seconds * 1e3);
-		input->waits = true;
-		return 0;
-	}
-	return ARGP_ERR_UNKNOWN;
-}
 
 static const char *phase_word(const Stagecoach__V1__Status *status, char *word, size_t n_bytes)
 {
@@ -165,7 +133,7 @@ static enum sc_status ask(struct status_input *input, uint64_t timeout_ms,
 	Stagecoach__V1__GetStatusRequest request = STAGECOACH__V1__GET_STATUS_REQUEST__INIT;
 	ProtobufCMessage *answer;
 	struct client *client = NULL;
-	enum sc_status status = client_begin(&input->target, &client, err);
+	enum sc_status status = client_begin(&input->config, &client, err);
 
 	if (status == SC_OK)
 		status = client_ask(client, "GetStatus", &request.base, timeout_ms,
@@ -216,37 +184,52 @@ static enum sc_status ask_until_ready(struct status_input *input,
 	return err->status;
 }
 
-int cmd_status(int argc, char **argv)
+static enum sc_status print_answer(const struct config *config,
+				   const Stagecoach__V1__Status *answer, struct error *err)
 {
-	static const struct argp_child children[] = { { &client_target_argp, 0, NULL, 0 }, { 0 } };
-	static const struct argp argp = {
-		options, parse_status, NULL,
-		"Show what the server is doing: its jobs, its plan, and for each stage how long it "
-		"was busy, waiting and sending. BUBBLE: share of busy time during which this stage "
-		"was idle. 0 % is ideal.", children, NULL, NULL,
-	};
-	struct status_input input = { .waits = false };
+	enum sc_status status = SC_OK;
+
+	if (config->is_json)
+		status = client_print_json(&answer->base, err);
+	else
+		print_status(answer);
+	return status == SC_OK ? client_flush(err) : status;
+}
+
+static enum sc_status show_status(struct status_input *input, bool waits, struct error *err)
+{
 	Stagecoach__V1__Status *answer = NULL;
-	struct error err = { .status = SC_OK };
 	enum sc_status status;
 	char word[32];
 
-	client_parse(&argp, "status", argc, argv, &input);
-	status = input.waits ? ask_until_ready(&input, &answer, &err) :
-		 ask(&input, 0, &answer, &err);
-	clear_progress(&input);
-	if (status == SC_OK) {
-		if (input.target.is_json)
-			status = client_print_json(&answer->base, &err);
-		else
-			print_status(answer);
-		if (status == SC_OK)
-			status = client_flush(&err);
-		if (status == SC_OK && input.waits &&
-		    answer->phase != STAGECOACH__V1__PHASE__PHASE_READY)
-			status = error_set(&err, SC_E_UNAVAILABLE, "the server is not ready: %s",
-					   phase_word(answer, word, sizeof word));
-		stagecoach__v1__status__free_unpacked(answer, NULL);
-	}
+	status = waits ? ask_until_ready(input, &answer, err) : ask(input, 0, &answer, err);
+	clear_progress(input);
+	if (status != SC_OK)
+		return status;
+	status = print_answer(&input->config, answer, err);
+	if (status == SC_OK && waits && answer->phase != STAGECOACH__V1__PHASE__PHASE_READY)
+		status = error_set(err, SC_E_UNAVAILABLE, "the server is not ready: %s",
+				   phase_word(answer, word, sizeof word));
+	stagecoach__v1__status__free_unpacked(answer, NULL);
+	return status;
+}
+
+int cmd_status(int argc, char **argv)
+{
+	static const char usage[] =
+		"usage: stagecoach status [OPTION...]\n\n"
+		"Show what the server is doing: its jobs, its plan, and for each stage how long it "
+		"was\nbusy, waiting and sending. BUBBLE: share of busy time during which this stage "
+		"was idle.\n0 % is ideal.\n";
+	struct status_input input = { .is_bar_shown = false };
+	struct error err = { .status = SC_OK };
+	enum sc_status status;
+	int exit_code;
+
+	if (!verb_begin(&input.config, PROGRAM_STATUS, usage, argc, argv, &exit_code))
+		return exit_code;
+	input.timeout_ms = (uint64_t)(input.config.wait_timeout * 1e3);
+	status = show_status(&input, input.config.waits || input.timeout_ms, &err);
+	config_deinit(&input.config);
 	return client_end(status, &err);
 }

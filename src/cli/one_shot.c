@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/console.h"
 #include "base/outlet.h"
+#include "cli/prompt_text.h"
 #include "cli/wiring.h"
 #include "coordinator/job.h"
 #include "event/loop.h"
@@ -13,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define MAX_PROMPT_BYTES (16u << 20)
 
 struct one_shot {
 	struct job *job;
@@ -149,37 +148,13 @@ bool one_shot_is_writing(const struct one_shot *one_shot)
 	return one_shot && !one_shot->is_told;
 }
 
-static enum sc_status read_input(struct buf *text, struct error *err)
-{
-	char chunk[65536];
-	ssize_t n;
-
-	while ((n = read(STDIN_FILENO, chunk, sizeof chunk)) > 0) {
-		if (text->length + (size_t)n > MAX_PROMPT_BYTES)
-			return error_set(err, SC_E_TOO_LARGE,
-					 "standard input: more than %u bytes of prompt",
-					 MAX_PROMPT_BYTES);
-		if (buf_add(text, chunk, (size_t)n) != SC_OK)
-			return error_set(err, SC_E_NOMEM, "out of memory for the prompt");
-	}
-	if (n < 0)
-		return error_errno(err, SC_E_IO, errno, "standard input");
-	return SC_OK;
-}
-
 enum sc_status one_shot_read_prompt(const struct config *config,
 				    const struct tokenizer *tokenizer, struct token_list *prompt,
 				    struct error *err)
 {
 	struct buf text = BUF_INIT;
-	enum sc_status status = SC_OK;
+	enum sc_status status = prompt_text_read(config, &text, err);
 
-	if (!config->prompt)
-		return SC_OK;
-	if (!strcmp(config->prompt, "-"))
-		status = read_input(&text, err);
-	else if (buf_add_string(&text, config->prompt) != SC_OK)
-		status = error_set(err, SC_E_NOMEM, "out of memory for the prompt");
 	if (status == SC_OK)
 		status = tokenizer_encode(tokenizer, text.data, text.length,
 					  TOKENIZE_ADD_SPECIAL |

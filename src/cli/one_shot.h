@@ -12,8 +12,8 @@
 
 struct one_shot;
 
-/* Append the tokens of the prompt that config means: of its text, or with "-" of all of standard
- * input. Blocks for as long as that takes, so call it before others wait for this process. */
+/* Append the tokens of the prompt that config means (prompt_text.h). Blocks as long as reading it
+ * takes, so call it before others wait for this process. */
 must_check enum sc_status one_shot_read_prompt(const struct config *config,
 					       const struct tokenizer *tokenizer,
 					       struct token_list *prompt, struct error *err);

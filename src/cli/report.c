@@ -89,19 +89,6 @@ void report_clear(void)
 	is_bar_shown = false;
 }
 
-bool report_answers_question(const struct config *config, enum program program, const char *usage)
-{
-	if (config->is_help)
-		config_print_help(stdout, program, usage);
-	else if (config->is_version)
-		printf("stagecoach %s\n", PACKAGE_VERSION);
-	else if (config->is_print_options)
-		config_print_man(stdout, program);
-	else
-		return false;
-	return true;
-}
-
 int report_flush(void)
 {
 	struct error err;

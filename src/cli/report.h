@@ -5,7 +5,6 @@
  * report - what a person at a terminal sees while a model comes up, on standard error.
  * Thread: the loop's.
  */
-#include "config/config.h"
 #include "coordinator/coordinator.h"
 
 /* The model, and the table of its stages. */
@@ -16,10 +15,6 @@ void report_progress(uint64_t done_bytes, uint64_t total_bytes);
 
 /* Take the bar away, before anything else is printed. */
 void report_clear(void);
-
-/* --help, --version and the like of a verb that loads a model. False: none was asked. */
-bool report_answers_question(const struct config *config, enum program program,
-			     const char *usage);
 
 /* Everything on standard output is written: exit code 0, or an error and 1. */
 int report_flush(void);

@@ -335,7 +335,7 @@ static enum sc_status start(struct server *server, struct error *err)
 	config.on_phase = on_phase;
 	config.on_progress = on_progress;
 	config.arg = server;
-	if (server->serve->config->prompt)
+	if (config_has_prompt(server->serve->config))
 		status = one_shot_read_prompt(server->serve->config,
 					      server->serve->opened->tokenizer,
 					      &server->prompt, err);
@@ -353,7 +353,7 @@ static enum sc_status start(struct server *server, struct error *err)
 	} else {
 		status = start_local(server, &config, err);
 	}
-	if (status == SC_OK && !server->serve->config->prompt)
+	if (status == SC_OK && !config_has_prompt(server->serve->config))
 		status = start_gateway(server, err);
 	if (status == SC_OK && server->serve->launcher &&
 	    launcher_attach(server->serve->launcher, server->loop, on_launcher_gone,

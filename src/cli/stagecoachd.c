@@ -97,7 +97,7 @@ static enum sc_status check_doors(const struct config *config, struct error *err
 	char listen[256];
 
 	config_listen_address(config, listen, sizeof listen);
-	if (config->prompt || *listen || *config->socket)
+	if (config_has_prompt(config) || *listen || *config->socket)
 		return SC_OK;
 	return error_set(err, SC_E_CONFIG, "listen: none, and no socket: nobody could reach the "
 			 "server. Give --listen HOST:PORT or --socket PATH");
@@ -166,7 +166,7 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	status = prepare(config, is_cluster ? n_ranks - 1 : config->stages, &opened, &coordinator,
 			 &trouble);
 	err = trouble;
-	serve.client_bytes = config->prompt ? 0 : wire_client_bytes(config);
+	serve.client_bytes = config_has_prompt(config) ? 0 : wire_client_bytes(config);
 	if (is_cluster)
 		status = join_cluster(&serve, &cluster, rank, status == SC_OK ? NULL : &trouble,
 				      &err);

@@ -10,7 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_OPTIONS 128
+/* Whose words that are no flags mean something: ids, files. */
+#define TAKES_ARGUMENTS (PROGRAM_WATCH | PROGRAM_CANCEL | PROGRAM_QUANTIZE)
+/* Who is told where the prompt belongs when it stands alone. */
+#define TAKES_PROMPT (PROGRAM_RUN | PROGRAM_GENERATE | PROGRAM_SUBMIT)
 #define FIRST_LONG 1000		/* getopt_long's values: FIRST_LONG + index in the table */
 
 static enum sc_status set_defaults(struct config *config)
@@ -30,9 +33,20 @@ static enum sc_status set_defaults(struct config *config)
 void config_deinit(struct config *config)
 {
 	for (unsigned i = 0; i < n_options; i++)
-		if (options[i].type == OPTION_STRING || options[i].type == OPTION_CHOICE)
-			free(*(char **)((char *)config + options[i].offset));
+		option_deinit(&options[i], config);
+	text_list_deinit(&config->arguments);
 	memset(config, 0, sizeof *config);
+}
+
+enum config_source config_source_of(const struct config *config, const char *name)
+{
+	unsigned char source = CONFIG_DEFAULT;
+
+	/* Of rows of the same name only the one of this program was ever set. */
+	for (unsigned i = 0; i < n_options; i++)
+		if (!strcmp(options[i].name, name) && config->sources[i] > source)
+			source = config->sources[i];
+	return (enum config_source)source;
 }
 
 static enum sc_status read_environment(struct config *config, enum program program,
@@ -55,6 +69,7 @@ static enum sc_status read_environment(struct config *config, enum program progr
 			error_prefix(err, "environment");
 			return status;
 		}
+		config->sources[i] = CONFIG_ENVIRONMENT;
 	}
 	return SC_OK;
 }
@@ -62,8 +77,8 @@ static enum sc_status read_environment(struct config *config, enum program progr
 /* --- flags --- */
 
 struct flags {
-	struct option longs[2 * MAX_OPTIONS + 1];
-	char shorts[2 * MAX_OPTIONS + 2];
+	struct option longs[2 * CONFIG_MAX_OPTIONS + 1];
+	char shorts[2 * CONFIG_MAX_OPTIONS + 2];
 };
 
 static void add_long(struct flags *flags, unsigned *n, const char *name, unsigned index)
@@ -97,12 +112,35 @@ static void build_flags(struct flags *flags, enum program program)
 	}
 }
 
-static const struct option_info *find_letter(int letter, enum program program)
+/* The row of what getopt_long found. */
+static unsigned find_row(int c, enum program program)
 {
-	for (unsigned i = 0; i < n_options; i++)
-		if (options[i].letter == letter && options[i].programs & program)
-			return &options[i];
-	return NULL;
+	unsigned i = 0;
+
+	if (c >= FIRST_LONG)
+		return (unsigned)c - FIRST_LONG;
+	while (options[i].letter != c || !(options[i].programs & program))
+		i++;
+	return i;
+}
+
+/* What is left behind the flags. */
+static enum sc_status read_words(struct config *config, enum program program, int argc,
+				 char **argv, struct error *err)
+{
+	for (int i = optind; i < argc; i++) {
+		if (program & TAKES_ARGUMENTS) {
+			if (text_list_add(&config->arguments, argv[i]) != SC_OK)
+				return error_set(err, SC_E_NOMEM, "out of memory");
+			continue;
+		}
+		if (program & TAKES_PROMPT)
+			return error_set(err, SC_E_INVALID, "unexpected argument '%s': the prompt "
+					 "is given with -p TEXT or -f FILE", argv[i]);
+		return error_set(err, SC_E_INVALID, "unexpected argument '%s', see --help",
+				 argv[i]);
+	}
+	return SC_OK;
 }
 
 static enum sc_status bad_flag(int c, char **argv, struct error *err)
@@ -119,9 +157,9 @@ static enum sc_status bad_flag(int c, char **argv, struct error *err)
 static enum sc_status read_arguments(struct config *config, enum program program, int argc,
 				     char **argv, struct error *err)
 {
-	const struct option_info *option;
 	enum sc_status status;
 	struct flags flags;
+	unsigned row;
 	int c;
 
 	build_flags(&flags, program);
@@ -130,17 +168,15 @@ static enum sc_status read_arguments(struct config *config, enum program program
 	while ((c = getopt_long(argc, argv, flags.shorts, flags.longs, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			return bad_flag(c, argv, err);
-		option = c >= FIRST_LONG ? &options[c - FIRST_LONG] : find_letter(c, program);
-		status = option_set(option, config, optarg ? optarg : "on", err);
+		row = find_row(c, program);
+		status = option_set(&options[row], config, optarg ? optarg : "on", err);
 		if (status) {
-			error_prefix(err, "--%s", option->name);
+			error_prefix(err, "--%s", options[row].name);
 			return status;
 		}
+		config->sources[row] = CONFIG_FLAG;
 	}
-	if (optind < argc)
-		return error_set(err, SC_E_INVALID, "unexpected argument '%s', see --help",
-				 argv[optind]);
-	return SC_OK;
+	return read_words(config, program, argc, argv, err);
 }
 
 /* --- all sources --- */
@@ -195,7 +231,8 @@ void config_reload(struct config *config, struct config *fresh,
 	for (unsigned i = 0; i < n_options; i++) {
 		bool is_applied = options[i].flags & OPTION_RELOADS;
 
-		if (option_is_equal(&options[i], config, fresh))
+		if (!(options[i].programs & PROGRAM_DAEMON) ||
+		    option_is_equal(&options[i], config, fresh))
 			continue;
 		if (is_applied)
 			option_swap(&options[i], config, fresh);
@@ -213,6 +250,11 @@ void config_listen_address(const struct config *config, char *out, size_t size)
 		snprintf(out, size, "[%s]:%u", config->host, config->port);
 	else
 		snprintf(out, size, "%s:%u", config->host, config->port);
+}
+
+bool config_has_prompt(const struct config *config)
+{
+	return config->prompt || *config->prompt_file;
 }
 
 int config_log_level(const struct config *config)

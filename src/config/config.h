@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_CONFIG_CONFIG_H
 #define STAGECOACH_CONFIG_CONFIG_H
 /*
- * config - every setting of stagecoachd and of the verbs that load a model, from one table
- * (options.c): a flag --ctx-size, a key ctx_size in the file and a variable STAGECOACH_CTX_SIZE are
- * the same option.
+ * config - every flag of stagecoachd and of all verbs, from one table (options.c): a flag
+ * --ctx-size, a key ctx_size in the file and a variable STAGECOACH_CTX_SIZE are the same option.
+ * A flag that several programs take has one row there, so it means the same everywhere.
  * Flags override the environment, which overrides the file, which overrides the defaults.
  * Thread: one at a time. Strings are owned by the config; only prompt may be NULL.
  */
@@ -13,12 +13,31 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* Texts in the order in which they were given. */
+struct text_list {
+	char **texts;			/* [n] */
+	uint32_t n;
+};
+
+/* Where the value of an option comes from; the later one wins. */
+enum config_source {
+	CONFIG_DEFAULT,
+	CONFIG_FILE,
+	CONFIG_ENVIRONMENT,
+	CONFIG_FLAG,
+};
+
+#define CONFIG_MAX_OPTIONS 128
+
 struct config {
-	/* model and generation */
+	/* model */
 	char *model;
 	char *ignored_keys;		/* "": none */
+
+	/* prompt and sampling */
 	char *prompt;			/* NULL: none was given */
-	int64_t n_predict;		/* -1: until the end */
+	char *prompt_file;		/* "": none */
+	int64_t n_predict;		/* negative: until the end */
 	double temperature;
 	uint32_t top_k;
 	double top_p;
@@ -26,12 +45,15 @@ struct config {
 	int64_t seed;			/* -1: random */
 	bool ignore_eos;
 	bool parse_special;
+	struct text_list stops;
+	uint32_t n_sequences;
+	bool wants_logprobs;
+	double job_timeout;		/* seconds; 0: none */
 
 	/* perplexity */
 	char *text_file;
 	uint32_t chunk_length;
 	int64_t n_chunks;		/* -1: all */
-	bool is_json;
 
 	/* bench; lists are as typed, "1,2,4" */
 	char *bench_tests;
@@ -43,6 +65,19 @@ struct config {
 	char *bench_stages;
 	char *bench_output;
 	uint32_t repetitions;
+
+	/* quantize */
+	bool allows_requantize;
+
+	/* jobs, watch, status */
+	uint32_t list_limit;
+	struct text_list states;
+	bool from_now;
+	bool waits;
+	double wait_timeout;		/* seconds; 0: none */
+
+	/* all clients */
+	double silence;			/* seconds; 0: any */
 
 	/* compute */
 	char *backend;
@@ -88,6 +123,8 @@ struct config {
 	uint32_t drain_ms;
 
 	/* operation */
+	bool is_json;
+	bool is_quiet;
 	char *config_file;
 	char *log_level;
 	bool check_config;
@@ -96,15 +133,27 @@ struct config {
 	bool is_print_config;
 	bool is_print_options;
 	bool is_print_limits;
+
+	struct text_list arguments;	/* what is no flag: ids, files */
+	unsigned char sources[CONFIG_MAX_OPTIONS];	/* enum config_source, by row of the table */
 };
 
-/* Which program's flags: an option may belong to several. */
+/* Which program's flags: an option may belong to several. The groups of options.c say which
+ * program takes what. */
 enum program {
 	PROGRAM_DAEMON = 1,
 	PROGRAM_RUN = 2,
 	PROGRAM_PERPLEXITY = 4,
 	PROGRAM_BENCH = 8,
+	PROGRAM_QUANTIZE = 16,
+	PROGRAM_GENERATE = 32,
+	PROGRAM_SUBMIT = 64,
+	PROGRAM_JOBS = 128,
+	PROGRAM_WATCH = 256,
+	PROGRAM_CANCEL = 512,
+	PROGRAM_STATUS = 1024,
 };
+#define PROGRAM_VERBS (2048 - 1 - PROGRAM_DAEMON)
 
 /* Defaults, then the file (--config, or STAGECOACH_CONFIG, or default_file when it exists), then
  * the environment, then argv. SC_E_INVALID: a bad flag (exit 64). SC_E_CONFIG: file or environment
@@ -115,22 +164,28 @@ must_check enum sc_status config_load(struct config *config, enum program progra
 				      struct error *err);
 void config_deinit(struct config *config);
 
-/* For each option that differs and may change while running: copy it from fresh to config and call
- * fn(arg, name, true); for those that need a restart: fn(arg, name, false). */
+/* Where the option of that name ("ctx-size") got its value. */
+enum config_source config_source_of(const struct config *config, const char *name);
+
+/* Of stagecoachd: each option that differs and may change while running is copied from fresh to
+ * config, and fn(arg, name, true) is called; for those that need a restart, fn(arg, name, false). */
 void config_reload(struct config *config, struct config *fresh,
 		   void (*fn)(void *arg, const char *name, bool is_applied), void *arg);
 
 /* "HOST:PORT" by listen, or by host and port; "" for none. */
 void config_listen_address(const struct config *config, char *out, size_t size);
 
+/* --prompt or --file was given: there is one text to continue. */
+bool config_has_prompt(const struct config *config);
+
 /* The value of log_level as enum log_level. */
 int config_log_level(const struct config *config);
 
 /* From the table: --help's text, a commented configuration file with the defaults, and the options
- * as man page source. */
+ * as man page source: those of all these programs, each with the verbs that take it. */
 void config_print_help(FILE *file, enum program program, const char *usage);
 void config_print_example(FILE *file);
-void config_print_man(FILE *file, enum program program);
+void config_print_man(FILE *file, unsigned programs);
 /* The table of limits (limits.h) as man page source. */
 void config_print_limits(FILE *file);
 

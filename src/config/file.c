@@ -11,18 +11,20 @@
 
 #define MAX_FILE_BYTES (1u << 20)
 
-static const struct option_info *find_option(const char *key)
+/* The program's own row, or else another program's. */
+static const struct option_info *find_option(const char *key, enum program program)
 {
+	const struct option_info *found = NULL;
 	char known[OPTION_NAME_MAX];
 
 	for (unsigned i = 0; i < n_options; i++) {
 		if (options[i].flags & OPTION_FLAG_ONLY)
 			continue;
 		option_file_key(&options[i], known);
-		if (!strcmp(known, key))
-			return &options[i];
+		if (!strcmp(known, key) && (!found || options[i].programs & program))
+			found = &options[i];
 	}
-	return NULL;
+	return found;
 }
 
 /* The value as someone would type it as a flag. NULL: a list, an array or a group. */
@@ -81,7 +83,7 @@ static enum sc_status apply(struct config *config, enum program program,
 			    const config_setting_t *setting, struct error *err)
 {
 	const char *key = config_setting_name(setting);
-	const struct option_info *option = find_option(key);
+	const struct option_info *option = find_option(key, program);
 	char scratch[64];
 	const char *text = value_text(setting, scratch, sizeof scratch);
 
@@ -91,6 +93,7 @@ static enum sc_status apply(struct config *config, enum program program,
 		return error_set(err, SC_E_CONFIG, "%s: expected %s", key, kind_wanted(option));
 	if (!(option->programs & program))
 		return SC_OK;
+	config->sources[option - options] = CONFIG_FILE;
 	return option_set_in(option, config, text, key, err);
 }
 

@@ -12,6 +12,7 @@ enum option_type {
 	OPTION_FLOAT,		/* double */
 	OPTION_STRING,		/* char *, owned */
 	OPTION_CHOICE,		/* char *, owned, one of the words in `choices` */
+	OPTION_LIST,		/* struct text_list, owned; may be given again, `max` times in all */
 };
 
 enum {
@@ -53,7 +54,13 @@ must_check enum sc_status option_set_in(const struct option_info *option, struct
 					const char *text, const char *place, struct error *err);
 bool option_is_equal(const struct option_info *option, const struct config *a,
 		     const struct config *b);
-/* Exchange the values of two configs. */
+/* Exchange the values of two configs, and where they came from. */
 void option_swap(const struct option_info *option, struct config *a, struct config *b);
+/* Free what the value holds. */
+void option_deinit(const struct option_info *option, struct config *config);
+
+/* Append a copy of text. SC_E_NOMEM. */
+must_check enum sc_status text_list_add(struct text_list *list, const char *text);
+void text_list_deinit(struct text_list *list);
 
 #endif

@@ -29,9 +29,9 @@ static void print_wrapped(FILE *file, const char *text, int column, const char *
 	fputc('\n', file);
 }
 
-static bool is_shown(const struct option_info *option, enum program program)
+static bool is_shown(const struct option_info *option, unsigned programs)
 {
-	return option->programs & program && !(option->flags & OPTION_HIDDEN);
+	return option->programs & programs && !(option->flags & OPTION_HIDDEN);
 }
 
 static bool has_default(const struct option_info *option)
@@ -127,42 +127,73 @@ static void print_roff(FILE *file, const char *text)
 	}
 }
 
-void config_print_man(FILE *file, enum program program)
+/* "Of run, generate and submit." of several verbs, unless all of them take the option. */
+static void print_verbs(FILE *file, unsigned programs)
+{
+	static const char *const names[] = {
+		"run", "perplexity", "bench", "quantize", "generate", "submit", "jobs", "watch",
+		"cancel", "status",
+	};
+	const unsigned n_names = sizeof names / sizeof names[0];
+	unsigned n_left = 0;
+
+	for (unsigned i = 0; i < n_names; i++)
+		n_left += programs >> (i + 1) & 1;
+	if (!n_left || n_left == n_names)
+		return;
+	fputs(" Of ", file);
+	for (unsigned i = 0; i < n_names; i++) {
+		if (!(programs >> (i + 1) & 1))
+			continue;
+		n_left--;
+		fprintf(file, "\\fB%s\\fR%s", names[i],
+			n_left > 1 ? ", " : n_left ? " and " : ".");
+	}
+}
+
+static void print_man_entry(FILE *file, const struct option_info *option)
+{
+	fputs(".TP\n", file);
+	if (option->letter)
+		fprintf(file, "\\fB\\-%c\\fR, ", option->letter);
+	fputs("\\fB\\-\\-", file);
+	print_roff(file, option->name);
+	fputs("\\fR", file);
+	if (option->value)
+		fprintf(file, " \\fI%s\\fR", option->value);
+	fputc('\n', file);
+	fputc((char)toupper((unsigned char)option->help[0]), file);
+	print_roff(file, option->help + 1);
+	if (option->choices) {
+		fputs(": ", file);
+		print_roff(file, option->choices);
+	}
+	fputc('.', file);
+	if (has_default(option)) {
+		fputs(" Default: ", file);
+		print_roff(file, option->fallback);
+		fputc('.', file);
+	}
+}
+
+void config_print_man(FILE *file, unsigned programs)
 {
 	const char *section = "";
 
 	for (unsigned i = 0; i < n_options; i++) {
 		const struct option_info *option = &options[i];
 
-		if (!is_shown(option, program))
+		if (!is_shown(option, programs))
 			continue;
 		if (strcmp(section, option->section)) {
 			section = option->section;
 			fprintf(file, ".SS %s\n", section);
 		}
-		fputs(".TP\n", file);
-		if (option->letter)
-			fprintf(file, "\\fB\\-%c\\fR, ", option->letter);
-		fputs("\\fB\\-\\-", file);
-		print_roff(file, option->name);
-		fputs("\\fR", file);
-		if (option->value)
-			fprintf(file, " \\fI%s\\fR", option->value);
-		fputc('\n', file);
-		fputc((char)toupper((unsigned char)option->help[0]), file);
-		print_roff(file, option->help + 1);
-		if (option->choices) {
-			fputs(": ", file);
-			print_roff(file, option->choices);
-		}
-		fputc('.', file);
-		if (has_default(option)) {
-			fputs(" Default: ", file);
-			print_roff(file, option->fallback);
-			fputc('.', file);
-		}
-		if (option->flags & OPTION_RELOADS)
+		print_man_entry(file, option);
+		if (programs & PROGRAM_DAEMON && option->flags & OPTION_RELOADS)
 			fputs(" Takes effect on SIGHUP.", file);
+		if (programs & PROGRAM_VERBS)
+			print_verbs(file, option->programs & programs);
 		fputc('\n', file);
 	}
 }

@@ -135,7 +135,7 @@ static void a_number_that_would_wrap_is_refused_with_the_range(void **state)
 						     "65535, found '1.8446744073709552e+19'" },
 		{ "port = 0x10000000000001F90L;\n", ":1: port: expected a whole number from 0 to "
 						    "65535, found '1.8446744073709552e+19'" },
-		{ "n_predict = 4294967297;\n", ":1: n_predict: expected a whole number from -1 to "
+		{ "n_predict = 4294967297;\n", ":1: n_predict: expected a whole number from -2 to "
 					       "1000000000, found '4294967297'" },
 		{ "memory = 18446744073709551617;\n", ":1: memory: expected bytes, as in 512M, "
 						      "from 0 to 1e+18, found "
@@ -209,14 +209,73 @@ static void a_bad_flag_is_a_usage_error(void **state)
 	(void)state;
 	assert_int_equal(LOAD(NULL, "--nonsense"), SC_E_INVALID);
 	assert_string_equal(err.text, "--nonsense: no such option, see --help");
-	assert_int_equal(LOAD(NULL, "-q"), SC_E_INVALID);
-	assert_string_equal(err.text, "-q: no such option, see --help");
+	assert_int_equal(LOAD(NULL, "-y"), SC_E_INVALID);
+	assert_string_equal(err.text, "-y: no such option, see --help");
 	assert_int_equal(LOAD(NULL, "--port"), SC_E_INVALID);
 	assert_string_equal(err.text, "--port: a value is missing");
 	assert_int_equal(LOAD(NULL, "--temp", "hot"), SC_E_INVALID);
 	assert_string_equal(err.text, "--temp: expected a number from 0 to 100, found 'hot'");
 	assert_int_equal(LOAD(NULL, "-m", "x", "stray"), SC_E_INVALID);
 	assert_string_equal(err.text, "unexpected argument 'stray', see --help");
+}
+
+static enum sc_status load_verb(enum program program, const char *const *words)
+{
+	char *argv[32] = { (char *)"verb" };
+	int argc = 1;
+
+	for (; words[argc - 1]; argc++)
+		argv[argc] = (char *)(uintptr_t)words[argc - 1];
+	return config_load(&config, program, NULL, argc, argv, &err);
+}
+
+#define LOAD_VERB(program, ...) \
+	load_verb(program, (const char *const[]){ __VA_ARGS__ __VA_OPT__(,) NULL })
+
+static void a_list_keeps_all_texts_in_order(void **state)
+{
+	(void)state;
+	assert_int_equal(LOAD_VERB(PROGRAM_GENERATE, "--stop", "b", "--stop=a", "--stop", "b"),
+			 SC_OK);
+	assert_int_equal(config.stops.n, 3);
+	assert_string_equal(config.stops.texts[0], "b");
+	assert_string_equal(config.stops.texts[1], "a");
+	assert_string_equal(config.stops.texts[2], "b");
+	config_deinit(&config);
+	assert_int_equal(LOAD_VERB(PROGRAM_JOBS, "--state", "done", "--state", "lost"),
+			 SC_E_INVALID);
+	assert_string_equal(err.text, "--state: expected one of queued|running|done|cancelled|"
+				      "failed, found 'lost'");
+	assert_int_equal(LOAD_VERB(PROGRAM_JOBS, "--state=done", "--state=done", "--state=done",
+				   "--state=done", "--state=done", "--state=done"), SC_E_INVALID);
+	assert_string_equal(err.text, "--state: may be given at most 5 times");
+}
+
+static void words_that_are_no_flags_are_for_verbs_that_take_some(void **state)
+{
+	(void)state;
+	assert_int_equal(LOAD_VERB(PROGRAM_CANCEL, "job-1", "--json", "job-2"), SC_OK);
+	assert_int_equal(config.arguments.n, 2);
+	assert_string_equal(config.arguments.texts[1], "job-2");
+	config_deinit(&config);
+	assert_int_equal(LOAD_VERB(PROGRAM_GENERATE, "hello"), SC_E_INVALID);
+	assert_string_equal(err.text, "unexpected argument 'hello': the prompt is given with -p "
+				      "TEXT or -f FILE");
+}
+
+static void a_config_knows_where_its_values_come_from(void **state)
+{
+	(void)state;
+	write_file("port = 1;\nhost = \"::1\";\n");
+	setenv("STAGECOACH_PORT", "2", 1);
+	assert_int_equal(LOAD_VERB(PROGRAM_STATUS, "-C", path, "--silence", "3"), SC_OK);
+	unsetenv("STAGECOACH_PORT");
+	assert_int_equal(config_source_of(&config, "host"), CONFIG_FILE);
+	assert_int_equal(config_source_of(&config, "port"), CONFIG_ENVIRONMENT);
+	assert_int_equal(config_source_of(&config, "silence"), CONFIG_FLAG);
+	assert_int_equal(config_source_of(&config, "socket"), CONFIG_DEFAULT);
+	assert_int_equal(config.port, 2);
+	config_deinit(&config);
 }
 
 static void a_bad_variable_is_named(void **state)
@@ -407,6 +466,9 @@ int main(void)
 		cmocka_unit_test(an_included_file_is_held_to_the_same),
 		cmocka_unit_test(numbers_are_read_as_they_are_written),
 		cmocka_unit_test(a_bad_flag_is_a_usage_error),
+		cmocka_unit_test(a_list_keeps_all_texts_in_order),
+		cmocka_unit_test(words_that_are_no_flags_are_for_verbs_that_take_some),
+		cmocka_unit_test(a_config_knows_where_its_values_come_from),
 		cmocka_unit_test(a_bad_variable_is_named),
 		cmocka_unit_test(a_named_file_must_exist_and_the_default_one_need_not),
 		cmocka_unit_test(a_default_file_that_may_not_be_read_is_not_passed_over),

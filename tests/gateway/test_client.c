@@ -139,36 +139,58 @@ static void a_missing_server_is_named(void **state)
 			    "no server at /nonexistent/socket: No such file or directory");
 }
 
+/* The name of the server that generate with these flags asks, in place of its own. */
+static void expect_target(const char *expected, const char *const *words)
+{
+	char *argv[8] = { (char *)"generate" };
+	struct client_target target;
+	struct config config;
+	struct error err;
+	int argc = 1;
+
+	for (; words[argc - 1]; argc++)
+		argv[argc] = (char *)(uintptr_t)words[argc - 1];
+	assert_int_equal(config_load(&config, PROGRAM_GENERATE, NULL, argc, argv, &err), SC_OK);
+	client_target_init(&target, &config);
+	assert_int_equal(client_target_choose(&target, &err), SC_OK);
+	assert_string_equal(target.name, expected);
+	assert_true(target.is_unix == (expected[0] == '/'));
+	config_deinit(&config);
+}
+
+#define EXPECT_TARGET(expected, ...) \
+	expect_target(expected, (const char *const[]){ __VA_ARGS__ __VA_OPT__(,) NULL })
+
 static void flags_come_before_the_environment(void **state)
 {
-	struct client_target target = { 0 };
-	struct error err;
-
 	(void)state;
 	unsetenv("STAGECOACH_SOCKET");
 	setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
+	setenv("STAGECOACH_PORT", "1233", 1);
+	EXPECT_TARGET("127.0.0.1:1233");
 	setenv("STAGECOACH_LISTEN", "localhost:1234", 1);
-	assert_int_equal(client_target_choose(&target, &err), SC_OK);
-	assert_string_equal(target.name, "localhost:1234");
+	EXPECT_TARGET("localhost:1234");
 	setenv("STAGECOACH_SOCKET", "/some/socket", 1);
-	assert_int_equal(client_target_choose(&target, &err), SC_OK);
-	assert_true(target.is_unix);
-	assert_string_equal(target.name, "/some/socket");
-	target.port = "99";
-	assert_int_equal(client_target_choose(&target, &err), SC_OK);
-	assert_false(target.is_unix);
-	assert_string_equal(target.name, "127.0.0.1:99");
-	target.host = "::1";
-	assert_int_equal(client_target_choose(&target, &err), SC_OK);
-	assert_string_equal(target.name, "[::1]:99");
-	assert_string_equal(target.address.host, "::1");
-	target.socket = "/another/socket";
-	assert_int_equal(client_target_choose(&target, &err), SC_OK);
-	assert_string_equal(target.name, "/another/socket");
-	target = (struct client_target){ .listen = "nowhere" };
-	assert_int_equal(client_target_choose(&target, &err), SC_E_INVALID);
+	EXPECT_TARGET("/some/socket");
+	EXPECT_TARGET("127.0.0.1:99", "--port", "99");
+	EXPECT_TARGET("[::1]:99", "--port", "99", "--host", "::1");
+	EXPECT_TARGET("[::1]:1233", "--host", "::1");
+	EXPECT_TARGET("nowhere:5", "--listen", "nowhere:5");
+	EXPECT_TARGET("/another/socket", "--port", "99", "--socket", "/another/socket");
 	unsetenv("STAGECOACH_SOCKET");
+	setenv("STAGECOACH_LISTEN", "none", 1);
+	EXPECT_TARGET("127.0.0.1:1233");
 	unsetenv("STAGECOACH_LISTEN");
+	unsetenv("STAGECOACH_PORT");
+}
+
+static void an_address_that_makes_no_sense_is_refused(void **state)
+{
+	struct client_target target = { .listen = "nowhere" };
+	struct error err;
+
+	(void)state;
+	assert_int_equal(client_target_choose(&target, &err), SC_E_INVALID);
 }
 
 static void expect_json(const ProtobufCMessage *message, const char *expected)
@@ -225,6 +247,7 @@ int main(void)
 		cmocka_unit_test(a_server_of_another_protocol_is_recognised),
 		cmocka_unit_test(a_missing_server_is_named),
 		cmocka_unit_test(flags_come_before_the_environment),
+		cmocka_unit_test(an_address_that_makes_no_sense_is_refused),
 		cmocka_unit_test(messages_become_json_by_their_fields),
 	};
 

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/daemon.sh"
 
 bench() {
-	stagecoach bench -m "$MODEL" -p 24 -n 4 -b 1,3 -d 40 -t 1 -r 2 --ubatch-size 8 "$@" \
+	stagecoach bench -m "$MODEL" -p 24 -n 4 --sequences 1,3 -d 40 -t 1 -r 2 --ubatch-size 8 "$@" \
 		2>"$dir/log"
 }
 
@@ -115,7 +115,7 @@ expect() {
 expect 64 'no model'
 expect 64 "--tests: expected prompt, .*, found 'speed'" -m "$MODEL" --tests decode,speed
 expect 64 "--n-gen: expected whole numbers .*, found 'x'" -m "$MODEL" -n 4,x
-expect 64 "--sequences: expected .* from 1 to 64 .*, found '65'" -m "$MODEL" -b 65
+expect 64 "--sequences: expected .* from 1 to 64 .*, found '65'" -m "$MODEL" --sequences 65
 expect 64 '--threads: no number' -m "$MODEL" -t ''
 expect 64 'nothing to measure' -m "$MODEL" --tests depth
 expect 66 '.*missing.gguf: .*No such file' -m "$dir/missing.gguf"

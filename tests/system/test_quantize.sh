@@ -40,7 +40,7 @@ expect() {
 }
 expect 64 'expected INPUT, OUTPUT and TYPE' "$f16" "$dir/x.gguf"
 expect 64 "found 'more' too" "$f16" "$dir/x.gguf" Q4_0 more
-expect 64 "threads: expected 1 to 1024, found '0'" -t 0 "$f16" "$dir/x.gguf" Q4_0
+expect 64 "threads: expected .* from 0 to 1024, found '1025'" -t 1025 "$f16" "$dir/x.gguf" Q4_0
 expect 64 "TYPE: expected one of F16, .*Q2_K; found 'Q9'" "$f16" "$dir/x.gguf" Q9
 expect 66 'No such file' "$dir/missing.gguf" "$dir/x.gguf" Q4_0
 expect 1 'is Q8_0 already' "$MODEL" "$dir/x.gguf" Q4_0
