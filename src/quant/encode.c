@@ -2,7 +2,6 @@
 #include "quant/encode.h"
 
 #include <assert.h>
-#include <float.h>
 #include <string.h>
 
 const struct quant_kernels *quant_kernels(enum cpu_isa isa)
@@ -51,14 +50,4 @@ void quant_decode(const struct quant_kernels *kernels, enum tensor_type type, co
 		kernels->decode_bf16(from, n, out);
 	else
 		tensor_row_f32(&row, 0, out);
-}
-
-bool quant_fits(const struct quant_kernels *kernels, enum tensor_type type, const float *x,
-		size_t n)
-{
-	/* Scales are f16, but for those of bfloat16, which rounds from here on to infinity. */
-	const float limit = type == TENSOR_F32 ? FLT_MAX : type == TENSOR_BF16 ? 0x1.fep127f :
-			    65504.0f;
-
-	return kernels->peak(x, n) <= limit;
 }

@@ -27,7 +27,7 @@ extern const struct quant_kernels quant_kernels_avx512;
 
 const struct quant_kernels *quant_kernels(enum cpu_isa isa);
 
-/* n elements, a multiple of the type's block length, that fit it; out has room for
+/* n elements, a multiple of the type's block length, that it can hold (range.h); out has room for
  * n / block_length * block_bytes. */
 void quant_encode(const struct quant_kernels *kernels, enum tensor_type type, const float *x,
 		  size_t n, uint8_t *out);
@@ -35,9 +35,5 @@ void quant_encode(const struct quant_kernels *kernels, enum tensor_type type, co
 /* n elements of any supported type, a multiple of its block length, as float. */
 void quant_decode(const struct quant_kernels *kernels, enum tensor_type type, const void *from,
 		  size_t n, float *out);
-
-/* All of n elements are finite, and small enough for the type. */
-bool quant_fits(const struct quant_kernels *kernels, enum tensor_type type, const float *x,
-		size_t n);
 
 #endif

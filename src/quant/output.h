@@ -2,8 +2,9 @@
 #ifndef STAGECOACH_QUANT_OUTPUT_H
 #define STAGECOACH_QUANT_OUTPUT_H
 /*
- * output - a file that appears under its name when it is complete, or not at all: it is written
- * beside it under another one. Blocks on the disk.
+ * output - a file that appears under its name when it is complete, or not at all: until then it has
+ * another name in the same directory. Where the name is a symbolic link, that is the directory of
+ * the file that the link points to, and the link stays. Blocks on the disk.
  */
 #include "base/error.h"
 
@@ -12,8 +13,10 @@
 
 struct output;
 
-/* Makes room for n_bytes. SC_E_IO: no such directory, no space, or path is something else than a
- * file. Ended by one of the two below. */
+/* Makes room for n_bytes. The new file has the mode, and as far as that is allowed the owner and
+ * group, of a file that it replaces. SC_E_IO: no such directory, no space, a file that may not be
+ * written, or something else than a regular file; or standard output goes there. Ended by one of
+ * the two functions at the end. */
 must_check enum sc_status output_create(const char *path, uint64_t n_bytes,
 					struct output **output_out, struct error *err);
 

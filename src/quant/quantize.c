@@ -3,8 +3,10 @@
 
 #include "model/gguf_head.h"
 #include "quant/output.h"
+#include "quant/range.h"
 
 #include <assert.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -66,10 +68,10 @@ static enum sc_status plan_passage(struct task *task, const struct quant_facts *
 	passage->to.n_bytes = bytes_of(passage->to.type, passage->n_elements);
 	if (passage->to.type != from->type && !is_float(from->type) &&
 	    !task->options->allows_requantize)
-		return error_set(err, SC_E_UNSUPPORTED, "%s: tensor '%s' is %s already: quantise "
-				 "from F32, F16 or BF16, or allow requantising, which loses more",
-				 gguf_path(task->gguf), from->name,
-				 tensor_type_info(from->type)->name);
+		return error_set(err, SC_E_UNSUPPORTED, "%s: tensor '%s' is %s already: quantize "
+				 "the file in F32, F16 or BF16 that it was made from, or give "
+				 "--allow-requantize, which loses more", gguf_path(task->gguf),
+				 from->name, tensor_type_info(from->type)->name);
 	task->total_bytes += from->n_bytes;
 	result->n_elements += passage->n_elements;
 	result->tensor_bytes += passage->to.n_bytes;
@@ -101,6 +103,10 @@ static enum sc_status plan(struct task *task, struct gguf_head *head,
 	const struct quant_facts facts = quant_facts_of(task->gguf);
 
 	task->n_passages = gguf_n_tensors(task->gguf);
+	if (!task->n_passages)
+		return error_set(err, SC_E_FORMAT, "%s: expected a model, found a file without "
+				 "tensors (a vocabulary alone?): nothing to quantize",
+				 gguf_path(task->gguf));
 	task->passages = calloc(task->n_passages + 1, sizeof *task->passages);
 	if (!task->passages || plan_metadata(task, head))
 		return error_set(err, SC_E_NOMEM, "no memory for the metadata");
@@ -143,6 +149,24 @@ struct worker {
 	pthread_t thread;
 };
 
+static enum sc_status refuse_value(const struct task *task, const struct passage *passage,
+				   uint64_t element, float value, struct error *err)
+{
+	const uint64_t n_columns = passage->from->dims[0];
+
+	if (isfinite(value))
+		error_set(err, SC_E_FORMAT, "too large for %s: choose a TYPE that holds more, such "
+			  "as BF16", tensor_type_info(passage->to.type)->name);
+	else
+		error_set(err, SC_E_FORMAT, "expected a finite number: the file is damaged, or was "
+			  "converted wrongly");
+	error_prefix(err, "%s: tensor '%s' has the value %g in row %llu, column %llu",
+		     gguf_path(task->gguf), passage->from->name, (double)value,
+		     (unsigned long long)(element / n_columns),
+		     (unsigned long long)(element % n_columns));
+	return SC_E_FORMAT;
+}
+
 static enum sc_status convert(struct worker *worker, const struct passage *passage, uint64_t first,
 			      uint64_t n, struct error *err)
 {
@@ -151,6 +175,7 @@ static enum sc_status convert(struct worker *worker, const struct passage *passa
 	const uint8_t *from = (const uint8_t *)passage->from->data + bytes_of(from_type, first);
 	const uint64_t to = passage->offset + bytes_of(to_type, first);
 	const float *floats = worker->floats;
+	size_t misfit;
 
 	if (from_type == to_type)
 		return output_write(worker->task->output, to, from, bytes_of(to_type, n), err);
@@ -158,10 +183,9 @@ static enum sc_status convert(struct worker *worker, const struct passage *passa
 		floats = (const float *)(const void *)from;
 	else
 		quant_decode(kernels, from_type, from, n, worker->floats);
-	if (!quant_fits(kernels, to_type, floats, n))
-		return error_set(err, SC_E_FORMAT, "%s: tensor '%s' has a value that is not a "
-				 "number, or too large for %s", gguf_path(worker->task->gguf),
-				 passage->from->name, tensor_type_info(to_type)->name);
+	misfit = quant_find_misfit(kernels, to_type, floats, n);
+	if (misfit < n)
+		return refuse_value(worker->task, passage, first + misfit, floats[misfit], err);
 	quant_encode(kernels, to_type, floats, n, worker->blocks);
 	return output_write(worker->task->output, to, worker->blocks, bytes_of(to_type, n), err);
 }

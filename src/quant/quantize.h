@@ -31,8 +31,8 @@ struct quantize_result {
 /* Blocks until the new file is complete and on the disk; a failure leaves nothing behind, and a
  * file that was there before as it was. `from` stays the caller's.
  * SC_E_INVALID: the place is the input's. SC_E_UNSUPPORTED: a quantised tensor, and requantising
- * is not allowed. SC_E_FORMAT: a weight that is not a number, or too large for the type.
- * SC_E_CANCELLED: on_progress said so. SC_E_IO, SC_E_NOMEM. */
+ * is not allowed. SC_E_FORMAT: no tensors, or a weight that is not finite or too large for the
+ * type. SC_E_CANCELLED: on_progress said so. SC_E_IO, SC_E_NOMEM. */
 must_check enum sc_status quantize(const struct gguf *from, const struct quantize_options *options,
 				   struct quantize_result *result_out, struct error *err);
 

@@ -333,15 +333,49 @@ static void weights_that_are_no_numbers_or_too_large_are_refused(void **state)
 	struct fixture *f = *state;
 
 	save_value(f, NAN);
-	expect_failure(f, SC_E_FORMAT, "'blk.0.ffn_up.weight' has a value that is not a number");
+	expect_failure(f, SC_E_FORMAT, "tensor 'blk.0.ffn_up.weight' has the value nan in row 2, "
+		       "column 188: expected a finite number");
 	f->options.mix = quant_mix_find("BF16");
-	expect_failure(f, SC_E_FORMAT, "too large for BF16");
+	save_value(f, -INFINITY);
+	expect_failure(f, SC_E_FORMAT, "has the value -inf in row 2");
 	save_value(f, 1e5f);
 	expect_done(f);
 	gguf_close(f->output);
 	f->output = NULL;
 	f->options.mix = quant_mix_find("F16");
-	expect_failure(f, SC_E_FORMAT, "too large for F16");
+	expect_failure(f, SC_E_FORMAT, "has the value 100000 in row 2, column 188: too large for "
+		       "F16: choose a TYPE that holds more, such as BF16");
+}
+
+static void a_value_that_the_type_holds_is_taken(void **state)
+{
+	static const char *const mixes[] = { "Q8_0", "MXFP4", "Q6_K", "Q4_K_S", "IQ4_XS" };
+	struct fixture *f = *state;
+	float row[256];
+
+	save_value(f, 1e6f);
+	for (size_t i = 0; i < sizeof mixes / sizeof mixes[0]; i++) {
+		f->options.mix = quant_mix_find(mixes[i]);
+		expect_done(f);
+		tensor_row_f32(gguf_find_tensor(f->output, "blk.0.ffn_up.weight"), 2, row);
+		if (fabsf(row[188] - 1e6f) > 0.05e6f)
+			fail_msg("%s: found %g", mixes[i], (double)row[188]);
+		gguf_close(f->output);
+		f->output = NULL;
+	}
+}
+
+static void a_file_without_tensors_is_said_to_have_none(void **state)
+{
+	struct fixture *f = *state;
+	struct gguf_writer w;
+
+	gguf_writer_init(&w);
+	gguf_writer_string(&w, "general.architecture", "llama");
+	save(&w, f->from);
+	gguf_writer_deinit(&w);
+	open_input(f);
+	expect_failure(f, SC_E_FORMAT, "found a file without tensors");
 }
 
 static bool stop(void *arg, uint64_t done_bytes, uint64_t total_bytes)
@@ -387,10 +421,13 @@ static void places_that_cannot_be_written_are_refused(void **state)
 	snprintf(path, sizeof path, "%s/../%s/from.gguf", f->directory, strrchr(f->directory, '/'));
 	f->options.to = path;
 	expect_failure(f, SC_E_INVALID, "another file than the input");
+	snprintf(path, sizeof path, "%s/link.gguf", f->directory);
+	assert_int_equal(symlink("from.gguf", path), 0);
+	expect_failure(f, SC_E_INVALID, "another file than the input");
 	f->options.to = f->directory;
 	expect_failure(f, SC_E_IO, "found a directory");
 	f->options.to = "/dev/null";
-	expect_failure(f, SC_E_IO, "expected a file or nothing");
+	expect_failure(f, SC_E_IO, "expected a regular file or a new name, found a device");
 	snprintf(path, sizeof path, "%s/missing/to.gguf", f->directory);
 	f->options.to = path;
 	expect_failure(f, SC_E_IO, "No such file or directory");
@@ -407,6 +444,8 @@ int main(void)
 		WITH_FIXTURE(quantised_tensors_are_taken_only_when_that_is_allowed),
 		WITH_FIXTURE(split_files_become_one),
 		WITH_FIXTURE(weights_that_are_no_numbers_or_too_large_are_refused),
+		WITH_FIXTURE(a_value_that_the_type_holds_is_taken),
+		WITH_FIXTURE(a_file_without_tensors_is_said_to_have_none),
 		WITH_FIXTURE(an_interruption_or_a_failure_leaves_what_was_there),
 		WITH_FIXTURE(places_that_cannot_be_written_are_refused),
 	};

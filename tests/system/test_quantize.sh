@@ -26,6 +26,12 @@ for type in Q4_K_M iq4_xs Q2_K mxfp4; do
 	grep -q "small.gguf: [12]\.[0-9] MiB, " "$dir/out" || fail "$type: $(cat "$dir/out")"
 done
 
+# Through a link: the link stays, and the model is where it points.
+mkdir "$dir/big" && ln -s big/out.bin "$dir/link" || fail "no place for a link"
+stagecoach quantize "$f16" "$dir/link" Q4_0 >"$dir/out" || fail "through a link: code $?"
+[ -L "$dir/link" ] && [ -s "$dir/big/out.bin" ] && [ "$(ls "$dir/big")" = out.bin ] ||
+	fail "through a link: $(ls -l "$dir/link" "$dir/big")"
+
 # expect CODE PATTERN ARGUMENT...: it fails so, and leaves what was there.
 cksum "$dir"/*.gguf >"$dir/sums"
 expect() {
@@ -36,6 +42,7 @@ expect() {
 	[ $got = "$code" ] || fail "$*: exit code $got, expected $code"
 	grep -q "$pattern" "$dir/log" || fail "$*: expected '$pattern'"
 	[ -s "$dir/out" ] && fail "$*: something on standard output"
+	[ -c /dev/full ] && [ -L /dev/stdout ] || fail "$*: a device is gone"
 	cksum "$dir"/*.gguf* | cmp -s - "$dir/sums" || fail "$*: files have changed"
 }
 expect 64 'expected INPUT, OUTPUT and TYPE' "$f16" "$dir/x.gguf"
@@ -43,9 +50,12 @@ expect 64 "found 'more' too" "$f16" "$dir/x.gguf" Q4_0 more
 expect 64 "threads: expected .* from 0 to 1024, found '1025'" -t 1025 "$f16" "$dir/x.gguf" Q4_0
 expect 64 "TYPE: expected one of F16, .*Q2_K; found 'Q9'" "$f16" "$dir/x.gguf" Q9
 expect 66 'No such file' "$dir/missing.gguf" "$dir/x.gguf" Q4_0
-expect 1 'is Q8_0 already' "$MODEL" "$dir/x.gguf" Q4_0
+expect 1 'is Q8_0 already: .*--allow-requantize' "$MODEL" "$dir/x.gguf" Q4_0
 expect 64 'another file than the input' "$f16" "$f16" Q4_0
 expect 1 'No such file' "$f16" "$dir/missing/x.gguf" Q4_0
+expect 1 'found a device' "$f16" /dev/full Q4_0
+expect 1 'found a directory' "$f16" "$dir" Q4_0
+expect 1 'standard output' "$f16" /dev/stdout Q4_0
 expect 1 'expected a GGUF file\|expected "GGUF"' "$0" "$dir/x.gguf" Q4_0
 
 # A limit instead of a full disk: 2,000 blocks of 512 bytes are less than the model.
