@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/outlet.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -29,6 +30,7 @@ static struct {
 	uint64_t n_untold;		/* lines dropped since the last "lines dropped" */
 	char rest[MAX_TEXT];		/* half written, or last words: comes before all else */
 	size_t n_rest;
+	bool is_broken;			/* the last write failed, and not for want of room */
 } console = { .outlet = OUTLET_INIT(STDERR_FILENO, true) };
 
 static void look(void)
@@ -46,6 +48,7 @@ static size_t put(const char *text, size_t n_bytes)
 {
 	ssize_t n = outlet_write(&console.outlet, text, n_bytes);
 
+	console.is_broken = n < 0 && errno != EAGAIN && errno != EINTR;
 	return n < 0 ? 0 : (size_t)n;
 }
 
@@ -144,17 +147,17 @@ void console_flush(unsigned timeout_ms)
 {
 	uint64_t end_ns = clock_ns() + timeout_ms * NS_PER_MS;
 	struct outlet outlet;
-	bool is_done;
+	bool is_over;
 
 	for (;;) {
 		uint64_t now_ns = clock_ns();
 
 		pthread_mutex_lock(&lock);
 		look();
-		is_done = put_rest();
+		is_over = put_rest() || console.is_broken;
 		outlet = console.outlet;
 		pthread_mutex_unlock(&lock);
-		if (is_done || now_ns >= end_ns ||
+		if (is_over || now_ns >= end_ns ||
 		    !outlet_wait(&outlet, (unsigned)((end_ns - now_ns) / NS_PER_MS) + 1))
 			return;
 	}

@@ -37,7 +37,8 @@ void console_set_prefix(console_prefix_fn *fn);
 /* Lines that were dropped since the start. */
 uint64_t console_n_dropped(void);
 
-/* Wait until what was kept is written: at most timeout_ms. Only for the end of a program. */
+/* Wait until what was kept is written: at most timeout_ms, and not where writing fails for another
+ * reason than want of room (it is closed, or its disk is full). Only for the end of a program. */
 void console_flush(unsigned timeout_ms);
 
 #endif

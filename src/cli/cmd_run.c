@@ -120,9 +120,9 @@ static enum sc_status start(struct run *run, struct error *err)
 	status = wire_worker_config(&run->config, run->opened.model, &allowance, &worker, err);
 	if (status != SC_OK)
 		return status;
-	status = loop_create(&run->loop);
+	status = loop_open(&run->loop, err);
 	if (status != SC_OK)
-		return error_set(err, status, "out of memory for the event loop");
+		return status;
 	status = signal_watch_create(run->loop, SIGINT, on_signal, run, &run->interrupt, err);
 	if (status == SC_OK)
 		status = signal_watch_create(run->loop, SIGTERM, on_signal, run, &run->terminate,

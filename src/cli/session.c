@@ -51,10 +51,10 @@ static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 
 static enum sc_status start_loop(struct session *session, struct error *err)
 {
-	enum sc_status status = loop_create(&session->loop);
+	enum sc_status status = loop_open(&session->loop, err);
 
 	if (status != SC_OK)
-		return error_set(err, status, "out of memory for the event loop");
+		return status;
 	status = signal_watch_create(session->loop, SIGINT, on_signal, session,
 				     &session->interrupt, err);
 	if (status != SC_OK)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach - the command line. */
 #include "base/console.h"
+#include "cli/report.h"
 #include "cli/streams.h"
 #include "cli/verbs.h"
 
@@ -50,11 +51,11 @@ static int run_verb(int argc, char **argv)
 			return verbs[i].run(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		print_help(stdout);
-		return 0;
+		return report_flush();
 	}
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		printf("stagecoach %s\n", PACKAGE_VERSION);
-		return 0;
+		return report_flush();
 	}
 	fprintf(stderr, "stagecoach: %s: no such verb, see stagecoach --help\n", argv[1]);
 	return EX_USAGE;

@@ -6,6 +6,7 @@
 #include "cli/streams.h"
 
 #include "base/console.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "event/loop.h"
 #include "transport/fabrics.h"
@@ -158,8 +159,7 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	enum sc_status status;
 	int exit_code;
 
-	if (loop_create(&serve.loop) != SC_OK) {
-		error_set(&err, SC_E_NOMEM, "out of memory for the event loop");
+	if (loop_open(&serve.loop, &err) != SC_OK) {
 		complain(rank, &err);
 		return sc_status_exit_code(err.status);
 	}
@@ -191,6 +191,27 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	return exit_code;
 }
 
+/* Without these the daemon cannot run, and libraries abort. */
+static enum sc_status check_descriptors(const struct config *config, unsigned n_ranks,
+					struct error *err)
+{
+	const unsigned n_own = n_ranks > 1 ? 64 + 8 * n_ranks : 12;
+	const unsigned n_clients = config->prompt ? 0 : config->max_connections;
+	const uint64_t n_wanted = n_own + n_clients;
+	uint64_t limit;
+
+	/* Some clients must have a place. */
+	if (descriptors_check(n_clients ? n_own + 4 : n_own, err) != SC_OK)
+		return err->status;
+	limit = descriptors_raise(n_wanted);
+	if (limit < n_wanted)
+		log_warning("the limit of open files is %llu: about %llu clients can be connected "
+			    "at once, not %u (max-connections). Raise it: ulimit -n %llu",
+			    (unsigned long long)limit, (unsigned long long)limit - n_own, n_clients,
+			    (unsigned long long)n_wanted);
+	return SC_OK;
+}
+
 /* A launcher's processes end with it, from here on. */
 static int serve(struct config *config, int argc, char **argv, bool is_launched, unsigned rank,
 		 unsigned n_ranks)
@@ -199,7 +220,8 @@ static int serve(struct config *config, int argc, char **argv, bool is_launched,
 	struct error err;
 	int exit_code;
 
-	if (is_launched && launcher_watch(&launcher, &err) != SC_OK) {
+	if (check_descriptors(config, n_ranks, &err) != SC_OK ||
+	    (is_launched && launcher_watch(&launcher, &err) != SC_OK)) {
 		complain_early(&err);
 		return sc_status_exit_code(err.status);
 	}

@@ -2,11 +2,15 @@
 #include "event/round.h"
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "event/manual_clock.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <uv.h>
+
+/* That libuv opens, or else aborts. */
+#define N_DESCRIPTORS 8
 
 /* libuv frees nothing: each object is freed in the close callback of its (last) handle, which
  * comes in a later phase of the loop, so destroying inside one's own callback is safe. */
@@ -38,6 +42,17 @@ enum sc_status loop_create_on(struct manual_clock *clock, struct loop **loop_out
 		manual_clock_attach(clock, loop);
 	*loop_out = loop;
 	return SC_OK;
+}
+
+enum sc_status loop_open(struct loop **loop_out, struct error *err)
+{
+	enum sc_status status = descriptors_check(N_DESCRIPTORS, err);
+
+	if (status != SC_OK)
+		return status;
+	status = loop_create(loop_out);
+	return status == SC_OK ? SC_OK : error_set(err, status, "the event loop: %s",
+						   sc_status_name(status));
 }
 
 static void assert_is_closing(uv_handle_t *handle, void *arg)

@@ -16,6 +16,9 @@ typedef struct uv_loop_s uv_loop_t;
 struct loop;
 
 must_check enum sc_status loop_create(struct loop **loop_out);
+/* The same for programs: err says what is missing. SC_E_CAPACITY: too few descriptors, with which
+ * libuv would abort. */
+must_check enum sc_status loop_open(struct loop **loop_out, struct error *err);
 /* All objects of the loop must have been destroyed (asserts). Accepts NULL. */
 void loop_destroy(struct loop *loop);
 

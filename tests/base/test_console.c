@@ -290,6 +290,24 @@ static void a_text_of_many_lines_is_cut_between_them(void **state)
 	assert_int_equal(read_lines(&n_told), n);
 }
 
+/* As streams_reserve leaves what was closed; and a disk without room. */
+static void where_writing_fails_the_end_waits_for_nothing(void **state)
+{
+	static const struct { const char *path; int flags; } places[] = {
+		{ "/dev/null", O_RDONLY }, { "/dev/full", O_WRONLY },
+	};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		const int fd = open(places[i].path, places[i].flags | O_CLOEXEC);
+
+		dup2(fd, STDERR_FILENO);
+		console_write("last\n", 5, CONSOLE_LAST_WORDS);
+		console_flush(10 * PATIENCE_S * 1000);
+		close(fd);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -302,6 +320,7 @@ int main(void)
 		TEST(last_words_wait_for_room),
 		TEST(lines_of_many_threads_stay_whole),
 		TEST(a_text_of_many_lines_is_cut_between_them),
+		TEST(where_writing_fails_the_end_waits_for_nothing),
 	};
 #undef TEST
 
