@@ -71,14 +71,18 @@ void log_set_level(enum log_level level)
 static int format_prefix(char *line, size_t size, enum log_level level)
 {
 	struct timespec now;
+	char time[32], zone[8];
 	struct tm tm;
 
+	/* The journal notes the time itself. */
 	if (is_journal)
 		return snprintf(line, size, "<%d>%s", levels[level].journal_priority, process_name);
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &tm);
-	return snprintf(line, size, "%02d:%02d:%02d.%03ld %s: %s", tm.tm_hour, tm.tm_min,
-			tm.tm_sec, now.tv_nsec / 1000000, levels[level].name, process_name);
+	strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &tm);
+	strftime(zone, sizeof zone, "%z", &tm);		/* "+0530"; ISO 8601 has a colon in it */
+	return snprintf(line, size, "%s.%03ld%.3s:%s %s: %s", time, now.tv_nsec / 1000000, zone,
+			zone + 3, levels[level].name, process_name);
 }
 
 /* How long the line is; 0: there is none. */

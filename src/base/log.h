@@ -4,7 +4,7 @@
 /*
  * log - one line per event on stderr.
  * Under systemd (JOURNAL_STREAM is set) lines start with "<n>", the journal's priority; elsewhere
- * with the time and the level. Lines of several threads never mix. Logging never waits for whoever
+ * with the local time as ISO 8601 has it ("2026-02-28T17:05:59.123+01:00") and the level. Lines of several threads never mix. Logging never waits for whoever
  * reads the log: lines that find no room are dropped and counted (base/console.h).
  * Volume: error, a thing failed and is given up; warning, it goes on but someone should look;
  * info, a handful per start and per job; debug, as much as helps, never on by default.

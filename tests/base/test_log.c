@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -65,13 +66,26 @@ static void a_line_begins_with_the_time_or_the_journals_priority(void **state)
 {
 	char stream[64];
 	struct stat st;
-	unsigned hour, minute, second, ms;
+	unsigned year, month, day, hour, minute, second, ms;
+	int end = 0;
+	time_t before, found;
+	struct tm tm;
 
 	(void)state;
+	setenv("TZ", "XST-05:30", 1);
+	tzset();
+	before = time(NULL);
 	log_init(LOG_LEVEL_INFO, "");
 	log_info("hello");
-	assert_int_equal(sscanf(logged(), "%2u:%2u:%2u.%3u info: hello\n", &hour, &minute, &second,
-				&ms), 4);
+	assert_int_equal(sscanf(logged(), "%4u-%2u-%2uT%2u:%2u:%2u.%3u+05:30 info: hello\n%n",
+				&year, &month, &day, &hour, &minute, &second, &ms, &end), 7);
+	assert_int_equal(end, strlen(logged()));
+	tm = (struct tm){
+		.tm_year = (int)year - 1900, .tm_mon = (int)month - 1, .tm_mday = (int)day,
+		.tm_hour = (int)hour, .tm_min = (int)minute, .tm_sec = (int)second,
+	};
+	found = mktime(&tm);
+	assert_true(found >= before && found <= time(NULL));
 	/* Inherited from a parent whose stderr was another: still no journal. */
 	setenv("JOURNAL_STREAM", "1:2", 1);
 	log_init(LOG_LEVEL_INFO, "");
