@@ -192,7 +192,7 @@ static void on_written(uv_write_t *write, int rc)
 		connections_add_bulk(connection->owner, connection);
 }
 
-/* Fill the empty output with what the session has. */
+/* Fill the empty output with what there is to say. */
 static enum sc_status gather(struct connection *connection)
 {
 	struct buf *output = &connection->output;
@@ -200,6 +200,8 @@ static enum sc_status gather(struct connection *connection)
 	uint64_t now_ns = now(connection);
 
 	buf_truncate(output, 0);
+	if (connection->speaks != SPEAKS_HTTP2)
+		return connection_answer_stranger(connection);
 	/* Each look may make a whole answer, so one look is the least. */
 	while (output->length < WRITE_BYTES && status == SC_OK &&
 	       !(output->length && connections_is_turn_over(connection->owner))) {
@@ -347,8 +349,7 @@ static size_t receive(struct connection *connection, const char *bytes, size_t n
 
 	if (n_bytes > SLICE_BYTES)
 		n_bytes = SLICE_BYTES;
-	if (grpc_session_receive(connection->session, bytes, n_bytes, now(connection), &err) !=
-	    SC_OK) {
+	if (connection_take(connection, bytes, n_bytes, &err) != SC_OK) {
 		log_debug("gateway: closing a connection: %s", err.text);
 		begin_end(connection);
 	}

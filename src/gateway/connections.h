@@ -3,11 +3,13 @@
 #define STAGECOACH_GATEWAY_CONNECTIONS_H
 /*
  * connections - the accepted sockets of a gateway, each with its session.
- * Moves bytes between the two and keeps time: a client that has not shown within preface_ms that it
- * speaks HTTP/2 is dropped, one without calls for idle_ms is told to go, deadlines of calls are
- * watched. One write per connection is under way at a time, so output is bounded. In one turn of
- * the loop clients get some milliseconds together, then everything else has its turn; what they
- * sent meanwhile waits, first come first served.
+ * Moves bytes between the two and keeps time. A client that speaks HTTP/1 is told what this server
+ * is, and one that speaks neither is closed (first_bytes.h); the server says nothing before that is
+ * clear. A client that has not shown within preface_ms that it speaks HTTP/2 is dropped, one without
+ * calls for idle_ms is told to go, deadlines of calls are watched. One write per connection is under
+ * way at a time, so output is bounded. In one turn of the loop clients get some milliseconds
+ * together, then everything else has its turn; what they sent meanwhile waits, first come first
+ * served.
  * Thread: the loop's thread alone; nothing blocks.
  */
 #include "base/status.h"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_GATEWAY_CONNECTIONS_PRIVATE_H
 #define STAGECOACH_GATEWAY_CONNECTIONS_PRIVATE_H
-/* connections_private - shared by connections.c (who is there, whose turn it is) and connection.c
- * (what one connection reads, writes and waits for). */
+/* connections_private - shared by connections.c (who is there, whose turn it is), connection.c
+ * (what one connection reads, writes and waits for) and connection_first.c (how it begins). */
 #include "base/buf.h"
 #include "base/list.h"
 #include "gateway/admission.h"
 #include "gateway/connections.h"
+#include "gateway/first_bytes.h"
 
 #define CONNECTION_READ_BYTES 32768
 
@@ -44,6 +45,8 @@ struct connection {
 	struct connections *owner;
 	struct grpc_session *session;
 	struct guest guest;
+	struct first_bytes first;
+	enum speaks speaks;	/* the session says nothing before this is SPEAKS_HTTP2 */
 	struct buf input;	/* read, but not yet seen by the session */
 	struct buf output;	/* being written */
 	uint64_t accepted_ns;
@@ -55,6 +58,7 @@ struct connection {
 	size_t n_discarded;	/* bytes that came after the end */
 	uint64_t spent_ns;	/* time that its input and output took lately */
 	uint64_t spent_until_ns;	/* when spent_ns was last made smaller */
+	bool is_answered;	/* a client of HTTP/1 */
 	bool is_bulk;		/* dirty is in the owner's bulk */
 	bool is_writing;
 	bool is_ending;		/* nothing more is read; closed when its last words are out */
@@ -71,6 +75,16 @@ void connection_close(struct connection *connection);
 void connection_flush(struct connection *connection);
 /* Give the session a slice of the input; reading goes on when there is none left. */
 void connection_read_slice(struct connection *connection);
+
+/* --- connection_first.c --- */
+
+/* Adds to the output what a client that does not speak HTTP/2 is told: nothing, but to HTTP/1. */
+must_check enum sc_status connection_answer_stranger(struct connection *connection);
+/* Passes what the client sent on to the session, which gets nothing before the first bytes have
+ * shown that it will understand them. As grpc_session_receive; SC_E_PROTOCOL also when the client
+ * does not speak HTTP/2. */
+must_check enum sc_status connection_take(struct connection *connection, const char *bytes,
+					  size_t n_bytes, struct error *err);
 
 /* --- connections.c --- */
 
