@@ -311,8 +311,16 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 		.max_bytes = server->serve->client_bytes,
 	};
 
+	enum sc_status status;
+
 	config_listen_address(config, listen, sizeof listen);
-	return gateway_create(&gateway, &server->gateway, err);
+	status = gateway_create(&gateway, &server->gateway, err);
+	if (status == SC_OK && gateway_is_exposed(server->gateway))
+		log_warning("gRPC on %s has no password and no TLS: whoever reaches this address "
+			    "can use the server. To have both, listen on 127.0.0.1 and put a proxy "
+			    "such as nginx in front; stagecoachd(8), SECURITY, tells how",
+			    gateway_address(server->gateway));
+	return status;
 }
 
 /* A setting that memory does not allow is not cut in silence. */

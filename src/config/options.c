@@ -189,7 +189,9 @@ const struct option_info options[] = {
 	  3600000, NULL, AT(start_ms), "time for all workers to report" },
 
 	{ "host", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "ADDRESS", "127.0.0.1",
-	  AT(host), .help = "address to listen on; only loopback is safe without further means" },
+	  AT(host), .help = "address to listen on. 0.0.0.0, :: and * mean all addresses of this "
+	  "machine, IPv4 and IPv6. The server has no password: only loopback is for this machine "
+	  "alone" },
 	{ "port", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "8080", 0, 65535, NULL,
 	  AT(port), "TCP port; 0: any free one" },
 	{ "listen", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "HOST:PORT", "",

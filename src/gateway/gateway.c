@@ -193,3 +193,8 @@ const char *gateway_address(const struct gateway *gateway)
 {
 	return gateway->address;
 }
+
+bool gateway_is_exposed(const struct gateway *gateway)
+{
+	return gateway->tcp && listener_is_exposed(gateway->tcp);
+}

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "event/loop.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A client must have shown by then that it speaks HTTP/2. */
@@ -22,7 +23,7 @@ struct gateway;
 struct gateway_config {
 	struct loop *loop;
 	struct coordinator *coordinator;	/* borrowed until destroy */
-	const char *listen;		/* "HOST:PORT", "[::1]:PORT"; port 0: any free one;
+	const char *listen;		/* as listener.h has it; port 0: any free one;
 					 * NULL or "": none */
 	const char *socket_path;	/* NULL or "": none */
 	unsigned max_connections;
@@ -57,5 +58,8 @@ void gateway_phase_changed(struct gateway *gateway);
 
 /* "127.0.0.1:8080" as bound, "" without TCP. Borrowed. */
 const char *gateway_address(const struct gateway *gateway);
+
+/* May other machines reach the TCP address? The gateway asks nobody for a password. */
+bool gateway_is_exposed(const struct gateway *gateway);
 
 #endif

@@ -31,6 +31,7 @@ struct listener {
 	union listening_handle *sockets[MAX_SOCKETS];
 	unsigned n_sockets;
 	char address[512];
+	bool is_exposed;	/* other machines may reach it */
 	bool is_unix;
 	dev_t device;		/* of the Unix socket's file */
 	ino_t inode;
@@ -83,18 +84,19 @@ static enum sc_status add_socket(struct listener *listener, uv_loop_t *uv, int f
 	return SC_OK;
 }
 
-static int bind_tcp(const struct addrinfo *info)
+/* is_ipv6_only: "localhost" stands for two addresses, and its IPv6 one must not claim both. */
+static int bind_tcp(const struct sockaddr *address, socklen_t length, int is_ipv6_only)
 {
 	int one = 1;
-	int fd = socket(info->ai_family, SOCKET_TYPE, 0);
+	int fd = socket(address->sa_family, SOCKET_TYPE, 0);
 
 	if (fd < 0)
 		return -1;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	/* "localhost" stands for two addresses: the IPv6 one must not claim both. */
-	if (info->ai_family == AF_INET6)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-	if (bind(fd, info->ai_addr, info->ai_addrlen) != 0) {
+	if (address->sa_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &is_ipv6_only,
+				 sizeof is_ipv6_only);
+	if (bind(fd, address, length) != 0) {
 		int saved = errno;
 
 		close(fd);
@@ -109,9 +111,35 @@ static void remember_address(struct listener *listener, int fd)
 	struct sockaddr_storage bound;
 	socklen_t length = sizeof bound;
 
-	if (!listener->address[0] && getsockname(fd, (struct sockaddr *)&bound, &length) == 0)
+	if (getsockname(fd, (struct sockaddr *)&bound, &length) != 0)
+		return;
+	listener->is_exposed |= !net_address_is_loopback((struct sockaddr *)&bound);
+	if (!listener->address[0])
 		net_address_format((struct sockaddr *)&bound, length, listener->address,
 				   sizeof listener->address);
+}
+
+/* Is that what a machine without IPv6, or without that address, says? */
+static bool is_missing(int errnum)
+{
+	return errnum == EADDRNOTAVAIL || errnum == EAFNOSUPPORT;
+}
+
+/* All addresses of this machine: one socket of both families, or of IPv4 where there is no IPv6. */
+static enum sc_status open_any(struct listener *listener, uv_loop_t *uv, const char *port,
+			       const char *address, struct error *err)
+{
+	const in_port_t n = htons((in_port_t)strtoul(port, NULL, 10));
+	const struct sockaddr_in6 both = { .sin6_family = AF_INET6, .sin6_port = n };
+	const struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = n };
+	int fd = bind_tcp((const struct sockaddr *)&both, sizeof both, 0);
+
+	if (fd < 0 && is_missing(errno))
+		fd = bind_tcp((const struct sockaddr *)&ipv4, sizeof ipv4, 0);
+	if (fd < 0)
+		return error_errno(err, SC_E_IO, errno, "%s", address);
+	remember_address(listener, fd);
+	return add_socket(listener, uv, fd, address, err);
 }
 
 /* Does info stand in the list before itself? A name may have one address twice. */
@@ -137,11 +165,11 @@ static enum sc_status open_all(struct listener *listener, uv_loop_t *uv,
 
 		if (is_repeated(list, info))
 			continue;
-		fd = bind_tcp(info);
+		fd = bind_tcp(info->ai_addr, info->ai_addrlen, 1);
 		/* A host without IPv6 still resolves to it: one address that works will do. */
 		if (fd < 0) {
 			errnum = errno;
-			if (errnum == EADDRNOTAVAIL || errnum == EAFNOSUPPORT)
+			if (is_missing(errnum))
 				continue;
 			return error_errno(err, SC_E_IO, errnum, "%s", address);
 		}
@@ -170,10 +198,14 @@ enum sc_status listener_open_tcp(uv_loop_t *uv, const char *address, listener_fn
 	listener->fn = fn;
 	listener->arg = arg;
 	status = net_address_parse(address, &parsed, err);
-	if (status == SC_OK)
+	if (status == SC_OK && net_address_is_any(&parsed)) {
+		status = open_any(listener, uv, parsed.port, address, err);
+	} else if (status == SC_OK) {
 		status = net_address_resolve(&parsed, &list, err);
-	if (status == SC_OK)
-		status = open_all(listener, uv, list, strcmp(parsed.port, "0") == 0, address, err);
+		if (status == SC_OK)
+			status = open_all(listener, uv, list, strcmp(parsed.port, "0") == 0, address,
+					  err);
+	}
 	if (list)
 		freeaddrinfo(list);
 	if (status != SC_OK) {
@@ -293,4 +325,9 @@ void listener_close(struct listener *listener)
 const char *listener_address(const struct listener *listener)
 {
 	return listener->address;
+}
+
+bool listener_is_exposed(const struct listener *listener)
+{
+	return listener->is_exposed;
 }

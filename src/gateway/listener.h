@@ -7,6 +7,7 @@
  */
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <uv.h>
 
 struct listener;
@@ -14,7 +15,8 @@ struct listener;
 /* A client waits: to be accepted with uv_accept. */
 typedef void listener_fn(void *arg, uv_stream_t *stream);
 
-/* SC_E_IO: err names the address and the reason. SC_E_INVALID: the address makes no sense. */
+/* "0.0.0.0:8080", "[::]:8080" and "*:8080" are all addresses of this machine, IPv4 and IPv6.
+ * SC_E_IO: err names the address and the reason. SC_E_INVALID: the address makes no sense. */
 must_check enum sc_status listener_open_tcp(uv_loop_t *uv, const char *address, listener_fn *fn,
 					    void *arg, struct listener **listener_out,
 					    struct error *err);
@@ -28,7 +30,10 @@ must_check enum sc_status listener_open_unix(uv_loop_t *uv, const char *path, li
 /* Accept no more; the Unix socket's name goes, if it is still ours. Accepts NULL. */
 void listener_close(struct listener *listener);
 
-/* "127.0.0.1:8080" or the path. Borrowed until close. */
+/* "127.0.0.1:8080", "[::]:8080" or the path. Borrowed until close. */
 const char *listener_address(const struct listener *listener);
+
+/* May other machines reach it? Loopback and Unix sockets are for this one. */
+bool listener_is_exposed(const struct listener *listener);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/parse.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,11 +55,51 @@ enum sc_status net_address_resolve(const struct net_address *address, struct add
 	return SC_OK;
 }
 
+bool net_address_is_any(const struct net_address *address)
+{
+	return !strcmp(address->host, "0.0.0.0") || !strcmp(address->host, "::") ||
+	       !strcmp(address->host, "*");
+}
+
+/* An IPv4 address that a socket of both families shows as an IPv6 one. */
+static bool unmap(const struct sockaddr *address, struct sockaddr_in *ipv4_out)
+{
+	struct sockaddr_in6 ipv6;
+
+	if (address->sa_family != AF_INET6)
+		return false;
+	memcpy(&ipv6, address, sizeof ipv6);
+	if (!IN6_IS_ADDR_V4MAPPED(&ipv6.sin6_addr))
+		return false;
+	*ipv4_out = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = ipv6.sin6_port };
+	memcpy(&ipv4_out->sin_addr, ipv6.sin6_addr.s6_addr + 12, 4);
+	return true;
+}
+
+bool net_address_is_loopback(const struct sockaddr *address)
+{
+	struct sockaddr_in ipv4;
+	struct sockaddr_in6 ipv6;
+
+	if (address->sa_family == AF_INET)
+		memcpy(&ipv4, address, sizeof ipv4);
+	else if (!unmap(address, &ipv4)) {
+		memcpy(&ipv6, address, sizeof ipv6);
+		return IN6_IS_ADDR_LOOPBACK(&ipv6.sin6_addr);
+	}
+	return ntohl(ipv4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 void net_address_format(const struct sockaddr *address, socklen_t length, char *text,
 			size_t n_bytes)
 {
+	struct sockaddr_in ipv4;
 	struct net_address a;
 
+	if (unmap(address, &ipv4)) {
+		address = (const struct sockaddr *)&ipv4;
+		length = sizeof ipv4;
+	}
 	if (getnameinfo(address, length, a.host, sizeof a.host, a.port, sizeof a.port,
 			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		snprintf(text, n_bytes, "unknown address");

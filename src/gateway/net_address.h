@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/un.h>
 
@@ -22,7 +23,14 @@ must_check enum sc_status net_address_parse(const char *text, struct net_address
 must_check enum sc_status net_address_resolve(const struct net_address *address,
 					      struct addrinfo **list_out, struct error *err);
 
-/* "127.0.0.1:8080" or "[::1]:8080"; at most n_bytes with the NUL. */
+/* Does address mean all addresses of this machine? "0.0.0.0", "::" and "*" do, each of both
+ * families. */
+bool net_address_is_any(const struct net_address *address);
+
+/* Can only this machine reach it? */
+bool net_address_is_loopback(const struct sockaddr *address);
+
+/* "127.0.0.1:8080" or "[::1]:8080", also where IPv6 maps IPv4 addresses; at most n_bytes with the NUL. */
 void net_address_format(const struct sockaddr *address, socklen_t length, char *text,
 			size_t n_bytes);
 

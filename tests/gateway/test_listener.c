@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which addresses a listener opens, as its clients see it. */
+#include "gateway/listener.h"
+
+#include "event/loop.h"
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static struct loop *loop;
+static struct listener *listener;
+static struct error err;
+
+static int setup(void **state)
+{
+	(void)state;
+	listener = NULL;
+	return loop_create(&loop) != SC_OK;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	listener_close(listener);
+	loop_destroy(loop);
+	return 0;
+}
+
+static void on_client(void *arg, uv_stream_t *stream)
+{
+	(void)arg;
+	(void)stream;
+}
+
+static void listen_on(const char *address)
+{
+	if (listener_open_tcp(loop_uv(loop), address, on_client, NULL, &listener, &err) != SC_OK)
+		fail_msg("%s", err.text);
+}
+
+static bool has_ipv6(void)
+{
+	const struct sockaddr_in6 address = {
+		.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT,
+	};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+/* Can a client connect to the listener's port on that address? */
+static bool is_open_on(const char *host)
+{
+	const char *port = strrchr(listener_address(listener), ':') + 1;
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
+	struct addrinfo *info;
+	bool is_open;
+	int fd;
+
+	assert_int_equal(getaddrinfo(host, port, &hints, &info), 0);
+	fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	is_open = fd >= 0 && connect(fd, info->ai_addr, info->ai_addrlen) == 0;
+	if (fd >= 0)
+		close(fd);
+	freeaddrinfo(info);
+	return is_open;
+}
+
+/* 127.0.0.2 is no address of loopback that a name stands for: only all addresses include it. */
+static void expect_all_addresses(const char *address)
+{
+	listen_on(address);
+	assert_true(is_open_on("127.0.0.2"));
+	assert_true(is_open_on("::1") == has_ipv6());
+	assert_true(listener_is_exposed(listener));
+	if (has_ipv6())
+		assert_int_equal(strncmp(listener_address(listener), "[::]:", 5), 0);
+}
+
+static void zeros_mean_all_addresses_of_both_families(void **state)
+{
+	(void)state;
+	expect_all_addresses("0.0.0.0:0");
+}
+
+static void two_colons_mean_all_addresses_of_both_families(void **state)
+{
+	(void)state;
+	expect_all_addresses("[::]:0");
+}
+
+static void a_star_means_all_addresses_and_not_loopback(void **state)
+{
+	(void)state;
+	expect_all_addresses("*:0");
+}
+
+static void loopback_is_not_exposed(void **state)
+{
+	static const char *const addresses[] = { "127.0.0.1:0", "127.1.2.3:0", "localhost:0",
+						 "[::1]:0" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+		if (strchr(addresses[i], '[') && !has_ipv6())
+			continue;
+		listen_on(addresses[i]);
+		assert_false(listener_is_exposed(listener));
+		listener_close(listener);
+		listener = NULL;
+	}
+}
+
+static void a_taken_port_is_an_error_that_names_the_address(void **state)
+{
+	struct listener *second = NULL;
+	char address[64];
+
+	(void)state;
+	listen_on("*:0");
+	snprintf(address, sizeof address, "0.0.0.0:%s",
+		 strrchr(listener_address(listener), ':') + 1);
+	assert_int_equal(listener_open_tcp(loop_uv(loop), address, on_client, NULL, &second, &err),
+			 SC_E_IO);
+	assert_int_equal(strncmp(err.text, address, strlen(address)), 0);
+	assert_non_null(strstr(err.text, "in use"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(zeros_mean_all_addresses_of_both_families),
+		TEST(two_colons_mean_all_addresses_of_both_families),
+		TEST(a_star_means_all_addresses_and_not_loopback),
+		TEST(loopback_is_not_exposed),
+		TEST(a_taken_port_is_an_error_that_names_the_address),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
