@@ -30,15 +30,10 @@ static void end_turn(struct prompt_queue *queue, struct share_client *client)
 void prompt_queue_add(struct prompt_queue *queue, struct sequence *sequence)
 {
 	struct share_client *client = sequence->share->client;
-	struct list *place = &client->prompts;
 
 	if (list_is_empty(&client->prompts))
 		list_append(&queue->clients, &client->prompt_node);
-	/* A sequence that starts over may be older than others. */
-	while (place->prev != &client->prompts &&
-	       list_entry(place->prev, struct sequence, node)->ticket > sequence->ticket)
-		place = place->prev;
-	list_insert_before(place, &sequence->node);
+	sequence_insert_by_ticket(&client->prompts, sequence);
 }
 
 void prompt_queue_remove(struct prompt_queue *queue, struct sequence *sequence)

@@ -46,6 +46,16 @@ static uint32_t n_new(const struct sequence *sequence)
 	return sequence->n_tokens - sequence->n_started;
 }
 
+void sequence_insert_by_ticket(struct list *list, struct sequence *sequence)
+{
+	struct list *place = list;
+
+	while (place->prev != list &&
+	       list_entry(place->prev, struct sequence, node)->ticket > sequence->ticket)
+		place = place->prev;
+	list_insert_before(place, &sequence->node);
+}
+
 bool sequence_is_settled(const struct sequence *sequence)
 {
 	return !sequence->is_restarted || n_new(sequence) > sequence->n_started / ROWS_PER_TOKEN;

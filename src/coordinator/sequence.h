@@ -59,6 +59,10 @@ must_check enum sc_status sequence_init(struct sequence *sequence, const uint32_
 					uint32_t block_length);
 void sequence_deinit(struct sequence *sequence);
 
+/* Into a list of sequences, linked by node: behind all older ones. A sequence that starts over gets
+ * its place back. */
+void sequence_insert_by_ticket(struct list *list, struct sequence *sequence);
+
 /* False after the sequence was started over, until it has drawn one token for every eight that were
  * computed again. Until then it is not preempted for the sake of another client: so the rows
  * computed twice stay below eight for each new token, however often other clients come and go. */

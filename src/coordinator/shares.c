@@ -57,24 +57,13 @@ static bool has_work(const struct share_client *client)
 
 /* --- waiting --- */
 
-/* Behind all older ones: a sequence that comes back gets its place in its job back. */
-static void insert_by_ticket(struct share_job *job, struct sequence *sequence)
-{
-	struct list *place = &job->sequences;
-
-	while (place->prev != &job->sequences &&
-	       list_entry(place->prev, struct sequence, node)->ticket > sequence->ticket)
-		place = place->prev;
-	list_insert_before(place, &sequence->node);
-}
-
 void shares_add_waiting(struct shares *shares, struct sequence *sequence, bool is_back)
 {
 	struct share_job *job = sequence->share;
 	struct share_client *client = job->client;
 
 	assert(sequence->n_tokens);
-	insert_by_ticket(job, sequence);
+	sequence_insert_by_ticket(&job->sequences, sequence);
 	if (is_back) {
 		list_remove(&job->node);
 		list_prepend(&client->jobs, &job->node);
