@@ -110,16 +110,14 @@ static const struct pace_mean *nearest_mean(const struct pace *pace, uint32_t n_
 	return NULL;
 }
 
-/* How many times as long as fitted steps of about n_rows rows took; the longer ago, the closer to
- * 1. */
+/* How many times as long as fitted steps of about n_rows rows took. This does not fade: while steps of
+ * other sizes move the fit, a load like that of the mean is predicted to take what the mean took. */
 static double correction(const struct pace *pace, uint32_t n_rows)
 {
 	const struct pace_mean *mean = nearest_mean(pace, n_rows);
 	double ns = mean ? fitted(pace, mean->terms) : 0;
 
-	if (ns <= 0)
-		return 1;
-	return 1 + (mean->ns / ns - 1) / (1 + (double)(pace->n_seen - mean->seen_at) / HALF_AGE);
+	return ns > 0 ? mean->ns / ns : 1;
 }
 
 double pace_predict(const struct pace *pace, struct pace_load load)

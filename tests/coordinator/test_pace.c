@@ -142,6 +142,21 @@ static void recent_steps_of_a_size_correct_what_is_predicted(void **state)
 	assert_in_range(n_rows, 23, 25);
 }
 
+/* The machine gets slower while only large steps run. Small steps, not seen since, are still predicted
+ * to take what they took. */
+static void steps_not_seen_for_long_keep_their_time(void **state)
+{
+	struct pace pace = { .n_seen = 0 };
+	double ns = machine(load_of(8, 100));
+
+	(void)state;
+	for (uint32_t i = 0; i < 100; i++)
+		note(&pace, 8, 100);
+	for (uint32_t i = 0; i < 300; i++)
+		pace_note(&pace, load_of(24, 20 * i), (1 + i / 300.0) * machine(load_of(24, 20 * i)));
+	assert_within(pace_predict(&pace, load_of(8, 100)), ns, 0.01);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +166,7 @@ int main(void)
 		cmocka_unit_test(small_steps_do_not_hide_the_large_ones),
 		cmocka_unit_test(one_slow_step_is_not_believed_but_many_are),
 		cmocka_unit_test(rows_within_a_time_take_that_time),
+		cmocka_unit_test(steps_not_seen_for_long_keep_their_time),
 		cmocka_unit_test(recent_steps_of_a_size_correct_what_is_predicted),
 	};
 
