@@ -37,7 +37,7 @@ static enum sc_status question_init(struct question *question,
 {
 	const unsigned n = config->n_stages;
 
-	coordinator_planning(config, workers->has_links ? link_bytes(config) : 0,
+	coordinator_planning(config, workers->has_links && n > 1 ? link_bytes(config) : 0,
 			     &question->input, &question->wish);
 	question->memory_bytes = calloc(n, sizeof question->memory_bytes[0]);
 	question->n_threads = calloc(n, sizeof question->n_threads[0]);

@@ -12,7 +12,8 @@
 struct fit_workers {
 	uint64_t memory_bytes;	/* of each; 0: unknown, then everything fits */
 	uint32_t n_threads;	/* of each */
-	bool has_links;		/* between processes, which receive into buffers; else loopback */
+	bool has_links;		/* several are processes, whose links receive into buffers;
+				 * else all are in one */
 };
 
 /* A plan, with the context and the pool that go with it. */
