@@ -20,6 +20,8 @@ static const struct {
 	{ "perplexity", cmd_perplexity, "measure how well a model knows a text" },
 	{ "bench", cmd_bench, "measure tokens per second, and what the machine allows" },
 	{ "quantize", cmd_quantize, "write a model file with smaller tensors" },
+	{ "tokenize", cmd_tokenize, "print the tokens of a text" },
+	{ "inspect", cmd_inspect, "print what a model file holds, and whether it fits here" },
 	{ "generate", cmd_generate, "have a server continue a prompt" },
 	{ "submit", cmd_submit, "queue a job at a server" },
 	{ "jobs", cmd_jobs, "list a server's jobs" },

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Whose words that are no flags mean something: ids, files. */
-#define TAKES_ARGUMENTS (PROGRAM_WATCH | PROGRAM_CANCEL | PROGRAM_QUANTIZE)
+#define TAKES_ARGUMENTS (PROGRAM_WATCH | PROGRAM_CANCEL | PROGRAM_QUANTIZE | PROGRAM_INSPECT)
 /* Who is told where the prompt belongs when it stands alone. */
 #define TAKES_PROMPT (PROGRAM_RUN | PROGRAM_GENERATE | PROGRAM_SUBMIT)
 #define FIRST_LONG 1000		/* getopt_long's values: FIRST_LONG + index in the table */

@@ -69,6 +69,15 @@ struct config {
 	/* quantize */
 	bool allows_requantize;
 
+	/* tokenize */
+	bool ids_only;
+	bool leaves_out_bos;
+
+	/* inspect */
+	bool shows_keys;
+	bool shows_tensors;
+	bool shows_template;
+
 	/* jobs, watch, status */
 	uint32_t list_limit;
 	struct text_list states;
@@ -152,6 +161,8 @@ enum program {
 	PROGRAM_WATCH = 256,
 	PROGRAM_CANCEL = 512,
 	PROGRAM_STATUS = 1024,
+	PROGRAM_TOKENIZE = 2048,
+	PROGRAM_INSPECT = 4096,
 };
 #define PROGRAM_VERBS (2048 - 1 - PROGRAM_DAEMON)
 

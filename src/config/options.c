@@ -15,13 +15,15 @@
  */
 #define PROMPT (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_GENERATE | PROGRAM_SUBMIT)
 #define SAMPLING PROMPT
-#define MODEL (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_PERPLEXITY | PROGRAM_BENCH)
-#define COMPUTE MODEL
-#define COMPUTE_NO_LIST (MODEL & ~PROGRAM_BENCH)
-#define SERVING (PROGRAM_DAEMON | PROGRAM_RUN)
+#define TEXT (PROMPT | PROGRAM_TOKENIZE)
+#define MODEL (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_PERPLEXITY | PROGRAM_BENCH | \
+	       PROGRAM_TOKENIZE | PROGRAM_INSPECT)
+#define COMPUTE (MODEL & ~PROGRAM_TOKENIZE)
+#define COMPUTE_NO_LIST (COMPUTE & ~PROGRAM_BENCH)
+#define SERVING (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_INSPECT)
 #define CLIENT (PROGRAM_GENERATE | PROGRAM_SUBMIT | PROGRAM_JOBS | PROGRAM_WATCH | \
 		PROGRAM_CANCEL | PROGRAM_STATUS)
-#define ANSWER (PROGRAM_PERPLEXITY | CLIENT)
+#define ANSWER (PROGRAM_PERPLEXITY | PROGRAM_TOKENIZE | PROGRAM_INSPECT | CLIENT)
 #define EVERY (MODEL | PROGRAM_QUANTIZE | CLIENT)
 #define AT(field) .offset = offsetof(struct config, field)
 #define U32_MAX 4294967295.0
@@ -34,9 +36,9 @@ const struct option_info options[] = {
 	  AT(ignored_keys), .help = "read the model file as if it did not have these metadata "
 	  "keys (with commas between them): opens a model that is refused for a key that is not "
 	  "known, at your own risk" },
-	{ "prompt", 'p', NULL, OPTION_STRING, PROMPT, OPTION_FLAG_ONLY, "Prompt", "TEXT", NULL,
+	{ "prompt", 'p', NULL, OPTION_STRING, TEXT, OPTION_FLAG_ONLY, "Prompt", "TEXT", NULL,
 	  AT(prompt), .help = "continue this text; '-' reads standard input" },
-	{ "file", 'f', NULL, OPTION_STRING, PROMPT, OPTION_FLAG_ONLY, "Prompt", "FILE", "",
+	{ "file", 'f', NULL, OPTION_STRING, TEXT, OPTION_FLAG_ONLY, "Prompt", "FILE", "",
 	  AT(prompt_file), .help = "continue the text of FILE; '-' reads standard input" },
 	{ "n-predict", 'n', "predict", OPTION_I64, PROMPT, 0, "Prompt", "N", "-1", -2, 1e9, NULL,
 	  AT(n_predict), "new tokens at most; -1: until the text ends or the context is full" },
@@ -45,7 +47,7 @@ const struct option_info options[] = {
 	{ "stop", 0, NULL, OPTION_LIST, PROGRAM_GENERATE | PROGRAM_SUBMIT, OPTION_FLAG_ONLY,
 	  "Prompt", "TEXT", NULL, 1, 16, NULL, AT(stops),
 	  "end before TEXT appears; may be given again" },
-	{ "special", 0, "parse-special", OPTION_BOOL, PROMPT, 0, "Prompt", NULL, "off",
+	{ "special", 0, "parse-special", OPTION_BOOL, TEXT, 0, "Prompt", NULL, "off",
 	  AT(parse_special), .help = "control tokens written out in the prompt count as such" },
 	{ "ignore-eos", 0, NULL, OPTION_BOOL, PROMPT, 0, "Prompt", NULL, "off", AT(ignore_eos),
 	  .help = "go on after an end-of-text token" },
@@ -104,6 +106,20 @@ const struct option_info options[] = {
 	  NULL, "off", AT(allows_requantize),
 	  .help = "take tensors that are quantised already, which loses more than starting from 16 "
 		  "bits" },
+
+	{ "ids", 0, NULL, OPTION_BOOL, PROGRAM_TOKENIZE, OPTION_FLAG_ONLY, "Tokenize", NULL, "off",
+	  AT(ids_only), .help = "print the ids alone, in one line" },
+	{ "no-bos", 0, NULL, OPTION_BOOL, PROGRAM_TOKENIZE, OPTION_FLAG_ONLY, "Tokenize", NULL,
+	  "off", AT(leaves_out_bos),
+	  .help = "the text's own tokens alone: none that the vocabulary puts around a prompt" },
+
+	{ "keys", 0, NULL, OPTION_BOOL, PROGRAM_INSPECT, OPTION_FLAG_ONLY, "Inspect", NULL, "off",
+	  AT(shows_keys), .help = "also print all metadata, of long values the beginning" },
+	{ "tensors", 0, NULL, OPTION_BOOL, PROGRAM_INSPECT, OPTION_FLAG_ONLY, "Inspect", NULL,
+	  "off", AT(shows_tensors), .help = "also print name, type, shape and bytes of each tensor" },
+	{ "template", 0, NULL, OPTION_BOOL, PROGRAM_INSPECT, OPTION_FLAG_ONLY, "Inspect", NULL,
+	  "off", AT(shows_template),
+	  .help = "print the chat template alone; with --json, the texts of all templates" },
 
 	{ "limit", 0, NULL, OPTION_U32, PROGRAM_JOBS, OPTION_FLAG_ONLY, "Jobs", "N", "100", 1, 1000,
 	  NULL, AT(list_limit), "the N newest" },

@@ -132,7 +132,7 @@ static void print_verbs(FILE *file, unsigned programs)
 {
 	static const char *const names[] = {
 		"run", "perplexity", "bench", "quantize", "generate", "submit", "jobs", "watch",
-		"cancel", "status",
+		"cancel", "status", "tokenize", "inspect",
 	};
 	const unsigned n_names = sizeof names / sizeof names[0];
 	unsigned n_left = 0;
