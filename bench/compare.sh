@@ -139,7 +139,7 @@ def read_ours(text, model):
         row = json.loads(line)
         key = model, row["test"], row["threads"]
         rates[key, "stagecoach", ""].append(row["tokens_per_second"])
-        shares[key].append(row["of_limit"])
+        shares[key].append(None if row.get("in_cache") else row["of_limit"])
 
 
 def read_bench(text, model, engine, flags):
@@ -203,9 +203,9 @@ for key in sorted(keys, key=lambda k: models.index(k[0])):
     found = {e: best(key, e) for e in engines}
     others = [statistics.median(v) for e, (v, _) in found.items() if v and e != "stagecoach"]
     ratio = f"{statistics.median(found['stagecoach'][0]) / max(others):.2f}" if others else "–"
-    share = statistics.median(shares[key])
+    share = None if None in shares[key] else statistics.median(shares[key])
     cells = [cell(*found[e]) for e in engines]
-    cells += [ratio, f"{100 * share:.0f} %" if share else "–"]
+    cells += [ratio, "in cache" if share is None else f"{100 * share:.0f} %" if share else "–"]
     print(f"| {key[0]} | {key[1]} | {key[2]} | " + " | ".join(cells) + " |")
 notes = [f"{engine}: " + ", ".join(f"{chr(97 + i)} {flags}" for i, flags in enumerate(names))
          for engine, names in variants.items()]

@@ -2,6 +2,7 @@
 #include "base/cpu.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -11,6 +12,7 @@
 
 #define BF16_DOT_BIT (1u << 5)	/* CPUID 7.1: EAX, AVX512_BF16 */
 #define MAX_PROCESSORS (1 << 16)
+#define MAX_CACHE_LEVELS 8
 
 static const char *const names[CPU_N_ISAS] = {
 	[CPU_AUTO] = "auto",
@@ -115,4 +117,76 @@ uint64_t cpu_set_id(void)
 
 	CPU_FREE(set);
 	return id;
+}
+
+/* --- caches --- */
+
+/* The first line of a file of a cache in /sys, without its end. False: there is none. */
+static bool read_cache(unsigned processor, unsigned index, const char *what, char *text, int size)
+{
+	char path[96];
+	FILE *file;
+	bool is_read;
+
+	snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%u/cache/index%u/%s", processor,
+		 index, what);
+	file = fopen(path, "re");
+	is_read = file && fgets(text, size, file);
+	if (file)
+		fclose(file);
+	return is_read;
+}
+
+/* A cache that several processors share is counted with the first of them that is in the set. */
+static bool is_counted(const char *sharers, unsigned processor, const cpu_set_t *set,
+		       size_t n_bytes)
+{
+	while (*sharers >= '0' && *sharers <= '9') {
+		char *end;
+		unsigned long first = strtoul(sharers, &end, 10), last = first;
+
+		if (*end == '-')
+			last = strtoul(end + 1, &end, 10);
+		for (; first <= last && first < MAX_PROCESSORS; first++)
+			if (CPU_ISSET_S(first, n_bytes, set))
+				return first != processor;
+		sharers = end + (*end == ',');
+	}
+	return false;
+}
+
+/* Adds a processor's caches of data to those of their levels. */
+static void add_caches(unsigned processor, const cpu_set_t *set, size_t n_bytes,
+		       uint64_t by_level[MAX_CACHE_LEVELS])
+{
+	char level[16], type[32], size[32], sharers[4096];
+
+	for (unsigned i = 0; read_cache(processor, i, "level", level, sizeof level); i++) {
+		unsigned long n = strtoul(level, NULL, 10);
+
+		if (n >= MAX_CACHE_LEVELS ||
+		    !read_cache(processor, i, "type", type, sizeof type) ||
+		    !strncmp(type, "Instruction", 11) ||
+		    !read_cache(processor, i, "size", size, sizeof size) ||
+		    !read_cache(processor, i, "shared_cpu_list", sharers, sizeof sharers) ||
+		    is_counted(sharers, processor, set, n_bytes))
+			continue;
+		by_level[n] += strtoull(size, NULL, 10) << 10;	/* "32768K" */
+	}
+}
+
+uint64_t cpu_cache_bytes(void)
+{
+	uint64_t by_level[MAX_CACHE_LEVELS] = { 0 };
+	unsigned last = MAX_CACHE_LEVELS - 1;
+	size_t n_bytes;
+	cpu_set_t *set = own_set(&n_bytes);
+
+	for (unsigned i = 0; set && i < n_bytes * 8; i++)
+		if (CPU_ISSET_S(i, n_bytes, set))
+			add_caches(i, set, n_bytes, by_level);
+	CPU_FREE(set);
+	while (last && !by_level[last])
+		last--;
+	return by_level[last];
 }

@@ -38,4 +38,8 @@ unsigned cpu_count(void);
 /* The same number for threads and processes of a machine that may run on the same processors. */
 uint64_t cpu_set_id(void);
 
+/* Bytes that the last level of caches of those processors holds, of all its caches together; 0: the
+ * system does not say. Reads /sys. */
+uint64_t cpu_cache_bytes(void);
+
 #endif

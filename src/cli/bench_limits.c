@@ -18,6 +18,7 @@ enum sc_status bench_limits_init(struct bench_limits *limits, const char *backen
 				 enum cpu_isa isa, uint32_t n_repetitions, struct error *err)
 {
 	*limits = (struct bench_limits){ .isa = isa, .is_known = !strcmp(backend, "cpu") };
+	limits->cache_bytes = (double)cpu_cache_bytes();
 	limits->max_readings = n_repetitions + 1;
 	limits->readings = calloc(limits->max_readings, sizeof limits->readings[0]);
 	return limits->readings ? SC_OK : error_set(err, SC_E_NOMEM, "out of memory");
@@ -146,4 +147,20 @@ double bench_limit_of(const struct bench_test *test, const struct cost *cost,
 		return prompt;
 	decode = cost_decode_limit(cost, speed, 1, n_prompt + n_gen / 2);
 	return (n_prompt + n_gen) / (n_prompt / prompt + n_gen / decode);
+}
+
+bool bench_is_in_cache(const struct bench_limits *limits, const struct bench_test *test,
+		       const struct cost *cost, const struct machine_speed *speed,
+		       uint32_t n_chunk, double rate)
+{
+	double limit = bench_limit_of(test, cost, speed, n_chunk);
+	double n_positions = (double)test->depth + test->n_prompt + test->n_gen;
+	struct machine_speed arithmetic = *speed;
+
+	arithmetic.read_bytes = INFINITY;
+	if (limit <= 0 || bench_limit_of(test, cost, &arithmetic, n_chunk) <= limit)
+		return false;
+	return cost_is_in_cache(rate, limit,
+				cost_step_bytes(cost, test->n_sequences, n_positions),
+				limits->cache_bytes);
 }

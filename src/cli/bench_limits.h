@@ -17,6 +17,7 @@ struct cpu_meter;
 
 struct bench_limits {
 	enum cpu_isa isa;	/* what the CPU backend computes with */
+	double cache_bytes;	/* of the processors; 0: not known */
 	bool is_known;		/* false: a backend of which nobody has measured what it can do */
 	struct known_speed *speeds;	/* [n_speeds] */
 	uint32_t n_speeds;
@@ -57,5 +58,11 @@ struct machine_speed bench_limits_stop(struct bench_limits *limits);
  * steps may be shorter and read the weights more often. */
 double bench_limit_of(const struct bench_test *test, const struct cost *cost,
 		      const struct machine_speed *speed, uint32_t n_chunk);
+
+/* The limit is that of memory, but the weights and keys and values that the test reads lie in the
+ * processors' caches, so that it does not apply. */
+bool bench_is_in_cache(const struct bench_limits *limits, const struct bench_test *test,
+		       const struct cost *cost, const struct machine_speed *speed,
+		       uint32_t n_chunk, double rate);
 
 #endif

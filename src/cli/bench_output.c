@@ -116,7 +116,9 @@ static void print_markdown(const struct bench_line *line)
 	bench_test_name(line->test, name);
 	printf("| %-20s | %6u | %7u | %10.2f | %6.1f |", name, line->n_stages, line->n_threads,
 	       rates->median, (rates->most - rates->least) / rates->median * 50);
-	if (line->limit > 0)
+	if (line->is_in_cache)
+		puts("   in cache |     – |");
+	else if (line->limit > 0)
 		printf(" %10.1f | %3.0f %% |\n", line->limit, rates->median / line->limit * 100);
 	else
 		puts("          – |     – |");
@@ -134,7 +136,7 @@ static json_t *line_object(const struct bench_subject *s, const struct bench_lin
 	bench_test_name(test, name);
 	return json_pack("{s:s, s:i, s:I, s:s, s:s,  s:s, s:s, s:s, s:I, s:I,"
 			 " s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i,"
-			 " s:f, s:f, s:f, s:f, s:f,  s:f, s:f, s:f, s:f}",
+			 " s:f, s:f, s:f, s:f, s:f, s:b,  s:f, s:f, s:f, s:f}",
 			 "cpu", s->cpu, "processors", (int)s->n_processors,
 			 "memory_bytes", (json_int_t)s->memory_bytes, "backend", s->backend,
 			 "isa", s->isa,
@@ -148,6 +150,7 @@ static json_t *line_object(const struct bench_subject *s, const struct bench_lin
 			 "tokens_per_second", rates->median, "least", rates->least,
 			 "most", rates->most, "limit", line->limit,
 			 "of_limit", line->limit > 0 ? rates->median / line->limit : 0.0,
+			 "in_cache", line->is_in_cache,
 			 "read_bytes_per_second", line->speed.read_bytes,
 			 "int8_macs_per_second", line->speed.int8_macs,
 			 "bf16_macs_per_second", line->speed.bf16_macs,
@@ -178,6 +181,8 @@ static void print_csv(json_t *object, bool is_head)
 			fputs(key, stdout);
 		else if (json_is_string(value))
 			print_csv_text(json_string_value(value));
+		else if (json_is_boolean(value))
+			fputs(json_is_true(value) ? "true" : "false", stdout);
 		else if (json_is_integer(value))
 			printf("%lld", (long long)json_integer_value(value));
 		else

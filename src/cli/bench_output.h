@@ -37,7 +37,8 @@ struct bench_line {
 	uint32_t n_threads;		/* of each stage */
 	uint32_t n_samples;
 	struct spread rates;		/* tokens per second */
-	double limit;			/* 0: not known */
+	double limit;			/* 0: not known, or of no meaning: */
+	bool is_in_cache;		/* what is read lies in the processors' caches */
 	struct machine_speed speed;	/* of the threads that work at once; zeros: not known */
 };
 

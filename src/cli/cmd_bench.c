@@ -321,7 +321,10 @@ static enum sc_status run_test(struct bench *bench, struct session *session,
 	if (status != SC_OK)
 		return status;
 	line->rates = spread_of(bench->rates, config->repetitions);
-	line->limit = bench_limit_of(line->test, cost, &line->speed, run.n_chunk);
+	line->is_in_cache = bench_is_in_cache(&bench->limits, line->test, cost, &line->speed,
+					      run.n_chunk, line->rates.median);
+	line->limit = line->is_in_cache ? 0 : bench_limit_of(line->test, cost, &line->speed,
+							     run.n_chunk);
 	return SC_OK;
 }
 

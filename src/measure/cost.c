@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "measure/cost.h"
 
+/* Caches that hold less than one part in so many of what is read hardly help. */
+#define LEAST_HELD 4
+/* Measurements of memory differ by less. */
+#define UNKNOWN_CACHE_MARGIN 1.1
+
 /* Where the multiply-adds of one matrix go. */
 static void add_matrix(const struct tensor *tensor, double *int8, double *bf16, double *f32)
 {
@@ -74,10 +79,15 @@ static double attention_seconds(const struct cost *c, const struct machine_speed
 				    speed->f32_macs);
 }
 
+double cost_step_bytes(const struct cost *c, double n_sequences, double n_positions)
+{
+	return c->weight_bytes + n_sequences * n_positions * c->kv_bytes;
+}
+
 double cost_decode_limit(const struct cost *c, const struct machine_speed *speed,
 			 double n_sequences, double n_positions)
 {
-	double bytes = c->weight_bytes + n_sequences * n_positions * c->kv_bytes;
+	double bytes = cost_step_bytes(c, n_sequences, n_positions);
 	double row_seconds = layer_seconds(c, speed) + head_seconds(c, speed) +
 			     n_positions * attention_seconds(c, speed);
 
@@ -97,4 +107,12 @@ double cost_prompt_limit(const struct cost *c, const struct machine_speed *speed
 	double bytes = n_steps * (c->weight_bytes + mean_positions * c->kv_bytes);
 
 	return n_tokens / larger(bytes / speed->read_bytes, macs_seconds);
+}
+
+bool cost_is_in_cache(double rate, double limit, double step_bytes, double cache_bytes)
+{
+	if (cache_bytes <= 0)
+		return rate > UNKNOWN_CACHE_MARGIN * limit;
+	return step_bytes <= cache_bytes ||
+	       (rate > limit && step_bytes <= LEAST_HELD * cache_bytes);
 }

@@ -44,9 +44,17 @@ struct cost cost_of_model(const struct model *model, double kv_bytes, bool has_b
 double cost_decode_limit(const struct cost *cost, const struct machine_speed *speed,
 			 double n_sequences, double n_positions);
 
+/* Bytes that such a step reads. */
+double cost_step_bytes(const struct cost *cost, double n_sequences, double n_positions);
+
 /* Tokens per second of a prompt of n_tokens behind n_positions others, in steps of n_rows; its last
  * row gets logits. */
 double cost_prompt_limit(const struct cost *cost, const struct machine_speed *speed,
 			 double n_tokens, double n_positions, double n_rows);
+
+/* Does a limit that the speed of memory sets not apply, because steps read step_bytes from caches of
+ * cache_bytes in all (0: not known)? So it is where the caches hold all of it, and where the rate is
+ * beyond the limit and they hold at least a quarter. */
+bool cost_is_in_cache(double rate, double limit, double step_bytes, double cache_bytes);
 
 #endif

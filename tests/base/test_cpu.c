@@ -48,18 +48,24 @@ static void each_set_is_found_by_its_name(void **state)
 static void processors_are_those_of_the_affinity_mask(void **state)
 {
 	cpu_set_t before, one;
+	uint64_t all_caches;
 	int first = 0;
 
 	(void)state;
 	if (sched_getaffinity(0, sizeof before, &before))
 		skip();
 	assert_int_equal(cpu_count(), CPU_COUNT(&before));
+	all_caches = cpu_cache_bytes();
 	while (!CPU_ISSET(first, &before))
 		first++;
 	CPU_ZERO(&one);
 	CPU_SET(first, &one);
 	assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
 	assert_int_equal(cpu_count(), 1);
+	/* Shared caches are counted once; a processor has no more than all have. */
+	assert_int_equal(!cpu_cache_bytes(), !all_caches);
+	assert_true(cpu_cache_bytes() <= all_caches);
+	assert_true(all_caches <= cpu_cache_bytes() * (uint64_t)CPU_COUNT(&before));
 	assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
 }
 

@@ -96,9 +96,25 @@ static void small_steps_read_the_weights_more_often(void **state)
 	assert_near(cost_prompt_limit(&cost, &speed, 8, 0, 128), 8e3);
 }
 
+static void a_limit_of_memory_says_nothing_of_what_lies_in_caches(void **state)
+{
+	(void)state;
+	/* All of it: whatever the rate is. */
+	assert_true(cost_is_in_cache(50, 100, 8e6, 8e6));
+	assert_true(cost_is_in_cache(157, 100, 8e6, 8e6));
+	/* A part of it explains a rate beyond the limit, too small a part does not. */
+	assert_false(cost_is_in_cache(99, 100, 9e6, 8e6));
+	assert_true(cost_is_in_cache(157, 100, 32e6, 8e6));
+	assert_false(cost_is_in_cache(157, 100, 33e6, 8e6));
+	/* Nobody says how large the caches are. */
+	assert_false(cost_is_in_cache(109, 100, 33e6, 0));
+	assert_true(cost_is_in_cache(111, 100, 33e6, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_limit_of_memory_says_nothing_of_what_lies_in_caches),
 		cmocka_unit_test(one_sequence_reads_all_weights_and_its_context_for_a_token),
 		cmocka_unit_test(sequences_share_the_weights_until_arithmetic_is_slower),
 		cmocka_unit_test(each_kind_of_arithmetic_has_its_own_speed),
