@@ -3,14 +3,15 @@
  * serve - what clients of a server feel: time to first token, gaps between tokens, throughput.
  * Usage: serve [OPTION...], see serve --help. One thread that sleeps between events; the share of a
  * processor that the client itself used is printed with the results. serve_tally.h defines the
- * numbers. Exit codes: 0; 1 when a request failed, or the run did not end in time; 64 for wrong
- * options; 69 when there is no server.
+ * numbers. Exit codes: 0; 1 when a request or the output failed, or the run did not end in time;
+ * 64 for wrong options; 69 when there is no server.
  */
 #include "bench/serve_load.h"
 
 #include "base/clock.h"
 #include "base/parse.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <signal.h>
@@ -28,7 +29,8 @@ struct options {
 	const struct door_ops *door;
 	struct client_target target;
 	bool is_json;
-	const char *csv;
+	const char *csv;	/* NULL: none */
+	FILE *csv_file;		/* open from before the run on, so that no run is in vain */
 	double wait_seconds;	/* for the server to answer; 0: no waiting */
 };
 
@@ -108,21 +110,41 @@ static _Noreturn void stop(const char *format, ...)
 	exit(64);
 }
 
-static uint32_t count_of(const char *text, uint32_t least, uint32_t most)
+static const char *name_of(int option)
+{
+	const struct option *o = long_options;
+
+	while (o->val != option)
+		o++;
+	return o->name;
+}
+
+static uint32_t count_of(int option, const char *text, uint32_t least, uint32_t most)
 {
 	uint64_t value;
 
 	if (!parse_u64(text, &value) || value < least || value > most)
-		stop("\"%s\": expected a whole number from %u to %u", text, least, most);
+		stop("--%s: expected a whole number from %u to %u, found '%s'", name_of(option),
+		     least, most, text);
 	return (uint32_t)value;
 }
 
-static double seconds_of(const char *text)
+static double number_of(int option, const char *text)
 {
 	double value;
 
 	if (!parse_f64(text, &value) || value < 0.0 || value > 1e6)
-		stop("\"%s\": expected a number from 0 to 1000000", text);
+		stop("--%s: expected a number from 0 to 1000000, found '%s'", name_of(option),
+		     text);
+	return value;
+}
+
+static double positive_of(int option, const char *text)
+{
+	double value = number_of(option, text);
+
+	if (value <= 0.0)
+		stop("--%s: expected a number above 0, found '%s'", name_of(option), text);
 	return value;
 }
 
@@ -132,11 +154,18 @@ static void set_ids(struct load_plan *plan, const char *text)
 	const char *dash = strchr(text, '-');
 
 	if (!dash || (size_t)(dash - text) >= sizeof first)
-		stop("\"%s\": expected FIRST-LAST", text);
+		stop("--ids: expected FIRST-LAST, found '%s'", text);
 	memcpy(first, text, (size_t)(dash - text));
 	first[dash - text] = '\0';
-	plan->first_id = count_of(first, 0, INT32_MAX);
-	plan->last_id = count_of(dash + 1, plan->first_id + 1, INT32_MAX);
+	plan->first_id = count_of(OPT_IDS, first, 0, INT32_MAX - 1);
+	plan->last_id = count_of(OPT_IDS, dash + 1, plan->first_id + 1, INT32_MAX);
+}
+
+static void set_mode(struct load_plan *plan, enum load_mode mode)
+{
+	if (plan->mode != LOAD_CLOSED && plan->mode != mode)
+		stop("--rate and --burst exclude each other");
+	plan->mode = mode;
 }
 
 static const struct door_ops *find_door(const char *name)
@@ -144,7 +173,7 @@ static const struct door_ops *find_door(const char *name)
 	for (unsigned i = 0; i < N_DOORS; i++)
 		if (strcmp(doors[i]->name, name) == 0)
 			return doors[i];
-	stop("no door \"%s\": expected grpc or llama", name);
+	stop("--door: expected grpc or llama, found '%s'", name);
 }
 
 static void set_option(struct options *options, int option, const char *text)
@@ -155,27 +184,38 @@ static void set_option(struct options *options, int option, const char *text)
 	case OPT_DOOR: options->door = find_door(text); break;
 	case OPT_LISTEN: options->target.listen = text; break;
 	case OPT_SOCKET: options->target.socket = text; break;
-	case OPT_WAIT: options->wait_seconds = seconds_of(text); break;
-	case OPT_PROMPT: plan->shape.n_prompt = count_of(text, 1, 1 << 20); break;
-	case OPT_TOKENS: plan->shape.n_tokens = count_of(text, 1, 1 << 20); break;
+	case OPT_WAIT: options->wait_seconds = positive_of(option, text); break;
+	case OPT_PROMPT: plan->shape.n_prompt = count_of(option, text, 1, 1 << 20); break;
+	case OPT_TOKENS: plan->shape.n_tokens = count_of(option, text, 1, 1 << 20); break;
 	case OPT_IDS: set_ids(plan, text); break;
-	case OPT_SEED: plan->seed = count_of(text, 0, UINT32_MAX); break;
-	case OPT_STREAMS: plan->n_streams = count_of(text, 1, LOAD_MAX_LANES); break;
-	case OPT_RATE: plan->mode = LOAD_POISSON; plan->rate = seconds_of(text); break;
-	case OPT_BURST: plan->mode = LOAD_BURST; break;
-	case OPT_CONNECTIONS: plan->n_connections = count_of(text, 1, LOAD_MAX_LANES); break;
-	case OPT_REQUESTS: plan->n_requests = count_of(text, 1, 1 << 20); break;
-	case OPT_SECONDS: plan->seconds = seconds_of(text); break;
-	case OPT_TIMEOUT: plan->timeout_seconds = seconds_of(text); break;
-	case OPT_BACKGROUND: plan->n_background = count_of(text, 0, LOAD_MAX_LANES); break;
-	case OPT_BACKGROUND_PROMPT: plan->background.n_prompt = count_of(text, 1, 1 << 20); break;
-	case OPT_BACKGROUND_TOKENS: plan->background.n_tokens = count_of(text, 2, 1 << 20); break;
-	case OPT_LEAD: plan->lead_seconds = seconds_of(text); break;
-	case OPT_TAIL: plan->tail_seconds = seconds_of(text); break;
+	case OPT_SEED: plan->seed = count_of(option, text, 0, UINT32_MAX); break;
+	case OPT_STREAMS: plan->n_streams = count_of(option, text, 1, LOAD_MAX_LANES); break;
+	case OPT_RATE:
+		set_mode(plan, LOAD_POISSON);
+		plan->rate = positive_of(option, text);
+		break;
+	case OPT_BURST: set_mode(plan, LOAD_BURST); break;
+	case OPT_CONNECTIONS:
+		plan->n_connections = count_of(option, text, 1, LOAD_MAX_LANES);
+		break;
+	case OPT_REQUESTS: plan->n_requests = count_of(option, text, 1, 1 << 20); break;
+	case OPT_SECONDS: plan->seconds = number_of(option, text); break;
+	case OPT_TIMEOUT: plan->timeout_seconds = number_of(option, text); break;
+	case OPT_BACKGROUND:
+		plan->n_background = count_of(option, text, 0, LOAD_MAX_LANES);
+		break;
+	case OPT_BACKGROUND_PROMPT:
+		plan->background.n_prompt = count_of(option, text, 1, 1 << 20);
+		break;
+	case OPT_BACKGROUND_TOKENS:
+		plan->background.n_tokens = count_of(option, text, 2, 1 << 20);
+		break;
+	case OPT_LEAD: plan->lead_seconds = number_of(option, text); break;
+	case OPT_TAIL: plan->tail_seconds = number_of(option, text); break;
 	case OPT_JSON: options->is_json = true; break;
 	case OPT_CSV: options->csv = text; break;
 	case 'h': fputs(usage_text, stdout); exit(0);
-	default: fputs(usage_text, stderr); exit(64);
+	default: stop("serve --help lists the options");
 	}
 }
 
@@ -267,17 +307,28 @@ static void print_json(const struct options *options, const struct numbers *numb
 	puts("}");
 }
 
+/* Cells of a table, of which the last is the largest value with has_most. No values: no numbers. */
+static void print_cells(const struct percentiles *p, bool has_most)
+{
+	const double values[] = { p->p50, p->p90, p->p99, p->most };
+
+	for (int i = 0; i < 3 + has_most; i++)
+		if (p->n)
+			printf(" %.1f |", values[i]);
+		else
+			printf(" – |");
+}
+
 static void print_windows(const struct numbers *numbers)
 {
 	puts("\n| background | seconds | gaps | gap p50 ms | p90 | p99 | max | tokens/s |\n"
 	     "|---|--:|--:|--:|--:|--:|--:|--:|");
 	for (int i = 0; i < N_WINDOWS; i++) {
 		const struct window_numbers *window = &numbers->windows[i];
-		const struct percentiles *gap = &window->gap;
 
-		printf("| %s | %.2f | %zu | %.1f | %.1f | %.1f | %.1f | %.1f |\n", window_names[i],
-		       window->seconds, gap->n, gap->p50, gap->p90, gap->p99, gap->most,
-		       rate_of(window));
+		printf("| %s | %.2f | %zu |", window_names[i], window->seconds, window->gap.n);
+		print_cells(&window->gap, true);
+		printf(" %.1f |\n", rate_of(window));
 	}
 }
 
@@ -289,55 +340,63 @@ static void print_markdown(const struct options *options, const struct numbers *
 	puts("| door | requests | failed | first token p50 ms | p90 | p99 | gap p50 ms | p90 | "
 	     "p99 | max | tokens/s | requests/s | client's CPU |\n"
 	     "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
-	printf("| %s | %u | %u | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.1f | %.2f | "
-	       "%.2f %% |\n", options->door->name, class->n_requests, class->n_failed,
-	       class->first.p50, class->first.p90, class->first.p99, class->gap.p50,
-	       class->gap.p90, class->gap.p99, class->gap.most,
-	       (double)class->n_tokens / numbers->seconds, class->n_done / numbers->seconds,
-	       100.0 * cpu_share);
+	printf("| %s | %u | %u |", options->door->name, class->n_requests, class->n_failed);
+	print_cells(&class->first, false);
+	print_cells(&class->gap, true);
+	printf(" %.1f | %.2f | %.2f %% |\n", (double)class->n_tokens / numbers->seconds,
+	       class->n_done / numbers->seconds, 100.0 * cpu_share);
 	if (options->plan.n_background)
 		print_windows(numbers);
 }
 
-static enum sc_status write_csv(const struct options *options, const struct load_result *result,
+static enum sc_status write_csv(struct options *options, const struct load_result *result,
 				struct error *err)
 {
-	FILE *file;
+	bool is_written;
 
-	if (!options->csv)
+	if (!options->csv_file)
 		return SC_OK;
-	file = fopen(options->csv, "w");
-	if (file)
-		tally_print_csv(&result->tally, result->start_ns, file);
-	if (!file || fclose(file) != 0)
-		return error_set(err, SC_E_IO, "%s: cannot be written", options->csv);
-	return SC_OK;
+	tally_print_csv(&result->tally, result->start_ns, options->csv_file);
+	is_written = !ferror(options->csv_file);
+	is_written = fclose(options->csv_file) == 0 && is_written;
+	options->csv_file = NULL;
+	return is_written ? SC_OK : error_set(err, SC_E_IO, "%s: cannot be written", options->csv);
+}
+
+/* A server's words, without what would control a terminal. */
+static const char *printable(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	return text;
 }
 
 /* Exit code. */
-static int report(const struct options *options, const struct load_result *result,
-		  struct error *err)
+static int report(struct options *options, struct load_result *result, struct error *err)
 {
 	double cpu_share = result->cpu_seconds / fmax(result->run_seconds, 1e-9);
 	struct numbers numbers;
 	enum sc_status status = tally_numbers(&result->tally, result->start_ns, result->end_ns,
 					      &numbers, err);
 
+	if (status == SC_OK && options->is_json)
+		print_json(options, &numbers, cpu_share);
+	else if (status == SC_OK)
+		print_markdown(options, &numbers, cpu_share);
+	if (status == SC_OK && (fflush(stdout) != 0 || ferror(stdout)))
+		status = error_set(err, SC_E_IO, "standard output: cannot be written");
 	if (status == SC_OK)
 		status = write_csv(options, result, err);
 	if (status != SC_OK) {
 		fprintf(stderr, "serve: %s\n", err->text);
 		return sc_status_exit_code(status);
 	}
-	if (options->is_json)
-		print_json(options, &numbers, cpu_share);
-	else
-		print_markdown(options, &numbers, cpu_share);
 	if (result->first_failure.status == SC_OK)
 		return 0;
 	fprintf(stderr, "serve: %u requests failed, the first one so: %s\n",
 		numbers.foreground.n_failed + numbers.background.n_failed,
-		result->first_failure.text);
+		printable(result->first_failure.text));
 	return 1;
 }
 
@@ -367,7 +426,8 @@ static int wait_for_server(const struct options *options)
 		usleep(RETRY_US);
 	}
 	fprintf(stderr, "serve: no answer within %.3g s: %s\n", options->wait_seconds,
-		result.first_failure.status != SC_OK ? result.first_failure.text : err.text);
+		result.first_failure.status != SC_OK ? printable(result.first_failure.text) :
+		err.text);
 	return 69;
 }
 
@@ -396,11 +456,18 @@ int main(int argc, char **argv)
 		stop("%s", err.text);
 	if (options.wait_seconds > 0.0)
 		return wait_for_server(&options);
+	if (options.csv && !(options.csv_file = fopen(options.csv, "w"))) {
+		fprintf(stderr, "serve: %s: %s\n", options.csv, strerror(errno));
+		return sc_status_exit_code(SC_E_IO);
+	}
 	status = load_run(&options.plan, options.door, &options.target, &result, &err);
 	if (status == SC_OK) {
 		code = report(&options, &result, &err);
 	} else {
 		fprintf(stderr, "serve: %s\n", err.text);
+		if (result.first_failure.status != SC_OK)
+			fprintf(stderr, "serve: before that a request failed: %s\n",
+				printable(result.first_failure.text));
 		code = sc_status_exit_code(status);
 	}
 	tally_deinit(&result.tally);

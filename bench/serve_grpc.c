@@ -46,6 +46,8 @@ struct grpc {
 	nghttp2_session *http;
 	struct buf output;
 	unsigned n_calls;
+	bool has_received;
+	bool is_http2;		/* the server's settings came */
 	bool is_lost;
 	struct arena arena;
 	struct call calls[];
@@ -129,6 +131,15 @@ static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const ui
 	return 0;
 }
 
+static int on_frame(nghttp2_session *http, const nghttp2_frame *frame, void *arg)
+{
+	struct grpc *grpc = arg;
+
+	(void)http;
+	grpc->is_http2 |= frame->hd.type == NGHTTP2_SETTINGS;
+	return 0;
+}
+
 static void end(struct call *call)
 {
 	const struct door_listener *listener = call->grpc->listener;
@@ -188,6 +199,7 @@ static enum sc_status grpc_open(const struct client_target *target, unsigned n_c
 	const struct client_http_config http = {
 		.on_header = on_header,
 		.on_data = on_data,
+		.on_frame_recv = on_frame,
 		.on_stream_close = on_stream_close,
 		.arg = grpc,
 		.stream_window = WINDOW_BYTES,
@@ -234,7 +246,11 @@ static void lose(struct grpc *grpc, const char *why)
 		if (!call->stream_id)
 			continue;
 		nghttp2_session_set_stream_user_data(grpc->http, call->stream_id, NULL);
-		error_set(&call->error, SC_E_CLOSED, "the connection broke: %s", why);
+		if (grpc->has_received && !grpc->is_http2)
+			error_set(&call->error, SC_E_PROTOCOL, "what answers there is no gRPC "
+				  "server (it does not speak HTTP/2)");
+		else
+			error_set(&call->error, SC_E_CLOSED, "the connection broke: %s", why);
 		end(call);
 	}
 }
@@ -267,6 +283,7 @@ static void receive_some(struct grpc *grpc)
 		return;
 	if (n <= 0)
 		return lose(grpc, n < 0 ? strerror(errno) : "the server closed it");
+	grpc->has_received = true;
 	n = nghttp2_session_mem_recv(grpc->http, bytes, (size_t)n);
 	if (n < 0)
 		lose(grpc, nghttp2_strerror((int)n));

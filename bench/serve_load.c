@@ -111,14 +111,20 @@ static void on_tokens(void *arg, unsigned call, uint32_t n_tokens)
 	line->lanes[call].n_pending += n_tokens;
 }
 
-/* Note the tokens of a read as one arrival. */
+/* Note the tokens of a read as one arrival. Tokens beyond those that were asked for do not count:
+ * they fail the request. */
 static void settle(struct load *load, struct lane *lane)
 {
+	uint32_t n_wanted = shape_of(load, lane)->n_tokens;
+	uint32_t n_left = n_wanted > lane->n_got ? n_wanted - lane->n_got : 0;
+
 	if (!lane->n_pending)
 		return;
 	if (lane->is_background && !lane->n_got && load->n_waiting)
 		load->n_waiting--;
-	note(load, lane, TALLY_TOKENS, load->now_ns, lane->n_pending);
+	if (n_left)
+		note(load, lane, TALLY_TOKENS, load->now_ns,
+		     lane->n_pending < n_left ? lane->n_pending : n_left);
 	lane->n_got += lane->n_pending;
 	lane->n_pending = 0;
 }
@@ -159,6 +165,20 @@ static void on_end(void *arg, unsigned call, const struct error *err)
 	} else {
 		leave(line->load, lane, TALLY_DONE);
 	}
+}
+
+/* A server that goes on behind the last token that was asked for is not waited for. */
+static void drop_surplus(struct load *load, struct lane *lane)
+{
+	uint32_t n_wanted = shape_of(load, lane)->n_tokens;
+	struct error err;
+
+	if (!lane->is_busy || lane->n_got <= n_wanted)
+		return;
+	lane->line->door->ops->cancel(lane->line->door, lane->call);
+	error_set(&err, SC_E_PROTOCOL, "the server sent %u tokens, but %u were asked for",
+		  lane->n_got, n_wanted);
+	fail(load, lane, &err);
 }
 
 /* Watch a line's descriptor for what its door wants. */
@@ -280,8 +300,10 @@ static enum sc_status sleep_until(struct load *load, uint64_t wake_ns, struct er
 		if (!line)
 			continue;	/* the timer */
 		line->door->ops->turn(line->door, events[i].events & ~(uint32_t)EPOLLOUT);
-		for (unsigned k = 0; k < line->n_lanes; k++)
+		for (unsigned k = 0; k < line->n_lanes; k++) {
 			settle(load, &line->lanes[k]);
+			drop_surplus(load, &line->lanes[k]);
+		}
 		status = watch(load, line, err);
 		if (status != SC_OK)
 			return status;

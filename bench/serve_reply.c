@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/serve_reply.h"
 
+#include "base/integers.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -330,6 +332,9 @@ enum sc_status reply_close(struct reply *reply, struct error *err)
 	}
 	if (reply->state == REPLY_DONE)
 		return SC_OK;
+	if (reply->state == REPLY_STATUS_LINE && reply->line.length &&
+	    memcmp(reply->line.data, "HTTP/1.1 ", min_of(reply->line.length, 9)) != 0)
+		return error_set(err, SC_E_PROTOCOL, "what answers there is no HTTP/1.1 server");
 	return error_set(err, SC_E_CLOSED, "the server closed the connection %s",
 			 reply->has_begun ? "in the middle of its response" :
 			 "without a response");

@@ -204,6 +204,26 @@ static void a_connection_that_closes_in_the_middle_is_an_error(void **state)
 	}
 }
 
+static void an_end_before_any_line_tells_who_does_not_speak_http(void **state)
+{
+	/* HTTP/2's settings begin so. */
+	static const char others[][10] = { "\0\0\6\4\0\0\0\0\0", "SSH-2.0-x", "HTTP/2.0 " };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		struct found found = { .answer = SC_OK };
+		struct error err;
+		struct reply reply;
+		size_t n_left;
+
+		reply_init(&reply, on_event, &found);
+		assert_int_equal(feed(&reply, others[i], 9, 1, &n_left, NULL), SC_AGAIN);
+		assert_int_equal(reply_close(&reply, &err), SC_E_PROTOCOL);
+		assert_string_equal(err.text, "what answers there is no HTTP/1.1 server");
+		reply_deinit(&reply);
+	}
+}
+
 static void what_breaks_the_protocol_is_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -323,6 +343,7 @@ int main(void)
 		cmocka_unit_test(the_body_of_an_error_is_kept_and_cut),
 		cmocka_unit_test(a_body_without_a_length_ends_with_the_connection),
 		cmocka_unit_test(a_connection_that_closes_in_the_middle_is_an_error),
+		cmocka_unit_test(an_end_before_any_line_tells_who_does_not_speak_http),
 		cmocka_unit_test(what_breaks_the_protocol_is_refused),
 		cmocka_unit_test(a_large_chunk_is_not_reserved_before_it_comes),
 		cmocka_unit_test(nothing_grows_without_end),

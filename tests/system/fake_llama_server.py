@@ -5,7 +5,8 @@
     fake_llama_server.py PORT_FILE MODE
 
 writes its port into PORT_FILE. MODE: "keep": connections stay open; "close": each is closed without
-a word after its first response; "short": two tokens are missing; "refuse": status 503.
+a word after its first response; "short": two tokens are missing; "more": two tokens too many, and
+no end; "refuse": status 503, with bytes that would turn a terminal red.
 """
 import json
 import socketserver
@@ -14,7 +15,7 @@ import threading
 
 MODE = sys.argv[2]
 HEAD = (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 7\r\n\r\nloading"
+REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 12\r\n\r\n\x1b[31mloading"
 
 
 class Handler(socketserver.StreamRequestHandler):
@@ -29,7 +30,7 @@ class Handler(socketserver.StreamRequestHandler):
             name, value = line.split(b":", 1)
             if name.lower() == b"content-length":
                 n_bytes = int(value)
-        return json.loads(self.rfile.read(n_bytes))
+        return json.loads(self.rfile.read(n_bytes) or "{}")
 
     def send(self, event):
         data = b"data: " + json.dumps(event).encode() + b"\n\n"
@@ -40,13 +41,16 @@ class Handler(socketserver.StreamRequestHandler):
     def answer(self, request):
         assert request["stream"] and not request["cache_prompt"] and request["ignore_eos"]
         n_prompt = len(request["prompt"])
-        n_tokens = request["n_predict"] - (2 if MODE == "short" else 0)
+        n_tokens = request["n_predict"] + {"short": -2, "more": 2}.get(MODE, 0)
         self.wfile.write(HEAD)
         # As when a character is not complete: every third token comes with the next one.
         for n in range(1, n_tokens):
             if n % 3:
                 self.send({"content": "x", "stop": False, "tokens_predicted": n,
                            "tokens_evaluated": n_prompt})
+        if MODE == "more":
+            self.rfile.read(1)  # waits for the client's end
+            return
         self.send({"content": "", "stop": True, "tokens_predicted": n_tokens,
                    "tokens_evaluated": n_prompt, "generation_settings": {"stop": []}})
         self.wfile.write(b"0\r\n\r\n")

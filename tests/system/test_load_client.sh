@@ -77,10 +77,23 @@ check refused 'f["failed"] == 3 and f["done"] == 0 and f["tokens"] == 0'
 grep -q '3 requests failed.*INVALID_ARGUMENT' "$dir/client.log" ||
 	fail "no reason: $(cat "$dir/client.log")"
 
+# Nothing measured is no zero.
+"$BUILDDIR/bench/serve" $door --requests 1 --prompt 5000 >"$dir/table" 2>/dev/null
+grep -q '^| grpc | 1 | 1 | – | – | – |' "$dir/table" || fail "zeros: $(cat "$dir/table")"
+# What cannot be written is said, and a file before the run.
+load nowhere --requests 1 --csv "$dir/missing/file"
+[ $? = 1 ] && [ ! -s "$dir/nowhere" ] || fail "a run without its file: $(cat "$dir/client.log")"
+"$BUILDDIR/bench/serve" $door --requests 1 --json >/dev/full 2>"$dir/client.log"
+[ $? = 1 ] || fail "a full disk: $(cat "$dir/client.log")"
+
 # What does not end in time is given up.
 load late --requests 1 --background 1 --lead 50 --timeout 0.3
 [ $? = 1 ] || fail "a run without an end"
 grep -q 'did not end within 0.3 s' "$dir/client.log" || fail "no limit: $(cat "$dir/client.log")"
+# The other door.
+load other --door llama --listen "$address" --requests 1 && fail "a daemon as llama-server"
+grep -q 'what answers there is no HTTP/1.1 server' "$dir/client.log" ||
+	fail "no reason: $(cat "$dir/client.log")"
 stop_daemon
 load gone --requests 1
 [ $? = 69 ] || fail "without a server: exit code $?"
@@ -107,8 +120,34 @@ fake short
 load short --requests 2 && fail "missing tokens are no failure"
 check short 'f["failed"] == 2 and f["done"] == 0'
 grep -q 'ended after 5 of 7 tokens' "$dir/client.log" || fail "no reason: $(cat "$dir/client.log")"
+fake more
+load more --requests 2 && fail "surplus tokens are no failure"
+check more 'f["failed"] == 2 and f["tokens"] == 14'
+grep -q 'sent [89] tokens, but 7 were asked for' "$dir/client.log" ||
+	fail "no reason: $(cat "$dir/client.log")"
 fake refuse
 load busy --requests 2 && fail "a server that refuses is no failure"
-grep -q 'HTTP status 503: loading' "$dir/client.log" || fail "no reason: $(cat "$dir/client.log")"
+grep -q 'HTTP status 503: ?.31mloading' "$dir/client.log" || fail "no reason: $(cat "$dir/client.log")"
+grep -q "$(printf '\033')" "$dir/client.log" && fail "the server's control bytes are printed"
+load other --door grpc --requests 1 && fail "a server of HTTP/1.1 as a daemon"
+grep -q 'what answers there is no gRPC server' "$dir/client.log" ||
+	fail "no reason: $(cat "$dir/client.log")"
 exec 9>&-
 wait
+
+# wrong PATTERN OPTION...: refused before anything is asked.
+wrong() {
+	pattern=$1
+	shift
+	"$BUILDDIR/bench/serve" "$@" >"$dir/out" 2>"$dir/client.log"
+	[ $? = 64 ] || fail "$*: not refused"
+	grep -q -- "^serve: $pattern" "$dir/client.log" || fail "$*: $(cat "$dir/client.log")"
+	[ ! -s "$dir/out" ] || fail "$*: something on standard output"
+}
+wrong "--tokens: expected a whole number from 1 to 1048576, found '0'" --tokens 0
+wrong "--rate: expected a number above 0, found '0'" --rate 0
+wrong "--rate: expected a number from 0 to 1000000, found 'nan'" --rate nan
+wrong "--wait: expected a number above 0" --wait 0
+wrong "--ids: expected a whole number from 10 .*, found '3'" --ids 9-3
+wrong "--rate and --burst exclude each other" --rate 1 --burst
+wrong "--door: expected grpc or llama, found 'http'" --door http
