@@ -8,8 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The waiter sets the word and looks for news; who rings has brought news and looks at the word:
- * in either order one of them sees the other. */
+/* No ring is lost: the waiter sets is_asleep and then checks for news; the ringing thread publishes
+ * its news and then checks is_asleep. All four accesses are sequentially consistent, so at least
+ * one of the two threads sees what the other wrote. */
 void bell_wait(struct bell *bell, uint64_t spin_ns, bell_news_fn *has_news, void *arg)
 {
 	struct spin spin;

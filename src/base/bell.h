@@ -2,24 +2,28 @@
 #ifndef STAGECOACH_BASE_BELL_H
 #define STAGECOACH_BASE_BELL_H
 /*
- * bell - one thread waits for news that others bring. The waiter is awake at first (base/spin.h),
- * then asleep; ringing costs a system call only when it is asleep.
+ * bell - lets one thread wait for news from other threads.
+ * The waiting thread first spins (base/spin.h) and then sleeps on a futex. Ringing costs a system
+ * call only while the waiting thread sleeps.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct bell {
-	atomic_uint is_asleep;	/* or about to be; all zero is a bell */
+	atomic_uint is_asleep;	/* 1: the waiter sleeps or is about to.
+				 * A zeroed struct is a valid bell. */
 };
 
 typedef bool bell_news_fn(void *arg);
 
-/* Returns once has_news(arg) says so. It reads atomics in the default order, and is called often.
- * Thread: one at a time. */
+/* Blocks until has_news(arg) returns true. has_news is called many times; it must be cheap and must
+ * read its atomics with the default (sequentially consistent) order.
+ * Thread: only one thread may wait on a bell at a time. */
 void bell_wait(struct bell *bell, uint64_t spin_ns, bell_news_fn *has_news, void *arg);
 
-/* After news was written, also in the default order. Thread: any. */
+/* Wakes the waiter. Call it after the news was written with the default memory order. Thread:
+ * any. */
 void bell_ring(struct bell *bell);
 
 #endif

@@ -22,20 +22,21 @@ extern char buf_empty[1];
 void buf_init(struct buf *buf);
 void buf_deinit(struct buf *buf);
 
-/* Make room for n_bytes more. */
+/* The functions below return SC_E_NOMEM if memory runs out. buf_reserve makes room for n_bytes
+ * more. */
 must_check enum sc_status buf_reserve(struct buf *buf, size_t n_bytes);
 must_check enum sc_status buf_add(struct buf *buf, const void *bytes, size_t n_bytes);
 must_check enum sc_status buf_add_string(struct buf *buf, const char *string);
 must_check enum sc_status buf_add_format(struct buf *buf, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Drop the first n_bytes (at most the length). */
+/* Drops the first n_bytes (or all bytes, if there are fewer). */
 void buf_consume(struct buf *buf, size_t n_bytes);
 
-/* Keep the memory, drop what is behind length. */
+/* Drops the bytes behind length. Keeps the memory. */
 void buf_truncate(struct buf *buf, size_t length);
 
-/* Give back memory that the bytes do not need, as far as that is possible. */
+/* Shrinks the allocation to the bytes in use. Does nothing if that fails. */
 void buf_trim(struct buf *buf);
 
 #endif

@@ -24,8 +24,9 @@ static inline void store_le32(void *p, uint32_t v) { memcpy(p, &v, sizeof v); }
 static inline void store_le64(void *p, uint64_t v) { memcpy(p, &v, sizeof v); }
 static inline void store_lef32(void *p, float v) { memcpy(p, &v, sizeof v); }
 
-/* Reads go forward from data to end. The first read that does not fit sets is_short and
- * returns zeros from then on, so a record may be read whole and checked once. */
+/* Reads move `at` from start to end. The first read that does not fit sets is_short; that read and
+ * all later ones return zeros. A caller can therefore read a whole record and check is_short
+ * once. */
 struct cursor {
 	const uint8_t *start;
 	const uint8_t *at;
@@ -43,7 +44,7 @@ static inline struct cursor cursor_init(const void *data, size_t n_bytes)
 static inline size_t cursor_offset(const struct cursor *c) { return (size_t)(c->at - c->start); }
 static inline size_t cursor_left(const struct cursor *c) { return (size_t)(c->end - c->at); }
 
-/* n_bytes in place, or NULL when they are not there. */
+/* Returns n_bytes in place, or NULL if fewer are left. */
 static inline const void *cursor_take(struct cursor *c, uint64_t n_bytes)
 {
 	const uint8_t *p = c->at;

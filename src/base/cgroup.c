@@ -10,7 +10,7 @@
 
 enum { LINE_MAX_BYTES = 3 * CGROUP_PATH_MAX };
 
-/* Where a tree is mounted, and which of its groups is seen there. */
+/* A mounted cgroup tree: the group at its root, and the mount point. */
 struct mount {
 	char group[CGROUP_PATH_MAX];
 	char point[CGROUP_PATH_MAX];
@@ -26,7 +26,8 @@ static FILE *open_file(const char *root, const char *path)
 	return fopen(full, "re");
 }
 
-/* A whole line without its end; false: no more. What is too long to be one of ours is skipped. */
+/* Reads the next line and removes its newline. Lines longer than the buffer are skipped. Returns
+ * false at the end of the file. */
 static bool next_line(FILE *file, char line[LINE_MAX_BYTES])
 {
 	while (fgets(line, LINE_MAX_BYTES, file)) {
@@ -42,7 +43,7 @@ static bool next_line(FILE *file, char line[LINE_MAX_BYTES])
 	return false;
 }
 
-/* Cuts the next word off *text at the separator; NULL: none is left. */
+/* Cuts the next word off *text at the separator. Returns NULL if no word is left. */
 static char *cut(char **text, char separator)
 {
 	char *word = *text, *end;
@@ -69,7 +70,7 @@ static bool copy_path(char out[CGROUP_PATH_MAX], const char *path)
 	return (size_t)snprintf(out, CGROUP_PATH_MAX, "%s", path) < CGROUP_PATH_MAX;
 }
 
-/* In place: mountinfo writes blanks and backslashes as three octal digits. */
+/* Decodes text in place: mountinfo writes blanks and backslashes as three octal digits. */
 static void unescape(char *text)
 {
 	char *out = text;
@@ -86,7 +87,8 @@ static void unescape(char *text)
 	*out = '\0';
 }
 
-/* The process's path in the tree: a line "4:memory:/path", or "0::/path" for version 2. */
+/* Finds this process's path in the tree. Its line reads "4:memory:/path" in version 1, "0::/path"
+ * in version 2. */
 static bool find_own(const char *root, const char *controller, int version,
 		     char path_out[CGROUP_PATH_MAX])
 {
@@ -138,7 +140,8 @@ static bool read_mount(char *line, const char *controller, struct mount *mount_o
 	       copy_path(mount_out->point, point);
 }
 
-/* What of path is below the mounted group; NULL: it is elsewhere, or cannot be told. */
+/* Returns the part of path below the mounted group, or NULL if path is outside of that group or
+ * contains "..". */
 static const char *path_below(const char *path, const char *group)
 {
 	size_t n = strlen(group);
@@ -151,7 +154,8 @@ static const char *path_below(const char *path, const char *group)
 	return strstr(path, "/..") ? NULL : path;
 }
 
-/* From the mount point and the path below it up to the mount point. */
+/* Calls fn for the group at mount point + below, and for each of its parents up to the mount
+ * point. */
 static void visit_up(const char *root, const struct mount *mount, const char *below,
 		     cgroup_fn *fn, void *arg)
 {
@@ -175,8 +179,9 @@ static void visit_up(const char *root, const struct mount *mount, const char *be
 	}
 }
 
-/* The mounts of one version; is_exact: those that show this process's own group, else only the
- * mount points of the others. False: there was none. */
+/* Visits the mounts of one cgroup version. is_exact: visit only the mounts that show this process's
+ * own group. Otherwise visit only the roots of the other mounts. Returns false if there was no such
+ * mount. */
 static bool visit_mounts(const char *root, const char *controller, int version, bool is_exact,
 			 cgroup_fn *fn, void *arg)
 {
@@ -211,7 +216,8 @@ void cgroup_visit(const char *root, const char *controller, cgroup_fn *fn, void 
 
 /* --- files of a group --- */
 
-/* At *text, after blanks; moves behind it. False: none, or one too large to be meant. */
+/* Reads the number at *text, after blanks, and moves *text behind it. Returns false if there is no
+ * number or it exceeds 64 bits. */
 static bool take_number(const char **text, uint64_t *value_out)
 {
 	uint64_t value = 0;
@@ -282,7 +288,8 @@ uint64_t cgroup_id(const struct cgroup *group)
 	struct stat stat_buf;
 	uint64_t parts[2] = { (uint64_t)group->version, 0 };
 
-	/* Not the device: each namespace has one of its own for the same tree. */
+	/* st_dev is left out, because each cgroup namespace shows the same tree under another
+	 * device. */
 	if (!stat(group->directory, &stat_buf))
 		parts[1] = (uint64_t)stat_buf.st_ino;
 	return XXH3_64bits(parts, sizeof parts) | 1;

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A pipe takes a text of up to this length whole or not at all. */
+/* The kernel writes up to PIPE_BUF bytes to a pipe atomically: all of them or none. */
 #define MAX_TEXT PIPE_BUF
 #define MAX_PREFIX 128
 #define MAX_NOTE (MAX_PREFIX + 64)
@@ -23,12 +23,14 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint_least64_t n_dropped;
 
-/* All of this with the lock held. */
+/* The lock guards all of this. */
 static struct {
 	struct outlet outlet;
-	console_prefix_fn *prefix;	/* of "lines dropped"; may be NULL */
-	uint64_t n_untold;		/* lines dropped since the last "lines dropped" */
-	char rest[MAX_TEXT];		/* half written, or last words: comes before all else */
+	console_prefix_fn *prefix;	/* writes the start of the line "N
+					 * lines dropped"; may be NULL */
+	uint64_t n_untold;		/* lines dropped and not reported yet */
+	char rest[MAX_TEXT];		/* the rest of a half-written text, or last
+					 * words; written before anything else */
 	size_t n_rest;
 	bool is_broken;			/* the last write failed, and not for want of room */
 } console = { .outlet = OUTLET_INIT(STDERR_FILENO, true) };
@@ -43,7 +45,7 @@ static void look(void)
 		(void)fcntl(outlet_fd(outlet), F_SETPIPE_SZ, PIPE_BYTES);
 }
 
-/* How much of it was written, without waiting. */
+/* Writes without waiting. Returns the number of bytes written. */
 static size_t put(const char *text, size_t n_bytes)
 {
 	ssize_t n = outlet_write(&console.outlet, text, n_bytes);
@@ -58,7 +60,8 @@ static void set_rest(const char *text, size_t n_bytes)
 	console.n_rest = n_bytes;
 }
 
-/* True: nothing is left that had to come first. */
+/* Writes the pending rest and the report of dropped lines. Returns true if nothing of them is
+ * left. */
 static bool put_rest(void)
 {
 	char note[MAX_NOTE];

@@ -38,7 +38,7 @@ bool cpu_isa_find(const char *name, enum cpu_isa *isa_out)
 }
 
 #ifdef HAVE_X86_SIMD
-/* clang's __builtin_cpu_supports does not know this one. */
+/* clang's __builtin_cpu_supports does not know F16C. */
 static bool has_f16c(void)
 {
 	unsigned eax, ebx, ecx, edx;
@@ -75,15 +75,16 @@ enum sc_status cpu_isa_select(enum cpu_isa wanted, enum cpu_isa *isa_out, struct
 	enum cpu_isa best = cpu_isa_best();
 
 	if (wanted > best)
-		return error_set(err, SC_E_CONFIG, "cpu: this processor has %s at most, not %s: "
+		return error_set(err, SC_E_CONFIG, "cpu: this processor supports up to %s, not %s: "
 				 "use --cpu auto or --cpu %s", names[best], names[wanted],
 				 names[best]);
 	*isa_out = wanted == CPU_AUTO ? best : wanted;
 	return SC_OK;
 }
 
-/* The calling thread's mask, n_bytes of it; the kernel's may be wider than the C library's fixed
- * one. NULL: unknown. CPU_FREE releases it. */
+/* Returns the calling thread's affinity mask, of n_bytes, or NULL if it is unknown. The mask is
+ * sized at run time, because the kernel's may be wider than cpu_set_t. The caller releases it with
+ * CPU_FREE. */
 static cpu_set_t *own_set(size_t *n_bytes_out)
 {
 	for (size_t n_max = CPU_SETSIZE; n_max <= MAX_PROCESSORS; n_max *= 2) {

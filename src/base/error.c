@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Text is cut between bytes: drop the beginning of a character that did not fit whole. */
+/* Truncation works on bytes, so the text may end inside a UTF-8 character. Drops such a partial
+ * character. */
 static void drop_partial_character(char *text)
 {
 	size_t end = strlen(text), lead = end;

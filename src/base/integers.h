@@ -14,13 +14,13 @@ static inline uint64_t max_of(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* How many units n takes. The unit is not 0, here and below. */
+/* n / unit, rounded up. unit must not be 0, here and below. */
 static inline uint64_t div_up(uint64_t n, uint64_t unit)
 {
 	return n / unit + (n % unit != 0);
 }
 
-/* The next multiple of unit from n on. */
+/* n rounded up to a multiple of unit. */
 static inline uint64_t round_up(uint64_t n, uint64_t unit)
 {
 	return div_up(n, unit) * unit;

@@ -10,13 +10,15 @@ struct results {
 	double cosine, sine, power;
 };
 
-/* Number i of an even spread over [0, 1), exact in float: multiples of the golden ratio. */
+/* Number i of a sequence that is spread evenly over [0, 1): multiples of the golden ratio, exact in
+ * float. */
 static float spread(uint32_t i)
 {
 	return (float)(i * UINT32_C(0x9e3779b9) >> 8) / (float)(1 << 24);
 }
 
-/* Arguments as the stages have them: angles of up to 2^18 positions; powers of usual rope bases. */
+/* Uses arguments like those of the stages: angles for up to 2^18 positions, powers of common rope
+ * bases. */
 static struct results results_for(uint32_t i)
 {
 	static const double bases[] = { 1e4, 5e5, 1e6 };

@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_BASE_LIST_H
 #define STAGECOACH_BASE_LIST_H
 /*
- * list - a doubly linked ring through nodes that live inside their objects.
- * The head is a node of its own. A node is on at most one list; list_remove leaves it linked to
- * itself, so removing twice is harmless. Allocates nothing, fails never.
+ * list - a doubly linked ring of nodes that are members of the listed objects.
+ * The head is a node, too. A node is on at most one list. list_remove links a node to itself, so
+ * removing it twice is harmless. Nothing here allocates or fails.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,10 +14,10 @@ struct list {
 	struct list *prev;
 };
 
-/* The object of type that holds node as its member. */
+/* The object of `type` that contains node as its member. */
 #define list_entry(node, type, member) ((type *)((char *)(node) - offsetof(type, member)))
 
-/* Visit every node; the body may remove `node` itself, nothing else. */
+/* Visits every node. The body may remove `node` itself, but no other node. */
 #define list_for_each(node, head)                                                             \
 	for (struct list *node = (head)->next, *node##_next = node->next; node != (head);     \
 	     node = node##_next, node##_next = node->next)
@@ -33,7 +33,7 @@ static inline bool list_is_empty(const struct list *head)
 	return head->next == head;
 }
 
-/* Put node before `place`: before the head is the end of the list. */
+/* Puts node before `place`. If place is the head, node goes to the end of the list. */
 static inline void list_insert_before(struct list *place, struct list *node)
 {
 	node->next = place;

@@ -29,9 +29,10 @@ static atomic_int current_level = LOG_LEVEL_INFO;
 static char process_name[64];
 static bool is_journal;
 
-/* systemd sets JOURNAL_STREAM to "device:inode" of the stream; a child whose stderr was
- * redirected inherits the variable too, so it is compared with what stderr really is: ours, or,
- * under a launcher that passes our lines on, the launcher's. */
+/* Whether standard error ends in systemd's journal. systemd sets JOURNAL_STREAM to "device:inode"
+ * of the stream. A child whose standard error was redirected inherits the variable, so the variable
+ * must match a descriptor that really exists: our standard error or, under a launcher that passes
+ * our lines on, the launcher's. */
 static bool is_stderr_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -85,7 +86,7 @@ static int format_prefix(char *line, size_t size, enum log_level level)
 			zone + 3, levels[level].name, process_name);
 }
 
-/* How long the line is; 0: there is none. */
+/* Returns the length of the line, or 0 if formatting failed. */
 static size_t format_line(char line[LINE_MAX_BYTES], enum log_level level, const char *format,
 			  va_list args)
 {
@@ -144,7 +145,8 @@ static bool ends_in_time(pthread_t thread, unsigned timeout_ms)
 	return !pthread_timedjoin_np(thread, NULL, &end);
 }
 
-/* In a thread of its own, because only a thread can be left behind in write. */
+/* The write happens in a thread of its own: if write() hangs, that thread is left behind and the
+ * caller goes on. */
 void log_last_words(unsigned timeout_ms, const char *format, ...)
 {
 	struct last_words *words = malloc(sizeof *words);
@@ -157,7 +159,7 @@ void log_last_words(unsigned timeout_ms, const char *format, ...)
 	va_start(args, format);
 	words->n_bytes = format_line(words->line, LOG_LEVEL_ERROR, format, args);
 	va_end(args);
-	/* A thread that hangs keeps the words. */
+	/* The words are not freed while the thread may still read them. */
 	if (pthread_create(&thread, NULL, write_last_words, words) ||
 	    ends_in_time(thread, timeout_ms))
 		free(words);

@@ -18,7 +18,7 @@ static enum outlet_kind kind_of(struct outlet *outlet, const struct stat *st)
 		return OUTLET_SOCKET;
 	if (!S_ISFIFO(st->st_mode) && !isatty(outlet->standard_fd))
 		return OUTLET_PLAIN;
-	/* Another description of the same pipe or terminal, with flags of its own. */
+	/* A second open file description of the same pipe or terminal, with its own flags. */
 	snprintf(path, sizeof path, "/proc/self/fd/%d", outlet->standard_fd);
 	outlet->own_fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return outlet->own_fd < 0 ? OUTLET_SHARED : OUTLET_OWN;
@@ -29,7 +29,8 @@ bool outlet_look(struct outlet *outlet)
 	struct stat st;
 
 	if (fstat(outlet->standard_fd, &st) < 0) {
-		outlet->kind = OUTLET_PLAIN;	/* closed: writing fails at once */
+		outlet->kind = OUTLET_PLAIN;	/* the descriptor is closed,
+						 * so writing fails at once */
 		return false;
 	}
 	if (outlet->kind && outlet->device == st.st_dev && outlet->inode == st.st_ino)
@@ -46,7 +47,7 @@ int outlet_fd(const struct outlet *outlet)
 	return outlet->kind == OUTLET_OWN ? outlet->own_fd : outlet->standard_fd;
 }
 
-/* What poll says of the descriptor after at most timeout_ms; 0: nothing. */
+/* Polls the descriptor for at most timeout_ms. Returns its events, or 0 if there are none. */
 static int look_for_room(const struct outlet *outlet, int timeout_ms)
 {
 	struct pollfd poll_fd = { .fd = outlet_fd(outlet), .events = POLLOUT };
@@ -74,7 +75,7 @@ static ssize_t write_to_reader(struct outlet *outlet, const void *data, size_t n
 	if (outlet->spares_signal && found != POLLOUT)
 		return refuse(EPIPE);
 	if (outlet->kind == OUTLET_SHARED && n_bytes > PIPE_BUF)
-		n_bytes = PIPE_BUF;	/* more could wait for room */
+		n_bytes = PIPE_BUF;	/* a longer write could block */
 	return write(outlet_fd(outlet), data, n_bytes);
 }
 

@@ -43,7 +43,8 @@ bool parse_f64(const char *text, double *value_out)
 	char *end;
 	double value;
 
-	/* strtod takes blanks, hexadecimal, "inf" and "nan", none of which anyone means. */
+	/* strtod also accepts blanks, hexadecimal numbers, "inf" and "nan". None of them is a
+	 * sensible setting. */
 	if (!*text || strspn(text, "+-.0123456789eE") != strlen(text))
 		return false;
 	errno = 0;

@@ -3,10 +3,10 @@
 #define STAGECOACH_BASE_PORTABLE_MATH_H
 /*
  * portable_math - e^x and the natural logarithm with the same bits on every machine.
- * Both are made of additions, multiplications and divisions of double, each rounded by itself
- * (the build forbids contraction), so that results depend neither on the C library, nor on the
- * processor, nor on how many elements a vector has. backend/cpu/isa/logits.h has the same e^x in
- * vectors.
+ * Both use only additions, multiplications and divisions of double. Each operation is rounded
+ * separately (the build forbids contraction). The results therefore depend neither on the C
+ * library, nor on the processor, nor on the vector length. backend/cpu/isa/logits.h computes the
+ * same e^x in vectors.
  * Thread: any.
  */
 #include <stdint.h>
@@ -17,11 +17,11 @@
  * (e^r - 1) / r at Chebyshev's points. The relative error of e^x is below 1.2e-10, and e^0 is
  * exactly 1.
  */
-#define PORTABLE_EXP_LOWEST (-708.0)		/* below it the result is 0 */
+#define PORTABLE_EXP_LOWEST (-708.0)		/* smaller arguments give 0 */
 #define PORTABLE_EXP_LOG2_E 1.4426950408889634
-/* Adding 1.5 * 2^52 rounds to a whole number, which then stands in the low bits. */
+/* Adding 1.5 * 2^52 rounds a number to an integer and puts that integer into the low bits. */
 #define PORTABLE_EXP_ROUND 6755399441055744.0
-/* ln 2 in two parts: the first has 32 bits, so that its product with n is exact. */
+/* ln 2 in two parts. The high part has 32 bits, so its product with n is exact. */
 #define PORTABLE_EXP_LN2_HIGH 0.6931471803691238
 #define PORTABLE_EXP_LN2_LOW 1.9082149292705877e-10
 #define PORTABLE_EXP_Q0 0.9999999999955075
@@ -53,7 +53,7 @@ static inline uint64_t portable_to_bits(double x)
 	return bits;
 }
 
-/* x at most 708, -infinity included, not NaN. */
+/* x must be at most 708 and not NaN. -infinity is allowed. */
 static inline double portable_exp(double x)
 {
 	double shifted = x * PORTABLE_EXP_LOG2_E + PORTABLE_EXP_ROUND;
@@ -62,14 +62,15 @@ static inline double portable_exp(double x)
 
 	if (x < PORTABLE_EXP_LOWEST)
 		return 0;
-	/* n is added to the exponent. */
+	/* Adds n to the exponent. */
 	return portable_from_bits(portable_to_bits(PORTABLE_EXP_SERIES(r)) +
 				  (portable_to_bits(shifted) << 52));
 }
 
 /*
- * x = 2^n m with m within sqrt(1/2) and sqrt(2), ln m = 2 artanh((m - 1) / (m + 1)), and artanh by
- * its series, which leaves out less than 1e-16 of ln m. x is positive, finite and normal.
+ * x = 2^n m with m between sqrt(1/2) and sqrt(2); ln m = 2 artanh((m - 1) / (m + 1)). The series of
+ * artanh is cut after its tenth term, which loses less than 1e-16 of ln m. x must be positive,
+ * finite and normal.
  */
 static inline double portable_log(double x)
 {

@@ -6,15 +6,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define APART _Alignas(64)	/* what the two threads write does not share a line */
+#define APART _Alignas(64)	/* keeps the two threads' variables on different cache lines */
 
-/* Counts of items that ever went in and came out. Each has one writer. */
+/* n_in and n_out count all items ever pushed and popped. Each has one writer. */
 struct queue {
 	size_t capacity;
 	APART atomic_size_t n_pushed;
 	atomic_bool is_closed;
 	APART atomic_size_t n_popped;
-	struct bell bell;	/* the popper's */
+	struct bell bell;	/* the popping thread waits on it */
 	APART void *items[];	/* [capacity], item n at n % capacity */
 };
 

@@ -13,7 +13,7 @@
 
 enum { THOUSAND = 1000 };
 
-/* Where readers put what they find. */
+/* The result of the readers below, while it is being collected. */
 struct reading {
 	const char *root;
 	struct resources *out;
@@ -21,7 +21,8 @@ struct reading {
 
 static void add_limit(struct resource_limit *limits, uint32_t *n, uint64_t id, uint64_t amount)
 {
-	/* The innermost come first; so deep a nesting is beyond reason. */
+	/* Visits go from the innermost group to the outermost; groups beyond the 32nd limit are
+	 * ignored. */
 	if (*n < RESOURCES_MAX_LIMITS)
 		limits[(*n)++] = (struct resource_limit){ id, amount };
 }
@@ -82,7 +83,7 @@ static uint64_t machine_id(const char *root)
 	return XXH3_64bits(id, resources_boot_id(root, id, sizeof id));
 }
 
-/* A number of one machine, told apart from the same number of another. */
+/* Makes an id from a number that is unique on one machine only. */
 static uint64_t id_on(uint64_t machine, uint64_t number)
 {
 	const uint64_t parts[2] = { machine, number };
@@ -112,7 +113,7 @@ static uint64_t plus(uint64_t a, uint64_t b)
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* Pages of files: active and inactive, of the group and all below it. */
+/* Bytes of the page cache, active and inactive, of the group and all groups below it. */
 static uint64_t cached_bytes(const struct cgroup *group)
 {
 	static const char *const words[2][2] = {
@@ -124,7 +125,8 @@ static uint64_t cached_bytes(const struct cgroup *group)
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t part = 0;
 
-		/* Version 1 without hierarchy has the shorter words alone, as version 2. */
+		/* Version 1 without use_hierarchy has only the names without "total_", like version
+		 * 2. */
 		if (cgroup_read_field(group, "memory.stat", words[group->version - 1][i], &part) ||
 		    cgroup_read_field(group, "memory.stat", words[1][i], &part))
 			n_bytes = plus(n_bytes, part);
@@ -132,7 +134,7 @@ static uint64_t cached_bytes(const struct cgroup *group)
 	return n_bytes;
 }
 
-/* One limit file and its usage file. */
+/* Adds one limit from its limit file and its usage file. */
 static void add_group_memory(struct reading *reading, const struct cgroup *group,
 			     const char *limit_file, const char *usage_file)
 {
@@ -160,7 +162,7 @@ static void visit_memory(void *arg, const struct cgroup *group)
 				 files[group->version - 1][i][1]);
 }
 
-/* quota and period in microseconds; a quota of -1 or "max" is no limit. */
+/* Both quota and period are in microseconds. A quota of -1 or "max" means no limit. */
 static void visit_cpu(void *arg, const struct cgroup *group)
 {
 	struct reading *reading = arg;

@@ -15,7 +15,7 @@ void restart_with_defaults(const struct env_default *defaults, size_t n, char **
 	for (size_t i = 0; i < n; i++)
 		if (!getenv(defaults[i].name))
 			is_missing |= !setenv(defaults[i].name, defaults[i].value, 0);
-	/* By its own path: through /proc/self/exe the process would be known as "exe". */
+	/* Use the real path: after an exec of /proc/self/exe the process would be named "exe". */
 	length = is_missing ? readlink("/proc/self/exe", path, sizeof path - 1) : -1;
 	if (length <= 0)
 		return;

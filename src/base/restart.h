@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_BASE_RESTART_H
 #define STAGECOACH_BASE_RESTART_H
 /*
- * restart - for environment variables that libraries read before main begins.
- * Thread: main, first thing.
+ * restart - sets environment variables that libraries read before main begins.
+ * Thread: main thread, before any other thread exists.
  */
 #include <stddef.h>
 
@@ -12,8 +12,9 @@ struct env_default {
 	const char *value;
 };
 
-/* Where one is missing, set all that are and start the program again, once, in place: the same
- * process, arguments and descriptors. Returns when nothing was missing, or it cannot be done. */
+/* If any of the variables is missing, sets all missing ones and executes the program again: the
+ * same process, arguments and descriptors. This happens at most once. Returns if no variable was
+ * missing or if the restart failed. */
 void restart_with_defaults(const struct env_default *defaults, size_t n, char **argv);
 
 #endif

@@ -6,17 +6,19 @@
 #include <sched.h>
 
 #define PAUSES_PER_LOOK 8
-#define ALONE_NS 3000		/* a team meets within that: no system call before */
-/* Away for longer than threads that hand small steps to each other would take: what has work for
- * longer is not interrupted for about a millisecond. */
+#define ALONE_NS 3000		/* threads of a team usually meet within this
+				 * time; until then no system call is made */
+/* A yield that takes longer than this means that another thread had real work. Threads that only
+ * hand small steps to each other return sooner. */
 #define TAKEN_NS 300000
-#define YIELD_NS 1000		/* of a yield that nobody took up */
-#define SHORT_NS 1000000	/* the first time that a crowd is believed in, and the longest */
+#define YIELD_NS 1000		/* longest duration of a yield that no other thread used */
+#define SHORT_NS 1000000	/* shortest and longest time for which a crowd is assumed */
 #define LONG_NS 100000000
 
-/* A thread that offers its processor to somebody busy gets it back after milliseconds, one that
- * sleeps is let in at once when it is woken. So it is not offered again for a while, and for twice
- * as long if there is still a crowd then. */
+/* "Crowd": more busy threads than processors. A thread that yields its processor to a busy thread
+ * gets it back only after milliseconds. A thread that sleeps is scheduled as soon as it is woken.
+ * So after a long yield this thread does not spin for a while; if the crowd is still there
+ * afterwards, for twice as long. */
 static _Thread_local struct crowd {
 	uint64_t until_ns;
 	uint64_t length_ns;
@@ -60,7 +62,7 @@ bool spin_goes_on(struct spin *spin)
 		return false;
 	sched_yield();
 	after_ns = clock_ns();
-	/* Time that others used is not spent on waiting. */
+	/* Time that other threads used is not counted as waiting time. */
 	if (after_ns - before_ns > YIELD_NS)
 		spin->end_ns += after_ns - before_ns - YIELD_NS;
 	if (after_ns - before_ns < TAKEN_NS)

@@ -2,11 +2,12 @@
 #ifndef STAGECOACH_BASE_SPIN_H
 #define STAGECOACH_BASE_SPIN_H
 /*
- * spin - waiting awake for what should come within microseconds, where sleeping and being woken
- * costs tens of them.
- * The processor is offered to others between two looks. Once somebody takes it for long, there are
- * more busy threads than processors, and it is better to sleep.
- * Thread: any; a struct spin is one thread's.
+ * spin - busy waiting for events that come within microseconds. Sleeping and being woken would cost
+ * tens of microseconds.
+ * Between two checks the thread yields its processor to other threads. A yield that takes long
+ * shows that there are more busy threads than processors; the thread then stops spinning, and its
+ * caller goes to sleep.
+ * Thread: any; each struct spin belongs to one thread.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,10 +20,10 @@ struct spin {
 static inline void spin_begin(struct spin *spin, uint64_t spin_ns)
 {
 	spin->end_ns = spin_ns;
-	spin->begin_ns = 0;	/* the clock is read when the first look finds nothing */
+	spin->begin_ns = 0;	/* the clock is read only when the first check finds nothing */
 }
 
-/* Some tenths of a microsecond. False: enough of it. */
+/* Waits for some tenths of a microsecond. Returns false if the caller should sleep instead. */
 bool spin_goes_on(struct spin *spin);
 
 #endif

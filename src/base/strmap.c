@@ -41,7 +41,7 @@ void strmap_destroy(struct strmap *map)
 	free(map);
 }
 
-/* The slot that holds the key, or the free one where it belongs. */
+/* Returns the slot that holds the key, or the free slot where the key belongs. */
 static size_t find_slot(const struct strmap *map, const void *key, size_t n_bytes)
 {
 	size_t at = XXH3_64bits(key, n_bytes) & map->mask;
