@@ -12,8 +12,9 @@
 /* That libuv opens, or else aborts. */
 #define N_DESCRIPTORS 8
 
-/* libuv frees nothing: each object is freed in the close callback of its (last) handle, which
- * comes in a later phase of the loop, so destroying inside one's own callback is safe. */
+/* libuv does not free handles. Each object is freed in the close callback of its (last) handle,
+ * which runs in a later phase of the loop. That is why an object may be destroyed inside its own
+ * callback. */
 
 enum sc_status loop_create(struct loop **loop_out)
 {
@@ -72,7 +73,8 @@ void loop_destroy(struct loop *loop)
 		list_remove(&loop->clock_node);
 	round_close(loop);
 	uv_walk(&loop->uv, assert_is_closing, NULL);
-	/* A stop that came last would end this run before its close callbacks. */
+	/* uv_run returns early, before the close callbacks, if loop_stop was called last; so run it
+	 * again. */
 	while (uv_run(&loop->uv, UV_RUN_DEFAULT))
 		;
 	rc = uv_loop_close(&loop->uv);
@@ -105,7 +107,8 @@ uv_loop_t *loop_uv(struct loop *loop)
 	return &loop->uv;
 }
 
-/* Objects of one handle have it first, so that the handle's address is theirs. */
+/* Objects with one handle have it as first member, so the handle's address is the object's
+ * address. */
 static void free_handle(uv_handle_t *handle)
 {
 	free(handle);
@@ -131,7 +134,7 @@ enum sc_status signal_watch_create(struct loop *loop, int signum, signal_fn *fn,
 	int rc;
 
 	if (!watch)
-		return error_set(err, SC_E_NOMEM, "signal %d: out of memory", signum);
+		return error_set(err, SC_E_NOMEM, "watching signal %d: out of memory", signum);
 	watch->fn = fn;
 	watch->arg = arg;
 	rc = uv_signal_init(&loop->uv, &watch->uv);

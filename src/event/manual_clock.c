@@ -20,7 +20,7 @@ enum sc_status manual_clock_create(struct manual_clock **clock_out)
 
 	if (!clock)
 		return SC_E_NOMEM;
-	clock->now_ns = NS_PER_SECOND;	/* in many structs 0 means "never" */
+	clock->now_ns = NS_PER_SECOND;	/* not 0, because many structs use 0 for "never" */
 	list_init(&clock->loops);
 	*clock_out = clock;
 	return SC_OK;

@@ -7,9 +7,9 @@ struct poller {
 	struct list node;	/* on the loop's pollers until it is freed */
 	struct loop *loop;
 	struct poller_config config;
-	uv_timer_t nap;		/* only with fd < 0 */
-	uv_poll_t readable;	/* only with fd >= 0 */
-	unsigned nap_ms;	/* the next sleep; grows while nothing happens */
+	uv_timer_t nap;		/* used if fd < 0 */
+	uv_poll_t readable;	/* used if fd >= 0 */
+	unsigned nap_ms;	/* the next sleep; doubles while nothing happens */
 	bool is_destroyed;
 };
 
@@ -18,7 +18,8 @@ static void on_nap_end(uv_timer_t *handle)
 	(void)handle;
 }
 
-/* The next round makes progress. The descriptor stays readable until arm() has taken its news. */
+/* Nothing to do here: the next round calls progress. The descriptor stays readable until arm() has
+ * consumed its news. */
 static void on_readable(uv_poll_t *handle, int status, int events)
 {
 	(void)handle;
@@ -26,8 +27,8 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 	(void)events;
 }
 
-/* Pollers may be destroyed from inside progress and arm: they stay on the list until libuv has let
- * go of their handle, which is not in this phase. */
+/* progress and arm may destroy any poller. A destroyed poller stays on the list until libuv has
+ * closed its handle. That happens in a later phase, so this iteration is safe. */
 bool pollers_progress(struct loop *loop)
 {
 	bool has_happened = false;

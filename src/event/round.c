@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-/* How much one round may do before timers and descriptors have their turn. */
+/* Limits on one round, so that timers and descriptors are not starved. */
 #define CALLS_PER_ROUND 64
 #define LOOKS_PER_ROUND 8
 
@@ -25,7 +25,8 @@ static bool do_some(struct loop *loop)
 	return has_happened;
 }
 
-/* Until something has happened, for a part of the spin time. True: it is not over yet. */
+/* Runs wakes and pollers until something happens, for a part of the spin time. Returns true if the
+ * loop must not sleep yet. */
 static bool is_busy(struct loop *loop)
 {
 	for (int n = 0; n < LOOKS_PER_ROUND; n++) {
@@ -47,8 +48,9 @@ static void on_idle(uv_idle_t *handle)
 	(void)handle;
 }
 
-/* Whoever sends a wake looks whether the loop is asleep afterwards: one of the two notices. A
- * poller may sleep while it arms, and listens to the bell. */
+/* No wake is lost: this thread sets is_asleep and then checks has_wakes; a sender sets has_wakes
+ * and then checks is_asleep. At least one of them sees the other. The same protocol covers a poller
+ * whose arm() blocks for a short time. */
 static bool may_sleep(struct loop *loop)
 {
 	if (is_busy(loop))
@@ -74,14 +76,15 @@ static void on_prepare(uv_prepare_t *handle)
 
 static void on_doorbell(uv_async_t *handle)
 {
-	(void)handle;	/* the next round looks at the flags */
+	(void)handle;	/* the next round checks the flags */
 }
 
 enum sc_status round_init(struct loop *loop)
 {
 	list_init(&loop->wakes);
 	list_init(&loop->pollers);
-	/* What turn.c subtracts. It costs one look of epoll_wait more before each wait. */
+	/* turn.c subtracts the idle time. Measuring it costs one extra epoll_wait before each
+	 * wait. */
 	uv_loop_configure(&loop->uv, UV_METRICS_IDLE_TIME);
 	if (uv_async_init(&loop->uv, &loop->doorbell, on_doorbell))
 		return SC_E_IO;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Timers are a heap over the loop's own clock (loop_now_ns). One alarm of libuv wakes the loop for
- * the earliest of them, so a clock that a test moves is enough to move every timer. */
+/* Timers are a heap ordered by the loop's own clock (loop_now_ns). A single libuv timer, the alarm,
+ * wakes the loop for the earliest of them. A test that moves the clock therefore moves all
+ * timers. */
 #include "event/round.h"
 
 #include "base/clock.h"
@@ -10,8 +11,8 @@
 #include <stdlib.h>
 
 #define NEVER UINT64_MAX
-/* With a manual clock no timer ends a wait: after so much real time a turn returns, and a test can
- * look whether it waits in vain. */
+/* On a manual clock no timer ends a wait. A waiting turn returns after this much real time, so that
+ * a test can check whether it waits in vain. */
 #define MANUAL_WAIT_MS 100
 
 struct timer {
@@ -20,8 +21,8 @@ struct timer {
 	void *arg;
 	uint64_t due_ns;
 	uint64_t repeat_ns;
-	uint64_t order;		/* of starts: timers that are due at the same time fire in it */
-	unsigned place;		/* in the heap, counted from 1; 0: stopped */
+	uint64_t order;		/* start number: timers with equal due times fire in this order */
+	unsigned place;		/* index in the heap, from 1; 0: stopped */
 };
 
 /* --- heap: heap[1] is due first --- */
@@ -83,7 +84,7 @@ static void take_out(struct timers *timers, struct timer *timer)
 	timer->place = 0;
 }
 
-/* Room is made when a timer is created, so that starting one cannot fail. */
+/* Makes room at creation, so that starting a timer cannot fail. */
 static bool has_room(struct timers *timers)
 {
 	unsigned capacity = timers->capacity ? 2 * timers->capacity : 8;
@@ -130,9 +131,10 @@ static void on_alarm(uv_timer_t *handle)
 
 static uint64_t alarm_delay_ms(struct loop *loop, uint64_t due_ns)
 {
-	/* Rounded up: an alarm must not come before its timer is due. */
+	/* Rounded up, because the alarm must not fire before its timer is due. */
 	uint64_t due_ms = due_ns / NS_PER_MS + !!(due_ns % NS_PER_MS);
-	uint64_t uv_ms = uv_now(&loop->uv);	/* the same clock, read when the round began */
+	uint64_t uv_ms = uv_now(&loop->uv);	/* libuv's copy of the same clock,
+						 * read at the start of the round */
 
 	if (loop->clock)
 		return due_ns <= manual_clock_ns(loop->clock) ? 0 : MANUAL_WAIT_MS;
@@ -144,7 +146,7 @@ void timers_arm(struct loop *loop)
 	struct timers *timers = &loop->timers;
 	uint64_t due_ns = timers_next_ns(loop);
 
-	/* Active timers keep the loop running, an alarm that only ends waits does not. */
+	/* Active timers keep the loop running. An alarm that only ends a wait does not. */
 	if (timers->n)
 		uv_ref((uv_handle_t *)&timers->alarm);
 	else
@@ -163,8 +165,8 @@ static void arm_if_changed(struct loop *loop)
 		timers_arm(loop);
 }
 
-/* A repeating timer is started again before its function, which may stop or destroy it. Timers
- * that are started meanwhile wait for the next call, so that this one ends. */
+/* A repeating timer is restarted before its function runs, because the function may stop or destroy
+ * it. Timers started during this call wait for the next call; otherwise this loop might not end. */
 void timers_run(struct loop *loop)
 {
 	struct timers *timers = &loop->timers;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long the loop's turns take. A turn is all that happens between two waits: functions of
- * descriptors, timers, wake-ups and pollers. Nothing else of the loop happens meanwhile, so the
- * longest turn is the longest that any peer or client was kept waiting by the loop alone. */
+/* Measures the loop's turns. A turn is everything between two waits: callbacks of descriptors,
+ * timers, wake-ups and pollers. The loop serves nothing else during a callback, so the longest turn
+ * is the longest delay that the loop itself caused to any peer or client. */
 #include "event/round.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 
-/* Health checks must be answered within 100 ms. */
+/* Health checks must be answered within 100 ms, so a turn may take half of that. */
 #define LONG_TURN_NS (50 * NS_PER_MS)
 
 static double as_ms(uint64_t ns)

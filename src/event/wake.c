@@ -63,7 +63,8 @@ static void free_destroyed(struct loop *loop)
 	}
 }
 
-/* Callbacks may destroy any wake and create new ones: none leaves the list meanwhile. */
+/* Callbacks may destroy any wake and create new ones. Destroyed wakes stay on the list until the
+ * outermost callback has returned. */
 bool wakes_run(struct loop *loop)
 {
 	bool was_any = false;

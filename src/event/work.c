@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-/* Compute threads come first where processors are few. */
+/* Helpers yield to the compute threads where processors are scarce. */
 #define HELPER_NICE 10
-/* What one turn of the loop has for items that are done. */
+/* Time per turn of the loop for the done functions of finished items. */
 #define DONE_NS (2 * NS_PER_MS)
 
 enum { HELPER_ANY, HELPER_SHORT, N_HELPERS };
@@ -17,24 +17,26 @@ enum { HELPER_ANY, HELPER_SHORT, N_HELPERS };
 struct helper {
 	struct work_pool *pool;
 	pthread_t thread;
-	bool takes_long;		/* also long items */
+	bool takes_long;		/* takes long items, too */
 	bool is_started;
 };
 
 struct work_pool {
 	struct work_limits limits;
-	struct wake *wake;		/* an item is done */
-	struct timer *later;		/* more items are done than one turn has time for */
-	bool is_later;			/* the timer runs */
-	struct list items;		/* that wait, run, or whose done is due */
+	struct wake *wake;		/* sent when an item is finished */
+	struct timer *later;		/* calls done for items that did
+					 * not fit into the last turn */
+	bool is_later;			/* the timer is running */
+	struct list items;		/* items that wait or run, or whose
+					 * done is still to be called */
 	unsigned n_items;
 	size_t n_bytes;
 	struct helper helpers[N_HELPERS];
 
-	pthread_mutex_t lock;		/* guards what follows */
-	pthread_cond_t news;		/* an item came, or is_stopping */
-	struct list waiting;		/* by round */
-	uint64_t round;			/* the latest of which an item was started */
+	pthread_mutex_t lock;		/* guards all members below */
+	pthread_cond_t news;		/* signalled for a new item, and for is_stopping */
+	struct list waiting;		/* sorted by round */
+	uint64_t round;			/* the latest round of which an item was started */
 	struct list finished;
 	bool is_stopping;
 };
@@ -60,7 +62,8 @@ static void *help(void *arg)
 	struct helper *helper = arg;
 	struct work_pool *pool = helper->pool;
 
-	/* Linux has a priority for each thread. Without it the work is done all the same. */
+	/* On Linux each thread has a priority of its own. If this fails, the helper works at normal
+	 * priority. */
 	(void)setpriority(PRIO_PROCESS, 0, HELPER_NICE);
 	pthread_mutex_lock(&pool->lock);
 	while (!pool->is_stopping) {
@@ -87,7 +90,7 @@ static void leave(struct work *work)
 	work->pool->n_bytes -= work->n_bytes;
 }
 
-/* Call done of the item that was finished first. False: there is none. */
+/* Calls done of the item that finished first. Returns false if there is none. */
 static bool finish_first(struct work_pool *pool)
 {
 	struct work *work = NULL;
@@ -105,8 +108,8 @@ static bool finish_first(struct work_pool *pool)
 	return true;
 }
 
-/* What done does with a large answer takes time. A helper may have finished many items while the
- * loop was busy: those that find no time wait for the next turn. */
+/* Limits the time per turn: done may handle a large answer, and helpers may have finished many
+ * items while the loop was busy. Items that do not fit wait for the next turn. */
 static void finish_some(struct work_pool *pool)
 {
 	uint64_t end_ns = clock_ns() + DONE_NS;
@@ -198,7 +201,8 @@ void work_pool_destroy(struct work_pool *pool)
 	free(pool);
 }
 
-/* The round after that of the client's last item that waits, or after the latest that began. */
+/* Returns the round for a new item: one after the client's last waiting item, or one after the
+ * latest round that has started. */
 static uint64_t round_for(const struct work_pool *pool, uint64_t client)
 {
 	uint64_t round = pool->round;
@@ -228,8 +232,8 @@ static bool is_within(uint64_t n, uint64_t more, uint64_t max)
 	return n <= max && more <= max - n;
 }
 
-/* Up to three quarters of either bound are for everybody, the rest is for clients that come to no
- * more than an eighth. */
+/* Any client may use up to three quarters of each limit. The rest is reserved for clients that hold
+ * at most an eighth. */
 static bool has_room(const struct work_pool *pool, const struct work *work)
 {
 	const struct work_limits *limits = &pool->limits;

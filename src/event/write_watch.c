@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libuv sets O_NONBLOCK on what it polls, and so would set it for all programs that share the
- * descriptor. So libuv polls an epoll instance, which is readable while the descriptor is
- * writable. */
+/* libuv sets O_NONBLOCK on descriptors that it polls, which would also change them for other
+ * programs that share them. libuv therefore polls an epoll instance that is readable while the
+ * descriptor is writable. */
 #include "event/round.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 struct write_watch {
-	uv_poll_t uv;		/* first: the handle's address is the watch's */
+	uv_poll_t uv;		/* first member: the handle's address is the watch's address */
 	int epoll_fd;
 	write_fn *fn;
 	void *arg;
@@ -45,7 +45,7 @@ enum sc_status write_watch_create(struct loop *loop, int fd, write_fn *fn, void 
 	int rc;
 
 	if (!watch)
-		return error_set(err, SC_E_NOMEM, "descriptor %d: out of memory", fd);
+		return error_set(err, SC_E_NOMEM, "watching descriptor %d: out of memory", fd);
 	watch->fn = fn;
 	watch->arg = arg;
 	status = watch_fd(watch, fd, err);
@@ -83,7 +83,9 @@ enum sc_status write_watch_start(struct write_watch *watch, struct error *err)
 {
 	int rc = uv_poll_start(&watch->uv, UV_READABLE, on_readable);
 
-	return rc ? error_set(err, SC_E_IO, "waiting for room: %s", uv_strerror(rc)) : SC_OK;
+	if (rc)
+		return error_set(err, SC_E_IO, "waiting for room in a pipe: %s", uv_strerror(rc));
+	return SC_OK;
 }
 
 void write_watch_stop(struct write_watch *watch)
