@@ -16,7 +16,8 @@ enum sc_status control_encode(const Stagecoach__Cluster__V1__Control *message,
 	return SC_OK;
 }
 
-/* A peer's words end in our log: no control characters, which could forge lines. */
+/* Text from a peer goes into our log. Control characters are removed, because they could forge log
+ * lines. */
 static void clean(char *text)
 {
 	for (; *text; text++)

@@ -2,8 +2,9 @@
 #ifndef STAGECOACH_WIRE_CONTROL_H
 #define STAGECOACH_WIRE_CONTROL_H
 /*
- * control - messages between the coordinator and a worker, protobuf inside a CONTROL frame.
- * Their meaning is told in proto/stagecoach/cluster/v1/cluster.proto.
+ * control - messages between the coordinator and a worker: protobuf inside a CONTROL frame.
+ * proto/stagecoach/cluster/v1/cluster.proto defines their meaning.
+ * Thread: any.
  */
 #include "wire/frame.h"
 
@@ -11,15 +12,16 @@
 
 #define CONTROL_PROTOCOL_VERSION 4
 #define CONTROL_MAX_BYTES 65536
-/* Room for whatever we send ourselves: what pools of control frames are made of. */
+/* The payload size of pools of control frames: enough for every message that this program sends. */
 #define CONTROL_FRAME_BYTES 4096
 
-/* Pack message into frame (n_bytes is set). SC_E_TOO_LARGE: does not fit. */
+/* Packs message into frame and sets n_bytes. SC_E_TOO_LARGE: the message does not fit. */
 must_check enum sc_status control_encode(const Stagecoach__Cluster__V1__Control *message,
 					 struct frame *frame);
 
-/* Caller frees with control_free. Control characters in texts become spaces, so that they can be
- * logged. SC_E_PROTOCOL: not a message, or none that is known. */
+/* Unpacks the message of a frame. The caller frees it with control_free. Control characters in
+ * texts become spaces, so that the texts can be logged. SC_E_PROTOCOL: the payload is no Control
+ * message, or one without a known body. */
 must_check enum sc_status control_decode(const struct frame *frame,
 					 Stagecoach__Cluster__V1__Control **message_out,
 					 struct error *err);

@@ -27,7 +27,7 @@ struct frame_pool {
 	struct frame *first_free;
 	size_t n_free;
 	size_t n_frames;
-	bool is_destroyed;	/* by its owner; frames are still out */
+	bool is_destroyed;	/* the owner destroyed the pool while frames were still in use */
 	uint8_t *memory;	/* [n_frames] headers and payloads */
 	struct frame frames[];	/* [n_frames] */
 };

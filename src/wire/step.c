@@ -10,15 +10,15 @@
 #define ACTIVATIONS_ALIGNMENT 64
 #define RECORDS_ALIGNMENT 8
 
-/* Largest values that a plan may ask for: with them no sum of sizes overflows. */
+/* Upper bounds on what a plan may ask for. Within them no sum of sizes overflows. */
 #define LIMIT_ROWS (UINT32_C(1) << 16)
 #define LIMIT_POSITIONS (UINT32_C(1) << 26)
 #define LIMIT_VOCAB (UINT32_C(1) << 24)
 #define LIMIT_DIM (UINT32_C(1) << 20)
 #define LIMIT_BYTES (UINT64_C(1) << 30)
 
-/* The payload of a STEP: this header, segments, tokens, blocks, frees, zeros up to a multiple of
- * 64 bytes, activations. */
+/* The payload of a STEP: this header, segments, tokens, blocks, frees, zero padding up to a
+ * multiple of 64 bytes, activations. */
 struct step_header {
 	uint64_t id;
 	uint32_t n_rows;
@@ -29,7 +29,7 @@ struct step_header {
 	uint32_t reserved;	/* 0 */
 };
 
-/* The payload of TOKENS: this header, then records. */
+/* The payload of a TOKENS frame: this header, then records. */
 struct tokens_header {
 	uint64_t step_id;
 	uint32_t n_records;
@@ -57,7 +57,7 @@ static bool slot_set_has(const struct slot_set *set, uint32_t slot)
 	return set->words[slot / 64] >> (slot % 64) & 1;
 }
 
-/* False: it is in already. */
+/* Adds the slot. Returns false if the set already contains it. */
 static bool slot_set_add(struct slot_set *set, uint32_t slot)
 {
 	if (slot_set_has(set, slot))
@@ -66,7 +66,7 @@ static bool slot_set_add(struct slot_set *set, uint32_t slot)
 	return true;
 }
 
-/* Everything in front of the activations, without the zeros. */
+/* Bytes in front of the padding: header and records. */
 static uint64_t records_bytes(const struct step_header *header)
 {
 	return sizeof *header + header->n_segments * (uint64_t)sizeof(struct segment) +
@@ -78,7 +78,7 @@ static uint64_t activations_offset(const struct step_header *header)
 	return round_up(records_bytes(header), ACTIVATIONS_ALIGNMENT);
 }
 
-/* A payload without activations ends with its records. */
+/* Total payload. Without activations there is no padding. */
 static uint64_t payload_bytes(const struct step_header *header)
 {
 	if (!header->dim)
@@ -99,7 +99,8 @@ static struct step_header header_of(const struct step *step)
 	};
 }
 
-/* A block is named by the step that writes its first row, so there are no more than rows. */
+/* A step names a block only when it writes the block's first row, so a step has at most as many new
+ * blocks as rows. */
 uint32_t step_max_blocks(const struct step_limits *limits)
 {
 	return (uint32_t)min_of(limits->max_rows, limits->max_blocks);
@@ -265,7 +266,7 @@ static enum sc_status check_sampling(const struct segment *segment, uint32_t i, 
 	return SC_OK;
 }
 
-/* What is known of the segments before one. */
+/* State collected from the segments before the current one. */
 struct segment_scan {
 	uint32_t n_rows;
 	uint32_t n_blocks;
@@ -354,7 +355,7 @@ static enum sc_status check_frees(const struct step *step, const struct step_lim
 					 limits->max_sequences);
 		if (!slot_set_add(&scan->freed, step->frees[i]))
 			return error_set(err, SC_E_PROTOCOL, "step: free %" PRIu32 " is slot "
-					 "%" PRIu32 " once more, expected each once", i,
+					 "%" PRIu32 " again, expected each slot once", i,
 					 step->frees[i]);
 	}
 	return SC_OK;
@@ -389,7 +390,7 @@ static enum sc_status check_segments(const struct step *step, const struct step_
 	return SC_OK;
 }
 
-/* Each of values[n] is below limit. */
+/* Checks that each of values[n] is below limit. */
 static enum sc_status check_below(const char *name, const uint32_t *values, uint32_t n,
 				  uint32_t limit, struct error *err)
 {
@@ -466,7 +467,7 @@ void tokens_encode(const struct tokens *tokens, void *out)
 	put(at, tokens->records, tokens->n_records * sizeof tokens->records[0]);
 }
 
-/* A sequence's records begin once, and then go on position by position. */
+/* The records of a sequence must be adjacent, and their positions consecutive. */
 static enum sc_status check_record_order(const struct token_record *record, uint32_t i,
 					 struct slot_set *used, struct error *err)
 {
@@ -493,7 +494,8 @@ static enum sc_status check_record(const struct token_record *record, uint32_t i
 		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": sequence is "
 				 "%" PRIu32 ", expected below %" PRIu32, i, record->sequence,
 				 limits->max_sequences);
-	/* A full sequence still gives a token, which will never be a row. */
+	/* A full sequence still produces one last token, at max_context; that token is never a
+	 * row. */
 	if (!record->position || record->position > limits->max_context)
 		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": position is "
 				 "%" PRIu32 ", expected 1 to %" PRIu32, i, record->position,

@@ -2,15 +2,16 @@
 #ifndef STAGECOACH_WIRE_STEP_H
 #define STAGECOACH_WIRE_STEP_H
 /*
- * step - what travels through the pipeline: a STEP to each stage in turn, then TOKENS back.
+ * step - the messages of the pipeline: a STEP goes to each stage in turn, then TOKENS go back.
  *
- * A STEP is self-contained: sequences are named by slots that the coordinator hands out, and
- * everything that changes a stage's sequences (new ones, more blocks, frees) is in it, so that all
- * stages agree without asking. Frees take effect before the step's segments.
+ * A STEP is self-contained. Sequences are named by slots that the coordinator assigns. All changes
+ * of a stage's sequences (new sequences, more blocks, frees) travel inside steps, so all stages
+ * agree without further messages. Frees take effect before the step's segments.
  *
- * Records are flat, little-endian and used in place: a decoded step borrows from the frame's
- * payload, which must be aligned to 8 bytes, and lives as long as it. Decoding checks every count
- * and index against the limits and the payload's length and allocates nothing.
+ * Records are flat, little-endian and used in place: a decoded step points into the frame's
+ * payload, which must be aligned to 8 bytes and must outlive the step. Decoding checks every count
+ * and index against the limits and the payload's length. It allocates nothing.
+ * Thread: any.
  */
 #include "base/error.h"
 #include "base/integers.h"
@@ -18,11 +19,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* How tokens are drawn; kept by the last stage from the segment that carries it until the
- * sequence is freed. Random numbers are a function of (seed, stream, position) alone. */
+/* How tokens are drawn. The last stage keeps this from the segment that carries it until the
+ * sequence is freed. Random numbers are a function of (seed, stream, position) only. */
 struct sampling {
 	uint64_t seed;
-	uint32_t stream;	/* which sequence of its job */
+	uint32_t stream;	/* index of the sequence within its job */
 	float temperature;	/* 0: greedy; at most STEP_MAX_TEMPERATURE */
 	uint32_t top_k;		/* 0, or over n_vocab: off */
 	float top_p;		/* 1: off */
@@ -35,33 +36,36 @@ enum sampling_flag {
 };
 
 enum {
-	SEGMENT_NEW = 1,	/* the sequence begins: its slot is empty (or freed by this step),
-				 * sampling is set */
-	SEGMENT_SAMPLE = 2,	/* the last row's logits give a token */
+	SEGMENT_NEW = 1,	/* the sequence starts: its slot is empty or
+				 * freed by this step, and sampling is set */
+	SEGMENT_SAMPLE = 2,	/* draw a token from the last row's logits */
 };
 
-/* Consecutive rows of one sequence. Segments lie in row order; a sequence has at most one.
- * Scored rows give the log-probability of the token that follows them in a text that is known
- * already. They are the last n_scored rows, not counting one that samples. */
+/* Consecutive rows of one sequence. Segments are in row order; a sequence has at most one segment.
+ * Scored rows: the text after the row is already known, and the row gives the log-probability of
+ * its next token. They are the last n_scored rows, not counting a row with SEGMENT_SAMPLE. */
 struct segment {
 	uint32_t sequence;		/* slot, below limits.max_sequences */
 	uint32_t flags;
 	uint32_t first_position;
 	uint32_t n_rows;		/* at least 1 */
-	uint32_t first_block;		/* of step.blocks: blocks that this step appends to the */
-	uint32_t n_blocks;		/* sequence's table, at most n_rows: for its own rows */
+	/* Blocks that this step appends to the sequence's table, for the segment's own rows:
+	 * step.blocks[first_block .. first_block + n_blocks). At most n_rows. */
+	uint32_t first_block;
+	uint32_t n_blocks;
 	uint32_t n_scored;
-	uint32_t next_token;		/* behind the last row, when that is scored; else 0 */
+	uint32_t next_token;		/* the token after the last row if
+					 * that row is scored, else 0 */
 	struct sampling sampling;	/* all zero unless SEGMENT_NEW */
 };
 
 struct step {
-	uint64_t id;			/* counts up from 1 within an epoch */
-	uint32_t n_rows;		/* may be 0: a step that only frees */
+	uint64_t id;			/* counts from 1 within an epoch */
+	uint32_t n_rows;		/* 0 for a step that only frees */
 	uint32_t n_segments;
 	uint32_t n_blocks;
 	uint32_t n_frees;
-	uint32_t dim;			/* of activations; 0 on the way to the first stage */
+	uint32_t dim;			/* width of activations; 0 on the way to the first stage */
 	const struct segment *segments;	/* [n_segments] */
 	const uint32_t *tokens;		/* [n_rows] */
 	const uint32_t *blocks;		/* [n_blocks] */
@@ -69,50 +73,54 @@ struct step {
 	const float *activations;	/* [n_rows][dim], aligned to 64 bytes; NULL when dim is 0 */
 };
 
-/* What a plan fixes; each end checks against the same. */
+/* Limits fixed by the plan. Both ends of a link check steps against the same limits. */
 struct step_limits {
 	uint32_t max_rows;
 	uint32_t max_sequences;
-	uint32_t max_blocks;		/* KV blocks of the pool; ids are below it */
+	uint32_t max_blocks;		/* number of KV blocks in the pool; ids are below it */
 	uint32_t block_length;		/* positions per block */
-	uint32_t max_context;		/* positions of one sequence */
+	uint32_t max_context;		/* positions per sequence */
 	uint32_t n_vocab;
 	uint32_t dim;
 };
 
-/* A slot set of this many must fit on the stack. */
+/* At most this many sequences, so that a set of slots fits on the stack. */
 #define STEP_MAX_SEQUENCES 65536
 #define STEP_MAX_BLOCKS (UINT32_C(1) << 26)
 #define STEP_MAX_TEMPERATURE 1000.0f
 
-/* SC_E_INVALID: a limit is 0, or so large that no plan can mean it (1 GiB a step). What comes
- * from a peer is checked with this before any other function here sees it. */
+/* Checks the limits themselves. Limits that come from a peer must pass this check before any other
+ * function here uses them. SC_E_INVALID: a limit is 0 or too large (a step may have at most 1
+ * GiB). */
 must_check enum sc_status step_limits_check(const struct step_limits *limits, struct error *err);
 
-/* KV blocks that so many positions take: UINT32_MAX, which step_limits_check refuses, if more. */
+/* The number of KV blocks for n_positions. Numbers above UINT32_MAX become UINT32_MAX, which
+ * step_limits_check refuses. */
 static inline uint32_t step_blocks_for(const struct step_limits *limits, uint64_t n_positions)
 {
 	return (uint32_t)min_of(div_up(n_positions, limits->block_length), UINT32_MAX);
 }
 
-/* Blocks that a step appends to all its sequences at most. */
+/* The largest number of blocks that one step can append to all its sequences. */
 uint32_t step_max_blocks(const struct step_limits *limits);
-/* Bytes of the payload, activations included (offset of those: a multiple of 64). */
+/* The payload's size in bytes, activations included. Activations start at a multiple of 64. */
 size_t step_bytes(const struct step *step);
-/* The most that any step under these limits takes. */
+/* The largest payload in bytes under these limits. */
 size_t step_bytes_max(const struct step_limits *limits);
 
-/* Write step into out[step_bytes(step)], aligned to 64 bytes. With step->activations NULL and a
- * dim, room for them is left: step_activations() says where. */
+/* Writes step into out[step_bytes(step)], which must be aligned to 64 bytes. If step->activations
+ * is NULL and dim is not 0, space for the activations is left; step_activations() returns its
+ * address. */
 void step_encode(const struct step *step, void *out);
 float *step_activations(void *payload);
 
-/* SC_E_PROTOCOL: err names the field, the limit and the value. */
+/* Decodes a payload without copying. SC_E_PROTOCOL: err names the field, its value and the
+ * limit. */
 must_check enum sc_status step_decode(const void *payload, size_t n_bytes,
 				      const struct step_limits *limits, struct step *step_out,
 				      struct error *err);
 
-/* Rows of a segment that give a record, the first of them and how many. */
+/* The rows of a segment that give a record: the index of the first such row, and their number. */
 static inline uint32_t segment_first_record(const struct segment *segment)
 {
 	return segment->n_rows - segment->n_scored - !!(segment->flags & SEGMENT_SAMPLE);
@@ -122,7 +130,7 @@ static inline uint32_t segment_n_records(const struct segment *segment)
 	return segment->n_scored + !!(segment->flags & SEGMENT_SAMPLE);
 }
 
-/* Why logits give no token. */
+/* Why the logits of a row give no token. */
 enum token_fault {
 	TOKEN_FAULT_NONE,
 	TOKEN_FAULT_NAN,	/* a logit is NaN */
@@ -131,16 +139,16 @@ enum token_fault {
 	TOKEN_N_FAULTS,
 };
 
-/* One token, drawn or scored, or the reason why there is none. The records of a sequence lie side
- * by side, in order of position. */
+/* One token, drawn or scored, or the reason why there is none. The records of a sequence are
+ * adjacent, in order of position. */
 struct token_record {
 	uint32_t sequence;
-	uint32_t position;	/* of the token */
-	uint32_t token;		/* with a fault: the first token whose logit has it */
-	float logprob;		/* natural logarithm of its probability before filters, if the token
-				 * is scored or its sampling has SAMPLING_LOGPROB; else 0, and 0
-				 * with a fault */
-	uint32_t fault;		/* enum token_fault: fails the sequence's job, nothing else */
+	uint32_t position;	/* position of the token */
+	uint32_t token;		/* the token; with a fault, the first token whose logit has it */
+	float logprob;		/* natural logarithm of the token's probability before
+				 * filters, if the token is scored or its sampling has
+				 * SAMPLING_LOGPROB; otherwise 0, also with a fault */
+	uint32_t fault;		/* enum token_fault; a fault fails only the sequence's job */
 };
 
 struct tokens {

@@ -195,7 +195,7 @@ static void header_counts_that_the_payload_does_not_hold_are_refused(void **stat
 		{ 8, 6, "payload of" },			     { 12, 5, "n_segments is 5" },
 		{ 12, UINT32_MAX, "n_segments" },	     { 16, 9, "n_blocks is 9" },
 		{ 16, UINT32_MAX, "n_blocks" },		     { 20, 5, "n_frees is 5" },
-		{ 20, UINT32_MAX, "n_frees" },		     { 20, 4, "once more" },
+		{ 20, UINT32_MAX, "n_frees" },		     { 20, 4, "again" },
 		{ 24, 0, "payload of" },		     { 24, UINT32_MAX, "dim" },
 		{ 28, 1, "reserved" },			     { 316, 1, "padding byte" },
 	};
@@ -299,7 +299,7 @@ static void slots_tokens_blocks_and_flags_are_checked(void **state)
 	assert_refused(&s.step, "segment 1: sequence 0 is freed by this step");
 	sample_init(&s);
 	s.frees[0] = 1;
-	assert_refused(&s.step, "free 1 is slot 1 once more");
+	assert_refused(&s.step, "free 1 is slot 1 again");
 	sample_init(&s);
 	s.frees[0] = 4;
 	assert_refused(&s.step, "free 0 is slot 4, expected below 4");
