@@ -13,8 +13,8 @@
 
 #define MAX_DEPTH 64
 
-/* What a launcher puts into the environment of its ranks only. The first that is set here decides:
- * a launcher that is itself a rank of another launcher has the other one's values. */
+/* Environment variables that a launcher sets only for its ranks. The first of them that is set here
+ * decides. If a launcher is itself a rank of another launcher, the two have different values. */
 static const char *const marks[] = { "PMIX_NAMESPACE", "OMPI_COMM_WORLD_RANK", "PMI_RANK" };
 
 static const char *find_mark(const char **value_out)
@@ -35,7 +35,7 @@ static FILE *open_proc(pid_t pid, const char *name)
 	return fopen(path, "re");
 }
 
-/* The environment that the process was started with: variables that end in a zero byte. */
+/* Searches the environment that the process was started with: strings that end in a zero byte. */
 static bool has_variable(pid_t pid, const char *name, const char *value)
 {
 	FILE *file = open_proc(pid, "environ");
@@ -53,7 +53,7 @@ static bool has_variable(pid_t pid, const char *name, const char *value)
 	return is_found;
 }
 
-/* 0: unknown. */
+/* Returns 0 if the parent is unknown. */
 static pid_t parent_of(pid_t pid)
 {
 	uint64_t started;
@@ -93,7 +93,8 @@ bool ancestor_is_alive(const struct ancestor *ancestor)
 	if (ancestor->child == getpid())
 		return getppid() == ancestor->pid;
 	parent = parent_of(ancestor->child);
-	/* What cannot be read proves nothing, as when all descriptors are in use. */
+	/* An unreadable /proc proves nothing (all descriptors may be in use), so probe the
+	 * processes themselves. */
 	if (!parent)
 		return !is_gone(ancestor->child) && !is_gone(ancestor->pid);
 	return parent == ancestor->pid;
@@ -101,7 +102,7 @@ bool ancestor_is_alive(const struct ancestor *ancestor)
 
 bool ancestor_is_open_mpi(pid_t pid)
 {
-	/* mpirun and mpiexec are links to the first one. */
+	/* mpirun and mpiexec are symbolic links to the first name. */
 	static const char *const names[] = { "orterun", "orted", "prterun", "prted", "prte" };
 	char link[64], path[PATH_MAX];
 	const char *name;

@@ -116,8 +116,8 @@ enum sc_status address_decode(const void *data, size_t n_bytes, const char *tran
 	(void)cursor_u32(&c);
 	hash = cursor_u64(&c);
 	if (c.is_short || magic != ADDRESS_MAGIC)
-		return error_set(err, SC_E_PROTOCOL, "address of rank %u: %zu bytes that are no "
-				 "fabric address", rank, n_bytes);
+		return error_set(err, SC_E_PROTOCOL, "address of rank %u: expected a fabric "
+				 "address, found %zu other bytes", rank, n_bytes);
 	status = check_address(&a, transport, rank, err);
 	if (status != SC_OK)
 		return status;
@@ -126,8 +126,8 @@ enum sc_status address_decode(const void *data, size_t n_bytes, const char *tran
 				 " native bytes, found %zu", rank, a.n_native, cursor_left(&c));
 	a.native = cursor_take(&c, a.n_native);
 	if (hash != fnv1a(a.native, a.n_native))
-		return error_set(err, SC_E_PROTOCOL, "address of rank %u: the native bytes were "
-				 "changed on the way", rank);
+		return error_set(err, SC_E_PROTOCOL, "address of rank %u: the checksum is wrong: "
+				 "the native bytes changed on the way", rank);
 	*address_out = a;
 	return SC_OK;
 }

@@ -2,12 +2,12 @@
 #ifndef STAGECOACH_TRANSPORT_ENVELOPE_H
 #define STAGECOACH_TRANSPORT_ENVELOPE_H
 /*
- * envelope - what two ends of a link tell each other beside frames, and what a fabric's address
- * says beside the transport's own bytes. Both come from outside: decoding checks every field.
+ * envelope - the messages of links apart from frames, and the header of a fabric's address. Both
+ * come from other processes, so decoding checks every field.
  *
- * Each link object has an id that no other link of any process has (by chance: 32 random bits per
- * fabric, then a counter), so that what was sent to an earlier link of the same two ranks, or
- * by an earlier process of the same rank, is recognised and dropped.
+ * Every link object has an id that is unique among all processes (with high probability: 32 random
+ * bits per fabric, then a counter). With this id a link recognises and drops messages for an
+ * earlier link of the same two ranks, and messages of an earlier process with the same rank.
  * Thread: any.
  */
 #include "base/error.h"
@@ -20,25 +20,26 @@
 #define ENVELOPE_BYTES 40
 
 enum envelope_kind {
-	ENVELOPE_HELLO = 1,	/* the link `from` is there; `to` is 0 while unknown */
-	ENVELOPE_FRAME,		/* a frame comes with it, number `sequence` */
-	ENVELOPE_CREDIT,	/* nothing but credits */
-	ENVELOPE_GOODBYE,	/* no frames after `sequence` */
-	ENVELOPE_FAREWELL,	/* answer to goodbye: all frames came */
+	ENVELOPE_HELLO = 1,	/* announces the link `from`; `to` is 0 while unknown */
+	ENVELOPE_FRAME,		/* carries frame number `sequence` */
+	ENVELOPE_CREDIT,	/* carries credits only */
+	ENVELOPE_GOODBYE,	/* announces that no frames follow `sequence` */
+	ENVELOPE_FAREWELL,	/* answers goodbye: all frames arrived */
 	ENVELOPE_N_KINDS,
 };
 
 struct envelope {
 	enum envelope_kind kind;
-	uint32_t rank;		/* of the sender */
-	uint32_t credits;	/* that go back to the receiver of this, in every kind */
+	uint32_t rank;		/* rank of the sender */
+	uint32_t credits;	/* credits that this message returns to
+				 * its receiver; valid in every kind */
 	uint64_t from;		/* link ids */
 	uint64_t to;
 	uint64_t sequence;
 };
 
 void envelope_encode(const struct envelope *envelope, uint8_t bytes_out[ENVELOPE_BYTES]);
-/* SC_E_PROTOCOL: err names the field. */
+/* SC_E_PROTOCOL: err names the wrong field. */
 must_check enum sc_status envelope_decode(const void *data, size_t n_bytes,
 					  struct envelope *envelope_out, struct error *err);
 
@@ -53,16 +54,17 @@ must_check enum sc_status envelope_decode(const void *data, size_t n_bytes,
 struct fabric_address {
 	char transport[5];	/* "ucx " */
 	uint32_t rank;
-	uint32_t credits;	/* frames that each peer may have under way to this fabric */
-	uint64_t max_payload;	/* the largest that it receives */
-	const void *native;	/* for the transport alone; borrowed from the bytes decoded */
+	uint32_t credits;	/* number of frames that each peer may
+				 * have in flight to this fabric */
+	uint64_t max_payload;	/* largest payload that this fabric receives */
+	const void *native;	/* private to the transport; borrowed from the decoded bytes */
 	uint32_t n_native;
 };
 
-/* One allocation, the caller frees it. */
+/* Allocates *bytes_out; the caller frees it with free(). */
 must_check enum sc_status address_encode(const struct fabric_address *address,
 					 uint8_t **bytes_out, size_t *n_bytes_out);
-/* SC_E_PROTOCOL: not an address of that transport and rank; err names the field. */
+/* SC_E_PROTOCOL: not an address of this transport and rank; err names the wrong field. */
 must_check enum sc_status address_decode(const void *data, size_t n_bytes, const char *transport,
 					 unsigned rank, struct fabric_address *address_out,
 					 struct error *err);

@@ -2,15 +2,15 @@
 #ifndef STAGECOACH_TRANSPORT_FABRICS_H
 #define STAGECOACH_TRANSPORT_FABRICS_H
 /*
- * fabrics - how each kind of fabric is opened, and MPI as launcher.
- * Each is opened directly, not through a table of all kinds, so that a program that needs only
- * loopback links does not load UCX and MPI.
+ * fabrics - opens each kind of fabric, and wraps MPI as the launcher.
+ * Each kind has its own open function; there is no table of all kinds. A program that needs only
+ * loopback links therefore does not load UCX and MPI.
  */
 #include "transport/link.h"
 
-/* Ends of one hub connect to each other inside a process. The ends of one hub may be on several
- * loops and threads. The hub outlives its fabrics; frames may outlive both. News come through the
- * loop's wake-up; spin_us is what the loop is told (loop_spin). */
+/* The ends of a loopback hub connect to each other inside a process, also across loops and threads.
+ * Ownership: the hub must outlive its fabrics. Frames may outlive both.
+ * News arrive through the loop's wake-up; the fabric passes spin_us to loop_spin. */
 struct loopback_hub;
 must_check enum sc_status loopback_hub_create(unsigned n_ranks, struct loopback_hub **hub_out);
 void loopback_hub_destroy(struct loopback_hub *hub);
@@ -18,40 +18,43 @@ must_check enum sc_status fabric_loopback_open(struct loop *loop, struct loopbac
 					       const struct fabric_config *config,
 					       struct fabric **fabric_out, struct error *err);
 
-/* UCX 1.13: posix shared memory inside a node, RDMA or TCP between nodes, error handling by peer.
- * Sets the UCX_* variables that it relies on where the user has not set them, in the process's
- * environment: open it before other threads run that read the environment. UCX over TCP listens on
- * every interface, and neither authenticates nor encrypts: set UCX_NET_DEVICES to a trusted one.
- * With all ranks on one host it opens no port, because TCP is left out (UCX_TLS), and a TCP that
- * the user asks for is kept on loopback (UCX_NET_DEVICES).
- * A peer that is killed while it writes into shared memory leaves a place in this end's queue that
- * is never filled: nothing that comes later is received, from anybody who shares the memory. Links
- * go down in time all the same; to go on, close the fabric and open another. */
+/* UCX 1.13: posix shared memory inside a host, RDMA or TCP between hosts, errors reported per peer.
+ * Environment: sets the UCX_* variables that it relies on, unless the user has set them. Call it
+ * before other threads read the environment.
+ * Security: UCX over TCP listens on every interface, without authentication or encryption. Set
+ * UCX_NET_DEVICES to a trusted interface. If all ranks are on one host, no port is opened: TCP is
+ * left out (UCX_TLS), and if the user asks for TCP, it stays on loopback (UCX_NET_DEVICES).
+ * Limitation: a peer that is killed while it writes into shared memory leaves a slot in this end's
+ * queue that is never filled. Then nothing more is received from any peer that shares the memory.
+ * Links go down in time nevertheless. To go on, close the fabric and open another. */
 must_check enum sc_status fabric_ucx_open(struct loop *loop, const struct fabric_config *config,
 					  struct fabric **fabric_out, struct error *err);
 
-/* Some UCX_* variables are read before main: where they are missing, set them and start the
- * program again, once, in place (the same process, arguments and descriptors). First thing in
- * main; returns when nothing was missing or when it cannot be done, which does little harm. */
+/* Some UCX_* variables are read before main. If any is missing, this sets them and executes the
+ * program again, once, in place (same process, arguments and descriptors). Call it first in main.
+ * Returns if nothing was missing or the restart failed; the program then works, with UCX's
+ * defaults. */
 void ucx_env_prepare(char **argv);
 
 /*
  * MPI as the launcher: rank and size, and an exchange of small blobs.
- * mpi_world_open calls MPI_Init once per process. With all ranks on one host it keeps MPI from
- * opening a port, unless the user asks for TCP (OMPI_MCA_btl). For ucx, close it right after the
- * exchange: from then on one dead rank cannot take the others down. The mpi fabric keeps it open.
- * Without a launcher (no mpirun, srun or PMIx in the environment) do not open it: ask
- * mpi_world_is_launched first, which does not load or start anything.
+ * - mpi_world_open calls MPI_Init, once per process. If all ranks are on one host it keeps MPI from
+ *   opening a port, unless the user asks for TCP (OMPI_MCA_btl).
+ * - With ucx, close the world right after the exchange: from then on a dead rank cannot take the
+ *   others down. The mpi fabric keeps the world open.
+ * - Without a launcher (no mpirun, srun or PMIx in the environment) do not open it. Call
+ *   mpi_world_is_launched first; it does not load or start anything.
  */
 struct mpi_world;
 bool mpi_world_is_launched(unsigned *rank_out, unsigned *size_out);
-/* All ranks run on this host, as the launcher's variables say; false when they do not say. */
+/* Whether all ranks run on this host, according to the launcher's variables. False if they do not
+ * tell. */
 bool mpi_world_is_on_one_host(void);
 must_check enum sc_status mpi_world_open(struct mpi_world **world_out, struct error *err);
 unsigned mpi_world_rank(const struct mpi_world *world);
 unsigned mpi_world_size(const struct mpi_world *world);
-/* Everyone gives a blob of at most max_bytes and gets all: blobs_out[size], each n_bytes_out[i]
- * long; one allocation at blobs_out[0]'s block, freed with mpi_world_free. Collective: blocks. */
+/* Collective, blocks. Every rank gives a blob of at most 1 MiB and receives the blobs of all ranks:
+ * blobs_out[size]. All are in one allocation; the caller frees it with mpi_world_free. */
 struct mpi_blob {
 	const void *data;
 	size_t n_bytes;
@@ -60,15 +63,16 @@ must_check enum sc_status mpi_world_exchange(struct mpi_world *world, const void
 					     size_t n_bytes, struct mpi_blob **blobs_out,
 					     struct error *err);
 void mpi_world_free(struct mpi_blob *blobs);
-/* MPI_Finalize: collective. It waits for all ranks, and for ever if one of them hangs: after
- * MPI_WORLD_CLOSE_MS the process ends with exit code 69. Accepts NULL. */
+/* Calls MPI_Finalize: collective, blocks until all ranks have called it. If that takes longer than
+ * MPI_WORLD_CLOSE_MS because a rank hangs, the process ends with exit code 69. Accepts NULL. */
 #define MPI_WORLD_CLOSE_MS 15000
 void mpi_world_close(struct mpi_world *world);
-/* Without MPI_Finalize, when a rank is lost: the process has to leave by _exit. */
+/* Gives the world up without MPI_Finalize, after a rank was lost. The process must then leave by
+ * _exit. */
 void mpi_world_abandon(struct mpi_world *world);
 
-/* Non-blocking point to point over an open world, which it borrows until close. A rank's death
- * ends the whole job: that is MPI's way, and the launcher says so. */
+/* Non-blocking point-to-point messages over an open world. Borrows the world until close. MPI ends
+ * the whole job if a rank dies, and the launcher reports it. */
 must_check enum sc_status fabric_mpi_open(struct loop *loop, struct mpi_world *world,
 					  const struct fabric_config *config,
 					  struct fabric **fabric_out, struct error *err);

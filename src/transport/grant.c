@@ -6,12 +6,12 @@
 
 struct grant {
 	pthread_mutex_t lock;
-	struct wake *wake;	/* NULL after detach */
+	struct wake *wake;	/* NULL after grant_detach */
 	unsigned n_credits;
-	unsigned n_used;	/* frames that came and whose credit was not sent back */
-	unsigned n_waiting;	/* of them, released: to be sent back */
-	unsigned n_refs;	/* the link, and each frame that is out */
-	bool is_woken;		/* since the last collect */
+	unsigned n_used;	/* received frames whose credit was not sent back yet */
+	unsigned n_waiting;	/* those of n_used that were released and can be sent back */
+	unsigned n_refs;	/* references: the link, and each frame in use */
+	bool is_woken;		/* the wake was sent since the last collect */
 };
 
 enum sc_status grant_create(unsigned n_credits, struct wake *wake, struct grant **grant_out)
@@ -28,7 +28,7 @@ enum sc_status grant_create(unsigned n_credits, struct wake *wake, struct grant 
 	return SC_OK;
 }
 
-/* Called with the lock held; gives it up. */
+/* Called with the lock held. Unlocks. */
 static void unlock_and_unref(struct grant *grant)
 {
 	bool is_last = --grant->n_refs == 0;

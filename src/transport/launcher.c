@@ -17,24 +17,26 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* How often to look where the kernel has no pidfd_open (before 5.3), or a sandbox forbids it. */
+/* Polling interval where pidfd_open is missing (before Linux 5.3) or forbidden by a sandbox. */
 #define LOOK_MS 200
 
-/* Open MPI's default, and what a rank needs of it to say good-bye and finalise. */
+/* Open MPI's default time between SIGTERM and SIGKILL, and the part of it that a rank needs to
+ * close its links and finalise MPI. */
 #define DEFAULT_KILL_SECONDS 1
 #define LEAVING_MS 700
 
-/* How long a process that has to end waits for whoever reads its log. */
+/* How long an ending process waits for its last log line to be written. */
 #define LAST_WORDS_MS 500
 
 struct launcher {
 	struct ancestor ancestor;
 	char name[ANCESTOR_NAME_BYTES];
-	int pid_fd;		/* readable once the launcher has ended; -1: look every LOOK_MS */
+	int pid_fd;		/* readable once the launcher has ended; -1: poll every LOOK_MS */
 	int stop_fd;		/* readable once launcher_destroy was called */
 	bool has_thread;
 	pthread_t thread;
-	pthread_mutex_t lock;	/* of `wake` alone: the thread sends, the loop creates, destroys */
+	pthread_mutex_t lock;	/* guards `wake` only: the watch thread sends it,
+				 * the loop's thread creates and destroys it */
 	struct wake *wake;	/* NULL: not attached */
 	launcher_gone_fn *fn;
 	void *arg;
@@ -55,7 +57,7 @@ static void end_process(const struct launcher *launcher, const char *why)
 	_exit(sc_status_exit_code(err.status));
 }
 
-/* The launcher's end. False: launcher_destroy came first. */
+/* Blocks until the launcher has ended. Returns false if launcher_destroy was called first. */
 static bool wait_for_end(const struct launcher *launcher)
 {
 	struct pollfd fds[] = {
@@ -103,7 +105,7 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-/* Signals are for the loop's thread. */
+/* Blocks signals in the new thread, because the loop's thread handles them. */
 static enum sc_status start_thread(struct launcher *launcher, struct error *err)
 {
 	sigset_t all, before;
@@ -114,13 +116,14 @@ static enum sc_status start_thread(struct launcher *launcher, struct error *err)
 	rc = pthread_create(&launcher->thread, NULL, watch, launcher);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc)
-		return error_errno(err, SC_E_NOMEM, rc, "a thread that watches the launcher");
+		return error_errno(err, SC_E_NOMEM, rc, "cannot start the thread that watches the "
+				   "launcher");
 	launcher->has_thread = true;
 	return SC_OK;
 }
 
-/* The launcher may end between the search and the opening, and its pid may then be another
- * process's. If the launcher is alive after the opening, the descriptor is the launcher's. */
+/* The launcher may end after the search but before the pidfd is opened, and another process may get
+ * its pid. If the launcher is still alive after the opening, the pidfd belongs to the launcher. */
 static void open_launcher(struct launcher *launcher)
 {
 	do {
@@ -138,7 +141,7 @@ enum sc_status launcher_watch(struct launcher **launcher_out, struct error *err)
 	enum sc_status status;
 
 	if (!launcher)
-		return error_set(err, SC_E_NOMEM, "out of memory");
+		return error_set(err, SC_E_NOMEM, "watching the launcher: out of memory");
 	pthread_mutex_init(&launcher->lock, NULL);
 	launcher->pid_fd = -1;
 	launcher->stop_fd = eventfd(0, EFD_CLOEXEC);
@@ -249,7 +252,7 @@ uint32_t launcher_patience_ms(const struct launcher *launcher)
 
 /* --- ending the launcher --- */
 
-/* True: it has ended within the time. */
+/* Returns true if the process ends within the time. */
 static bool has_ended(int pid_fd, int timeout_ms)
 {
 	struct pollfd end = { .fd = pid_fd, .events = POLLIN };
@@ -257,10 +260,11 @@ static bool has_ended(int pid_fd, int timeout_ms)
 	return poll(&end, 1, timeout_ms) > 0;
 }
 
-/* Descriptors have the lowest free numbers, so none is close to a limit of many millions. */
+/* The kernel uses the lowest free descriptor numbers, so no descriptor comes close to a limit of
+ * many millions. */
 #define MAX_DESCRIPTORS (1u << 20)
 
-/* Kernels before 5.9 have no close_range, and a sandbox may forbid it. */
+/* Linux before 5.9 has no close_range, and a sandbox may forbid it. */
 static void close_all_from(unsigned first)
 {
 	struct rlimit limit;
@@ -274,17 +278,19 @@ static void close_all_from(unsigned first)
 		(void)close((int)fd);
 }
 
-/* In a child of fork, where other threads may have held locks: system calls only. A session of its
- * own, so that the launcher does not kill it with the rank; no descriptors, because the launcher
- * waits for the ends of the rank's output. */
+/* Runs in a child of fork. Other threads may have held locks at the fork, so only system calls are
+ * allowed here.
+ * - The child has its own session, so that the launcher does not kill it together with the rank.
+ * - The child closes all descriptors, because the launcher waits until the rank's output is
+ * closed. */
 static _Noreturn void help_to_end(int pid_fd)
 {
 	(void)setsid();
 	if (pid_fd != 0 && dup2(pid_fd, 0) < 0)
 		_exit(EXIT_FAILURE);
 	close_all_from(1);
-	/* Not SIGTERM first: it makes an mpirun that hangs crash in its own clean-up, with a long
-	 * report of its stack. Its daemons on other hosts end when they lose it. */
+	/* SIGKILL at once: SIGTERM makes a hanging mpirun crash during its clean-up, with a long
+	 * stack trace. Its daemons on other hosts end when they lose their connection to it. */
 	if (!has_ended(0, LAUNCHER_END_MS))
 		(void)syscall(SYS_pidfd_send_signal, 0, SIGKILL, NULL, 0);
 	_exit(EXIT_SUCCESS);
@@ -308,8 +314,9 @@ void launcher_end(const struct launcher *launcher)
 	if (pid == 0)
 		help_to_end(launcher->pid_fd);
 	if (pid < 0)
-		log_error("the launcher (%s, pid %d) may never end: no process to end it: %s; end "
-			  "it by hand if it is still there after this server",
+		log_error("the launcher (%s, pid %d) may never end, because starting a process "
+			  "that ends it failed: %s. If it still runs after this server, kill it by "
+			  "hand",
 			  launcher->name, (int)launcher->ancestor.pid, strerror(errno));
 }
 

@@ -11,7 +11,7 @@
 
 #define ADDRESS_MAGIC 0x31424c53u	/* "SLB1" */
 
-/* What a peer must know to send to this end. */
+/* The address of this end: all that a peer must know to send to it. */
 struct loopback_address {
 	uint32_t magic;
 	uint32_t rank;
@@ -23,7 +23,7 @@ struct loopback_address {
 struct loopback_hub {
 	pthread_mutex_t lock;
 	unsigned n_ranks;
-	bool *is_open;		/* [n_ranks]: a fabric of that rank is there */
+	bool *is_open;		/* [n_ranks]: whether that rank has an open fabric */
 	struct pair **pairs;	/* [n_ranks][n_ranks], lower rank first: offered or in use */
 };
 
@@ -35,8 +35,8 @@ struct loopback_link {
 	struct loopback_link *next_closed;
 };
 
-/* Links and the fabric may be closed inside callbacks, while deliver_all still walks over them:
- * they are freed when it is done. */
+/* Callbacks may close links and the fabric while deliver_all iterates over the links. Closed ones
+ * are therefore freed only when deliver_all is done. */
 struct loopback_fabric {
 	struct fabric base;
 	struct loopback_hub *hub;
@@ -66,7 +66,7 @@ enum sc_status loopback_hub_create(unsigned n_ranks, struct loopback_hub **hub_o
 	return SC_OK;
 }
 
-/* Stop offering the pair at slot: an end that has not come will not come. */
+/* Stops offering the pair at slot: the missing end will never join. */
 static void withdraw(struct pair **slot)
 {
 	struct pair *pair = *slot;
@@ -108,7 +108,8 @@ static unsigned end_of(const struct loopback_link *link)
 
 static void deliver_frames(struct loopback_link *link)
 {
-	/* Those that come meanwhile wait for the next round, so that others have their turn. */
+	/* Frames that arrive during this round wait for the next round, so that other links have
+	 * their turn. */
 	size_t n_frames = pair_n_waiting(link->pair, end_of(link));
 
 	while (n_frames-- && !link->is_closed) {
@@ -198,7 +199,7 @@ static enum sc_status read_address(const void *data, size_t n_bytes, unsigned pe
 	return SC_OK;
 }
 
-/* Join the pair that the peer is waiting at, or a new one. With the hub's lock held. */
+/* Joins the pair where the peer waits, or makes a new pair. Called with the hub's lock held. */
 static enum sc_status join(struct loopback_fabric *fabric, struct loopback_link *link,
 			   const struct loopback_address *address)
 {
@@ -215,7 +216,7 @@ static enum sc_status join(struct loopback_fabric *fabric, struct loopback_link 
 	link->pair = *slot;
 	status = pair_join(link->pair, end_of(link), fabric->wake, address->credits,
 			   address->max_payload);
-	/* Whoever is gone will not join: the link goes down at once. */
+	/* If the peer's fabric is closed, it will not join: the link goes down at once. */
 	if (status == SC_OK && !fabric->hub->is_open[link->base.peer])
 		withdraw(slot);
 	return status;
@@ -233,7 +234,8 @@ static enum sc_status loopback_connect(struct fabric *base, unsigned peer, const
 	if (status != SC_OK)
 		return status;
 	if (fabric->links[peer])
-		return error_set(err, SC_E_EXISTS, "loopback: rank %u has a link to rank %u",
+		return error_set(err, SC_E_EXISTS, "loopback: rank %u already has a link to rank "
+				 "%u",
 				 base->config.rank, peer);
 	link = calloc(1, sizeof *link);
 	if (!link)
@@ -277,7 +279,7 @@ static void loopback_close_link(struct link *base)
 		free_closed(fabric);
 }
 
-/* Links that peers opened to this rank, and that it never opened, go down. */
+/* Links that peers have opened to this rank, and that this rank never opened, go down. */
 static void leave_hub(struct loopback_fabric *fabric)
 {
 	struct loopback_hub *hub = fabric->hub;
@@ -333,7 +335,7 @@ static enum sc_status check_config(const struct fabric_config *config,
 	return SC_OK;
 }
 
-/* False: that rank has a fabric. */
+/* Returns false if the rank already has a fabric. */
 static bool take_rank(struct loopback_hub *hub, unsigned rank)
 {
 	bool was_open;
@@ -369,12 +371,13 @@ enum sc_status fabric_loopback_open(struct loop *loop, struct loopback_hub *hub,
 	status = wake_create(loop, deliver_all, fabric, &fabric->wake);
 	if (status != SC_OK) {
 		free(fabric);
-		return error_set(err, status, "loopback: no wake-up");
+		return error_set(err, status, "loopback: cannot create a wake-up");
 	}
 	if (!take_rank(hub, config->rank)) {
 		wake_destroy(fabric->wake);
 		free(fabric);
-		return error_set(err, SC_E_EXISTS, "loopback: rank %u has a fabric", config->rank);
+		return error_set(err, SC_E_EXISTS, "loopback: rank %u already has a fabric",
+				 config->rank);
 	}
 	loop_spin(loop, config->spin_us);
 	*fabric_out = &fabric->base;

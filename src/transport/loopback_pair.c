@@ -5,12 +5,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* One frame that is out: whose credit it uses, and what its release meant before. */
+/* A frame in use: the credit that it uses, and the release function that the frame had before. */
 struct lease {
 	struct pair *pair;
 	struct end *sender;
 	struct lease *next;		/* while it is not in use */
-	frame_release_fn *on_release;	/* of a frame that another link brought */
+	frame_release_fn *on_release;	/* set if another link delivered
+					 * the frame to this process */
 	void *release_arg;
 };
 
@@ -27,11 +28,11 @@ struct end {
 	struct frame *last;
 	size_t n_waiting;
 	uint64_t n_received;
-	/* Of what this end sends. */
+	/* State of what this end sends. */
 	size_t max_payload;
 	uint64_t n_sent;
 	struct lease *leases;		/* [n_credits] */
-	struct lease *first_lease;	/* those not in use: the credits */
+	struct lease *first_lease;	/* free leases; each is a credit */
 	bool is_starved;
 };
 
@@ -60,7 +61,7 @@ void pair_ref(struct pair *pair)
 	pthread_mutex_unlock(&pair->lock);
 }
 
-/* Called with the lock held; gives it up. */
+/* Called with the lock held. Unlocks. */
 static void unlock_and_unref(struct pair *pair)
 {
 	bool is_last = --pair->n_refs == 0;
@@ -113,7 +114,7 @@ enum sc_status pair_join(struct pair *pair, unsigned end, struct wake *wake, uns
 	own->leases = leases;
 	own->first_lease = leases;
 	pair->n_refs++;
-	/* The other end may have sent, or left, before. */
+	/* The other end may have sent frames, or left, before this end joined. */
 	wake_send(wake);
 	pthread_mutex_unlock(&pair->lock);
 	return SC_OK;
@@ -143,7 +144,7 @@ bool pair_leave(struct pair *pair, unsigned end)
 	has_other_left = other->state == END_LEFT;
 	wake_end(other);
 	pthread_mutex_unlock(&pair->lock);
-	/* Releasing a frame takes the lock. */
+	/* Released without the lock, because releasing a frame takes it. */
 	while (frames) {
 		struct frame *frame = frames;
 

@@ -12,9 +12,11 @@
 #include <uv.h>
 
 /*
- * MPI has no descriptor to sleep on, and would have a waiting process spin. Instead the wait gets
- * coarser the longer nothing comes: spinning (the poller's spin_us), naps of 50 us as long as the
- * next message is likely near, then the poller's sleeps of up to IDLE_MS.
+ * MPI has no descriptor to sleep on; its own way to wait is to spin. Here the wait becomes coarser
+ * the longer nothing arrives:
+ * 1. spin (the poller's spin_us);
+ * 2. nap for 50 us at a time, while the next message is likely near;
+ * 3. sleep in the poller, for up to IDLE_MS.
  */
 #define NAP_NS 50000
 #define NAPPING_NS (5 * NS_PER_MS)
@@ -56,7 +58,7 @@ static bool progress(void *arg)
 	return is_news;
 }
 
-/* False after a nap: there may be news. The nap ends early when the loop has something to do. */
+/* Returns false after a nap, because there may be news. A nap ends early when the loop has work. */
 static bool arm(void *arg)
 {
 	struct mpi_fabric *fabric = arg;
@@ -118,7 +120,8 @@ static void destroy(struct mpi_fabric *fabric)
 		if (!advance_links(fabric))
 			nanosleep(&nap, NULL);
 	if (!list_is_empty(&fabric->links)) {
-		/* MPI still writes to frames of theirs: leaking is the smaller harm. */
+		/* MPI may still write into these frames, so freeing them would be worse than
+		 * leaking them. */
 		log_warning("mpi: requests did not come back within %d ms of closing",
 			    CLOSE_LIMIT_MS);
 		list_for_each(node, &fabric->links)

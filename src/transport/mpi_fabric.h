@@ -2,17 +2,19 @@
 #ifndef STAGECOACH_TRANSPORT_MPI_FABRIC_H
 #define STAGECOACH_TRANSPORT_MPI_FABRIC_H
 /*
- * mpi_fabric - what the parts of the mpi fabric share: mpi_fabric.c (poller, opening, closing) and
- * mpi_link.c (one link).
+ * mpi_fabric - what the two parts of the mpi fabric share: mpi_fabric.c (poller, opening, closing)
+ * and mpi_link.c (one link).
  *
- * Frames and notices (envelopes: credits, goodbye) have a tag each. As many frame receives are
- * posted as the peer has credits, so a frame always finds a place, without a copy. MPI matches
- * messages of one tag to receives in the order in which both were posted: frame n is in receive n,
- * whichever completes first. Tags also count how often two ranks have connected, since MPI keeps
- * what was sent before the receiver connected, and what an earlier link left behind.
- * MPI does not tell when a peer dies: of peers on the same host the process is watched.
- * Each end says goodbye once, with its last frame's number; a link is over when both have, and all
- * frames came. Thread: the loop's.
+ * - Frames and notices (envelopes with credits or goodbye) have one tag each.
+ * - As many frame receives are posted as the peer has credits, so each frame is received without a
+ *   copy. MPI matches messages of one tag to receives in the order in which both were posted: frame
+ *   n is in receive n, in whatever order they complete.
+ * - Tags also count how often two ranks have connected. MPI keeps messages that were sent before
+ *   the receiver connected, or that an earlier link did not receive; the count keeps them apart.
+ * - MPI does not report a peer's death. If the peer is on the same host, its process is watched.
+ * - Each end says goodbye once, with the number of its last frame. A link is over when both ends
+ *   have said goodbye and all frames have arrived.
+ * Thread: the loop's.
  */
 #include "base/list.h"
 #include "transport/envelope.h"
@@ -23,9 +25,9 @@
 #include <mpi.h>
 
 #define MPI_TRANSPORT "mpi "
-#define MPI_N_NOTICES 8		/* receives for notices, and sends beside one per credit */
+#define MPI_N_NOTICES 8		/* receives for notices; sends in addition to one per credit */
 #define MPI_LINGER_MS 1000
-#define MPI_LOOK_MS 20		/* how often to see whether peers live */
+#define MPI_LOOK_MS 20		/* interval of checks whether peers are alive */
 
 struct mpi_fabric {
 	struct fabric base;
@@ -35,31 +37,32 @@ struct mpi_fabric {
 	struct mpi_world *world;
 	uint8_t *address;
 	size_t n_address;
-	struct mpi_link **by_peer;	/* [n_ranks] the link that its owner has open, or NULL */
-	uint32_t *n_connects;		/* [n_ranks] so far */
+	struct mpi_link **by_peer;	/* [n_ranks] the link that the owner has open, or NULL */
+	uint32_t *n_connects;		/* [n_ranks] number of connects so far */
 	struct list links;		/* all, lingering ones too */
 	uint64_t last_news_ns;
 	uint64_t last_look_ns;
 	bool is_busy;		/* inside progress: callbacks may be running */
-	bool is_closed;		/* by its owner from inside a callback: ends after progress */
+	bool is_closed;		/* the owner closed it inside a
+				 * callback: destroyed after progress */
 };
 
 enum mpi_link_state {
 	MPI_LINK_UP,
-	MPI_LINK_LEAVING,	/* our goodbye is out */
-	MPI_LINK_ENDING,	/* receives are cancelled and come back */
+	MPI_LINK_LEAVING,	/* our goodbye is sent */
+	MPI_LINK_ENDING,	/* receives are cancelled, and we wait for them to complete */
 	MPI_LINK_GONE,		/* freed once the owner has closed it */
 };
 
-/* What belongs to the request of the same index. */
+/* The data of the request with the same index. */
 struct mpi_slot {
 	struct frame *frame;
 	uint8_t envelope[ENVELOPE_BYTES];
-	bool is_whole;		/* receives: it came, its turn has not */
+	bool is_whole;		/* for receives: the message is complete but not read yet */
 	int n_bytes;
 };
 
-/* Receives are posted in turn into places [n_posted % n] and read in the same turn. */
+/* Receives are posted round robin into places [n_posted % n] and read in the same order. */
 struct mpi_ring {
 	size_t first;		/* index of place 0 among slots and requests */
 	size_t n;
@@ -73,7 +76,7 @@ struct mpi_link {
 	enum mpi_link_state state;
 	int frame_tag;
 	int notice_tag;
-	bool is_closed;			/* by its owner: no callbacks any more */
+	bool is_closed;			/* the owner closed it: no more callbacks */
 	bool is_down_told;
 
 	size_t n_requests;		/* frame receives, notice receives, sends */
@@ -109,9 +112,10 @@ enum sc_status mpi_link_connect(struct fabric *base, unsigned peer, const void *
 				struct link **link_out, struct error *err);
 enum sc_status mpi_link_send(struct link *base, struct frame *frame);
 void mpi_link_close(struct link *base);
-/* See whether the peer's process lives. */
+/* Checks whether the peer's process is alive. */
 void mpi_link_look(struct mpi_link *link);
-/* Test requests and act on what came; true: something happened. May free the link. */
+/* Tests requests and acts on received messages. Returns true if something happened. May free the
+ * link. */
 bool mpi_link_advance(struct mpi_link *link);
 
 #endif

@@ -44,7 +44,7 @@ static void fail_mpi(struct mpi_link *link, int code, const char *what)
 
 /* Sending */
 
-/* n_requests: all slots are taken. */
+/* Returns n_requests if all send slots are in use. */
 static size_t find_send_slot(const struct mpi_link *link)
 {
 	size_t i = link->first_send;
@@ -151,7 +151,7 @@ static void post_notice_receives(struct mpi_link *link)
 	}
 }
 
-/* The slot whose turn it is, if its message came. */
+/* Returns the next slot in order if its message has arrived, else NULL. */
 static struct mpi_slot *read_next(struct mpi_link *link, struct mpi_ring *ring)
 {
 	struct mpi_slot *slot = &link->slots[ring->first + ring->n_read % ring->n];
@@ -173,7 +173,7 @@ static void read_notice(struct mpi_link *link, const struct mpi_slot *slot)
 		return;
 	}
 	if (envelope.credits > link->peer_credits - link->n_credits) {
-		fail(link, SC_E_PROTOCOL, "%u credits came back, %u were used",
+		fail(link, SC_E_PROTOCOL, "the peer returned %u credits, but only %u were in use",
 		     envelope.credits, link->peer_credits - link->n_credits);
 		return;
 	}
@@ -191,12 +191,13 @@ static void read_frame(struct mpi_link *link, struct mpi_slot *slot)
 
 	slot->frame = NULL;
 	if (!grant_use(link->grant))
-		fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " came without credit",
+		fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " arrived without credit",
 		     link->frames.n_read);
 	else if (frame_open(frame, (size_t)slot->n_bytes, &err) != SC_OK)
 		fail(link, SC_E_PROTOCOL, "%s", err.text);
 	else if (frame->sequence != link->frames.n_read)
-		fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " came as number %" PRIu64,
+		fail(link, SC_E_PROTOCOL, "frame number %" PRIu64 " arrived in place of number "
+		     "%" PRIu64,
 		     frame->sequence, link->frames.n_read);
 	if (link->is_failed || link->is_closed) {
 		frame_release(frame);
@@ -308,7 +309,7 @@ enum sc_status mpi_link_connect(struct fabric *base, unsigned peer, const void *
 	enum sc_status status;
 
 	if (fabric->by_peer[peer])
-		return error_set(err, SC_E_EXISTS, "rank %u has a link already", peer);
+		return error_set(err, SC_E_EXISTS, "there is already a link to rank %u", peer);
 	status = address_decode(address, n_bytes, MPI_TRANSPORT, peer, &decoded, err);
 	if (status != SC_OK)
 		return status;
@@ -321,7 +322,7 @@ enum sc_status mpi_link_connect(struct fabric *base, unsigned peer, const void *
 	link->base = (struct link){ .fabric = base, .peer = peer, .events = events, .arg = arg };
 	list_init(&link->in_fabric);
 	set_peer(link, &decoded);
-	memcpy(&id, decoded.native, sizeof id);	/* it may lie anywhere */
+	memcpy(&id, decoded.native, sizeof id);	/* native may be unaligned */
 	process_watch_open(&link->process, &id);
 	status = allocate(link, err);
 	if (status != SC_OK) {
@@ -357,14 +358,14 @@ void mpi_link_look(struct mpi_link *link)
 	(void)process_watch_is_ended(&link->process);
 }
 
-/* What the peer sent before its end may still be on its way, so this is asked when nothing more has
- * come. A peer that said goodbye may end. */
+/* Called when nothing more has arrived, because messages that the peer sent before its end may
+ * still be in flight. A peer that has said goodbye may end. */
 static void fail_if_peer_ended(struct mpi_link *link)
 {
 	if (!link->process.is_ended || link->state >= MPI_LINK_ENDING ||
 	    (link->has_goodbye && link->frames.n_read >= link->peer_last))
 		return;
-	fail(link, SC_E_CLOSED, "mpi: the process has ended");
+	fail(link, SC_E_CLOSED, "mpi: the peer's process has ended");
 }
 
 static void enter(struct mpi_link *link, enum mpi_link_state state)
@@ -383,10 +384,11 @@ static void end(struct mpi_link *link)
 			MPI_Cancel(&link->requests[i]);
 }
 
-/* A send that the peer never takes cannot be cancelled: MPI keeps it, and its frame. */
+/* A send that the peer never receives cannot be cancelled: MPI keeps the request and its frame. */
 static void abandon_sends(struct mpi_link *link)
 {
-	log_warning("mpi: %zu sends to rank %u were not taken", link->n_sending, link->base.peer);
+	log_warning("mpi: %zu messages to rank %u were never received", link->n_sending,
+		    link->base.peer);
 	for (size_t i = link->first_send; i < link->n_requests; i++) {
 		if (link->requests[i] == MPI_REQUEST_NULL)
 			continue;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MPI as the launcher: who am I, and here is everyone's blob. */
+/* MPI as the launcher: rank, size, and the exchange of blobs. */
 #include "transport/fabrics.h"
 
 #include "base/log.h"
@@ -36,9 +36,9 @@ static bool read_rank(const char *name, unsigned *value_out)
 }
 
 /*
- * mpirun of Open MPI; then PMIx servers (srun --mpi=pmix), which tell the size only in Slurm's
- * own variables; then PMI (srun --mpi=pmi2). SLURM_PROCID alone proves nothing: batch scripts
- * and plain srun steps have it too.
+ * Tried in order: mpirun of Open MPI; PMIx servers (srun --mpi=pmix), which give the size only in
+ * Slurm's own variables; PMI (srun --mpi=pmi2). SLURM_PROCID alone proves nothing, because batch
+ * scripts and plain srun steps have it, too.
  */
 bool mpi_world_is_launched(unsigned *rank_out, unsigned *size_out)
 {
@@ -76,9 +76,9 @@ bool mpi_world_is_on_one_host(void)
 	return read_rank("SLURM_STEP_NUM_NODES", &n_nodes) && n_nodes == 1;
 }
 
-/* A byte sent to the port of Open MPI's tcp transport freezes a rank. Open MPI 4 opens that port on
- * all interfaces, also where it then uses shared memory, and whatever btl_tcp_if_include says. On
- * one host nobody needs tcp. */
+/* Security: a single byte sent to the port of Open MPI's tcp transport freezes a rank. Open MPI 4
+ * opens this port on all interfaces, even if it then uses shared memory, and ignores
+ * btl_tcp_if_include. On one host tcp is not needed, so it is switched off. */
 static void leave_out_tcp(void)
 {
 	setenv("OMPI_MCA_btl", "self,vader", 0);
@@ -130,7 +130,7 @@ unsigned mpi_world_size(const struct mpi_world *world)
 	return world->size;
 }
 
-/* Where each rank's blob begins, as MPI counts: in int. */
+/* Computes where each rank's blob begins. MPI counts in int. */
 static enum sc_status lay_out(const uint64_t *sizes, unsigned n, int *counts, int *offsets,
 			      size_t *n_total_out, struct error *err)
 {
@@ -171,7 +171,7 @@ enum sc_status mpi_world_exchange(struct mpi_world *world, const void *data, siz
 		status = mpi_error(err, code, "exchanging sizes");
 		goto out;
 	}
-	/* All ranks see the same sizes, so all of them stop here or none does. */
+	/* All ranks see the same sizes, so either all of them stop here or none. */
 	status = lay_out(sizes, n, counts, offsets, &n_total, err);
 	if (status != SC_OK)
 		goto out;
@@ -204,9 +204,9 @@ void mpi_world_free(struct mpi_blob *blobs)
 	free(blobs);
 }
 
-/* Ends the process if MPI_Finalize does not return: it has no time limit of its own. */
+/* Ends the process if MPI_Finalize does not return, because MPI_Finalize has no time limit. */
 struct time_limit {
-	int done_fd;		/* readable once it has returned */
+	int done_fd;		/* readable once MPI_Finalize has returned */
 	bool has_thread;
 	pthread_t thread;
 };

@@ -27,7 +27,7 @@ bool process_read_stat(pid_t pid, pid_t *parent_out, uint64_t *started_out)
 	n = fread(text, 1, sizeof text - 1, file);
 	fclose(file);
 	text[n] = '\0';
-	/* Fields 4 and 22; the second, in parentheses, may hold anything. */
+	/* Reads fields 4 and 22. Field 2 is in parentheses and may contain any characters. */
 	end = strrchr(text, ')');
 	if (!end || sscanf(end + 1, " %*c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
 				    "%*s %*s %*s %*s %" SCNu64, &parent, started_out) != 2)
@@ -55,7 +55,7 @@ void process_id_of_self(struct process_id *id_out)
 	(void)process_read_stat(getpid(), &parent, &id_out->started);
 }
 
-/* What cannot be read proves nothing: descriptors may be used up, /proc may be hidden. */
+/* An unreadable /proc proves nothing: all descriptors may be in use, or /proc may be hidden. */
 static bool is_another(const struct process_id *id)
 {
 	uint64_t started;
@@ -75,7 +75,7 @@ void process_watch_open(struct process_watch *watch, const struct process_id *id
 		return;
 	watch->fd = (int)syscall(SYS_pidfd_open, (pid_t)id->pid, 0);
 	watch->is_ended = watch->fd < 0 && errno == ESRCH;
-	/* Looked up after the opening: the descriptor stays with the process that has this pid. */
+	/* Checked after pidfd_open, because from then on the descriptor stays with one process. */
 	if (watch->fd >= 0)
 		watch->is_ended = is_another(id);
 }

@@ -2,20 +2,20 @@
 #ifndef STAGECOACH_TRANSPORT_PROCESS_H
 #define STAGECOACH_TRANSPORT_PROCESS_H
 /*
- * process - who a process is, in words that another process on the same host can use to notice its
- * end. For transports that do not tell themselves when a peer dies.
+ * process - identifies a process so that another process on the same host can notice its end. For
+ * transports that do not report a peer's death.
  * Thread: any.
  */
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Travels in addresses between processes of one build and architecture. */
+/* Sent in addresses between processes of the same build and architecture. */
 struct process_id {
-	char boot[40];		/* of the running kernel: another one is another host */
+	char boot[40];		/* boot id of the kernel; differs between hosts */
 	uint64_t pid_namespace;
-	uint64_t started;	/* ticks since boot, 0: unknown; tells two processes with one pid
-				 * apart */
+	uint64_t started;	/* start time in ticks since boot, 0: unknown;
+				 * distinguishes two processes with the same pid */
 	int64_t pid;
 };
 
@@ -26,13 +26,14 @@ struct process_watch {
 	bool is_ended;
 };
 
-/* A process on another host, in another pid namespace, or under a kernel without pidfd_open (before
- * 5.3) is not watched: it never seems to end. */
+/* Starts to watch a process. A process on another host or in another pid namespace, or any process
+ * under a kernel without pidfd_open (before Linux 5.3), cannot be watched: it never seems to
+ * end. */
 void process_watch_open(struct process_watch *watch, const struct process_id *id);
 bool process_watch_is_ended(struct process_watch *watch);
 void process_watch_close(struct process_watch *watch);
 
-/* What /proc tells of a process. False: nothing, because the process has ended, no descriptor is
+/* Reads parent and start time from /proc. Returns false if the process has ended, no descriptor is
  * free, or /proc is hidden. */
 bool process_read_stat(pid_t pid, pid_t *parent_out, uint64_t *started_out);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ucx fabric: one context and worker, its poller, and where messages go. See ucx.h. */
+/* The ucx fabric: its context and worker, its poller, and the dispatch of messages. See ucx.h. */
 #include "transport/ucx.h"
 
 #include "base/clock.h"
@@ -10,7 +10,8 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define CLOSE_LIMIT_MS 3000	/* then UCX keeps its memory: destroying it under requests aborts */
+#define CLOSE_LIMIT_MS 3000	/* after that UCX's memory is leaked: destroying it
+				 * while requests are pending aborts the process */
 
 static const struct fabric_ops link_fabric_ucx;
 
@@ -26,7 +27,8 @@ static struct ucx_link *find_link(struct ucx_fabric *fabric, const struct envelo
 	return NULL;
 }
 
-/* Whom a hello is for: the link it names, or else one that knows no peer yet. */
+/* Finds the link that a hello is for: the link that it names, or a link that does not know its peer
+ * yet. */
 static struct ucx_link *find_greeting(struct ucx_fabric *fabric, const struct envelope *envelope)
 {
 	list_for_each(node, &fabric->links) {
@@ -160,8 +162,9 @@ static enum sc_status make_address(struct ucx_fabric *fabric, struct error *err)
 		return ucx_error(err, ucx_status, "asking for the worker's address");
 	if (n_native > ADDRESS_MAX_NATIVE) {
 		ucp_worker_release_address(fabric->worker, native);
-		return error_set(err, SC_E_TOO_LARGE, "ucx: an address of %zu bytes, at most %d: "
-				 "set UCX_NET_DEVICES or UCX_TLS to fewer", n_native,
+		return error_set(err, SC_E_TOO_LARGE, "ucx: the address has %zu bytes, expected at "
+				 "most %d: set UCX_NET_DEVICES or UCX_TLS to fewer devices",
+				 n_native,
 				 ADDRESS_MAX_NATIVE);
 	}
 	address.native = native;
@@ -251,7 +254,7 @@ static void leave_loop(struct ucx_fabric *fabric)
 		wake_destroy(fabric->wake);
 }
 
-/* Links say goodbye, and their requests come back; false: not all did. */
+/* Lets all links say goodbye and waits for their requests. Returns false if some did not finish. */
 static bool drain(struct ucx_fabric *fabric)
 {
 	uint64_t limit = clock_ns() + CLOSE_LIMIT_MS * NS_PER_MS;
@@ -277,7 +280,7 @@ static bool drain(struct ucx_fabric *fabric)
 static void destroy(struct ucx_fabric *fabric)
 {
 	if (!drain(fabric)) {
-		/* What UCX still uses must stay: leaking is the smaller harm. */
+		/* UCX may still use this memory, so freeing it would be worse than leaking it. */
 		log_warning("ucx: requests did not come back within %d ms of closing",
 			    CLOSE_LIMIT_MS);
 		list_for_each(node, &fabric->links)

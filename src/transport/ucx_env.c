@@ -6,10 +6,10 @@
 
 #include <stdlib.h>
 
-/* Read by constructors of the UCX libraries: must be there at exec. */
+/* Read by constructors of the UCX libraries, so they must be set at exec. */
 static const struct env_default early_settings[] = {
-	/* No patching of mmap at run time, which W^X services and TSan do not survive. With RDMA,
-	 * "y" brings the registration cache back. */
+	/* "n" keeps UCX from patching mmap at run time, which breaks services with W^X and TSan.
+	 * With RDMA, "y" re-enables the registration cache. */
 	{ "UCX_MEM_EVENTS", "n" },
 	{ "UCX_HANDLE_ERRORS", "none" },	/* signals of crashes are the program's */
 	{ "UCX_WARN_UNUSED_ENV_VARS", "n" },
@@ -18,29 +18,31 @@ static const struct env_default early_settings[] = {
 };
 
 static const struct env_default settings[] = {
-	/* All that is there except cma: process_vm_readv is slower than the posix queues, and
-	 * has no place where a peer's death is to be noticed. */
+	/* All transports except cma: process_vm_readv is slower than the posix queues, and it does
+	 * not report a peer's death. */
 	{ "UCX_TLS", "^cma" },
-	{ "UCX_POSIX_ERROR_HANDLING", "y" },	/* else a link inside a node goes over tcp */
-	{ "UCX_KEEPALIVE_INTERVAL", "500ms" },	/* finds a dead peer in shared memory; else 20 s */
-	{ "UCX_TCP_CONN_NB", "y" },		/* else connecting blocks, up to minutes */
+	{ "UCX_POSIX_ERROR_HANDLING", "y" },	/* else a link inside a host uses tcp */
+	{ "UCX_KEEPALIVE_INTERVAL", "500ms" },	/* detects a dead peer in shared
+						 * memory; UCX's default is 20 s */
+	{ "UCX_TCP_CONN_NB", "y" },		/* else connecting blocks, for up to minutes */
 	{ "UCX_TCP_KEEPIDLE", "1s" },
 	{ "UCX_TCP_KEEPINTVL", "1s" },
 	{ "UCX_TCP_KEEPCNT", "3" },
-	/* When a peer is killed, some rendezvous in shared memory never come back, nor do their
-	 * frames; and over tcp UCX aborts, with rendezvous or without, if it was sending without a
-	 * copy. */
+	/* No rendezvous and no zero-copy. When a peer is killed, some rendezvous in shared memory
+	 * never complete and keep their frames. Over tcp UCX aborts the process if a zero-copy send
+	 * was in progress, with rendezvous or without. */
 	{ "UCX_RNDV_THRESH", "inf" },
 	{ "UCX_ZCOPY_THRESH", "inf" },
 };
 
 void ucx_env_set_defaults(void)
 {
-	/* A port of UCX can be reached by everybody who can reach the interface, and junk behind
-	 * the right magic number ends the process: without need there is none. */
+	/* Security: everyone who can reach the interface can reach UCX's port, and garbage after
+	 * the right magic number ends the process. So no port is opened where none is needed. */
 	if (mpi_world_is_on_one_host()) {
 		setenv("UCX_TLS", "^cma,tcp", 0);
-		setenv("UCX_NET_DEVICES", "lo", 0);	/* for a UCX_TLS of the user's with tcp */
+		setenv("UCX_NET_DEVICES", "lo", 0);	/* in case the user's
+							 * UCX_TLS includes tcp */
 	}
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
 		setenv(settings[i].name, settings[i].value, 0);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One link: its states, sending, and an end in good order or not.
- * In good order: goodbye goes out behind the last frame, the peer answers farewell when all came.
- * Only then is the endpoint closed, always by force: closing by flush may lose what the peer has
- * not read yet, and with rendezvous under way UCX 1.13 aborts the process later.
+ * One link: its states, sending and closing.
+ * Orderly close: goodbye is sent after the last frame, and the peer answers farewell when all
+ * frames have arrived. Only then is the endpoint closed, and always by force. Closing by flush may
+ * lose data that the peer has not read yet, and UCX 1.13 aborts the process later if a rendezvous
+ * was in progress.
  */
 #include "transport/ucx.h"
 
@@ -87,7 +88,7 @@ static void follow(struct ucx_message *message, ucs_status_ptr_t request)
 		finish_message(message, UCS_PTR_STATUS(request));
 }
 
-/* Takes frame, unless it answers false: no message is free. */
+/* Sends a message. Takes frame. Returns false, without taking frame, if no message is free. */
 static bool post(struct ucx_link *link, enum envelope_kind kind, struct frame *frame)
 {
 	struct ucx_message *message = take_message(link);
@@ -144,7 +145,7 @@ enum sc_status ucx_link_send(struct link *base, struct frame *frame)
 	return SC_OK;
 }
 
-/* No more frames wait than there are credits, so there is a message for each. */
+/* At most as many frames wait as there are credits, so there is a message for each frame. */
 static void post_unsent(struct ucx_link *link)
 {
 	while (link->unsent) {
@@ -168,7 +169,8 @@ ucs_status_t ucx_link_receive(struct ucx_link *link, const struct envelope *enve
 			      size_t n_bytes, uint64_t attributes)
 {
 	if (envelope->credits > link->peer_credits - link->n_credits)
-		ucx_link_fail(link, SC_E_PROTOCOL, "%u credits came back, %u were used",
+		ucx_link_fail(link, SC_E_PROTOCOL, "the peer returned %u credits, but only %u were "
+			      "in use",
 			      envelope->credits, link->peer_credits - link->n_credits);
 	else
 		link->n_credits += envelope->credits;
@@ -243,7 +245,7 @@ enum sc_status ucx_link_connect(struct fabric *base, unsigned peer, const void *
 	enum sc_status status;
 
 	if (fabric->by_peer[peer])
-		return error_set(err, SC_E_EXISTS, "rank %u has a link already", peer);
+		return error_set(err, SC_E_EXISTS, "there is already a link to rank %u", peer);
 	status = address_decode(address, n_bytes, UCX_TRANSPORT, peer, &decoded, err);
 	if (status != SC_OK)
 		return status;
@@ -362,7 +364,7 @@ static void step_greeting(struct ucx_link *link)
 	}
 	if (!link->is_closed || (link->unsent && !is_late(link)))
 		return;
-	/* Should the peer connect later, it must not take our hello for a living link's. */
+	/* If the peer connects later, it must not mistake our hello for that of a living link. */
 	if (post(link, ENVELOPE_GOODBYE, NULL))
 		enter(link, UCX_LINK_FLUSHING);
 }
@@ -383,7 +385,7 @@ static void step_up(struct ucx_link *link)
 	} else if (link->is_closed && post(link, ENVELOPE_GOODBYE, NULL)) {
 		enter(link, UCX_LINK_LEAVING);
 	} else if (link->is_replaced && !link->has_goodbye && is_late(link)) {
-		ucx_link_fail(link, SC_E_CLOSED, "the peer has begun a new link");
+		ucx_link_fail(link, SC_E_CLOSED, "the peer has opened a new link");
 	}
 }
 
@@ -397,7 +399,8 @@ static void step_leaving(struct ucx_link *link)
 		end(link);
 }
 
-/* What the peer will not answer is pushed out; its own farewell tells that the rest arrived. */
+/* Messages that the peer does not answer are flushed. The peer's own farewell shows that the rest
+ * arrived. */
 static void step_flushing(struct ucx_link *link)
 {
 	bool must_flush = link->is_farewell_sent || !link->has_farewell;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Handlers run in the order of sending, but a frame that comes by rendezvous is whole only later,
- * when others that were sent after it have long been copied. So each frame has a place by its
- * sequence number, and is handed over when all before it are.
+ * Puts frames in order. UCX calls the handlers in sending order, but a frame that comes by
+ * rendezvous is complete only later, after frames sent behind it were already copied. Each frame
+ * therefore has a place by its sequence number, and is delivered when all frames before it are.
  */
 #include "transport/ucx.h"
 
@@ -36,7 +36,7 @@ void ucx_receive_deinit(struct ucx_link *link)
 	frame_pool_destroy(link->pool);
 }
 
-/* The bytes of the frame are there: are they what the envelope said? */
+/* The frame's bytes are complete: checks that they match the envelope. */
 static void finish_arrival(struct ucx_arrival *arrival, uint64_t sequence, size_t n_bytes)
 {
 	struct ucx_link *link = arrival->link;
@@ -45,7 +45,8 @@ static void finish_arrival(struct ucx_arrival *arrival, uint64_t sequence, size_
 	if (frame_open(arrival->frame, n_bytes, &err) != SC_OK)
 		ucx_link_fail(link, SC_E_PROTOCOL, "%s", err.text);
 	else if (arrival->frame->sequence != sequence)
-		ucx_link_fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " came as number %" PRIu64,
+		ucx_link_fail(link, SC_E_PROTOCOL, "frame number %" PRIu64 " arrived in place of "
+			      "number %" PRIu64,
 			      arrival->frame->sequence, sequence);
 	else
 		arrival->is_whole = true;
@@ -97,7 +98,7 @@ static ucs_status_t start_rendezvous(struct ucx_arrival *arrival, void *data, si
 	return UCS_INPROGRESS;
 }
 
-/* A free place, and a frame that can hold n_bytes; or NULL, and the link has failed. */
+/* Returns a free place with a frame that can hold n_bytes, or NULL after failing the link. */
 static struct ucx_arrival *begin_arrival(struct ucx_link *link, uint64_t sequence, size_t n_bytes)
 {
 	unsigned n_credits = link->base.fabric->config.credits;
@@ -112,7 +113,7 @@ static struct ucx_arrival *begin_arrival(struct ucx_link *link, uint64_t sequenc
 		ucx_link_fail(link, SC_E_PROTOCOL, "frame number %" PRIu64 " after a goodbye at "
 			      "%" PRIu64, sequence, link->peer_last);
 	else if (!grant_use(link->grant) || !(frame = frame_take(link->pool, FRAME_STEP)))
-		ucx_link_fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " came without credit",
+		ucx_link_fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " arrived without credit",
 			      sequence);
 	else if (n_bytes < FRAME_HEADER_BYTES || n_bytes > frame->capacity)
 		ucx_link_fail(link, SC_E_PROTOCOL, "frame %" PRIu64 " has %zu bytes, expected %d "
@@ -132,7 +133,7 @@ ucs_status_t ucx_receive_frame(struct ucx_link *link, const struct envelope *env
 {
 	struct ucx_arrival *arrival;
 
-	/* Whoever closed the link reads no more. */
+	/* The owner of a closed link reads no more frames. */
 	if (link->is_closed || link->is_failed)
 		return UCS_OK;
 	arrival = begin_arrival(link, envelope->sequence, n_bytes);
@@ -140,8 +141,8 @@ ucs_status_t ucx_receive_frame(struct ucx_link *link, const struct envelope *env
 		return UCS_OK;
 	if (attributes & UCP_AM_RECV_ATTR_FLAG_RNDV)
 		return start_rendezvous(arrival, data, n_bytes, envelope->sequence);
-	/* Eager data is UCX's again when the handler returns; where it could be kept
-	 * (ATTR_FLAG_DATA) it is not aligned as a frame is. */
+	/* UCX takes eager data back when the handler returns. Where it could be kept
+	 * (ATTR_FLAG_DATA), it is not aligned as a frame must be. */
 	memcpy(arrival->frame->data, data, n_bytes);
 	finish_arrival(arrival, envelope->sequence, n_bytes);
 	return UCS_OK;

@@ -30,7 +30,7 @@ for rank in 1 2 3; do
 	lose_stage KILL $rank . --transport ucx
 done
 for rank in 1 3; do
-	lose_stage KILL $rank 'the process has ended' --transport mpi
+	lose_stage KILL $rank "the peer's process has ended" --transport mpi
 done
 # Those that are left must not wait for the stopped one in a collective operation of MPI.
 for transport in ucx mpi; do
@@ -39,7 +39,7 @@ done
 plain_flags=$MPIRUN_FLAGS
 MPIRUN_FLAGS="$plain_flags --enable-recovery"
 lose_stage KILL 2 . --transport ucx
-lose_stage KILL 2 'the process has ended' --transport mpi
+lose_stage KILL 2 "the peer's process has ended" --transport mpi
 
 # An mpirun that hangs, as it does when it cannot reach a host any more, is ended: else no
 # supervisor would notice.

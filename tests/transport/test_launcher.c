@@ -415,7 +415,8 @@ static void helper_that_cannot_be_started_is_told(void **state)
 		n_bytes += (size_t)n;
 	text[n_bytes] = '\0';
 	close(family.from_rank);
-	assert_non_null(strstr(text, "no process to end it: Resource temporarily unavailable"));
+	assert_non_null(strstr(text, "starting a process that ends it failed: "
+				     "Resource temporarily unavailable"));
 	kill_launcher(&family);
 	while (waitpid(-1, NULL, 0) > 0)
 		;

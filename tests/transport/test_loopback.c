@@ -250,7 +250,7 @@ static void a_rank_that_is_taken_and_bad_numbers_are_refused(void **state)
 
 	assert_int_equal(fabric_loopback_open(ring->loop, ring->hub, &config, &fabric, &err),
 			 SC_E_EXISTS);
-	assert_non_null(strstr(err.text, "rank 1 has a fabric"));
+	assert_non_null(strstr(err.text, "rank 1 already has a fabric"));
 	config.rank = 3;
 	assert_int_equal(fabric_loopback_open(ring->loop, ring->hub, &config, &fabric, &err),
 			 SC_E_INVALID);

@@ -296,7 +296,8 @@ static void bad_frames_end_the_link(void **state)
 		{ 1, 1, 100, 0, "0 bytes" },
 		{ 1, 1, 100, FRAME_HEADER_BYTES + MAX_PAYLOAD + 1, "expected 64 to 1064" },
 		{ 1, 1, 100, FRAME_HEADER_BYTES + 99, "" },
-		{ 1, 2, 100, FRAME_HEADER_BYTES + 100, "frame 2 came as number 1" },
+		{ 1, 2, 100, FRAME_HEADER_BYTES + 100, "frame number 2 arrived in place of number "
+		"1" },
 		{ 0, 0, 100, FRAME_HEADER_BYTES + 100, "frame number 0 after 0" },
 		{ 3, 3, 100, FRAME_HEADER_BYTES + 100, "frame number 3 after 0" },
 		{ UINT64_MAX, UINT64_MAX, 0, FRAME_HEADER_BYTES, "after 0" },
@@ -322,7 +323,7 @@ static void credits_that_were_never_used_end_the_link(void **state)
 	begin(&h);
 	send_message(&h, ENVELOPE_CREDIT, 0, 1, NULL, 0);
 	settle(&h);
-	expect_end(&h, "1 credits came back, 0 were used");
+	expect_end(&h, "the peer returned 1 credits, but only 0 were in use");
 	finish(&h);
 }
 
