@@ -2,8 +2,9 @@
 #ifndef STAGECOACH_MODEL_ARCH_H
 #define STAGECOACH_MODEL_ARCH_H
 /*
- * arch - what distinguishes one family of transformers from another, as a row of options.
- * One forward pass reads the row; a new family is a new row and a test.
+ * arch - the differences between families of transformers, as a table of options. The single
+ * forward pass (stage/forward.c) reads its row. A new family needs a new row and a test.
+ * Thread: any; the table is constant.
  */
 #include "base/error.h"
 
@@ -12,17 +13,18 @@
 
 enum arch_rope {
 	ROPE_NONE,
-	ROPE_INTERLEAVED,	/* pairs (2i, 2i+1): GGUF's llama files are permuted to this */
+	ROPE_INTERLEAVED,	/* pairs (2i, 2i+1); GGUF's llama
+				 * files are permuted to this order */
 	ROPE_HALVES,		/* pairs (i, i + n/2), "NEOX" */
 };
 
 struct arch {
 	const char *name;	/* general.architecture; also the prefix of its keys */
 	enum arch_rope rope;
-	bool has_qkv_bias;	/* blk.N.attn_{q,k,v}.bias must be there; else they may be */
+	bool has_qkv_bias;	/* blk.N.attn_{q,k,v}.bias is required; if false, optional */
 };
 
-/* SC_E_UNSUPPORTED: err lists the names that are known. */
+/* Finds a row by name. SC_E_UNSUPPORTED: err lists the known names. */
 must_check enum sc_status arch_find(const char *name, size_t length, const struct arch **arch_out,
 				    struct error *err);
 

@@ -16,12 +16,13 @@ struct bpe {
 	const struct vocab *vocab;
 	struct pretokenizer *pre;	/* owned */
 	struct pairmap *merges;		/* (left, right) to rank << 32 | joined token */
-	uint32_t substitutes[3];	/* what stands for a byte that has no token: U+FFFD, */
-	unsigned n_substitutes;		/* or nothing where even that cannot be written */
+	uint32_t substitutes[3];	/* the tokens that replace a byte
+					 * without a token: U+FFFD, */
+	unsigned n_substitutes;		/* or none if the vocabulary cannot write U+FFFD */
 };
 
-/* The two halves of "left right", or false. Neither half holds a space: the byte-level alphabet
- * writes it as another character. */
+/* Splits a merge at its space. Returns false if it does not have exactly one. The halves themselves
+ * hold no space, because the byte-level alphabet writes a space as another character. */
 static bool split_merge(struct gguf_string merge, size_t *left_length_out)
 {
 	const char *space = memchr(merge.data, ' ', merge.length);
@@ -34,7 +35,7 @@ static bool split_merge(struct gguf_string merge, size_t *left_length_out)
 	return true;
 }
 
-/* Add one merge, unless it can never apply. joined is scratch for its bytes. */
+/* Adds one merge, unless it can never apply. joined is scratch memory for its bytes. */
 static enum sc_status add_merge(struct bpe *bpe, struct gguf_string merge, size_t left_length,
 				uint32_t rank, char *joined)
 {

@@ -8,7 +8,7 @@ static bool stands_for_itself(uint32_t code)
 	return (code >= 0x21 && code <= 0x7E) || (code >= 0xA1 && code <= 0xFF && code != 0xAD);
 }
 
-/* The bytes that do not stand for themselves are 00-20 (33 of them), 7F-A0 (34) and AD. */
+/* The bytes with another character are 00-20 (33 of them), 7F-A0 (34) and AD. */
 int byte_alphabet_byte(uint32_t code)
 {
 	if (stands_for_itself(code))
@@ -26,7 +26,7 @@ uint32_t byte_alphabet_code(uint8_t byte)
 	return 0x100 + (byte <= 0x20 ? byte : byte < 0xAD ? byte - 0x7Fu + 0x21 : 0x43u);
 }
 
-/* The byte that the character at the start of text stands for, or -1. */
+/* Returns the byte that the character at the start of text represents, or -1. */
 static int byte_at(const uint8_t *text, size_t n_bytes, unsigned *length_out)
 {
 	int length = utf8_next(text, n_bytes);

@@ -2,9 +2,10 @@
 #ifndef STAGECOACH_MODEL_FLOAT16_H
 #define STAGECOACH_MODEL_FLOAT16_H
 /*
- * float16 - the two 16-bit floats of model files: IEEE 754 half precision (1 sign, 5 exponent and
- * 10 fraction bits) and bfloat16, the upper half of a float. To float exactly; from float to the
- * nearest, ties to even, too large becomes infinity, a NaN stays one. Thread: any.
+ * float16 - conversions of the 16-bit floats of model files: IEEE 754 half precision (1 sign, 5
+ * exponent and 10 fraction bits) and bfloat16 (the upper half of a float).
+ * To float: exact. From float: rounds to nearest, ties to even; overflow becomes infinity; NaN
+ * stays NaN. Thread: any.
  */
 #include "base/bytes.h"
 
@@ -49,7 +50,8 @@ static inline uint16_t f32_to_f16(float x)
 	if (magnitude >= 0x38800000)		/* 2^-14: the bias changes by 112 */
 		return (uint16_t)(sign | (magnitude - (112u << 23) + 0xfff +
 					  (magnitude >> 13 & 1)) >> 13);
-	/* The unit in the last place of 1/2 is 2^-24, that of the subnormals. */
+	/* Below 2^-14 results are subnormal, in units of 2^-24. Adding 1/2 makes the float addition
+	 * round to these units. */
 	memcpy(&tiny, &magnitude, sizeof tiny);
 	tiny += 0.5f;
 	memcpy(&magnitude, &tiny, sizeof magnitude);

@@ -25,7 +25,7 @@ static struct gguf *create(bool takes_any_type, struct error *err)
 	return NULL;
 }
 
-/* The file's tensors go behind those that are there. */
+/* Appends the file's tensors to those of the files before it. */
 static enum sc_status append_tensors(struct gguf *gguf, struct gguf_file *file, struct error *err)
 {
 	struct gguf_entry *entries;
@@ -61,7 +61,7 @@ static const struct gguf_file *file_of_tensor(const struct gguf *gguf, size_t i)
 	return file;
 }
 
-/* After the last append: the entries stay where they are. */
+/* Called after the last append, because appending moves the entries. */
 static enum sc_status index_tensors(struct gguf *gguf, struct error *err)
 {
 	if (strmap_create(gguf->n_tensors, &gguf->names))
@@ -124,7 +124,7 @@ static enum sc_status open_other_shards(struct gguf *gguf, uint32_t n, struct er
 	return gguf_shard_check_total(&gguf->files[0], gguf->n_tensors, err);
 }
 
-/* The first file's bytes are there: read it and all others. Takes gguf when it fails. */
+/* Reads the first file, whose bytes are available, and all others. On failure it closes gguf. */
 static enum sc_status read_all(struct gguf *gguf, struct gguf **gguf_out, struct error *err)
 {
 	enum sc_status status;

@@ -2,15 +2,16 @@
 #ifndef STAGECOACH_MODEL_GGUF_H
 #define STAGECOACH_MODEL_GGUF_H
 /*
- * gguf - reads GGUF files of version 3 (and 2, the same layout), also split in shards
- * (NAME-00001-of-00003.gguf, the first one is named). Maps the files read-only; parses nothing
- * twice. Metadata and tensor directory are copied while the file is opened; only the data of
- * tensors stays in the mapping. So whoever has read the tensors that it needs no longer depends on
- * the file. Until then a file that is cut short kills the process, as with any mapping: replace
- * model files by renaming, never by writing into them.
- * Every offset, count, length, alignment and type is checked against the file and against the
- * limits below before it is used. Errors read "FILE: offset N: expected X, found Y".
- * Thread: opening from one thread; afterwards everything is read-only and may be shared.
+ * gguf - reads GGUF files of version 3 (and 2, which has the same layout), also models split into
+ * shards (NAME-00001-of-00003.gguf; the caller names the first).
+ * - The files are mapped read-only. Metadata and the tensor directory are copied at opening; only
+ *   tensor data stays in the mapping. After all needed tensors were read, the file is no longer
+ *   needed.
+ * - Until then, shortening a file kills the process (SIGBUS), as with any mapping. Replace model
+ *   files by renaming; never write into them.
+ * - Every offset, count, length, alignment and type is checked against the file and against the
+ *   limits below before it is used. Errors read "FILE: offset N: expected X, found Y".
+ * Thread: one thread opens; afterwards everything is read-only and may be shared.
  * Source of the format: the GGUF specification of the ggml project, version 3.
  */
 #include "base/error.h"
@@ -27,7 +28,7 @@ enum gguf_type {
 	GGUF_BOOL, GGUF_STRING, GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64,
 };
 
-/* Not NUL-terminated; may hold any bytes. */
+/* Not NUL-terminated. May contain any bytes. */
 struct gguf_string {
 	const char *data;
 	size_t length;
@@ -35,19 +36,20 @@ struct gguf_string {
 
 struct gguf;
 
-/* SC_E_NOT_FOUND: no such file. SC_E_IO. SC_E_FORMAT: broken. SC_E_UNSUPPORTED: a version or a
- * tensor type that we do not read. Caller destroys with gguf_close. */
+/* Opens a model. The caller closes it with gguf_close. SC_E_NOT_FOUND: no such file. SC_E_IO: it
+ * cannot be read. SC_E_FORMAT: it is malformed. SC_E_UNSUPPORTED: an unsupported version or tensor
+ * type. */
 must_check enum sc_status gguf_open(const char *path, struct gguf **gguf_out, struct error *err);
 
-/* As gguf_open, but tensors of any type are taken: for programs that describe a file and compute
- * nothing. tensor.type is then the number in the file, which may be no enumerator. Where
- * tensor_type_info has no block size for it, n_bytes reaches to the next tensor's data or to the
- * end of the file, and the rows cannot be read. */
+/* As gguf_open, but accepts tensors of any type. For programs that describe a file and compute
+ * nothing. tensor.type is then the number in the file, which may be no enumerator. If
+ * tensor_type_info has no block size for the type, n_bytes extends to the next tensor's data or to
+ * the end of the file, and the rows cannot be read. */
 must_check enum sc_status gguf_open_any_types(const char *path, struct gguf **gguf_out,
 					      struct error *err);
 
-/* The same over bytes in memory (one shard), aligned to 8, which stay the caller's until
- * gguf_close. `name` stands for the path in errors. This is what the fuzzer calls. */
+/* Opens a model of one shard in memory, aligned to 8 bytes. Borrows data until gguf_close. Errors
+ * use `name` in place of a path. The fuzz target calls this. */
 must_check enum sc_status gguf_open_memory(const char *name, const void *data, size_t n_bytes,
 					   struct gguf **gguf_out, struct error *err);
 must_check enum sc_status gguf_open_memory_any_types(const char *name, const void *data,
@@ -56,7 +58,8 @@ must_check enum sc_status gguf_open_memory_any_types(const char *name, const voi
 void gguf_close(struct gguf *gguf);
 
 const char *gguf_path(const struct gguf *gguf);		/* of the first shard */
-/* Of the shard that has the tensor; without such a tensor, of the first. */
+/* The path of the shard that contains the tensor, or of the first shard if there is no such
+ * tensor. */
 const char *gguf_tensor_path(const struct gguf *gguf, const char *name);
 uint64_t gguf_n_bytes(const struct gguf *gguf);		/* all shards */
 
@@ -68,15 +71,15 @@ struct gguf_part {
 };
 size_t gguf_n_files(const struct gguf *gguf);
 struct gguf_part gguf_part(const struct gguf *gguf, size_t i);
-/* path leads to one of the shards, by whatever name. */
+/* Returns true if path names the same file as one of the shards, under any name. */
 bool gguf_is_at(const struct gguf *gguf, const char *path);
 
 /* XXH3 of the metadata and tensor directories of all shards, not of the weights. */
 uint64_t gguf_fingerprint(const struct gguf *gguf);
 
-/* Metadata by key. The getters of numbers take any integer or float type that holds the value
- * exactly (a double is rounded to float). SC_E_NOT_FOUND: no such key. SC_E_FORMAT: another type,
- * or out of range; err names the key, what was expected and what was found. */
+/* Metadata by key. The getters of numbers accept every integer or float type whose value fits
+ * exactly (a double is rounded to float). SC_E_NOT_FOUND: no such key. SC_E_FORMAT: wrong type or
+ * out of range; err names the key, what was expected and what was found. */
 bool gguf_has(const struct gguf *gguf, const char *key);
 must_check enum sc_status gguf_get_u32(const struct gguf *gguf, const char *key,
 				       uint32_t *value_out, struct error *err);
@@ -87,24 +90,26 @@ must_check enum sc_status gguf_get_bool(const struct gguf *gguf, const char *key
 must_check enum sc_status gguf_get_string(const struct gguf *gguf, const char *key,
 					  struct gguf_string *value_out, struct error *err);
 
-/* SC_E_FORMAT, and an error that names the key, unless the file has it. */
+/* SC_E_FORMAT, with an error that names the key: the file does not have it. */
 must_check enum sc_status gguf_require(const struct gguf *gguf, const char *key,
 				       struct error *err);
-/* For those who check a value further: "FILE: offset N: key 'KEY': message". Returns status. */
+/* Makes the error "FILE: offset N: key 'KEY': message" for callers that check a value further.
+ * Returns status. */
 enum sc_status gguf_key_error(const struct gguf *gguf, const char *key, enum sc_status status,
 			      struct error *err, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
-/* Key i of the first file, in file order; an empty one where it is ignored. */
+/* Key i of the first file, in file order. The result is empty if the key is ignored. */
 size_t gguf_n_keys(const struct gguf *gguf);
 struct gguf_string gguf_key(const struct gguf *gguf, size_t i);
 
-/* From now on the file is read as if it did not have the keys of a list with commas or blanks
- * between them; keys that it does not have do no harm. Before the file is shared. The fingerprint
- * tells that keys are ignored. */
+/* Ignores keys: from now on the file is read as if it did not have them. list holds names separated
+ * by commas or blanks; unknown names have no effect. Call it before the file is shared between
+ * threads. Ignored keys change the fingerprint. */
 void gguf_ignore_keys(struct gguf *gguf, const char *list);
 
-/* An array: its element type, count, and for fixed-size elements its packed bytes (unaligned). */
+/* An array: its element type, its count and, for elements of fixed size, its packed (unaligned)
+ * bytes. */
 struct gguf_array {
 	enum gguf_type type;
 	size_t n;
@@ -113,9 +118,9 @@ struct gguf_array {
 };
 must_check enum sc_status gguf_get_array(const struct gguf *gguf, const char *key,
 					 struct gguf_array *array_out, struct error *err);
-/* Element i of an array of strings; i < n. */
+/* String i of an array of strings; i must be below n. */
 struct gguf_string gguf_array_string(const struct gguf_array *array, size_t i);
-/* Element i of an array of numbers, converted; i < n. */
+/* Number i of an array of numbers, converted to double; i must be below n. */
 double gguf_array_number(const struct gguf_array *array, size_t i);
 
 /* The same without loss. A bool is 0 or 1. */
@@ -135,7 +140,7 @@ const char *gguf_type_name(enum gguf_type type);
 /* Tensors of all shards, in file order. */
 size_t gguf_n_tensors(const struct gguf *gguf);
 const struct tensor *gguf_tensor(const struct gguf *gguf, size_t i);
-/* NULL: none of that name. */
+/* Returns NULL if there is no tensor of that name. */
 const struct tensor *gguf_find_tensor(const struct gguf *gguf, const char *name);
 
 #endif

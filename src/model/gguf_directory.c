@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tensor directory of one file: entries first, then where their data lies. */
+/* Reads the tensor directory of one file: first the entries, then the places of their data. */
 #include "model/gguf_file.h"
 
 #include <inttypes.h>
@@ -74,8 +74,8 @@ static enum sc_status read_type(struct gguf_file *file, struct tensor *tensor, s
 	return SC_OK;
 }
 
-/* Stands in until the places of all tensors are known: at least a byte, see measure. Its elements
- * are counted as well, so that their number stays below 2^63. */
+/* A placeholder of one byte per element, until the places of all tensors are known (see measure).
+ * It also bounds the number of elements below 2^63. */
 static const struct tensor_type_info unknown_size = { .block_length = 1, .block_bytes = 1 };
 
 static bool has_known_size(const struct tensor *tensor)
@@ -85,7 +85,8 @@ static bool has_known_size(const struct tensor *tensor)
 	return info && info->block_length;
 }
 
-/* Sizes that a file can hold are checked against it later; here only that they are numbers. */
+/* Computes the size in bytes. Only overflow is checked here; place_data compares the size with the
+ * file. */
 static enum sc_status count_bytes(const struct gguf_file *file, const struct gguf_entry *entry,
 				  size_t *n_bytes_out, struct error *err)
 {
@@ -141,7 +142,8 @@ static enum sc_status read_entry(struct gguf_file *file, struct gguf_entry *entr
 	return SC_OK;
 }
 
-/* The data section is known now: everything must lie in it. */
+/* Called when the start of the data section is known: checks that the tensor lies inside the
+ * file. */
 static enum sc_status place_data(const struct gguf_file *file, struct gguf_entry *entry,
 				 struct error *err)
 {
@@ -156,7 +158,8 @@ static enum sc_status place_data(const struct gguf_file *file, struct gguf_entry
 				  entry->offset);
 	if (end > room)
 		return gguf_error(file, entry->at, SC_E_FORMAT, err,
-				  "the file ends at %zu, tensor '%s' needs %" PRIu64 ": truncated?",
+				  "the file ends at %zu, but tensor '%s' needs %" PRIu64 ": "
+				  "truncated?",
 				  file->n_bytes, quote(entry->name, strlen(entry->name)).text,
 				  file->data_start + end);
 	entry->tensor.data = file->data + file->data_start + entry->offset;

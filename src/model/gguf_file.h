@@ -2,46 +2,50 @@
 #ifndef STAGECOACH_MODEL_GGUF_FILE_H
 #define STAGECOACH_MODEL_GGUF_FILE_H
 /*
- * gguf_file - one file of a model in GGUF: its bytes, its metadata, its part of the tensor
- * directory. Private to gguf*.c: everyone else sees gguf.h.
- * Layout of a file, little-endian: magic "GGUF", u32 version, u64 tensor count, u64 pair count;
- * the pairs (string key, u32 type, value); the tensor directory (string name, u32 n_dims,
- * u64 dims[n_dims], u32 type, u64 offset); padding to the alignment; the tensors' data, to which
- * the offsets are relative. A string is a u64 length and its bytes.
+ * gguf_file - one file of a model in GGUF: its bytes, its metadata and its part of the tensor
+ * directory. Private to gguf*.c; other code uses gguf.h.
+ * Layout of a file, little-endian:
+ * 1. magic "GGUF", u32 version, u64 tensor count, u64 pair count;
+ * 2. the pairs: string key, u32 type, value;
+ * 3. the tensor directory: string name, u32 n_dims, u64 dims[n_dims], u32 type, u64 offset;
+ * 4. padding to the alignment;
+ * 5. the tensors' data. Offsets are relative to its start.
+ * A string is a u64 length and its bytes.
  */
 #include "base/bytes.h"
 #include "model/gguf.h"
 #include "model/quote.h"
 
-#define GGUF_MAX_KEY 65535	/* bytes, by the specification, as the next */
+#define GGUF_MAX_KEY 65535	/* in bytes, from the specification; so is the next */
 #define GGUF_MAX_NAME 64
 #define GGUF_MIN_ALIGNMENT 8
 #define GGUF_MAX_ALIGNMENT (1u << 20)
 #define GGUF_DEFAULT_ALIGNMENT 32
 
-/* One key and its value; a value that is no array is kept as an array of one. */
+/* A key and its value. A single value is stored as an array of length one. */
 struct gguf_pair {
 	const char *key;
 	size_t key_length;
-	size_t offset;		/* of the value in the file, for errors */
+	size_t offset;		/* offset of the value in the file, for errors */
 	bool is_array;
-	bool is_ignored;	/* as if it were not there */
+	bool is_ignored;	/* treated as missing */
 	struct gguf_array value;
 	size_t *index;		/* owned: where each string of an array starts in value.data */
 };
 
 struct gguf_entry {
-	struct tensor tensor;		/* first: its address is the entry's */
+	struct tensor tensor;		/* first member, so that the tensor's
+					 * address is the entry's */
 	char name[GGUF_MAX_NAME + 1];	/* what tensor.name points to */
-	uint64_t offset;		/* in the data section */
-	size_t at;			/* of the entry in the file, for errors */
+	uint64_t offset;		/* offset in the data section */
+	size_t at;			/* offset of the entry in the file, for errors */
 };
 
 struct gguf_file {
 	char *path;		/* owned; for errors */
-	const uint8_t *data;	/* the whole file; once it is read only tensors point here */
+	const uint8_t *data;	/* the whole file; after opening only tensors point here */
 	size_t n_bytes;
-	bool is_mapped;		/* data is ours to unmap */
+	bool is_mapped;		/* data must be unmapped at the end */
 	bool takes_any_type;	/* of tensors; else a type that is not supported is an error */
 	uint8_t *head;		/* [header_bytes], owned: the copy that keys and values point to */
 	struct cursor cursor;
@@ -51,7 +55,8 @@ struct gguf_file {
 	struct strmap *keys;		/* key -> index of pairs, owned */
 	size_t alignment;
 	size_t header_bytes;		/* metadata and tensor directory, without the padding */
-	size_t data_start;		/* may lie behind the end when there are no tensors */
+	size_t data_start;		/* may be beyond the end of the
+					 * file if there are no tensors */
 };
 
 struct gguf {
@@ -63,7 +68,7 @@ struct gguf {
 	struct strmap *names;		/* tensor name -> index of entries, owned */
 };
 
-/* gguf_map.c: map path, or borrow bytes in memory. */
+/* gguf_map.c: maps the file at path, or borrows bytes in memory. */
 must_check enum sc_status gguf_file_map(struct gguf_file *file, const char *path,
 					struct error *err);
 must_check enum sc_status gguf_file_borrow(struct gguf_file *file, const char *name,
@@ -73,7 +78,7 @@ void gguf_file_deinit(struct gguf_file *file);
 
 /* gguf_metadata.c: the header and all pairs. */
 must_check enum sc_status gguf_file_read_metadata(struct gguf_file *file, struct error *err);
-/* A string's length and bytes; moves the cursor behind it. */
+/* Reads a string's length and bytes and moves the cursor behind it. */
 must_check enum sc_status gguf_file_read_string(struct gguf_file *file, const char *what,
 						uint64_t max, struct gguf_string *string_out,
 						struct error *err);
@@ -84,18 +89,20 @@ must_check enum sc_status gguf_file_get_u32(const struct gguf_file *file, const 
 					    uint32_t *value_out, struct error *err);
 size_t gguf_type_bytes(enum gguf_type type);	/* 0 for strings and arrays */
 
-/* gguf_directory.c: the tensor directory into entries[file->n_tensors]; names are set later, since
- * the entries may still move. */
+/* gguf_directory.c: reads the tensor directory into entries[file->n_tensors]. tensor.name is set
+ * later, because the entries may still move. */
 must_check enum sc_status gguf_file_read_directory(struct gguf_file *file,
 						   struct gguf_entry *entries, struct error *err);
 
-/* gguf_keep.c: behind the directory: copy the head; keys and values point to the copy from now on.
- * SC_E_NOMEM; SC_E_IO: the file changed meanwhile. */
+/* gguf_keep.c: copies the head, after the directory was read. Keys and values then point to the
+ * copy. SC_E_NOMEM. SC_E_IO: the file changed in the meantime. */
 must_check enum sc_status gguf_file_keep_head(struct gguf_file *file, struct error *err);
 
-/* gguf_shards.c: how many files the model has, as its first one says; the path of file i (from 0),
- * which the caller frees; whether a file is the one that it should be; whether all their tensors
- * are there. */
+/* gguf_shards.c:
+ * - gguf_shard_count: the number of files, according to the first;
+ * - gguf_shard_path: the path of file i (from 0), which the caller frees;
+ * - gguf_shard_check: whether a file is shard i of n;
+ * - gguf_shard_check_total: whether the files have all tensors. */
 must_check enum sc_status gguf_shard_count(const struct gguf_file *first, uint32_t *n_out,
 					   struct error *err);
 must_check enum sc_status gguf_shard_path(const struct gguf_file *first, uint32_t i, uint32_t n,
@@ -105,11 +112,12 @@ must_check enum sc_status gguf_shard_check(const struct gguf_file *file, uint32_
 must_check enum sc_status gguf_shard_check_total(const struct gguf_file *first, size_t n_tensors,
 						 struct error *err);
 
-/* gguf_error.c: "PATH: offset N: message", with the context, if any, before the message. */
+/* gguf_error.c: makes the error "PATH: offset N: message", with file->context, if any, before the
+ * message. */
 enum sc_status gguf_error(const struct gguf_file *file, size_t offset, enum sc_status status,
 			  struct error *err, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
-/* What was to be read at the cursor does not fit into the rest of the file. */
+/* The error for a read at the cursor that goes beyond the end of the file. */
 enum sc_status gguf_error_short(const struct gguf_file *file, uint64_t n_bytes, const char *what,
 				struct error *err);
 

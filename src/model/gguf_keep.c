@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A copy of what stands before the weights: whoever changes the file later does not change it. */
+/* Copies everything before the weights, so that later changes of the file do not reach it. */
 #include "base/strmap.h"
 #include "model/gguf_file.h"
 
@@ -7,10 +7,12 @@
 
 static enum sc_status changed(const struct gguf_file *file, struct error *err)
 {
-	return error_set(err, SC_E_IO, "%s: the file changed while it was read", file->path);
+	return error_set(err, SC_E_IO, "%s: the file changed while it was read; try again when it "
+			 "is complete", file->path);
 }
 
-/* The copy must hold strings where they were found: their lengths are read from it. */
+/* Checks that the copy has strings where they were found before, because their lengths are read
+ * from the copy. */
 static bool has_strings(const struct gguf_file *file, const struct gguf_pair *pair)
 {
 	const uint8_t *data = pair->value.data;

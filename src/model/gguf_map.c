@@ -42,7 +42,8 @@ enum sc_status gguf_file_map(struct gguf_file *file, const char *path, struct er
 	file->path = strdup(path);
 	if (!file->path)
 		return error_set(err, SC_E_NOMEM, "%s: no memory", path);
-	/* Opening a pipe would wait for a writer without O_NONBLOCK; files do not mind it. */
+	/* O_NONBLOCK, because opening a pipe would wait for a writer. Regular files ignore the
+	 * flag. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return error_errno(err, errno == ENOENT ? SC_E_NOT_FOUND : SC_E_IO, errno,

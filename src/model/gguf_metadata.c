@@ -5,7 +5,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* The least that an entry takes: what bounds the counts before anything is allocated. */
+/* The smallest entry. The counts are checked against the file's size with it before anything is
+ * allocated. */
 #define MIN_PAIR_BYTES (8 + 1 + 4 + 1)
 #define MIN_ENTRY_BYTES (8 + 1 + 4 + 8 + 4 + 8)
 
@@ -15,7 +16,7 @@ struct lookalike {
 	const char *what;
 };
 
-/* What people pass by mistake. */
+/* Other kinds of files that people pass by mistake. */
 static const struct lookalike lookalikes[] = {
 	{ "PK\3\4", 4, "a zip archive (a PyTorch checkpoint?)" },
 	{ "\x80\2", 2, "a Python pickle (an old PyTorch checkpoint?)" },
@@ -70,7 +71,7 @@ static enum sc_status read_version(struct gguf_file *file, struct error *err)
 
 	if (file->cursor.is_short)
 		return gguf_error_short(file, 4, "a version", err);
-	/* Version 2 has the same layout; 3 only added big-endian files. */
+	/* Versions 2 and 3 have the same layout; 3 only added big-endian files. */
 	if (version == 2 || version == 3)
 		return SC_OK;
 	if (version != 0 && (version & 0xffff) == 0)
@@ -146,14 +147,15 @@ static enum sc_status check_bools(const struct gguf_file *file, const uint8_t *b
 	return SC_OK;
 }
 
-/* Walk the strings of an array once and note where each begins. */
+/* Walks over the strings of an array and notes where each begins. */
 static enum sc_status read_string_array(struct gguf_file *file, struct gguf_pair *pair,
 					struct error *err)
 {
 	struct gguf_array *array = &pair->value;
 	const size_t start = cursor_offset(&file->cursor);
 
-	/* n * 8 bytes were there: no allocation is larger than the file. */
+	/* read_count has checked that n * 8 bytes are in the file, so the allocation is not larger
+	 * than that. */
 	pair->index = malloc((array->n + 1) * sizeof *pair->index);
 	if (!pair->index)
 		return error_set(err, SC_E_NOMEM, "%s: no memory for %zu strings", file->path,
@@ -204,7 +206,8 @@ static enum sc_status read_array_header(struct gguf_file *file, struct gguf_arra
 		return status;
 	if (array->type == GGUF_ARRAY)
 		return gguf_error(file, at, SC_E_UNSUPPORTED, err,
-				  "expected an array of numbers or strings, found one of arrays");
+				  "expected an array of numbers or strings, found an array of "
+				  "arrays");
 	n_element_bytes = array->type == GGUF_STRING ? 8 : gguf_type_bytes(array->type);
 	status = read_count(file, "an array length", GGUF_MAX_ARRAY, n_element_bytes, &n, err);
 	if (status)

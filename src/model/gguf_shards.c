@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Models split into files: NAME-00001-of-00003.gguf and so on. The first one has all metadata;
- * every one says which it is (split.no, from 0), of how many (split.count). */
+/* Models split into files: NAME-00001-of-00003.gguf and so on. The first file has all metadata.
+ * Each file states its number (split.no, from 0) and the number of files (split.count). */
 #include "model/gguf_file.h"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@ static void format_suffix(char *suffix, uint32_t i, uint32_t n)
 	snprintf(suffix, SUFFIX_MAX, "-%05" PRIu32 "-of-%05" PRIu32 ".gguf", i + 1, n);
 }
 
-/* A key of the split, or `value_default` where the file has none. */
+/* Reads a key about the split, or value_default if the file does not have it. */
 static enum sc_status get_split(const struct gguf_file *file, const char *key,
 				uint32_t value_default, uint32_t *value_out, struct error *err)
 {
@@ -34,7 +34,7 @@ enum sc_status gguf_shard_count(const struct gguf_file *first, uint32_t *n_out, 
 		status = get_split(first, "split.no", 0, &i, err);
 	if (status)
 		return status;
-	if (n == 0)	/* what merging leaves behind */
+	if (n == 0)	/* left behind by tools that merge shards */
 		n = 1;
 	if (n > GGUF_MAX_SHARDS)
 		return error_set(err, SC_E_FORMAT,
@@ -47,8 +47,8 @@ enum sc_status gguf_shard_count(const struct gguf_file *first, uint32_t *n_out, 
 				 ".gguf", first->path, (long long)i + 1, n, n);
 	if (n > 1 && !first->is_mapped)
 		return error_set(err, SC_E_UNSUPPORTED,
-				 "%s: expected a whole model in memory, found one of %" PRIu32
-				 " files", first->path, n);
+				 "%s: a model in memory must be one file, found the first of "
+				 "%" PRIu32 " files", first->path, n);
 	*n_out = n;
 	return SC_OK;
 }
@@ -74,7 +74,7 @@ enum sc_status gguf_shard_path(const struct gguf_file *first, uint32_t i, uint32
 	return SC_OK;
 }
 
-/* A key that every file of a split model has. */
+/* Reads a key that every file of a split model must have. */
 static enum sc_status get_required(const struct gguf_file *file, const char *key,
 				   uint32_t *value_out, struct error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values of metadata by key: checked conversions to what the caller wants. */
+/* Metadata values by key, with checked conversions to the requested type. */
 #include "model/gguf_file.h"
 
 #include <assert.h>
@@ -74,7 +74,7 @@ static bool load_number(enum gguf_type type, const uint8_t *p, struct gguf_numbe
 	return false;
 }
 
-/* "u32 7", "array of 3 string": what an error says was found. */
+/* Describes a value for "found ..." in an error: "u32 7", "an array of 3 string". */
 static void describe(const struct gguf_pair *pair, char *text, size_t n_bytes)
 {
 	const char *type = gguf_type_name(pair->value.type);

@@ -11,7 +11,7 @@
 #define MAX_CONTEXT (1u << 30)
 #define KEY_MAX 96
 
-/* What a key is read with: the file, the architecture's prefix, and room for the full key. */
+/* State for reading keys: the file, the architecture's prefix, and space for the full key. */
 struct reader {
 	const struct gguf *gguf;
 	const struct arch *arch;
@@ -19,7 +19,7 @@ struct reader {
 	struct error *err;
 };
 
-/* Name the key to read; false: the file does not have it. */
+/* Selects the key to read. Returns false if the file does not have it. */
 static bool seek(struct reader *r, const char *name)
 {
 	snprintf(r->key, sizeof r->key, "%s.%s", r->arch->name, name);
@@ -32,11 +32,11 @@ static enum sc_status need(struct reader *r, const char *name)
 	return gguf_require(r->gguf, r->key, r->err);
 }
 
-/* About the key that was sought last. */
+/* An error about the selected key. */
 #define key_error(r, status, ...) \
 	gguf_key_error((r)->gguf, (r)->key, status, (r)->err, __VA_ARGS__)
 
-/* The key that was sought last, from min to max. */
+/* Reads the selected key, which must be from min to max. */
 static enum sc_status read_u32(struct reader *r, uint32_t min, uint32_t max, uint32_t *value_out)
 {
 	enum sc_status status;
@@ -61,7 +61,7 @@ static enum sc_status need_u32(struct reader *r, const char *name, uint32_t max,
 	return status ? status : read_u32(r, 1, max, value_out);
 }
 
-/* The value stays as it is when the key is not there. */
+/* Leaves the value unchanged if the key is missing. */
 static enum sc_status maybe_u32(struct reader *r, const char *name, uint32_t max, uint32_t *value)
 {
 	return seek(r, name) ? read_u32(r, 1, max, value) : SC_OK;
@@ -82,7 +82,7 @@ static enum sc_status read_positive(struct reader *r, float *value_out)
 	return SC_OK;
 }
 
-/* A factor that some files write as 0 where there is none: 1 then, as in llama.cpp. */
+/* Reads a factor. Some files write 0 for "no factor"; like llama.cpp, that counts as 1. */
 static enum sc_status read_factor(struct reader *r, float *value_out)
 {
 	float value = 1.0f;
@@ -99,7 +99,8 @@ static enum sc_status unsupported(struct reader *r, const char *what)
 	return key_error(r, SC_E_UNSUPPORTED, "%s not supported", what);
 }
 
-/* Experts, windows and the like change the computation: better no answer than a wrong one. */
+/* Refuses features that change the computation (experts, windows, ...), because a wrong answer is
+ * worse than none. */
 static enum sc_status refuse_variants(struct reader *r, const struct hparams *hp)
 {
 	enum sc_status status;
@@ -114,7 +115,7 @@ static enum sc_status refuse_variants(struct reader *r, const struct hparams *hp
 	}
 	if (seek(r, "attention.sliding_window")) {
 		status = read_u32(r, 0, UINT32_MAX, &n);
-		/* A window that is never full is none. */
+		/* A window of at least the context length has no effect. */
 		if (status || (n > 0 && n < hp->n_context))
 			return status ? status : unsupported(r, "sliding windows are");
 	}
@@ -145,7 +146,7 @@ static enum sc_status read_sizes(struct reader *r, struct hparams *hp)
 	return status;
 }
 
-/* One head's elements: given, or the residual stream shared out among the heads. */
+/* Reads the elements per head. Without a key, they are embedding_length / head_count. */
 static enum sc_status read_head_dim(struct reader *r, const char *name, const struct hparams *hp,
 				    uint32_t *dim_out)
 {
@@ -194,7 +195,7 @@ static enum sc_status read_attention(struct reader *r, struct hparams *hp)
 	return status ? status : read_positive(r, &hp->norm_eps);
 }
 
-/* How positions are stretched. A factor without a type means linear: llama.cpp's default. */
+/* Reads how positions are scaled. A factor without a type means linear, as in llama.cpp. */
 static enum sc_status read_rope_scaling(struct reader *r, struct hparams *hp)
 {
 	struct gguf_string type = { .data = "linear", .length = 6 };
@@ -242,7 +243,7 @@ static enum sc_status read_rope(struct reader *r, struct hparams *hp)
 	return read_rope_scaling(r, hp);
 }
 
-/* Three places say how large the vocabulary is; those that are there must agree. */
+/* The vocabulary's size is stored in up to three places, which must agree. */
 static enum sc_status read_vocab(struct reader *r, struct hparams *hp)
 {
 	const struct tensor *embedding = gguf_find_tensor(r->gguf, "token_embd.weight");

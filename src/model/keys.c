@@ -8,9 +8,10 @@
 
 #define KEY_BYTES 128		/* keys of the tables are shorter */
 
-/* Which values of a key change nothing. */
+/* The values of a key that do not change the computation. */
 enum key_rule {
-	KEY_READ,		/* any: hparams.c reads it, and refuses what it does not know */
+	KEY_READ,		/* any: hparams.c reads the key and
+				 * refuses values it does not support */
 	KEY_HARMLESS,		/* any */
 	KEY_ZERO,		/* 0 or false: the feature is off */
 	KEY_ONE,		/* 1, or 0 for "not set": a factor */
@@ -22,8 +23,8 @@ struct key_row {
 	enum key_rule rule;
 };
 
-/* Behind the architecture's prefix; a name that ends in a dot or an underscore stands for all keys
- * that begin like it. */
+/* Names after the architecture's prefix. A name that ends in a dot or an underscore matches all
+ * keys that start with it. */
 static const struct key_row arch_rows[] = {
 	{ "block_count", KEY_READ },
 	{ "context_length", KEY_READ },
@@ -45,19 +46,20 @@ static const struct key_row arch_rows[] = {
 	{ "rope.scaling.factor", KEY_READ },
 	{ "rope.scaling.attn_factor", KEY_READ },
 
-	/* How the file came to be, and what only embeddings look at. */
+	/* Origin of the file, and keys that only embedding models use. */
 	{ "tensor_data_layout", KEY_HARMLESS },
 	{ "rope.scaling.finetuned", KEY_HARMLESS },
 	{ "pooling_type", KEY_HARMLESS },
-	{ "attention.layer_norm_epsilon", KEY_HARMLESS },	/* these norms are RMS norms */
-	/* Only YaRN and LongRoPE use these, and only with those types or this factor. */
+	{ "attention.layer_norm_epsilon", KEY_HARMLESS },	/* these architectures
+								 * use RMS norms */
+	/* Only YaRN and LongRoPE use these keys, and hparams.c refuses those types. */
 	{ "rope.scaling.original_context_length", KEY_HARMLESS },
 	{ "rope.scaling.yarn_beta_fast", KEY_HARMLESS },
 	{ "rope.scaling.yarn_beta_slow", KEY_HARMLESS },
 	{ "rope.scaling.yarn_ext_factor", KEY_ZERO },
 	{ "rope.scaling.yarn_log_multiplier", KEY_ZERO },
 	{ "rope.scaling.yarn_attn_factor", KEY_ONE },
-	/* There are no experts: expert_count is 0. */
+	/* hparams.c requires expert_count 0, so there are no experts. */
 	{ "expert_", KEY_HARMLESS },
 	{ "leading_dense_block_count", KEY_HARMLESS },
 	{ "interleave_moe_layer_step", KEY_HARMLESS },
@@ -81,7 +83,7 @@ static const struct key_row arch_rows[] = {
 	{ "embedding_scale", KEY_ONE },
 };
 
-/* Full names. All other keys of the tokenizer are read, or mean nothing to our families. */
+/* Full names. All other tokenizer keys are read by the tokenizer or have no effect here. */
 static const struct key_row tokenizer_rows[] = {
 	{ "tokenizer.ggml.remove_extra_whitespaces", KEY_ZERO },
 	{ "tokenizer.ggml.normalizer.lowercase", KEY_ZERO },
@@ -90,7 +92,7 @@ static const struct key_row tokenizer_rows[] = {
 	{ "tokenizer.ggml.suppress_tokens", KEY_EMPTY },
 };
 
-/* The keys that are refused, as far as an error has room for them. */
+/* The names of refused keys, as many as fit into an error. */
 struct refused {
 	char names[240];
 	size_t n_bytes;
@@ -133,7 +135,7 @@ static bool is_empty(const struct gguf *gguf, const char *key)
 	return !gguf_get_string(gguf, key, &string, NULL) && string.length == 0;
 }
 
-/* key: of the file, and one that the rule is about. */
+/* key must be in the file and match a row with this rule. */
 static bool changes_nothing(const struct gguf *gguf, enum key_rule rule, const char *key)
 {
 	switch (rule) {
@@ -149,7 +151,7 @@ static bool changes_nothing(const struct gguf *gguf, enum key_rule rule, const c
 	return false;
 }
 
-/* Does the row stand for the key, which is the rest of a name? */
+/* Returns true if the row matches the key, of which rest is the part after the prefix. */
 static bool is_row(const struct key_row *row, struct gguf_string rest)
 {
 	size_t n = strlen(row->name);
@@ -199,8 +201,8 @@ enum sc_status keys_check_kind(const struct gguf *gguf, struct error *err)
 	if (status || (kind.length == 5 && !memcmp(kind.data, "model", 5)))
 		return status;
 	return gguf_key_error(gguf, key, SC_E_UNSUPPORTED, err,
-			      "expected model, found '%s': the file is no language model of its "
-			      "own", quote(kind.data, kind.length).text);
+			      "expected model, found '%s': the file is not a complete language "
+			      "model", quote(kind.data, kind.length).text);
 }
 
 enum sc_status keys_check(const struct gguf *gguf, const struct arch *arch, struct error *err)

@@ -5,23 +5,24 @@
 
 struct merge_candidate {
 	uint64_t order;		/* priority, then the left symbol's index */
-	uint32_t n_bytes;	/* of the pair when it was found: it is stale once this differs */
+	uint32_t n_bytes;	/* length of the pair when it was found; if
+				 * it differs now, the candidate is stale */
 	uint32_t token;
 };
 
 struct merge_token {
-	uint32_t start;		/* in the word */
+	uint32_t start;		/* offset in the word */
 	uint32_t n_bytes;
 	uint32_t token;
 };
 
-/* One call of merger_join. */
+/* The state of one call of merger_join. */
 struct merge_run {
 	struct merger *merger;
 	const struct merge_rules *rules;
 	const char *word;
 	size_t n_bytes;
-	size_t start;		/* of the window, in the word */
+	size_t start;		/* start of the window in the word */
 	size_t end;
 	struct token_list *ids;
 };
@@ -34,7 +35,7 @@ void merger_deinit(struct merger *merger)
 	*merger = (struct merger)MERGER_INIT;
 }
 
-/* Forget all symbols and make room for n. */
+/* Removes all symbols and makes room for n. */
 static enum sc_status reset_symbols(struct merger *merger, size_t n)
 {
 	size_t n_max = n < 64 ? 64 : n < MERGE_WINDOW_MIN ? MERGE_WINDOW_MIN : n;
@@ -47,7 +48,7 @@ static enum sc_status reset_symbols(struct merger *merger, size_t n)
 	free(merger->heap);
 	merger->n_symbols_max = 0;
 	merger->symbols = malloc(n_max * sizeof merger->symbols[0]);
-	/* n - 1 pairs at the start, and a join adds at most two for the one that it uses up. */
+	/* There are n - 1 pairs at the start. A join consumes one pair and adds at most two. */
 	merger->heap = malloc(2 * n_max * sizeof merger->heap[0]);
 	if (!merger->symbols || !merger->heap)
 		return SC_E_NOMEM;
@@ -117,8 +118,8 @@ static void offer_pair(const struct merge_run *run, uint32_t left, uint32_t righ
 	});
 }
 
-/* Join the pair, unless one of its halves was joined to something else meanwhile: then the
- * lengths no longer add up, since a symbol only ever grows or disappears. */
+/* Joins the pair, unless one of its halves was joined to something else since the pair was found.
+ * Symbols only grow or disappear, so the lengths then no longer add up. */
 static void join_pair(const struct merge_run *run, struct merge_candidate pair)
 {
 	struct merge_symbol *symbols = run->merger->symbols;
@@ -140,7 +141,7 @@ static void join_pair(const struct merge_run *run, struct merge_candidate pair)
 	offer_pair(run, at, left->next);
 }
 
-/* Join up to n_max symbols behind run->start; sets run->end. */
+/* Joins up to n_max symbols from run->start on. Sets run->end. */
 static enum sc_status join_window(struct merge_run *run, size_t n_max)
 {
 	struct merger *merger = run->merger;
@@ -178,7 +179,7 @@ static enum sc_status emit_window(const struct merge_run *run)
 	return status;
 }
 
-/* Emit the first n of the held tokens. */
+/* Emits the first n held tokens. */
 static enum sc_status emit_held(const struct merge_run *run, size_t n)
 {
 	const struct merge_token *held = run->merger->held;
@@ -190,7 +191,7 @@ static enum sc_status emit_held(const struct merge_run *run, size_t n)
 	return status;
 }
 
-/* Hold the window's tokens until the next window confirms them. */
+/* Holds the window's tokens until the next window confirms them. */
 static enum sc_status hold_window(const struct merge_run *run)
 {
 	struct merger *merger = run->merger;
@@ -222,9 +223,10 @@ static enum sc_status join_whole(struct merge_run *run)
 	return status ? status : emit_window(run);
 }
 
-/* Join the window behind the one that is held, which begins with one of its tokens. The last tokens
- * of the held window are the least certain: their right neighbours were missing. *shared_out: the
- * token that both windows give; 0: there is none, and the whole word must be joined in one run. */
+/* Joins the next window, which starts at one of the held window's tokens. The last held tokens are
+ * the least certain, because their right neighbours were outside of the window. *shared_out: the
+ * index of the token that both windows produce; 0 if there is none, and the whole word must be
+ * joined in one run. */
 static enum sc_status join_next(struct merge_run *run, size_t *shared_out)
 {
 	const struct merger *merger = run->merger;

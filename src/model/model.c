@@ -11,9 +11,9 @@
 #include <string.h>
 #include <utf8proc.h>
 
-/* A tensor's place in the model, and the shape that it must have there. */
+/* A tensor's place in the model and its required shape. */
 struct slot {
-	const char *name;	/* behind "blk.N." for a layer's */
+	const char *name;	/* after "blk.N." for a layer's tensors */
 	const struct tensor **tensor;
 	uint64_t dims[2];	/* dims[1] == 1: a vector, stored as F32 */
 	bool is_optional;
@@ -32,7 +32,7 @@ static enum sc_status check_shape(const struct model *model, const struct tensor
 			 tensor->dims[2], tensor->dims[3]);
 }
 
-/* Find the tensor and check it; n_found counts what is there. */
+/* Finds the tensor and checks it. n_found counts the tensors that exist. */
 static enum sc_status fill_slot(struct model *model, const char *prefix, const struct slot *slot,
 				size_t *n_found, struct error *err)
 {
@@ -113,7 +113,7 @@ static enum sc_status find_outer(struct model *model, size_t *n_found, struct er
 	return SC_OK;
 }
 
-/* Angles are divided by these: each must be a number that allows it. */
+/* Rotation angles are divided by these factors, so each must be positive and finite. */
 static enum sc_status check_rope_factors(const struct model *model, struct error *err)
 {
 	const float *factors;
@@ -146,7 +146,7 @@ static bool is_used(const struct model *model, const struct tensor *tensor)
 	return false;
 }
 
-/* A tensor that nobody reads would have changed the result: name it. */
+/* Refuses tensors that no code reads, because they might change the result. */
 static enum sc_status refuse_unused(const struct model *model, size_t n_found, struct error *err)
 {
 	const size_t n = gguf_n_tensors(model->gguf);
@@ -156,8 +156,9 @@ static enum sc_status refuse_unused(const struct model *model, size_t n_found, s
 
 		if (!is_used(model, tensor))
 			return error_set(err, SC_E_UNSUPPORTED,
-					 "%s: tensor '%s': the architecture %s with %" PRIu32
-					 " layers, as we compute it, has no such tensor",
+					 "%s: tensor '%s' is not supported for architecture %s "
+					 "with %" PRIu32 " layers: using the model without it "
+					 "could give wrong answers",
 					 gguf_path(model->gguf), tensor->name, model->arch->name,
 					 model->hparams.n_layers);
 	}
@@ -238,7 +239,7 @@ static uint64_t n_elements(const struct tensor *tensor)
 	return tensor ? tensor->dims[0] * tensor->dims[1] : 0;
 }
 
-/* Everything that was trained: all but the rope factors. */
+/* Counts the trained parameters: all tensors except the rope factors. */
 static uint64_t count_params(const struct model *model)
 {
 	uint64_t n = 0;

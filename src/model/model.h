@@ -2,17 +2,17 @@
 #ifndef STAGECOACH_MODEL_MODEL_H
 #define STAGECOACH_MODEL_MODEL_H
 /*
- * model - a model file that was read and validated: its architecture, hyper-parameters and the
- * tensors of each layer, every shape checked against the hyper-parameters.
- * Computes nothing and touches no weight: pages are read when a stage loads its layers.
- * Thread: opening from one thread; afterwards read-only, shared freely.
+ * model - a model file that was read and validated: its architecture, its hyper-parameters and the
+ * tensors of each layer. Every shape is checked against the hyper-parameters.
+ * Opening computes nothing and reads no weights; a stage reads them when it loads its layers.
+ * Thread: one thread opens; afterwards read-only and freely shared.
  */
 #include "base/error.h"
 #include "model/arch.h"
 #include "model/gguf.h"
 #include "model/tensor.h"
 
-/* Limits that bound every product of sizes well below 2^63. */
+/* With these limits every product of sizes stays well below 2^63. */
 #define MODEL_MAX_LAYERS 1024
 #define MODEL_MAX_DIM 131072
 #define MODEL_MAX_VOCAB (4u << 20)
@@ -26,22 +26,23 @@ enum rope_scaling {
 
 struct hparams {
 	uint32_t n_layers;
-	uint32_t n_context;	/* positions it was trained for */
+	uint32_t n_context;	/* positions that the model was trained for */
 	uint32_t n_vocab;
-	uint32_t dim;		/* of the residual stream */
+	uint32_t dim;		/* width of the residual stream */
 	uint32_t ffn_dim;
 	uint32_t n_heads;
 	uint32_t n_kv_heads;	/* divides n_heads */
-	uint32_t head_dim;	/* of keys and queries */
-	uint32_t value_dim;	/* of values, per head */
-	uint32_t rope_dim;	/* leading elements of a head that are rotated; even */
+	uint32_t head_dim;	/* elements per head of keys and queries */
+	uint32_t value_dim;	/* elements per head of values */
+	uint32_t rope_dim;	/* number of leading elements of a head that are rotated; even */
 	float rope_base;
 	enum rope_scaling rope_scaling;
 	float rope_factor;	/* for linear scaling; else 1 */
 	float norm_eps;
 };
 
-/* NULL where the architecture or the file has none. All borrow from the model. */
+/* NULL if the architecture or the file does not have the tensor. All are borrowed from the
+ * model. */
 struct layer_tensors {
 	const struct tensor *attn_norm;			/* [dim] */
 	const struct tensor *attn_q, *attn_q_bias;	/* [n_heads*head_dim][dim]; a bias [rows] */
@@ -68,12 +69,13 @@ struct model {
 	struct layer_tensors *layers;		/* [n_layers], owned */
 };
 
-/* As gguf_open; also SC_E_UNSUPPORTED for an architecture, a scaling or a key that is not known
- * (gguf_ignore_keys leaves keys out, before model_open_gguf), and
- * SC_E_FORMAT for hyper-parameters or shapes that do not fit together, naming key or tensor. */
+/* As gguf_open, and:
+ * SC_E_UNSUPPORTED: unknown architecture, rope scaling or key. gguf_ignore_keys, called before
+ * model_open_gguf, can ignore keys.
+ * SC_E_FORMAT: hyper-parameters or shapes are inconsistent; err names the key or tensor. */
 must_check enum sc_status model_open(const char *path, struct model **model_out,
 				     struct error *err);
-/* The same over an open file; takes gguf, also when it fails. */
+/* The same for an open file. Takes gguf, also on failure. */
 must_check enum sc_status model_open_gguf(struct gguf *gguf, struct model **model_out,
 					  struct error *err);
 void model_close(struct model *model);
@@ -81,16 +83,17 @@ void model_close(struct model *model);
 /* general.name, or the file's name without .gguf; whole, printable characters of UTF-8 alone. */
 void model_name(const struct gguf *gguf, char name_out[MODEL_NAME_BYTES]);
 
-/* Stored bytes of one layer's tensors; of the embedding; of the head (output and its norm: the
- * embedding's bytes again when tied, since the last stage needs them too). */
+/* Stored bytes of the tensors of one layer; of the embedding; of the head. The head is the output
+ * matrix and its norm. If output and embedding are tied, the head counts the embedding's bytes
+ * again, because the last stage needs them, too. */
 uint64_t model_layer_bytes(const struct model *model, uint32_t layer);
 uint64_t model_embedding_bytes(const struct model *model);
 uint64_t model_head_bytes(const struct model *model);
 
-/* Whether most elements of the layers' matrices are BF16. */
+/* Returns true if most elements of the layers' matrices are BF16. */
 bool model_is_bf16(const struct model *model);
 
-/* Multiply-adds per row of one layer (matrices only), and of the head. */
+/* Multiply-adds per row of one layer and of the head; matrices only. */
 uint64_t model_layer_macs(const struct model *model, uint32_t layer);
 uint64_t model_head_macs(const struct model *model);
 

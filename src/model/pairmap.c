@@ -47,7 +47,7 @@ static uint64_t key_of(uint32_t first, uint32_t second)
 	return ((uint64_t)first << 32 | second) + 1;
 }
 
-/* The slot that holds the pair, or the free one where it belongs. */
+/* Returns the slot that holds the pair, or the free slot where the pair belongs. */
 static size_t find_slot(const struct pairmap *map, uint64_t key)
 {
 	/* Two rounds of multiply and shift, as in splitmix64: ids are small and regular. */

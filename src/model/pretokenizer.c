@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HIDDEN_BYTE 0x1A		/* stands in for a byte that is not UTF-8 */
+#define HIDDEN_BYTE 0x1A		/* replaces a byte that is not UTF-8 */
 #define MATCH_LIMIT 10000000u		/* backtracking steps per match, and 16 more per byte */
 #define HEAP_LIMIT_KIB (256u << 10)	/* the interpreter's memory for backtracking */
 #define JIT_STACK_MIN (32u << 10)
@@ -46,8 +46,8 @@ static enum sc_status refuse_name(const char *name, size_t length, struct error 
 	/* All names would not fit in an error. */
 	for (const struct pretokenizer_row *row = pretokenizer_rows; row->names && !status; row++)
 		status = buf_add_format(&names, " %.*s", (int)strcspn(row->names, " "), row->names);
-	status = error_set(err, SC_E_UNSUPPORTED, "'%s' is not known; known are, with other names "
-			   "for the same:%s", quote(name, length).text,
+	status = error_set(err, SC_E_UNSUPPORTED, "'%s' is not known; known names (without their "
+			   "synonyms):%s", quote(name, length).text,
 			   names.data);
 	buf_deinit(&names);
 	return status;
@@ -69,7 +69,7 @@ static enum sc_status compile(const char *pattern, pcre2_code **code_out, struct
 		return error_set(err, SC_E_INTERNAL, "pattern %s: offset %zu: %s", pattern, offset,
 				 text);
 	}
-	/* Where memory may not be made executable this fails, and matching interprets. */
+	/* Fails where executable memory is forbidden. Matching then uses the interpreter. */
 	(void)pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
 	*code_out = code;
 	return SC_OK;
@@ -115,7 +115,7 @@ unsigned pretokenizer_flags(const struct pretokenizer *pre)
 	return pre->row->flags;
 }
 
-/* One call of pretokenizer_split: PCRE2's memory for matching belongs to one thread. */
+/* The state of one call of pretokenizer_split. PCRE2's matching memory belongs to one thread. */
 struct split {
 	const struct pretokenizer *pre;
 	const char *seen;	/* what the patterns see, */
@@ -128,7 +128,8 @@ struct split {
 	struct error *err;
 };
 
-/* The first match at or behind from in the n bytes at start; *begin_out is n when there is none. */
+/* Finds the first match at or after `from` in the n bytes at start. *begin_out is n if there is
+ * none. */
 static enum sc_status find_match(const struct split *split, size_t level, size_t start, size_t n,
 				 size_t from, size_t *begin_out, size_t *end_out)
 {
@@ -157,7 +158,8 @@ static enum sc_status find_match(const struct split *split, size_t level, size_t
 	return SC_OK;
 }
 
-/* Cut n bytes at start by the patterns from level on. Recurses at most PRE_MAX_PATTERNS deep. */
+/* Cuts n bytes at start with the patterns from `level` on. Recurses at most PRE_MAX_PATTERNS
+ * deep. */
 static enum sc_status cut(const struct split *split, size_t level, size_t start, size_t n)
 {
 	size_t at = 0;
@@ -179,7 +181,7 @@ static enum sc_status cut(const struct split *split, size_t level, size_t start,
 	return SC_OK;
 }
 
-/* A copy of the text in which each byte that is no UTF-8 is hidden; NULL: no memory. */
+/* Copies the text and replaces each byte that is not UTF-8. Returns NULL if memory runs out. */
 static char *hide_bytes(const char *text, size_t n_bytes)
 {
 	char *copy = malloc(n_bytes);
@@ -205,7 +207,7 @@ static bool init_matching(struct split *split, size_t n_bytes)
 	pcre2_set_match_limit(split->limits, n_bytes > (UINT32_MAX - MATCH_LIMIT) / 16
 			      ? UINT32_MAX : MATCH_LIMIT + 16 * (uint32_t)n_bytes);
 	pcre2_set_heap_limit(split->limits, HEAP_LIMIT_KIB);
-	/* Without a stack of its own the matcher uses 32 KiB of the thread's. */
+	/* Without a stack the matcher uses 32 KiB of the thread's stack. */
 	if (split->stack)
 		pcre2_jit_stack_assign(split->limits, NULL, split->stack);
 	return true;

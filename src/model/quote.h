@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_MODEL_QUOTE_H
 #define STAGECOACH_MODEL_QUOTE_H
-/* quote - foreign bytes made fit for an error line: printable ASCII only, cut when long. */
+/* quote - makes foreign bytes safe for an error line: printable ASCII only; long text is cut. */
 #include <stddef.h>
 
 struct quote {

@@ -2,8 +2,9 @@
 #ifndef STAGECOACH_MODEL_TENSOR_H
 #define STAGECOACH_MODEL_TENSOR_H
 /*
- * tensor - element types of model files and a view of one stored tensor.
+ * tensor - the element types of model files, and a view of one stored tensor.
  * Type numbers are GGUF's (ggml_type): they appear in files and never change.
+ * Thread: any.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,18 +30,18 @@ enum tensor_type {
 };
 
 struct tensor_type_info {
-	const char *name;	/* "Q4_0"; also known for types that we do not support yet */
+	const char *name;	/* "Q4_0"; set for unsupported types, too */
 	uint32_t block_length;	/* elements per block */
 	uint32_t block_bytes;
 	bool is_supported;
 };
 
-/* NULL: no such type number. Known but unsupported types answer with is_supported false. */
+/* Returns NULL if the number is unknown. For known but unsupported types is_supported is false. */
 const struct tensor_type_info *tensor_type_info(uint32_t type);
 
 #define TENSOR_MAX_DIMS 4
 
-/* Borrows name and data from the file it was read from. */
+/* Borrows name and data from the file. */
 struct tensor {
 	const char *name;
 	enum tensor_type type;
@@ -56,29 +57,31 @@ struct tensor {
 /* Bytes of one row (dims[0] elements). */
 size_t tensor_row_bytes(const struct tensor *tensor);
 
-/* Bytes of n elements of a supported type, the last block whole. */
+/* Bytes of n elements of a supported type; a partial last block counts as a whole block. */
 uint64_t tensor_type_bytes(enum tensor_type type, uint64_t n);
 
-/* Elements of one row as float: out[dims[0]]. For tests, references and small tensors; the
- * backends have their own, faster ways. The type must be supported. How each type lies in its
- * blocks is told in tensor_rows.c. */
+/* Converts one row to float: out[dims[0]]. For tests, references and small tensors; backends have
+ * faster ways. The type must be supported. tensor_rows.c describes the block layout of each
+ * type. */
 void tensor_row_f32(const struct tensor *tensor, uint64_t row, float *out);
 
-/* Whether n_bytes of whole blocks of a supported type hold neither NaN nor infinity. */
+/* Returns true if n_bytes of whole blocks of a supported type hold neither NaN nor infinity. */
 bool tensor_blocks_are_finite(enum tensor_type type, const void *blocks, size_t n_bytes);
 
 /*
- * Where a mapped tensor's pages are; memory of the caller's stays as it is. Thread: any.
+ * Paging of mapped tensors. Both functions do nothing for tensors in the caller's memory. Thread:
+ * any.
  */
 
-/* The bytes from `first` on, up to n_bytes of them, will soon be read: begin to bring them in. */
+/* Starts to read up to n_bytes from `first` on into the page cache, because they will be used
+ * soon. */
 void tensor_expect(const struct tensor *tensor, size_t first, size_t n_bytes);
-/* They are not needed for now: pages leave this process (they stay in the kernel's cache, and come
- * back by themselves when they are read again), so that a model is not in memory twice while it is
- * copied to where it computes. Neighbours on the same pages go along. */
+/* Unmaps the pages of these bytes from this process, so that a model is not in memory twice while
+ * it is copied into another layout. The pages stay in the kernel's cache and return by themselves
+ * when they are read again. Other data on the same pages is unmapped, too. */
 void tensor_release(const struct tensor *tensor, size_t first, size_t n_bytes);
 
-/* What the 4-bit codes of a type stand for, before its scale. */
+/* The values of the 4-bit codes, before multiplication with the scale. */
 extern const int8_t tensor_iq4_values[16];	/* IQ4_NL and IQ4_XS: ascending */
 extern const int8_t tensor_mxfp4_values[16];	/* twice E2M1: bit 3 is the sign, then ascending */
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether blocks hold NaN or infinity. Plain types are looked at element by element. Of the others
- * it is enough to look at the scales: codes are integers, and a finite scale times any of them is
- * finite.
+ * Checks blocks for NaN and infinity. Float types are checked element by element. For the other
+ * types the scales are enough: codes are integers, and a finite scale times any code is finite.
  */
 #include "model/tensor.h"
 
@@ -11,17 +10,17 @@
 #include <assert.h>
 #include <string.h>
 
-enum { CHUNK = 64 };	/* elements of a loop that compilers make vectors of */
+enum { CHUNK = 64 };	/* elements per loop that compilers vectorise */
 
-/* Infinity's bits; those of NaN have the same exponent and more below it. */
+/* The bits of infinity. NaN has the same exponent and a fraction that is not 0. */
 #define F32_INFINITY UINT32_C(0x7f800000)
 #define F16_INFINITY 0x7c00
 #define BF16_INFINITY 0x7f80
 
-/* The scale is 2^(e - 127) and the largest code stands for 6: from here on that is infinite. */
+/* The scale is 2^(e - 127), and the largest code means 6: from this e on the product overflows. */
 #define MXFP4_FIRST_INFINITE 253
 
-/* Where a block's float16 scales lie; the same place twice where there is one. */
+/* Finds the offsets of a block's float16 scales. If there is only one scale, both are equal. */
 static bool find_scales(enum tensor_type type, unsigned at_out[2])
 {
 	static const struct {
@@ -46,7 +45,7 @@ static bool find_scales(enum tensor_type type, unsigned at_out[2])
 	return false;
 }
 
-/* The exponent of NaN and infinity is all ones: one more and it runs over into the sign. */
+/* NaN and infinity have an exponent of all ones: adding one to it carries into the sign bit. */
 static bool words_are_finite(const uint8_t *at, size_t n)
 {
 	const uint32_t exponent = F32_INFINITY, one = exponent & -exponent;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How each type lies in its blocks, and what its bytes mean.
+ * The block layout of each type.
  *
- * Legacy types have blocks of 32: scales as f16, then 16 bytes of low bits: byte i holds element i
- * in its low nibble and element i + 16 in its high one. The K types and IQ4_XS have super-blocks
- * of 256 with scales of sub-blocks (16 or 32 elements) in units of one or two f16; element e has
+ * Legacy types have blocks of 32 elements: scales as f16, then 16 bytes of low bits. Byte i holds
+ * element i in its low nibble and element i + 16 in its high nibble. The K types and IQ4_XS have
+ * super-blocks of 256 elements. Their scales, one per sub-block of 16 or 32 elements, are multiples
+ * of one or two f16 units. Element e is stored in:
  *	2-bit field:	byte 32 (e / 128) + e % 32, bits 2 (e / 32 % 4) and up
  *	4-bit field:	byte 32 (e / 64) + e % 32, bits 4 (e / 32 % 2) and up
  *	1-bit field:	byte e % 32, bit e / 32
- * but for Q6_K and IQ4_XS, as noted there. All products before the last addition are exact in
- * float, so that no choice of a compiler changes a bit of a value.
+ * Q6_K and IQ4_XS differ as noted there. All products before the last addition are exact in float,
+ * so that the compiler's choices do not change a bit of a value.
  */
 #include "model/tensor.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decoding one token at a time: what is held back is the beginning of a character, never more. */
+/* Decodes one token at a time. Only the start of an unfinished character is ever held back. */
 #include "model/tokenizer.h"
 
 #include "model/utf8.h"
@@ -15,7 +15,7 @@ void token_stream_init(struct token_stream *stream, const struct tokenizer *toke
 	*stream = (struct token_stream){ .tokenizer = tokenizer, .is_at_start = is_at_start };
 }
 
-/* Take one more byte; text has room for what it sets free. */
+/* Takes one more byte. *out must have room for everything that this byte completes. */
 static void take_byte(struct token_stream *stream, uint8_t byte, char **out)
 {
 	stream->pending[stream->n_pending++] = byte;
@@ -47,7 +47,7 @@ enum sc_status token_stream_add(struct token_stream *stream, uint32_t token, str
 	if (token >= vocab->n)
 		return SC_E_INVALID;
 	piece = vocab_print(vocab, token, false, &is_at_start);
-	/* At worst every byte becomes a U+FFFD. */
+	/* In the worst case every byte becomes U+FFFD. */
 	if (buf_reserve(text, (stream->n_pending + piece.length) * (sizeof replacement - 1)))
 		return SC_E_NOMEM;
 	stream->is_at_start = is_at_start;
@@ -63,7 +63,7 @@ enum sc_status token_stream_finish(struct token_stream *stream, struct buf *text
 {
 	enum sc_status status = SC_OK;
 
-	/* What is pending is one unfinished character, for which one U+FFFD stands. */
+	/* The pending bytes are one unfinished character and become one U+FFFD. */
 	if (stream->n_pending)
 		status = buf_add(text, replacement, sizeof replacement - 1);
 	if (!status)

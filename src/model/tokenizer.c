@@ -76,9 +76,9 @@ static enum sc_status create_family(struct tokenizer *tokenizer, const struct gg
 			      quote(model.data, model.length).text);
 }
 
-/* Plain text becomes keys, bytes of one character or the unknown token; special tokens stand in the
- * text as they are written. A key's own length counts a space of SentencePiece as three bytes,
- * because the text may hold U+2581 itself. */
+/* Plain text becomes keys of the map, byte tokens of one character, or the unknown token; special
+ * tokens appear in the text literally. For the length of a key, SentencePiece's space counts as
+ * three bytes, because the text may contain U+2581 itself. */
 static size_t find_longest_token(const struct tokenizer *tokenizer)
 {
 	const struct vocab *vocab = &tokenizer->vocab;
@@ -204,7 +204,7 @@ enum sc_status token_list_add(struct token_list *list, uint32_t id)
 	return SC_OK;
 }
 
-/* One call of tokenizer_encode. */
+/* The state of one call of tokenizer_encode. */
 struct encoding {
 	const struct tokenizer *tokenizer;
 	struct token_list *ids;
@@ -213,8 +213,8 @@ struct encoding {
 	struct error *err;
 };
 
-/* Text between special tokens. SentencePiece puts its space in front of each such text: a text
- * always stands at the beginning or behind a special token. */
+/* Encodes text between special tokens. SentencePiece puts its space in front of each such text,
+ * because each starts at the beginning or after a special token. */
 static enum sc_status encode_text(struct encoding *encoding, const char *text, size_t n_bytes)
 {
 	const struct vocab *vocab = &encoding->tokenizer->vocab;

@@ -2,7 +2,7 @@
 #ifndef STAGECOACH_MODEL_TOKENIZER_H
 #define STAGECOACH_MODEL_TOKENIZER_H
 /*
- * tokenizer - text to token ids and back, from a GGUF file's metadata (tokenizer.ggml.*).
+ * tokenizer - converts text to token ids and back, with a GGUF file's metadata (tokenizer.ggml.*).
  * Two families: SentencePiece-style ("llama": scores, byte fallback, space prefix) and byte-level
  * BPE ("gpt2": merges, and a pre-tokenizer named by tokenizer.ggml.pre).
  * Thread: read-only after creation; encode and decode may run on several threads at once.
@@ -19,8 +19,8 @@ struct tokenizer;
 
 #define TOKEN_NONE UINT32_MAX
 
-/* Borrows gguf until destroy. SC_E_UNSUPPORTED: a tokenizer model or pre-tokenizer that is not
- * known, by name. SC_E_FORMAT: arrays that do not fit together, ids out of range, bad merges. */
+/* Borrows gguf until destroy. SC_E_UNSUPPORTED: an unknown tokenizer model or pre-tokenizer; err
+ * names it. SC_E_FORMAT: inconsistent arrays, ids out of range, or bad merges. */
 must_check enum sc_status tokenizer_create(const struct gguf *gguf,
 					   struct tokenizer **tokenizer_out, struct error *err);
 void tokenizer_destroy(struct tokenizer *tokenizer);
@@ -30,10 +30,10 @@ uint32_t tokenizer_bos(const struct tokenizer *tokenizer);	/* or TOKEN_NONE */
 uint32_t tokenizer_eos(const struct tokenizer *tokenizer);	/* or TOKEN_NONE */
 bool tokenizer_adds_bos(const struct tokenizer *tokenizer);
 
-/* EOS, end of turn and the like: generation ends at such a token. */
+/* Returns true for EOS, end of turn and the like: generation ends at such a token. */
 bool tokenizer_is_end(const struct tokenizer *tokenizer, uint32_t token);
 
-/* Control and unknown tokens print nothing. */
+/* Returns true for control and unknown tokens. They print nothing. */
 bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t token);
 
 /* The bytes that token < n_vocab stands for, of a special token its name. Borrows from tokenizer;
@@ -41,10 +41,11 @@ bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t token);
 const char *tokenizer_piece(const struct tokenizer *tokenizer, uint32_t token,
 			    size_t *n_bytes_out);
 
-/* The most bytes of text that one token can stand for: encode makes at least n_bytes / this many
- * ids from any n_bytes, whatever the flags. It only reads a number, so a caller can refuse a text
- * that cannot fit before it pays for encode. 0: there is no such bound, because this vocabulary
- * leaves out bytes that have no token, or white space behind special tokens (Phi-3). */
+/* The largest number of bytes of text that one token can represent: n_bytes of text give at least
+ * n_bytes / this number ids, whatever the flags. The function only reads a number, so that a caller
+ * can refuse a text that cannot fit before it pays for encode. 0 means that there is no such bound,
+ * because this vocabulary drops bytes without a token, or white space after special tokens
+ * (Phi-3). */
 size_t tokenizer_longest_token_bytes(const struct tokenizer *tokenizer);
 
 struct token_list {
@@ -57,53 +58,53 @@ void token_list_deinit(struct token_list *list);
 must_check enum sc_status token_list_add(struct token_list *list, uint32_t id);
 
 enum {
-	TOKENIZE_ADD_SPECIAL = 1,	/* BOS (and EOS) where the vocabulary asks for it */
-	TOKENIZE_PARSE_SPECIAL = 2,	/* control tokens written out in the text become ids */
+	TOKENIZE_ADD_SPECIAL = 1,	/* add BOS and EOS if the vocabulary asks for them */
+	TOKENIZE_PARSE_SPECIAL = 2,	/* turn control tokens written in the text into their ids */
 };
 
-/* Append the ids of text to ids. Any bytes are text: what is not UTF-8 goes byte by byte, and comes
- * back from decode where the vocabulary has a token for each byte; what has none becomes the
- * unknown token (SentencePiece) or is left out (byte-level; U+FFFD for bytes that UTF-8 never has).
- * Control tokens come only from flags: no other text becomes one, whatever the vocabulary's merges.
- * SC_E_NOMEM, or SC_E_TOO_LARGE over 2^31 bytes (a space takes three in SentencePiece), or where a
- * pre-tokenizer's pattern gives up, which no known text makes it do. On failure ids is
- * unchanged. */
+/* Appends the ids of text to ids. On failure ids is unchanged.
+ * - Any bytes are valid text. Bytes that are not UTF-8 are encoded one by one, and decode returns
+ *   them if the vocabulary has a token for each byte. A byte without a token becomes the unknown
+ *   token (SentencePiece) or is dropped (byte-level; U+FFFD for bytes that never occur in UTF-8).
+ * - Control tokens come only from flags. Other text never becomes a control token, whatever the
+ *   vocabulary's merges.
+ * SC_E_NOMEM. SC_E_TOO_LARGE: more than 2^31 bytes (a space counts as three in SentencePiece), or a
+ * pre-tokenizer's pattern gave up, which no known text causes. */
 must_check enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
 					   size_t n_bytes, unsigned flags,
 					   struct token_list *ids, struct error *err);
 
-/* Append the text of ids: special tokens are left out unless with_special. A SentencePiece
- * vocabulary's first leading space is dropped, as encode put it there; one that encode put behind a
- * special or user-defined token stays, as in llama.cpp. Bytes come as they are, also where they are
+/* Appends the text of ids. Special tokens are left out unless with_special. The first leading space
+ * of a SentencePiece vocabulary is dropped, because encode put it there. A space that encode put
+ * after a special or user-defined token stays, as in llama.cpp. The text may contain bytes that are
  * not UTF-8.
- * SC_E_INVALID: an id outside the vocabulary. */
+ * SC_E_INVALID: an id outside of the vocabulary. */
 must_check enum sc_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids,
 					   size_t n_ids, bool with_special, struct buf *text);
 
-/* The same, but SC_E_TOO_LARGE, with nothing appended, where the text would be longer than
- * max_bytes: an id of one byte may stand for hundreds of bytes of text. */
+/* As tokenizer_decode, but appends nothing and returns SC_E_TOO_LARGE if the text would exceed
+ * max_bytes. One id, a byte in a request, can mean hundreds of bytes of text. */
 must_check enum sc_status tokenizer_decode_within(const struct tokenizer *tokenizer,
 						  const uint32_t *ids, size_t n_ids,
 						  bool with_special, size_t max_bytes,
 						  struct buf *text);
 
-/* Decodes one token at a time and never hands out a part of a UTF-8 character: bytes of an
- * unfinished one wait for the next token. Bytes that can no longer become a character come out
- * as U+FFFD, one for each run that could have begun a character. Sized for any vocabulary;
- * allocates nothing of its own. */
+/* Decodes one token at a time, always into whole UTF-8 characters: the bytes of an unfinished
+ * character wait for the next token. Bytes that cannot become a character any more come out as
+ * U+FFFD, one for each run that could have started a character. Allocates nothing itself. */
 struct token_stream {
 	const struct tokenizer *tokenizer;
-	bool is_at_start;	/* a leading space would be encode's own */
+	bool is_at_start;	/* at the start of a text: a leading space comes from encode */
 	uint8_t pending[4];
 	unsigned n_pending;
 };
 
-/* is_at_start: what comes is the beginning of a text, not the continuation of a prompt. */
+/* is_at_start: true at the beginning of a text, false for the continuation of a prompt. */
 void token_stream_init(struct token_stream *stream, const struct tokenizer *tokenizer,
 		       bool is_at_start);
 must_check enum sc_status token_stream_add(struct token_stream *stream, uint32_t token,
 					   struct buf *text);
-/* The end: what is still pending comes out as U+FFFD. */
+/* Ends the text: an unfinished character comes out as U+FFFD. */
 must_check enum sc_status token_stream_finish(struct token_stream *stream, struct buf *text);
 
 #endif

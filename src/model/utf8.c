@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/utf8.h"
 
-/* Bytes of the character that lead begins, and the range its second byte must be in; 0: no lead. */
+/* Returns the length of the character that lead starts, and the range of its second byte. Returns 0
+ * if lead cannot start a character. */
 static unsigned lead_length(uint8_t lead, uint8_t *low_out, uint8_t *high_out)
 {
 	*low_out = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;

@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_MODEL_UTF8_H
 #define STAGECOACH_MODEL_UTF8_H
 /*
- * utf8 - finds where characters begin and end in bytes that may be anything.
+ * utf8 - finds the boundaries of characters in arbitrary bytes.
  * Well-formed means the Unicode Standard's table 3-7: no overlong forms, no surrogates, nothing
- * above U+10FFFF. Allocates nothing, keeps no state.
+ * above U+10FFFF. Allocates nothing and keeps no state. Thread: any.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,13 +12,13 @@
 
 #define UTF8_MAX_BYTES 4	/* of one character */
 
-/* What stands at the start of n > 0 bytes.
- * 1 to 4: a character of that many bytes.
- * 0: the n bytes begin a character that goes on behind them.
- * -k: k bytes that belong to no character (the longest run that one U+FFFD stands for). */
+/* Classifies the start of n > 0 bytes. Returns
+ * - 1 to 4: a character of that many bytes;
+ * - 0: the n bytes are the start of an unfinished character;
+ * - -k: k bytes that belong to no character (the longest run that one U+FFFD replaces). */
 int utf8_next(const uint8_t *bytes, size_t n);
 
-/* How many leading bytes are whole, well-formed characters. */
+/* Returns the number of leading bytes that are whole, well-formed characters. */
 size_t utf8_valid_length(const void *bytes, size_t n);
 
 #endif

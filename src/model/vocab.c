@@ -14,7 +14,7 @@
 #define KEY_TYPES "tokenizer.ggml.token_type"
 #define KEY_SCORES "tokenizer.ggml.scores"
 
-/* An array that must be there with one element per token, or may be absent (n = 0 then). */
+/* Reads an array with one element per token. If it is optional and missing, n is 0. */
 static enum sc_status get_parallel_array(const struct gguf *gguf, const char *key, size_t n,
 					 bool is_required, struct gguf_array *array_out,
 					 struct error *err)
@@ -76,7 +76,7 @@ static enum sc_status load_types(struct vocab *vocab, const struct gguf *gguf, s
 	return SC_OK;
 }
 
-/* A float's order as an unsigned number, turned around: the highest score is the lowest. */
+/* Maps a score to an unsigned priority: the highest score gets the lowest number. */
 static uint32_t score_priority(float score)
 {
 	uint32_t bits;
@@ -114,7 +114,7 @@ static int hex_digit(char c)
 	     : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The byte of a text like <0x0A>, or -1. */
+/* Returns the byte of a text like <0x0A>, or -1. */
 static int byte_of_text(struct gguf_string text)
 {
 	int high, low;
@@ -126,7 +126,7 @@ static int byte_of_text(struct gguf_string text)
 	return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* Byte tokens have a type of their own. A file without types means them by their text. */
+/* Finds byte tokens by their type or, in files without types, by their text. */
 static enum sc_status load_byte_tokens(struct vocab *vocab, const struct gguf *gguf,
 				       struct error *err)
 {
@@ -152,7 +152,7 @@ static enum sc_status load_byte_tokens(struct vocab *vocab, const struct gguf *g
 	return SC_OK;
 }
 
-/* Undo SentencePiece's spaces. Never longer than the text. */
+/* Writes text with SentencePiece's spaces undone. The result is never longer than text. */
 static size_t put_spm_piece(struct gguf_string text, char *out)
 {
 	size_t n = 0;
@@ -169,8 +169,8 @@ static size_t put_spm_piece(struct gguf_string text, char *out)
 	return n;
 }
 
-/* Write what the token prints to out; returns its length. *is_key_out: plain text may become it,
- * through the piece (byte-level) or the text (SentencePiece). */
+/* Writes what the token prints to out and returns the length. *is_key_out: plain text can become
+ * this token, through its piece (byte-level) or its text (SentencePiece). */
 static size_t put_piece(const struct vocab *vocab, size_t i, char *out, bool *is_key_out)
 {
 	struct gguf_string text = gguf_array_string(&vocab->texts, i);
@@ -189,8 +189,8 @@ static size_t put_piece(const struct vocab *vocab, size_t i, char *out, bool *is
 		memcpy(out, text.data, n);
 		return n;
 	case VOCAB_USER_DEFINED:
-		/* Stands in the file as it is written. In byte-level vocabularies only ASCII is
-		 * the same in both alphabets, so only that can also come from merges. */
+		/* User-defined tokens are stored literally. In byte-level vocabularies only ASCII
+		 * is the same in both alphabets, so only ASCII tokens can also come from merges. */
 		if (vocab->family == VOCAB_BPE) {
 			(void)byte_alphabet_decode(text.data, n, out, &is_pure);
 			for (size_t k = 0; k < n; k++)
@@ -264,7 +264,7 @@ static enum sc_status build_pieces(struct vocab *vocab)
 	return SC_OK;
 }
 
-/* Bytes without a byte token may have a token of their own text. */
+/* For bytes without a byte token, uses the token whose text is that byte. */
 static void complete_byte_tokens(struct vocab *vocab)
 {
 	for (unsigned byte = 0; byte < 256; byte++) {
@@ -315,7 +315,8 @@ struct gguf_string vocab_print(const struct vocab *vocab, uint32_t token, bool w
 	}
 	if (!piece.length)
 		return piece;
-	/* Encode writes its space as a normal token, never as a user-defined one or a byte. */
+	/* encode puts its space in front as a normal token, never as a user-defined token or a
+	 * byte. */
 	if (*is_at_start && vocab->adds_space_prefix && piece.data[0] == ' ' &&
 	    vocab->types[token] != VOCAB_USER_DEFINED && vocab->types[token] != VOCAB_BYTE) {
 		piece.data++;

@@ -2,10 +2,10 @@
 #ifndef STAGECOACH_MODEL_VOCAB_H
 #define STAGECOACH_MODEL_VOCAB_H
 /*
- * vocab - the tokens of a model file: their types, what each one prints, which ones plain text may
- * become, and the ids that mean something (BOS, EOS, ends of generation).
- * Reads tokenizer.ggml.*; every array's length and every id is checked here, once.
- * Internal to the tokenizer. Borrows the texts from gguf. Thread: read-only once loaded.
+ * vocab - the tokens of a model file: their types, what each prints, which of them plain text can
+ * become, and the special ids (BOS, EOS, ends of generation).
+ * Reads tokenizer.ggml.*. Every array's length and every id is checked here, once.
+ * Private to the tokenizer. Borrows the texts from gguf. Thread: read-only once loaded.
  */
 #include "base/error.h"
 #include "model/gguf.h"
@@ -30,8 +30,8 @@ enum vocab_type {
 };
 
 enum {
-	VOCAB_IS_END = 1,		/* generation stops at it */
-	VOCAB_EATS_SPACE = 2,		/* white space behind it belongs to it */
+	VOCAB_IS_END = 1,		/* generation ends at this token */
+	VOCAB_EATS_SPACE = 2,		/* white space after this token belongs to the token */
 };
 
 struct vocab {
@@ -41,20 +41,22 @@ struct vocab {
 	uint8_t *types;			/* [n], enum vocab_type */
 	uint8_t *flags;			/* [n] */
 	uint32_t *priorities;		/* [n], VOCAB_SPM: lower for a higher score */
-	char *pieces;			/* what the tokens print, one behind the other */
+	char *pieces;			/* what the tokens print, concatenated */
 	size_t *piece_starts;		/* [n + 1] */
-	struct strmap *ids;		/* from text to what plain text may become: never control,
-					 * unknown or byte tokens. Keys: VOCAB_SPM the token's text,
-					 * VOCAB_BPE its bytes. Equal texts: the lowest id */
+	struct strmap *ids;		/* maps text to the token that plain text becomes;
+					 * never a control, unknown or byte token. Keys: the
+					 * token's text (VOCAB_SPM) or its bytes (VOCAB_BPE).
+					 * Of equal texts the lowest id counts */
 	uint32_t byte_tokens[256];	/* or TOKEN_NONE */
-	size_t max_key_bytes;		/* of ids */
-	bool has_inner_space;		/* VOCAB_SPM: a key has a space behind a character */
+	size_t max_key_bytes;		/* length of the longest key of ids */
+	bool has_inner_space;		/* VOCAB_SPM: some key has a space
+					 * after another character */
 	uint32_t bos, eos, unknown;	/* or TOKEN_NONE */
 	bool adds_bos, adds_eos, adds_space_prefix;
 };
 
-/* adds_bos: what holds when the file does not say. vocab is zeroed storage of the caller's, who
- * calls vocab_deinit in any case. SC_E_FORMAT, SC_E_NOMEM. */
+/* Loads a vocabulary. adds_bos: the default if the file does not say. vocab must be zeroed; the
+ * caller calls vocab_deinit in any case. SC_E_FORMAT, SC_E_NOMEM. */
 must_check enum sc_status vocab_load(struct vocab *vocab, enum vocab_family family, bool adds_bos,
 				     const struct gguf *gguf, struct error *err);
 void vocab_deinit(struct vocab *vocab);
@@ -67,8 +69,8 @@ static inline struct gguf_string vocab_piece(const struct vocab *vocab, uint32_t
 	};
 }
 
-/* What token prints: nothing if it is special and not with_special. *is_at_start: only special
- * tokens came before; a space that encode put in front of the text is then left out. */
+/* Returns what token prints: nothing for a special token without with_special. *is_at_start: only
+ * special tokens came before, so a leading space that encode added is left out. */
 struct gguf_string vocab_print(const struct vocab *vocab, uint32_t token, bool with_special,
 			       bool *is_at_start);
 
@@ -79,8 +81,8 @@ static inline bool vocab_is_special(const struct vocab *vocab, uint32_t token)
 
 const struct vocab *tokenizer_vocab(const struct tokenizer *tokenizer);
 
-/* Part of vocab_load: the ids and names that mean something. Before the pieces and the map, since
- * it decides which tokens are control tokens. */
+/* Part of vocab_load: reads the special ids and names. Runs before the pieces and the map are
+ * built, because it decides which tokens are control tokens. */
 must_check enum sc_status vocab_load_special(struct vocab *vocab, bool adds_bos,
 					     const struct gguf *gguf, struct error *err);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tokens that mean something: begin and end of text, unknown, ends of generation. Files name
- * some of them by id; others are only known by how they are written, and many files give those a
- * wrong type. The names and defaults are llama.cpp's, so that the same file ends in the same place.
+ * Special tokens: begin and end of text, unknown, ends of generation. Files name some of them by
+ * id. Others are known only by their text, and many files give them a wrong type. Names and
+ * defaults are llama.cpp's, so that generation ends at the same tokens.
  */
 #include "model/vocab.h"
 
@@ -11,8 +11,8 @@
 
 #define KEY(name) "tokenizer.ggml." name
 
-/* Texts at which generation ends, and that mean nothing else. Such a token is a control token
- * whatever the file says: otherwise a prompt could end the answer by quoting it. */
+/* Texts that always end generation. Such a token is a control token whatever the file says, because
+ * otherwise a prompt could end the answer by quoting it. */
 static const char *const end_names[] = {
 	"<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>",
 	"<|return|>", "<|call|>", "<|calls|>", "<|flush|>", "<end_of_turn>", "<end_of_utterance>",
@@ -20,7 +20,8 @@ static const char *const end_names[] = {
 	"<|fim_pad|>", "<|fim_repo|>", "<|repo_name|>", "<|file_sep|>",
 };
 
-/* The same where the file does not call them normal: in other vocabularies these are just text. */
+/* Texts that end generation unless the file marks them as normal, because in other vocabularies
+ * they are plain text. */
 static const char *const ambiguous_end_names[] = {
 	"</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
 	"<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]", "<fim-repo>", "<REPO>", "<reponame>",
@@ -38,7 +39,7 @@ static bool is_text(const struct vocab *vocab, size_t i, const char *text)
 	return found.length == strlen(text) && !memcmp(found.data, text, found.length);
 }
 
-/* The token written as text, or TOKEN_NONE. */
+/* Returns the token with this text, or TOKEN_NONE. */
 static uint32_t find_text(const struct vocab *vocab, const char *text)
 {
 	for (size_t i = 0; i < vocab->n; i++)
@@ -47,7 +48,8 @@ static uint32_t find_text(const struct vocab *vocab, const char *text)
 	return TOKEN_NONE;
 }
 
-/* An id that may be absent (fallback then, if the vocabulary reaches so far) or none (2^32 - 1). */
+/* Reads an optional id. A missing id becomes fallback, if the vocabulary is large enough; 2^32 - 1
+ * means none. */
 static enum sc_status get_id(const struct vocab *vocab, const struct gguf *gguf, const char *key,
 			     uint32_t fallback, uint32_t *id_out, struct error *err)
 {
@@ -65,7 +67,7 @@ static enum sc_status get_id(const struct vocab *vocab, const struct gguf *gguf,
 	return SC_OK;
 }
 
-/* A flag that may be absent; true only makes sense with the token that is to be added. */
+/* Reads an optional flag. true requires that the token to add exists. */
 static enum sc_status get_adds(const struct gguf *gguf, const char *key, const char *id_key,
 			       uint32_t id, bool *adds, struct error *err)
 {
@@ -94,7 +96,7 @@ static void mark_ends_by_name(struct vocab *vocab, bool has_types)
 		struct gguf_string text = gguf_array_string(&vocab->texts, i);
 		bool is_certain;
 
-		/* All names are short and begin with one of these. */
+		/* All names are at most 32 bytes long and start with one of these. */
 		if (!text.length || text.length > 32 || !memchr("<[_", text.data[0], 3))
 			continue;
 		is_certain = is_one_of(vocab, i, end_names, sizeof end_names / sizeof *end_names);
@@ -113,26 +115,26 @@ static bool has_end(const struct vocab *vocab, const char *text)
 	return find_text(vocab, text) != TOKEN_NONE;
 }
 
-/* In two families a name from the list means something else. */
+/* Handles two families in which a name of the list means something else. */
 static void unmark_exceptions(struct vocab *vocab)
 {
 	uint32_t end = find_text(vocab, "<|end|>");
 	uint32_t slash = find_text(vocab, "</s>");
 	bool has_call = has_end(vocab, "<|call|>") || has_end(vocab, "<|calls|>");
 
-	/* Harmony: <|end|> only closes one message of an answer. */
+	/* Harmony: <|end|> closes only one message of an answer. */
 	if (end != TOKEN_NONE && has_call &&
 	    (has_end(vocab, "<|return|>") || has_end(vocab, "<|flush|>")))
 		vocab->flags[end] &= (uint8_t)~VOCAB_IS_END;
-	/* Gemma 4: </s> is HTML's. */
+	/* Gemma 4: </s> is an HTML tag. */
 	if (slash != TOKEN_NONE && has_end(vocab, "<|tool_response>")) {
 		vocab->flags[slash] &= (uint8_t)~VOCAB_IS_END;
 		vocab->types[slash] = VOCAB_NORMAL;
 	}
 }
 
-/* Phi-3's special tokens were trained to swallow the white space behind them. The file does not
- * say so: the model's name is the only sign. */
+/* Phi-3's special tokens swallow the white space after them. The file does not say so; only the
+ * model's name tells. */
 static void mark_space_eaters(struct vocab *vocab, const struct gguf *gguf)
 {
 	static const char *const others[] = { "<unk>", "<s>", "<|endoftext|>" };
@@ -174,7 +176,7 @@ static enum sc_status mark_ends_by_id(struct vocab *vocab, const struct gguf *gg
 enum sc_status vocab_load_special(struct vocab *vocab, bool adds_bos, const struct gguf *gguf,
 				  struct error *err)
 {
-	/* SentencePiece's own ids; byte-level vocabularies have no common ones. */
+	/* SentencePiece's default ids. Byte-level vocabularies have no common defaults. */
 	bool is_spm = vocab->family == VOCAB_SPM;
 	enum sc_status status;
 

@@ -177,7 +177,7 @@ X(string_longer_than_allowed, SC_E_FORMAT, "'k': expected a string of at most 16
 X(array_of_unknown_type, SC_E_FORMAT, "'k': expected a value's type of 0 to 12, found 77", \
 	one_array(file, 77, 0)) \
 X(array_of_arrays, SC_E_UNSUPPORTED, \
-	"'k': expected an array of numbers or strings, found one of arrays", \
+	"'k': expected an array of numbers or strings, found an array of arrays", \
 	one_array(file, GGUF_ARRAY, 0)) \
 X(array_beyond_the_file, SC_E_FORMAT, "'k': found an array length of 5, but the file ends at 49", \
 	one_array(file, GGUF_U8, 5)) \
@@ -242,13 +242,13 @@ X(tensor_offset_not_aligned, SC_E_FORMAT, \
 X(tensor_offset_of_all_ones, SC_E_FORMAT, "tensor 't': expected data inside the file", \
 	one_tensor(file, "t", TENSOR_F32, 1, &(uint64_t){ 8 }, UINT64_MAX - 31)) \
 X(tensor_offset_behind_the_end, SC_E_FORMAT, \
-	"the file ends at 128, tensor 't' needs 160: truncated?", \
+	"the file ends at 128, but tensor 't' needs 160: truncated?", \
 	one_tensor(file, "t", TENSOR_F32, 1, &(uint64_t){ 8 }, 64)) \
 X(tensor_larger_than_the_file, SC_E_FORMAT, \
-	"the file ends at 128, tensor 't' needs 132: truncated?", \
+	"the file ends at 128, but tensor 't' needs 132: truncated?", \
 	one_tensor(file, "t", TENSOR_F32, 1, &(uint64_t){ 17 }, 0)) \
 X(tensor_with_nothing_behind_the_directory, SC_E_FORMAT, \
-	"the file ends at 58, tensor 't' needs 96: " \
+	"the file ends at 58, but tensor 't' needs 96: " \
 	"truncated?", one_tensor(file, "t", TENSOR_F32, 1, &(uint64_t){ 8 }, 0); \
 	buf_truncate(file, 58)) \
 X(directory_cut_off, SC_E_FORMAT, \
@@ -261,7 +261,7 @@ X(tensors_that_overlap, SC_E_FORMAT, "expected tensors apart, found 'two' overla
 X(tensor_name_twice, SC_E_FORMAT, "expected every tensor once, found 'one' again", \
 	two_tensors(file, "one", 64); ADD_TEXT(file, "more")) \
 X(first_of_two_in_memory, SC_E_UNSUPPORTED, \
-	"expected a whole model in memory, found one of 2 files", \
+	"a model in memory must be one file, found the first of 2 files", \
 	split(file, 0, 2)) \
 X(second_of_two, SC_E_FORMAT, "expected the first file of a split model, found number 2 of 2: " \
 	"name the one that ends in -00001-of-00002.gguf", split(file, 1, 2)) \

@@ -147,7 +147,8 @@ static void a_tensor_that_nobody_reads_is_refused(void **state)
 		gguf_writer_floats(&f.w, names[i], TENSOR_F32, 64, 1, values);
 		model_fixture_finish(&f);
 		snprintf(text, sizeof text,
-			 "tensor '%s': the architecture llama with 4 layers", names[i]);
+			 "tensor '%s' is not supported for architecture llama with 4 layers",
+			 names[i]);
 		expect_model_error(&f, SC_E_UNSUPPORTED, text);
 	}
 }
