@@ -4,17 +4,17 @@
 /*
  * backend - the operations of a forward pass on one device, as a table.
  *
- * Activations are float32, rows packed without padding: x[n_rows][n]. All float pointers given to
- * operations are in the device's memory (backend->ops->alloc); ids, positions and tables of rows
- * are in host memory.
+ * Memory: activations are float32, rows packed without padding: x[n_rows][n]. Operations take float
+ * pointers in the device's memory (backend->ops->alloc). Ids, positions and tables of rows are in
+ * host memory.
  *
- * Exactness: every output element is accumulated in an order that depends neither on n_rows, nor
- * on the other rows, nor on the number of threads. A row alone and the same row among five hundred
- * give the same bits.
+ * Exactness: the order in which an output element is summed depends neither on n_rows, nor on other
+ * rows, nor on the number of threads. A row alone and the same row among five hundred give the same
+ * bits.
  *
- * Thread: one backend belongs to one thread (its compute thread); helper threads are its own
- * affair. Operations block until their output may be read by the next operation.
- * Operations that cannot fail by construction return nothing: sizes are checked when weights and
+ * Thread: a backend belongs to one thread (the stage's compute thread); it may have helper threads
+ * inside. Operations block until their output may be read by the next operation.
+ * Errors: operations that cannot fail return nothing, because sizes are checked when weights and
  * caches are created.
  */
 #include "base/cpu.h"
@@ -26,12 +26,12 @@ struct backend;
 struct weight;		/* a matrix [n_out][n_in], laid out for the device */
 struct kv_cache;	/* keys and values of some layers, in blocks */
 
-/* Where compute threads stay, if anywhere. Stages that may use the same processors are numbered,
- * and each takes its own share of the cores. */
+/* Whether and where compute threads are bound to cores. Stages that may use the same processors are
+ * numbered, and each uses its own share of the cores. */
 enum backend_pin {
 	BACKEND_PIN_OFF,
-	BACKEND_PIN_AUTO,	/* if there are several memory nodes, and the cores all in use */
-	BACKEND_PIN_ON,		/* or it is an error */
+	BACKEND_PIN_AUTO,	/* bind if there are several memory nodes and all cores are used */
+	BACKEND_PIN_ON,		/* bind, or fail with an error */
 };
 
 struct backend_place {
@@ -41,14 +41,15 @@ struct backend_place {
 };
 
 struct backend_config {
-	enum cpu_isa isa;	/* of the CPU backend; CPU_AUTO: the best of this processor */
+	enum cpu_isa isa;	/* CPU backend: its instruction set; CPU_AUTO: the best available */
 	unsigned n_threads;	/* 0: one per processor of this process */
-	unsigned max_rows;	/* the most rows of a step; scratch memory is sized by it */
-	unsigned max_width;	/* the widest row that any operation sees */
-	struct backend_place place;	/* on the CPU the thread that opens is bound as well */
+	unsigned max_rows;	/* the most rows of a step; determines the size of scratch memory */
+	unsigned max_width;	/* the widest row of any operation */
+	struct backend_place place;	/* CPU backend: where threads are bound,
+					 * the opening thread included */
 };
 
-/* One product of a row group: y[n_rows][n_out] = x W^T (+ bias), or added to what y holds. */
+/* One product: y[n_rows][n_out] = x W^T (+ bias). If is_added, the product is added to y. */
 struct matmul {
 	const struct weight *weight;
 	const float *bias;	/* [n_out] or NULL */
@@ -69,33 +70,34 @@ struct kv_cache_config {
 	unsigned n_kv_heads;
 	unsigned head_dim;
 	unsigned value_dim;
-	enum tensor_type type;	/* F32, F16, BF16 or Q8_0: what keys and values are rounded to,
-				 * once, when they are written */
-	/* Called from kv_create while memory is taken, whether to go on; may be NULL. */
+	enum tensor_type type;	/* F32, F16, BF16 or Q8_0: keys and values are
+				 * rounded to it once, when they are written */
+	/* Called during kv_create while memory is taken. Returning false cancels. May be NULL. */
 	bool (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 	void *arg;
 };
 
-/* Consecutive rows of one sequence in a step: row i stands at position first_position + i and
- * sees positions 0 .. first_position + i. */
+/* Consecutive rows of one sequence in a step. Row i is at position first_position + i and attends
+ * to positions 0 .. first_position + i. */
 struct attention_span {
 	unsigned first_row;
 	unsigned n_rows;
 	unsigned first_position;
-	const uint32_t *blocks;	/* the sequence's block table, host memory: position p lives in
-				 * blocks[p / block_length] at p % block_length */
+	const uint32_t *blocks;	/* the sequence's block table in host memory: position p
+				 * is in blocks[p / block_length] at p % block_length */
 };
 
-/* Maxima and sums of a row of logits are those of its blocks: so many neighbours, from the row's
- * first logit on. The last block may have fewer. */
+/* Maxima and sums of logits are computed per block of this many neighbouring logits, from the row's
+ * first logit on. The last block may be shorter. */
 enum { BACKEND_LOGIT_BLOCK = 128 };
 
-/* The weights of a row's logits, summed block by block. A logit's weight is
- * e^((logit - largest) * scale) if it is larger than `least`, or equals `least` at an index up to
- * `last`; else 0. Sums are the same whatever threads and instructions compute them. */
+/* Asks for the sum of the weights of each block of a row's logits. A logit's weight is e^((logit -
+ * largest) * scale) if the logit is larger than `least`, or equals `least` at an index of at most
+ * `last`; otherwise 0. The sums have the same bits for any number of threads and any instruction
+ * set. */
 struct logit_sum {
 	unsigned row;
-	float largest;		/* of the row, finite */
+	float largest;		/* the row's largest logit; must be finite */
 	double scale;
 	float least;
 	uint32_t last;
@@ -108,21 +110,21 @@ typedef void backend_task_fn(void *arg, unsigned item);
 struct backend_ops {
 	const char *name;	/* "cpu", "cuda" */
 
-	/* Raised with every change that shows in any bit of a result, with any instruction set:
-	 * stages of other versions do not give the same tokens. Says nothing of the C library's
-	 * functions, see base/libm.h. */
+	/* Raised with every change that affects any bit of a result with any instruction set,
+	 * because stages of different versions would not give the same tokens. The C library's
+	 * functions are not covered; see base/libm.h. */
 	uint32_t kernel_version;
 
-	/* Computes with the processor's instructions: backend_config.isa counts. */
+	/* The backend computes on the CPU, so backend_config.isa applies. */
 	bool has_isa;
 
-	/* Device memory is host memory: operations take any float pointer that is aligned to 64
-	 * bytes, so that activations can stay in the frames they travel in. */
+	/* Device memory is host memory: operations accept any float pointer aligned to 64 bytes, so
+	 * activations can stay in their frames. */
 	bool is_host_memory;
 
-	/* How many such devices this machine has (0: none, or no driver). */
+	/* The number of such devices in this machine. 0: none, or no driver. */
 	unsigned (*count)(void);
-	/* err says which device and why. Caller closes. */
+	/* Opens a device. The caller closes it. err names the device and the reason. */
 	must_check enum sc_status (*open)(unsigned device, const struct backend_config *config,
 					  struct backend **backend_out, struct error *err);
 	void (*close)(struct backend *backend);
@@ -133,27 +135,29 @@ struct backend_ops {
 	void (*upload)(struct backend *backend, void *device, const void *host, size_t n_bytes);
 	void (*download)(struct backend *backend, void *host, const void *device, size_t n_bytes);
 
-	/* Copies and re-lays out rows [first_row, first_row + n_rows) of a stored matrix; the
-	 * tensor is not needed afterwards. SC_E_UNSUPPORTED: not on this device, by type. */
+	/* Copies a stored matrix into the device's layout. The tensor is not needed afterwards.
+	 * SC_E_UNSUPPORTED: the device has no kernels for this tensor type. */
 	must_check enum sc_status (*weight_create)(struct backend *backend,
 						   const struct tensor *tensor,
 						   struct weight **weight_out, struct error *err);
 	void (*weight_destroy)(struct backend *backend, struct weight *weight);
 	size_t (*weight_bytes)(const struct weight *weight);
-	/* Whether the stored matrix holds neither NaN nor infinity; found while it is copied. */
+	/* Returns true if the stored matrix holds neither NaN nor infinity; checked while it is
+	 * copied. */
 	bool (*weight_is_finite)(const struct weight *weight);
 
-	/* SC_E_UNSUPPORTED: not of this type. SC_E_CANCELLED: on_progress said so. */
+	/* SC_E_UNSUPPORTED: the cache cannot have this type. SC_E_CANCELLED: on_progress returned
+	 * false. */
 	must_check enum sc_status (*kv_create)(struct backend *backend,
 					       const struct kv_cache_config *config,
 					       struct kv_cache **cache_out, struct error *err);
 	void (*kv_destroy)(struct backend *backend, struct kv_cache *cache);
 
-	/* out[n_rows][n_in] = rows `tokens` of the embedding matrix, as stored. */
+	/* out[n_rows][n_in] = rows `tokens` of the embedding matrix, as float. */
 	void (*embed)(struct backend *backend, const struct weight *embedding,
 		      const uint32_t *tokens, unsigned n_rows, float *out);
 
-	/* All products read the same x[n_rows][n_in]: the device prepares it once. */
+	/* Computes several products of the same x[n_rows][n_in], which is prepared once for all. */
 	void (*matmul)(struct backend *backend, const struct matmul *products, unsigned n_products,
 		       const float *x, unsigned n_rows);
 
@@ -161,65 +165,67 @@ struct backend_ops {
 	void (*gated_matmul)(struct backend *backend, const struct weight *gate,
 			     const struct weight *up, const float *x, unsigned n_rows, float *out);
 
-	/* y = x / sqrt(mean(x^2) + eps) * gain, row by row; y may be x. */
+	/* y = x / sqrt(mean(x^2) + eps) * gain for each row. y may be x. */
 	void (*rms_norm)(struct backend *backend, const float *x, const float *gain, float eps,
 			 unsigned n_rows, unsigned n, float *y);
 
-	/* Rotate x[n_rows][n_heads][head_dim] in place; positions[n_rows]. */
+	/* Rotates x[n_rows][n_heads][head_dim] in place, by positions[n_rows]. */
 	void (*rope)(struct backend *backend, const struct rope_table *table, float *x,
 		     const uint32_t *positions, unsigned n_rows, unsigned n_heads,
 		     unsigned head_dim);
 
-	/* Put the rows' keys [n_rows][n_kv_heads][head_dim] and values into the cache. */
+	/* Writes the rows' keys [n_rows][n_kv_heads][head_dim] and values
+	 * [n_rows][n_kv_heads][value_dim] into the cache. */
 	void (*kv_write)(struct backend *backend, struct kv_cache *cache, unsigned layer,
 			 const struct attention_span *spans, unsigned n_spans, const float *keys,
 			 const float *values);
-	/* Stored keys and values so far that were beyond what the type holds, and were cut to its
-	 * largest number: F16 beyond 65504, Q8_0 beyond 127 times that. With any, layer_out is the
-	 * layer that had the first. */
+	/* The number of stored keys and values so far that exceeded the type's range and were cut
+	 * to its largest number: 65504 for F16, 127 * 65504 for Q8_0. If it is not 0, layer_out is
+	 * the layer of the first. */
 	uint64_t (*kv_saturated)(const struct kv_cache *cache, unsigned *layer_out);
 
-	/* out[n_rows][n_heads][value_dim]: softmax(q k^T * scale) v over the cached positions.
-	 * Query head h reads key-value head h / (n_heads / n_kv_heads). */
+	/* out[n_rows][n_heads][value_dim] = softmax(q k^T * scale) v over the cached positions.
+	 * Query head h uses key-value head h / (n_heads / n_kv_heads). */
 	void (*attention)(struct backend *backend, const struct kv_cache *cache, unsigned layer,
 			  const struct attention_span *spans, unsigned n_spans, const float *q,
 			  unsigned n_heads, float scale, float *out);
 
-	/* The largest logit of each block of logits[n_rows][n], into maxima[n_rows][n_blocks] (host
-	 * memory); NaN for a block that holds NaN or +infinity. */
+	/* Writes the largest logit of each block of logits[n_rows][n] to maxima[n_rows][n_blocks]
+	 * (host memory). A block with NaN or +infinity gives NaN. */
 	void (*logit_maxima)(struct backend *backend, const float *logits, unsigned n_rows,
 			     unsigned n, float *maxima);
-	/* Sums of rows that logit_maxima found free of NaN and +infinity. */
+	/* Computes sums of weights. Only for rows in which logit_maxima found neither NaN nor
+	 * +infinity. */
 	void (*logit_sums)(struct backend *backend, const float *logits, unsigned n,
 			   const struct logit_sum *sums, unsigned n_sums);
 
-	/* Has run(arg, item) called once for every item by the threads of this machine that the
-	 * backend has, several at once, and waits for all. run calls no operation. */
+	/* Calls run(arg, item) once for each item, on the backend's host threads in parallel, and
+	 * blocks until all calls have returned. run must not call operations. */
 	void (*share)(struct backend *backend, unsigned n_items, backend_task_fn *run, void *arg);
 
-	/* out = silu(gate) * up over n elements; out may be gate. */
+	/* out = silu(gate) * up for n elements. out may be gate. */
 	void (*swiglu)(struct backend *backend, const float *gate, const float *up, size_t n,
 		       float *out);
 
-	/* x += y over n elements. */
+	/* x += y for n elements. */
 	void (*add)(struct backend *backend, float *x, const float *y, size_t n);
 };
 
-/* Each backend's own struct begins with this. */
+/* First member of each backend's own struct. */
 struct backend {
 	const struct backend_ops *ops;
 };
 
 extern const struct backend_ops backend_cpu;
 
-/* The table of every backend that this build has, NULL at the end. A table may still count no
- * device, or lack operations of the forward pass (then backend_is_complete says no). */
+/* All backends of this build, NULL at the end. A backend may have no device, or lack operations of
+ * the forward pass (then backend_is_complete returns false). */
 extern const struct backend_ops *const backends[];
 
-/* By name ("cpu"); NULL: not in this build. */
+/* Finds a backend by name ("cpu"). Returns NULL if this build does not have it. */
 const struct backend_ops *backend_find(const char *name);
 
-/* Has every operation that a stage needs. */
+/* Returns true if the backend has every operation that a stage needs. */
 bool backend_is_complete(const struct backend_ops *ops);
 
 #endif

@@ -16,13 +16,15 @@ struct cpu_arena_chunk {
 };
 
 #ifdef CPU_FINDS_OVERRUNS
-/* To each its own, so that what reads beyond its end is found. */
+/* With the address sanitizer each block has its own chunk, so that reads beyond a block's end are
+ * found. */
 enum { MIN_CHUNK = 1, MAX_CHUNK = 1 };
 #else
 enum { MIN_CHUNK = 2 << 20, MAX_CHUNK = 256 << 20 };
 #endif
 
-/* As large as all before it: small models take little, large ones have few. */
+/* Each chunk is as large as all chunks before it together: small models use little memory, large
+ * models have few chunks. */
 static size_t next_size(const struct cpu_arena *arena, size_t n_bytes)
 {
 	size_t size = min_of(MAX_CHUNK, arena->n_bytes);
@@ -41,7 +43,7 @@ static struct cpu_arena_chunk *add_chunk(struct cpu_arena *arena, size_t n_bytes
 	chunk->size = next_size(arena, n_bytes);
 	chunk->memory = cpu_memory_untouched(chunk->size);
 	if (!chunk->memory) {
-		/* Address space may be short. */
+		/* Address space may be limited, so fall back to a chunk of the needed size. */
 		chunk->size = n_bytes;
 		chunk->memory = cpu_memory_untouched(n_bytes);
 	}

@@ -2,11 +2,11 @@
 #ifndef STAGECOACH_BACKEND_CPU_ARENA_H
 #define STAGECOACH_BACKEND_CPU_ARENA_H
 /*
- * arena - memory of weights, one right behind the other in chunks.
+ * arena - memory of weights, packed one after the other into large chunks.
  *
- * A weight with memory of its own ends between two huge pages: of matrices of a few MB, a sixth
- * would lie in small pages, and products of one row take a tenth longer. What is not used of a
- * chunk is not touched either, and takes no memory.
+ * Reason: a weight with its own mapping starts and ends inside a huge page. Of matrices of a few
+ * MB, a sixth would then be in small pages, and products of one row would take 10 % longer. The
+ * unused rest of a chunk is never touched and uses no memory.
  * Thread: the backend's.
  */
 #include <stddef.h>
@@ -18,11 +18,11 @@ struct cpu_arena {
 	size_t n_bytes;			/* of all chunks */
 };
 
-/* n_bytes, at least 1, at a 64-byte boundary, not set: who writes first has the page near.
- * NULL: not there. */
+/* Allocates n_bytes (at least 1), aligned to 64 bytes, uninitialised. The thread that writes a page
+ * first gets it on its own memory node. Returns NULL if there is no memory. */
 void *cpu_arena_alloc(struct cpu_arena *arena, size_t n_bytes);
-/* A chunk goes when nothing in it is left; until then nothing else comes to where this was.
- * Accepts NULL. */
+/* Releases a block. A chunk is released when all its blocks are; until then the block's space is
+ * not reused. Accepts NULL. */
 void cpu_arena_free(struct cpu_arena *arena, void *memory);
 
 #endif

@@ -7,17 +7,18 @@
 #include <string.h>
 
 /*
- * One pass over the positions with a running maximum ("Online normalizer calculation for softmax",
- * arXiv 1805.02867), chunk by chunk. Chunk c is the same positions for every row that sees it and
- * for every length of a block. CPU_PART_CHUNKS chunks make a part. Each part is summed from zero;
- * parts are merged in their order.
- *
- * A tile is some neighbouring rows of a span and some query heads that read the same key-value
- * head. A tile goes over the positions that its last row sees. Masked positions get weight 0, so
- * they do not change a row's result. But 0 x infinity is NaN, so a NaN or infinity at a masked
- * position would spread to rows that must not see it: a tile whose result is not finite is computed
- * again, one row at a time. Where there are too few tiles for the threads, threads share a tile's
- * parts. So every query goes through the same additions in the same order as if it were alone.
+ * Attention in one pass over the positions with a running maximum ("Online normalizer calculation
+ * for softmax", arXiv 1805.02867), chunk by chunk.
+ * - A chunk covers the same positions for every row and every block length. CPU_PART_CHUNKS chunks
+ *   make a part. Each part is summed from zero, and parts are merged in order.
+ * - A tile is a set of neighbouring rows of a span and of query heads that read the same key-value
+ *   head. A tile processes all positions that its last row sees. Masked positions get weight 0, so
+ *   they do not change a row's result.
+ * - But 0 x infinity is NaN, so a NaN or infinity at a masked position would spread to rows that
+ *   must not see it. A tile whose result is not finite is therefore computed again, one row at a
+ *   time.
+ * - If there are fewer tiles than threads, threads share the parts of a tile.
+ * Every query therefore goes through the same additions in the same order as if it were alone.
  */
 struct attention {
 	const struct cpu_backend *cpu;
@@ -31,13 +32,13 @@ struct attention {
 	unsigned tile_heads;
 	unsigned tile_rows;
 	unsigned head_tiles;		/* tiles that cover a group */
-	unsigned n_parts;		/* items of each tile; 1: a tile does all its parts */
-	size_t part_floats;		/* of one item's result */
+	unsigned n_parts;		/* work items per tile; 1: a tile computes all its parts */
+	size_t part_floats;		/* floats of one item's result */
 	float scale;
 	float *out;
 };
 
-/* What a tile has got so far. */
+/* The result of a tile so far. */
 struct result {
 	float *max;		/* [n_queries] */
 	float *total;		/* [n_queries] */
@@ -52,9 +53,10 @@ struct tile {
 	unsigned first_head;
 	unsigned n_heads;
 	unsigned n_queries;		/* n_rows x n_heads, row by row */
-	unsigned first_seen;		/* positions that its first row sees, and its last one */
+	unsigned first_seen;		/* positions that its first row and its last row see */
 	unsigned last_seen;
-	float *query;			/* [head_dim][n] for each group of n queries, or rounded */
+	float *query;			/* [head_dim][n] for each group of n
+					 * queries, or rounded to integers */
 	float *score;			/* [n_queries][LDS] */
 	float *state[2];		/* room for results */
 	float *scaled;			/* [CPU_MAX_QUERY_GROUP][LDS] */
@@ -62,7 +64,7 @@ struct tile {
 	uint8_t *gathered;		/* a chunk's record */
 };
 
-/* Tiles are cut so small only where many queries wait for them. */
+/* Lower bounds that keep tiles from becoming too small. */
 enum { ITEMS_PER_THREAD = 8, MAX_UNPACKING_FREE = 8 };
 enum { LDS = CPU_CHUNK_POSITIONS };	/* floats from a query's scores to the next's */
 
@@ -71,7 +73,7 @@ static unsigned parts_of(unsigned n_positions)
 	return (unsigned)div_up(n_positions, CPU_PART_POSITIONS);
 }
 
-/* The span of a tile, and the tile within it. */
+/* Finds the span of a tile, and the tile's index within the span. */
 static const struct attention_span *find_span(const struct attention *a, size_t *tile)
 {
 	const uint32_t *start = a->cpu->span_start;
@@ -103,7 +105,7 @@ static void find_scratch(const struct kv_cache *cache, unsigned thread, struct t
 	t->gathered = (uint8_t *)end - cache->gathered.n_bytes;
 }
 
-/* n rows of the span, of the heads that the tile has. */
+/* Sets the tile to n rows of the span, for the tile's heads. */
 static void set_rows(struct tile *t, unsigned first, unsigned n)
 {
 	t->first_row = first;
@@ -122,7 +124,8 @@ static void init_tile(const struct attention *a, size_t item, unsigned thread, s
 	t->kv_head = (unsigned)(item % cache->config.n_kv_heads);
 	item /= cache->config.n_kv_heads;
 	head_tile = (unsigned)(item % a->head_tiles);
-	/* The last rows see most: they come first, so that no thread is left with them. */
+	/* Later rows see more positions and cost more. They come first, so that no thread ends with
+	 * a long tile. */
 	n_row_tiles = (unsigned)div_up(t->span->n_rows, a->tile_rows);
 	row_tile = n_row_tiles - 1 - (unsigned)(item / a->head_tiles);
 	t->first_head = t->kv_head * a->group + head_tile * a->tile_heads;
@@ -176,7 +179,7 @@ static void load_queries(const struct attention *a, const struct tile *t)
 
 /* --- one chunk --- */
 
-/* The weights of all queries; what the sums so far shrink by. */
+/* Computes the weights of all queries, and the factors by which earlier sums shrink. */
 static void weigh(const struct attention *a, const struct tile *t, unsigned c,
 		  const struct cpu_kv_chunk *chunk, struct result *r, float *shrink)
 {
@@ -253,8 +256,8 @@ static void merge_part(const struct attention *a, const struct tile *t, struct r
 							 next->sum + (size_t)i * width, width);
 }
 
-/* A sum that is zero may have either sign, by what the row did not see: + 0 makes it one.
- * False: not all is finite. */
+/* A sum of zero may have either sign, depending on what the row did not see; adding + 0 makes it
+ * +0. Returns false if some result is not finite. */
 static bool store_result(const struct attention *a, const struct tile *t, const struct result *r)
 {
 	unsigned dim = a->cache->config.value_dim, n_odd = 0;
@@ -338,8 +341,8 @@ static void merge_tile(void *arg, size_t item, unsigned thread)
 
 /* --- the operation --- */
 
-/* Decides about n_parts: the longest span's, where threads are many, tiles few, and there is room
- * for the results. */
+/* Sets n_parts: the number of parts of the longest span, if there are many threads, few tiles, and
+ * enough memory for the results. */
 static void split_tiles(struct attention *a, unsigned n_threads, unsigned n_tiles)
 {
 	unsigned most_seen = 0, most_rows = 0;

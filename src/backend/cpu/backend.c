@@ -49,7 +49,7 @@ static enum sc_status check_config(unsigned device, const struct backend_config 
 				   struct error *err)
 {
 	if (device)
-		return error_set(err, SC_E_DEVICE, "cpu backend: there is only device 0, not %u",
+		return error_set(err, SC_E_DEVICE, "cpu backend: there is no device %u, only 0",
 				 device);
 	if (!config->max_rows || !config->max_width || config->max_rows > 1u << 20 ||
 	    config->max_width > 1u << 24 || config->n_threads > 4096)
@@ -59,7 +59,7 @@ static enum sc_status check_config(unsigned device, const struct backend_config 
 	return SC_OK;
 }
 
-/* Once the team is in its places: its threads take the memory. */
+/* Called after the team's threads are bound, because they take the memory. */
 static bool init_memory(struct cpu_backend *cpu)
 {
 	cpu->scratch = cpu_memory(cpu, cpu->n_threads * sizeof *cpu->scratch);

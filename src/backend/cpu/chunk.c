@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-/* Positions that lie in one record, one after the other. */
+/* Consecutive positions inside one record. */
 struct piece {
 	const uint8_t *record;
 	unsigned at;		/* in the record */
 	unsigned n;
 };
 
-/* Goes over the pieces of a chunk. */
+/* An iterator over the pieces of a chunk. */
 struct chunk_walk {
 	const struct kv_cache *cache;
 	const uint32_t *blocks;
@@ -41,13 +41,14 @@ static struct chunk_walk walk_chunk(const struct chunk_source *source, unsigned 
 	};
 }
 
-/* The record of a block of the sequence, or of the last one where `block` is behind it. */
+/* The record of a block of the sequence, or of the sequence's last block if `block` is beyond
+ * it. */
 static inline const uint8_t *record_of(const struct chunk_walk *walk, unsigned block)
 {
 	return walk->records + walk->blocks[min_of(block, walk->last_block)] * walk->stride;
 }
 
-/* False at the end of the chunk. */
+/* Returns false at the end of the chunk. */
 static bool next_piece(struct chunk_walk *walk, struct piece *piece)
 {
 	unsigned length = walk->cache->config.block_length;
@@ -97,9 +98,12 @@ static struct cpu_kv_run *add_run(const struct kv_cache *cache, const struct kv_
 	return run;
 }
 
-/* What to prefetch. Blocks that are whole in a chunk: while keys are scored, values of the same
- * block; while those are summed, keys of the block one chunk later; these are about as many bytes.
- * Blocks of whole chunks: what lies one chunk later in the same block. Other lengths: nothing. */
+/* Chooses what to prefetch, by the length of a block:
+ * - a chunk is a whole number of blocks: while keys are scored, the values of the same block; while
+ *   values are summed, the keys of the block one chunk later. Both are about the same number of
+ *   bytes;
+ * - a block is several chunks: what is one chunk later in the same block;
+ * - other lengths: nothing. */
 static void look_ahead(const struct chunk_walk *walk, struct cpu_kv_chunk *chunk,
 		       struct cpu_kv_run *run)
 {
@@ -130,7 +134,7 @@ void chunk_find(const struct chunk_source *source, unsigned c, struct cpu_kv_chu
 
 /* --- gathering --- */
 
-/* n elements of n_rows rows that are strides apart; sizes are in bytes. */
+/* Copies n_bytes of each of n_rows rows. Strides are in bytes. */
 static void copy_rows(const uint8_t *from, size_t from_stride, uint8_t *to, size_t to_stride,
 		      size_t n_rows, size_t n_bytes)
 {
@@ -158,7 +162,7 @@ static void copy_keys(const struct kv_cache *cache, const struct piece *piece, u
 		  (cache->config.head_dim + cache->quad - 1) / cache->quad, piece->n * bytes);
 }
 
-/* Codes of which CPU_KV_QUAD positions lie together. */
+/* Copies codes that are stored in groups of CPU_KV_QUAD positions. */
 static void copy_quads(const uint8_t *from, unsigned from_at, uint8_t *to, unsigned to_at,
 		       unsigned n, unsigned width)
 {

@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_BACKEND_CPU_CPU_H
 #define STAGECOACH_BACKEND_CPU_CPU_H
 /*
- * cpu - the CPU backend's own structs: what is the same for every instruction set.
- * All memory is taken when a backend, weight or cache is created; operations only use it.
- * Thread: the backend's; the functions given to cpu_parallel also run on its team's threads.
+ * cpu - the CPU backend's own structs, the same for every instruction set.
+ * All memory is taken when a backend, weight or cache is created; operations allocate nothing.
+ * Thread: the backend's. Functions passed to cpu_parallel_* also run on the team's threads.
  */
 #include "backend/backend.h"
 #include "backend/cpu/arena.h"
@@ -17,13 +17,14 @@
 #include <stdatomic.h>
 
 enum {
-	CPU_ROPE_MAX_ANGLES = 256,	/* per row that are kept between calls */
-	CPU_SCRATCH_ROWS = 264,		/* whole tiles of any kind */
+	CPU_ROPE_MAX_ANGLES = 256,	/* angles per row that are kept between calls */
+	CPU_SCRATCH_ROWS = 264,		/* a multiple of the tile length of every kind */
 };
 
-/* Cosines and sines of the last positions: the layers of a step all ask for the same ones. */
+/* Cosines and sines of each row's last position. All layers of a step need the same ones. */
 struct cpu_rope_cache {
-	unsigned n_angles;			/* of the table that it was filled for */
+	unsigned n_angles;			/* number of angles of the table
+						 * that filled the cache */
 	float inverse_frequency[CPU_ROPE_MAX_ANGLES];
 	bool *is_filled;			/* [max_rows] */
 	uint32_t *positions;			/* [max_rows] */
@@ -31,7 +32,7 @@ struct cpu_rope_cache {
 	float *sine;
 };
 
-/* What a thread needs to multiply a chunk of a panel by many rows. */
+/* A thread's scratch memory for multiplying a chunk of a panel by many rows. */
 struct cpu_scratch {
 	_Alignas(64) float sums[2][CPU_SCRATCH_ROWS * CPU_MAX_PANEL];
 	_Alignas(64) uint8_t unpacked[CPU_INT_CHUNK * CPU_MAX_PANEL * 3 / 2];
@@ -58,7 +59,7 @@ struct weight {
 	unsigned n_panels;
 	size_t panel_bytes;
 	size_t n_bytes;
-	atomic_bool has_odd;	/* some stored value is NaN or infinite */
+	atomic_bool has_odd;	/* some stored value is NaN or infinity */
 	uint8_t *panels;	/* [n_panels], as formats.h says; of the backend's arena */
 };
 
@@ -67,23 +68,25 @@ static inline struct cpu_backend *cpu_of(struct backend *backend)
 	return (struct cpu_backend *)backend;
 }
 
-/* Calls run(arg, item, thread) once for every item and waits for all, on the team or, when
- * n_threads is 1, here. Items go to threads in runs of neighbours, the same ones each time as long
- * as all threads keep up, or in order, one by one, to whoever is free. */
+/* Call run(arg, item, thread) once for each item and block until all calls have returned: on the
+ * team, or on the calling thread if n_threads is 1.
+ * - even: each thread gets a run of neighbouring items, always the same one unless a thread falls
+ *   behind;
+ * - dynamic: items go in order, one by one, to the next free thread;
+ * - runs: as even, but run gets up to max_run neighbouring items per call. */
 typedef void cpu_task_fn(void *arg, size_t item, unsigned thread);
 void cpu_parallel_even(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
 		       cpu_task_fn *run, void *arg);
 void cpu_parallel_dynamic(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
 			  cpu_task_fn *run, void *arg);
-/* As the even one, but run gets up to max_run neighbours at once. */
 void cpu_parallel_runs(const struct cpu_backend *cpu, unsigned n_threads, size_t n_items,
 		       size_t max_run, team_task_fn *run, void *arg);
 
-/* Threads for an operation of so many multiply-adds or bytes read, whichever are more: one when a
- * team would cost more than it saves. */
+/* Chooses the number of threads for an operation of n_operations multiply-adds or bytes read,
+ * whichever is larger: 1 if the team would cost more than it saves. */
 unsigned cpu_threads_for(const struct cpu_backend *cpu, uint64_t n_operations);
 
-/* The operations; backend.h says what they do. */
+/* The operations; backend.h describes them. */
 enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *tensor,
 				 struct weight **weight_out, struct error *err);
 void cpu_weight_destroy(struct backend *backend, struct weight *weight);

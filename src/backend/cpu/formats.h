@@ -2,17 +2,19 @@
 #ifndef STAGECOACH_BACKEND_CPU_FORMATS_H
 #define STAGECOACH_BACKEND_CPU_FORMATS_H
 /*
- * formats - how weights lie in a panel: the bits of the file, regrouped so that the lanes of a
- * vector are outputs.
+ * formats - the layout of weights in a panel: the bits of the file, regrouped so that each lane of
+ * a vector is one output.
  *
- * A panel is a sequence of blocks along the inputs. In a block come first the halves of all outputs
- * (float16, [n_halves][panel]), then bytes ([n_bytes][panel]), then words ([n_words][panel]), each
- * word four bytes of one output. So a block takes exactly the bytes that it takes in the file.
+ * A panel is a sequence of blocks along the inputs. A block has, in this order: the halves of all
+ * outputs (float16, [n_halves][panel]), then bytes ([n_bytes][panel]), then words
+ * ([n_words][panel]; a word is four bytes of one output). A block has exactly as many bytes as in
+ * the file.
  *
- * Halves are the scales; of formats with a minimum, scale and minimum. Words hold the integers 32
- * inputs at a time, group g being inputs 4 g .. 4 g + 3, one to a byte, in planes of bits:
+ * Halves are the scales; in formats with a minimum, scale and minimum. Words hold the integers, 32
+ * inputs at a time. Group g is inputs 4 g .. 4 g + 3, one in each byte of a word. Integers are
+ * split into planes of bits:
  *   eight bits  8 words: group g in word g
- *   four bits   4 words: group g in word g % 4, in the low nibbles of g < 4, the high ones else
+ *   four bits   4 words: group g in word g % 4, in the low nibbles if g < 4, else in the high ones
  *   two bits    2 words: group g in word g / 4, at bit 2 (g % 4) of each byte
  *   one bit     1 word: group g at bit g of each byte
  *
@@ -33,14 +35,14 @@
  *   IQ4_XS         4       d (s - 32) table[q], by 32       byte b % 4: low four bits of s, at
  *                                                           4 (b / 4); bytes 4 + b % 2: high two,
  *                                                           at 2 (b / 2)
- * F32 is a word for each input, F16 a half; BF16 a word for two inputs, the second one zero behind
- * an odd end. The formats themselves are GGUF's (ggml/docs/gguf.md, ggml-quants).
+ * F32 has a word per input, F16 a half. BF16 has a word per two inputs; the last one is zero if the
+ * number is odd. The stored formats are GGUF's (ggml/docs/gguf.md, ggml-quants).
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CPU_QUANT_BLOCK = 32 };	/* inputs that share a shift of the activations */
+enum { CPU_QUANT_BLOCK = 32 };	/* inputs per shift of the activations */
 
 /* How weights are stored on the device. */
 enum cpu_format {
@@ -61,15 +63,15 @@ enum cpu_format {
 	CPU_Q6_K,
 	CPU_IQ4_XS,
 	CPU_N_FORMATS,
-	/* What kernels unpack the others into: float[panel] scales (and minima) of each 32 or 16
-	 * inputs, then a byte for each input. */
+	/* The forms that kernels unpack other formats into: float[panel] scales (and minima) of
+	 * each 32 or 16 inputs, then a byte per input. */
 	CPU_BYTES_32 = CPU_N_FORMATS,
 	CPU_BYTES_32_MIN,
 	CPU_BYTES_16,
 	CPU_BYTES_16_MIN,
 };
 
-/* What a format's activations are made into. */
+/* The kinds of tiles that activations are converted to. */
 enum cpu_tile_kind {
 	CPU_TILE_FLOAT,
 	CPU_TILE_BF16,
@@ -94,7 +96,7 @@ static inline enum cpu_tile_kind cpu_tile_kind(enum cpu_format format)
  * Properties that kernels are specialised by: constants once inlined.
  */
 
-/* Blocks of 256 inputs with scales of their own inside. */
+/* Returns true for blocks of 256 inputs with integer scales inside. */
 static inline bool cpu_is_super(enum cpu_format format)
 {
 	return format >= CPU_Q2_K && format <= CPU_IQ4_XS;
@@ -107,14 +109,14 @@ static inline bool cpu_has_min(enum cpu_format format)
 	       format == CPU_BYTES_16_MIN;
 }
 
-/* Scales of 32 inputs. */
+/* Number of scales per 32 inputs. */
 static inline unsigned cpu_n_parts(enum cpu_format format)
 {
 	return format == CPU_Q2_K || format == CPU_Q3_K || format == CPU_Q6_K ||
 	       format == CPU_BYTES_16 || format == CPU_BYTES_16_MIN ? 2 : 1;
 }
 
-/* Words of 32 inputs. */
+/* Number of words per 32 inputs. */
 static inline unsigned cpu_n_words(enum cpu_format format)
 {
 	switch (format) {
@@ -166,7 +168,7 @@ static inline unsigned cpu_n_bytes(enum cpu_format format)
 	}
 }
 
-/* Bytes of an output's scales at the front of a block. */
+/* Bytes of one output's scales at the front of a block. */
 static inline unsigned cpu_head_bytes(enum cpu_format format)
 {
 	if (format >= CPU_BYTES_32)
@@ -174,7 +176,7 @@ static inline unsigned cpu_head_bytes(enum cpu_format format)
 	return 2 * cpu_n_halves(format) + cpu_n_bytes(format);
 }
 
-/* Integers are by so much larger than what they stand for; formats without a minimum. */
+/* The constant by which stored integers exceed their values; 0 for formats with a minimum. */
 static inline unsigned cpu_offset(enum cpu_format format)
 {
 	switch (format) {

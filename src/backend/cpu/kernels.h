@@ -4,14 +4,14 @@
 /*
  * kernels - the inner loops of the CPU backend, one table per instruction set.
  *
- * Tables are pure functions over the caller's memory: they neither allocate, nor use threads, nor
- * call anything outside their own file. Files that fill a table are compiled with flags of their
- * instruction set and export nothing else; what they include is static, so that no function with
- * such instructions can be picked by the linker for another processor.
+ * Kernels are pure functions over the caller's memory. They do not allocate, use no threads and
+ * call nothing outside of their own file. Files that fill a table are compiled with the flags of
+ * their instruction set and export only the table. Everything they include is static, so that the
+ * linker cannot pick a function with such instructions for another processor.
  *
- * Weights [n_out][n_in] lie in panels of `panel` outputs, zero padded at the end; formats.h tells
- * what is in a panel. Activations are prepared once per product as tiles of up to tile_rows rows,
- * all but the last as long, of one of three kinds:
+ * Weights [n_out][n_in] are stored in panels of `panel` outputs, zero padded at the end; formats.h
+ * describes a panel. Activations are converted once per product into tiles of up to tile_rows rows
+ * (all tiles except the last have the same length), of one of three kinds:
  *   CPU_TILE_FLOAT  float[n_in][r]
  *   CPU_TILE_BF16   bfloat16[n_in / 2][r][2], nearest even, n_in padded with a zero
  *   CPU_TILE_INT    blocks of 32 inputs: int32 shift[r], sum[r], low[r], high[r], then
@@ -20,8 +20,8 @@
  *                   integers.
  *
  * Order: an output element is the sum of its products in the order of inputs; integers are summed
- * exactly over the inputs that share a scale. It is the same for every r, whether weights are
- * multiplied as they lie or unpacked first, and wherever the inputs are cut.
+ * exactly over the inputs that share a scale. The order is the same for every r, for packed and
+ * unpacked weights, and wherever the inputs are cut into chunks.
  */
 #include "backend/cpu/kernels_attention.h"
 
@@ -33,16 +33,16 @@
 enum {
 	CPU_MAX_PANEL = 32,
 	CPU_MAX_TILE_ROWS = 24,
-	CPU_TILE_INT_BYTES = 48,	/* of a row's block of 32 */
+	CPU_TILE_INT_BYTES = 48,	/* bytes per row and block of 32 */
 	CPU_MAX_SHIFT = 11,		/* 32 * 128 * 127 * 2^11 < 2^31 */
-	CPU_FLOAT_CHUNK = 128,		/* inputs summed in registers before they join the total: */
-	CPU_BF16_CHUNK = 256,		/* so many of a panel stay in the first cache */
+	CPU_FLOAT_CHUNK = 128,		/* inputs summed in registers before the total: */
+	CPU_BF16_CHUNK = 256,		/* this many of a panel fit into the L1 cache */
 	CPU_INT_CHUNK = 512,
 	CPU_LOGIT_BLOCK = 128,		/* BACKEND_LOGIT_BLOCK */
 };
 
-/* sum[r][panel] += tile x panel over n_k inputs, a whole number of blocks of the format; float and
- * bfloat16 tiles: at most a chunk. */
+/* sum[r][panel] += tile x panel over n_k inputs, a whole number of the format's blocks; for float
+ * and bfloat16 tiles at most a chunk. */
 typedef void cpu_gemm_fn(const void *weights, const void *tile, size_t n_k, float *sum);
 
 /* Unpacks n_k inputs of a panel, at most a chunk, into what gemm_unpacked reads. */
@@ -60,24 +60,25 @@ struct cpu_kernels {
 	unsigned lanes;		/* floats in a vector; a panel is two vectors */
 	unsigned panel;
 	unsigned tile_rows[CPU_N_TILE_KINDS];
-	uint8_t byte_flip;	/* what whole bytes are xored with when they are laid out: 0x80
-				 * where the multiply-add wants unsigned weights */
+	uint8_t byte_flip;	/* whole bytes are xored with it when packed: 0x80
+				 * if the multiply-add needs unsigned weights */
 
-	/* A panel of n_in inputs from `panel` stored rows, stride bytes apart. n_in is a whole
-	 * number of blocks, or a multiple of 32 where a block is one input. */
+	/* Packs `panel` stored rows, stride bytes apart, into a panel of n_in inputs. n_in must be
+	 * a whole number of blocks, or a multiple of 32 for formats whose block is one input. */
 	void (*pack)(enum cpu_format format, const uint8_t *rows, size_t stride, size_t n_in,
 		     uint8_t *to);
 
-	/* By format and rows - 1. */
+	/* Indexed by format and rows - 1. */
 	cpu_gemm_fn *gemm[CPU_N_FORMATS][CPU_MAX_TILE_ROWS];
-	/* For more rows than max_packed_rows it is cheaper to unpack, once for all tiles but the
-	 * first, whose product reads the weights from memory; 0: for the first as well. NULL:
-	 * never. */
+	/* With more than max_packed_rows rows it is faster to unpack weights once, for all tiles
+	 * except the first, whose product reads the weights from memory. 0: unpack for the first
+	 * tile, too. An entry of NULL: never unpack. */
 	unsigned max_packed_rows;
 	cpu_unpack_fn *unpack[CPU_N_FORMATS];
 	cpu_gemm_fn *const *gemm_unpacked[CPU_N_FORMATS];	/* [tile_rows] */
 
-	/* A tile from r rows of x; n inputs, a multiple of 32 for integers. scale_out[r]. */
+	/* Make a tile from r rows of x of n inputs; for integers n is a multiple of 32.
+	 * scale_out[r]. */
 	void (*quantise)(const float *x, size_t ldx, unsigned r, size_t n, void *tile,
 			 float *scale_out);
 	void (*round_bf16)(const float *x, size_t ldx, unsigned r, size_t n, void *tile);
@@ -90,7 +91,7 @@ struct cpu_kernels {
 			     const float *up_scale, unsigned n_rows, unsigned n, float *y,
 			     size_t ldy);
 
-	/* One row each. */
+	/* Each call processes one row. */
 	void (*rms_norm)(const float *x, const float *gain, float eps, size_t n, float *y);
 	void (*swiglu)(const float *gate, const float *up, size_t n, float *out);
 	void (*add)(float *x, const float *y, size_t n);
@@ -98,10 +99,10 @@ struct cpu_kernels {
 	void (*rope_halves)(float *x, const float *cosine, const float *sine, unsigned dim);
 	void (*rope_interleaved)(float *x, const float *cosine, const float *sine, unsigned dim);
 
-	/* The largest of each block of n logits, in which the last block may be shorter; NaN for a
-	 * block with NaN or +infinity. */
+	/* The largest of each block of n logits; the last block may be shorter. NaN for a block
+	 * with NaN or +infinity. */
 	void (*logit_maxima)(const float *x, size_t n, float *maxima);
-	/* The weights of up to a block, added up. The same bits with every instruction set. */
+	/* The sum of the weights of up to one block. The same bits with every instruction set. */
 	double (*logit_sum)(const float *x, size_t n, const struct cpu_logit_weights *weights);
 
 	struct cpu_attention_kernels attention;

@@ -10,7 +10,7 @@
 
 enum {
 	MAX_BLOCK_LENGTH = 1024,
-	WRITE_COST = 16,		/* of an element, in multiply-adds of a product */
+	WRITE_COST = 16,		/* cost per element, in multiply-adds of a product */
 	MAX_PART_FLOATS = 1 << 22,
 	PART_QUERIES = 16,		/* of a key-value head, usually */
 };
@@ -98,7 +98,7 @@ static size_t scratch_floats(const struct kv_cache *cache, bool is_unpacked)
 	return round_up(n, 16);
 }
 
-/* Enough for one sequence that fills the pool, or a few that share it. */
+/* Enough for one sequence that fills the pool, or for a few that share it. */
 static size_t part_floats(const struct kv_cache *cache, unsigned n_threads)
 {
 	const struct kv_cache_config *config = &cache->config;
@@ -110,7 +110,7 @@ static size_t part_floats(const struct kv_cache *cache, unsigned n_threads)
 	return n_threads == 1 ? 0 : min_of(n, MAX_PART_FLOATS);
 }
 
-/* Everything but the memory. */
+/* Computes the layout; takes no memory. */
 static void lay_out(struct kv_cache *cache, const struct cpu_backend *cpu)
 {
 	const struct kv_cache_config *config = &cache->config;
@@ -161,7 +161,7 @@ enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_conf
 	status = cpu_memory_take(cpu, cache->records, n_bytes, config->on_progress, config->arg);
 	if (status == SC_E_CANCELLED) {
 		cpu_kv_destroy(backend, cache);
-		return error_set(err, SC_E_CANCELLED, "stopped while memory was taken");
+		return error_set(err, SC_E_CANCELLED, "cancelled while memory was taken");
 	}
 	if (status)
 		goto fail;
@@ -186,9 +186,9 @@ void cpu_kv_destroy(struct backend *backend, struct kv_cache *cache)
 
 /* --- writing --- */
 
-#define HALF_MOST 65504.0f	/* the largest half that is a number */
+#define HALF_MOST 65504.0f	/* the largest finite half */
 
-/* The nearest half that is a number, unless x is NaN. */
+/* The nearest finite half, unless x is NaN. */
 static uint16_t to_half(float x)
 {
 	return f32_to_f16(x > HALF_MOST ? HALF_MOST : x < -HALF_MOST ? -HALF_MOST : x);
@@ -203,9 +203,9 @@ static unsigned count_beyond(const float *x, unsigned n, float most)
 	return n_beyond;
 }
 
-/* Whether any number of a whole group may be beyond `most`. Compares magnitudes as integers: adding
- * (0x7fffffff - limit) sets the sign bit of every magnitude above the limit. NaN sets it too;
- * count_beyond then ignores it. */
+/* Returns true if any number of a whole group may exceed `most`. Magnitudes are compared as
+ * integers: adding (0x7fffffff - limit) sets the sign bit of every magnitude above the limit, and
+ * of NaN, which count_beyond then ignores. */
 static bool has_beyond(const float *x, float most)
 {
 	uint32_t bits[CPU_KV_GROUP], limit, sums = 0;
@@ -217,7 +217,7 @@ static bool has_beyond(const float *x, float most)
 	return sums >> 31;
 }
 
-/* Returns how many were beyond what a half holds. */
+/* Stores halves. Returns how many numbers exceeded a half's range. */
 static unsigned store_halves(const float *x, unsigned n, uint16_t *at, size_t step)
 {
 	if (n == CPU_KV_GROUP && !has_beyond(x, HALF_MOST)) {
@@ -230,8 +230,8 @@ static unsigned store_halves(const float *x, unsigned n, uint16_t *at, size_t st
 	return count_beyond(x, n, HALF_MOST);
 }
 
-/* The largest magnitude, compared as integers. With a NaN in the group it is a NaN, because as an
- * integer NaN is larger than infinity. */
+/* The largest magnitude, compared as integers. It is NaN if the group has a NaN, because NaN as an
+ * integer is larger than infinity. */
 static float largest_of(const float *x)
 {
 	int32_t bits[CPU_KV_GROUP], most = 0;
@@ -247,9 +247,9 @@ static float largest_of(const float *x)
 	return largest;
 }
 
-/* A group of n elements, then zeros: |code| <= 127, scale so that the largest just fits. A group
- * with NaN, infinity or a magnitude over 3.4e38 gets a NaN scale. Loops have a fixed length, which
- * lets compilers vectorise them. */
+/* Quantises n elements and pads with zeros: |code| <= 127, and the scale fits the largest element.
+ * A group with NaN, infinity or a magnitude over 3.4e38 gets a NaN scale. The loops have a fixed
+ * length, so that compilers vectorise them. */
 static uint16_t quantise_group(const float *x, unsigned n, int8_t codes[CPU_KV_GROUP])
 {
 	float group[CPU_KV_GROUP] = { 0 }, largest, unit;
@@ -273,15 +273,15 @@ static uint16_t quantise_group(const float *x, unsigned n, int8_t codes[CPU_KV_G
 	return scale;
 }
 
-/* Where some elements of one position go. */
+/* Where some elements of one position are stored. */
 struct place {
 	uint8_t *at;
-	size_t step;		/* elements from one to the next, or from a quad to the next */
-	bool is_quads;		/* codes + 128, CPU_KV_QUAD side by side, the last padded */
+	size_t step;		/* distance in elements to the next element, or to the next quad */
+	bool is_quads;		/* codes + 128 in quads of CPU_KV_QUAD, the last quad padded */
 	uint16_t *scale;
 };
 
-/* Returns how many were beyond what the largest scale reaches. */
+/* Stores codes. Returns how many numbers exceeded the range of the largest scale. */
 static unsigned store_codes(const float *x, unsigned n, const struct place *to)
 {
 	int8_t codes[CPU_KV_GROUP];
@@ -303,7 +303,7 @@ static unsigned store_codes(const float *x, unsigned n, const struct place *to)
 	return n_saturated;
 }
 
-/* n <= CPU_KV_GROUP elements of the stored type. Returns how many the type cannot hold. */
+/* Stores n <= CPU_KV_GROUP elements in the cache's type. Returns how many exceed its range. */
 static unsigned store_elements(enum cpu_kv_type type, const float *x, unsigned n,
 			       const struct place *to)
 {
@@ -325,7 +325,7 @@ static unsigned store_elements(enum cpu_kv_type type, const float *x, unsigned n
 	return 0;
 }
 
-/* The group of a key from dimension d on, the key's position being `at` in its block. */
+/* The place of a key's group from dimension d on; `at` is the key's position in its block. */
 static struct place key_place(const struct kv_cache *cache, uint8_t *record, unsigned d,
 			      unsigned at)
 {
@@ -340,7 +340,7 @@ static struct place key_place(const struct kv_cache *cache, uint8_t *record, uns
 	};
 }
 
-/* The same of a value. */
+/* The same for a value. */
 static struct place value_place(const struct kv_cache *cache, uint8_t *record, unsigned d,
 				unsigned at)
 {

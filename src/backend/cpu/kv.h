@@ -2,14 +2,14 @@
 #ifndef STAGECOACH_BACKEND_CPU_KV_H
 #define STAGECOACH_BACKEND_CPU_KV_H
 /*
- * kv - how keys and values lie in the CPU backend's memory, and the memory to work on them.
- * A record holds one block's keys and values for one layer and key-value head, laid out as
- * kernels_attention.h says: [keys][key scales][values][value scales].
+ * kv - the layout of keys and values in the CPU backend's memory, and scratch memory for attention.
+ * A record holds one block's keys and values for one layer and key-value head, in the layout of
+ * kernels_attention.h: [keys][key scales][values][value scales].
  *
- * Attention reads chunks (chunk.h) of a fixed number of positions, wherever blocks begin and end.
- * A chunk is read where it lies if its blocks' parts are whole vectors. If not, and for some
- * lengths where it is unpacked to floats anyway, it is gathered: copied into a record as long as a
- * chunk. So lengths that are multiples of 16 are the fastest.
+ * Attention reads chunks (chunk.h) of a fixed number of positions, independent of block borders. A
+ * chunk is read in place if its blocks' parts are whole vectors. Otherwise, and for some lengths
+ * when it is unpacked to floats anyway, it is gathered: copied into a record as long as a chunk.
+ * Block lengths that are multiples of 16 are therefore the fastest.
  * Thread: the backend's, see backend.h.
  */
 #include "backend/backend.h"
@@ -18,10 +18,10 @@
 #include <stdatomic.h>
 
 enum {
-	/* Queries that go over a chunk of the cache while it is near. */
+	/* Queries that process a chunk of the cache while the chunk is in a near cache. */
 	CPU_TILE_QUERIES = 96,
-	/* Positions whose results are summed apart and then merged, so that threads can share
-	 * one long sequence: whole chunks. Results depend on this number. */
+	/* Positions that are summed separately and then merged, so that threads can share one long
+	 * sequence. A multiple of the chunk. Results depend on this number. */
 	CPU_PART_POSITIONS = 512,
 	CPU_PART_CHUNKS = CPU_PART_POSITIONS / CPU_CHUNK_POSITIONS,
 };
@@ -44,18 +44,18 @@ struct kv_cache {
 	unsigned element_bytes;
 	unsigned lanes;
 	unsigned value_width;	/* value_dim, padded to whole vectors */
-	unsigned quad;		/* elements that lie together: of a key, of a column of values */
+	unsigned quad;		/* adjacent elements: of a key, of a column of values */
 	unsigned query_floats;	/* room for a query */
-	unsigned chunk_blocks;	/* blocks of a chunk; 0: no whole number */
+	unsigned chunk_blocks;	/* blocks per chunk; 0: not a whole number */
 	bool is_whole_chunks;	/* a block is several chunks */
-	struct kv_layout record;	/* of a block */
-	struct kv_layout gathered;	/* of a chunk */
+	struct kv_layout record;	/* layout of a block's record */
+	struct kv_layout gathered;	/* layout of a gathered chunk */
 	uint8_t *records;	/* [n_layers][n_blocks][n_kv_heads] */
 	size_t scratch_floats;	/* of one thread */
 	float *scratch;		/* [n_threads][scratch_floats] */
 	size_t n_part_floats;	/* results of parts that threads share */
 	float *parts;
-	atomic_uint_least64_t n_saturated;	/* helper threads add to it, mostly never */
+	atomic_uint_least64_t n_saturated;	/* rarely changed; helper threads add to it */
 	unsigned saturated_layer;
 };
 
@@ -67,13 +67,13 @@ static inline const uint8_t *kv_record(const struct kv_cache *cache, unsigned la
 	return cache->records + (at * cache->config.n_kv_heads + kv_head) * cache->record.n_bytes;
 }
 
-/* Whether chunks are gathered; is_unpacked: those that many queries read. */
+/* Returns true if chunks are gathered. is_unpacked: for chunks that many queries read. */
 static inline bool kv_is_gathered(const struct kv_cache *cache, bool is_unpacked)
 {
 	return cache->config.block_length % cache->lanes || (is_unpacked && !cache->chunk_blocks);
 }
 
-/* What a query's result takes until it is whole: maximum, total and sums. */
+/* Floats of a query's unfinished result: maximum, total and sums. */
 static inline size_t kv_state_floats(const struct kv_cache *cache)
 {
 	return 2 + (size_t)cache->value_width;

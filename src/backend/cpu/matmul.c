@@ -7,31 +7,33 @@
 #include <string.h>
 
 /*
- * The work of a call is cut into items: one panel of one product times a range of rows. With
- * fewer panels than threads could share, rows are cut as well. No cut goes through the sum of an
- * output element.
+ * The work of a call is cut into items: one panel of one product times a range of rows. If there
+ * are fewer panels than the threads could share, rows are cut, too. No cut goes through the sum of
+ * an output element.
  *
- * Up to a tile of rows, weights are multiplied as they lie: each is read once, from memory, whose
- * speed counts. A thread takes a run of neighbouring panels at once and sums them one right after
- * the other, so that little stands between the last read of one and the first of the next; gates
- * and what they gate are different places in memory, and change by runs.
+ * Few rows (at most one tile): packed weights are multiplied directly. Each weight is read once,
+ * from memory, whose speed is the limit. A thread takes a run of neighbouring panels and sums them
+ * one after the other, so that little work separates the last read of one panel from the first read
+ * of the next. The panels of gates and of gated products are in different places, so these
+ * alternate by runs.
  *
- * For more rows, a chunk of a panel stays in the near caches while it is multiplied by one tile
- * after the other, which come from the second cache; sums wait in the thread's scratch until the
- * next chunk. With many tiles it pays to unpack the chunk after the first.
+ * More rows: a chunk of a panel stays in the L1 or L2 cache while it is multiplied by one tile
+ * after the other; the tiles come from the L2 cache. Sums wait in the thread's scratch memory until
+ * the next chunk. With many tiles it pays to unpack the chunk after the first tile.
  */
 struct multiplication {
 	const struct cpu_backend *cpu;
 	const struct matmul *products;
 	unsigned n_products;
-	bool is_gated;			/* the first product's outputs gate the second one's */
+	bool is_gated;			/* the first product's outputs gate those of the second */
 	const float *x;
 	unsigned n_in;
 	unsigned n_rows;
-	unsigned unit_rows;		/* whole tiles of all kinds, that ranges are made of */
+	unsigned unit_rows;		/* rows per unit: whole tiles of every
+					 * kind; ranges are made of units */
 	unsigned n_row_units;
 	unsigned n_row_ranges;
-	unsigned tile_rows[CPU_N_TILE_KINDS];	/* 0: of no product */
+	unsigned tile_rows[CPU_N_TILE_KINDS];	/* 0: no product needs this kind */
 };
 
 /* Neighbouring panels of one product, and rows of x. */
@@ -63,8 +65,9 @@ static size_t chunk_of(const struct run *run)
 	return chunks[run->kind];
 }
 
-/* Few rows. Loop-invariant work is hoisted: instructions between two panels delay the next loads,
- * and this loop is bound by memory. Integer kernels take any number of inputs, others a chunk. */
+/* The few-rows path. Loop-invariant work is hoisted: instructions between two panels delay the next
+ * loads, and this loop is bound by memory. Integer kernels take any number of inputs, the others at
+ * most a chunk. */
 static void sum_as_they_lie(const struct multiplication *m, const struct run *run,
 			    const uint8_t *panel, float *sums)
 {
@@ -89,8 +92,8 @@ static void sum_as_they_lie(const struct multiplication *m, const struct run *ru
 	}
 }
 
-/* Where kernels multiply packed weights well, the first tile's product reads the chunk from memory,
- * at the speed of its own arithmetic, even if the others take it unpacked. */
+/* If the kernels multiply packed weights fast, the first tile reads the packed chunk from memory,
+ * at the speed of its own arithmetic, even if the other tiles use the unpacked chunk. */
 static void sum_chunk(const struct multiplication *m, const struct run *run, const uint8_t *panel,
 		      size_t k, uint8_t *unpacked, float *sum)
 {
@@ -178,7 +181,7 @@ static void finish_run(const struct multiplication *m, const struct run *run,
 	}
 }
 
-/* At most as many panels and rows as the scratch has sums for. */
+/* Multiplies at most as many panels and rows as the scratch memory has sums for. */
 static void multiply_run(const struct multiplication *m, const struct run *run,
 			 struct cpu_scratch *scratch)
 {
@@ -193,7 +196,7 @@ static void multiply_run(const struct multiplication *m, const struct run *run,
 	finish_run(m, run, m->is_gated ? &gated : NULL, scratch);
 }
 
-/* Several items are neighbouring panels, all rows of them. */
+/* Items first .. end - 1 are neighbouring panels with all their rows. */
 static void multiply_items(void *arg, size_t first, size_t end, unsigned thread)
 {
 	const struct multiplication *m = arg;
@@ -223,8 +226,8 @@ static void multiply_items(void *arg, size_t first, size_t end, unsigned thread)
  * except the longest, whose tile is twice as large. */
 enum { FEW_ROWS = CPU_MAX_TILE_ROWS / 2 };
 
-/* A short tile does less with every weight that it loads, so few rows are shared out evenly, not
- * left over by full tiles. But whole bytes are best read by as many rows as there can be. */
+/* A short tile does less work per loaded weight. Few rows are therefore divided evenly instead of
+ * into full tiles and a rest. Exception: formats of whole bytes use the longest tiles possible. */
 static unsigned tile_rows_for(const struct multiplication *m, enum cpu_format format)
 {
 	unsigned most = m->cpu->kernels->tile_rows[cpu_tile_kind(format)];
@@ -249,13 +252,13 @@ static void prepare(struct multiplication *m)
 			m->unit_rows = CPU_MAX_TILE_ROWS;
 	}
 	for (unsigned kind = 0; kind < CPU_N_TILE_KINDS; kind++)
-		/* A single row of floats is read where it is. */
+		/* A single row of floats is read in place. */
 		if (m->tile_rows[kind] && (kind != CPU_TILE_FLOAT || m->n_rows > 1))
 			cpu_tiles_prepare(m->cpu, (enum cpu_tile_kind)kind, m->tile_rows[kind],
 					  m->x, m->n_rows, m->n_in);
 }
 
-/* Panels that are summed one right after the other: their sums wait in the scratch. */
+/* The most panels that are summed in one run: their sums must fit into the scratch memory. */
 static size_t max_run(const struct multiplication *m)
 {
 	return m->n_rows > m->unit_rows ? 1 :

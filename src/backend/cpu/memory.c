@@ -16,21 +16,22 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 
 enum {
-	PIECE_BYTES = 16 << 20,	/* that a thread takes at a time */
+	PIECE_BYTES = 16 << 20,	/* taken by a thread at a time */
 	ALIGNMENT = 64,
 };
 
 #ifdef CPU_FINDS_OVERRUNS
-/* The sanitizer guards only what malloc gives. */
+/* The address sanitizer guards only blocks of malloc. */
 enum { HAS_MAPPINGS = 0 };
 #else
 enum { HAS_MAPPINGS = 1 };
 #endif
 
-/* Lies right before the block, so that whoever releases the block needs no size. */
+/* Stored right before the block, so that the block can be released without its size. */
 struct origin {
-	_Alignas(ALIGNMENT) void *start;	/* what malloc gave, or of the mapping */
-	size_t mapped_bytes;			/* 0: malloc gave it */
+	_Alignas(ALIGNMENT) void *start;	/* the address from malloc, or
+						 * the start of the mapping */
+	size_t mapped_bytes;			/* 0: the block is from malloc */
 };
 
 _Static_assert(sizeof(struct origin) == ALIGNMENT, "the block must be aligned");
@@ -60,8 +61,8 @@ static void unmap(uint8_t *from, const uint8_t *to)
 		(void)munmap(from, (size_t)(to - from));
 }
 
-/* Maps one huge page more than needed, chooses an aligned block that has a page before it for its
- * origin, and gives back what lies around both. */
+/* Maps one huge page more than needed, chooses an aligned block with a page before it for its
+ * origin, and unmaps the rest on both sides. */
 static void *map(size_t n_bytes)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -97,7 +98,7 @@ void *cpu_memory(const struct cpu_backend *cpu, size_t n_bytes)
 {
 	void *memory = cpu_memory_untouched(n_bytes);
 
-	/* What malloc gave has been written already. */
+	/* Blocks of malloc were written when they were made. */
 	if (!memory || !is_mapped(n_bytes) ||
 	    cpu_memory_take(cpu, memory, n_bytes, NULL, NULL) == SC_OK)
 		return memory;
@@ -136,8 +137,8 @@ static void touch(uint8_t *memory, size_t n_bytes)
 	at[n_bytes - 1] = at[n_bytes - 1];
 }
 
-/* Kernels before 5.14 and some sandboxes do not know the request; blocks of malloc do not begin
- * with a page. False: the kernel knows the request, and there is no memory. */
+/* Kernels before 5.14 and some sandboxes do not support the request, and blocks of malloc are not
+ * page-aligned. Returns false only if the kernel supports the request and has no memory. */
 static bool populate(uint8_t *memory, size_t n_bytes)
 {
 	if (!madvise(memory, n_bytes, MADV_POPULATE_WRITE))

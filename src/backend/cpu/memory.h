@@ -2,13 +2,13 @@
 #ifndef STAGECOACH_BACKEND_CPU_MEMORY_H
 #define STAGECOACH_BACKEND_CPU_MEMORY_H
 /*
- * memory - what the backend takes of the machine's memory.
+ * memory - allocates the backend's memory.
  *
- * The kernel hands out a page when it is first touched. A page that is touched under load may not
- * be there any more, so all memory is taken (every page touched) before the backend is used.
- * The kernel also zeroes each page then: taking asks it for pages (MADV_POPULATE_WRITE) instead of
- * writing zeros a second time. Blocks of 2 MiB or more have a mapping of their own and ask for huge
- * pages, which the kernel hands out three to six times as fast.
+ * The kernel provides a page when the page is first touched. Under load it may have none left. All
+ * memory is therefore taken (every page touched) before the backend is used.
+ * The kernel also zeroes each page at that time. Taking asks for pages with MADV_POPULATE_WRITE,
+ * which saves writing zeros a second time. Blocks of 2 MiB or more have their own mapping and ask
+ * for huge pages, which the kernel provides three to six times as fast.
  * Thread: the backend's.
  */
 #include "base/error.h"
@@ -17,8 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Set when the address sanitizer watches, which guards only what malloc gave as a block of its
- * own. */
+/* Set with the address sanitizer, which guards only separate blocks of malloc. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define CPU_FINDS_OVERRUNS 1
@@ -30,24 +29,24 @@
 struct cpu_backend;
 
 enum {
-	CPU_MEMORY_PORTION = 256 << 20,	/* bytes that are taken between two calls of on_progress */
+	CPU_MEMORY_PORTION = 256 << 20,	/* bytes taken between two calls of on_progress */
 };
 
-/* n_bytes that read as zero, at a 64-byte boundary (2 MiB for blocks of that size), taken. Large
- * blocks are taken by the threads of cpu; NULL: by the calling thread. NULL: no memory.
- * cpu_memory_free releases the block. */
+/* Allocates n_bytes of zeros, aligned to 64 bytes (to 2 MiB if at least that large), and takes
+ * them. The threads of cpu share the work for large blocks; if cpu is NULL, the calling thread does
+ * it. Returns NULL if there is no memory. The caller releases the block with cpu_memory_free. */
 void *cpu_memory(const struct cpu_backend *cpu, size_t n_bytes);
-/* The same, but not taken: for memory that is written as a whole soon, or that cpu_memory_take
- * takes. A page is near the processor that touches the page first. */
+/* The same without taking: for memory that is soon written as a whole or passed to cpu_memory_take.
+ * A page is placed near the processor that touches it first. */
 void *cpu_memory_untouched(size_t n_bytes);
 /* Accepts NULL. */
 void cpu_memory_free(void *memory);
 
-/* Whether to go on. */
+/* Returns true to go on, false to cancel. */
 typedef bool cpu_memory_progress_fn(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 
-/* Takes n_bytes of a block; what is in them stays. All threads of cpu share the work. on_progress
- * may be NULL. SC_E_CAPACITY: the kernel has no memory for all of it. SC_E_CANCELLED: on_progress
+/* Takes n_bytes of a block; their contents stay. All threads of cpu share the work. on_progress may
+ * be NULL. SC_E_CAPACITY: the kernel does not have enough memory. SC_E_CANCELLED: on_progress
  * returned false. */
 must_check enum sc_status cpu_memory_take(const struct cpu_backend *cpu, void *memory,
 					  size_t n_bytes, cpu_memory_progress_fn *on_progress,

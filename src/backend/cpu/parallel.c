@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 
-/* About ten microseconds of one processor: several times what a team needs to start and meet. */
+/* About 10 microseconds of one processor: several times the cost of starting and joining a team. */
 #define SERIAL_OPERATIONS 524288
 
 unsigned cpu_threads_for(const struct cpu_backend *cpu, uint64_t n_operations)

@@ -11,7 +11,7 @@
 
 enum {
 	TRIES = 30,
-	READ_PASSES = 3,	/* of a reading that is not the best of many */
+	READ_PASSES = 3,	/* passes of a single measurement (not the best of several) */
 	ROUNDS = 12500 * CPU_PEAK_ROUNDS,	/* of one item: a millisecond or less */
 	ITEMS_PER_THREAD = 2,
 	READ_ITEM = 1 << 20,
@@ -33,7 +33,7 @@ struct trial {
 	const void *operands;
 };
 
-/* Of each kind; anything else might be slow, as numbers close to zero are. */
+/* Operands of each kind. Ones, because numbers close to zero can be slow. */
 static const float f32_ones[32] = { [0 ... 31] = 1.0f };
 static const uint16_t bf16_ones[64] = { [0 ... 63] = 0x3f80 };
 static const int8_t int8_ones[128] = { [0 ... 127] = 1 };
@@ -125,14 +125,15 @@ enum sc_status cpu_meter_create(enum cpu_isa wanted, unsigned n_threads,
 		return status;
 	meter = calloc(1, sizeof *meter);
 	if (!meter)
-		return error_set(err, SC_E_NOMEM, "out of memory");
+		return error_set(err, SC_E_NOMEM, "measuring: out of memory");
 	meter->isa = isa;
 	meter->peaks = choose_peaks(isa);
 	meter->memory = cpu_memory(NULL, READ_BYTES);
 	if (meter->memory)
 		status = team_create(n_threads, &meter->team, err);
 	else
-		status = error_set(err, SC_E_NOMEM, "no memory of %d MiB to read", READ_ITEMS);
+		status = error_set(err, SC_E_NOMEM, "cannot allocate %d MiB for measuring the "
+				   "memory's speed", READ_ITEMS);
 	if (status) {
 		cpu_meter_destroy(meter);
 		return status;

@@ -2,10 +2,10 @@
 #ifndef STAGECOACH_BACKEND_CPU_PEAKS_H
 #define STAGECOACH_BACKEND_CPU_PEAKS_H
 /*
- * peaks - what the processor can do at the very most, measured: multiply-adds of each kind that the
- * kernels use, with all operands in registers, and reading memory in order. It is what benchmarks
- * compare with, under an instruction set of the backend.
- * Thread: one at a time; a meter starts as many as are asked for.
+ * peaks - measures the upper limits of the processor: multiply-adds of each kind that the kernels
+ * use, with all operands in registers, and sequential reading of memory. Benchmarks compare their
+ * results with these limits.
+ * Thread: one at a time; a meter starts its own helper threads.
  */
 #include "base/cpu.h"
 #include "base/error.h"
@@ -14,43 +14,43 @@
 
 enum { CPU_PEAK_ROUNDS = 16 };
 
-/* Of all threads together, per second. */
+/* Totals of all threads, per second. */
 struct cpu_speed {
 	double f32_macs;
-	double bf16_macs;	/* 0: no such instruction */
-	/* Sums of products of bytes, in 32 bits. AVX2 and scalar sum in 16 first, and this is their
-	 * rate for weights of four bits, of which the most products fit there. Weights of more bits
-	 * must be widened more often, on AVX2 whole bytes also multiplied twice: they cannot reach
-	 * it. */
+	double bf16_macs;	/* 0: the processor has no such instruction */
+	/* Products of bytes, summed in 32 bits. AVX2 and scalar code sums in 16 bits first; this is
+	 * their rate for 4-bit weights, where the most products fit into 16 bits. Weights of more
+	 * bits are slower: they must be widened more often and, on AVX2, whole bytes are multiplied
+	 * twice. */
 	double int8_macs;
 	double read_bytes;
 };
 
-/* Threads, and memory that is larger than most caches. */
+/* A meter: threads, and a block of memory larger than most caches. */
 struct cpu_meter;
 
-/* SC_E_NOMEM: no memory to read. SC_E_INTERNAL: no threads. SC_E_CONFIG: there is no such set.
- */
+/* SC_E_NOMEM: no memory for the block. SC_E_INTERNAL: a thread could not be started. SC_E_CONFIG:
+ * the processor does not have this instruction set. */
 must_check enum sc_status cpu_meter_create(enum cpu_isa isa, unsigned n_threads,
 					   struct cpu_meter **meter_out, struct error *err);
 /* Accepts NULL. */
 void cpu_meter_destroy(struct cpu_meter *meter);
 
-/* The best of several tries. Takes about a second. */
+/* Returns the best of several measurements. Takes about a second. */
 struct cpu_speed cpu_meter_best(const struct cpu_meter *meter);
-/* Bytes a second as reading goes just now, which where others use the same memory changes from one
- * moment to the next. Takes some tens of milliseconds. */
+/* Measures once how many bytes per second can be read now. The result varies where others use the
+ * same memory. Takes some tens of milliseconds. */
 double cpu_meter_read(const struct cpu_meter *meter);
 
-/* Does n_rounds of multiply-adds, a multiple of CPU_PEAK_ROUNDS. operands: 128 bytes, ones of the
- * kind. Leaves a vector in sink[64], each element the sum of all that were added to it:
- * n_rounds * macs / elements of the vector. */
+/* Does n_rounds rounds of multiply-adds, a multiple of CPU_PEAK_ROUNDS. operands: 128 bytes, ones
+ * of the operands' type. Writes a vector to sink[64]; each element is the sum of everything added
+ * to it: n_rounds * macs / elements of the vector. */
 typedef void cpu_peak_fn(size_t n_rounds, const void *operands, void *sink);
 
-/* One table per instruction set, as kernels.h has them. */
+/* One table per instruction set, like kernels.h. */
 struct cpu_peaks {
 	cpu_peak_fn *f32, *bf16, *int8;		/* bf16 may be NULL, and needs CPU_AVX512_BF16 */
-	unsigned f32_macs, bf16_macs, int8_macs;	/* of a round */
+	unsigned f32_macs, bf16_macs, int8_macs;	/* multiply-adds per round */
 	/* Reads n_bytes, a multiple of 1024, aligned to 64. */
 	void (*read)(const void *memory, size_t n_bytes, void *sink);
 };

@@ -10,19 +10,19 @@
 #define LOAD(at) _mm256_load_si256(at)
 
 /*
- * Pairs of products in 16 bits, as many as fit there for integers of four bits, then pairs of those
- * in 32: what the kernels do for most formats, and the least that they do for any.
+ * Adds pairs of products in 16 bits, as many as fit for 4-bit integers, and then pairs of these
+ * sums in 32 bits. The kernels do exactly this for most formats and at least this for all.
  */
 
-enum { PASS = 8 };	/* of gemm_int_avx2.h, at most */
+enum { PASS = 8 };	/* the longest pass of gemm_int_avx2.h */
 
 static inline __m256i read_operand(const void *at)
 {
 	return _mm256_loadu_si256(at);
 }
 
-/* These are instructions, as in the kernels: compilers would do products that are alike once for
- * all rounds, and make trees of sums that need more registers than there are. */
+/* Written as instructions, as in the kernels. Otherwise compilers compute equal products once for
+ * all rounds, and turn sums into trees that need more registers than there are. */
 
 static inline __m256i multiply(__m256i a, __m256i b)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of the compiler's portable vectors, which the kernels are written in. */
+/* The table for the compiler's portable vectors, which the scalar kernels use. */
 #include "backend/cpu/peaks.h"
 
 #include "backend/cpu/isa/peak.h"
@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-	PASS = 16,	/* products in 16 bits: those of eight groups in gemm_int_scalar.h */
+	PASS = 16,	/* products summed in 16 bits: those of eight groups in gemm_int_scalar.h */
 	FLOATS = 4,	/* of a vector */
 	SHORTS = 8,
 };
@@ -18,12 +18,14 @@ typedef uint32_t vec_uint __attribute__((vector_size(16)));
 typedef int16_t vec_short __attribute__((vector_size(16)));
 typedef int8_t vec_byte __attribute__((vector_size(8)));
 
-/* The sum is a factor, and an operand what is added to it: so nothing has to be copied where
- * multiplying overwrites a factor, and no product is known before its turn. */
+/* The sum is one factor of the product, and the other operand is added: sum = sum * a + b. Reasons:
+ * on machines where multiplying overwrites a factor, nothing has to be copied; and no product can
+ * be computed before its turn. */
 #define MULTIPLY_ADD(sum, a, b) ((sum) * (a) + (b))
 #define ADD(a, b) ((a) + (b))
 #define LOAD(at) (*(at))
-/* Read each time, or all sums would be known to be one. */
+/* Volatile, because otherwise the compiler would see that all sums are equal and compute only
+ * one. */
 #define MULTIPLY(a, b) (*(const volatile vec_short *)&(a) * (b))
 
 static inline vec_short read_operand(const void *at)

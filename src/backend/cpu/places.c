@@ -6,8 +6,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Cores that have any of the allowed processors, in the order of the topology: neighbours share
- * caches and memory. */
+/* Counts the cores that have at least one allowed processor. Cores are numbered in the order of the
+ * topology, where neighbours share caches and memory. */
 static unsigned count_cores(hwloc_topology_t topology, hwloc_const_cpuset_t allowed)
 {
 	hwloc_obj_t core = NULL;
@@ -18,7 +18,7 @@ static unsigned count_cores(hwloc_topology_t topology, hwloc_const_cpuset_t allo
 	return n;
 }
 
-/* set_out = the allowed processors of core number `index` of those. */
+/* set_out = the allowed processors of core number `index`. */
 static void core_at(hwloc_topology_t topology, hwloc_const_cpuset_t allowed, unsigned index,
 		    hwloc_cpuset_t set_out)
 {
@@ -33,7 +33,7 @@ static void core_at(hwloc_topology_t topology, hwloc_const_cpuset_t allowed, uns
 	}
 }
 
-/* Leave only member number `index` of set, or none. */
+/* Keeps only member number `index` of set, or none. */
 static void keep_nth(hwloc_cpuset_t set, unsigned index)
 {
 	int processor = hwloc_bitmap_first(set);
@@ -45,7 +45,8 @@ static void keep_nth(hwloc_cpuset_t set, unsigned index)
 		hwloc_bitmap_set(set, (unsigned)processor);
 }
 
-/* More threads than cores: first processors of all cores, then second ones. False: not enough. */
+/* For more threads than cores: first uses one processor of every core, then a second one of each.
+ * Returns false if there are not enough processors. */
 static bool share_cores(hwloc_topology_t topology, hwloc_const_cpuset_t allowed, unsigned first,
 			unsigned n_cores, unsigned n_threads, hwloc_cpuset_t *sets_out)
 {
@@ -62,8 +63,12 @@ static bool share_cores(hwloc_topology_t topology, hwloc_const_cpuset_t allowed,
 	return n_placed == n_threads;
 }
 
-/* Worth it where weights lie in one node's memory or another's, and safe where nobody else who
- * chooses as we do would fit beside us: we should all be on the same cores. */
+/* BACKEND_PIN_AUTO binds threads only if both hold:
+ * - There are several memory nodes: a thread that moves away from its node reads its weights more
+ *   slowly.
+ * - The cores have no room for one more stage of this size. If they had, another program like this
+ *   one could run here; it would choose the same cores, and both would share them while others are
+ *   idle. */
 static bool is_worthwhile(hwloc_topology_t topology, hwloc_const_cpuset_t allowed,
 			  uint64_t n_wanted_by_one_more, uint64_t n_cores)
 {
@@ -149,7 +154,7 @@ static bool bind_threads(hwloc_topology_t topology, struct team *team, hwloc_cpu
 	return is_bound;
 }
 
-/* NULL, or why they are not bound. */
+/* Returns NULL, or the reason why the threads were not bound. */
 static const char *choose_and_bind(hwloc_topology_t topology, struct team *team,
 				   const struct backend_place *place)
 {
@@ -159,13 +164,13 @@ static const char *choose_and_bind(hwloc_topology_t topology, struct team *team,
 	const char *reason = NULL;
 
 	if (!sets || !allowed)
-		reason = "there is no memory";
+		reason = "out of memory";
 	else if (hwloc_get_cpubind(topology, allowed, HWLOC_CPUBIND_THREAD))
-		reason = "it cannot be read which processors may be used";
+		reason = "the processors that may be used are unknown";
 	else if (!places_choose(topology, allowed, place, n, sets))
-		reason = "the processors do not suffice";
+		reason = "there are too few processors; use fewer threads or --pin off";
 	else if (!bind_threads(topology, team, sets))
-		reason = "the system refuses";
+		reason = "the system refused to bind a thread";
 	hwloc_bitmap_free(allowed);
 	free_sets(sets, n);
 	return reason;
@@ -174,7 +179,7 @@ static const char *choose_and_bind(hwloc_topology_t topology, struct team *team,
 enum sc_status places_bind(struct team *team, const struct backend_place *place,
 			   struct error *err)
 {
-	const char *reason = "it cannot be read which cores this machine has";
+	const char *reason = "the cores of this machine are unknown";
 	hwloc_topology_t topology;
 
 	if (place->pin == BACKEND_PIN_OFF)
@@ -185,6 +190,6 @@ enum sc_status places_bind(struct team *team, const struct backend_place *place,
 	}
 	if (!reason || place->pin == BACKEND_PIN_AUTO)
 		return SC_OK;
-	return error_set(err, SC_E_CONFIG, "pin: %u threads of each of %u stages cannot have cores "
-			 "of their own: %s", team_size(team), place->n_stages, reason);
+	return error_set(err, SC_E_CONFIG, "pin: cannot bind %u threads of each of %u stages to "
+			 "cores: %s", team_size(team), place->n_stages, reason);
 }

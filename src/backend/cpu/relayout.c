@@ -50,7 +50,7 @@ size_t cpu_panel_bytes(enum cpu_format format, size_t n_in, unsigned panel)
 	return n_in / f->block_length * f->block_bytes * panel;
 }
 
-/* A piece is a block, or so many inputs of the types that have none. */
+/* A piece is a block, or a fixed number of inputs for types without blocks. */
 static size_t piece_length(enum cpu_format format)
 {
 	size_t length = stored_formats[format].block_length;
@@ -58,7 +58,8 @@ static size_t piece_length(enum cpu_format format)
 	return length > 1 ? length : 32;
 }
 
-/* Where rows are missing, or less than a piece is left: through copies that are padded by zeros. */
+/* Packs the edges, where rows are missing or less than a piece is left, through zero-padded
+ * copies. */
 static void pack_piece(const struct cpu_kernels *kernels, enum cpu_format format, size_t n_in,
 		       const uint8_t *rows, size_t stride, size_t n_rows, uint8_t *to)
 {
@@ -72,7 +73,8 @@ static void pack_piece(const struct cpu_kernels *kernels, enum cpu_format format
 	memcpy(to, panel, cpu_panel_bytes(format, n_in, kernels->panel));
 }
 
-/* Into the near caches, in order of addresses: rows are more streams than a processor foresees. */
+/* Reads the rows into the L1 and L2 caches in address order, because rows are more streams than a
+ * processor can prefetch. */
 static void read_through(const uint8_t *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i += 64)
@@ -97,7 +99,7 @@ void cpu_pack_panel(const struct cpu_kernels *kernels, enum cpu_format format, s
 }
 
 /*
- * Back: the integers of 32 inputs, their scales, the values.
+ * The way back from a panel: the integers of 32 inputs, their scales, the values.
  */
 
 static uint32_t panel_word(const uint8_t *words, unsigned i, unsigned panel, unsigned lane)
@@ -129,7 +131,7 @@ static uint32_t codes_of_group(enum cpu_format format, const uint8_t *words, uns
 	return codes | more << 4;
 }
 
-/* What 32 integers stand for before they are scaled. */
+/* The values of 32 integers before scaling. */
 static void values_of_codes(enum cpu_format format, uint8_t byte_flip, const uint8_t *codes,
 			    float *values)
 {
@@ -193,7 +195,7 @@ static float power_of_two(unsigned e)
 	return power;
 }
 
-/* 32 inputs b of a block; head and words point to the panel's first lane. */
+/* Unpacks 32 inputs b of a block. head and words point to the panel's first lane. */
 static void unpack_32(const struct cpu_kernels *kernels, enum cpu_format format,
 		      const uint8_t *head, const uint8_t *words, unsigned lane, unsigned b,
 		      float *out)

@@ -6,10 +6,10 @@
 #include <string.h>
 
 /*
- * The angle is the float product of position and frequency, as the models were trained with; its
- * cosine and sine are then taken in double and rounded once. Queries and keys of all layers of a
- * step need the same angles, so each row keeps those of its last position. A row's values are a
- * function of its position and the table alone: it makes no difference whether they were kept.
+ * The angle is the float product of position and frequency, as in training. Cosine and sine are
+ * computed in double and rounded once. All layers of a step need the same angles for queries and
+ * keys, so each row keeps those of its last position. The values depend only on position and table,
+ * so keeping them changes no bit.
  */
 
 bool cpu_rope_cache_init(struct cpu_rope_cache *cache, const struct cpu_backend *cpu)
@@ -100,7 +100,7 @@ void cpu_rope(struct backend *backend, const struct rope_table *table, float *x,
 	assert(n_rows <= cpu->max_rows && table->dim % 2 == 0 && table->dim <= head_dim &&
 	       table->dim / 2 <= CPU_ROPE_MAX_ANGLES);
 	take_table(&cpu->rope, table, cpu->max_rows);
-	/* A cosine and a sine for every few elements, unless they were kept. */
+	/* Counts a cosine and a sine for every few elements, as if none were kept. */
 	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)n_rows * n_heads * head_dim * 32),
 			  n_rows, rotate_row, &rotation);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/cpu/cpu.h"
 
-/* Norms, gates and sums: rows or pieces go to threads, the kernels do one each. */
+/* Norms, gates and sums: threads take rows or pieces, and a kernel processes each. */
 
 enum {
 	PIECE = 4096,		/* elements of an item; a multiple of every vector */

@@ -11,32 +11,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Neighbouring lines are fetched in pairs. */
+/* Two cache lines, because processors fetch neighbouring lines in pairs. */
 #define APART _Alignas(128)
 #define SPIN_NS 50000
 #define ITEM_BITS 29
 #define MAX_ITEMS ((size_t)1 << (ITEM_BITS - 1))
 
-/* The items of a thread that nobody has begun: from the highest bit down, how many may be taken at
- * once, the first, the end. What the word says is all there is to know: whoever changes it from
- * what it read has taken items of the region of that moment, whatever went on in between. */
+/* The items that belong to a thread and have not started, packed into one 64-bit word. From the
+ * highest bit down: the longest run that may be taken at once, the first item, the end.
+ * The word is the whole state, so a single compare-and-swap takes items. If it succeeds, the word
+ * still described items of the current region, even if the region changed in between. */
 struct seat {
 	APART atomic_uint_least64_t items;
-	struct bell bell;		/* the helper's */
+	struct bell bell;		/* wakes this seat's helper */
 	pthread_t thread;
 	struct team *team;
 	unsigned index;
 };
 
-/* An item that was taken keeps its region from ending, so run and arg hold still for it. */
+/* run and arg stay valid while an item is being computed, because its region cannot end before. */
 struct team {
 	team_task_fn *run;
 	void *arg;
 	size_t base;			/* number of the region's first item */
 	unsigned n_threads;
-	unsigned n_started;		/* seats with a thread, the caller's included */
+	unsigned n_started;		/* seats that have a thread, the caller's included */
 	atomic_bool is_stopping;
-	APART atomic_size_t n_left;	/* items that have not been reported as done */
+	APART atomic_size_t n_left;	/* items not yet reported as done */
 	struct bell caller;
 	struct seat seats[];		/* [n_threads], the first is the caller's */
 };
@@ -70,7 +71,7 @@ static bool has_items(struct items items)
 	return items.first < items.end;
 }
 
-/* Three quarters of what is left at most: the last runs are short, and there are few of them. */
+/* Takes at most three quarters of the rest, so that the last runs are short, but few. */
 static size_t run_length(struct items items)
 {
 	size_t left = items.end - items.first, most = left - left / 4;
@@ -78,7 +79,7 @@ static size_t run_length(struct items items)
 	return most < items.max_run ? most : items.max_run;
 }
 
-/* The owner goes up, others come down to it from the end. */
+/* The owner takes items from the front, other threads from the end. */
 static bool take_run(struct seat *seat, bool is_owner, struct items *run_out)
 {
 	uint64_t word = atomic_load_explicit(&seat->items, memory_order_relaxed);
@@ -108,7 +109,7 @@ static size_t run_items_of(struct team *team, unsigned owner, unsigned thread)
 	return n;
 }
 
-/* Its own first, then anybody's. */
+/* Computes the thread's own items first, then those of others. */
 static void work(struct team *team, unsigned thread)
 {
 	size_t n = 0;
@@ -209,7 +210,8 @@ static enum sc_status start_helper(struct team *team, unsigned index, struct err
 	seat->index = index;
 	errnum = pthread_create(&seat->thread, NULL, helper_main, seat);
 	if (errnum)
-		return error_errno(err, SC_E_INTERNAL, errnum, "start compute thread %u of %u",
+		return error_errno(err, SC_E_INTERNAL, errnum, "cannot start compute thread %u of "
+				   "%u",
 				   index + 1, team->n_threads);
 	snprintf(name, sizeof name, "helper %u", index);
 	(void)pthread_setname_np(seat->thread, name);

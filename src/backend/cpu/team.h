@@ -4,14 +4,14 @@
 /*
  * team - the threads that share the parts of one operation.
  *
- * A team of n is the thread that calls it and n - 1 helpers of its own. Between regions the
- * helpers spin for some tens of microseconds, then sleep: a region costs about a microsecond while
- * they are awake, and an idle team costs nothing.
- * Every thread begins with its own run of neighbouring items, always the same for the same number,
- * and then takes from what the others have not begun. So a helper that sleeps, or whose processor
- * is taken by somebody else, holds a region up only by the run of items that it is in.
+ * A team of n threads is the calling thread and n - 1 helpers. Between regions (calls of team_run)
+ * the helpers spin for some tens of microseconds, then sleep. A region costs about a microsecond
+ * while they spin; an idle team costs nothing.
+ * Each thread starts with its own run of neighbouring items, always the same one for the same
+ * number of items. Then it takes items that other threads have not started. So a helper that sleeps
+ * or has lost its processor delays a region at most by the run that it is computing.
  *
- * Thread: one thread at a time calls team_run, no other than creates and destroys it.
+ * Thread: only one thread calls team_run; the same thread creates and destroys the team.
  */
 #include "base/error.h"
 
@@ -22,24 +22,24 @@ struct team;
 
 enum { TEAM_MAX_RUN = 63 };
 
-/* Does items first .. end - 1. */
+/* Computes items first .. end - 1. */
 typedef void team_task_fn(void *arg, size_t first, size_t end, unsigned thread);
 
-/* SC_E_INTERNAL: a thread could not be started. Caller destroys. */
+/* The caller destroys the team. SC_E_INTERNAL: a thread could not be started. */
 must_check enum sc_status team_create(unsigned n_threads, struct team **team_out,
 				      struct error *err);
 /* Joins the helpers. Accepts NULL. */
 void team_destroy(struct team *team);
 
 unsigned team_size(const struct team *team);
-/* Thread number 1 to team_size - 1. */
+/* The handle of helper number `thread`, 1 .. team_size - 1. */
 pthread_t team_helper(const struct team *team, unsigned thread);
 
-/* Has every item done once and returns when all are. run gets up to max_run (1 .. TEAM_MAX_RUN)
- * neighbours at once, fewer towards the end of the region. `thread` is below team_size, and no two
- * calls with the same one run at the same time. */
+/* Computes every item once and blocks until all are done. run gets 1 to max_run (at most
+ * TEAM_MAX_RUN) neighbouring items per call, fewer towards the end. `thread` is below team_size; no
+ * two calls with the same `thread` run at the same time. */
 void team_run(struct team *team, size_t n_items, size_t max_run, team_task_fn *run, void *arg);
-/* The same without a team, by the calling thread: number 0. */
+/* The same on the calling thread only; `thread` is 0. */
 void team_run_here(size_t n_items, size_t max_run, team_task_fn *run, void *arg);
 
 #endif

@@ -34,7 +34,7 @@ const uint8_t *cpu_tile(const struct cpu_tiles *tiles, enum cpu_tile_kind kind, 
 	return tiles->memory[kind] + cpu_tile_bytes(kind, 1, n_in) * row;
 }
 
-/* Rows side by side, input by input. */
+/* Interleaves rows, input by input. */
 static void pack_floats(const float *x, size_t n_in, unsigned r, float *tile)
 {
 	for (unsigned row = 0; row < r; row++)

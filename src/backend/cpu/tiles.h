@@ -2,7 +2,7 @@
 #ifndef STAGECOACH_BACKEND_CPU_TILES_H
 #define STAGECOACH_BACKEND_CPU_TILES_H
 /*
- * tiles - the activations of a product as the kernels read them (kernels.h says how they lie).
+ * tiles - the activations of a product in the form that the kernels read (kernels.h describes it).
  * Owns memory for the largest step. Thread: the backend's.
  */
 #include "backend/cpu/kernels.h"
@@ -11,22 +11,24 @@ struct cpu_backend;
 
 struct cpu_tiles {
 	uint8_t *memory[CPU_N_TILE_KINDS];
-	float *scales;			/* [max_rows] of the rows of integer tiles */
+	float *scales;			/* [max_rows] scales of the rows of integer tiles */
 };
 
-/* false: no memory; deinit all the same. */
+/* Returns false if there is no memory; call deinit in any case. */
 bool cpu_tiles_init(struct cpu_tiles *tiles, const struct cpu_backend *cpu);
 void cpu_tiles_deinit(struct cpu_tiles *tiles);
 
-/* Makes tiles of one kind, each but the last of tile_rows rows, of x[n_rows][n_in]. */
+/* Converts x[n_rows][n_in] into tiles of one kind. All tiles except the last have tile_rows
+ * rows. */
 void cpu_tiles_prepare(const struct cpu_backend *cpu, enum cpu_tile_kind kind, unsigned tile_rows,
 		       const float *x, unsigned n_rows, unsigned n_in);
 
-/* The tile that begins with a row, a multiple of their tile_rows. */
+/* The tile that starts at a row, which must be a multiple of the tiles' tile_rows. */
 const uint8_t *cpu_tile(const struct cpu_tiles *tiles, enum cpu_tile_kind kind, unsigned row,
 			unsigned n_in);
 
-/* Bytes of the first k inputs of a tile of r rows; k is even for bfloat16, of 32 for integers. */
+/* Bytes of the first k inputs of a tile of r rows. k must be even for bfloat16, and a multiple of
+ * 32 for integers. */
 static inline size_t cpu_tile_bytes(enum cpu_tile_kind kind, unsigned r, size_t k)
 {
 	switch (kind) {

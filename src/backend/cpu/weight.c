@@ -8,11 +8,11 @@
 
 enum {
 	EMBED_COST = 64,		/* of an element, in multiply-adds of a product */
-	SLAB_BYTES = 1 << 20,		/* of the file that a thread holds at a time */
-	AHEAD_BYTES = 8 << 20,		/* of the file that is read before it is needed */
+	SLAB_BYTES = 1 << 20,		/* bytes of the file that a thread processes at a time */
+	AHEAD_BYTES = 8 << 20,		/* bytes of the file that are read in advance */
 };
 
-/* A thread lays out a slab of panels, then lets the file's pages go. */
+/* A thread packs a slab of panels and then releases the file's pages. */
 struct packing {
 	const struct cpu_kernels *kernels;
 	struct weight *weight;
@@ -22,7 +22,7 @@ struct packing {
 	size_t n_slabs;
 };
 
-/* A panel, and a look at its values while they are in the cache. */
+/* Packs a panel and checks its values while they are in the cache. */
 static void pack_panel(const struct packing *p, size_t row, size_t n_rows)
 {
 	struct weight *weight = p->weight;
@@ -61,7 +61,7 @@ static void pack(const struct cpu_backend *cpu, struct weight *weight,
 		n_panels = (weight->n_panels + n_threads - 1) / n_threads;
 	p.slab_rows = panel * (n_panels + !n_panels);
 	p.n_slabs = (weight->n_out + p.slab_rows - 1) / p.slab_rows;
-	/* Each thread begins somewhere else. */
+	/* Starts reading where each thread begins. */
 	for (unsigned i = 0; i < n_threads; i++)
 		tensor_expect(tensor, p.n_slabs * i / n_threads * p.slab_rows * p.row_bytes,
 			      AHEAD_BYTES);
@@ -80,8 +80,8 @@ static enum sc_status check_shape(const struct cpu_backend *cpu, const struct te
 					 "found %u dimensions", tensor->name, tensor->n_dims);
 	if (!n_in || !n_out || n_in > cpu->max_width || n_out > UINT32_MAX / 2 ||
 	    n_in % format->block_length)
-		return error_set(err, SC_E_INVALID, "tensor %s: %llu x %llu: rows of 1 to %u in "
-				 "blocks of %u were expected", tensor->name,
+		return error_set(err, SC_E_INVALID, "tensor %s: %llu x %llu: expected rows of 1 to "
+				 "%u elements in blocks of %u", tensor->name,
 				 (unsigned long long)n_out, (unsigned long long)n_in,
 				 cpu->max_width, format->block_length);
 	expected = n_out * (n_in / format->block_length * format->block_bytes);
@@ -103,8 +103,8 @@ enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *t
 
 	stored = cpu_stored_format(tensor->type, &format);
 	if (!stored)
-		return error_set(err, SC_E_UNSUPPORTED, "tensor %s: type %d is not one that the "
-				 "cpu backend multiplies by", tensor->name, (int)tensor->type);
+		return error_set(err, SC_E_UNSUPPORTED, "tensor %s: the cpu backend does not "
+				 "support matrices of type %d", tensor->name, (int)tensor->type);
 	status = check_shape(cpu, tensor, stored, err);
 	if (status)
 		return status;

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* The table's C side. Operations that are missing are NULL: backend_is_complete says no. */
+/* The C side of the table. Missing operations are NULL, so backend_is_complete returns false. */
 
 struct cuda_backend {
 	struct backend base;
@@ -37,7 +37,8 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 	struct cuda_backend *cuda;
 
 	if (device >= n)
-		return error_set(err, SC_E_DEVICE, "cuda device %u: there are %u", device, n);
+		return error_set(err, SC_E_DEVICE, "cuda device %u does not exist: found %u "
+				 "devices", device, n);
 	if (!config->max_rows || !config->max_width)
 		return error_set(err, SC_E_INVALID, "cuda device %u: out of range: %u rows of %u",
 				 device, config->max_rows, config->max_width);

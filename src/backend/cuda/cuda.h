@@ -2,11 +2,12 @@
 #ifndef STAGECOACH_BACKEND_CUDA_CUDA_H
 #define STAGECOACH_BACKEND_CUDA_CUDA_H
 /*
- * cuda - what the C side of the CUDA backend calls in the .cu files, one file per kernel.
- * All work of a backend goes into one stream, so an operation's output is ready for the next one
- * without waiting; copies wait.
- * A failure inside an operation has nobody to report to: the device stays failed, and from then on
- * downloads deliver NaNs, so that it cannot pass for a result.
+ * cuda - the functions of the .cu files that the C side of the CUDA backend calls; one file per
+ * kernel.
+ * All work of a backend goes into one stream, so an operation's output is ready for the next
+ * operation without waiting. Copies block.
+ * Errors: an operation cannot report a failure. After a failure the device stays failed and
+ * downloads deliver NaN, so that nobody mistakes the data for a result.
  * Thread: the backend's.
  */
 #include <stddef.h>
@@ -18,14 +19,15 @@ extern "C" {
 
 struct cuda_device;
 
-/* 0 without a driver or a device. */
+/* Returns 0 without a driver or a device. */
 unsigned cuda_device_count(void);
 
-/* NULL: *reason_out says why (static storage). n_scratch words of scratch. Caller closes. */
+/* Opens a device with n_scratch words of scratch memory. The caller closes it. Returns NULL on
+ * failure; *reason_out then says why (static storage). */
 struct cuda_device *cuda_device_open(unsigned index, size_t n_scratch, const char **reason_out);
 void cuda_device_close(struct cuda_device *device);
 
-/* Zeroed; NULL: not there. */
+/* Allocates zeroed device memory. Returns NULL if there is not enough. */
 void *cuda_alloc(struct cuda_device *device, size_t n_bytes);
 void cuda_release(struct cuda_device *device, void *memory);
 void cuda_upload(struct cuda_device *device, void *to, const void *host, size_t n_bytes);

@@ -9,7 +9,7 @@ unsigned cuda_device_count(void)
 	int n = 0;
 
 	if (cudaGetDeviceCount(&n) != cudaSuccess) {
-		/* The error would otherwise be the next call's. */
+		/* Clears the error, which the next call would otherwise report. */
 		(void)cudaGetLastError();
 		return 0;
 	}
@@ -69,7 +69,7 @@ void *cuda_alloc(struct cuda_device *device, size_t n_bytes)
 	if (!cuda_begin(device))
 		return NULL;
 	if (cudaMalloc(&memory, n_bytes + !n_bytes) != cudaSuccess) {
-		/* Too little memory is the caller's to deal with: the device goes on. */
+		/* Running out of memory does not fail the device: the caller handles it. */
 		(void)cudaGetLastError();
 		return NULL;
 	}

@@ -14,13 +14,13 @@ struct cuda_device {
 	size_t n_scratch;
 };
 
-/* Makes the device current for this thread; false once it has failed. */
+/* Makes the device current for this thread. Returns false if it has failed. */
 bool cuda_begin(struct cuda_device *device);
 
-/* Remembers a failure. */
+/* Marks the device as failed if error is a failure. */
 void cuda_note(struct cuda_device *device, cudaError_t error);
 
-/* Blocks of `threads` that cover n. */
+/* The number of blocks of `threads` threads that cover n elements. */
 static inline unsigned cuda_blocks(size_t n, unsigned threads)
 {
 	return (unsigned)((n + threads - 1) / threads);

@@ -3,7 +3,7 @@
 
 enum { THREADS = 256 };
 
-/* A block per row. Each thread sums every 256th square, then halves are added: the order is the
+/* One block per row. Each thread sums every 256th square; then halves are added. The order is the
  * same for every number of rows. */
 static __global__ void rms_norm(const float *x, const float *gain, float eps, unsigned n, float *y)
 {

@@ -3,12 +3,11 @@
 #define STAGECOACH_BACKEND_CPU_ISA_ATTENTION_H
 /*
  * attention - scores, softmax and weighted values; include after vec_*.h and exp.h.
- * A group of queries shares each load of keys or values. The fewer the queries, the more vectors
- * are summed side by side, so that enough sums are under way at any time.
+ * A group of queries shares each load of keys or values. With fewer queries, more vectors are
+ * summed side by side, so that enough independent sums hide the latency.
  *
- * All products are of float32, to which elements are widened as they are loaded or, for many
- * queries, once for all: with AVX-512 all but those of Q8_0, which attention_int_avx512.h
- * multiplies as integers.
+ * All products are float32. Elements are widened when they are loaded or, with many queries, once
+ * in advance. Exception: with AVX-512, attention_int_avx512.h multiplies Q8_0 as integers.
  */
 #include "backend/cpu/kernels_attention.h"
 
@@ -16,17 +15,17 @@
 #include <stdbool.h>
 
 enum {
-	ATTENTION_SUMS = LANES == 16 ? 24 : 12,	/* that stay in registers */
+	ATTENTION_SUMS = LANES == 16 ? 24 : 12,	/* sums kept in registers */
 	ATTENTION_MAX_GROUP = LANES == 16 ? 12 : LANES == 8 ? 6 : 4,
 	STRIP_VECTORS = CPU_KV_GROUP / LANES,
-	/* Up to so many queries go over two strips at once. */
+	/* Up to this many queries process two strips at once. */
 	PAIR_QUERIES = ATTENTION_SUMS / (2 * STRIP_VECTORS),
-	/* Keys that stay in the nearest cache while groups of queries take turns. */
+	/* Keys that stay in the L1 cache while groups of queries take turns. */
 	NEAR_VECTORS = 32 / LANES,
 };
 
-/* All loops over sums, so that those are registers. Instrumented, that would take minutes to
- * compile. */
+/* Unrolls all loops over sums, so that sums stay in registers. Not with sanitizers, where compiling
+ * would take minutes. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ATTENTION_UNROLL
 #else
@@ -59,7 +58,8 @@ ATTENTION_INLINE vec kv_load(unsigned type, const char *p)
 	}
 }
 
-/* The largest power of two up to `most` that leaves n_q times as many sums in registers. */
+/* The largest power of two, at most `most`, with which n_q times as many sums fit into
+ * registers. */
 ATTENTION_INLINE unsigned vectors_beside(unsigned n_q, unsigned most)
 {
 	while (most > 1 && n_q * most > ATTENTION_SUMS)
@@ -67,23 +67,23 @@ ATTENTION_INLINE unsigned vectors_beside(unsigned n_q, unsigned most)
 	return most;
 }
 
-/* One request per cache line, or per row of a block of 32 positions. */
+/* One prefetch per cache line, or per row of a block of 32 positions. */
 ATTENTION_INLINE void kv_prefetch(unsigned type, unsigned v, const char *p)
 {
 	if (v * LANES * kv_size(type) % 64 == 0 || v * LANES % 32 == 0)
 		__builtin_prefetch(p, 0, 2);
 }
 
-/* The next scales lie as far ahead as the next elements, or nearly, where values are not as wide as
- * keys; of what was unpacked nothing lies ahead. */
+/* The next scales are about as far ahead as the next elements (not exactly where values are
+ * narrower than keys). Unpacked chunks need no prefetch. */
 ATTENTION_INLINE vec kv_load_scales(const uint16_t *scales, ptrdiff_t ahead)
 {
 	__builtin_prefetch((const char *)scales + ahead, 0, 2);
 	return vec_load_f16(scales);
 }
 
-/* The i-th of n_q x n_v products, the fewer in the inner loop: those stay in registers, and of the
- * others one at a time, beside the sums. */
+/* Enumerates n_q x n_v products. The smaller number is the inner loop: its operands stay in
+ * registers, and the other operands are loaded one at a time, next to the sums. */
 ATTENTION_INLINE unsigned query_of(unsigned i, unsigned n_q, unsigned n_v)
 {
 	return n_q < n_v ? i % n_q : i / n_v;
@@ -236,8 +236,8 @@ static void merge(float *max, float *total, float *sum, float next_max, float ne
 
 /* --- values --- */
 
-/* n_s strips from a column on, n_v vectors of each; the weights of strip s of query q are at
- * p[q * n_s + s] where values have scales, at p[q] where not. */
+/* Sums n_s strips from a column on, n_v vectors of each. The weights of strip s of query q are at
+ * p[q * n_s + s] for types with scales, else at p[q]. */
 ATTENTION_INLINE void values_tile(const unsigned type, const unsigned n_q, const unsigned n_s,
 				  const unsigned n_v, const struct cpu_kv_chunk *c,
 				  unsigned column, const float *p, size_t ldp,
@@ -291,7 +291,7 @@ ATTENTION_INLINE void values_tile(const unsigned type, const unsigned n_q, const
 			  i % n_v * LANES, sum[i]);
 }
 
-/* Weights of n_s strips: each position's own times its scale. */
+/* Multiplies each position's weight by the position's scale, for n_s strips. */
 ATTENTION_INLINE void scale_weights(const struct cpu_kv_chunk *c, unsigned strip, unsigned n_s,
 				    unsigned n_q, const float *p, size_t ldp, float *scaled)
 {
@@ -309,7 +309,7 @@ ATTENTION_INLINE void scale_weights(const struct cpu_kv_chunk *c, unsigned strip
 			}
 }
 
-/* Columns from..end of at most two strips; two only if both are whole. */
+/* Handles columns from..end of at most two strips; two only if both are whole. */
 ATTENTION_INLINE void values_group(const unsigned type, const unsigned n_q,
 				   const struct cpu_kv_chunk *c, unsigned column, unsigned end,
 				   const float *p, size_t ldp, const float *shrink, float *scratch,

@@ -2,21 +2,22 @@
 #ifndef STAGECOACH_BACKEND_CPU_ISA_ATTENTION_INT_AVX512_H
 #define STAGECOACH_BACKEND_CPU_ISA_ATTENTION_INT_AVX512_H
 /*
- * attention_int_avx512 - scores and weighted values of Q8_0 as products of integers; attention.h
- * includes it.
+ * attention_int_avx512 - scores and weighted values of Q8_0 by integer products; included by
+ * attention.h.
  *
- * Queries and weights are rounded to sixteen bits, a high and a low byte, and vpdpbusd multiplies
- * four of either by four codes in each lane: so two instructions do what four multiply-adds of
- * floats and the widening of four codes do.
+ * Queries and weights are rounded to 16 bits, split into a high and a low byte. vpdpbusd multiplies
+ * four bytes by four codes in each lane. So two instructions replace four float multiply-adds and
+ * the widening of four codes.
  *
- * A query has a scale per group of dimensions. Its bytes are signed, so the keys' must not be: they
- * are codes + 128, and the sum of products has 128 times the query's sum too many, which is known.
- * Weights, each times the scale of its position and strip, have a scale per chunk; their bytes are
- * unsigned, those of values signed.
+ * - A query has one scale per group of dimensions. vpdpbusd takes signed by unsigned bytes. Query
+ *   bytes are signed, so keys are stored as code + 128. The surplus is 128 times the sum of the
+ *   query, which is known and subtracted.
+ * - Weights are first multiplied by the scale of their position and strip; then they get one scale
+ *   per chunk. Their bytes are unsigned, the bytes of values are signed.
  *
- * Error: of an element of a query, up to about 2^-16 of the largest in its group, where a code's is
- * up to 2^-8; of a weight, 2^-17 of the largest in its chunk. The latter add up over a chunk, at
- * worst, usually as the root of its length.
+ * Rounding errors: of a query's element at most 2^-16 of the largest element in its group (a code's
+ * error is up to 2^-8); of a weight at most 2^-17 of the largest weight in its chunk. Errors of
+ * weights accumulate over a chunk: usually with the square root of its length, at worst linearly.
  */
 #include "backend/cpu/kernels_attention.h"
 
@@ -25,15 +26,17 @@
 #include <string.h>
 
 enum {
-	INT_GROUP = 4,			/* queries, and vectors of a strip: two sums */
-	INT_VECTORS = CPU_KV_GROUP / LANES,	/* each, of high and of low bytes, in registers */
+	INT_GROUP = 4,			/* queries, and vectors of a strip, that
+					 * are processed together: two sums each */
+	INT_VECTORS = CPU_KV_GROUP / LANES,	/* of high and of low bytes, kept in registers */
 	QUADS = CPU_KV_GROUP / CPU_KV_QUAD,
-	WEIGHT_WORDS = 2 * QUADS,		/* of 32 positions: high bytes, low bytes */
-	WEIGHT_MOST = 65535,	/* times 127, times CPU_CHUNK_POSITIONS is less than 2^31 */
-	QUERY_BIAS = WEIGHT_WORDS,		/* words of a group of dimensions begin alike */
+	WEIGHT_WORDS = 2 * QUADS,		/* per 32 positions: high bytes, low bytes */
+	WEIGHT_MOST = 65535,	/* times 127 times CPU_CHUNK_POSITIONS is below 2^31 */
+	QUERY_BIAS = WEIGHT_WORDS,		/* offset in a group's words, which
+						 * start like those of weights */
 	QUERY_SCALE,
 	QUERY_WORDS,
-	QUERY_MOST = 127 * 256 + 127,	/* times 255, and 128, times CPU_KV_GROUP likewise */
+	QUERY_MOST = 127 * 256 + 127,	/* times 255 + 128 times CPU_KV_GROUP is below 2^31 */
 };
 _Static_assert(INT64_C(127) * WEIGHT_MOST * CPU_CHUNK_POSITIONS <= INT32_MAX, "weights overflow");
 _Static_assert(INT64_C(255) * QUERY_MOST * CPU_KV_GROUP <= INT32_MAX, "scores overflow");
@@ -53,8 +56,8 @@ INT_INLINE void int_clear(const unsigned n, struct int_sums *sums)
 		sums->high[i] = sums->low[i] = _mm512_setzero_si512();
 }
 
-/* Adds n_quads words of n_q queries, or of their weights, times the n_v vectors at from[v], at
- * from[v] + step and so on. */
+/* Adds n_quads words of n_q queries (or weights) times the n_v vectors at from[v], from[v] + step
+ * and so on. */
 INT_INLINE void int_multiply(const bool is_value, const unsigned n_q, const unsigned n_v,
 			     unsigned n_quads, const char *const *from, size_t step,
 			     ptrdiff_t ahead, const int32_t *words, struct int_sums *sums)
@@ -88,7 +91,7 @@ INT_INLINE __m512i int_total(const struct int_sums *sums, unsigned i)
 	return _mm512_add_epi32(_mm512_slli_epi32(sums->high[i], 8), sums->low[i]);
 }
 
-/* The largest of magnitudes that are compared as integers: a NaN if there is one. */
+/* The largest magnitude, compared as integers. It is NaN if there is a NaN. */
 static inline float int_largest(__m512i magnitudes)
 {
 	int32_t bits = (int32_t)_mm512_reduce_max_epu32(magnitudes);
@@ -98,7 +101,8 @@ static inline float int_largest(__m512i magnitudes)
 	return largest;
 }
 
-/* What makes `most` of the largest; 0 where all are so small that they may count as nothing. */
+/* The factor that maps `largest` to `most`; 0 if all elements are so small that they count as
+ * zero. */
 static inline vec int_inverse(float largest, float most)
 {
 	return vec_set1(largest > 0x1p-100f ? most / largest : 0);
@@ -106,14 +110,14 @@ static inline vec int_inverse(float largest, float most)
 
 /* --- scores --- */
 
-/* A query with NaN or infinity has a scale that is not finite, so its integers mean nothing. They
- * are bounded all the same, because they must not overflow. */
+/* A query with NaN or infinity gets a scale that is not finite, so its integers are not used. They
+ * are bounded nevertheless, so that sums do not overflow. */
 static inline __m512i query_integers(vec x, vec inverse)
 {
 	return _mm512_cvtps_epi32(vec_max(vec_mul(x, inverse), vec_set1(-QUERY_MOST)));
 }
 
-/* Bytes of 16 dimensions: the low one signed too, so the high one makes up for it. */
+/* Stores bytes of 16 dimensions. The low byte is signed; the high byte compensates for that. */
 static inline void store_query(__m512i x, int32_t *words)
 {
 	__m512i high = _mm512_srai_epi32(_mm512_add_epi32(x, _mm512_set1_epi32(128)), 8);
@@ -136,7 +140,7 @@ static inline void round_query_group(vec a, vec b, int32_t *words)
 	memcpy(&words[QUERY_SCALE], &scale, sizeof scale);
 }
 
-/* Words of each group of dimensions lie query by query. */
+/* Within each group of dimensions the words are ordered by query. */
 static void round_query(const float *query, float factor, unsigned head_dim, unsigned n_q,
 			unsigned i, void *to)
 {
@@ -153,7 +157,7 @@ static void round_query(const float *query, float factor, unsigned head_dim, uns
 	}
 }
 
-/* Scores of a group of dimensions, added to what those before have given. */
+/* Adds the scores of one group of dimensions to those of earlier groups. */
 INT_INLINE void add_scores(const unsigned n_q, const unsigned n_v, const struct cpu_kv_chunk *c,
 			   unsigned vector, unsigned group, const struct int_sums *sums,
 			   const int32_t *words, float *s, size_t lds)
@@ -233,7 +237,8 @@ static void scores_q8_0(const struct cpu_kv_chunk *c, unsigned n_q, const float 
 
 /* --- values --- */
 
-/* Weights times scales; where the query does not see a position, 0, whatever lies there. */
+/* Weights times scales; exactly 0 at positions that the query does not see, whatever is stored
+ * there. */
 static inline vec scaled_weights(const float *p, vec scales)
 {
 	vec weight = vec_load(p);
@@ -244,7 +249,8 @@ static inline vec scaled_weights(const float *p, vec scales)
 
 static inline void store_weights(vec a, vec b, int32_t *words)
 {
-	/* Packing leaves high bytes of positions 4 i and 16 + 4 i, then low ones, for each i. */
+	/* After packing, the order is: high bytes of positions 4 i and 16 + 4 i, then low bytes,
+	 * for each i. */
 	__m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 	__m512i x = _mm512_packus_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
 	__m512i low = _mm512_and_si512(x, _mm512_set1_epi16(0xff));
@@ -253,7 +259,8 @@ static inline void store_weights(vec a, vec b, int32_t *words)
 	_mm512_storeu_si512(words, _mm512_permutexvar_epi32(order, bytes));
 }
 
-/* Weights of a chunk, and what 1 of each query's stands for. Each run begins a word. */
+/* Rounds the weights of a chunk; units_out is the value of integer 1 for each query. Each run
+ * starts at a new word. */
 INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, unsigned strip,
 			      const float *p, size_t ldp, int32_t *words, float *units_out)
 {
@@ -276,7 +283,7 @@ INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, 
 				most[q] = _mm512_max_epu32(most[q], _mm512_castps_si512(w[n][q]));
 			}
 		}
-		/* Words are of two vectors. */
+		/* A word covers two vectors of positions. */
 		if (n % 2) {
 			INT_UNROLL
 			for (unsigned q = 0; q < n_q; q++)
@@ -299,7 +306,7 @@ INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, 
 	}
 }
 
-/* n_v vectors of a strip, whose values begin `first` bytes after those of a record. */
+/* Sums n_v vectors of a strip whose values start `first` bytes after those of a record. */
 INT_INLINE void int_values_tile(const unsigned n_q, const unsigned n_v,
 				const struct cpu_kv_chunk *c, size_t first, const int32_t *words,
 				const float *units, const float *shrink, float *out)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_EACH_ROW_H
 #define STAGECOACH_BACKEND_CPU_ISA_EACH_ROW_H
-/* each_row - functions of which there is one for every number of rows that a tile may have, NAME_1
- * and so on, and the table's entries for them. */
+/* each_row - generates one function for each number of rows of a tile (NAME_1 and so on), and their
+ * table entries. */
 
 /* DO(ARGUMENTS, 1) DO(ARGUMENTS, 2) and so on. */
 #define EACH_ROW_4(DO, ...)								\

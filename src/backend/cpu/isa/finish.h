@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_FINISH_H
 #define STAGECOACH_BACKEND_CPU_ISA_FINISH_H
-/* finish - sums of a panel become outputs. Include after rows.h. */
+/* finish - turns the sums of a panel into outputs. Include after rows.h. */
 #include "backend/cpu/kernels.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@ static inline vec scaled(const float *sum, const float *scale, unsigned row)
 	return scale ? vec_mul(vec_load(sum), vec_set1(scale[row])) : vec_load(sum);
 }
 
-/* The vector at p, of which n elements may be there. */
+/* Loads the vector at p, of which only n elements exist. */
 static inline vec load_up_to(const float *p, unsigned n)
 {
 	return n >= LANES ? vec_load(p) : vec_load_part(p, n);

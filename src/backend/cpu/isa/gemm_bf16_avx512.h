@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_GEMM_BF16_AVX512_H
 #define STAGECOACH_BACKEND_CPU_ISA_GEMM_BF16_AVX512_H
-/* gemm_bf16_avx512 - BF16 weights times bfloat16 activations by vdpbf16ps, two inputs of sixteen
- * outputs at a time; for processors that have it. Subnormals count as zero there. */
+/* gemm_bf16_avx512 - BF16 weights times bfloat16 activations by vpdpbf16ps: two inputs of sixteen
+ * outputs at a time. For processors with AVX512_BF16. The instruction treats subnormals as zero. */
 #include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
 

@@ -3,14 +3,14 @@
 #define STAGECOACH_BACKEND_CPU_ISA_GEMM_FLOAT_H
 /*
  * gemm_float - products with F32, F16 and BF16 weights; include after a vec_*.h.
- * A tile of r rows keeps sums of one or both halves of a panel, a vector each, in registers: each
- * input costs a load of weights for each half, and r broadcasts for as many or twice as many
- * multiply-adds. One function per format and r.
+ * A tile of r rows keeps the sums of one or both halves of a panel (one vector each) in registers.
+ * Each input costs one load of weights per half and r broadcasts, for r or 2 r multiply-adds. There
+ * is one function per format and r.
  */
 #include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
 
-/* Weights of input k: half 0 or 1. */
+/* Loads the weights of input k; half is 0 or 1. */
 static inline vec load_weights(enum cpu_format format, const void *weights, size_t k, int half)
 {
 	size_t at = k * 2 * LANES + (size_t)half * LANES;
@@ -37,9 +37,10 @@ static inline float load_activation(enum cpu_format format, unsigned r, const vo
 	return x;
 }
 
-/* Both, while registers hold the sums, since that saves broadcasts. But only one conversion of F16
- * at a time goes beside the multiply-adds, on a processor that does one of sixteen lanes a cycle:
- * six rows and more were 3 to 16 % faster so, fewer slower. */
+/* Both halves at once save broadcasts, as long as the sums fit into registers. Exception: F16 with
+ * six rows or more uses one half at a time, because a processor that converts sixteen lanes per
+ * cycle can hide only one conversion behind the multiply-adds. Measured: 3 to 16 % faster with six
+ * rows and more, slower with fewer. */
 static inline int halves_at_once(enum cpu_format format, unsigned r)
 {
 	return r > 12 || (format == CPU_F16 && LANES == 16 && r >= 6) ? 1 : 2;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_GEMM_INT_H
 #define STAGECOACH_BACKEND_CPU_ISA_GEMM_INT_H
-/* gemm_int - the functions of quantised formats, and the table's entries, from gemm_int() and
+/* gemm_int - generates the functions and table entries of quantised formats from gemm_int() and
  * unpack() of a gemm_int_*.h. */
 
 #define GEMM_INT(name, format, r)							\
@@ -16,7 +16,7 @@
 		unpack(format, weights, n_k, unpacked);					\
 	}
 
-/* Each with its name, its format, and what it is unpacked into. */
+/* Each format with its name and the form that it is unpacked into. */
 #define FOR_INT_FORMATS(DO)								\
 	DO(q4_0, CPU_Q4_0, bytes_32)							\
 	DO(q4_1, CPU_Q4_1, bytes_32_min)						\

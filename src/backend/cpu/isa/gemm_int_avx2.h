@@ -4,18 +4,18 @@
 /*
  * gemm_int_avx2 - products with quantised weights by vpmaddubsw and vpmaddwd.
  *
- * vpmaddubsw multiplies unsigned weights by signed activations, four inputs of eight outputs at a
- * time, and adds neighbours in 16 bits. Widening to 32 bits costs a multiplication too, so sums
- * stay in 16 bits over as many groups of four inputs as can be without overflow: a pass. A sum of n
- * groups of integers up to m is at most 2 n m 127:
+ * vpmaddubsw multiplies unsigned weights by signed activations (four inputs of eight outputs at a
+ * time) and adds neighbours in 16 bits. Widening to 32 bits costs another multiplication, so sums
+ * stay in 16 bits for as many groups of four inputs as fit without overflow. Such a series of
+ * groups is a pass. The sum of n groups with integers up to m is at most 2 n m 127:
  *   m = 15, n = 8: 30480;  m = 31, n = 4: 31496;  m = 63, n = 2: 32004;  all below 32768.
- * Integers of eight bits are split into two planes of four: twice the products, but fewer than with
- * |w| and the sign of w, where each group has to be widened and vpsignb needs the ports of the
- * multiplier. vpmaddwd, which widens, multiplies the upper plane by 16 as well. What weights are
- * too large by is taken back exactly, from the activations' sums.
+ * Integers of eight bits are split into two planes of four bits. That doubles the products, but
+ * costs less than multiplying |w| with the sign of w: then each group would have to be widened, and
+ * vpsignb uses the multiplier's ports. vpmaddwd, which widens, also multiplies the upper plane by
+ * 16. The offset of unsigned weights is subtracted exactly, by means of the activations' sums.
  *
  * Unpacked weights have their format + UNPACKED: float[panel] scales (and minima) of each part,
- * then a byte for each input, [n_planes][8][panel][4].
+ * then a byte per input, [n_planes][8][panel][4].
  */
 #include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
@@ -47,7 +47,7 @@ ALWAYS unsigned pass_groups(enum cpu_format format)
 	case CPU_Q5_1:
 	case CPU_Q5_K:
 	case CPU_MXFP4:
-	case CPU_Q2_K:		/* these two have parts of four groups */
+	case CPU_Q2_K:		/* parts of these two have four groups */
 	case CPU_Q3_K:
 		return 4;
 	default:
@@ -72,7 +72,7 @@ ALWAYS __m256i merge_bits(__m256i a, __m256i b, int mask)
 	return _mm256_or_si256(a, keep_bits(b, mask));
 }
 
-/* Bits cross into other bytes: the caller masks them. */
+/* Bits cross byte borders; the caller masks them. */
 ALWAYS __m256i shift_right(__m256i x, int n)
 {
 	return n > 0 ? _mm256_srli_epi16(x, n) : n < 0 ? _mm256_slli_epi16(x, -n) : x;
@@ -100,7 +100,7 @@ ALWAYS __m256i look_up(enum cpu_format format, unsigned plane, __m256i codes)
 	return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(table)), codes);
 }
 
-/* The unsigned integers of group g, one plane of them. */
+/* The unsigned integers of group g, one plane. */
 ALWAYS __m256i load_group(unsigned kind, const uint8_t *words, unsigned plane, int g, unsigned v)
 {
 	__m256i two;
@@ -133,10 +133,11 @@ ALWAYS __m256i load_group(unsigned kind, const uint8_t *words, unsigned plane, i
 	}
 }
 
-/* What belongs to a whole block: scales of all its inputs. */
+/* Scales of a whole block. */
 struct block_scales {
 	__m256 d[2];
-	__m256 m[2];		/* by how much minima count, times -1/8 for -8 times the sums */
+	__m256 m[2];		/* factor of the minima, times -1/8,
+				 * because sum8 is -8 times the sums */
 };
 
 /* Scales of the inputs that share one. */
@@ -145,7 +146,7 @@ struct part_scales {
 	__m256 m[2];
 };
 
-/* 2^(e - 128), by its bits: subnormal for e of 0 and 1. */
+/* 2^(e - 128), built from bits; subnormal for e = 0 and e = 1. */
 ALWAYS __m256 power_of_two(__m256i e)
 {
 	__m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x200000), e);
@@ -184,7 +185,7 @@ ALWAYS struct block_scales load_block_scales(enum cpu_format format, const uint8
 	return scales;
 }
 
-/* Low nibbles of bytes, completed by two bits of another byte. */
+/* Joins low nibbles of bytes with two bits of other bytes. */
 ALWAYS __m128i six_bits(__m128i low, __m128i high)
 {
 	return _mm_or_si128(_mm_and_si128(low, _mm_set1_epi8(15)),
@@ -227,7 +228,7 @@ ALWAYS void load_integer_scales(enum cpu_format format, const uint8_t *bytes, un
 	}
 }
 
-/* Of part `part` of 32 inputs b of the block. */
+/* Computes the scales of part `part` of 32 inputs b of the block. */
 ALWAYS struct part_scales compute_scales(enum cpu_format format, const uint8_t *block,
 					 const struct block_scales *whole, unsigned b,
 					 unsigned part)
@@ -276,7 +277,7 @@ ALWAYS __m256i broadcast(const void *four_bytes)
 	return _mm256_set1_epi32(x);
 }
 
-/* What integers are too large by times the sum of the activations, from -8 times it. */
+/* The offset of the integers times the sum of the activations, computed from -8 times that sum. */
 ALWAYS __m256i start_of(enum cpu_format format, const int32_t *sum8)
 {
 	const __m256i eight = broadcast(sum8);
@@ -299,15 +300,15 @@ ALWAYS __m256i start_of(enum cpu_format format, const int32_t *sum8)
 	}
 }
 
-/* sum + products in 16 bits. As an instruction, since of sums that compilers know they make trees
- * and copies that need more registers than there are. */
+/* sum + products in 16 bits. Written as an instruction, because compilers turn known sums into
+ * trees that need more registers than there are. */
 ALWAYS __m256i add_pairs(__m256i sum, __m256i products)
 {
 	__asm__("vpaddw %1, %0, %0" : "+x"(sum) : "x"(products));
 	return sum;
 }
 
-/* Products of group g; the first group of a pass begins the sums. q[8][r][4] */
+/* Adds the products of group g. The first group of a pass starts the sums. q[8][r][4] */
 ALWAYS void multiply_group(unsigned kind, unsigned r, const uint8_t *words, unsigned plane,
 			   unsigned g, bool is_first, const int8_t *q, __m256i pairs[INT_ROWS][2])
 {
@@ -325,7 +326,7 @@ ALWAYS void multiply_group(unsigned kind, unsigned r, const uint8_t *words, unsi
 	}
 }
 
-/* The groups from g on; widened, they join dot or begin it. */
+/* Multiplies one pass of groups from g on. The widened sums are added to dot, or start it. */
 ALWAYS void multiply_pass(unsigned kind, unsigned r, const uint8_t *words, unsigned plane,
 			  unsigned g, bool is_first, const int8_t *q, __m256i dot[INT_ROWS][2])
 {
@@ -376,8 +377,8 @@ ALWAYS void add_products(enum cpu_format format, unsigned r, const int32_t *shif
 	}
 }
 
-/* The same address, but not before: compilers would load early what is only needed at the end, into
- * registers that sums need. */
+/* Returns p, but hides it from the compiler until now. Otherwise compilers load data early that is
+ * needed only at the end, and occupy registers that the sums need. */
 ALWAYS const void *only_now(const void *p)
 {
 	__asm__ volatile("" : "+r"(p));
@@ -428,7 +429,7 @@ ALWAYS void gemm_int(unsigned kind, unsigned r, const uint8_t *weights, const ui
 
 		if (!is_unpacked) {
 			whole = load_block_scales(format, weights);
-			/* Even one row is computed for longer than it is read. */
+			/* Even with one row, computing takes longer than reading. */
 			prefetch_far(weights, cpu_head_bytes(format) * PANEL);
 		}
 #pragma GCC unroll 1

@@ -5,11 +5,11 @@
  * gemm_int_avx512 - products with quantised weights by VNNI.
  *
  * vpdpbusd multiplies unsigned weights by signed activations, four inputs of sixteen outputs at a
- * time. What weights are too large by is taken back exactly: sums start from the activations' sum
- * times that. Per 32 inputs and 16 outputs there are eight vpdpbusd and one multiply-add by the
- * scale on the two ports that can multiply; shifting by the activations' power of two, conversion
- * and corrections go to the other two. That is why activations have powers of two and no scale
- * of their own for each block: it would be one more multiplication.
+ * time. The offset of unsigned weights is subtracted exactly: sums start at the activations' sum
+ * times that offset. For 32 inputs and 16 outputs there are eight vpdpbusd and one multiply-add by
+ * the scale, on the two ports that can multiply. Shifts by the activations' power of two,
+ * conversions and corrections use the other two ports. For this reason a block of activations has a
+ * power of two instead of its own scale: a scale would be one more multiplication.
  */
 #include "backend/cpu/isa/prefetch.h"
 #include "backend/cpu/kernels.h"
@@ -38,7 +38,7 @@ ALWAYS __m512i merge_bits(__m512i a, __m512i b, int mask)
 	return _mm512_ternarylogic_epi32(a, b, _mm512_set1_epi8((char)mask), 0xf8);
 }
 
-/* Bits cross into other bytes: the caller masks them. */
+/* Bits cross byte borders; the caller masks them. */
 ALWAYS __m512i shift_right(__m512i x, int n)
 {
 	return n > 0 ? _mm512_srli_epi16(x, (unsigned)n) :
@@ -91,10 +91,11 @@ ALWAYS __m512i load_group(enum cpu_format format, const uint8_t *words, int g, u
 	}
 }
 
-/* What belongs to a whole block. */
+/* Scales of a whole block. */
 struct block_scales {
 	__m512 d[2];
-	__m512 m[2];		/* by how much minima count, times -1/8 for -8 times the sums */
+	__m512 m[2];		/* factor of the minima, times -1/8,
+				 * because sum8 is -8 times the sums */
 	const uint8_t *integers;	/* of super-blocks: see spread_scales() */
 };
 
@@ -109,7 +110,7 @@ ALWAYS __m512 load_halves(const uint8_t *halves, unsigned v)
 	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(halves + v * 32)));
 }
 
-/* 2^(e - 128), by its bits: subnormal for e of 0 and 1. */
+/* 2^(e - 128), built from bits; subnormal for e = 0 and e = 1. */
 ALWAYS __m512 power_of_two(__m512i e)
 {
 	__m512i small = _mm512_sllv_epi32(_mm512_set1_epi32(0x200000), e);
@@ -121,14 +122,15 @@ ALWAYS __m512 power_of_two(__m512i e)
 
 enum { MAX_SCALES = 16 };	/* of a super-block and an output */
 
-/* Low four bits of each byte, completed by bits 4 and 5 of another. */
+/* Joins the low four bits of each byte with bits 4 and 5 of another. */
 ALWAYS __m512i six_bits(__m512i low, __m512i high)
 {
 	return merge_bits(keep_bits(low, 15), high, 0x30);
 }
 
-/* The integer scales of a super-block, [inputs that share one][output], one to a byte, then its
- * minima likewise: bytes, where they lie so already, or room. */
+/* Returns the integer scales of a super-block, one per byte, [inputs that share one][output],
+ * followed by its minima in the same order. Points to `bytes` if they are already stored like that,
+ * else to `room`. */
 ALWAYS const uint8_t *spread_scales(enum cpu_format format, const uint8_t *bytes, uint8_t *room)
 {
 	const int n = 4 * (int)cpu_n_parts(format);	/* vectors, each two scales of a panel */
@@ -164,7 +166,7 @@ ALWAYS const uint8_t *spread_scales(enum cpu_format format, const uint8_t *bytes
 	return room;
 }
 
-/* room [2 * MAX_SCALES][PANEL] may be used as long as what is returned. */
+/* room [2 * MAX_SCALES][PANEL] must live as long as the result. */
 ALWAYS struct block_scales load_block_scales(enum cpu_format format, const uint8_t *block,
 					     uint8_t *room)
 {
@@ -196,7 +198,7 @@ ALWAYS __m512 load_scale(const uint8_t *integers, unsigned i, unsigned v, bool i
 					      _mm512_cvtepu8_epi32(bytes));
 }
 
-/* Of part `part` of 32 inputs b of the block. */
+/* Loads the scales of part `part` of 32 inputs b of the block. */
 ALWAYS struct part_scales load_scales(enum cpu_format format, const uint8_t *block,
 				      const struct block_scales *whole, unsigned b, unsigned part)
 {
@@ -234,7 +236,7 @@ ALWAYS __m512i broadcast(const void *four_bytes)
 	return _mm512_set1_epi32(x);
 }
 
-/* offset times the sum of the activations, from -8 times it. */
+/* offset times the sum of the activations, computed from -8 times that sum. */
 ALWAYS __m512i start_of(enum cpu_format format, const int32_t *sum8)
 {
 	switch (cpu_offset(format)) {
@@ -253,7 +255,8 @@ ALWAYS __m512i start_of(enum cpu_format format, const int32_t *sum8)
 	}
 }
 
-/* The i-th group of a part: of four bits those that share a word, one after the other. */
+/* The i-th group of a part. In formats of four bits, groups that share a word come one after the
+ * other. */
 ALWAYS unsigned group_at(enum cpu_format format, unsigned part, unsigned i)
 {
 	if (cpu_n_parts(format) > 1 || cpu_n_words(format) == 8)
@@ -306,9 +309,10 @@ ALWAYS void multiply_part(enum cpu_format format, unsigned r, const uint8_t *wor
 	}
 }
 
-/* Planes of bits are not read in the order of their addresses, which hardware prefetchers lose
- * track of: lines are asked for in that order, one ahead, behind a head as well. Slower for one row
- * and two were lines further ahead and, for Q4_K and Q5_K, a head before its scales are loaded. */
+/* Planes of bits are not read in address order, so hardware prefetchers lose track. Lines are
+ * therefore prefetched in address order, one line ahead, and also after the head of a block.
+ * Measured slower with one and two rows: prefetching further ahead and, for Q4_K and Q5_K,
+ * prefetching a head before its scales are loaded. */
 ALWAYS void prefetch_near(const uint8_t *weights, size_t n_bytes)
 {
 #pragma GCC unroll 16
@@ -316,7 +320,8 @@ ALWAYS void prefetch_near(const uint8_t *weights, size_t n_bytes)
 		_mm_prefetch(weights + at, _MM_HINT_T0);
 }
 
-/* What was unpacked is in a cache, and whole bytes are in order. */
+/* No prefetch for unpacked weights, which are in a cache, nor for whole bytes, which are read in
+ * order. */
 ALWAYS void prefetch(enum cpu_format format, unsigned r, const uint8_t *weights, size_t n_bytes)
 {
 	const bool is_bytes = cpu_n_words(format) == 8;
@@ -369,7 +374,7 @@ ALWAYS void gemm_int(enum cpu_format format, unsigned r, const uint8_t *weights,
 	}
 }
 
-/* Into CPU_BYTES_*: integers of formats without a minimum are made 128 too large. */
+/* Unpacks into CPU_BYTES_*. Integers of formats without a minimum get an offset of 128. */
 ALWAYS void unpack(enum cpu_format format, const uint8_t *weights, size_t n_k, uint8_t *to)
 {
 	const unsigned n_sub = cpu_is_super(format) ? 8 : 1, n_parts = cpu_n_parts(format);

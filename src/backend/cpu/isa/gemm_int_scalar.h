@@ -5,15 +5,15 @@
  * gemm_int_scalar - products with quantised weights in the compiler's portable vectors; include
  * after vec_scalar.h.
  *
- * Weights are always unpacked: a chunk of a panel for many rows, a block at a time for few. What
- * 32 inputs are unpacked into: float[panel] scales of each part, as many minima, then signed 16-bit
- * integers, for each group of four inputs and each half of the panel a vector of the even and one
- * of the odd inputs. Products of two inputs are added in 16 bits, and over as many groups as fit:
- * n groups of magnitudes up to m sum up to 2 n m 127, below 32768 for n = 8, m = 16; n = 4, m = 32;
- * n = 1, m = 128.
+ * Weights are always unpacked first: a chunk of a panel for many rows, a block at a time for few
+ * rows. The unpacked form of 32 inputs is: float[panel] scales of each part, as many minima, then
+ * signed 16-bit integers. For each group of four inputs and each half of the panel there is a
+ * vector of the even inputs and one of the odd inputs. Products of two inputs are added in 16 bits,
+ * over as many groups as fit: n groups of magnitudes up to m sum to at most 2 n m 127, below 32768
+ * for n = 8, m = 16; n = 4, m = 32; n = 1, m = 128.
  *
- * Formats that are unpacked into the same have one form: that of CPU_Q4_0, CPU_Q8_0, CPU_Q5_1,
- * CPU_Q6_K or CPU_Q2_K.
+ * Formats with the same unpacked form share one: that of CPU_Q4_0, CPU_Q8_0, CPU_Q5_1, CPU_Q6_K or
+ * CPU_Q2_K.
  */
 #include "backend/cpu/kernels.h"
 
@@ -90,7 +90,7 @@ ALWAYS void unpack_integers(enum cpu_format format, const uint8_t *words, unsign
 	memcpy(to + 8, &odd, sizeof odd);
 }
 
-/* Integers as they count; those with a minimum stand for themselves. */
+/* Integers without their offset; formats with a minimum have none. */
 ALWAYS void unpack_group(enum cpu_format format, const uint8_t *words, unsigned g, int16_t *to)
 {
 	for (unsigned v = 0; v < 2; v++, to += 16) {
@@ -102,7 +102,7 @@ ALWAYS void unpack_group(enum cpu_format format, const uint8_t *words, unsigned 
 	}
 }
 
-/* A byte of each of LANES outputs. */
+/* Loads one byte of each of LANES outputs. */
 ALWAYS vec_int load_bytes(const uint8_t *bytes)
 {
 	uint8_t four __attribute__((vector_size(4)));
@@ -111,7 +111,7 @@ ALWAYS vec_int load_bytes(const uint8_t *bytes)
 	return __builtin_convertvector(four, vec_int);
 }
 
-/* 2^(e - 128), by its bits: subnormal for e of 0 and 1. */
+/* 2^(e - 128), built from bits; subnormal for e = 0 and e = 1. */
 ALWAYS vec power_of_two(vec_int e)
 {
 	vec_int small = 0x200000 + (0x200000 & -(e & 1));
@@ -146,7 +146,8 @@ ALWAYS vec_int integer_scale(enum cpu_format format, const uint8_t *bytes, unsig
 	}
 }
 
-/* Scales, and minima times -1/8 of how they count, of LANES outputs from `lane` on. */
+/* Unpacks the scales, and the minima times -1/8 of their factor, of LANES outputs from `lane`
+ * on. */
 ALWAYS void unpack_scales(enum cpu_format format, const uint8_t *block, unsigned b, unsigned part,
 			  unsigned lane, float *to)
 {
@@ -194,7 +195,7 @@ ALWAYS void unpack(enum cpu_format format, const uint8_t *weights, size_t n_k, u
 	}
 }
 
-/* Neighbours added as 32 bits: one sum per output. */
+/* Adds neighbours in 32 bits: one sum per output. */
 ALWAYS vec_int widen(vec_short pairs)
 {
 	vec_int both = (vec_int)pairs;
@@ -253,7 +254,7 @@ ALWAYS void add_products(enum cpu_format form, unsigned r, const int32_t *shifts
 		}
 }
 
-/* Unpacked weights. */
+/* Multiplies unpacked weights. */
 ALWAYS void multiply(enum cpu_format form, unsigned r, const uint8_t *weights, const uint8_t *tile,
 		     size_t n_k, float *sum)
 {
@@ -291,7 +292,7 @@ ALWAYS void multiply(enum cpu_format form, unsigned r, const uint8_t *weights, c
 	}
 }
 
-/* Weights as they lie. */
+/* Multiplies packed weights. */
 static inline void multiply_packed(enum cpu_format format, cpu_unpack_fn *unpack_block,
 				   cpu_gemm_fn *gemm, unsigned r, const uint8_t *weights,
 				   const uint8_t *tile, size_t n_k, float *sum)

@@ -2,10 +2,10 @@
 #ifndef STAGECOACH_BACKEND_CPU_ISA_LOGITS_H
 #define STAGECOACH_BACKEND_CPU_ISA_LOGITS_H
 /*
- * logits - maxima and sums of weights of blocks of logits; include after a vec_*.h.
- * Written in the compiler's vectors of LANES floats and half as many doubles. All instruction sets
- * give the same bits: maxima are exact, and the order of a sum does not depend on LANES. Sixteen
- * partial sums take the block's elements in turn, and then join by halves.
+ * logits - block maxima, and sums of weights, of logits; include after a vec_*.h.
+ * Written in the compiler's vectors of LANES floats and LANES / 2 doubles. All instruction sets
+ * give the same bits: maxima are exact, and the order of a sum does not depend on LANES. Element i
+ * is added to partial sum i % 16; the sixteen partial sums are then joined pairwise by halves.
  */
 #include "backend/cpu/kernels.h"
 
@@ -26,7 +26,7 @@ typedef float half_vec __attribute__((vector_size(DOUBLES * sizeof(float))));
 typedef double doubles __attribute__((vector_size(DOUBLES * sizeof(double))));
 typedef uint64_t double_bits __attribute__((vector_size(DOUBLES * sizeof(uint64_t))));
 
-/* A whole block: x itself, or a copy with -infinity behind the n elements there are. */
+/* Returns a whole block: x itself, or a copy padded with -infinity after n elements. */
 static inline const float *whole_block(const float *x, size_t n, float *copy)
 {
 	if (n >= CPU_LOGIT_BLOCK)
@@ -37,7 +37,7 @@ static inline const float *whole_block(const float *x, size_t n, float *copy)
 	return copy;
 }
 
-/* NaN if an element is NaN or +infinity. */
+/* The largest element; NaN if an element is NaN or +infinity. */
 static inline float block_maximum(const float *x)
 {
 	vec max[2] = { vec_set1(-INFINITY), vec_set1(-INFINITY) };
@@ -67,7 +67,7 @@ static void logit_maxima(const float *x, size_t n, float *maxima)
 		*maxima++ = block_maximum(whole_block(x + i, n - i, copy));
 }
 
-/* As portable_exp, and 0 where is_kept is. */
+/* As portable_exp, but 0 where is_kept is 0. */
 static inline doubles doubles_exp(doubles x, double_bits is_kept)
 {
 	doubles shifted = x * PORTABLE_EXP_LOG2_E + PORTABLE_EXP_ROUND;

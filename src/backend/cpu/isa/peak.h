@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops of peaks.h, over whatever vector the including file defines. Twelve sums hide the
- * latency of every multiply-add so far, and fit in sixteen registers with the operands.
+ * The loops of peaks.h, for the vector type of the including file. Twelve independent sums hide the
+ * latency of a multiply-add on all known processors, and fit into sixteen registers together with
+ * the operands.
  */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_PEAK_H
 #define STAGECOACH_BACKEND_CPU_ISA_PEAK_H
@@ -10,7 +11,7 @@
 
 #define PEAK_SUMS 12
 
-/* sum = STEP(sum, a, b), PEAK_SUMS times a round; JOIN adds two sums. */
+/* PEAK_SUMS times sum = STEP(sum, a, b) per round; JOIN adds two sums. */
 #define PEAK_LOOP(NAME, ATTRIBUTE, SUM, OPERAND, STEP, JOIN)                              \
 	ATTRIBUTE static void NAME(size_t n_rounds, const void *operands, void *sink)     \
 	{                                                                                 \
@@ -33,9 +34,9 @@
 		memcpy(sink, &sums[0], sizeof sums[0]);                                   \
 	}
 
-/* The same, where products join sums that are too narrow for more than PASS of them: FIRST(a, b)
- * begins one, NEXT(sum, a, b) adds to it, and WIDEN(total, sum) adds it to one that is wide enough.
- * READ(at): an operand. n_rounds is a multiple of PASS. */
+/* The same for sums that are too narrow for more than PASS products. FIRST(a, b) starts a narrow
+ * sum, NEXT(sum, a, b) adds to it, and WIDEN(total, sum) adds it to a wide one. READ(at) loads an
+ * operand. n_rounds must be a multiple of PASS. */
 #define PEAK_NARROW_LOOP(NAME, TOTAL, OPERAND, PASS, READ, FIRST, NEXT, WIDEN)            \
 	static void NAME(size_t n_rounds, const void *operands, void *sink)               \
 	{                                                                                 \
@@ -65,7 +66,7 @@
 		memcpy(sink, &total, sizeof total);                                       \
 	}
 
-/* Eight streams of additions, each a vector a turn. */
+/* Eight streams of additions, one vector each per turn. */
 #define PEAK_READ(NAME, VECTOR, LOAD, JOIN)                                               \
 	static void NAME(const void *memory, size_t n_bytes, void *sink)                  \
 	{                                                                                 \

@@ -2,18 +2,20 @@
 #ifndef STAGECOACH_BACKEND_CPU_ISA_PREFETCH_H
 #define STAGECOACH_BACKEND_CPU_ISA_PREFETCH_H
 /*
- * prefetch - weights that come from memory while they are multiplied.
+ * prefetch - prefetches weights that come from memory while they are multiplied.
  *
- * AVX-512 with a few rows: memory is what bounds, and hardware prefetchers serve it best as long as
- * lines are read in order. More rows, or slower arithmetic: a block is computed for longer than it
- * is read, and loads that wait for memory leave no place in the processor's window for the
- * arithmetic. So lines are asked for long before, into the second cache. From how many rows on was
- * measured.
+ * Two cases:
+ * - AVX-512 with few rows is bound by memory. Hardware prefetchers work best as long as lines are
+ *   read in order.
+ * - More rows, or slower arithmetic: a block takes longer to compute than to read, and loads that
+ *   wait for memory fill the processor's out-of-order window. Lines are therefore prefetched long
+ *   before, into the L2 cache.
+ * The number of rows at which the second case begins was measured.
  */
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FAR_BYTES = 12288 };	/* anything from 6 to 32 KB was as good */
+enum { FAR_BYTES = 12288 };	/* measured: 6 to 32 KB were equally good */
 
 static inline __attribute__((always_inline)) void prefetch_far(const void *weights, size_t n_bytes)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_BACKEND_CPU_ISA_QUANTISE_H
 #define STAGECOACH_BACKEND_CPU_ISA_QUANTISE_H
-/* quantise - tiles of integers and of bfloat16 in plain C (tiles_x86.h is for the others); include
+/* quantise - makes integer and bfloat16 tiles in plain C (tiles_x86.h does it for x86); include
  * after vec_scalar.h and tiles.h. */
 #include "backend/cpu/kernels.h"
 
@@ -23,7 +23,7 @@ static inline bool is_finite_row(const float *x, size_t n)
 	return vec_sum(product) == 0;
 }
 
-/* The least k with most * per_most <= 2^k, 0 .. CPU_MAX_SHIFT. */
+/* The smallest k with most * per_most <= 2^k, 0 .. CPU_MAX_SHIFT. */
 static inline int32_t shift_for(float most, float per_most)
 {
 	float ratio = most * per_most;

@@ -2,10 +2,10 @@
 #ifndef STAGECOACH_BACKEND_CPU_ISA_RELAYOUT_H
 #define STAGECOACH_BACKEND_CPU_ISA_RELAYOUT_H
 /*
- * relayout - stored rows into a panel, as formats.h says.
- * Sixteen bytes of each of LANES outputs are transposed at a time: then a vector holds the same
- * word of all of them, and regrouping is arithmetic. Planes of bits are made by swapping fields
- * between words, which is again a transposition: of nibbles, pairs or bits instead of words.
+ * relayout - converts stored rows into a panel (formats.h).
+ * Sixteen bytes of each of LANES outputs are transposed at a time. Then a vector holds the same
+ * word of all these outputs, and regrouping is arithmetic. Planes of bits are made by swapping
+ * fields between words; that is again a transposition, of nibbles, pairs or bits instead of words.
  * Reads never go beyond an output's block.
  */
 #include "backend/cpu/kernels.h"
@@ -14,7 +14,7 @@ enum { PACK_PANEL = 2 * LANES };
 
 #define EACH_BYTE(x) ((x) * UINT32_C(0x01010101))
 
-/* Where a vector's share of a block goes; `at` moves on with what is written. */
+/* Where a vector's part of a block is written. `at` advances with each write. */
 struct place {
 	uint8_t *at;
 	unsigned vector;	/* of the panel's two */
@@ -54,7 +54,7 @@ static inline void transpose_eight(const uint8_t *from, size_t stride, vec_words
 	words_transpose(from + 16, stride, to + 4);
 }
 
-/* The fields of a at mask << shift change places with those of b at mask. */
+/* Swaps the fields of a at mask << shift with those of b at mask. */
 static inline void swap_fields(vec_words *a, vec_words *b, unsigned shift, uint32_t mask)
 {
 	vec_words different = (*a >> shift ^ *b) & mask;
@@ -104,8 +104,8 @@ static inline vec_words swap_bits(vec_words w, unsigned shift, uint32_t mask)
 	return w ^ different ^ different << shift;
 }
 
-/* Q5_0 and Q5_1: bit i is input i's; input 4 g + j goes to bit g of byte j. The five bits of i
- * turn by two places, in four exchanges of neighbours. */
+/* Q5_0 and Q5_1: bit i belongs to input i. Input 4 g + j must go to bit g of byte j. This rotates
+ * the five bits of i by two places, in four exchanges of neighbouring bits. */
 static inline vec_words fifth_bits(vec_words w)
 {
 	w = swap_bits(w, 1, 0x22222222);
@@ -208,7 +208,8 @@ static inline void regroup_q3_k(const uint8_t *from, size_t stride, struct place
 {
 	vec_words tail[4], high[8], w[8];
 
-	/* Two bytes of the integers before the scales, which so end with a vector. */
+	/* Includes two bytes of the integers before the scales, so that the load ends with the
+	 * block. */
 	words_transpose(from + 94, stride, tail);
 	put_halves(&to, tail[3] >> 16);
 #pragma GCC unroll 3
@@ -228,9 +229,9 @@ static inline void regroup_q3_k(const uint8_t *from, size_t stride, struct place
 	}
 }
 
-/* The first sixteen bytes of Q4_K and Q5_K. 6-bit scales s and minima m of each 32 inputs: four
- * are whole in the first two words, the others' low bits are the third word, their high bits are
- * left over in the first two. */
+/* The first sixteen bytes of Q4_K and Q5_K: 6-bit scales s and minima m per 32 inputs. The first
+ * four of each are whole in the first two words. The low bits of the others are in the third word,
+ * and their high bits in the unused bits of the first two. */
 static inline void put_head_k4(const uint8_t *from, size_t stride, struct place *to)
 {
 	vec_words w[4];
@@ -275,7 +276,8 @@ static inline void regroup_q5_k(const uint8_t *from, size_t stride, struct place
 	}
 }
 
-/* 128 inputs: their low nibbles lie in 32 + 32 bytes, 32 inputs apart, the high ones likewise. */
+/* 128 inputs of Q6_K: 32 + 32 bytes hold their low nibbles, 32 inputs apart, and also the high
+ * ones. */
 static inline void put_half_q6_k(const uint8_t *from, const uint8_t *from_high, size_t stride,
 				 struct place *to)
 {

@@ -3,8 +3,8 @@
 #define STAGECOACH_BACKEND_CPU_ISA_ROWS_H
 /*
  * rows - norms, activations and rotations of rows; include after vec_*.h and exp.h.
- * Elements behind the last whole vector go through the same vector operations as the others, so
- * that a result does not depend on where in a vector its element lies.
+ * Elements after the last whole vector go through the same vector operations as all others, so a
+ * result does not depend on its element's place in a vector.
  */
 #include "backend/cpu/kernels.h"
 

@@ -2,20 +2,20 @@
 #ifndef STAGECOACH_BACKEND_CPU_ISA_TILES_H
 #define STAGECOACH_BACKEND_CPU_ISA_TILES_H
 /*
- * tiles - activations as products read them; include after vec_*.h.
+ * tiles - quantises activations into tiles; include after vec_*.h.
  *
- * The scale of a row is its largest magnitude / 127 / 2^CPU_MAX_SHIFT. A block of 32 takes the
- * least shift with which its own largest magnitude fits into +-127: it is rounded to steps at most
- * twice as large as a scale of its own would give, unless it is 2^CPU_MAX_SHIFT times smaller than
- * the largest one.
+ * A row's scale is its largest magnitude / 127 / 2^CPU_MAX_SHIFT. Each block of 32 uses the
+ * smallest shift with which its own largest magnitude fits into +-127. The rounding step is
+ * therefore at most twice as large as with a scale per block, unless the block is 2^CPU_MAX_SHIFT
+ * times smaller than the row's largest number.
  */
 #include "backend/cpu/kernels.h"
 #include "model/float16.h"
 
 #include <math.h>
 
-/* What a row is quantised by. Rows of nothing but tiny numbers become zeros, rows with a number
- * that is not finite get a scale that is none. */
+/* The quantisation steps of a row. A row of only tiny numbers becomes zeros. A row with a number
+ * that is not finite gets a scale that is not finite. */
 struct row_steps {
 	float scale;
 	float inverse;		/* of scale */

@@ -2,19 +2,20 @@
 #ifndef STAGECOACH_BACKEND_CPU_ISA_TILES_X86_H
 #define STAGECOACH_BACKEND_CPU_ISA_TILES_X86_H
 /*
- * tiles_x86 - tiles of integers and of bfloat16 by AVX2, for AVX-512 too. Include after tiles.h.
+ * tiles_x86 - makes integer and bfloat16 tiles with AVX2 instructions, also for AVX-512. Include
+ * after tiles.h.
  *
- * Four rows at a time: their words of a group lie together, so that a transposition replaces most
- * stores, and what there is one of in a block is computed for four blocks at once. More rows than
- * four are done in fours that overlap; rows that do not make four are done alone, r == 1 at full
- * width. Magnitudes are compared as integers, where infinities and what is not a number are the
+ * Four rows are processed at a time: their words of a group are adjacent, so a transposition
+ * replaces most stores, and per-block values are computed for four blocks at once. With more than
+ * four rows, groups of four may overlap. Fewer than four rows are processed one by one; a single
+ * row uses full vectors. Magnitudes are compared as integers, where infinity and NaN are the
  * largest.
  */
 #include "backend/cpu/kernels.h"
 
 #include <immintrin.h>
 
-/* Word i goes to to[i * stride]. */
+/* Stores word i at to[i * stride]. */
 static inline void store_words(uint8_t *to, size_t stride, __m256i words)
 {
 	__m128i half = _mm256_castsi256_si128(words);
@@ -61,7 +62,7 @@ static inline __m256i magnitude_bits(const float *x)
 				_mm256_set1_epi32(0x7fffffff));
 }
 
-/* The largest of 32, by lanes. */
+/* The largest of 32 in each lane. */
 static inline __m256i most_of_32(const float *x)
 {
 	return _mm256_max_epi32(_mm256_max_epi32(magnitude_bits(x), magnitude_bits(x + 8)),
@@ -123,7 +124,7 @@ static inline __m256i round_eight(const float *x, __m256 inverse)
 	return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), inverse));
 }
 
-/* 32 numbers as bytes. Packing works on halves of vectors: a permutation puts words in order. */
+/* 32 numbers as bytes. Packing works on halves of vectors, so a permutation restores the order. */
 static inline __m256i round_32(const float *x, __m256 inverse)
 {
 	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
@@ -184,8 +185,8 @@ static inline void quantise_four(const float *const x[4], const __m128 inverse, 
 	store_words_of_four(head + 4 * r, r, q);
 }
 
-/* What the rows' blocks are read from, and how far on the next ones are: rows without a scale are
- * made of zeros. */
+/* Where the rows' blocks are read from, and the distance to the next ones. Rows without a scale are
+ * read from zeros. */
 struct row_source {
 	const float *x;
 	size_t step;

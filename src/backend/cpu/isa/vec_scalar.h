@@ -109,7 +109,7 @@ static inline vec vec_select(vec_int mask, vec yes, vec no)
 	return (vec)((mask & (vec_int)yes) | (~mask & (vec_int)no));
 }
 
-/* The larger; b where either is not a number. */
+/* The larger; b if either is NaN. */
 static inline vec vec_max(vec a, vec b) { return vec_select(a > b, a, b); }
 static inline vec vec_min(vec a, vec b) { return vec_select(a < b, a, b); }
 
@@ -126,7 +126,7 @@ static inline vec vec_round(vec a)
 	return a + magic - magic;
 }
 
-/* v where x >= limit or x is not a number, else 0. */
+/* v where x >= limit or x is NaN, else 0. */
 static inline vec vec_zero_below(vec v, vec x, float limit)
 {
 	return (vec)(~(vec_int)(x < vec_set1(limit)) & (vec_int)v);

@@ -11,7 +11,7 @@
 
 typedef uint32_t vec_words __attribute__((vector_size(32)));
 
-/* Each half of a vector holds four rows: rows i and i + 4 are brought in together. */
+/* Each half of a vector holds four rows: rows i and i + 4 are loaded together. */
 static inline void words_transpose(const uint8_t *from, size_t stride, vec_words *to)
 {
 	__m256i row[4], even, odd;

@@ -43,9 +43,9 @@ static inline void words_transpose(const uint8_t *from, size_t stride, vec_words
 	to[3] = (vec_words)_mm512_unpackhi_epi64(even, odd);
 }
 
-/* Sixty-four bytes of each row: word i of all lanes in to[i]. Fetches a line once, where rows lie
- * so that their lines drive each other out of the cache. First four words of four rows change
- * places in each quarter of the vectors, then the quarters. */
+/* Transposes sixty-four bytes of each row: word i of all lanes goes to to[i]. Loads each cache line
+ * only once, because rows may be placed so that their lines evict each other. First the first four
+ * words of four rows are swapped within each quarter of the vectors, then the quarters are. */
 static inline void words_transpose_line(const uint8_t *from, size_t stride, vec_words *to)
 {
 	__m512i part[16];
