@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Candidates whose logits are so much below the best one are 1/22,000 as probable. */
+/* A candidate whose logit is 10 below the best one is 1/22,000 times as probable. */
 #define NEAR 10.0f
 
 const struct candidate filter_keep_all = { -INFINITY, UINT32_MAX };
@@ -17,9 +17,9 @@ const struct candidate filter_keep_all = { -INFINITY, UINT32_MAX };
 
 struct walk {
 	const struct logit_row *row;
-	struct candidate worst;		/* that is still visited */
-	uint32_t token;			/* the next */
-	uint32_t end;			/* of the block that token is in */
+	struct candidate worst;		/* the worst candidate that is still visited */
+	uint32_t token;			/* the next token to look at */
+	uint32_t end;			/* end of the block that contains token */
 };
 
 static struct walk walk_row(const struct logit_row *row, struct candidate worst)
@@ -27,7 +27,7 @@ static struct walk walk_row(const struct logit_row *row, struct candidate worst)
 	return (struct walk){ .row = row, .worst = worst };
 }
 
-/* Skips blocks in which nothing is large enough. */
+/* Skips blocks whose maximum is below the bound. */
 static bool next_block(struct walk *walk)
 {
 	const struct logit_row *row = walk->row;
@@ -60,8 +60,8 @@ static inline bool next_candidate(struct walk *walk, struct candidate *candidate
 
 /* --- heaps --- */
 
-/* Restore the heap's order below `parent`. A heap's root is its best candidate, or with
- * worst_first its worst. */
+/* Restores the heap's order below `parent`. The root of a heap is its best candidate or, with
+ * worst_first, its worst. */
 static void heap_sift(struct candidate *heap, uint32_t n, uint32_t parent, bool worst_first)
 {
 	struct candidate moved = heap[parent];
@@ -85,9 +85,10 @@ static void heap_build(struct candidate *heap, uint32_t n, bool worst_first)
 
 /* --- taking the best until their weights sum to a goal --- */
 
-/* The worst of the best candidates of `row` whose weights sum to `goal` is looked for in a range,
- * which has `above` summed above it. While the range has more candidates than the scratch has room
- * for, it is cut into buckets, and becomes the bucket in which the goal is reached. */
+/* Finds the bound of "the best candidates of a row whose weights sum to `goal`". The search keeps a
+ * range that contains this bound; `above` is the sum of the weights above the range. While the
+ * range has more candidates than the scratch memory, it is divided into buckets and narrowed to the
+ * bucket in which the sum reaches the goal. */
 struct search {
 	const struct logit_row *row;
 	bool is_count;			/* every weight is 1, else e^(logit - best) */
@@ -104,7 +105,7 @@ static double weight_of(const struct search *s, float value)
 	return s->is_count ? 1 : portable_exp((double)value - (double)s->row->best.value);
 }
 
-/* Keys are ordered as the values are. Zero has one key. */
+/* Maps a value to a key with the same order. +0 and -0 have the same key. */
 static uint32_t key_of(float value)
 {
 	float unsigned_zero = value + 0.0f;
@@ -123,7 +124,7 @@ static float value_of(uint32_t key)
 	return value;
 }
 
-/* False: there are more than the scratch has room for. */
+/* Collects the range's candidates. Returns false if they do not fit into the scratch memory. */
 static bool collect(const struct search *s, uint32_t *n_out)
 {
 	struct walk walk = walk_row(s->row, s->worst);
@@ -154,7 +155,7 @@ static void fill_buckets(const struct search *s, uint32_t lowest, unsigned shift
 				weight_of(s, candidate.value);
 }
 
-/* False: the goal is not reached. */
+/* Narrows the range to one bucket. Returns false if the sum does not reach the goal. */
 static bool narrow(struct search *s)
 {
 	uint32_t lowest = key_of(s->worst.value), highest = key_of(s->best), i, first;
@@ -177,7 +178,7 @@ static bool narrow(struct search *s)
 	return true;
 }
 
-/* All candidates of the range are equal: those of lower tokens come first. */
+/* For a range whose candidates are all equal: lower tokens come first. */
 static bool take_equals(const struct search *s, struct candidate *bound_out)
 {
 	struct walk walk = walk_row(s->row, s->worst);
@@ -208,7 +209,7 @@ static bool take_sorted(const struct search *s, uint32_t n, struct candidate *bo
 	return false;
 }
 
-/* False: the weights of the range do not sum to the goal. */
+/* Returns false if the weights of the range do not sum to the goal. */
 static bool find_bound(struct search *s, struct candidate *bound_out)
 {
 	uint32_t n;
@@ -222,19 +223,21 @@ static bool find_bound(struct search *s, struct candidate *bound_out)
 	return take_sorted(s, n, bound_out);
 }
 
-/* False: the weights of all that `worst` keeps do not sum to the goal; *bound_out is `worst`. */
+/* Returns false, and sets *bound_out to `worst`, if the weights of all candidates down to `worst`
+ * do not sum to the goal. */
 static bool take_until(struct search *s, struct candidate *bound_out)
 {
 	if (find_bound(s, bound_out))
 		return true;
-	/* The sum of a bucket reaches the goal. Added in another order, it may miss by a bit. */
+	/* The bucket's sum reached the goal, but the same weights added in another order may miss
+	 * it by a rounding error. */
 	*bound_out = s->worst;
 	return s->is_narrowed;
 }
 
 /* --- the filters --- */
 
-/* There are k blocks whose maxima are not below this, so k logits are not either. */
+/* Returns a value that at least k block maxima reach; so at least k logits reach it. */
 static float kth_maximum(const struct logit_row *row, uint32_t k, struct filter_scratch *scratch)
 {
 	struct candidate *heap = scratch->candidates;
@@ -284,7 +287,7 @@ static double sum_kept(const struct logit_row *row, struct candidate bound)
 	return sum;
 }
 
-/* `bound` is that of top-k. */
+/* `bound` is the bound of top-k. */
 static struct candidate bound_top_p(const struct logit_row *row, struct candidate bound,
 				    double goal, struct filter_scratch *scratch)
 {
@@ -292,7 +295,7 @@ static struct candidate bound_top_p(const struct logit_row *row, struct candidat
 	struct search search = search_from(row, bound, scratch);
 	struct candidate found;
 
-	/* Mostly those near the best are few and enough. */
+	/* Usually the few candidates near the best one are enough. */
 	if (candidate_is_better(near, bound)) {
 		search.worst = near;
 		search.goal = goal;
@@ -305,7 +308,7 @@ static struct candidate bound_top_p(const struct logit_row *row, struct candidat
 	return found;
 }
 
-/* p >= min_p * p_max is logit >= largest + log(min_p). */
+/* p >= min_p * p_max is equivalent to logit >= largest + log(min_p). */
 static struct candidate bound_min_p(const struct logit_row *row, struct candidate bound,
 				    float min_p)
 {

@@ -11,8 +11,8 @@
 #define MIB(n_bytes) ((double)(n_bytes) / (1 << 20))
 #define ALIGNMENT 64
 
-/* rotation i turns by position * base^(-2i / rope_dim), slowed down by linear scaling and by the
- * model's own factors (llama3). */
+/* Rotation i has the angle position * base^(-2i / rope_dim), divided by the factor of linear
+ * scaling and by the model's own factors (llama3). */
 static enum sc_status init_rope(struct forward *f, struct error *err)
 {
 	const struct hparams *h = &f->model->hparams;
@@ -169,7 +169,7 @@ unsigned forward_max_width(const struct model *model)
 	return max;
 }
 
-/* Positions and spans of the step's rows, for rope and attention. */
+/* Computes positions and spans of the step's rows, for rope and attention. */
 static void locate_rows(struct forward *f, const struct step *step,
 			const struct sequences *sequences)
 {
@@ -232,8 +232,8 @@ static void feed_forward_block(struct forward *f, const struct step *step, uint3
 	ops->matmul(f->backend, &down, 1, f->gated, n_rows);
 }
 
-/* Where the residual stream of this step lies: in the outgoing frame when operations can work
- * there, so that nothing is copied on the way out. */
+/* Chooses where this step's residual stream is stored: in the outgoing frame if operations can work
+ * there, so that nothing is copied; else in f->x. */
 static float *choose_stream(struct forward *f, float *activations_out)
 {
 	bool is_usable = activations_out && f->backend->ops->is_host_memory &&
@@ -274,7 +274,7 @@ const float *forward_logits(struct forward *f, const uint32_t *rows, uint32_t n_
 	const struct matmul head = { .weight = f->weights->head, .y = f->logits };
 	uint32_t first = 0;
 
-	/* The norm gathers the rows: one call for each run of neighbours. */
+	/* The norm gathers the rows: one call per run of neighbouring rows. */
 	for (uint32_t end = 1; end <= n_rows; end++) {
 		if (end < n_rows && rows[end] == rows[end - 1] + 1)
 			continue;

@@ -3,7 +3,7 @@
 #define STAGECOACH_STAGE_PHILOX_H
 /*
  * philox - Philox4x32-10, a counter-based random number generator: a pure function from a counter
- * and a key to 128 bits, without state, so that a number can be drawn again anywhere.
+ * and a key to 128 bits. It has no state, so any number can be computed again anywhere.
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC11); the
  * Random123 library publishes test vectors.
  * Thread: any.
@@ -12,8 +12,9 @@
 
 void philox4x32_10(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
-/* Uniform in [0, 1), a multiple of 2^-53. The key is the seed; the counter's words are position,
- * 0, stream, 0, so that equal (seed, stream, position) give equal numbers and no others do. */
+/* Returns a uniform number in [0, 1), a multiple of 2^-53. The key is the seed; the counter's words
+ * are position, 0, stream, 0. Equal (seed, stream, position) give equal numbers; different ones
+ * give independent numbers. */
 double philox_uniform(uint64_t seed, uint32_t stream, uint32_t position);
 
 #endif

@@ -11,13 +11,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* What is known of a row. */
+/* The state of a row. */
 struct row {
 	const struct sampling *sampling;
 	struct token_record *record;
 	struct logit_row logits;
-	double total;			/* of e^(logit - best), if it is needed */
-	struct candidate bound;		/* what a draw keeps */
+	double total;			/* the sum of e^(logit - best), if needed */
+	struct candidate bound;		/* the worst candidate that may be drawn */
 	struct filter_scratch scratch;
 };
 
@@ -96,7 +96,7 @@ static bool wants_total(const struct row *row)
 
 /* --- the largest logit, and faults --- */
 
-/* In the first block that has one, for logit_maxima gives NaN for it. */
+/* Searches the first block with a fault; logit_maxima gives NaN for such a block. */
 static enum token_fault find_odd(const struct logit_row *row, uint32_t block, uint32_t *token_out)
 {
 	uint32_t token = block * BACKEND_LOGIT_BLOCK;
@@ -107,7 +107,7 @@ static enum token_fault find_odd(const struct logit_row *row, uint32_t block, ui
 	return isnan(row->logits[token]) ? TOKEN_FAULT_NAN : TOKEN_FAULT_INFINITE;
 }
 
-/* With a fault *token_out is the first token whose logit has it. */
+/* With a fault, *token_out is the first token whose logit has it. */
 static enum token_fault find_best(struct logit_row *row, uint32_t *token_out)
 {
 	float largest = -INFINITY;
@@ -205,8 +205,8 @@ static void bound_row(void *arg, unsigned item)
 		row->bound = filter_bound(&row->logits, row->sampling, row->total, &row->scratch);
 }
 
-/* The token in block at which the sum of weights, `sum` before it, exceeds target. Rounding may
- * keep it from doing so: then the last one that has a weight. */
+/* Returns the token of the block at which the sum of weights (`sum` before the block) exceeds
+ * target. If rounding prevents that, returns the last token with a weight. */
 static uint32_t draw_in_block(const struct row *row, uint32_t block, double scale, double sum,
 			      double target)
 {
@@ -232,7 +232,7 @@ static uint32_t draw_in_block(const struct row *row, uint32_t block, double scal
 	return drawn;
 }
 
-/* Invert the cumulative distribution of what the bound keeps. */
+/* Inverts the cumulative distribution of the tokens that the bound keeps. */
 static uint32_t draw(const struct row *row, const struct logit_sum *weights)
 {
 	const struct sampling *sampling = row->sampling;

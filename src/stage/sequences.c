@@ -5,8 +5,8 @@
 
 #define NO_OWNER UINT32_MAX
 
-/* What a check has seen of a slot or a block, without clearing marks between checks: a mark counts
- * when it equals the number of the check. */
+/* Marks of a check on a slot or a block. A mark counts only if it equals the number of the current
+ * check, so marks need not be cleared. */
 struct slot {
 	struct sequence sequence;
 	uint64_t freed_in;
@@ -19,7 +19,7 @@ struct block {
 
 struct sequences {
 	struct step_limits limits;
-	uint64_t check;			/* counts up */
+	uint64_t check;			/* number of the current check */
 	uint32_t blocks_per_slot;
 	struct slot *slots;		/* [max_sequences] */
 	struct block *blocks;		/* [max_blocks] */
@@ -81,7 +81,7 @@ static enum sc_status check_free(struct sequences *s, uint32_t slot, struct erro
 	return SC_OK;
 }
 
-/* A sequence begins in an empty slot, or goes on where it stopped. */
+/* A sequence must begin in an empty slot, or continue where it stopped. */
 static enum sc_status check_slot(const struct sequences *s, const struct segment *segment,
 				 struct error *err)
 {
@@ -91,14 +91,14 @@ static enum sc_status check_slot(const struct sequences *s, const struct segment
 
 	if ((segment->flags & SEGMENT_NEW) && is_live)
 		return error_set(err, SC_E_PROTOCOL,
-				 "sequence %u: begins, but its slot holds %u positions",
+				 "sequence %u: starts in a slot that already holds %u positions",
 				 segment->sequence, n_positions);
 	if (!(segment->flags & SEGMENT_NEW) && !is_live)
-		return error_set(err, SC_E_PROTOCOL, "sequence %u: goes on, but its slot is empty",
+		return error_set(err, SC_E_PROTOCOL, "sequence %u: continues in an empty slot",
 				 segment->sequence);
 	if (segment->first_position != n_positions)
 		return error_set(err, SC_E_PROTOCOL,
-				 "sequence %u: expected to go on at position %u, found %u",
+				 "sequence %u: expected to continue at position %u, found %u",
 				 segment->sequence, n_positions, segment->first_position);
 	return SC_OK;
 }
@@ -118,7 +118,7 @@ static enum sc_status check_block(struct sequences *s, uint32_t sequence, uint32
 	return SC_OK;
 }
 
-/* The new blocks are free ones, and with them the table covers the rows. */
+/* Checks that the new blocks are free and that the table then covers the rows. */
 static enum sc_status check_blocks(struct sequences *s, const struct step *step,
 				   const struct segment *segment, struct error *err)
 {

@@ -21,7 +21,7 @@ struct stage {
 	struct forward forward;
 	struct sequences *sequences;
 	struct sampler *sampler;	/* last stage */
-	float *host_logits;		/* of a group; NULL where operations use host memory */
+	float *host_logits;		/* logits of a group; NULL if operations use host memory */
 	stage_logits_fn *on_logits;
 	void *on_logits_arg;
 };
@@ -29,12 +29,12 @@ struct stage {
 /* A row that gives a record. */
 struct wanted {
 	const struct segment *segment;
-	uint32_t position;	/* of the token that the row gives */
-	bool is_drawn;		/* else it is known: */
+	uint32_t position;	/* position of the token that the row gives */
+	bool is_drawn;		/* if false, the token is known: */
 	uint32_t token;
 };
 
-/* As many of them as the logits have room for. */
+/* A group of wanted rows, as many as the logits have room for. */
 struct drawing {
 	uint32_t n;
 	uint32_t rows[FORWARD_MAX_LOGIT_ROWS];
@@ -58,7 +58,8 @@ static enum sc_status check_config(const struct stage_config *config, struct err
 		return error_set(err, SC_E_INVALID, "%u layers from layer %u: the model has %u",
 				 config->n_layers, config->first_layer, h->n_layers);
 	if (!backend_is_complete(config->backend))
-		return error_set(err, SC_E_UNSUPPORTED, "backend %s: it cannot run a model yet",
+		return error_set(err, SC_E_UNSUPPORTED, "backend %s cannot run a model yet: use "
+				 "--backend cpu",
 				 config->backend->name);
 	return SC_OK;
 }
@@ -77,7 +78,7 @@ static enum sc_status open_backend(struct stage *stage, const struct stage_confi
 	return config->backend->open(config->device, &backend_config, &stage->backend, err);
 }
 
-/* Weights and memory for keys and values are one progress. */
+/* Progress of loading: weights plus memory for keys and values. */
 struct loading {
 	const struct stage_config *config;
 	uint64_t weight_bytes;
@@ -100,7 +101,7 @@ static bool on_weights(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	return tell_progress(l, done_bytes);
 }
 
-/* The backend's own count has what it adds to them. */
+/* The backend's numbers include its overhead. */
 static bool on_kv(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 {
 	const struct loading *l = arg;
@@ -138,7 +139,7 @@ static enum sc_status load(struct stage *stage, const struct stage_config *confi
 	return status ? status : forward_init(&stage->forward, &forward, err);
 }
 
-/* The most rows whose logits are there at once. */
+/* The most rows whose logits exist at once. */
 static uint32_t max_group(const struct stage *stage)
 {
 	return (uint32_t)min_of(stage->limits.max_rows, FORWARD_MAX_LOGIT_ROWS);
@@ -270,7 +271,7 @@ static enum sc_status check_activations(const struct stage *stage, const struct 
 			 step->n_rows, stage->limits.dim);
 }
 
-/* The logits of a group in the host's memory. */
+/* Returns a group's logits in host memory. */
 static const float *download_logits(struct stage *stage, const float *logits, uint32_t n_rows)
 {
 	if (stage->backend->ops->is_host_memory)
@@ -290,7 +291,7 @@ static void tell_logits(const struct stage *stage, const struct drawing *group, 
 					 stage->limits.n_vocab);
 }
 
-/* Through the head and the sampler; empties the group. */
+/* Runs the group through the head and the sampler, and empties it. */
 static void finish_group(struct stage *stage, struct drawing *group,
 			 struct token_record *records_out, uint32_t *n_records)
 {
@@ -317,7 +318,7 @@ static void finish_group(struct stage *stage, struct drawing *group,
 	group->n = 0;
 }
 
-/* What row `row` of the segment is to give; tokens are the segment's. */
+/* What row `row` of the segment must give. tokens are the segment's tokens. */
 static struct wanted wanted_of(const struct segment *segment, const uint32_t *tokens, uint32_t row)
 {
 	bool is_last = row + 1 == segment->n_rows;

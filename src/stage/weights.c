@@ -8,17 +8,17 @@
 enum {
 	TENSORS_OF_LAYER = sizeof(struct layer_weights) / sizeof(void *),
 	TENSORS_OF_ENDS = 3,
-	AHEAD_BYTES = 8 << 20,	/* of the next tensors that are read during this one */
+	AHEAD_BYTES = 8 << 20,	/* bytes of the next tensors that are read in advance */
 };
 
-/* A tensor and the one place that it goes to. */
+/* A tensor and its destination. */
 struct item {
 	const struct tensor *tensor;
 	struct weight **matrix;
 	float **vector;
 };
 
-/* What one call of weights_init carries along. Progress counts the file's bytes. */
+/* The state of one call of weights_init. Progress counts the file's bytes. */
 struct loader {
 	struct weights *weights;
 	struct backend *backend;
@@ -41,7 +41,7 @@ static bool holds_head(const struct weights_config *config)
 	return config->first_layer + config->n_layers == config->model->hparams.n_layers;
 }
 
-/* One copy of a tied embedding serves both ends of a stage that is first and last. */
+/* A stage that is both first and last uses one copy of a tied embedding for both ends. */
 static bool shares_embedding(const struct weights_config *config)
 {
 	return holds_embedding(config) && holds_head(config) &&
@@ -129,12 +129,12 @@ static enum sc_status load_matrix(struct loader *l, const struct tensor *tensor,
 	l->weights->n_bytes += l->backend->ops->weight_bytes(*weight_out);
 	if (!l->backend->ops->weight_is_finite(*weight_out))
 		weights_note_not_finite(l->weights, tensor);
-	/* The copy is all that is needed: never hold more than one matrix twice. */
+	/* Releases the file's pages, so that never more than one matrix is in memory twice. */
 	tensor_release(tensor, 0, tensor->n_bytes);
 	return SC_OK;
 }
 
-/* Norms and biases: used as float whatever the file stores. NULL stays NULL. */
+/* Norms and biases are used as float, whatever type the file has. NULL stays NULL. */
 static enum sc_status load_vector(struct loader *l, const struct tensor *tensor, float **vector_out)
 {
 	enum sc_status status = SC_E_NOMEM;
@@ -171,12 +171,12 @@ static enum sc_status load_item(struct loader *l, const struct item *item)
 		return status;
 	l->done_bytes += item->tensor->n_bytes;
 	if (config->on_progress && !config->on_progress(config->arg, l->done_bytes, l->total_bytes))
-		return error_set(l->err, SC_E_CANCELLED, "stopped with %.1f MiB of %.1f MiB of "
+		return error_set(l->err, SC_E_CANCELLED, "cancelled with %.1f MiB of %.1f MiB of "
 				 "weights loaded", MIB(l->done_bytes), MIB(l->total_bytes));
 	return SC_OK;
 }
 
-/* Has the file read AHEAD_BYTES beyond item i: there may be many small ones. */
+/* Starts to read AHEAD_BYTES beyond item i, which may be many small tensors. */
 static void expect_after(struct loader *l, size_t i)
 {
 	size_t n_bytes = 0;

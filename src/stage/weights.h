@@ -2,9 +2,10 @@
 #ifndef STAGECOACH_STAGE_WEIGHTS_H
 #define STAGECOACH_STAGE_WEIGHTS_H
 /*
- * weights - the tensors of one stage's layers, and by its place the embedding and the head, copied
- * from the model file into the device's memory. NULL where the model has none.
- * Owns them; the backend must outlive it. Thread: the compute thread.
+ * weights - the tensors of one stage's layers and, according to its place, the embedding and the
+ * head, copied from the model file to device memory. A member is NULL if the model does not have
+ * the tensor.
+ * Ownership: owns the copies; the backend must outlive them. Thread: the compute thread.
  */
 #include "backend/backend.h"
 #include "base/error.h"
@@ -28,9 +29,9 @@ struct weights {
 	float *output_norm;		/* [dim]; last stage */
 	struct weight *head;		/* [n_vocab][dim]; last stage; the embedding when tied and
 					 * the stage holds both */
-	uint64_t n_bytes;		/* of device memory */
-	const struct tensor *not_finite;	/* the first that holds NaN or infinity, or NULL */
-	uint32_t n_not_finite;		/* tensors that do */
+	uint64_t n_bytes;		/* bytes of device memory */
+	const struct tensor *not_finite;	/* the first tensor with NaN or infinity, or NULL */
+	uint32_t n_not_finite;		/* number of such tensors */
 };
 
 struct weights_config {
@@ -42,12 +43,12 @@ struct weights_config {
 	void *arg;
 };
 
-/* Fills weights, which weights_deinit empties, also after a failure. Reads every page of the
- * stage's tensors. SC_E_CAPACITY: err names the tensor, its size, what is loaded already and what
- * all take together. SC_E_CANCELLED: on_progress said so. */
+/* Loads the weights and reads every page of the stage's tensors. The caller calls weights_deinit,
+ * also after a failure. SC_E_CAPACITY: err names the tensor, its size, what is already loaded and
+ * the total. SC_E_CANCELLED: on_progress returned false. */
 must_check enum sc_status weights_init(struct weights *weights, struct backend *backend,
 				       const struct weights_config *config, struct error *err);
-/* Note a tensor that holds NaN or infinity; weights_init does so for those that it loads. */
+/* Notes a tensor with NaN or infinity. weights_init does so for the tensors that it loads. */
 void weights_note_not_finite(struct weights *weights, const struct tensor *tensor);
 /* Accepts a struct of zeros. */
 void weights_deinit(struct weights *weights);

@@ -120,31 +120,31 @@ static void a_new_sequence_needs_an_empty_slot(void **state)
 	accept(*state, begin_0);
 	refuse(*state, (struct one){ .sequence = 0, .flags = SEGMENT_NEW, .n_rows = 1,
 				     .blocks = { 1 }, .n_blocks = 1 },
-	       "sequence 0: begins, but its slot holds 3 positions");
+	       "sequence 0: starts in a slot that already holds 3 positions");
 	refuse(*state, (struct one){ .sequence = 0, .flags = SEGMENT_NEW, .first_position = 3,
-				     .n_rows = 1 }, "sequence 0: begins");
+				     .n_rows = 1 }, "sequence 0: starts");
 }
 
 static void going_on_needs_a_sequence(void **state)
 {
 	refuse(*state, (struct one){ .sequence = 2, .n_rows = 1, .blocks = { 1 }, .n_blocks = 1 },
-	       "sequence 2: goes on, but its slot is empty");
+	       "sequence 2: continues in an empty slot");
 	accept(*state, begin_0);
 	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 1,
-				     .frees = { 0 }, .n_frees = 1 }, "sequence 0: goes on");
+				     .frees = { 0 }, .n_frees = 1 }, "sequence 0: continues");
 }
 
 static void positions_neither_skip_nor_repeat(void **state)
 {
 	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .first_position = 1,
 				     .n_rows = 1, .blocks = { 1 }, .n_blocks = 1 },
-	       "sequence 1: expected to go on at position 0, found 1");
+	       "sequence 1: expected to continue at position 0, found 1");
 	accept(*state, begin_0);
 	refuse(*state, (struct one){ .sequence = 0, .first_position = 4, .n_rows = 1,
 				     .blocks = { 1 }, .n_blocks = 1 },
-	       "sequence 0: expected to go on at position 3, found 4");
+	       "sequence 0: expected to continue at position 3, found 4");
 	refuse(*state, (struct one){ .sequence = 0, .first_position = 2, .n_rows = 1 },
-	       "sequence 0: expected to go on at position 3, found 2");
+	       "sequence 0: expected to continue at position 3, found 2");
 }
 
 static void the_block_table_covers_all_rows(void **state)

@@ -244,12 +244,12 @@ static void loading_ends_when_it_is_told_to(void **state)
 	config.on_progress = stop_at_the_fifth_tensor;
 	config.arg = &n_calls;
 	assert_int_equal(stage_create(&config, &stage, &err), SC_E_CANCELLED);
-	assert_non_null(strstr(err.text, "stopped with "));
+	assert_non_null(strstr(err.text, "cancelled with "));
 	assert_null(stage);
 	assert_int_equal(n_calls, 5);
 	config.on_progress = stop_at_the_end;
 	assert_int_equal(stage_create(&config, &stage, &err), SC_E_CANCELLED);
-	assert_string_equal(err.text, "KV cache: stopped while memory was taken");
+	assert_string_equal(err.text, "KV cache: cancelled while memory was taken");
 	assert_null(stage);
 	model_close(model);
 }
