@@ -17,7 +17,7 @@ struct compute {
 	bool is_started;
 	struct queue *inbox;		/* step frames from the loop */
 	struct queue *outbox;		/* finished frames to the loop */
-	struct frame_pool *pool;	/* of finished frames */
+	struct frame_pool *pool;	/* pool of finished frames */
 	struct token_record *records;	/* [max_rows], scratch of the last stage */
 	atomic_bool is_stopping;
 
@@ -57,7 +57,7 @@ static bool note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	return !atomic_load(&compute->is_stopping);
 }
 
-/* The layer first: whoever sees a count may read it. */
+/* Stores the layer before the count, because a reader that sees the count may read the layer. */
 static void note_saturated(struct compute *compute)
 {
 	uint32_t layer;
@@ -69,7 +69,7 @@ static void note_saturated(struct compute *compute)
 	atomic_store(&compute->kv_saturated, n);
 }
 
-/* Run the step in `in` and write what follows from it to `out`. */
+/* Runs the step in `in` and writes the result to `out`. */
 static enum sc_status run_step(struct compute *compute, const struct frame *in, struct frame *out,
 			       uint64_t *id_out, struct error *err)
 {
@@ -107,8 +107,9 @@ static enum sc_status run_step(struct compute *compute, const struct frame *in, 
 	return SC_OK;
 }
 
-/* The window bounds the frames that are out, but a link may let go of one after the step that
- * follows from it has come all the way round. NULL: stopping. */
+/* Takes an output frame; waits if there is none. The window limits the frames in flight, but a link
+ * may release a frame only after the step has already gone around the pipeline. Returns NULL when
+ * stopping. */
 static struct frame *take_output(struct compute *compute)
 {
 	enum frame_type type = stage_is_last(compute->stage) ? FRAME_TOKENS : FRAME_STEP;
@@ -195,7 +196,7 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* A frame holds the largest step that goes on, or a token of every row. */
+/* An output frame must hold the largest step for the next stage, or a token for every row. */
 static size_t output_bytes(const struct step_limits *limits)
 {
 	size_t step = step_bytes_max(limits);
@@ -225,7 +226,7 @@ enum sc_status compute_create(const struct compute_config *config, struct comput
 	errnum = pthread_create(&compute->thread, NULL, thread_main, compute);
 	if (errnum) {
 		compute_destroy(compute);
-		return error_errno(err, SC_E_INTERNAL, errnum, "start the compute thread");
+		return error_errno(err, SC_E_INTERNAL, errnum, "cannot start the compute thread");
 	}
 	compute->is_started = true;
 	*compute_out = compute;

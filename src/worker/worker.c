@@ -24,24 +24,25 @@ struct worker {
 	struct worker_config config;
 	const struct worker_peer *peers;
 	struct frame_pool *control_pool;
-	struct wake *wake;		/* the compute thread has news */
+	struct wake *wake;		/* sent when the compute thread has news */
 	struct timer *heartbeat;
 	struct link *coordinator;
-	struct link *previous;		/* the coordinator's when this is the first stage */
-	struct link *next;		/* the coordinator's when this is the last stage */
+	struct link *previous;		/* for the first stage: the coordinator's link */
+	struct link *next;		/* for the last stage: the coordinator's link */
 	struct compute *compute;	/* from Assign on */
-	enum compute_state told;	/* what the coordinator knows of compute's state */
+	enum compute_state told;	/* the state that the coordinator was told last */
 	enum cpu_isa best_isa;		/* CPU_AUTO: the backend has none */
 	uint32_t epoch;
+	uint32_t window;		/* steps that may be in flight, from Assign on */
 	uint32_t heartbeat_ms;
 	uint64_t beat_ns;		/* the last check of the coordinator's silence */
-	uint32_t deadline_ms;		/* silence of the coordinator that means its death */
+	uint32_t deadline_ms;		/* after this much silence the coordinator counts as dead */
 	uint64_t heard_ns;		/* when the coordinator was last heard */
-	struct frame *unsent;		/* output that found no credit; the rest waits behind it */
+	struct frame *unsent;		/* an output without credit; later outputs wait behind it */
 	uint64_t unsent_since_ns;
 	uint64_t sending_ns;
 	bool is_ended;
-	bool is_stopped;		/* ended because the coordinator said so */
+	bool is_stopped;		/* the coordinator said Stop */
 };
 
 static void end(struct worker *worker, const struct error *err)
@@ -55,7 +56,7 @@ static void end(struct worker *worker, const struct error *err)
 
 /* --- control messages out --- */
 
-/* False: no frame or no credit, or the link is down. */
+/* Returns false if there is no frame or no credit, or the link is down. */
 static bool send_control(struct worker *worker, const control_message *message)
 {
 	return link_send_control(worker->coordinator, worker->control_pool, worker->epoch,
@@ -129,8 +130,8 @@ static bool send_failed(struct worker *worker, const struct error *err)
 	return send_control(worker, &message);
 }
 
-/* The end, and the coordinator is to know why. After the end nothing is sent: the coordinator has
- * the first cause. */
+/* Ends with err, and tells the coordinator the reason. Nothing is sent after the end, because the
+ * coordinator already knows the first cause. */
 static void give_up(struct worker *worker, const struct error *err)
 {
 	if (worker->is_ended)
@@ -175,13 +176,14 @@ static void beat(void *arg)
 	struct error err;
 
 	worker->beat_ns = now_ns;
-	/* While this process itself was held up, what the coordinator said lay unread. */
+	/* While this process was suspended, the coordinator's messages were not read, so do not
+	 * count that time as silence. */
 	if (late_ms > worker->heartbeat_ms + worker->deadline_ms / 2)
 		worker->heard_ns = now_ns;
 	silent_ms = (now_ns - worker->heard_ns) / NS_PER_MS;
 	if (silent_ms > worker->deadline_ms) {
-		error_set(&err, SC_E_TIMEOUT, "coordinator: silent for %llu ms",
-			  (unsigned long long)silent_ms);
+		error_set(&err, SC_E_TIMEOUT, "coordinator: silent for %llu ms, expected a message "
+			  "within %u ms", (unsigned long long)silent_ms, worker->deadline_ms);
 		end(worker, &err);
 		return;
 	}
@@ -196,7 +198,7 @@ static void drop_unsent(struct worker *worker, enum sc_status status)
 	struct frame *frame = worker->unsent;
 	struct error err;
 
-	if (status != SC_E_CLOSED) {	/* else on_down tells why */
+	if (status != SC_E_CLOSED) {	/* for SC_E_CLOSED, on_down reports the reason */
 		error_set(&err, status, "a frame of %u bytes for rank %u cannot be sent: %s",
 			  frame->n_bytes, link_peer(worker->next), sc_status_name(status));
 		give_up(worker, &err);
@@ -204,7 +206,7 @@ static void drop_unsent(struct worker *worker, enum sc_status status)
 	frame_release(frame);
 }
 
-/* Send finished frames in order, as far as credit goes. */
+/* Sends finished frames in order, as long as there is credit. */
 static void send_output(struct worker *worker)
 {
 	enum sc_status status;
@@ -227,22 +229,36 @@ static void send_output(struct worker *worker)
 	}
 }
 
+static enum sc_status check_step_link(const struct worker *worker, const struct link *link,
+				      struct error *err)
+{
+	if (!worker->compute)
+		return error_set(err, SC_E_PROTOCOL, "step from rank %u: this worker has no stage "
+				 "yet, expected Assign first", link_peer(link));
+	if (link != worker->previous)
+		return error_set(err, SC_E_PROTOCOL, "step from rank %u: expected steps from the "
+				 "previous stage only, rank %u", link_peer(link),
+				 link_peer(worker->previous));
+	return SC_OK;
+}
+
 static void take_step(struct worker *worker, struct link *link, struct frame *frame)
 {
-	enum sc_status status = SC_E_PROTOCOL;
 	struct error err;
+	enum sc_status status = check_step_link(worker, link, &err);
 
-	if (worker->compute && link == worker->previous) {
-		if (frame->epoch != worker->epoch) {
-			frame_release(frame);	/* of a plan that is gone */
-			return;
-		}
+	if (status == SC_OK && frame->epoch != worker->epoch) {
+		frame_release(frame);	/* of an older plan */
+		return;
+	}
+	if (status == SC_OK) {
 		status = compute_push(worker->compute, frame);
+		if (status != SC_OK)
+			error_set(&err, status, "step from rank %u: more steps are in flight than "
+				  "the window of %u", link_peer(link), worker->window);
 	}
 	if (status != SC_OK) {
 		frame_release(frame);
-		error_set(&err, status, "step from rank %u: not the stage before, or more of them "
-			  "than the window allows", link_peer(link));
 		give_up(worker, &err);
 	}
 }
@@ -267,13 +283,13 @@ static void handle_news(void *arg)
 		return;
 	}
 	if (state != worker->told && tell_state(worker, state))
-		worker->told = state;	/* else with the next credit or heartbeat */
+		worker->told = state;	/* if not told now, with the next credit or heartbeat */
 	send_output(worker);
 	if (state == COMPUTE_FAILED)
 		end(worker, compute_error(worker->compute));
 }
 
-/* On the compute thread. */
+/* Called on the compute thread. */
 static void wake_loop(void *arg)
 {
 	struct worker *worker = arg;
@@ -295,8 +311,8 @@ static enum sc_status connect_neighbour(struct worker *worker, uint32_t rank,
 		return SC_OK;
 	}
 	if (rank >= fabric->config.n_ranks || rank == fabric->config.rank)
-		return error_set(err, SC_E_PROTOCOL, "assign: rank %u of %u is no neighbour", rank,
-				 fabric->config.n_ranks);
+		return error_set(err, SC_E_PROTOCOL, "assign: neighbour of rank %u, expected "
+				 "another rank, below %u", rank, fabric->config.n_ranks);
 	return fabric_connect(fabric, rank, worker->peers[rank].address,
 			      worker->peers[rank].n_bytes, &neighbour_events, worker, link_out,
 			      err);
@@ -324,10 +340,11 @@ static bool has_kv_type(const assign_message *assign)
 	return info && info->is_supported;
 }
 
-/* The coordinator chooses what all workers have, so only another version chooses anything else. */
+/* The coordinator chooses from what all workers have reported, so any other choice means that its
+ * version differs. */
 #define SAME_VERSION "install the same stagecoach on all machines"
 
-/* The instruction set that the stage is to use: CPU_AUTO for a backend that has none. */
+/* Finds the instruction set for the stage; CPU_AUTO if the backend has none. */
 static enum sc_status find_isa(const struct worker *worker, const assign_message *assign,
 			       enum cpu_isa *isa_out, struct error *err)
 {
@@ -342,13 +359,14 @@ static enum sc_status find_isa(const struct worker *worker, const assign_message
 				 "lower one: " SAME_VERSION, cpu_isa_name(worker->best_isa));
 	if (isa > worker->best_isa)
 		return error_set(err, SC_E_PROTOCOL, "assign: instruction set \"%.32s\", but this "
-				 "worker has %s at most: " SAME_VERSION, assign->instruction_set,
+				 "worker supports up to %s: " SAME_VERSION, assign->instruction_set,
 				 worker->best_isa ? cpu_isa_name(worker->best_isa) : "none");
 	*isa_out = isa;
 	return SC_OK;
 }
 
-/* Nothing is taken from the message, memory least of all, before this. */
+/* Checks every value of the message before any of them is used, above all before memory is
+ * allocated. */
 static enum sc_status check_assign(const struct worker *worker, const assign_message *assign,
 				   struct error *err)
 {
@@ -361,14 +379,15 @@ static enum sc_status check_assign(const struct worker *worker, const assign_mes
 		return error_set(err, SC_E_PROTOCOL, "assign: layers %u+%u of a model with %u",
 				 assign->first_layer, assign->n_layers, n_layers);
 	if (!has_kv_type(assign))
-		return error_set(err, SC_E_PROTOCOL, "assign: type %u for keys and values",
-				 assign->kv_type);
+		return error_set(err, SC_E_PROTOCOL, "assign: keys and values of type %u, which "
+				 "this version does not support: " SAME_VERSION, assign->kv_type);
 	if (!assign->window || assign->window > MAX_WINDOW)
 		return error_set(err, SC_E_PROTOCOL, "assign: window %u, expected 1 to %d",
 				 assign->window, MAX_WINDOW);
 	if (!assign->heartbeat_ms || assign->deadline_ms < assign->heartbeat_ms)
-		return error_set(err, SC_E_PROTOCOL, "assign: a heartbeat every %u ms with a "
-				 "deadline of %u ms", assign->heartbeat_ms, assign->deadline_ms);
+		return error_set(err, SC_E_PROTOCOL, "assign: heartbeat of %u ms and deadline of "
+				 "%u ms, expected at least 1 ms and at least the heartbeat",
+				 assign->heartbeat_ms, assign->deadline_ms);
 	status = step_limits_check(&limits, err);
 	if (status)
 		error_prefix(err, "assign");
@@ -410,13 +429,14 @@ static enum sc_status take_assign(struct worker *worker, const assign_message *a
 	enum cpu_isa isa = CPU_AUTO;
 
 	if (worker->compute)
-		return error_set(err, SC_E_PROTOCOL, "assign: this worker has a stage already");
+		return error_set(err, SC_E_PROTOCOL, "assign: this worker already has a stage");
 	status = check_assign(worker, assign, err);
 	if (status == SC_OK)
 		status = find_isa(worker, assign, &isa, err);
 	if (status != SC_OK)
 		return status;
 	worker->epoch = assign->epoch;
+	worker->window = assign->window;
 	worker->heartbeat_ms = assign->heartbeat_ms;
 	worker->deadline_ms = assign->deadline_ms;
 	worker->beat_ns = loop_now_ns(worker->config.loop);
@@ -442,7 +462,7 @@ static void take_stop(struct worker *worker, const Stagecoach__Cluster__V1__Stop
 	error_set(&err, stop->status < SC_N_STATUS ? (enum sc_status)stop->status : SC_E_INTERNAL,
 		  "%s", stop->reason);
 	if (worker->compute)
-		send_heartbeat(worker);	/* the last counters */
+		send_heartbeat(worker);	/* sends the final counters */
 	worker->is_stopped = true;
 	end(worker, &err);
 }

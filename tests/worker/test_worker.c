@@ -375,8 +375,8 @@ static void an_instruction_set_that_the_worker_does_not_have_is_refused(void **s
 		{ "auto", "assign: instruction set \"auto\" is not known to this version" },
 		{ "sse", "assign: instruction set \"sse\" is not known to this version: install" },
 		{ "AVX2", "assign: instruction set \"AVX2\" is not known" },
-		{ "avx512", "\"avx512\", but this worker has avx2 at most: install" },
-		{ "avx512-bf16", "\"avx512-bf16\", but this worker has avx2 at most: install" },
+		{ "avx512", "\"avx512\", but this worker supports up to avx2: install" },
+		{ "avx512-bf16", "\"avx512-bf16\", but this worker supports up to avx2: install" },
 	};
 
 	if (cpu_isa_best() < CPU_AVX2)
@@ -403,7 +403,7 @@ static void a_second_assignment_is_refused(void **state)
 	(void)state;
 	become_ready(assign);
 	say_assign(&assign);
-	fails_with(SC_E_PROTOCOL, "has a stage already");
+	fails_with(SC_E_PROTOCOL, "already has a stage");
 }
 
 static void a_step_of_an_older_epoch_is_dropped(void **state)
@@ -426,14 +426,15 @@ static void a_step_from_a_peer_that_is_not_the_stage_before_ends_it(void **state
 	assign.next_rank = 2;
 	become_ready(assign);
 	send_step(&c.next, 1, 0, EPOCH);
-	fails_with(SC_E_PROTOCOL, "step from rank 2");
+	fails_with(SC_E_PROTOCOL,
+		   "step from rank 2: expected steps from the previous stage only, rank 0");
 }
 
 static void a_step_before_any_assignment_ends_it(void **state)
 {
 	(void)state;
 	send_step(&c.coordinator, 1, 0, 0);
-	fails_with(SC_E_PROTOCOL, "step from rank 0");
+	fails_with(SC_E_PROTOCOL, "step from rank 0: this worker has no stage yet");
 }
 
 static void more_steps_than_the_window_end_it(void **state)
@@ -446,6 +447,7 @@ static void more_steps_than_the_window_end_it(void **state)
 		send_step(&c.coordinator, i + 1, i % 4, EPOCH);
 	peer_wait_for_thread(c.loop, c.n_ended);
 	assert_int_equal(c.error.status, SC_E_PROTOCOL);
+	assert_non_null(strstr(c.error.text, "more steps are in flight than the window of 2"));
 }
 
 static void a_step_that_contradicts_is_told(void **state)
