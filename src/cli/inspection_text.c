@@ -35,6 +35,11 @@ static struct size_text size_text(uint64_t n_bytes)
 	return size;
 }
 
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* Additions after the first that failed do nothing; inspection_print looks at status once. */
 struct writer {
 	struct buf *text;
@@ -109,9 +114,9 @@ static void add_types(struct writer *w, const struct summary *summary)
 	for (size_t i = 0; i < summary->n_types; i++) {
 		const struct summary_type *type = &summary->types[i];
 
-		add(w, LABEL "%-8s %6" PRIu64 " tensors %12s%s\n", i ? "" : "types",
+		add(w, LABEL "%-8s %6" PRIu64 " tensor%-2s%12s%s\n", i ? "" : "types",
 		    summary_type_name(type->type).text, type->n_tensors,
-		    size_text(type->n_bytes).text,
+		    plural(type->n_tensors), size_text(type->n_bytes).text,
 		    type->is_supported ? "" : "  (not supported)");
 	}
 }
@@ -134,8 +139,8 @@ static void add_file(struct writer *w, const struct inspection *inspection)
 		const char *slash = strrchr(part.path, '/');
 		const char *name = slash ? slash + 1 : part.path;
 
-		add(w, LABEL "%6" PRIu64 " tensors %12s  ", i ? "" : "parts", part.n_tensors,
-		    size_text(part.n_bytes).text);
+		add(w, LABEL "%6" PRIu64 " tensor%-2s%12s  ", i ? "" : "parts", part.n_tensors,
+		    plural(part.n_tensors), size_text(part.n_bytes).text);
 		add_bytes(w, name, strlen(name));
 		add(w, "\n");
 	}
@@ -217,11 +222,6 @@ static void add_templates(struct writer *w, const struct summary *summary)
 }
 
 /* --- does it fit --- */
-
-static const char *plural(uint64_t n)
-{
-	return n == 1 ? "" : "s";
-}
 
 static void add_here(struct writer *w, const struct inspection_fit *fit)
 {

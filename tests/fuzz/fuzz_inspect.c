@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Model files as `stagecoach inspect` describes them, tensors of any type among them: for people
- * what is written is printable UTF-8, for programs it is JSON. The seeds are those of fuzz_gguf. */
+ * what is written is printable UTF-8, for programs it is JSON. Those that are models are planned. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/model/broken_gguf.h"
 #include "tests/model/tiny_model.h"
@@ -47,6 +47,40 @@ static void write_json(const struct inspection *inspection)
 	free(text);
 }
 
+/* Whether the model fits into little memory, and in how many stages. */
+static void plan(const struct model *model)
+{
+	const struct coordinator_config config = {
+		.model = model, .n_stages = 1, .max_rows = 512, .max_sequences = 32,
+		.max_context = 4096, .block_length = 32, .kv_type = TENSOR_F16,
+	};
+	const struct fit_workers workers = {
+		.memory_bytes = 8 << 20, .n_threads = 2, .has_links = true,
+	};
+	unsigned n_stages;
+	struct fit fit;
+
+	if (fit_plan(&config, &workers, &fit, NULL) ||
+	    fit_least_stages(&config, &workers, config.max_context, &n_stages, NULL) ||
+	    n_stages > model->hparams.n_layers)
+		abort();
+	if ((n_stages == 1) != (fit.plan && fit.context == config.max_context))
+		abort();
+	fit_deinit(&fit);
+}
+
+static void open_model(const void *data, size_t size)
+{
+	struct model *model;
+	struct gguf *gguf;
+
+	if (gguf_open_memory("memory", data, size, &gguf, NULL) ||
+	    model_open_gguf(gguf, &model, NULL))
+		return;
+	plan(model);
+	model_close(model);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct inspection inspection;
@@ -63,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		write_lines(&inspection);
 		write_json(&inspection);
 		inspection_close(&inspection);
+		open_model(copy, size);
 	}
 	free(copy);
 	return 0;

@@ -313,7 +313,7 @@ static void tensors_may_lie_in_any_order_and_apart(void **state)
 
 static void tensors_of_any_type_are_taken_on_request(void **state)
 {
-	static const char bytes[100];
+	static const char bytes[120];
 	const uint64_t dims[] = { 10, 3 };
 	struct fixture *f = *state;
 	struct gguf *refused;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening a model with each of its allocations failing in turn: a clean error, and nothing is left
- * behind. */
+/* Opening a model, or summing up its file, with each allocation failing in turn: a clean error, and
+ * nothing is left behind. */
 #include "model/model.h"
+#include "model/summary.h"
 
 #include "tests/model/failing_alloc.h"
 #include "tests/model/tiny_model.h"
@@ -58,10 +59,40 @@ static void every_allocation_may_fail(void **state)
 	unlink(path);
 }
 
+static void a_summary_may_find_no_memory(void **state)
+{
+	struct buf file = BUF_INIT;
+	enum sc_status status = SC_E_NOMEM;
+	struct summary summary;
+	struct gguf *gguf;
+	struct error err;
+	long n;
+
+	(void)state;
+	if (!has_failing_alloc)
+		skip();
+	tiny_model_write(&tiny_llama, &file);
+	assert_int_equal(gguf_open_memory("file", file.data, file.length, &gguf, &err), SC_OK);
+	for (n = 0; status != SC_OK; n++) {
+		const long n_before = failing_alloc_n_live();
+
+		failing_alloc_arm(n);
+		status = summary_read(gguf, &summary, &err);
+		failing_alloc_disarm();
+		assert_true(status == SC_OK || (status == SC_E_NOMEM && err.status == status));
+		summary_deinit(&summary);
+		assert_int_equal(failing_alloc_n_live(), n_before);
+	}
+	assert_true(n > 4);	/* types twice, tokens, templates */
+	gguf_close(gguf);
+	buf_deinit(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_may_fail),
+		cmocka_unit_test(a_summary_may_find_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

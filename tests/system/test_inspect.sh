@@ -72,7 +72,7 @@ has "^servable  *no: .*architecture 'mammoth' is not supported; known are: llama
 grep -q '^fits here' "$dir/out" && fail "a plan for what is not served"
 write unknown-type iq2.gguf
 inspect 0 "$dir/iq2.gguf"
-has '^  *IQ2_XXS  *1 tensors .*(not supported)$'
+has '^  *IQ2_XXS  *1 tensor .*(not supported)$'
 has '^servable  *no: .*tensors of type IQ2_XXS (16) are not supported'
 write vocabulary vocabulary.gguf
 inspect 0 "$dir/vocabulary.gguf"
@@ -96,7 +96,7 @@ says 'the file has no chat template'
 write shards model-00001-of-00002.gguf
 inspect 0 "$dir/model-00001-of-00002.gguf"
 has '^file .* in 2 files$'
-has '^  *1 tensors .* model-00002-of-00002.gguf$'
+has '^  *1 tensor .* model-00002-of-00002.gguf$'
 has '^servable  *yes$'
 inspect 1 "$dir/model-00002-of-00002.gguf"
 says 'expected the first file of a split model'

@@ -64,7 +64,20 @@ assert text == open(sys.argv[1], "rb").read(), "the pieces are not the text"
 assert len(text) == answer["n_bytes"] and len(answer["ids"]) == answer["n_tokens"]
 ' "$SRCDIR/tests/data/perplexity.txt" || fail "pieces"
 
-# A server has the same tokens, and a vocabulary alone will do.
+# A prompt has as many tokens: run counts them.
+n_tokens() { stagecoach tokenize -m "$MODEL" "$@" --ids | wc -w; }
+for text in 'JULIET:' ' two  spaces' '<|endoftext|>' 'w\303\266rld'; do
+	printf "$text" >"$dir/in"
+	for flag in --special=off --special=on; do
+		stagecoach run -m "$MODEL" -f "$dir/in" $flag -n 1 >"$dir/out" 2>"$dir/log" ||
+			fail "run: exit code $?"
+		n=$(sed -n 's/^prompt: \([0-9]*\) tokens.*/\1/p' "$dir/log")
+		[ "$n" = "$(n_tokens -f "$dir/in" $flag)" ] ||
+			fail "'$text' $flag: run has $n tokens, tokenize $(n_tokens -f "$dir/in" $flag)"
+	done
+done
+
+# A vocabulary alone will do.
 "$BUILDDIR/tests/system/write_odd_file" vocabulary "$dir/vocabulary.gguf" || fail "no vocabulary"
 [ "$(stagecoach tokenize -m "$dir/vocabulary.gguf" -p 'a a' --no-bos --ids)" = '261 261' ] ||
 	fail "a vocabulary alone: $(stagecoach tokenize -m "$dir/vocabulary.gguf" -p 'a a')"
