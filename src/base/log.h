@@ -4,8 +4,9 @@
 /*
  * log - one line per event on standard error.
  * Under systemd (JOURNAL_STREAM is set) a line starts with "<n>", the journal's priority; elsewhere
- * with the time and the level. Lines of several threads never mix. Logging never waits for the
- * reader of the log: lines that do not fit are dropped and counted (base/console.h).
+ * with the local time in ISO 8601 ("2026-02-28T17:05:59.123+01:00") and the level.
+ * Lines of several threads never mix. Logging never waits for the reader of the log: lines that do
+ * not fit are dropped and counted (base/console.h).
  * Levels:
  * - error: something failed and was given up.
  * - warning: the program goes on, but someone should look.
@@ -22,7 +23,7 @@ enum log_level {
 };
 
 /* Sets the level and a name that starts each message ("coordinator", "stage 2"), or "" for none.
- * Call once, before other threads start. */
+ * Call it once, at start. */
 void log_init(enum log_level level, const char *process_name);
 
 /* Changes the level only. May be called at any time, on any thread. */
