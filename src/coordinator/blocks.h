@@ -2,8 +2,9 @@
 #ifndef STAGECOACH_COORDINATOR_BLOCKS_H
 #define STAGECOACH_COORDINATOR_BLOCKS_H
 /*
- * blocks - which KV blocks are free. A block's number means the same on every stage; the bytes are
- * theirs. Last freed, first reused: its memory is warm.
+ * blocks - the free KV blocks. A block has the same number on every stage; each stage stores the
+ * block's bytes for its own layers. The block that was freed last is used first, because its memory
+ * is still in the caches.
  * Thread: the loop's.
  */
 #include "base/status.h"
@@ -19,7 +20,7 @@ struct blocks {
 must_check enum sc_status blocks_init(struct blocks *blocks, uint32_t n_blocks);
 void blocks_deinit(struct blocks *blocks);
 
-/* At least one must be free (asserts). */
+/* Takes a free block. There must be one (asserts). */
 uint32_t blocks_take(struct blocks *blocks);
 void blocks_give(struct blocks *blocks, uint32_t block);
 

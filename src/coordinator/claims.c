@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which waiting sequence is started, whose slots and blocks it may take, and who gives up blocks
- * when a decoding sequence needs one more. */
+/* Chooses which waiting sequence starts, whose slots and blocks it may take, and who gives up
+ * blocks when a decoding sequence needs one more. */
 #include "coordinator/scheduler_private.h"
 
 #include <assert.h>
 
-/* Sequences of other clients that may be started before one that finds too few blocks. Then all
- * wait for that one, so that it does not starve. */
+/* While a sequence finds too few blocks, at most this many sequences of other clients may start
+ * before it. Then all others wait, so that it does not starve. */
 enum { MAX_PASSED = 16 };
 
-/* Sequences that are started in one step on what other clients hold. */
+/* The most sequences per step that start by taking from other clients. */
 enum { MAX_CLAIMS = 8 };
 
-/* Sequences that run at once, but for those in spare slots. */
+/* The most sequences that may run at once, not counting those in spare slots. */
 static uint32_t max_running(const struct scheduler *s)
 {
 	return s->config.limits.max_sequences - s->config.n_spare;
@@ -28,7 +28,7 @@ static uint32_t block_share(const struct scheduler *s)
 	return shares_part(&s->shares, s->config.limits.max_blocks);
 }
 
-/* Spare slots are for clients that have less than their share. */
+/* Spare slots are reserved for clients with less than their share. */
 static bool has_slot(const struct scheduler *s, const struct share_client *client)
 {
 	if (s->n_free_slots > s->config.n_spare)
@@ -36,7 +36,7 @@ static bool has_slot(const struct scheduler *s, const struct share_client *clien
 	return s->n_free_slots && client->n_running < slot_share(s);
 }
 
-/* Whether there is room for all tokens that it has so far. */
+/* Returns true if there are enough blocks for all tokens that the sequence has so far. */
 static bool has_blocks(const struct scheduler *s, const struct sequence *sequence)
 {
 	return blocks_for(s, sequence->n_tokens) <= s->blocks.n_free;
@@ -48,13 +48,14 @@ static void take_block(struct scheduler *s, struct sequence *sequence)
 	sequence->share->client->n_blocks++;
 }
 
-/* When a sequence finds too few blocks, the clients behind it may go first, but not for ever. */
+/* While a sequence finds too few blocks, other clients may go first, up to MAX_PASSED times. */
 struct sequence *scheduler_find_startable(const struct scheduler *s)
 {
 	const struct share_client *client = shares_first(&s->shares);
 
 	while (client) {
-		/* No client behind this one runs fewer sequences, so none has a slot either. */
+		/* Later clients run at least as many sequences, so none of them gets a slot
+		 * either. */
 		if (!has_slot(s, client))
 			return NULL;
 		if (has_blocks(s, share_client_next(client)))
@@ -92,22 +93,23 @@ void scheduler_admit(struct scheduler *s)
 	}
 }
 
-/* Whether a sequence may take the slot of one that has had its turn. A sequence that never ran may
- * claim at once. A preempted one must wait SEQUENCE_TURN steps first: otherwise sequences whose
- * turns end together would preempt each other again and again. */
+/* Returns true if the sequence may take the slot of one that has had its turn. A sequence that
+ * never ran may do so at once. A preempted sequence must first wait SEQUENCE_TURN steps. Otherwise
+ * sequences whose turns end together would preempt each other again and again. */
 static bool is_its_turn(const struct scheduler *s, const struct sequence *sequence)
 {
 	return !sequence->is_preempted || s->n_steps - sequence->last_step >= SEQUENCE_TURN;
 }
 
-/* What one sequence of a client with less than its share could have at once. */
+/* What one sequence of a client with less than its share could get at once. */
 struct offer {
 	bool has_slot;
-	struct sequence *victim;	/* gives up its slot; NULL: one is free, or none at all */
-	bool is_victim_fair;		/* the victim's client has no more slots than its share, but
-					 * the victim has had its turn */
-	uint32_t n_blocks;		/* the free ones, the victim's, and what other clients
-					 * would give up down to their shares */
+	struct sequence *victim;	/* gives up its slot; NULL: a slot is
+					 * free, or nobody can give one up */
+	bool is_victim_fair;		/* the victim's client does not exceed its share
+					 * of slots, but the victim has had its turn */
+	uint32_t n_blocks;		/* free blocks, the victim's blocks, and the blocks
+					 * that other clients hold above their shares */
 };
 
 static struct offer make_offer(const struct scheduler *s)
@@ -128,8 +130,8 @@ static struct offer make_offer(const struct scheduler *s)
 	return offer;
 }
 
-/* Whether the client's next sequence may take from others: with it the client has no more than its
- * share, and it cannot be started on what is free. */
+/* Returns true if the client's next sequence may take from others: the client does not exceed its
+ * share with it, and it cannot start on free slots and blocks. */
 static bool may_claim(const struct scheduler *s, const struct share_client *client)
 {
 	const struct sequence *sequence = share_client_next(client);
@@ -149,7 +151,7 @@ static bool suffices(const struct scheduler *s, const struct offer *offer,
 	return !offer->is_victim_fair || (!client->n_running && is_its_turn(s, sequence));
 }
 
-/* Start a sequence that the offer suffices for. */
+/* Starts a sequence for which the offer is enough. */
 static void claim(struct scheduler *s, const struct offer *offer, struct sequence *sequence)
 {
 	if (offer->victim)
@@ -164,10 +166,10 @@ static void claim(struct scheduler *s, const struct offer *offer, struct sequenc
 	start(s, sequence);
 }
 
-/* Clients with less than their share get it at once, a few sequences in a step, instead of waiting
- * for the end of sequences of those that have more. Nothing is preempted for a sequence that could
- * not be started even so. Every client gets its chance: the offer is the same for all of them until
- * one takes it, so those that it does not suffice for cost little. */
+/* Gives clients their share at once, a few sequences per step, so that they need not wait for the
+ * long sequences of clients with more. Nothing is preempted for a sequence that could not start
+ * even then. Every client gets its chance: the offer is the same for all until one takes it, so
+ * trying others is cheap. */
 void scheduler_claim_shares(struct scheduler *s)
 {
 	const struct share_client *client = shares_first(&s->shares);
@@ -192,14 +194,14 @@ void scheduler_claim_shares(struct scheduler *s)
 	}
 }
 
-/* Who gives up its blocks when the sequence needs one and none is free. The first of these that
- * exists:
- * 1. The youngest settled sequence of the client that holds the most blocks, if that client holds
- *    more than its share and more than this sequence's client.
+/* Chooses who gives up its blocks when the sequence needs one and none is free. The first of these
+ * that exists:
+ * 1. The youngest settled sequence of the client with the most blocks, if that client exceeds its
+ *    share and holds more than this sequence's client.
  * 2. The youngest sequence of the same client, if it is younger than this one.
- * 3. This sequence, if its client holds more than its share and the sequence is settled.
+ * 3. This sequence, if its client exceeds its share and the sequence is settled.
  * 4. The youngest sequence of all clients, if it is younger than this one.
- * Sequences in the step being built are left out. NULL: there is none of these. */
+ * Sequences in the step being built are skipped. Returns NULL if there is none. */
 static struct sequence *find_victim(const struct scheduler *s, struct sequence *sequence)
 {
 	const struct share_client *client = sequence->share->client;

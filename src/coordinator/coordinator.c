@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* How long workers may take to leave after they were told to. */
+/* How long workers may take to leave after Stop. */
 #define STOP_MS 3000
 
 static const char *const phase_names[] = {
@@ -51,7 +51,8 @@ static void fail(struct coordinator *c, const struct error *err)
 	if (c->phase >= COORDINATOR_STOPPED)
 		return;
 	c->error = *err;
-	c->phase = COORDINATOR_FAILED;	/* before watchers are told: they may submit again */
+	c->phase = COORDINATOR_FAILED;	/* set before watchers are called,
+					 * because they may submit again */
 	error_set(&lost, SC_E_UNAVAILABLE, "%s", err->text);
 	end_all_jobs(c, JOB_FAILED, &lost);
 	members_stop(c->members, err->status, err->text);
@@ -74,7 +75,7 @@ static void note_activity(struct coordinator *c)
 	}
 }
 
-/* Jobs whose first rows are in this step are running from now on. */
+/* Marks jobs as running when their first rows are in this step. */
 static void note_started(struct coordinator *c)
 {
 	uint32_t n_left = c->jobs.n_queued;
@@ -82,7 +83,8 @@ static void note_started(struct coordinator *c)
 	list_for_each(node, &c->jobs.active) {
 		struct job *job = list_entry(node, struct job, active_node);
 
-		/* Most queued jobs are among the newest, which come first. */
+		/* The list is newest first, and most queued jobs are new, so the search usually
+		 * ends early. */
 		if (!n_left)
 			return;
 		if (job->state != JOB_QUEUED)
@@ -98,7 +100,8 @@ static void note_started(struct coordinator *c)
 	}
 }
 
-/* False: no credit, and the frame is kept for later; or all is over. */
+/* Sends a step. Returns false if there is no credit (the frame is kept for later) or the
+ * coordinator has failed. */
 static bool send_step(struct coordinator *c, struct frame *frame)
 {
 	enum sc_status status = members_send_step(c->members, frame);
@@ -111,7 +114,7 @@ static bool send_step(struct coordinator *c, struct frame *frame)
 	}
 	if (status == SC_OK)
 		return true;
-	if (status != SC_E_CLOSED)	/* else the link is down, and will say so */
+	if (status != SC_E_CLOSED)	/* for SC_E_CLOSED, on_down reports the reason */
 		error_set(&err, status, "stage 1: a step of %u bytes cannot be sent: %s",
 			  frame->n_bytes, sc_status_name(status));
 	frame_release(frame);
@@ -120,8 +123,8 @@ static bool send_step(struct coordinator *c, struct frame *frame)
 	return false;
 }
 
-/* There is one per step in flight and one more, but a link may let go of one long after its step
- * was answered: then look again soon. */
+/* The pool has one frame per step in flight plus one. A link may release a frame long after its
+ * step was answered; then try again soon. */
 static bool has_frame(struct coordinator *c)
 {
 	if (frame_pool_n_free(c->step_pool))
@@ -180,7 +183,7 @@ static void stop_when_drained(struct coordinator *c)
 	members_stop(c->members, SC_OK, "drained");
 }
 
-/* After anything that changed jobs: use the room they left, then tell who watches. */
+/* Called after jobs changed: uses the room that they left, then calls the watchers. */
 static void settle(void *arg)
 {
 	struct coordinator *c = arg;
@@ -269,7 +272,7 @@ static void on_deadline(void *arg)
 	if (c->drain_until_ns && c->drain_until_ns <= now_ns) {
 		c->drain_until_ns = 0;
 		if (c->is_stopping) {
-			on_gone(c);	/* whoever has not gone by now hangs */
+			on_gone(c);	/* workers that are still there hang */
 			return;
 		}
 		error_set(&err, SC_E_UNAVAILABLE, "the coordinator is shutting down");
@@ -388,7 +391,7 @@ void coordinator_destroy(struct coordinator *c)
 
 	if (!c)
 		return;
-	c->phase = COORDINATOR_STOPPED;	/* nobody submits any more */
+	c->phase = COORDINATOR_STOPPED;	/* so that watchers cannot submit any more */
 	error_set(&err, SC_E_UNAVAILABLE, "the coordinator is shutting down");
 	end_all_jobs(c, JOB_FAILED, &err);
 	jobs_deinit(&c->jobs);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the coordinator tells of itself. */
+/* Fills in the coordinator's status. */
 #include "coordinator/coordinator_private.h"
 
 #include "base/clock.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Logits that are not finite numbers fail the job that they belong to. The reason names the logit
- * and, where a stage found NaN or infinity among its weights, the tensor.
+ * Logits that are not finite fail the job that they belong to. The error names the logit and, if a
+ * stage found NaN or infinity in its weights, the tensor.
  */
 #include "coordinator/coordinator_private.h"
 
@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#define TENSORS_TEXT_MAX (ERROR_TEXT_MAX - 64)	/* leaves room for what a reason says of them */
+#define TENSORS_TEXT_MAX (ERROR_TEXT_MAX - 64)	/* leaves room for the rest of the message */
 
 /* "blk.0.attn_q.weight of model.gguf and 2 more tensors" */
 static void name_tensors(const struct coordinator *c, const struct member *member, char *text,
@@ -25,7 +25,7 @@ static void name_tensors(const struct coordinator *c, const struct member *membe
 		snprintf(text, n_bytes, "%s of %s", member->not_finite, path);
 }
 
-/* The first stage with such weights; NULL: none has any. */
+/* The first stage with such weights, or NULL. */
 static const struct member *find_not_finite(const struct coordinator *c)
 {
 	for (unsigned i = 0; i < members_count(c->members); i++)
@@ -43,8 +43,8 @@ void coordinator_warn_of_weights(const struct coordinator *c)
 		if (!member->n_not_finite)
 			continue;
 		name_tensors(c, member, tensors, sizeof tensors);
-		log_warning("stage %u: NaN or infinity in %s: jobs that meet these values will "
-			    "fail", member->rank, tensors);
+		log_warning("stage %u: NaN or infinity in %s. Jobs that use these values will "
+			    "fail; get another copy of the model", member->rank, tensors);
 	}
 }
 

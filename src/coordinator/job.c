@@ -50,7 +50,7 @@ static void list_job(struct jobs *jobs, struct job *job)
 	job->n_holds++;
 }
 
-/* An ended job leaves the table; whoever still holds it keeps it. */
+/* Removes an ended job from the table. Other holders keep the job alive. */
 static void unlist_job(struct jobs *jobs, struct job *job)
 {
 	struct job **at = bucket_of(jobs, job->id);
@@ -68,7 +68,7 @@ void jobs_deinit(struct jobs *jobs)
 {
 	list_for_each(node, &jobs->all)
 		unlist_job(jobs, list_entry(node, struct job, node));
-	/* Whoever still holds a job gets no more calls. */
+	/* Holders of a job get no more calls. */
 	list_for_each(node, &jobs->dirty)
 		list_remove(node);
 }
@@ -86,7 +86,7 @@ static struct job_client *find_client(const struct jobs *jobs, uint64_t id)
 	return NULL;
 }
 
-/* NULL: no memory. */
+/* Returns NULL if memory runs out. */
 static struct job_client *take_client(struct jobs *jobs, uint64_t id)
 {
 	struct job_client *client = find_client(jobs, id);
@@ -104,7 +104,7 @@ static struct job_client *take_client(struct jobs *jobs, uint64_t id)
 	return client;
 }
 
-/* The job has ended or is destroyed: none of its sequences waits or runs. */
+/* Called when the job has ended or is destroyed, so none of its sequences waits or runs. */
 static void leave_client(struct job *job)
 {
 	struct job_client *client = job->client;
@@ -117,7 +117,7 @@ static void leave_client(struct job *job)
 	free(client);
 }
 
-/* An equal part of n among the clients, the one with the id included. */
+/* n divided by the number of clients, counting the client with this id. */
 static uint64_t part_of(const struct jobs *jobs, const struct job_client *client, uint64_t n)
 {
 	return n / (jobs->n_clients + !client);
@@ -166,7 +166,8 @@ static bool is_within(const struct jobs *jobs, uint64_t n_bytes)
 				    jobs->n_ended_bytes <= jobs->max_bytes - n_bytes);
 }
 
-/* Oldest ended jobs make room for newer ones, but not those that somebody still reads. */
+/* Forgets the oldest ended jobs to make room for new ones, except jobs that somebody still
+ * reads. */
 static void forget_surplus(struct jobs *jobs, uint64_t n_bytes)
 {
 	struct list *node = jobs->all.prev;
@@ -185,7 +186,7 @@ static void forget_surplus(struct jobs *jobs, uint64_t n_bytes)
 	}
 }
 
-/* What all jobs may take, a new one of the client with n_bytes included. */
+/* The memory limit of all jobs when a new job of n_bytes of this client is counted. */
 static uint64_t limit_for(const struct jobs *jobs, uint64_t id, uint64_t n_bytes)
 {
 	const struct job_client *client = find_client(jobs, id);
@@ -224,7 +225,7 @@ void job_touch(struct job *job)
 	list_append(&jobs->dirty, &job->dirty_node);
 }
 
-/* A watcher may take itself or any other off the job while it is told. */
+/* A watcher may remove itself or any other watcher during its call. */
 static void tell_watchers(struct job *job)
 {
 	struct list untold;
@@ -271,7 +272,7 @@ uint64_t jobs_next_deadline(const struct jobs *jobs)
 
 /* --- one job --- */
 
-/* Names sort by time: 48 bits of milliseconds and 40 random bits, five bits to a letter. */
+/* Ids sort by time: 48 bits of milliseconds and 40 random bits, five bits per letter. */
 static void make_id(char id[JOB_ID_MAX])
 {
 	static const char letters[] = "0123456789abcdefghjkmnpqrstvwxyz";
@@ -310,7 +311,7 @@ static enum sc_status copy_stops(struct job *job, const struct job_request *requ
 	return SC_OK;
 }
 
-/* Clients send any number; one beyond the end of time means none. */
+/* Clients may send any number; a deadline beyond the range of time means none. */
 static uint64_t deadline_in(uint64_t ms, uint64_t now_ns)
 {
 	return ms && ms < (UINT64_MAX - now_ns) / NS_PER_MS ? now_ns + ms * NS_PER_MS : 0;

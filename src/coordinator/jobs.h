@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_COORDINATOR_JOBS_H
 #define STAGECOACH_COORDINATOR_JOBS_H
 /*
- * jobs - the inside of job.h: what a job is made of, and the table of all jobs.
- * Used by the coordinator alone. Thread: the loop's.
+ * jobs - internals of job.h: the parts of a job, and the table of all jobs. Used by the coordinator
+ * only. Thread: the loop's.
  */
 #include "config/limits.h"
 #include "coordinator/job.h"
@@ -15,31 +15,32 @@ struct job_stream {
 	struct sequence sequence;
 };
 
-/* Whose jobs share turns. Exists while one of its jobs is active or about to be. */
+/* A client, whose jobs share turns. Exists while one of its jobs is active or about to be. */
 struct job_client {
 	struct list node;		/* jobs.clients */
 	uint64_t id;			/* as job_request.client */
 	uint32_t n_jobs;
-	uint64_t n_bytes;		/* what its active jobs may come to need */
+	uint64_t n_bytes;		/* bytes that its active jobs may come to need */
 	struct share_client share;
 };
 
 struct job {
-	struct list node;		/* jobs.all, newest first, until nobody else holds it */
-	struct list active_node;	/* jobs.active, newest first, until it ends */
+	struct list node;		/* in jobs.all, newest first, until
+					 * nobody else holds the job */
+	struct list active_node;	/* in jobs.active, newest first, until the job ends */
 	struct job *next_in_bucket;	/* while on jobs.all */
-	struct list dirty_node;		/* jobs.dirty: watchers are to be told */
-	struct jobs *jobs;		/* outlives it while on jobs.all; then NULL once it has
-					 * ended */
-	struct job_client *client;	/* NULL once it has ended */
+	struct list dirty_node;		/* in jobs.dirty while watchers must be called */
+	struct jobs *jobs;		/* outlives the job while on jobs.all;
+					 * NULL once the job has ended and left */
+	struct job_client *client;	/* NULL once the job has ended */
 	struct share_job share;
 	char id[JOB_ID_MAX];
 	enum job_state state;
 	struct error error;
 	struct job_times times;
-	uint64_t deadline_ms;		/* after it was submitted; 0: none */
-	uint64_t deadline_ns;		/* the same in the loop's time; 0: none */
-	unsigned n_holds;		/* the table's own, callers' and watchers' */
+	uint64_t deadline_ms;		/* counted from submission; 0: none */
+	uint64_t deadline_ns;		/* the same in loop time; 0: none */
+	unsigned n_holds;		/* holds of the table, callers and watchers */
 	bool is_attached;
 	bool ignore_end;
 	uint64_t seed;
@@ -49,7 +50,7 @@ struct job {
 	float *scores;			/* [n_scores] of the prompt's last tokens; owned */
 	uint32_t n_scores;
 	uint32_t n_streams;
-	uint32_t n_running;		/* streams that have not ended */
+	uint32_t n_running;		/* number of streams that have not ended */
 	uint64_t n_bytes;		/* as jobs counts it */
 	struct list watchers;
 	unsigned n_watchers;
@@ -58,11 +59,11 @@ struct job {
 
 enum { JOBS_N_BUCKETS = 4096 };
 
-/* There may be a million ended jobs, so nothing that happens often walks over `all`. */
+/* There may be a million ended jobs, so frequent operations must not iterate over `all`. */
 struct jobs {
 	struct list all;
-	struct list active;		/* the queued and running ones */
-	struct job *buckets[JOBS_N_BUCKETS];	/* all, by their ids */
+	struct list active;		/* queued and running jobs */
+	struct job *buckets[JOBS_N_BUCKETS];	/* hash table of all jobs by id */
 	struct list dirty;
 	struct list clients;
 	uint32_t n_clients;
@@ -70,56 +71,58 @@ struct jobs {
 	uint32_t keep_ended;
 	uint32_t n_active;		/* queued or running */
 	uint32_t n_queued;
-	uint64_t max_bytes;		/* of memory for all jobs; 0: no limit */
-	uint64_t n_active_bytes;	/* what they may come to need */
-	uint64_t n_ended_bytes;		/* what they hold */
-	uint64_t n_held_bytes;		/* of that, of jobs that somebody else holds too */
+	uint64_t max_bytes;		/* memory for all jobs; 0: no limit */
+	uint64_t n_active_bytes;	/* bytes that active jobs may come to need */
+	uint64_t n_ended_bytes;		/* bytes that ended jobs hold */
+	uint64_t n_held_bytes;		/* part of n_ended_bytes in jobs
+					 * that somebody else holds, too */
 	uint64_t ended_by_state[JOB_N_STATES];
 	struct limit_counts *refused;	/* borrowed; NULL: nobody counts */
-	void (*on_dirty)(void *arg);	/* somebody is to be told: call jobs_tell soon */
+	void (*on_dirty)(void *arg);	/* watchers must be called: call jobs_tell soon */
 	/* An attached job lost its last watcher. */
 	void (*on_unwatched)(void *arg, struct job *job);
 	void *arg;
 };
 
 void jobs_init(struct jobs *jobs, uint32_t keep_ended);
-/* Every job must have ended and been released by others. */
+/* Every job must have ended, and all other holders must have released it. */
 void jobs_deinit(struct jobs *jobs);
 
-/* A queued job without prompt: its streams' memory is taken, stops are copied; its deadline counts
- * from now_ns. The caller sets sequences and writers up and then adds it, or destroys it. */
+/* Makes a queued job without its prompt: allocates its streams and copies its stop strings. Its
+ * deadline counts from now_ns. The caller sets up sequences and writers, then calls jobs_add or
+ * job_destroy. */
 must_check enum sc_status job_create(struct jobs *jobs, const struct job_request *request,
 				     uint64_t now_ns, struct job **job_out);
 void job_destroy(struct job *job);
-/* n_bytes: of memory that it may come to need. */
+/* Adds a job. n_bytes: memory that it may come to need. */
 void jobs_add(struct jobs *jobs, struct job *job, uint64_t n_bytes);
 
-/* Whether the client may have one more active job, when max_active are allowed. A quarter more are
- * allowed for clients that have less than an equal part of max_active, so that no client can keep
- * the others out. */
+/* Returns true if the client may have one more active job, where max_active are allowed. A quarter
+ * more is allowed for clients with less than an equal part of max_active, so that no client can
+ * keep the others out. */
 bool jobs_has_place(const struct jobs *jobs, uint64_t client, uint32_t max_active);
 
-/* The memory of one job of a client at most; 0: any. A quarter of the memory is kept for clients
- * that hold less than an equal part; client 0, this process itself, may have all. */
+/* The most memory for one job of a client; 0: no limit. A quarter of the memory is reserved for
+ * clients that hold less than an equal part. Client 0, this process itself, may use all of it. */
 uint64_t jobs_max_bytes(const struct jobs *jobs, uint64_t client);
 
-/* Forget the oldest ended jobs, as far as nobody holds them, until n_bytes more of the client are
- * within the limit. False: active or held jobs take too much; then none is forgotten for
- * nothing. */
+/* Forgets the oldest ended jobs that nobody holds until n_bytes more of the client fit into the
+ * limit. Returns false, and forgets none, if active and held jobs take too much. */
 bool jobs_make_room(struct jobs *jobs, uint64_t client, uint64_t n_bytes);
 
 struct job *jobs_find(struct jobs *jobs, const char *id);
 
-/* The one place where a job's state changes; asserts that the transition is legal. err says why
- * for CANCELLED and FAILED. */
+/* The only function that changes a job's state. Asserts that the transition is legal. err gives the
+ * reason for CANCELLED and FAILED. */
 void job_set_state(struct job *job, enum job_state state, const struct error *err);
 
-/* Its watchers are told at the next jobs_tell. */
+/* Marks the job: its watchers are called in the next jobs_tell. */
 void job_touch(struct job *job);
-/* Also forgets the oldest ended jobs, so that none goes away in the middle of something. */
+/* Calls the watchers of marked jobs. Also forgets surplus ended jobs, because here no caller is
+ * using one. */
 void jobs_tell(struct jobs *jobs);
 
-/* The earliest deadline of an active job, 0: none. */
+/* The earliest deadline of an active job; 0: none. */
 uint64_t jobs_next_deadline(const struct jobs *jobs);
 
 #endif

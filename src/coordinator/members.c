@@ -20,7 +20,7 @@ struct members {
 	struct frame_pool *control_pool;
 	struct timer *heartbeat;
 	uint64_t started_ns;
-	uint64_t beat_ns;		/* the last check of who is silent */
+	uint64_t beat_ns;		/* time of the last check for silent members */
 	uint32_t epoch;
 	bool is_lost;			/* on_lost was called */
 	unsigned n_members;
@@ -35,7 +35,7 @@ static bool are_all(const struct members *members, enum member_state at_least)
 	return true;
 }
 
-/* The first loss is the cause; what follows from it is noise. */
+/* Only the first loss is reported; later ones follow from it. */
 static void lose(struct member *member, enum sc_status status, const char *why)
 {
 	struct members *members = member->members;
@@ -108,7 +108,7 @@ void members_assign(struct members *members, const struct plan *plan,
 	members->epoch = assignment->epoch;
 	for (unsigned i = 0; i < members->n_members; i++) {
 		members->members[i].state = MEMBER_LOADING;
-		/* It had nothing to say while it waited for the others. */
+		/* The member had nothing to send while it waited for the others. */
 		members->members[i].heard_ns = loop_now_ns(members->config.loop);
 		send_assign(&members->members[i], plan, assignment);
 	}
@@ -142,7 +142,7 @@ enum sc_status members_send_step(struct members *members, struct frame *frame)
 
 /* --- in --- */
 
-/* The first member that has said Hello; NULL: none. */
+/* The first member that has said Hello, or NULL. */
 static const struct member *first_known(const struct members *members)
 {
 	for (unsigned i = 0; i < members->n_members; i++)
@@ -191,7 +191,8 @@ static void take_hello(struct member *member, const Stagecoach__Cluster__V1__Hel
 		return;
 	}
 	if (hello->model_fingerprint != members->config.model_fingerprint) {
-		lose(member, SC_E_INVALID, "has opened another model file than the coordinator");
+		lose(member, SC_E_INVALID, "has opened another model file than the coordinator: "
+		     "copy the same file to all machines");
 		return;
 	}
 	if (take_kernels(member, hello, &err) != SC_OK) {
@@ -237,7 +238,7 @@ static void take_heartbeat(struct member *member,
 	if (counters->kv_saturated && !member->has_warned_of_kv) {
 		member->has_warned_of_kv = true;
 		log_warning("stage %u: keys or values of layer %u are beyond what kv-type holds "
-			    "and were cut to its largest number: use --kv-type bf16 or f32",
+			    "and were cut to its largest number. Use --kv-type bf16 or f32",
 			    member->rank, counters->kv_saturated_layer);
 	}
 	member->members->config.on_counters(member->members->config.arg);
@@ -293,7 +294,8 @@ static void take_tokens(struct member *member, const struct frame *frame)
 	struct members *members = member->members;
 
 	if (frame->type != FRAME_TOKENS || member->rank != members->n_members)
-		lose(member, SC_E_PROTOCOL, "sent a frame that only another stage may send");
+		lose(member, SC_E_PROTOCOL, "sent a frame of tokens; only the last stage may send "
+		     "tokens");
 	else
 		members->config.on_tokens(members->config.arg, frame);
 }
@@ -344,10 +346,11 @@ static void check(struct member *member, uint64_t now_ns)
 	const struct members_config *config = &member->members->config;
 	uint64_t silent_ms = (now_ns - member->heard_ns) / NS_PER_MS;
 	uint64_t started_ms = (now_ns - member->members->started_ns) / NS_PER_MS;
-	char why[64];
+	char why[128];
 
 	if (member->state == MEMBER_EXPECTED && started_ms > config->start_ms) {
-		snprintf(why, sizeof why, "not heard of after %llu ms",
+		snprintf(why, sizeof why, "not heard of after %llu ms: check that it runs and that "
+			 "the network lets it connect",
 			 (unsigned long long)started_ms);
 		lose(member, SC_E_TIMEOUT, why);
 	} else if ((member->state == MEMBER_LOADING || member->state == MEMBER_READY) &&
@@ -357,7 +360,8 @@ static void check(struct member *member, uint64_t now_ns)
 	}
 }
 
-/* While this process itself was held up, what the members said lay unread. */
+/* While this process was suspended, the members' messages were not read, so do not count that time
+ * as silence. */
 static void forgive(struct members *members, uint64_t now_ns)
 {
 	uint64_t late_ns = now_ns - members->beat_ns;
@@ -456,7 +460,7 @@ enum sc_status members_connect(struct members *members, unsigned rank, const voi
 	struct member *member;
 
 	if (!rank || rank > members->n_members)
-		return error_set(err, SC_E_INVALID, "rank %u is none of the %u stages", rank,
+		return error_set(err, SC_E_INVALID, "rank %u is no stage, expected 1 to %u", rank,
 				 members->n_members);
 	member = &members->members[rank - 1];
 	member->heard_ns = loop_now_ns(members->config.loop);

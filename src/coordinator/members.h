@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_COORDINATOR_MEMBERS_H
 #define STAGECOACH_COORDINATOR_MEMBERS_H
 /*
- * members - the workers of a plan as the coordinator knows them: their links, what they said of
- * themselves, whether they are loading, ready or lost.
- * Thread: the loop's; callbacks come from it.
+ * members - the workers of a plan as the coordinator sees them: their links, what they reported,
+ * and whether they are loading, ready or lost.
+ * Thread: the loop's, callbacks included. Nothing blocks.
  */
 #include "base/error.h"
 #include "coordinator/kernels.h"
@@ -16,9 +16,9 @@
 struct members;
 
 enum member_state {
-	MEMBER_EXPECTED,	/* linked or not, has not said Hello */
+	MEMBER_EXPECTED,	/* has not said Hello */
 	MEMBER_KNOWN,		/* has said Hello */
-	MEMBER_LOADING,		/* has been assigned a stage */
+	MEMBER_LOADING,		/* a stage was assigned to it */
 	MEMBER_READY,
 	MEMBER_STOPPED,		/* was told to stop */
 	MEMBER_GONE,		/* its link is down */
@@ -32,7 +32,7 @@ struct member {
 	uint32_t pid;
 	char host[64];
 	struct kernels kernels;
-	char backend[64];		/* for people: "cpu avx2, 2 threads" */
+	char backend[64];		/* text for people: "cpu avx2, 2 threads" */
 	uint64_t memory_bytes;
 	uint32_t n_threads;
 	uint64_t heard_ns;
@@ -40,15 +40,16 @@ struct member {
 	uint64_t total_bytes;
 	uint64_t weight_bytes;		/* once ready */
 	uint64_t kv_bytes;
-	char not_finite[128];		/* its first tensor that holds NaN or infinity */
-	uint32_t n_not_finite;		/* tensors that do */
+	char not_finite[128];		/* name of its first tensor with NaN or infinity */
+	uint32_t n_not_finite;		/* number of such tensors */
 	uint64_t steps;			/* counters of its last heartbeat */
 	uint64_t rows;
 	uint64_t busy_ns;
 	uint64_t waiting_ns;
 	uint64_t sending_ns;
 	uint64_t last_step;		/* the last step that these count */
-	uint64_t kv_saturated;		/* keys and values that the type could not hold */
+	uint64_t kv_saturated;		/* number of keys and values that
+					 * exceeded the type's range */
 	bool has_warned_of_kv;
 };
 
@@ -59,20 +60,21 @@ struct members_config {
 	uint64_t model_fingerprint;
 	uint32_t heartbeat_ms;
 	uint32_t deadline_ms;
-	uint32_t start_ms;		/* for all to say Hello */
+	uint32_t start_ms;		/* time limit for all to say Hello */
 	bool allows_mixed_backends;	/* also kernel versions and C libraries */
 	void (*on_known)(void *arg);	/* all have said Hello */
 	void (*on_progress)(void *arg);
 	void (*on_ready)(void *arg);	/* all are ready */
-	void (*on_gone)(void *arg);	/* all that were told to stop are gone */
-	void (*on_lost)(void *arg, const struct error *err);	/* one died, hung or failed; once */
+	void (*on_gone)(void *arg);	/* all members that were told to stop are gone */
+	void (*on_lost)(void *arg, const struct error *err);	/* a member died, hung or
+								 * failed; called once */
 	void (*on_tokens)(void *arg, const struct frame *frame);	/* borrowed */
-	void (*on_credit)(void *arg);	/* the first stage takes steps again */
+	void (*on_credit)(void *arg);	/* the first stage can take steps again */
 	void (*on_counters)(void *arg);	/* one told its counters */
 	void *arg;
 };
 
-/* What every stage is told beside its layers. */
+/* What every stage is told in addition to its layers. */
 struct assignment {
 	uint32_t epoch;
 	struct step_limits limits;
@@ -86,24 +88,26 @@ void members_destroy(struct members *members);
 must_check enum sc_status members_connect(struct members *members, unsigned rank,
 					  const void *address, size_t n_bytes, struct error *err);
 
-/* Stage i goes to rank i + 1. */
+/* Assigns the stages: stage i to rank i + 1. */
 void members_assign(struct members *members, const struct plan *plan,
 		    const struct assignment *assignment);
-/* Tell everyone who is left to stop. SC_OK: in good order; else the cluster has failed. */
+/* Tells the remaining members to stop. status SC_OK: in good order; otherwise the cluster has
+ * failed. */
 void members_stop(struct members *members, enum sc_status status, const char *reason);
-/* To the first stage; as link_send. */
+/* Sends a step to the first stage; as link_send. */
 must_check enum sc_status members_send_step(struct members *members, struct frame *frame);
 
 /* Have those that are ready tell their counters at once, not only with the next heartbeat. */
 void members_ask(struct members *members);
 
-/* Of all members that have said Hello: the best instruction set that is common to those on the CPU
- * (CPU_AUTO: there are none), and whether their backends, kernel versions or C libraries differ. */
+/* Both consider all members that have said Hello: the best instruction set that all CPU members
+ * support (CPU_AUTO: there are none), and whether backends, kernel versions or C libraries
+ * differ. */
 enum cpu_isa members_common_isa(const struct members *members);
 bool members_are_mixed(const struct members *members);
 
 unsigned members_count(const struct members *members);
-/* i < count; rank i + 1. */
+/* i must be below the count; the member has rank i + 1. */
 const struct member *members_get(const struct members *members, unsigned i);
 
 #endif

@@ -30,7 +30,7 @@ void output_writer_deinit(struct output_writer *writer)
 	buf_deinit(&writer->held);
 }
 
-/* Where the first stop string in held begins, or held's length. */
+/* Returns the offset of the first stop string in held, or held's length. */
 static size_t find_stop(const struct output_writer *writer)
 {
 	size_t first = writer->held.length;
@@ -45,7 +45,7 @@ static size_t find_stop(const struct output_writer *writer)
 	return first;
 }
 
-/* How many bytes at held's end could be the beginning of a stop string. */
+/* Returns how many bytes at held's end could be the start of a stop string. */
 static size_t count_doubtful(const struct output_writer *writer)
 {
 	size_t most = 0;
@@ -118,8 +118,9 @@ void output_writer_finish(struct output_writer *writer, enum finish_reason reaso
 	if (output->finish != FINISH_NONE)
 		return;
 	output->finish = reason;
-	/* Out of memory here costs the last few bytes of a text that ends anyway. Watchers may have
-	 * read the last token already, so its text_end stays: what appears now lies behind it. */
+	/* If memory runs out here, the last few bytes of a text that ends anyway are lost. Watchers
+	 * may already have read the last token, so its text_end stays, and the new text lies beyond
+	 * it. */
 	if (token_stream_finish(&writer->stream, &writer->held) == SC_OK)
 		(void)show(writer, writer->held.length);
 }

@@ -20,8 +20,8 @@ static struct plan_speed speed_of(const struct plan_input *input, unsigned stage
 	return input->speeds ? input->speeds[stage] : plan_default_speed();
 }
 
-/* Sums over layers [0, i), so that any range costs one subtraction; and what the whole model costs
- * on the first stage's worker. */
+/* Prefix sums over layers [0, i), so that any range costs one subtraction, and the times of the
+ * whole model on the first stage's worker. */
 struct sums {
 	uint64_t *bytes;	/* [n_layers + 1] */
 	uint64_t *macs;
@@ -52,9 +52,9 @@ static enum sc_status sums_init(struct sums *sums, const struct plan_input *inpu
 	return SC_OK;
 }
 
-/* What a search balances. The head is work for every generated token but hardly any for a prompt:
- * stages that are even for one are uneven for the other. A step counts by its share of the model's
- * decode step plus its share of the model's prompt step, as if both took half of the time. */
+/* The cost that a search balances. The head is work for every generated token, but hardly any for a
+ * prompt, so no split is even for both. A stage's cost is half its share of the model's decode step
+ * plus half its share of the model's prompt step. */
 static double share_of(const struct sums *sums, const struct plan_stage *stage)
 {
 	return (stage->decode_cost / sums->decode_cost +
@@ -89,7 +89,7 @@ static struct plan_stage describe_stage(const struct plan_input *input, const st
 		out.weight_bytes += model_head_bytes(model);
 		out.macs += model_head_macs(model);
 	}
-	/* A row of the embedding is read per token, not the whole of it: memory, but no time. */
+	/* One row of the embedding is read per token: the embedding takes memory, but no time. */
 	read_bytes = (double)out.weight_bytes;
 	if (out.has_embedding)
 		out.weight_bytes += model_embedding_bytes(model);
@@ -108,8 +108,8 @@ static bool has_room(const struct plan_input *input, unsigned stage, const struc
 	       what->weight_bytes + what->work_bytes + n_parts * what->kv_bytes <= memory;
 }
 
-/* What a search for a split minimises: the most expensive stage, or the sum of the squares of
- * stages none of which is more expensive than limit. */
+/* What a search minimises: the cost of the most expensive stage, or (is_sum) the sum of squares
+ * over splits whose stages do not exceed limit. */
 struct search {
 	bool is_sum;
 	bool is_memory_bounded;
@@ -123,8 +123,8 @@ static double add_stage(const struct search *search, double before, double share
 	return share > before ? share : before;
 }
 
-/* above[i] and row[i]: the cost of putting layers [0, i) on the stages before this one, and up to
- * this one; from[i]: where this one then begins. */
+/* One step of dynamic programming. above[i]: the cost of putting layers [0, i) on the stages before
+ * this one. row[i]: the cost including this stage. from[i]: the first layer of this stage then. */
 static void fill_row(const struct plan_input *input, const struct sums *sums,
 		     const struct search *search, unsigned stage, const double *above, double *row,
 		     uint32_t *from)
@@ -138,7 +138,7 @@ static void fill_row(const struct plan_input *input, const struct sums *sums,
 			double share = share_of(sums, &it);
 			double cost = add_stage(search, above[first], share);
 
-			/* Longer ranges only cost more. */
+			/* Longer ranges cost more, so stop. */
 			if (share > search->limit ||
 			    (!search->is_sum && share > row[end]) ||
 			    (search->is_memory_bounded && !has_room(input, stage, &it)))
@@ -151,14 +151,15 @@ static void fill_row(const struct plan_input *input, const struct sums *sums,
 	}
 }
 
-/* Where to keep costs and choices while searching. */
+/* Costs and choices during a search. */
 struct table {
 	size_t width;		/* layers + 1 */
 	double *costs;		/* [2][width] */
 	uint32_t *from;		/* [n_stages][width] */
 };
 
-/* The cost of the best split, INFINITY when there is none. ends[s]: the layer after stage s. */
+/* Returns the cost of the best split, or INFINITY if there is none. ends[s]: the layer after stage
+ * s. */
 static double find_split(const struct plan_input *input, const struct sums *sums,
 			 const struct search *search, struct table *table, uint32_t *ends)
 {
@@ -184,8 +185,8 @@ static double find_split(const struct plan_input *input, const struct sums *sums
 	return above[table->width - 1];
 }
 
-/* Within the workers' memory if that is possible; else as if there were no bounds, so that it can
- * be told what is missing. */
+/* Splits within the workers' memory. If that is impossible, splits without limits, so that the
+ * error can say what is missing. */
 static enum sc_status split(const struct plan_input *input, const struct sums *sums,
 			    uint32_t *ends)
 {
@@ -223,9 +224,9 @@ static enum sc_status check_memory(const struct plan_input *input, const struct 
 		const struct plan_stage *stage = &plan->stages[i];
 		if (!has_room(input, i, stage))
 			return error_set(err, SC_E_CAPACITY,
-					 "stage %u needs %.1f MiB of weights, %.1f MiB of KV and "
-					 "%.1f MiB to work in, its worker has %.1f MiB: use more "
-					 "stages, less context or smaller steps", i + 1,
+					 "stage %u needs %.1f MiB for weights, %.1f MiB for KV and "
+					 "%.1f MiB of work memory, but its worker has %.1f MiB: "
+					 "use more stages, less context or smaller steps", i + 1,
 					 (double)stage->weight_bytes / MIB,
 					 (double)stage->kv_bytes / MIB,
 					 (double)stage->work_bytes / MIB,
@@ -293,8 +294,8 @@ static struct plan_input with_blocks(const struct plan_input *input, uint32_t n_
 	return out;
 }
 
-/* Give each stage in turn as many layers as it has room for: what it cannot take, no split could
- * leave to it. */
+/* Gives each stage in turn as many layers as it has room for. If layers are left over then, no
+ * split fits. */
 static bool has_split(const struct plan_input *input, const struct sums *sums)
 {
 	uint32_t n_layers = input->model->hparams.n_layers, first = 0;
@@ -329,7 +330,8 @@ static bool is_room_in(const struct plan *plan, const struct plan_input *input)
 	return true;
 }
 
-/* By halving: what fits with some blocks fits with fewer. plan: its stages, or NULL: any split. */
+/* Binary search: if some number of blocks fits, fewer fit, too. plan: keep its stages; NULL: any
+ * split. */
 static uint32_t most_blocks(const struct plan_input *input, const struct sums *sums,
 			    const struct plan *plan, uint32_t most)
 {

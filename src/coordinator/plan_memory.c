@@ -3,7 +3,7 @@
 
 #include "base/integers.h"
 
-/* What backends do at most. Each number has its name in src/backend/cpu or src/stage. */
+/* Upper bounds of what backends use. Each number has its name in src/backend/cpu or src/stage. */
 enum {
 	LANES = 16,			/* floats of a vector; rows are padded to whole ones */
 	LINE = 64,			/* bytes that records are padded to */
@@ -14,12 +14,12 @@ enum {
 	ROPE_FLOATS = 512,		/* cosines and sines of a row */
 	QUANT_BLOCK = 32,		/* inputs that share a scale */
 	QUAD = 4,			/* bytes that are multiplied together */
-	ROW_BYTES = 64,			/* of bookkeeping for each row */
-	SEQUENCE_BYTES = 112,		/* of bookkeeping for each slot */
-	BLOCK_BYTES = 16,		/* likewise for each block of the pool */
-	TILE_QUERIES = 96,		/* queries of attention that a thread has at once */
+	ROW_BYTES = 64,			/* bookkeeping per row */
+	SEQUENCE_BYTES = 112,		/* bookkeeping per slot */
+	BLOCK_BYTES = 16,		/* bookkeeping per block of the pool */
+	TILE_QUERIES = 96,		/* queries that a thread processes at once in attention */
 	QUERY_GROUP = 12,		/* queries that share a load of keys */
-	CHUNK_POSITIONS = 128,		/* positions that it has at once */
+	CHUNK_POSITIONS = 128,		/* positions that a thread processes at once */
 	PART_POSITIONS = 512,		/* positions of a part of attention */
 	PART_QUERIES = 16,
 	PARTS_OF_THREAD = 8,
@@ -28,8 +28,8 @@ enum {
 	STAGE_BYTES = 1 << 20,		/* queues, control messages, what is not counted */
 };
 
-/* Elements of keys or values of a record of `length` positions, with a scale for each 32 of a
- * position where the type has scales. backend/cpu/kv.h says how they lie. */
+/* Elements of the keys or values of a record of `length` positions, plus one scale per 32 elements
+ * of a position for types with scales. backend/cpu/kv.h describes the layout. */
 static uint64_t part_of_record(const struct plan_input *input, uint64_t length,
 			       uint64_t n_elements, uint64_t dim)
 {
@@ -40,7 +40,7 @@ static uint64_t part_of_record(const struct plan_input *input, uint64_t length,
 	return n_elements + (dim + QUANT_BLOCK - 1) / QUANT_BLOCK * n_positions * sizeof(uint16_t);
 }
 
-/* Keys lie position by position in vectors, values element by element. */
+/* Keys are padded to whole vectors of positions, values are not. */
 static uint64_t record_bytes(const struct plan_input *input, uint64_t length)
 {
 	const struct hparams *h = &input->model->hparams;
@@ -58,7 +58,7 @@ uint64_t plan_kv_bytes(const struct plan_input *input, uint32_t n_layers)
 	       n_layers * input->n_blocks;
 }
 
-/* Products read their inputs as floats, halves and bytes: 7.5 bytes of each. */
+/* Products read their inputs as floats, halves and bytes: 7.5 bytes per input. */
 static uint64_t row_bytes(const struct hparams *h)
 {
 	uint64_t q = (uint64_t)h->n_heads * (h->head_dim + h->value_dim);
@@ -80,7 +80,7 @@ static uint64_t logit_bytes(const struct plan_input *input)
 			 div_up(n_vocab, LOGIT_BLOCK) * LOGIT_BLOCK_BYTES);
 }
 
-/* Block tables of all slots, and whose each block is. */
+/* Block tables of all slots, and the owner of each block. */
 static uint64_t table_bytes(const struct plan_input *input)
 {
 	uint64_t n_blocks = div_up(input->max_context, input->block_length);
@@ -89,8 +89,8 @@ static uint64_t table_bytes(const struct plan_input *input)
 	       (uint64_t)input->n_blocks * BLOCK_BYTES;
 }
 
-/* Queries, scores and results of a thread, and a chunk of keys and values in floats. Blocks that
- * do not fill vectors and chunks are copied into one record of a chunk. */
+/* Queries, scores and results of a thread, and a chunk of keys and values as floats. Blocks that do
+ * not fill vectors and chunks are copied into one record of a chunk. */
 static uint64_t thread_bytes(const struct plan_input *input)
 {
 	const struct hparams *h = &input->model->hparams;
@@ -103,7 +103,7 @@ static uint64_t thread_bytes(const struct plan_input *input)
 	       (is_gathered ? record_bytes(input, CHUNK_POSITIONS) : 0);
 }
 
-/* Where threads put what they computed of the same sequence. One thread needs no such place. */
+/* Memory in which threads exchange results of one sequence. A single thread needs none. */
 static uint64_t part_bytes(const struct plan_input *input, uint64_t n_threads)
 {
 	const struct hparams *h = &input->model->hparams;

@@ -7,13 +7,14 @@
 
 #include <stdio.h>
 
-/* The parts of what weights and work leave, of which a pool that was left open takes one. */
+/* A pool of automatic size takes one of this many parts of what weights and work memory leave. */
 enum { PARTS = 2 };
 
-/* A pool that was left open has this many bytes, or as many as the weights, if they have more. */
+/* A pool of automatic size has at least this many bytes as its limit, or the bytes of the weights
+ * if they are more. */
 #define QUICK_BYTES (UINT64_C(512) << 20)
 
-/* When nobody knows the workers' memory. */
+/* Used if the workers' memory is unknown. */
 enum { UNKNOWN_CONTEXTS = 4 };
 
 static uint32_t blocks_for(const struct plan_input *input, uint64_t n_positions)
@@ -29,7 +30,7 @@ static bool is_memory_known(const struct plan_input *input)
 	return true;
 }
 
-/* A plan for a pool that was asked for, or an error that says what could be had instead. */
+/* Makes a plan for a pool of given size, or an error that says how many positions would fit. */
 static enum sc_status plan_exactly(const struct plan_input *input, struct plan **plan_out,
 				   struct error *err)
 {
@@ -47,7 +48,7 @@ static enum sc_status plan_exactly(const struct plan_input *input, struct plan *
 			 (unsigned long long)most * input->block_length);
 }
 
-/* Blocks of one context: of the wanted one, or of the longest that there is room for. */
+/* Blocks of one context: the wanted one or, if that does not fit, the longest that fits. */
 static enum sc_status choose_context(struct plan_input *input, const struct pool_wish *wish,
 				     uint32_t *n_blocks_out)
 {
@@ -66,7 +67,7 @@ static enum sc_status choose_context(struct plan_input *input, const struct pool
 	return status;
 }
 
-/* Blocks that are taken in about the time that the weights are loaded in. */
+/* The number of blocks that can be taken in about the time that loading the weights takes. */
 static uint32_t quick_blocks(const struct plan_input *input, const struct plan *plan)
 {
 	uint64_t pool_bytes = plan_kv_bytes(input, input->model->hparams.n_layers);
@@ -78,7 +79,8 @@ static uint32_t quick_blocks(const struct plan_input *input, const struct plan *
 				div_up(pool_bytes, input->n_blocks), STEP_MAX_BLOCKS);
 }
 
-/* What the stages of the plan have room for, at least what they were planned for. */
+/* The number of blocks that fit into the stages of the plan; at least the number that they were
+ * planned for. */
 static uint32_t choose_pool(struct plan_input *input, const struct pool_wish *wish,
 			    const struct plan *plan)
 {
@@ -127,11 +129,11 @@ bool pool_explain(const struct plan_input *input, const struct pool_wish *wish,
 		return false;
 	if (wish->n_positions)
 		snprintf(text_out, POOL_TEXT_BYTES, "context: %u positions instead of %u, because "
-			 "--kv-positions is %u; raise it, or choose with --ctx-size",
+			 "--kv-positions is %u; raise it, or set --ctx-size",
 			 input->max_context, wish->context, wish->n_positions);
 	else
 		snprintf(text_out, POOL_TEXT_BYTES, "context: %u positions instead of %u, because "
-			 "memory has room for no more; choose with --ctx-size, or raise --memory",
+			 "memory holds no more; set --ctx-size, or raise --memory",
 			 input->max_context, wish->context);
 	return true;
 }

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows of a prompt that cost as much as drawing one token, or less: a decode step reads all weights
- * for a few rows. */
+/* This many prompt rows cost at most as much as drawing one token, because a decode step reads all
+ * weights for a few rows. */
 enum { ROWS_PER_TOKEN = 8 };
 
-/* Most rows recomputed per token of a turn. */
+/* The most rows that are computed again per token of a turn. */
 enum { ROWS_PER_TURN_TOKEN = 4 };
 
 enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt, uint32_t n_prompt,

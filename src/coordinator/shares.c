@@ -42,7 +42,8 @@ void share_job_init(struct share_job *job, struct share_client *client)
 	job->client = client;
 }
 
-/* The client's counts have changed: put it behind those with equally many running sequences. */
+/* Called when the client's counts have changed: moves it behind the clients with equally many
+ * running sequences. */
 static void place(struct shares *shares, struct share_client *client)
 {
 	list_remove(&client->node);
@@ -94,7 +95,7 @@ void shares_remove_waiting(struct shares *shares, struct sequence *sequence)
 
 struct share_client *shares_first(const struct shares *shares)
 {
-	if (!shares->n_waiting_tokens)	/* nobody waits: no sequence is empty */
+	if (!shares->n_waiting_tokens)	/* no sequence is empty, so nobody waits */
 		return NULL;
 	for (uint32_t i = 0; i <= shares->n_slots; i++)
 		if (!list_is_empty(&shares->by_running[i]))
@@ -125,7 +126,8 @@ struct sequence *share_client_next(const struct share_client *client)
 
 /* --- running --- */
 
-/* Behind all older ones. Most sequences that start are younger than those that run. */
+/* Inserts behind all older sequences. Searches from the end, because most sequences that start are
+ * the youngest. */
 static void insert_running(struct share_client *client, struct sequence *sequence)
 {
 	struct list *place = &client->sequences;
@@ -147,7 +149,7 @@ void shares_add_running(struct shares *shares, struct sequence *sequence)
 	if (!client->n_running++)
 		list_append(&shares->busy, &client->busy_node);
 	client->n_passed = 0;
-	/* The turns of this job and of this client are over. */
+	/* Ends the turns of this job and this client. */
 	if (!list_is_empty(&job->node)) {
 		list_remove(&job->node);
 		list_append(&client->jobs, &job->node);
@@ -216,7 +218,7 @@ struct sequence *shares_heaviest(const struct shares *shares, enum share_kind ki
 	return found;
 }
 
-/* Of one client, see shares_takeable_blocks. */
+/* For one client; see shares_takeable_blocks. */
 static uint32_t takeable_blocks(const struct share_client *client, uint32_t above,
 				uint64_t last_step, const struct sequence *victim)
 {

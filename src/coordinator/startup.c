@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The coordinator from its settings to READY: limits and sizes, the plan, the first step. */
+/* The coordinator's way from its settings to READY: limits and sizes, the plan, the first step. */
 #include "coordinator/coordinator_private.h"
 
 #include "base/clock.h"
@@ -8,23 +8,24 @@
 
 #include <stdlib.h>
 
-/* To the coordinator and both neighbours; credits beside the window, for control messages. */
+/* Links of a worker: to the coordinator and both neighbours. Credits for control messages, in
+ * addition to the window. */
 #define LINKS_PER_WORKER 3
 #define CONTROL_CREDITS 8
-/* Prompt rows of a step: many are faster; few leave no stage waiting long for its first step. */
+/* Prompt rows of a step. Many are more efficient; few give every stage work sooner. */
 enum { CHUNK_OF_ONE = 256, CHUNK_OF_MANY = 128 };
 
 /* --- limits and sizes --- */
 
-/* Slots beyond max_sequences, for clients with less than their share: a newcomer with a short job
- * takes one of these. Otherwise another client would have to be preempted and its tokens computed
+/* Slots in addition to max_sequences, for clients with less than their share. A newcomer with a
+ * short job takes one of them; otherwise another client would be preempted and its tokens computed
  * again. */
 static uint32_t spare_slots(const struct coordinator_config *config)
 {
 	return config->max_sequences / 8 + 1;
 }
 
-/* The stages after the first get activations as well. */
+/* The first stage gets no activations; all others do. */
 static size_t first_hop_bytes(const struct step_limits *limits)
 {
 	struct step_limits first_hop = *limits;
@@ -33,7 +34,7 @@ static size_t first_hop_bytes(const struct step_limits *limits)
 	return step_bytes_max(&first_hop);
 }
 
-/* What bounds steps before the workers' memory is known: context and blocks may come out
+/* The limits of steps before the workers' memory is known. Context and blocks may become
  * smaller. */
 static struct step_limits widest_limits(const struct coordinator_config *config)
 {
@@ -206,7 +207,8 @@ void coordinator_on_known(void *arg)
 		.window = c->config.window,
 	};
 	members_assign(c->members, c->plan, &assignment);
-	coordinator_set_phase(c, COORDINATOR_LOADING);	/* last: the owner may drain at once */
+	coordinator_set_phase(c, COORDINATOR_LOADING);	/* last, because the owner
+							 * may drain at once */
 }
 
 void coordinator_on_progress(void *arg)
@@ -227,7 +229,7 @@ static void fail_with(struct coordinator *c, enum sc_status status, const char *
 	coordinator_abort(c, &err);
 }
 
-/* Every stage is there: send one token through all of them before saying so. */
+/* All stages are ready: sends one token through all of them before the phase becomes READY. */
 void coordinator_on_ready(void *arg)
 {
 	struct coordinator *c = arg;

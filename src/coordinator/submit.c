@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a request to a queued job, from drawn tokens to its end. */
+/* Turns a request into a queued job, and drawn tokens into its output and end. */
 #include "coordinator/coordinator_private.h"
 #include "coordinator/prompt.h"
 
@@ -15,13 +15,13 @@
 static enum sc_status check_sampling(const struct job_request *r, struct error *err)
 {
 	if (!(r->temperature >= 0.0f && r->temperature <= MAX_TEMPERATURE))
-		return error_set(err, SC_E_INVALID, "temperature: %g is not within 0 and %g",
-				 (double)r->temperature, (double)MAX_TEMPERATURE);
+		return error_set(err, SC_E_INVALID, "temperature: expected 0 to %g, found %g",
+				 (double)MAX_TEMPERATURE, (double)r->temperature);
 	if (!(r->top_p > 0.0f && r->top_p <= 1.0f))
-		return error_set(err, SC_E_INVALID, "top_p: %g is not above 0 and at most 1",
+		return error_set(err, SC_E_INVALID, "top_p: expected above 0 and up to 1, found %g",
 				 (double)r->top_p);
 	if (!(r->min_p >= 0.0f && r->min_p <= 1.0f))
-		return error_set(err, SC_E_INVALID, "min_p: %g is not within 0 and 1",
+		return error_set(err, SC_E_INVALID, "min_p: expected 0 to 1, found %g",
 				 (double)r->min_p);
 	return SC_OK;
 }
@@ -31,8 +31,8 @@ static enum sc_status check_stops(struct coordinator *c, const struct job_reques
 {
 	if (r->n_stops > JOB_MAX_STOPS) {
 		limit_refuse(&c->refused, LIMIT_STOPS);
-		return error_set(err, SC_E_INVALID, "stop: %u strings, the most is %u", r->n_stops,
-				 JOB_MAX_STOPS);
+		return error_set(err, SC_E_INVALID, "stop: expected at most %u strings, found %u",
+				 JOB_MAX_STOPS, r->n_stops);
 	}
 	for (uint32_t i = 0; i < r->n_stops; i++) {
 		size_t n = strlen(r->stops[i]);
@@ -73,8 +73,8 @@ static enum sc_status check_request(struct coordinator *c, const struct job_requ
 		return status;
 	if (r->n_sequences > JOB_MAX_SEQUENCES) {
 		limit_refuse(&c->refused, LIMIT_SEQUENCES);
-		return error_set(err, SC_E_INVALID, "n: %u sequences, the most is %u",
-				 r->n_sequences, JOB_MAX_SEQUENCES);
+		return error_set(err, SC_E_INVALID, "n: expected at most %u sequences, found %u",
+				 JOB_MAX_SEQUENCES, r->n_sequences);
 	}
 	status = check_stops(c, r, err);
 	return status == SC_OK ? check_sampling(r, err) : status;
@@ -86,19 +86,20 @@ static enum sc_status check_tokens(struct coordinator *c, const struct job_reque
 	for (size_t i = 0; i < prompt->n; i++)
 		if (prompt->ids[i] >= c->limits.n_vocab)
 			return error_set(err, SC_E_INVALID,
-					 "prompt: token %zu is %u, the vocabulary has %u", i,
-					 prompt->ids[i], c->limits.n_vocab);
+					 "prompt: token %zu: expected an id below %u, found %u", i,
+					 c->limits.n_vocab, prompt->ids[i]);
 	if (!prompt->n)
 		return error_set(err, SC_E_INVALID,
-				 "prompt: empty, and this model has no token to begin with");
+				 "prompt: empty, and this model has no BOS token to start with. "
+				 "Give a prompt");
 	if (prompt_check_tokens(prompt->n, c->limits.max_context, err) != SC_OK) {
 		limit_refuse(&c->refused, LIMIT_CONTEXT);
 		return SC_E_TOO_LARGE;
 	}
 	if (r->score_from && r->score_from >= prompt->n)
 		return error_set(err, SC_E_INVALID,
-				 "score_from: %u, but the prompt has %zu tokens", r->score_from,
-				 prompt->n);
+				 "score_from: expected less than the prompt's %zu tokens, "
+				 "found %u", prompt->n, r->score_from);
 	return SC_OK;
 }
 
@@ -121,7 +122,7 @@ static bool has_text(const struct tokenizer *tokenizer, const struct token_list 
 	return false;
 }
 
-/* New tokens of each sequence at most. */
+/* The most new tokens per sequence. */
 static uint32_t max_tokens_of(const struct coordinator *c, const struct job_request *r,
 			      const struct token_list *prompt)
 {
@@ -130,7 +131,7 @@ static uint32_t max_tokens_of(const struct coordinator *c, const struct job_requ
 	return r->max_tokens && r->max_tokens < room ? r->max_tokens : room;
 }
 
-/* What set_up_stream allocates for all sequences. */
+/* Bytes that set_up_stream allocates for all sequences. */
 static uint64_t job_bytes(const struct coordinator *c, const struct job_request *r,
 			  const struct token_list *prompt)
 {
@@ -156,11 +157,11 @@ static enum sc_status make_room(struct coordinator *c, uint64_t client, uint64_t
 	limit_refuse(&c->refused, LIMIT_JOB_MEMORY);
 	if (n_bytes > max_bytes)
 		return error_set(err, SC_E_TOO_LARGE,
-				 "the job may need %.1f MiB for its tokens, the jobs of one client "
-				 "get %.1f: ask for fewer sequences or tokens",
+				 "the job may need %.1f MiB for its tokens, but the jobs of one "
+				 "client get %.1f MiB: ask for fewer sequences or tokens",
 				 (double)n_bytes / mib, (double)max_bytes / mib);
 	return error_set(err, SC_E_OVERLOADED,
-			 "%u jobs are queued or running and may need %.1f of %.1f MiB: retry later",
+			 "%u jobs are queued or running and may need %.1f of %.1f MiB. Retry later",
 			 c->jobs.n_active, (double)c->jobs.n_active_bytes / mib,
 			 (double)c->jobs.max_bytes / mib);
 }
@@ -197,7 +198,7 @@ static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint
 	return status;
 }
 
-/* All outputs have the same prompt: the first one's is scored. */
+/* All outputs have the same prompt, so only that of the first is scored. */
 static enum sc_status set_up_scores(struct job *job, uint32_t score_from)
 {
 	struct sequence *sequence = &job->streams[0].sequence;
@@ -304,7 +305,8 @@ void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state 
 	for (uint32_t i = 0; i < job->n_streams; i++) {
 		scheduler_remove(c->scheduler, &job->streams[i].sequence);
 		output_writer_finish(&job->streams[i].writer, reason);
-		sequence_deinit(&job->streams[i].sequence);	/* its output is elsewhere */
+		sequence_deinit(&job->streams[i].sequence);	/* the output is stored
+								 * separately */
 		output_writer_trim(&job->streams[i].writer);
 	}
 	job->n_running = 0;

@@ -272,8 +272,8 @@ static void what_fits_nowhere_is_an_error_that_says_what_is_missing(void **state
 	input.memory_bytes = memory;
 	assert_int_equal(plan_make(&input, &plan, &err), SC_E_CAPACITY);
 	assert_null(plan);
-	if (!strstr(err.text, "stage 2 needs 0.1 MiB of weights, ") ||
-	    !strstr(err.text, " MiB of KV and ") || !strstr(err.text, "its worker has 0.1 MiB"))
+	if (!strstr(err.text, "stage 2 needs 0.1 MiB for weights, ") ||
+	    !strstr(err.text, " MiB for KV and ") || !strstr(err.text, "its worker has 0.1 MiB"))
 		fail_msg("%s", err.text);
 }
 

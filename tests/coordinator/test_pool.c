@@ -197,7 +197,8 @@ static void a_longer_context_is_cut_to_what_half_the_memory_holds(void **state)
 	assert_int_equal(input.max_context, input.n_blocks * 16);
 	/* 512 bytes of a position on each of the stages, in a little less than 50 MiB */
 	assert_in_range(input.max_context, 90000, 50 * MIB / 512);
-	expect_explained(&input, &wish, "positions instead of 10485760, because memory has room");
+	expect_explained(&input, &wish, "positions instead of 10485760, because memory holds no "
+			 "more");
 	plan_destroy(plan);
 	wish.is_context_fixed = true;
 	refuse(&input, &wish, "positions fit");
@@ -245,7 +246,7 @@ static void a_pool_that_was_asked_for_is_had_or_refused(void **state)
 	expect_explained(&input, &wish, "context: 1000 positions instead of 4096, because "
 					"--kv-positions is 1000; raise it");
 	wish.n_positions = 1000000;
-	refuse(&input, &wish, "MiB of KV");
+	refuse(&input, &wish, "MiB for KV");
 	wish.n_positions = (uint32_t)fitting();
 	plan_destroy(make(&input, &wish));
 	assert_int_equal(input.n_blocks * 16, wish.n_positions);

@@ -16,7 +16,7 @@ stagecoachd -m "$MODEL" -t 1 --listen none --socket "$dir/a.sock" --kv-positions
 	2>"$dir/log" </dev/null
 code=$?
 [ $code = 1 ] || fail "a pool beyond the limit: exit code $code, expected 1"
-grep -q 'error: .* MiB of KV .*at most [0-9]* positions fit' "$dir/log" ||
+grep -q 'error: .* MiB for KV .*at most [0-9]* positions fit' "$dir/log" ||
 	fail "a pool beyond the limit: not said, or not what would fit"
 grep -q 'loading' "$dir/log" && fail "a pool beyond the limit: weights were loaded"
 cat "$dir/log"

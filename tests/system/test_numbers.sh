@@ -29,7 +29,7 @@ poison_fails() {
 MODEL=$dir/spoilt-token.gguf
 for ranks in 1 3; do
 	start_daemon $ranks
-	grep -q "warning: stage 1: $reason: jobs that meet these values will fail" "$dir/log" ||
+	grep -q "warning: stage 1: $reason. Jobs that use these values will fail" "$dir/log" ||
 		fail "$ranks ranks: nothing is said while loading"
 	innocent alone || fail "$ranks ranks: exit code $?"
 	innocent beside &
@@ -90,7 +90,7 @@ tells_cut() {
 	shift 2
 	stagecoach "$verb" -m "$MODEL" --kv-type "$type" "$@" >"$dir/out" 2>"$dir/log" ||
 		fail "$verb --kv-type $type: exit code $?"
-	grep -q "warning: stage 1: $cut and were cut .*: use --kv-type bf16 or f32" "$dir/log"
+	grep -q "warning: stage 1: $cut and were cut .*. Use --kv-type bf16 or f32" "$dir/log"
 }
 tells_cut f16 run -p x -n 3 || fail "run: no warning"
 tells_cut f16 perplexity -c 64 --chunks 2 -f "$SRCDIR/tests/data/perplexity.txt" ||
