@@ -11,8 +11,8 @@ enum peer_kind { PEER_UNIX, PEER_LOOPBACK, PEER_IPV4, PEER_IPV6 };
 struct peer {
 	struct list node;	/* in admission->peers */
 	struct peer_key key;
-	unsigned n;		/* its guests with ordinary seats */
-	unsigned n_others;	/* and with others */
+	unsigned n;		/* number of its guests with ordinary seats */
+	unsigned n_others;	/* number of its guests with other seats */
 	struct list idle;	/* ordinary guests without a call, the longest idle first */
 };
 
@@ -48,7 +48,7 @@ struct peer_key peer_key_of(const struct sockaddr *address)
 			return key_of_ipv4(ipv6.sin6_addr.s6_addr + 12);
 		if (IN6_IS_ADDR_LOOPBACK(&ipv6.sin6_addr))
 			return make_key(PEER_LOOPBACK, NULL, 0);
-		/* A host may have all addresses of a /64. */
+		/* One host may have all addresses of a /64. */
 		return make_key(PEER_IPV6, ipv6.sin6_addr.s6_addr, 8);
 	}
 	return make_key(PEER_UNIX, NULL, 0);
@@ -87,7 +87,8 @@ static struct guest *first_older(const struct list *list, uint64_t now_ns)
 	return guest && now_ns >= guest->since_ns + ADMISSION_MIN_IDLE_NS ? guest : NULL;
 }
 
-/* The longest idle guest of the peer that holds most, among peers that have one. */
+/* The longest idle guest of the peer that holds the most connections, among peers with an idle
+ * guest. */
 static struct guest *idle_of_greediest(const struct admission *admission, uint64_t now_ns)
 {
 	struct guest *found = NULL;
@@ -103,9 +104,9 @@ static struct guest *idle_of_greediest(const struct admission *admission, uint64
 	return found;
 }
 
-/* The guest that has held its reserved seat for longest. On the Unix socket only an idle guest is
- * taken (only_idle), because an operator's call must not be cut off. On loopback a busy guest is
- * taken, too: it can only watch health, and can ask again. */
+/* The guest that has held its reserved seat for the longest time. On the Unix socket only an idle
+ * guest is taken (only_idle), because an operator's call must not be cut off. On loopback a busy
+ * guest is taken, too: it can only watch health, and can connect again. */
 static struct guest *reserved_victim(const struct list *list, bool only_idle, uint64_t now_ns)
 {
 	list_for_each(node, list) {
@@ -253,7 +254,7 @@ void admission_leave(struct admission *admission, struct guest *guest)
 	free(peer);
 }
 
-/* Guests of the reserve are not sorted by idle time: their lists keep the order of arrival. */
+/* Guests with reserved seats are not sorted by idle time; their lists keep the order of arrival. */
 void admission_set_idle(struct guest *guest, uint64_t since_ns)
 {
 	guest->is_idle = true;

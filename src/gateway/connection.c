@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection: what it reads, writes and waits for. */
+/* One connection: reading, writing and time limits. */
 #include "gateway/connections_private.h"
 
 #include "base/clock.h"
@@ -10,15 +10,16 @@
 #include <stdlib.h>
 
 #define WRITE_BYTES 65536
-/* Of one connection, before the others have their turn. */
+/* Writes per connection before other connections have their turn. */
 #define WRITES_PER_TURN 4
-/* So much input is looked at before the clock is: a millisecond or two at worst. */
+/* Input bytes processed between two looks at the clock: one or two milliseconds of work at
+ * worst. */
 #define SLICE_BYTES 1024
 #define KEEPALIVE_SECONDS 60
-/* What a client that has to go gets to read why, and to close its end. */
+/* How long a client that must leave may take to read the reason and to close its end. */
 #define LAST_WORDS_MS 1000
-/* Of a client that has to go so much is still read, to see it close its end. One that floods us has
- * to wait: nobody reads the rest. */
+/* Bytes that are still read from a client that must leave, to see it close its end. A client that
+ * sends more has to wait: nobody reads the rest. */
 #define DISCARD_BYTES 65536
 
 static void on_closed(uv_handle_t *handle)
@@ -59,7 +60,7 @@ static uint64_t now(const struct connection *connection)
 	return loop_now_ns(connection->owner->config.loop);
 }
 
-/* Nothing more is read; what the session has to say still goes out. */
+/* Stops reading. What the session still has to say is sent. */
 static void begin_end(struct connection *connection)
 {
 	connection->is_ending = true;
@@ -71,8 +72,8 @@ static bool is_on_notice(const struct connection *connection)
 	return connection->is_ending || !grpc_session_is_established(connection->session);
 }
 
-/* SETTINGS, PING and other frames do not count: only calls do. Input that no turn had time for may
- * hold a call. */
+/* Only calls count as use, not SETTINGS, PING and other frames. Unprocessed input may contain a
+ * call. */
 static void note_idle(struct connection *connection)
 {
 	uint64_t since_ns = grpc_session_idle_since_ns(connection->session);
@@ -106,8 +107,9 @@ static uint64_t write_end_ns(const struct connection *connection)
 	return connection->is_writing && stall_ns ? connection->written_ns + stall_ns : UINT64_MAX;
 }
 
-/* Has the client taken nothing of what is being written for too long? A few bytes do not count: the
- * kernel tells of room only when much of the socket's buffer is free. */
+/* Returns true if the client has taken nothing of the current write for too long. The kernel
+ * reports room only when much of the socket's buffer is free, so a client that reads a few bytes at
+ * a time counts as stalled, too. */
 static bool is_write_stalled(struct connection *connection, uint64_t now_ns)
 {
 	size_t n_left = uv_stream_get_write_queue_size(&connection->stream);
@@ -192,7 +194,7 @@ static void on_written(uv_write_t *write, int rc)
 		connections_add_bulk(connection->owner, connection);
 }
 
-/* Fill the empty output with what there is to say. */
+/* Fills the empty output with what the session has to send. */
 static enum sc_status gather(struct connection *connection)
 {
 	struct buf *output = &connection->output;
@@ -202,7 +204,7 @@ static enum sc_status gather(struct connection *connection)
 	buf_truncate(output, 0);
 	if (connection->speaks != SPEAKS_HTTP2)
 		return connection_answer_stranger(connection);
-	/* Each look may make a whole answer, so one look is the least. */
+	/* Each iteration may make a whole answer, so do at least one. */
 	while (output->length < WRITE_BYTES && status == SC_OK &&
 	       !(output->length && connections_is_turn_over(connection->owner))) {
 		const uint8_t *bytes;
@@ -232,8 +234,8 @@ static void write_rest(struct connection *connection)
 	}
 }
 
-/* Write output: at once as far as the socket takes it, then in the background. False: there is
- * something left to wait for, or an end. */
+/* Writes output: as much as the socket takes at once, the rest in the background. Returns false if
+ * the caller must wait, or the connection ends. */
 static bool write_output(struct connection *connection)
 {
 	struct buf *output = &connection->output;
@@ -257,8 +259,8 @@ static void on_shut(uv_shutdown_t *shutdown, int rc)
 	(void)rc;
 }
 
-/* All is said. A client that has to go may still be sending: closing now would make the kernel
- * reset the connection, and our last words could be lost. */
+/* Everything is sent. A client that must leave may still be sending. Closing now would make the
+ * kernel reset the connection, and the client could lose our last words. */
 static void finish(struct connection *connection)
 {
 	if (!connection->is_ending) {
@@ -296,7 +298,7 @@ static void flush(struct connection *connection)
 			return;
 		}
 	}
-	/* The others' turn. */
+	/* Other connections have their turn. */
 	connections_add_bulk(connection->owner, connection);
 }
 
@@ -314,7 +316,8 @@ void connection_flush(struct connection *connection)
 	connections_spend(connection, begin_ns);
 }
 
-/* A session woke up: not flushed here, since this comes from deep inside a change of a job. */
+/* A session has something to send. It is not flushed here, because this is called from deep inside
+ * a change of a job. */
 static void on_wake(void *arg)
 {
 	struct connection *connection = arg;
@@ -336,12 +339,12 @@ static void on_alloc(uv_handle_t *handle, size_t n_suggested, uv_buf_t *buffer)
 	struct connection *connection = handle->data;
 
 	(void)n_suggested;
-	/* Shared: it is read from before the next one is asked for. */
+	/* All connections share one buffer: its contents are used before the next read. */
 	*buffer = uv_buf_init(connection->owner->read_buffer, CONNECTION_READ_BYTES);
 }
 
-/* Returns how many bytes were taken, at least 1. The caller tells note_idle when it is known what
- * is left. */
+/* Returns the number of bytes that were processed, at least 1. The caller calls note_idle when it
+ * knows what is left. */
 static size_t receive(struct connection *connection, const char *bytes, size_t n_bytes)
 {
 	uint64_t begin_ns = clock_thread_ns();
@@ -364,7 +367,7 @@ static void discard(struct connection *connection, size_t n_bytes)
 		uv_read_stop(&connection->stream);
 }
 
-/* Input may have given answers: write them, unless others wait for their turn. */
+/* Input may have produced answers: writes them unless other connections wait for their turn. */
 static void flush_after_input(struct connection *connection)
 {
 	if (connection->is_bulk || connections_is_costly(connection) ||
@@ -414,7 +417,7 @@ void connection_read_slice(struct connection *connection)
 {
 	struct buf *input = &connection->input;
 
-	/* The timer may have ended it since. */
+	/* The timer may have ended the connection since. */
 	if (!connection->is_ending)
 		buf_consume(input, receive(connection, input->data, input->length));
 	if (connection->is_ending)
@@ -438,8 +441,8 @@ static void set_options(struct connection *connection)
 
 	if (connection->handle.type != UV_TCP)
 		return;
-	/* Tokens are small and must not wait for each other; a peer that vanished is noticed
-	 * while bytes for it wait, and by keep-alive while none do. */
+	/* Tokens are small and must not be delayed until more data is there (TCP_NODELAY). A peer
+	 * that vanished is noticed by unacknowledged data or, if there is none, by keep-alive. */
 	uv_tcp_nodelay(&connection->tcp, 1);
 	uv_tcp_keepalive(&connection->tcp, 1, KEEPALIVE_SECONDS);
 	if (timeout_ms && uv_fileno(&connection->handle, &fd) == 0)

@@ -6,16 +6,18 @@
 
 #include <stdlib.h>
 
-/* Clients on the way to a new call learn of the end before calls are refused. */
+/* Clients learn of the end this long before calls are refused, so that calls already on their way
+ * are served. */
 #define DRAIN_NOTICE_MS 100
-/* The part of one turn of the loop that clients get. It is granted three times in a turn: for
- * sockets that became readable, for input that waits, and for output that waits. */
+/* The time per turn of the loop for clients. It is granted three times per turn: for readable
+ * sockets, for waiting input and for waiting output. */
 #define TURN_NS (2 * NS_PER_MS)
-/* A connection is costly when it took more than COSTLY_NS of the last 100 ms or so. Costly ones go
- * behind all others, so that they wait for each other and nobody waits for them. */
+/* A connection is costly if it took more than COSTLY_NS of about the last 100 ms. Costly
+ * connections come after all others, so they wait for each other, and nobody waits for them. */
 #define COSTLY_NS (2 * NS_PER_MS)
 #define MEMORY_NS (100 * NS_PER_MS)
-/* Between two warnings of the same limit: whoever comes and goes does not fill the log. */
+/* Time between two warnings of the same limit, so that clients that come and go do not fill the
+ * log. */
 #define QUIET_NS (60 * NS_PER_SECOND)
 
 /* --- turns --- */
@@ -36,7 +38,7 @@ bool connections_is_turn_over(struct connections *connections)
 	return now_ns >= connections->turn_ns + TURN_NS;
 }
 
-/* Half of what was spent is forgotten every MEMORY_NS. */
+/* Half of the time spent is forgotten every MEMORY_NS. */
 static void forget_spent(struct connection *connection, uint64_t now_ns)
 {
 	while (connection->spent_ns && now_ns - connection->spent_until_ns >= MEMORY_NS) {
@@ -62,8 +64,8 @@ bool connections_is_costly(struct connection *connection)
 
 void connections_add_dirty(struct connections *connections, struct connection *connection)
 {
-	/* A connection that waits keeps its place: streams that wake up at every step, all in the
-	 * same order, would otherwise push the last of them back for ever. */
+	/* A waiting connection keeps its place. Otherwise streams that wake up at every step,
+	 * always in the same order, would push the last one back for ever. */
 	if (!list_is_empty(&connection->dirty))
 		return;
 	if (connections_is_costly(connection)) {
@@ -90,7 +92,7 @@ void connections_add_unread(struct connections *connections, struct connection *
 
 	list_remove(&connection->unread);
 	if (!connections_is_costly(connection)) {
-		/* Costly ones are at the end. */
+		/* Costly connections are at the end. */
 		while (place->prev != &connections->unread &&
 		       connections_is_costly(list_entry(place->prev, struct connection, unread)))
 			place = place->prev;
@@ -120,7 +122,7 @@ static void flush_first(struct list *list)
 	connection_flush(connection);
 }
 
-/* Costly connections: one in each turn, and more while there is time. */
+/* Flushes costly connections: one per turn, and more while there is time. */
 static void flush_bulk(struct connections *connections)
 {
 	unsigned n = 0;
@@ -134,7 +136,7 @@ static void flush_woken(struct connections *connections)
 {
 	struct list woken;
 
-	/* Those that wake up again below have to wait for the next turn. */
+	/* Connections that wake up again below wait for the next turn. */
 	list_init(&woken);
 	list_for_each(node, &connections->dirty) {
 		list_remove(node);
@@ -143,7 +145,7 @@ static void flush_woken(struct connections *connections)
 	begin_turn(connections);
 	while (!list_is_empty(&woken) && !connections_is_turn_over(connections))
 		flush_first(&woken);
-	/* Those that had no turn are first in the next one. */
+	/* Connections that had no turn are first in the next turn. */
 	while (!list_is_empty(&woken)) {
 		struct list *last = woken.prev;
 
@@ -164,7 +166,7 @@ static void on_idle(uv_idle_t *idle)
 		uv_idle_stop(idle);
 }
 
-/* The loop may sleep first: the turn begins with the first client. */
+/* The loop may sleep now, so the turn starts with the first client. */
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct connections *connections = prepare->data;
@@ -183,7 +185,7 @@ static int init_stream(struct connection *connection, const uv_stream_t *listene
 	return uv_tcp_init(uv, &connection->tcp);
 }
 
-/* False: the client has gone already. */
+/* Returns false if the client has already gone. */
 static bool find_key(const struct connection *connection, struct peer_key *key_out)
 {
 	struct sockaddr_storage address;
@@ -206,12 +208,12 @@ static void tell_full(struct connections *connections, enum limit limit)
 	if (now_ns < connections->quiet_until_ns[limit])
 		return;
 	connections->quiet_until_ns[limit] = now_ns + QUIET_NS;
-	log_warning("gateway: the limit of %s is reached: new connections are refused, or take the "
-		    "place of idle ones. To have more, raise %s", limit_table[limit].name,
+	log_warning("gateway: the limit of %s is reached: new connections are refused, or replace "
+		    "idle ones. To allow more, raise %s", limit_table[limit].name,
 		    setting ? setting : "max-connections or max-peer-connections");
 }
 
-/* The guest has no calls, or can only watch health. */
+/* Ends a guest that has no calls, or that can only watch health. */
 static void send_away(struct guest *guest)
 {
 	struct connection *connection = list_entry(guest, struct connection, guest);
@@ -251,7 +253,8 @@ bool connections_is_restricted(struct connections *connections, struct connectio
 		return false;
 	answer = admission_ask_again(&connections->admission, guest,
 				     loop_now_ns(connections->config.loop));
-	/* Nobody has to leave for a guest of the Unix socket: it may do anything where it is. */
+	/* A guest of the Unix socket may do anything in its reserved seat, so nobody has to leave
+	 * for it. */
 	if (answer.seat == SEAT_NONE || (answer.victim && guest->seat == SEAT_RESERVED))
 		return guest->seat == SEAT_RESTRICTED;
 	if (answer.victim) {
@@ -362,8 +365,8 @@ static void on_owner_closed(uv_handle_t *handle)
 	free(connections);
 }
 
-/* Ends that came in this turn of the loop still reach their clients, and calls that go on get a
- * reason instead of a cut. */
+/* Ends of calls in this turn of the loop still reach their clients, and other calls get a reason
+ * instead of a cut connection. */
 static void say_goodbye(struct connection *connection)
 {
 	connection_flush(connection);

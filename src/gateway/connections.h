@@ -3,14 +3,13 @@
 #define STAGECOACH_GATEWAY_CONNECTIONS_H
 /*
  * connections - the accepted sockets of a gateway, each with its session.
- * Moves bytes between the two and keeps time. A client that speaks HTTP/1 is told what this server
- * is, and one that speaks neither is closed (first_bytes.h); the server says nothing before that is
- * clear. A client that has not shown within preface_ms that it speaks HTTP/2 is dropped, one without
- * calls for idle_ms is told to go, deadlines of calls are watched. One write per connection is under
- * way at a time, so output is bounded. In one turn of the loop clients get some milliseconds
- * together, then everything else has its turn; what they sent meanwhile waits, first come first
- * served.
- * Thread: the loop's thread alone; nothing blocks.
+ * - Moves bytes between socket and session.
+ * - Keeps time limits: a client that has not proved within preface_ms that it speaks HTTP/2 is
+ *   dropped; a client without calls for idle_ms is told to go; deadlines of calls are enforced.
+ * - Bounds output: each connection has one write in progress.
+ * - Shares the loop: all clients together get some milliseconds per turn of the loop. Input beyond
+ *   that waits, first come first served.
+ * Thread: the loop's thread only. Nothing blocks.
  */
 #include "base/status.h"
 #include "event/loop.h"
@@ -22,24 +21,24 @@ struct connections;
 
 struct connections_config {
 	struct loop *loop;
-	/* Used for each session, but for on_wake and what else is the connection's own. What it
-	 * points to is borrowed until destroy. */
+	/* The configuration of each session, except on_wake and other members of the connection's
+	 * own. Its pointers are borrowed until destroy. */
 	struct grpc_session_config session;
-	unsigned max;		/* as admission.h has them */
+	unsigned max;		/* see admission.h */
 	unsigned max_per_peer;
 	unsigned preface_ms;
-	unsigned idle_ms;	/* 0: any time */
+	unsigned idle_ms;	/* 0: no limit */
 };
 
 must_check enum sc_status connections_create(const struct connections_config *config,
 					     struct connections **connections_out);
-/* Closes all. Memory is freed in the loop's next turns. Accepts NULL. */
+/* Closes all connections. Their memory is freed in the loop's next turns. Accepts NULL. */
 void connections_destroy(struct connections *connections);
 
-/* A client waits at the listening socket. */
+/* Accepts a client that waits at the listening socket. */
 void connections_accept(struct connections *connections, uv_stream_t *listener);
 
-/* Tell the clients that this is the end; calls under way go on. */
+/* Tells the clients that the server is ending. Calls in progress continue. */
 void connections_drain(struct connections *connections);
 
 unsigned connections_count(const struct connections *connections);

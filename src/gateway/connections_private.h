@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_GATEWAY_CONNECTIONS_PRIVATE_H
 #define STAGECOACH_GATEWAY_CONNECTIONS_PRIVATE_H
-/* connections_private - shared by connections.c (who is there, whose turn it is), connection.c
- * (what one connection reads, writes and waits for) and connection_first.c (how it begins). */
+/* connections_private - shared by connections.c (admission and turns) and connection.c (reading,
+ * writing and time limits of one connection). */
 #include "base/buf.h"
 #include "base/list.h"
 #include "gateway/admission.h"
@@ -13,19 +13,20 @@
 
 struct connections {
 	uv_idle_t idle;		/* runs while some connection is on one of the lists */
-	uv_prepare_t prepare;	/* before the loop looks for readable sockets: a new turn */
+	uv_prepare_t prepare;	/* runs before the loop polls its sockets: starts a new turn */
 	struct timer *drain_timer;
-	unsigned n_handles;	/* that are not closed yet */
+	unsigned n_handles;	/* handles that are not closed yet */
 	struct connections_config config;
 	struct admission admission;
 	unsigned count;
-	uint64_t quiet_until_ns[N_LIMITS];	/* no warning of this limit before */
+	uint64_t quiet_until_ns[N_LIMITS];	/* no warning of this limit before this time */
 	uint64_t last_client;	/* id of the newest connection; ids start at 1 */
-	uint64_t turn_ns;	/* when work for clients began in this turn; 0: not yet */
+	uint64_t turn_ns;	/* when work for clients started in this turn; 0: not yet */
 	struct list list;
-	struct list dirty;	/* woken: to be flushed in the loop's next turn */
-	struct list bulk;	/* more output than a turn allows: flushed after dirty */
-	struct list unread;	/* have input that no turn had time for, first come first served */
+	struct list dirty;	/* woken connections: flushed in the loop's next turn */
+	struct list bulk;	/* connections with more output than a
+				 * turn allows: flushed after dirty */
+	struct list unread;	/* connections with unprocessed input, first come first served */
 	char read_buffer[CONNECTION_READ_BYTES];
 };
 
@@ -47,33 +48,33 @@ struct connection {
 	struct guest guest;
 	struct first_bytes first;
 	enum speaks speaks;	/* the session says nothing before this is SPEAKS_HTTP2 */
-	struct buf input;	/* read, but not yet seen by the session */
+	struct buf input;	/* read, but not yet passed to the session */
 	struct buf output;	/* being written */
 	uint64_t accepted_ns;
-	uint64_t idle_since_ns;	/* UINT64_MAX: it has calls */
-	uint64_t patience_ns;	/* by then it must have spoken, or read its last words */
-	uint64_t written_ns;	/* when the socket last took some of the write */
-	size_t n_unwritten;	/* bytes, at that time */
-	uint64_t timer_ns;	/* what the timer is set to */
-	size_t n_discarded;	/* bytes that came after the end */
-	uint64_t spent_ns;	/* time that its input and output took lately */
-	uint64_t spent_until_ns;	/* when spent_ns was last made smaller */
+	uint64_t idle_since_ns;	/* UINT64_MAX: there are open calls */
+	uint64_t patience_ns;	/* time limit for its preface, or for reading our last words */
+	uint64_t written_ns;	/* when the socket last accepted some of the write */
+	size_t n_unwritten;	/* bytes of the write left at that time */
+	uint64_t timer_ns;	/* time that the timer is set for */
+	size_t n_discarded;	/* bytes received after the end */
+	uint64_t spent_ns;	/* time that its input and output took recently */
+	uint64_t spent_until_ns;	/* when spent_ns was last reduced */
 	bool is_answered;	/* a client of HTTP/1 */
 	bool is_bulk;		/* dirty is in the owner's bulk */
 	bool is_writing;
-	bool is_ending;		/* nothing more is read; closed when its last words are out */
-	bool is_shut;		/* the last words are out: waits for the client to close */
+	bool is_ending;		/* reading has stopped; closed when the last words are sent */
+	bool is_shut;		/* the last words are sent: waits for the client to close */
 	bool is_closing;
 };
 
 /* --- connection.c --- */
 
-/* accepted_ns is now; the stream is accepted and the guest seated. */
+/* Starts a connection: accepted_ns is set, the stream is accepted, and the guest is seated. */
 must_check enum sc_status connection_start(struct connection *connection);
 void connection_close(struct connection *connection);
-/* Write what the session has, see to timers; may close. */
+/* Writes what the session has to send and sets timers. May close the connection. */
 void connection_flush(struct connection *connection);
-/* Give the session a slice of the input; reading goes on when there is none left. */
+/* Passes a slice of the input to the session. Reading continues when no input is left. */
 void connection_read_slice(struct connection *connection);
 
 /* --- connection_first.c --- */
@@ -88,21 +89,22 @@ must_check enum sc_status connection_take(struct connection *connection, const c
 
 /* --- connections.c --- */
 
-/* Flush the connection in the loop's next turn. A connection that waits already, in dirty or in
- * bulk, keeps its place. */
+/* Flushes the connection in the loop's next turn. A connection that already waits in dirty or bulk
+ * keeps its place. */
 void connections_add_dirty(struct connections *connections, struct connection *connection);
-/* Has more output than a turn allows: flushed further when the others have had their turn. */
+/* The connection has more output than a turn allows: flushes it further after the others' turns. */
 void connections_add_bulk(struct connections *connections, struct connection *connection);
-/* Its input is for the loop's next turn. */
+/* Processes the connection's input in the loop's next turn. */
 void connections_add_unread(struct connections *connections, struct connection *connection);
-/* A call came that connections of the reserve may not make: is the connection one of them, and is
- * there still no ordinary seat for it? */
+/* A call came that reserved connections may not make. Returns true if the connection is reserved
+ * and there is still no ordinary seat for it. */
 bool connections_is_restricted(struct connections *connections, struct connection *connection);
-/* Note that the loop has worked for the connection since begin_ns of clock_thread_ns. */
+/* Counts the loop's work for the connection since begin_ns (of clock_thread_ns). */
 void connections_spend(struct connection *connection, uint64_t begin_ns);
-/* Has the connection taken more of the loop's time lately than others should wait for? */
+/* Returns true if the connection recently took more of the loop's time than others should wait
+ * for. */
 bool connections_is_costly(struct connection *connection);
-/* Has this turn of the loop had enough of the clients? */
+/* Returns true if clients have used up their time in this turn of the loop. */
 bool connections_is_turn_over(struct connections *connections);
 
 #endif

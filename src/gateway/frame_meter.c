@@ -7,8 +7,8 @@
 #define PREFACE_BYTES 24
 #define MAX_CREDIT ((uint64_t)FRAME_METER_BURST * FRAME_METER_COST)
 
-/* By frame type, in multiples of FRAME_METER_COST. HEADERS open calls, PRIORITY makes streams,
- * SETTINGS may touch every stream, RST_STREAM throws work away. */
+/* Cost by frame type, in multiples of FRAME_METER_COST. HEADERS open calls, PRIORITY makes streams,
+ * SETTINGS may affect every stream, RST_STREAM discards work. */
 static const uint8_t costs[] = { 1, 2, 4, 4, 8, 4, 1, 4, 1, 4 };
 enum { N_COSTS = sizeof costs / sizeof costs[0], COST_OF_OTHERS = 4 };
 
@@ -38,7 +38,7 @@ static void refill(struct frame_meter *meter, uint64_t now_ns)
 	frame_meter_earn(meter, n);
 }
 
-/* The header is complete: what follows is its payload. */
+/* Charges for a complete header. What follows is its payload. */
 static bool charge(struct frame_meter *meter)
 {
 	const uint8_t *head = meter->head;

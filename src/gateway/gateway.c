@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What a helper thread takes for each byte of the longest message, beside the message and its
- * answer: its tokens, and copies on the way. Measured: 7 to 10 with texts that are hard. */
+/* Memory of a helper thread per byte of the longest message, in addition to the message and its
+ * answer: its tokens, and temporary copies. Measured with hard texts: 7 to 10. */
 #define HELPER_BYTES_PER_BYTE 10
 
 struct gateway {
@@ -26,7 +26,7 @@ struct gateway {
 	struct connections *connections;
 	struct listener *tcp;
 	struct listener *unix_socket;
-	char address[512];	/* of tcp, also when it is closed */
+	char address[512];	/* of TCP; kept after closing */
 };
 
 static void on_client(void *arg, uv_stream_t *stream)
@@ -61,7 +61,7 @@ static unsigned peer_share(const struct gateway_config *config)
 	return config->max_peer_connections ? config->max_peer_connections : half;
 }
 
-/* What the limits of the gateway are, beside those of the coordinator. */
+/* Sets the values of the gateway's limits, next to those of the coordinator. */
 static struct limit_counts *note_limits(const struct gateway *gateway,
 					const struct gateway_config *config)
 {
@@ -90,7 +90,7 @@ static struct limit_counts *note_limits(const struct gateway *gateway,
 	return limits;
 }
 
-/* Held from the start, so that all clients together stay within the budget. */
+/* Reserved from the start, so that all clients together stay within the budget. */
 static size_t helper_bytes(const struct gateway_config *config, const struct grpc_budget *budget)
 {
 	size_t most = budget->max_bytes / 2;
@@ -123,7 +123,7 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 
 	if (!gateway)
 		return error_set(err, SC_E_NOMEM, "gateway: out of memory");
-	/* Clients may leave while they are written to: that is an error of write, no signal. */
+	/* Writing to a client that has left must be an error of write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	service_init(&gateway->service, config->coordinator);
 	connections.session.context = &gateway->service;
@@ -166,7 +166,7 @@ void gateway_destroy(struct gateway *gateway)
 		return;
 	close_listeners(gateway);
 	connections_destroy(gateway->connections);
-	work_pool_destroy(gateway->pool);	/* its items hold memory of the budget */
+	work_pool_destroy(gateway->pool);	/* the pool's items hold memory of the budget */
 	free(gateway);
 }
 
@@ -179,7 +179,7 @@ void gateway_drain(struct gateway *gateway)
 void gateway_close(struct gateway *gateway)
 {
 	gateway_drain(gateway);
-	/* First of all: a client that reconnects would start calls anew. */
+	/* First, because a client that reconnects would start new calls. */
 	close_listeners(gateway);
 	connections_drain(gateway->connections);
 }

@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_GATEWAY_GATEWAY_H
 #define STAGECOACH_GATEWAY_GATEWAY_H
 /*
- * gateway - the gRPC front door: stagecoach.v1 and grpc.health.v1 over TCP and a Unix socket.
- * Owns sockets, HTTP/2 sessions and RPCs; holds jobs only as a watcher of the coordinator's.
- * Thread: the loop's thread alone; nothing blocks.
+ * gateway - the gRPC server: stagecoach.v1 and grpc.health.v1 over TCP and a Unix socket.
+ * Owns sockets, HTTP/2 sessions and RPCs. Holds jobs only as a watcher.
+ * Thread: the loop's thread only. Nothing blocks.
  */
 #include "base/error.h"
 #include "event/loop.h"
@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A client must have shown by then that it speaks HTTP/2. */
+/* Time limit for a client to prove that it speaks HTTP/2. */
 #define GATEWAY_PREFACE_MS 10000
-/* Whatever max_bytes says, so many of the largest requests have room together. */
+/* There is room for this many of the largest requests, even if max_bytes is smaller. */
 #define GATEWAY_BUDGET_MESSAGES 8
 
 struct coordinator;
@@ -27,33 +27,35 @@ struct gateway_config {
 					 * NULL or "": none */
 	const char *socket_path;	/* NULL or "": none */
 	unsigned max_connections;
-	unsigned max_peer_connections;	/* of one address; 0: half of max_connections */
-	unsigned idle_ms;		/* of a connection without calls; 0: any time */
-	unsigned max_streams;		/* of one connection */
+	unsigned max_peer_connections;	/* per address; 0: half of max_connections */
+	unsigned idle_ms;		/* of a connection without calls; 0: no limit */
+	unsigned max_streams;		/* per connection */
 	size_t max_message;		/* bytes of a request message */
-	unsigned request_ms;		/* for a request to arrive; 0: any time */
-	unsigned stall_ms;		/* for a client to take some of its answers; 0: any time */
-	size_t max_bytes;		/* of requests and answers of all clients together */
+	unsigned request_ms;		/* time limit for a request to arrive; 0: none */
+	unsigned stall_ms;		/* time limit for a client to take
+					 * some of its answers; 0: none */
+	size_t max_bytes;		/* bytes of requests and answers of all clients together */
 };
 
-/* Binds and listens at once; requests are answered from then on (UNAVAILABLE while loading).
- * SC_E_IO: err says which address and why ("127.0.0.1:8080: Address already in use"). A Unix
- * socket left behind by a dead process is replaced, a live one is not. SC_E_INVALID: an address
- * that makes no sense. From then on the process ignores SIGPIPE. */
+/* Binds and listens at once, and answers requests from then on (UNAVAILABLE while loading).
+ * SC_E_IO: err names the address and the reason ("127.0.0.1:8080: Address already in use"). The
+ * Unix socket of a dead process is replaced, that of a living process is not. SC_E_INVALID: the
+ * address is malformed. From then on the process ignores SIGPIPE. */
 must_check enum sc_status gateway_create(const struct gateway_config *config,
 					 struct gateway **gateway_out, struct error *err);
-/* Closes everything: calls under way end with UNAVAILABLE, attached jobs are cancelled. Accepts
+/* Closes everything. Calls in progress end with UNAVAILABLE; attached jobs are cancelled. Accepts
  * NULL. */
 void gateway_destroy(struct gateway *gateway);
 
-/* The coordinator takes no more jobs: health answers NOT_SERVING from now on. Everything else is
- * answered as before, to new clients too, so that the end can be watched. */
+/* Call when the coordinator takes no more jobs: health answers NOT_SERVING from now on. Everything
+ * else is still answered, also to new clients, so that the end can be watched. */
 void gateway_drain(struct gateway *gateway);
 
-/* The last jobs are over: close the listeners, tell the clients to go. Calls under way go on. */
+/* Call when the last jobs are over: closes the listeners and tells the clients to go. Calls in
+ * progress continue. */
 void gateway_close(struct gateway *gateway);
 
-/* The phase of the coordinator changed: tells who watches health. */
+/* Call when the coordinator's phase changed: tells the watchers of health. */
 void gateway_phase_changed(struct gateway *gateway);
 
 /* "127.0.0.1:8080" as bound, "" without TCP. Borrowed. */

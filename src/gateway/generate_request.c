@@ -6,13 +6,13 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* These are llama.cpp's, which people's prompts are tuned for. */
+/* llama.cpp's defaults, because people's prompts are tuned for them. */
 #define DEFAULT_TEMPERATURE 0.8f
 #define DEFAULT_TOP_K 40
 #define DEFAULT_TOP_P 0.95f
 #define DEFAULT_MIN_P 0.05f
 
-/* 32 bits: people read it from a screen and type it again. */
+/* 32 bits, because people read the seed from a screen and type it again. */
 static uint32_t random_seed(void)
 {
 	uint32_t seed;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_GATEWAY_GENERATE_REQUEST_H
 #define STAGECOACH_GATEWAY_GENERATE_REQUEST_H
-/* generate_request - a client's GenerateRequest as a job_request. Thread: any. */
+/* generate_request - converts a client's GenerateRequest to a job_request. Thread: any. */
 #include "base/error.h"
 #include "coordinator/job.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 
-/* Defaults stand in for what is not set, a random seed among them. The job_request borrows from
- * the message. SC_E_INVALID: there is no prompt; job_submit checks the rest. */
+/* Unset fields get defaults; the seed is random then. The job_request borrows from the message.
+ * SC_E_INVALID: there is no prompt. job_submit checks the rest. */
 must_check enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *message,
 						struct job_request *request_out,
 						struct error *err);

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A client that takes less than this of an answer within stall_ns takes nothing. */
+/* A client that takes less than this of an answer within stall_ns counts as stalled. */
 #define STALL_BYTES 4096
-/* A request of that size is taken also when the budget is spent. */
+/* Requests up to this size are accepted even if the budget is spent. */
 #define SMALL_REQUEST 4096
 
 struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id)
@@ -34,7 +34,7 @@ struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id)
 	return call;
 }
 
-/* To be called whenever the call's memory has grown or shrunk. */
+/* Call whenever the call's memory has grown or shrunk. */
 static void charge(struct grpc_call *call)
 {
 	size_t n_held = call->reader.message.capacity + call->output.capacity;
@@ -98,7 +98,7 @@ nghttp2_nv call_header(const char *name, const char *value)
 	};
 }
 
-/* Fill nv with grpc-status and, when there is a text, grpc-message; returns how many. */
+/* Fills nv with grpc-status and, if there is a text, grpc-message. Returns their number. */
 static size_t status_headers(const struct grpc_call *call, char number[16], nghttp2_nv nv[2])
 {
 	snprintf(number, 16, "%d", call->status);
@@ -109,7 +109,7 @@ static size_t status_headers(const struct grpc_call *call, char number[16], nght
 	return 2;
 }
 
-/* An error before any message: one HEADERS frame says it all. */
+/* Answers an error before any message: a single HEADERS frame. */
 static void answer_trailers_only(struct grpc_call *call)
 {
 	char number[16];
@@ -120,7 +120,7 @@ static void answer_trailers_only(struct grpc_call *call)
 	size_t n = 2 + status_headers(call, number, nv + 2);
 
 	call->is_answered = true;
-	/* Fails only without memory; then the stream ends with the connection. */
+	/* Fails only if memory runs out; the stream then ends with its connection. */
 	(void)nghttp2_submit_response(call->session->http, call->stream_id, nv, n, NULL);
 }
 
@@ -153,7 +153,7 @@ static void pull(struct grpc_call *call)
 	call->is_in_service = false;
 }
 
-/* Bytes one at a time do not count as taking. */
+/* Counts bytes that the client takes. Taking them one at a time does not count as progress. */
 static void note_taken(struct grpc_call *call, size_t n_bytes)
 {
 	call->n_taken += n_bytes;
@@ -229,13 +229,13 @@ static enum sc_status check_room(const struct grpc_call *call, size_t n_bytes, s
 		limit_refuse(session->config.limits, LIMIT_REQUEST_BYTES);
 		return error_set(err, SC_E_OVERLOADED,
 				 "unfinished requests of this connection have more than %zu bytes: "
-				 "end some of them first", max_bytes);
+				 "complete some of them first", max_bytes);
 	}
 	if (call->reader.message.length + n_bytes > SMALL_REQUEST &&
 	    !is_affordable(call, n_bytes)) {
 		limit_refuse(session->config.limits, LIMIT_BUDGET);
 		return error_set(err, SC_E_OVERLOADED,
-				 "the server holds too much for its clients: retry later");
+				 "the server's memory for clients is in use: retry later");
 	}
 	return SC_OK;
 }
@@ -283,8 +283,9 @@ void call_start(struct grpc_call *call)
 		return;
 	if (reader->n_prefix < GRPC_PREFIX_BYTES || reader->message.length < reader->length) {
 		grpc_call_finish(call, GRPC_INVALID_ARGUMENT,
-				 grpc_reader_is_between(reader) ? "the request has no message" :
-				 "the request ends within its message");
+				 grpc_reader_is_between(reader) ?
+				 "expected one request message, found none" :
+				 "the request ended inside its message");
 		return;
 	}
 	call->is_started = true;
@@ -336,7 +337,7 @@ void call_expire(struct grpc_call *call)
 	call->deadline_ns = UINT64_MAX;
 	if (call->is_finished)
 		return;
-	/* What the client has not taken by now comes too late. */
+	/* Output that the client has not taken is too late. */
 	if (!call->n_output_taken)
 		buf_truncate(&call->output, 0);
 	snprintf(text, sizeof text, "the call's time limit of %.3g s (grpc-timeout) expired",
@@ -365,7 +366,7 @@ bool call_waits_for_client(const struct grpc_call *call)
 	return call->is_body_open && !call->is_deferred;
 }
 
-/* What it holds goes at once, for the reset may have to wait for the socket. */
+/* Releases the call's memory at once, because the reset may have to wait for the socket. */
 void call_end_stalled(struct grpc_call *call)
 {
 	struct grpc_session *session = call->session;
@@ -472,8 +473,9 @@ void grpc_call_finish(struct grpc_call *call, enum grpc_status status, const cha
 	call->is_finished = true;
 	call->status = status;
 	if (text && grpc_percent_encode(text, encoded, sizeof encoded))
-		call->text = strdup(encoded);	/* without memory: a status without text */
-	/* start answers when it returns, so that a message before the end is not lost. */
+		call->text = strdup(encoded);	/* NULL if memory runs out: the
+						 * status is sent without text */
+	/* start sends the answer when it returns, so that a message before the end is not lost. */
 	if (!call->is_in_service)
 		answer(call);
 	grpc_call_wake(call);

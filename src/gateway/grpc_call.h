@@ -2,11 +2,11 @@
 #ifndef STAGECOACH_GATEWAY_GRPC_CALL_H
 #define STAGECOACH_GATEWAY_GRPC_CALL_H
 /*
- * grpc_call - one RPC as a service sees it: one request message in, messages and a status out.
- * The session owns calls; a service keeps its own state in one and frees it in close.
- * Output is pulled: the session asks for more only when the client has taken what was there, so a
- * slow client costs at most GRPC_CALL_ROOM bytes and one message.
- * Thread: the session's alone; nothing blocks.
+ * grpc_call - one RPC as a service sees it: one request message in, then messages and a status out.
+ * Ownership: the session owns calls. A service keeps its own state in a call and frees it in close.
+ * Flow control: output is pulled. The session asks for more only when the client has taken what
+ * there was, so a slow client costs at most GRPC_CALL_ROOM bytes and one message.
+ * Thread: the session's only. Nothing blocks.
  */
 #include "base/buf.h"
 #include "base/error.h"
@@ -23,16 +23,16 @@ struct grpc_call;
 #define GRPC_CALL_ROOM ((size_t)16 << 10)
 
 struct grpc_call_ops {
-	/* The whole request is there, borrowed until start returns. Answers at once, or keeps
-	 * state and answers later, or suspends the call. */
+	/* Called with the whole request, borrowed until start returns. Answers at once, keeps state
+	 * and answers later, or suspends the call. */
 	void (*start)(struct grpc_call *call, const uint8_t *request, size_t n_bytes);
-	/* Add messages while there is room and there are any, or finish. NULL: never. */
+	/* Adds messages while there is room, or finishes. NULL: not needed. */
 	void (*pull)(struct grpc_call *call);
-	/* The call is over, whoever ended it; its state goes. NULL: there is none. Called exactly
-	 * once after start, and not at all without it. */
+	/* The call is over, whoever ended it: frees the service's state. NULL: there is none.
+	 * Called exactly once after start, and never without it. */
 	void (*close)(struct grpc_call *call);
-	bool is_vital;	/* served also where the session is restricted */
-	bool is_background;	/* an open call of this kind does not keep its connection in use */
+	bool is_vital;	/* also served in a restricted session */
+	bool is_background;	/* an open call does not keep its connection in use */
 };
 
 struct grpc_method {
@@ -40,7 +40,7 @@ struct grpc_method {
 	const struct grpc_call_ops *ops;
 };
 
-/* The session's context; the service's state, NULL at first. */
+/* The session's context, and the service's state (initially NULL). */
 void *grpc_call_context(const struct grpc_call *call);
 void *grpc_call_state(const struct grpc_call *call);
 void grpc_call_set_state(struct grpc_call *call, void *state);
@@ -48,47 +48,48 @@ void grpc_call_set_state(struct grpc_call *call, void *state);
 /* Identifies the connection that the call came over. */
 uint64_t grpc_call_client(const struct grpc_call *call);
 
-/* Inside start: take the request's bytes, which live on in the caller's buffer. */
+/* Inside start: takes the request's bytes. They live on in the caller's buffer. */
 struct buf grpc_call_take_request(struct grpc_call *call);
 
-/* Inside start: nothing is sent to the client before grpc_call_resume. If the call ends first,
- * on_close is called instead, once. */
+/* Inside start: sends nothing to the client before grpc_call_resume. If the call ends first,
+ * on_close is called once, and fn of grpc_call_resume is not. */
 void grpc_call_suspend(struct grpc_call *call, void (*on_close)(void *arg), void *arg);
-/* Go on as start would: fn answers, or keeps state and answers later. Calls on_close instead where
- * the call has been finished meanwhile. */
+/* Continues a suspended call: fn answers, or keeps state and answers later. If the call has ended
+ * in the meantime, on_close is called instead. */
 void grpc_call_resume(struct grpc_call *call, uint64_t now_ns, void (*fn)(void *arg), void *arg);
 
 /* The memory that all calls of the server share. */
 struct grpc_budget *grpc_call_budget(const struct grpc_call *call);
 
-/* Where refusals are counted; NULL: nowhere. */
+/* Counters of refusals, or NULL. */
 struct limit_counts *grpc_call_limits(const struct grpc_call *call);
 
-/* The session's time, as it was last told. */
+/* The session's time as of the last call of the session. */
 uint64_t grpc_call_now_ns(const struct grpc_call *call);
 
-/* Until the client's deadline, at least 1; 0: it gave none. */
+/* Milliseconds until the client's deadline, at least 1. 0: the client gave none. */
 uint64_t grpc_call_ms_left(const struct grpc_call *call);
 
-/* Is there room for another message? */
+/* Returns true if there is room for another message. */
 bool grpc_call_has_room(const struct grpc_call *call);
 
-/* Would a message of n_bytes be taken now? */
+/* Returns true if a message of n_bytes would be accepted now. */
 bool grpc_call_can_add(const struct grpc_call *call, size_t n_bytes);
 
-/* Append a message of n_bytes, to be written to *space_out before the next call of anything here.
- * SC_E_NOMEM; SC_E_TOO_LARGE over 4 GiB; SC_E_OVERLOADED: over GRPC_CALL_ROOM, and other answers
- * that clients have not taken hold the memory. */
+/* Appends a message of n_bytes. The caller writes it to *space_out before it calls anything here
+ * again. SC_E_NOMEM. SC_E_TOO_LARGE: more than 4 GiB. SC_E_OVERLOADED: more than GRPC_CALL_ROOM
+ * while other answers that clients have not taken use up the memory. */
 must_check enum sc_status grpc_call_add_message(struct grpc_call *call, size_t n_bytes,
 						uint8_t **space_out);
 
-/* The end: status and text go to the client behind the messages. The first finish counts. */
+/* Ends the call: status and text are sent after the messages. Only the first finish counts. */
 void grpc_call_finish(struct grpc_call *call, enum grpc_status status, const char *text);
 
-/* Finish with a failure of ours. */
+/* Ends the call with a failure. */
 void grpc_call_fail(struct grpc_call *call, enum sc_status status, const struct error *err);
 
-/* There may be something to pull now. Never pulls at once, so it may be called from anywhere. */
+/* Call when there may be something to pull. It never pulls at once, so it may be called from
+ * anywhere. */
 void grpc_call_wake(struct grpc_call *call);
 
 #endif

@@ -4,7 +4,7 @@
 /*
  * grpc_header - values of gRPC's header fields: content types, timeouts, messages.
  * Source of the formats: "gRPC over HTTP2" of the gRPC project.
- * Thread: any. Nothing allocates.
+ * Thread: any. Allocates nothing.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,18 +13,20 @@
 /* "application/grpc", also "+proto" and with parameters behind ";". */
 bool grpc_is_content_type(const char *value, size_t n_bytes);
 
-/* One to eight digits and a unit (H M S m u n), as in "250m". No output on failure. */
+/* Parses one to eight digits and a unit (H M S m u n), as in "250m". Returns false, and writes
+ * nothing, on failure. */
 bool grpc_parse_timeout(const char *value, size_t n_bytes, uint64_t *timeout_ns_out);
 
 #define GRPC_TIMEOUT_MAX 16
-/* The shortest way to write at least timeout_ns; text has room for GRPC_TIMEOUT_MAX. */
+/* Writes the shortest timeout of at least timeout_ns. text must have GRPC_TIMEOUT_MAX bytes. */
 void grpc_format_timeout(uint64_t timeout_ns, char *text);
 
-/* Percent-encode text for grpc-message: printable ASCII but '%' stays, all else becomes %XX.
- * What does not fit is cut at a whole character. Returns the length; out is NUL-terminated. */
+/* Percent-encodes text for grpc-message: printable ASCII except '%' stays, everything else becomes
+ * %XX. Text that does not fit is cut at a whole character. Returns the length; out is
+ * NUL-terminated. */
 size_t grpc_percent_encode(const char *text, char *out, size_t capacity);
 
-/* The reverse; a '%' that is not followed by two hexadecimal digits stands for itself. */
+/* The reverse. A '%' that is not followed by two hexadecimal digits is copied. */
 size_t grpc_percent_decode(const char *text, size_t n_bytes, char *out, size_t capacity);
 
 #endif

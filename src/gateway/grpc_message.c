@@ -30,13 +30,14 @@ static enum sc_status check_prefix(struct grpc_reader *reader, struct error *err
 
 	reader->length = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 | p[4];
 	if (p[0] == 1)
-		return error_set(err, SC_E_UNSUPPORTED, "compressed messages are not supported");
+		return error_set(err, SC_E_UNSUPPORTED, "compressed messages are not "
+				 "supported: send without compression");
 	if (p[0] != 0)
 		return error_set(err, SC_E_INVALID, "message flag: expected 0 or 1, found %u",
 				 p[0]);
 	if (reader->length > reader->max_message)
 		return error_set(err, SC_E_OVERLOADED,
-				 "message of %u bytes is over the limit of %zu", reader->length,
+				 "the message has %u bytes, the limit is %zu", reader->length,
 				 reader->max_message);
 	return SC_OK;
 }

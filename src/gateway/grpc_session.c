@@ -8,15 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Windows for what clients send: a prompt of ordinary size never waits for an update. */
+/* Flow-control windows for clients: a prompt of ordinary size never waits for an update. */
 #define STREAM_WINDOW (1 << 20)
 #define CONNECTION_WINDOW (4 << 20)
-/* What the frames of a client earn it (frame_meter.h): a call that was served, and a frame of
- * output that it took, which it may answer with updates of its windows. */
+/* Credit that a client earns (frame_meter.h): for a call that was served, and for a frame of output
+ * that it took, which it may answer with window updates. */
 #define CALL_EARNS (16 * FRAME_METER_COST)
 #define OUTPUT_EARNS (3 * FRAME_METER_COST)
 
-/* End the connection from inside a callback: err's text is what receive returns. */
+/* Ends the connection from inside a callback. receive returns err's text. */
 static int refuse(struct grpc_session *session, enum limit limit, const char *text)
 {
 	limit_refuse(session->config.limits, limit);
@@ -111,7 +111,7 @@ static void note_background(struct grpc_call *call)
 	call->session->n_background += call->is_background;
 }
 
-/* All headers are there: is it a call that we know? */
+/* All headers are complete: checks that this is a known call. */
 static void check_headers(struct grpc_call *call)
 {
 	if (!(call->headers & CALL_HAS_POST))
@@ -119,7 +119,8 @@ static void check_headers(struct grpc_call *call)
 	else if (!(call->headers & CALL_HAS_GRPC_TYPE))
 		call_refuse_http(call, "415");
 	else if (!call->method)
-		grpc_call_finish(call, GRPC_UNIMPLEMENTED, "no such method");
+		grpc_call_finish(call, GRPC_UNIMPLEMENTED, "no such method: see the .proto files "
+				 "of this version");
 	else if (!call->method->ops->is_vital && is_restricted(call->session))
 		refuse_restricted(call);
 	else if (call->headers & CALL_HAS_BAD_TIMEOUT)
@@ -150,8 +151,8 @@ static int on_frame_recv(nghttp2_session *http, const nghttp2_frame *frame, void
 	return 0;
 }
 
-/* Over max_streams: a stream is refused while the client may not know the limit yet; a client that
- * has acknowledged the limit broke the protocol, and its connection ends. */
+/* Over max_streams. While the client may not know the limit yet, only the stream is refused. A
+ * client that has acknowledged the limit broke the protocol, and its connection ends. */
 static int on_invalid_frame(nghttp2_session *http, const nghttp2_frame *frame, int error,
 			    void *arg)
 {
@@ -186,7 +187,7 @@ static int on_frame_sent(nghttp2_session *http, const nghttp2_frame *frame, void
 
 	if (frame->hd.type == NGHTTP2_DATA && frame->hd.length)
 		frame_meter_earn(&session->meter, OUTPUT_EARNS);
-	/* The answer is complete but the request is not: tell the client to stop sending it. */
+	/* The answer is complete, but the request is not: tells the client to stop sending. */
 	if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
 	call = nghttp2_session_get_stream_user_data(http, frame->hd.stream_id);
@@ -225,7 +226,7 @@ static int create_http(struct grpc_session *session)
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 	rc = nghttp2_option_new(&option);
 	if (rc == 0) {
-		/* Streams that have ended are of no use to us: do not keep them for priorities. */
+		/* Do not keep ended streams for priorities; they are not used. */
 		nghttp2_option_set_no_closed_streams(option, 1);
 		rc = nghttp2_session_server_new2(&session->http, callbacks, session, option);
 	}
@@ -303,9 +304,9 @@ static enum sc_status check_flood(struct grpc_session *session, const void *byte
 {
 	if (is_flooded(session))
 		(void)refuse(session, LIMIT_QUEUED_FRAMES,
-			     "the client causes answers and takes none");
+			     "too many answers wait: the client does not read them");
 	else if (!frame_meter_take(&session->meter, bytes, n_bytes, session->now_ns))
-		(void)refuse(session, LIMIT_FRAMES, "too many frames that bring nothing");
+		(void)refuse(session, LIMIT_FRAMES, "too many frames without effect");
 	else
 		return SC_OK;
 	return error_set(err, SC_E_PROTOCOL, "%s", session->refusal.text);
@@ -348,7 +349,7 @@ enum sc_status grpc_session_send(struct grpc_session *session, uint64_t now_ns,
 	return SC_OK;
 }
 
-/* When the client must have taken something, UINT64_MAX: nothing waits for it. */
+/* When the client must have taken something; UINT64_MAX: nothing waits for the client. */
 static uint64_t stall_end_ns(struct grpc_call *call)
 {
 	const struct grpc_session *session = call->session;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_GATEWAY_GRPC_SESSION_PRIVATE_H
 #define STAGECOACH_GATEWAY_GRPC_SESSION_PRIVATE_H
-/* grpc_session_private - what the session, its calls and the callbacks from nghttp2 share. */
+/* grpc_session_private - shared by the session, its calls and the callbacks from nghttp2. */
 #include "base/buf.h"
 #include "base/list.h"
 #include "gateway/frame_meter.h"
@@ -16,12 +16,12 @@ struct grpc_session {
 	struct list calls;
 	unsigned n_calls;
 	size_t n_request_bytes;	/* held by all calls together */
-	size_t n_header_bytes;	/* of the header block that is being received */
-	uint64_t now_ns;	/* as last told */
-	unsigned n_background;	/* of n_calls: those that do not keep the connection in use */
-	uint64_t used_ns;	/* when a call last began or ended; 0: never */
+	size_t n_header_bytes;	/* size of the header block that is being received */
+	uint64_t now_ns;	/* the time as of the last call */
+	unsigned n_background;	/* calls that do not keep the connection in use */
+	uint64_t used_ns;	/* when a call last started or ended; 0: never */
 	struct frame_meter meter;
-	struct error refusal;	/* why a callback ended the connection; status SC_OK: none did */
+	struct error refusal;	/* why a callback ended the connection; SC_OK: none did */
 	unsigned depth;		/* > 0: inside receive, send or expire */
 	bool is_established;
 };
@@ -36,28 +36,29 @@ enum call_header {
 struct grpc_call {
 	struct list node;		/* in session->calls */
 	struct grpc_session *session;
-	const struct grpc_method *method;	/* NULL: none of that path */
+	const struct grpc_method *method;	/* NULL: there is no method of that path */
 	int32_t stream_id;
 	void *state;			/* the service's */
-	void (*on_close)(void *arg);	/* of a suspended call */
+	void (*on_close)(void *arg);	/* set while the call is suspended */
 	void *on_close_arg;
 
 	unsigned headers;		/* enum call_header */
 	uint64_t deadline_ns;		/* UINT64_MAX: none */
-	uint64_t timeout_ns;		/* from the headers to deadline_ns */
-	uint64_t arrive_by_ns;		/* the request; UINT64_MAX: any time, or it is there */
-	uint64_t taken_ns;		/* when the client last took output; 0: to be set */
-	size_t n_taken;			/* output bytes since then */
+	uint64_t timeout_ns;		/* time from the headers to deadline_ns */
+	uint64_t arrive_by_ns;		/* time limit for the request;
+					 * UINT64_MAX: none, or it is complete */
+	uint64_t taken_ns;		/* when the client last took output; 0: not set yet */
+	size_t n_taken;			/* bytes of output taken since then */
 	struct grpc_reader reader;
 
 	struct buf output;
-	size_t n_output_taken;		/* of output, by nghttp2 */
-	size_t n_charged;		/* to the budget, for reader and output */
+	size_t n_output_taken;		/* bytes of output taken by nghttp2 */
+	size_t n_charged;		/* bytes charged to the budget for reader and output */
 
 	enum grpc_status status;
 	char *text;			/* percent-encoded, or NULL */
 	bool is_request_ended;		/* END_STREAM came */
-	bool is_started;		/* ops->start was called, close is due */
+	bool is_started;		/* ops->start was called, and close must be */
 	bool is_in_service;		/* start or pull is on the stack */
 	bool is_background;		/* counts in the session's n_background */
 	bool is_suspended;		/* between suspend and resume */
@@ -68,20 +69,20 @@ struct grpc_call {
 };
 
 struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id);
-/* Closes it for the service, too. Accepts NULL. */
+/* Also calls the service's close. Accepts NULL. */
 void call_destroy(struct grpc_call *call);
 
-/* The request has ended well or badly, or its deadline has passed. */
+/* The request is complete or broken; or its deadline has passed. */
 void call_start(struct grpc_call *call);
 void call_expire(struct grpc_call *call);
-/* The client has not sent the request in time; or takes nothing of the answer. */
+/* The client has not sent the request in time; or it takes nothing of the answer. */
 void call_end_late_request(struct grpc_call *call);
 void call_end_stalled(struct grpc_call *call);
-/* Is output ready that the client does not take? */
+/* Returns true if output is ready that the client does not take. */
 bool call_waits_for_client(const struct grpc_call *call);
-/* Answer with an HTTP error and no gRPC status: for what is no gRPC at all. */
+/* Answers requests that are not gRPC with an HTTP error and without a gRPC status. */
 void call_refuse_http(struct grpc_call *call, const char *http_status);
-/* Take bytes of the request's body. */
+/* Receives bytes of the request's body. */
 void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes);
 
 /* A name-value pair for nghttp2, which copies both. */

@@ -26,7 +26,8 @@ static const struct {
 	[GRPC_UNAUTHENTICATED] = { "UNAUTHENTICATED", SC_E_UNAVAILABLE },
 };
 
-/* UNAVAILABLE and RESOURCE_EXHAUSTED invite a retry, so they stand only where one may help. */
+/* UNAVAILABLE and RESOURCE_EXHAUSTED invite a retry, so they are used only where a retry may
+ * help. */
 static const enum grpc_status from_sc[SC_N_STATUS] = {
 	[SC_OK] = GRPC_OK,
 	[SC_AGAIN] = GRPC_UNAVAILABLE,
@@ -39,7 +40,7 @@ static const enum grpc_status from_sc[SC_N_STATUS] = {
 	[SC_E_UNAVAILABLE] = GRPC_UNAVAILABLE,
 	[SC_E_CANCELLED] = GRPC_CANCELLED,
 	[SC_E_DEADLINE] = GRPC_DEADLINE_EXCEEDED,
-	[SC_E_NUMERIC] = GRPC_DATA_LOSS,	/* a retry meets the same weights */
+	[SC_E_NUMERIC] = GRPC_DATA_LOSS,	/* a retry would use the same weights */
 	[SC_E_CLOSED] = GRPC_UNAVAILABLE,
 	[SC_E_PROTOCOL] = GRPC_INTERNAL,
 	[SC_E_TIMEOUT] = GRPC_UNAVAILABLE,

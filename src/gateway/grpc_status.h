@@ -2,12 +2,12 @@
 #ifndef STAGECOACH_GATEWAY_GRPC_STATUS_H
 #define STAGECOACH_GATEWAY_GRPC_STATUS_H
 /*
- * grpc_status - gRPC's status codes, and what our own statuses are among them.
+ * grpc_status - gRPC's status codes, and their mapping to and from enum sc_status.
  * Thread: any.
  */
 #include "base/status.h"
 
-/* The numbers are the protocol's. */
+/* Numbers of the gRPC protocol. */
 enum grpc_status {
 	GRPC_OK = 0,
 	GRPC_CANCELLED = 1,
@@ -32,13 +32,14 @@ enum grpc_status {
 /* "RESOURCE_EXHAUSTED"; "UNKNOWN" for numbers out of range. */
 const char *grpc_status_name(enum grpc_status status);
 
-/* A status header's text. UNKNOWN, as the protocol has it, for what is no code. */
+/* Parses a status header. Unknown codes become UNKNOWN, as the protocol requires. */
 enum grpc_status grpc_status_parse(const char *text);
 
-/* What a client is told about a failure of ours. */
+/* The code that a client gets for a failure. */
 enum grpc_status grpc_status_of(enum sc_status status);
 
-/* What a client makes of a server's answer; SC_E_INTERNAL for codes that we never send. */
+/* The status that a client derives from a server's answer; SC_E_INTERNAL for codes that this server
+ * never sends. */
 enum sc_status grpc_status_to_sc(enum grpc_status status);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grpc.health.v1: serving means that a job submitted now would run. */
+/* grpc.health.v1: SERVING means that a job submitted now would run. */
 #include "gateway/service.h"
 
 #include "coordinator/coordinator.h"
@@ -19,8 +19,8 @@ typedef Grpc__Health__V1__HealthCheckResponse__ServingStatus serving_status;
 struct health_watch {
 	struct list node;	/* in service->health_watchers */
 	struct grpc_call *call;
-	bool is_known;		/* the service that is watched */
-	int sent;		/* the last status, -1: none */
+	bool is_known;		/* the watched service is known */
+	int sent;		/* the last status sent, -1: none */
 };
 
 static bool is_known_service(const char *name)
@@ -48,7 +48,8 @@ static enum sc_status check_health(struct request *request, struct error *err)
 		GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__INIT;
 
 	if (!is_known_service(service_of(request)))
-		return error_set(err, SC_E_NOT_FOUND, "no such service");
+		return error_set(err, SC_E_NOT_FOUND, "no such service: expected \"\", "
+				 "stagecoach.v1.Stagecoach or grpc.health.v1.Health");
 	response.status = current(grpc_call_context(request->call));
 	proto_reply(request->call, &response.base);
 	return SC_OK;

@@ -41,7 +41,7 @@ bool job_message_error(const struct job *job, Stagecoach__V1__JobError *error,
 	if (!err || err->status == SC_OK)
 		return false;
 	error->code = grpc_status_of(err->status);
-	/* It may quote what was not UTF-8, and be cut within a character. */
+	/* The text may quote bytes that are not UTF-8, and may be cut inside a character. */
 	plain_text_copy(err->text, text, ERROR_TEXT_MAX);
 	error->message = text;
 	return true;
@@ -56,7 +56,7 @@ uint32_t job_message_n_generated(const struct job *job)
 	return n;
 }
 
-/* Of two Unix times in milliseconds; 0 when one of them is not known yet. */
+/* Seconds between two Unix times in milliseconds; 0 if one of them is not known yet. */
 static double seconds_between(uint64_t from_ms, uint64_t to_ms)
 {
 	return from_ms && to_ms > from_ms ? (double)(to_ms - from_ms) * 1e-3 : 0.0;

@@ -33,7 +33,7 @@ enum sc_status job_submission_prepare(struct request *request, struct error *err
 	return status == SC_E_TOO_LARGE ? request_meets(request, LIMIT_CONTEXT, status) : status;
 }
 
-/* The job's time began when its request came. */
+/* The job's time limit counts from the arrival of its request. */
 static void count_elapsed(struct request *request)
 {
 	uint64_t elapsed_ms = (grpc_call_now_ns(request->call) - request->received_ns) / NS_PER_MS;

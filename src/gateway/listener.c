@@ -33,7 +33,7 @@ struct listener {
 	char address[512];
 	bool is_exposed;	/* other machines may reach it */
 	bool is_unix;
-	dev_t device;		/* of the Unix socket's file */
+	dev_t device;		/* device of the Unix socket's file */
 	ino_t inode;
 };
 
@@ -52,7 +52,7 @@ static void on_connection(uv_stream_t *stream, int rc)
 		log_warning("gateway: %s: %s", listener->address, uv_strerror(rc));
 }
 
-/* Hand fd, which is bound, to libuv and listen. Takes fd, also when it fails. */
+/* Passes the bound fd to libuv and listens. Takes fd, also on failure. */
 static enum sc_status add_socket(struct listener *listener, uv_loop_t *uv, int fd,
 				 const char *address, struct error *err)
 {
@@ -142,7 +142,7 @@ static enum sc_status open_any(struct listener *listener, uv_loop_t *uv, const c
 	return add_socket(listener, uv, fd, address, err);
 }
 
-/* Does info stand in the list before itself? A name may have one address twice. */
+/* Returns true if info is a repetition: a name may have the same address twice. */
 static bool is_repeated(const struct addrinfo *list, const struct addrinfo *info)
 {
 	for (; list != info; list = list->ai_next)
@@ -166,7 +166,8 @@ static enum sc_status open_all(struct listener *listener, uv_loop_t *uv,
 		if (is_repeated(list, info))
 			continue;
 		fd = bind_tcp(info->ai_addr, info->ai_addrlen, 1);
-		/* A host without IPv6 still resolves to it: one address that works will do. */
+		/* A host without IPv6 may still resolve to IPv6 addresses: one address that works
+		 * is enough. */
 		if (fd < 0) {
 			errnum = errno;
 			if (is_missing(errnum))
@@ -203,7 +204,8 @@ enum sc_status listener_open_tcp(uv_loop_t *uv, const char *address, listener_fn
 	} else if (status == SC_OK) {
 		status = net_address_resolve(&parsed, &list, err);
 		if (status == SC_OK)
-			status = open_all(listener, uv, list, strcmp(parsed.port, "0") == 0, address,
+			status = open_all(listener, uv, list, strcmp(parsed.port, "0") == 0,
+								     address,
 					  err);
 	}
 	if (list)
@@ -216,7 +218,7 @@ enum sc_status listener_open_tcp(uv_loop_t *uv, const char *address, listener_fn
 	return SC_OK;
 }
 
-/* The name is taken: is it a socket that nobody listens at? */
+/* The path exists: removes it if it is a socket where nobody listens. */
 static enum sc_status remove_stale(const struct sockaddr_un *address, struct error *err)
 {
 	const char *path = address->sun_path;
@@ -227,7 +229,8 @@ static enum sc_status remove_stale(const struct sockaddr_un *address, struct err
 	if (lstat(path, &st) != 0)
 		return error_errno(err, SC_E_IO, errno, "%s", path);
 	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, SC_E_IO, "%s: exists and is no socket", path);
+		return error_set(err, SC_E_IO, "%s: exists and is not a socket: remove it or "
+				 "choose another path", path);
 	fd = socket(AF_UNIX, SOCKET_TYPE, 0);
 	if (fd < 0)
 		return error_errno(err, SC_E_IO, errno, "%s", path);

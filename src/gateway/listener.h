@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_GATEWAY_LISTENER_H
 #define STAGECOACH_GATEWAY_LISTENER_H
 /*
- * listener - listening sockets: all addresses that HOST:PORT stands for, or one Unix socket.
- * Thread: the loop's thread alone. Opening may block on a name server; nothing else does.
+ * listener - listening sockets: all addresses of a HOST:PORT, or one Unix socket.
+ * Thread: the loop's thread only. Opening may block on a name server; nothing else blocks.
  */
 #include "base/error.h"
 
@@ -12,7 +12,7 @@
 
 struct listener;
 
-/* A client waits: to be accepted with uv_accept. */
+/* A client waits; the callee accepts it with uv_accept. */
 typedef void listener_fn(void *arg, uv_stream_t *stream);
 
 /* "0.0.0.0:8080", "[::]:8080" and "*:8080" are all addresses of this machine, IPv4 and IPv6.
@@ -21,13 +21,13 @@ must_check enum sc_status listener_open_tcp(uv_loop_t *uv, const char *address, 
 					    void *arg, struct listener **listener_out,
 					    struct error *err);
 
-/* Mode 0660. A socket that a dead process left behind is replaced; one that answers is not, nor
- * is anything else that has the name. */
+/* Makes a socket with mode 0660. The socket of a dead process is replaced. A socket that answers is
+ * not, and no other kind of file is. */
 must_check enum sc_status listener_open_unix(uv_loop_t *uv, const char *path, listener_fn *fn,
 					     void *arg, struct listener **listener_out,
 					     struct error *err);
 
-/* Accept no more; the Unix socket's name goes, if it is still ours. Accepts NULL. */
+/* Stops accepting. Removes the Unix socket's path if it is still ours. Accepts NULL. */
 void listener_close(struct listener *listener);
 
 /* "127.0.0.1:8080", "[::]:8080" or the path. Borrowed until close. */

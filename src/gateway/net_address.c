@@ -31,7 +31,7 @@ enum sc_status net_address_parse(const char *text, struct net_address *address_o
 	if (n_host >= sizeof address.host)
 		return error_set(err, SC_E_INVALID, "%s: the host's name is too long", text);
 	if (!parse_u64(colon + 1, &port) || port > 65535)
-		return error_set(err, SC_E_INVALID, "%s: expected a port from 0 to 65535 behind "
+		return error_set(err, SC_E_INVALID, "%s: expected a port from 0 to 65535 after "
 				 "the last colon", text);
 	memcpy(address.host, host, n_host);
 	address.host[n_host] = '\0';

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_GATEWAY_NET_ADDRESS_H
 #define STAGECOACH_GATEWAY_NET_ADDRESS_H
-/* net_address - "HOST:PORT" and "[IPV6]:PORT" as people type them. Thread: any. */
+/* net_address - parses "HOST:PORT" and "[IPV6]:PORT". Thread: any. */
 #include "base/error.h"
 
 #include <netdb.h>
@@ -18,7 +18,7 @@ struct net_address {
 must_check enum sc_status net_address_parse(const char *text, struct net_address *address_out,
 					    struct error *err);
 
-/* What host and port stand for: freeaddrinfo by the caller. May block on a name server.
+/* Resolves host and port. The caller frees the list with freeaddrinfo. May block on a name server.
  * SC_E_NOT_FOUND: no such host. */
 must_check enum sc_status net_address_resolve(const struct net_address *address,
 					      struct addrinfo **list_out, struct error *err);
@@ -30,11 +30,11 @@ bool net_address_is_any(const struct net_address *address);
 /* Can only this machine reach it? */
 bool net_address_is_loopback(const struct sockaddr *address);
 
-/* "127.0.0.1:8080" or "[::1]:8080", also where IPv6 maps IPv4 addresses; at most n_bytes with the NUL. */
+/* Writes "127.0.0.1:8080" or "[::1]:8080", at most n_bytes with the NUL. */
 void net_address_format(const struct sockaddr *address, socklen_t length, char *text,
 			size_t n_bytes);
 
-/* SC_E_INVALID: the path is empty or longer than such addresses can be. */
+/* SC_E_INVALID: the path is empty or too long for a Unix socket. */
 must_check enum sc_status net_address_unix(const char *path, struct sockaddr_un *address_out,
 					   struct error *err);
 

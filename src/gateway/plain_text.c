@@ -4,7 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bytes of the character at p (n_left > 0), or 0: none begins there. Source: RFC 3629. */
+/* Returns the length of the character at p (n_left > 0), or 0 if none starts there. Source: RFC
+ * 3629. */
 static size_t character_length(const uint8_t *p, size_t n_left)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fields of all kinds lie one behind the other in a few large blocks, so that a message of many
- * small fields costs no more time than one of a few large ones. */
+/* Fields of all kinds are stored one after the other in a few large blocks, so a message of many
+ * small fields takes no longer than one of a few large fields. */
 #define BLOCK_BYTES 4096
 #define MAX_BLOCK_BYTES ((size_t)1 << 20)
 
@@ -41,7 +41,7 @@ static void *request_alloc(void *arg, size_t n_bytes)
 	struct proto_block *block = request->blocks;
 	void *data;
 
-	/* Twice, for rounding up may overflow. */
+	/* Checked before and after, because rounding up may overflow. */
 	request->is_too_large |= n_bytes > request->n_left;
 	n_bytes = (n_bytes + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
 	request->is_too_large |= n_bytes > request->n_left;
@@ -57,7 +57,7 @@ static void *request_alloc(void *arg, size_t n_bytes)
 	return data;
 }
 
-/* All goes at once, in deinit. */
+/* Memory is freed all at once, in deinit. */
 static void request_free(void *arg, void *data)
 {
 	(void)arg;
@@ -74,11 +74,12 @@ enum sc_status proto_request_unpack(struct proto_request *request,
 	};
 	request->message = protobuf_c_message_unpack(type, &request->allocator, n_bytes, bytes);
 	if (request->is_too_large)
-		return error_set(err, SC_E_INVALID, "the request takes more than %zu bytes when it "
-				 "is decoded: expected fewer fields that are empty or unknown",
+		return error_set(err, SC_E_INVALID, "the decoded request takes more than %zu "
+				 "bytes: expected fewer empty or unknown fields",
 				 n_bytes * PROTO_MEMORY_FACTOR + PROTO_MEMORY_EXTRA);
 	if (!request->message)
-		return error_set(err, SC_E_INVALID, "the request is no valid %s", type->name);
+		return error_set(err, SC_E_INVALID, "the request is not a valid %s message",
+				 type->name);
 	return SC_OK;
 }
 
@@ -105,7 +106,7 @@ static enum sc_status check_size(size_t n_bytes, struct error *err)
 
 static enum sc_status refuse_for_room(size_t n_bytes, struct error *err)
 {
-	return error_set(err, SC_E_OVERLOADED, "the server holds too much for its clients: no room "
+	return error_set(err, SC_E_OVERLOADED, "the server's memory for clients is in use: no room "
 			 "for %zu bytes, retry later", n_bytes);
 }
 

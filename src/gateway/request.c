@@ -7,10 +7,10 @@
 
 #include <stdlib.h>
 
-/* Up to this size a message is handled at once: that takes less than a millisecond, and less than
- * it costs to wake a helper thread on a busy machine. */
+/* Messages up to this size are handled at once. That takes less than a millisecond, and less than
+ * waking a helper thread on a busy machine. */
 #define INLINE_BYTES 4096
-/* A longer message is a long item of the pool: it may take a second to tokenize. */
+/* Longer messages are long items of the pool: tokenizing them may take a second. */
 #define SHORT_BYTES ((size_t)32 << 10)
 
 enum sc_status request_pool_create(struct loop *loop, size_t max_message,
@@ -73,8 +73,8 @@ static enum sc_status unpack_and_prepare(struct request *request, const uint8_t 
 	return status;
 }
 
-/* status: of what came before. Helper threads count nothing, so what prepare refused counts
- * here. */
+/* status: the result so far. Helper threads do not count refusals, so a refusal by prepare is
+ * counted here. */
 static void finish(struct request *request, enum sc_status status)
 {
 	if (request->unpacked.is_too_large)
@@ -128,7 +128,7 @@ static void done(struct work *work)
 	free_request(request);
 }
 
-/* The call ended first. */
+/* Called if the call ends first. */
 static void on_close(void *arg)
 {
 	struct request *request = arg;
@@ -160,7 +160,7 @@ static void start_long(struct grpc_call *call, const struct request_ops *ops)
 	if (work_start(service->pool, &request->work) != SC_OK) {
 		limit_refuse(grpc_call_limits(call), LIMIT_LONG_REQUESTS);
 		error_set(&err, SC_E_OVERLOADED,
-			  "too many long requests wait to be read: retry later");
+			  "too many long requests are waiting: retry later");
 		grpc_call_fail(call, err.status, &err);
 		free_request(request);
 		return;

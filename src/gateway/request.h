@@ -2,12 +2,11 @@
 #ifndef STAGECOACH_GATEWAY_REQUEST_H
 #define STAGECOACH_GATEWAY_REQUEST_H
 /*
- * request - the message of a call, from its bytes to an answer.
- * A method says what to do in up to three functions: check, prepare, finish. prepare holds all
- * that takes longer for a longer message. For a short message they are called one after the other,
- * at once. For a long one the message is unpacked and prepared on a helper thread; the call is
- * suspended meanwhile, and the loop goes on.
- * Thread: the loop's, except for prepare.
+ * request - processes the message of a call, from its bytes to an answer.
+ * A method has up to three functions: check, prepare, finish. prepare does all work that grows with
+ * the message. For a short message all are called at once. A long message is unpacked and prepared
+ * on a helper thread; meanwhile the call is suspended, and the loop goes on.
+ * Thread: the loop's, except prepare.
  */
 #include "base/buf.h"
 #include "config/limits.h"
@@ -16,8 +15,8 @@
 #include "gateway/proto_message.h"
 #include "model/tokenizer.h"
 
-/* What waits for the helper threads or runs there: so many items, and so many bytes or so many of
- * the largest messages. */
+/* Limits of what waits for or runs on helper threads: this many items, and this many bytes or this
+ * many of the largest messages, whichever is more. */
 #define REQUEST_MAX_ITEMS 1024
 #define REQUEST_POOL_BYTES ((size_t)64 << 20)
 #define REQUEST_POOL_MESSAGES 8
@@ -27,19 +26,20 @@ struct request_ops;
 struct request {
 	struct work work;
 	const struct request_ops *ops;
-	struct grpc_call *call;			/* NULL: the call is over; not for prepare */
-	const ProtobufCMessage *message;	/* of ops->type, borrowed until finish returns */
+	struct grpc_call *call;			/* NULL: the call is over; not for use in prepare */
+	const ProtobufCMessage *message;	/* of type ops->type; borrowed
+						 * until finish returns */
 	const struct tokenizer *tokenizer;	/* borrowed */
 	uint32_t max_context;
 	uint64_t received_ns;
-	/* What prepare may leave to finish; freed with the request. */
+	/* Results of prepare for finish; freed with the request. */
 	struct job_request job;			/* borrows from message and tokens */
 	struct token_list tokens;
 	struct buf reply;			/* a packed message */
-	bool has_met_limit;			/* prepare refused for this limit, which counts: */
+	bool has_met_limit;			/* prepare refused because of met_limit: */
 	enum limit met_limit;
 
-	/* Inside request.c: */
+	/* Private to request.c: */
 	struct buf bytes;			/* the message, not yet unpacked */
 	struct proto_request unpacked;
 	size_t n_charged;			/* to the gateway's budget */
@@ -50,22 +50,23 @@ struct request {
 
 struct request_ops {
 	const ProtobufCMessageDescriptor *type;
-	/* Before anything is spent on the message: would finish take it? NULL: yes. */
+	/* Called before any work is spent on the message: would finish accept it? NULL: yes. */
 	enum sc_status (*check)(struct grpc_call *call, struct error *err);
-	/* On any thread: uses nothing but the request. NULL: nothing to do. */
+	/* Called on any thread; may use only the request. NULL: nothing to prepare. */
 	enum sc_status (*prepare)(struct request *request, struct error *err);
 	/* Answers, or keeps state and answers later. */
 	enum sc_status (*finish)(struct request *request, struct error *err);
 };
 
-/* When a function fails, the call ends with its status. bytes are the call's, as start has them. */
+/* Processes a call's message. If a function fails, the call ends with its status. bytes are the
+ * call's, as passed to start. */
 void request_start(struct grpc_call *call, const struct request_ops *ops, const uint8_t *bytes,
 		   size_t n_bytes);
 
-/* In prepare: note the limit that the request has met. Returns status. */
+/* In prepare: notes the limit that the request exceeds. Returns status. */
 enum sc_status request_meets(struct request *request, enum limit limit, enum sc_status status);
 
-/* The helper threads for one gateway, whose largest message has max_message bytes. */
+/* Makes the helper threads of a gateway whose largest message has max_message bytes. */
 must_check enum sc_status request_pool_create(struct loop *loop, size_t max_message,
 					      struct work_pool **pool_out);
 

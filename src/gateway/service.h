@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_GATEWAY_SERVICE_H
 #define STAGECOACH_GATEWAY_SERVICE_H
 /*
- * service - the methods of stagecoach.v1 and grpc.health.v1, one file per group, and what they
- * have in common: the coordinator behind them. It is the context of every session.
- * Thread: the loop's thread alone.
+ * service - the methods of stagecoach.v1 and grpc.health.v1, one file per group, and their common
+ * state: the coordinator behind them. It is the context of every session.
+ * Thread: the loop's thread only.
  */
 #include "base/list.h"
 #include "gateway/grpc_call.h"
@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Jobs in the answer of one List. */
+/* The most jobs in one answer of List. */
 #define SERVICE_MAX_LIST 1000
 
 struct coordinator;
@@ -21,15 +21,16 @@ struct work_pool;
 
 struct service {
 	struct coordinator *coordinator;	/* borrowed */
-	struct loop *loop;	/* borrowed; NULL where pool is */
-	struct work_pool *pool;	/* for long requests, borrowed; NULL: they are handled at once */
+	struct loop *loop;	/* borrowed; NULL if pool is NULL */
+	struct work_pool *pool;	/* for long requests, borrowed; NULL:
+				 * long requests are handled at once */
 	struct list health_watchers;
 	bool is_draining;
 };
 
 void service_init(struct service *service, struct coordinator *coordinator);
 
-/* The phase changed, or draining began: tells the watchers of health. */
+/* Call when the phase changed or draining started: tells the watchers of health. */
 void service_health_changed(struct service *service);
 
 extern const struct grpc_method service_methods[];

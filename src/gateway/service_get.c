@@ -2,8 +2,8 @@
 /*
  * Get: a job and its outputs in one answer.
  * The answer is made when the client takes it, and only if there is room for it. A large answer is
- * made on a helper thread: the outputs of an ended job never change. Those of a running job do, so
- * that answer is made at once.
+ * made on a helper thread if the job has ended, because its outputs never change. The answer for a
+ * running job is made at once.
  */
 #include "gateway/service.h"
 
@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-/* An answer of this size is made at once: that takes a fraction of a millisecond. */
+/* Answers up to this size are made at once, in a fraction of a millisecond. */
 #define INLINE_BYTES 65536
 
 /* The call's state. */
@@ -21,7 +21,7 @@ struct get {
 	struct work work;
 	struct grpc_call *call;	/* NULL: the call is over */
 	struct job *job;	/* held */
-	bool is_working;	/* on a helper thread, or done is due */
+	bool is_working;	/* runs on a helper thread, or done is still to be called */
 	struct buf packed;
 	enum sc_status status;
 	struct error error;
@@ -34,7 +34,7 @@ static void free_get(struct get *get)
 	free(get);
 }
 
-/* Any thread, for a job that has ended. */
+/* Thread: any, for a job that has ended. */
 static enum sc_status pack(const struct job *job, bool with_outputs, struct buf *packed,
 			   struct error *err)
 {
@@ -76,7 +76,7 @@ static void done(struct work *work)
 		reply(get, get->status);
 }
 
-/* Text and tokens take at least so much of a message. */
+/* The least number of bytes that text and tokens take in a message. */
 static size_t least_bytes(const struct job *job)
 {
 	size_t n_bytes = 0;
@@ -101,7 +101,7 @@ static void start_work(struct get *get, struct work_pool *pool, size_t n_bytes)
 	if (get->is_working)
 		return;
 	limit_refuse(grpc_call_limits(get->call), LIMIT_LONG_REQUESTS);
-	error_set(&err, SC_E_OVERLOADED, "too many large answers wait to be made: retry later");
+	error_set(&err, SC_E_OVERLOADED, "too many large answers are waiting: retry later");
 	grpc_call_fail(get->call, err.status, &err);
 }
 

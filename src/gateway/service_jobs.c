@@ -51,7 +51,7 @@ static enum sc_status cancel(struct request *request, struct error *err)
 	return status;
 }
 
-/* As job_list takes them; numbers that stand for no state select nothing. */
+/* Converts states to job_list's bits. Unknown numbers select nothing. */
 static unsigned wanted_states(const Stagecoach__V1__ListRequest *list)
 {
 	unsigned states = 0;
@@ -83,7 +83,7 @@ static enum sc_status list(struct request *request, struct error *err)
 	struct list_query *query;
 
 	if (message->n_states > MAX_STATES)
-		return error_set(err, SC_E_INVALID, "states: %zu of them, the most is %d",
+		return error_set(err, SC_E_INVALID, "states: found %zu, expected at most %d",
 				 message->n_states, MAX_STATES);
 	query = malloc(sizeof *query);
 	if (!query)
@@ -98,7 +98,7 @@ static enum sc_status list(struct request *request, struct error *err)
 	return SC_OK;
 }
 
-/* As get_pull: only when the client takes it. */
+/* Makes the list only when the client takes it, like get_pull. */
 static void list_pull(struct grpc_call *call)
 {
 	struct service *service = grpc_call_context(call);
@@ -114,7 +114,7 @@ static void list_pull(struct grpc_call *call)
 	n = job_list(service->coordinator, query->states, page->jobs, query->limit);
 	response.jobs = page->list;
 	for (unsigned i = 0; i < n; i++) {
-		/* Without outputs nothing is allocated, so there is nothing to fail or free. */
+		/* Without outputs nothing is allocated, so nothing can fail or must be freed. */
 		if (job_message_init(&page->messages[i], page->jobs[i], false) == SC_OK)
 			page->list[response.n_jobs++] = &page->messages[i].job;
 	}

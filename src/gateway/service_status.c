@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GetModel and GetStatus: what is served, by which stages, and how they are doing. */
+/* GetModel and GetStatus: the model, the stages and their state. */
 #include "gateway/service.h"
 
 #include "base/console.h"
@@ -134,7 +134,7 @@ static void set_counters(Stagecoach__V1__Status *message, const struct coordinat
 	message->longest_turn_seconds = (double)status->longest_turn_ns * 1e-9;
 }
 
-/* All limits, as one allocation. */
+/* All limits in one allocation. */
 struct limit_page {
 	Stagecoach__V1__LimitCount *list[N_LIMITS];
 	Stagecoach__V1__LimitCount rows[N_LIMITS];
@@ -154,7 +154,7 @@ static void add_limits(Stagecoach__V1__Status *message, const struct limit_count
 	}
 }
 
-/* The stages of a plan, as one allocation. */
+/* All stages of a plan in one allocation. */
 struct stage_page {
 	Stagecoach__V1__Stage *list[PLAN_MAX_STAGES];
 	Stagecoach__V1__Stage stages[PLAN_MAX_STAGES];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Generate and Watch: the tokens of a job as a stream. A stream reads the job's output from its
- * own place whenever the client has room, so it holds no tokens and slows nobody down.
+ * Generate and Watch: a job's tokens as a stream. A stream reads the job's output from its own
+ * place whenever the client has room, so it stores no tokens and delays nobody.
  */
 #include "gateway/service.h"
 
@@ -16,11 +16,11 @@ struct job_stream {
 	struct grpc_call *call;
 	struct job *job;		/* held */
 	struct job_watcher watcher;
-	bool ends_with_job;		/* the call's status is the job's */
+	bool ends_with_job;		/* the call ends with the job's status */
 	bool is_started_sent;
 	uint32_t n_sequences;
-	uint32_t turn;			/* the sequence whose token is next */
-	struct buf text;		/* of the message under construction */
+	uint32_t turn;			/* the sequence that sends the next token */
+	struct buf text;		/* text of the message under construction */
 	uint32_t next_token[];		/* [n_sequences] */
 };
 
@@ -70,7 +70,7 @@ static enum sc_status send_token(struct job_stream *stream, uint32_t sequence, s
 	return send_event(stream, &event, err);
 }
 
-/* Text that no token carried, because it became final only with the end. */
+/* Text that became final only at the end, so no token carried it. */
 static enum sc_status set_rest(Stagecoach__V1__SequenceEnd *end, const struct output *output,
 			       struct buf *text)
 {
@@ -129,7 +129,7 @@ static enum sc_status send_finished(struct job_stream *stream, struct error *err
 	return status;
 }
 
-/* The next sequence, in turn, that has a token to send; false: none has. */
+/* Finds the next sequence, in turn, that has a token to send. Returns false if none has. */
 static bool find_token(struct job_stream *stream, uint32_t *sequence_out)
 {
 	for (uint32_t i = 0; i < stream->n_sequences; i++) {
@@ -188,7 +188,7 @@ static void on_job_change(void *arg, struct job *job)
 	grpc_call_wake(stream->call);
 }
 
-/* Takes the hold on job, also when it fails. */
+/* Takes the caller's hold on job, also on failure. */
 static enum sc_status stream_open(struct grpc_call *call, struct job *job, bool ends_with_job,
 				  bool from_now)
 {

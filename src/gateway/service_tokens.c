@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokenize and Detokenize: the model's vocabulary for clients. The answer is made where the request
- * is prepared, on a helper thread when it is long.
+ * Tokenize and Detokenize: the model's vocabulary for clients. The answer is made in prepare, so a
+ * long one is made on a helper thread.
  */
 #include "gateway/service.h"
 
@@ -32,7 +32,7 @@ static enum sc_status encode(const struct tokenizer *tokenizer,
 
 static enum sc_status too_large(struct request *request, struct error *err)
 {
-	error_set(err, SC_E_OVERLOADED, "the answer is over the limit of %zu bytes: send less at "
+	error_set(err, SC_E_OVERLOADED, "the answer exceeds the limit of %zu bytes: send less at "
 		  "once", PROTO_MAX_REPLY);
 	return request_meets(request, LIMIT_REPLY, err->status);
 }
@@ -45,7 +45,7 @@ static enum sc_status pack_reply(struct request *request, const ProtobufCMessage
 	return status == SC_E_OVERLOADED ? too_large(request, err) : status;
 }
 
-/* Append a field `bytes pieces = 2`. Source: the protobuf encoding's length-delimited record. */
+/* Appends a field `bytes pieces = 2`. Source: the protobuf encoding's length-delimited record. */
 static enum sc_status add_piece(struct buf *reply, const struct buf *piece)
 {
 	uint8_t head[1 + 10] = { 2 << 3 | 2 };
@@ -61,8 +61,8 @@ static enum sc_status add_piece(struct buf *reply, const struct buf *piece)
 	return buf_add(reply, piece->data, piece->length);
 }
 
-/* The text of each token, behind the packed ids. Pieces go into the answer as they are made: an
- * array of them would take several times the memory of the answer. */
+/* Appends the text of each token after the packed ids. Pieces are written into the answer as they
+ * are made; an array of them would take several times the memory of the answer. */
 static enum sc_status add_pieces(struct request *request, const struct token_list *ids,
 				 struct error *err)
 {
@@ -129,8 +129,8 @@ static enum sc_status check_ids(const struct tokenizer *tokenizer,
 	return SC_OK;
 }
 
-/* Four bytes of ids may stand for a hundred times as much text, so the text may not grow beyond
- * what an answer can hold. The answer has the text twice, as bytes and as a string. */
+/* Four bytes of ids may mean a hundred times as much text, so the text is limited to what an answer
+ * can hold. The answer contains the text twice, as bytes and as a string. */
 static enum sc_status decode(struct request *request, struct buf *raw, struct error *err)
 {
 	const Stagecoach__V1__DetokenizeRequest *message =

@@ -703,7 +703,7 @@ static void text_that_no_answer_can_hold_is_not_made(void **state)
 	assert_int_equal(client_ask(server->client, "Detokenize", &request.base, 0,
 				    &stagecoach__v1__detokenize_response__descriptor, &answer,
 				    &server->err), SC_E_OVERLOADED);
-	assert_non_null(strstr(server->err.text, "over the limit of 16777216 bytes"));
+	assert_non_null(strstr(server->err.text, "exceeds the limit of 16777216 bytes"));
 	request.n_ids = 1000;
 	assert_int_equal(client_ask(server->client, "Detokenize", &request.base, 0,
 				    &stagecoach__v1__detokenize_response__descriptor, &answer,
@@ -1056,7 +1056,7 @@ static void a_file_of_that_name_is_left_alone(void **state)
 	assert_non_null(file);
 	fclose(file);
 	assert_int_equal(try_create(server, NULL, server->socket), SC_E_IO);
-	assert_non_null(strstr(server->err.text, "grpc.sock: exists and is no socket"));
+	assert_non_null(strstr(server->err.text, "grpc.sock: exists and is not a socket"));
 	assert_int_equal(unlink(server->socket), 0);
 }
 

@@ -56,7 +56,7 @@ static void a_message_over_the_limit_is_refused_by_its_prefix(void **state)
 
 	(void)state;
 	assert_int_equal(feed((const uint8_t[]){ 0, 0, 0, 0, 11 }, 5, 10, &err), SC_E_OVERLOADED);
-	assert_string_equal(err.text, "message of 11 bytes is over the limit of 10");
+	assert_string_equal(err.text, "the message has 11 bytes, the limit is 10");
 	assert_int_equal(feed((const uint8_t[]){ 0, 0, 0, 0, 10 }, 5, 10, &err), SC_AGAIN);
 	assert_int_equal(feed((const uint8_t[]){ 0, 255, 255, 255, 255 }, 5, 10, &err),
 			 SC_E_OVERLOADED);

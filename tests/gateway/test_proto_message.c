@@ -73,7 +73,8 @@ static void what_is_no_message_is_named(void **state)
 	(void)state;
 	assert_int_equal(proto_request_unpack(&request, REQUEST, (const uint8_t *)"\xff\xff", 2,
 					      &err), SC_E_INVALID);
-	assert_string_equal(err.text, "the request is no valid stagecoach.v1.GenerateRequest");
+	assert_string_equal(err.text, "the request is not a valid stagecoach.v1.GenerateRequest "
+			    "message");
 	assert_false(request.is_too_large);
 	proto_request_deinit(&request);
 }
