@@ -156,14 +156,23 @@ struct room room_prompts(struct scheduler *s)
 	return room;
 }
 
-/* However short the time, a step has MIN_PROMPT_ROWS, so that prompts come to their end. */
+static bool has_prompts_in_flight(const struct scheduler *s)
+{
+	for (uint32_t i = 0; i < s->n_flights; i++)
+		if (s->flights[(s->first_flight + i) % s->config.window].has_prompts)
+			return true;
+	return false;
+}
+
+/* However short the time, a step has MIN_PROMPT_ROWS, so that prompts come to their end. Not while
+ * another has prompt rows: with several stages that is one without decode rows. */
 static uint32_t rows_in_time(const struct scheduler *s, const struct sequence *sequence,
 			     const struct room *room)
 {
-	uint32_t least = room->n_taken < MIN_PROMPT_ROWS ? MIN_PROMPT_ROWS - room->n_taken : 0;
+	uint32_t least = has_prompts_in_flight(s) ? 0 : MIN_PROMPT_ROWS;
 	uint32_t n = pace_rows_within(&s->pace, s->load, room->gap_ns, sequence->n_issued);
 
-	return (uint32_t)max_of(n, least);
+	return (uint32_t)max_of(n, least > room->n_taken ? least - room->n_taken : 0);
 }
 
 uint32_t room_prompt_rows(const struct scheduler *s, const struct sequence *sequence,

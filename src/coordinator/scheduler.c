@@ -213,6 +213,7 @@ static void add_prompts(struct scheduler *s)
 bool scheduler_next(struct scheduler *s, uint64_t now_ns, struct step *step_out)
 {
 	struct flight *flight = &s->flights[(s->first_flight + s->n_flights) % s->config.window];
+	uint32_t n_decodes;
 
 	if (s->n_flights == s->config.window)
 		return false;
@@ -221,14 +222,16 @@ bool scheduler_next(struct scheduler *s, uint64_t now_ns, struct step *step_out)
 	flight->n_awaited = 0;
 	scheduler_claim_shares(s);
 	add_decodes(s);
-	flight->has_decodes = s->n_segments;
 	if (!s->n_by_state[SEQUENCE_PROMPT])
 		s->chunk = 0;
 	scheduler_admit(s);
+	n_decodes = s->n_segments;
 	add_prompts(s);
 	if (!s->load.n_rows)
 		return false;
 	flight->step_id = ++s->n_steps;
+	flight->has_decodes = n_decodes;
+	flight->has_prompts = s->n_segments > n_decodes;
 	flight->load = s->load;
 	flight->sent_ns = now_ns;
 	s->n_flights++;

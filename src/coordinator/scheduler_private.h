@@ -24,7 +24,7 @@ struct flight {
 	uint64_t sent_ns;
 	uint32_t n_at_once;		/* steps in flight when it was sent, itself among them,
 					 * but no more than there are stages */
-	bool has_decodes;
+	bool has_decodes, has_prompts;
 	uint32_t n_awaited;
 	struct awaited *awaited;	/* [n_awaited] in segment order */
 };

@@ -492,6 +492,17 @@ static uint64_t pass_stages(uint32_t n_rows)
 	return t;
 }
 
+/* Prompt rows beside a decode row in one step, but for the first two steps. */
+static uint32_t most_beside_decodes;
+
+static void note_step(unsigned i)
+{
+	if (i == 0)
+		most_beside_decodes = 0;
+	else if (i > 1 && sim.step.n_segments > 1 && sim.step.n_rows - 1 > most_beside_decodes)
+		most_beside_decodes = sim.step.n_rows - 1;
+}
+
 /* Lets the machine run, which makes steps as soon as it can. Returns the longest time between two
  * tokens of the talker. Ends when `until` has a token. */
 static uint64_t longest_gap(struct story *talker, const struct story *until)
@@ -504,8 +515,10 @@ static uint64_t longest_gap(struct story *talker, const struct story *until)
 		answer();
 	for (unsigned i = 0; until->sequence.n_tokens == until->n_prompt; i++) {
 		assert_true(i < 10000);
-		while (make_step())
+		while (make_step()) {
+			note_step(i);
 			due[(first + n++) % SIM_MAX_WINDOW] = pass_stages(sim.step.n_rows);
+		}
 		assert_true(n > 0);
 		sim.now_ns = due[first];
 		first = (first + 1) % SIM_MAX_WINDOW;
@@ -574,6 +587,15 @@ static void stages_share_a_gap(void **state)
 	if (gap > 33000000 || gap < 27000000)
 		fail_msg("gaps of %g ms, asked for 30", (double)gap / 1e6);
 	assert_true(gap < gap_beside_prompt(2, UINT64_MAX / 2));
+}
+
+/* The gap is too short for eight more rows in the step of the decode row. The other step takes as
+ * many as there is time for. */
+static void the_least_of_a_prompt_goes_beside_no_decode_row(void **state)
+{
+	(void)state;
+	(void)gap_beside_prompt(2, 12000000);
+	assert_in_range(most_beside_decodes, 0, 3);
 }
 
 static void by_itself_a_gap_is_a_multiple_of_a_step(void **state)
@@ -909,6 +931,7 @@ int main(void)
 		cmocka_unit_test(what_a_short_prompt_leaves_goes_to_the_others),
 		cmocka_unit_test(prompts_leave_gaps_as_long_as_asked_for),
 		cmocka_unit_test(stages_share_a_gap),
+		cmocka_unit_test(the_least_of_a_prompt_goes_beside_no_decode_row),
 		cmocka_unit_test(by_itself_a_gap_is_a_multiple_of_a_step),
 		cmocka_unit_test(
 			by_itself_a_gap_is_wider_beside_more_prompts),
