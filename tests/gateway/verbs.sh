@@ -145,7 +145,7 @@ ends 64 generate -p x --temp 999 --sequences 65
 ends 66 generate -f "$work/no-such-file"
 for verb in generate submit jobs watch cancel status; do
 	ends 0 $verb --help
-	check "help of $verb" 1 "$(grep -c "^Usage: stagecoach $verb" "$work/out")"
+	check "help of $verb" 1 "$(grep -c "^usage: stagecoach $verb" "$work/out")"
 done
 
 kill -TERM $server
