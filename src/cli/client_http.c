@@ -27,7 +27,8 @@ enum sc_status client_http_create(const struct client_http_config *config,
 	(void)nghttp2_session_client_new(&http, callbacks, config->arg);
 	nghttp2_session_callbacks_del(callbacks);
 	if (!http || nghttp2_submit_settings(http, NGHTTP2_FLAG_NONE, settings, 2) != 0 ||
-	    nghttp2_session_set_local_window_size(http, NGHTTP2_FLAG_NONE, 0, config->window) != 0) {
+	    nghttp2_session_set_local_window_size(http, NGHTTP2_FLAG_NONE, 0,
+						  config->window) != 0) {
 		nghttp2_session_del(http);
 		return SC_E_NOMEM;
 	}

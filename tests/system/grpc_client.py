@@ -340,8 +340,8 @@ def drain(client, args):
 
 
 TESTS = [unary, tokens_and_text, streaming, log_probabilities, sequences, submitted_job,
-         cancel_by_client, cancel_by_disconnect, cancel_by_id, deadline, oversized_message, unknown_method,
-         bad_requests, concurrent_streams, slow_reader, health]
+         cancel_by_client, cancel_by_disconnect, cancel_by_id, deadline, oversized_message,
+         unknown_method, bad_requests, concurrent_streams, slow_reader, health]
 
 
 def main():
