@@ -16,8 +16,10 @@ failed=0
 # As installed, but with programs that are here.
 mkdir "$work/bin"
 ln -s "$BUILDDIR/stagecoachd" "$work/bin/stagecoachd"
+ln -s "$SRCDIR/systemd/launch" "$work/bin/launch"
 unit=$work/stagecoach.service
 sed -e "s|@sbindir@|$work/bin|" -e "s|@MPIRUN@|$MPIRUN|" -e "s|@sysconfdir@|/etc|" \
+	-e "s|@pkglibexecdir@|$work/bin|" \
 	"$SRCDIR/systemd/stagecoach.service.in" >"$unit"
 
 # Unknown keys and bad values are told, but fail nothing without --recursive-errors=no.
