@@ -51,7 +51,8 @@ static void complain_early(const struct error *err)
 static bool handle_questions(const struct config *config, unsigned rank)
 {
 	bool is_asked = config->is_help || config->is_version || config->is_print_config ||
-			config->is_print_options || config->is_print_limits;
+			config->is_print_options || config->is_print_flags ||
+			config->is_print_limits;
 
 	if (rank)
 		return is_asked;	/* rank 0 answers for all */
@@ -63,6 +64,8 @@ static bool handle_questions(const struct config *config, unsigned rank)
 		config_print_example(stdout);
 	else if (config->is_print_options)
 		config_print_man(stdout, PROGRAM_DAEMON);
+	else if (config->is_print_flags)
+		config_print_flags(stdout, PROGRAM_DAEMON);
 	else if (config->is_print_limits)
 		config_print_limits(stdout);
 	return is_asked;

@@ -22,6 +22,8 @@ static bool answer_question(const struct config *config, enum program program, c
 		printf("stagecoach %s\n", PACKAGE_VERSION);
 	else if (config->is_print_options)
 		config_print_man(stdout, PROGRAM_VERBS);
+	else if (config->is_print_flags)
+		config_print_flags(stdout, program);
 	else
 		return false;
 	return true;

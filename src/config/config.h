@@ -141,6 +141,7 @@ struct config {
 	bool is_version;
 	bool is_print_config;
 	bool is_print_options;
+	bool is_print_flags;
 	bool is_print_limits;
 
 	struct text_list arguments;	/* what is no flag: ids, files */
@@ -197,6 +198,9 @@ int config_log_level(const struct config *config);
 void config_print_help(FILE *file, enum program program, const char *usage);
 void config_print_example(FILE *file);
 void config_print_man(FILE *file, unsigned programs);
+/* For the completion of shells: a line for each spelling of each flag, "--ctx-size N", "-c N",
+ * "--cpu auto|scalar", "--special". */
+void config_print_flags(FILE *file, enum program program);
 /* The table of limits (limits.h) as man page source. */
 void config_print_limits(FILE *file);
 

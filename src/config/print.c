@@ -198,6 +198,24 @@ void config_print_man(FILE *file, unsigned programs)
 	}
 }
 
+void config_print_flags(FILE *file, enum program program)
+{
+	for (unsigned i = 0; i < n_options; i++) {
+		const struct option_info *option = &options[i];
+		const char *value = option->choices ? option->choices : option->value;
+		const char *space = value ? " " : "";
+
+		if (!is_shown(option, program))
+			continue;
+		value = value ? value : "";
+		fprintf(file, "--%s%s%s\n", option->name, space, value);
+		if (option->alias)
+			fprintf(file, "--%s%s%s\n", option->alias, space, value);
+		if (option->letter)
+			fprintf(file, "-%c%s%s\n", option->letter, space, value);
+	}
+}
+
 static const struct option_info *option_of(const struct limit_info *limit)
 {
 	for (unsigned i = 0; i < n_options; i++)
