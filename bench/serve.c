@@ -363,12 +363,12 @@ static enum sc_status write_csv(struct options *options, const struct load_resul
 	return is_written ? SC_OK : error_set(err, SC_E_IO, "%s: cannot be written", options->csv);
 }
 
-/* A server's words, without what would control a terminal. */
+/* A server's words in one line, without what would control a terminal. */
 static const char *printable(char *text)
 {
 	for (char *c = text; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+			*c = *c == '\n' ? ' ' : '?';
 	return text;
 }
 

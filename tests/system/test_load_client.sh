@@ -92,7 +92,7 @@ load late --requests 1 --background 1 --lead 50 --timeout 0.3
 grep -q 'did not end within 0.3 s' "$dir/client.log" || fail "no limit: $(cat "$dir/client.log")"
 # The other door.
 load other --door llama --listen "$address" --requests 1 && fail "a daemon as llama-server"
-grep -q 'what answers there is no HTTP/1.1 server' "$dir/client.log" ||
+grep -q 'HTTP status 400: This is a Stagecoach server' "$dir/client.log" ||
 	fail "no reason: $(cat "$dir/client.log")"
 stop_daemon
 load gone --requests 1
@@ -127,7 +127,8 @@ grep -q 'sent [89] tokens, but 7 were asked for' "$dir/client.log" ||
 	fail "no reason: $(cat "$dir/client.log")"
 fake refuse
 load busy --requests 2 && fail "a server that refuses is no failure"
-grep -q 'HTTP status 503: ?.31mloading' "$dir/client.log" || fail "no reason: $(cat "$dir/client.log")"
+grep -q 'HTTP status 503: ?.31mloading' "$dir/client.log" ||
+	fail "no reason: $(cat "$dir/client.log")"
 grep -q "$(printf '\033')" "$dir/client.log" && fail "the server's control bytes are printed"
 load other --door grpc --requests 1 && fail "a server of HTTP/1.1 as a daemon"
 grep -q 'what answers there is no gRPC server' "$dir/client.log" ||
