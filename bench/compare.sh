@@ -20,6 +20,7 @@
 # other one, "of limit" is what `stagecoach bench` says.
 set -eu
 SRCDIR=$(cd "$(dirname "$0")/.." && pwd)
+. "$SRCDIR/bench/checks.sh"
 STAGECOACH=${STAGECOACH:-$SRCDIR/build/stagecoach}
 LLAMA_BENCH=${LLAMA_BENCH:-$(command -v llama-bench || true)}
 IK_BENCH=${IK_BENCH:-}
@@ -44,11 +45,20 @@ while getopts p:n:b:d:t:r:h option; do
 done
 shift $((OPTIND - 1))
 [ $# -gt 0 ] || usage 64 >&2
+need_list -p "$prompts"
+need_whole -n "$generated" 1
+need_list -t "$threads"
+need_whole -r "$rounds" 1
+[ -z "$sequences" ] || need_list -b "$sequences"
+[ -z "$depths" ] || need_list -d "$depths"
 for file in "$STAGECOACH" ${LLAMA_BENCH:+"$LLAMA_BENCH"} ${IK_BENCH:+"$IK_BENCH"} "$@"; do
-	[ -e "$file" ] || { echo "compare.sh: $file is not there" >&2; exit 66; }
+	[ -f "$file" ] || die 66 "$file is not there"
 done
 
+# Programs run in a directory of their own.
 STAGECOACH=$(realpath "$STAGECOACH")
+[ -z "$LLAMA_BENCH" ] || LLAMA_BENCH=$(realpath -s "$LLAMA_BENCH")
+[ -z "$IK_BENCH" ] || IK_BENCH=$(realpath -s "$IK_BENCH")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
@@ -197,6 +207,8 @@ for names in variants.values():
     names.sort(key=lambda name: (name != "default", name))
 engines = [e for e in ("stagecoach", "llama.cpp", "ik_llama.cpp") if any(k[1] == e for k in rates)]
 keys = list(dict.fromkeys(k[0] for k in rates if k[1] == "stagecoach"))
+if not keys:
+    sys.exit("compare.sh: nothing was measured")
 print("| model | test | threads | " + " | ".join(engines) + " | ratio | of limit |")
 print("|---|---|" + "--:|" * (len(engines) + 3))
 for key in sorted(keys, key=lambda k: models.index(k[0])):
@@ -208,7 +220,7 @@ for key in sorted(keys, key=lambda k: models.index(k[0])):
     cells += [ratio, "in cache" if share is None else f"{100 * share:.0f} %" if share else "–"]
     print(f"| {key[0]} | {key[1]} | {key[2]} | " + " | ".join(cells) + " |")
 notes = [f"{engine}: " + ", ".join(f"{chr(97 + i)} {flags}" for i, flags in enumerate(names))
-         for engine, names in variants.items()]
+         for engine, names in variants.items() if engine in engines]
 if notes:
     print("\n" + "; ".join(notes))
 PYTHON

@@ -10,7 +10,7 @@ stages and of threads, and the limit of the machine beside it, dashed.
 Of bench/serve.sh -o DIR, DIR/SCENARIO.ROUND.SERVER.csv: gaps.svg, the longest gap of the
 background's streams in each quarter of a second, around the arrival of the long prompt; and
 burst.svg, how many of the prompts that came together have their first token. A line for every file.
-Each is written if there is something to show.
+Each is written if there is something to show; if nothing is, that is an error.
 """
 import csv
 import math
@@ -23,17 +23,43 @@ LEFT, RIGHT, TOP, BOTTOM = 76, 230, 40, 56
 COLOURS = ("#1b6ca8", "#c4432b", "#2e8540", "#8a4fa3", "#b7791f", "#0f8b8d", "#6b4226", "#5f6368")
 
 
+BENCH_COLUMNS = {"model", "type", "stages", "threads", "n_prompt", "n_gen", "sequences", "depth",
+                 "tokens_per_second", "limit"}
+SERVE_COLUMNS = {"seconds", "class", "request", "event", "tokens"}
+
+
+class BadInput(Exception):
+    """With a text for people."""
+
+
+def read_file(path):
+    """Its rows, and whether they are those of the load client."""
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file, strict=True)
+        found, columns = list(reader), set(reader.fieldnames or ())
+    for known in BENCH_COLUMNS, SERVE_COLUMNS:
+        if known <= columns:
+            if any(row[name] is None for row in found for name in known):
+                raise BadInput("a line has too few values")
+            return found, known is SERVE_COLUMNS
+    raise BadInput("no CSV of `stagecoach bench` or of bench/serve")
+
+
 def read_rows(paths):
     """Rows of the benchmark, and {(scenario, server, round): events} of the load client."""
     rows, runs = [], {}
     for path in paths:
-        with open(path, newline="", encoding="utf-8") as file:
-            found = list(csv.DictReader(file))
-        if found and "event" in found[0]:
-            scenario, number, server = os.path.basename(path).removesuffix(".csv").split(".", 2)
-            runs[scenario, server, f"round {number}"] = found
-        else:
-            rows += found
+        try:
+            found, is_serve = read_file(path)
+            if not is_serve:
+                rows += found
+                continue
+            parts = os.path.basename(path).removesuffix(".csv").split(".", 2)
+            if len(parts) != 3:
+                raise BadInput("expected the name SCENARIO.ROUND.SERVER.csv")
+            runs[parts[0], parts[2], f"round {parts[1]}"] = found
+        except (BadInput, OSError, ValueError, csv.Error) as error:
+            raise BadInput(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     return rows, runs
 
 
@@ -56,8 +82,8 @@ def collect(rows, column):
 
 def gaps_over_time(events, bin_seconds=0.25):
     """{seconds after the first foreground request was due: longest gap in ms that ended then}"""
-    due = min(float(e["seconds"]) for e in events
-              if e["event"] == "due" and e["class"] == "foreground")
+    due = min((float(e["seconds"]) for e in events
+               if e["event"] == "due" and e["class"] == "foreground"), default=0.0)
     last, line = {}, {}
     for event in events:
         if event["class"] != "background" or event["event"] != "tokens":
@@ -68,16 +94,17 @@ def gaps_over_time(events, bin_seconds=0.25):
             gap = 1000 * (now - last[key]) / int(event["tokens"])
             line[place] = max(line.get(place, 0.0), gap)
         last[key] = now
-    return {x: (y, 0.0) for x, y in line.items()}
+    return {x: (y, 0.0) for x, y in line.items() if y > 0}
 
 
 def first_tokens(events):
-    """{seconds: requests that have a token}"""
+    """{seconds: requests that have a token}; nothing when none has."""
     firsts = {}
     for event in events:
         if event["event"] == "tokens":
             firsts.setdefault(event["request"], float(event["seconds"]))
-    return {0.0: (0, 0.0), **{x: (n, 0.0) for n, x in enumerate(sorted(firsts.values()), 1)}}
+    points = {x: (n, 0.0) for n, x in enumerate(sorted(firsts.values()), 1)}
+    return points and {0.0: (0, 0.0), **points}
 
 
 def is_decode(row):
@@ -90,6 +117,7 @@ def is_prompt(row):
 
 def nice_step(most):
     """A round number that divides 0 .. most in four to eight."""
+    most = most or 1
     step = 10 ** math.floor(math.log10(most))
     for divisor in (1, 2, 4, 5, 10):
         if most / (step / divisor) >= 4:
@@ -115,7 +143,7 @@ class Chart:
         most = max([most] + [limit for _, limit in points if limit <= 2.5 * most])
         if is_log:
             self.bottom = 10 ** math.floor(math.log10(min(y for y, _ in points)))
-            self.top = 10 ** math.ceil(math.log10(most))
+            self.top = max(10 ** math.ceil(math.log10(most)), 10 * self.bottom)
             self.y_marks = [10 ** i for i in range(round(math.log10(self.bottom)),
                                                    round(math.log10(self.top)) + 1)]
         else:
@@ -196,11 +224,8 @@ class Chart:
             f'<rect width="{WIDTH}" height="{height}" fill="white"/>', *self.parts, "</svg>", ""])
 
 
-def main():
-    if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
-        print(__doc__.strip(), file=sys.stdout if len(sys.argv) == 2 else sys.stderr)
-        return 0 if len(sys.argv) == 2 else 64
-    (rows, runs), out = read_rows(sys.argv[1:-1]), sys.argv[-1]
+def make_charts(rows, runs):
+    """(file name, arguments of Chart) of those that have something to show."""
     alone = [r for r in rows if r["sequences"] == "1"]
     over_time = {"is_over_time": True, "x_title": "seconds after the first prompt came"}
     charts = (
@@ -217,10 +242,25 @@ def main():
                    "y_title": "prompts with a first token",
                    "lines": {k[1:]: first_tokens(e) for k, e in runs.items() if k[0] == "burst"}}),
     )
-    os.makedirs(out, exist_ok=True)
+    for _, chart in charts:
+        chart["lines"] = {label: line for label, line in chart["lines"].items() if line}
+    return [(name, chart) for name, chart in charts if chart["lines"]]
+
+
+def main():
+    if len(sys.argv) < 3 or sys.argv[1] in ("-h", "--help"):
+        print(__doc__.strip(), file=sys.stdout if len(sys.argv) == 2 else sys.stderr)
+        return 0 if len(sys.argv) == 2 else 64
+    out = sys.argv[-1]
+    try:
+        charts = make_charts(*read_rows(sys.argv[1:-1]))
+        if not charts:
+            raise BadInput("nothing to draw: expected lines of two points at least")
+        os.makedirs(out, exist_ok=True)
+    except (BadInput, OSError, ValueError) as error:
+        print(f"plot.py: {error}", file=sys.stderr)
+        return 65
     for name, chart in charts:
-        if not chart["lines"]:
-            continue
         path = os.path.join(out, name + ".svg")
         with open(path, "w", encoding="utf-8", newline="\n") as file:
             file.write(Chart(**chart).svg())

@@ -27,6 +27,7 @@
 # Prints a Markdown table: medians (least - most), processor time, resident memory once it serves.
 set -eu
 SRCDIR=$(cd "$(dirname "$0")/.." && pwd)
+. "$SRCDIR/bench/checks.sh"
 STAGECOACHD=${STAGECOACHD:-$SRCDIR/build/stagecoachd}
 LLAMA_SERVER=${LLAMA_SERVER:-}
 BASE=${BASE:-}
@@ -55,9 +56,21 @@ while getopts t:r:s:c:w:p:okh option; do
 done
 shift $((OPTIND - 1))
 [ $# -eq 1 ] || usage 64 >&2
+need_whole -t "$threads" 1
+need_whole -r "$rounds" 1
+need_whole -s "$sequences" 1
+need_whole -c "$context" 1
+need_whole -p "$port" 1
+[[ $rest =~ ^[0-9]+(\.[0-9]+)?$ ]] || die 64 "-w: expected a number of seconds, found '$rest'"
+for setting in $SETTINGS; do
+	case $setting in
+	same | default) ;;
+	*) die 64 "SETTINGS: expected same or default, found '$setting'" ;;
+	esac
+done
 model=$(realpath "$1")
 for file in "$STAGECOACHD" ${LLAMA_SERVER:+"$LLAMA_SERVER"} ${BASE:+"$BASE"} "$model"; do
-	[ -f "$file" ] || { echo "ready.sh: $file is not there" >&2; exit 66; }
+	[ -f "$file" ] || die 66 "$file is not there"
 done
 
 work=$(mktemp -d)
@@ -102,6 +115,8 @@ start_once() {
 	[ -z "$cold" ] || dd if="$model" iflag=nocache count=0 2>/dev/null
 	sleep "$rest"
 	: >"$work/log"
+	need_free_port -p "$port"
+	need_free_port -p $((port + 1))
 	begin=$(now_us)
 	limit=$((begin + LIMIT_S * 1000000))
 	"$@" >"$work/out" 2>"$work/log" </dev/null 9>&- &
@@ -127,7 +142,8 @@ row() {
 	sort -n "$work/$1" | awk -v program="$2" -v flags="$3" '
 		{ us[NR] = $1; cpu += $2; if ($3 > rss) rss = $3 }
 		END { printf "| %s | `%s` | %.3f (%.3f - %.3f) | %.2f | %d |\n", program, flags,
-		      us[int((NR + 1) / 2)] / 1e6, us[1] / 1e6, us[NR] / 1e6, cpu / NR, rss }'
+		      (us[int((NR + 1) / 2)] + us[int(NR / 2) + 1]) / 2e6, us[1] / 1e6,
+		      us[NR] / 1e6, cpu / NR, rss }'
 }
 
 stagecoach_flags() {
@@ -173,6 +189,7 @@ for setting in $SETTINGS; do
 	done
 done
 
+ls "$work"/*.same "$work"/*.default >/dev/null 2>&1 || die 1 "nothing was measured"
 echo "$(basename "$model"), $([ -n "$cold" ] && echo cold || echo warm) file, $rounds rounds," \
 	"$rest s of rest${is_twice:+, second of two starts}"
 echo

@@ -31,6 +31,7 @@
 # the rounds are printed, least and most in brackets. One Markdown table for each scenario.
 set -eu
 SRCDIR=$(cd "$(dirname "$0")/.." && pwd)
+. "$SRCDIR/bench/checks.sh"
 BUILDDIR=${BUILDDIR:-$SRCDIR/build}
 OLD_BUILDDIR=${OLD_BUILDDIR:-}
 LLAMA_SERVER=${LLAMA_SERVER:-}
@@ -45,10 +46,6 @@ variants=()
 
 usage() {
 	sed -n '3,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
-	exit "$1"
-}
-die() {
-	echo "serve.sh: $2" >&2
 	exit "$1"
 }
 
@@ -69,20 +66,36 @@ done
 shift $((OPTIND - 1))
 [ $# = 1 ] || usage 64 >&2
 model=$(realpath "$1")
+need_whole -r "$rounds" 0
+need_whole -t "$threads" 0
+need_whole -n "$stages" 1
+need_whole PORT "$PORT" 1
 [ "$threads" != 0 ] || threads=$(nproc)
 each=$((threads / stages > 0 ? threads / stages : 1))
 for file in "$model" "$BUILDDIR/stagecoachd" "$BUILDDIR/bench/serve" \
 	    ${LLAMA_SERVER:+"$LLAMA_SERVER"} ${OLD_BUILDDIR:+"$OLD_BUILDDIR/stagecoachd"}; do
-	[ -e "$file" ] || die 66 "$file is not there"
+	[ -f "$file" ] || die 66 "$file is not there"
 done
+# A server runs in a directory of its own.
+BUILDDIR=$(realpath "$BUILDDIR")
+[ -z "$OLD_BUILDDIR" ] || OLD_BUILDDIR=$(realpath "$OLD_BUILDDIR")
+[ -z "$LLAMA_SERVER" ] || LLAMA_SERVER=$(realpath -s "$LLAMA_SERVER")
 for program in python3 setsid ${transport:+mpirun}; do
 	command -v "$program" >/dev/null || die 69 "the program $program is not there"
 done
+[ -n "${scenarios//,/}" ] || die 64 "-s: expected scenarios, see bench/serve.sh -h"
 for scenario in ${scenarios//,/ }; do
 	case $scenario in
 	gaps | burst | burst-one | closed | open | ready) ;;
 	*) die 64 "no scenario \"$scenario\"; see bench/serve.sh -h" ;;
 	esac
+done
+names=' stagecoach before llama-server '
+for variant in "${variants[@]}"; do
+	[[ $variant =~ ^[A-Za-z0-9_.-]+= ]] || die 64 "-x: expected NAME=OPTIONS with a NAME of \
+letters, digits, _, . and -, found '$variant'"
+	[[ $names != *" ${variant%%=*} "* ]] || die 64 "-x: the name ${variant%%=*} is taken"
+	names+="${variant%%=*} "
 done
 
 work=$(mktemp -d)
@@ -95,9 +108,11 @@ fi
 [ $adds = yes ] || : >"$out/results.json"
 touch "$out/results.json"
 before=$(sed -n 's/.*"round":\([0-9]*\).*/\1/p' "$out/results.json" | sort -n | tail -n 1)
-server=
+server='' waiter=''
 mkfifo "$work/alive"	# the server has its other end: it is at its end when the server is gone
 stop() {
+	[ -z "$waiter" ] || { kill "$waiter" && wait "$waiter"; } 2>/dev/null || true
+	waiter=''
 	[ -n "$server" ] || return 0
 	kill -TERM -- "-$server" 2>/dev/null || true
 	read -r -t 30 -u 9 || true
@@ -151,6 +166,20 @@ client() {
 	"$BUILDDIR/bench/serve" --door $door --listen "127.0.0.1:$PORT" "$@"
 }
 
+# wait_for_server SIDE: false when the server has ended, or gives no token within two minutes.
+wait_for_server() {
+	local ended code
+	client "$1" --wait 120 2>"$work/error" &
+	waiter=$!
+	if wait -n -p ended "$waiter" "$server"; then code=0; else code=$?; fi
+	if [ "$ended" = "$server" ]; then
+		echo "it ended" >"$work/error"
+		return 1
+	fi
+	waiter=''
+	return "$code"
+}
+
 # run ROUND SIDE SCENARIO: one line of results.json; a failure is told, and left out.
 run() {
 	local round=$1 side=$2 scenario=$3 sequences context begin ready line name options
@@ -181,9 +210,10 @@ run() {
 		context=4096
 		options=() ;;
 	esac
+	need_free_port PORT "$PORT"
 	begin=$(date +%s%N)
 	start "$side" "$sequences" "$context"
-	if ! client "$side" --wait 120 2>"$work/error"; then
+	if ! wait_for_server "$side"; then
 		echo "serve.sh: $side did not start: $(cat "$work/error")" >&2
 		tail -n 5 "$work/log" >&2
 		stop
@@ -214,6 +244,7 @@ for scenario in ${scenarios//,/ }; do
 	done
 done
 
+[ -s "$out/results.json" ] || die 1 "nothing was measured"
 python3 - "$out/results.json" "$(basename "$model")" <<'PYTHON'
 import json
 import statistics
