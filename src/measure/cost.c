@@ -6,7 +6,7 @@
 /* Measurements of memory differ by less. */
 #define UNKNOWN_CACHE_MARGIN 1.1
 
-/* Where the multiply-adds of one matrix go. */
+/* Adds the multiply-adds of a matrix to the matching counter. */
 static void add_matrix(const struct tensor *tensor, double *int8, double *bf16, double *f32)
 {
 	double macs;
@@ -97,7 +97,7 @@ double cost_decode_limit(const struct cost *c, const struct machine_speed *speed
 double cost_prompt_limit(const struct cost *c, const struct machine_speed *speed,
 			 double n_tokens, double n_positions, double n_rows)
 {
-	/* A row sees the ones before it and itself. */
+	/* A row attends to the rows before it and to itself. */
 	double mean_positions = n_positions + (n_tokens + 1) / 2;
 	double n_steps = n_tokens / larger(1, n_rows < n_tokens ? n_rows : n_tokens);
 	double macs_seconds = n_tokens * (layer_seconds(c, speed) +

@@ -19,7 +19,7 @@ double perplexity_value(const struct perplexity *p)
 	return exp(p->sum / (double)p->n);
 }
 
-/* That of the mean, carried through the exponential. */
+/* The standard error of the mean, propagated through the exponential. */
 double perplexity_error(const struct perplexity *p)
 {
 	double mean = p->sum / (double)p->n;

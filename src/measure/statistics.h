@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_MEASURE_STATISTICS_H
 #define STAGECOACH_MEASURE_STATISTICS_H
-/* statistics - what a few repeated measurements say. Thread: any. */
+/* statistics - median and spread of a few repeated measurements. Thread: any. */
 #include <stddef.h>
 
 struct spread {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Encoders for any processor: four lanes are SSE2 and NEON. */
+/* Encoders for any processor. Four lanes match SSE2 and NEON. */
 #define LANES 4
 #include "quant/isa/table.h"
 

@@ -99,7 +99,7 @@ static bool has_part(const struct tensor *tensor, const char *part)
 	return strstr(tensor->name, part) != NULL;
 }
 
-/* N of "blk.N."; 0 where there is none, or none that a layer can have. */
+/* Returns N of "blk.N.", or 0 if there is none or N is too large for a layer. */
 static uint32_t layer_of(const char *name)
 {
 	static const char front[] = "blk.";
@@ -118,7 +118,7 @@ static uint32_t layer_of(const char *name)
 	return parse_u64(number, &layer) && layer <= UINT32_MAX ? (uint32_t)layer : 0;
 }
 
-/* Norms, biases, routers and other small things stay as they are. */
+/* Returns false for norms, biases, routers and other small tensors, which are not quantised. */
 static bool is_matrix(const struct tensor *tensor)
 {
 	static const char *const kept[] = {
@@ -137,7 +137,7 @@ static bool is_matrix(const struct tensor *tensor)
 	return true;
 }
 
-/* Every third layer, and the first and last eighths. */
+/* Returns true for every third layer and for the first and last eighths. */
 static bool has_more_bits(uint32_t layer, uint32_t n_layers)
 {
 	return layer < n_layers / 8 || layer >= 7ull * n_layers / 8 ||
@@ -184,7 +184,7 @@ static enum tensor_type attn_v_type(const struct quant_mix *mix, const struct qu
 
 	if (facts->n_experts == 8)
 		return TENSOR_Q8_0;
-	/* In models of 70 billion parameters this matrix is small. */
+	/* In models of 70 billion parameters this matrix is small, so it gets more bits. */
 	if (facts->is_llama && facts->n_layers == 80 &&
 	    (type == TENSOR_Q3_K || type == TENSOR_Q4_K))
 		type = TENSOR_Q5_K;

@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_QUANT_MIX_H
 #define STAGECOACH_QUANT_MIX_H
 /*
- * mix - what people call a quantisation ("Q4_K_M"): a tensor type for most matrices, and which ones
- * get another. Names, file type numbers and choices are those of llama.cpp without an importance
- * matrix, but for MXFP4: there every matrix is of that type, not only those of experts.
+ * mix - a named quantisation ("Q4_K_M"): the tensor type of most matrices, and which matrices get
+ * another type. Names, file type numbers and choices are those of llama.cpp without an importance
+ * matrix. Exception: MXFP4 uses this type for every matrix, not only for those of experts.
  * Thread: any.
  */
 #include "base/buf.h"
@@ -13,28 +13,29 @@
 struct quant_mix {
 	const char *name;
 	uint32_t file_type;		/* general.file_type */
-	enum tensor_type type;		/* of most matrices */
+	enum tensor_type type;		/* type of most matrices */
 };
 
-/* Case does not matter; Q3_K, Q4_K and Q5_K are their _M. NULL: no such name. */
+/* Finds a mix by name, ignoring case. Q3_K, Q4_K and Q5_K mean their _M variants. Returns NULL if
+ * the name is unknown. */
 const struct quant_mix *quant_mix_find(const char *name);
 
-/* All names, with ", " between them. */
+/* Appends all names, separated by ", ". */
 must_check enum sc_status quant_mix_names(struct buf *text);
 
-/* What the choices depend on. */
+/* The facts of a model that the choices depend on. */
 struct quant_facts {
 	uint32_t n_layers;
-	uint32_t heads_per_kv_head;	/* 1 where the file does not say */
+	uint32_t heads_per_kv_head;	/* 1 if the file does not say */
 	uint32_t n_experts;
-	bool is_tied;			/* the embedding is the output matrix too */
+	bool is_tied;			/* the embedding is also the output matrix */
 	bool is_llama;
 };
 
 struct quant_facts quant_facts_of(const struct gguf *gguf);
 
-/* The type that the tensor gets: its own where it is not a matrix that may be quantised. Rows that
- * are no multiple of the type's block fall back to one that fits, with *is_fallback_out set. */
+/* Returns the new type of a tensor; its old type if it must not be quantised. If a row is not a
+ * multiple of the type's block, another type that fits is chosen, and *is_fallback_out is set. */
 enum tensor_type quant_mix_type(const struct quant_mix *mix, const struct quant_facts *facts,
 				const struct tensor *tensor, bool *is_fallback_out);
 

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Elements that a thread takes at a time: a multiple of every block length. */
+/* Elements per work item of a thread: a multiple of every block length. */
 #define CHUNK ((uint64_t)1 << 18)
 #define PROGRESS_MS 100
 
-/* One tensor on its way. */
+/* A tensor that is being converted. */
 struct passage {
 	const struct tensor *from;
 	struct tensor to;	/* data is not set */
@@ -31,13 +31,13 @@ struct task {
 	struct output *output;
 	uint64_t total_bytes;		/* of the input's tensors */
 
-	pthread_mutex_t lock;		/* of everything below */
+	pthread_mutex_t lock;		/* guards all members below */
 	pthread_cond_t change;
-	size_t next;			/* passage and element that nobody has taken yet */
+	size_t next;			/* the next passage and element to be taken by a thread */
 	uint64_t next_element;
 	uint64_t done_bytes;
 	unsigned n_running;
-	enum sc_status status;		/* of the first failure: all stop */
+	enum sc_status status;		/* status of the first failure; all threads stop then */
 	struct error err;
 };
 
@@ -190,7 +190,7 @@ static enum sc_status convert(struct worker *worker, const struct passage *passa
 	return output_write(worker->task->output, to, worker->blocks, bytes_of(to_type, n), err);
 }
 
-/* False: nothing is left, or somebody failed. */
+/* Takes the next work item. Returns false if none is left or a thread failed. */
 static bool take_chunk(struct task *task, const struct passage **passage_out, uint64_t *first_out,
 		       uint64_t *n_out)
 {
@@ -238,7 +238,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Until all have ended; with the lock held. */
+/* Waits until all threads have ended. Called with the lock held. */
 static void watch(struct task *task)
 {
 	const struct quantize_options *options = task->options;

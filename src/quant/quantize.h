@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_QUANT_QUANTIZE_H
 #define STAGECOACH_QUANT_QUANTIZE_H
 /*
- * quantize - a model file into another one with smaller tensors. All metadata is kept but for the
- * file type, and split files become one. The same input gives the same bytes with any number of
+ * quantize - converts a model file into one with smaller tensors. All metadata except the file type
+ * is kept, and split files become one. The same input gives the same bytes with any number of
  * threads and on every instruction set.
  */
 #include "quant/encode.h"
@@ -14,9 +14,9 @@ struct quantize_options {
 	const struct quant_mix *mix;
 	const struct quant_kernels *kernels;
 	unsigned n_threads;
-	bool allows_requantize;	/* also tensors that are quantised already */
-	/* Now and then, on the calling thread, with bytes of the input. False: give up. May be
-	 * NULL. */
+	bool allows_requantize;	/* also convert tensors that are already quantised */
+	/* Called from time to time on the calling thread, with bytes of the input. Returning false
+	 * cancels. May be NULL. */
 	bool (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 	void *arg;
 };
@@ -25,7 +25,8 @@ struct quantize_result {
 	uint64_t n_elements;
 	uint64_t tensor_bytes;	/* of the new tensors, without padding */
 	uint64_t file_bytes;
-	unsigned n_fallbacks;	/* tensors whose rows did not fit the mix's type */
+	unsigned n_fallbacks;	/* tensors whose rows did not fit the
+				 * mix's type and got another type */
 };
 
 /* Blocks until the new file is complete and on the disk; a failure leaves nothing behind, and a

@@ -2,20 +2,20 @@
 #ifndef STAGECOACH_QUANT_ISA_AFFINE_H
 #define STAGECOACH_QUANT_ISA_AFFINE_H
 /*
- * affine - blocks of x = scale * q + least, q an integer of 0 .. top. For given q the best scale
- * and least are a linear regression, for given scale and least the best q is the nearest; several
- * first guesses of the scale are followed from the one to the other.
+ * affine - blocks of x = scale * q + least, with integers q from 0 to top. For fixed q, the best
+ * scale and least are a linear regression; for fixed scale and least, the best q is the nearest.
+ * The search starts from several guesses of the scale and alternates between the two.
  */
 #include "quant/isa/group.h"
 
 #include <stdbool.h>
 
 struct affine_range {
-	unsigned length;	/* of a block */
+	unsigned length;	/* elements per block */
 	float top;
 	bool is_signed;		/* least may be above 0 */
-	float tightest;		/* first guess: the range of x takes so many steps more than top */
-	float step;		/* then so many more */
+	float tightest;		/* first guess: the range of x is this many steps more than top */
+	float step;		/* further guesses: this many more each */
 	unsigned n_guesses;
 };
 
@@ -28,7 +28,7 @@ static inline vec affine_code(vec x, vec inverse, vec least, float top)
 	return vec_round(vec_max(vec_min((x - least) * inverse, vec_all(top)), (vec){ 0 }));
 }
 
-/* What the regression needs of x alone. */
+/* Sums for the regression that depend only on x. */
 struct affine_sums {
 	vec w, x, xx;
 };
@@ -47,7 +47,7 @@ static inline struct affine_sums affine_sum(const struct group *g, unsigned leng
 	return s;
 }
 
-/* The best scale and least for the q that (inverse, least) give. */
+/* The best scale and least for the q that follow from (inverse, least). */
 static inline struct affine_fit affine_regress(const struct group *g,
 					       const struct affine_range *range,
 					       const struct affine_sums *s, vec inverse, vec least)
@@ -74,7 +74,7 @@ static inline struct affine_fit affine_regress(const struct group *g,
 	}
 	error = s->xx - 2.0f * (scale * sxq + shift * s->x) + scale * scale * sqq +
 		2.0f * scale * shift * sq + shift * shift * s->w;
-	/* A block whose q are all the same says nothing. */
+	/* If all q of a block are equal, the regression is undefined. */
 	error = vec_select(scale > 0.0f, error, vec_all(INFINITY));
 	return (struct affine_fit){ scale, shift, error };
 }
@@ -115,8 +115,8 @@ static inline struct affine_fit affine_search(const struct group *g,
 	return best;
 }
 
-/* Of scales and minima that are whole multiples of units, those next to a first guess that give
- * the least error; all of one lane's block. The minimum is subtracted. */
+/* Chooses scale and minimum of each lane's block from whole multiples of the units next to a first
+ * guess, with the least error. The minimum is subtracted. */
 static inline void affine_settle(const struct group *g, const struct affine_range *range,
 				 float limit, vec unit, vec below, vec *scale, vec *least)
 {

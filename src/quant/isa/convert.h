@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_QUANT_ISA_CONVERT_H
 #define STAGECOACH_QUANT_ISA_CONVERT_H
-/* convert - between float and the 16-bit floats, as model/float16.h does; the largest magnitude. */
+/* convert - converts between float and the 16-bit floats, as model/float16.h does, and finds the
+ * largest magnitude. */
 #include "model/float16.h"
 #include "quant/isa/lanes.h"
 
@@ -27,7 +28,8 @@ static void decode_f16(const uint8_t *from, size_t n, float *out)
 	for (; i + LANES <= n; i += LANES) {
 		const vec_int half = load_shorts(from + 2 * i);
 		const vec_int sign = (half & 0x8000) << 16, rest = (half & 0x7fff) << 13;
-		/* The bias changes by 112; a multiplication does that for subnormals too. */
+		/* The exponent's bias differs by 112; a multiplication adjusts it for subnormals,
+		 * too. */
 		const vec_int bits = vec_bits((vec)rest * 0x1p112f);
 		const vec_int special = (half & 0x7c00) == 0x7c00;
 
@@ -48,7 +50,7 @@ static void decode_bf16(const uint8_t *from, size_t n, float *out)
 		out[i] = bf16_to_f32(load_le16(from + 2 * i));
 }
 
-/* Finite values that f16 can hold. */
+/* x must be finite and within f16's range. */
 static void encode_f16(const float *x, size_t n, uint8_t *out)
 {
 	size_t i = 0;
@@ -67,7 +69,7 @@ static void encode_f16(const float *x, size_t n, uint8_t *out)
 		store_le16(out + 2 * i, f32_to_f16(x[i]));
 }
 
-/* Finite values. */
+/* x must be finite. */
 static void encode_bf16(const float *x, size_t n, uint8_t *out)
 {
 	size_t i = 0;
@@ -81,7 +83,7 @@ static void encode_bf16(const float *x, size_t n, uint8_t *out)
 		store_le16(out + 2 * i, f32_to_bf16(x[i]));
 }
 
-/* The largest magnitude; a NaN counts as more than infinity. */
+/* The largest magnitude. NaN counts as larger than infinity. */
 static float peak(const float *x, size_t n)
 {
 	vec_int largest = { 0 };

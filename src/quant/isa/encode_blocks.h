@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_QUANT_ISA_ENCODE_BLOCKS_H
 #define STAGECOACH_QUANT_ISA_ENCODE_BLOCKS_H
-/* encode_blocks - the types with blocks of 32 and a scale each; model/tensor_rows.c tells how they
- * lie in bytes. */
+/* encode_blocks - encoders of types with blocks of 32 elements and one scale each;
+ * model/tensor_rows.c describes the layout. */
 #include "quant/isa/segment.h"
 
 enum { BLOCK = 32 };
 
-/* Element i goes into the low nibble of byte i, element i + 16 into the high one. */
+/* Puts element i into the low nibble of byte i, and element i + 16 into the high nibble. */
 static inline void pack_nibbles(const uint8_t *codes, uint8_t *out)
 {
 	for (unsigned i = 0; i < 16; i++)
@@ -88,7 +88,7 @@ static void encode_iq4_nl(const float *x, size_t n_blocks, uint8_t *out)
 	}
 }
 
-/* The largest element at 127: with eight bits there is nothing to gain by a search. */
+/* The largest element becomes 127. With eight bits a search would gain nothing. */
 static void encode_q8_0(const float *x, size_t n_blocks, uint8_t *out)
 {
 	for (; n_blocks > 0; n_blocks--, x += BLOCK, out += 34) {
@@ -114,7 +114,7 @@ static void encode_q8_0(const float *x, size_t n_blocks, uint8_t *out)
 	}
 }
 
-/* Twice the E2M1 value next to a, which is not negative. */
+/* Twice the E2M1 value that is nearest to a, which must not be negative. */
 static inline vec e2m1_value(vec a)
 {
 	vec value = { 0 };
@@ -141,11 +141,12 @@ static inline vec mxfp4_error(const struct group *g, vec half_scale)
 	return error;
 }
 
-/* The largest element has 4, 5, 6 or, rounded down, 7 scales; or half of that, if it is better. */
+/* The largest element becomes 4, 5, 6 or, rounded down, 7 times the scale; or half of that, if the
+ * error is smaller. */
 static inline vec mxfp4_half_scale(const struct group *g)
 {
 	const vec peak = vec_abs(scaled_peak(g, BLOCK));
-	/* Half of the power of two below the peak is 2^(exponent - 3). */
+	/* Half of the largest power of two below the peak, divided by 4: 2^(exponent - 3). */
 	const vec tight = vec_max((vec)(vec_bits(peak) & 0x7f800000) * 0x1p-3f, vec_all(0x1p-59f));
 	const vec wide = 2.0f * tight;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_QUANT_ISA_ENCODE_SUPER_BLOCKS_H
 #define STAGECOACH_QUANT_ISA_ENCODE_SUPER_BLOCKS_H
-/* encode_super_blocks - the K types and IQ4_XS; model/tensor_rows.c tells how they lie in bytes. */
+/* encode_super_blocks - encoders of the K types and IQ4_XS; model/tensor_rows.c describes the
+ * layout. */
 #include "quant/isa/encode_blocks.h"
 
 static const struct affine_range q2_k_range = { 16, 3, false, -0.5f, 0.1f, 16 };
@@ -11,8 +12,8 @@ static const struct scaled_range q3_k_range = { 16, SET_INTEGERS, -4, 3, 0.6f, 1
 static const struct scaled_range q6_k_range = { 16, SET_INTEGERS, -32, 31, 0.9f, 1.05f, 10 };
 static const struct scaled_range iq4_xs_range = { 32, SET_IQ4, -127, 113, 0.8f, 1.15f, 8 };
 
-/* n groups of `stride` elements, of which byte i takes element i of each: bits wide, lowest
- * first. */
+/* Packs n groups of `stride` elements: byte i holds element i of each group, `bits` wide, the first
+ * group in the lowest bits. */
 static inline void pack_fields(const uint8_t *codes, unsigned n, unsigned stride, unsigned bits,
 			       unsigned shift, uint8_t *out)
 {
@@ -25,7 +26,7 @@ static inline void pack_fields(const uint8_t *codes, unsigned n, unsigned stride
 	}
 }
 
-/* Bits `shift` and up of 256 elements, as tensor_rows.c's fields. */
+/* Packs bits from `shift` on of 256 elements as the fields of tensor_rows.c. */
 static inline void pack_field1(const uint8_t *codes, unsigned shift, uint8_t *out)
 {
 	pack_fields(codes, 8, 32, 1, shift, out);

@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_QUANT_ISA_GROUP_H
 #define STAGECOACH_QUANT_ISA_GROUP_H
 /*
- * group - LANES blocks of up to 32 elements side by side, a block per lane, and how much the error
- * of each element counts.
+ * group - LANES blocks of up to 32 elements, one block per lane, with the weight of each element's
+ * error.
  */
 #include "quant/isa/lanes.h"
 
@@ -17,7 +17,8 @@ struct group {
 	vec w[MAX_LENGTH];
 };
 
-/* Rounding errors of large weights are multiplied by large activations more often than not. */
+/* Weights errors by magnitude, because large weights are more often multiplied by large
+ * activations. */
 static inline void group_weigh(struct group *g, unsigned length)
 {
 	vec sum = { 0 };
@@ -31,7 +32,7 @@ static inline void group_weigh(struct group *g, unsigned length)
 		g->w[i] = sum + vec_abs(g->x[i]);
 }
 
-/* Blocks of x, of which there are n left; lanes beyond them are zero. */
+/* Loads up to LANES blocks of x; n are left, and unused lanes become zero. */
 static inline void group_load(struct group *g, const float *x, size_t n, unsigned length)
 {
 	if (n < LANES)

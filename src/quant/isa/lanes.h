@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_QUANT_ISA_LANES_H
 #define STAGECOACH_QUANT_ISA_LANES_H
 /*
- * lanes - LANES floats at a time, in the compiler's own vectors. Whoever includes this says how
- * many the instruction set has. Each lane works on a block of its own, and nothing is ever summed
- * over lanes: so all widths give the same bits.
+ * lanes - operations on LANES floats in the compiler's vectors. The including file defines LANES
+ * for its instruction set. Each lane works on its own block, and nothing is summed across lanes, so
+ * all widths give the same bits.
  */
 #include <stdint.h>
 #include <string.h>
@@ -38,7 +38,7 @@ static inline vec vec_round(vec a)
 	return a + 0x1.8p23f - 0x1.8p23f;
 }
 
-/* 0 where a is too small to divide by. */
+/* 1 / a; 0 where a is too small. */
 static inline vec vec_inverse(vec a)
 {
 	return vec_select(vec_abs(a) > 0x1p-60f, 1.0f / vec_select(a == 0.0f, vec_all(1.0f), a),

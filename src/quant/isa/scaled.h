@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_QUANT_ISA_SCALED_H
 #define STAGECOACH_QUANT_ISA_SCALED_H
 /*
- * scaled - blocks of x = scale * v, v of a fixed set: integers of low .. high, or the values of a
- * table. For given v the best scale is a projection; the search tries scales that take the largest
- * element to several places at the ends of the set, and follows the best.
+ * scaled - blocks of x = scale * v, with v from a fixed set: integers from low to high, or the
+ * values of a table. For fixed v the best scale is a projection. The search tries scales that map
+ * the largest element to several values near the ends of the set, and improves the best one.
  */
 #include "quant/isa/group.h"
 #include "model/tensor.h"
@@ -14,14 +14,15 @@
 enum value_set { SET_INTEGERS, SET_IQ4 };
 
 struct scaled_range {
-	unsigned length;	/* of a block */
+	unsigned length;	/* elements per block */
 	enum value_set set;
 	float low, high;
-	float from, to;		/* where the largest goes, as a part of low; and of high */
+	float from, to;		/* range of values for the largest element,
+				 * as a fraction of low and of high */
 	unsigned n_guesses;	/* of each sign */
 };
 
-/* The value next to x. */
+/* The value of the set that is nearest to x. */
 static inline vec scaled_value(vec x, const struct scaled_range *range)
 {
 	vec value;
@@ -87,8 +88,8 @@ static inline vec scaled_search(const struct group *g, const struct scaled_range
 	return best.scale;
 }
 
-/* Of scales that are whole multiples of a unit, the one next to a first guess that gives the least
- * error; all of one lane's block. */
+/* Chooses the scale of each lane's block from whole multiples of a unit next to a first guess, with
+ * the least error. */
 static inline void scaled_settle(const struct group *g, const struct scaled_range *range,
 				 float lowest, float highest, vec unit, vec *scale)
 {

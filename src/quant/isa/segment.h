@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_QUANT_ISA_SEGMENT_H
 #define STAGECOACH_QUANT_ISA_SEGMENT_H
 /*
- * segment - a run of blocks that is searched, settled and then packed: what stands between floats
- * and the bytes of a format.
+ * segment - a run of blocks on its way from floats to bytes: scales are searched, rounded, and then
+ * packed.
  */
 #include "model/float16.h"
 #include "quant/isa/affine.h"
@@ -17,12 +17,12 @@ enum {
 
 struct segment {
 	uint8_t codes[SEGMENT];
-	/* per block; of sub-blocks, scale and least are multiples of the super-block's units */
+	/* per block; for sub-blocks, scale and least are multiples of the super-block's units */
 	float scale[MAX_BLOCKS], least[MAX_BLOCKS];
 	float unit[MAX_BLOCKS], below[MAX_BLOCKS];
 };
 
-/* A regression over the largest floats that fit may leave what f16 can hold. */
+/* The regression may exceed f16's range if x contains the largest floats that fit. */
 static inline float rounded_f16(float x)
 {
 	const float limit = 65504.0f;
@@ -38,8 +38,8 @@ static inline void store_codes(uint8_t *codes, vec code, size_t i, size_t n, uns
 		codes[lane * length + i] = (uint8_t)whole[lane];
 }
 
-/* Codes for the scale and, of affine ones, the least value that the blocks will have when they are
- * read: one of each per lane. */
+/* Computes the codes for the rounded scale and, for affine formats, the rounded least value, one of
+ * each per lane. */
 static inline void affine_store(const struct group *g, const struct affine_range *range, vec scale,
 				vec least, size_t n, uint8_t *codes)
 {
@@ -69,7 +69,7 @@ static inline void scaled_store(const struct group *g, const struct scaled_range
 	}
 }
 
-/* n blocks with a scale (and a least value) of their own, which are kept as f16. */
+/* Encodes n blocks that have their own scale (and least value), stored as f16. */
 static inline void affine_blocks(struct segment *s, const struct affine_range *range,
 				 const float *x, size_t n)
 {
@@ -107,8 +107,8 @@ static inline void scaled_blocks(struct segment *s, const struct scaled_range *r
 	}
 }
 
-/* The largest of a super-block's scales becomes `limit` units; each block's is a whole number of
- * them, to begin with the nearest. */
+/* The largest scale of a super-block becomes `limit` units. Every block's scale is a whole number
+ * of units, initially the nearest. */
 static inline void affine_units(struct segment *s, size_t first, unsigned n_sub, float limit)
 {
 	float scale = 0.0f, least = 0.0f, per_unit, per_below;
@@ -159,7 +159,7 @@ static inline void affine_super_blocks(struct segment *s, const struct affine_ra
 	}
 }
 
-/* The scale that is the largest but for its sign becomes `lowest` units, which is below zero. */
+/* The scale with the largest magnitude becomes `lowest` units, a negative number. */
 static inline void scaled_units(struct segment *s, size_t first, unsigned n_sub, float lowest)
 {
 	float peak = 0.0f, per_unit;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_QUANT_ISA_TABLE_H
 #define STAGECOACH_QUANT_ISA_TABLE_H
-/* table - all of an instruction set's functions as one struct quant_kernels: included last. */
+/* table - collects all functions of an instruction set in a struct quant_kernels. Include it
+ * last. */
 #include "quant/encode.h"
 #include "quant/isa/convert.h"
 #include "quant/isa/encode_super_blocks.h"
