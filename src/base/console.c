@@ -19,6 +19,10 @@
 #define MAX_PREFIX 128
 #define MAX_NOTE (MAX_PREFIX + 64)
 #define PIPE_BYTES (256 << 10)
+#define MAX_SHOWN 255
+/* To the beginning of the line; and to there, erasing all of it. */
+#define REWIND "\r"
+#define ERASE_END "\033[K"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint_least64_t n_dropped;
@@ -32,6 +36,7 @@ static struct {
 	char rest[MAX_TEXT];		/* the rest of a half-written text, or last
 					 * words; written before anything else */
 	size_t n_rest;
+	bool is_line_shown;		/* by console_show */
 	bool is_broken;			/* the last write failed, and not for want of room */
 } console = { .outlet = OUTLET_INIT(STDERR_FILENO, true) };
 
@@ -60,6 +65,28 @@ static void set_rest(const char *text, size_t n_bytes)
 	console.n_rest = n_bytes;
 }
 
+/* Writes text, and keeps the end of it for later if there is no room for all. The caller has called
+ * put_rest. False: nothing was written. */
+static bool put_or_keep(const char *text, size_t n_bytes)
+{
+	size_t n = put(text, n_bytes);
+
+	if (n)
+		set_rest(text + n, n_bytes - n);
+	return n;
+}
+
+/* Takes the line of console_show away. False: there was no room for that. */
+static bool erase_line(void)
+{
+	static const char erase[] = REWIND ERASE_END;
+
+	if (console.is_line_shown && !put_or_keep(erase, sizeof erase - 1))
+		return false;
+	console.is_line_shown = false;
+	return !console.n_rest;
+}
+
 /* Writes the pending rest and the report of dropped lines. Returns true if nothing of them is
  * left. */
 static bool put_rest(void)
@@ -71,14 +98,14 @@ static bool put_rest(void)
 	set_rest(console.rest + n, console.n_rest - n);
 	if (console.n_rest || !console.n_untold)
 		return !console.n_rest;
+	if (!erase_line())
+		return false;
 	length = console.prefix ? (size_t)console.prefix(note, MAX_PREFIX) : 0;
 	length += (size_t)snprintf(note + length, sizeof note - length, "%llu lines dropped\n",
 				   (unsigned long long)console.n_untold);
-	n = put(note, length);
-	if (!n)
+	if (!put_or_keep(note, length))
 		return false;
 	console.n_untold = 0;
-	set_rest(note + n, length - n);
 	return !console.n_rest;
 }
 
@@ -94,19 +121,35 @@ static void drop(const char *text, size_t n_bytes)
 
 void console_write(const char *text, size_t n_bytes, enum console_weight weight)
 {
-	size_t n;
-
 	if (n_bytes > MAX_TEXT)
 		n_bytes = MAX_TEXT;
 	pthread_mutex_lock(&lock);
 	look();
-	n = put_rest() ? put(text, n_bytes) : 0;
-	if (n)
-		set_rest(text + n, n_bytes - n);
+	if (put_rest() && erase_line() && put_or_keep(text, n_bytes))
+		;	/* written, or all but its end */
 	else if (weight == CONSOLE_LAST_WORDS && !console.n_rest)
 		set_rest(text, n_bytes);
 	else
 		drop(text, n_bytes);
+	pthread_mutex_unlock(&lock);
+}
+
+void console_show(const char *line)
+{
+	char text[MAX_SHOWN + sizeof REWIND ERASE_END];
+	int n;
+
+	pthread_mutex_lock(&lock);
+	look();
+	if (!put_rest()) {
+		;	/* no room: the next line says more than this one */
+	} else if (!line) {
+		erase_line();
+	} else {
+		n = snprintf(text, sizeof text, REWIND "%.*s" ERASE_END, MAX_SHOWN, line);
+		if (put_or_keep(text, (size_t)n))
+			console.is_line_shown = true;
+	}
 	pthread_mutex_unlock(&lock);
 }
 

@@ -5,45 +5,31 @@
 #include "base/resources.h"
 #include "cli/client_signal.h"
 #include "cli/client_verbs.h"
+#include "cli/progress.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
 #include "quant/quantize.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#define BAR_WIDTH 40
 #define MIB (1024.0 * 1024.0)
 
 struct quantize_input {
 	struct config config;
 	const char *from, *to, *type;
-	bool is_bar_shown;
+	struct progress progress;
 };
-
-static void clear_bar(struct quantize_input *input)
-{
-	if (input->is_bar_shown)
-		fputs("\r\033[K", stderr);
-	input->is_bar_shown = false;
-}
 
 static bool on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 {
 	struct quantize_input *input = arg;
 
-	if (isatty(STDERR_FILENO) && total_bytes) {
-		const double share = (double)done_bytes / (double)total_bytes;
-		char bar[BAR_WIDTH + 1];
-
-		for (int i = 0; i < BAR_WIDTH; i++)
-			bar[i] = i < (int)(share * BAR_WIDTH) ? '#' : '.';
-		bar[BAR_WIDTH] = '\0';
-		fprintf(stderr, "\rquantizing [%s] %.0f of %.0f MiB", bar,
-			(double)done_bytes / MIB, (double)total_bytes / MIB);
-		input->is_bar_shown = true;
-	}
+	if (total_bytes)
+		progress_show(&input->progress, clock_ns(), "quantizing %.0f %%: %.0f of %.0f MiB",
+			      floor(100.0 * (double)done_bytes / (double)total_bytes),
+			      (double)done_bytes / MIB, (double)total_bytes / MIB);
 	return !client_signal_sleep(0);
 }
 
@@ -97,9 +83,10 @@ static enum sc_status run(struct quantize_input *input, struct error *err)
 		status = gguf_open(input->from, &gguf, err);
 	if (status != SC_OK)
 		return status;
+	progress_init(&input->progress, input->config.is_quiet);
 	choice.kernels = quant_kernels(cpu_isa_best());
 	status = quantize(gguf, &choice, &result, err);
-	clear_bar(input);
+	progress_end(&input->progress);
 	if (status == SC_OK) {
 		print_summary(input, gguf, choice.mix, &result,
 			      clock_seconds(clock_ns() - start_ns));

@@ -23,6 +23,7 @@ struct run {
 	struct local *local;
 	struct token_list prompt;
 	struct one_shot *one_shot;
+	struct progress progress;	/* of loading, then of the prompt */
 	int exit_code;
 };
 
@@ -60,10 +61,11 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 
 	switch (phase) {
 	case COORDINATOR_LOADING:
-		report_plan(local_coordinator(run->local));
+		if (!run->config.is_quiet)
+			report_plan(local_coordinator(run->local));
 		break;
 	case COORDINATOR_READY:
-		report_clear();
+		progress_end(&run->progress);
 		if (one_shot_start(run->loop, local_coordinator(run->local), &run->config,
 				   &run->prompt, on_text_end, run, &run->one_shot,
 				   &start_err) != SC_OK) {
@@ -89,8 +91,9 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 
 static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 {
-	(void)arg;
-	report_progress(done_bytes, total_bytes);
+	struct run *run = arg;
+
+	report_loading(&run->progress, loop_now_ns(run->loop), done_bytes, total_bytes);
 }
 
 static enum sc_status start(struct run *run, struct error *err)
@@ -104,6 +107,7 @@ static enum sc_status start(struct run *run, struct error *err)
 	};
 	enum sc_status status;
 
+	progress_init(&run->progress, run->config.is_quiet);
 	status = opened_model_open(&run->opened, run->config.model, run->config.ignored_keys,
 				   err);
 	if (status == SC_OK)

@@ -4,29 +4,44 @@
 #include "cli/client_json.h"
 #include "cli/client_signal.h"
 #include "cli/client_verbs.h"
+#include "cli/progress.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#define BAR_WIDTH 40
 #define POLL_MS 200
 #define MIB (1024.0 * 1024.0)
 
 struct status_input {
 	struct config config;
 	uint64_t timeout_ms;	/* of the waiting; 0: for ever */
-	bool is_bar_shown;
+	struct progress progress;
 };
 
 static const char *phase_word(const Stagecoach__V1__Status *status, char *word, size_t n_bytes)
 {
 	return client_json_word(&stagecoach__v1__phase__descriptor, (int)status->phase, word,
 				n_bytes);
+}
+
+/* The phase, and while the stages load how far they are. */
+static const char *describe_phase(const Stagecoach__V1__Status *status, char *text, size_t n_bytes)
+{
+	double total = (double)status->load_total_bytes, done = (double)status->load_done_bytes;
+	char word[32];
+
+	phase_word(status, word, sizeof word);
+	if (status->phase == STAGECOACH__V1__PHASE__PHASE_LOADING && total > 0)
+		snprintf(text, n_bytes, "%s %.0f %%: %.0f of %.0f MiB", word,
+			 floor(100 * done / total), done / MIB, total / MIB);
+	else
+		snprintf(text, n_bytes, "%s", word);
+	return text;
 }
 
 static void print_stages(const Stagecoach__V1__Status *status)
@@ -74,10 +89,11 @@ static void print_limits_met(const Stagecoach__V1__Status *status)
 
 static void print_status(const Stagecoach__V1__Status *status)
 {
-	char word[32];
+	char state[64];
 
 	printf("%s: %s, up %.0f s (stagecoach %s)\n", status->model,
-	       phase_word(status, word, sizeof word), status->uptime_seconds, status->version);
+	       describe_phase(status, state, sizeof state), status->uptime_seconds,
+	       status->version);
 	printf("jobs    %u running, %u queued; %llu done, %llu cancelled, %llu failed\n",
 	       status->jobs_running, status->jobs_queued, (unsigned long long)status->jobs_done,
 	       (unsigned long long)status->jobs_cancelled,
@@ -99,32 +115,6 @@ static void print_status(const Stagecoach__V1__Status *status)
 	print_limits_met(status);
 	if (status->n_stages)
 		print_stages(status);
-}
-
-/* A line on a terminal that is written again and again; elsewhere nothing. */
-static void show_progress(struct status_input *input, const Stagecoach__V1__Status *status)
-{
-	double share = status->load_total_bytes ?
-		       (double)status->load_done_bytes / (double)status->load_total_bytes : 0.0;
-	char bar[BAR_WIDTH + 1];
-	char word[32];
-
-	if (!isatty(STDERR_FILENO))
-		return;
-	memset(bar, '.', BAR_WIDTH);
-	memset(bar, '#', (size_t)((share > 1.0 ? 1.0 : share) * BAR_WIDTH));
-	bar[BAR_WIDTH] = '\0';
-	fprintf(stderr, "\r%-10s [%s] %.0f of %.0f MiB", phase_word(status, word, sizeof word),
-		bar, (double)status->load_done_bytes / MIB,
-		(double)status->load_total_bytes / MIB);
-	input->is_bar_shown = true;
-}
-
-static void clear_progress(struct status_input *input)
-{
-	if (input->is_bar_shown)
-		fputs("\r\033[K", stderr);
-	input->is_bar_shown = false;
 }
 
 static enum sc_status ask(struct status_input *input, uint64_t timeout_ms,
@@ -155,7 +145,7 @@ static enum sc_status ask_until_ready(struct status_input *input,
 {
 	uint64_t start_ns = clock_ns();
 	uint64_t waited_ms = 0;
-	char word[32];
+	char state[64];
 
 	do {
 		uint64_t left_ms = input->timeout_ms - waited_ms;
@@ -170,12 +160,14 @@ static enum sc_status ask_until_ready(struct status_input *input,
 			return SC_OK;
 		}
 		if (status == SC_OK) {
-			show_progress(input, answer);
 			error_set(err, SC_E_UNAVAILABLE, "not ready yet: %s",
-				  phase_word(answer, word, sizeof word));
+				  describe_phase(answer, state, sizeof state));
+			progress_show(&input->progress, clock_ns(), "%s", state);
 			stagecoach__v1__status__free_unpacked(answer, NULL);
 		} else if (status != SC_E_UNAVAILABLE && status != SC_E_CLOSED) {
 			return status;
+		} else {
+			progress_show(&input->progress, clock_ns(), "waiting for the server");
 		}
 		if (client_signal_sleep(POLL_MS))
 			return err->status;
@@ -203,7 +195,7 @@ static enum sc_status show_status(struct status_input *input, bool waits, struct
 	char word[32];
 
 	status = waits ? ask_until_ready(input, &answer, err) : ask(input, 0, &answer, err);
-	clear_progress(input);
+	progress_end(&input->progress);
 	if (status != SC_OK)
 		return status;
 	status = print_answer(&input->config, answer, err);
@@ -221,7 +213,7 @@ int cmd_status(int argc, char **argv)
 		"Show what the server is doing: its jobs, its plan, and for each stage how long it "
 		"was\nbusy, waiting and sending. BUBBLE: share of busy time during which this stage "
 		"was idle.\n0 % is ideal.\n";
-	struct status_input input = { .is_bar_shown = false };
+	struct status_input input = { .timeout_ms = 0 };
 	struct error err = { .status = SC_OK };
 	enum sc_status status;
 	int exit_code;
@@ -229,6 +221,7 @@ int cmd_status(int argc, char **argv)
 	if (!verb_begin(&input.config, PROGRAM_STATUS, usage, argc, argv, &exit_code))
 		return exit_code;
 	input.timeout_ms = (uint64_t)(input.config.wait_timeout * 1e3);
+	progress_init(&input.progress, input.config.is_quiet);
 	status = show_status(&input, input.config.waits || input.timeout_ms, &err);
 	config_deinit(&input.config);
 	return client_end(status, &err);

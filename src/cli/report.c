@@ -4,14 +4,12 @@
 #include "base/console.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define BAR_WIDTH 40
-
-static bool is_bar_shown;
+#define MIB 1048576.0
 
 /* What all stages on a CPU compute with, and whose processors have more. */
 static enum sc_status add_isa(const struct stage_status *stages, unsigned n_stages,
@@ -64,29 +62,13 @@ void report_plan(const struct coordinator *coordinator)
 	free(stages);
 }
 
-void report_progress(uint64_t done_bytes, uint64_t total_bytes)
+void report_loading(struct progress *progress, uint64_t now_ns, uint64_t done_bytes,
+		    uint64_t total_bytes)
 {
-	char bar[BAR_WIDTH + 1];
-	int n;
-
-	if (!total_bytes || !isatty(STDERR_FILENO))
-		return;
-	n = (int)((double)done_bytes / (double)total_bytes * BAR_WIDTH);
-	memset(bar, '.', BAR_WIDTH);
-	memset(bar, '#', (size_t)(n < BAR_WIDTH ? n : BAR_WIDTH));
-	bar[BAR_WIDTH] = '\0';
-	console_printf(CONSOLE_ANY, "\rloading [%s] %.0f of %.0f MiB", bar,
-		       (double)done_bytes / 1048576.0, (double)total_bytes / 1048576.0);
-	is_bar_shown = true;
-	if (done_bytes >= total_bytes)
-		report_clear();
-}
-
-void report_clear(void)
-{
-	if (is_bar_shown)
-		console_print("\r\033[K");
-	is_bar_shown = false;
+	if (total_bytes)
+		progress_show(progress, now_ns, "loading %.0f %%: %.0f of %.0f MiB",
+			      floor(100.0 * (double)done_bytes / (double)total_bytes),
+			      (double)done_bytes / MIB, (double)total_bytes / MIB);
 }
 
 int report_flush(void)
@@ -102,6 +84,5 @@ int report_flush(void)
 
 void report_error(const struct error *err)
 {
-	report_clear();
 	console_printf(CONSOLE_LAST_WORDS, "stagecoach: error: %s\n", err->text);
 }

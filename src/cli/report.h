@@ -5,16 +5,15 @@
  * report - what a person at a terminal sees while a model comes up, on standard error.
  * Thread: the loop's.
  */
+#include "cli/progress.h"
 #include "coordinator/coordinator.h"
 
 /* The model, and the table of its stages. */
 void report_plan(const struct coordinator *coordinator);
 
-/* A bar, on a terminal only; it ends with done == total. */
-void report_progress(uint64_t done_bytes, uint64_t total_bytes);
-
-/* Take the bar away, before anything else is printed. */
-void report_clear(void);
+/* How much of the weights and the KV pools of all stages is there. */
+void report_loading(struct progress *progress, uint64_t now_ns, uint64_t done_bytes,
+		    uint64_t total_bytes);
 
 /* Everything on standard output is written: exit code 0, or an error and 1. */
 int report_flush(void);

@@ -29,6 +29,7 @@ struct server {
 	struct gateway *gateway;	/* when there is no prompt */
 	struct token_list prompt;		/* else */
 	struct one_shot *one_shot;
+	struct progress progress;	/* of loading, then of the prompt */
 	unsigned n_stop_signals;
 	bool is_ready;
 	int exit_code;
@@ -89,7 +90,7 @@ static void on_ready(struct server *server)
 {
 	const struct config *config = server->serve->config;
 
-	report_clear();
+	progress_end(&server->progress);
 	server->is_ready = true;
 	notify_ready();
 	if (!server->gateway) {
@@ -109,7 +110,8 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 	switch (phase) {
 	case COORDINATOR_LOADING:
 		notify_loading(0);
-		report_plan(server->coordinator);
+		if (!server->serve->config->is_quiet)
+			report_plan(server->coordinator);
 		break;
 	case COORDINATOR_READY:
 		on_ready(server);
@@ -128,7 +130,7 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 	case COORDINATOR_FAILED:
 		notify_status("Failed: %s", err->text);
 		if (!server->exit_code) {	/* else the text's end has told it */
-			report_clear();
+			progress_end(&server->progress);
 			log_error("%s", err->text);
 			server->exit_code = sc_status_exit_code(err->status);
 		}
@@ -144,8 +146,9 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 
 static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 {
-	(void)arg;
-	report_progress(done_bytes, total_bytes);
+	struct server *server = arg;
+
+	report_loading(&server->progress, loop_now_ns(server->loop), done_bytes, total_bytes);
 	if (total_bytes)
 		notify_loading(100.0 * (double)done_bytes / (double)total_bytes);
 }
@@ -333,11 +336,29 @@ static void tell_job_memory(const struct config *settings, const struct coordina
 			 (double)config->max_job_bytes / mib, (double)settings->job_memory / mib);
 }
 
+static void say_in_log(const char *line)
+{
+	log_info("%s", line);
+}
+
+/* The log takes the lines. Standard error of a rank is a pipe to its launcher, which may pass it on
+ * to a terminal. */
+static void init_progress(struct server *server)
+{
+	struct progress *progress = &server->progress;
+
+	progress_init(progress, server->serve->config->is_quiet);
+	progress->say = say_in_log;
+	if (progress->kind == PROGRESS_LINES && launcher_shows_terminal(server->serve->launcher))
+		progress->kind = PROGRESS_TERMINAL;
+}
+
 static enum sc_status start(struct server *server, struct error *err)
 {
 	struct coordinator_config config = *server->serve->coordinator;
 	enum sc_status status = SC_OK;
 
+	init_progress(server);
 	tell_job_memory(server->serve->config, &config);
 	config.loop = server->loop;
 	config.on_phase = on_phase;

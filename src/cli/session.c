@@ -20,6 +20,7 @@ struct session {
 	struct signal_watch *interrupt;
 	struct signal_watch *terminate;
 	struct local *local;
+	struct progress progress;	/* of loading */
 	enum coordinator_phase phase;
 	struct error error;		/* why the phase is FAILED */
 	struct asked asked[SESSION_MAX_JOBS];
@@ -45,8 +46,9 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 
 static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 {
-	(void)arg;
-	report_progress(done_bytes, total_bytes);
+	struct session *session = arg;
+
+	report_loading(&session->progress, loop_now_ns(session->loop), done_bytes, total_bytes);
 }
 
 static enum sc_status start_loop(struct session *session, struct error *err)
@@ -108,12 +110,13 @@ enum sc_status session_open(const struct config *config, const struct opened_mod
 
 	if (!session)
 		return error_set(err, SC_E_NOMEM, "out of memory");
+	progress_init(&session->progress, config->is_quiet);
 	status = start_loop(session, err);
 	if (status == SC_OK)
 		status = start_pipeline(session, config, model, err);
 	while (status == SC_OK && session->phase != COORDINATOR_READY)
 		status = session_turn(session, err);
-	report_clear();
+	progress_end(&session->progress);
 	if (status != SC_OK) {
 		session_close(session);
 		return status;

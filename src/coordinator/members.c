@@ -108,6 +108,10 @@ void members_assign(struct members *members, const struct plan *plan,
 	members->epoch = assignment->epoch;
 	for (unsigned i = 0; i < members->n_members; i++) {
 		members->members[i].state = MEMBER_LOADING;
+		/* The stage's own total replaces this one. Without it the percentage of all stages
+		 * would jump when a stage reports its first progress. */
+		members->members[i].total_bytes = plan->stages[i].weight_bytes +
+						  plan->stages[i].kv_bytes;
 		/* The member had nothing to send while it waited for the others. */
 		members->members[i].heard_ns = loop_now_ns(members->config.loop);
 		send_assign(&members->members[i], plan, assignment);
@@ -248,7 +252,9 @@ static void take_progress(struct member *member, const Stagecoach__Cluster__V1__
 {
 	struct members *members = member->members;
 
-	if (member->state != MEMBER_LOADING || progress->done_bytes > progress->total_bytes)
+	/* A total of 0: it has not begun. */
+	if (member->state != MEMBER_LOADING || !progress->total_bytes ||
+	    progress->done_bytes > progress->total_bytes)
 		return;
 	member->done_bytes = progress->done_bytes;
 	member->total_bytes = progress->total_bytes;

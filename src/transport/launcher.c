@@ -10,10 +10,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -318,6 +320,36 @@ void launcher_end(const struct launcher *launcher)
 			  "that ends it failed: %s. If it still runs after this server, kill it by "
 			  "hand",
 			  launcher->name, (int)launcher->ancestor.pid, strerror(errno));
+}
+
+/* mpirun of Open MPI 4 tells its ranks what it was asked to do with their output. */
+static bool is_output_changed(void)
+{
+	static const char *const settings[] = {
+		"OMPI_MCA_orte_tag_output", "OMPI_MCA_orte_timestamp_output",
+		"OMPI_MCA_orte_xml_output", "OMPI_MCA_orte_output_filename",
+		"OMPI_MCA_orte_xterm",
+	};
+
+	for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+		if (getenv(settings[i]))
+			return true;
+	return false;
+}
+
+bool launcher_shows_terminal(const struct launcher *launcher)
+{
+	char path[64], target[64] = "";
+	struct stat st;
+
+	if (!launcher || is_output_changed() ||
+	    (strcmp(launcher->name, "mpirun") && strcmp(launcher->name, "orterun")) ||
+	    fstat(STDERR_FILENO, &st) != 0 || !S_ISFIFO(st.st_mode))
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)launcher->ancestor.pid, STDERR_FILENO);
+	if (readlink(path, target, sizeof target - 1) < 0)
+		return false;
+	return !strncmp(target, "/dev/pts/", 9) || !strncmp(target, "/dev/tty", 8);
 }
 
 pid_t launcher_pid(const struct launcher *launcher)

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "event/loop.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct launcher;
@@ -57,6 +58,11 @@ void launcher_destroy(struct launcher *launcher);
  * Call launcher_note_sender once before, after the loop has installed its SIGTERM handler. */
 void launcher_note_sender(void);
 uint32_t launcher_patience_ms(const struct launcher *launcher);
+
+/* What this process writes to standard error appears on a terminal as it is written, because the
+ * launcher passes it on: standard error is a pipe, the launcher is mpirun on this host, its own
+ * standard error is a terminal, and it was not asked to put anything in front of lines. */
+bool launcher_shows_terminal(const struct launcher *launcher);
 
 pid_t launcher_pid(const struct launcher *launcher);
 

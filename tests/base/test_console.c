@@ -290,6 +290,52 @@ static void a_text_of_many_lines_is_cut_between_them(void **state)
 	assert_int_equal(read_lines(&n_told), n);
 }
 
+static void expect_output(const char *expected)
+{
+	char found[512];
+	ssize_t n = read(reader, found, sizeof found - 1);
+
+	found[n < 0 ? 0 : n] = '\0';
+	assert_string_equal(found, expected);
+}
+
+static void a_line_that_is_shown_gives_way_to_the_next_and_to_any_text(void **state)
+{
+	(void)state;
+	use_pipe();
+	console_show("10 %");
+	console_show("20 %");
+	expect_output("\r10 %\033[K\r20 %\033[K");
+	console_print("a word\n");
+	expect_output("\r\033[Ka word\n");
+	console_print("another\n");
+	expect_output("another\n");
+	console_show("30 %");
+	console_show(NULL);
+	console_show(NULL);
+	expect_output("\r30 %\033[K\r\033[K");
+}
+
+static void a_line_without_room_is_left_out_and_not_counted(void **state)
+{
+	uint64_t n_before, n_told, n_dropped;
+	unsigned n_read;
+
+	(void)state;
+	use_pipe();
+	write_lines(N_LINES);
+	n_before = console_n_dropped();
+	for (int i = 0; i < 100; i++)
+		console_show("10 %");
+	assert_int_equal(console_n_dropped(), n_before);
+	n_read = read_lines(&n_dropped);
+	assert_true(n_read > 0);
+	assert_int_equal(n_dropped, 0);
+	write_lines(1);
+	assert_int_equal(read_lines(&n_told), 1);
+	assert_int_equal(n_read + n_told, N_LINES);
+}
+
 /* As streams_reserve leaves what was closed; and a disk without room. */
 static void where_writing_fails_the_end_waits_for_nothing(void **state)
 {
@@ -320,6 +366,8 @@ int main(void)
 		TEST(last_words_wait_for_room),
 		TEST(lines_of_many_threads_stay_whole),
 		TEST(a_text_of_many_lines_is_cut_between_them),
+		TEST(a_line_that_is_shown_gives_way_to_the_next_and_to_any_text),
+		TEST(a_line_without_room_is_left_out_and_not_counted),
 		TEST(where_writing_fails_the_end_waits_for_nothing),
 	};
 #undef TEST

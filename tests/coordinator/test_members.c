@@ -150,7 +150,10 @@ static void hello(unsigned i)
 
 static void assign(void)
 {
-	struct plan_stage stages[N] = { { .n_layers = 1 }, { .first_layer = 1, .n_layers = 1 } };
+	struct plan_stage stages[N] = {
+		{ .n_layers = 1, .weight_bytes = 100, .kv_bytes = 20 },
+		{ .first_layer = 1, .n_layers = 1, .weight_bytes = 90, .kv_bytes = 20 },
+	};
 	struct plan plan = { .n_stages = N, .stages = stages };
 	struct assignment assignment = { .epoch = EPOCH, .window = N + 1 };
 
@@ -434,6 +437,12 @@ static void progress_that_cannot_be_is_not_believed(void **state)
 	hello(1);
 	peer_wait(cluster.loop, cluster.n_known);
 	assign();
+	/* Until a stage has begun, all that the plan gives it is to be done. */
+	peer_say_progress(&cluster.peers[0], 0, 0);
+	beat_for(HEARTBEAT_MS, true);
+	assert_int_equal(cluster.n_progress, 0);
+	assert_int_equal(member->total_bytes, 120);
+	assert_int_equal(members_get(cluster.members, 1)->total_bytes, 110);
 	peer_say_progress(&cluster.peers[0], 5, 10);
 	peer_wait(cluster.loop, cluster.n_progress);
 	assert_int_equal(member->done_bytes, 5);
