@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attention - how fast the CPU backend attends, by instruction set, type of the cache and shape.
+ * attention - measures the CPU backend's attention, by instruction set, type of the cache and
+ * shape.
  * Usage: attention [threads [isa [type [context [block length]]]]]
- * One row that ends a long context reads the cache once: mind GB/s, of what is stored. Many rows
- * are arithmetic: mind GMAC/s. The limits of both are printed first.
+ * A single row at the end of a long context is bound by reading the cache: compare its GB/s (of
+ * stored bytes). Many rows are bound by arithmetic: compare their GMAC/s. The limits of both are
+ * printed first.
  */
 #include "backend/cpu/peaks.h"
 #include "base/clock.h"
@@ -28,7 +30,7 @@ static const struct {
 
 static unsigned n_threads, only_context, block_length = 32;
 
-/* One thread is timed by the processor time that it takes, so that other work disturbs less. */
+/* A single thread is timed by its CPU time, so that other programs disturb less. */
 static double now(void)
 {
 	struct timespec t;
@@ -39,7 +41,7 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Seconds of one call: the best of some trials, each of as many calls as fill a twentieth. */
+/* Seconds per call: the best of several trials, each of as many calls as fit into 1/20 s. */
 static double seconds_of(void (*call)(void *arg), void *arg)
 {
 	double best = 1e9;
@@ -105,7 +107,7 @@ static float *noise(size_t n)
 	return x;
 }
 
-/* Fill all positions of the context, as a prompt would. */
+/* Fills all positions of the context, as a prompt would. */
 static void fill(struct attend *a, const struct kv_cache_config *config)
 {
 	unsigned n_positions = config->n_blocks * config->block_length;

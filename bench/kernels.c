@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kernels - how fast the CPU backend multiplies, per instruction set and format.
+ * kernels - measures the CPU backend's products, by instruction set and format.
  * Usage: kernels [threads [n_in [n_out]]]
- * Products are timed with one row (weights come from memory: mind GB/s) and with many (arithmetic:
- * mind GMAC/s); the matrix should be larger than the caches for the former to mean much. One thread
- * is timed by the processor time that it takes, so that other work on the machine disturbs less.
+ * Products are timed with one row, which is bound by memory (compare GB/s), and with many rows,
+ * which are bound by arithmetic (compare GMAC/s). For one row the matrix should be larger than the
+ * caches. A single thread is timed by its CPU time, so that other programs disturb less.
  */
 #include "base/clock.h"
 #include "bench/operands.h"
@@ -33,7 +33,7 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Seconds of one call, from as many as fill a quarter of a second. */
+/* Seconds per call, over as many calls as fit into 1/4 s. */
 static double seconds_of(void (*call)(void *arg), void *arg)
 {
 	double start, end;

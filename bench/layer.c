@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * layer - the products of a layer, as a step runs them, with few and many rows.
+ * layer - measures the products of a layer as a step runs them, with few and many rows.
  * Usage: layer [threads]
- * The seven matrices of a llama of dimension 2048 (8 of 32 heads, 8192 between), as many layers as
- * are larger than any cache, one after the other. Beside them as many threads read memory in order,
- * in turns; medians are printed. With one row mind "of reading": 1.00 is the speed of the memory.
+ * The seven matrices of a llama of dimension 2048 (8 of 32 heads, feed-forward 8192), for as many
+ * layers as exceed the caches, one after the other. In turns with them, the same number of threads
+ * reads memory sequentially. Medians are printed. For one row compare "of reading": 1.00 is the
+ * speed of the memory.
  */
 #include "backend/cpu/peaks.h"
 #include "base/clock.h"
@@ -79,7 +80,7 @@ static void time_type(struct bench *b, enum tensor_type type)
 	for (unsigned n = 0; n < N_SAMPLES; n++) {
 		readings[n] = cpu_meter_read(b->meter);
 		for (unsigned k = 0; k < N_COUNTS; k++) {
-			/* Another layer each, so that none finds anything in a cache. */
+			/* Each call uses another layer, so that no weights are in a cache. */
 			unsigned layer = (n + k * 3) % N_LAYERS;
 			uint64_t started_ns = clock_ns();
 

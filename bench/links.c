@@ -30,8 +30,8 @@ static const struct {
 	{ "1 MB", 1 << 20, 300, 500 },
 };
 
-/* STEP comes back as it is, TOKENS is only counted, CONTROL comes back empty; one of epoch 1 is
- * the last. */
+/* The echo: STEP is sent back unchanged, TOKENS is only counted, CONTROL is sent back empty. A
+ * CONTROL frame of epoch 1 is the last. */
 struct end {
 	struct loop *loop;
 	struct fabric *fabric;

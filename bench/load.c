@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load - what loading a model costs beside reading its file.
+ * load - compares loading a model with reading its file.
  * Usage: load FILE [threads [times]]
- * Each way is timed warm (the file in the kernel's cache), then cold (dropped from it), `times`
- * times in turn, and the fastest is told: seconds, and seconds of processor time, which other work
- * on the machine disturbs less.
+ * Each way is timed warm (the file is in the kernel's cache), then cold (dropped from it), `times`
+ * times in turn. The fastest run counts. Printed are seconds and CPU seconds; other programs
+ * disturb the latter less.
  *   read     read() into a buffer of 1 MiB, again and again
  *   touch    a byte of each page of a mapping
- *   copy     read() into fresh memory of the file's size: the least that an engine can do that has
- *            weights in memory of its own
+ *   copy     read() into fresh memory of the file's size: the least work for an engine that keeps
+ *            weights in its own memory
  *   load     the weights of all layers on the CPU backend
- * The last column is how far the process's memory grew above what the weights take.
+ * The last column is the growth of the process's memory beyond the size of the weights.
  */
 #include "base/clock.h"
 #include "stage/weights.h"

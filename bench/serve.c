@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * serve - what clients of a server feel: time to first token, gaps between tokens, throughput.
- * Usage: serve [OPTION...], see serve --help. One thread that sleeps between events; the share of a
- * processor that the client itself used is printed with the results. serve_tally.h defines the
- * numbers. Exit codes: 0; 1 when a request or the output failed, or the run did not end in time;
- * 64 for wrong options; 69 when there is no server.
+ * serve - measures what clients of a server see: time to first token, gaps between tokens,
+ * throughput.
+ * Usage: serve [OPTION...], see serve --help.
+ * Runs one thread that sleeps between events. The share of a processor that this client used is
+ * printed with the results. serve_tally.h defines the numbers. Exit codes: 0: success; 1: a request
+ * or the output failed, or the run did not end in time; 64: wrong options; 69: no server.
  */
 #include "bench/serve_load.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door of Stagecoach's gRPC: many calls of Generate at once on one connection. */
+/* The door to Stagecoach's gRPC: many calls of Generate at once on one connection. */
 #include "bench/serve_door.h"
 
 #include "base/buf.h"
@@ -289,7 +289,7 @@ static void receive_some(struct grpc *grpc)
 		lose(grpc, nghttp2_strerror((int)n));
 }
 
-/* A call whose answer cannot be read is not waited for. */
+/* A call with an unreadable answer is cancelled, not waited for. */
 static void drop_broken_calls(struct grpc *grpc)
 {
 	for (unsigned i = 0; i < grpc->n_calls && !grpc->is_lost; i++) {

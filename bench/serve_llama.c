@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door of llama-server: POST /completion, one request at a time on a connection. */
+/* The door to llama-server: POST /completion, one request at a time per connection. */
 #include "bench/serve_door.h"
 
 #include "base/buf.h"
@@ -122,7 +122,7 @@ static void end(struct llama *llama, const struct error *err)
 	llama->listener->on_end(llama->listener->arg, 0, err);
 }
 
-/* The response is complete: does it say that the request was served? */
+/* The response is complete: checks that the request was served. */
 static void judge(struct llama *llama)
 {
 	struct error err = { .status = SC_OK };
@@ -154,8 +154,8 @@ static void send_some(struct llama *llama)
 	llama->door.wants_write = false;
 }
 
-/* A connection that was idle may be closed by the server at the moment at which the next request
- * is on its way: that request is sent once more. */
+/* The server may close an idle connection just when the next request is on its way. That request is
+ * sent again. */
 static void on_closed(struct llama *llama, struct error *err)
 {
 	if (!llama->is_busy) {

@@ -2,12 +2,12 @@
 #ifndef STAGECOACH_BENCH_SERVE_LOAD_H
 #define STAGECOACH_BENCH_SERVE_LOAD_H
 /*
- * serve_load - asks a server as a plan says and notes what comes back when.
- * The foreground is what is measured: streams that ask again when their last request has ended
- * (closed loop), or requests that come at moments that do not depend on the server (open loop). A
- * background of streams may decode beside it, over connections of their own; then the foreground
- * begins once each of them has a token.
- * A run ends when n_requests have ended; or after `seconds`, when what is running is cut off; or,
+ * serve_load - sends requests to a server according to a plan and records when tokens arrive.
+ * The foreground is measured. It is either a closed loop (streams that ask again when their last
+ * request has ended) or an open loop (requests at times that do not depend on the server). A
+ * background of streams may decode at the same time over separate connections; the foreground then
+ * starts when each background stream has a token.
+ * A run ends when n_requests have ended; or after `seconds`, when running requests are cut off; or,
  * as a failure, after timeout_seconds.
  * Thread: one, which sleeps in epoll between events.
  */

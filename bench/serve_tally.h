@@ -2,19 +2,20 @@
 #ifndef STAGECOACH_BENCH_SERVE_TALLY_H
 #define STAGECOACH_BENCH_SERVE_TALLY_H
 /*
- * serve_tally - what happened to the requests of a run, and the numbers made of it afterwards.
- * While a run lasts, an event costs 16 bytes of memory that was reserved before; everything else is
- * computed at the end, from the events alone.
+ * serve_tally - records the events of a run, and computes numbers from them afterwards.
+ * During a run each event takes 16 bytes of reserved memory. Everything else is computed at the
+ * end, from the events only.
  *
  * Definitions:
- *   time to first token  from the moment at which the request was due (closed loop: sent) to the
- *                        arrival of its first token
- *   arrival              the tokens of one request that one read of the socket brought
- *   gap                  the time between two arrivals of a request over the number of tokens in
- *                        the second one, once for each of them. Tokens that arrive together with
- *                        the first one have no gap.
+ *   time to first token  from the time when the request was due (closed loop: sent) to the arrival
+ *                        of its first token
+ *   arrival              the tokens of one request that one read of the socket delivered
+ *   gap                  the time between two arrivals of a request divided by the number of tokens
+ *                        in the second arrival, counted once for each of them. Tokens that arrive
+ *                        together with the first token have no gap.
  *   wait                 the time between two arrivals, not divided
- *   pN                   the smallest value that is not less than N % of them (nearest rank)
+ *   pN                   the smallest value that is at least as large as N % of all values (nearest
+ *                        rank)
  * Thread: one.
  */
 #include "base/error.h"

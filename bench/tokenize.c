@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Time to tokenize texts that are hard for tokenizers, and whether it grows in proportion:
+ * tokenize - times texts that are hard for tokenizers, and checks that the time grows linearly.
  *   build/bench/tokenize [-k KIND] [-r RUNS] [-q] VOCAB.gguf...
- * For each vocabulary and kind of text: milliseconds for 1 MiB and 4 MiB (medians of RUNS, 5 unless
- * given), their quotient, and the ids of 4 MiB. -q prints only the slowest and steepest kind.
- * Exit status 1: a quotient above 4.5.
+ * For each vocabulary and kind of text it prints milliseconds for 1 MiB and 4 MiB (medians of RUNS,
+ * by default 5), their quotient, and the ids of 4 MiB. -q prints only the slowest and steepest
+ * kind. Exit status 1: a quotient above 4.5.
  */
 #include "model/gguf.h"
 #include "model/tokenizer.h"
@@ -71,7 +71,7 @@ static double median(double *times, int n)
 	return times[n / 2];
 }
 
-/* Both lengths in turn, so that what else the machine does slows both down. */
+/* Times both lengths in turn, so that other load on the machine slows both down. */
 static struct result measure(const struct tokenizer *tokenizer, const struct hard_text *kind,
 			     int n_runs, char *text)
 {
@@ -91,7 +91,7 @@ static struct result measure(const struct tokenizer *tokenizer, const struct har
 	return result;
 }
 
-/* Returns whether all kinds keep to the quotient. */
+/* Returns true if no kind exceeds the quotient. */
 static bool measure_vocab(const char *path, const struct options *options, char *text)
 {
 	const char *slash = strrchr(path, '/');
