@@ -67,7 +67,7 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 	case COORDINATOR_READY:
 		progress_end(&run->progress);
 		if (one_shot_start(run->loop, local_coordinator(run->local), &run->config,
-				   &run->prompt, on_text_end, run, &run->one_shot,
+				   &run->prompt, &run->progress, on_text_end, run, &run->one_shot,
 				   &start_err) != SC_OK) {
 			report_error(&start_err);
 			leave(run, sc_status_exit_code(start_err.status));

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TICK_MS 200
+
 struct one_shot {
 	struct job *job;
 	struct job_watcher watcher;
@@ -26,6 +28,9 @@ struct one_shot {
 	uint64_t ended_ns;	/* when the job ended, which may be long before its text is read */
 	struct error write_error;	/* SC_OK as long as the text can be written */
 	bool is_told;		/* on_end was called */
+	bool is_quiet;
+	struct progress *progress;	/* of the prompt */
+	struct timer *tick;	/* while the prompt is computed; NULL with is_quiet */
 	struct loop *loop;
 	void (*on_end)(void *arg, const struct error *err);
 	void *arg;
@@ -51,7 +56,7 @@ static void print_speed(const struct one_shot *one_shot)
 	double prompt_seconds = clock_seconds(one_shot->first_ns - one_shot->started_ns);
 	double seconds = clock_seconds(one_shot->ended_ns - one_shot->first_ns);
 
-	if (!one_shot->first_ns)
+	if (!one_shot->first_ns || one_shot->is_quiet)
 		return;
 	console_printf(CONSOLE_ANY, "prompt: %u tokens in %.3f s, %.1f tokens/s\n", n_prompt,
 		       prompt_seconds, n_prompt / prompt_seconds);
@@ -127,6 +132,13 @@ static void write_text(struct one_shot *one_shot)
 		tell_end(one_shot);
 }
 
+static void end_progress(struct one_shot *one_shot)
+{
+	if (one_shot->tick)
+		timer_stop(one_shot->tick);
+	progress_end(one_shot->progress);
+}
+
 static void on_change(void *arg, struct job *job)
 {
 	struct one_shot *one_shot = arg;
@@ -135,12 +147,36 @@ static void on_change(void *arg, struct job *job)
 		return;
 	if (!one_shot->first_ns && job_output(job, 0)->n_tokens)
 		one_shot->first_ns = clock_ns();
+	if (one_shot->first_ns || job_is_ended(job))
+		end_progress(one_shot);	/* standard output may be the same terminal */
 	if (!one_shot->ended_ns && job_is_ended(job))
 		one_shot->ended_ns = clock_ns();
 	if (one_shot->write_error.status == SC_OK)
 		write_text(one_shot);
 	else if (job_is_ended(job))
 		tell_end(one_shot);
+}
+
+static void on_tick(void *arg)
+{
+	struct one_shot *one_shot = arg;
+
+	progress_show(one_shot->progress, loop_now_ns(one_shot->loop),
+		      "prompt %llu of %u tokens",
+		      (unsigned long long)job_prompt_done(one_shot->job),
+		      job_n_prompt_tokens(one_shot->job));
+}
+
+/* Who waits long for the first token is told how far the prompt is. */
+static enum sc_status start_progress(struct one_shot *one_shot, struct error *err)
+{
+	if (one_shot->is_quiet)
+		return SC_OK;
+	if (timer_create_on(one_shot->loop, on_tick, one_shot, &one_shot->tick) != SC_OK)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	progress_begin(one_shot->progress, loop_now_ns(one_shot->loop), PROGRESS_PROMPT_MS);
+	timer_start(one_shot->tick, TICK_MS, TICK_MS);
+	return SC_OK;
 }
 
 bool one_shot_is_writing(const struct one_shot *one_shot)
@@ -186,8 +222,8 @@ static enum sc_status submit(struct coordinator *coordinator, const struct confi
 
 enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator,
 			      const struct config *config, const struct token_list *prompt,
-			      void (*on_end)(void *arg, const struct error *err), void *arg,
-			      struct one_shot **one_shot_out, struct error *err)
+			      struct progress *progress, void (*on_end)(void *arg, const struct error *err),
+			      void *arg, struct one_shot **one_shot_out, struct error *err)
 {
 	struct one_shot *one_shot = calloc(1, sizeof *one_shot);
 	enum sc_status status;
@@ -200,8 +236,13 @@ enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator
 	one_shot->on_end = on_end;
 	one_shot->arg = arg;
 	one_shot->started_ns = clock_ns();
-	status = submit(coordinator, config, prompt, &one_shot->job, err);
+	one_shot->is_quiet = config->is_quiet;
+	one_shot->progress = progress;
+	status = start_progress(one_shot, err);
+	if (status == SC_OK)
+		status = submit(coordinator, config, prompt, &one_shot->job, err);
 	if (status != SC_OK) {
+		timer_destroy(one_shot->tick);
 		outlet_close(&one_shot->out);
 		free(one_shot);
 		return status;
@@ -220,6 +261,7 @@ void one_shot_destroy(struct one_shot *one_shot)
 	one_shot->is_told = true;
 	job_unwatch(one_shot->job, &one_shot->watcher);
 	job_release(one_shot->job);
+	timer_destroy(one_shot->tick);
 	write_watch_destroy(one_shot->room);
 	outlet_close(&one_shot->out);
 	free(one_shot);

@@ -7,6 +7,7 @@
  * the job until standard output has room. All text is written, in order, before on_end.
  * Thread: the loop's.
  */
+#include "cli/progress.h"
 #include "config/config.h"
 #include "coordinator/coordinator.h"
 
@@ -18,11 +19,13 @@ must_check enum sc_status one_shot_read_prompt(const struct config *config,
 					       const struct tokenizer *tokenizer,
 					       struct token_list *prompt, struct error *err);
 
-/* Submits the job that config describes. on_end comes from the loop once the job has ended and its
+/* Submits the job that config describes. progress, borrowed, tells how far the prompt is when that
+ * takes long; standard error stays silent with is_quiet of config. on_end comes from the loop once the job has ended and its
  * text is written, or cannot be; err is NULL when all went well. */
 must_check enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator,
 					 const struct config *config,
 					 const struct token_list *prompt,
+					 struct progress *progress,
 					 void (*on_end)(void *arg, const struct error *err),
 					 void *arg, struct one_shot **one_shot_out,
 					 struct error *err);

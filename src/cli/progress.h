@@ -23,6 +23,8 @@ enum progress_kind {
 #define PROGRESS_REWRITE_MS 100
 /* Elsewhere than on a terminal nobody is told of a wait that is shorter. */
 #define PROGRESS_LEAST_MS 2000
+/* Patience with prompts. */
+#define PROGRESS_PROMPT_MS 2000
 #define PROGRESS_MAX 256
 
 struct progress {

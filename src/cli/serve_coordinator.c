@@ -77,7 +77,8 @@ static void start_prompt(struct server *server)
 	struct error err;
 
 	if (one_shot_start(server->loop, server->coordinator, server->serve->config,
-			   &server->prompt, on_text_end, server, &server->one_shot, &err) == SC_OK)
+			   &server->prompt, &server->progress, on_text_end, server,
+			   &server->one_shot, &err) == SC_OK)
 		return;
 	report_error(&err);
 	server->exit_code = sc_status_exit_code(err.status);

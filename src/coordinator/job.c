@@ -469,6 +469,20 @@ uint32_t job_n_prompt_tokens(const struct job *job)
 	return job->n_prompt_tokens;
 }
 
+uint64_t job_prompt_done(const struct job *job)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < job->n_streams; i++) {
+		const struct sequence *sequence = &job->streams[i].sequence;
+
+		/* A drawn token shows that the prompt was computed, even if it must be again. */
+		n += sequence->n_tokens > sequence->n_prompt ? sequence->n_prompt :
+							       sequence->n_done;
+	}
+	return n;
+}
+
 const float *job_prompt_scores(const struct job *job, uint32_t *n_out)
 {
 	*n_out = job->n_scores;

@@ -132,6 +132,9 @@ const char *job_state_name(enum job_state state);
 const struct error *job_error(const struct job *job);	/* status SC_OK unless
 							 * cancelled or failed */
 uint32_t job_n_prompt_tokens(const struct job *job);
+/* Prompt tokens computed so far, summed over all sequences: each computes the whole prompt. A
+ * preempted sequence starts over, so the number may fall. */
+uint64_t job_prompt_done(const struct job *job);
 /* Natural logarithms of the model's probabilities for prompt tokens score_from and later, each
  * given the tokens before it: [*n_out]. Complete once the first output has a token or has ended
  * well. Borrowed while the job is held. */

@@ -73,6 +73,7 @@ static void strip(struct scheduler *s, struct sequence *sequence)
 	sequence->is_known = false;
 	sequence->n_blocks_told = 0;
 	sequence->n_issued = 0;
+	sequence->n_done = 0;
 }
 
 /* Its tokens in flight are not wanted any more. */
@@ -134,6 +135,7 @@ static void await_records(struct scheduler *s, struct sequence *sequence,
 		.slot = segment->sequence,
 		.position = segment->first_position + segment_first_record(segment) + 1,
 		.n_records = segment_n_records(segment),
+		.n_done = segment->first_position + segment->n_rows,
 		.is_drawn = segment->flags & SEGMENT_SAMPLE,
 	};
 }
@@ -168,8 +170,7 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 		segment->flags |= SEGMENT_SAMPLE;
 	else if (segment->n_scored)
 		segment->next_token = sequence->tokens[sequence->n_issued];
-	if (segment_n_records(segment))
-		await_records(s, sequence, segment);
+	await_records(s, sequence, segment);
 	if (segment->flags & SEGMENT_SAMPLE)
 		scheduler_move_to(s, sequence, SEQUENCE_IN_FLIGHT);
 }
@@ -350,6 +351,8 @@ enum sc_status scheduler_take(struct scheduler *s, uint64_t now_ns, const struct
 	for (uint32_t i = 0; i < flight->n_awaited; i++) {
 		const struct awaited *awaited = &flight->awaited[i];
 
+		if (awaited->sequence)
+			awaited->sequence->n_done = awaited->n_done;
 		if (awaited->sequence)
 			take_records(s, awaited, records, fn, arg);
 		records += awaited->n_records;

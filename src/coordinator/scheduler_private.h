@@ -13,7 +13,8 @@ struct awaited {
 	struct sequence *sequence;	/* NULL: no longer wanted */
 	uint32_t slot;
 	uint32_t position;		/* of the first record */
-	uint32_t n_records;
+	uint32_t n_records;		/* 0: rows of a prompt that give none */
+	uint32_t n_done;		/* tokens that are computed once the answer comes */
 	bool is_drawn;			/* the last record; all others are scores */
 };
 

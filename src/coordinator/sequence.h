@@ -41,6 +41,8 @@ struct sequence {
 	uint32_t n_prompt;
 	float *scores;			/* [n_prompt - score_from] log-probabilities; borrowed,
 					 * filled by the time that the first token is drawn */
+	uint32_t n_done;		/* number of tokens, from the front, whose step was
+					 * answered */
 	uint32_t n_issued;		/* number of tokens, from the
 					 * front, that steps have taken */
 	uint64_t last_step;		/* the newest step with rows of it; 0: none */

@@ -258,6 +258,42 @@ static void the_bubble_is_the_share_of_active_time_that_a_stage_was_idle(void **
 	expect_bubble(0.0);
 }
 
+/* The answer to a step of prompt rows, none of which gives a token. */
+static void answer_prompt_step(uint64_t id)
+{
+	struct tokens tokens = { .step_id = id };
+	uint64_t payload[8];
+
+	tokens_encode(&tokens, payload);
+	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(0));
+	stage_double_run_for(&d, 0);
+}
+
+/* Steps of 16 rows, two of them in flight. */
+static void a_prompt_is_as_far_as_its_steps_were_answered(void **state)
+{
+	struct job_request request = stage_double_request(40, 2);
+	struct job *job;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	job = stage_double_submit(&d, &request);
+	stage_double_run_for(&d, 10);
+	assert_int_equal(d.peer.n_steps, 1 + 2);	/* the first one was the probe's */
+	assert_int_equal(job_prompt_done(job), 0);
+	answer_prompt_step(2);
+	assert_int_equal(job_prompt_done(job), 16);
+	answer_prompt_step(3);
+	assert_int_equal(job_prompt_done(job), 32);
+	answer_step(4, 40);
+	assert_int_equal(job_output(job, 0)->n_tokens, 1);
+	assert_int_equal(job_prompt_done(job), 40);
+	answer_step(5, 41);
+	assert_true(job_is_ended(job));
+	assert_int_equal(job_prompt_done(job), 40);
+	job_release(job);
+}
+
 static void draining_while_stages_load_stops_them(void **state)
 {
 	struct coordinator_config config = stage_double_config();
@@ -651,6 +687,7 @@ int main(void)
 		TEST(steps_that_are_let_go_late_only_delay),
 		cmocka_unit_test(a_step_without_credit_is_kept_and_sent_with_the_next_credit),
 		TEST(the_bubble_is_the_share_of_active_time_that_a_stage_was_idle),
+		TEST(a_prompt_is_as_far_as_its_steps_were_answered),
 		cmocka_unit_test(draining_while_stages_load_stops_them),
 		TEST(a_hung_stage_does_not_hold_up_a_drain),
 		TEST(a_drain_ends_with_the_last_job_when_that_is_cancelled),
