@@ -331,6 +331,7 @@ static enum sc_status pack(struct call *call, const struct door_request *request
 	sampling._temperature_case = STAGECOACH__V1__SAMPLING___TEMPERATURE_TEMPERATURE;
 	sampling.temperature = 0.0f;
 	message.sampling = &sampling;
+	message._max_tokens_case = STAGECOACH__V1__GENERATE_REQUEST___MAX_TOKENS_MAX_TOKENS;
 	message.max_tokens = request->n_tokens;
 	message.ignore_end = true;
 	if (client_body_pack(&call->request, &message.base) != SC_OK)

@@ -29,12 +29,16 @@ void client_request_init(struct client_request *request, const struct config *co
 	};
 	set_sampling(&request->sampling, config);
 	message->sampling = &request->sampling;
-	message->max_tokens = config->n_predict > 0 ? (uint32_t)config->n_predict : 0;
+	if (config->n_predict >= 0) {
+		message->_max_tokens_case = STAGECOACH__V1__GENERATE_REQUEST___MAX_TOKENS_MAX_TOKENS;
+		message->max_tokens = (uint32_t)config->n_predict;
+	}
 	message->n = config->n_sequences;
 	message->n_stop = config->stops.n;
 	message->stop = config->stops.texts;
 	message->ignore_end = config->ignore_eos;
-	message->parse_special = config->parse_special;
+	message->parse_special = config_parses_special(config);
+	message->with_special = config->special;
 	message->logprobs = config->wants_logprobs;
 	message->timeout_ms = (uint64_t)(config->job_timeout * 1e3);
 	/* Raw, so that the prompt may hold any bytes. */

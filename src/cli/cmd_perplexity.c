@@ -73,7 +73,7 @@ static enum sc_status tokenize(struct perplexity_run *run, struct error *err)
 	status = read_text(run->config.text_file, &text, err);
 	if (status == SC_OK)
 		status = tokenizer_encode(run->opened.tokenizer, text.data, text.length,
-					  TOKENIZE_ADD_SPECIAL, &run->tokens, err);
+					  TOKENIZE_ADD_BOS, &run->tokens, err);
 	buf_deinit(&text);
 	if (status != SC_OK)
 		return status;

@@ -119,8 +119,8 @@ static enum sc_status print_tokens(const struct config *config, const struct tok
 
 static enum sc_status tokenize(const struct config *config, struct error *err)
 {
-	const unsigned flags = (config->leaves_out_bos ? 0 : TOKENIZE_ADD_SPECIAL) |
-			       (config->parse_special ? TOKENIZE_PARSE_SPECIAL : 0);
+	const unsigned flags = (config->leaves_out_bos ? 0 : TOKENIZE_ADD_BOS) |
+			       (config_parses_special(config) ? TOKENIZE_PARSE_SPECIAL : 0);
 	struct token_list ids = { 0 };
 	struct vocabulary vocabulary;
 	struct buf text = BUF_INIT;

@@ -193,8 +193,8 @@ enum sc_status one_shot_read_prompt(const struct config *config,
 
 	if (status == SC_OK)
 		status = tokenizer_encode(tokenizer, text.data, text.length,
-					  TOKENIZE_ADD_SPECIAL |
-					  (config->parse_special ? TOKENIZE_PARSE_SPECIAL : 0),
+					  TOKENIZE_ADD_BOS | (config_parses_special(config) ?
+							      TOKENIZE_PARSE_SPECIAL : 0),
 					  prompt, err);
 	buf_deinit(&text);
 	return status;
@@ -207,7 +207,11 @@ static enum sc_status submit(struct coordinator *coordinator, const struct confi
 	struct job_request request = {
 		.prompt_tokens = prompt->ids,
 		.n_prompt_tokens = prompt->n,
-		.max_tokens = config->n_predict > 0 ? (uint32_t)config->n_predict : 0,
+		.max_tokens = config->n_predict >= 0 ? (uint32_t)config->n_predict
+						     : JOB_UNLIMITED,
+		.with_special = config->special,
+		.stops = (const char *const *)config->stops.texts,
+		.n_stops = config->stops.n,
 		.ignore_end = config->ignore_eos,
 		.temperature = (float)config->temperature,
 		.top_k = config->top_k,

@@ -53,7 +53,7 @@ static uint64_t positions_of_prompt(const struct config *config,
 	if (!config->prompt || !strcmp(config->prompt, "-") || config->n_predict <= 0)
 		return 0;
 	if (tokenizer_encode(opened->tokenizer, config->prompt, strlen(config->prompt),
-			     TOKENIZE_ADD_SPECIAL, &prompt, NULL) == SC_OK)
+			     TOKENIZE_ADD_BOS, &prompt, NULL) == SC_OK)
 		n = prompt.n + (uint64_t)config->n_predict;
 	token_list_deinit(&prompt);
 	return n;

@@ -257,6 +257,11 @@ bool config_has_prompt(const struct config *config)
 	return config->prompt || *config->prompt_file;
 }
 
+bool config_parses_special(const struct config *config)
+{
+	return config->special || config->parse_special;
+}
+
 int config_log_level(const struct config *config)
 {
 	static const char *const names[] = {

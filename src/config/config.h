@@ -44,7 +44,8 @@ struct config {
 	double min_p;
 	int64_t seed;			/* -1: random */
 	bool ignore_eos;
-	bool parse_special;
+	bool special;			/* both ways: in the prompt, and of what is drawn */
+	bool parse_special;		/* in the prompt alone */
 	struct text_list stops;
 	uint32_t n_sequences;
 	bool wants_logprobs;
@@ -189,6 +190,9 @@ void config_listen_address(const struct config *config, char *out, size_t size);
 
 /* --prompt or --file was given: there is one text to continue. */
 bool config_has_prompt(const struct config *config);
+
+/* --special or --parse-special: control tokens written out in a text count as such. */
+bool config_parses_special(const struct config *config);
 
 /* The value of log_level as enum log_level. */
 int config_log_level(const struct config *config);

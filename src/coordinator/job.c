@@ -464,6 +464,11 @@ const struct error *job_error(const struct job *job)
 	return &job->error;
 }
 
+const char *job_warning(const struct job *job)
+{
+	return job->warning;
+}
+
 uint32_t job_n_prompt_tokens(const struct job *job)
 {
 	return job->n_prompt_tokens;

@@ -32,12 +32,14 @@ enum job_state {
 enum finish_reason {
 	FINISH_NONE,		/* not yet */
 	FINISH_STOP,		/* an end token or a stop string */
-	FINISH_LENGTH,		/* max_tokens, or the context is full */
+	FINISH_LENGTH,		/* max_tokens */
+	FINISH_CONTEXT,		/* the context is full */
 	FINISH_CANCELLED,
 	FINISH_ERROR,
 };
 
 #define JOB_ID_MAX 32
+#define JOB_UNLIMITED UINT32_MAX
 #define JOB_MAX_SEQUENCES 64
 #define JOB_MAX_STOPS 16
 #define JOB_MAX_STOP_BYTES 256
@@ -51,7 +53,8 @@ struct job_request {
 	size_t n_prompt_tokens;
 	bool parse_special;		/* control tokens written in the prompt become tokens */
 	uint32_t n_sequences;		/* 0 means 1 */
-	uint32_t max_tokens;		/* per sequence; 0: until the context is full */
+	uint32_t max_tokens;		/* per sequence; JOB_UNLIMITED: until the context is full.
+					 * 0: none, but the prompt is read */
 	bool ignore_end;		/* continue after an end token */
 	uint32_t score_from;		/* score the prompt's tokens from this index on; 0: none */
 	float temperature;		/* 0: greedy */
@@ -60,7 +63,9 @@ struct job_request {
 	float min_p;			/* 0: off */
 	bool wants_logprobs;		/* log-probabilities of generated tokens */
 	uint64_t seed;
-	const char *const *stops;	/* NUL-terminated; output ends before the first match */
+	bool with_special;		/* generated control tokens print their names */
+	const char *const *stops;	/* NUL-terminated; output ends before the first match. The
+					 * name of a control token matches even if unprinted */
 	uint32_t n_stops;
 	uint64_t deadline_ms;		/* counted from now; 0: none */
 	bool is_attached;		/* cancelled when its last watcher leaves */
@@ -135,6 +140,8 @@ uint32_t job_n_prompt_tokens(const struct job *job);
 /* Prompt tokens computed so far, summed over all sequences: each computes the whole prompt. A
  * preempted sequence starts over, so the number may fall. */
 uint64_t job_prompt_done(const struct job *job);
+/* What the client should know about its request; NULL: nothing. */
+const char *job_warning(const struct job *job);
 /* Natural logarithms of the model's probabilities for prompt tokens score_from and later, each
  * given the tokens before it: [*n_out]. Complete once the first output has a token or has ended
  * well. Borrowed while the job is held. */

@@ -44,6 +44,7 @@ struct job {
 	bool is_attached;
 	bool ignore_end;
 	uint64_t seed;
+	const char *warning;		/* for the client, static; NULL: none */
 	char **stops;			/* [n_stops], owned; one block with their text */
 	uint32_t n_stops;
 	uint32_t n_prompt_tokens;

@@ -7,11 +7,12 @@
 enum sc_status output_writer_init(struct output_writer *writer, const struct tokenizer *tokenizer,
 				  bool is_at_start, uint32_t max_tokens)
 {
-	*writer = (struct output_writer){ .max_tokens = max_tokens };
+	*writer = (struct output_writer){ .max_tokens = max_tokens, .limit = FINISH_LENGTH };
 	buf_init(&writer->output.text);
 	buf_init(&writer->held);
+	buf_init(&writer->silent);
 	token_stream_init(&writer->stream, tokenizer, is_at_start);
-	writer->tokens = calloc(max_tokens, sizeof writer->tokens[0]);
+	writer->tokens = calloc(max_tokens ? max_tokens : 1, sizeof writer->tokens[0]);
 	writer->output.tokens = writer->tokens;
 	if (!writer->tokens ||
 	    buf_reserve(&writer->output.text,
@@ -28,6 +29,7 @@ void output_writer_deinit(struct output_writer *writer)
 	writer->tokens = NULL;
 	buf_deinit(&writer->output.text);
 	buf_deinit(&writer->held);
+	buf_deinit(&writer->silent);
 }
 
 /* Returns the offset of the first stop string in held, or held's length. */
@@ -64,13 +66,63 @@ static size_t count_doubtful(const struct output_writer *writer)
 	return most;
 }
 
+static enum sc_status show_all(struct output_writer *writer, size_t n_bytes)
+{
+	return buf_add(&writer->output.text, writer->held.data, n_bytes);
+}
+
+/* Run by run, without what is silent. */
+static enum sc_status show_loud(struct output_writer *writer, size_t n_bytes)
+{
+	const char *silent = writer->silent.data;
+	enum sc_status status = SC_OK;
+
+	for (size_t i = 0, n; status == SC_OK && i < n_bytes; i += n) {
+		for (n = 1; i + n < n_bytes && silent[i + n] == silent[i]; n++)
+			;
+		if (!silent[i])
+			status = buf_add(&writer->output.text, writer->held.data + i, n);
+	}
+	return status;
+}
+
+/* The first n_bytes of held become visible. */
 static enum sc_status show(struct output_writer *writer, size_t n_bytes)
 {
-	enum sc_status status = buf_add(&writer->output.text, writer->held.data, n_bytes);
+	enum sc_status status = writer->n_stops ? show_loud(writer, n_bytes)
+						: show_all(writer, n_bytes);
 
-	if (status == SC_OK)
-		buf_consume(&writer->held, n_bytes);
-	return status;
+	if (status != SC_OK)
+		return status;
+	buf_consume(&writer->held, n_bytes);
+	if (writer->n_stops)
+		buf_consume(&writer->silent, n_bytes);
+	return SC_OK;
+}
+
+/* Say of what was added to held whether it is silent. */
+static enum sc_status mark(struct output_writer *writer, bool is_silent)
+{
+	size_t n = writer->held.length - writer->silent.length;
+
+	if (!writer->n_stops)
+		return SC_OK;
+	if (buf_reserve(&writer->silent, n) != SC_OK)
+		return SC_E_NOMEM;
+	memset(writer->silent.data + writer->silent.length, is_silent, n);
+	writer->silent.length += n;
+	return SC_OK;
+}
+
+/* The name of a control token that is not printed: stop strings see it. */
+static enum sc_status add_silent(struct output_writer *writer, uint32_t token)
+{
+	const struct tokenizer *tokenizer = writer->stream.tokenizer;
+	size_t n_bytes;
+	const char *name = tokenizer_piece(tokenizer, token, &n_bytes);
+	enum sc_status status = buf_add(&writer->held, name, n_bytes);
+
+	return status == SC_OK ? mark(writer, true) : status;
 }
 
 static enum sc_status add_text(struct output_writer *writer, uint32_t token)
@@ -78,6 +130,11 @@ static enum sc_status add_text(struct output_writer *writer, uint32_t token)
 	enum sc_status status = token_stream_add(&writer->stream, token, &writer->held);
 	size_t stop;
 
+	if (status == SC_OK)
+		status = mark(writer, false);
+	if (status == SC_OK && writer->n_stops && !writer->stream.with_special &&
+	    tokenizer_is_special(writer->stream.tokenizer, token))
+		status = add_silent(writer, token);
 	if (status != SC_OK)
 		return status;
 	stop = find_stop(writer);
@@ -85,6 +142,7 @@ static enum sc_status add_text(struct output_writer *writer, uint32_t token)
 		return show(writer, writer->held.length - count_doubtful(writer));
 	status = show(writer, stop);
 	buf_truncate(&writer->held, 0);
+	buf_truncate(&writer->silent, 0);
 	writer->output.finish = FINISH_STOP;
 	return status;
 }
@@ -94,6 +152,10 @@ enum sc_status output_writer_add(struct output_writer *writer, uint32_t token, f
 	struct output *output = &writer->output;
 	enum sc_status status;
 
+	if (!writer->max_tokens) {
+		output_writer_finish(writer, FINISH_LENGTH);
+		return SC_OK;
+	}
 	if (!writer->ignore_end && tokenizer_is_end(writer->stream.tokenizer, token)) {
 		output_writer_finish(writer, FINISH_STOP);
 		return SC_OK;
@@ -105,7 +167,7 @@ enum sc_status output_writer_add(struct output_writer *writer, uint32_t token, f
 		.id = token, .logprob = logprob, .text_end = (uint32_t)output->text.length,
 	};
 	if (output->finish == FINISH_NONE && output->n_tokens == writer->max_tokens) {
-		output_writer_finish(writer, FINISH_LENGTH);
+		output_writer_finish(writer, writer->limit);
 		writer->tokens[output->n_tokens - 1].text_end = (uint32_t)output->text.length;
 	}
 	return SC_OK;
@@ -121,7 +183,8 @@ void output_writer_finish(struct output_writer *writer, enum finish_reason reaso
 	/* If memory runs out here, the last few bytes of a text that ends anyway are lost. Watchers
 	 * may already have read the last token, so its text_end stays, and the new text lies beyond
 	 * it. */
-	if (token_stream_finish(&writer->stream, &writer->held) == SC_OK)
+	if (token_stream_finish(&writer->stream, &writer->held) == SC_OK &&
+	    mark(writer, false) == SC_OK)
 		(void)show(writer, writer->held.length);
 }
 
@@ -136,4 +199,5 @@ void output_writer_trim(struct output_writer *writer)
 	}
 	buf_trim(&writer->output.text);
 	buf_deinit(&writer->held);
+	buf_deinit(&writer->silent);
 }

@@ -32,7 +32,7 @@ enum sc_status prompt_tokenize(const struct tokenizer *tokenizer, uint32_t max_c
 			       const struct job_request *request, struct token_list *tokens,
 			       struct error *err)
 {
-	unsigned flags = TOKENIZE_ADD_SPECIAL |
+	unsigned flags = TOKENIZE_ADD_BOS |
 			 (request->parse_special ? TOKENIZE_PARSE_SPECIAL : 0);
 	enum sc_status status = prompt_check_length(tokenizer, max_context, request, err);
 

@@ -122,13 +122,25 @@ static bool has_text(const struct tokenizer *tokenizer, const struct token_list 
 	return false;
 }
 
+/* New tokens for which the context has room. */
+static uint32_t room_for(const struct coordinator *c, const struct token_list *prompt)
+{
+	return c->limits.max_context - (uint32_t)prompt->n;
+}
+
 /* The most new tokens per sequence. */
 static uint32_t max_tokens_of(const struct coordinator *c, const struct job_request *r,
 			      const struct token_list *prompt)
 {
-	uint32_t room = c->limits.max_context - (uint32_t)prompt->n;
+	uint32_t room = room_for(c, prompt);
 
-	return r->max_tokens && r->max_tokens < room ? r->max_tokens : room;
+	return r->max_tokens < room ? r->max_tokens : room;
+}
+
+/* Tokens of a sequence with its prompt. The one behind the prompt is drawn in any case. */
+static uint32_t sequence_room(const struct token_list *prompt, uint32_t max_tokens)
+{
+	return (uint32_t)prompt->n + (max_tokens ? max_tokens : 1);
 }
 
 /* Bytes that set_up_stream allocates for all sequences. */
@@ -136,7 +148,7 @@ static uint64_t job_bytes(const struct coordinator *c, const struct job_request 
 			  const struct token_list *prompt)
 {
 	uint64_t max_new = max_tokens_of(c, r, prompt);
-	uint64_t max_all = prompt->n + max_new;
+	uint64_t max_all = sequence_room(prompt, (uint32_t)max_new);
 	uint64_t n_bytes = sizeof(struct job_stream) +
 			   max_all * sizeof(uint32_t) +
 			   (max_all / c->limits.block_length + 1) * sizeof(uint32_t) +
@@ -174,7 +186,7 @@ static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint
 	enum sc_status status;
 
 	status = sequence_init(&stream->sequence, prompt->ids, (uint32_t)prompt->n,
-			       (uint32_t)prompt->n + max_tokens, c->limits.block_length);
+			       sequence_room(prompt, max_tokens), c->limits.block_length);
 	if (status != SC_OK)
 		return status;
 	stream->sequence.job = job;
@@ -192,6 +204,9 @@ static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint
 	status = output_writer_init(&stream->writer, c->config.tokenizer,
 				    !has_text(c->config.tokenizer, prompt), max_tokens);
 	stream->writer.output.has_logprobs = r->wants_logprobs;
+	if (r->max_tokens > room_for(c, prompt))
+		stream->writer.limit = FINISH_CONTEXT;
+	stream->writer.stream.with_special = r->with_special;
 	stream->writer.ignore_end = job->ignore_end;
 	stream->writer.stops = (const char *const *)job->stops;
 	stream->writer.n_stops = job->n_stops;
@@ -214,6 +229,16 @@ static enum sc_status set_up_scores(struct job *job, uint32_t score_from)
 	return SC_OK;
 }
 
+static const char *warning_of(const struct coordinator *c, const struct token_list *prompt)
+{
+	const uint32_t bos = tokenizer_bos(c->config.tokenizer);
+
+	if (bos == TOKEN_NONE || prompt->n < 2 || prompt->ids[0] != bos || prompt->ids[1] != bos)
+		return NULL;
+	return "the prompt begins with two BOS tokens, and models are trained with one: leave one "
+	       "out";
+}
+
 static enum sc_status make_job(struct coordinator *c, const struct job_request *request,
 			       const struct token_list *prompt, struct job **job_out,
 			       struct error *err)
@@ -225,6 +250,7 @@ static enum sc_status make_job(struct coordinator *c, const struct job_request *
 	if (status != SC_OK)
 		return error_set(err, status, "out of memory for a job");
 	job->n_prompt_tokens = (uint32_t)prompt->n;
+	job->warning = warning_of(c, prompt);
 	for (uint32_t i = 0; status == SC_OK && i < job->n_streams; i++)
 		status = set_up_stream(c, job, i, request, prompt);
 	if (status == SC_OK)
@@ -340,7 +366,7 @@ bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, ui
 		coordinator_end_job(c, job, JOB_FAILED, &err);
 		return false;
 	}
-	c->generated_tokens++;
+	c->generated_tokens += writer->max_tokens > 0;
 	if (!job->times.first_token_ms)
 		job->times.first_token_ms = clock_unix_ms();
 	job_touch(job);

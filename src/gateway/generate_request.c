@@ -61,8 +61,9 @@ enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *mess
 {
 	struct job_request request = {
 		.parse_special = message->parse_special,
+		.with_special = message->with_special,
 		.n_sequences = message->n,
-		.max_tokens = message->max_tokens,
+		.max_tokens = message->_max_tokens_case ? message->max_tokens : JOB_UNLIMITED,
 		.ignore_end = message->ignore_end,
 		.wants_logprobs = message->logprobs,
 		.stops = (const char *const *)message->stop,

@@ -26,6 +26,7 @@ Stagecoach__V1__FinishReason job_message_reason(enum finish_reason reason)
 		[FINISH_NONE] = STAGECOACH__V1__FINISH_REASON__FINISH_REASON_UNSPECIFIED,
 		[FINISH_STOP] = STAGECOACH__V1__FINISH_REASON__FINISH_REASON_STOP,
 		[FINISH_LENGTH] = STAGECOACH__V1__FINISH_REASON__FINISH_REASON_LENGTH,
+		[FINISH_CONTEXT] = STAGECOACH__V1__FINISH_REASON__FINISH_REASON_CONTEXT,
 		[FINISH_CANCELLED] = STAGECOACH__V1__FINISH_REASON__FINISH_REASON_CANCELLED,
 		[FINISH_ERROR] = STAGECOACH__V1__FINISH_REASON__FINISH_REASON_ERROR,
 	};
@@ -163,6 +164,9 @@ enum sc_status job_message_init(struct job_message *message, const struct job *j
 	m->ended_unix_ms = times.ended_ms;
 	if (job_message_error(job, &message->error, message->error_text))
 		m->error = &message->error;
+	message->warning = job_warning(job);
+	m->n_warnings = message->warning != NULL;
+	m->warnings = (char **)(uintptr_t)&message->warning;
 	job_message_timings(job, &message->timings);
 	m->timings = &message->timings;
 	return with_outputs ? set_outputs(message, job) : SC_OK;

@@ -15,6 +15,7 @@ struct job_message {
 	Stagecoach__V1__Job job;	/* the message; points to the following members */
 	Stagecoach__V1__JobError error;
 	char error_text[ERROR_TEXT_MAX];
+	const char *warning;
 	Stagecoach__V1__Timings timings;
 	Stagecoach__V1__Output *outputs;	/* [n], NULL without */
 	Stagecoach__V1__Output **output_list;

@@ -64,6 +64,86 @@ static void request_free(void *arg, void *data)
 	(void)data;
 }
 
+/* --- strings that C would cut --- */
+
+struct span {
+	const uint8_t *next, *end;
+};
+
+/* What was unpacked is valid, so the bytes are only guarded against their end. */
+static uint64_t take_varint(struct span *span)
+{
+	uint64_t value = 0;
+
+	for (unsigned shift = 0; span->next < span->end && shift < 64; shift += 7) {
+		uint8_t byte = *span->next++;
+
+		value |= (uint64_t)(byte & 0x7f) << shift;
+		if (byte < 0x80)
+			break;
+	}
+	return value;
+}
+
+static struct span take_bytes(struct span *span, uint64_t n_bytes)
+{
+	size_t n_left = (size_t)(span->end - span->next);
+	struct span taken = { span->next, span->next + (n_bytes < n_left ? n_bytes : n_left) };
+
+	span->next = taken.end;
+	return taken;
+}
+
+/* The next field and what it holds; empty for numbers. */
+static const ProtobufCFieldDescriptor *take_field(struct span *span,
+						  const ProtobufCMessageDescriptor *type,
+						  struct span *value_out)
+{
+	uint64_t key = take_varint(span);
+
+	*value_out = (struct span){ span->next, span->next };
+	switch (key & 7) {
+	case 0:
+		(void)take_varint(span);
+		break;
+	case 1:
+		(void)take_bytes(span, 8);
+		break;
+	case 2:
+		*value_out = take_bytes(span, take_varint(span));
+		break;
+	case 5:
+		(void)take_bytes(span, 4);
+		break;
+	default:	/* groups are not unpacked */
+		span->next = span->end;
+	}
+	return protobuf_c_message_descriptor_get_field(type, (unsigned)(key >> 3));
+}
+
+/* A string ends at its first NUL once it is unpacked, so one with NUL is refused. Messages do not
+ * nest in themselves, so the depth is that of the schema. */
+static enum sc_status check_strings(const ProtobufCMessageDescriptor *type, struct span span,
+				    struct error *err)
+{
+	enum sc_status status = SC_OK;
+
+	while (status == SC_OK && span.next < span.end) {
+		struct span value;
+		const ProtobufCFieldDescriptor *field = take_field(&span, type, &value);
+
+		if (!field)
+			continue;
+		if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+			status = check_strings(field->descriptor, value, err);
+		else if (field->type == PROTOBUF_C_TYPE_STRING &&
+			 memchr(value.next, '\0', (size_t)(value.end - value.next)))
+			status = error_set(err, SC_E_INVALID, "%s: expected a text without NUL "
+					   "characters", field->name);
+	}
+	return status;
+}
+
 enum sc_status proto_request_unpack(struct proto_request *request,
 				    const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
 				    size_t n_bytes, struct error *err)
@@ -80,7 +160,7 @@ enum sc_status proto_request_unpack(struct proto_request *request,
 	if (!request->message)
 		return error_set(err, SC_E_INVALID, "the request is not a valid %s message",
 				 type->name);
-	return SC_OK;
+	return check_strings(type, (struct span){ bytes, bytes + n_bytes }, err);
 }
 
 void proto_request_deinit(struct proto_request *request)

@@ -30,8 +30,8 @@ struct proto_request {
 	struct proto_block *blocks;
 };
 
-/* SC_E_INVALID: not a message of this type, or one that takes too much memory. The caller calls
- * proto_request_deinit, also on failure. */
+/* SC_E_INVALID: not a message of this type, one that takes too much memory, or one with a NUL
+ * character in a string. The caller calls proto_request_deinit, also on failure. */
 must_check enum sc_status proto_request_unpack(struct proto_request *request,
 					       const ProtobufCMessageDescriptor *type,
 					       const uint8_t *bytes, size_t n_bytes,

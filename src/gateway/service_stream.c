@@ -34,11 +34,14 @@ static enum sc_status send_started(struct job_stream *stream, struct error *err)
 {
 	Stagecoach__V1__GenerateResponse event = STAGECOACH__V1__GENERATE_RESPONSE__INIT;
 	Stagecoach__V1__Started started = STAGECOACH__V1__STARTED__INIT;
+	const char *warning = job_warning(stream->job);
 
 	started.job_id = (char *)(uintptr_t)job_id(stream->job);
 	started.n_prompt_tokens = job_n_prompt_tokens(stream->job);
 	started.n_sequences = stream->n_sequences;
 	started.seed = job_seed(stream->job);
+	started.n_warnings = warning != NULL;
+	started.warnings = (char **)(uintptr_t)&warning;
 	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_STARTED;
 	event.started = &started;
 	stream->is_started_sent = true;

@@ -17,7 +17,7 @@ static enum sc_status encode(const struct tokenizer *tokenizer,
 			     const Stagecoach__V1__TokenizeRequest *message,
 			     struct token_list *ids, struct error *err)
 {
-	unsigned flags = (message->add_special ? TOKENIZE_ADD_SPECIAL : 0) |
+	unsigned flags = (message->add_special ? TOKENIZE_ADD_BOS : 0) |
 			 (message->parse_special ? TOKENIZE_PARSE_SPECIAL : 0);
 
 	if (message->input_case == STAGECOACH__V1__TOKENIZE_REQUEST__INPUT_TEXT)

@@ -46,7 +46,7 @@ enum sc_status token_stream_add(struct token_stream *stream, uint32_t token, str
 
 	if (token >= vocab->n)
 		return SC_E_INVALID;
-	piece = vocab_print(vocab, token, false, &is_at_start);
+	piece = vocab_print(vocab, token, stream->with_special, &is_at_start);
 	/* In the worst case every byte becomes U+FFFD. */
 	if (buf_reserve(text, (stream->n_pending + piece.length) * (sizeof replacement - 1)))
 		return SC_E_NOMEM;

@@ -256,6 +256,15 @@ static enum sc_status encode_all(struct encoding *encoding, const char *text, si
 	return status;
 }
 
+/* A text that begins with a BOS of its own, written out, keeps that one alone. */
+static void drop_second_bos(struct token_list *ids, size_t first, uint32_t bos)
+{
+	if (ids->n < first + 2 || ids->ids[first + 1] != bos)
+		return;
+	ids->n--;
+	memmove(ids->ids + first, ids->ids + first + 1, (ids->n - first) * sizeof ids->ids[0]);
+}
+
 enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
 				size_t n_bytes, unsigned flags, struct token_list *ids,
 				struct error *err)
@@ -264,18 +273,19 @@ enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *t
 	struct encoding encoding = {
 		.tokenizer = tokenizer, .ids = ids, .escaped = BUF_INIT, .err = err,
 	};
+	const bool adds_bos = flags & TOKENIZE_ADD_BOS && vocab->adds_bos;
 	size_t n_before = ids->n;
 	enum sc_status status = SC_OK;
 
 	if (n_bytes > INT32_MAX)
 		return error_set(err, SC_E_TOO_LARGE, "text: expected at most %d bytes, found %zu",
 				 INT32_MAX, n_bytes);
-	if (flags & TOKENIZE_ADD_SPECIAL && vocab->adds_bos)
+	if (adds_bos)
 		status = token_list_add(ids, vocab->bos);
 	if (!status)
 		status = encode_all(&encoding, text, n_bytes, flags & TOKENIZE_PARSE_SPECIAL);
-	if (!status && flags & TOKENIZE_ADD_SPECIAL && vocab->adds_eos)
-		status = token_list_add(ids, vocab->eos);
+	if (!status && adds_bos)
+		drop_second_bos(ids, n_before, vocab->bos);
 	if (status == SC_E_NOMEM)
 		error_set(err, status, "no memory to encode %zu bytes", n_bytes);
 	if (status)

@@ -58,7 +58,10 @@ void token_list_deinit(struct token_list *list);
 must_check enum sc_status token_list_add(struct token_list *list, uint32_t id);
 
 enum {
-	TOKENIZE_ADD_SPECIAL = 1,	/* add BOS and EOS if the vocabulary asks for them */
+	/* Add BOS in front if the vocabulary asks for it and the text does not start with BOS.
+	 * Nothing is added behind: add_eos_token is for encoders and training, and an EOS would end
+	 * the text that a decoder is to continue. */
+	TOKENIZE_ADD_BOS = 1,
 	TOKENIZE_PARSE_SPECIAL = 2,	/* turn control tokens written in the text into their ids */
 };
 
@@ -94,6 +97,7 @@ must_check enum sc_status tokenizer_decode_within(const struct tokenizer *tokeni
  * U+FFFD, one for each run that could have started a character. Allocates nothing itself. */
 struct token_stream {
 	const struct tokenizer *tokenizer;
+	bool with_special;	/* print the names of special tokens; false after init */
 	bool is_at_start;	/* at the start of a text: a leading space comes from encode */
 	uint8_t pending[4];
 	unsigned n_pending;

@@ -52,7 +52,7 @@ struct vocab {
 	bool has_inner_space;		/* VOCAB_SPM: some key has a space
 					 * after another character */
 	uint32_t bos, eos, unknown;	/* or TOKEN_NONE */
-	bool adds_bos, adds_eos, adds_space_prefix;
+	bool adds_bos, adds_space_prefix;
 };
 
 /* Loads a vocabulary. adds_bos: the default if the file does not say. vocab must be zeroed; the

@@ -179,6 +179,7 @@ enum sc_status vocab_load_special(struct vocab *vocab, bool adds_bos, const stru
 	/* SentencePiece's default ids. Byte-level vocabularies have no common defaults. */
 	bool is_spm = vocab->family == VOCAB_SPM;
 	enum sc_status status;
+	bool adds_eos = false;
 
 	vocab->adds_bos = adds_bos;
 	vocab->adds_space_prefix = is_spm;
@@ -195,7 +196,7 @@ enum sc_status vocab_load_special(struct vocab *vocab, bool adds_bos, const stru
 				  &vocab->adds_bos, err);
 	if (!status)
 		status = get_adds(gguf, KEY("add_eos_token"), KEY("eos_token_id"), vocab->eos,
-				  &vocab->adds_eos, err);
+				  &adds_eos, err);	/* checked, not followed */
 	if (!status && is_spm && gguf_has(gguf, KEY("add_space_prefix")))
 		status = gguf_get_bool(gguf, KEY("add_space_prefix"), &vocab->adds_space_prefix,
 				       err);

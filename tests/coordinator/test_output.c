@@ -302,6 +302,100 @@ static int close_model(void **state)
 	return 0;
 }
 
+/* The names of control tokens as the tiny model writes them. */
+static void add_token(uint32_t token)
+{
+	assert_int_equal(output_writer_add(&writer, token, -1.0f), SC_OK);
+}
+
+static const char *bos_name(void)
+{
+	static char name[32];
+	size_t n_bytes;
+	const char *piece = tokenizer_piece(tokenizer, TINY_BOS, &n_bytes);
+
+	snprintf(name, sizeof name, "%.*s", (int)n_bytes, piece);
+	return name;
+}
+
+static void a_stop_string_matches_a_control_token_that_is_not_printed(void **state)
+{
+	const char *const stops[] = { bos_name() };
+
+	(void)state;
+	begin(stops, 1, MAX_TOKENS);
+	add_all("ab");
+	add_token(TINY_BOS);
+	shows("ab");
+	assert_int_equal(writer.output.finish, FINISH_STOP);
+	end();
+}
+
+static void a_stop_string_may_begin_or_end_within_a_control_token(void **state)
+{
+	char around[64], before[64];
+	const char *const stops[] = { around, before };
+
+	(void)state;
+	snprintf(around, sizeof around, "b%s\n", bos_name());
+	snprintf(before, sizeof before, "%sxyz", bos_name());
+	begin(stops, 2, MAX_TOKENS);
+	add_all("ab");
+	shows("a");
+	add_token(TINY_BOS);
+	shows("a");
+	add('\n');
+	shows("a");
+	assert_int_equal(writer.output.finish, FINISH_STOP);
+	end();
+}
+
+static void control_tokens_leave_no_trace_without_a_match(void **state)
+{
+	char stop[64];
+	const char *const stops[] = { stop };
+
+	(void)state;
+	snprintf(stop, sizeof stop, "b%sc", bos_name());
+	begin(stops, 1, MAX_TOKENS);
+	add('b');
+	add_token(TINY_BOS);
+	add('b');
+	shows("b");
+	add_token(TINY_BOS);
+	add_token(TINY_BOS);
+	add_all("d");
+	shows("bbd");
+	assert_int_equal(writer.output.finish, FINISH_NONE);
+	end();
+}
+
+static void control_tokens_are_printed_where_asked_for(void **state)
+{
+	char text[64];
+
+	(void)state;
+	snprintf(text, sizeof text, "a%sb", bos_name());
+	begin(NULL, 0, MAX_TOKENS);
+	writer.stream.with_special = true;
+	add('a');
+	add_token(TINY_BOS);
+	add('b');
+	shows(text);
+	end();
+}
+
+static void a_limit_of_no_tokens_takes_none(void **state)
+{
+	(void)state;
+	begin(NULL, 0, 0);
+	assert_false(add('a'));
+	shows("");
+	assert_int_equal(writer.output.n_tokens, 0);
+	assert_int_equal(writer.output.finish, FINISH_LENGTH);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +411,11 @@ int main(void)
 		cmocka_unit_test(an_end_token_ends_it_and_adds_nothing),
 		cmocka_unit_test(an_end_token_as_the_first_leaves_an_empty_output),
 		cmocka_unit_test(an_end_token_may_be_ignored),
+		cmocka_unit_test(a_stop_string_matches_a_control_token_that_is_not_printed),
+		cmocka_unit_test(a_stop_string_may_begin_or_end_within_a_control_token),
+		cmocka_unit_test(control_tokens_leave_no_trace_without_a_match),
+		cmocka_unit_test(control_tokens_are_printed_where_asked_for),
+		cmocka_unit_test(a_limit_of_no_tokens_takes_none),
 		cmocka_unit_test(random_texts_stop_where_a_search_in_the_whole_says),
 	};
 

@@ -145,6 +145,7 @@ static void add_generate(struct buf *seed)
 	request.sampling = &sampling;
 	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
 	request.text = text;
+	request._max_tokens_case = STAGECOACH__V1__GENERATE_REQUEST___MAX_TOKENS_MAX_TOKENS;
 	request.max_tokens = 3;
 	request.stop = stops;
 	request.n_stop = 2;

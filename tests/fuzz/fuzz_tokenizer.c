@@ -49,7 +49,7 @@ static void stream(const struct tokenizer *tokenizer, const struct token_list *i
 
 static void use(const struct tokenizer *tokenizer, const char *text, size_t n_bytes)
 {
-	const unsigned all_flags = TOKENIZE_ADD_SPECIAL | TOKENIZE_PARSE_SPECIAL;
+	const unsigned all_flags = TOKENIZE_ADD_BOS | TOKENIZE_PARSE_SPECIAL;
 	const size_t longest = tokenizer_longest_token_bytes(tokenizer);
 
 	for (unsigned flags = 0; flags <= all_flags; flags++) {

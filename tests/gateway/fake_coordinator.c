@@ -189,7 +189,8 @@ enum sc_status job_submit(struct coordinator *coordinator, const struct job_requ
 		snprintf(job->prompt, sizeof job->prompt, "%.*s", (int)request->prompt_bytes,
 			 request->prompt);
 	job->n_prompt_tokens = (uint32_t)n_prompt;
-	job->max_tokens = request->max_tokens ? request->max_tokens : MAX_CONTEXT;
+	job->max_tokens = request->max_tokens == JOB_UNLIMITED ? MAX_CONTEXT
+								: request->max_tokens;
 	job->n_outputs = request->n_sequences ? request->n_sequences : 1;
 	job->seed = request->seed;
 	job->is_attached = request->is_attached;
@@ -292,6 +293,11 @@ enum job_state job_state(const struct job *job) { return job->state; }
 bool job_is_ended(const struct job *job) { return job->state >= JOB_DONE; }
 const struct error *job_error(const struct job *job) { return &job->error; }
 uint32_t job_n_prompt_tokens(const struct job *job) { return job->n_prompt_tokens; }
+const char *job_warning(const struct job *job)
+{
+	(void)job;
+	return NULL;
+}
 uint64_t job_seed(const struct job *job) { return job->seed; }
 uint32_t job_n_outputs(const struct job *job) { return job->n_outputs; }
 const struct output *job_output(const struct job *job, uint32_t i) { return &job->outputs[i]; }
@@ -559,7 +565,7 @@ enum sc_status tokenizer_encode(const struct tokenizer *t, const char *text, siz
 	ids->ids = malloc((n_bytes + 1) * sizeof *ids->ids);
 	if (!ids->ids)
 		return SC_E_NOMEM;
-	if (flags & TOKENIZE_ADD_SPECIAL)
+	if (flags & TOKENIZE_ADD_BOS)
 		ids->ids[ids->n++] = BOS;
 	for (size_t i = 0; i < n_bytes; i++)
 		ids->ids[ids->n++] = (uint8_t)text[i];

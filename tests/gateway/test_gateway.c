@@ -246,6 +246,9 @@ static enum sc_status generate(struct server *server, const char *prompt, uint32
 	story->server = server;
 	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
 	request.text = (char *)(uintptr_t)prompt;
+	if (max_tokens)		/* 0: until the context is full */
+		request._max_tokens_case =
+			STAGECOACH__V1__GENERATE_REQUEST___MAX_TOKENS_MAX_TOKENS;
 	request.max_tokens = max_tokens;
 	request.n = story->n_sequences;
 	return client_run(server->client, &call, &server->err);
@@ -510,6 +513,7 @@ static char *submit_large(struct server *server)
 	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
 	request.text = (char *)(uintptr_t)"burst";
 	request.n = MANY_OUTPUTS;
+	request._max_tokens_case = STAGECOACH__V1__GENERATE_REQUEST___MAX_TOKENS_MAX_TOKENS;
 	request.max_tokens = MANY_TOKENS;
 	job = ask_for_job(server, "Submit", &request.base);
 	assert_non_null(job);

@@ -122,6 +122,7 @@ static void make_job(struct fixture *f, unsigned n_sequences, unsigned n_tokens,
 	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
 	request.text = (char *)(uintptr_t)"burst";
 	request.n = n_sequences;
+	request._max_tokens_case = STAGECOACH__V1__GENERATE_REQUEST___MAX_TOKENS_MAX_TOKENS;
 	request.max_tokens = n_tokens;
 	assert_int_equal(ask(f, SERVICE "Submit", &request.base), GRPC_OK);
 	job = stagecoach__v1__job__unpack(NULL, f->call.body.length - 5,

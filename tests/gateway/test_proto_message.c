@@ -155,12 +155,49 @@ static void strings_are_cut_at_a_whole_character(void **state)
 	assert_string_equal(out, "\xef\xbf\xbd");
 }
 
+/* Of a valid message with text and two stop strings; the last character of `in` becomes NUL. */
+static void expect_refused(const char *in, const char *field)
+{
+	char text[] = "a text", first[] = "one", second[] = "another";
+	char *stops[] = { first, second };
+	Stagecoach__V1__GenerateRequest message = STAGECOACH__V1__GENERATE_REQUEST__INIT;
+	struct proto_request request;
+	uint8_t bytes[256], *found;
+	struct error err;
+	size_t n_bytes;
+
+	message.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
+	message.text = text;
+	message.stop = stops;
+	message.n_stop = 2;
+	n_bytes = stagecoach__v1__generate_request__pack(&message, bytes);
+	assert_int_equal(proto_request_unpack(&request, REQUEST, bytes, n_bytes, &err), SC_OK);
+	proto_request_deinit(&request);
+	found = memmem(bytes, n_bytes, in, strlen(in));
+	assert_non_null(found);
+	found[strlen(in) - 1] = '\0';
+	assert_int_equal(proto_request_unpack(&request, REQUEST, bytes, n_bytes, &err),
+			 SC_E_INVALID);
+	assert_non_null(strstr(err.text, field));
+	assert_non_null(strstr(err.text, "without NUL"));
+	proto_request_deinit(&request);
+}
+
+static void a_string_with_nul_is_refused_not_cut(void **state)
+{
+	(void)state;
+	expect_refused("a te", "text: ");
+	expect_refused("on", "stop: ");
+	expect_refused("another", "stop: ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_of_a_megabyte_of_tokens_is_unpacked),
 		cmocka_unit_test(a_message_that_takes_too_much_memory_is_refused),
 		cmocka_unit_test(what_is_no_message_is_named),
+		cmocka_unit_test(a_string_with_nul_is_refused_not_cut),
 		cmocka_unit_test(what_is_not_set_has_its_default),
 		cmocka_unit_test(text_keeps_what_is_utf8_and_replaces_the_rest),
 		cmocka_unit_test(strings_are_cut_at_a_whole_character),

@@ -45,7 +45,7 @@ static void the_first_merge_of_the_list_is_joined_first(void **state)
 	expect_ids(tiny.tokenizer, "aaa", 0, "260 97");
 	expect_ids(tiny.tokenizer, "a abc", 0, "97 32 258");
 	expect_ids(tiny.tokenizer, "\u00E9", 0, "263");
-	expect_ids(tiny.tokenizer, "", TOKENIZE_ADD_SPECIAL, "");
+	expect_ids(tiny.tokenizer, "", TOKENIZE_ADD_BOS, "");
 	tiny_tokenizer_destroy(&tiny);
 }
 
@@ -79,7 +79,7 @@ static void a_word_that_is_a_token_is_taken_whole_where_merges_are_ignored(void 
 	expect_ids(tiny.tokenizer, "abcdd", 0, "258 100 100");
 	/* This pre-tokenizer's vocabularies begin with BOS even if the file does not say so. */
 	assert_true(tokenizer_adds_bos(tiny.tokenizer));
-	expect_ids(tiny.tokenizer, "ab", TOKENIZE_ADD_SPECIAL, "262 256");
+	expect_ids(tiny.tokenizer, "ab", TOKENIZE_ADD_BOS, "262 256");
 	tiny_tokenizer_destroy(&tiny);
 }
 

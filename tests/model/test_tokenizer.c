@@ -126,7 +126,7 @@ static void characters_without_bytes_become_the_unknown_token(void **state)
 	tiny_tokenizer_destroy(&tiny);
 }
 
-static void bos_and_eos_come_where_asked_and_where_the_file_says(void **state)
+static void bos_comes_where_asked_and_where_the_file_says_and_eos_never(void **state)
 {
 	struct tiny_tokenizer tiny = create_spm();
 	struct gguf_writer w;
@@ -136,8 +136,8 @@ static void bos_and_eos_come_where_asked_and_where_the_file_says(void **state)
 	assert_int_equal(tokenizer_bos(tiny.tokenizer), 1);
 	assert_int_equal(tokenizer_eos(tiny.tokenizer), 2);
 	assert_true(tokenizer_adds_bos(tiny.tokenizer));
-	expect_ids(tiny.tokenizer, "a", TOKENIZE_ADD_SPECIAL, "1 259 270");
-	expect_ids(tiny.tokenizer, "", TOKENIZE_ADD_SPECIAL, "1");
+	expect_ids(tiny.tokenizer, "a", TOKENIZE_ADD_BOS, "1 259 270");
+	expect_ids(tiny.tokenizer, "", TOKENIZE_ADD_BOS, "1");
 	tiny_tokenizer_destroy(&tiny);
 
 	gguf_writer_init(&w);
@@ -147,7 +147,22 @@ static void bos_and_eos_come_where_asked_and_where_the_file_says(void **state)
 	gguf_writer_u32(&w, "tokenizer.ggml.eos_token_id", 270);
 	tiny = must_create(&w);
 	assert_false(tokenizer_adds_bos(tiny.tokenizer));
-	expect_ids(tiny.tokenizer, "a", TOKENIZE_ADD_SPECIAL, "259 270 270");
+	expect_ids(tiny.tokenizer, "a", TOKENIZE_ADD_BOS, "259 270");
+	tiny_tokenizer_destroy(&tiny);
+}
+
+static void a_text_with_a_bos_of_its_own_gets_no_other(void **state)
+{
+	const unsigned flags = TOKENIZE_ADD_BOS | TOKENIZE_PARSE_SPECIAL;
+	struct tiny_tokenizer tiny = create_spm();
+
+	(void)state;
+	expect_ids(tiny.tokenizer, "<s>a", flags, "1 259 270");
+	expect_ids(tiny.tokenizer, "<s>", flags, "1");
+	expect_ids(tiny.tokenizer, "a<s>", flags, "1 259 270 1");
+	expect_ids(tiny.tokenizer, "<s><s>a", flags, "1 1 259 270");
+	expect_ids(tiny.tokenizer, "<s>a", TOKENIZE_PARSE_SPECIAL, "1 259 270");
+	expect_ids(tiny.tokenizer, "<s>", TOKENIZE_ADD_BOS, "1 259 63 118 65");
 	tiny_tokenizer_destroy(&tiny);
 }
 
@@ -350,7 +365,7 @@ static void a_failed_call_leaves_its_outputs_alone(void **state)
 	ids.n = 0;
 	assert_int_equal(token_list_add(&ids, 7), SC_OK);
 	assert_int_equal(tokenizer_encode(tiny.tokenizer, "a", (size_t)INT32_MAX + 1,
-					  TOKENIZE_ADD_SPECIAL, &ids, &err), SC_E_TOO_LARGE);
+					  TOKENIZE_ADD_BOS, &ids, &err), SC_E_TOO_LARGE);
 	assert_int_equal(ids.n, 1);
 	assert_int_equal(tokenizer_encode(tiny.tokenizer, "a", 1, 0, &ids, &err), SC_OK);
 	assert_int_equal(ids.n, 3);
@@ -380,7 +395,7 @@ static void stories260k_reads_its_own_text(void **state)
 	if (tokenizer_create(gguf, &tokenizer, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(tokenizer_n_vocab(tokenizer), 512);
-	expect_ids(tokenizer, "Once upon a time", TOKENIZE_ADD_SPECIAL, "1 403 407 261 378");
+	expect_ids(tokenizer, "Once upon a time", TOKENIZE_ADD_BOS, "1 403 407 261 378");
 	expect_round_trip(tokenizer, story, strlen(story));
 	expect_round_trip(tokenizer, "\xF0\x9F\x98\x81\n\xFF", 6);
 	tokenizer_destroy(tokenizer);
@@ -397,7 +412,8 @@ int main(void)
 		cmocka_unit_test(no_space_is_added_where_the_file_says_so),
 		cmocka_unit_test(characters_without_a_token_become_bytes),
 		cmocka_unit_test(characters_without_bytes_become_the_unknown_token),
-		cmocka_unit_test(bos_and_eos_come_where_asked_and_where_the_file_says),
+		cmocka_unit_test(bos_comes_where_asked_and_where_the_file_says_and_eos_never),
+		cmocka_unit_test(a_text_with_a_bos_of_its_own_gets_no_other),
 		cmocka_unit_test(special_tokens_are_parsed_only_where_asked),
 		cmocka_unit_test(user_defined_tokens_come_first_and_the_longest_wins),
 		cmocka_unit_test(tokens_may_have_a_space_inside),

@@ -201,8 +201,8 @@ static void clients_learn_which_stage_died(void **state)
 
 		create(false);
 		wait_for(p.phase == COORDINATOR_READY);
-		running[0] = submit(0);
-		running[1] = submit(0);
+		running[0] = submit(JOB_UNLIMITED);
+		running[1] = submit(JOB_UNLIMITED);
 		wait_for(job_output(running[1], 0)->n_tokens >= 3);
 		kill_stage(i);
 		wait_for(p.phase == COORDINATOR_FAILED);
@@ -249,7 +249,7 @@ static void a_stage_may_die_at_any_moment(void **state)
 		create(false);
 		for (unsigned turn = 0; turn < n_turns; turn++) {
 			if (!job && p.phase == COORDINATOR_READY)
-				job = submit(0);
+				job = submit(JOB_UNLIMITED);
 			loop_turn(p.loop, true);
 		}
 		kill_stage(n_turns % N);
@@ -269,7 +269,7 @@ static void stages_whose_coordinator_dies_say_so(void **state)
 	(void)state;
 	create(false);
 	wait_for(p.phase == COORDINATOR_READY);
-	job = submit(0);
+	job = submit(JOB_UNLIMITED);
 	wait_for(job_output(job, 0)->n_tokens >= 3);
 	coordinator_destroy(p.coordinator);
 	p.coordinator = NULL;
@@ -290,7 +290,7 @@ static void a_stage_that_hangs_does_not_hold_up_a_drain(void **state)
 	(void)state;
 	create(true);
 	wait_for(p.phase == COORDINATOR_READY);
-	job = submit(0);
+	job = submit(JOB_UNLIMITED);
 	wait_for(p.is_hanging);
 	coordinator_drain(p.coordinator, 100);
 	manual_clock_pass(p.clock, 99);

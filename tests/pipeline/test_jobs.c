@@ -97,6 +97,68 @@ static void a_job_ends_at_its_limit_and_can_be_found_later(void **state)
 	all_blocks_are_free();
 }
 
+static void a_job_without_new_tokens_reads_its_prompt(void **state)
+{
+	struct job_request request = greedy("To be", 0);
+	struct job *job = submit(&request);
+	struct coordinator_status status;
+
+	(void)state;
+	rig_wait(&rig, job_is_ended(job));
+	assert_int_equal(job_state(job), JOB_DONE);
+	assert_int_equal(job_output(job, 0)->n_tokens, 0);
+	assert_int_equal(job_output(job, 0)->text.length, 0);
+	assert_int_equal(job_output(job, 0)->finish, FINISH_LENGTH);
+	assert_true(job_times(job).first_token_ms);
+	coordinator_status(rig.coordinator, &status);
+	assert_true(status.prompt_tokens >= job_n_prompt_tokens(job));
+	job_release(job);
+	all_blocks_are_free();
+}
+
+static void a_job_says_that_the_context_is_full(void **state)
+{
+	const uint32_t context = coordinator_max_context(rig.coordinator);
+	struct job_request request = greedy("To be", JOB_UNLIMITED);
+	struct job *job = submit(&request);
+	uint32_t room = context - job_n_prompt_tokens(job);
+
+	(void)state;
+	rig_wait(&rig, job_is_ended(job));
+	assert_int_equal(job_output(job, 0)->n_tokens, room);
+	assert_int_equal(job_output(job, 0)->finish, FINISH_CONTEXT);
+	job_release(job);
+	for (uint32_t extra = 0; extra < 2; extra++) {
+		request.max_tokens = room + extra;
+		job = submit(&request);
+		rig_wait(&rig, job_is_ended(job));
+		assert_int_equal(job_output(job, 0)->n_tokens, room);
+		assert_int_equal(job_output(job, 0)->finish,
+				 extra ? FINISH_CONTEXT : FINISH_LENGTH);
+		job_release(job);
+	}
+	all_blocks_are_free();
+}
+
+static void a_prompt_of_two_bos_is_warned_of(void **state)
+{
+	static const uint32_t twice[] = { TINY_BOS, TINY_BOS, 'a' };
+	struct job_request request = greedy("a", 1);
+	struct job *job = submit(&request);
+
+	(void)state;
+	assert_null(job_warning(job));
+	job_cancel(job);
+	job_release(job);
+	request.prompt = NULL;
+	request.prompt_tokens = twice;
+	request.n_prompt_tokens = 3;
+	job = submit(&request);
+	assert_non_null(strstr(job_warning(job), "two BOS tokens"));
+	job_cancel(job);
+	job_release(job);
+}
+
 static void log_probabilities_come_when_asked_for(void **state)
 {
 	struct job_request request = greedy("To be", 10);
@@ -324,7 +386,7 @@ static void a_full_queue_refuses_more(void **state)
 
 static void a_deadline_cancels(void **state)
 {
-	struct job_request request = greedy("in the mind", 0);
+	struct job_request request = greedy("in the mind", JOB_UNLIMITED);
 	struct job *job;
 
 	(void)state;
@@ -590,6 +652,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_job_ends_at_its_limit_and_can_be_found_later),
+		cmocka_unit_test(a_job_without_new_tokens_reads_its_prompt),
+		cmocka_unit_test(a_job_says_that_the_context_is_full),
+		cmocka_unit_test(a_prompt_of_two_bos_is_warned_of),
 		cmocka_unit_test(log_probabilities_come_when_asked_for),
 		cmocka_unit_test(a_cancelled_job_frees_its_blocks_and_slot),
 		cmocka_unit_test(several_sequences_of_a_job_draw_differently),

@@ -103,7 +103,7 @@ def request(text="Once upon a time", max_tokens=8, **fields):
 
 def endless(text="stall: a story that never ends", n=32):
     """A job that lasts: many sequences until the context is full."""
-    return request(text, max_tokens=0, n=n)
+    return request(text, max_tokens=None, n=n)
 
 
 def wait_for(what, condition):
