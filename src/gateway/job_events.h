@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STAGECOACH_GATEWAY_JOB_EVENTS_H
+#define STAGECOACH_GATEWAY_JOB_EVENTS_H
+/*
+ * job_events - a job as the events of a stream: started first, then the tokens of its sequences in
+ * turn, finished last. It reads the job's output from a place of its own, so it holds no tokens and
+ * slows nobody down; whoever has no room for events asks for the next one later.
+ * Thread: the loop's.
+ */
+#include "coordinator/job.h"
+
+#include "stagecoach/v1/stagecoach.pb-c.h"
+
+struct job_events;
+
+/* Borrows job until destroy; the caller holds it. from_now: leave out what is there already.
+ * SC_E_NOMEM. */
+must_check enum sc_status job_events_create(struct job *job, bool from_now,
+					    struct job_events **events_out);
+/* Accepts NULL. */
+void job_events_destroy(struct job_events *events);
+
+/* Takes one event, which is gone when it returns. */
+typedef enum sc_status job_event_fn(void *arg, const Stagecoach__V1__GenerateResponse *event,
+				    struct error *err);
+
+/* Give the next event to fn; what fn returns is the result. SC_AGAIN: there is none, or none yet. */
+must_check enum sc_status job_events_next(struct job_events *events, job_event_fn *fn, void *arg,
+					  struct error *err);
+
+/* The last event was given. */
+bool job_events_are_over(const struct job_events *events);
+
+#endif
