@@ -13,7 +13,7 @@ static const struct {
 	[SC_E_INVALID] = { "invalid", EX_USAGE },
 	[SC_E_NOT_FOUND] = { "not found", EX_NOINPUT },
 	[SC_E_EXISTS] = { "exists already", EXIT_FAILURE },
-	[SC_E_TOO_LARGE] = { "too large", EXIT_FAILURE },
+	[SC_E_TOO_LARGE] = { "too large", EX_USAGE },
 	[SC_E_UNSUPPORTED] = { "not supported", EXIT_FAILURE },
 	[SC_E_OVERLOADED] = { "overloaded", EX_TEMPFAIL },
 	[SC_E_UNAVAILABLE] = { "unavailable", EX_UNAVAILABLE },

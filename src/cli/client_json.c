@@ -195,3 +195,20 @@ enum sc_status client_json_print(const ProtobufCMessage *message, FILE *file)
 		return SC_E_IO;
 	return SC_OK;
 }
+
+static int add_bytes(const char *bytes, size_t n_bytes, void *arg)
+{
+	return buf_add(arg, bytes, n_bytes) == SC_OK ? 0 : -1;
+}
+
+enum sc_status client_json_add(const ProtobufCMessage *message, struct buf *line)
+{
+	json_t *object = client_json(message);
+	int rc;
+
+	if (!object)
+		return SC_E_NOMEM;
+	rc = json_dump_callback(object, add_bytes, line, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	json_decref(object);
+	return rc == 0 && buf_add(line, "\n", 1) == SC_OK ? SC_OK : SC_E_NOMEM;
+}

@@ -7,6 +7,7 @@
  * ("running"); integers beyond 2^63 as strings; bytes in hexadecimal; what is not set is left out.
  * Thread: any.
  */
+#include "base/buf.h"
 #include "base/status.h"
 
 #include <jansson.h>
@@ -18,6 +19,9 @@ json_t *client_json(const ProtobufCMessage *message);
 
 /* One line, flushed. SC_E_IO: the file takes no more. */
 must_check enum sc_status client_json_print(const ProtobufCMessage *message, FILE *file);
+
+/* Append one line. SC_E_NOMEM. */
+must_check enum sc_status client_json_add(const ProtobufCMessage *message, struct buf *line);
 
 /* An enumerator's word, "running" for JOB_STATE_RUNNING; "?" for numbers without one. out has room
  * for n_bytes. */

@@ -2,9 +2,8 @@
 #ifndef STAGECOACH_CLI_CLIENT_STREAM_H
 #define STAGECOACH_CLI_CLIENT_STREAM_H
 /*
- * client_stream - the events of Generate and Watch on standard output: the text as it comes, or
- * JSON Lines; what it cost on standard error. Texts of several sequences come one after the other
- * at the end.
+ * client_stream - the events of Generate and Watch on standard output (event_printer.h); what it
+ * cost, and why it stopped, on standard error.
  * Thread: the main thread.
  */
 #include "base/error.h"

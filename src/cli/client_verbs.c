@@ -31,6 +31,12 @@ void client_complain(const struct error *err)
 	fprintf(stderr, "stagecoach: error: %s\n", err->text);
 }
 
+void client_warn(char *const *warnings, size_t n_warnings)
+{
+	for (size_t i = 0; i < n_warnings; i++)
+		fprintf(stderr, "stagecoach: warning: %s\n", warnings[i]);
+}
+
 int client_end(enum sc_status status, const struct error *err)
 {
 	if (client_signal_caught())

@@ -21,6 +21,9 @@ int client_end(enum sc_status status, const struct error *err);
 /* One error on standard error. */
 void client_complain(const struct error *err);
 
+/* What the server finds odd about a request, on standard error. */
+void client_warn(char *const *warnings, size_t n_warnings);
+
 /* Flush standard output. SC_E_IO: it takes no more. */
 must_check enum sc_status client_flush(struct error *err);
 

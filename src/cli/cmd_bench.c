@@ -179,6 +179,8 @@ static void choose_format(struct bench *bench)
 {
 	const char *word = bench->config.bench_output;
 
+	if (bench->config.is_json)
+		word = "json";
 	bench->format = !strcmp(word, "csv") ? BENCH_CSV : !strcmp(word, "json") ? BENCH_JSON
 										 : BENCH_MARKDOWN;
 }

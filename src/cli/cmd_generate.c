@@ -56,16 +56,19 @@ int cmd_generate(int argc, char **argv)
 static enum sc_status submit(struct client *client, const struct client_request *request,
 			     const struct config *config, struct error *err)
 {
+	const Stagecoach__V1__Job *job;
 	ProtobufCMessage *answer;
 	enum sc_status status = client_ask(client, "Submit", &request->message.base, 0,
 					   &stagecoach__v1__job__descriptor, &answer, err);
 
 	if (status != SC_OK)
 		return status;
+	job = (const Stagecoach__V1__Job *)answer;
+	client_warn(job->warnings, job->n_warnings);
 	if (config->is_json)
 		status = client_print_json(answer, err);
 	else
-		printf("%s\n", ((Stagecoach__V1__Job *)answer)->id);
+		printf("%s\n", job->id);
 	protobuf_c_message_free_unpacked(answer, NULL);
 	return status == SC_OK ? client_flush(err) : status;
 }

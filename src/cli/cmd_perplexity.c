@@ -101,6 +101,7 @@ static enum sc_status open_session(struct perplexity_run *run, struct error *err
 	if (n_jobs > MAX_JOBS)
 		n_jobs = MAX_JOBS;
 	/* A job draws one token, which needs its position. */
+	wire_warn_of_length(&run->opened, config->chunk_length);
 	config->context = config->chunk_length + 1;
 	config->max_sequences = n_jobs;
 	config->kv_positions = n_jobs * (config->context + config->block_length);

@@ -5,6 +5,7 @@
 #include "base/resources.h"
 #include "cli/client_signal.h"
 #include "cli/client_verbs.h"
+#include "cli/json_text.h"
 #include "cli/progress.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
@@ -13,6 +14,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #define MIB (1024.0 * 1024.0)
 
@@ -51,17 +53,43 @@ static enum sc_status find_mix(const char *name, const struct quant_mix **mix_ou
 	return status;
 }
 
-static void print_summary(const struct quantize_input *input, const struct gguf *gguf,
-			  const struct quant_mix *mix, const struct quantize_result *result,
-			  double seconds)
+static enum sc_status print_json(const struct quantize_input *input, const struct gguf *gguf,
+				 const struct quant_mix *mix,
+				 const struct quantize_result *result, double bits,
+				 double seconds, struct error *err)
 {
+	json_t *json = json_pack("{s:o, s:o, s:s, s:I, s:I, s:f, s:i, s:f}",
+				 "input", json_text(input->from, strlen(input->from)),
+				 "output", json_text(input->to, strlen(input->to)),
+				 "type", mix->name, "input_bytes", (json_int_t)gguf_n_bytes(gguf),
+				 "output_bytes", (json_int_t)result->file_bytes,
+				 "bits_per_weight", bits,
+				 "fallbacks", (int)result->n_fallbacks, "seconds", seconds);
+
+	if (!json)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	json_dumpf(json, stdout, JSON_COMPACT | json_text_flags());
+	putchar('\n');
+	json_decref(json);
+	return SC_OK;
+}
+
+static enum sc_status print_summary(const struct quantize_input *input, const struct gguf *gguf,
+				    const struct quant_mix *mix,
+				    const struct quantize_result *result, double seconds,
+				    struct error *err)
+{
+	const double bits = 8.0 * (double)result->tensor_bytes / (double)result->n_elements;
+
 	if (result->n_fallbacks)
 		fprintf(stderr, "stagecoach: %u tensors have rows that are no multiple of their "
 			"type's block: they got a larger type\n", result->n_fallbacks);
+	if (input->config.is_json)
+		return print_json(input, gguf, mix, result, bits, seconds, err);
 	printf("%s: %.1f MiB -> %s: %.1f MiB, %s, %.2f bits per weight, %.1f s\n", input->from,
 	       (double)gguf_n_bytes(gguf) / MIB, input->to, (double)result->file_bytes / MIB,
-	       mix->name, 8.0 * (double)result->tensor_bytes / (double)result->n_elements,
-	       seconds);
+	       mix->name, bits, seconds);
+	return SC_OK;
 }
 
 static enum sc_status run(struct quantize_input *input, struct error *err)
@@ -88,10 +116,11 @@ static enum sc_status run(struct quantize_input *input, struct error *err)
 	status = quantize(gguf, &choice, &result, err);
 	progress_end(&input->progress);
 	if (status == SC_OK) {
-		print_summary(input, gguf, choice.mix, &result,
-			      clock_seconds(clock_ns() - start_ns));
-		status = client_flush(err);
+		status = print_summary(input, gguf, choice.mix, &result,
+				       clock_seconds(clock_ns() - start_ns), err);
 	}
+	if (status == SC_OK)
+		status = client_flush(err);
 	gguf_close(gguf);
 	return status;
 }

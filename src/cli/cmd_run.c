@@ -76,7 +76,8 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 	case COORDINATOR_FAILED:
 		if (!run->exit_code) {	/* else the text's end told it, or a signal came first */
 			report_error(err);
-			run->exit_code = sc_status_exit_code(err->status);
+			run->exit_code = sc_status_exit_code(wire_fault(&run->config,
+									err->status));
 		}
 		if (!one_shot_is_writing(run->one_shot))	/* else its end stops the loop */
 			loop_stop(run->loop);
@@ -113,12 +114,14 @@ static enum sc_status start(struct run *run, struct error *err)
 	if (status == SC_OK)
 		status = one_shot_read_prompt(&run->config, run->opened.tokenizer, &run->prompt,
 					      err);
+	run->opened.n_prompt_tokens = run->prompt.n;
 	if (status == SC_OK)
 		status = wire_coordinator_config(&run->config, &run->opened, run->config.stages,
 						 &coordinator, err);
 	if (status != SC_OK)
 		return status;
-	coordinator.kv_contexts = 1;	/* also when standard input is the prompt */
+	coordinator.kv_contexts = run->config.n_sequences;
+	wire_warn_of_length(&run->opened, coordinator.max_context);
 	allowance = allowance_inside(run->config.stages,
 			     wire_coordinator_bytes(&coordinator, 0, 0));
 	status = wire_worker_config(&run->config, run->opened.model, &allowance, &worker, err);

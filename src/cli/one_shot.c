@@ -5,10 +5,12 @@
 #include "base/clock.h"
 #include "base/console.h"
 #include "base/outlet.h"
+#include "cli/event_printer.h"
 #include "cli/prompt_text.h"
 #include "cli/wiring.h"
 #include "coordinator/job.h"
 #include "event/loop.h"
+#include "gateway/job_events.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +24,8 @@ struct one_shot {
 	struct job_watcher watcher;
 	struct outlet out;
 	struct write_watch *room;	/* NULL until the first wait for the reader */
-	size_t n_written;
+	struct job_events *events;
+	struct event_printer printer;	/* its out: what standard output has not taken yet */
 	uint64_t started_ns;
 	uint64_t first_ns;	/* when the first token came */
 	uint64_t ended_ns;	/* when the job ended, which may be long before its text is read */
@@ -36,33 +39,44 @@ struct one_shot {
 	void *arg;
 };
 
-/* The text that is there and not yet written. A newline follows the text of an ended job. */
-static size_t unwritten(const struct one_shot *one_shot, const char **text_out)
+static enum sc_status take_event(void *arg, const Stagecoach__V1__GenerateResponse *event,
+				 struct error *err)
 {
-	const struct output *output = job_output(one_shot->job, 0);
+	struct one_shot *one_shot = arg;
 
-	if (one_shot->n_written < output->text.length) {
-		*text_out = output->text.data + one_shot->n_written;
-		return output->text.length - one_shot->n_written;
-	}
-	*text_out = "\n";
-	return one_shot->n_written == output->text.length && job_is_ended(one_shot->job);
+	return event_printer_add(&one_shot->printer, event, err);
+}
+
+/* Have the next bytes for standard output, if there are any. An event that prints nothing is
+ * followed by the next one. */
+static enum sc_status print_more(struct one_shot *one_shot, struct error *err)
+{
+	enum sc_status status = SC_OK;
+
+	while (status == SC_OK && !one_shot->printer.out.length)
+		status = job_events_next(one_shot->events, take_event, one_shot, err);
+	return status == SC_AGAIN ? SC_OK : status;
 }
 
 static void print_speed(const struct one_shot *one_shot)
 {
 	uint32_t n_prompt = job_n_prompt_tokens(one_shot->job);
-	uint32_t n_tokens = job_output(one_shot->job, 0)->n_tokens;
+	uint32_t n_outputs = job_n_outputs(one_shot->job);
+	uint32_t n_tokens = 0;
 	double prompt_seconds = clock_seconds(one_shot->first_ns - one_shot->started_ns);
 	double seconds = clock_seconds(one_shot->ended_ns - one_shot->first_ns);
 
-	if (!one_shot->first_ns || one_shot->is_quiet)
+	if (!one_shot->first_ns)
 		return;
+	for (uint32_t i = 0; i < n_outputs; i++)
+		n_tokens += job_output(one_shot->job, i)->n_tokens;
 	console_printf(CONSOLE_ANY, "prompt: %u tokens in %.3f s, %.1f tokens/s\n", n_prompt,
 		       prompt_seconds, n_prompt / prompt_seconds);
-	if (n_tokens > 1 && seconds > 0.0)
+	if (n_tokens > n_outputs && seconds > 0.0)
 		console_printf(CONSOLE_ANY, "generated: %u tokens in %.3f s, %.1f tokens/s\n",
-			       n_tokens, seconds, (n_tokens - 1) / seconds);
+			       n_tokens, seconds, (n_tokens - n_outputs) / seconds);
+	if (one_shot->printer.stopped[0])
+		console_printf(CONSOLE_ANY, "%s\n", one_shot->printer.stopped);
 }
 
 static void write_text(struct one_shot *one_shot);
@@ -87,7 +101,8 @@ static enum sc_status wait_for_room(struct one_shot *one_shot, struct error *err
 static void tell_end(struct one_shot *one_shot)
 {
 	one_shot->is_told = true;
-	print_speed(one_shot);
+	if (!one_shot->printer.is_json && !one_shot->is_quiet)
+		print_speed(one_shot);
 	if (one_shot->write_error.status != SC_OK)
 		one_shot->on_end(one_shot->arg, &one_shot->write_error);
 	else if (job_state(one_shot->job) == JOB_DONE)
@@ -109,16 +124,15 @@ static void give_up(struct one_shot *one_shot)
 static void write_text(struct one_shot *one_shot)
 {
 	struct error *err = &one_shot->write_error;
-	const char *text;
-	size_t n_bytes;
+	struct buf *out = &one_shot->printer.out;
 	ssize_t n = 0;
 
 	if (one_shot->room)
 		write_watch_stop(one_shot->room);
-	while (n >= 0 && (n_bytes = unwritten(one_shot, &text))) {
-		n = outlet_write(&one_shot->out, text, n_bytes);
+	while (n >= 0 && print_more(one_shot, err) == SC_OK && out->length) {
+		n = outlet_write(&one_shot->out, out->data, out->length);
 		if (n >= 0)
-			one_shot->n_written += (size_t)n;
+			buf_consume(out, (size_t)n);
 		else if (errno == EINTR)
 			n = 0;
 	}
@@ -128,7 +142,7 @@ static void write_text(struct one_shot *one_shot)
 		return;
 	if (err->status != SC_OK)
 		give_up(one_shot);
-	else if (job_is_ended(one_shot->job))
+	else if (job_events_are_over(one_shot->events))
 		tell_end(one_shot);
 }
 
@@ -145,7 +159,7 @@ static void on_change(void *arg, struct job *job)
 
 	if (one_shot->is_told)
 		return;
-	if (!one_shot->first_ns && job_output(job, 0)->n_tokens)
+	if (!one_shot->first_ns && job_times(job).first_token_ms)
 		one_shot->first_ns = clock_ns();
 	if (one_shot->first_ns || job_is_ended(job))
 		end_progress(one_shot);	/* standard output may be the same terminal */
@@ -162,9 +176,10 @@ static void on_tick(void *arg)
 	struct one_shot *one_shot = arg;
 
 	progress_show(one_shot->progress, loop_now_ns(one_shot->loop),
-		      "prompt %llu of %u tokens",
+		      "prompt %llu of %llu tokens",
 		      (unsigned long long)job_prompt_done(one_shot->job),
-		      job_n_prompt_tokens(one_shot->job));
+		      (unsigned long long)job_n_prompt_tokens(one_shot->job) *
+		      job_n_outputs(one_shot->job));
 }
 
 /* Who waits long for the first token is told how far the prompt is. */
@@ -213,6 +228,9 @@ static enum sc_status submit(struct coordinator *coordinator, const struct confi
 		.stops = (const char *const *)config->stops.texts,
 		.n_stops = config->stops.n,
 		.ignore_end = config->ignore_eos,
+		.n_sequences = config->n_sequences,
+		.wants_logprobs = config->wants_logprobs,
+		.deadline_ms = (uint64_t)(config->job_timeout * 1e3),
 		.temperature = (float)config->temperature,
 		.top_k = config->top_k,
 		.top_p = (float)config->top_p,
@@ -234,6 +252,7 @@ enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator
 
 	if (!one_shot)
 		return error_set(err, SC_E_NOMEM, "out of memory");
+	event_printer_init(&one_shot->printer, config->is_json);
 	one_shot->loop = loop;
 	one_shot->out = (struct outlet)OUTLET_INIT(STDOUT_FILENO, false);
 	outlet_look(&one_shot->out);
@@ -245,12 +264,20 @@ enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator
 	status = start_progress(one_shot, err);
 	if (status == SC_OK)
 		status = submit(coordinator, config, prompt, &one_shot->job, err);
+	if (status == SC_OK && job_events_create(one_shot->job, false, &one_shot->events) != SC_OK) {
+		job_release(one_shot->job);
+		status = error_set(err, SC_E_NOMEM, "out of memory");
+	}
 	if (status != SC_OK) {
 		timer_destroy(one_shot->tick);
+		event_printer_deinit(&one_shot->printer);
 		outlet_close(&one_shot->out);
 		free(one_shot);
 		return status;
 	}
+	if (job_warning(one_shot->job))
+		console_printf(CONSOLE_ANY, "stagecoach: warning: %s\n",
+			       job_warning(one_shot->job));
 	one_shot->watcher.on_change = on_change;
 	one_shot->watcher.arg = one_shot;
 	job_watch(one_shot->job, &one_shot->watcher);
@@ -264,6 +291,8 @@ void one_shot_destroy(struct one_shot *one_shot)
 		return;
 	one_shot->is_told = true;
 	job_unwatch(one_shot->job, &one_shot->watcher);
+	job_events_destroy(one_shot->events);
+	event_printer_deinit(&one_shot->printer);
 	job_release(one_shot->job);
 	timer_destroy(one_shot->tick);
 	write_watch_destroy(one_shot->room);

@@ -133,7 +133,8 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 		if (!server->exit_code) {	/* else the text's end has told it */
 			progress_end(&server->progress);
 			log_error("%s", err->text);
-			server->exit_code = sc_status_exit_code(err->status);
+			server->exit_code = sc_status_exit_code(
+				wire_fault(server->serve->config, err->status));
 		}
 		if (!one_shot_is_writing(server->one_shot))	/* else on_text_end does */
 			say_farewell(server);
@@ -361,6 +362,7 @@ static enum sc_status start(struct server *server, struct error *err)
 
 	init_progress(server);
 	tell_job_memory(server->serve->config, &config);
+	wire_warn_of_length(server->serve->opened, config.max_context);
 	config.loop = server->loop;
 	config.on_phase = on_phase;
 	config.on_progress = on_progress;
@@ -430,7 +432,7 @@ int serve_coordinator(const struct serve_config *serve)
 		loop_run(server.loop);
 	} else {
 		log_error("%s", err.text);
-		server.exit_code = sc_status_exit_code(err.status);
+		server.exit_code = sc_status_exit_code(wire_fault(serve->config, err.status));
 		dismiss_workers(&server);
 	}
 	stop(&server);

@@ -119,7 +119,7 @@ enum sc_status session_open(const struct config *config, const struct opened_mod
 	progress_end(&session->progress);
 	if (status != SC_OK) {
 		session_close(session);
-		return status;
+		return err->status = wire_fault(config, status);
 	}
 	*session_out = session;
 	return SC_OK;

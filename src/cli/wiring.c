@@ -2,6 +2,7 @@
 #include "cli/wiring.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "gateway/gateway.h"
 
 #include <string.h>
@@ -42,6 +43,12 @@ void opened_model_close(struct opened_model *opened)
 	*opened = (struct opened_model){ 0 };
 }
 
+/* A token is drawn in any case, also where none is wanted. */
+static uint64_t new_positions(const struct config *config, size_t n_prompt)
+{
+	return n_prompt + (config->n_predict ? (uint64_t)config->n_predict : 1);
+}
+
 /* Positions that the text of --prompt takes at most; 0: unknown, because it is read later or has no
  * end. */
 static uint64_t positions_of_prompt(const struct config *config,
@@ -50,11 +57,15 @@ static uint64_t positions_of_prompt(const struct config *config,
 	struct token_list prompt = { 0 };
 	uint64_t n = 0;
 
-	if (!config->prompt || !strcmp(config->prompt, "-") || config->n_predict <= 0)
+	if (config->n_predict < 0)
+		return 0;
+	if (opened->n_prompt_tokens)
+		return new_positions(config, opened->n_prompt_tokens);
+	if (!config->prompt || !strcmp(config->prompt, "-"))
 		return 0;
 	if (tokenizer_encode(opened->tokenizer, config->prompt, strlen(config->prompt),
 			     TOKENIZE_ADD_BOS, &prompt, NULL) == SC_OK)
-		n = prompt.n + (uint64_t)config->n_predict;
+		n = new_positions(config, prompt.n);
 	token_list_deinit(&prompt);
 	return n;
 }
@@ -129,7 +140,8 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.max_context = context,
 		.is_context_fixed = is_context_fixed,
 		.kv_positions = config->kv_positions,
-		.kv_contexts = config_has_prompt(config) ? 1 : config->max_sequences,
+		.kv_contexts = config_has_prompt(config) ? config->n_sequences
+							 : config->max_sequences,
 		.block_length = config->block_length,
 		.kv_type = kv_type_of(config, opened->model),
 		.heartbeat_ms = config->heartbeat_ms,
@@ -193,7 +205,7 @@ enum sc_status wire_worker_config(const struct config *config, const struct mode
 				 "backend %s cannot run a whole stage yet: use cpu",
 				 config->backend);
 	if (config->device >= backend->count())
-		return error_set(err, SC_E_DEVICE, "device %u: backend %s finds %u on this machine",
+		return error_set(err, config_fault(config, "device"), "device %u: backend %s finds %u on this machine",
 				 config->device, config->backend, backend->count());
 	status = wire_isa(config, &isa, err);
 	if (status != SC_OK)
@@ -215,6 +227,28 @@ enum sc_status wire_worker_config(const struct config *config, const struct mode
 	return SC_OK;
 }
 
+enum sc_status wire_fault(const struct config *config, enum sc_status status)
+{
+	static const char *const names[] = { "memory", "ctx-size", "kv-positions" };
+	const char *last = names[0];
+
+	for (int i = 1; i < 3; i++)
+		if (config_source_of(config, names[i]) > config_source_of(config, last))
+			last = names[i];
+	if (status != SC_E_CAPACITY || config_source_of(config, last) == CONFIG_DEFAULT)
+		return status;
+	return config_fault(config, last);
+}
+
+void wire_warn_of_length(const struct opened_model *opened, uint32_t n_positions)
+{
+	const uint32_t n_trained = opened->model->hparams.n_context;
+
+	if (n_trained && n_positions > n_trained)
+		log_warning("a context of %u tokens, but the model was trained for %u: what comes "
+			    "behind them may be of low quality", n_positions, n_trained);
+}
+
 struct fabric_config wire_fabric_config(const struct config *config,
 					const struct coordinator_config *coordinator,
 					unsigned rank)
@@ -230,11 +264,11 @@ struct fabric_config wire_fabric_config(const struct config *config,
 
 uint64_t wire_seed(const struct config *config)
 {
-	uint64_t seed;
+	uint32_t seed;
 
 	if (config->seed >= 0)
 		return (uint64_t)config->seed;
 	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-		seed = clock_ns();
+		seed = (uint32_t)clock_ns();
 	return seed;
 }

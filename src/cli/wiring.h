@@ -15,6 +15,7 @@
 struct opened_model {
 	struct model *model;
 	struct tokenizer *tokenizer;
+	size_t n_prompt_tokens;		/* of the text to continue; 0: not read yet, or none */
 };
 /* ignored_keys: metadata that counts as absent, see gguf_ignore_keys. */
 must_check enum sc_status opened_model_open(struct opened_model *opened, const char *path,
@@ -49,12 +50,21 @@ must_check enum sc_status wire_worker_config(const struct config *config,
 					     const struct allowance *allowance,
 					     struct worker_config *out, struct error *err);
 
+/* A failure with status, as its exit code shall tell it: what does not fit is the fault of a flag
+ * (SC_E_INVALID), or of the file or environment (SC_E_CONFIG), that asked for it: --memory,
+ * --ctx-size or --kv-positions. */
+enum sc_status wire_fault(const struct config *config, enum sc_status status);
+
+/* Warn of a sequence of n_positions, if the model was trained for fewer. */
+void wire_warn_of_length(const struct opened_model *opened, uint32_t n_positions);
+
 /* For the fabric of rank. */
 struct fabric_config wire_fabric_config(const struct config *config,
 					const struct coordinator_config *coordinator,
 					unsigned rank);
 
-/* A random seed when the setting is -1. */
+/* A random seed when the setting is -1: of 32 bits, as the gateway makes them, so that people can
+ * type it again. */
 uint64_t wire_seed(const struct config *config);
 
 #endif

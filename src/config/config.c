@@ -49,6 +49,13 @@ enum config_source config_source_of(const struct config *config, const char *nam
 	return (enum config_source)source;
 }
 
+enum sc_status config_fault(const struct config *config, const char *name)
+{
+	enum config_source source = config_source_of(config, name);
+
+	return source == CONFIG_FILE || source == CONFIG_ENVIRONMENT ? SC_E_CONFIG : SC_E_INVALID;
+}
+
 static enum sc_status read_environment(struct config *config, enum program program,
 				       struct error *err)
 {

@@ -180,6 +180,10 @@ void config_deinit(struct config *config);
 /* Where the option of that name ("ctx-size") got its value. */
 enum config_source config_source_of(const struct config *config, const char *name);
 
+/* The status of an error in the value of the option of that name: SC_E_CONFIG (exit 78) where file
+ * or environment gave it, else SC_E_INVALID (exit 64). */
+enum sc_status config_fault(const struct config *config, const char *name);
+
 /* Of stagecoachd: each option that differs and may change while running is copied from fresh to
  * config, and fn(arg, name, true) is called; for those that need a restart, fn(arg, name, false). */
 void config_reload(struct config *config, struct config *fresh,

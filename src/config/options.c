@@ -23,7 +23,6 @@
 #define SERVING (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_INSPECT)
 #define CLIENT (PROGRAM_GENERATE | PROGRAM_SUBMIT | PROGRAM_JOBS | PROGRAM_WATCH | \
 		PROGRAM_CANCEL | PROGRAM_STATUS)
-#define ANSWER (PROGRAM_PERPLEXITY | PROGRAM_TOKENIZE | PROGRAM_INSPECT | CLIENT)
 #define EVERY (MODEL | PROGRAM_QUANTIZE | CLIENT)
 #define AT(field) .offset = offsetof(struct config, field)
 #define U32_MAX 4294967295.0
@@ -43,7 +42,7 @@ const struct option_info options[] = {
 	{ "n-predict", 'n', "predict", OPTION_I64, PROMPT, 0, "Prompt", "N", "-1", -2, 1e9, NULL,
 	  AT(n_predict),
 	  "new tokens at most; 0: none; -1: until the text ends or the context is full" },
-	{ "sequences", 0, NULL, OPTION_U32, PROGRAM_GENERATE | PROGRAM_SUBMIT, OPTION_FLAG_ONLY,
+	{ "sequences", 0, NULL, OPTION_U32, PROMPT, OPTION_FLAG_ONLY,
 	  "Prompt", "N", "1", 1, 64, NULL, AT(n_sequences), "continue the prompt N times" },
 	{ "stop", 0, NULL, OPTION_LIST, PROMPT, OPTION_FLAG_ONLY, "Prompt", "TEXT", NULL, 1, 16,
 	  NULL, AT(stops), "end before TEXT appears, which may be the name of a control token; may "
@@ -55,10 +54,10 @@ const struct option_info options[] = {
 	  AT(parse_special), .help = "control tokens written out in the prompt count as such" },
 	{ "ignore-eos", 0, NULL, OPTION_BOOL, PROMPT, 0, "Prompt", NULL, "off", AT(ignore_eos),
 	  .help = "go on after an end-of-text token" },
-	{ "logprobs", 0, NULL, OPTION_BOOL, PROGRAM_GENERATE | PROGRAM_SUBMIT, OPTION_FLAG_ONLY,
+	{ "logprobs", 0, NULL, OPTION_BOOL, PROMPT, OPTION_FLAG_ONLY,
 	  "Prompt", NULL, "off", AT(wants_logprobs),
 	  .help = "compute log-probabilities of the new tokens; --json shows them" },
-	{ "timeout", 0, NULL, OPTION_FLOAT, PROGRAM_GENERATE | PROGRAM_SUBMIT, OPTION_FLAG_ONLY,
+	{ "timeout", 0, NULL, OPTION_FLOAT, PROMPT, OPTION_FLAG_ONLY,
 	  "Prompt", "SECONDS", "0", 0, 1e9, NULL, AT(job_timeout),
 	  "cancel the job after so long; 0: never" },
 
@@ -261,7 +260,7 @@ const struct option_info options[] = {
 	{ "silence", 0, NULL, OPTION_FLOAT, CLIENT, 0, "Server", "SECONDS", "20", 0, 1e6, NULL,
 	  AT(silence), "give up when the server gives no sign of life for that long; 0: never" },
 
-	{ "json", 0, NULL, OPTION_BOOL, ANSWER, OPTION_FLAG_ONLY, "Operation", NULL, "off",
+	{ "json", 0, NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",
 	  AT(is_json), .help = "JSON Lines on standard output" },
 	{ "quiet", 'q', NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",
 	  AT(is_quiet), .help = "no progress on standard error" },

@@ -2,6 +2,7 @@
 /* The client where the server is none, and what it makes of messages and addresses. */
 #include "cli/client.h"
 #include "cli/client_json.h"
+#include "cli/event_printer.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 
@@ -239,6 +240,110 @@ static void messages_become_json_by_their_fields(void **state)
 	expect_json(&list.base, "{\"limit\":0,\"states\":[\"done\",\"?\"]}");
 }
 
+/* Give the printer the end of n sequences with these reasons, each of one token. */
+static void print_end(struct event_printer *printer, const Stagecoach__V1__FinishReason *reasons,
+		      size_t n)
+{
+	Stagecoach__V1__GenerateResponse event = STAGECOACH__V1__GENERATE_RESPONSE__INIT;
+	Stagecoach__V1__Finished finished = STAGECOACH__V1__FINISHED__INIT;
+	Stagecoach__V1__SequenceEnd ends[4], *list[4];
+	struct error err;
+
+	for (size_t i = 0; i < n; i++) {
+		stagecoach__v1__sequence_end__init(&ends[i]);
+		ends[i].sequence = (uint32_t)i;
+		ends[i].n_tokens = 1;
+		ends[i].reason = reasons[i];
+		list[i] = &ends[i];
+	}
+	finished.sequences = list;
+	finished.n_sequences = n;
+	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_FINISHED;
+	event.finished = &finished;
+	assert_int_equal(event_printer_add(printer, &event, &err), SC_OK);
+}
+
+static void print_token(struct event_printer *printer, uint32_t sequence, const char *text)
+{
+	Stagecoach__V1__GenerateResponse event = STAGECOACH__V1__GENERATE_RESPONSE__INIT;
+	Stagecoach__V1__Token token = STAGECOACH__V1__TOKEN__INIT;
+	struct error err;
+
+	token.sequence = sequence;
+	token.text = (char *)(uintptr_t)text;
+	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_TOKEN;
+	event.token = &token;
+	assert_int_equal(event_printer_add(printer, &event, &err), SC_OK);
+}
+
+static enum sc_status print_start(struct event_printer *printer, uint32_t n_sequences)
+{
+	Stagecoach__V1__GenerateResponse event = STAGECOACH__V1__GENERATE_RESPONSE__INIT;
+	Stagecoach__V1__Started started = STAGECOACH__V1__STARTED__INIT;
+	struct error err;
+
+	started.n_prompt_tokens = 7;
+	started.n_sequences = n_sequences;
+	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_STARTED;
+	event.started = &started;
+	return event_printer_add(printer, &event, &err);
+}
+
+static void every_reason_to_stop_has_its_words(void **state)
+{
+	static const struct {
+		Stagecoach__V1__FinishReason reason;
+		const char *words;
+	} rows[] = {
+		{ STAGECOACH__V1__FINISH_REASON__FINISH_REASON_STOP,
+		  "stopped: an end token or a stop string" },
+		{ STAGECOACH__V1__FINISH_REASON__FINISH_REASON_LENGTH,
+		  "stopped: the limit of 1 new token (-n)" },
+		{ STAGECOACH__V1__FINISH_REASON__FINISH_REASON_CONTEXT,
+		  "stopped: the context is full (7 tokens of the prompt, 1 new): a larger "
+		  "--ctx-size holds more" },
+		{ STAGECOACH__V1__FINISH_REASON__FINISH_REASON_CANCELLED, "" },
+		{ STAGECOACH__V1__FINISH_REASON__FINISH_REASON_ERROR, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct event_printer printer;
+
+		event_printer_init(&printer, false);
+		assert_int_equal(print_start(&printer, 1), SC_OK);
+		print_token(&printer, 0, "text");
+		assert_string_equal(printer.out.data, "text");
+		print_end(&printer, &rows[i].reason, 1);
+		assert_string_equal(printer.out.data, "text\n");
+		assert_string_equal(printer.stopped, rows[i].words);
+		event_printer_deinit(&printer);
+	}
+}
+
+static void reasons_of_several_sequences_are_counted(void **state)
+{
+	static const Stagecoach__V1__FinishReason reasons[] = {
+		STAGECOACH__V1__FINISH_REASON__FINISH_REASON_CONTEXT,
+		STAGECOACH__V1__FINISH_REASON__FINISH_REASON_STOP,
+		STAGECOACH__V1__FINISH_REASON__FINISH_REASON_STOP,
+	};
+	struct event_printer printer;
+
+	(void)state;
+	event_printer_init(&printer, false);
+	assert_int_equal(print_start(&printer, 3), SC_OK);
+	print_token(&printer, 2, "c");
+	print_token(&printer, 0, "a\n");
+	print_end(&printer, reasons, 3);
+	assert_string_equal(printer.out.data,
+			    "--- sequence 0\na\n--- sequence 1\n--- sequence 2\nc\n");
+	assert_non_null(strstr(printer.stopped, "an end token or a stop string: 2 sequences; "));
+	assert_non_null(strstr(printer.stopped, "the context is full"));
+	assert_non_null(strstr(printer.stopped, ": 1 sequence"));
+	event_printer_deinit(&printer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +354,8 @@ int main(void)
 		cmocka_unit_test(flags_come_before_the_environment),
 		cmocka_unit_test(an_address_that_makes_no_sense_is_refused),
 		cmocka_unit_test(messages_become_json_by_their_fields),
+		cmocka_unit_test(every_reason_to_stop_has_its_words),
+		cmocka_unit_test(reasons_of_several_sequences_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
