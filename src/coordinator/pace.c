@@ -7,7 +7,8 @@
 /* The part of a mean that a new step replaces. */
 #define RENEWAL 0.25
 /* One step that takes far longer than such steps did (another program had the processor) counts as
- * this many times the mean, or what was predicted for it. Steps that stay slow are believed after a few. */
+ * this many times the mean, or what was predicted for it. Steps that stay slow are believed after a
+ * few. */
 #define OUTLIER 2.0
 /* A mean counts half when it is this many steps old. */
 #define HALF_AGE 64.0
@@ -110,8 +111,9 @@ static const struct pace_mean *nearest_mean(const struct pace *pace, uint32_t n_
 	return NULL;
 }
 
-/* How many times as long as fitted steps of about n_rows rows took. This does not fade: while steps of
- * other sizes move the fit, a load like that of the mean is predicted to take what the mean took. */
+/* Steps of about n_rows rows took this many times what the fit says. The correction does not fade:
+ * while steps of other sizes move the fit, a load like that of the mean is predicted to take what
+ * the mean took. */
 static double correction(const struct pace *pace, uint32_t n_rows)
 {
 	const struct pace_mean *mean = nearest_mean(pace, n_rows);

@@ -13,8 +13,8 @@
  * mean, so a thousand small steps do not hide what the large ones said. Means that were not
  * renewed for long count for less.
  *
- * Steps are not quite such a sum: rows are computed in tiles. So a prediction is corrected by what the
- * mean of about equally many rows took, against what the fit says of it.
+ * Steps are not quite such a sum, because rows are computed in tiles. So a prediction is corrected:
+ * it is multiplied by what the mean of about equally many rows took over what the fit says of it.
  *
  * Before steps of different sizes were seen, all time counts as that of rows: too much for larger
  * steps, too little for smaller ones.

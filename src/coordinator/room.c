@@ -129,8 +129,8 @@ static double decode_gap(const struct scheduler *s)
 
 /* Chosen by itself the gap is wider while several prompts run. Every step repeats the decode rows,
  * so shorter gaps delay all prompts. With W prompts the sum of what prompts and streams wait is
- * least at a gap in proportion to sqrt(W). It is bounded, so that who sends many prompts does not hold
- * up the streams of others for as long as he likes. */
+ * least at a gap in proportion to sqrt(W). The factor is bounded, so
+ * that a client with many prompts cannot hold up the streams of others. */
 static double max_gap(const struct scheduler *s)
 {
 	double gap = fmax(SCHEDULER_GAP_STEPS * decode_gap(s), MIN_GAP_NS);

@@ -142,8 +142,8 @@ static void recent_steps_of_a_size_correct_what_is_predicted(void **state)
 	assert_in_range(n_rows, 23, 25);
 }
 
-/* The machine gets slower while only large steps run. Small steps, not seen since, are still predicted
- * to take what they took. */
+/* The machine gets slower while only large steps run. Small steps, not seen since, are still
+ * predicted to take what they took. */
 static void steps_not_seen_for_long_keep_their_time(void **state)
 {
 	struct pace pace = { .n_seen = 0 };
@@ -152,8 +152,11 @@ static void steps_not_seen_for_long_keep_their_time(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 100; i++)
 		note(&pace, 8, 100);
-	for (uint32_t i = 0; i < 300; i++)
-		pace_note(&pace, load_of(24, 20 * i), (1 + i / 300.0) * machine(load_of(24, 20 * i)));
+	for (uint32_t i = 0; i < 300; i++) {
+		struct pace_load load = load_of(24, 20 * i);
+
+		pace_note(&pace, load, (1 + i / 300.0) * machine(load));
+	}
 	assert_within(pace_predict(&pace, load_of(8, 100)), ns, 0.01);
 }
 

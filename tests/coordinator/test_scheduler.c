@@ -429,7 +429,8 @@ static void decoding_rows_wait_for_their_group_but_not_beside_prompts(void **sta
 
 static void prompts_run_one_after_the_other(void **state)
 {
-	/* Rows of each slot in each step. Slot 1 is the other client's, whose turn is the second. */
+	/* Rows of each slot in each step. Slot 1 is the other client's, which has the second
+	 * turn. */
 	static const uint32_t expected[][3] = {
 		{ 16 }, { 16 }, { 8, 8 }, { 0, 16 }, { 0, 16 }, { 0, 0, 16 },
 	};
