@@ -40,6 +40,7 @@ void client_request_init(struct client_request *request, const struct config *co
 	message->parse_special = config_parses_special(config);
 	message->with_special = config->special;
 	message->logprobs = config->wants_logprobs;
+	message->prompt_progress = !config->is_quiet;
 	message->timeout_ms = (uint64_t)(config->job_timeout * 1e3);
 	/* Raw, so that the prompt may hold any bytes. */
 	message->prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_RAW_TEXT;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/client_stream.h"
 
+#include "base/clock.h"
 #include "cli/client_verbs.h"
 #include "cli/event_printer.h"
+#include "cli/progress.h"
 #include "gateway/grpc_status.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
@@ -12,6 +14,9 @@
 
 struct stream {
 	struct event_printer printer;
+	struct progress progress;	/* of the prompt, then of lines that are not whole */
+	bool is_quiet;
+	uint32_t n_tokens;
 	struct error output_error;	/* standard output's */
 	struct error job_error;		/* how the job ended */
 };
@@ -21,6 +26,9 @@ static enum sc_status write_out(struct stream *stream)
 {
 	struct buf *out = &stream->printer.out;
 
+	if (!out->length)
+		return SC_OK;
+	progress_hide(&stream->progress);	/* standard output may be the same terminal */
 	fwrite(out->data, 1, out->length, stdout);
 	buf_truncate(out, 0);
 	return client_flush(&stream->output_error);
@@ -42,6 +50,28 @@ static void print_costs(const Stagecoach__V1__Finished *finished)
 	fputc('\n', stderr);
 }
 
+static void show_prompt(struct stream *stream, const Stagecoach__V1__PromptProgress *prompt)
+{
+	if (prompt->state == STAGECOACH__V1__JOB_STATE__JOB_STATE_QUEUED)
+		progress_show(&stream->progress, clock_ns(), "waiting for other jobs");
+	else
+		progress_show(&stream->progress, clock_ns(), "prompt %llu of %llu tokens",
+			      (unsigned long long)prompt->done_tokens,
+			      (unsigned long long)prompt->total_tokens);
+}
+
+static void show_progress(struct stream *stream, const Stagecoach__V1__GenerateResponse *event)
+{
+	if (event->event_case == STAGECOACH__V1__GENERATE_RESPONSE__EVENT_PROMPT_PROGRESS)
+		show_prompt(stream, event->prompt_progress);
+	if (event->event_case != STAGECOACH__V1__GENERATE_RESPONSE__EVENT_TOKEN)
+		return;
+	stream->n_tokens++;
+	if (stream->printer.lines)
+		progress_show(&stream->progress, clock_ns(), "%u tokens of %u sequences",
+			      stream->n_tokens, stream->printer.n_sequences);
+}
+
 static void keep_job_error(struct stream *stream, const Stagecoach__V1__Finished *finished)
 {
 	const Stagecoach__V1__JobError *error = finished->error;
@@ -58,15 +88,17 @@ static enum sc_status print_event(struct stream *stream,
 
 	if (event->event_case == STAGECOACH__V1__GENERATE_RESPONSE__EVENT_STARTED)
 		client_warn(event->started->warnings, event->started->n_warnings);
+	show_progress(stream, event);
 	status = event_printer_add(&stream->printer, event, &stream->output_error);
 	if (status == SC_OK)
 		status = write_out(stream);
 	if (event->event_case != STAGECOACH__V1__GENERATE_RESPONSE__EVENT_FINISHED)
 		return status;
+	progress_end(&stream->progress);
 	keep_job_error(stream, event->finished);
-	if (!stream->printer.is_json)
+	if (!stream->printer.is_json && !stream->is_quiet)
 		print_costs(event->finished);
-	if (!stream->printer.is_json && stream->printer.stopped[0])
+	if (!stream->printer.is_json && !stream->is_quiet && stream->printer.stopped[0])
 		fprintf(stderr, "%s\n", stream->printer.stopped);
 	return status;
 }
@@ -84,9 +116,10 @@ static bool on_event(void *arg, ProtobufCMessage *message)
 }
 
 enum sc_status client_stream(struct client *client, const char *method,
-			     const ProtobufCMessage *request, bool is_json, struct error *err)
+			     const ProtobufCMessage *request, const struct config *config,
+			     struct error *err)
 {
-	struct stream stream = { .output_error = { .status = SC_OK } };
+	struct stream stream = { .is_quiet = config->is_quiet };
 	const struct client_call call = {
 		.method = method,
 		.request = request,
@@ -96,8 +129,14 @@ enum sc_status client_stream(struct client *client, const char *method,
 	};
 	enum sc_status status;
 
-	event_printer_init(&stream.printer, is_json);
+	event_printer_init(&stream.printer, config->is_json);
+	progress_init(&stream.progress, config->is_quiet);
+	progress_begin(&stream.progress, clock_ns(), PROGRESS_PROMPT_MS);
 	status = client_run(client, &call, err);
+	progress_end(&stream.progress);
+	if (status != SC_OK && stream.output_error.status == SC_OK &&
+	    event_printer_end(&stream.printer, &stream.output_error) == SC_OK)
+		(void)write_out(&stream);
 	/* An interrupted text leaves the terminal in the middle of a line. */
 	if (status != SC_OK && stream.printer.is_line_open && isatty(STDOUT_FILENO))
 		putchar('\n');

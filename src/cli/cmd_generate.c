@@ -40,7 +40,7 @@ static int run(enum program program, const char *usage, int argc, char **argv, j
 static enum sc_status generate(struct client *client, const struct client_request *request,
 			       const struct config *config, struct error *err)
 {
-	return client_stream(client, "Generate", &request->message.base, config->is_json, err);
+	return client_stream(client, "Generate", &request->message.base, config, err);
 }
 
 int cmd_generate(int argc, char **argv)

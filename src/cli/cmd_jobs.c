@@ -120,7 +120,8 @@ static enum sc_status watch_job(struct client *client, const struct config *conf
 
 	request.id = config->arguments.texts[0];
 	request.from_now = config->from_now;
-	return client_stream(client, "Watch", &request.base, config->is_json, err);
+	request.prompt_progress = !config->is_quiet;
+	return client_stream(client, "Watch", &request.base, config, err);
 }
 
 int cmd_watch(int argc, char **argv)

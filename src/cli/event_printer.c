@@ -18,10 +18,10 @@ void event_printer_init(struct event_printer *printer, bool is_json)
 void event_printer_deinit(struct event_printer *printer)
 {
 	for (uint32_t i = 0; i < printer->n_sequences; i++)
-		buf_deinit(&printer->texts[i]);
-	free(printer->texts);
+		buf_deinit(&printer->lines[i]);
+	free(printer->lines);
 	buf_deinit(&printer->out);
-	*printer = (struct event_printer){ .texts = NULL };
+	*printer = (struct event_printer){ .lines = NULL };
 }
 
 static enum sc_status no_memory(struct error *err)
@@ -40,41 +40,65 @@ static enum sc_status print_text(struct event_printer *printer, const char *text
 	return buf_add(&printer->out, text, length) == SC_OK ? SC_OK : no_memory(err);
 }
 
+/* The first length bytes of what a sequence has begun, as a line. */
+static enum sc_status print_line(struct event_printer *printer, uint32_t sequence, size_t length,
+				 struct error *err)
+{
+	const char *line = printer->lines[sequence].data;
+
+	if (buf_add_format(&printer->out, "[%u] ", sequence) != SC_OK ||
+	    buf_add(&printer->out, line, length) != SC_OK ||
+	    buf_add(&printer->out, "\n", 1) != SC_OK)
+		return no_memory(err);
+	return SC_OK;
+}
+
 static enum sc_status add_text(struct event_printer *printer, uint32_t sequence, const char *text,
 			       struct error *err)
 {
-	if (!printer->texts)
+	enum sc_status status;
+	struct buf *line;
+	const char *end;
+
+	if (!printer->lines)
 		return print_text(printer, text, err);
 	if (sequence >= printer->n_sequences)
 		return error_set(err, SC_E_PROTOCOL, "the server sent sequence %u of %u", sequence,
 				 printer->n_sequences);
-	return buf_add_string(&printer->texts[sequence], text) == SC_OK ? SC_OK : no_memory(err);
+	line = &printer->lines[sequence];
+	status = buf_add_string(line, text) == SC_OK ? SC_OK : no_memory(err);
+	while (status == SC_OK && (end = memchr(line->data, '\n', line->length))) {
+		const size_t length = (size_t)(end - line->data);
+
+		status = print_line(printer, sequence, length, err);
+		buf_consume(line, length + 1);
+	}
+	return status;
 }
 
 static enum sc_status begin(struct event_printer *printer, const Stagecoach__V1__Started *started,
 			    struct error *err)
 {
-	if (started->n_sequences < 2 || started->n_sequences > 1024 || printer->texts)
+	if (started->n_sequences < 2 || started->n_sequences > 1024 || printer->lines)
 		return SC_OK;
-	printer->texts = calloc(started->n_sequences, sizeof *printer->texts);
-	if (!printer->texts)
+	printer->lines = calloc(started->n_sequences, sizeof *printer->lines);
+	if (!printer->lines)
 		return no_memory(err);
 	printer->n_sequences = started->n_sequences;
 	for (uint32_t i = 0; i < printer->n_sequences; i++)
-		buf_init(&printer->texts[i]);
+		buf_init(&printer->lines[i]);
 	return SC_OK;
 }
 
-static enum sc_status print_texts(struct event_printer *printer, struct error *err)
+enum sc_status event_printer_end(struct event_printer *printer, struct error *err)
 {
 	enum sc_status status = SC_OK;
 
 	for (uint32_t i = 0; i < printer->n_sequences && status == SC_OK; i++) {
-		if (buf_add_format(&printer->out, "%s--- sequence %u\n",
-				   printer->is_line_open ? "\n" : "", i) != SC_OK)
-			return no_memory(err);
-		printer->is_line_open = false;
-		status = print_text(printer, printer->texts[i].data, err);
+		if (!printer->lines[i].length)
+			continue;
+		status = print_line(printer, i, printer->lines[i].length, err);
+		buf_truncate(&printer->lines[i], 0);
 	}
 	return status;
 }
@@ -88,7 +112,7 @@ static enum sc_status end(struct event_printer *printer, const Stagecoach__V1__F
 		status = add_text(printer, finished->sequences[i]->sequence,
 				  finished->sequences[i]->rest, err);
 	if (status == SC_OK)
-		status = print_texts(printer, err);
+		status = event_printer_end(printer, err);
 	if (status == SC_OK && printer->is_line_open)
 		status = print_text(printer, "\n", err);
 	return status;
@@ -160,6 +184,8 @@ enum sc_status event_printer_add(struct event_printer *printer,
 		printer->n_prompt_tokens = event->started->n_prompt_tokens;
 	if (event->event_case == STAGECOACH__V1__GENERATE_RESPONSE__EVENT_FINISHED)
 		note_reasons(printer, event->finished);
+	if (event->event_case == STAGECOACH__V1__GENERATE_RESPONSE__EVENT_PROMPT_PROGRESS)
+		return SC_OK;	/* for standard error */
 	if (printer->is_json)
 		return print_json(printer, event, err);
 	switch ((int)event->event_case) {

@@ -3,8 +3,9 @@
 #define STAGECOACH_CLI_EVENT_PRINTER_H
 /*
  * event_printer - the events of a job as a person or a program reads them: the text as it comes, or
- * JSON Lines. run, generate and watch share it, so the same events give the same bytes. Texts of
- * several sequences come one after the other at the end.
+ * JSON Lines. run, generate and watch share it, so the same events give the same bytes. Several
+ * sequences come at the same time: each line of text is printed once it is whole, and begins with its
+ * sequence, "[1] ".
  * It writes nothing itself: the caller takes the bytes from `out` to standard output at its own
  * pace.
  * Thread: any one.
@@ -22,7 +23,8 @@ struct event_printer {
 	bool is_json;
 	bool is_line_open;		/* the text does not end with a newline */
 	struct buf out;			/* for standard output; the caller consumes it */
-	struct buf *texts;		/* [n_sequences] when there are several, else NULL */
+	struct buf *lines;		/* [n_sequences] begun lines when there are several, else
+					 * NULL */
 	uint32_t n_sequences;
 	uint32_t n_prompt_tokens;
 	char stopped[EVENT_STOPPED_MAX];	/* why, once the job is done; "": not done */
@@ -36,5 +38,8 @@ void event_printer_deinit(struct event_printer *printer);
 must_check enum sc_status event_printer_add(struct event_printer *printer,
 					    const Stagecoach__V1__GenerateResponse *event,
 					    struct error *err);
+
+/* Append the lines that were begun: for a job that is given up. Finished does it by itself. */
+must_check enum sc_status event_printer_end(struct event_printer *printer, struct error *err);
 
 #endif

@@ -58,18 +58,25 @@ static enum sc_status print_more(struct one_shot *one_shot, struct error *err)
 	return status == SC_AGAIN ? SC_OK : status;
 }
 
+static uint32_t count_tokens(const struct one_shot *one_shot)
+{
+	uint32_t n_tokens = 0;
+
+	for (uint32_t i = 0; i < job_n_outputs(one_shot->job); i++)
+		n_tokens += job_output(one_shot->job, i)->n_tokens;
+	return n_tokens;
+}
+
 static void print_speed(const struct one_shot *one_shot)
 {
 	uint32_t n_prompt = job_n_prompt_tokens(one_shot->job);
 	uint32_t n_outputs = job_n_outputs(one_shot->job);
-	uint32_t n_tokens = 0;
+	uint32_t n_tokens = count_tokens(one_shot);
 	double prompt_seconds = clock_seconds(one_shot->first_ns - one_shot->started_ns);
 	double seconds = clock_seconds(one_shot->ended_ns - one_shot->first_ns);
 
 	if (!one_shot->first_ns)
 		return;
-	for (uint32_t i = 0; i < n_outputs; i++)
-		n_tokens += job_output(one_shot->job, i)->n_tokens;
 	console_printf(CONSOLE_ANY, "prompt: %u tokens in %.3f s, %.1f tokens/s\n", n_prompt,
 		       prompt_seconds, n_prompt / prompt_seconds);
 	if (n_tokens > n_outputs && seconds > 0.0)
@@ -101,6 +108,7 @@ static enum sc_status wait_for_room(struct one_shot *one_shot, struct error *err
 static void tell_end(struct one_shot *one_shot)
 {
 	one_shot->is_told = true;
+	progress_end(one_shot->progress);
 	if (!one_shot->printer.is_json && !one_shot->is_quiet)
 		print_speed(one_shot);
 	if (one_shot->write_error.status != SC_OK)
@@ -130,6 +138,7 @@ static void write_text(struct one_shot *one_shot)
 	if (one_shot->room)
 		write_watch_stop(one_shot->room);
 	while (n >= 0 && print_more(one_shot, err) == SC_OK && out->length) {
+		progress_hide(one_shot->progress);	/* it may be the same terminal */
 		n = outlet_write(&one_shot->out, out->data, out->length);
 		if (n >= 0)
 			buf_consume(out, (size_t)n);
@@ -146,13 +155,6 @@ static void write_text(struct one_shot *one_shot)
 		tell_end(one_shot);
 }
 
-static void end_progress(struct one_shot *one_shot)
-{
-	if (one_shot->tick)
-		timer_stop(one_shot->tick);
-	progress_end(one_shot->progress);
-}
-
 static void on_change(void *arg, struct job *job)
 {
 	struct one_shot *one_shot = arg;
@@ -161,8 +163,6 @@ static void on_change(void *arg, struct job *job)
 		return;
 	if (!one_shot->first_ns && job_times(job).first_token_ms)
 		one_shot->first_ns = clock_ns();
-	if (one_shot->first_ns || job_is_ended(job))
-		end_progress(one_shot);	/* standard output may be the same terminal */
 	if (!one_shot->ended_ns && job_is_ended(job))
 		one_shot->ended_ns = clock_ns();
 	if (one_shot->write_error.status == SC_OK)
@@ -171,18 +171,25 @@ static void on_change(void *arg, struct job *job)
 		tell_end(one_shot);
 }
 
+/* How far the prompt is; then, of several sequences, whose lines may take long to become whole, the
+ * tokens. */
 static void on_tick(void *arg)
 {
 	struct one_shot *one_shot = arg;
+	uint64_t now_ns = loop_now_ns(one_shot->loop);
+	uint32_t n_outputs = job_n_outputs(one_shot->job);
 
-	progress_show(one_shot->progress, loop_now_ns(one_shot->loop),
-		      "prompt %llu of %llu tokens",
-		      (unsigned long long)job_prompt_done(one_shot->job),
-		      (unsigned long long)job_n_prompt_tokens(one_shot->job) *
-		      job_n_outputs(one_shot->job));
+	if (job_is_ended(one_shot->job) || (one_shot->first_ns && n_outputs == 1))
+		timer_stop(one_shot->tick);
+	else if (one_shot->first_ns)
+		progress_show(one_shot->progress, now_ns, "%u tokens of %u sequences",
+			      count_tokens(one_shot), n_outputs);
+	else
+		progress_show(one_shot->progress, now_ns, "prompt %llu of %llu tokens",
+			      (unsigned long long)job_prompt_done(one_shot->job),
+			      (unsigned long long)job_n_prompt_tokens(one_shot->job) * n_outputs);
 }
 
-/* Who waits long for the first token is told how far the prompt is. */
 static enum sc_status start_progress(struct one_shot *one_shot, struct error *err)
 {
 	if (one_shot->is_quiet)
@@ -244,8 +251,9 @@ static enum sc_status submit(struct coordinator *coordinator, const struct confi
 
 enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator,
 			      const struct config *config, const struct token_list *prompt,
-			      struct progress *progress, void (*on_end)(void *arg, const struct error *err),
-			      void *arg, struct one_shot **one_shot_out, struct error *err)
+			      struct progress *progress,
+			      void (*on_end)(void *arg, const struct error *err), void *arg,
+			      struct one_shot **one_shot_out, struct error *err)
 {
 	struct one_shot *one_shot = calloc(1, sizeof *one_shot);
 	enum sc_status status;

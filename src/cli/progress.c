@@ -76,10 +76,15 @@ void progress_show(struct progress *progress, uint64_t now_ns, const char *forma
 	progress->is_shown = true;
 }
 
-void progress_end(struct progress *progress)
+void progress_hide(struct progress *progress)
 {
 	if (progress->is_shown)
 		progress->rewrite(NULL);
 	progress->is_shown = false;
+}
+
+void progress_end(struct progress *progress)
+{
+	progress_hide(progress);
 	progress->is_waiting = false;
 }

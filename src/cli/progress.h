@@ -51,7 +51,10 @@ bool progress_is_due(const struct progress *progress, uint64_t now_ns);
 void progress_show(struct progress *progress, uint64_t now_ns, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Waiting is over, or its line would be in the way of other text: take it away. */
+/* Take the line away that would be in the way of text on standard output; waiting goes on. */
+void progress_hide(struct progress *progress);
+
+/* Waiting is over. */
 void progress_end(struct progress *progress);
 
 #endif

@@ -28,6 +28,14 @@ typedef enum sc_status job_event_fn(void *arg, const Stagecoach__V1__GenerateRes
 must_check enum sc_status job_events_next(struct job_events *events, job_event_fn *fn, void *arg,
 					  struct error *err);
 
+/* The job has come further with its prompt since the last PromptProgress, and not all of its
+ * sequences have begun. */
+bool job_events_have_progress(const struct job_events *events);
+
+/* Give a PromptProgress to fn. Between other events, and not after the last one. */
+must_check enum sc_status job_events_progress(struct job_events *events, job_event_fn *fn, void *arg,
+					      struct error *err);
+
 /* The last event was given. */
 bool job_events_are_over(const struct job_events *events);
 

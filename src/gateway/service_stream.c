@@ -5,11 +5,15 @@
  */
 #include "gateway/service.h"
 
+#include "event/loop.h"
 #include "gateway/job_events.h"
 #include "gateway/job_submission.h"
 #include "gateway/proto_message.h"
 
 #include <stdlib.h>
+
+/* Between two PromptProgress. */
+#define PROGRESS_MS 500
 
 struct job_stream {
 	struct grpc_call *call;
@@ -17,6 +21,9 @@ struct job_stream {
 	struct job_watcher watcher;
 	struct job_events *events;
 	bool ends_with_job;		/* the call ends with the job's status */
+	struct timer *tick;		/* until the prompt is computed; NULL: the client wants no
+					 * PromptProgress */
+	bool is_progress_due;
 };
 
 static enum sc_status send_event(void *arg, const Stagecoach__V1__GenerateResponse *event,
@@ -43,6 +50,10 @@ static void stream_pull(struct grpc_call *call)
 	struct error err = { .status = SC_OK };
 	enum sc_status status = SC_OK;
 
+	if (stream->is_progress_due && grpc_call_has_room(call)) {
+		stream->is_progress_due = false;
+		status = job_events_progress(stream->events, send_event, stream, &err);
+	}
 	while (status == SC_OK && grpc_call_has_room(call) && !job_events_are_over(stream->events))
 		status = job_events_next(stream->events, send_event, stream, &err);
 	if (status != SC_OK && status != SC_AGAIN)
@@ -59,25 +70,55 @@ static void on_job_change(void *arg, struct job *job)
 	grpc_call_wake(stream->call);
 }
 
+static void on_tick(void *arg)
+{
+	struct job_stream *stream = arg;
+
+	stream->is_progress_due = job_events_have_progress(stream->events);
+	if (stream->is_progress_due)
+		grpc_call_wake(stream->call);
+	else if (job_is_ended(stream->job))
+		timer_stop(stream->tick);
+}
+
+/* Without memory for a timer, the client is told nothing until the first token. */
+static void start_progress(struct job_stream *stream)
+{
+	const struct service *service = grpc_call_context(stream->call);
+
+	if (service->loop &&
+	    timer_create_on(service->loop, on_tick, stream, &stream->tick) == SC_OK)
+		timer_start(stream->tick, PROGRESS_MS, PROGRESS_MS);
+}
+
+/* What the client asked for. */
+struct stream_options {
+	bool ends_with_job;
+	bool from_now;
+	bool wants_progress;
+};
+
 /* Takes the hold on job, also when it fails. */
-static enum sc_status stream_open(struct grpc_call *call, struct job *job, bool ends_with_job,
-				  bool from_now)
+static enum sc_status stream_open(struct grpc_call *call, struct job *job,
+				  struct stream_options options)
 {
 	struct job_stream *stream = calloc(1, sizeof *stream);
 
-	if (!stream || job_events_create(job, from_now, &stream->events) != SC_OK) {
+	if (!stream || job_events_create(job, options.from_now, &stream->events) != SC_OK) {
 		free(stream);
-		if (ends_with_job)
+		if (options.ends_with_job)
 			job_cancel(job);
 		job_release(job);
 		return SC_E_NOMEM;
 	}
 	stream->call = call;
 	stream->job = job;
-	stream->ends_with_job = ends_with_job;
+	stream->ends_with_job = options.ends_with_job;
 	stream->watcher = (struct job_watcher){ .on_change = on_job_change, .arg = stream };
 	job_watch(job, &stream->watcher);
 	grpc_call_set_state(call, stream);
+	if (options.wants_progress)
+		start_progress(stream);
 	return SC_OK;
 }
 
@@ -87,6 +128,7 @@ static void stream_close(struct grpc_call *call)
 
 	if (!stream)
 		return;
+	timer_destroy(stream->tick);
 	job_unwatch(stream->job, &stream->watcher);
 	job_events_destroy(stream->events);
 	job_release(stream->job);
@@ -96,24 +138,31 @@ static void stream_close(struct grpc_call *call)
 
 static enum sc_status generate(struct request *request, struct error *err)
 {
+	const Stagecoach__V1__GenerateRequest *message =
+		(const Stagecoach__V1__GenerateRequest *)request->message;
+	const struct stream_options options = {
+		.ends_with_job = true, .wants_progress = message->prompt_progress,
+	};
 	enum sc_status status;
 	struct job *job;
 
 	request->job.is_attached = true;
 	status = job_submission_finish(request, grpc_call_ms_left(request->call), &job, err);
-	return status == SC_OK ? stream_open(request->call, job, true, false) : status;
+	return status == SC_OK ? stream_open(request->call, job, options) : status;
 }
 
 static enum sc_status watch(struct request *request, struct error *err)
 {
 	const Stagecoach__V1__WatchRequest *message =
 		(const Stagecoach__V1__WatchRequest *)request->message;
+	const struct stream_options options = {
+		.from_now = message->from_now, .wants_progress = message->prompt_progress,
+	};
 	struct service *service = grpc_call_context(request->call);
 	struct job *job;
 	enum sc_status status = job_find(service->coordinator, message->id, &job, err);
 
-	return status == SC_OK ? stream_open(request->call, job, false, message->from_now)
-			       : status;
+	return status == SC_OK ? stream_open(request->call, job, options) : status;
 }
 
 static void generate_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)

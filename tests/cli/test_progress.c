@@ -123,7 +123,20 @@ static void a_line_is_cut_before_it_breaks(void **state)
 	expect("(123456789)");
 }
 
-/* The line gives way to other text, and comes back. */
+static void a_line_that_was_hidden_comes_back_in_its_time(void **state)
+{
+	(void)state;
+	use(PROGRESS_TERMINAL);
+	progress_begin(&progress, now_ns, 2000);
+	progress_hide(&progress);
+	wait_for(2050, 50);
+	expect("[2000]");
+	progress_hide(&progress);
+	progress_hide(&progress);
+	wait_for(50, 50);
+	expect("[][2100]");
+}
+
 static void after_its_end_waiting_begins_anew(void **state)
 {
 	(void)state;
@@ -147,6 +160,7 @@ int main(void)
 		cmocka_unit_test(whoever_does_not_wait_long_is_told_nothing),
 		cmocka_unit_test(quiet_is_quiet),
 		cmocka_unit_test(a_line_is_cut_before_it_breaks),
+		cmocka_unit_test(a_line_that_was_hidden_comes_back_in_its_time),
 		cmocka_unit_test(after_its_end_waiting_begins_anew),
 	};
 

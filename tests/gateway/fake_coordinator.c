@@ -40,6 +40,7 @@ struct job {
 	struct job_times times;
 	char prompt[16];
 	uint32_t n_prompt_tokens;
+	uint32_t n_prompt_done;
 	uint32_t max_tokens;
 	uint32_t n_outputs;
 	uint64_t seed;
@@ -107,8 +108,10 @@ static void step_job(struct job *job)
 		job->times.started_ms = clock_unix_ms();
 		job->has_changed = true;
 	}
-	if (strncmp(job->prompt, "stall", 5) == 0)
+	if (strncmp(job->prompt, "stall", 5) == 0) {
+		job->n_prompt_done += job->n_prompt_done < job->n_prompt_tokens;
 		return;
+	}
 	do {
 		for (uint32_t i = 0; i < job->n_outputs; i++)
 			add_token(job, i);
@@ -292,6 +295,11 @@ const char *job_id(const struct job *job) { return job->id; }
 enum job_state job_state(const struct job *job) { return job->state; }
 bool job_is_ended(const struct job *job) { return job->state >= JOB_DONE; }
 const struct error *job_error(const struct job *job) { return &job->error; }
+uint64_t job_prompt_done(const struct job *job)
+{
+	return job->n_prompt_done;
+}
+
 uint32_t job_n_prompt_tokens(const struct job *job) { return job->n_prompt_tokens; }
 const char *job_warning(const struct job *job)
 {

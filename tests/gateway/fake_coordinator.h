@@ -6,7 +6,7 @@
  * gateway calls, over a timer that makes up tokens: token i of sequence s has the id 1000 * s + i
  * and the text "w<i> ". A token is a byte of the prompt; 256 is put in front of text.
  * What a prompt begins with decides what becomes of its job:
- *   "stall"  it runs, but no token ever comes
+ *   "stall"  it runs, but no token ever comes; each tick computes a token of the prompt
  *   "fail"   a stage is lost after three tokens
  *   "burst"  512 tokens come at once
  *   "nul"    the first token's text holds a NUL

@@ -336,17 +336,58 @@ static void reasons_of_several_sequences_are_counted(void **state)
 	print_token(&printer, 2, "c");
 	print_token(&printer, 0, "a\n");
 	print_end(&printer, reasons, 3);
-	assert_string_equal(printer.out.data,
-			    "--- sequence 0\na\n--- sequence 1\n--- sequence 2\nc\n");
+	assert_string_equal(printer.out.data, "[0] a\n[2] c\n");
 	assert_non_null(strstr(printer.stopped, "an end token or a stop string: 2 sequences; "));
 	assert_non_null(strstr(printer.stopped, "the context is full"));
 	assert_non_null(strstr(printer.stopped, ": 1 sequence"));
 	event_printer_deinit(&printer);
 }
 
+static void lines_of_several_sequences_come_when_they_are_whole(void **state)
+{
+	struct event_printer printer;
+	struct error err;
+
+	(void)state;
+	event_printer_init(&printer, false);
+	assert_int_equal(print_start(&printer, 2), SC_OK);
+	print_token(&printer, 0, "to be");
+	print_token(&printer, 1, "or");
+	assert_int_equal(printer.out.length, 0);
+	print_token(&printer, 1, " not\n\nto");
+	assert_string_equal(printer.out.data, "[1] or not\n[1] \n");
+	print_token(&printer, 0, "\n");
+	assert_string_equal(printer.out.data, "[1] or not\n[1] \n[0] to be\n");
+	/* A job that is given up leaves nothing out, and says nothing twice. */
+	assert_int_equal(event_printer_end(&printer, &err), SC_OK);
+	assert_int_equal(event_printer_end(&printer, &err), SC_OK);
+	assert_string_equal(printer.out.data, "[1] or not\n[1] \n[0] to be\n[1] to\n");
+	event_printer_deinit(&printer);
+}
+
+static void how_far_a_prompt_is_does_not_go_to_standard_output(void **state)
+{
+	Stagecoach__V1__GenerateResponse event = STAGECOACH__V1__GENERATE_RESPONSE__INIT;
+	Stagecoach__V1__PromptProgress progress = STAGECOACH__V1__PROMPT_PROGRESS__INIT;
+	struct event_printer printer;
+	struct error err;
+
+	(void)state;
+	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_PROMPT_PROGRESS;
+	event.prompt_progress = &progress;
+	for (int is_json = 0; is_json < 2; is_json++) {
+		event_printer_init(&printer, is_json);
+		assert_int_equal(event_printer_add(&printer, &event, &err), SC_OK);
+		assert_int_equal(printer.out.length, 0);
+		event_printer_deinit(&printer);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_of_several_sequences_come_when_they_are_whole),
+		cmocka_unit_test(how_far_a_prompt_is_does_not_go_to_standard_output),
 		cmocka_unit_test(a_server_without_a_sign_of_life_is_given_up),
 		cmocka_unit_test(a_server_that_hangs_up_is_said_to),
 		cmocka_unit_test(a_server_of_another_protocol_is_recognised),

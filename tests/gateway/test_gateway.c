@@ -190,7 +190,9 @@ static void connect_client(struct server *server)
 
 struct story {
 	struct server *server;
-	unsigned n_started, n_tokens, n_finished;
+	unsigned n_started, n_tokens, n_finished, n_progress;
+	bool wants_progress;		/* and ends with the second PromptProgress */
+	uint64_t done_tokens, total_tokens;	/* of the last */
 	char text[4096];
 	char job_id[64];
 	Stagecoach__V1__JobState state;
@@ -221,12 +223,22 @@ static bool on_event(void *arg, ProtobufCMessage *message)
 		strncat(story->text, event->token->text,
 			sizeof story->text - strlen(story->text) - 1);
 		break;
+	case STAGECOACH__V1__GENERATE_RESPONSE__EVENT_PROMPT_PROGRESS:
+		assert_int_equal(event->prompt_progress->state,
+				 STAGECOACH__V1__JOB_STATE__JOB_STATE_RUNNING);
+		assert_true(event->prompt_progress->done_tokens > story->done_tokens);
+		story->done_tokens = event->prompt_progress->done_tokens;
+		story->total_tokens = event->prompt_progress->total_tokens;
+		story->n_progress++;
+		break;
 	case STAGECOACH__V1__GENERATE_RESPONSE__EVENT_FINISHED:
 		story->n_finished++;
 		story->state = event->finished->state;
 		break;
 	}
 	protobuf_c_message_free_unpacked(message, NULL);
+	if (story->n_progress == 2)
+		return false;
 	return !story->stop_after || story->n_tokens < story->stop_after;
 }
 
@@ -251,6 +263,7 @@ static enum sc_status generate(struct server *server, const char *prompt, uint32
 			STAGECOACH__V1__GENERATE_REQUEST___MAX_TOKENS_MAX_TOKENS;
 	request.max_tokens = max_tokens;
 	request.n = story->n_sequences;
+	request.prompt_progress = story->wants_progress;
 	return client_run(server->client, &call, &server->err);
 }
 
@@ -744,6 +757,24 @@ static Stagecoach__V1__Phase phase_of(struct server *server, struct client *clie
 	return phase;
 }
 
+static void whoever_asks_is_told_how_far_the_prompt_is(void **state)
+{
+	struct server *server = *state;
+	struct story story = { .wants_progress = true, .n_sequences = 3 };
+	struct story other = { 0 };
+	char text[4000];
+
+	memset(text, 'x', sizeof text - 1);
+	memcpy(text, "stall", 5);
+	text[sizeof text - 1] = '\0';
+	connect_client(server);
+	assert_int_equal(generate(server, text, 0, 0, &story), SC_E_CANCELLED);
+	assert_int_equal(story.n_progress, 2);
+	assert_int_equal(story.total_tokens, 3 * sizeof text);
+	assert_int_equal(generate(server, text, 0, 700, &other), SC_E_DEADLINE);
+	assert_int_equal(other.n_progress, 0);
+}
+
 static void hold_counters(struct server *server)
 {
 	fake_hold_counters(server->coordinator);
@@ -1122,6 +1153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SERVED(a_job_is_streamed_from_start_to_end),
 		SERVED(one_connection_serves_many_calls),
+		SERVED(whoever_asks_is_told_how_far_the_prompt_is),
 		SERVED(a_status_is_answered_when_the_counters_have_come),
 		SERVED(a_client_that_leaves_does_not_wait_for_counters),
 		SERVED(a_client_that_pauses_gets_every_token),

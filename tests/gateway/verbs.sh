@@ -54,9 +54,9 @@ ends 0 generate -p hello -n 2 --listen "$(cat "$work/address")"
 check "generate over TCP" "w0 w1 " "$(out)"
 printf 'from standard input' | "$stagecoach" generate -p - -n 1 >"$work/out" 2>"$work/err"
 check "prompt from standard input" 1 "$(grep -c '20 prompt and 1 new' "$work/err")"
-ends 0 generate -p hi -n 2 --sequences 2
-check "two sequences" "--- sequence 0 w0 w1 --- sequence 1 w0 w1" "$(out | tr '\n' ' ' |
-	sed 's/  */ /g; s/ $//')"
+ends 0 generate -p hi -n 2 --sequences 2 --quiet
+check "two sequences" "[0] w0 w1 |[1] w0 w1 |" "$(out | tr '\n' '|')"
+check "nothing beside the answer with --quiet" "" "$(cat "$work/err")"
 ends 0 generate -p hi -n 2 -s 7 --json --logprobs
 check "lines of --json" 4 "$(lines out)"
 check "first line" '{"started":{"job_id":"fake-5","n_prompt_tokens":3,"n_sequences":1,"seed":7}}' \
