@@ -2,6 +2,7 @@
 #include "cli/report.h"
 
 #include "base/console.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <math.h>
@@ -71,6 +72,14 @@ void report_loading(struct progress *progress, uint64_t now_ns, uint64_t done_by
 			      (double)done_bytes / MIB, (double)total_bytes / MIB);
 }
 
+void report_warnings(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->warnings.n; i++)
+		log_warning("%s", config->warnings.texts[i]);
+	for (uint32_t i = 0; i < config->notes.n; i++)
+		log_debug("%s", config->notes.texts[i]);
+}
+
 int report_flush(void)
 {
 	struct error err;
@@ -84,5 +93,6 @@ int report_flush(void)
 
 void report_error(const struct error *err)
 {
-	console_printf(CONSOLE_LAST_WORDS, "stagecoach: error: %s\n", err->text);
+	console_printf(CONSOLE_LAST_WORDS, "%s: error: %s\n", program_invocation_short_name,
+		       err->text);
 }

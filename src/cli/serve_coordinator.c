@@ -222,6 +222,7 @@ static void on_reload_signal(void *arg, int signum)
 			&err) != SC_OK) {
 		log_error("reload: nothing changes: %s", err.text);
 	} else {
+		report_warnings(&fresh);
 		config_reload(serve->config, &fresh, tell_change, NULL);
 		config_deinit(&fresh);
 		log_set_level((enum log_level)config_log_level(serve->config));

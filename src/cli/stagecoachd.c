@@ -254,6 +254,8 @@ int main(int argc, char **argv)
 	if (is_cluster && !strcmp(config.transport, "ucx"))
 		ucx_env_prepare(argv);
 	start_log(&config, rank, is_cluster);
+	if (!rank)
+		report_warnings(&config);
 	if (handle_questions(&config, rank))
 		exit_code = report_flush();
 	else if (config.check_config)

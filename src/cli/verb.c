@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/verb.h"
 
+#include "cli/report.h"
+
 #include "base/console.h"
 #include "base/log.h"
 
@@ -49,8 +51,10 @@ bool verb_begin(struct config *config, enum program program, const char *usage, 
 		return false;
 	}
 	log_init((enum log_level)config_log_level(config), "");
-	if (!answer_question(config, program, usage))
+	if (!answer_question(config, program, usage)) {
+		report_warnings(config);
 		return true;
+	}
 	*exit_code_out = flush();
 	config_deinit(config);
 	return false;

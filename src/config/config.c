@@ -2,19 +2,14 @@
 #include "config/config.h"
 
 #include "base/log.h"
+#include "config/environment.h"
 #include "config/file.h"
+#include "config/flags.h"
 #include "config/options.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Whose words that are no flags mean something: ids, files. */
-#define TAKES_ARGUMENTS (PROGRAM_WATCH | PROGRAM_CANCEL | PROGRAM_QUANTIZE | PROGRAM_INSPECT)
-/* Who is told where the prompt belongs when it stands alone. */
-#define TAKES_PROMPT (PROGRAM_RUN | PROGRAM_GENERATE | PROGRAM_SUBMIT)
-#define FIRST_LONG 1000		/* getopt_long's values: FIRST_LONG + index in the table */
 
 static enum sc_status set_defaults(struct config *config)
 {
@@ -32,9 +27,14 @@ static enum sc_status set_defaults(struct config *config)
 
 void config_deinit(struct config *config)
 {
-	for (unsigned i = 0; i < n_options; i++)
+	for (unsigned i = 0; i < n_options; i++) {
 		option_deinit(&options[i], config);
+		free(config->places[i]);
+	}
 	text_list_deinit(&config->arguments);
+	text_list_deinit(&config->warnings);
+	text_list_deinit(&config->notes);
+	free(config->file_read);
 	memset(config, 0, sizeof *config);
 }
 
@@ -56,144 +56,12 @@ enum sc_status config_fault(const struct config *config, const char *name)
 	return source == CONFIG_FILE || source == CONFIG_ENVIRONMENT ? SC_E_CONFIG : SC_E_INVALID;
 }
 
-static enum sc_status read_environment(struct config *config, enum program program,
-				       struct error *err)
-{
-	char variable[OPTION_NAME_MAX];
-
-	for (unsigned i = 0; i < n_options; i++) {
-		enum sc_status status;
-		const char *text;
-
-		if (!(options[i].programs & program) || options[i].flags & OPTION_FLAG_ONLY)
-			continue;
-		option_variable(&options[i], variable);
-		text = getenv(variable);
-		if (!text)
-			continue;
-		status = option_set_in(&options[i], config, text, variable, err);
-		if (status) {
-			error_prefix(err, "environment");
-			return status;
-		}
-		config->sources[i] = CONFIG_ENVIRONMENT;
-	}
-	return SC_OK;
-}
-
-/* --- flags --- */
-
-struct flags {
-	struct option longs[2 * CONFIG_MAX_OPTIONS + 1];
-	char shorts[2 * CONFIG_MAX_OPTIONS + 2];
-};
-
-static void add_long(struct flags *flags, unsigned *n, const char *name, unsigned index)
-{
-	flags->longs[(*n)++] = (struct option){
-		.name = name,
-		.has_arg = options[index].type == OPTION_BOOL ? optional_argument
-							      : required_argument,
-		.val = (int)(FIRST_LONG + index),
-	};
-}
-
-static void build_flags(struct flags *flags, enum program program)
-{
-	char *shorts = flags->shorts;
-	unsigned n = 0;
-
-	memset(flags, 0, sizeof *flags);
-	*shorts++ = ':';	/* tell a missing value from an unknown flag */
-	for (unsigned i = 0; i < n_options; i++) {
-		if (!(options[i].programs & program))
-			continue;
-		add_long(flags, &n, options[i].name, i);
-		if (options[i].alias)
-			add_long(flags, &n, options[i].alias, i);
-		if (!options[i].letter)
-			continue;
-		*shorts++ = options[i].letter;
-		if (options[i].type != OPTION_BOOL)
-			*shorts++ = ':';
-	}
-}
-
-/* The row of what getopt_long found. */
-static unsigned find_row(int c, enum program program)
-{
-	unsigned i = 0;
-
-	if (c >= FIRST_LONG)
-		return (unsigned)c - FIRST_LONG;
-	while (options[i].letter != c || !(options[i].programs & program))
-		i++;
-	return i;
-}
-
-/* What is left behind the flags. */
-static enum sc_status read_words(struct config *config, enum program program, int argc,
-				 char **argv, struct error *err)
-{
-	for (int i = optind; i < argc; i++) {
-		if (program & TAKES_ARGUMENTS) {
-			if (text_list_add(&config->arguments, argv[i]) != SC_OK)
-				return error_set(err, SC_E_NOMEM, "out of memory");
-			continue;
-		}
-		if (program & TAKES_PROMPT)
-			return error_set(err, SC_E_INVALID, "unexpected argument '%s': the prompt "
-					 "is given with -p TEXT or -f FILE", argv[i]);
-		return error_set(err, SC_E_INVALID, "unexpected argument '%s', see --help",
-				 argv[i]);
-	}
-	return SC_OK;
-}
-
-static enum sc_status bad_flag(int c, char **argv, struct error *err)
-{
-	const char *word = argv[optind - 1];
-	char letter[3] = { '-', (char)optopt, '\0' };
-
-	if (optopt > 0 && optopt < FIRST_LONG)
-		word = letter;
-	return error_set(err, SC_E_INVALID, "%s: %s", word,
-			 c == ':' ? "a value is missing" : "no such option, see --help");
-}
-
-static enum sc_status read_arguments(struct config *config, enum program program, int argc,
-				     char **argv, struct error *err)
-{
-	enum sc_status status;
-	struct flags flags;
-	unsigned row;
-	int c;
-
-	build_flags(&flags, program);
-	optind = 0;	/* start over, also within a program's second reading */
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, flags.shorts, flags.longs, NULL)) != -1) {
-		if (c == '?' || c == ':')
-			return bad_flag(c, argv, err);
-		row = find_row(c, program);
-		status = option_set(&options[row], config, optarg ? optarg : "on", err);
-		if (status) {
-			error_prefix(err, "--%s", options[row].name);
-			return status;
-		}
-		config->sources[row] = CONFIG_FLAG;
-	}
-	return read_words(config, program, argc, argv, err);
-}
-
-/* --- all sources --- */
-
 /* The file named by a flag or by the environment must be there; the default one need not. */
 static enum sc_status choose_file(struct config *config, enum program program,
 				  const char *default_file, int argc, char **argv,
 				  const char **file_out, struct error *err)
 {
-	enum sc_status status = read_arguments(config, program, argc, argv, err);
+	enum sc_status status = config_read_flags(config, program, argc, argv, err);
 	const char *variable = getenv("STAGECOACH_CONFIG");
 
 	if (status != SC_OK)
@@ -206,6 +74,15 @@ static enum sc_status choose_file(struct config *config, enum program program,
 	else if (default_file && !access(default_file, F_OK))
 		*file_out = default_file;
 	return SC_OK;
+}
+
+static enum sc_status read_file(struct config *config, enum program program, const char *file,
+				struct error *err)
+{
+	config->file_read = strdup(file);
+	if (!config->file_read)
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	return config_file_read(config, program, file, err);
 }
 
 enum sc_status config_load(struct config *config, enum program program, const char *default_file,
@@ -221,11 +98,11 @@ enum sc_status config_load(struct config *config, enum program program, const ch
 	else
 		status = choose_file(&flags_only, program, default_file, argc, argv, &file, err);
 	if (status == SC_OK && file)
-		status = config_file_read(config, program, file, err);
+		status = read_file(config, program, file, err);
 	if (status == SC_OK)
-		status = read_environment(config, program, err);
+		status = config_read_environment(config, program, &flags_only, err);
 	if (status == SC_OK)
-		status = read_arguments(config, program, argc, argv, err);
+		status = config_read_flags(config, program, argc, argv, err);
 	config_deinit(&flags_only);
 	if (status != SC_OK)
 		config_deinit(config);

@@ -147,6 +147,10 @@ struct config {
 
 	struct text_list arguments;	/* what is no flag: ids, files */
 	unsigned char sources[CONFIG_MAX_OPTIONS];	/* enum config_source, by row of the table */
+	char *places[CONFIG_MAX_OPTIONS];	/* "FILE:LINE" of CONFIG_FILE; else NULL */
+	char *file_read;		/* the configuration file; NULL: none */
+	struct text_list warnings;	/* for whoever loads this to tell: nothing stops for them */
+	struct text_list notes;		/* of interest when something is looked for: debug */
 };
 
 /* Which program's flags: an option may belong to several. The groups of options.c say which
@@ -166,7 +170,7 @@ enum program {
 	PROGRAM_TOKENIZE = 2048,
 	PROGRAM_INSPECT = 4096,
 };
-#define PROGRAM_VERBS (2048 - 1 - PROGRAM_DAEMON)
+#define PROGRAM_VERBS (2 * PROGRAM_INSPECT - 1 - PROGRAM_DAEMON)
 
 /* Defaults, then the file (--config, or STAGECOACH_CONFIG, or default_file when it exists), then
  * the environment, then argv. SC_E_INVALID: a bad flag (exit 64). SC_E_CONFIG: file or environment

@@ -2,11 +2,14 @@
 #include "config/file.h"
 
 #include "base/buf.h"
-#include "config/options.h"
+#include "config/foreign.h"
+#include "config/names.h"
 #include "config/wide_numbers.h"
 
 #include <errno.h>
 #include <libconfig.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_FILE_BYTES (1u << 20)
@@ -79,22 +82,63 @@ static const char *kind_wanted(const struct option_info *option)
 	}
 }
 
-static enum sc_status apply(struct config *config, enum program program,
+/* A key that no setting has: a flag that is none, one of another program's, or near to a key. */
+static enum sc_status refuse_key(const char *key, struct error *err)
+{
+	const struct option_info *flag = option_nearest(key, ~0u, 0, NULL);
+	const struct option_info *near = option_nearest(key, ~0u, OPTION_FLAG_ONLY, NULL);
+	const struct foreign_flag *foreign;
+	char known[OPTION_NAME_MAX + 2];
+
+	snprintf(known, sizeof known, "--%s", key);
+	foreign = foreign_flag_find(known, strlen(known));
+	if (foreign)
+		return error_set(err, SC_E_CONFIG, "%s: no such setting: it is a flag of %s (%s). "
+				 "%s", key, foreign->owner, foreign->meaning, foreign->advice);
+	if (flag)
+		option_file_key(flag, known);
+	if (flag && flag->flags & OPTION_FLAG_ONLY && !strcmp(known, key))
+		return error_set(err, SC_E_CONFIG, "%s: no such setting: there is only the flag "
+				 "--%s", key, flag->name);
+	if (near)
+		option_file_key(near, known);
+	return error_set(err, SC_E_CONFIG, "%s: no such setting%s%s%s", key,
+			 near ? "; did you mean " : "", near ? known : "", near ? "?" : "");
+}
+
+static enum sc_status remember_place(struct config *config, const struct option_info *option,
+				     const char *path, const config_setting_t *setting,
+				     struct error *err)
+{
+	char **place = &config->places[option - options];
+
+	free(*place);
+	if (asprintf(place, "%s:%u", path, config_setting_source_line(setting)) < 0) {
+		*place = NULL;
+		return error_set(err, SC_E_NOMEM, "out of memory");
+	}
+	config->sources[option - options] = CONFIG_FILE;
+	return SC_OK;
+}
+
+/* path: of the file that the setting stands in. */
+static enum sc_status apply(struct config *config, enum program program, const char *path,
 			    const config_setting_t *setting, struct error *err)
 {
 	const char *key = config_setting_name(setting);
 	const struct option_info *option = find_option(key, program);
 	char scratch[64];
 	const char *text = value_text(setting, scratch, sizeof scratch);
+	enum sc_status status;
 
 	if (!option)
-		return error_set(err, SC_E_CONFIG, "%s: no such setting", key);
+		return refuse_key(key, err);
 	if (!text || !is_right_kind(option, config_setting_type(setting)))
 		return error_set(err, SC_E_CONFIG, "%s: expected %s", key, kind_wanted(option));
 	if (!(option->programs & program))
 		return SC_OK;
-	config->sources[option - options] = CONFIG_FILE;
-	return option_set_in(option, config, text, key, err);
+	status = option_set_in(option, config, text, key, err);
+	return status == SC_OK ? remember_place(config, option, path, setting, err) : status;
 }
 
 /* libconfig's own reading ends the program when a read fails, as it does for a directory. */
@@ -157,16 +201,16 @@ static enum sc_status apply_all(struct config *config, enum program program, con
 		const config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
 		const char *source = config_setting_source_file(setting);
 
-		if (source && strcmp(source, checked)) {
+		source = source ? source : path;
+		if (strcmp(source, path) && strcmp(source, checked)) {
 			status = check_included(source, err);
 			checked = source;
 		}
 		if (status != SC_OK)
 			break;
-		status = apply(config, program, setting, err);
+		status = apply(config, program, source, setting, err);
 		if (status != SC_OK)
-			error_prefix(err, "%s:%u", source ? source : path,
-				     config_setting_source_line(setting));
+			error_prefix(err, "%s:%u", source, config_setting_source_line(setting));
 	}
 	return status;
 }

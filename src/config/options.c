@@ -517,6 +517,7 @@ void option_swap(const struct option_info *option, struct config *a, struct conf
 {
 	const size_t size = types[option->type].size, row = (size_t)(option - options);
 	const unsigned char source = a->sources[row];
+	char *const place = a->places[row];
 	char scratch[sizeof(struct text_list)];
 
 	memcpy(scratch, field_of(option, a), size);
@@ -524,6 +525,8 @@ void option_swap(const struct option_info *option, struct config *a, struct conf
 	memcpy(field_of(option, b), scratch, size);
 	a->sources[row] = b->sources[row];
 	b->sources[row] = source;
+	a->places[row] = b->places[row];
+	b->places[row] = place;
 }
 
 void option_deinit(const struct option_info *option, struct config *config)

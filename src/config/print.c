@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What people read of the option table: help, an example file, manual page source. */
 #include "config/limits.h"
-#include "config/options.h"
+#include "config/names.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -130,23 +130,16 @@ static void print_roff(FILE *file, const char *text)
 /* "Of run, generate and submit." of several verbs, unless all of them take the option. */
 static void print_verbs(FILE *file, unsigned programs)
 {
-	static const char *const names[] = {
-		"run", "perplexity", "bench", "quantize", "generate", "submit", "jobs", "watch",
-		"cancel", "status", "tokenize", "inspect",
-	};
-	const unsigned n_names = sizeof names / sizeof names[0];
-	unsigned n_left = 0;
+	unsigned n_left = (unsigned)__builtin_popcount(programs);
 
-	for (unsigned i = 0; i < n_names; i++)
-		n_left += programs >> (i + 1) & 1;
-	if (!n_left || n_left == n_names)
+	if (!programs || programs == PROGRAM_VERBS)
 		return;
 	fputs(" Of ", file);
-	for (unsigned i = 0; i < n_names; i++) {
-		if (!(programs >> (i + 1) & 1))
+	for (unsigned i = 0; i < n_programs; i++) {
+		if (!(programs >> i & 1))
 			continue;
 		n_left--;
-		fprintf(file, "\\fB%s\\fR%s", names[i],
+		fprintf(file, "\\fB%s\\fR%s", program_names[i],
 			n_left > 1 ? ", " : n_left ? " and " : ".");
 	}
 }
@@ -193,7 +186,7 @@ void config_print_man(FILE *file, unsigned programs)
 		if (programs & PROGRAM_DAEMON && option->flags & OPTION_RELOADS)
 			fputs(" Takes effect on SIGHUP.", file);
 		if (programs & PROGRAM_VERBS)
-			print_verbs(file, option->programs & programs);
+			print_verbs(file, option->programs & PROGRAM_VERBS);
 		fputc('\n', file);
 	}
 }

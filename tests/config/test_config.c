@@ -96,7 +96,14 @@ static void a_bad_line_is_named_with_what_was_expected(void **state)
 	static const struct {
 		const char *text, *message;
 	} bad[] = {
-		{ "port = 1;\nctx_sise = 3;\n", ":2: ctx_sise: no such setting" },
+		{ "port = 1;\nctx_sise = 3;\n", ":2: ctx_sise: no such setting; did you mean "
+						"ctx_size?" },
+		{ "ctx-size = 3;\n", ":1: ctx-size: no such setting; did you mean ctx_size?" },
+		{ "temperature = 1;\n", ":1: temperature: no such setting; did you mean temp?" },
+		{ "qwerty = 1;\n", ":1: qwerty: no such setting" },
+		{ "n_gpu_layers = 9;\n", ":1: n_gpu_layers: no such setting: it is a flag of "
+					 "llama.cpp (layers on the GPU). Use --backend cuda: it "
+					 "computes all layers of a stage on the GPU" },
 		{ "port = 70000;\n", ":1: port: expected a whole number from 0 to 65535, found "
 				     "'70000'" },
 		{ "port = \"80\";\n", ":1: port: expected a number" },
@@ -105,7 +112,8 @@ static void a_bad_line_is_named_with_what_was_expected(void **state)
 		{ "transport = \"uc\";\n", ":1: transport: expected one of ucx|mpi|loopback, found "
 					   "'uc'" },
 		{ "temp = (1, 2);\n", ":1: temp: expected a number" },
-		{ "prompt = \"x\";\n", ":1: prompt: no such setting" },
+		{ "prompt = \"x\";\n", ":1: prompt: no such setting: there is only the flag "
+				       "--prompt" },
 	};
 
 	(void)state;

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/foreign.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define LLAMA "llama.cpp"
+#define VLLM "vLLM"
+#define BOTH "llama.cpp and vLLM"
+
+/* Advice that several rows give. */
+#define NO_CHAT "Text is continued as it is: apply the model's chat template yourself, and give " \
+	"--special so that its control tokens count"
+#define NO_DOWNLOAD "Nothing is downloaded: fetch the model, convert it to GGUF, and give -m FILE"
+#define NO_PASSWORD "There is neither password nor TLS: put a reverse proxy in front, as README.md " \
+	"shows"
+#define NO_SAMPLER "Sampling knows --temp, --top-k, --top-p and --min-p"
+#define NO_GRAMMAR "Output cannot be constrained"
+#define NO_DRAFT "There is no speculative decoding"
+#define NO_LORA "Merge the adapter into the model first"
+#define LEAVE_OUT "Leave it out"
+#define USE_STAGES "Layers are split over processes: start them with mpirun -n N, or give --stages N"
+#define ALWAYS_ON "It is always on: leave it out"
+#define USE_LOG_LEVEL "Use --log-level error|warning|info|debug"
+#define NEW_TEXT_ONLY "Only the new text is printed: leave it out"
+
+const struct foreign_flag foreign_flags[] = {
+	/* devices and memory */
+	{ "-ngl --gpu-layers --n-gpu-layers", LLAMA, "layers on the GPU",
+	  "Use --backend cuda: it computes all layers of a stage on the GPU" },
+	{ "-dev", LLAMA, "devices to use", "Use --backend cuda --device N" },
+	{ "-mg --main-gpu", LLAMA, "the GPU to use", "Use --backend cuda --device N" },
+	{ "-sm --split-mode -ts --tensor-split", LLAMA, "how to split a model over GPUs",
+	  USE_STAGES },
+	{ "-ot --override-tensor -cmoe --cpu-moe -ncmoe --n-cpu-moe", LLAMA,
+	  "where single tensors lie", "A stage keeps all its tensors in one place: " LEAVE_OUT },
+	{ "-nkvo --no-kv-offload", LLAMA, "the KV cache in host memory",
+	  "The KV cache lies beside the weights: leave it out" },
+	{ "-tp --tensor-parallel-size", VLLM, "GPUs that share each layer",
+	  "Layers are not shared: use --stages N, which gives each stage whole layers" },
+	{ "-pp", VLLM, "pipeline stages", "Use --stages N" },
+	{ "-dp --data-parallel-size", VLLM, "copies of the model",
+	  "Start one stagecoachd for each copy, and a proxy before them" },
+	{ "--distributed-executor-backend", VLLM, "how workers are started",
+	  "Start them with mpirun or srun; --transport chooses how they are linked" },
+	{ "--gpu-memory-utilization", VLLM, "share of the GPU's memory", "Use --memory BYTES" },
+	{ "--swap-space --cpu-offload-gb", VLLM, "host memory besides the GPU's",
+	  "Use --memory BYTES, and more stages for a larger model" },
+	{ "--num-gpu-blocks-override", VLLM, "blocks of the KV pool",
+	  "Use --kv-positions N, in positions" },
+	{ "--block-size", VLLM, "positions of one KV block", "Use --block-length N" },
+	{ "--mlock --no-mmap --mmap", LLAMA, "how the file is held in memory",
+	  "Weights are copied from the file when a stage loads: leave it out" },
+	{ "--numa", LLAMA, "memory nodes", "Use --pin auto|on|off" },
+	{ "-Cr --cpu-mask --cpu-range --cpu-strict", LLAMA, "processors to use",
+	  "Start the program under taskset or numactl, or use --pin" },
+	{ "--prio --poll", LLAMA, "how threads wait", "Use --spin-us N" },
+	{ "-tb --threads-batch", LLAMA, "threads for prompts",
+	  "Use --threads N, for prompts and new tokens alike" },
+	{ "--threads-http", LLAMA, "threads of the server", LEAVE_OUT },
+
+	/* context and batches */
+	{ "-ub", LLAMA, "prompt tokens of one step", "Use --ubatch-size N" },
+	{ "-np", LLAMA, "sequences at once", "Use --parallel N of stagecoachd" },
+	{ "--max-num-batched-tokens", VLLM, "rows of one step", "Use --batch-size N" },
+	{ "-fa --flash-attn", LLAMA, "attention in tiles", ALWAYS_ON },
+	{ "-cb --cont-batching -nocb --no-cont-batching", LLAMA, "jobs that join while others run",
+	  ALWAYS_ON },
+	{ "--enable-chunked-prefill --no-enable-chunked-prefill", VLLM,
+	  "prompts that enter in chunks", "It is always on; --ubatch-size N is the chunk" },
+	{ "--enable-prefix-caching --no-enable-prefix-caching --cache-reuse --cache-prompt",
+	  BOTH, "prompts that share their beginning", "Prefixes are not cached: leave it out" },
+	{ "-ctk -ctv --cache-type-k --cache-type-v", LLAMA, "types of keys and values",
+	  "Use --kv-type TYPE, for both" },
+	{ "--keep --context-shift --no-context-shift -gan -gaw --grp-attn-n --grp-attn-w", LLAMA,
+	  "what happens when the context is full", "Generation ends there: raise --ctx-size" },
+	{ "--rope-scaling --rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx "
+	  "--yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast", LLAMA,
+	  "positions beyond the trained context", "The model file says how: leave it out" },
+	{ "--swa-full", LLAMA, "the whole KV cache of sliding windows", LEAVE_OUT },
+
+	/* the model */
+	{ "-hf -hfr -hff --hf-repo --hf-file -mu --model-url -dr --docker-repo --download-dir "
+	  "--revision", BOTH, "a model to download", NO_DOWNLOAD },
+	{ "--served-model-name -a --alias", BOTH, "the model's name for clients",
+	  "The model file says its name: leave it out" },
+	{ "--dtype --quantization --load-format", VLLM, "types of the weights",
+	  "The file says them; `stagecoach quantize` writes another" },
+	{ "--tokenizer --trust-remote-code --hf-config-path --tokenizer-mode", VLLM,
+	  "parts of the model outside the file", "All that is needed is in the GGUF file: leave it "
+	  "out" },
+	{ "--override-kv", LLAMA, "other metadata", "Use --ignore-key KEY to leave a key out" },
+	{ "--lora --lora-scaled --lora-modules --enable-lora --control-vector", BOTH, "adapters",
+	  NO_LORA },
+	{ "-md --model-draft --draft --draft-max --draft-min --speculative-config "
+	  "--speculative-model", BOTH, "speculative decoding", NO_DRAFT },
+	{ "--mmproj --limit-mm-per-prompt", BOTH, "images", "Only text is understood" },
+	{ "--no-warmup --warmup --enforce-eager --check-tensors", BOTH, "how the start is prepared",
+	  LEAVE_OUT },
+
+	/* prompts and text */
+	{ "-cnv --conversation -no-cnv --no-conversation -st --single-turn -i --interactive -if "
+	  "--interactive-first", LLAMA, "a conversation on the terminal", NO_CHAT },
+	{ "-sys --system-prompt --jinja --no-jinja --chat-template --chat-template-file "
+	  "--in-prefix --in-suffix --reasoning-format --reasoning-parser --tool-call-parser "
+	  "--enable-auto-tool-choice", BOTH, "chat templates", NO_CHAT },
+	{ "-sp", LLAMA, "control tokens in the text", "Use --special" },
+	{ "-e --escape --no-escape", LLAMA, "\\n and \\t in prompts",
+	  "Use -f FILE, or -p $'...' of the shell" },
+	{ "-bf --binary-file", LLAMA, "a prompt from a file", "Use -f FILE" },
+	{ "-r --reverse-prompt", LLAMA, "where to end", "Use --stop TEXT" },
+	{ "--max-tokens --max-new-tokens --max-length --num-predict", VLLM " and others",
+	  "new tokens at most", "Use -n N" },
+	{ "--num-ctx", "Ollama", "positions of one sequence", "Use --ctx-size N" },
+	{ "--no-display-prompt --color --simple-io --no-perf --perf", LLAMA,
+	  "what is shown", NEW_TEXT_ONLY },
+	{ "--list-devices", LLAMA, "a list of devices", "`stagecoach status` names each stage's" },
+
+	/* sampling */
+	{ "--repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --typical "
+	  "--mirostat --mirostat-lr --mirostat-ent --dry-multiplier --dry-base --dry-allowed-length "
+	  "--dry-penalty-last-n --xtc-probability --xtc-threshold --top-nsigma --dynatemp-range "
+	  "--dynatemp-exp --samplers --sampling-seq -l --logit-bias --repetition-penalty", BOTH,
+	  "how tokens are drawn", NO_SAMPLER },
+	{ "--grammar --grammar-file -j --json-schema -jf --json-schema-file "
+	  "--guided-decoding-backend", BOTH, "a grammar for the output", NO_GRAMMAR },
+
+	/* the server */
+	{ "--api-key --api-key-file --ssl-key-file --ssl-cert-file --ssl-keyfile --ssl-certfile",
+	  BOTH, "passwords and TLS", NO_PASSWORD },
+	{ "--metrics --slots --no-slots --props --path --no-webui --webui --root-path "
+	  "--slot-save-path -sps --slot-prompt-similarity", BOTH, "HTTP pages of the server",
+	  "It speaks gRPC only: see `stagecoach status --json`" },
+	{ "-to", LLAMA, "how long a client may take", "Use --request-ms N and --stall-ms N" },
+	{ "--embedding --embeddings --rerank --reranking --pooling --task", BOTH,
+	  "embeddings", "Only text is generated" },
+	{ "-v --verbose -lv --verbosity --log-verbosity --log-disable --log-file --log-colors "
+	  "--log-prefix --log-timestamps --uvicorn-log-level --disable-log-requests "
+	  "--disable-log-stats", BOTH, "what is logged", USE_LOG_LEVEL },
+};
+const unsigned n_foreign_flags = sizeof foreign_flags / sizeof foreign_flags[0];
+
+static bool is_same_name(const char *a, const char *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i] && !(a[i] == '-' && b[i] == '_'))
+			return false;
+	return true;
+}
+
+const struct foreign_flag *foreign_flag_find(const char *name, size_t n)
+{
+	for (unsigned i = 0; i < n_foreign_flags; i++) {
+		const char *known = foreign_flags[i].names;
+
+		while (*known) {
+			size_t n_known = strcspn(known, " ");
+
+			if (n == n_known && is_same_name(known, name, n))
+				return &foreign_flags[i];
+			known += n_known + (known[n_known] == ' ');
+		}
+	}
+	return NULL;
+}
