@@ -52,7 +52,7 @@ replace() {
 	cat "$scratch/page" >"$output/man/$1"
 }
 
-print stagecoachd --print-config >"$scratch/conf"
+print stagecoachd --print-defaults >"$scratch/conf"
 print stagecoachd --print-options | replace stagecoachd.8
 print stagecoachd --print-limits | replace stagecoachd.8 limits
 print stagecoach run --print-options | replace stagecoach.1

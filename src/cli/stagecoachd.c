@@ -51,8 +51,8 @@ static void complain_early(const struct error *err)
 static bool handle_questions(const struct config *config, unsigned rank)
 {
 	bool is_asked = config->is_help || config->is_version || config->is_print_config ||
-			config->is_print_options || config->is_print_flags ||
-			config->is_print_limits;
+			config->is_print_defaults || config->is_print_options ||
+			config->is_print_flags || config->is_print_limits;
 
 	if (rank)
 		return is_asked;	/* rank 0 answers for all */
@@ -61,6 +61,8 @@ static bool handle_questions(const struct config *config, unsigned rank)
 	else if (config->is_version)
 		printf("stagecoachd %s\n", PACKAGE_VERSION);
 	else if (config->is_print_config)
+		config_print_effective(stdout, PROGRAM_DAEMON, config);
+	else if (config->is_print_defaults)
 		config_print_example(stdout);
 	else if (config->is_print_options)
 		config_print_man(stdout, PROGRAM_DAEMON);

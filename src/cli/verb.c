@@ -22,6 +22,8 @@ static bool answer_question(const struct config *config, enum program program, c
 		config_print_help(stdout, program, usage);
 	else if (config->is_version)
 		printf("stagecoach %s\n", PACKAGE_VERSION);
+	else if (config->is_print_config)
+		config_print_effective(stdout, program, config);
 	else if (config->is_print_options)
 		config_print_man(stdout, PROGRAM_VERBS);
 	else if (config->is_print_flags)

@@ -141,6 +141,7 @@ struct config {
 	bool is_help;
 	bool is_version;
 	bool is_print_config;
+	bool is_print_defaults;
 	bool is_print_options;
 	bool is_print_flags;
 	bool is_print_limits;
@@ -204,6 +205,10 @@ bool config_parses_special(const struct config *config);
 
 /* The value of log_level as enum log_level. */
 int config_log_level(const struct config *config);
+
+/* What is in effect, in the form of a configuration file that would set the same; behind each
+ * setting, where it came from. */
+void config_print_effective(FILE *file, enum program program, const struct config *config);
 
 /* From the table: --help's text, a commented configuration file with the defaults, and the options
  * as man page source: those of all these programs, each with the verbs that take it. */

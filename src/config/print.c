@@ -85,8 +85,9 @@ void config_print_example(FILE *file)
 	const char *section = "";
 	char key[OPTION_NAME_MAX];
 
-	fputs("# Settings of stagecoachd, each with its default. Flags and STAGECOACH_* variables\n"
-	      "# override them. `stagecoachd --check-config` checks this file.\n", file);
+	fputs("# Settings of stagecoachd, with their defaults. Flags and STAGECOACH_* variables override\n"
+	      "# them. `stagecoachd --check-config` checks, `--print-config` shows what is in effect.\n",
+	      file);
 	for (unsigned i = 0; i < n_options; i++) {
 		const struct option_info *option = &options[i];
 		bool is_text = option->type == OPTION_STRING || option->type == OPTION_CHOICE ||
