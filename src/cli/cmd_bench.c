@@ -198,6 +198,7 @@ static enum sc_status set_up(struct bench *bench, struct error *err)
 					   bench->config.ignored_keys, err);
 	if (status != SC_OK)
 		return status;
+	wire_warn_ignored(bench->opened.model->gguf, bench->config.ignored_keys);
 	choose_format(bench);
 	choose_depths(bench);
 	status = choose_tests(bench, err);

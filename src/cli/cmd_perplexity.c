@@ -217,8 +217,10 @@ static enum sc_status measure(struct perplexity_run *run, struct error *err)
 	enum sc_status status = opened_model_open(&run->opened, run->config.model,
 						  run->config.ignored_keys, err);
 
-	if (status == SC_OK)
-		status = tokenize(run, err);
+	if (status != SC_OK)
+		return status;
+	wire_warn_ignored(run->opened.model->gguf, run->config.ignored_keys);
+	status = tokenize(run, err);
 	if (status == SC_OK)
 		status = open_session(run, err);
 	if (status == SC_OK)

@@ -111,9 +111,10 @@ static enum sc_status start(struct run *run, struct error *err)
 	progress_init(&run->progress, run->config.is_quiet);
 	status = opened_model_open(&run->opened, run->config.model, run->config.ignored_keys,
 				   err);
-	if (status == SC_OK)
-		status = one_shot_read_prompt(&run->config, run->opened.tokenizer, &run->prompt,
-					      err);
+	if (status != SC_OK)
+		return status;
+	wire_warn_ignored(run->opened.model->gguf, run->config.ignored_keys);
+	status = one_shot_read_prompt(&run->config, run->opened.tokenizer, &run->prompt, err);
 	run->opened.n_prompt_tokens = run->prompt.n;
 	if (status == SC_OK)
 		status = wire_coordinator_config(&run->config, &run->opened, run->config.stages,

@@ -5,6 +5,7 @@
 #include "cli/prompt_text.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
+#include "cli/wiring.h"
 #include "model/gguf.h"
 #include "model/printable.h"
 #include "model/tokenizer.h"
@@ -30,6 +31,7 @@ static enum sc_status vocabulary_open(struct vocabulary *vocabulary, const struc
 	if (status != SC_OK)
 		return status;
 	gguf_ignore_keys(vocabulary->gguf, config->ignored_keys);
+	wire_warn_ignored(vocabulary->gguf, config->ignored_keys);
 	return tokenizer_create(vocabulary->gguf, &vocabulary->tokenizer, err);
 }
 

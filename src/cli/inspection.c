@@ -131,6 +131,7 @@ enum sc_status inspection_open(struct inspection *inspection, const char *path,
 	if (status != SC_OK)
 		return status;
 	gguf_ignore_keys(gguf, config->ignored_keys);
+	wire_warn_ignored(gguf, config->ignored_keys);
 	status = inspection_of(inspection, gguf, err);
 	if (status != SC_OK)
 		return status;

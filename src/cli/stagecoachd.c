@@ -170,6 +170,8 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	}
 	status = prepare(config, is_cluster ? n_ranks - 1 : config->stages, &opened, &coordinator,
 			 &trouble);
+	if (status == SC_OK && !rank)
+		wire_warn_ignored(opened.model->gguf, config->ignored_keys);
 	err = trouble;
 	serve.client_bytes = config_has_prompt(config) ? 0 : wire_client_bytes(config);
 	if (is_cluster)

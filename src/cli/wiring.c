@@ -3,8 +3,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/nearest.h"
 #include "gateway/gateway.h"
+#include "model/quote.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -41,6 +44,41 @@ void opened_model_close(struct opened_model *opened)
 	tokenizer_destroy(opened->tokenizer);
 	model_close(opened->model);
 	*opened = (struct opened_model){ 0 };
+}
+
+static void warn_of_key(const struct gguf *gguf, const char *key)
+{
+	char known[NEAREST_MAX_LENGTH + 1], near[NEAREST_MAX_LENGTH + 1] = "";
+	struct nearest nearest;
+
+	nearest_init(&nearest, key);
+	for (size_t i = 0; i < gguf_n_keys(gguf); i++) {
+		const struct gguf_string name = gguf_key(gguf, i);
+		const size_t n_slips = nearest.n_slips;
+
+		snprintf(known, sizeof known, "%.*s", (int)name.length, name.data);
+		nearest_offer(&nearest, known);
+		if (nearest.n_slips < n_slips)
+			memcpy(near, known, sizeof near);
+	}
+	log_warning("ignore-key: the model file has no key %s%s%s%s", key,
+		    *near ? "; did you mean " : "", *near ? quote(near, strlen(near)).text : "",
+		    *near ? "?" : "");
+}
+
+void wire_warn_ignored(const struct gguf *gguf, const char *ignored_keys)
+{
+	char key[128];
+
+	for (const char *word = ignored_keys; *word; word += strspn(word, ", ")) {
+		const size_t n = strcspn(word, ", ");
+
+		if (n && !gguf_ignores(gguf, word, n)) {
+			snprintf(key, sizeof key, "%.*s", (int)n, word);
+			warn_of_key(gguf, key);
+		}
+		word += n;
+	}
 }
 
 /* A token is drawn in any case, also where none is wanted. */

@@ -22,6 +22,9 @@ must_check enum sc_status opened_model_open(struct opened_model *opened, const c
 					    const char *ignored_keys, struct error *err);
 void opened_model_close(struct opened_model *opened);
 
+/* Warn of each of the keys of gguf_ignore_keys that the file does not have: it may be misspelt. */
+void wire_warn_ignored(const struct gguf *gguf, const char *ignored_keys);
+
 /* What the settings say, for n_stages stages; loop, fabric, model and callbacks are the caller's.
  * SC_E_CONFIG: settings that contradict the model or each other. */
 must_check enum sc_status wire_coordinator_config(const struct config *config,

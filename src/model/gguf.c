@@ -309,6 +309,14 @@ void gguf_ignore_keys(struct gguf *gguf, const char *list)
 	}
 }
 
+bool gguf_ignores(const struct gguf *gguf, const char *key, size_t n)
+{
+	const struct gguf_file *file = &gguf->files[0];
+	uint32_t i;
+
+	return strmap_find(file->keys, key, n, &i) && file->pairs[i].is_ignored;
+}
+
 bool gguf_has(const struct gguf *gguf, const char *key)
 {
 	return gguf_file_find(&gguf->files[0], key) != NULL;

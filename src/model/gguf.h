@@ -107,6 +107,8 @@ struct gguf_string gguf_key(const struct gguf *gguf, size_t i);
  * by commas or blanks; unknown names have no effect. Call it before the file is shared between
  * threads. Ignored keys change the fingerprint. */
 void gguf_ignore_keys(struct gguf *gguf, const char *list);
+/* Whether the file has this key of n characters and it is ignored. */
+bool gguf_ignores(const struct gguf *gguf, const char *key, size_t n);
 
 /* An array: its element type, its count and, for elements of fixed size, its packed (unaligned)
  * bytes. */

@@ -196,6 +196,9 @@ static void ignored_keys_count_as_absent(void **state)
 	assert_int_equal(open_ignoring(&f, " llama.logit_scale, x,,llama.rope.scaling.type"),
 			 SC_OK);
 	assert_true(f.model->fingerprint == fingerprint);
+	assert_true(gguf_ignores(f.model->gguf, "llama.logit_scale,", 17));
+	assert_false(gguf_ignores(f.model->gguf, "llama.rope.freq_base", 20));
+	assert_false(gguf_ignores(f.model->gguf, "x", 1));
 	model_close(f.model);
 	assert_int_equal(open_ignoring(&f, "llama.logit_scale,llama.rope.scaling.type,"
 				       "llama.rope.freq_base"), SC_OK);
