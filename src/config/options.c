@@ -269,7 +269,8 @@ const struct option_info options[] = {
 	{ "config", 'C', NULL, OPTION_STRING, EVERY, OPTION_FLAG_ONLY, "Operation", "FILE", "",
 	  AT(config_file), .help = "configuration file" },
 	{ "check-config", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, OPTION_FLAG_ONLY, "Operation", NULL,
-	  "off", AT(check_config), .help = "check flags, environment and file, then exit" },
+	  "off", AT(check_config), .help = "check all that starting checks: flags, environment, file, "
+	  "model, addresses; then exit" },
 	{ "log-level", 0, NULL, OPTION_CHOICE, EVERY, OPTION_RELOADS, "Operation", "LEVEL", "info",
 	  .choices = "error|warning|info|debug", AT(log_level), .help = "how much is logged" },
 	{ "help", 'h', NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",

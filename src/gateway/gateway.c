@@ -54,6 +54,18 @@ static enum sc_status open_listeners(struct gateway *gateway, const struct gatew
 	return status;
 }
 
+enum sc_status gateway_check_addresses(const char *listen, const char *socket_path,
+				       struct error *err)
+{
+	enum sc_status status = SC_OK;
+
+	if (listen && listen[0])
+		status = listener_check_tcp(listen, err);
+	if (status == SC_OK && socket_path && socket_path[0])
+		status = listener_check_unix(socket_path, err);
+	return status;
+}
+
 static unsigned peer_share(const struct gateway_config *config)
 {
 	unsigned half = (config->max_connections + 1) / 2;

@@ -43,6 +43,10 @@ struct gateway_config {
  * address is malformed. From then on the process ignores SIGPIPE. */
 must_check enum sc_status gateway_create(const struct gateway_config *config,
 					 struct gateway **gateway_out, struct error *err);
+/* Whether its addresses can be served, without doing so; "" or NULL: none. A port in use is not
+ * noticed, so that the check works beside a running server. Errors as above. */
+must_check enum sc_status gateway_check_addresses(const char *listen, const char *socket_path,
+						  struct error *err);
 /* Closes everything. Calls in progress end with UNAVAILABLE; attached jobs are cancelled. Accepts
  * NULL. */
 void gateway_destroy(struct gateway *gateway);

@@ -5,6 +5,7 @@
 #include "gateway/net_address.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -218,6 +219,60 @@ enum sc_status listener_open_tcp(uv_loop_t *uv, const char *address, listener_fn
 	return SC_OK;
 }
 
+/* Does the address belong to this machine? */
+static bool is_bindable(const struct addrinfo *info)
+{
+	struct sockaddr_storage address;
+	int fd;
+
+	memcpy(&address, info->ai_addr, info->ai_addrlen);
+	if (info->ai_family == AF_INET6)
+		((struct sockaddr_in6 *)&address)->sin6_port = 0;
+	else
+		((struct sockaddr_in *)&address)->sin_port = 0;
+	fd = bind_tcp((const struct sockaddr *)&address, info->ai_addrlen, 1);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+enum sc_status listener_check_tcp(const char *address, struct error *err)
+{
+	struct addrinfo *list = NULL;
+	struct net_address parsed;
+	enum sc_status status = net_address_parse(address, &parsed, err);
+	bool is_ours = false;
+	int errnum = 0;
+
+	if (status == SC_OK && net_address_is_any(&parsed))
+		return SC_OK;
+	if (status == SC_OK)
+		status = net_address_resolve(&parsed, &list, err);
+	if (status != SC_OK)
+		return status;
+	for (const struct addrinfo *info = list; info && !is_ours; info = info->ai_next) {
+		is_ours = is_bindable(info);
+		errnum = errno;
+	}
+	freeaddrinfo(list);
+	return is_ours ? SC_OK : error_errno(err, SC_E_IO, errnum, "%s", address);
+}
+
+static enum sc_status not_a_socket(const char *path, struct error *err)
+{
+	return error_set(err, SC_E_IO, "%s: exists and is not a socket: remove it or choose "
+			 "another path", path);
+}
+
+/* The directory does not take a socket of that path, because of errnum. */
+static enum sc_status cannot_create(const char *path, int errnum, struct error *err)
+{
+	if (errnum == ENOENT)
+		return error_set(err, SC_E_IO, "%s: the directory does not exist", path);
+	return error_errno(err, SC_E_IO, errnum, "%s", path);
+}
+
 /* The path exists: removes it if it is a socket where nobody listens. */
 static enum sc_status remove_stale(const struct sockaddr_un *address, struct error *err)
 {
@@ -229,8 +284,7 @@ static enum sc_status remove_stale(const struct sockaddr_un *address, struct err
 	if (lstat(path, &st) != 0)
 		return error_errno(err, SC_E_IO, errno, "%s", path);
 	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, SC_E_IO, "%s: exists and is not a socket: remove it or "
-				 "choose another path", path);
+		return not_a_socket(path, err);
 	fd = socket(AF_UNIX, SOCKET_TYPE, 0);
 	if (fd < 0)
 		return error_errno(err, SC_E_IO, errno, "%s", path);
@@ -249,11 +303,8 @@ static enum sc_status bind_unix(int fd, const struct sockaddr_un *address, struc
 	enum sc_status status;
 
 	if (bind(fd, generic, sizeof *address) != 0) {
-		if (errno == ENOENT)
-			return error_set(err, SC_E_IO, "%s: the directory does not exist",
-					 address->sun_path);
 		if (errno != EADDRINUSE)
-			return error_errno(err, SC_E_IO, errno, "%s", address->sun_path);
+			return cannot_create(address->sun_path, errno, err);
 		status = remove_stale(address, err);
 		if (status != SC_OK)
 			return status;
@@ -309,6 +360,23 @@ enum sc_status listener_open_unix(uv_loop_t *uv, const char *path, listener_fn *
 	}
 	*listener_out = listener;
 	return SC_OK;
+}
+
+enum sc_status listener_check_unix(const char *path, struct error *err)
+{
+	struct sockaddr_un address;
+	enum sc_status status = net_address_unix(path, &address, err);
+	char directory[sizeof address.sun_path];
+	struct stat st;
+
+	if (status != SC_OK)
+		return status;
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return not_a_socket(path, err);
+	memcpy(directory, address.sun_path, sizeof directory);
+	if (access(dirname(directory), W_OK | X_OK) == 0)
+		return SC_OK;
+	return cannot_create(path, errno, err);
 }
 
 void listener_close(struct listener *listener)

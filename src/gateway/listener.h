@@ -27,6 +27,12 @@ must_check enum sc_status listener_open_unix(uv_loop_t *uv, const char *path, li
 					     void *arg, struct listener **listener_out,
 					     struct error *err);
 
+/* Whether the two above could succeed, as far as that can be told beside a server that is running:
+ * the address makes sense and belongs to this machine; the directory of the socket can be written
+ * to. Ports and sockets in use are not noticed. Errors as above. */
+must_check enum sc_status listener_check_tcp(const char *address, struct error *err);
+must_check enum sc_status listener_check_unix(const char *path, struct error *err);
+
 /* Stops accepting. Removes the Unix socket's path if it is still ours. Accepts NULL. */
 void listener_close(struct listener *listener);
 

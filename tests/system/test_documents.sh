@@ -22,7 +22,8 @@ done
 # As it is, and with every line taken for a setting.
 sed 's/^#\([a-z_]* = \)/\1/' "$SRCDIR/etc/stagecoach.conf" >"$work/all.conf"
 for file in "$SRCDIR/etc/stagecoach.conf" "$work/all.conf"; do
-	if ! env -i "PATH=$PATH" "$BUILDDIR/stagecoachd" --check-config --config "$file"; then
+	if ! env -i "PATH=$PATH" "$BUILDDIR/stagecoachd" --check-config --config "$file" \
+		-m "$SRCDIR/models/demo.gguf"; then
 		echo "FAIL: stagecoachd refuses its own example file"
 		failed=1
 	fi

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/prepare.h"
+
+#include "base/descriptors.h"
+#include "base/log.h"
+#include "coordinator/fit.h"
+#include "gateway/gateway.h"
+
+#include <string.h>
+
+/* A daemon without a prompt must have a door. */
+static enum sc_status check_doors(const struct config *config, struct error *err)
+{
+	char listen[256];
+
+	config_listen_address(config, listen, sizeof listen);
+	if (config_has_prompt(config) || *listen || *config->socket)
+		return SC_OK;
+	return error_set(err, SC_E_CONFIG, "listen: none, and no socket: nobody could reach the "
+			 "server. Give --listen HOST:PORT or --socket PATH");
+}
+
+/* What was launched must be what was asked for. */
+static enum sc_status check_launch(const struct config *config, unsigned n_ranks,
+				   struct error *err)
+{
+	if (n_ranks > 1 && !strcmp(config->transport, "loopback"))
+		return error_set(err, SC_E_CONFIG, "transport: loopback joins the stages of one "
+				 "process, but %u were launched: use ucx or mpi", n_ranks);
+	if (n_ranks > 1 && config->stages != 1 && config->stages != n_ranks - 1)
+		return error_set(err, SC_E_CONFIG, "stages: %u, but %u processes were launched, "
+				 "a coordinator and %u stages", config->stages, n_ranks,
+				 n_ranks - 1);
+	return SC_OK;
+}
+
+enum sc_status prepare_settings(const struct config *config, unsigned n_ranks, struct error *err)
+{
+	enum sc_status status = check_doors(config, err);
+
+	return status == SC_OK ? check_launch(config, n_ranks, err) : status;
+}
+
+enum sc_status prepare_descriptors(const struct config *config, unsigned n_ranks,
+				   struct error *err)
+{
+	const unsigned n_own = n_ranks > 1 ? 64 + 8 * n_ranks : 12;
+	const unsigned n_clients = config_has_prompt(config) ? 0 : config->max_connections;
+	const uint64_t n_wanted = n_own + n_clients;
+	uint64_t limit;
+
+	/* Some clients must have a place. */
+	if (descriptors_check(n_clients ? n_own + 4 : n_own, err) != SC_OK)
+		return err->status;
+	limit = descriptors_raise(n_wanted);
+	if (limit < n_wanted)
+		log_warning("the limit of open files is %llu: about %llu clients can be connected "
+			    "at once, not %u (max-connections). Raise it: ulimit -n %llu",
+			    (unsigned long long)limit, (unsigned long long)limit - n_own, n_clients,
+			    (unsigned long long)n_wanted);
+	return SC_OK;
+}
+
+enum sc_status prepare_model(const struct config *config, unsigned n_ranks,
+			     struct opened_model *opened, struct coordinator_config *coordinator,
+			     struct error *err)
+{
+	const unsigned n_stages = n_ranks > 1 ? n_ranks - 1 : config->stages;
+	const struct allowance any = { .n_processors = 1, .n_sharers = 1 };
+	uint32_t n_layers;
+	struct worker_config worker;
+	enum sc_status status = opened_model_open(opened, config->model,
+						  config->ignored_keys, err);
+
+	if (status != SC_OK)
+		return status;
+	n_layers = opened->model->hparams.n_layers;
+	if (!n_stages || n_stages > n_layers)
+		return error_set(err, SC_E_INVALID,
+				 "%u stages for a model with %u layers: use 1 to %u", n_stages,
+				 n_layers, n_layers);
+	status = wire_coordinator_config(config, opened, n_stages, coordinator, err);
+	if (status == SC_OK)
+		status = wire_worker_config(config, opened->model, &any, &worker, err);
+	return status;
+}
+
+/* --- without starting --- */
+
+/* Whether the stages would have room now, if they are all in this process. What is free changes, and
+ * a running server has its share of it, so that this is told and is no reason to refuse. */
+static enum sc_status find_room(const struct config *config,
+				const struct coordinator_config *coordinator, struct fit *fit,
+				struct error *err)
+{
+	const size_t client_bytes = config_has_prompt(config) ? 0 : wire_client_bytes(config);
+	const struct allowance allowance = allowance_inside(coordinator->n_stages,
+		wire_coordinator_bytes(coordinator, 0, client_bytes));
+	const struct fit_workers workers = {
+		.memory_bytes = config->memory ? config->memory : allowance.memory_bytes,
+		.n_threads = config->threads ? config->threads : allowance.n_processors,
+	};
+
+	return fit_plan(coordinator, &workers, fit, err);
+}
+
+static void print_places(const struct config *config, const char *listen, FILE *out)
+{
+	fprintf(out, "  file:    %s\n", config->file_read ? config->file_read : "none");
+	if (config_has_prompt(config))
+		return;
+	fprintf(out, "  TCP:     %s\n", *listen ? listen : "none");
+	fprintf(out, "  socket:  %s\n", *config->socket ? config->socket : "none");
+}
+
+static void print_model(const struct config *config, const struct opened_model *opened,
+			unsigned n_stages, FILE *out)
+{
+	fprintf(out, "  model:   %s, %u layers in %u stage%s\n", config->model,
+		opened->model->hparams.n_layers, n_stages, n_stages == 1 ? "" : "s");
+}
+
+static void print_room(const struct fit *fit, unsigned n_ranks, FILE *out)
+{
+	if (n_ranks > 1)
+		fputs("  memory:  not checked, because the stages are in other processes\n", out);
+	else if (fit->plan)
+		fprintf(out, "  memory:  is enough now for a context of %u and %llu KV positions\n",
+			fit->context, (unsigned long long)fit->n_positions);
+	else
+		fprintf(out, "  memory:  is not enough now: %s\n", fit->why_not.text);
+	fputs("  not checked: whether another program uses the port or the socket\n", out);
+}
+
+enum sc_status prepare_check(const struct config *config, unsigned n_ranks, FILE *out,
+			     struct error *err)
+{
+	struct coordinator_config coordinator;
+	struct opened_model opened = { 0 };
+	struct fit fit = { 0 };
+	char listen[256] = "";
+	enum sc_status status = SC_OK;
+
+	if (!config_has_prompt(config)) {
+		config_listen_address(config, listen, sizeof listen);
+		status = gateway_check_addresses(listen, config->socket, err);
+	}
+	if (status == SC_OK)
+		status = prepare_model(config, n_ranks, &opened, &coordinator, err);
+	if (status == SC_OK && n_ranks == 1)
+		status = find_room(config, &coordinator, &fit, err);
+	if (status == SC_OK && out) {
+		wire_warn_ignored(opened.model->gguf, config->ignored_keys);
+		fputs("The configuration is valid.\n", out);
+		print_places(config, listen, out);
+		print_model(config, &opened, coordinator.n_stages, out);
+		print_room(&fit, n_ranks, out);
+	}
+	fit_deinit(&fit);
+	opened_model_close(&opened);
+	return status;
+}
