@@ -13,6 +13,7 @@
 
 /* Jobs that run side by side. */
 struct crowd {
+	const struct bench_run *run;
 	struct session *session;
 	uint32_t n;
 	struct job *jobs[SESSION_MAX_JOBS];
@@ -62,22 +63,37 @@ uint32_t bench_test_positions(const struct bench_test *test, uint32_t n_repetiti
 	}
 }
 
+uint64_t bench_test_rows(const struct bench_test *test, uint32_t n_repetitions, uint32_t n_chunk)
+{
+	const uint32_t n_deep = bench_test_positions(test, n_repetitions, n_chunk);
+
+	switch (test->kind) {
+	case BENCH_DEEP_PROMPT:
+		return n_deep;
+	case BENCH_DEEP_DECODE:
+		return n_deep - LEAD;
+	default:
+		return (uint64_t)(n_repetitions + 1) * test->n_sequences *
+		       (test->n_prompt + test->n_gen);
+	}
+}
+
 /* --- jobs --- */
 
 /* Ids all over the vocabulary: what a token is makes no difference to how long it takes. */
-static enum sc_status crowd_init(struct crowd *crowd, struct session *session, uint32_t n_vocab,
+static enum sc_status crowd_init(struct crowd *crowd, const struct bench_run *run,
 				 size_t n_tokens, struct error *err)
 {
 	uint64_t state = 42;
 
-	*crowd = (struct crowd){ .session = session, .n_tokens = n_tokens };
+	*crowd = (struct crowd){ .run = run, .session = run->session, .n_tokens = n_tokens };
 	crowd->tokens = calloc(n_tokens, sizeof crowd->tokens[0]);
 	if (!crowd->tokens)
 		return error_set(err, SC_E_NOMEM, "out of memory for a prompt of %zu tokens",
 				 n_tokens);
 	for (size_t i = 0; i < n_tokens; i++) {
 		state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-		crowd->tokens[i] = (uint32_t)(state >> 33) % n_vocab;
+		crowd->tokens[i] = (uint32_t)(state >> 33) % run->n_vocab;
 	}
 	return SC_OK;
 }
@@ -133,6 +149,7 @@ static enum sc_status crowd_turn(struct crowd *crowd, struct error *err)
 {
 	enum sc_status status = session_turn(crowd->session, err);
 
+	crowd->run->on_turn(crowd->run->arg);
 	for (uint32_t i = 0; status == SC_OK && i < crowd->n; i++) {
 		if (job_state(crowd->jobs[i]) != JOB_FAILED)
 			continue;
@@ -355,7 +372,7 @@ enum sc_status bench_test_run(const struct bench_test *test, const struct bench_
 	size_t n_tokens = bench_test_positions(test, run->n_repetitions, run->n_chunk);
 	struct error ignored;
 	struct crowd crowd;
-	enum sc_status status = crowd_init(&crowd, run->session, run->n_vocab, n_tokens, err);
+	enum sc_status status = crowd_init(&crowd, run, n_tokens, err);
 	enum sc_status end;
 
 	if (status == SC_OK)

@@ -32,6 +32,9 @@ void bench_test_name(const struct bench_test *test, char name[BENCH_NAME_MAX]);
 uint32_t bench_test_positions(const struct bench_test *test, uint32_t n_repetitions,
 			      uint32_t n_chunk);
 
+/* Rows that all runs of a test come to compute, more or less. */
+uint64_t bench_test_rows(const struct bench_test *test, uint32_t n_repetitions, uint32_t n_chunk);
+
 struct bench_run {
 	struct session *session;
 	uint32_t n_vocab;
@@ -40,6 +43,8 @@ struct bench_run {
 	/* Called before each repetition and after the last, while the pipeline rests; at a depth,
 	 * where all parts are one run, before and after all. */
 	void (*between)(void *arg);
+	/* Called while waiting, after each turn of the loop; must be quick. */
+	void (*on_turn)(void *arg);
 	void *arg;
 };
 

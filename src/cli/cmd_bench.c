@@ -2,19 +2,21 @@
 /* stagecoach bench - tokens per second, and how much of the machine's limit that is. */
 #include "cli/bench_limits.h"
 #include "cli/bench_output.h"
+#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
 
+#include "base/clock.h"
 #include "base/cpu.h"
 #include "base/parse.h"
 #include "base/resources.h"
 #include "coordinator/job.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAX_LIST 32
 #define MAX_TESTS 256
@@ -36,6 +38,12 @@ struct bench {
 	struct bench_subject subject;
 	struct bench_limits limits;
 	double *rates;		/* [repetitions] */
+	struct progress progress;
+	/* Of the test under way: */
+	struct session *session;
+	uint32_t test;		/* its number, of all that there will be */
+	char name[BENCH_NAME_MAX];
+	uint64_t first_row, n_rows;
 };
 
 /* --- what is asked for --- */
@@ -276,20 +284,37 @@ static double kv_bytes_of(struct session *session)
 	return n_bytes / ((double)status.n_blocks * status.block_length);
 }
 
-static void show_test(const struct bench_test *test)
+static uint64_t rows_done(const struct bench *bench)
 {
-	char name[BENCH_NAME_MAX];
+	struct coordinator_status status;
 
-	if (!isatty(STDERR_FILENO))
-		return;
-	bench_test_name(test, name);
-	fprintf(stderr, "\r\033[K%s ...", name);
+	coordinator_status(session_coordinator(bench->session), &status);
+	return status.rows;
 }
 
-static void clear_test(void)
+static void begin_test(struct bench *bench, struct session *session,
+		       const struct bench_test *test, const struct config *config)
 {
-	if (isatty(STDERR_FILENO))
-		fputs("\r\033[K", stderr);
+	bench->session = session;
+	bench->test++;
+	bench_test_name(test, bench->name);
+	bench->first_row = rows_done(bench);
+	bench->n_rows = bench_test_rows(test, config->repetitions, chunk_of(config));
+}
+
+/* Asks for numbers only when they are shown: this runs while tests are timed. */
+static void show_test(void *arg)
+{
+	struct bench *bench = arg;
+	uint64_t now_ns = clock_ns();
+	double share;
+
+	if (!progress_is_due(&bench->progress, now_ns))
+		return;
+	share = (double)(rows_done(bench) - bench->first_row) / (double)bench->n_rows;
+	progress_show(&bench->progress, now_ns, "%s: test %u of %u, %.0f %%", bench->name,
+		      bench->test, bench->n_tests * bench->stages.n * bench->threads.n,
+		      fmin(99, floor(100 * share)));
 }
 
 /* As backend/cpu/isa/attention_int_avx512.h does it. */
@@ -300,7 +325,9 @@ static bool has_byte_attention(const struct config *config, enum cpu_isa isa)
 
 static void take_reading(void *arg)
 {
-	bench_limits_read(arg);
+	struct bench *bench = arg;
+
+	bench_limits_read(&bench->limits);
 }
 
 static enum sc_status run_test(struct bench *bench, struct session *session,
@@ -313,7 +340,8 @@ static enum sc_status run_test(struct bench *bench, struct session *session,
 		.n_repetitions = config->repetitions,
 		.n_chunk = chunk_of(config),
 		.between = take_reading,
-		.arg = &bench->limits,
+		.on_turn = show_test,
+		.arg = bench,
 	};
 	enum sc_status status = bench_limits_start(&bench->limits, line->test, config->stages,
 						   config->threads, err);
@@ -346,9 +374,10 @@ static enum sc_status run_tests(struct bench *bench, struct session *session,
 			.n_samples = config->repetitions,
 		};
 
-		show_test(line.test);
+		begin_test(bench, session, line.test, config);
+		show_test(bench);
 		status = run_test(bench, session, config, &cost, &line, err);
-		clear_test();
+		progress_hide(&bench->progress);
 		if (status == SC_OK)
 			bench_print_line(bench->format, &bench->subject, &line);
 		fflush(stdout);
@@ -376,7 +405,10 @@ static enum sc_status measure_speed(struct bench *bench, unsigned n_threads, str
 
 	if (!bench->limits.is_known || bench_limits_speed(&bench->limits, n_threads))
 		return SC_OK;
+	progress_show(&bench->progress, clock_ns(), "measuring what %u thread%s can do", n_threads,
+		      n_threads == 1 ? "" : "s");
 	status = bench_limits_measure(&bench->limits, n_threads, &speed, err);
+	progress_hide(&bench->progress);
 	if (status == SC_OK && bench->format == BENCH_MARKDOWN)
 		bench_print_speed(n_threads, speed);
 	return status;
@@ -405,7 +437,9 @@ static enum sc_status measure(struct bench *bench, struct error *err)
 
 	if (status != SC_OK)
 		return status;
+	progress_init(&bench->progress, bench->config.is_quiet);
 	bench_print_head(bench->format, &bench->subject);
+	fflush(stdout);
 	status = measure_speeds(bench, err);
 	if (status == SC_OK && bench->format == BENCH_MARKDOWN)
 		bench_print_columns();
@@ -415,6 +449,7 @@ static enum sc_status measure(struct bench *bench, struct error *err)
 			status = run_pipeline(bench, bench->stages.values[i],
 					      threads_of(bench->threads.values[k],
 							 bench->stages.values[i]), err);
+	progress_end(&bench->progress);
 	return status;
 }
 

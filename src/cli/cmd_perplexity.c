@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach perplexity - how well a model knows a text. */
+#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/session.h"
 #include "cli/verb.h"
@@ -17,6 +18,8 @@
 
 #define MAX_TEXT_BYTES (1u << 30)
 #define MAX_JOBS 8
+/* Before that the time that is left is anybody's guess. */
+#define PATIENCE_MS 1000
 
 /* Chunks are jobs, a few at a time so that no stage waits, and counted in their order. */
 struct perplexity_run {
@@ -30,7 +33,8 @@ struct perplexity_run {
 	uint32_t n_done;
 	struct perplexity perplexity;
 	uint64_t started_ns;
-	bool is_line_open;		/* on standard error */
+	struct progress progress;
+	uint64_t first_row;	/* rows that were computed before */
 };
 
 static enum sc_status read_text(const char *path, struct buf *text, struct error *err)
@@ -127,18 +131,31 @@ static enum sc_status submit_chunk(struct perplexity_run *run, struct error *err
 	return status;
 }
 
+static double seconds_since_start(const struct perplexity_run *run)
+{
+	return clock_seconds(clock_ns() - run->started_ns);
+}
+
+/* The time that is left follows from the tokens that were computed: chunks take long. */
 static void show_progress(struct perplexity_run *run)
 {
-	double seconds = clock_seconds(clock_ns() - run->started_ns);
+	double n_all = (double)run->n_chunks * run->config.chunk_length, n_done;
+	uint64_t now_ns = clock_ns();
+	struct coordinator_status status;
+	char left[48] = "", so_far[80] = "";
 
-	if (run->n_done == 1 && run->n_chunks > 1)
-		fprintf(stderr, "%u chunks of %u tokens, about %.0f s\n", run->n_chunks,
-			run->config.chunk_length, seconds * run->n_chunks);
-	fprintf(stderr, "%s[%u] %.4f", run->is_line_open ? "  " : "", run->n_done,
-		perplexity_value(&run->perplexity));
-	run->is_line_open = run->n_done % 8;
-	if (!run->is_line_open)
-		fputc('\n', stderr);
+	if (!progress_is_due(&run->progress, now_ns))
+		return;
+	coordinator_status(session_coordinator(run->session), &status);
+	n_done = (double)(status.rows - run->first_row);
+	if (run->n_done)
+		snprintf(so_far, sizeof so_far, ", PPL %.4f after %u of %u chunks",
+			 perplexity_value(&run->perplexity), run->n_done, run->n_chunks);
+	if (n_done > 0)
+		snprintf(left, sizeof left, ", about %.0f s left",
+			 seconds_since_start(run) * (n_all - n_done) / n_done);
+	progress_show(&run->progress, now_ns, "%.0f of %.0f tokens%s%s", n_done, n_all, left,
+		      so_far);
 }
 
 static enum sc_status take_chunk(struct perplexity_run *run, struct error *err)
@@ -155,15 +172,18 @@ static enum sc_status take_chunk(struct perplexity_run *run, struct error *err)
 	perplexity_add(&run->perplexity, scores, n_scores);
 	session_forget(run->session, job);
 	run->n_done++;
-	show_progress(run);
 	return SC_OK;
 }
 
 static enum sc_status run_chunks(struct perplexity_run *run, struct error *err)
 {
+	struct coordinator_status before;
 	enum sc_status status = SC_OK;
 
 	run->started_ns = clock_ns();
+	coordinator_status(session_coordinator(run->session), &before);
+	run->first_row = before.rows;
+	progress_begin(&run->progress, run->started_ns, PATIENCE_MS);
 	while (status == SC_OK && run->n_done < run->n_chunks) {
 		if (run->n_submitted < run->n_chunks &&
 		    run->n_submitted - run->n_done < run->config.max_sequences)
@@ -172,9 +192,9 @@ static enum sc_status run_chunks(struct perplexity_run *run, struct error *err)
 			status = take_chunk(run, err);
 		else
 			status = session_turn(run->session, err);
+		show_progress(run);
 	}
-	if (run->is_line_open)
-		fputc('\n', stderr);
+	progress_end(&run->progress);
 	return status;
 }
 
@@ -182,14 +202,15 @@ static enum sc_status print_result(const struct perplexity_run *run, struct erro
 {
 	double value = perplexity_value(&run->perplexity);
 	double error = perplexity_error(&run->perplexity);
-	double seconds = clock_seconds(clock_ns() - run->started_ns);
+	double seconds = seconds_since_start(run);
 	double n_tokens = (double)run->n_chunks * run->config.chunk_length;
 	json_t *json;
 
 	if (!run->config.is_json) {
 		printf("PPL = %.4f +/- %.5f\n", value, error);
-		fprintf(stderr, "%.0f tokens in %.1f s, %.1f tokens/s\n", n_tokens, seconds,
-			n_tokens / seconds);
+		if (!run->config.is_quiet)
+			fprintf(stderr, "%.0f tokens in %.1f s, %.1f tokens/s\n", n_tokens, seconds,
+				n_tokens / seconds);
 		return SC_OK;
 	}
 	json = json_pack("{s:s, s:s, s:i, s:i, s:I, s:f, s:f, s:f}", "model",
@@ -209,14 +230,15 @@ static enum sc_status print_result(const struct perplexity_run *run, struct erro
 static const char usage[] =
 	"usage: stagecoach perplexity -m FILE -f TEXT [OPTION...]\n\n"
 	"Measure how well a model knows a text: its perplexity, by the same rules as llama.cpp's\n"
-	"llama-perplexity. The result goes to standard output, running estimates to standard "
+	"llama-perplexity. The result goes to standard output, progress and estimates to standard "
 	"error.\n";
 
 static enum sc_status measure(struct perplexity_run *run, struct error *err)
 {
-	enum sc_status status = opened_model_open(&run->opened, run->config.model,
-						  run->config.ignored_keys, err);
+	enum sc_status status;
 
+	progress_init(&run->progress, run->config.is_quiet);
+	status = opened_model_open(&run->opened, run->config.model, run->config.ignored_keys, err);
 	if (status != SC_OK)
 		return status;
 	wire_warn_ignored(run->opened.model->gguf, run->config.ignored_keys);
