@@ -73,6 +73,9 @@ uint32_t room_decode_rows(const struct scheduler *s)
 	uint32_t most = s->config.limits.max_rows;
 	uint32_t n_rows = is_paced(s) ? most : group_rows(s);
 
+	/* Steps of decode rows alone must not fill every place in flight, or prompts starve. */
+	if (is_paced(s) && s->n_flights >= s->config.n_stages)
+		return 0;
 	if (has_prompts(s))
 		most -= most == 1 ? s->n_steps % 2 : (uint32_t)min_of(MIN_PROMPT_ROWS, most - 1);
 	return (uint32_t)min_of(n_rows, most);

@@ -654,6 +654,55 @@ static void decode_rows_leave_room_for_prompts(void **state)
 	}
 }
 
+/* As the coordinator does: as many steps as there are places in flight, then the oldest answer. */
+static void pump(uint32_t n_answers)
+{
+	while (n_answers--) {
+		while (make_step())
+			;
+		if (!sim.n_flights)
+			return;
+		sim.now_ns += machine_ns(1);
+		answer();
+	}
+}
+
+static uint32_t count_without_token(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < plot.n_stories; i++)
+		n += plot.stories[i].sequence.n_tokens == plot.stories[i].n_prompt;
+	return n;
+}
+
+/* Streams last longer than prompts may wait. Steps that hold decode rows alone must not take every
+ * place in flight for as long. */
+static void prompts_beside_a_full_pipeline_come_to_their_end(void **state)
+{
+	struct scheduler_config config = roomy();
+	uint32_t n_starved = 0;
+
+	(void)state;
+	for (uint32_t n_stages = 1; n_stages <= 3; n_stages++)
+		for (uint32_t max_rows = 1; max_rows <= 16; max_rows++) {
+			config.n_stages = n_stages;
+			config.window = n_stages + 1;
+			config.limits.max_rows = config.prompt_chunk = max_rows;
+			sim_start(&config);
+			for (uint32_t i = 0; i < 5; i++)
+				add_for(i, 1 + 3 * i, 80);
+			pump(100);
+			if (count_without_token())
+				print_message("%u stages, %u rows: %u prompts wait\n", n_stages,
+					      max_rows, count_without_token());
+			n_starved += count_without_token();
+			finish_all();
+			sim_stop();
+		}
+	assert_int_equal(n_starved, 0);
+}
+
 static void a_long_prompt_holds_up_nobody_who_decodes(void **state)
 {
 	struct scheduler_config config = roomy();
@@ -938,6 +987,7 @@ int main(void)
 			by_itself_a_gap_is_wider_beside_more_prompts),
 		cmocka_unit_test(prompts_come_to_their_end_however_short_the_gap),
 		cmocka_unit_test(decode_rows_leave_room_for_prompts),
+		cmocka_unit_test(prompts_beside_a_full_pipeline_come_to_their_end),
 		cmocka_unit_test(a_long_prompt_holds_up_nobody_who_decodes),
 		cmocka_unit_test(a_sequence_may_be_removed_at_any_point_of_its_life),
 		cmocka_unit_test(a_fault_ends_its_sequence_and_nothing_else),
