@@ -12,14 +12,16 @@
 #define NO_CHAT "Text is continued as it is: apply the model's chat template yourself, and give " \
 	"--special so that its control tokens count"
 #define NO_DOWNLOAD "Nothing is downloaded: fetch the model, convert it to GGUF, and give -m FILE"
-#define NO_PASSWORD "There is neither password nor TLS: put a reverse proxy in front, as README.md " \
-	"shows"
+#define NO_PASSWORD "There is neither password nor TLS: put a reverse proxy in front, as " \
+	"README.md shows"
 #define NO_SAMPLER "Sampling knows --temp, --top-k, --top-p and --min-p"
 #define NO_GRAMMAR "Output cannot be constrained"
 #define NO_DRAFT "There is no speculative decoding"
 #define NO_LORA "Merge the adapter into the model first"
 #define LEAVE_OUT "Leave it out"
-#define USE_STAGES "Layers are split over processes: start them with mpirun -n N, or give --stages N"
+#define NO_GPU "Whole models run on CPUs only, so far: leave it out"
+#define USE_STAGES "Layers are split over processes: start them with mpirun -n N, or give " \
+	"--stages N"
 #define ALWAYS_ON "It is always on: leave it out"
 #define USE_LOG_LEVEL "Use --log-level error|warning|info|debug"
 #define NEW_TEXT_ONLY "Only the new text is printed: leave it out"
@@ -27,9 +29,10 @@
 const struct foreign_flag foreign_flags[] = {
 	/* devices and memory */
 	{ "-ngl --gpu-layers --n-gpu-layers", LLAMA, "layers on the GPU",
-	  "Use --backend cuda: it computes all layers of a stage on the GPU" },
-	{ "-dev", LLAMA, "devices to use", "Use --backend cuda --device N" },
-	{ "-mg --main-gpu", LLAMA, "the GPU to use", "Use --backend cuda --device N" },
+	  NO_GPU },
+	{ "-dev -mg --main-gpu", LLAMA, "the GPU to use", NO_GPU },
+	{ "--rpc", LLAMA, "stages on other machines",
+	  "Start the stages with mpirun --host A,B -n N stagecoachd ..." },
 	{ "-sm --split-mode -ts --tensor-split", LLAMA, "how to split a model over GPUs",
 	  USE_STAGES },
 	{ "-ot --override-tensor -cmoe --cpu-moe -ncmoe --n-cpu-moe", LLAMA,

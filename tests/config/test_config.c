@@ -102,8 +102,8 @@ static void a_bad_line_is_named_with_what_was_expected(void **state)
 		{ "temperature = 1;\n", ":1: temperature: no such setting; did you mean temp?" },
 		{ "qwerty = 1;\n", ":1: qwerty: no such setting" },
 		{ "n_gpu_layers = 9;\n", ":1: n_gpu_layers: no such setting: it is a flag of "
-					 "llama.cpp (layers on the GPU). Use --backend cuda: it "
-					 "computes all layers of a stage on the GPU" },
+					 "llama.cpp (layers on the GPU). Whole models run on "
+					 "CPUs only, so far: leave it out" },
 		{ "port = 70000;\n", ":1: port: expected a whole number from 0 to 65535, found "
 				     "'70000'" },
 		{ "port = \"80\";\n", ":1: port: expected a number" },

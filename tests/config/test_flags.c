@@ -93,11 +93,10 @@ static void a_wrong_flag_is_answered_with_what_was_meant(void **state)
 		{ "--limit", "--limit: stagecoach run has no such option; it is one of jobs" },
 		{ "--heartbeat-ms=3", "--heartbeat-ms: stagecoach run has no such option; it is one "
 				      "of stagecoachd" },
-		{ "-ngl", "-ngl is a flag of llama.cpp (layers on the GPU). Use --backend cuda: it "
-			  "computes all layers of a stage on the GPU" },
+		{ "-ngl", "-ngl is a flag of llama.cpp (layers on the GPU). Whole models run on "
+			  "CPUs only, so far: leave it out" },
 		{ "--n_gpu_layers=9", "--n_gpu_layers is a flag of llama.cpp (layers on the GPU). "
-				      "Use --backend cuda: it computes all layers of a stage on the "
-				      "GPU" },
+				      "Whole models run on CPUs only, so far: leave it out" },
 	};
 
 	(void)state;
