@@ -87,8 +87,8 @@ enum sc_status prepare_model(const struct config *config, unsigned n_ranks,
 
 /* --- without starting --- */
 
-/* Whether the stages would have room now, if they are all in this process. The result is printed but
- * refuses nothing, because free memory changes, and a running server holds part of it. */
+/* Whether the stages would have room now, if they are all in this process. The result is printed
+ * but refuses nothing: free memory changes, and a running server holds part of it. */
 static enum sc_status find_room(const struct config *config,
 				const struct coordinator_config *coordinator, struct fit *fit,
 				struct error *err)

@@ -13,8 +13,8 @@
 must_check enum sc_status prepare_settings(const struct config *config, unsigned n_ranks,
 					   struct error *err);
 
-/* Whether the process may open enough files and connections to run. Warns when there are too few for
- * all clients. */
+/* Whether the process may open enough files and connections to run. Warns when there are too few
+ * for all clients. */
 must_check enum sc_status prepare_descriptors(const struct config *config, unsigned n_ranks,
 					      struct error *err);
 
