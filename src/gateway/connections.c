@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Clients learn of the end this long before calls are refused, so that calls already on their way
  * are served. */
@@ -176,13 +177,23 @@ static void on_prepare(uv_prepare_t *prepare)
 
 /* --- newcomers --- */
 
-static int init_stream(struct connection *connection, const uv_stream_t *listener)
+static int init_stream(struct connection *connection, bool is_unix)
 {
-	uv_loop_t *uv = listener->loop;
+	uv_loop_t *uv = loop_uv(connection->owner->config.loop);
 
-	if (listener->type == UV_NAMED_PIPE)
+	if (is_unix)
 		return uv_pipe_init(uv, &connection->pipe, 0);
 	return uv_tcp_init(uv, &connection->tcp);
+}
+
+/* Takes fd, also on failure. */
+static int open_stream(struct connection *connection, int fd, bool is_unix)
+{
+	int rc = is_unix ? uv_pipe_open(&connection->pipe, fd) : uv_tcp_open(&connection->tcp, fd);
+
+	if (rc != 0)
+		close(fd);
+	return rc;
 }
 
 /* Returns false if the client has already gone. */
@@ -266,12 +277,14 @@ bool connections_is_restricted(struct connections *connections, struct connectio
 	return false;
 }
 
-void connections_accept(struct connections *connections, uv_stream_t *listener)
+void connections_accept(struct connections *connections, int fd, bool is_unix)
 {
 	struct connection *connection = calloc(1, sizeof *connection);
 
-	if (!connection)
+	if (!connection) {
+		close(fd);
 		return;
+	}
 	connection->owner = connections;
 	connection->timer_ns = UINT64_MAX;
 	connection->accepted_ns = loop_now_ns(connections->config.loop);
@@ -283,14 +296,15 @@ void connections_accept(struct connections *connections, uv_stream_t *listener)
 	list_init(&connection->unread);
 	buf_init(&connection->input);
 	buf_init(&connection->output);
-	if (init_stream(connection, listener) != 0) {
+	if (init_stream(connection, is_unix) != 0) {
+		close(fd);
 		free(connection);
 		return;
 	}
 	connection->handle.data = connection;
 	list_append(&connections->list, &connection->node);
 	connections->count++;
-	if (uv_accept(listener, &connection->stream) != 0 || seat(connection) != SC_OK ||
+	if (open_stream(connection, fd, is_unix) != 0 || seat(connection) != SC_OK ||
 	    connection_start(connection) != SC_OK)
 		connection_close(connection);
 }

@@ -35,8 +35,8 @@ must_check enum sc_status connections_create(const struct connections_config *co
 /* Closes all connections. Their memory is freed in the loop's next turns. Accepts NULL. */
 void connections_destroy(struct connections *connections);
 
-/* Accepts a client that waits at the listening socket. */
-void connections_accept(struct connections *connections, uv_stream_t *listener);
+/* Serves a client that has come. Takes its socket. */
+void connections_accept(struct connections *connections, int fd, bool is_unix);
 
 /* Tells the clients that the server is ending. Calls in progress continue. */
 void connections_drain(struct connections *connections);

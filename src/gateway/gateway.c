@@ -29,11 +29,11 @@ struct gateway {
 	char address[512];	/* of TCP; kept after closing */
 };
 
-static void on_client(void *arg, uv_stream_t *stream)
+static void on_client(void *arg, int fd, bool is_unix)
 {
 	struct gateway *gateway = arg;
 
-	connections_accept(gateway->connections, stream);
+	connections_accept(gateway->connections, fd, is_unix);
 }
 
 static enum sc_status open_listeners(struct gateway *gateway, const struct gateway_config *config,

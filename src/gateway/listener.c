@@ -5,6 +5,7 @@
 #include "gateway/net_address.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -16,21 +17,26 @@
 #include <unistd.h>
 
 #define BACKLOG 128
+#define MAX_ACCEPTED 64		/* in one turn of the loop */
+#define QUIET_MS 60000		/* between two warnings */
 #define MAX_SOCKETS 8
 #define SOCKET_TYPE (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 
-union listening_handle {
-	uv_handle_t handle;
-	uv_stream_t stream;
-	uv_tcp_t tcp;
-	uv_pipe_t pipe;
+struct listening_socket {
+	uv_poll_t poll;
+	struct listener *listener;
+	int fd;
 };
 
 struct listener {
 	listener_fn *fn;
 	void *arg;
-	union listening_handle *sockets[MAX_SOCKETS];
+	uv_loop_t *uv;
+	struct listening_socket *sockets[MAX_SOCKETS];
 	unsigned n_sockets;
+	int spare_fd;		/* given up to close a connection that has no descriptor; or -1 */
+	unsigned n_shed;	/* connections closed so since the last warning */
+	uint64_t quiet_until_ms;	/* no warning before; of uv_now */
 	char address[512];
 	bool is_exposed;	/* other machines may reach it */
 	bool is_unix;
@@ -38,47 +44,140 @@ struct listener {
 	ino_t inode;
 };
 
+static struct listener *new_listener(uv_loop_t *uv, listener_fn *fn, void *arg)
+{
+	struct listener *listener = calloc(1, sizeof *listener);
+
+	if (!listener)
+		return NULL;
+	listener->uv = uv;
+	listener->fn = fn;
+	listener->arg = arg;
+	listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return listener;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
-	free(handle);
+	free(handle->data);
 }
 
-static void on_connection(uv_stream_t *stream, int rc)
+static void close_socket(struct listening_socket *socket)
 {
-	struct listener *listener = stream->data;
+	uv_close((uv_handle_t *)&socket->poll, on_closed);
+	close(socket->fd);	/* at once: somebody may want the port */
+}
 
-	if (rc == 0)
-		listener->fn(listener->arg, stream);
+/* --- clients --- */
+
+/* What is used up: of this process, of the machine. NULL: accept failed of something else. */
+static const char *used_up(int errnum)
+{
+	switch (errnum) {
+	case EMFILE:
+		return "this process has no file descriptor left (ulimit -n). Raise that limit, "
+		       "LimitNOFILE= of the unit, or lower max-connections";
+	case ENFILE:
+		return "this machine has no file descriptor left (fs.file-max)";
+	case ENOBUFS:
+	case ENOMEM:
+		return "this machine has no memory left for sockets";
+	default:
+		return NULL;
+	}
+}
+
+/* A flood of clients must not be a flood of warnings. */
+static void warn(struct listener *listener, int errnum)
+{
+	const char *what = used_up(errnum);
+
+	if (uv_now(listener->uv) < listener->quiet_until_ms)
+		return;
+	listener->quiet_until_ms = uv_now(listener->uv) + QUIET_MS;
+	if (!what)
+		log_warning("gateway: %s: accept: %s", listener->address, strerror(errnum));
+	else if (listener->n_shed > 1)
+		log_warning("gateway: %s: %u new connections were closed: %s", listener->address,
+			    listener->n_shed, what);
 	else
-		log_warning("gateway: %s: %s", listener->address, uv_strerror(rc));
+		log_warning("gateway: %s: new connections are closed: %s", listener->address, what);
+	listener->n_shed = 0;
 }
 
-/* Passes the bound fd to libuv and listens. Takes fd, also on failure. */
-static enum sc_status add_socket(struct listener *listener, uv_loop_t *uv, int fd,
-				 const char *address, struct error *err)
+static int accept_one(const struct listening_socket *socket)
 {
-	union listening_handle *socket = calloc(1, sizeof *socket);
+	return accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* Closes the connection of a client that finds no descriptor. Otherwise the client would wait for
+ * ever, and would wake this loop again and again. False: there is not even a spare descriptor. */
+static bool shed_one(struct listening_socket *socket)
+{
+	struct listener *listener = socket->listener;
+	int fd;
+
+	if (listener->spare_fd >= 0)
+		close(listener->spare_fd);
+	fd = accept_one(socket);
+	if (fd >= 0) {
+		listener->n_shed++;
+		close(fd);
+	}
+	listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd >= 0;
+}
+
+static void on_readable(uv_poll_t *poll, int rc, int events)
+{
+	struct listening_socket *socket = poll->data;
+	struct listener *listener = socket->listener;
+	bool goes_on = true;
+
+	(void)rc;
+	(void)events;
+	for (int i = 0; i < MAX_ACCEPTED && goes_on; i++) {
+		int fd = accept_one(socket);
+
+		if (fd >= 0) {
+			listener->fn(listener->arg, fd, listener->is_unix);
+			continue;
+		}
+		if (errno == EAGAIN)
+			return;
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		rc = errno;
+		goes_on = used_up(rc) && shed_one(socket);
+		warn(listener, rc);
+	}
+}
+
+/* --- sockets --- */
+
+/* Listens on the bound fd. Takes fd, also on failure. */
+static enum sc_status add_socket(struct listener *listener, int fd, const char *address,
+				 struct error *err)
+{
+	struct listening_socket *socket = calloc(1, sizeof *socket);
 	int rc;
 
 	if (!socket) {
 		close(fd);
 		return error_set(err, SC_E_NOMEM, "%s: out of memory", address);
 	}
-	if (listener->is_unix)
-		rc = uv_pipe_init(uv, &socket->pipe, 0);
-	else
-		rc = uv_tcp_init(uv, &socket->tcp);
-	if (rc == 0)
-		rc = listener->is_unix ? uv_pipe_open(&socket->pipe, fd) :
-		     uv_tcp_open(&socket->tcp, fd);
+	socket->listener = listener;
+	socket->fd = fd;
+	rc = listen(fd, BACKLOG) == 0 ? uv_poll_init(listener->uv, &socket->poll, fd) : -errno;
 	if (rc != 0) {
 		close(fd);
-	} else {
-		socket->handle.data = listener;
-		rc = uv_listen(&socket->stream, BACKLOG, on_connection);
+		free(socket);
+		return error_set(err, SC_E_IO, "%s: %s", address, uv_strerror(rc));
 	}
+	socket->poll.data = socket;
+	rc = uv_poll_start(&socket->poll, UV_READABLE, on_readable);
 	if (rc != 0) {
-		uv_close(&socket->handle, on_closed);
+		close_socket(socket);
 		return error_set(err, SC_E_IO, "%s: %s", address, uv_strerror(rc));
 	}
 	listener->sockets[listener->n_sockets++] = socket;
@@ -127,7 +226,7 @@ static bool is_missing(int errnum)
 }
 
 /* All addresses of this machine: one socket of both families, or of IPv4 where there is no IPv6. */
-static enum sc_status open_any(struct listener *listener, uv_loop_t *uv, const char *port,
+static enum sc_status open_any(struct listener *listener, const char *port,
 			       const char *address, struct error *err)
 {
 	const in_port_t n = htons((in_port_t)strtoul(port, NULL, 10));
@@ -140,7 +239,7 @@ static enum sc_status open_any(struct listener *listener, uv_loop_t *uv, const c
 	if (fd < 0)
 		return error_errno(err, SC_E_IO, errno, "%s", address);
 	remember_address(listener, fd);
-	return add_socket(listener, uv, fd, address, err);
+	return add_socket(listener, fd, address, err);
 }
 
 /* Returns true if info is a repetition: a name may have the same address twice. */
@@ -153,9 +252,8 @@ static bool is_repeated(const struct addrinfo *list, const struct addrinfo *info
 	return false;
 }
 
-static enum sc_status open_all(struct listener *listener, uv_loop_t *uv,
-			       const struct addrinfo *list, bool is_any_port,
-			       const char *address, struct error *err)
+static enum sc_status open_all(struct listener *listener, const struct addrinfo *list,
+			       bool is_any_port, const char *address, struct error *err)
 {
 	enum sc_status status;
 	int errnum = 0;
@@ -176,7 +274,7 @@ static enum sc_status open_all(struct listener *listener, uv_loop_t *uv,
 			return error_errno(err, SC_E_IO, errnum, "%s", address);
 		}
 		remember_address(listener, fd);
-		status = add_socket(listener, uv, fd, address, err);
+		status = add_socket(listener, fd, address, err);
 		if (status != SC_OK)
 			return status;
 		if (is_any_port)
@@ -190,23 +288,20 @@ static enum sc_status open_all(struct listener *listener, uv_loop_t *uv,
 enum sc_status listener_open_tcp(uv_loop_t *uv, const char *address, listener_fn *fn, void *arg,
 				 struct listener **listener_out, struct error *err)
 {
-	struct listener *listener = calloc(1, sizeof *listener);
+	struct listener *listener = new_listener(uv, fn, arg);
 	struct addrinfo *list = NULL;
 	struct net_address parsed;
 	enum sc_status status;
 
 	if (!listener)
 		return error_set(err, SC_E_NOMEM, "%s: out of memory", address);
-	listener->fn = fn;
-	listener->arg = arg;
 	status = net_address_parse(address, &parsed, err);
 	if (status == SC_OK && net_address_is_any(&parsed)) {
-		status = open_any(listener, uv, parsed.port, address, err);
+		status = open_any(listener, parsed.port, address, err);
 	} else if (status == SC_OK) {
 		status = net_address_resolve(&parsed, &list, err);
 		if (status == SC_OK)
-			status = open_all(listener, uv, list, strcmp(parsed.port, "0") == 0,
-								     address,
+			status = open_all(listener, list, strcmp(parsed.port, "0") == 0, address,
 					  err);
 	}
 	if (list)
@@ -317,8 +412,8 @@ static enum sc_status bind_unix(int fd, const struct sockaddr_un *address, struc
 	return SC_OK;
 }
 
-static enum sc_status open_unix(struct listener *listener, uv_loop_t *uv,
-				const struct sockaddr_un *address, struct error *err)
+static enum sc_status open_unix(struct listener *listener, const struct sockaddr_un *address,
+				struct error *err)
 {
 	enum sc_status status;
 	struct stat st;
@@ -335,25 +430,23 @@ static enum sc_status open_unix(struct listener *listener, uv_loop_t *uv,
 		listener->device = st.st_dev;
 		listener->inode = st.st_ino;
 	}
-	return add_socket(listener, uv, fd, address->sun_path, err);
+	return add_socket(listener, fd, address->sun_path, err);
 }
 
 enum sc_status listener_open_unix(uv_loop_t *uv, const char *path, listener_fn *fn, void *arg,
 				  struct listener **listener_out, struct error *err)
 {
-	struct listener *listener = calloc(1, sizeof *listener);
+	struct listener *listener = new_listener(uv, fn, arg);
 	struct sockaddr_un address;
 	enum sc_status status;
 
 	if (!listener)
 		return error_set(err, SC_E_NOMEM, "%s: out of memory", path);
-	listener->fn = fn;
-	listener->arg = arg;
 	listener->is_unix = true;
 	snprintf(listener->address, sizeof listener->address, "%s", path);
 	status = net_address_unix(path, &address, err);
 	if (status == SC_OK)
-		status = open_unix(listener, uv, &address, err);
+		status = open_unix(listener, &address, err);
 	if (status != SC_OK) {
 		listener_close(listener);
 		return status;
@@ -389,7 +482,9 @@ void listener_close(struct listener *listener)
 	    st.st_dev == listener->device && st.st_ino == listener->inode)
 		(void)unlink(listener->address);
 	for (unsigned i = 0; i < listener->n_sockets; i++)
-		uv_close(&listener->sockets[i]->handle, on_closed);
+		close_socket(listener->sockets[i]);
+	if (listener->spare_fd >= 0)
+		close(listener->spare_fd);
 	free(listener);
 }
 

@@ -12,8 +12,10 @@
 
 struct listener;
 
-/* A client waits; the callee accepts it with uv_accept. */
-typedef void listener_fn(void *arg, uv_stream_t *stream);
+/* A client has come. Takes fd, a connected socket that does not block. Must not close the listener.
+ * Clients that find no file descriptor free are not told of: their connections are closed, with a
+ * warning once a minute. */
+typedef void listener_fn(void *arg, int fd, bool is_unix);
 
 /* "0.0.0.0:8080", "[::]:8080" and "*:8080" are all addresses of this machine, IPv4 and IPv6.
  * SC_E_IO: err names the address and the reason. SC_E_INVALID: the address makes no sense. */

@@ -142,11 +142,11 @@ static const struct grpc_method methods[] = {
 
 /* --- the two ends --- */
 
-static void accept_client(void *arg, uv_stream_t *stream)
+static void accept_client(void *arg, int fd, bool is_unix)
 {
 	struct fixture *f = arg;
 
-	connections_accept(f->connections, stream);
+	connections_accept(f->connections, fd, is_unix);
 	f->n_accepted++;
 }
 

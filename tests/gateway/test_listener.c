@@ -4,6 +4,7 @@
 
 #include "event/loop.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -34,10 +37,14 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void on_client(void *arg, uv_stream_t *stream)
+static unsigned n_clients;
+
+static void on_client(void *arg, int fd, bool is_unix)
 {
 	(void)arg;
-	(void)stream;
+	(void)is_unix;
+	n_clients++;
+	close(fd);
 }
 
 static void listen_on(const char *address)
@@ -139,6 +146,89 @@ static void a_taken_port_is_an_error_that_names_the_address(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* A connection to the listener, which is on loopback, with a socket that was made before. */
+static void connect_to(int fd)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) },
+	};
+
+	address.sin_port = htons((in_port_t)atoi(strrchr(listener_address(listener), ':') + 1));
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+}
+
+/* Waits until the listener has closed the connection. */
+static void expect_closed(int fd)
+{
+	char byte;
+	ssize_t n;
+
+	while ((n = recv(fd, &byte, 1, MSG_DONTWAIT)) < 0 && errno == EAGAIN)
+		loop_turn(loop, false);
+	assert_true(n == 0 || errno == ECONNRESET);
+}
+
+/* From here on no descriptor is free, and standard error is a file. Returns the file. */
+static int use_all_descriptors(int *fillers, unsigned *n_fillers, unsigned most)
+{
+	int log = memfd_create("log", MFD_CLOEXEC);
+	struct rlimit limit;
+
+	assert_true(log >= 0);
+	assert_true(dup2(log, STDERR_FILENO) >= 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)log + 8;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while (*n_fillers < most && (fillers[*n_fillers] = dup(log)) >= 0)
+		++*n_fillers;
+	assert_true(*n_fillers < most && errno == EMFILE);
+	return log;
+}
+
+static unsigned count_lines(int log, const char *words)
+{
+	char text[4096] = "";
+	unsigned n = 0;
+
+	assert_true(pread(log, text, sizeof text - 1, 0) >= 0);
+	for (const char *at = text; (at = strstr(at, words)); at++)
+		n++;
+	return n;
+}
+
+static void without_descriptors_clients_are_closed_with_one_warning(void **state)
+{
+	int clients[4], fillers[64], log, real_stderr = dup(STDERR_FILENO);
+	unsigned n_fillers = 0;
+	struct rlimit before;
+
+	(void)state;
+	listen_on("127.0.0.1:0");
+	n_clients = 0;
+	for (int i = 0; i < 4; i++)
+		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	log = use_all_descriptors(fillers, &n_fillers, 64);
+	for (int i = 0; i < 3; i++) {
+		connect_to(clients[i]);
+		expect_closed(clients[i]);
+	}
+	assert_int_equal(n_clients, 0);
+	assert_int_equal(count_lines(log, "no file descriptor left (ulimit -n)"), 1);
+	while (n_fillers)
+		close(fillers[--n_fillers]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	dup2(real_stderr, STDERR_FILENO);
+	/* There is room again. */
+	connect_to(clients[3]);
+	expect_closed(clients[3]);
+	assert_int_equal(n_clients, 1);
+	for (int i = 0; i < 4; i++)
+		close(clients[i]);
+	close(log);
+	close(real_stderr);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +237,7 @@ int main(void)
 		TEST(a_star_means_all_addresses_and_not_loopback),
 		TEST(loopback_is_not_exposed),
 		TEST(a_taken_port_is_an_error_that_names_the_address),
+		TEST(without_descriptors_clients_are_closed_with_one_warning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
