@@ -48,23 +48,6 @@ static const struct option_info *find_letter(enum program program, char letter)
 	return NULL;
 }
 
-/* The option that begins like that; *n_out: how many do. */
-static const struct option_info *find_cut(enum program program, const char *name, size_t n,
-					  unsigned *n_out)
-{
-	const struct option_info *found = NULL;
-
-	*n_out = 0;
-	for (unsigned i = 0; i < n_options; i++) {
-		if (!(options[i].programs & program) ||
-		    !(begins(options[i].name, name, n) || begins(options[i].alias, name, n)))
-			continue;
-		found = &options[i];
-		++*n_out;
-	}
-	return found;
-}
-
 /* --- what is no flag here --- */
 
 static enum sc_status refuse_foreign(const struct foreign_flag *flag, const char *word, size_t n,
@@ -85,11 +68,30 @@ static enum sc_status refuse_misplaced(const struct reader *reader, unsigned oth
 			 (int)n, word, program_name(reader->program, own), names);
 }
 
+/* "--max-gap-ms, --max-num-seqs": the options that begin like that. They are suggested, not taken:
+ * a new option would give a shortened name another meaning. */
+static void list_longer(const struct reader *reader, const char *name, size_t n, char *names,
+			size_t n_bytes)
+{
+	size_t length = 0;
+
+	*names = '\0';
+	for (unsigned i = 0; i < n_options && n && length < n_bytes; i++) {
+		const struct option_info *option = &options[i];
+		const char *full = begins(option->name, name, n) ? option->name : option->alias;
+
+		if (option->programs & reader->program && !(option->flags & OPTION_HIDDEN) &&
+		    begins(full, name, n))
+			length += (size_t)snprintf(names + length, n_bytes - length, "%s--%s",
+						   length ? ", " : "", full);
+	}
+}
+
 /* word: with its dashes, n characters before any '='. */
 static enum sc_status refuse_long(const struct reader *reader, const char *word, size_t n)
 {
 	const struct foreign_flag *foreign = foreign_flag_find(word, n);
-	char name[NEAREST_MAX_LENGTH + 1];
+	char name[NEAREST_MAX_LENGTH + 1], longer[256];
 	const char *near;
 	unsigned others = 0;
 
@@ -101,6 +103,10 @@ static enum sc_status refuse_long(const struct reader *reader, const char *word,
 			others |= options[i].programs;
 	if (others)
 		return refuse_misplaced(reader, others, word, n);
+	list_longer(reader, word + 2, n - 2, longer, sizeof longer);
+	if (*longer)
+		return error_set(reader->err, SC_E_INVALID, "%.*s: no such option; did you mean "
+				 "%s?", (int)n, word, longer);
 	snprintf(name, sizeof name, "%.*s", (int)(n - 2), word + 2);
 	if (n - 2 < sizeof name && option_nearest(name, reader->program, 0, &near))
 		return error_set(reader->err, SC_E_INVALID, "%.*s: no such option; did you mean "
@@ -123,26 +129,6 @@ static enum sc_status refuse_letter(const struct reader *reader, char letter)
 	if (others)
 		return refuse_misplaced(reader, others, word, 2);
 	return error_set(reader->err, SC_E_INVALID, "%s: no such option, see --help", word);
-}
-
-/* Several options begin like that. */
-static enum sc_status refuse_ambiguous(const struct reader *reader, const char *word, size_t n)
-{
-	char names[256] = "";
-	size_t length = 0;
-
-	for (unsigned i = 0; i < n_options && length < sizeof names; i++) {
-		const struct option_info *option = &options[i];
-		const char *name = begins(option->name, word + 2, n - 2) ? option->name
-									  : option->alias;
-
-		if (option->programs & reader->program && !(option->flags & OPTION_HIDDEN) &&
-		    begins(name, word + 2, n - 2))
-			length += (size_t)snprintf(names + length, sizeof names - length, "%s--%s",
-						   length ? ", " : "", name);
-	}
-	return error_set(reader->err, SC_E_INVALID, "%.*s: several options begin like that: %s",
-			 (int)n, word, names);
 }
 
 /* --- what is one --- */
@@ -174,13 +160,7 @@ static enum sc_status read_long(struct reader *reader, const char *word)
 	const char *equals = strchr(word, '=');
 	const size_t n = equals ? (size_t)(equals - word) : strlen(word);
 	const struct option_info *option = find_exact(reader->program, word + 2, n - 2);
-	unsigned n_cut = 0;
 
-	/* Before what is cut: --keep is llama.cpp's, not the beginning of --keep-jobs. */
-	if (!option && !foreign_flag_find(word, n))
-		option = find_cut(reader->program, word + 2, n - 2, &n_cut);
-	if (n_cut > 1)
-		return refuse_ambiguous(reader, word, n);
 	if (!option)
 		return refuse_long(reader, word, n);
 	if (equals)

@@ -2,9 +2,8 @@
 #ifndef STAGECOACH_CONFIG_FLAGS_H
 #define STAGECOACH_CONFIG_FLAGS_H
 /*
- * flags - the command line: `--ctx-size 4096`, `--ctx-size=4096`, `-c 4096`, `-c4096`. A long name
- * may be cut where only one begins like that. Words that are no flags may stand anywhere; all words
- * after `--` are such.
+ * flags - the command line: `--ctx-size 4096`, `--ctx-size=4096`, `-c 4096`, `-c4096`. Long names
+ * are written out. Words that are no flags may stand anywhere; all words after `--` are such.
  * Thread: one at a time.
  */
 #include "config/config.h"

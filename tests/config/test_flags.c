@@ -31,7 +31,7 @@ static void a_flag_may_be_written_in_each_usual_way(void **state)
 {
 	static const char *const ways[][2] = {
 		{ "--ctx-size", "77" }, { "--ctx-size=77", NULL }, { "-c", "77" }, { "-c77", NULL },
-		{ "--max-model-len", "77" }, { "--ctx", "77" },
+		{ "--max-model-len", "77" },
 	};
 
 	(void)state;
@@ -86,8 +86,10 @@ static void a_wrong_flag_is_answered_with_what_was_meant(void **state)
 		{ "--temprature", "--temprature: no such option; did you mean --temperature?" },
 		{ "--ctx_size=4", "--ctx_size: no such option; did you mean --ctx-size?" },
 		{ "--nonsense", "--nonsense: no such option, see --help" },
-		{ "--max", "--max: several options begin like that: --max-model-len, --max-gap-ms, "
-			   "--max-num-seqs" },
+		{ "--ignore-e", "--ignore-e: no such option; did you mean --ignore-eos?" },
+		{ "--ctx=9", "--ctx: no such option; did you mean --ctx-size?" },
+		{ "--max", "--max: no such option; did you mean --max-model-len, --max-gap-ms, "
+			   "--max-num-seqs?" },
 		{ "-temp", "-temp: write it with two dashes: --temp" },
 		{ "-z", "-z: no such option, see --help" },
 		{ "--limit", "--limit: stagecoach run has no such option; it is one of jobs" },
@@ -104,6 +106,14 @@ static void a_wrong_flag_is_answered_with_what_was_meant(void **state)
 		assert_int_equal(LOAD(PROGRAM_RUN, bad[i].word, "9"), SC_E_INVALID);
 		assert_string_equal(err.text, bad[i].message);
 	}
+}
+
+/* --temp was once taken for the beginning of --template. */
+static void the_beginning_of_a_flag_is_no_flag(void **state)
+{
+	(void)state;
+	assert_int_equal(LOAD(PROGRAM_INSPECT, "--temp", "9"), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "--temp: stagecoach inspect has no such option"));
 }
 
 /* Without this, -cnv would be -c with the value "nv", and -hf would show the help. */
@@ -144,6 +154,7 @@ int main(void)
 		cmocka_unit_test(switches_stand_alone_or_with_a_value),
 		cmocka_unit_test(other_words_may_stand_anywhere),
 		cmocka_unit_test(a_wrong_flag_is_answered_with_what_was_meant),
+		cmocka_unit_test(the_beginning_of_a_flag_is_no_flag),
 		cmocka_unit_test(letters_of_other_programs_are_not_taken_apart),
 		cmocka_unit_test(foreign_flags_are_none_of_ours),
 	};
