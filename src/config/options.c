@@ -400,7 +400,7 @@ static enum sc_status set_string(const struct option_info *option, void *field, 
 static enum sc_status check_choice(const struct option_info *option, const char *text,
 				   struct error *err)
 {
-	size_t n = strlen(text);
+	size_t n = strchr(text, '|') ? 0 : strlen(text);
 
 	for (const char *word = option->choices; n && word; word = strchr(word, '|')) {
 		word += *word == '|';

@@ -39,7 +39,10 @@ static size_t number_length(const char *text, bool *is_float_out)
 	*is_float_out = false;
 	if (!isdigit((unsigned char)text[n + (text[n] == '.')]))
 		return 0;
+	/* libconfig knows no signs here, and refuses the text when it is left as it is. */
 	if (text[n] == '0' && (text[n + 1] == 'x' || text[n + 1] == 'X')) {
+		if (n)
+			return 0;
 		n += 2 + strspn(text + n + 2, "0123456789abcdefABCDEF");
 	} else {
 		n += strspn(text + n, "0123456789.");
@@ -47,7 +50,8 @@ static size_t number_length(const char *text, bool *is_float_out)
 			n += text[n + 1] == '-' || text[n + 1] == '+' ? 2 : 1;
 			n += strspn(text + n, "0123456789");
 		}
-		*is_float_out = memchr(text, '.', n) || memchr(text, 'e', n) || memchr(text, 'E', n);
+		*is_float_out = memchr(text, '.', n) || memchr(text, 'e', n) ||
+				memchr(text, 'E', n);
 	}
 	return n + strspn(text + n, "L");
 }

@@ -141,6 +141,7 @@ static void a_number_that_would_wrap_is_refused_with_the_range(void **state)
 					 "found '4294975376'" },
 		{ "port = 18446744073709551696L;\n", ":1: port: expected a whole number from 0 to "
 						     "65535, found '1.8446744073709552e+19'" },
+		{ "spin_us = -0x10;\n", ":1: syntax error" },
 		{ "port = 0x10000000000001F90L;\n", ":1: port: expected a whole number from 0 to "
 						    "65535, found '1.8446744073709552e+19'" },
 		{ "n_predict = 4294967297;\n", ":1: n_predict: expected a whole number from -2 to "
@@ -254,6 +255,9 @@ static void a_list_keeps_all_texts_in_order(void **state)
 			 SC_E_INVALID);
 	assert_string_equal(err.text, "--state: expected one of queued|running|done|cancelled|"
 				      "failed, found 'lost'");
+	assert_int_equal(LOAD_VERB(PROGRAM_JOBS, "--state", "cancelled|failed"), SC_E_INVALID);
+	assert_string_equal(err.text, "--state: expected one of queued|running|done|cancelled|"
+				      "failed, found 'cancelled|failed'");
 	assert_int_equal(LOAD_VERB(PROGRAM_JOBS, "--state=done", "--state=done", "--state=done",
 				   "--state=done", "--state=done", "--state=done"), SC_E_INVALID);
 	assert_string_equal(err.text, "--state: may be given at most 5 times");
