@@ -256,7 +256,7 @@ static void add_split(struct writer *w, const struct plan *plan)
 
 static void add_apart(struct writer *w, const struct inspection_fit *fit)
 {
-	const char *memory = size_text(fit->memory_bytes).text;
+	const struct size_text memory = size_text(fit->memory_bytes);
 	const unsigned n = fit->n_stages_apart;
 
 	if (!fit->memory_bytes)
@@ -264,10 +264,11 @@ static void add_apart(struct writer *w, const struct inspection_fit *fit)
 	add(w, LABEL, "stages");
 	if (!fit->n_stages_least) {
 		add(w, "no number of them is enough with %s each: raise --memory or lower "
-		    "--batch-size\n", memory);
+		    "--batch-size\n", memory.text);
 		return;
 	}
-	add(w, "%u with %s %s enough for a context of ", n, memory, n == 1 ? "is" : "are each");
+	add(w, "%u with %s %s enough for a context of ", n, memory.text,
+	    n == 1 ? "is" : "are each");
 	if (fit->n_stages_whole)
 		add(w, "%" PRIu32, fit->context);
 	else
