@@ -182,6 +182,8 @@ static int act(struct config *config, int argc, char **argv, bool is_launched, u
 {
 	struct error err;
 
+	if (config->is_print_config && !rank)
+		report_warnings(config);	/* of variables that are not among the settings */
 	if (handle_questions(config, rank))
 		return report_flush();
 	if (prepare_settings(config, n_ranks, &err) != SC_OK ||

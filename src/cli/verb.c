@@ -53,6 +53,8 @@ bool verb_begin(struct config *config, enum program program, const char *usage, 
 		return false;
 	}
 	log_init((enum log_level)config_log_level(config), "");
+	if (config->is_print_config)
+		report_warnings(config);	/* of variables that are not among the settings */
 	if (!answer_question(config, program, usage)) {
 		report_warnings(config);
 		return true;

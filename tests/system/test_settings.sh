@@ -103,6 +103,11 @@ grep -q '^port = 8080; *# default$' "$dir/all.conf" || fail "port: no default"
 stagecoachd --check-config -C "$dir/all.conf" >/dev/null || fail "--print-config prints no valid file"
 stagecoach generate --print-config --port 3 | grep -q '^port = 3; *# flag --port$' ||
 	fail "a verb does not print its settings"
+for program in stagecoachd 'stagecoach status'; do
+	STAGECOACH_PROT=3 "$BUILDDIR/"$program --print-config >"$dir/out" 2>"$dir/log"
+	grep -q 'STAGECOACH_PROT.*did you mean' "$dir/log" ||
+		fail "$program --print-config: no word of STAGECOACH_PROT"
+done
 
 # A key that the model does not have was probably meant to be another.
 stagecoach run -m "$MODEL" -p JULIET: -n 1 --ignore-key general.nmae >/dev/null 2>"$dir/log"

@@ -193,6 +193,16 @@ id=$(stagecoach submit --socket "$socket" -p JULIET: --ignore-eos --seed 1 2>"$d
 	fail submit
 stagecoach watch --socket "$socket" --json "$id" >"$dir/out" 2>"$dir/log" || fail watch
 grep -q '"reason":"context"' "$dir/out" || fail "watch: no reason context"
+
+# --quiet: nothing on standard error, and the same on standard output.
+same -p JULIET: -n 20 --seed 5 --quiet
+id=$(stagecoach submit --socket "$socket" -p JULIET: -n 20 --seed 5 --quiet 2>"$dir/submit.log") ||
+	fail "submit --quiet"
+stagecoach watch --socket "$socket" --quiet "$id" >"$dir/watch" 2>"$dir/watch.log" || fail watch
+cmp "$dir/watch" "$dir/run" || fail "watch --quiet: another text"
+for verb in run generate submit watch; do
+	[ -s "$dir/$verb.log" ] && fail "$verb --quiet: $(cat "$dir/$verb.log")"
+done
 stop_daemon
 
 # More context than the model was trained for is one warning with both numbers.
