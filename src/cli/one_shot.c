@@ -55,7 +55,11 @@ static enum sc_status print_more(struct one_shot *one_shot, struct error *err)
 
 	while (status == SC_OK && !one_shot->printer.out.length)
 		status = job_events_next(one_shot->events, take_event, one_shot, err);
-	return status == SC_AGAIN ? SC_OK : status;
+	if (status == SC_OK || status == SC_AGAIN)
+		return SC_OK;
+	if (err->status == SC_OK)	/* memory for a message, which says no more */
+		error_set(err, status, "%s", sc_status_name(status));
+	return status;
 }
 
 static uint32_t count_tokens(const struct one_shot *one_shot)
@@ -272,7 +276,8 @@ enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator
 	status = start_progress(one_shot, err);
 	if (status == SC_OK)
 		status = submit(coordinator, config, prompt, &one_shot->job, err);
-	if (status == SC_OK && job_events_create(one_shot->job, false, &one_shot->events) != SC_OK) {
+	if (status == SC_OK &&
+	    job_events_create(one_shot->job, false, &one_shot->events) != SC_OK) {
 		job_release(one_shot->job);
 		status = error_set(err, SC_E_NOMEM, "out of memory");
 	}
