@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Print the completion of bash: completion/stagecoach.bash.in with the verbs, flags and types that the
-# programs in BUILD_DIR have built in. `make` runs it, so that it cannot differ from them.
+# Print the completion of bash: completion/stagecoach.bash.in with the verbs, flags and types that
+# the programs in BUILD_DIR have built in. `make` runs it, so that it cannot differ from them.
 #	completion/make.sh BUILD_DIR
 set -eu
 build=$(cd "$1" && pwd)
@@ -31,7 +31,8 @@ print_flags() {
 	done
 }
 
-# The first line of the help ends with them: "usage: stagecoach quantize [OPTION...] INPUT OUTPUT TYPE".
+# The first line of the help ends with them:
+# "usage: stagecoach quantize [OPTION...] INPUT OUTPUT TYPE".
 print_arguments() {
 	for verb in $verbs; do
 		ask stagecoach "$verb" --help |

@@ -31,10 +31,10 @@ void console_print(const char *text);
 void console_printf(enum console_weight weight, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Shows a line without newline, of at most 255 bytes, that the next console_show replaces. Any other
- * text first takes the line away. NULL only takes it away. If there is no room, the line is left out
- * and not counted as dropped, because the next line says more. For terminals: "\r" and escape
- * sequences move the cursor. */
+/* Shows a line without newline, of at most 255 bytes, that the next console_show replaces. Any
+ * other text first takes the line away. NULL only takes it away. If there is no room, the line is
+ * left out and not counted as dropped, because the next line says more. For terminals: "\r" and
+ * escape sequences move the cursor. */
 void console_show(const char *line);
 
 /* Sets the function that writes the start of the line "N lines dropped", so that it looks like a

@@ -30,7 +30,8 @@ void client_request_init(struct client_request *request, const struct config *co
 	set_sampling(&request->sampling, config);
 	message->sampling = &request->sampling;
 	if (config->n_predict >= 0) {
-		message->_max_tokens_case = STAGECOACH__V1__GENERATE_REQUEST___MAX_TOKENS_MAX_TOKENS;
+		message->_max_tokens_case =
+			STAGECOACH__V1__GENERATE_REQUEST___MAX_TOKENS_MAX_TOKENS;
 		message->max_tokens = (uint32_t)config->n_predict;
 	}
 	message->n = config->n_sequences;

@@ -12,7 +12,7 @@
 
 /* Run method with request and print what it streams. The job's failure is a failure. */
 must_check enum sc_status client_stream(struct client *client, const char *method,
-					const ProtobufCMessage *request, const struct config *config,
-					struct error *err);
+					const ProtobufCMessage *request,
+					const struct config *config, struct error *err);
 
 #endif

@@ -127,8 +127,8 @@ static enum sc_status run(struct quantize_input *input, struct error *err)
 
 static const char usage[] =
 	"usage: stagecoach quantize [OPTION...] INPUT OUTPUT TYPE\n\n"
-	"Write the model of a GGUF file with smaller tensors. TYPE is F16, BF16, Q8_0, Q6_K, Q5_K_M,\n"
-	"Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, MXFP4, Q3_K_L, Q3_K_M,\n"
+	"Write the model of a GGUF file with smaller tensors. TYPE is F16, BF16, Q8_0, Q6_K,\n"
+	"Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, MXFP4, Q3_K_L, Q3_K_M,\n"
 	"Q3_K_S or Q2_K.\n";
 
 int cmd_quantize(int argc, char **argv)

@@ -143,9 +143,9 @@ static enum sc_status tokenize(const struct config *config, struct error *err)
 
 static const char usage[] =
 	"usage: stagecoach tokenize -m FILE [-p TEXT | -f FILE] [OPTION...]\n\n"
-	"Print the tokens of TEXT, of the text in FILE, or of standard input: the id and the bytes\n"
-	"of each, then how many there are. They are the tokens that a prompt of the same text has.\n"
-	"FILE of -m need not be a model that can be served: a vocabulary is enough.\n";
+	"Print the tokens of TEXT, of the text in FILE, or of standard input: the id and the\n"
+	"bytes of each, then how many there are. They are the tokens that a prompt of the same\n"
+	"text has. FILE of -m need not be a model that can be served: a vocabulary is enough.\n";
 
 int cmd_tokenize(int argc, char **argv)
 {

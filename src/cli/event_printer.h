@@ -4,8 +4,8 @@
 /*
  * event_printer - the events of a job as a person or a program reads them: the text as it comes, or
  * JSON Lines. run, generate and watch share it, so the same events give the same bytes. Several
- * sequences come at the same time: each line of text is printed once it is whole, and begins with its
- * sequence, "[1] ".
+ * sequences come at the same time: each line of text is printed once it is whole, and begins with
+ * its sequence, "[1] ".
  * It writes nothing itself: the caller takes the bytes from `out` to standard output at its own
  * pace.
  * Thread: any one.

@@ -16,8 +16,8 @@
 /* Does the model fit? Planned as stagecoachd would plan it. */
 struct inspection_fit {
 	enum tensor_type kv_type;
-	uint32_t context;		/* wanted: of the setting, or what the model was trained for */
-	uint64_t memory_bytes;		/* of a stage when it has a machine like this alone, or by the
+	uint32_t context;		/* wanted: of the setting, or that of the training */
+	uint64_t memory_bytes;		/* of a stage alone on a machine like this, or by the
 					 * setting; 0: unknown */
 	bool is_memory_set;
 	uint64_t weight_bytes;		/* of the whole model in one stage, */

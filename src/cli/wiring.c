@@ -243,8 +243,9 @@ enum sc_status wire_worker_config(const struct config *config, const struct mode
 				 "backend %s cannot run a whole stage yet: use cpu",
 				 config->backend);
 	if (config->device >= backend->count())
-		return error_set(err, config_fault(config, "device"), "device %u: backend %s finds %u on this machine",
-				 config->device, config->backend, backend->count());
+		return error_set(err, config_fault(config, "device"), "device %u: backend %s "
+				 "finds %u on this machine", config->device, config->backend,
+				 backend->count());
 	status = wire_isa(config, &isa, err);
 	if (status != SC_OK)
 		return status;

@@ -147,7 +147,8 @@ struct config {
 	bool is_print_limits;
 
 	struct text_list arguments;	/* what is no flag: ids, files */
-	unsigned char sources[CONFIG_MAX_OPTIONS];	/* enum config_source, by row of the table */
+	/* By row of the table. */
+	unsigned char sources[CONFIG_MAX_OPTIONS];	/* enum config_source */
 	char *places[CONFIG_MAX_OPTIONS];	/* "FILE:LINE" of CONFIG_FILE; else NULL */
 	char *file_read;		/* the configuration file; NULL: none */
 	struct text_list warnings;	/* for whoever loads this to tell: nothing stops for them */

@@ -116,7 +116,8 @@ static enum sc_status apply(struct config *config, enum program program,
 	if (!*value || !strcmp(name, CONFIG_VARIABLE))
 		return SC_OK;
 	if (is_of_kubernetes(name, value))
-		return say(&config->notes, err, "%s is ignored: Kubernetes sets it for a service", name);
+		return say(&config->notes, err, "%s is ignored: Kubernetes sets it for a service",
+			   name);
 	if (!option)
 		return warn(config, name, err);
 	if (!(option->programs & program) || flags->sources[option - options] == CONFIG_FLAG)

@@ -54,7 +54,8 @@ enum sc_status first_bytes_answer(const struct first_bytes *first, const char *f
 		     "This is a Stagecoach server. It speaks gRPC (HTTP/2 without TLS) at %s,\n"
 		     "and no HTTP/1. Use the stagecoach command, for example\n\n"
 		     "    stagecoach generate %s %s -p 'Once upon a time'\n\n"
-		     "or a gRPC client for the service stagecoach.v1.Stagecoach (stagecoach.proto).\n",
+		     "or a gRPC client for the service stagecoach.v1.Stagecoach "
+		     "(stagecoach.proto).\n",
 		     address, flag, address);
 	if (n >= (int)sizeof body)
 		n = (int)sizeof body - 1;

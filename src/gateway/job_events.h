@@ -24,7 +24,8 @@ void job_events_destroy(struct job_events *events);
 typedef enum sc_status job_event_fn(void *arg, const Stagecoach__V1__GenerateResponse *event,
 				    struct error *err);
 
-/* Give the next event to fn; what fn returns is the result. SC_AGAIN: there is none, or none yet. */
+/* Give the next event to fn; what fn returns is the result. SC_AGAIN: there is none, or none
+ * yet. */
 must_check enum sc_status job_events_next(struct job_events *events, job_event_fn *fn, void *arg,
 					  struct error *err);
 
@@ -33,8 +34,8 @@ must_check enum sc_status job_events_next(struct job_events *events, job_event_f
 bool job_events_have_progress(const struct job_events *events);
 
 /* Give a PromptProgress to fn. Between other events, and not after the last one. */
-must_check enum sc_status job_events_progress(struct job_events *events, job_event_fn *fn, void *arg,
-					      struct error *err);
+must_check enum sc_status job_events_progress(struct job_events *events, job_event_fn *fn,
+					      void *arg, struct error *err);
 
 /* The last event was given. */
 bool job_events_are_over(const struct job_events *events);
