@@ -6,47 +6,49 @@
 const struct limit_info limit_table[N_LIMITS] = {
 	[LIMIT_CONNECTIONS] = {
 		"connections", "max-connections", NULL,
-		"client connections at once",
-		"the longest idle connection of the address with most of them is closed; if none "
-		"has been idle for a second, the new one" },
+		"maximum client connections",
+		"the server takes the address with the most connections and closes the one "
+		"that has been idle for the longest time. If none has been idle for a second, "
+		"the new connection is closed" },
 	[LIMIT_PEER_CONNECTIONS] = {
 		"peer-connections", "max-peer-connections", NULL,
-		"connections at once of one IPv4 address, of one IPv6 /64, of loopback, or of the "
-		"Unix socket; 0: half of max-connections",
-		"the longest idle connection of that address is closed; if none has been idle for "
-		"a second, the new one" },
+		"maximum connections from one IPv4 address, one IPv6 /64 network, loopback, or "
+		"the Unix socket; 0: half of max-connections",
+		"the server closes the connection of that address that has been idle for the "
+		"longest time. If none has been idle for a second, the new connection is closed" },
 	[LIMIT_RESERVE] = {
 		"reserve", NULL, "4 and 4",
-		"connections beyond these limits: of the Unix socket, and of loopback for "
-		"GetStatus and health",
-		"RESOURCE_EXHAUSTED for calls other than GetStatus and health on the loopback "
-		"places, until an ordinary place is free; when all places are taken, the new "
-		"connection is closed" },
+		"connections reserved for the operator when the limits above are reached: 4 on "
+		"the Unix socket, and 4 on loopback for GetStatus and health",
+		"other calls on the reserved loopback connections get RESOURCE_EXHAUSTED until "
+		"an ordinary connection is free. If all reserved connections are in use, the "
+		"new connection is closed" },
 	[LIMIT_IDLE] = {
 		"idle", "idle-ms", NULL,
-		"milliseconds without a call; SETTINGS, PING and a watch of health do not count",
-		"GOAWAY, and the connection is closed" },
+		"milliseconds without a call. SETTINGS, PING and health watches are not calls",
+		"the server sends GOAWAY and closes the connection" },
 	[LIMIT_PREFACE] = {
 		"preface", NULL, "10 s",
-		"time until a client must have shown that it speaks HTTP/2",
+		"time in which a new client must send the HTTP/2 preface",
 		"the connection is closed" },
 	[LIMIT_HEADER_LIST] = {
 		"header-list", NULL, "16 KiB",
-		"header fields of one request: names, values, and 32 bytes for each",
+		"size of the header fields of one request: names, values, and 32 bytes per field",
 		"GOAWAY with ENHANCE_YOUR_CALM, and the connection is closed" },
 	[LIMIT_FRAMES] = {
 		"frames", NULL, "4000 at once, then 1000 per second",
-		"HTTP/2 frames that bring nothing: PING, SETTINGS, PRIORITY, resets, empty DATA; "
-		"costly ones count for several, and requests and answers that arrive earn more",
+		"HTTP/2 frames without payload for a request: PING, SETTINGS, PRIORITY, "
+		"RST_STREAM, empty DATA. Frames that are costly to process count several times. "
+		"Complete requests and answers raise the allowance",
 		"GOAWAY with ENHANCE_YOUR_CALM, and the connection is closed" },
 	[LIMIT_QUEUED_FRAMES] = {
 		"queued-frames", NULL, "1000, and 4 per stream",
-		"answers of a connection that the client does not take",
+		"frames that wait because the client does not read its connection",
 		"the connection is closed" },
 
 	[LIMIT_STREAMS] = {
 		"streams", "max-streams", NULL,
-		"requests at once on one connection",
+		"maximum concurrent requests on one connection",
 		"the stream is reset with REFUSED_STREAM, or the connection is closed" },
 	[LIMIT_REQUEST_TIME] = {
 		"request-time", "request-ms", NULL,
@@ -54,7 +56,7 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"DEADLINE_EXCEEDED" },
 	[LIMIT_STALL] = {
 		"stall", "stall-ms", NULL,
-		"milliseconds in which a client takes nothing of an answer that is ready for it",
+		"milliseconds in which a client reads nothing of an answer that is ready",
 		"the stream is reset with CANCEL, or the connection is closed" },
 	[LIMIT_MESSAGE] = {
 		"message", "max-message", NULL,
@@ -62,20 +64,20 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_REQUEST_BYTES] = {
 		"request-bytes", NULL, "4 times max-message",
-		"bytes of requests that one connection sends at once",
+		"bytes of unfinished requests on one connection",
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_REQUEST_MEMORY] = {
-		"request-memory", NULL, "64 KiB, and 16 per byte",
-		"memory that a request takes when it is decoded",
+		"request-memory", NULL, "64 KiB, and 16 bytes per byte of the request",
+		"memory for one decoded request",
 		"INVALID_ARGUMENT" },
 	[LIMIT_LONG_REQUESTS] = {
 		"long-requests", NULL, "1024, and 64 MiB or 8 times max-message",
-		"requests of more than 4 KiB that wait for a helper thread, and their bytes",
+		"requests larger than 4 KiB that wait for a helper thread: their number and size",
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_BUDGET] = {
 		"budget", NULL, "256 MiB or an eighth of the free memory, but at least 8 times "
 		"max-message",
-		"memory for the requests and answers of all clients together",
+		"total memory for the requests and answers of all clients",
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_REPLY] = {
 		"reply", NULL, "16 MiB",
@@ -83,21 +85,23 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_LIST] = {
 		"list", NULL, "1000",
-		"jobs in the answer of one List",
-		"the newest jobs alone" },
+		"jobs in one answer of List",
+		"the answer has only the newest jobs" },
 
 	[LIMIT_QUEUE] = {
 		"queue", "max-queue", NULL,
-		"jobs that wait, besides those that run; a quarter more for clients with few jobs",
+		"jobs that wait for a free slot. One quarter more places are reserved for "
+		"clients with few jobs",
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_JOB_MEMORY] = {
 		"job-memory", "job-memory", NULL,
-		"memory that all jobs may come to need for tokens and texts; the last quarter "
-		"is for clients with little",
-		"RESOURCE_EXHAUSTED; INVALID_ARGUMENT when the job alone needs more" },
+		"memory for the tokens and texts of all jobs, counted at their maximum length. "
+		"The last quarter is reserved for clients that use little",
+		"RESOURCE_EXHAUSTED, or INVALID_ARGUMENT if this job alone needs more than the "
+		"limit" },
 	[LIMIT_CONTEXT] = {
 		"context", "ctx-size", NULL,
-		"tokens of a prompt, with room for one more",
+		"tokens of a prompt. The context must have room for one new token",
 		"INVALID_ARGUMENT" },
 	[LIMIT_SEQUENCES] = {
 		"sequences", NULL, "64",
@@ -113,6 +117,6 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"INVALID_ARGUMENT" },
 	[LIMIT_KEPT_JOBS] = {
 		"kept-jobs", "keep-jobs", NULL,
-		"ended jobs that are remembered",
-		"the oldest job is forgotten: NOT_FOUND" },
+		"ended jobs that the server remembers",
+		"the server forgets the oldest job: NOT_FOUND" },
 };

@@ -30,258 +30,295 @@
 /* Flags take llama.cpp's names where it has them. */
 const struct option_info options[] = {
 	{ "model", 'm', NULL, OPTION_STRING, MODEL, 0, "Model", "FILE", "",
-	  AT(model), .help = "model file (GGUF); of a sharded model, its first file" },
+	  AT(model), .help = "model file (GGUF). For a sharded model, give the first file" },
 	{ "ignore-key", 0, NULL, OPTION_STRING, MODEL, 0, "Model", "LIST", "",
-	  AT(ignored_keys), .help = "read the model file as if it did not have these metadata "
-	  "keys (with commas between them): opens a model that is refused for a key that is not "
-	  "known, at your own risk" },
+	  AT(ignored_keys),
+	  .help = "open the model file as if these metadata keys were absent (names with commas "
+	  "between them). Use this for a model that is refused because of an unknown key. The "
+	  "output may then be wrong" },
 	{ "prompt", 'p', NULL, OPTION_STRING, TEXT, OPTION_FLAG_ONLY, "Prompt", "TEXT", NULL,
-	  AT(prompt), .help = "continue this text; '-' reads standard input" },
+	  AT(prompt), .help = "prompt text to continue; '-' reads standard input" },
 	{ "file", 'f', NULL, OPTION_STRING, TEXT, OPTION_FLAG_ONLY, "Prompt", "FILE", "",
-	  AT(prompt_file), .help = "continue the text of FILE; '-' reads standard input" },
+	  AT(prompt_file), .help = "read the prompt from FILE; '-' reads standard input" },
 	{ "n-predict", 'n', "predict", OPTION_I64, PROMPT, 0, "Prompt", "N", "-1", -2, 1e9, NULL,
 	  AT(n_predict),
-	  "new tokens at most; 0: none; -1: until the text ends or the context is full" },
+	  "maximum number of new tokens. 0: only read the prompt. -1: continue until the text "
+	  "ends or the context is full" },
 	{ "sequences", 0, NULL, OPTION_U32, PROMPT, OPTION_FLAG_ONLY,
 	  "Prompt", "N", "1", 1, 64, NULL, AT(n_sequences),
-	  "continue the prompt N times; each line begins with its sequence: [0], [1]" },
+	  "number of continuations of the prompt. With more than one, each line starts with the "
+	  "number of its sequence: [0], [1]" },
 	{ "stop", 0, NULL, OPTION_LIST, PROMPT, OPTION_FLAG_ONLY, "Prompt", "TEXT", NULL, 1, 16,
-	  NULL, AT(stops), "end before TEXT appears, which may be the name of a control token; may "
-	  "be given again" },
+	  NULL, AT(stops),
+	  "end the text before TEXT appears. TEXT may be the name of a control token. Repeat "
+	  "the flag for several texts" },
 	{ "special", 0, NULL, OPTION_BOOL, TEXT, 0, "Prompt", NULL, "off", AT(special),
-	  .help = "control tokens have their names: those written out in the prompt count as such, "
-		  "and those of the model are printed" },
+	  .help = "parse the names of control tokens in the prompt as control tokens, and print "
+	  "the names of the control tokens that the model generates" },
 	{ "parse-special", 0, NULL, OPTION_BOOL, TEXT, 0, "Prompt", NULL, "off",
-	  AT(parse_special), .help = "control tokens written out in the prompt count as such" },
+	  AT(parse_special),
+	  .help = "parse the names of control tokens in the prompt as control tokens" },
 	{ "ignore-eos", 0, NULL, OPTION_BOOL, PROMPT, 0, "Prompt", NULL, "off", AT(ignore_eos),
-	  .help = "go on after an end-of-text token" },
+	  .help = "continue after an end-of-text token" },
 	{ "logprobs", 0, NULL, OPTION_BOOL, PROMPT, OPTION_FLAG_ONLY,
 	  "Prompt", NULL, "off", AT(wants_logprobs),
-	  .help = "compute log-probabilities of the new tokens; --json shows them" },
+	  .help = "compute log-probabilities of the new tokens. --json prints them" },
 	{ "timeout", 0, NULL, OPTION_FLOAT, PROMPT, OPTION_FLAG_ONLY,
 	  "Prompt", "SECONDS", "0", 0, 1e9, NULL, AT(job_timeout),
-	  "cancel the job after so long; 0: never" },
+	  "cancel the job after this time; 0: no limit" },
 
 	{ "temp", 0, "temperature", OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "0.8", 0, 100,
-	  NULL, AT(temperature), "temperature; 0: always the likeliest token" },
+	  NULL, AT(temperature), "sampling temperature. 0: always choose the most likely token" },
 	{ "top-k", 0, NULL, OPTION_U32, SAMPLING, 0, "Sampling", "N", "40", 0, U32_MAX,
-	  NULL, AT(top_k), "sample from the N likeliest tokens; 0: from all" },
+	  NULL, AT(top_k), "sample only from the N most likely tokens. 0: from all tokens" },
 	{ "top-p", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "0.95", 1e-6, 1,
-	  NULL, AT(top_p), "sample from the likeliest tokens that reach probability X together" },
+	  NULL, AT(top_p),
+	  "sample only from the most likely tokens whose probabilities add up to X. 1: from all "
+	  "tokens" },
 	{ "min-p", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "0.05", 0, 1, NULL,
-	  AT(min_p), "drop tokens less likely than X times the likeliest" },
+	  AT(min_p), "drop tokens that are less likely than X times the most likely token" },
 	{ "seed", 's', NULL, OPTION_I64, SAMPLING, 0, "Sampling", "N", "-1", -1, 9e18,
-	  NULL, AT(seed), "random seed; -1: a new one each time" },
+	  NULL, AT(seed),
+	  "random seed. The same seed gives the same text. -1: a new seed each time" },
 
 	{ "file", 'f', NULL, OPTION_STRING, PROGRAM_PERPLEXITY, OPTION_FLAG_ONLY, "Perplexity",
-	  "FILE", "", AT(text_file),
-	  .help = "the text that the model is to know; '-' reads standard input" },
+	  "FILE", "", AT(text_file), .help = "text to measure; '-' reads standard input" },
 	{ "ctx-size", 'c', "chunk-length", OPTION_U32, PROGRAM_PERPLEXITY, OPTION_FLAG_ONLY,
 	  "Perplexity", "N", "512", 4, 16777216, NULL, AT(chunk_length),
-	  "tokens of a chunk; the second half of each is scored" },
+	  "tokens per chunk. The second half of each chunk is scored" },
 	{ "chunks", 0, NULL, OPTION_I64, PROGRAM_PERPLEXITY, OPTION_FLAG_ONLY, "Perplexity", "N",
-	  "-1", -1, 1e9, NULL, AT(n_chunks), "chunks at most; -1: the whole text" },
+	  "-1", -1, 1e9, NULL, AT(n_chunks), "maximum number of chunks. -1: the whole text" },
 
 	{ "tests", 0, NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "LIST",
-	  "prompt,queue,decode,mixed,batch,depth", AT(bench_tests), .help = "what to measure" },
+	  "prompt,queue,decode,mixed,batch,depth", AT(bench_tests),
+	  .help = "tests to run, with commas between them" },
 	{ "n-prompt", 'p', NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark",
-	  "LIST", "512", AT(bench_prompts), .help = "tokens of a prompt" },
+	  "LIST", "512", AT(bench_prompts), .help = "prompt tokens" },
 	{ "n-gen", 'n', NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "LIST",
-	  "64", AT(bench_generated), .help = "tokens that are generated" },
+	  "64", AT(bench_generated), .help = "tokens to generate" },
 	{ "sequences", 0, NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark",
 	  "LIST", "1,2,4,8,16,32,64", AT(bench_batches),
-	  .help = "sequences that decode together, for batch" },
+	  .help = "number of sequences that decode at the same time, for the test batch" },
 	{ "n-depth", 'd', NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "LIST",
 	  "", AT(bench_depths),
-	  .help = "tokens that are in the context already, for depth; default: 2048,8192,32768 as "
-		  "far as the model was trained for them" },
+	  .help = "tokens in the context before the test starts, for the test depth. Default: "
+	  "2048,8192,32768, up to the context that the model was trained for" },
 	{ "threads", 't', NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "LIST",
 	  "0", AT(bench_threads),
-	  .help = "threads of each stage; 0: the stages share the processors" },
+	  .help = "threads per stage. 0: the stages share the processors of this machine" },
 	{ "stages", 0, NULL, OPTION_STRING, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "LIST",
 	  "1", AT(bench_stages), .help = "pipeline stages" },
 	{ "repetitions", 'r', NULL, OPTION_U32, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark", "N",
-	  "5", 1, 1000, NULL, AT(repetitions), "measurements of each row, after one to warm up" },
+	  "5", 1, 1000, NULL, AT(repetitions),
+	  "measurements per row. One more run before them warms up" },
 	{ "output", 'o', NULL, OPTION_CHOICE, PROGRAM_BENCH, OPTION_FLAG_ONLY, "Benchmark",
 	  "FORMAT", "md", .choices = "md|csv|json", AT(bench_output),
-	  .help = "how results are written" },
+	  .help = "format of the results" },
 
 	{ "allow-requantize", 0, NULL, OPTION_BOOL, PROGRAM_QUANTIZE, OPTION_FLAG_ONLY, "Quantize",
 	  NULL, "off", AT(allows_requantize),
-	  .help = "take tensors that are quantised already, which loses more than starting from 16 "
-		  "bits" },
+	  .help = "also accept tensors that are already quantized. The result is less accurate "
+	  "than one made from 16-bit tensors" },
 
 	{ "ids", 0, NULL, OPTION_BOOL, PROGRAM_TOKENIZE, OPTION_FLAG_ONLY, "Tokenize", NULL, "off",
-	  AT(ids_only), .help = "print the ids alone, in one line" },
+	  AT(ids_only), .help = "print only the token ids, on one line" },
 	{ "no-bos", 0, NULL, OPTION_BOOL, PROGRAM_TOKENIZE, OPTION_FLAG_ONLY, "Tokenize", NULL,
 	  "off", AT(leaves_out_bos),
-	  .help = "the text's own tokens alone: none that the vocabulary puts around a prompt" },
+	  .help = "leave out tokens that the vocabulary adds around a prompt, such as BOS" },
 
 	{ "keys", 0, NULL, OPTION_BOOL, PROGRAM_INSPECT, OPTION_FLAG_ONLY, "Inspect", NULL, "off",
-	  AT(shows_keys), .help = "also print all metadata, of long values the beginning" },
+	  AT(shows_keys), .help = "also print all metadata. Long values are shortened" },
 	{ "tensors", 0, NULL, OPTION_BOOL, PROGRAM_INSPECT, OPTION_FLAG_ONLY, "Inspect", NULL,
-	  "off", AT(shows_tensors), .help = "also print name, type, shape and bytes of each tensor" },
+	  "off", AT(shows_tensors),
+	  .help = "also print the name, type, shape and size of each tensor" },
 	{ "template", 0, NULL, OPTION_BOOL, PROGRAM_INSPECT, OPTION_FLAG_ONLY, "Inspect", NULL,
 	  "off", AT(shows_template),
-	  .help = "print the chat template alone; with --json, the texts of all templates" },
+	  .help = "print only the chat template. With --json, print all templates of the file" },
 
 	{ "limit", 0, NULL, OPTION_U32, PROGRAM_JOBS, OPTION_FLAG_ONLY, "Jobs", "N", "100", 1, 1000,
-	  NULL, AT(list_limit), "the N newest" },
-	{ "state", 0, NULL, OPTION_LIST, PROGRAM_JOBS, OPTION_FLAG_ONLY, "Jobs", "STATE", NULL, 1, 5,
-	  "queued|running|done|cancelled|failed", AT(states),
-	  "only jobs in this state; may be given again" },
+	  NULL, AT(list_limit), "show the N newest jobs" },
+	{ "state", 0, NULL, OPTION_LIST, PROGRAM_JOBS, OPTION_FLAG_ONLY, "Jobs", "STATE", NULL, 1,
+	  5, "queued|running|done|cancelled|failed", AT(states),
+	  "show only jobs in this state. Repeat the flag for several states" },
 	{ "from-now", 0, NULL, OPTION_BOOL, PROGRAM_WATCH, OPTION_FLAG_ONLY, "Watch", NULL, "off",
-	  AT(from_now), .help = "leave out what is there already" },
+	  AT(from_now), .help = "skip the text that exists already" },
 	{ "wait", 0, NULL, OPTION_BOOL, PROGRAM_STATUS, OPTION_FLAG_ONLY, "Status", NULL, "off",
-	  AT(waits), .help = "until the server is ready, also for it to start" },
+	  AT(waits), .help = "wait until the server is ready. The server need not be running yet" },
 	{ "timeout", 0, NULL, OPTION_FLOAT, PROGRAM_STATUS, OPTION_FLAG_ONLY, "Status", "SECONDS",
-	  "0", 0, 1e9, NULL, AT(wait_timeout), "wait no longer than that; 0: for ever" },
+	  "0", 0, 1e9, NULL, AT(wait_timeout), "stop waiting after this time; 0: no limit" },
 
 	{ "backend", 0, NULL, OPTION_CHOICE, COMPUTE, 0, "Compute", "NAME", "cpu",
-	  .choices = "cpu|cuda", AT(backend), .help = "what computes a stage" },
+	  .choices = "cpu|cuda", AT(backend), .help = "backend that computes the stages" },
 	{ "cpu", 0, NULL, OPTION_CHOICE, COMPUTE, 0, "Compute", "SET", "auto",
 	  .choices = "auto|scalar|avx2|avx512|avx512-bf16", AT(cpu),
-	  .help = "the best instruction set that a stage on the CPU may use; auto: the best of its "
-		  "processor. All stages use the best that is common to them, because tokens "
-		  "depend on it" },
+	  .help = "best instruction set that a CPU stage may use. auto: the best one of the "
+	  "processor. All stages use the best set that every stage has, so that the output does "
+	  "not depend on where a layer runs" },
 	{ "allow-mixed-backends", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, 0, "Compute", NULL, "off",
 	  AT(allows_mixed_backends),
-	  .help = "let stages run beside each other whose backends, kernel versions or C libraries "
-		  "differ; then the same request may give other tokens when layers move to another "
-		  "stage" },
+	  .help = "allow stages with different backends, kernel versions or C libraries in one "
+	  "pipeline. The same request may then give different tokens when layers move to "
+	  "another stage" },
 	{ "device", 0, NULL, OPTION_U32, COMPUTE, 0, "Compute", "N", "0", 0, 63, NULL, AT(device),
-	  "which device of the backend" },
+	  "number of the device that the backend uses" },
 	{ "threads", 't', NULL, OPTION_U32, COMPUTE_NO_LIST | PROGRAM_QUANTIZE, 0, "Compute", "N",
 	  "0", 0, 1024, NULL, AT(threads),
-	  "threads of each stage; 0: the stages of a machine share its processors" },
+	  "threads per stage. 0: the stages on a machine share its processors" },
 	{ "pin", 0, NULL, OPTION_CHOICE, COMPUTE, 0, "Compute", "WHEN", "auto",
 	  .choices = "auto|on|off", AT(pin),
-	  .help = "keep threads on cores of their own; auto: where there are several memory nodes, "
-		  "if they use all cores" },
+	  .help = "bind each thread to a CPU core. on: always. off: never. auto: only on machines with "
+	  "several memory nodes (NUMA), and only if no cores are left for one more stage" },
 	{ "memory", 0, NULL, OPTION_BYTES, COMPUTE, 0, "Compute", "BYTES", "0", 0, 1e18, NULL,
-	  AT(memory), "memory that a stage may take (K, M, G, T); 0: its share of nine tenths of "
-	  "the free memory of the machine and its control groups" },
+	  AT(memory),
+	  "maximum memory of a stage, with a suffix K, M, G or T. 0: automatic. The stages on a "
+	  "machine then share 90 % of its free memory, or of the free memory of their control "
+	  "group if that is less" },
 
 	{ "stages", 0, "pipeline-parallel-size", OPTION_U32, COMPUTE_NO_LIST, 0, "Pipeline", "N",
 	  "1", 1, 1024, NULL, AT(stages),
-	  "pipeline stages inside this process, when no launcher started more" },
+	  "pipeline stages to run in this process. Under a launcher such as mpirun, every "
+	  "process after the first is one stage" },
 	{ "transport", 0, NULL, OPTION_CHOICE, PROGRAM_DAEMON, 0, "Pipeline", "NAME", "ucx",
 	  .choices = "ucx|mpi|loopback", AT(transport),
-	  .help = "links between processes; loopback keeps all stages in this one" },
+	  .help = "transport between processes. loopback runs all stages in this process" },
 	{ "ctx-size", 'c', "max-model-len", OPTION_U32, SERVING, 0, "Pipeline", "N", "0", 0,
 	  16777216, NULL, AT(context),
-	  "positions of one sequence at most; 0: what the model was trained for, or fewer if "
-	  "memory has no room for them or kv-positions is less" },
+	  "maximum tokens of one sequence: its prompt and its new tokens. 0: the context that "
+	  "the model was trained for, or less if the memory or kv-positions is too small for "
+	  "that" },
 	{ "batch-size", 'b', NULL, OPTION_U32, COMPUTE, 0, "Pipeline", "N", "512", 1, 65536, NULL,
-	  AT(batch), "rows of one step at most" },
+	  AT(batch),
+	  "maximum rows of one step. A step has one row per prompt token and one per decoding "
+	  "sequence" },
 	{ "ubatch-size", 0, NULL, OPTION_U32, COMPUTE, 0, "Pipeline", "N", "0", 0, 65536, NULL,
-	  AT(prompt_chunk), "prompt rows of one step at most: long prompts enter in such chunks; "
-	  "0: 256, with more stages 128" },
+	  AT(prompt_chunk),
+	  "maximum prompt tokens in one step. Longer prompts are split into chunks. 0: "
+	  "automatic, which is 256 with one stage and 128 with several" },
 	{ "max-gap-ms", 0, NULL, OPTION_U32, SERVING, 0, "Pipeline", "N", "0", 0, 3600000, NULL,
 	  AT(max_gap_ms),
-	  "milliseconds between two tokens of a stream while prompts of others run, at most: "
-	  "shorter gaps make those prompts later; 0: 2.9 times what they are without "
-	  "prompts, 10 at least, times the square root of the number of prompts (4 at most)" },
+	  "maximum time in milliseconds between two tokens of a stream while other prompts are "
+	  "processed. A smaller value makes streams smoother and those prompts slower. 0: "
+	  "automatic, which is 2.9 times the usual gap and at least 10 ms. With several "
+	  "prompts, multiply that by the square root of their number, up to 4 prompts" },
 	{ "parallel", 0, "max-num-seqs", OPTION_U32, SERVING, 0, "Pipeline", "N", "32", 1, 4096,
-	  NULL, AT(max_sequences), "sequences that run at once; an eighth more for clients with few" },
+	  NULL, AT(max_sequences),
+	  "maximum sequences that run at the same time. One eighth more slots are reserved for "
+	  "clients that use less than their share" },
 	{ "kv-positions", 0, NULL, OPTION_U32, SERVING, 0, "Pipeline", "N", "0", 0, 1e9, NULL,
-	  AT(kv_positions), "positions in the KV pool, shared by all: more let more sequences be "
-	  "long at once, and all are taken before serving starts; 0: --parallel contexts, but "
-	  "(beyond one) no more than the weights take, or 512 MiB, within half of the memory that "
-	  "weights leave" },
+	  AT(kv_positions),
+	  "size of the KV pool in tokens. All sequences share this pool. A larger pool holds "
+	  "more long sequences at once. The memory is allocated before serving starts. 0: "
+	  "automatic, which is room for --parallel full contexts. Beyond one context, the pool "
+	  "takes no more bytes than the weights or 512 MiB, and at most half of the memory that "
+	  "the weights leave" },
 	{ "block-length", 0, NULL, OPTION_U32, COMPUTE, 0, "Pipeline", "N", "32", 1, 1024, NULL,
-	  AT(block_length), "positions of one KV block; multiples of 16 are the fastest, and "
-	  "tokens do not depend on it" },
+	  AT(block_length),
+	  "tokens per block of the KV pool. Multiples of 16 are the fastest. The output does "
+	  "not depend on this setting" },
 	{ "kv-type", 0, "kv-cache-dtype", OPTION_CHOICE, COMPUTE, 0, "Pipeline", "TYPE", "auto",
 	  .choices = "auto|f32|f16|bf16|q8_0", AT(kv_type),
-	  .help = "what keys and values are rounded to when they are stored; auto: bf16 for a "
-	  "model whose matrices are BF16, else f16. f16 holds numbers up to 65504: larger ones are "
-	  "cut to that, counted in the status, and warned of" },
+	  .help = "type in which keys and values are stored. auto: bf16 for a model with BF16 "
+	  "matrices, otherwise f16. f16 cuts values above 65504 to 65504. The status counts "
+	  "such values, and a warning reports them" },
 	{ "window", 0, NULL, OPTION_U32, COMPUTE, 0, "Pipeline", "N", "0", 0, 1025, NULL,
-	  AT(window), "steps in flight at most; 0: stages + 1" },
+	  AT(window), "maximum steps in flight; 0: stages + 1" },
 	{ "spin-us", 0, NULL, OPTION_U32, COMPUTE, 0, "Pipeline", "N", "50", 0, 1000000, NULL,
-	  AT(spin_us), "microseconds that a thread waits awake before it sleeps" },
+	  AT(spin_us),
+	  "microseconds that an idle thread spins before it sleeps. Higher values reduce "
+	  "latency and use more processor time" },
 	{ "heartbeat-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Pipeline", "N", "500", 10, 60000,
-	  NULL, AT(heartbeat_ms), "interval of the signs of life between coordinator and workers" },
+	  NULL, AT(heartbeat_ms), "milliseconds between two heartbeats of a process" },
 	{ "deadline-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Pipeline", "N", "5000", 50,
-	  3600000, NULL, AT(deadline_ms), "silence after which a process is taken for dead" },
+	  3600000, NULL, AT(deadline_ms),
+	  "milliseconds without a heartbeat after which a process counts as lost" },
 	{ "start-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Pipeline", "N", "30000", 100,
-	  3600000, NULL, AT(start_ms), "time for all workers to report" },
+	  3600000, NULL, AT(start_ms),
+	  "milliseconds in which all workers must report after the start" },
 
 	{ "host", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "ADDRESS", "127.0.0.1",
-	  AT(host), .help = "address to listen on. 0.0.0.0, :: and * mean all addresses of this "
-	  "machine, IPv4 and IPv6. The server has no password: only loopback is for this machine "
-	  "alone" },
+	  AT(host),
+	  .help = "address to listen on. 0.0.0.0, :: and * mean all addresses of this machine, "
+	  "IPv4 and IPv6. The server has no password. To serve other machines, keep 127.0.0.1 "
+	  "and use a proxy with a password and TLS: see stagecoachd(8), SECURITY" },
 	{ "port", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "8080", 0, 65535, NULL,
-	  AT(port), "TCP port; 0: any free one" },
+	  AT(port), "TCP port to listen on. 0: any free port" },
 	{ "listen", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "HOST:PORT", "",
-	  AT(listen), .help = "both at once, instead of --host and --port; 'none': no TCP" },
+	  AT(listen),
+	  .help = "address and port to listen on, instead of --host and --port; 'none': no TCP" },
 	{ "socket", 0, "uds", OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "PATH", "",
-	  AT(socket), .help = "also serve on this Unix socket" },
+	  AT(socket), .help = "Unix socket to listen on, in addition to TCP" },
 	{ "max-queue", 0, NULL, OPTION_U32, PROGRAM_DAEMON, OPTION_RELOADS, "Serving", "N", "256",
 	  0, 1000000, NULL, AT(max_queue),
-	  "jobs that may wait, and a quarter more of clients with few; the rest is refused" },
+	  "maximum jobs that wait. One quarter more places are reserved for clients with few "
+	  "jobs. Further jobs are refused" },
 	{ "keep-jobs", 0, NULL, OPTION_U32, PROGRAM_DAEMON, OPTION_RELOADS, "Serving", "N", "1000",
-	  0, 1000000, NULL, AT(keep_jobs), "ended jobs that are remembered" },
+	  0, 1000000, NULL, AT(keep_jobs), "number of ended jobs that the server remembers" },
 	{ "job-memory", 0, NULL, OPTION_BYTES, PROGRAM_DAEMON, 0, "Serving", "BYTES", "1G",
 	  1 << 20, 1e18, NULL, AT(job_memory),
-	  "memory of the coordinator for tokens and texts of all jobs, an eighth of what is free "
-	  "at most; one client gets three quarters; more is overload" },
+	  "memory of the coordinator for the tokens and texts of all jobs. At most one eighth "
+	  "of the free memory is used. One client may use three quarters. Further jobs are "
+	  "refused" },
 	{ "max-connections", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "256", 1,
-	  65536, NULL, AT(max_connections), "client connections at once" },
+	  65536, NULL, AT(max_connections), "maximum client connections" },
 	{ "max-peer-connections", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "0", 0,
 	  65536, NULL, AT(max_peer_connections),
-	  "connections of one address at once; loopback is one, and so is the Unix socket; 0: half "
-	  "of max-connections" },
+	  "maximum connections from one address. Loopback counts as one address, and so does "
+	  "the Unix socket. 0: half of max-connections" },
 	{ "idle-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "300000", 1000,
 	  86400000, NULL, AT(idle_ms),
-	  "time after which a connection without a call is closed; clients that keep connections "
-	  "in a pool expect two minutes at least" },
+	  "milliseconds without a call after which a connection is closed. Clients with a "
+	  "connection pool need at least two minutes" },
 	{ "max-streams", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "100", 1, 65536,
-	  NULL, AT(max_streams), "requests at once on one connection" },
+	  NULL, AT(max_streams), "maximum concurrent requests on one connection" },
 	{ "max-message", 0, NULL, OPTION_BYTES, PROGRAM_DAEMON, 0, "Serving", "BYTES", "4M", 1024,
-	  1073741824, NULL, AT(max_message), "size of one request" },
+	  1073741824, NULL, AT(max_message), "maximum size of one request" },
 	{ "request-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "60000", 100,
 	  86400000, NULL, AT(request_ms),
-	  "time that a request may take to arrive, from its first byte to its last" },
+	  "milliseconds in which a request must arrive, from its first byte to its last" },
 	{ "stall-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "120000", 1000,
 	  86400000, NULL, AT(stall_ms),
-	  "time after which a client that takes nothing of its answers is given up" },
+	  "milliseconds after which a request is cancelled if its client reads nothing of the "
+	  "answer" },
 	{ "drain-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, OPTION_RELOADS, "Serving", "N", "30000",
-	  0, 86400000, NULL, AT(drain_ms), "time that running jobs get after SIGTERM" },
+	  0, 86400000, NULL, AT(drain_ms),
+	  "milliseconds that running jobs get to finish after SIGTERM" },
 
 	{ "socket", 0, "uds", OPTION_STRING, CLIENT, 0, "Server", "PATH", "", AT(socket),
 	  .help = "Unix socket of the server" },
 	{ "listen", 0, NULL, OPTION_STRING, CLIENT, 0, "Server", "HOST:PORT", "", AT(listen),
-	  .help = "TCP address of the server" },
+	  .help = "address and port of the server" },
 	{ "host", 0, NULL, OPTION_STRING, CLIENT, 0, "Server", "ADDRESS", "127.0.0.1", AT(host),
-	  .help = "host of the server" },
+	  .help = "address of the server" },
 	{ "port", 0, NULL, OPTION_U32, CLIENT, 0, "Server", "N", "8080", 1, 65535, NULL, AT(port),
-	  "port of the server" },
+	  "TCP port of the server" },
 	{ "silence", 0, NULL, OPTION_FLOAT, CLIENT, 0, "Server", "SECONDS", "20", 0, 1e6, NULL,
-	  AT(silence), "give up when the server gives no sign of life for that long; 0: never" },
+	  AT(silence), "give up if the server sends no sign of life for this time; 0: never" },
 
 	{ "json", 0, NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",
-	  AT(is_json), .help = "JSON Lines on standard output" },
+	  AT(is_json), .help = "print results as JSON Lines on standard output" },
 	{ "quiet", 'q', NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",
 	  AT(is_quiet),
-	  .help = "only warnings and errors on standard error: no plan, progress or speed" },
+	  .help = "print only warnings and errors on standard error: no plan, no progress and "
+	  "no speed" },
 	{ "config", 'C', NULL, OPTION_STRING, EVERY, OPTION_FLAG_ONLY, "Operation", "FILE", "",
-	  AT(config_file), .help = "configuration file" },
+	  AT(config_file), .help = "read settings from FILE" },
 	{ "check-config", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, OPTION_FLAG_ONLY, "Operation", NULL,
-	  "off", AT(check_config), .help = "check all that starting checks: flags, environment, file, "
-	  "model, addresses; then exit" },
+	  "off", AT(check_config),
+	  .help = "check the flags, environment, configuration file, model and addresses as a "
+	  "start does; then exit" },
 	{ "log-level", 0, NULL, OPTION_CHOICE, EVERY, OPTION_RELOADS, "Operation", "LEVEL", "info",
-	  .choices = "error|warning|info|debug", AT(log_level), .help = "how much is logged" },
+	  .choices = "error|warning|info|debug", AT(log_level),
+	  .help = "least severe messages to log" },
 	{ "help", 'h', NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",
 	  AT(is_help), .help = "show this help" },
 	{ "version", 'V', NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",
 	  AT(is_version), .help = "show the version" },
 	{ "print-config", 0, NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",
-	  AT(is_print_config), .help = "print the settings that are in effect, each with where it "
-	  "came from, in the form of a configuration file" },
-	{ "print-defaults", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, OPTION_FLAG_ONLY, "Operation", NULL,
-	  "off", AT(is_print_defaults),
+	  AT(is_print_config),
+	  .help = "print the effective settings, and where each one comes from, as a "
+	  "configuration file" },
+	{ "print-defaults", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, OPTION_FLAG_ONLY, "Operation",
+	  NULL, "off", AT(is_print_defaults),
 	  .help = "print a commented configuration file with all defaults" },
 	{ "print-options", 0, NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY | OPTION_HIDDEN,
 	  "Operation", NULL, "off", AT(is_print_options),

@@ -42,7 +42,7 @@ static bool has_default(const struct option_info *option)
 static void print_flag(FILE *file, const struct option_info *option)
 {
 	char indent[TEXT_COLUMN + 1];
-	char help[512];
+	char help[768];
 	int column;
 
 	memset(indent, ' ', TEXT_COLUMN);
@@ -58,8 +58,8 @@ static void print_flag(FILE *file, const struct option_info *option)
 	}
 	fprintf(file, "%*s", TEXT_COLUMN - column, "");
 	snprintf(help, sizeof help, "%s%s%s%s%s%s", option->help,
-		 option->choices ? ": " : "", option->choices ? option->choices : "",
-		 has_default(option) ? " (" : "", has_default(option) ? option->fallback : "",
+		 option->choices ? ". One of " : "", option->choices ? option->choices : "",
+		 has_default(option) ? " (default: " : "", has_default(option) ? option->fallback : "",
 		 has_default(option) ? ")" : "");
 	print_wrapped(file, help, TEXT_COLUMN, indent);
 }
@@ -159,7 +159,7 @@ static void print_man_entry(FILE *file, const struct option_info *option)
 	fputc((char)toupper((unsigned char)option->help[0]), file);
 	print_roff(file, option->help + 1);
 	if (option->choices) {
-		fputs(": ", file);
+		fputs(". One of ", file);
 		print_roff(file, option->choices);
 	}
 	fputc('.', file);

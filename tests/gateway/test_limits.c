@@ -387,8 +387,8 @@ static void the_manual_gives_the_values_of_the_code(void **state)
 	expect_text(LIMIT_QUEUED_FRAMES, "%d, and %d per stream", GRPC_FRAMES_BESIDES,
 		     GRPC_FRAMES_PER_STREAM);
 	expect_text(LIMIT_REQUEST_BYTES, "%d times max-message", GRPC_REQUESTS_AT_ONCE);
-	expect_text(LIMIT_REQUEST_MEMORY, "%d KiB, and %d per byte", PROTO_MEMORY_EXTRA >> 10,
-		     PROTO_MEMORY_FACTOR);
+	expect_text(LIMIT_REQUEST_MEMORY, "%d KiB, and %d bytes per byte of the request",
+		    PROTO_MEMORY_EXTRA >> 10, PROTO_MEMORY_FACTOR);
 	expect_text(LIMIT_LONG_REQUESTS, "%d, and %zu MiB or %d times max-message",
 		     REQUEST_MAX_ITEMS, REQUEST_POOL_BYTES >> 20, REQUEST_POOL_MESSAGES);
 	expect_text(LIMIT_REPLY, "%zu MiB", PROTO_MAX_REPLY >> 20);
