@@ -14,7 +14,6 @@ struct job_events {
 	bool is_over;
 	uint32_t n_sequences;
 	uint32_t turn;			/* the sequence that gives the next token */
-	uint64_t n_done;		/* of the last PromptProgress; UINT64_MAX: none was given */
 	struct buf text;		/* text of the message under construction */
 	uint32_t next_token[];		/* [n_sequences] */
 };
@@ -28,7 +27,6 @@ enum sc_status job_events_create(struct job *job, bool from_now, struct job_even
 		return SC_E_NOMEM;
 	events->job = job;
 	events->n_sequences = n;
-	events->n_done = UINT64_MAX;
 	buf_init(&events->text);
 	for (uint32_t i = 0; from_now && i < n; i++)
 		events->next_token[i] = job_output(job, i)->n_tokens;
@@ -50,8 +48,7 @@ bool job_events_have_progress(const struct job_events *events)
 
 	for (uint32_t i = 0; i < events->n_sequences; i++)
 		has_all_begun &= job_output(events->job, i)->n_tokens > 0;
-	return events->is_started && !has_all_begun && !job_is_ended(events->job) &&
-	       job_prompt_done(events->job) != events->n_done;
+	return events->is_started && !has_all_begun && !job_is_ended(events->job);
 }
 
 enum sc_status job_events_progress(struct job_events *events, job_event_fn *fn, void *arg,
@@ -60,9 +57,8 @@ enum sc_status job_events_progress(struct job_events *events, job_event_fn *fn, 
 	Stagecoach__V1__GenerateResponse event = STAGECOACH__V1__GENERATE_RESPONSE__INIT;
 	Stagecoach__V1__PromptProgress progress = STAGECOACH__V1__PROMPT_PROGRESS__INIT;
 
-	events->n_done = job_prompt_done(events->job);
 	progress.state = job_message_state(job_state(events->job));
-	progress.done_tokens = events->n_done;
+	progress.done_tokens = job_prompt_done(events->job);
 	progress.total_tokens = (uint64_t)job_n_prompt_tokens(events->job) * events->n_sequences;
 	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_PROMPT_PROGRESS;
 	event.prompt_progress = &progress;

@@ -29,8 +29,7 @@ typedef enum sc_status job_event_fn(void *arg, const Stagecoach__V1__GenerateRes
 must_check enum sc_status job_events_next(struct job_events *events, job_event_fn *fn, void *arg,
 					  struct error *err);
 
-/* The job has come further with its prompt since the last PromptProgress, and not all of its
- * sequences have begun. */
+/* Somebody may want to know how far the prompt is: not all sequences have a token yet. */
 bool job_events_have_progress(const struct job_events *events);
 
 /* Give a PromptProgress to fn. Between other events, and not after the last one. */

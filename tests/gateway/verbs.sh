@@ -59,7 +59,7 @@ check "two sequences" "[0] w0 w1 |[1] w0 w1 |" "$(out | tr '\n' '|')"
 check "nothing beside the answer with --quiet" "" "$(cat "$work/err")"
 ends 0 generate -p hi -n 2 -s 7 --json --logprobs
 check "lines of --json" 4 "$(lines out)"
-check "first line" '{"started":{"job_id":"fake-5","n_prompt_tokens":3,"n_sequences":1,"seed":7}}' \
+check "first line" '{"started":{"job_id":"fake-5","n_prompt_tokens":3,"n_sequences":1,"seed":7,"warnings":[]}}' \
 	"$(head -n 1 "$work/out")"
 check "second line" '{"token":{"sequence":0,"id":0,"text":"w0 ","logprob":-0.5}}' \
 	"$(sed -n 2p "$work/out")"
@@ -69,6 +69,8 @@ check "no log-probability unasked" '{"token":{"sequence":0,"id":0,"text":"w0 "}}
 ends 69 generate -p fail
 check "a lost stage" "stagecoach: error: stage 1: link closed: connection reset" \
 	"$(tail -n 1 "$work/err")"
+ends 1 generate -p "stall$(printf '%0100d' 0)" --timeout 2.8
+check "how far the prompt is" 1 "$(grep -c '^prompt [1-9][0-9]* of 106 tokens$' "$work/err")"
 ends 1 generate -p stall --timeout 0.1
 check "a deadline" "stagecoach: error: the job's deadline passed" "$(tail -n 1 "$work/err")"
 
