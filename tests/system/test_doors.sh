@@ -37,6 +37,9 @@ for host in 0.0.0.0 :: '*'; do
 			grep -q "stagecoach generate --listen .*$address.*:$port" "$dir/answer" ||
 			fail "--host $host: HTTP/1 on $address got: $(cat "$dir/answer")"
 	done
+	# Clients may have the settings of the server.
+	STAGECOACH_HOST=$host stagecoach status --port "$port" >/dev/null 2>"$dir/client.log" ||
+		fail "--host $host: not the host of clients: $(cat "$dir/client.log")"
 	stop_daemon
 	[ "$code" = 0 ] || fail "--host $host: exit code $code"
 	echo "--host $host: serves 127.0.0.1 $ipv6"
