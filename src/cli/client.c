@@ -81,7 +81,7 @@ static enum sc_status take_message(struct exchange *x)
 	message = protobuf_c_message_unpack(call->response, NULL, x->reader.message.length,
 					    (const uint8_t *)x->reader.message.data);
 	if (!message)
-		return error_set(&x->error, SC_E_PROTOCOL, "the server's answer is no valid %s",
+		return error_set(&x->error, SC_E_PROTOCOL, "the server's answer is not a valid %s",
 				 call->response->name);
 	if (!call->on_message(call->arg, message))
 		x->is_stopped = true;
@@ -258,8 +258,8 @@ static uint64_t check_ns(const struct client *client)
 static enum sc_status check_server(struct client *client, uint64_t now_ns, struct error *err)
 {
 	if (client->pinged_ns)
-		return error_set(err, SC_E_UNAVAILABLE, "%s: no sign of life for %.3g s: the "
-				 "server, its host or the network hangs or is gone", client->name,
+		return error_set(err, SC_E_UNAVAILABLE, "%s: no sign of life for %.3g s. The "
+				 "server, its host or the network failed or hangs", client->name,
 				 clock_seconds(now_ns - client->heard_ns));
 	client->pinged_ns = now_ns;
 	if (nghttp2_submit_ping(client->http, NGHTTP2_FLAG_NONE, NULL) != 0)
@@ -275,7 +275,7 @@ static enum sc_status run_out(struct client *client, uint64_t end_ns, struct err
 
 	if (now_ns >= end_ns)
 		return error_set(err, SC_E_DEADLINE, "%s: the server did not answer within the "
-				 "call's time; see with stagecoach status whether it is busy",
+				 "time limit. `stagecoach status` shows whether it is busy",
 				 client->name);
 	return now_ns >= check_ns(client) ? check_server(client, now_ns, err) : SC_OK;
 }
@@ -350,7 +350,7 @@ static enum sc_status verdict(const struct client *client, const struct exchange
 				 x->text[0] ? x->text :
 				 grpc_status_name((enum grpc_status)x->grpc_status));
 	if (x->http_error == NGHTTP2_REFUSED_STREAM)
-		return error_set(err, SC_E_UNAVAILABLE, "%s: the server takes no more calls",
+		return error_set(err, SC_E_UNAVAILABLE, "%s: the server accepts no more calls",
 				 client->name);
 	if (x->http_status && x->http_status != 200)
 		return error_set(err, SC_E_PROTOCOL, "%s: what answers there is no gRPC server "
@@ -439,7 +439,7 @@ enum sc_status client_ask(struct client *client, const char *method,
 	enum sc_status status = client_run(client, &call, err);
 
 	if (status == SC_OK && !answer)
-		status = error_set(err, SC_E_PROTOCOL, "the server's answer has no message");
+		status = error_set(err, SC_E_PROTOCOL, "the answer of the server has no message");
 	if (status != SC_OK) {
 		if (answer)
 			protobuf_c_message_free_unpacked(answer, NULL);

@@ -110,7 +110,8 @@ static enum sc_status read_cards(struct cluster *cluster, struct error *err)
 {
 	for (unsigned i = 0; i < cluster->n_ranks; i++)
 		if (cluster->blobs[i].n_bytes != sizeof(struct card))
-			return error_set(err, SC_E_PROTOCOL, "rank %u runs another version", i);
+			return error_set(err, SC_E_PROTOCOL, "rank %u runs another version of "
+					 "stagecoachd: install the same on all hosts", i);
 	cluster->peers = calloc(cluster->n_ranks, sizeof cluster->peers[0]);
 	if (!cluster->peers || find_allowance(cluster) != SC_OK)
 		return error_set(err, SC_E_NOMEM, "out of memory for %u peers", cluster->n_ranks);

@@ -61,11 +61,11 @@ static enum sc_status read_list(const char *name, const char *text, uint32_t lea
 		snprintf(word, sizeof word, "%.*s", (int)n, text);
 		if (!parse_u64(word, &value) || value < least || value > most)
 			return error_set(err, SC_E_INVALID,
-					 "--%s: expected whole numbers from %u to %u with commas, "
-					 "found '%s'", name, least, most, word);
+					 "--%s: expected whole numbers from %u to %u with commas "
+					 "between them, found '%s'", name, least, most, word);
 		if (list.n == MAX_LIST)
-			return error_set(err, SC_E_INVALID, "--%s: more than %d numbers", name,
-					 MAX_LIST);
+			return error_set(err, SC_E_INVALID, "--%s: expected at most %d "
+					 "numbers, found more", name, MAX_LIST);
 		list.values[list.n++] = (uint32_t)value;
 		text += n + (text[n] == ',');
 	}
@@ -95,7 +95,7 @@ static enum sc_status read_lists(struct bench *bench, struct error *err)
 		status = read_list(lists[i].name, lists[i].text, lists[i].least, lists[i].most,
 				   lists[i].list, err);
 	if (status == SC_OK && (!bench->threads.n || !bench->stages.n))
-		return error_set(err, SC_E_INVALID, "--%s: no number",
+		return error_set(err, SC_E_INVALID, "--%s: no number given, expected at least one",
 				 bench->threads.n ? "stages" : "threads");
 	return status;
 }
@@ -113,7 +113,8 @@ static void choose_depths(struct bench *bench)
 static enum sc_status add_test(struct bench *bench, struct bench_test test, struct error *err)
 {
 	if (bench->n_tests == MAX_TESTS)
-		return error_set(err, SC_E_INVALID, "more than %d tests", MAX_TESTS);
+		return error_set(err, SC_E_INVALID, "the lists give more than %d tests: shorten "
+				 "them", MAX_TESTS);
 	bench->tests[bench->n_tests++] = test;
 	return SC_OK;
 }
@@ -179,7 +180,8 @@ static enum sc_status choose_tests(struct bench *bench, struct error *err)
 	}
 	if (status == SC_OK && !bench->n_tests)
 		return error_set(err, SC_E_INVALID,
-				 "nothing to measure: see --tests, and -d for depths");
+				 "nothing to measure: choose other --tests, or give depths "
+				 "with -d");
 	return status;
 }
 
@@ -455,10 +457,10 @@ static enum sc_status measure(struct bench *bench, struct error *err)
 
 static const char usage[] =
 	"usage: stagecoach bench -m FILE [OPTION...]\n\n"
-	"Measure tokens per second of a model in this process, beside what the machine allows at\n"
-	"most: reading every weight once a step, and the multiply-adds of every row, at speeds\n"
-	"that are measured in the same run. LIST is numbers with commas; each is measured with\n"
-	"each.\n";
+	"Measure the tokens per second of a model in this process, and compare them with the\n"
+	"limit of this machine. The limit comes from reading every weight once per step, and from\n"
+	"the multiply-adds of every row. The same run measures the speeds of both. LIST is\n"
+	"numbers with commas between them. Every combination of the lists is measured.\n";
 
 int cmd_bench(int argc, char **argv)
 {

@@ -47,8 +47,8 @@ int cmd_generate(int argc, char **argv)
 {
 	static const char usage[] =
 		"usage: stagecoach generate -p TEXT [OPTION...]\n\n"
-		"Have a running server continue TEXT and print the text as it comes; the speed goes "
-		"to\nstandard error. Ctrl-C cancels the job.\n";
+		"Continue TEXT on a running server and print the new text as it arrives. The speed "
+		"goes to\nstandard error. Ctrl-C cancels the job.\n";
 
 	return run(PROGRAM_GENERATE, usage, argc, argv, generate);
 }
@@ -77,8 +77,8 @@ int cmd_submit(int argc, char **argv)
 {
 	static const char usage[] =
 		"usage: stagecoach submit -p TEXT [OPTION...]\n\n"
-		"Queue a job that runs by itself and print its id, for `stagecoach watch`, `jobs` "
-		"and\n`cancel`.\n";
+		"Queue a job on a running server, print the id of the job, and return at once. The "
+		"id is for\n`stagecoach watch`, `jobs` and `cancel`.\n";
 
 	return run(PROGRAM_SUBMIT, usage, argc, argv, submit);
 }

@@ -122,10 +122,10 @@ static enum sc_status inspect(const struct config *config, struct error *err)
 
 static const char usage[] =
 	"usage: stagecoach inspect [OPTION...] FILE\n\n"
-	"Print what a model file holds: architecture, shape, tensor types, tokenizer, chat\n"
-	"template. Then say whether it can be served, and whether it fits into the memory of\n"
-	"this machine: with which context, and in how many stages. No weights are read. Of a\n"
-	"sharded model, FILE is the first file.\n";
+	"Show what a model file contains: architecture, shape, tensor types, tokenizer and chat\n"
+	"template. Then show whether stagecoach can serve the model, and with which context and\n"
+	"how many stages it fits into the memory of this machine. The weights are not read. For\n"
+	"a sharded model, FILE is the first file.\n";
 
 int cmd_inspect(int argc, char **argv)
 {

@@ -93,8 +93,8 @@ static int run(enum program program, const char *usage, int argc, char **argv, u
 	if (!verb_begin(&config, program, usage, argc, argv, &exit_code))
 		return exit_code;
 	if (config.arguments.n < min_ids || config.arguments.n > max_ids)
-		status = error_set(&err, SC_E_INVALID, "expected %s id of a job, found %u: "
-				   "`stagecoach jobs` lists them", max_ids == 1 ? "the" : "an",
+		status = error_set(&err, SC_E_INVALID, "expected %s job id, found %u words: "
+				   "`stagecoach jobs` lists the ids", max_ids == 1 ? "the" : "an",
 				   config.arguments.n);
 	else
 		status = client_begin(&config, &client, &err);
@@ -128,8 +128,8 @@ int cmd_watch(int argc, char **argv)
 {
 	static const char usage[] =
 		"usage: stagecoach watch [OPTION...] ID\n\n"
-		"Print a job's text from the beginning and as it comes, until the job ends. Ctrl-C "
-		"ends\nthe watching, not the job.\n";
+		"Print the text of a job from its beginning, and new text as it arrives, until the "
+		"job ends.\nCtrl-C stops watching; the job continues.\n";
 
 	return run(PROGRAM_WATCH, usage, argc, argv, 1, 1, watch_job);
 }
@@ -185,8 +185,7 @@ int cmd_cancel(int argc, char **argv)
 {
 	static const char usage[] =
 		"usage: stagecoach cancel [OPTION...] ID...\n\n"
-		"Cancel jobs, and print each with the state that it has then. One that has ended "
-		"stays\nas it is.\n";
+		"Cancel jobs and print their states. Jobs that have ended already do not change.\n";
 
 	return run(PROGRAM_CANCEL, usage, argc, argv, 1, UINT32_MAX, cancel_jobs);
 }

@@ -73,7 +73,7 @@ static enum sc_status tokenize(struct perplexity_run *run, struct error *err)
 	enum sc_status status;
 
 	if (!*run->config.text_file)
-		return error_set(err, SC_E_INVALID, "no text: say which with -f FILE");
+		return error_set(err, SC_E_INVALID, "no text: give a file with -f FILE");
 	status = read_text(run->config.text_file, &text, err);
 	if (status == SC_OK)
 		status = tokenizer_encode(run->opened.tokenizer, text.data, text.length,
@@ -84,9 +84,9 @@ static enum sc_status tokenize(struct perplexity_run *run, struct error *err)
 	/* One chunk may be nothing but the text's beginning: a mean over it says little. */
 	if (run->tokens.n < 2 * (size_t)length)
 		return error_set(err, SC_E_INVALID,
-				 "%s: %zu tokens, but two chunks of %u are the least: give more "
-				 "text or a smaller -c", run->config.text_file, run->tokens.n,
-				 length);
+				 "%s: the text has %zu tokens, but at least two chunks of %u are "
+				 "needed. Give a longer text or a smaller -c",
+				 run->config.text_file, run->tokens.n, length);
 	run->n_chunks = (uint32_t)(run->tokens.n / length);
 	if (run->config.n_chunks >= 0 && run->config.n_chunks < run->n_chunks)
 		run->n_chunks = (uint32_t)run->config.n_chunks;
@@ -219,8 +219,8 @@ static enum sc_status print_result(const struct perplexity_run *run, struct erro
 			 "scored_tokens", (json_int_t)run->perplexity.n, "ppl", value, "ppl_error",
 			 error, "seconds", seconds);
 	if (!json)
-		return error_set(err, SC_E_INVALID, "no JSON of this result: \"%s\" is not UTF-8, "
-				 "or there is no memory", run->config.model);
+		return error_set(err, SC_E_INVALID, "cannot write the result as JSON: the file "
+				 "name \"%s\" is not UTF-8, or memory ran out", run->config.model);
 	json_dumpf(json, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(json);
@@ -229,9 +229,9 @@ static enum sc_status print_result(const struct perplexity_run *run, struct erro
 
 static const char usage[] =
 	"usage: stagecoach perplexity -m FILE -f TEXT [OPTION...]\n\n"
-	"Measure how well a model knows a text: its perplexity, by the same rules as llama.cpp's\n"
-	"llama-perplexity. The result goes to standard output, progress and estimates to standard "
-	"error.\n";
+	"Measure the perplexity of a text: how well a model predicts it. The rules are those of\n"
+	"llama-perplexity of llama.cpp. The result goes to standard output. Progress goes to\n"
+	"standard error.\n";
 
 static enum sc_status measure(struct perplexity_run *run, struct error *err)
 {

@@ -82,8 +82,9 @@ static enum sc_status print_summary(const struct quantize_input *input, const st
 	const double bits = 8.0 * (double)result->tensor_bytes / (double)result->n_elements;
 
 	if (result->n_fallbacks)
-		fprintf(stderr, "stagecoach: %u tensors have rows that are no multiple of their "
-			"type's block: they got a larger type\n", result->n_fallbacks);
+		fprintf(stderr, "stagecoach: %u tensors got a larger type, because the length of "
+			"their rows is not a multiple of the block of the smaller type\n",
+			result->n_fallbacks);
 	if (input->config.is_json)
 		return print_json(input, gguf, mix, result, bits, seconds, err);
 	printf("%s: %.1f MiB -> %s: %.1f MiB, %s, %.2f bits per weight, %.1f s\n", input->from,
@@ -127,9 +128,9 @@ static enum sc_status run(struct quantize_input *input, struct error *err)
 
 static const char usage[] =
 	"usage: stagecoach quantize [OPTION...] INPUT OUTPUT TYPE\n\n"
-	"Write the model of a GGUF file with smaller tensors. TYPE is F16, BF16, Q8_0, Q6_K,\n"
-	"Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, MXFP4, Q3_K_L, Q3_K_M,\n"
-	"Q3_K_S or Q2_K.\n";
+	"Write the model of a GGUF file again with smaller tensors. TYPE is F16, BF16, Q8_0,\n"
+	"Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, MXFP4,\n"
+	"Q3_K_L, Q3_K_M, Q3_K_S or Q2_K.\n";
 
 int cmd_quantize(int argc, char **argv)
 {
@@ -151,7 +152,7 @@ int cmd_quantize(int argc, char **argv)
 		status = run(&input, &err);
 	} else {
 		status = error_set(&err, SC_E_INVALID, words->n > 3 ? "expected INPUT, OUTPUT and "
-				   "TYPE, found '%s' too" : "expected INPUT, OUTPUT and TYPE",
+				   "TYPE only, found '%s' too" : "expected INPUT, OUTPUT and TYPE",
 				   words->n > 3 ? words->texts[3] : "");
 	}
 	config_deinit(&input.config);

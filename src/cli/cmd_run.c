@@ -159,8 +159,8 @@ static void stop(struct run *run)
 
 static const char usage[] =
 	"usage: stagecoach run -m FILE -p TEXT [--stages N] [OPTION...]\n\n"
-	"Load a model in this process, split into N pipeline stages, and continue TEXT on\n"
-	"standard output. The plan, progress and speed go to standard error.\n";
+	"Load a model in this process, split it into N pipeline stages, and continue TEXT. The\n"
+	"new text goes to standard output. The plan, progress and speed go to standard error.\n";
 
 int cmd_run(int argc, char **argv)
 {

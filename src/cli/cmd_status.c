@@ -65,8 +65,9 @@ static void print_stages(const Stagecoach__V1__Status *status)
 	}
 	for (size_t i = 0; i < status->n_stages; i++)
 		if (status->stages[i]->kv_saturated)
-			printf("stage %u cut %llu keys and values to the largest number of its "
-			       "kv-type: use --kv-type bf16 or f32\n", status->stages[i]->rank,
+			printf("stage %u: %llu keys and values were too large for the kv-type and "
+			       "were cut. Restart the server with --kv-type bf16 or f32\n",
+			       status->stages[i]->rank,
 			       (unsigned long long)status->stages[i]->kv_saturated);
 }
 
@@ -98,19 +99,19 @@ static void print_status(const Stagecoach__V1__Status *status)
 	       status->jobs_running, status->jobs_queued, (unsigned long long)status->jobs_done,
 	       (unsigned long long)status->jobs_cancelled,
 	       (unsigned long long)status->jobs_failed);
-	printf("tokens  %llu of prompts, %llu new; %llu preemptions\n",
+	printf("tokens  %llu from prompts, %llu generated; %llu preemptions\n",
 	       (unsigned long long)status->prompt_tokens,
 	       (unsigned long long)status->generated_tokens,
 	       (unsigned long long)status->preemptions);
-	printf("steps   %llu; %u of at most %u in flight, %u rows at most\n",
+	printf("steps   %llu; %u in flight (maximum %u), up to %u rows per step\n",
 	       (unsigned long long)status->steps, status->steps_in_flight, status->window,
 	       status->max_rows);
-	printf("KV      %u of %u blocks of %u positions free; context %u\n",
+	printf("KV      %u of %u blocks free, %u tokens per block; context %u tokens\n",
 	       status->n_blocks_free, status->n_blocks, status->block_length,
 	       status->max_context);
-	printf("loop    %.1f ms in the longest turn\n", status->longest_turn_seconds * 1e3);
+	printf("loop    longest turn %.1f ms\n", status->longest_turn_seconds * 1e3);
 	if (status->log_lines_dropped)
-		printf("log     %llu lines dropped: nobody reads the server's standard error\n",
+		printf("log     %llu lines dropped: nothing reads the server's standard error\n",
 		       (unsigned long long)status->log_lines_dropped);
 	print_limits_met(status);
 	if (status->n_stages)
@@ -139,7 +140,7 @@ static bool is_over(const Stagecoach__V1__Status *status)
 	return status->phase >= STAGECOACH__V1__PHASE__PHASE_READY;
 }
 
-/* Ask until the server is there and as far as it will come. */
+/* Asks until the server is ready or draining, or until the time limit. */
 static enum sc_status ask_until_ready(struct status_input *input,
 				      Stagecoach__V1__Status **status_out, struct error *err)
 {
@@ -160,7 +161,7 @@ static enum sc_status ask_until_ready(struct status_input *input,
 			return SC_OK;
 		}
 		if (status == SC_OK) {
-			error_set(err, SC_E_UNAVAILABLE, "not ready yet: %s",
+			error_set(err, SC_E_UNAVAILABLE, "the server is not ready yet: %s",
 				  describe_phase(answer, state, sizeof state));
 			progress_show(&input->progress, clock_ns(), "%s", state);
 			stagecoach__v1__status__free_unpacked(answer, NULL);
@@ -210,8 +211,8 @@ int cmd_status(int argc, char **argv)
 {
 	static const char usage[] =
 		"usage: stagecoach status [OPTION...]\n\n"
-		"Show what the server is doing: its jobs, its plan, and for each stage how long it "
-		"was\nbusy, waiting and sending. BUBBLE: share of busy time during which this stage "
+		"Show the jobs and the plan of the server. For each stage, show how long it was "
+		"busy,\nwaiting and sending. BUBBLE: share of busy time during which this stage "
 		"was idle.\n0 % is ideal.\n";
 	struct status_input input = { .timeout_ms = 0 };
 	struct error err = { .status = SC_OK };

@@ -26,7 +26,7 @@ static enum sc_status vocabulary_open(struct vocabulary *vocabulary, const struc
 
 	*vocabulary = (struct vocabulary){ .gguf = NULL };
 	if (!*config->model)
-		return error_set(err, SC_E_INVALID, "no model: say which with -m FILE");
+		return error_set(err, SC_E_INVALID, "no model: give a model file with -m FILE");
 	status = gguf_open_any_types(config->model, &vocabulary->gguf, err);
 	if (status != SC_OK)
 		return status;
@@ -144,8 +144,8 @@ static enum sc_status tokenize(const struct config *config, struct error *err)
 static const char usage[] =
 	"usage: stagecoach tokenize -m FILE [-p TEXT | -f FILE] [OPTION...]\n\n"
 	"Print the tokens of TEXT, of the text in FILE, or of standard input: the id and the\n"
-	"bytes of each, then how many there are. They are the tokens that a prompt of the same\n"
-	"text has. FILE of -m need not be a model that can be served: a vocabulary is enough.\n";
+	"bytes of each token, then their number. A prompt with the same text has the same tokens.\n"
+	"The model file of -m needs only a vocabulary. The model need not be supported.\n";
 
 int cmd_tokenize(int argc, char **argv)
 {

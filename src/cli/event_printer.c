@@ -131,8 +131,8 @@ static const char *reason_text(const struct event_printer *printer,
 			 n_tokens == 1 ? "" : "s");
 		return text;
 	case STAGECOACH__V1__FINISH_REASON__FINISH_REASON_CONTEXT:
-		snprintf(text, n_bytes, "the context is full (%u tokens of the prompt, %u new): a "
-			 "larger --ctx-size holds more", printer->n_prompt_tokens, n_tokens);
+		snprintf(text, n_bytes, "the context is full (prompt tokens: %u, new tokens: %u); "
+			 "raise --ctx-size for more", printer->n_prompt_tokens, n_tokens);
 		return text;
 	}
 	return NULL;

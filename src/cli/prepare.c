@@ -16,8 +16,8 @@ static enum sc_status check_doors(const struct config *config, struct error *err
 	config_listen_address(config, listen, sizeof listen);
 	if (config_has_prompt(config) || *listen || *config->socket)
 		return SC_OK;
-	return error_set(err, SC_E_CONFIG, "listen: none, and no socket: nobody could reach the "
-			 "server. Give --listen HOST:PORT or --socket PATH");
+	return error_set(err, SC_E_CONFIG, "listen: none, and no socket: no client could reach "
+			 "the server. Give --listen HOST:PORT or --socket PATH");
 }
 
 /* What was launched must be what was asked for. */
@@ -25,8 +25,8 @@ static enum sc_status check_launch(const struct config *config, unsigned n_ranks
 				   struct error *err)
 {
 	if (n_ranks > 1 && !strcmp(config->transport, "loopback"))
-		return error_set(err, SC_E_CONFIG, "transport: loopback joins the stages of one "
-				 "process, but %u were launched: use ucx or mpi", n_ranks);
+		return error_set(err, SC_E_CONFIG, "transport: loopback works only in one process, "
+				 "but %u processes were launched: use ucx or mpi", n_ranks);
 	if (n_ranks > 1 && config->stages != 1 && config->stages != n_ranks - 1)
 		return error_set(err, SC_E_CONFIG, "stages: %u, but %u processes were launched, "
 				 "a coordinator and %u stages", config->stages, n_ranks,

@@ -43,8 +43,8 @@ static enum sc_status read_file(const char *path, struct buf *text, struct error
 
 static enum sc_status no_prompt(struct error *err)
 {
-	return error_set(err, SC_E_INVALID, "no prompt: give -p TEXT, -f FILE, or a text on "
-			 "standard input");
+	return error_set(err, SC_E_INVALID, "no prompt: give -p TEXT or -f FILE, or pipe a text "
+			 "into standard input");
 }
 
 /* Nobody said that the prompt is there: a standard input that is empty is none. */
@@ -64,7 +64,8 @@ enum sc_status prompt_text_read(const struct config *config, struct buf *text, s
 	const char *prompt = config->prompt, *file = config->prompt_file;
 
 	if (prompt && *file)
-		return error_set(err, SC_E_INVALID, "--prompt and --file: expected one of them");
+		return error_set(err, SC_E_INVALID, "--prompt and --file: expected one of them, "
+				 "found both");
 	if (!prompt && !*file)
 		return read_unnamed(text, err);
 	if (!strcmp(prompt ? prompt : file, "-"))

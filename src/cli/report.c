@@ -16,7 +16,7 @@
 static enum sc_status add_isa(const struct stage_status *stages, unsigned n_stages,
 			      struct buf *out)
 {
-	const char *separator = ", the best that all stages have; ";
+	const char *separator = ", the best one that all stages have; ";
 	enum sc_status status;
 	unsigned i = 0;
 

@@ -174,10 +174,11 @@ static void tell_drain(const struct server *server, uint32_t drain_ms)
 	coordinator_status(server->coordinator, &status);
 	n_jobs = status.jobs_queued + status.jobs_running;
 	if (n_jobs)
-		log_info("draining: %u job%s under way may take up to %u ms, new ones are refused; "
-			 "a second signal stops at once", n_jobs, n_jobs == 1 ? "" : "s", drain_ms);
+		log_info("draining: %u job%s under way, up to %u ms to finish. New jobs are "
+			 "refused. A second signal stops the server at once", n_jobs,
+			 n_jobs == 1 ? "" : "s", drain_ms);
 	else
-		log_info("stopping: no job is under way");
+		log_info("stopping: no jobs are running");
 }
 
 static void on_stop_signal(void *arg, int signum)
@@ -220,7 +221,7 @@ static void on_reload_signal(void *arg, int signum)
 		notify_reloading();
 	if (config_load(&fresh, PROGRAM_DAEMON, default_config_file, serve->argc, serve->argv,
 			&err) != SC_OK) {
-		log_error("reload: nothing changes: %s", err.text);
+		log_error("reload: no setting changed: %s", err.text);
 	} else {
 		report_warnings(&fresh);
 		config_reload(serve->config, &fresh, tell_change, NULL);

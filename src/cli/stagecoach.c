@@ -17,17 +17,17 @@ static const struct {
 	const char *help;
 } verbs[] = {
 	{ "run", cmd_run, "load a model in this process and continue a prompt" },
-	{ "perplexity", cmd_perplexity, "measure how well a model knows a text" },
-	{ "bench", cmd_bench, "measure tokens per second, and what the machine allows" },
+	{ "perplexity", cmd_perplexity, "measure how well a model predicts a text" },
+	{ "bench", cmd_bench, "measure tokens per second, and the limit that the machine sets" },
 	{ "quantize", cmd_quantize, "write a model file with smaller tensors" },
 	{ "tokenize", cmd_tokenize, "print the tokens of a text" },
-	{ "inspect", cmd_inspect, "print what a model file holds, and whether it fits here" },
-	{ "generate", cmd_generate, "have a server continue a prompt" },
-	{ "submit", cmd_submit, "queue a job at a server" },
-	{ "jobs", cmd_jobs, "list a server's jobs" },
-	{ "watch", cmd_watch, "print a job's text as it comes" },
+	{ "inspect", cmd_inspect, "show what a model file contains, and whether it fits here" },
+	{ "generate", cmd_generate, "continue a prompt on a server" },
+	{ "submit", cmd_submit, "queue a job on a server" },
+	{ "jobs", cmd_jobs, "list the jobs of a server" },
+	{ "watch", cmd_watch, "print the text of a job as it arrives" },
 	{ "cancel", cmd_cancel, "cancel jobs" },
-	{ "status", cmd_status, "show a server's plan and how its stages fare" },
+	{ "status", cmd_status, "show the jobs, plan and stages of a server" },
 };
 
 /* Whoever pages through the output may take a while to come to an error at its end. */
@@ -39,7 +39,7 @@ static void print_help(FILE *file)
 	      "Serve and query transformer models in pipeline stages.\n\n", file);
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
 		fprintf(file, "  %-10s %s\n", verbs[i].name, verbs[i].help);
-	fputs("\n`stagecoach VERB --help` tells more; stagecoachd is the daemon.\n", file);
+	fputs("\n`stagecoach VERB --help` shows its options. The server is stagecoachd.\n", file);
 }
 
 static int run_verb(int argc, char **argv)
@@ -59,7 +59,8 @@ static int run_verb(int argc, char **argv)
 		printf("stagecoach %s\n", PACKAGE_VERSION);
 		return report_flush();
 	}
-	fprintf(stderr, "stagecoach: %s: no such verb, see stagecoach --help\n", argv[1]);
+	fprintf(stderr, "stagecoach: %s: no such verb; `stagecoach --help` lists the verbs\n",
+		argv[1]);
 	return EX_USAGE;
 }
 

@@ -23,10 +23,11 @@
 static const char usage[] =
 	"usage: stagecoachd -m FILE [OPTION...]\n"
 	"       mpirun -n N stagecoachd -m FILE [OPTION...]\n\n"
-	"Serve a transformer model in pipeline stages. Under a launcher, rank 0 coordinates\n"
-	"and the other ranks are the stages; alone, --stages says how many to make here.\n"
-	"Flags override STAGECOACH_* variables, which override the configuration file:\n"
-	SYSCONFDIR "/stagecoach/stagecoach.conf, unless --config names another.\n";
+	"Serve a transformer model in pipeline stages. Under a launcher such as mpirun, rank 0\n"
+	"is the coordinator and every other rank is one stage. Without a launcher, all stages run\n"
+	"in this process, and --stages sets their number.\n"
+	"Flags override STAGECOACH_* variables. Variables override the configuration file. The\n"
+	"default file is " SYSCONFDIR "/stagecoach/stagecoach.conf. --config names another one.\n";
 
 /* Of many processes that fail alike, one speaks. */
 static void complain(unsigned rank, const struct error *err)

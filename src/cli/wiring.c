@@ -26,7 +26,7 @@ enum sc_status opened_model_open(struct opened_model *opened, const char *path,
 
 	*opened = (struct opened_model){ 0 };
 	if (!*path)
-		return error_set(err, SC_E_INVALID, "no model: say which with -m FILE");
+		return error_set(err, SC_E_INVALID, "no model: give a model file with -m FILE");
 	status = gguf_open(path, &gguf, err);
 	if (status == SC_OK) {
 		gguf_ignore_keys(gguf, ignored_keys);
@@ -244,8 +244,8 @@ enum sc_status wire_worker_config(const struct config *config, const struct mode
 				 config->backend);
 	if (config->device >= backend->count())
 		return error_set(err, config_fault(config, "device"), "device %u: backend %s "
-				 "finds %u on this machine", config->device, config->backend,
-				 backend->count());
+				 "has %u on this machine, numbered from 0", config->device,
+				 config->backend, backend->count());
 	status = wire_isa(config, &isa, err);
 	if (status != SC_OK)
 		return status;
@@ -284,8 +284,9 @@ void wire_warn_of_length(const struct opened_model *opened, uint32_t n_positions
 	const uint32_t n_trained = opened->model->hparams.n_context;
 
 	if (n_trained && n_positions > n_trained)
-		log_warning("a context of %u tokens, but the model was trained for %u: what comes "
-			    "behind them may be of low quality", n_positions, n_trained);
+		log_warning("the context is %u tokens, but the model was trained for %u: text "
+			    "beyond that may be of low quality. Lower --ctx-size to avoid this",
+			    n_positions, n_trained);
 }
 
 struct fabric_config wire_fabric_config(const struct config *config,

@@ -64,7 +64,7 @@ static enum sc_status refuse_misplaced(const struct reader *reader, unsigned oth
 	char names[256], own[PROGRAM_NAME_MAX];
 
 	program_list_format(others, names, sizeof names);
-	return error_set(reader->err, SC_E_INVALID, "%.*s: %s has no such option; it is one of %s",
+	return error_set(reader->err, SC_E_INVALID, "%.*s: %s has no such option; it belongs to %s",
 			 (int)n, word, program_name(reader->program, own), names);
 }
 

@@ -9,14 +9,15 @@
 #define BOTH "llama.cpp and vLLM"
 
 /* Advice that several rows give. */
-#define NO_CHAT "Text is continued as it is: apply the model's chat template yourself, and give " \
-	"--special so that its control tokens count"
-#define NO_DOWNLOAD "Nothing is downloaded: fetch the model, convert it to GGUF, and give -m FILE"
-#define NO_PASSWORD "There is neither password nor TLS: put a reverse proxy in front, as " \
-	"README.md shows"
-#define NO_SAMPLER "Sampling knows --temp, --top-k, --top-p and --min-p"
-#define NO_GRAMMAR "Output cannot be constrained"
-#define NO_DRAFT "There is no speculative decoding"
+#define NO_CHAT "Stagecoach applies no chat template: write the template into the prompt, and " \
+	"give --special so that its control tokens are parsed"
+#define NO_DOWNLOAD "Stagecoach downloads nothing: fetch the model, convert it to GGUF, and give " \
+	"-m FILE"
+#define NO_PASSWORD "The server has no password and no TLS: use a reverse proxy, see " \
+	"stagecoachd(8), SECURITY"
+#define NO_SAMPLER "Stagecoach samples with --temp, --top-k, --top-p and --min-p only"
+#define NO_GRAMMAR "Stagecoach cannot constrain the output"
+#define NO_DRAFT "Stagecoach has no speculative decoding: leave it out"
 #define NO_LORA "Merge the adapter into the model first"
 #define LEAVE_OUT "Leave it out"
 #define NO_GPU "Whole models run on CPUs only, so far: leave it out"
@@ -36,16 +37,16 @@ const struct foreign_flag foreign_flags[] = {
 	{ "-sm --split-mode -ts --tensor-split", LLAMA, "how to split a model over GPUs",
 	  USE_STAGES },
 	{ "-ot --override-tensor -cmoe --cpu-moe -ncmoe --n-cpu-moe", LLAMA,
-	  "where single tensors lie", "A stage keeps all its tensors in one place: " LEAVE_OUT },
+	  "placement of single tensors", "A stage keeps all its tensors in one place: " LEAVE_OUT },
 	{ "-nkvo --no-kv-offload", LLAMA, "the KV cache in host memory",
-	  "The KV cache lies beside the weights: leave it out" },
+	  "Each stage keeps its KV cache and its weights in the same memory: leave it out" },
 	{ "-tp --tensor-parallel-size", VLLM, "GPUs that share each layer",
 	  "Layers are not shared: use --stages N, which gives each stage whole layers" },
 	{ "-pp", VLLM, "pipeline stages", "Use --stages N" },
 	{ "-dp --data-parallel-size", VLLM, "copies of the model",
-	  "Start one stagecoachd for each copy, and a proxy before them" },
+	  "Start one stagecoachd for each copy, and a proxy that shares out the requests" },
 	{ "--distributed-executor-backend", VLLM, "how workers are started",
-	  "Start them with mpirun or srun; --transport chooses how they are linked" },
+	  "Start them with mpirun or srun, and choose how they communicate with --transport" },
 	{ "--gpu-memory-utilization", VLLM, "share of the GPU's memory", "Use --memory BYTES" },
 	{ "--swap-space --cpu-offload-gb", VLLM, "host memory besides the GPU's",
 	  "Use --memory BYTES, and more stages for a larger model" },
@@ -79,16 +80,16 @@ const struct foreign_flag foreign_flags[] = {
 	  "what happens when the context is full", "Generation ends there: raise --ctx-size" },
 	{ "--rope-scaling --rope-scale --rope-freq-base --rope-freq-scale --yarn-orig-ctx "
 	  "--yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast", LLAMA,
-	  "positions beyond the trained context", "The model file says how: leave it out" },
+	  "positions beyond the trained context", "The model file defines this: leave it out" },
 	{ "--swa-full", LLAMA, "the whole KV cache of sliding windows", LEAVE_OUT },
 
 	/* the model */
 	{ "-hf -hfr -hff --hf-repo --hf-file -mu --model-url -dr --docker-repo --download-dir "
 	  "--revision", BOTH, "a model to download", NO_DOWNLOAD },
 	{ "--served-model-name -a --alias", BOTH, "the model's name for clients",
-	  "The model file says its name: leave it out" },
+	  "The model file has the name: leave it out" },
 	{ "--dtype --quantization --load-format", VLLM, "types of the weights",
-	  "The file says them; `stagecoach quantize` writes another" },
+	  "The model file defines them. `stagecoach quantize` writes a file with others" },
 	{ "--tokenizer --trust-remote-code --hf-config-path --tokenizer-mode", VLLM,
 	  "parts of the model outside the file", "All that is needed is in the GGUF file: leave it "
 	  "out" },
@@ -97,7 +98,7 @@ const struct foreign_flag foreign_flags[] = {
 	  NO_LORA },
 	{ "-md --model-draft --draft --draft-max --draft-min --speculative-config "
 	  "--speculative-model", BOTH, "speculative decoding", NO_DRAFT },
-	{ "--mmproj --limit-mm-per-prompt", BOTH, "images", "Only text is understood" },
+	{ "--mmproj --limit-mm-per-prompt", BOTH, "images", "Stagecoach reads only text" },
 	{ "--no-warmup --warmup --enforce-eager --check-tensors", BOTH, "how the start is prepared",
 	  LEAVE_OUT },
 
@@ -113,11 +114,12 @@ const struct foreign_flag foreign_flags[] = {
 	{ "-bf --binary-file", LLAMA, "a prompt from a file", "Use -f FILE" },
 	{ "-r --reverse-prompt", LLAMA, "where to end", "Use --stop TEXT" },
 	{ "--max-tokens --max-new-tokens --max-length --num-predict", VLLM " and others",
-	  "new tokens at most", "Use -n N" },
+	  "maximum of new tokens", "Use -n N" },
 	{ "--num-ctx", "Ollama", "positions of one sequence", "Use --ctx-size N" },
 	{ "--no-display-prompt --color --simple-io --no-perf --perf", LLAMA,
 	  "what is shown", NEW_TEXT_ONLY },
-	{ "--list-devices", LLAMA, "a list of devices", "`stagecoach status` names each stage's" },
+	{ "--list-devices", LLAMA, "a list of devices",
+	  "`stagecoach status` names the device of each stage" },
 
 	/* sampling */
 	{ "--repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --typical "
@@ -133,10 +135,10 @@ const struct foreign_flag foreign_flags[] = {
 	  BOTH, "passwords and TLS", NO_PASSWORD },
 	{ "--metrics --slots --no-slots --props --path --no-webui --webui --root-path "
 	  "--slot-save-path -sps --slot-prompt-similarity", BOTH, "HTTP pages of the server",
-	  "It speaks gRPC only: see `stagecoach status --json`" },
+	  "The server speaks only gRPC: use `stagecoach status --json`" },
 	{ "-to", LLAMA, "how long a client may take", "Use --request-ms N and --stall-ms N" },
 	{ "--embedding --embeddings --rerank --reranking --pooling --task", BOTH,
-	  "embeddings", "Only text is generated" },
+	  "embeddings", "Stagecoach only generates text" },
 	{ "-v --verbose -lv --verbosity --log-verbosity --log-disable --log-file --log-colors "
 	  "--log-prefix --log-timestamps --uvicorn-log-level --disable-log-requests "
 	  "--disable-log-stats", BOTH, "what is logged", USE_LOG_LEVEL },

@@ -59,7 +59,8 @@ static void print_flag(FILE *file, const struct option_info *option)
 	fprintf(file, "%*s", TEXT_COLUMN - column, "");
 	snprintf(help, sizeof help, "%s%s%s%s%s%s", option->help,
 		 option->choices ? ". One of " : "", option->choices ? option->choices : "",
-		 has_default(option) ? " (default: " : "", has_default(option) ? option->fallback : "",
+		 has_default(option) ? " (default: " : "",
+		 has_default(option) ? option->fallback : "",
 		 has_default(option) ? ")" : "");
 	print_wrapped(file, help, TEXT_COLUMN, indent);
 }
@@ -85,8 +86,8 @@ void config_print_example(FILE *file)
 	const char *section = "";
 	char key[OPTION_NAME_MAX];
 
-	fputs("# Settings of stagecoachd, with their defaults. Flags and STAGECOACH_* variables override\n"
-	      "# them. `stagecoachd --check-config` checks, `--print-config` shows what is in effect.\n",
+	fputs("# Settings of stagecoachd with their defaults. Flags and STAGECOACH_* variables\n"
+	      "# override them. `--check-config` checks settings. `--print-config` shows them.\n",
 	      file);
 	for (unsigned i = 0; i < n_options; i++) {
 		const struct option_info *option = &options[i];

@@ -92,9 +92,9 @@ static void a_wrong_flag_is_answered_with_what_was_meant(void **state)
 			   "--max-num-seqs?" },
 		{ "-temp", "-temp: write it with two dashes: --temp" },
 		{ "-z", "-z: no such option, see --help" },
-		{ "--limit", "--limit: stagecoach run has no such option; it is one of jobs" },
-		{ "--heartbeat-ms=3", "--heartbeat-ms: stagecoach run has no such option; it is one "
-				      "of stagecoachd" },
+		{ "--limit", "--limit: stagecoach run has no such option; it belongs to jobs" },
+		{ "--heartbeat-ms=3", "--heartbeat-ms: stagecoach run has no such option; it "
+				      "belongs to stagecoachd" },
 		{ "-ngl", "-ngl is a flag of llama.cpp (layers on the GPU). Whole models run on "
 			  "CPUs only, so far: leave it out" },
 		{ "--n_gpu_layers=9", "--n_gpu_layers is a flag of llama.cpp (layers on the GPU). "

@@ -300,8 +300,8 @@ static void every_reason_to_stop_has_its_words(void **state)
 		{ STAGECOACH__V1__FINISH_REASON__FINISH_REASON_LENGTH,
 		  "stopped: the limit of 1 new token (-n)" },
 		{ STAGECOACH__V1__FINISH_REASON__FINISH_REASON_CONTEXT,
-		  "stopped: the context is full (7 tokens of the prompt, 1 new): a larger "
-		  "--ctx-size holds more" },
+		  "stopped: the context is full (prompt tokens: 7, new tokens: 1); "
+		  "raise --ctx-size for more" },
 		{ STAGECOACH__V1__FINISH_REASON__FINISH_REASON_CANCELLED, "" },
 		{ STAGECOACH__V1__FINISH_REASON__FINISH_REASON_ERROR, "" },
 	};

@@ -44,7 +44,7 @@ wait $waiter
 check "exit code of status --wait" 0 $?
 check "no bar without a terminal" "" "$(cat "$work/waited.err")"
 check "status --wait" 1 "$(grep -c '^{"phase":"ready",.*"stages":\[{"rank":1,' "$work/waited")"
-check "the longest turn" "loop    12.3 ms in the longest turn" \
+check "the longest turn" "loop    longest turn 12.3 ms" \
 	"$("$stagecoach" status | grep '^loop')"
 
 ends 0 generate -p hello -n 5
@@ -120,7 +120,7 @@ check "jobs after SIGINT" "" "$(out)"
 kill -STOP $server
 ends 1 status --timeout 0.3
 check "a server that hangs" \
-	"stagecoach: error: $work/grpc.sock: the server did not answer within the call's time; see with stagecoach status whether it is busy" \
+	"stagecoach: error: $work/grpc.sock: the server did not answer within the time limit. \`stagecoach status\` shows whether it is busy" \
 	"$(cat "$work/err")"
 kill -CONT $server
 

@@ -32,12 +32,12 @@ for ranks in 1 3; do
 	expect $ranks 64 '--bogus: no such option' -m "$MODEL" --bogus
 	expect $ranks 64 '--port: expected a whole number' -m "$MODEL" --port many
 	expect $ranks 64 '--temp: a value is missing' -m "$MODEL" --temp
-	expect $ranks 78 'nobody could reach the server' -m "$MODEL" --listen none
+	expect $ranks 78 'no client could reach the server' -m "$MODEL" --listen none
 	expect $ranks 78 'unknown.conf:2: ctx_sise: no such setting' -C "$dir/unknown.conf"
 	expect $ranks 78 'broken.conf:2: syntax error' -C "$dir/broken.conf"
 	expect $ranks 78 'none.conf: No such file' -C "$dir/none.conf"
 done
-expect 3 78 'loopback joins the stages of one process' -m "$MODEL" --transport loopback
+expect 3 78 'loopback works only in one process' -m "$MODEL" --transport loopback
 expect 3 78 'stages: 4, but 3 processes' -m "$MODEL" --stages 4
 expect 1 64 '99 stages for a model with 8 layers' -m "$MODEL" --stages 99
 expect 11 64 '10 stages for a model with 8 layers' -m "$MODEL"

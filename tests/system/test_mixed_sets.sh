@@ -28,7 +28,7 @@ mixed() {
 
 mixed scalar "$best"
 cmp -s "$dir/scalar" "$dir/text" || fail "scalar and $best: not the text of scalar"
-grep -qx "instruction set: scalar, the best that all stages have; stage 2 also has $best" \
+grep -qx "instruction set: scalar, the best one that all stages have; stage 2 also has $best" \
 	"$dir/log" || fail "the plan does not say what stage 2 has"
 mixed "$best" scalar
 cmp -s "$dir/scalar" "$dir/text" || fail "$best and scalar: not the text of scalar"

@@ -58,8 +58,8 @@ expect() {
 expect 64 'no text' -m "$MODEL"
 expect 64 'no model' -f "$text"
 expect 66 '.*missing.txt: No such file' -m "$MODEL" -f "$dir/missing.txt"
-expect 64 '.*two chunks of 4096 are the least' -m "$MODEL" -f "$text" -c 4096
+expect 64 '.*two chunks of 4096 are needed' -m "$MODEL" -f "$text" -c 4096
 expect 64 '--chunks: ' -m "$MODEL" -f "$text" -c 128 --chunks 0
 expect 64 '--ctx-size: expected a whole number' -m "$MODEL" -f "$text" -c 3
-expect 64 '--temp: no such option' -m "$MODEL" -f "$text" --temp 1
+expect 64 '--temp: stagecoach perplexity has no such option' -m "$MODEL" -f "$text" --temp 1
 echo "ok"

@@ -71,7 +71,7 @@ wait_for reloaded 'max-queue changed' || fail "max-queue was not reloaded"
 wait_for reloaded 'batch-size changed, but takes effect only' || fail "batch-size was not told"
 printf 'log_level = "loud";\n' >"$dir/conf"
 kill -HUP "$(pid_of_rank 0)"
-wait_for reloaded 'nothing changes: .*conf:1: log_level' || fail "a bad file was not told"
+wait_for reloaded 'no setting changed: .*conf:1: log_level' || fail "a bad file was not told"
 stagecoach generate --socket "$socket" -p 'x' -n 3 >/dev/null 2>&1 || fail "does not serve any more"
 stop_daemon
 [ $code = 0 ] || fail "exit code $code"

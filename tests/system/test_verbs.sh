@@ -107,7 +107,7 @@ expect_usage 'no prompt' 'generate submit'
 expect_usage 'no prompt' run -m "$MODEL"
 expect_usage '--threads: expected a whole' 'run perplexity quantize' -t x
 expect_usage '--silence: expected a number' "$clients" --silence x
-expect_usage 'backend cpu finds' run -m "$MODEL" -p x --device 5
+expect_usage 'backend cpu has' run -m "$MODEL" -p x --device 5
 expect_usage 'device 5' 'perplexity' -m "$MODEL" -f "$SRCDIR/tests/data/perplexity.txt" --device 5
 expect_usage 'needs .* MiB' run -m "$MODEL" -p x --memory 1K
 expect_usage 'the context holds 2' run -m "$MODEL" -p 'one two three' -c 2
@@ -145,7 +145,7 @@ cmp "$dir/run" "$dir/of-file" || fail "-f - is not the text of standard input"
 same -n 20 --temp 0
 cmp "$dir/run" "$dir/of-file" || fail "without -p, standard input is not the prompt"
 same -p JULIET: --temp 0 --ignore-eos
-stopped 'the context is full (3 tokens of the prompt, 61 new)'
+stopped 'the context is full (prompt tokens: 3, new tokens: 61)'
 same -p JULIET: --temp 0 --ignore-eos --stop gone
 stopped 'an end token or a stop string'
 grep -q gone "$dir/run" && fail "a stop string was printed"
