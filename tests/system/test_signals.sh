@@ -78,7 +78,7 @@ stop_daemon
 expect_none_left
 echo "SIGHUP took what may change"
 
-grep -q 'stopping: no job is under way' "$dir/log" || fail "the log does not say that it stops"
+grep -q 'stopping: no jobs are running' "$dir/log" || fail "the log does not say that it stops"
 grep -q draining "$dir/log" && fail "it says draining, and there is no job to wait for"
 
 # Ctrl-C ends a run of one text.
