@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach - the command line. */
 #include "base/console.h"
+#include "base/nearest.h"
 #include "cli/report.h"
 #include "cli/streams.h"
 #include "cli/verbs.h"
@@ -42,6 +43,22 @@ static void print_help(FILE *file)
 	fputs("\n`stagecoach VERB --help` shows its options. The server is stagecoachd.\n", file);
 }
 
+static int refuse_verb(const char *word)
+{
+	struct nearest nearest;
+
+	nearest_init(&nearest, word);
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		nearest_offer(&nearest, verbs[i].name);
+	if (nearest.best)
+		fprintf(stderr, "stagecoach: error: %s: no such verb; did you mean %s?\n", word,
+			nearest.best);
+	else
+		fprintf(stderr, "stagecoach: error: %s: no such verb; `stagecoach --help` lists "
+			"the verbs\n", word);
+	return EX_USAGE;
+}
+
 static int run_verb(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -59,9 +76,7 @@ static int run_verb(int argc, char **argv)
 		printf("stagecoach %s\n", PACKAGE_VERSION);
 		return report_flush();
 	}
-	fprintf(stderr, "stagecoach: %s: no such verb; `stagecoach --help` lists the verbs\n",
-		argv[1]);
-	return EX_USAGE;
+	return refuse_verb(argv[1]);
 }
 
 int main(int argc, char **argv)

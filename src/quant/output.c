@@ -95,6 +95,9 @@ static enum sc_status check_place(const char *path, struct stat *st_out, bool *i
 				  struct error *err)
 {
 	*is_there_out = !stat(path, st_out);
+	if (!*path)
+		return error_set(err, SC_E_INVALID, "the name of the output is empty: give the "
+				 "name of a file");
 	if (!*is_there_out)
 		return SC_OK;
 	if (!S_ISREG(st_out->st_mode))
@@ -160,7 +163,8 @@ enum sc_status output_create(const char *path, uint64_t n_bytes, struct output *
 		goto fail;
 	output->fd = mkostemp(output->partial, O_CLOEXEC);
 	if (output->fd < 0) {
-		status = error_errno(err, SC_E_IO, errno, "%s: cannot create it", path);
+		status = error_errno(err, SC_E_IO, errno, "%s: cannot create it",
+				     output->path);
 		goto fail;
 	}
 	output->has_partial = true;

@@ -174,6 +174,9 @@ static void what_is_no_file_is_refused(void **state)
 	assert_int_equal(symlink(name, name), 0);
 	expect_refused(name, "Too many levels of symbolic links");
 	unlink(name);
+	assert_int_equal(symlink("missing/x", name), 0);
+	expect_refused(name, "missing/x: cannot create it");
+	unlink(name);
 	/* Also where standard output is a file. */
 	fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	dup2(fd, STDOUT_FILENO);

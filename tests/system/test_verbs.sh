@@ -103,6 +103,10 @@ expect_usage '--temp: expected a number' "$writers" --temp hot -p x
 expect_usage '--n-predict: expected a whole' "$writers" -n x -p x
 expect_usage 'expected one of them' 'generate submit' -p x -f y
 expect_usage 'the prompt is given with -p' "$writers" hello
+expect_usage 'no such verb; did you mean tokenize?' tokenise
+expect_usage 'no such verb; did you mean run?' rnu
+expect_usage 'no such verb; .*--help. lists' nonsense
+expect_usage 'the name of the output is empty' quantize --allow-requantize "$MODEL" '' Q4_0
 expect_usage 'no prompt' 'generate submit'
 expect_usage 'no prompt' run -m "$MODEL"
 expect_usage '--threads: expected a whole' 'run perplexity quantize' -t x
