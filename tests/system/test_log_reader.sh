@@ -39,7 +39,7 @@ has_dropped || fail "status --json does not tell"
 # Somebody reads again: the next line has room, and what was lost is told before it.
 cat <&8 >"$dir/log" &
 reader=$!
-is_told() { grep -qaE '^[0-9:.]+ warning: [1-9][0-9]* lines dropped$' "$dir/log"; }
+is_told() { grep -qaE '^[0-9T:.+-]+ warning: [1-9][0-9]* lines dropped$' "$dir/log"; }
 generate || fail "with a reader: no answer"
 wait_for is_told || fail "the log does not tell what it lost"
 kill "$reader"
