@@ -131,6 +131,8 @@ static enum sc_status ask(struct status_input *input, uint64_t timeout_ms,
 				    &stagecoach__v1__status__descriptor, &answer, err);
 	if (status == SC_OK)
 		*status_out = (Stagecoach__V1__Status *)answer;
+	if (status == SC_E_DEADLINE)	/* nobody answered, as with --silence */
+		status = err->status = SC_E_TIMEOUT;
 	client_close(client);
 	return status;
 }

@@ -118,7 +118,7 @@ check "jobs after SIGINT" "" "$(out)"
 
 # A server that hangs is not waited for longer than asked.
 kill -STOP $server
-ends 1 status --timeout 0.3
+ends 69 status --timeout 0.3
 check "a server that hangs" \
 	"stagecoach: error: $work/grpc.sock: the server did not answer within the time limit. \`stagecoach status\` shows whether it is busy" \
 	"$(cat "$work/err")"
