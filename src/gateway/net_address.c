@@ -51,7 +51,8 @@ enum sc_status net_address_resolve(const struct net_address *address, struct add
 	int rc = getaddrinfo(address->host, address->port, &hints, list_out);
 
 	if (rc != 0)
-		return error_set(err, SC_E_NOT_FOUND, "%s: %s", address->host, gai_strerror(rc));
+		return error_set(err, rc == EAI_AGAIN ? SC_E_UNAVAILABLE : SC_E_INVALID, "%s: %s",
+				 address->host, gai_strerror(rc));
 	return SC_OK;
 }
 

@@ -19,7 +19,7 @@ must_check enum sc_status net_address_parse(const char *text, struct net_address
 					    struct error *err);
 
 /* Resolves host and port. The caller frees the list with freeaddrinfo. May block on a name server.
- * SC_E_NOT_FOUND: no such host. */
+ * SC_E_INVALID: no such host. SC_E_UNAVAILABLE: no name server answers. */
 must_check enum sc_status net_address_resolve(const struct net_address *address,
 					      struct addrinfo **list_out, struct error *err);
 

@@ -32,6 +32,7 @@ for ranks in 1 3; do
 	expect $ranks 64 '--bogus: no such option' -m "$MODEL" --bogus
 	expect $ranks 64 '--port: expected a whole number' -m "$MODEL" --port many
 	expect $ranks 64 '--temp: a value is missing' -m "$MODEL" --temp
+	expect $ranks 64 '256.0.0.1: ' -m "$MODEL" --listen 256.0.0.1:0
 	expect $ranks 78 'no client could reach the server' -m "$MODEL" --listen none
 	expect $ranks 78 'unknown.conf:2: ctx_sise: no such setting' -C "$dir/unknown.conf"
 	expect $ranks 78 'broken.conf:2: syntax error' -C "$dir/broken.conf"
