@@ -87,8 +87,9 @@ enum sc_status prepare_model(const struct config *config, unsigned n_ranks,
 
 /* --- without starting --- */
 
-/* Whether the stages would have room now, if they are all in this process. The result is printed
- * but refuses nothing: free memory changes, and a running server holds part of it. */
+/* Whether the stages would have room now, if they are all in this process. Free memory
+ * changes, and a running server holds part of it: a lack of it is printed and refuses nothing. What
+ * --memory says does not change. */
 static enum sc_status find_room(const struct config *config,
 				const struct coordinator_config *coordinator, struct fit *fit,
 				struct error *err)
@@ -100,8 +101,11 @@ static enum sc_status find_room(const struct config *config,
 		.memory_bytes = config->memory ? config->memory : allowance.memory_bytes,
 		.n_threads = config->threads ? config->threads : allowance.n_processors,
 	};
+	enum sc_status status = fit_plan(coordinator, &workers, fit, err);
 
-	return fit_plan(coordinator, &workers, fit, err);
+	if (status != SC_OK || fit->plan || !config->memory)
+		return status;
+	return error_set(err, wire_fault(config, fit->why_not.status), "%s", fit->why_not.text);
 }
 
 static void print_places(const struct config *config, const char *listen, FILE *out)

@@ -52,9 +52,17 @@ for pattern in 'configuration is valid' "TCP: *$address" 'socket: *none' '8 laye
 	'memory: *is enough now'; do
 	grep -q "$pattern" "$dir/out" || fail "--check-config: no '$pattern' in: $(cat "$dir/out")"
 done
-# What is free changes: too little of it is told, and no error.
-stagecoachd --check-config -m "$MODEL" --memory 1M >"$dir/out" || fail "--memory 1M is refused"
-grep -q 'memory: *is not enough now: .*MiB' "$dir/out" || fail "no shortage: $(cat "$dir/out")"
+# What is free changes: too little of it is told, and no error. What --memory says does not change:
+# a start would end with the same error.
+stagecoachd --check-config -m "$MODEL" --ctx-size 16777216 >"$dir/out" ||
+	fail "a lack of free memory is refused"
+grep -q 'memory: *is ' "$dir/out" || fail "nothing about memory: $(cat "$dir/out")"
+for check in --check-config ''; do
+	stagecoachd $check -m "$MODEL" --memory 1M --listen 127.0.0.1:0 >"$dir/out" 2>"$dir/log"
+	code=$?
+	[ $code = 64 ] || fail "$check --memory 1M: exit code $code, expected 64"
+	grep -q 'error: .* needs .*MiB' "$dir/log" || fail "$check --memory 1M: $(cat "$dir/log")"
+done
 launch 3 "$BUILDDIR/stagecoachd" --check-config -m "$MODEL" >"$dir/out" 2>"$dir/log" ||
 	fail "--check-config under mpirun: $(cat "$dir/log")"
 [ "$(grep -c 'configuration is valid' "$dir/out")" = 1 ] || fail "not said once: $(cat "$dir/out")"
