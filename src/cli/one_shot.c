@@ -81,8 +81,8 @@ static void print_speed(const struct one_shot *one_shot)
 
 	if (!one_shot->first_ns)
 		return;
-	console_printf(CONSOLE_ANY, "prompt: %u tokens in %.3f s, %.1f tokens/s\n", n_prompt,
-		       prompt_seconds, n_prompt / prompt_seconds);
+	console_printf(CONSOLE_ANY, "prompt: %u token%s in %.3f s, %.1f tokens/s\n", n_prompt,
+		       n_prompt == 1 ? "" : "s", prompt_seconds, n_prompt / prompt_seconds);
 	if (n_tokens > n_outputs && seconds > 0.0)
 		console_printf(CONSOLE_ANY, "generated: %u tokens in %.3f s, %.1f tokens/s\n",
 			       n_tokens, seconds, (n_tokens - n_outputs) / seconds);

@@ -71,7 +71,8 @@ for text in 'JULIET:' ' two  spaces' '<|endoftext|>' 'w\303\266rld'; do
 	for flag in --special=off --special=on; do
 		stagecoach run -m "$MODEL" -f "$dir/in" $flag -n 1 >"$dir/out" 2>"$dir/log" ||
 			fail "run: exit code $?"
-		n=$(sed -n 's/^prompt: \([0-9]*\) tokens.*/\1/p' "$dir/log")
+		n=$(sed -n 's/^prompt: \([0-9]*\) tokens\{0,1\} in .*/\1/p' "$dir/log")
+		grep -q '^prompt: 1 tokens' "$dir/log" && fail "the plural of one token"
 		[ "$n" = "$(n_tokens -f "$dir/in" $flag)" ] ||
 			fail "'$text' $flag: run has $n tokens, tokenize $(n_tokens -f "$dir/in" $flag)"
 	done
