@@ -49,7 +49,7 @@ struct bench {
 /* --- what is asked for --- */
 
 static enum sc_status read_list(const char *name, const char *text, uint32_t least, uint32_t most,
-				struct number_list *list_out, struct error *err)
+				bool zero_is_none, struct number_list *list_out, struct error *err)
 {
 	struct number_list list = { 0 };
 	char word[32];
@@ -66,7 +66,8 @@ static enum sc_status read_list(const char *name, const char *text, uint32_t lea
 		if (list.n == MAX_LIST)
 			return error_set(err, SC_E_INVALID, "--%s: expected at most %d "
 					 "numbers, found more", name, MAX_LIST);
-		list.values[list.n++] = (uint32_t)value;
+		if (value || !zero_is_none)
+			list.values[list.n++] = (uint32_t)value;
 		text += n + (text[n] == ',');
 	}
 	*list_out = list;
@@ -81,19 +82,20 @@ static enum sc_status read_lists(struct bench *bench, struct error *err)
 		const char *text;
 		uint32_t least, most;
 		struct number_list *list;
+		bool zero_is_none;	/* as in llama-bench: -n 0 measures no generation */
 	} lists[] = {
-		{ "n-prompt", c->bench_prompts, 1, 1 << 20, &bench->prompts },
-		{ "n-gen", c->bench_generated, 1, 1 << 20, &bench->generated },
-		{ "sequences", c->bench_batches, 1, JOB_MAX_SEQUENCES, &bench->batches },
-		{ "n-depth", c->bench_depths, 1, 1 << 23, &bench->depths },
-		{ "threads", c->bench_threads, 0, 1024, &bench->threads },
-		{ "stages", c->bench_stages, 1, 1024, &bench->stages },
+		{ "n-prompt", c->bench_prompts, 0, 1 << 20, &bench->prompts, true },
+		{ "n-gen", c->bench_generated, 0, 1 << 20, &bench->generated, true },
+		{ "sequences", c->bench_batches, 1, JOB_MAX_SEQUENCES, &bench->batches, false },
+		{ "n-depth", c->bench_depths, 0, 1 << 23, &bench->depths, true },
+		{ "threads", c->bench_threads, 0, 1024, &bench->threads, false },
+		{ "stages", c->bench_stages, 1, 1024, &bench->stages, false },
 	};
 	enum sc_status status = SC_OK;
 
 	for (size_t i = 0; status == SC_OK && i < sizeof lists / sizeof lists[0]; i++)
 		status = read_list(lists[i].name, lists[i].text, lists[i].least, lists[i].most,
-				   lists[i].list, err);
+				   lists[i].zero_is_none, lists[i].list, err);
 	if (status == SC_OK && (!bench->threads.n || !bench->stages.n))
 		return error_set(err, SC_E_INVALID, "--%s: no number given, expected at least one",
 				 bench->threads.n ? "stages" : "threads");

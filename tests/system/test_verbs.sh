@@ -215,6 +215,12 @@ stagecoach run -m "$MODEL" -c 1000 -p x -n 1 >"$dir/out" 2>"$dir/log" || fail "r
 stagecoach run -m "$MODEL" -c 512 -p x -n 1 >"$dir/out" 2>"$dir/log" || fail "run -c 512"
 grep -q warning "$dir/log" && fail "run -c 512: a warning"
 
+# As in llama-bench, 0 leaves tests out.
+stagecoach bench -m "$MODEL" -p 8 -n 0 -d 0 -r 1 -t 1 --json >"$dir/out" 2>"$dir/log" ||
+	fail "bench -n 0: $(cat "$dir/log")"
+grep -q '"test":"pp8"' "$dir/out" || fail "bench -n 0: no prompt: $(cat "$dir/out")"
+grep -q '"test":"[^"]*tg\|@' "$dir/out" && fail "bench -n 0 -d 0: $(cat "$dir/out")"
+
 # --json where there is another answer.
 stagecoach quantize --json --allow-requantize "$MODEL" "$dir/small.gguf" Q4_0 >"$dir/out" 2>"$dir/log" ||
 	fail "quantize --json"
