@@ -12,7 +12,7 @@ enum option_type {
 	OPTION_FLOAT,		/* double */
 	OPTION_STRING,		/* char *, owned */
 	OPTION_CHOICE,		/* char *, owned, one of the words in `choices` */
-	OPTION_LIST,		/* struct text_list, owned; may be given again, `max` times in all */
+	OPTION_LIST,		/* struct text_list, owned; may be given `max` times */
 };
 
 enum {
