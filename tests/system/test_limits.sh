@@ -15,7 +15,7 @@ export MALLOC_ARENA_MAX=2
 stagecoachd -m "$MODEL" -t 1 --listen none --socket "$dir/a.sock" --kv-positions 10000000 \
 	2>"$dir/log" </dev/null
 code=$?
-[ $code = 1 ] || fail "a pool beyond the limit: exit code $code, expected 1"
+[ $code = 64 ] || fail "a pool beyond the limit: exit code $code, expected 64"
 grep -q 'error: .* MiB for KV .*at most [0-9]* positions fit' "$dir/log" ||
 	fail "a pool beyond the limit: not said, or not what would fit"
 grep -q 'loading' "$dir/log" && fail "a pool beyond the limit: weights were loaded"

@@ -64,7 +64,7 @@ done
 write large-values
 write bf16
 cut='keys or values of layer 3 are beyond what kv-type holds'
-is_counted() { stagecoach status --socket "$socket" | grep -q "^stage $1 cut [1-9][0-9]* keys"; }
+is_counted() { stagecoach status --socket "$socket" | grep -q "^stage $1: [1-9][0-9]* keys"; }
 MODEL=$dir/large-values.gguf
 for ranks in 1 3; do
 	start_daemon $ranks --kv-type f16 --stages 2
