@@ -191,7 +191,8 @@ enum config_source config_source_of(const struct config *config, const char *nam
 enum sc_status config_fault(const struct config *config, const char *name);
 
 /* Of stagecoachd: each option that differs and may change while running is copied from fresh to
- * config, and fn(arg, name, true) is called; for those that need a restart, fn(arg, name, false). */
+ * config, and fn(arg, name, true) is called; for those that need a restart,
+ * fn(arg, name, false). */
 void config_reload(struct config *config, struct config *fresh,
 		   void (*fn)(void *arg, const char *name, bool is_applied), void *arg);
 

@@ -124,8 +124,8 @@ const struct foreign_flag foreign_flags[] = {
 	/* sampling */
 	{ "--repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --typical "
 	  "--mirostat --mirostat-lr --mirostat-ent --dry-multiplier --dry-base "
-	  "--dry-allowed-length --dry-penalty-last-n --xtc-probability --xtc-threshold --top-nsigma --dynatemp-range "
-	  "--dynatemp-exp --samplers --sampling-seq -l --logit-bias --repetition-penalty", BOTH,
+	  "--dry-allowed-length --dry-penalty-last-n --xtc-probability --xtc-threshold "
+	  "--top-nsigma --dynatemp-range --dynatemp-exp --samplers --sampling-seq -l --logit-bias --repetition-penalty", BOTH,
 	  "how tokens are drawn", NO_SAMPLER },
 	{ "--grammar --grammar-file -j --json-schema -jf --json-schema-file "
 	  "--guided-decoding-backend", BOTH, "a grammar for the output", NO_GRAMMAR },

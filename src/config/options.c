@@ -166,8 +166,8 @@ const struct option_info options[] = {
 	  "threads per stage. 0: the stages on a machine share its processors" },
 	{ "pin", 0, NULL, OPTION_CHOICE, COMPUTE, 0, "Compute", "WHEN", "auto",
 	  .choices = "auto|on|off", AT(pin),
-	  .help = "bind each thread to a CPU core. on: always. off: never. auto: only on machines with "
-	  "several memory nodes (NUMA), and only if no cores are left for one more stage" },
+	  .help = "bind each thread to a CPU core. on: always. off: never. auto: only on machines "
+	  "with several memory nodes (NUMA), and only if no cores are left for one more stage" },
 	{ "memory", 0, NULL, OPTION_BYTES, COMPUTE, 0, "Compute", "BYTES", "0", 0, 1e18, NULL,
 	  AT(memory),
 	  "maximum memory of a stage, with a suffix K, M, G or T. 0: automatic. The stages on a "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Model files as `stagecoach inspect` describes them, tensors of any type among them: for people
- * what is written is printable UTF-8, for programs it is JSON. Those that are models are planned. */
+/* Model files as `stagecoach inspect` describes them, with tensors of any type. The text for people
+ * must be printable UTF-8, and the text for programs JSON. Files that are models are planned. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/model/broken_gguf.h"
 #include "tests/model/tiny_model.h"

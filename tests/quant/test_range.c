@@ -12,8 +12,8 @@
 enum { N = 256 };
 
 /* The lowest and the highest value that a super-block may hold together, and the error that is
- * allowed as a part of the largest magnitude: two blocks may need scales of opposite signs, and most
- * sets of numbers have one more below zero than above. */
+ * allowed as a part of the largest magnitude. Reason: two blocks may need scales of opposite signs,
+ * and most sets of numbers have one more below zero than above. */
 static const struct {
 	enum tensor_type type;
 	float low, high;
