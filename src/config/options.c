@@ -199,7 +199,7 @@ const struct option_info options[] = {
 	  "maximum time in milliseconds between two tokens of a stream while other prompts are "
 	  "processed. A smaller value makes streams smoother and those prompts slower. 0: "
 	  "automatic, which is 2.9 times the usual gap and at least 10 ms. With several "
-	  "prompts, multiply that by the square root of their number, up to 4 prompts" },
+	  "prompts, multiply that by the square root of their number, but by 4 at most" },
 	{ "parallel", 0, "max-num-seqs", OPTION_U32, SERVING, 0, "Pipeline", "N", "32", 1, 4096,
 	  NULL, AT(max_sequences),
 	  "maximum sequences that run at the same time. One eighth more slots are reserved for "
