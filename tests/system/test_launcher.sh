@@ -194,7 +194,7 @@ sh -c '"$@" &' sh "$BUILDDIR/stagecoachd" -m "$MODEL" --listen 127.0.0.1:0 \
 is_alone_ready() { grep -q 'ready: gRPC on unix' "$dir/log"; }
 wait_for is_alone_ready || fail "$what: did not become ready"
 stagecoach generate --socket "$socket" -p x -n 3 >/dev/null 2>&1 || fail "$what: does not serve"
-launcher=$(processes)
+launcher=$(pgrep -f "^$BUILDDIR/stagecoachd.*$dir")
 kill -TERM "$launcher"
 wait_for is_ended "$launcher" || fail "$what: does not end"
 launcher=
