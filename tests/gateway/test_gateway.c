@@ -899,10 +899,16 @@ static void destroying_the_gateway_ends_calls_and_cancels_their_jobs(void **stat
 {
 	struct server *server = *state;
 	struct story story = { .after_first = destroy_gateway };
+	enum sc_status status;
 
 	connect_client(server);
-	assert_int_equal(generate(server, "hello", 0, 0, &story), SC_E_UNAVAILABLE);
-	assert_string_equal(server->err.text, "the server is stopping");
+	status = generate(server, "hello", 0, 0, &story);
+	/* The client reads nothing while the gateway ends. If the socket is full of tokens by then,
+	 * it takes no last words. */
+	if (status != SC_E_CLOSED) {
+		assert_int_equal(status, SC_E_UNAVAILABLE);
+		assert_string_equal(server->err.text, "the server is stopping");
+	}
 	wait_until_none_is_alive(server);
 }
 
