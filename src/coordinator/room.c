@@ -124,7 +124,7 @@ static double decode_gap(const struct scheduler *s)
 	uint32_t n_groups = (uint32_t)min_of(n, s->config.n_stages);
 	uint64_t n_positions = count_positions(&s->decodes) + count_positions(&s->in_flight);
 	const struct pace_load load = {
-		.n_rows = (n + n_groups - 1) / n_groups, .n_positions = n_positions / n_groups,
+		.n_rows = (uint32_t)div_up(n, n_groups), .n_positions = n_positions / n_groups,
 	};
 
 	return pace_predict(&s->pace, load);
@@ -132,15 +132,14 @@ static double decode_gap(const struct scheduler *s)
 
 /* Chosen by itself the gap is wider while several prompts run. Every step repeats the decode rows,
  * so shorter gaps delay all prompts. With W prompts the sum of what prompts and streams wait is
- * least at a gap in proportion to sqrt(W). The factor is bounded, so
- * that a client with many prompts cannot hold up the streams of others. */
+ * least at a gap in proportion to sqrt(W). The factor is bounded, so that a client with many
+ * prompts cannot hold up the streams of others. */
 static double max_gap(const struct scheduler *s)
 {
-	double gap = fmax(SCHEDULER_GAP_STEPS * decode_gap(s), MIN_GAP_NS);
-
 	if (s->config.max_gap_ns)
 		return (double)s->config.max_gap_ns;
-	return gap * sqrt((double)min_of(s->n_by_state[SEQUENCE_PROMPT], MAX_GAP_PROMPTS));
+	return fmax(SCHEDULER_GAP_STEPS * decode_gap(s), MIN_GAP_NS) *
+	       sqrt((double)min_of(s->n_by_state[SEQUENCE_PROMPT], MAX_GAP_PROMPTS));
 }
 
 /* With as many steps in flight as stages each of them takes as long as the gap may be, see
