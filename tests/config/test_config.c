@@ -13,20 +13,13 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "tests/config/words.h"
+
 static struct config config;
 static struct error err;
 
-static enum sc_status load(const char *file, const char *const *words)
-{
-	char *argv[16] = { (char *)"stagecoachd" };
-	int argc = 1;
-
-	for (; words && words[argc - 1]; argc++)
-		argv[argc] = (char *)words[argc - 1];
-	return config_load(&config, PROGRAM_DAEMON, file, argc, argv, &err);
-}
-
-#define LOAD(file, ...) load(file, (const char *const[]){ __VA_ARGS__ __VA_OPT__(,) NULL })
+#define LOAD(file, ...) \
+	words_load(&config, PROGRAM_DAEMON, file, WORDS(__VA_ARGS__), &err)
 
 static char path[] = "test_config.XXXXXX";
 
@@ -37,6 +30,20 @@ static void write_file(const char *text)
 	assert_non_null(file);
 	fputs(text, file);
 	fclose(file);
+}
+
+struct bad_file {
+	const char *text, *message;	/* the message without the path in front */
+};
+
+static void expect_bad_file(const struct bad_file *bad)
+{
+	char expected[256];
+
+	write_file(bad->text);
+	assert_int_equal(LOAD(NULL, "--config", path), SC_E_CONFIG);
+	snprintf(expected, sizeof expected, "%s%s", path, bad->message);
+	assert_string_equal(err.text, expected);
 }
 
 static int make_file(void **state)
@@ -93,9 +100,7 @@ static void flags_override_environment_overrides_file(void **state)
 
 static void a_bad_line_is_named_with_what_was_expected(void **state)
 {
-	static const struct {
-		const char *text, *message;
-	} bad[] = {
+	static const struct bad_file bad[] = {
 		{ "port = 1;\nctx_sise = 3;\n", ":2: ctx_sise: no such setting; did you mean "
 						"ctx_size?" },
 		{ "ctx-size = 3;\n", ":1: ctx-size: no such setting; did you mean ctx_size?" },
@@ -117,22 +122,14 @@ static void a_bad_line_is_named_with_what_was_expected(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		char expected[256];
-
-		write_file(bad[i].text);
-		assert_int_equal(LOAD(NULL, "--config", path), SC_E_CONFIG);
-		snprintf(expected, sizeof expected, "%s%s", path, bad[i].message);
-		assert_string_equal(err.text, expected);
-	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		expect_bad_file(&bad[i]);
 }
 
 /* libconfig keeps the low bits of a number that does not fit. */
 static void a_number_that_would_wrap_is_refused_with_the_range(void **state)
 {
-	static const struct {
-		const char *text, *message;
-	} bad[] = {
+	static const struct bad_file bad[] = {
 		{ "port = 4294967376;\n", ":1: port: expected a whole number from 0 to 65535, "
 					  "found '4294967376'" },
 		{ "port = -4294959216;\n", ":1: port: expected a whole number from 0 to 65535, "
@@ -152,14 +149,8 @@ static void a_number_that_would_wrap_is_refused_with_the_range(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		char expected[256];
-
-		write_file(bad[i].text);
-		assert_int_equal(LOAD(NULL, "--config", path), SC_E_CONFIG);
-		snprintf(expected, sizeof expected, "%s%s", path, bad[i].message);
-		assert_string_equal(err.text, expected);
-	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		expect_bad_file(&bad[i]);
 	assert_int_equal(LOAD(NULL, "--port", "4294967376"), SC_E_INVALID);
 	assert_string_equal(err.text, "--port: expected a whole number from 0 to 65535, found "
 				      "'4294967376'");

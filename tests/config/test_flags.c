@@ -11,21 +11,12 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "tests/config/words.h"
+
 static struct config config;
 static struct error err;
 
-static enum sc_status load(enum program program, const char *const *words)
-{
-	char *argv[16] = { (char *)"program" };
-	int argc = 1;
-
-	for (; words && words[argc - 1]; argc++)
-		argv[argc] = (char *)words[argc - 1];
-	return config_load(&config, program, NULL, argc, argv, &err);
-}
-
-#define LOAD(program, ...) \
-	load(program, (const char *const[]){ __VA_ARGS__ __VA_OPT__(,) NULL })
+#define LOAD(program, ...) words_load(&config, program, NULL, WORDS(__VA_ARGS__), &err)
 
 static void a_flag_may_be_written_in_each_usual_way(void **state)
 {

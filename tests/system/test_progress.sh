@@ -91,7 +91,7 @@ stagecoach status --socket "$socket" >"$dir/status" || fail "status while loadin
 if grep -q ': loading' "$dir/status"; then
 	grep -q ': loading [0-9]* %: [0-9]* of [0-9]* MiB, up' "$dir/status" ||
 		fail "status: not told how far: $(cat "$dir/status")"
-	sleep 2.2	# a log is told of nothing shorter
+	sleep 2.2	# the log reports only waits of more than two seconds
 	kill -CONT "$stage"
 	wait_for is_started || fail "does not start"
 	grep -q ' info: loading [0-9]* %: [0-9]* of [0-9]* MiB$' "$dir/log" ||
