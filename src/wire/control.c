@@ -32,6 +32,24 @@ static void clean_strings(Stagecoach__Cluster__V1__Control *message)
 		clean(message->hello->host);
 		clean(message->hello->version);
 		clean(message->hello->backend);
+		clean(message->hello->instruction_set);
+		clean(message->hello->worker_id);
+		clean(message->hello->fabric);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_REFUSED:
+		clean(message->refused->text);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN:
+		clean(message->assign->instruction_set);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY:
+		clean(message->ready->not_finite);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_LINK_DOWN:
+		clean(message->link_down->text);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_BYE:
+		clean(message->bye->text);
 		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED:
 		clean(message->failed->text);

@@ -45,7 +45,7 @@ struct peer {
 	unsigned n_steps;
 	unsigned n_tokens;			/* frames */
 	uint64_t last_step;			/* id, of either */
-	unsigned n_controls[8];			/* by body case */
+	unsigned n_controls[20];			/* by body case */
 	unsigned n_asked;			/* heartbeats that want counters */
 	unsigned n_down;
 	uint32_t failed_status;

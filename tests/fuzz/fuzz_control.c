@@ -41,6 +41,24 @@ static void check_message(const Stagecoach__Cluster__V1__Control *message)
 		check_text(message->hello->host);
 		check_text(message->hello->version);
 		check_text(message->hello->backend);
+		check_text(message->hello->instruction_set);
+		check_text(message->hello->worker_id);
+		check_text(message->hello->fabric);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_REFUSED:
+		check_text(message->refused->text);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN:
+		check_text(message->assign->instruction_set);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY:
+		check_text(message->ready->not_finite);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_LINK_DOWN:
+		check_text(message->link_down->text);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_BYE:
+		check_text(message->bye->text);
 		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED:
 		check_text(message->failed->text);
@@ -55,6 +73,21 @@ static void check_message(const Stagecoach__Cluster__V1__Control *message)
 	}
 }
 
+static bool resources_have_unknown_fields(const Stagecoach__Cluster__V1__Resources *resources)
+{
+	if (!resources)
+		return false;
+	if (resources->base.n_unknown_fields)
+		return true;
+	for (size_t i = 0; i < resources->n_memory; i++)
+		if (resources->memory[i]->base.n_unknown_fields)
+			return true;
+	for (size_t i = 0; i < resources->n_processors; i++)
+		if (resources->processors[i]->base.n_unknown_fields)
+			return true;
+	return false;
+}
+
 /* All bodies start with their base. */
 static bool has_unknown_fields(const Stagecoach__Cluster__V1__Control *message)
 {
@@ -62,6 +95,8 @@ static bool has_unknown_fields(const Stagecoach__Cluster__V1__Control *message)
 
 	if (message->base.n_unknown_fields || body->n_unknown_fields)
 		return true;
+	if (message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO)
+		return resources_have_unknown_fields(message->hello->resources);
 	return message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT &&
 	       message->heartbeat->counters &&
 	       message->heartbeat->counters->base.n_unknown_fields;
@@ -136,38 +171,76 @@ static void add_message(const Stagecoach__Cluster__V1__Control *message, struct 
 	frame_release(frame);
 }
 
+#define BODY(NAME) STAGECOACH__CLUSTER__V1__CONTROL__BODY_##NAME
+
+static char odd_text[] = "line\none";
+
+static void make_hello(Stagecoach__Cluster__V1__Hello *hello)
+{
+	static Stagecoach__Cluster__V1__ResourceLimit limit =
+		STAGECOACH__CLUSTER__V1__RESOURCE_LIMIT__INIT;
+	static Stagecoach__Cluster__V1__ResourceLimit *limits[] = { &limit };
+	static Stagecoach__Cluster__V1__Resources resources =
+		STAGECOACH__CLUSTER__V1__RESOURCES__INIT;
+
+	limit.id = 7;
+	limit.amount = 1000;
+	resources.memory = resources.processors = limits;
+	resources.n_memory = resources.n_processors = 1;
+	hello->host = hello->worker_id = odd_text;
+	hello->incarnation = UINT64_C(1) << 60;
+	hello->resources = &resources;
+}
+
 bool fuzz_seed(unsigned i, struct buf *seed)
 {
+	static uint8_t address[] = { 1, 0, 255 };
 	Stagecoach__Cluster__V1__Control message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 	Stagecoach__Cluster__V1__Hello hello = STAGECOACH__CLUSTER__V1__HELLO__INIT;
+	Stagecoach__Cluster__V1__Welcome welcome = STAGECOACH__CLUSTER__V1__WELCOME__INIT;
+	Stagecoach__Cluster__V1__Refused refused = STAGECOACH__CLUSTER__V1__REFUSED__INIT;
 	Stagecoach__Cluster__V1__Assign assign = STAGECOACH__CLUSTER__V1__ASSIGN__INIT;
+	Stagecoach__Cluster__V1__Opened opened = STAGECOACH__CLUSTER__V1__OPENED__INIT;
+	Stagecoach__Cluster__V1__Connect connect = STAGECOACH__CLUSTER__V1__CONNECT__INIT;
 	Stagecoach__Cluster__V1__Progress progress = STAGECOACH__CLUSTER__V1__PROGRESS__INIT;
 	Stagecoach__Cluster__V1__Ready ready = STAGECOACH__CLUSTER__V1__READY__INIT;
 	Stagecoach__Cluster__V1__Heartbeat heartbeat = STAGECOACH__CLUSTER__V1__HEARTBEAT__INIT;
 	Stagecoach__Cluster__V1__StageCounters counters =
 		STAGECOACH__CLUSTER__V1__STAGE_COUNTERS__INIT;
 	Stagecoach__Cluster__V1__Failed failed = STAGECOACH__CLUSTER__V1__FAILED__INIT;
+	Stagecoach__Cluster__V1__LinkDown link_down = STAGECOACH__CLUSTER__V1__LINK_DOWN__INIT;
+	Stagecoach__Cluster__V1__Release release = STAGECOACH__CLUSTER__V1__RELEASE__INIT;
+	Stagecoach__Cluster__V1__Preload preload = STAGECOACH__CLUSTER__V1__PRELOAD__INIT;
 	Stagecoach__Cluster__V1__Stop stop = STAGECOACH__CLUSTER__V1__STOP__INIT;
-	char text[] = "line\none";
+	Stagecoach__Cluster__V1__Bye bye = STAGECOACH__CLUSTER__V1__BYE__INIT;
 
-	hello.rank = 2;
-	hello.host = text;
+	make_hello(&hello);
+	welcome.incarnation = 5;
+	refused.text = failed.text = link_down.text = stop.reason = bye.text = odd_text;
 	assign.max_rows = 512;
+	assign.in_bytes = UINT64_C(1) << 40;
+	opened.address.data = connect.previous_address.data = address;
+	opened.address.len = connect.previous_address.len = sizeof address;
 	counters.busy_ns = UINT64_C(1) << 50;
 	heartbeat.counters = &counters;
-	failed.text = text;
-	stop.reason = text;
+	release.epoch = preload.n_layers = 2;
 	message.body_case = (Stagecoach__Cluster__V1__Control__BodyCase)(i + 1);
 	switch (i + 1) {
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO: message.hello = &hello; break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN: message.assign = &assign; break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_PROGRESS: message.progress = &progress; break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY: message.ready = &ready; break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT:
-		message.heartbeat = &heartbeat;
-		break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED: message.failed = &failed; break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP: message.stop = &stop; break;
+	case BODY(HELLO): message.hello = &hello; break;
+	case BODY(WELCOME): message.welcome = &welcome; break;
+	case BODY(REFUSED): message.refused = &refused; break;
+	case BODY(ASSIGN): message.assign = &assign; break;
+	case BODY(OPENED): message.opened = &opened; break;
+	case BODY(CONNECT): message.connect = &connect; break;
+	case BODY(PROGRESS): message.progress = &progress; break;
+	case BODY(READY): message.ready = &ready; break;
+	case BODY(HEARTBEAT): message.heartbeat = &heartbeat; break;
+	case BODY(FAILED): message.failed = &failed; break;
+	case BODY(LINK_DOWN): message.link_down = &link_down; break;
+	case BODY(RELEASE): message.release = &release; break;
+	case BODY(PRELOAD): message.preload = &preload; break;
+	case BODY(STOP): message.stop = &stop; break;
+	case BODY(BYE): message.bye = &bye; break;
 	default: return false;
 	}
 	add_message(&message, seed);

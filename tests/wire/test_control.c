@@ -92,7 +92,7 @@ static void what_is_no_known_message_is_refused(void **state)
 
 	(void)state;
 	assert_refused(frame, "", 0, "without a known body");
-	assert_refused(frame, "\x78\x01", 2, "without a known body");
+	assert_refused(frame, "\xf8\x07\x01", 3, "without a known body");
 	assert_refused(frame, "\x0a\x7f", 2, "not a Control message");
 	assert_refused(frame, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11, "not a Control");
 	assert_refused(frame, "", CONTROL_MAX_BYTES + 1, "expected at most 65536");
