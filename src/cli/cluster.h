@@ -6,8 +6,8 @@
  * everyone its address, or why it cannot go on.
  * Thread: one, before the loop runs.
  */
-#include "cli/allowance.h"
 #include "config/config.h"
+#include "coordinator/allowance.h"
 #include "transport/fabrics.h"
 #include "worker/worker.h"
 

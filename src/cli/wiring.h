@@ -6,8 +6,8 @@
  * `bench`, `perplexity` and the pipeline tests do alike.
  * Thread: the loop's.
  */
-#include "cli/allowance.h"
 #include "config/config.h"
+#include "coordinator/allowance.h"
 #include "coordinator/coordinator.h"
 #include "worker/worker.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_CLI_ALLOWANCE_H
-#define STAGECOACH_CLI_ALLOWANCE_H
+#ifndef STAGECOACH_COORDINATOR_ALLOWANCE_H
+#define STAGECOACH_COORDINATOR_ALLOWANCE_H
 /*
  * allowance - how much of its machine one worker may use, beside the other workers and the
  * coordinator. A tenth of what is free stays free.

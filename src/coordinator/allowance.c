@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/allowance.h"
+#include "coordinator/allowance.h"
 
 #include <stdbool.h>
 #include <stddef.h>
