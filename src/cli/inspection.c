@@ -2,6 +2,7 @@
 #include "cli/inspection.h"
 
 #include "base/integers.h"
+#include "cli/prepare.h"
 #include "coordinator/pool.h"
 
 /* Steps of a search for a split that take about a second. */
@@ -28,7 +29,7 @@ static enum sc_status wire(const struct config *config, const struct opened_mode
 	if (status != SC_OK)
 		return status;
 	allowance = allowance_inside(n_stages, wire_coordinator_bytes(coordinator_out, 0,
-							wire_client_bytes(config)));
+							prepare_client_bytes(config)));
 	return wire_worker_config(config, opened->model, &allowance, worker_out, err);
 }
 

@@ -2,11 +2,14 @@
 #include "cli/prepare.h"
 
 #include "base/descriptors.h"
+#include "base/integers.h"
 #include "base/log.h"
 #include "coordinator/fit.h"
 #include "gateway/gateway.h"
 
 #include <string.h>
+
+#define CLIENT_BYTES (UINT64_C(256) << 20)
 
 /* A daemon without a prompt must have a door. */
 static enum sc_status check_doors(const struct config *config, struct error *err)
@@ -61,6 +64,13 @@ enum sc_status prepare_descriptors(const struct config *config, unsigned n_ranks
 	return SC_OK;
 }
 
+size_t prepare_client_bytes(const struct config *config)
+{
+	const uint64_t least = config->max_message * GATEWAY_BUDGET_MESSAGES;
+
+	return config_has_prompt(config) ? 0 : max_of(allowance_part(CLIENT_BYTES), least);
+}
+
 enum sc_status prepare_model(const struct config *config, unsigned n_ranks,
 			     struct opened_model *opened, struct coordinator_config *coordinator,
 			     struct error *err)
@@ -94,9 +104,8 @@ static enum sc_status find_room(const struct config *config,
 				const struct coordinator_config *coordinator, struct fit *fit,
 				struct error *err)
 {
-	const size_t client_bytes = config_has_prompt(config) ? 0 : wire_client_bytes(config);
 	const struct allowance allowance = allowance_inside(coordinator->n_stages,
-		wire_coordinator_bytes(coordinator, 0, client_bytes));
+		wire_coordinator_bytes(coordinator, 0, prepare_client_bytes(config)));
 	const struct fit_workers workers = {
 		.memory_bytes = config->memory ? config->memory : allowance.memory_bytes,
 		.n_threads = config->threads ? config->threads : allowance.n_processors,

@@ -18,6 +18,11 @@ must_check enum sc_status prepare_settings(const struct config *config, unsigned
 must_check enum sc_status prepare_descriptors(const struct config *config, unsigned n_ranks,
 					      struct error *err);
 
+/* Memory in bytes for the requests and answers of all clients together; 0 with a prompt, when there
+ * are no clients. Depends on the free memory: ask once, so that what is planned and what is allowed
+ * are the same. */
+size_t prepare_client_bytes(const struct config *config);
+
 /* Open the model and derive what coordinator and workers need. opened: the caller closes it, also
  * after a failure. */
 must_check enum sc_status prepare_model(const struct config *config, unsigned n_ranks,

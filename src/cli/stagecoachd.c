@@ -124,7 +124,7 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	if (status == SC_OK && !rank)
 		wire_warn_ignored(opened.model->gguf, config->ignored_keys);
 	err = trouble;
-	serve.client_bytes = config_has_prompt(config) ? 0 : wire_client_bytes(config);
+	serve.client_bytes = prepare_client_bytes(config);
 	if (is_cluster)
 		status = join_cluster(&serve, &cluster, rank, status == SC_OK ? NULL : &trouble,
 				      &err);

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/nearest.h"
-#include "gateway/gateway.h"
 #include "model/quote.h"
 
 #include <stdio.h>
@@ -13,9 +12,6 @@
 
 #define MAX_CONTEXT (16u << 20)	/* as the option ctx-size */
 #define USUAL_CONTEXT 4096	/* cleared in no time */
-/* Jobs and clients get an eighth of the free memory each, or less if the settings say less. */
-enum { FREE_PARTS = 8 };
-#define CLIENT_BYTES (UINT64_C(256) << 20)
 #define PROCESS_BYTES (UINT64_C(16) << 20)	/* of a coordinator, for what is not counted */
 
 enum sc_status opened_model_open(struct opened_model *opened, const char *path,
@@ -146,14 +142,6 @@ static enum tensor_type kv_type_of(const struct config *config, const struct mod
 	return model_is_bf16(model) ? TENSOR_BF16 : TENSOR_F16;
 }
 
-/* n_bytes, or less where memory is short. */
-static uint64_t part_of_free(uint64_t n_bytes)
-{
-	uint64_t most = allowance_free_bytes() / FREE_PARTS;
-
-	return n_bytes < most ? n_bytes : most;
-}
-
 enum sc_status wire_coordinator_config(const struct config *config,
 				       const struct opened_model *opened, unsigned n_stages,
 				       struct coordinator_config *out, struct error *err)
@@ -187,17 +175,9 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.start_ms = config->start_ms,
 		.allows_mixed_backends = config->allows_mixed_backends,
 		.keep_jobs = config->keep_jobs,
-		.max_job_bytes = part_of_free(config->job_memory),
+		.max_job_bytes = allowance_part(config->job_memory),
 	};
 	return SC_OK;
-}
-
-size_t wire_client_bytes(const struct config *config)
-{
-	uint64_t least = config->max_message * GATEWAY_BUDGET_MESSAGES;
-	uint64_t n_bytes = part_of_free(CLIENT_BYTES);
-
-	return n_bytes > least ? n_bytes : least;
 }
 
 uint64_t wire_coordinator_bytes(const struct coordinator_config *coordinator, size_t link_bytes,

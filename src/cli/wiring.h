@@ -34,13 +34,9 @@ must_check enum sc_status wire_coordinator_config(const struct config *config,
 						  struct error *err);
 
 /* Memory that the process of such a coordinator comes to take: its frames, what its links receive
- * into (link_bytes each; 0 for loopback), jobs, and the clients' (wire_client_bytes; 0: none). */
+ * into (link_bytes each; 0 for loopback), jobs, and client_bytes for clients (0: none). */
 uint64_t wire_coordinator_bytes(const struct coordinator_config *coordinator, size_t link_bytes,
 				size_t client_bytes);
-
-/* What requests and answers of all clients may hold together. Depends on the free memory: ask once,
- * so that what is planned and what is allowed are the same. */
-size_t wire_client_bytes(const struct config *config);
 
 /* The set of the setting `cpu`: CPU_AUTO for auto. SC_E_CONFIG: this processor does not have it. */
 must_check enum sc_status wire_isa(const struct config *config, enum cpu_isa *isa_out,

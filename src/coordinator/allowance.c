@@ -6,6 +6,8 @@
 
 /* A tenth of the free memory stays free. */
 enum { FREE_PART = 10 };
+/* One purpose gets an eighth of it at most. */
+enum { PURPOSE_PART = 8 };
 
 /* 0 means that nothing is known, so that no room at all is one byte. */
 static uint64_t bounded(uint64_t n_bytes)
@@ -22,13 +24,15 @@ static uint64_t mask_id(const struct resources *resources)
 	return resources->processors[0].id;
 }
 
-uint64_t allowance_free_bytes(void)
+uint64_t allowance_part(uint64_t wanted_bytes)
 {
 	struct resources own;
 	const struct resources *users[] = { &own };
+	uint64_t most;
 
 	resources_read("", &own);
-	return resources_memory(&own, users, 1, NULL, 0);
+	most = resources_memory(&own, users, 1, NULL, 0) / PURPOSE_PART;
+	return wanted_bytes < most ? wanted_bytes : most;
 }
 
 struct allowance allowance_inside(unsigned n_stages, uint64_t coordinator_bytes)

@@ -15,8 +15,9 @@ struct allowance {
 	unsigned sharer;	/* which of these it is */
 };
 
-/* All bytes that this process could still get, whoever else wants them; UINT64_MAX: unknown. */
-uint64_t allowance_free_bytes(void);
+/* wanted_bytes for one purpose of a coordinator's process, such as jobs. Less where memory is short:
+ * at most an eighth of what the process could still get. */
+uint64_t allowance_part(uint64_t wanted_bytes);
 
 /* One of n_stages workers that are in this process, with a coordinator that takes
  * coordinator_bytes. */
