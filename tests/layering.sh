@@ -24,9 +24,10 @@ BEGIN {
 	allow("stage", "base model backend wire")
 	allow("worker", "base model backend stage transport wire event config")
 	allow("coordinator", "base model transport wire event config stagecoach")
+	allow("engine", "base config event wire transport model backend stage worker coordinator")
 	allow("gateway", "base coordinator event config model stagecoach grpc")
 	allow("cli", "base config event wire transport model measure backend quant stage worker " \
-	      "coordinator gateway stagecoach")
+	      "coordinator engine gateway stagecoach")
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split(FILENAME, path, "/")

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach run - a model in this process: coordinator and stages over loopback links. */
-#include "cli/local.h"
 #include "cli/one_shot.h"
 #include "cli/report.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
-#include "cli/wiring.h"
 
+#include "engine/local.h"
+#include "engine/wiring.h"
 #include "event/loop.h"
 #include "transport/link.h"
 

@@ -5,7 +5,7 @@
 #include "cli/prompt_text.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
-#include "cli/wiring.h"
+#include "engine/wiring.h"
 #include "model/gguf.h"
 #include "model/printable.h"
 #include "model/tokenizer.h"

@@ -7,8 +7,8 @@
  * Thread: the main thread.
  */
 #include "base/buf.h"
-#include "cli/wiring.h"
 #include "coordinator/fit.h"
+#include "engine/wiring.h"
 #include "model/summary.h"
 
 #include <jansson.h>

@@ -7,8 +7,8 @@
 #include "base/outlet.h"
 #include "cli/event_printer.h"
 #include "cli/prompt_text.h"
-#include "cli/wiring.h"
 #include "coordinator/job.h"
+#include "engine/wiring.h"
 #include "event/loop.h"
 #include "gateway/job_events.h"
 

@@ -6,7 +6,7 @@
  * and --check-config ask the same functions.
  * Thread: the main thread, before its loop runs.
  */
-#include "cli/wiring.h"
+#include "engine/wiring.h"
 
 /* Settings that contradict each other, or how the process was launched. n_ranks: processes that
  * were launched together, or 1. SC_E_CONFIG. */

@@ -2,10 +2,10 @@
 #include "cli/serve.h"
 
 #include "base/log.h"
-#include "cli/local.h"
 #include "cli/notify.h"
 #include "cli/one_shot.h"
 #include "cli/report.h"
+#include "engine/local.h"
 #include "event/loop.h"
 #include "gateway/gateway.h"
 

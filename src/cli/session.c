@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/session.h"
 
-#include "cli/local.h"
 #include "cli/report.h"
+#include "engine/local.h"
 #include "event/loop.h"
 #include "transport/link.h"
 

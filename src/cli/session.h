@@ -7,8 +7,8 @@
  * Ctrl-C and SIGTERM end the turning, not the process.
  * Thread: the caller's, which becomes the loop's.
  */
-#include "cli/wiring.h"
 #include "coordinator/job.h"
+#include "engine/wiring.h"
 
 #define SESSION_MAX_JOBS JOB_MAX_SEQUENCES
 

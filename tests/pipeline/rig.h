@@ -6,9 +6,9 @@
  * a hash of the logits behind every token that the last stage draws.
  * Everything aborts the test when it fails.
  */
-#include "cli/local.h"
-#include "cli/wiring.h"
 #include "coordinator/job.h"
+#include "engine/local.h"
+#include "engine/wiring.h"
 
 #include "base/buf.h"
 

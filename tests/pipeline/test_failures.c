@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parts of a pipeline that die, hang or go in the middle of something: clients get an error that
  * says what happened, nothing waits for ever, nothing is left behind. */
-#include "cli/wiring.h"
 #include "coordinator/job.h"
+#include "engine/wiring.h"
 #include "transport/fabrics.h"
 
 #include "base/clock.h"

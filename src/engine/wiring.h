@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_CLI_WIRING_H
-#define STAGECOACH_CLI_WIRING_H
+#ifndef STAGECOACH_ENGINE_WIRING_H
+#define STAGECOACH_ENGINE_WIRING_H
 /*
  * wiring - from settings to the objects that they describe: what stagecoachd, `stagecoach run`,
  * `bench`, `perplexity` and the pipeline tests do alike.

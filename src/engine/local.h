@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_CLI_LOCAL_H
-#define STAGECOACH_CLI_LOCAL_H
+#ifndef STAGECOACH_ENGINE_LOCAL_H
+#define STAGECOACH_ENGINE_LOCAL_H
 /*
  * local - a coordinator and its stages in one process, joined by loopback links: no daemon, no MPI.
  * The stages' compute threads run beside the loop's thread.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/wiring.h"
+#include "engine/wiring.h"
 
 #include "base/clock.h"
 #include "base/log.h"
