@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/control.h"
 
+#include "base/bytes.h"
+
 #include <assert.h>
+
+#define LENGTH_BYTES 4
 
 enum sc_status control_encode(const Stagecoach__Cluster__V1__Control *message,
 			      struct frame *frame)
@@ -62,32 +66,75 @@ static void clean_strings(Stagecoach__Cluster__V1__Control *message)
 	}
 }
 
-enum sc_status control_decode(const struct frame *frame,
-			      Stagecoach__Cluster__V1__Control **message_out, struct error *err)
+/* The caller has checked n_bytes. */
+static enum sc_status unpack(const uint8_t *bytes, size_t n_bytes,
+			     Stagecoach__Cluster__V1__Control **message_out, struct error *err)
 {
 	Stagecoach__Cluster__V1__Control *message;
 
+	message = stagecoach__cluster__v1__control__unpack(NULL, n_bytes, bytes);
+	if (!message)
+		return error_set(err, SC_E_PROTOCOL,
+				 "control: %zu bytes that are not a Control message", n_bytes);
+	if (message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY__NOT_SET) {
+		control_free(message);
+		return error_set(err, SC_E_PROTOCOL,
+				 "control: a message of %zu bytes without a known body", n_bytes);
+	}
+	clean_strings(message);
+	*message_out = message;
+	return SC_OK;
+}
+
+enum sc_status control_decode(const struct frame *frame,
+			      Stagecoach__Cluster__V1__Control **message_out, struct error *err)
+{
 	if (frame->type != FRAME_CONTROL)
 		return error_set(err, SC_E_PROTOCOL, "control: frame of type %d, expected %d",
 				 frame->type, FRAME_CONTROL);
 	if (frame->n_bytes > CONTROL_MAX_BYTES)
 		return error_set(err, SC_E_PROTOCOL, "control: %u bytes, expected at most %d",
 				 frame->n_bytes, CONTROL_MAX_BYTES);
-	message = stagecoach__cluster__v1__control__unpack(NULL, frame->n_bytes,
-							   frame_payload(frame));
-	if (!message)
-		return error_set(err, SC_E_PROTOCOL,
-				 "control: %u bytes that are not a Control message",
-				 frame->n_bytes);
-	if (message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY__NOT_SET) {
-		control_free(message);
-		return error_set(err, SC_E_PROTOCOL,
-				 "control: a message of %u bytes without a known body",
-				 frame->n_bytes);
-	}
-	clean_strings(message);
-	*message_out = message;
+	return unpack(frame_payload(frame), frame->n_bytes, message_out, err);
+}
+
+enum sc_status control_add(const Stagecoach__Cluster__V1__Control *message, struct buf *out)
+{
+	size_t n_bytes = stagecoach__cluster__v1__control__get_packed_size(message);
+	enum sc_status status;
+
+	if (n_bytes > CONTROL_MAX_BYTES)
+		return SC_E_TOO_LARGE;
+	status = buf_reserve(out, LENGTH_BYTES + n_bytes);
+	if (status != SC_OK)
+		return status;
+	store_le32(out->data + out->length, (uint32_t)n_bytes);
+	stagecoach__cluster__v1__control__pack(message, (uint8_t *)out->data + out->length +
+					       LENGTH_BYTES);
+	out->length += LENGTH_BYTES + n_bytes;
+	out->data[out->length] = '\0';
 	return SC_OK;
+}
+
+enum sc_status control_take(const void *bytes, size_t n_bytes,
+			    Stagecoach__Cluster__V1__Control **message_out, size_t *n_used_out,
+			    struct error *err)
+{
+	enum sc_status status;
+	uint32_t length;
+
+	if (n_bytes < LENGTH_BYTES)
+		return SC_AGAIN;
+	length = load_le32(bytes);
+	if (!length || length > CONTROL_MAX_BYTES)
+		return error_set(err, SC_E_PROTOCOL, "control: a message of %u bytes, expected 1 "
+				 "to %d", length, CONTROL_MAX_BYTES);
+	if (n_bytes - LENGTH_BYTES < length)
+		return SC_AGAIN;
+	status = unpack((const uint8_t *)bytes + LENGTH_BYTES, length, message_out, err);
+	if (status == SC_OK)
+		*n_used_out = LENGTH_BYTES + length;
+	return status;
 }
 
 void control_free(Stagecoach__Cluster__V1__Control *message)

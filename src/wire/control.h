@@ -2,10 +2,11 @@
 #ifndef STAGECOACH_WIRE_CONTROL_H
 #define STAGECOACH_WIRE_CONTROL_H
 /*
- * control - messages between the coordinator and a worker: protobuf inside a CONTROL frame.
- * proto/stagecoach/cluster/v1/cluster.proto defines their meaning.
+ * control - messages between the coordinator and a worker: protobuf inside a CONTROL frame, or
+ * behind a length on a channel. proto/stagecoach/cluster/v1/cluster.proto defines their meaning.
  * Thread: any.
  */
+#include "base/buf.h"
 #include "wire/frame.h"
 
 #include "stagecoach/cluster/v1/cluster.pb-c.h"
@@ -25,6 +26,19 @@ must_check enum sc_status control_encode(const Stagecoach__Cluster__V1__Control 
 must_check enum sc_status control_decode(const struct frame *frame,
 					 Stagecoach__Cluster__V1__Control **message_out,
 					 struct error *err);
+
+/* On a channel (transport/channel.h) a message is n_bytes u32 little-endian, from 1 to
+ * CONTROL_MAX_BYTES, then n_bytes of protobuf. Nothing is between two messages.
+ * control_add appends one message to out. SC_E_TOO_LARGE: the message does not fit. */
+must_check enum sc_status control_add(const Stagecoach__Cluster__V1__Control *message,
+				      struct buf *out);
+/* Unpacks the first message of bytes; n_used_out is its size, the length included. The caller
+ * frees the message with control_free. SC_AGAIN: the message is not complete yet. SC_E_PROTOCOL: as
+ * control_decode, or a length out of range. */
+must_check enum sc_status control_take(const void *bytes, size_t n_bytes,
+				       Stagecoach__Cluster__V1__Control **message_out,
+				       size_t *n_used_out, struct error *err);
+
 void control_free(Stagecoach__Cluster__V1__Control *message);
 
 #endif
