@@ -16,7 +16,8 @@ BEGIN {
 	allow("config", "base")
 	allow("event", "base")
 	allow("wire", "base stagecoach")
-	allow("transport", "base event wire")
+	allow("net", "base")
+	allow("transport", "base event net wire")
 	allow("model", "base")
 	allow("measure", "base model")
 	allow("backend", "base model")
@@ -25,8 +26,8 @@ BEGIN {
 	allow("worker", "base model backend stage transport wire event config")
 	allow("coordinator", "base model transport wire event config stagecoach")
 	allow("engine", "base config event wire transport model backend stage worker coordinator")
-	allow("gateway", "base coordinator event config model stagecoach grpc")
-	allow("cli", "base config event wire transport model measure backend quant stage worker " \
+	allow("gateway", "base coordinator event net config model stagecoach grpc")
+	allow("cli", "base config event net wire transport model measure backend quant stage worker " \
 	      "coordinator engine gateway stagecoach")
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {

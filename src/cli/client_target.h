@@ -9,7 +9,7 @@
  */
 #include "base/error.h"
 #include "config/config.h"
-#include "gateway/net_address.h"
+#include "net/net_address.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
  * speak HTTP/2. */
 #include "gateway/connections_private.h"
 
-#include "gateway/net_address.h"
+#include "net/net_address.h"
 
 #include <stdio.h>
 

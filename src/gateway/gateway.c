@@ -6,7 +6,7 @@
 #include "gateway/admission.h"
 #include "gateway/connections.h"
 #include "gateway/frame_meter.h"
-#include "gateway/listener.h"
+#include "net/listener.h"
 #include "gateway/proto_message.h"
 #include "gateway/request.h"
 #include "gateway/service.h"

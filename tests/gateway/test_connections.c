@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "event/manual_clock.h"
-#include "gateway/listener.h"
+#include "net/listener.h"
 #include "tests/gateway/memory_client.h"
 
 #include <errno.h>

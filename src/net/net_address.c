@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/net_address.h"
+#include "net/net_address.h"
 
 #include "base/parse.h"
 

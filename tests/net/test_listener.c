@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which addresses a listener opens, as its clients see it. */
-#include "gateway/listener.h"
+#include "net/listener.h"
 
 #include "event/loop.h"
 

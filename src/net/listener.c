@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gateway/listener.h"
+#include "net/listener.h"
 
 #include "base/log.h"
-#include "gateway/net_address.h"
+#include "net/net_address.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,12 +96,12 @@ static void warn(struct listener *listener, int errnum)
 		return;
 	listener->quiet_until_ms = uv_now(listener->uv) + QUIET_MS;
 	if (!what)
-		log_warning("gateway: %s: accept: %s", listener->address, strerror(errnum));
+		log_warning("listening at %s: accept: %s", listener->address, strerror(errnum));
 	else if (listener->n_shed > 1)
-		log_warning("gateway: %s: %u new connections were closed: %s", listener->address,
+		log_warning("listening at %s: %u new connections were closed: %s", listener->address,
 			    listener->n_shed, what);
 	else
-		log_warning("gateway: %s: new connections are closed: %s", listener->address, what);
+		log_warning("listening at %s: new connections are closed: %s", listener->address, what);
 	listener->n_shed = 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_GATEWAY_LISTENER_H
-#define STAGECOACH_GATEWAY_LISTENER_H
+#ifndef STAGECOACH_NET_LISTENER_H
+#define STAGECOACH_NET_LISTENER_H
 /*
  * listener - listening sockets: all addresses of a HOST:PORT, or one Unix socket.
  * Thread: the loop's thread only. Opening may block on a name server; nothing else blocks.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_GATEWAY_NET_ADDRESS_H
-#define STAGECOACH_GATEWAY_NET_ADDRESS_H
+#ifndef STAGECOACH_NET_NET_ADDRESS_H
+#define STAGECOACH_NET_NET_ADDRESS_H
 /* net_address - parses "HOST:PORT" and "[IPV6]:PORT". Thread: any. */
 #include "base/error.h"
 
