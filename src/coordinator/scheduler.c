@@ -52,10 +52,17 @@ void scheduler_move_to(struct scheduler *s, struct sequence *sequence, enum sequ
 
 void scheduler_add(struct scheduler *s, struct sequence *sequence)
 {
+	bool has_run = sequence->is_preempted;
+
 	assert(sequence->state == SEQUENCE_IDLE);
-	sequence->ticket = s->next_ticket++;
+	if (!sequence->ticket)
+		sequence->ticket = s->next_ticket;
+	if (sequence->ticket >= s->next_ticket)
+		s->next_ticket = sequence->ticket + 1;
+	/* Its job waits behind those that were added before. */
 	sequence->is_preempted = false;
 	scheduler_move_to(s, sequence, SEQUENCE_WAITING);
+	sequence->is_preempted = has_run;
 }
 
 /* Take its slot and blocks away; the stages hear of it with the next step. */
@@ -76,30 +83,53 @@ static void strip(struct scheduler *s, struct sequence *sequence)
 	sequence->n_done = 0;
 }
 
-/* Its tokens in flight are not wanted any more. */
-static void forget_flights(struct scheduler *s, const struct sequence *sequence)
+/* Its tokens in flight are not wanted any more. Returns true if a step in flight has rows of it. */
+static bool forget_flights(struct scheduler *s, const struct sequence *sequence)
 {
+	bool is_in_flight = false;
+
 	for (uint32_t i = 0; i < s->n_flights; i++) {
 		struct flight *flight = &s->flights[(s->first_flight + i) % s->config.window];
 
 		for (uint32_t k = 0; k < flight->n_awaited; k++)
-			if (flight->awaited[k].sequence == sequence)
+			if (flight->awaited[k].sequence == sequence) {
 				flight->awaited[k].sequence = NULL;
+				is_in_flight = true;
+			}
 	}
+	return is_in_flight;
 }
 
 void scheduler_remove(struct scheduler *s, struct sequence *sequence)
 {
 	if (sequence->state == SEQUENCE_IDLE)
 		return;
-	forget_flights(s, sequence);
+	(void)forget_flights(s, sequence);
 	strip(s, sequence);
 	scheduler_move_to(s, sequence, SEQUENCE_IDLE);
+	sequence->ticket = 0;
+	sequence->is_preempted = false;
+}
+
+bool scheduler_suspend(struct scheduler *s, struct sequence *sequence)
+{
+	const uint64_t ticket = sequence->ticket;
+	bool has_run = is_running(sequence->state) || sequence->is_preempted;
+	bool is_in_flight;
+
+	if (sequence->state == SEQUENCE_IDLE)
+		return false;
+	is_in_flight = forget_flights(s, sequence);
+	scheduler_remove(s, sequence);
+	sequence->ticket = ticket;
+	sequence->is_preempted = has_run;
+	sequence->last_step = 0;	/* the next scheduler counts its steps from 1 */
+	return is_in_flight;
 }
 
 void scheduler_preempt(struct scheduler *s, struct sequence *sequence)
 {
-	forget_flights(s, sequence);
+	(void)forget_flights(s, sequence);
 	strip(s, sequence);
 	sequence->is_preempted = true;
 	scheduler_move_to(s, sequence, SEQUENCE_WAITING);
@@ -434,6 +464,7 @@ enum sc_status scheduler_create(const struct scheduler_config *config,
 	if (!s)
 		return error_set(err, SC_E_NOMEM, "out of memory for the scheduler");
 	s->config = *config;
+	s->next_ticket = 1;
 	prompt_queue_init(&s->prompts);
 	list_init(&s->decodes);
 	list_init(&s->in_flight);

@@ -57,12 +57,19 @@ must_check enum sc_status scheduler_create(const struct scheduler_config *config
 void scheduler_destroy(struct scheduler *scheduler);
 
 /* Queue an idle sequence, whose share must be set; it and its share_job and share_client stay
- * linked until it ended or was removed. */
+ * linked until it ended or was removed. A suspended sequence keeps its ticket, so add all suspended
+ * ones, in the order in which they shall start, before new ones. */
 void scheduler_add(struct scheduler *scheduler, struct sequence *sequence);
 
 /* Ends a sequence, wherever it is: tokens of it that are still in flight are dropped when they
  * come, and the stages free it with the next step. No effect on an idle one. */
 void scheduler_remove(struct scheduler *scheduler, struct sequence *sequence);
+
+/* Takes a sequence out, so that it can be added to another scheduler, where it starts over from its
+ * tokens. Tokens in flight are lost; the other scheduler draws the same ones again. is_preempted
+ * tells then whether it had started. Returns true if a step with rows of it was in flight. No
+ * effect on an idle one. */
+bool scheduler_suspend(struct scheduler *scheduler, struct sequence *sequence);
 
 /* The next step, borrowed until the next call; false: the window is full, there is nothing to run,
  * or what there is waits for a step in flight. now_ns: any monotonic time.

@@ -15,7 +15,7 @@
 
 /* The state determines the scheduler's list that contains the sequence. */
 enum sequence_state {
-	SEQUENCE_IDLE,		/* on no list: not submitted yet, or ended */
+	SEQUENCE_IDLE,		/* on no list: not submitted yet, ended, or between two epochs */
 	SEQUENCE_WAITING,	/* on waiting: has no slot and no blocks */
 	SEQUENCE_PROMPT,	/* on prompt_queue: has tokens beyond
 				 * a new one that no step has taken */
@@ -32,8 +32,9 @@ struct sequence {
 	struct job *job;		/* borrowed; only for the owner */
 	uint32_t index;			/* index of the job's output */
 	struct sampling sampling;
-	uint64_t ticket;		/* order of arrival: within a client an older
-					 * sequence is never preempted for a younger one */
+	uint64_t ticket;		/* order of arrival, from 1: within a client an older
+					 * sequence is never preempted for a younger one;
+					 * 0: it has not arrived, or has ended */
 	uint32_t *tokens;		/* [n_tokens] prompt and drawn tokens; owned */
 	uint32_t n_tokens;
 	uint32_t max_tokens;		/* capacity of tokens */
@@ -51,7 +52,7 @@ struct sequence {
 	uint32_t n_blocks;
 	uint32_t n_blocks_told;		/* number of blocks that the stages know */
 	bool is_known;			/* the stages know its slot */
-	bool is_preempted;		/* was preempted and waits to start over */
+	bool is_preempted;		/* was preempted or suspended, and waits to start over */
 	bool is_restarted;		/* has started over at least once */
 	uint32_t n_started;		/* n_tokens at its last start */
 };

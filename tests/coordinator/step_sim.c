@@ -8,23 +8,36 @@
 
 struct step_sim sim;
 
-void step_sim_start(const struct scheduler_config *config)
+static void create(const struct scheduler_config *config)
 {
 	struct error err;
 
 	assert_true(config->window <= SIM_MAX_WINDOW && config->limits.max_rows <= SIM_MAX_ROWS);
-	sim = (struct step_sim){ .config = *config };
-	for (uint32_t i = 0; i < SIM_MAX_CLIENTS; i++)
-		share_client_init(&sim.clients[i]);
+	sim.config = *config;
 	sim.stage = stage_checker_create(&config->limits);
 	if (scheduler_create(config, &sim.scheduler, &err) != SC_OK)
 		fail_msg("%s", err.text);
+}
+
+void step_sim_start(const struct scheduler_config *config)
+{
+	sim = (struct step_sim){ .n_steps = 0 };
+	for (uint32_t i = 0; i < SIM_MAX_CLIENTS; i++)
+		share_client_init(&sim.clients[i]);
+	create(config);
 }
 
 void step_sim_stop(void)
 {
 	scheduler_destroy(sim.scheduler);
 	stage_checker_destroy(sim.stage);
+}
+
+void step_sim_replace(const struct scheduler_config *config)
+{
+	step_sim_stop();
+	sim.n_steps = sim.n_flights = sim.first = 0;
+	create(config);
 }
 
 struct sim_flight *step_sim_make(void)

@@ -34,6 +34,10 @@ extern struct step_sim {
 void step_sim_start(const struct scheduler_config *config);
 void step_sim_stop(void);
 
+/* Another scheduler and another stage, as after a loss: steps in flight get no answer. Sequences
+ * must have been suspended or removed. Clients stay. */
+void step_sim_replace(const struct scheduler_config *config);
+
 /* Makes a step, which the stage must accept, as sim.step. Returns what the stage will answer; NULL:
  * no step can be made now. */
 struct sim_flight *step_sim_make(void);
