@@ -139,7 +139,8 @@ static enum sc_status ask(struct status_input *input, uint64_t timeout_ms,
 
 static bool is_over(const Stagecoach__V1__Status *status)
 {
-	return status->phase >= STAGECOACH__V1__PHASE__PHASE_READY;
+	return status->phase >= STAGECOACH__V1__PHASE__PHASE_READY &&
+	       status->phase != STAGECOACH__V1__PHASE__PHASE_RECOVERING;
 }
 
 /* Asks until the server is ready or draining, or until the time limit. */

@@ -14,10 +14,51 @@ static const char *const phase_names[] = {
 	[COORDINATOR_LOADING] = "loading",
 	[COORDINATOR_PROBING] = "probing",
 	[COORDINATOR_READY] = "ready",
+	[COORDINATOR_RECOVERING] = "recovering",
 	[COORDINATOR_DRAINING] = "draining",
 	[COORDINATOR_STOPPED] = "stopped",
 	[COORDINATOR_FAILED] = "failed",
 };
+
+/* [from][to] */
+static const bool is_legal[COORDINATOR_N_PHASES][COORDINATOR_N_PHASES] = {
+	[COORDINATOR_CONNECTING] = {
+		[COORDINATOR_LOADING] = true,
+		[COORDINATOR_DRAINING] = true,
+		[COORDINATOR_FAILED] = true,
+	},
+	[COORDINATOR_LOADING] = {
+		[COORDINATOR_PROBING] = true,
+		[COORDINATOR_RECOVERING] = true,
+		[COORDINATOR_DRAINING] = true,
+		[COORDINATOR_FAILED] = true,
+	},
+	[COORDINATOR_PROBING] = {
+		[COORDINATOR_READY] = true,
+		[COORDINATOR_RECOVERING] = true,
+		[COORDINATOR_DRAINING] = true,
+		[COORDINATOR_FAILED] = true,
+	},
+	[COORDINATOR_READY] = {
+		[COORDINATOR_RECOVERING] = true,
+		[COORDINATOR_DRAINING] = true,
+		[COORDINATOR_FAILED] = true,
+	},
+	[COORDINATOR_RECOVERING] = {
+		[COORDINATOR_READY] = true,
+		[COORDINATOR_DRAINING] = true,
+		[COORDINATOR_FAILED] = true,
+	},
+	[COORDINATOR_DRAINING] = {
+		[COORDINATOR_STOPPED] = true,
+		[COORDINATOR_FAILED] = true,
+	},
+};
+
+bool coordinator_may_become(enum coordinator_phase from, enum coordinator_phase to)
+{
+	return is_legal[from][to];
+}
 
 const char *coordinator_phase_name(enum coordinator_phase phase)
 {
@@ -30,10 +71,15 @@ static void tell_phase(struct coordinator *c)
 			   c->phase == COORDINATOR_FAILED ? &c->error : NULL);
 }
 
+static void change_phase(struct coordinator *c, enum coordinator_phase phase)
+{
+	assert(coordinator_may_become(c->phase, phase));
+	c->phase = phase;
+}
+
 void coordinator_set_phase(struct coordinator *c, enum coordinator_phase phase)
 {
-	assert(phase > c->phase);
-	c->phase = phase;
+	change_phase(c, phase);
 	tell_phase(c);
 }
 
@@ -51,8 +97,8 @@ static void fail(struct coordinator *c, const struct error *err)
 	if (c->phase >= COORDINATOR_STOPPED)
 		return;
 	c->error = *err;
-	c->phase = COORDINATOR_FAILED;	/* set before watchers are called,
-					 * because they may submit again */
+	change_phase(c, COORDINATOR_FAILED);	/* before watchers are called, because they may
+						 * submit again */
 	error_set(&lost, SC_E_UNAVAILABLE, "%s", err->text);
 	end_all_jobs(c, JOB_FAILED, &lost);
 	members_stop(c->members, err->status, err->text);
@@ -61,19 +107,6 @@ static void fail(struct coordinator *c, const struct error *err)
 }
 
 /* --- steps --- */
-
-static void note_activity(struct coordinator *c)
-{
-	bool is_active = scheduler_counts(c->scheduler).in_flight > 0;
-	uint64_t now_ns = loop_now_ns(c->config.loop);
-
-	if (is_active && !c->active_since_ns) {
-		c->active_since_ns = now_ns;
-	} else if (!is_active && c->active_since_ns) {
-		c->active_ns += now_ns - c->active_since_ns;
-		c->active_since_ns = 0;
-	}
-}
 
 /* Marks jobs as running when their first rows are in this step. */
 static void note_started(struct coordinator *c)
@@ -100,16 +133,16 @@ static void note_started(struct coordinator *c)
 	}
 }
 
-/* Sends a step. Returns false if there is no credit (the frame is kept for later) or the
- * coordinator has failed. */
+/* Sends a step. Returns false if there is no credit (the frame is kept for later) or the epoch is
+ * over. */
 static bool send_step(struct coordinator *c, struct frame *frame)
 {
 	enum sc_status status = members_send_step(c->members, frame);
 	struct error err;
 
-	c->unsent = NULL;
+	c->epoch->unsent = NULL;
 	if (status == SC_AGAIN) {
-		c->unsent = frame;
+		c->epoch->unsent = frame;
 		return false;
 	}
 	if (status == SC_OK)
@@ -127,11 +160,16 @@ static bool send_step(struct coordinator *c, struct frame *frame)
  * step was answered; then try again soon. */
 static bool has_frame(struct coordinator *c)
 {
-	if (frame_pool_n_free(c->step_pool))
+	if (frame_pool_n_free(c->epoch->step_pool))
 		return true;
-	if (scheduler_counts(c->scheduler).in_flight < c->config.window)
+	if (scheduler_counts(c->epoch->scheduler).in_flight < c->epoch->window)
 		wake_send(c->settle_soon);
 	return false;
+}
+
+static bool has_steps(const struct coordinator *c)
+{
+	return c->epoch && c->epoch->state >= EPOCH_PROBING && c->phase < COORDINATOR_STOPPED;
 }
 
 void coordinator_pump(struct coordinator *c)
@@ -139,13 +177,11 @@ void coordinator_pump(struct coordinator *c)
 	struct frame *frame;
 	struct step step;
 
-	if (!c->scheduler || c->phase < COORDINATOR_PROBING || c->phase > COORDINATOR_DRAINING)
+	if (!has_steps(c) || (c->epoch->unsent && !send_step(c, c->epoch->unsent)))
 		return;
-	if (c->unsent && !send_step(c, c->unsent))
-		return;
-	while (has_frame(c) && scheduler_next(c->scheduler, clock_ns(), &step)) {
-		frame = frame_take(c->step_pool, FRAME_STEP);
-		frame->epoch = c->epoch;
+	while (has_frame(c) && scheduler_next(c->epoch->scheduler, clock_ns(), &step)) {
+		frame = frame_take(c->epoch->step_pool, FRAME_STEP);
+		frame->epoch = c->epoch->number;
 		frame->n_bytes = (uint32_t)step_bytes(&step);
 		step_encode(&step, frame_payload(frame));
 		if (step.n_segments)
@@ -153,13 +189,17 @@ void coordinator_pump(struct coordinator *c)
 		if (!send_step(c, frame))
 			break;
 	}
-	note_activity(c);
+	if (c->epoch)
+		epoch_note_activity(c->epoch, loop_now_ns(c->config.loop));
 }
 
 static void finish_probe(struct coordinator *c)
 {
 	c->load_ms = (clock_ns() - c->loading_ns) / NS_PER_MS;
-	coordinator_set_phase(c, COORDINATOR_READY);
+	epoch_run(c->epoch);
+	coordinator_resume(c);
+	if (c->phase < COORDINATOR_DRAINING)
+		coordinator_set_phase(c, COORDINATOR_READY);
 }
 
 static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record)
@@ -168,7 +208,7 @@ static bool take_token(void *arg, struct sequence *sequence, const struct token_
 
 	if (record->fault)
 		coordinator_take_fault(c, sequence, record);
-	if (record->fault || sequence == &c->probe)
+	if (record->fault || sequence == &c->epoch->probe)
 		return false;
 	return coordinator_take_token(c, sequence, record->token, record->logprob);
 }
@@ -206,16 +246,16 @@ static void on_tokens(void *arg, const struct frame *frame)
 	struct tokens tokens;
 	struct error err;
 
-	if (!c->scheduler)
+	if (!has_steps(c) || frame->epoch != c->epoch->number)
 		return;
-	if (tokens_decode(frame_payload(frame), frame->n_bytes, &c->limits, &tokens, &err) ||
-	    scheduler_take(c->scheduler, clock_ns(), &tokens, take_token, c,
+	if (tokens_decode(frame_payload(frame), frame->n_bytes, &c->epoch->limits, &tokens, &err) ||
+	    scheduler_take(c->epoch->scheduler, clock_ns(), &tokens, take_token, c,
 			   &err) != SC_OK) {
 		fail(c, &err);
 		return;
 	}
 	counters_note_step(&c->counters, tokens.step_id);
-	if (c->phase == COORDINATOR_PROBING)
+	if (c->epoch->state == EPOCH_PROBING)
 		finish_probe(c);
 	settle(c);
 }
@@ -360,7 +400,6 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 	if (!c)
 		return error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
 	c->config = *config;
-	c->epoch = 1;
 	c->started_ns = loop_now_ns(config->loop);
 	jobs_init(&c->jobs, config->keep_jobs);
 	c->jobs.max_bytes = config->max_job_bytes;
@@ -395,18 +434,11 @@ void coordinator_destroy(struct coordinator *c)
 	error_set(&err, SC_E_UNAVAILABLE, "the coordinator is shutting down");
 	end_all_jobs(c, JOB_FAILED, &err);
 	jobs_deinit(&c->jobs);
-	if (c->scheduler)
-		scheduler_remove(c->scheduler, &c->probe);
 	counters_deinit(&c->counters);
 	members_destroy(c->members);
-	if (c->unsent)
-		frame_release(c->unsent);
 	wake_destroy(c->settle_soon);
 	timer_destroy(c->deadline_timer);
-	scheduler_destroy(c->scheduler);
-	sequence_deinit(&c->probe);
-	frame_pool_destroy(c->step_pool);
-	plan_destroy(c->plan);
+	epoch_destroy(c->epoch);
 	free(c);
 }
 

@@ -17,15 +17,18 @@
 
 struct coordinator;
 
-/* Phases only move forward. FAILED can follow any phase. */
+/* Forward until READY, then to and fro between READY and RECOVERING. DRAINING can follow any phase
+ * before it, and FAILED any phase but STOPPED. */
 enum coordinator_phase {
 	COORDINATOR_CONNECTING,	/* waiting for the workers' Hello */
 	COORDINATOR_LOADING,	/* stages load their weights */
 	COORDINATOR_PROBING,	/* a first step runs through all stages */
 	COORDINATOR_READY,
-	COORDINATOR_DRAINING,	/* no new jobs; running jobs continue */
+	COORDINATOR_RECOVERING,	/* a stage was lost: jobs wait until another epoch runs */
+	COORDINATOR_DRAINING,	/* no new jobs; running jobs continue, also when a stage is lost */
 	COORDINATOR_STOPPED,
 	COORDINATOR_FAILED,	/* a stage was lost or could not start; the error says why */
+	COORDINATOR_N_PHASES,
 };
 
 struct coordinator_config {
@@ -114,13 +117,15 @@ enum coordinator_phase coordinator_phase(const struct coordinator *coordinator);
 const char *coordinator_phase_name(enum coordinator_phase phase);
 const struct model *coordinator_model(const struct coordinator *coordinator);
 const struct tokenizer *coordinator_tokenizer(const struct coordinator *coordinator);
+/* The most positions of a sequence. Between two epochs that of the last one, before the first one
+ * the most that the settings allow. */
 uint32_t coordinator_max_context(const struct coordinator *coordinator);
 /* Counters of refusals. The gateway counts refusals by its own limits here, too. Borrowed. */
 struct limit_counts *coordinator_limits(struct coordinator *coordinator);
 
 enum tensor_type coordinator_kv_type(const struct coordinator *coordinator);
 
-/* NULL before LOADING. */
+/* NULL before LOADING, and between two epochs. */
 const struct plan *coordinator_plan(const struct coordinator *coordinator);
 
 struct stage_status {
@@ -155,13 +160,19 @@ struct coordinator_status {
 	uint64_t load_done_bytes;	/* of all stages, as in on_progress */
 	uint64_t load_total_bytes;
 	uint32_t n_stages;
-	uint32_t window;
+	uint32_t epoch;			/* number of the epoch; between two of them, and before the
+					 * first, that of the last one or 0 */
+	uint32_t recoveries;		/* epochs that were lost after they had run */
+	uint64_t lost_ms_ago;		/* since the last loss of an epoch; valid if there was one */
+	const char *last_loss;		/* what was lost then, borrowed until the next turn of the
+					 * loop; NULL: nothing so far */
+	uint32_t window;		/* these four as of the epoch, see coordinator_max_context */
 	uint32_t max_rows;
 	uint32_t max_context;
 	uint32_t steps_in_flight;
 	uint64_t steps;
 	uint64_t rows;			/* rows of all answered steps */
-	uint32_t n_blocks;
+	uint32_t n_blocks;		/* 0 without an epoch */
 	uint32_t n_blocks_free;
 	uint32_t block_length;
 	uint32_t jobs_queued;

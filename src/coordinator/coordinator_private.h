@@ -3,13 +3,21 @@
 #define STAGECOACH_COORDINATOR_COORDINATOR_PRIVATE_H
 /*
  * Internals of the coordinator, shared by coordinator.c (phases and steps), startup.c (limits,
- * plan, and the way to READY), coordinator_status.c, submit.c (jobs) and fault.c.
+ * plan, and an epoch's way to its steps), recovery.c (losing an epoch), coordinator_status.c,
+ * submit.c (jobs) and fault.c.
  */
 #include "coordinator/coordinator.h"
 #include "coordinator/counters.h"
+#include "coordinator/epoch.h"
 #include "coordinator/jobs.h"
 #include "coordinator/members.h"
-#include "coordinator/scheduler.h"
+
+/* What is counted over all epochs. */
+struct coordinator_totals {
+	uint64_t steps;
+	uint64_t rows;
+	uint64_t preemptions;
+};
 
 struct coordinator {
 	struct coordinator_config config;
@@ -20,18 +28,16 @@ struct coordinator {
 	uint64_t load_ms;
 	struct members *members;
 	struct counters counters;
-	struct plan *plan;		/* set from LOADING on */
-	struct scheduler *scheduler;	/* set from LOADING on */
-	struct step_limits limits;
-	uint32_t epoch;
-	struct frame_pool *step_pool;
-	struct frame *unsent;		/* a step that found no credit */
+	struct epoch *epoch;		/* NULL: before the first one, and between two */
+	uint32_t n_epochs;		/* the number of the last epoch */
+	struct step_limits limits;	/* what jobs are checked against: those of the epoch, or of
+					 * the last one; before the first one the widest */
+	struct coordinator_totals totals;	/* of the epochs that were dropped */
 	struct jobs jobs;
 	struct limit_counts refused;
-	struct sequence probe;		/* a sequence of one token that runs
-					 * through all stages before READY */
-	struct share_client probe_client;
-	struct share_job probe_job;
+	uint32_t n_recoveries;		/* epochs that were lost after they had run */
+	struct error last_loss;		/* status SC_OK: none */
+	uint64_t lost_ns;		/* when that was */
 	struct timer *deadline_timer;	/* of jobs, and of the drain */
 	struct wake *settle_soon;	/* jobs changed outside the step stream */
 	uint64_t drain_until_ns;	/* time limit of draining jobs, then
@@ -41,11 +47,12 @@ struct coordinator {
 	bool has_warned_of_fault;	/* later faults are logged at debug only */
 	uint64_t prompt_tokens;
 	uint64_t generated_tokens;
-	uint64_t active_ns;		/* time with a step in flight, up to active_since */
-	uint64_t active_since_ns;	/* 0: no step in flight */
 };
 
-/* Changes the phase and calls on_phase. Phases only move forward. */
+/* The table of legal transitions. */
+bool coordinator_may_become(enum coordinator_phase from, enum coordinator_phase to);
+
+/* Changes the phase and calls on_phase. Asserts that the transition is legal. */
 void coordinator_set_phase(struct coordinator *c, enum coordinator_phase phase);
 
 /* Fills in settings that were left open, and the widest limits that they allow. */
@@ -57,6 +64,20 @@ void coordinator_on_known(void *arg);
 void coordinator_on_progress(void *arg);
 void coordinator_on_ready(void *arg);
 
+/* Makes an epoch of the known workers and assigns its stages. */
+must_check enum sc_status coordinator_begin_epoch(struct coordinator *c, struct error *err);
+
+/* Drops the epoch. Jobs go on in the next one: their sequences wait until coordinator_resume. Does
+ * nothing without an epoch. */
+void coordinator_drop_epoch(struct coordinator *c);
+
+/* The epoch is lost because of err: drops it, tells the jobs, and the phase becomes RECOVERING,
+ * unless the coordinator drains. */
+void coordinator_lose_epoch(struct coordinator *c, const struct error *err);
+
+/* The epoch runs: adds all sequences of unfinished jobs to its scheduler. */
+void coordinator_resume(struct coordinator *c);
+
 /* Totals of all stages. */
 void coordinator_load_progress(const struct coordinator *c, uint64_t *done_out,
 			       uint64_t *total_out);
@@ -66,6 +87,14 @@ void coordinator_pump(struct coordinator *c);
 
 /* Sets the timer for the earliest deadline. */
 void coordinator_arm_deadline(struct coordinator *c);
+
+/* Returns false if the sequence has filled the context of the epoch and is not over: the context is
+ * shorter than the one that the job was accepted for. err says so. */
+bool coordinator_has_room(const struct coordinator *c, const struct sequence *sequence,
+			  struct error *err);
+
+/* Lets a new job's sequences run, at once or once an epoch runs. */
+void coordinator_add_job(struct coordinator *c, struct job *job);
 
 /* Ends a job that has not ended, and its sequences. err is NULL for DONE. */
 void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state state,

@@ -38,7 +38,7 @@ enum tensor_type coordinator_kv_type(const struct coordinator *c)
 
 const struct plan *coordinator_plan(const struct coordinator *c)
 {
-	return c->plan;
+	return c->epoch ? c->epoch->plan : NULL;
 }
 
 void coordinator_load_progress(const struct coordinator *c, uint64_t *done_out, uint64_t *total_out)
@@ -61,25 +61,29 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 {
 	struct scheduler_counts counts = { 0 };
 
-	if (c->scheduler)
-		counts = scheduler_counts(c->scheduler);
+	if (c->epoch)
+		counts = scheduler_counts(c->epoch->scheduler);
 	*out = (struct coordinator_status){
 		.phase = c->phase,
 		.uptime_ms = (loop_now_ns(c->config.loop) - c->started_ns) / NS_PER_MS,
 		.load_ms = c->load_ms,
 		.n_stages = c->config.n_stages,
+		.epoch = c->n_epochs,
+		.recoveries = c->n_recoveries,
+		.lost_ms_ago = (loop_now_ns(c->config.loop) - c->lost_ns) / NS_PER_MS,
+		.last_loss = c->last_loss.status ? c->last_loss.text : NULL,
 		.window = c->config.window,
 		.max_rows = c->limits.max_rows,
 		.max_context = c->limits.max_context,
 		.steps_in_flight = counts.in_flight,
-		.steps = counts.steps,
-		.rows = counts.rows,
-		.n_blocks = c->plan ? c->limits.max_blocks : 0,
+		.steps = c->totals.steps + counts.steps,
+		.rows = c->totals.rows + counts.rows,
+		.n_blocks = c->epoch ? c->epoch->limits.max_blocks : 0,
 		.n_blocks_free = counts.blocks_free,
 		.block_length = c->limits.block_length,
 		.prompt_tokens = c->prompt_tokens,
 		.generated_tokens = c->generated_tokens,
-		.preemptions = counts.preemptions,
+		.preemptions = c->totals.preemptions + counts.preemptions,
 		.longest_turn_ns = loop_longest_turn_ns(c->config.loop),
 	};
 	coordinator_load_progress(c, &out->load_done_bytes, &out->load_total_bytes);
@@ -93,11 +97,11 @@ void coordinator_await_counters(struct coordinator *c, struct counters_wait *wai
 
 static double bubble_ratio(const struct coordinator *c, const struct member *member)
 {
-	uint64_t active_ns = c->active_ns;
+	uint64_t active_ns = 0;
 	double ratio;
 
-	if (c->active_since_ns)
-		active_ns += loop_now_ns(c->config.loop) - c->active_since_ns;
+	if (c->epoch)
+		active_ns = epoch_active_ns(c->epoch, loop_now_ns(c->config.loop));
 	if (!active_ns || !member->steps)
 		return 0.0;
 	ratio = 1.0 - (double)member->busy_ns / (double)active_ns;
@@ -108,7 +112,8 @@ void coordinator_stage_status(const struct coordinator *c, unsigned stage,
 			      struct stage_status *out)
 {
 	const struct member *member = members_get(c->members, stage);
-	bool has_isa = c->plan && member->kernels.best_isa != CPU_AUTO;
+	const struct plan *plan = coordinator_plan(c);
+	bool has_isa = plan && member->kernels.best_isa != CPU_AUTO;
 
 	*out = (struct stage_status){
 		.rank = member->rank,
@@ -117,8 +122,8 @@ void coordinator_stage_status(const struct coordinator *c, unsigned stage,
 		.backend = member->backend,
 		.instruction_set = has_isa ? cpu_isa_name(members_common_isa(c->members)) : "",
 		.best_instruction_set = has_isa ? cpu_isa_name(member->kernels.best_isa) : "",
-		.first_layer = c->plan ? c->plan->stages[stage].first_layer : 0,
-		.n_layers = c->plan ? c->plan->stages[stage].n_layers : 0,
+		.first_layer = plan ? plan->stages[stage].first_layer : 0,
+		.n_layers = plan ? plan->stages[stage].n_layers : 0,
 		.weight_bytes = member->weight_bytes,
 		.kv_bytes = member->kv_bytes,
 		.steps = member->steps,

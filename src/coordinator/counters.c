@@ -75,6 +75,17 @@ void counters_deinit(struct counters *counters)
 		counters_forget(wait);
 }
 
+void counters_restart(struct counters *counters)
+{
+	struct counters_wait *wait;
+
+	counters->answered_step = 0;
+	counters->is_asked = false;
+	while ((wait = first_wait(counters)))
+		serve(wait);
+	arm(counters);
+}
+
 void counters_note_step(struct counters *counters, uint64_t step)
 {
 	counters->answered_step = step;

@@ -30,6 +30,9 @@ must_check enum sc_status counters_init(struct counters *counters, struct loop *
 /* Accepts zeros. Forgets those who wait. */
 void counters_deinit(struct counters *counters);
 
+/* The next step counts from 1: whoever waits for counters of older steps gets what is known. */
+void counters_restart(struct counters *counters);
+
 /* The result of a step has come. */
 void counters_note_step(struct counters *counters, uint64_t step);
 

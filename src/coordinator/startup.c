@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The coordinator's way from its settings to READY: limits and sizes, the plan, the first step. */
+/* The coordinator's way from its settings to running steps: limits and sizes, the plan, the epoch,
+ * its first step. */
 #include "coordinator/coordinator_private.h"
 
 #include "base/clock.h"
@@ -23,15 +24,6 @@ enum { CHUNK_OF_ONE = 256, CHUNK_OF_MANY = 128 };
 static uint32_t spare_slots(const struct coordinator_config *config)
 {
 	return config->max_sequences / 8 + 1;
-}
-
-/* The first stage gets no activations; all others do. */
-static size_t first_hop_bytes(const struct step_limits *limits)
-{
-	struct step_limits first_hop = *limits;
-
-	first_hop.dim = 0;
-	return step_bytes_max(&first_hop);
 }
 
 /* The limits of steps before the workers' memory is known. Context and blocks may become
@@ -77,7 +69,7 @@ uint64_t coordinator_bytes(const struct coordinator_config *config, size_t link_
 {
 	struct step_limits limits = widest_limits(config);
 
-	return (window_of(config) + 1) * first_hop_bytes(&limits) +
+	return epoch_bytes(&limits, window_of(config)) +
 	       (uint64_t)config->n_stages * link_bytes + config->max_job_bytes;
 }
 
@@ -124,24 +116,23 @@ void coordinator_planning(const struct coordinator_config *config, size_t link_b
 	};
 }
 
-/* Chooses context and pool and writes them to the limits. */
-static enum sc_status make_pool(struct coordinator *c, struct plan_input *input,
-				const struct pool_wish *wish, struct error *err)
+/* Chooses context and pool. */
+static enum sc_status make_pool(struct plan_input *input, const struct pool_wish *wish,
+				struct plan **plan_out, struct error *err)
 {
-	enum sc_status status = pool_plan(input, wish, &c->plan, err);
+	enum sc_status status = pool_plan(input, wish, plan_out, err);
 	char why_shorter[POOL_TEXT_BYTES];
 
 	if (status != SC_OK)
 		return status;
 	if (pool_explain(input, wish, why_shorter))
 		log_warning("%s", why_shorter);
-	c->limits.max_context = input->max_context;
-	limit_set(&c->refused, LIMIT_CONTEXT, c->limits.max_context);
-	c->limits.max_blocks = input->n_blocks;
 	return SC_OK;
 }
 
-static enum sc_status make_plan(struct coordinator *c, struct error *err)
+/* Plans for the known workers, and writes context and pool to limits. */
+static enum sc_status make_plan(struct coordinator *c, struct step_limits *limits,
+				struct plan **plan_out, struct error *err)
 {
 	unsigned n = members_count(c->members);
 	uint64_t *memory = calloc(n, sizeof memory[0]);
@@ -158,55 +149,76 @@ static enum sc_status make_plan(struct coordinator *c, struct error *err)
 		n_threads[i] = members_get(c->members, i)->n_threads;
 	}
 	if (memory && n_threads)
-		status = make_pool(c, &input, &wish, err);
+		status = make_pool(&input, &wish, plan_out, err);
 	else
 		status = error_set(err, SC_E_NOMEM, "out of memory for a plan");
 	free(memory);
 	free(n_threads);
+	if (status == SC_OK) {
+		limits->max_context = input.max_context;
+		limits->max_blocks = input.n_blocks;
+	}
 	return status;
 }
 
-static enum sc_status make_scheduler(struct coordinator *c, struct error *err)
+/* Takes plan. */
+static enum sc_status make_epoch(struct coordinator *c, const struct step_limits *limits,
+				 struct plan *plan, struct error *err)
 {
-	struct scheduler_config config = {
-		.limits = c->limits,
+	const struct epoch_config config = {
+		.number = c->n_epochs + 1,
+		.limits = *limits,
 		.window = c->config.window,
-		.n_stages = c->config.n_stages,
 		.prompt_chunk = c->config.prompt_chunk,
 		.max_gap_ns = c->config.max_gap_ms * NS_PER_MS,
 		.n_spare = spare_slots(&c->config),
+		.probe_token = tokenizer_bos(c->config.tokenizer),
 	};
-	enum sc_status status;
+	enum sc_status status = epoch_create(&config, plan, &c->epoch, err);
 
-	status = scheduler_create(&config, &c->scheduler, err);
+	if (status != SC_OK) {
+		plan_destroy(plan);
+		return status;
+	}
+	c->n_epochs++;
+	c->limits = *limits;
+	limit_set(&c->refused, LIMIT_CONTEXT, limits->max_context);
+	return SC_OK;
+}
+
+enum sc_status coordinator_begin_epoch(struct coordinator *c, struct error *err)
+{
+	struct step_limits limits = widest_limits(&c->config);
+	struct assignment assignment;
+	enum sc_status status;
+	struct plan *plan;
+
+	status = make_plan(c, &limits, &plan, err);
+	if (status == SC_OK)
+		status = make_epoch(c, &limits, plan, err);
 	if (status != SC_OK)
 		return status;
-	status = frame_pool_create(c->config.window + 1, first_hop_bytes(&c->limits),
-				   &c->step_pool);
-	if (status != SC_OK)
-		return error_set(err, status, "out of memory for steps");
+	c->loading_ns = clock_ns();
+	assignment = (struct assignment){
+		.epoch = c->epoch->number, .limits = c->limits, .kv_type = c->config.kv_type,
+		.window = c->config.window,
+	};
+	members_assign(c->members, c->epoch->plan, &assignment);
 	return SC_OK;
 }
 
 void coordinator_on_known(void *arg)
 {
 	struct coordinator *c = arg;
-	struct assignment assignment;
 	struct error err;
 
-	if (make_plan(c, &err) != SC_OK || make_scheduler(c, &err) != SC_OK) {
+	if (coordinator_begin_epoch(c, &err) != SC_OK) {
 		coordinator_abort(c, &err);
 		return;
 	}
 	if (members_are_mixed(c->members))
 		log_warning("stages have different backends, kernel versions or C libraries: "
 			    "tokens depend on which stage runs where (--allow-mixed-backends)");
-	c->loading_ns = clock_ns();
-	assignment = (struct assignment){
-		.epoch = c->epoch, .limits = c->limits, .kv_type = c->config.kv_type,
-		.window = c->config.window,
-	};
-	members_assign(c->members, c->plan, &assignment);
 	coordinator_set_phase(c, COORDINATOR_LOADING);	/* last, because the owner
 							 * may drain at once */
 }
@@ -221,34 +233,17 @@ void coordinator_on_progress(void *arg)
 		c->config.on_progress(c->config.arg, done, total);
 }
 
-static void fail_with(struct coordinator *c, enum sc_status status, const char *what)
-{
-	struct error err;
-
-	error_set(&err, status, "%s", what);
-	coordinator_abort(c, &err);
-}
-
-/* All stages are ready: sends one token through all of them before the phase becomes READY. */
+/* All stages are ready: sends one token through all of them before steps of jobs run. */
 void coordinator_on_ready(void *arg)
 {
 	struct coordinator *c = arg;
-	uint32_t token = tokenizer_bos(c->config.tokenizer);
 
-	if (c->phase != COORDINATOR_LOADING)
+	if (!c->epoch || c->epoch->state != EPOCH_LOADING || c->is_stopping ||
+	    c->phase >= COORDINATOR_STOPPED)
 		return;
 	coordinator_warn_of_weights(c);
-	if (token >= c->limits.n_vocab)
-		token = 0;
-	if (sequence_init(&c->probe, &token, 1, 2, c->limits.block_length) != SC_OK) {
-		fail_with(c, SC_E_NOMEM, "out of memory for the first step");
-		return;
-	}
-	share_client_init(&c->probe_client);
-	share_job_init(&c->probe_job, &c->probe_client);
-	c->probe.share = &c->probe_job;
-	c->probe.sampling.top_p = 1.0f;
-	scheduler_add(c->scheduler, &c->probe);
-	coordinator_set_phase(c, COORDINATOR_PROBING);
+	epoch_start_probe(c->epoch);
+	if (c->phase == COORDINATOR_LOADING)
+		coordinator_set_phase(c, COORDINATOR_PROBING);
 	coordinator_pump(c);
 }

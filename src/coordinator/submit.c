@@ -50,7 +50,7 @@ static enum sc_status check_stops(struct coordinator *c, const struct job_reques
 
 enum sc_status job_check_room(struct coordinator *c, uint64_t client, struct error *err)
 {
-	if (c->phase != COORDINATOR_READY) {
+	if (c->phase != COORDINATOR_READY && c->phase != COORDINATOR_RECOVERING) {
 		if (c->phase == COORDINATOR_FAILED)
 			return error_set(err, SC_E_UNAVAILABLE, "%s", c->error.text);
 		return error_set(err, SC_E_UNAVAILABLE, "the coordinator is %s, not ready",
@@ -286,8 +286,7 @@ enum sc_status job_submit(struct coordinator *c, const struct job_request *reque
 	if (status != SC_OK)
 		return status;
 	jobs_add(&c->jobs, job, n_bytes);
-	for (uint32_t i = 0; i < job->n_streams; i++)
-		scheduler_add(c->scheduler, &job->streams[i].sequence);
+	coordinator_add_job(c, job);
 	log_debug("%s: %u prompt tokens, %u sequences", job->id, job->n_prompt_tokens,
 		  job->n_streams);
 	*job_out = job;
@@ -329,7 +328,8 @@ void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state 
 	enum finish_reason reason = state == JOB_CANCELLED ? FINISH_CANCELLED : FINISH_ERROR;
 
 	for (uint32_t i = 0; i < job->n_streams; i++) {
-		scheduler_remove(c->scheduler, &job->streams[i].sequence);
+		if (c->epoch)
+			scheduler_remove(c->epoch->scheduler, &job->streams[i].sequence);
 		output_writer_finish(&job->streams[i].writer, reason);
 		sequence_deinit(&job->streams[i].sequence);	/* the output is stored
 								 * separately */
@@ -370,8 +370,12 @@ bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, ui
 	if (!job->times.first_token_ms)
 		job->times.first_token_ms = clock_unix_ms();
 	job_touch(job);
-	if (writer->output.finish == FINISH_NONE)
-		return true;
+	if (writer->output.finish == FINISH_NONE) {
+		if (coordinator_has_room(c, sequence, &err))
+			return true;
+		coordinator_end_job(c, job, JOB_FAILED, &err);
+		return false;
+	}
 	if (!--job->n_running)
 		coordinator_end_job(c, job, JOB_DONE, NULL);
 	return false;

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Losing an epoch, and going on in the next one. A lost epoch ends no job: its sequences wait, and
+ * start over from their tokens, as after a preemption. Tokens that were in flight are drawn again.
+ */
+#include "coordinator/coordinator_private.h"
+
+#include "base/log.h"
+
+/* --- out of an epoch --- */
+
+static void suspend_job(struct coordinator *c, struct job *job)
+{
+	for (uint32_t i = 0; i < job->n_streams; i++)
+		(void)scheduler_suspend(c->epoch->scheduler, &job->streams[i].sequence);
+}
+
+static void add_totals(struct coordinator *c)
+{
+	struct scheduler_counts counts = scheduler_counts(c->epoch->scheduler);
+
+	c->totals.steps += counts.steps;
+	c->totals.rows += counts.rows;
+	c->totals.preemptions += counts.preemptions;
+}
+
+void coordinator_drop_epoch(struct coordinator *c)
+{
+	if (!c->epoch)
+		return;
+	list_for_each(node, &c->jobs.active)
+		suspend_job(c, list_entry(node, struct job, active_node));
+	add_totals(c);
+	epoch_destroy(c->epoch);
+	c->epoch = NULL;
+	counters_restart(&c->counters);
+}
+
+void coordinator_lose_epoch(struct coordinator *c, const struct error *err)
+{
+	bool has_run = c->epoch && c->epoch->state == EPOCH_RUNNING;
+
+	if (c->phase >= COORDINATOR_STOPPED)
+		return;
+	log_warning("%s", err->text);
+	c->last_loss = *err;
+	c->lost_ns = loop_now_ns(c->config.loop);
+	c->n_recoveries += has_run;
+	coordinator_drop_epoch(c);
+	if (coordinator_may_become(c->phase, COORDINATOR_RECOVERING))
+		coordinator_set_phase(c, COORDINATOR_RECOVERING);
+}
+
+/* --- into the next --- */
+
+static bool is_over(const struct job *job, uint32_t i)
+{
+	return job->streams[i].writer.output.finish != FINISH_NONE;
+}
+
+/* Sequences that had started before come first: their clients have seen tokens of them. */
+static void add_sequences(struct coordinator *c, struct job *job, bool has_run)
+{
+	for (uint32_t i = 0; i < job->n_streams; i++) {
+		struct sequence *sequence = &job->streams[i].sequence;
+
+		if (!is_over(job, i) && sequence->is_preempted == has_run &&
+		    sequence->state == SEQUENCE_IDLE)
+			scheduler_add(c->epoch->scheduler, sequence);
+	}
+}
+
+/* The list of jobs is newest first. */
+static void add_oldest_first(struct coordinator *c, bool has_run)
+{
+	for (struct list *node = c->jobs.active.prev; node != &c->jobs.active; node = node->prev)
+		add_sequences(c, list_entry(node, struct job, active_node), has_run);
+}
+
+bool coordinator_has_room(const struct coordinator *c, const struct sequence *sequence,
+			  struct error *err)
+{
+	uint32_t max_context = c->epoch->limits.max_context;
+
+	if (sequence->n_tokens < max_context)
+		return true;
+	error_set(err, SC_E_CAPACITY, "sequence %u has %u tokens, but since a worker was lost the "
+		  "context holds %u: shorten the prompt, or start more workers", sequence->index,
+		  sequence->n_tokens, max_context);
+	return false;
+}
+
+/* The new pool may be smaller than the one that the job was accepted for. */
+static void end_if_too_long(struct coordinator *c, struct job *job)
+{
+	struct error err;
+
+	for (uint32_t i = 0; i < job->n_streams; i++)
+		if (!is_over(job, i) &&
+		    !coordinator_has_room(c, &job->streams[i].sequence, &err)) {
+			coordinator_end_job(c, job, JOB_FAILED, &err);
+			return;
+		}
+}
+
+void coordinator_resume(struct coordinator *c)
+{
+	list_for_each(node, &c->jobs.active)
+		end_if_too_long(c, list_entry(node, struct job, active_node));
+	add_oldest_first(c, true);
+	add_oldest_first(c, false);
+}
+
+void coordinator_add_job(struct coordinator *c, struct job *job)
+{
+	if (c->epoch && c->epoch->state == EPOCH_RUNNING)
+		add_sequences(c, job, false);
+}

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Losing an epoch in every phase, and what jobs, clients and status see of it. */
+#include "coordinator/coordinator_private.h"
+
+#include "tests/coordinator/stage_double.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { ASSIGN = STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN };
+
+static struct stage_double d;
+static struct error err;
+
+static int start(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+
+	(void)state;
+	stage_double_create(&d, &config, 0);
+	stage_double_come_up(&d);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	stage_double_destroy(&d);
+	return 0;
+}
+
+static void lose(void)
+{
+	struct error lost;
+
+	error_set(&lost, SC_E_CLOSED, "stage 1: connection reset");
+	coordinator_lose_epoch(d.coordinator, &lost);
+}
+
+/* The worker that was lost comes back. */
+static void begin(void)
+{
+	if (coordinator_begin_epoch(d.coordinator, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	stage_double_run_for(&d, 1);
+}
+
+static void say_ready(void)
+{
+	peer_say_ready(&d.peer, d.coordinator->n_epochs);
+	stage_double_run_for(&d, 1);
+}
+
+static void recover(void)
+{
+	begin();
+	say_ready();
+	/* The next loss may have come in the same turn. */
+	peer_wait(d.loop, !d.coordinator->epoch || d.coordinator->epoch->state == EPOCH_RUNNING);
+}
+
+static struct coordinator_status status_now(void)
+{
+	struct coordinator_status status;
+
+	coordinator_status(d.coordinator, &status);
+	return status;
+}
+
+/* The stage_double's letters, by position alone. */
+static void expect_tokens(const struct job *job, uint32_t n_prompt, uint32_t n_tokens)
+{
+	const struct output *output = job_output(job, 0);
+
+	assert_int_equal(job_state(job), JOB_DONE);
+	assert_int_equal(output->n_tokens, n_tokens);
+	for (uint32_t i = 0; i < n_tokens; i++)
+		assert_int_equal(output->tokens[i].id, 'a' + (n_prompt + i) % 26);
+}
+
+static struct job *submit(uint32_t n_prompt, uint32_t n_tokens)
+{
+	struct job_request request = stage_double_request(n_prompt, n_tokens);
+
+	return stage_double_submit(&d, &request);
+}
+
+static void expect_end(struct job *job, uint32_t n_prompt, uint32_t n_tokens)
+{
+	peer_wait(d.loop, job_is_ended(job));
+	expect_tokens(job, n_prompt, n_tokens);
+	job_release(job);
+}
+
+static void the_table_allows_these_transitions_and_no_others(void **state)
+{
+	static const char *const expected[COORDINATOR_N_PHASES] = {
+		/* from: to C L P R r D S F */
+		[COORDINATOR_CONNECTING] = ".L...D.F",
+		[COORDINATOR_LOADING]    = "..P.rD.F",
+		[COORDINATOR_PROBING]    = "...RrD.F",
+		[COORDINATOR_READY]      = "....rD.F",
+		[COORDINATOR_RECOVERING] = "...R.D.F",
+		[COORDINATOR_DRAINING]   = "......SF",
+		[COORDINATOR_STOPPED]    = "........",
+		[COORDINATOR_FAILED]     = "........",
+	};
+
+	(void)state;
+	for (unsigned from = 0; from < COORDINATOR_N_PHASES; from++)
+		for (unsigned to = 0; to < COORDINATOR_N_PHASES; to++)
+			assert_int_equal(coordinator_may_become(from, to),
+					 expected[from][to] != '.');
+}
+
+/* The stage answers a step at once. So a watcher of the job, who is called between the answer to
+ * one step and that to the next, loses the epoch. */
+struct saboteur {
+	struct job_watcher watcher;
+	uint32_t n_tokens;
+	bool is_done;
+};
+
+static void sabotage(void *arg, struct job *job)
+{
+	struct saboteur *saboteur = arg;
+
+	if (saboteur->is_done || job_output(job, 0)->n_tokens < saboteur->n_tokens)
+		return;
+	saboteur->is_done = true;
+	lose();
+}
+
+/* Loses the epoch when the job has so many tokens, with a step in flight. */
+static void lose_at(struct job *job, uint32_t n_tokens)
+{
+	struct saboteur saboteur = { .n_tokens = n_tokens };
+
+	saboteur.watcher = (struct job_watcher){ .on_change = sabotage, .arg = &saboteur };
+	job_watch(job, &saboteur.watcher);
+	if (job_output(job, 0)->n_tokens >= n_tokens)
+		sabotage(&saboteur, job);
+	peer_wait(d.loop, saboteur.is_done);
+	job_unwatch(job, &saboteur.watcher);
+	assert_false(job_is_ended(job));
+}
+
+static void a_job_goes_on_with_the_same_tokens_after_each_of_many_losses(void **state)
+{
+	struct saboteur saboteur = { .n_tokens = 1 };
+	struct job *job;
+
+	(void)state;
+	saboteur.watcher = (struct job_watcher){ .on_change = sabotage, .arg = &saboteur };
+	job = submit(7, 40);
+	job_watch(job, &saboteur.watcher);
+	for (unsigned i = 1; i <= 30; i++) {
+		peer_wait(d.loop, saboteur.is_done);
+		assert_int_equal(d.phase, COORDINATOR_RECOVERING);
+		assert_null(coordinator_plan(d.coordinator));
+		assert_int_equal(job_output(job, 0)->n_tokens, saboteur.n_tokens);
+		saboteur.n_tokens = i + 1;
+		saboteur.is_done = i == 30;
+		assert_int_equal(status_now().epoch, i);
+		assert_int_equal(status_now().recoveries, i);
+		recover();
+	}
+	job_unwatch(job, &saboteur.watcher);
+	expect_end(job, 7, 40);
+}
+
+static void a_loss_at_any_token_changes_none(void **state)
+{
+	(void)state;
+	for (uint32_t n = 0; n < 20; n++) {
+		struct job *job = submit(5, 20);
+
+		lose_at(job, n);
+		assert_int_equal(job_output(job, 0)->n_tokens, n);
+		recover();
+		expect_end(job, 5, 20);
+	}
+}
+
+static void tokens_of_a_lost_epoch_are_dropped(void **state)
+{
+	struct token_record record = { .sequence = 0, .position = 3, .token = 'x' };
+	struct tokens tokens = { .step_id = 2, .n_records = 1, .records = &record };
+	uint64_t payload[8];
+	struct job *job;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	job = submit(3, 5);
+	stage_double_run_for(&d, 5);
+	lose();
+	tokens_encode(&tokens, payload);
+	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(1));
+	stage_double_run_for(&d, 5);
+	assert_int_equal(job_output(job, 0)->n_tokens, 0);
+	begin();
+	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(1));
+	stage_double_run_for(&d, 5);
+	assert_int_equal(job_output(job, 0)->n_tokens, 0);
+	assert_int_equal(d.phase, COORDINATOR_RECOVERING);
+	d.peer.answers_steps = true;
+	say_ready();
+	expect_end(job, 3, 5);
+}
+
+static void jobs_may_come_and_go_between_two_epochs(void **state)
+{
+	struct job *old, *cancelled, *new, *late;
+	struct job_request request = stage_double_request(3, 5);
+
+	(void)state;
+	d.peer.answers_steps = false;
+	old = submit(3, 5);
+	cancelled = submit(4, 5);
+	stage_double_run_for(&d, 1);
+	lose();
+	new = submit(6, 5);
+	request.deadline_ms = 50;
+	late = stage_double_submit(&d, &request);
+	assert_int_equal(job_state(new), JOB_QUEUED);
+	job_cancel(cancelled);
+	stage_double_run_for(&d, 49);
+	assert_int_equal(job_state(cancelled), JOB_CANCELLED);
+	assert_false(job_is_ended(late));
+	stage_double_run_for(&d, 1);
+	assert_int_equal(job_error(late)->status, SC_E_DEADLINE);
+	assert_int_equal(status_now().jobs_queued + status_now().jobs_running, 2);
+	d.peer.answers_steps = true;
+	recover();
+	expect_end(old, 3, 5);
+	expect_end(new, 6, 5);
+	job_release(cancelled);
+	job_release(late);
+}
+
+static void status_says_what_there_is_between_two_epochs(void **state)
+{
+	struct coordinator_status before = status_now(), status;
+	struct stage_status stage;
+
+	(void)state;
+	assert_null(before.last_loss);
+	assert_int_equal(before.epoch, 1);
+	assert_int_equal(before.n_blocks, 64);
+	lose();
+	stage_double_run_for(&d, 30);
+	status = status_now();
+	assert_int_equal(status.phase, COORDINATOR_RECOVERING);
+	assert_string_equal(status.last_loss, "stage 1: connection reset");
+	assert_int_equal(status.lost_ms_ago, 30);
+	assert_int_equal(status.recoveries, 1);
+	assert_int_equal(status.n_blocks, 0);
+	assert_int_equal(status.max_context, before.max_context);
+	assert_int_equal(coordinator_max_context(d.coordinator), before.max_context);
+	assert_int_equal(status.steps, before.steps);
+	assert_int_equal(status.rows, before.rows);
+	coordinator_stage_status(d.coordinator, 0, &stage);
+	assert_int_equal(stage.n_layers, 0);
+	recover();
+	status = status_now();
+	assert_int_equal(status.epoch, 2);
+	assert_int_equal(status.n_blocks, 64);
+	assert_int_equal(status.steps, before.steps + 1);	/* the probe's */
+}
+
+/* In the way of test_coordinator: Hello was said, the stage loads. */
+static void start_loading(void)
+{
+	struct coordinator_config config = stage_double_config();
+
+	stage_double_create(&d, &config, 0);
+	peer_say_hello(&d.peer, CONTROL_PROTOCOL_VERSION, config.model->fingerprint);
+	peer_wait(d.loop, d.phase == COORDINATOR_LOADING);
+}
+
+static void an_epoch_may_be_lost_while_it_loads_or_probes(void **state)
+{
+	(void)state;
+	start_loading();
+	lose();
+	assert_int_equal(d.phase, COORDINATOR_RECOVERING);
+	recover();
+	assert_int_equal(d.phase, COORDINATOR_READY);
+	stage_double_destroy(&d);
+
+	start_loading();
+	d.peer.answers_steps = false;
+	say_ready();
+	assert_int_equal(d.phase, COORDINATOR_PROBING);
+	lose();
+	assert_int_equal(d.phase, COORDINATOR_RECOVERING);
+	d.peer.answers_steps = true;
+	recover();
+	assert_int_equal(d.phase, COORDINATOR_READY);
+	assert_int_equal(status_now().recoveries, 0);	/* none had run */
+	expect_end(submit(3, 5), 3, 5);
+	stage_double_destroy(&d);
+}
+
+static void a_second_loss_while_recovering_only_takes_another_epoch(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	job = submit(9, 30);
+	lose_at(job, 3);
+	lose();				/* without an epoch */
+	begin();
+	lose();				/* loading */
+	begin();
+	d.peer.answers_steps = false;
+	say_ready();
+	assert_int_equal(d.coordinator->epoch->state, EPOCH_PROBING);
+	lose();
+	assert_int_equal(d.phase, COORDINATOR_RECOVERING);
+	assert_int_equal(job_output(job, 0)->n_tokens, 3);
+	d.peer.answers_steps = true;
+	recover();
+	expect_end(job, 9, 30);
+	assert_int_equal(status_now().epoch, 4);
+}
+
+static void an_epoch_may_be_lost_and_remade_while_draining(void **state)
+{
+	struct job_request request = stage_double_request(3, 2);
+	struct job *job, *other;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	job = submit(5, 20);
+	stage_double_run_for(&d, 1);
+	coordinator_drain(d.coordinator, 60000);
+	lose();
+	d.peer.answers_steps = true;
+	assert_int_equal(d.phase, COORDINATOR_DRAINING);
+	assert_int_equal(job_submit(d.coordinator, &request, &other, &err), SC_E_UNAVAILABLE);
+	recover();
+	assert_int_equal(d.phase, COORDINATOR_DRAINING);
+	expect_end(job, 5, 20);
+	peer_wait(d.loop, d.peer.n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP]);
+	peer_disconnect(&d.peer, 0);
+	peer_wait(d.loop, d.phase == COORDINATOR_STOPPED);
+}
+
+static void a_drain_without_an_epoch_ends_at_its_time_limit(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	job = submit(5, 40);
+	lose_at(job, 2);
+	coordinator_drain(d.coordinator, 100);
+	assert_int_equal(d.phase, COORDINATOR_DRAINING);
+	stage_double_run_for(&d, 99);
+	assert_false(job_is_ended(job));
+	peer_wait(d.loop, d.phase == COORDINATOR_STOPPED);
+	assert_int_equal(job_state(job), JOB_FAILED);
+	job_release(job);
+}
+
+static void nothing_is_lost_after_the_end(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	job = submit(5, 40);
+	lose_at(job, 2);
+	error_set(&err, SC_E_UNAVAILABLE, "no worker is left");
+	coordinator_abort(d.coordinator, &err);
+	assert_int_equal(d.phase, COORDINATOR_FAILED);
+	assert_int_equal(job_state(job), JOB_FAILED);
+	assert_string_equal(job_error(job)->text, "no worker is left");
+	lose();
+	assert_int_equal(d.phase, COORDINATOR_FAILED);
+	assert_int_equal(status_now().recoveries, 1);
+	job_release(job);
+}
+
+/* The next epoch's worker has less memory, so that a context is shorter. */
+static void start_with_memory(uint64_t memory_bytes)
+{
+	struct coordinator_config config = stage_double_config();
+
+	config.kv_positions = 0;
+	config.is_context_fixed = false;
+	config.max_context = 4096;
+	config.max_sequences = 2;
+	stage_double_create(&d, &config, 0);
+	d.peer.limits.max_context = 4096;
+	d.peer.limits.max_blocks = 4096;
+	d.peer.memory_bytes = memory_bytes;
+	stage_double_come_up(&d);
+}
+
+static void shrink(uint64_t memory_bytes)
+{
+	struct member *member = (struct member *)members_get(d.coordinator->members, 0);
+
+	member->memory_bytes = memory_bytes;
+}
+
+static void a_sequence_longer_than_a_smaller_pool_ends_with_an_error_and_others_go_on(void **state)
+{
+	struct job *too_long, *at_last, *short_one;
+	struct coordinator_status status;
+	const struct plan_stage *stage;
+	uint64_t memory_bytes;
+
+	(void)state;
+	start_with_memory(UINT64_C(1) << 40);
+	stage = &d.coordinator->epoch->plan->stages[0];
+	memory_bytes = stage->weight_bytes + stage->work_bytes +
+		       2 * 700 * (stage->kv_bytes / 2 / 4096);
+	d.peer.answers_steps = false;
+	too_long = submit(1000, 2000);
+	at_last = submit(500, JOB_UNLIMITED);
+	short_one = submit(5, 20);
+	stage_double_run_for(&d, 5);
+	lose();
+	shrink(memory_bytes);
+	d.peer.answers_steps = true;
+	begin();
+	status = status_now();
+	assert_in_range(status.max_context, 512, 1000);
+	say_ready();
+	stage_double_run_for(&d, 1);
+	assert_int_equal(job_state(too_long), JOB_FAILED);
+	assert_int_equal(job_error(too_long)->status, SC_E_CAPACITY);
+	assert_non_null(strstr(job_error(too_long)->text, "1000 tokens"));
+	expect_end(short_one, 5, 20);
+	peer_wait(d.loop, job_is_ended(at_last));
+	assert_int_equal(job_state(at_last), JOB_FAILED);
+	assert_int_equal(job_output(at_last, 0)->n_tokens, status.max_context - 500);
+	assert_int_equal(job_error(at_last)->status, SC_E_CAPACITY);
+	job_release(too_long);
+	job_release(at_last);
+	stage_double_destroy(&d);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_table_allows_these_transitions_and_no_others),
+		TEST(a_job_goes_on_with_the_same_tokens_after_each_of_many_losses),
+		TEST(a_loss_at_any_token_changes_none),
+		TEST(tokens_of_a_lost_epoch_are_dropped),
+		TEST(jobs_may_come_and_go_between_two_epochs),
+		TEST(status_says_what_there_is_between_two_epochs),
+		cmocka_unit_test(an_epoch_may_be_lost_while_it_loads_or_probes),
+		TEST(a_second_loss_while_recovering_only_takes_another_epoch),
+		TEST(an_epoch_may_be_lost_and_remade_while_draining),
+		TEST(a_drain_without_an_epoch_ends_at_its_time_limit),
+		TEST(nothing_is_lost_after_the_end),
+		cmocka_unit_test(
+			a_sequence_longer_than_a_smaller_pool_ends_with_an_error_and_others_go_on),
+	};
+#undef TEST
+
+	return cmocka_run_group_tests(tests, stage_double_open_model, stage_double_close_model);
+}
