@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/cpu/arena.h"
 
+#include "tests/sanitizer.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -60,6 +62,56 @@ static void nobody_writes_to_another(void **state)
 	assert_int_equal(arena.n_bytes, 0);
 }
 
+static size_t memory_in_use(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long n_all, n_resident = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%lu %lu", &n_all, &n_resident), 2);
+	fclose(file);
+	return n_resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Every second group of blocks is freed, while the chunks stay in use. */
+static void freed_space_returns_to_the_system_and_is_used_again(void **state)
+{
+	enum { GROUP = 8, BLOCK = 3 << 20 };
+	struct cpu_arena arena = { 0 };
+	uint8_t *memory[N];
+	size_t in_use;
+
+	(void)state;
+	if (HAS_ASAN || HAS_TSAN)
+		skip();	/* it has a chunk for each block, or memory of its own */
+	for (unsigned i = 0; i < N; i++) {
+		memory[i] = cpu_arena_alloc(&arena, BLOCK);
+		assert_non_null(memory[i]);
+		memset(memory[i], (int)i, BLOCK);
+	}
+	in_use = memory_in_use();
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < N; i++)
+			if (i / GROUP % 2)
+				cpu_arena_free(&arena, memory[i]);
+		/* Of each group of 24 MiB, at most two parts of huge pages stay. */
+		assert_true(memory_in_use() <= in_use - (size_t)(N / GROUP / 2) * (20 << 20));
+		for (unsigned i = 0; i < N; i++) {
+			if (i / GROUP % 2) {
+				memory[i] = cpu_arena_alloc(&arena, BLOCK);
+				assert_non_null(memory[i]);
+				memset(memory[i], (int)i, BLOCK);
+			}
+		}
+		assert_true(memory_in_use() <= in_use + (8 << 20));
+	}
+	for (unsigned i = 0; i < N; i++) {
+		assert_true(holds(memory[i], BLOCK, i));
+		cpu_arena_free(&arena, memory[i]);
+	}
+	assert_null(arena.chunks);
+}
+
 static void what_is_not_there_changes_nothing(void **state)
 {
 	struct cpu_arena arena = { 0 };
@@ -115,6 +167,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_writes_to_another),
 		cmocka_unit_test(a_weight_may_take_what_is_left),
+		cmocka_unit_test(freed_space_returns_to_the_system_and_is_used_again),
 		cmocka_unit_test(what_is_not_there_changes_nothing),
 	};
 

@@ -7,12 +7,18 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+/* Bytes first to end - 1 of a chunk. */
+struct block {
+	struct block *next;
+	size_t first;
+	size_t end;
+};
+
 struct cpu_arena_chunk {
 	struct cpu_arena_chunk *next;
 	uint8_t *memory;	/* [size] */
 	size_t size;
-	size_t used;
-	size_t n_users;
+	struct block *blocks;	/* in the order of their addresses; between them are gaps */
 };
 
 #ifdef CPU_FINDS_OVERRUNS
@@ -57,22 +63,49 @@ static struct cpu_arena_chunk *add_chunk(struct cpu_arena *arena, size_t n_bytes
 	return chunk;
 }
 
+/* Finds the first gap of at least n_bytes. Returns where a block in this gap is linked in, or NULL.
+ * first_out is the start of the gap. */
+static struct block **find_gap(struct cpu_arena_chunk *chunk, size_t n_bytes, size_t *first_out)
+{
+	struct block **link = &chunk->blocks;
+	size_t first = 0;
+
+	while (*link && (*link)->first - first < n_bytes) {
+		first = (*link)->end;
+		link = &(*link)->next;
+	}
+	if (!*link && chunk->size - first < n_bytes)
+		return NULL;
+	*first_out = first;
+	return link;
+}
+
 void *cpu_arena_alloc(struct cpu_arena *arena, size_t n_bytes)
 {
 	struct cpu_arena_chunk *chunk = arena->chunks;
-	uint8_t *memory;
+	struct block *block = malloc(sizeof *block), **link = NULL;
+	size_t first = 0;
 
 	assert(n_bytes);
-	while (chunk && chunk->size - chunk->used < n_bytes)
-		chunk = chunk->next;
-	if (!chunk)
-		chunk = add_chunk(arena, n_bytes);
-	if (!chunk)
+	if (!block)
 		return NULL;
-	memory = chunk->memory + chunk->used;
-	chunk->used = min_of(chunk->size, chunk->used + round_up(n_bytes, 64));
-	chunk->n_users++;
-	return memory;
+	while (chunk && !(link = find_gap(chunk, n_bytes, &first)))
+		chunk = chunk->next;
+	if (!chunk) {
+		chunk = add_chunk(arena, n_bytes);
+		link = chunk ? &chunk->blocks : NULL;
+	}
+	if (!chunk) {
+		free(block);
+		return NULL;
+	}
+	*block = (struct block){
+		.next = *link,
+		.first = first,
+		.end = min_of(chunk->size, first + round_up(n_bytes, 64)),
+	};
+	*link = block;
+	return chunk->memory + first;
 }
 
 static bool has_memory(const struct cpu_arena_chunk *chunk, const void *memory)
@@ -80,6 +113,23 @@ static bool has_memory(const struct cpu_arena_chunk *chunk, const void *memory)
 	uintptr_t first = (uintptr_t)chunk->memory, at = (uintptr_t)memory;
 
 	return at >= first && at - first < chunk->size;
+}
+
+/* Frees the block that starts at `first`, and returns the pages of the gap around it. */
+static void free_block(struct cpu_arena_chunk *chunk, size_t first)
+{
+	struct block **link = &chunk->blocks, *block;
+	size_t start = 0, end;
+
+	while ((*link)->first != first) {
+		start = (*link)->end;
+		link = &(*link)->next;
+	}
+	block = *link;
+	*link = block->next;
+	end = block->next ? block->next->first : chunk->size;
+	free(block);
+	cpu_memory_give_back(chunk->memory + start, end - start);
 }
 
 void cpu_arena_free(struct cpu_arena *arena, void *memory)
@@ -91,7 +141,8 @@ void cpu_arena_free(struct cpu_arena *arena, void *memory)
 	while (!has_memory(*link, memory))
 		link = &(*link)->next;
 	chunk = *link;
-	if (--chunk->n_users)
+	free_block(chunk, (size_t)((uint8_t *)memory - chunk->memory));
+	if (chunk->blocks)
 		return;
 	*link = chunk->next;
 	arena->n_bytes -= chunk->size;

@@ -21,8 +21,8 @@ struct cpu_arena {
 /* Allocates n_bytes (at least 1), aligned to 64 bytes, uninitialised. The thread that writes a page
  * first gets it on its own memory node. Returns NULL if there is no memory. */
 void *cpu_arena_alloc(struct cpu_arena *arena, size_t n_bytes);
-/* Releases a block. A chunk is released when all its blocks are; until then the block's space is
- * not reused. Accepts NULL. */
+/* Releases a block. Its whole huge pages return to the system at once, and later blocks may use its
+ * space. A chunk is released with its last block. Accepts NULL. */
 void cpu_arena_free(struct cpu_arena *arena, void *memory);
 
 #endif

@@ -119,6 +119,15 @@ void cpu_memory_free(void *memory)
 		free(origin.start);
 }
 
+void cpu_memory_give_back(void *memory, size_t n_bytes)
+{
+	size_t before = (HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE) % HUGE_PAGE;
+
+	if (n_bytes >= before + HUGE_PAGE)
+		(void)madvise((uint8_t *)memory + before,
+			      (n_bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_DONTNEED);
+}
+
 /* --- taking --- */
 
 struct taking {

@@ -42,6 +42,11 @@ void *cpu_memory_untouched(size_t n_bytes);
 /* Accepts NULL. */
 void cpu_memory_free(void *memory);
 
+/* Returns the huge pages that lie wholly in this part of a block to the kernel. The block stays; the
+ * part's bytes are undefined, and the next touch takes its pages again. Parts of huge pages are not
+ * returned, because this would split the huge page that a neighbour uses. */
+void cpu_memory_give_back(void *memory, size_t n_bytes);
+
 /* Returns true to go on, false to cancel. */
 typedef bool cpu_memory_progress_fn(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 
