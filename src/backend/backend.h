@@ -128,6 +128,11 @@ struct backend_ops {
 	must_check enum sc_status (*open)(unsigned device, const struct backend_config *config,
 					  struct backend **backend_out, struct error *err);
 	void (*close)(struct backend *backend);
+	/* Remakes the scratch memory for steps of max_rows rows. Weights stay. The old memory is
+	 * released first. After a failure the backend may only load and free weights, until
+	 * another resize succeeds. SC_E_CAPACITY: no memory. */
+	must_check enum sc_status (*resize)(struct backend *backend, unsigned max_rows,
+					    struct error *err);
 
 	/* Device memory, aligned to 64 bytes, zeroed. */
 	must_check enum sc_status (*alloc)(struct backend *backend, size_t n_bytes, void **out);

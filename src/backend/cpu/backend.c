@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_ROWS (1u << 20)
+
 static const struct cpu_kernels *kernels_of(enum cpu_isa isa)
 {
 	switch (isa) {
@@ -30,6 +32,24 @@ static unsigned count(void)
 	return 1;
 }
 
+/* Scratch memory whose size depends on max_rows. */
+static void drop_row_memory(struct cpu_backend *cpu)
+{
+	cpu_rope_cache_deinit(&cpu->rope);
+	cpu_tiles_deinit(&cpu->tiles);
+	cpu_memory_free(cpu->span_start);
+	cpu->rope = (struct cpu_rope_cache){ 0 };
+	cpu->tiles = (struct cpu_tiles){ 0 };
+	cpu->span_start = NULL;
+}
+
+static bool take_row_memory(struct cpu_backend *cpu)
+{
+	cpu->span_start = cpu_memory(cpu, ((size_t)cpu->max_rows + 1) * sizeof *cpu->span_start);
+	return cpu->span_start && cpu_tiles_init(&cpu->tiles, cpu) &&
+	       cpu_rope_cache_init(&cpu->rope, cpu);
+}
+
 static void close_backend(struct backend *backend)
 {
 	struct cpu_backend *cpu = cpu_of(backend);
@@ -37,11 +57,9 @@ static void close_backend(struct backend *backend)
 	if (!cpu)
 		return;
 	team_destroy(cpu->team);
-	cpu_rope_cache_deinit(&cpu->rope);
-	cpu_memory_free(cpu->span_start);
+	drop_row_memory(cpu);
 	cpu_memory_free(cpu->scratch);
 	assert(!cpu->weights.chunks);
-	cpu_tiles_deinit(&cpu->tiles);
 	free(cpu);
 }
 
@@ -51,7 +69,7 @@ static enum sc_status check_config(unsigned device, const struct backend_config 
 	if (device)
 		return error_set(err, SC_E_DEVICE, "cpu backend: there is no device %u, only 0",
 				 device);
-	if (!config->max_rows || !config->max_width || config->max_rows > 1u << 20 ||
+	if (!config->max_rows || !config->max_width || config->max_rows > MAX_ROWS ||
 	    config->max_width > 1u << 24 || config->n_threads > 4096)
 		return error_set(err, SC_E_INVALID, "cpu backend: out of range: %u rows of %u, "
 				 "%u threads", config->max_rows, config->max_width,
@@ -63,9 +81,7 @@ static enum sc_status check_config(unsigned device, const struct backend_config 
 static bool init_memory(struct cpu_backend *cpu)
 {
 	cpu->scratch = cpu_memory(cpu, cpu->n_threads * sizeof *cpu->scratch);
-	cpu->span_start = cpu_memory(cpu, ((size_t)cpu->max_rows + 1) * sizeof *cpu->span_start);
-	return cpu->scratch && cpu->span_start && cpu_tiles_init(&cpu->tiles, cpu) &&
-	       cpu_rope_cache_init(&cpu->rope, cpu);
+	return cpu->scratch && take_row_memory(cpu);
 }
 
 static enum sc_status open_backend(unsigned device, const struct backend_config *config,
@@ -105,6 +121,22 @@ fail:
 	return status;
 }
 
+static enum sc_status resize(struct backend *backend, unsigned max_rows, struct error *err)
+{
+	struct cpu_backend *cpu = cpu_of(backend);
+
+	if (!max_rows || max_rows > MAX_ROWS)
+		return error_set(err, SC_E_INVALID, "cpu backend: %u rows, expected 1 to %u",
+				 max_rows, MAX_ROWS);
+	drop_row_memory(cpu);
+	cpu->max_rows = max_rows;
+	if (take_row_memory(cpu))
+		return SC_OK;
+	drop_row_memory(cpu);
+	return error_set(err, SC_E_CAPACITY, "cpu backend: no memory to work on %u rows of %u",
+			 max_rows, cpu->max_width);
+}
+
 static enum sc_status alloc(struct backend *backend, size_t n_bytes, void **out)
 {
 	void *memory = cpu_memory(cpu_of(backend), n_bytes);
@@ -141,6 +173,7 @@ const struct backend_ops backend_cpu = {
 	.count = count,
 	.open = open_backend,
 	.close = close_backend,
+	.resize = resize,
 	.alloc = alloc,
 	.release = release,
 	.upload = upload,
