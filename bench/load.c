@@ -162,14 +162,12 @@ static void load_file(struct source *source)
 {
 	struct error err = { .text = "" };
 	struct weights weights;
-	const struct weights_config config = {
-		.model = source->model,
-		.n_layers = source->model->hparams.n_layers,
-	};
+	const struct weights_range all = { .n_layers = source->model->hparams.n_layers };
 	double before = memory_now("VmRSS:"), n_bytes;
 
 	forget_peak();
-	if (weights_init(&weights, backend, &config, &err))
+	if (weights_init(&weights, backend, source->model, &err) ||
+	    weights_change(&weights, &all, &err))
 		stop(err.text);
 	n_bytes = (double)weights.n_bytes;
 	printf("   peak %+6.2f %%", ((memory_now("VmHWM:") - before) / n_bytes - 1) * 100);

@@ -108,7 +108,8 @@ int serve_worker(const struct serve_config *serve)
 	serve->cluster->is_lost = service.is_lost;
 	launcher_detach(serve->launcher);
 	timer_destroy(service.orphan);
-	worker_destroy(service.worker);
+	if (worker_destroy(service.worker) != SC_OK)
+		serve->cluster->is_lost = true;
 	signal_watch_destroy(terminate);
 	signal_watch_destroy(interrupt);
 	return service.exit_code;

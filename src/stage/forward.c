@@ -73,6 +73,8 @@ static enum sc_status init_cache(struct forward *f, const struct forward_config 
 	enum sc_status status = SC_E_CAPACITY;
 
 	f->kv_bytes = forward_kv_bytes(f->model, cache.n_layers, config->limits, cache.type);
+	if (f->cache)
+		return SC_OK;
 	if (f->kv_bytes < UINT64_MAX)
 		status = f->backend->ops->kv_create(f->backend, &cache, &f->cache, &why);
 	if (status == SC_E_NOMEM || status == SC_E_CAPACITY)
@@ -130,6 +132,7 @@ enum sc_status forward_init(struct forward *f, const struct forward_config *conf
 
 	*f = (struct forward){
 		.backend = config->backend, .model = config->model, .weights = config->weights,
+		.cache = config->cache,
 	};
 	f->positions = calloc(limits->max_rows, sizeof *f->positions);
 	f->spans = calloc(limits->max_sequences, sizeof *f->spans);
@@ -142,6 +145,14 @@ enum sc_status forward_init(struct forward *f, const struct forward_config *conf
 	if (!status)
 		status = init_memory(f, limits, err);
 	return status;
+}
+
+struct kv_cache *forward_take_cache(struct forward *f)
+{
+	struct kv_cache *cache = f->cache;
+
+	f->cache = NULL;
+	return cache;
 }
 
 void forward_deinit(struct forward *f)

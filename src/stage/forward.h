@@ -53,6 +53,8 @@ struct forward_config {
 	const struct weights *weights;		/* all three are borrowed until deinit */
 	const struct step_limits *limits;
 	enum tensor_type kv_type;
+	struct kv_cache *cache;			/* forward_init takes it; NULL: makes one. It must
+						 * have the same layers, blocks and type */
 	/* Called while memory for keys and values is taken. Returning false cancels. May be
 	 * NULL. */
 	bool (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
@@ -63,6 +65,8 @@ struct forward_config {
  * returned false. The caller calls forward_deinit, also after a failure. */
 must_check enum sc_status forward_init(struct forward *forward,
 				       const struct forward_config *config, struct error *err);
+/* Returns the KV cache for a later forward_init; the caller owns it. */
+struct kv_cache *forward_take_cache(struct forward *forward);
 /* Bytes of the keys and values of n_layers, without the backend's overhead. UINT64_MAX: too many to
  * count. */
 uint64_t forward_kv_bytes(const struct model *model, uint32_t n_layers,

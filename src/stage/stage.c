@@ -11,19 +11,28 @@
 #include <stdlib.h>
 
 struct stage {
+	struct stage_config config;
 	const struct model *model;
+	stage_logits_fn *on_logits;
+	void *on_logits_arg;
+
+	/* Stay from one assignment to the next. */
+	struct backend *backend;	/* NULL: not open */
+	enum cpu_isa isa;		/* of the open backend */
+	uint32_t max_rows;		/* that the open backend has memory for */
+	struct weights weights;
+
+	/* Made for one assignment. */
+	bool is_assigned;
+	struct stage_assignment assignment;
 	struct step_limits limits;
-	uint32_t first_layer;
 	bool is_first;
 	bool is_last;
-	struct backend *backend;
-	struct weights weights;
+	struct kv_cache *cache;		/* kept from the last assignment; else in forward */
 	struct forward forward;
 	struct sequences *sequences;
 	struct sampler *sampler;	/* last stage */
 	float *host_logits;		/* logits of a group; NULL if operations use host memory */
-	stage_logits_fn *on_logits;
-	void *on_logits_arg;
 };
 
 /* A row that gives a record. */
@@ -41,10 +50,22 @@ struct drawing {
 	struct wanted wanted[FORWARD_MAX_LOGIT_ROWS];
 };
 
-static enum sc_status check_config(const struct stage_config *config, struct error *err)
+static enum sc_status check_range(const struct model *model, uint32_t first_layer,
+				  uint32_t n_layers, struct error *err)
 {
-	const struct hparams *h = &config->model->hparams;
-	const struct step_limits *limits = &config->limits;
+	uint32_t n = model->hparams.n_layers;
+
+	if (!n_layers || first_layer >= n || n_layers > n - first_layer)
+		return error_set(err, SC_E_INVALID, "%u layers from layer %u: the model has %u",
+				 n_layers, first_layer, n);
+	return SC_OK;
+}
+
+static enum sc_status check_assignment(const struct model *model,
+				       const struct stage_assignment *assignment, struct error *err)
+{
+	const struct hparams *h = &model->hparams;
+	const struct step_limits *limits = &assignment->limits;
 	enum sc_status status = step_limits_check(limits, err);
 
 	if (status)
@@ -53,29 +74,67 @@ static enum sc_status check_config(const struct stage_config *config, struct err
 		return error_set(err, SC_E_INVALID,
 				 "limits: expected dimension %u and vocabulary %u, found %u and %u",
 				 h->dim, h->n_vocab, limits->dim, limits->n_vocab);
-	if (!config->n_layers || config->first_layer >= h->n_layers ||
-	    config->n_layers > h->n_layers - config->first_layer)
-		return error_set(err, SC_E_INVALID, "%u layers from layer %u: the model has %u",
-				 config->n_layers, config->first_layer, h->n_layers);
-	if (!backend_is_complete(config->backend))
-		return error_set(err, SC_E_UNSUPPORTED, "backend %s cannot run a model yet: use "
-				 "--backend cpu",
-				 config->backend->name);
-	return SC_OK;
+	return check_range(model, assignment->first_layer, assignment->n_layers, err);
 }
 
-static enum sc_status open_backend(struct stage *stage, const struct stage_config *config,
+static enum sc_status open_backend(struct stage *stage, enum cpu_isa isa, uint32_t max_rows,
 				   struct error *err)
 {
+	const struct stage_config *config = &stage->config;
 	const struct backend_config backend_config = {
-		.isa = config->isa,
+		.isa = isa,
 		.n_threads = config->n_threads,
 		.place = config->place,
-		.max_rows = config->limits.max_rows,
+		.max_rows = max_rows,
 		.max_width = forward_max_width(config->model),
 	};
+	enum sc_status status = config->backend->open(config->device, &backend_config,
+						      &stage->backend, err);
 
-	return config->backend->open(config->device, &backend_config, &stage->backend, err);
+	if (status)
+		return status;
+	stage->isa = isa;
+	stage->max_rows = max_rows;
+	status = weights_init(&stage->weights, stage->backend, stage->model, err);
+	if (status) {
+		stage->backend->ops->close(stage->backend);
+		stage->backend = NULL;
+	}
+	return status;
+}
+
+static enum sc_status resize_backend(struct stage *stage, uint32_t max_rows, struct error *err)
+{
+	enum sc_status status;
+
+	if (stage->max_rows == max_rows)
+		return SC_OK;
+	stage->max_rows = 0;
+	status = stage->backend->ops->resize(stage->backend, max_rows, err);
+	if (!status)
+		stage->max_rows = max_rows;
+	return status;
+}
+
+/* CPU_AUTO stands for the processor's best set, so that the same set has one name only. */
+static enum sc_status find_isa(const struct stage *stage, enum cpu_isa *isa, struct error *err)
+{
+	return stage->config.backend->has_isa ? cpu_isa_select(*isa, isa, err) : SC_OK;
+}
+
+/* Opens the backend with the instruction set, unless it is open. max_rows 0: any. */
+static enum sc_status prepare_backend(struct stage *stage, enum cpu_isa isa, uint32_t max_rows,
+				      struct error *err)
+{
+	enum sc_status status = find_isa(stage, &isa, err);
+
+	if (status)
+		return status;
+	if (stage->backend && stage->isa != isa)
+		stage_drop(stage);
+	if (!stage->backend)
+		return open_backend(stage, isa, max_rows ? max_rows : 1, err);
+	return max_rows ? resize_backend(stage, max_rows, err) : SC_OK;
 }
 
 /* Progress of loading: weights plus memory for keys and values. */
@@ -110,33 +169,49 @@ static bool on_kv(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	return tell_progress(l, l->weight_bytes + (uint64_t)(part * (double)l->kv_bytes));
 }
 
-static enum sc_status load(struct stage *stage, const struct stage_config *config,
-			   struct error *err)
+static uint64_t kv_bytes(const struct stage *stage, const struct stage_assignment *assignment)
 {
-	struct loading loading = {
-		.config = config,
-		.kv_bytes = forward_kv_bytes(config->model, config->n_layers, &config->limits,
-					     config->kv_type),
-	};
-	const struct weights_config weights = {
-		.model = config->model,
-		.first_layer = config->first_layer,
-		.n_layers = config->n_layers,
+	return forward_kv_bytes(stage->model, assignment->n_layers, &assignment->limits,
+				assignment->kv_type);
+}
+
+static enum sc_status load_weights(struct stage *stage, struct loading *loading,
+				   uint32_t first_layer, uint32_t n_layers, struct error *err)
+{
+	const struct weights_range range = {
+		.first_layer = first_layer,
+		.n_layers = n_layers,
 		.on_progress = on_weights,
-		.arg = &loading,
+		.arg = loading,
 	};
-	const struct forward_config forward = {
+
+	return weights_change(&stage->weights, &range, err);
+}
+
+static enum sc_status load(struct stage *stage, struct error *err)
+{
+	const struct stage_assignment *assignment = &stage->assignment;
+	struct loading loading = {
+		.config = &stage->config,
+		.kv_bytes = stage->cache ? 0 : kv_bytes(stage, assignment),
+	};
+	struct forward_config forward = {
 		.backend = stage->backend,
-		.model = config->model,
+		.model = stage->model,
 		.weights = &stage->weights,
-		.limits = &config->limits,
-		.kv_type = config->kv_type,
+		.limits = &stage->limits,
+		.kv_type = assignment->kv_type,
 		.on_progress = on_kv,
 		.arg = &loading,
 	};
-	enum sc_status status = weights_init(&stage->weights, stage->backend, &weights, err);
+	enum sc_status status = load_weights(stage, &loading, assignment->first_layer,
+					     assignment->n_layers, err);
 
-	return status ? status : forward_init(&stage->forward, &forward, err);
+	if (status)
+		return status;
+	forward.cache = stage->cache;
+	stage->cache = NULL;
+	return forward_init(&stage->forward, &forward, err);
 }
 
 /* The most rows whose logits exist at once. */
@@ -177,32 +252,16 @@ static enum sc_status create_sequences(struct stage *stage, struct error *err)
 enum sc_status stage_create(const struct stage_config *config, struct stage **stage_out,
 			    struct error *err)
 {
-	enum sc_status status = check_config(config, err);
 	struct stage *stage;
 
-	if (status)
-		return status;
+	if (!backend_is_complete(config->backend))
+		return error_set(err, SC_E_UNSUPPORTED, "backend %s cannot run a model yet: use "
+				 "--backend cpu", config->backend->name);
 	stage = calloc(1, sizeof *stage);
 	if (!stage)
 		return error_set(err, SC_E_NOMEM, "no memory for a stage");
+	stage->config = *config;
 	stage->model = config->model;
-	stage->limits = config->limits;
-	stage->first_layer = config->first_layer;
-	stage->is_first = config->first_layer == 0;
-	stage->is_last = config->first_layer + config->n_layers == config->model->hparams.n_layers;
-	status = create_sequences(stage, err);
-	if (!status)
-		status = open_backend(stage, config, err);
-	if (!status)
-		status = create_sampler(stage, err);
-	if (!status)
-		status = load(stage, config, err);
-	if (status) {
-		stage_destroy(stage);
-		return status;
-	}
-	if (!stage->forward.is_rope_finite && config->model->rope_factors)
-		weights_note_not_finite(&stage->weights, config->model->rope_factors);
 	*stage_out = stage;
 	return SC_OK;
 }
@@ -211,14 +270,102 @@ void stage_destroy(struct stage *stage)
 {
 	if (!stage)
 		return;
+	stage_drop(stage);
+	free(stage);
+}
+
+/* The parts of the last assignment except a kept cache. */
+static void end_assignment(struct stage *stage)
+{
 	forward_deinit(&stage->forward);
-	weights_deinit(&stage->weights);
 	sampler_destroy(stage->sampler);
-	if (stage->backend)
-		stage->backend->ops->close(stage->backend);
 	sequences_destroy(stage->sequences);
 	free(stage->host_logits);
-	free(stage);
+	stage->sampler = NULL;
+	stage->sequences = NULL;
+	stage->host_logits = NULL;
+	stage->is_assigned = false;
+}
+
+void stage_release(struct stage *stage)
+{
+	end_assignment(stage);
+	if (stage->cache)
+		stage->backend->ops->kv_destroy(stage->backend, stage->cache);
+	stage->cache = NULL;
+}
+
+void stage_drop(struct stage *stage)
+{
+	stage_release(stage);
+	weights_deinit(&stage->weights);
+	if (stage->backend)
+		stage->backend->ops->close(stage->backend);
+	stage->backend = NULL;
+}
+
+/* Taking the KV cache's pages again would cost about as much as loading as many bytes of weights.
+ * No row reads a position that its own sequence has not written. */
+static bool can_keep_cache(const struct stage *stage, const struct stage_assignment *next)
+{
+	const struct stage_assignment *last = &stage->assignment;
+	enum cpu_isa isa = next->isa;
+
+	return stage->is_assigned && !find_isa(stage, &isa, NULL) && isa == stage->isa &&
+	       last->n_layers == next->n_layers && last->kv_type == next->kv_type &&
+	       last->limits.max_blocks == next->limits.max_blocks &&
+	       last->limits.block_length == next->limits.block_length;
+}
+
+static enum sc_status begin_assignment(struct stage *stage, struct error *err)
+{
+	const struct stage_assignment *assignment = &stage->assignment;
+	enum sc_status status;
+
+	stage->limits = assignment->limits;
+	stage->is_first = assignment->first_layer == 0;
+	stage->is_last = assignment->first_layer + assignment->n_layers ==
+			 stage->model->hparams.n_layers;
+	status = prepare_backend(stage, assignment->isa, stage->limits.max_rows, err);
+	if (!status)
+		status = create_sequences(stage, err);
+	if (!status)
+		status = create_sampler(stage, err);
+	return status ? status : load(stage, err);
+}
+
+enum sc_status stage_assign(struct stage *stage, const struct stage_assignment *assignment,
+			    struct error *err)
+{
+	enum sc_status status = check_assignment(stage->model, assignment, err);
+
+	if (!status && can_keep_cache(stage, assignment))
+		stage->cache = forward_take_cache(&stage->forward);
+	end_assignment(stage);
+	stage->assignment = *assignment;
+	if (!status)
+		status = begin_assignment(stage, err);
+	stage->is_assigned = !status;
+	if (status)
+		stage_release(stage);
+	return status;
+}
+
+enum sc_status stage_preload(struct stage *stage, enum cpu_isa isa, uint32_t first_layer,
+			     uint32_t n_layers, struct error *err)
+{
+	enum sc_status status = check_range(stage->model, first_layer, n_layers, err);
+	struct loading loading = { .config = &stage->config };
+
+	stage_release(stage);
+	if (!status)
+		status = prepare_backend(stage, isa, 0, err);
+	return status ? status : load_weights(stage, &loading, first_layer, n_layers, err);
+}
+
+void stage_held(const struct stage *stage, uint32_t *first_out, uint32_t *n_out)
+{
+	weights_held(&stage->weights, first_out, n_out);
 }
 
 bool stage_is_first(const struct stage *stage)
@@ -246,14 +393,20 @@ uint64_t stage_kv_saturated(const struct stage *stage, uint32_t *layer_out)
 	unsigned layer = 0;
 	uint64_t n = stage->backend->ops->kv_saturated(stage->forward.cache, &layer);
 
-	*layer_out = stage->first_layer + layer;
+	*layer_out = stage->assignment.first_layer + layer;
 	return n;
 }
 
 const char *stage_not_finite(const struct stage *stage, uint32_t *n_out)
 {
-	*n_out = stage->weights.n_not_finite;
-	return *n_out ? stage->weights.not_finite->name : NULL;
+	const struct tensor *factors = stage->model->rope_factors;
+	const struct tensor *first = weights_not_finite(&stage->weights, n_out);
+
+	if (!stage->forward.is_rope_finite && factors) {
+		++*n_out;
+		first = first ? first : factors;
+	}
+	return first ? first->name : NULL;
 }
 
 void stage_on_logits(struct stage *stage, stage_logits_fn *fn, void *arg)

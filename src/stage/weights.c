@@ -7,7 +7,7 @@
 
 enum {
 	TENSORS_OF_LAYER = sizeof(struct layer_weights) / sizeof(void *),
-	TENSORS_OF_ENDS = 3,
+	TENSORS_OF_ENDS = 3,	/* token_embd, output_norm, output */
 	AHEAD_BYTES = 8 << 20,	/* bytes of the next tensors that are read in advance */
 };
 
@@ -16,65 +16,98 @@ struct item {
 	const struct tensor *tensor;
 	struct weight **matrix;
 	float **vector;
+	struct weights_sum *sum;
 };
 
-/* The state of one call of weights_init. Progress counts the file's bytes. */
+/* The state of one call of weights_change. Progress counts the file's bytes. */
 struct loader {
 	struct weights *weights;
 	struct backend *backend;
-	const struct weights_config *config;
+	const struct weights_range *range;
 	struct item *items;	/* in the order of the file */
 	size_t n_items;
 	size_t n_expected;	/* items whose beginning is being read */
+	uint64_t kept_bytes;
 	uint64_t done_bytes;
 	uint64_t total_bytes;
 	struct error *err;
 };
 
-static bool holds_embedding(const struct weights_config *config)
+static bool is_tied(const struct weights *weights)
 {
-	return config->first_layer == 0;
+	return weights->model->output == weights->model->token_embd;
 }
 
-static bool holds_head(const struct weights_config *config)
+static bool holds_embedding(const struct weights_range *range)
 {
-	return config->first_layer + config->n_layers == config->model->hparams.n_layers;
+	return range->n_layers && range->first_layer == 0;
 }
 
-/* A stage that is both first and last uses one copy of a tied embedding for both ends. */
-static bool shares_embedding(const struct weights_config *config)
+static bool holds_head(const struct weights *weights, const struct weights_range *range)
 {
-	return holds_embedding(config) && holds_head(config) &&
-	       config->model->output == config->model->token_embd;
+	return range->n_layers &&
+	       range->first_layer + range->n_layers == weights->model->hparams.n_layers;
 }
 
-static void want(struct loader *l, const struct tensor *tensor, struct weight **matrix,
-		 float **vector)
+/* One copy of a tied embedding serves both ends. */
+static bool needs_token_embd(const struct weights *weights, const struct weights_range *range)
 {
-	if (!tensor)
+	return holds_embedding(range) || (is_tied(weights) && holds_head(weights, range));
+}
+
+static bool needs_output(const struct weights *weights, const struct weights_range *range)
+{
+	return holds_head(weights, range) && !is_tied(weights);
+}
+
+static struct weights_sum *sum_of_end(struct weights *weights, unsigned i)
+{
+	return &weights->sums[weights->model->hparams.n_layers + i];
+}
+
+/* Calls visit for each tensor of the layer that the model has. */
+typedef void visit_fn(void *arg, const struct item *item);
+
+static void visit_layer(const struct weights *weights, uint32_t layer, visit_fn *visit, void *arg)
+{
+	const struct layer_tensors *from = &weights->model->layers[layer];
+	struct layer_weights *to = &weights->held[layer];
+	struct weights_sum *sum = &weights->sums[layer];
+	const struct item items[] = {
+		{ from->attn_norm, NULL, &to->attn_norm, sum },
+		{ from->attn_q, &to->q, NULL, sum },
+		{ from->attn_k, &to->k, NULL, sum },
+		{ from->attn_v, &to->v, NULL, sum },
+		{ from->attn_q_bias, NULL, &to->q_bias, sum },
+		{ from->attn_k_bias, NULL, &to->k_bias, sum },
+		{ from->attn_v_bias, NULL, &to->v_bias, sum },
+		{ from->attn_output, &to->attn_output, NULL, sum },
+		{ from->ffn_norm, NULL, &to->ffn_norm, sum },
+		{ from->ffn_gate, &to->gate, NULL, sum },
+		{ from->ffn_up, &to->up, NULL, sum },
+		{ from->ffn_down, &to->down, NULL, sum },
+	};
+
+	_Static_assert(sizeof items / sizeof items[0] == TENSORS_OF_LAYER, "a tensor is missing");
+	for (size_t i = 0; i < TENSORS_OF_LAYER; i++)
+		if (items[i].tensor)
+			visit(arg, &items[i]);
+}
+
+static bool is_loaded(const struct item *item)
+{
+	return item->matrix ? *item->matrix != NULL : *item->vector != NULL;
+}
+
+/* A visit_fn: the tensor must be loaded unless it is there. */
+static void want(void *arg, const struct item *item)
+{
+	struct loader *l = arg;
+
+	if (is_loaded(item))
 		return;
-	l->items[l->n_items++] = (struct item){ tensor, matrix, vector };
-	l->total_bytes += tensor->n_bytes;
-}
-
-static void want_layer(struct loader *l, uint32_t index)
-{
-	const struct layer_tensors *from =
-		&l->config->model->layers[l->config->first_layer + index];
-	struct layer_weights *to = &l->weights->layers[index];
-
-	want(l, from->attn_norm, NULL, &to->attn_norm);
-	want(l, from->attn_q, &to->q, NULL);
-	want(l, from->attn_k, &to->k, NULL);
-	want(l, from->attn_v, &to->v, NULL);
-	want(l, from->attn_q_bias, NULL, &to->q_bias);
-	want(l, from->attn_k_bias, NULL, &to->k_bias);
-	want(l, from->attn_v_bias, NULL, &to->v_bias);
-	want(l, from->attn_output, &to->attn_output, NULL);
-	want(l, from->ffn_norm, NULL, &to->ffn_norm);
-	want(l, from->ffn_gate, &to->gate, NULL);
-	want(l, from->ffn_up, &to->up, NULL);
-	want(l, from->ffn_down, &to->down, NULL);
+	l->items[l->n_items++] = *item;
+	l->total_bytes += item->tensor->n_bytes;
 }
 
 static int by_address(const void *a, const void *b)
@@ -87,16 +120,21 @@ static int by_address(const void *a, const void *b)
 
 static void want_all(struct loader *l)
 {
-	const struct model *model = l->config->model;
+	struct weights *weights = l->weights;
+	const struct model *model = weights->model;
+	const struct weights_range *range = l->range;
 
-	for (uint32_t i = 0; i < l->config->n_layers; i++)
-		want_layer(l, i);
-	if (holds_embedding(l->config))
-		want(l, model->token_embd, &l->weights->embedding, NULL);
-	if (holds_head(l->config))
-		want(l, model->output_norm, NULL, &l->weights->output_norm);
-	if (holds_head(l->config) && !shares_embedding(l->config))
-		want(l, model->output, &l->weights->head, NULL);
+	for (uint32_t i = 0; i < range->n_layers; i++)
+		visit_layer(weights, range->first_layer + i, want, l);
+	if (needs_token_embd(weights, range))
+		want(l, &(struct item){ model->token_embd, &weights->token_embd, NULL,
+					sum_of_end(weights, 0) });
+	if (holds_head(weights, range))
+		want(l, &(struct item){ model->output_norm, NULL, &weights->output_norm,
+					sum_of_end(weights, 1) });
+	if (needs_output(weights, range))
+		want(l, &(struct item){ model->output, &weights->output, NULL,
+					sum_of_end(weights, 2) });
 	qsort(l->items, l->n_items, sizeof *l->items, by_address);
 }
 
@@ -108,35 +146,44 @@ static enum sc_status report_failure(struct loader *l, const struct tensor *tens
 	return error_set(l->err, SC_E_CAPACITY,
 			 "%s: no memory for its %.1f MiB: %.1f MiB of this stage's %.1f MiB of "
 			 "weights are loaded", tensor->name, MIB(tensor->n_bytes),
-			 MIB(l->weights->n_bytes), MIB(l->total_bytes));
+			 MIB(l->weights->n_bytes), MIB(l->kept_bytes + l->total_bytes));
 }
 
-void weights_note_not_finite(struct weights *weights, const struct tensor *tensor)
+/* Counts a loaded tensor. Tensors are loaded in the order of the file, but a layer may already hold
+ * some of its tensors. */
+static void count(struct weights *weights, const struct item *item, size_t n_bytes, bool is_finite)
 {
-	if (!weights->n_not_finite++)
-		weights->not_finite = tensor;
+	struct weights_sum *sum = item->sum;
+
+	weights->n_bytes += n_bytes;
+	sum->n_bytes += n_bytes;
+	if (is_finite)
+		return;
+	sum->n_not_finite++;
+	if (!sum->not_finite || item->tensor->data < sum->not_finite->data)
+		sum->not_finite = item->tensor;
 }
 
-static enum sc_status load_matrix(struct loader *l, const struct tensor *tensor,
-				  struct weight **weight_out)
+static enum sc_status load_matrix(struct loader *l, const struct item *item)
 {
+	const struct tensor *tensor = item->tensor;
 	struct error why = { .text = "" };
-	enum sc_status status = l->backend->ops->weight_create(l->backend, tensor, weight_out,
+	enum sc_status status = l->backend->ops->weight_create(l->backend, tensor, item->matrix,
 							       &why);
 
 	if (status)
 		return report_failure(l, tensor, status, &why);
-	l->weights->n_bytes += l->backend->ops->weight_bytes(*weight_out);
-	if (!l->backend->ops->weight_is_finite(*weight_out))
-		weights_note_not_finite(l->weights, tensor);
+	count(l->weights, item, l->backend->ops->weight_bytes(*item->matrix),
+	      l->backend->ops->weight_is_finite(*item->matrix));
 	/* Releases the file's pages, so that never more than one matrix is in memory twice. */
 	tensor_release(tensor, 0, tensor->n_bytes);
 	return SC_OK;
 }
 
 /* Norms and biases are used as float, whatever type the file has. NULL stays NULL. */
-static enum sc_status load_vector(struct loader *l, const struct tensor *tensor, float **vector_out)
+static enum sc_status load_vector(struct loader *l, const struct item *item)
 {
+	const struct tensor *tensor = item->tensor;
 	enum sc_status status = SC_E_NOMEM;
 	float *host = NULL;
 	void *device;
@@ -147,14 +194,12 @@ static enum sc_status load_vector(struct loader *l, const struct tensor *tensor,
 	if (!host)
 		goto out;
 	tensor_row_f32(tensor, 0, host);
-	if (!tensor_blocks_are_finite(TENSOR_F32, host, n_bytes))
-		weights_note_not_finite(l->weights, tensor);
 	status = l->backend->ops->alloc(l->backend, n_bytes, &device);
 	if (status)
 		goto out;
 	l->backend->ops->upload(l->backend, device, host, n_bytes);
-	l->weights->n_bytes += n_bytes;
-	*vector_out = device;
+	count(l->weights, item, n_bytes, tensor_blocks_are_finite(TENSOR_F32, host, n_bytes));
+	*item->vector = device;
 out:
 	free(host);
 	return status ? report_failure(l, tensor, status, &(struct error){ .text = "" }) : SC_OK;
@@ -162,15 +207,13 @@ out:
 
 static enum sc_status load_item(struct loader *l, const struct item *item)
 {
-	const struct weights_config *config = l->config;
-	enum sc_status status;
+	const struct weights_range *range = l->range;
+	enum sc_status status = item->matrix ? load_matrix(l, item) : load_vector(l, item);
 
-	status = item->matrix ? load_matrix(l, item->tensor, item->matrix) :
-		 load_vector(l, item->tensor, item->vector);
 	if (status)
 		return status;
 	l->done_bytes += item->tensor->n_bytes;
-	if (config->on_progress && !config->on_progress(config->arg, l->done_bytes, l->total_bytes))
+	if (range->on_progress && !range->on_progress(range->arg, l->done_bytes, l->total_bytes))
 		return error_set(l->err, SC_E_CANCELLED, "cancelled with %.1f MiB of %.1f MiB of "
 				 "weights loaded", MIB(l->done_bytes), MIB(l->total_bytes));
 	return SC_OK;
@@ -198,72 +241,165 @@ static enum sc_status load_items(struct loader *l)
 		expect_after(l, i);
 		status = load_item(l, &l->items[i]);
 	}
-	if (!status && shares_embedding(l->config))
-		l->weights->head = l->weights->embedding;
 	return status;
 }
 
+static void drop_matrix(struct backend *backend, struct weight **weight)
+{
+	if (*weight)
+		backend->ops->weight_destroy(backend, *weight);
+	*weight = NULL;
+}
+
+static void drop_vector(struct backend *backend, float **vector)
+{
+	if (*vector)
+		backend->ops->release(backend, *vector);
+	*vector = NULL;
+}
+
+static void discount(struct weights *weights, struct weights_sum *sum)
+{
+	weights->n_bytes -= sum->n_bytes;
+	*sum = (struct weights_sum){ 0 };
+}
+
+/* A visit_fn. */
+static void drop(void *arg, const struct item *item)
+{
+	struct weights *weights = arg;
+
+	if (item->matrix)
+		drop_matrix(weights->backend, item->matrix);
+	else
+		drop_vector(weights->backend, item->vector);
+}
+
+static void drop_ends(struct weights *weights, const struct weights_range *range)
+{
+	if (!needs_token_embd(weights, range)) {
+		drop_matrix(weights->backend, &weights->token_embd);
+		discount(weights, sum_of_end(weights, 0));
+	}
+	if (!holds_head(weights, range)) {
+		drop_vector(weights->backend, &weights->output_norm);
+		discount(weights, sum_of_end(weights, 1));
+	}
+	if (!needs_output(weights, range)) {
+		drop_matrix(weights->backend, &weights->output);
+		discount(weights, sum_of_end(weights, 2));
+	}
+}
+
+/* Frees what is outside of the range. */
+static void drop_surplus(struct weights *weights, const struct weights_range *range)
+{
+	for (uint32_t i = 0; i < weights->model->hparams.n_layers; i++) {
+		if (i >= range->first_layer && i - range->first_layer < range->n_layers)
+			continue;
+		visit_layer(weights, i, drop, weights);
+		discount(weights, &weights->sums[i]);
+	}
+	drop_ends(weights, range);
+}
+
 enum sc_status weights_init(struct weights *weights, struct backend *backend,
-			    const struct weights_config *config, struct error *err)
+			    const struct model *model, struct error *err)
+{
+	uint32_t n_layers = model->hparams.n_layers;
+
+	*weights = (struct weights){ .backend = backend, .model = model };
+	weights->held = calloc(n_layers, sizeof *weights->held);
+	weights->sums = calloc((size_t)n_layers + TENSORS_OF_ENDS, sizeof *weights->sums);
+	if (weights->held && weights->sums)
+		return SC_OK;
+	weights_deinit(weights);
+	return error_set(err, SC_E_NOMEM, "no memory for %u layers", n_layers);
+}
+
+/* The members for users. */
+static void show_range(struct weights *weights, const struct weights_range *range)
+{
+	weights->n_layers = range->n_layers;
+	weights->layers = weights->held + range->first_layer;
+	weights->embedding = holds_embedding(range) ? weights->token_embd : NULL;
+	weights->head = !holds_head(weights, range) ? NULL :
+			is_tied(weights) ? weights->token_embd : weights->output;
+}
+
+enum sc_status weights_change(struct weights *weights, const struct weights_range *range,
+			      struct error *err)
 {
 	struct loader loader = {
 		.weights = weights,
-		.backend = backend,
-		.config = config,
+		.backend = weights->backend,
+		.range = range,
 		.err = err,
 	};
 	enum sc_status status;
 
-	*weights = (struct weights){ .backend = backend, .n_layers = config->n_layers };
-	weights->layers = calloc(config->n_layers, sizeof *weights->layers);
-	loader.items = calloc((size_t)config->n_layers * TENSORS_OF_LAYER + TENSORS_OF_ENDS,
+	drop_surplus(weights, range);
+	loader.kept_bytes = weights->n_bytes;
+	loader.items = calloc((size_t)range->n_layers * TENSORS_OF_LAYER + TENSORS_OF_ENDS,
 			      sizeof *loader.items);
-	if (weights->layers && loader.items) {
+	if (loader.items) {
 		want_all(&loader);
 		status = load_items(&loader);
 	} else {
-		status = error_set(err, SC_E_NOMEM, "no memory for %u layers", config->n_layers);
+		status = error_set(err, SC_E_NOMEM, "no memory for %u layers", range->n_layers);
 	}
+	show_range(weights, range);
 	free(loader.items);
 	return status;
 }
 
-static void drop_matrix(struct backend *backend, struct weight *weight)
+/* A visit_fn. */
+static void note_missing(void *arg, const struct item *item)
 {
-	if (weight)
-		backend->ops->weight_destroy(backend, weight);
+	bool *is_missing = arg;
+
+	*is_missing = *is_missing || !is_loaded(item);
 }
 
-static void drop_vector(struct backend *backend, float *vector)
+void weights_held(const struct weights *weights, uint32_t *first_out, uint32_t *n_out)
 {
-	if (vector)
-		backend->ops->release(backend, vector);
+	uint32_t n_layers = weights->held ? weights->model->hparams.n_layers : 0, n = 0;
+
+	*first_out = 0;
+	*n_out = 0;
+	for (uint32_t i = 0; i < n_layers; i++) {
+		bool is_missing = false;
+
+		visit_layer(weights, i, note_missing, &is_missing);
+		n = is_missing ? 0 : n + 1;
+		if (n > *n_out) {
+			*first_out = i + 1 - n;
+			*n_out = n;
+		}
+	}
 }
 
-static void drop_layer(struct backend *backend, struct layer_weights *layer)
+const struct tensor *weights_not_finite(const struct weights *weights, uint32_t *n_out)
 {
-	drop_vector(backend, layer->attn_norm);
-	drop_matrix(backend, layer->q);
-	drop_matrix(backend, layer->k);
-	drop_matrix(backend, layer->v);
-	drop_vector(backend, layer->q_bias);
-	drop_vector(backend, layer->k_bias);
-	drop_vector(backend, layer->v_bias);
-	drop_matrix(backend, layer->attn_output);
-	drop_vector(backend, layer->ffn_norm);
-	drop_matrix(backend, layer->gate);
-	drop_matrix(backend, layer->up);
-	drop_matrix(backend, layer->down);
+	const size_t n_sums = (size_t)weights->model->hparams.n_layers + TENSORS_OF_ENDS;
+	const struct tensor *first = NULL;
+
+	*n_out = 0;
+	for (size_t i = 0; i < n_sums; i++) {
+		const struct weights_sum *sum = &weights->sums[i];
+
+		*n_out += sum->n_not_finite;
+		if (sum->not_finite && (!first || sum->not_finite->data < first->data))
+			first = sum->not_finite;
+	}
+	return first;
 }
 
 void weights_deinit(struct weights *weights)
 {
-	for (uint32_t i = 0; weights->layers && i < weights->n_layers; i++)
-		drop_layer(weights->backend, &weights->layers[i]);
-	free(weights->layers);
-	if (weights->head != weights->embedding)
-		drop_matrix(weights->backend, weights->head);
-	drop_matrix(weights->backend, weights->embedding);
-	drop_vector(weights->backend, weights->output_norm);
+	if (weights->held && weights->sums)
+		drop_surplus(weights, &(struct weights_range){ .n_layers = 0 });
+	free(weights->held);
+	free(weights->sums);
 	*weights = (struct weights){ 0 };
 }

@@ -16,6 +16,7 @@
 #define COORDINATOR_RANK 0
 #define N_CONTROL_FRAMES 8
 #define MAX_WINDOW 4096
+#define HANG_MS 20000	/* a thread that does not end within this time hangs */
 
 typedef Stagecoach__Cluster__V1__Control control_message;
 typedef Stagecoach__Cluster__V1__Assign assign_message;
@@ -110,6 +111,7 @@ static bool send_ready(struct worker *worker)
 	ready.epoch = worker->epoch;
 	ready.weight_bytes = compute_weight_bytes(worker->compute);
 	ready.kv_bytes = compute_kv_bytes(worker->compute);
+	ready.load_ns = compute_load_ns(worker->compute);
 	not_finite = compute_not_finite(worker->compute, &ready.n_not_finite);
 	if (not_finite)
 		ready.not_finite = (char *)(uintptr_t)not_finite;
@@ -397,14 +399,23 @@ static enum sc_status check_assign(const struct worker *worker, const assign_mes
 static enum sc_status start_compute(struct worker *worker, const assign_message *assign,
 				    enum cpu_isa isa, struct error *err)
 {
-	struct compute_config config = {
+	const struct compute_config config = {
 		.stage = {
 			.model = worker->config.model,
 			.backend = worker->config.backend,
 			.device = worker->config.device,
-			.isa = isa,
 			.n_threads = worker->config.n_threads,
 			.place = worker->config.place,
+		},
+		.spin_us = worker->config.spin_us,
+		.on_logits = worker->config.on_logits,
+		.logits_arg = worker->config.logits_arg,
+		.on_news = wake_loop,
+		.arg = worker,
+	};
+	const struct compute_assignment assignment = {
+		.stage = {
+			.isa = isa,
 			.first_layer = assign->first_layer,
 			.n_layers = assign->n_layers,
 			.kv_type = (enum tensor_type)assign->kv_type,
@@ -412,14 +423,10 @@ static enum sc_status start_compute(struct worker *worker, const assign_message 
 		},
 		.epoch = assign->epoch,
 		.window = assign->window,
-		.spin_us = worker->config.spin_us,
-		.on_logits = worker->config.on_logits,
-		.logits_arg = worker->config.logits_arg,
-		.on_news = wake_loop,
-		.arg = worker,
 	};
+	enum sc_status status = compute_create(&config, &worker->compute, err);
 
-	return compute_create(&config, &worker->compute, err);
+	return status ? status : compute_assign(worker->compute, &assignment, err);
 }
 
 static enum sc_status take_assign(struct worker *worker, const assign_message *assign,
@@ -586,12 +593,17 @@ enum sc_status worker_create(const struct worker_config *config, const struct wo
 	return SC_OK;
 }
 
-void worker_destroy(struct worker *worker)
+enum sc_status worker_destroy(struct worker *worker)
 {
+	enum sc_status status;
+	struct error err;
+
 	if (!worker)
-		return;
+		return SC_OK;
 	worker->is_ended = true;
-	compute_destroy(worker->compute);
+	status = compute_destroy(worker->compute, HANG_MS, &err);
+	if (status != SC_OK)
+		log_error("%s", err.text);
 	if (worker->unsent)
 		frame_release(worker->unsent);
 	if (worker->previous != worker->coordinator)
@@ -603,6 +615,7 @@ void worker_destroy(struct worker *worker)
 	wake_destroy(worker->wake);
 	frame_pool_destroy(worker->control_pool);
 	free(worker);
+	return status;
 }
 
 bool worker_is_stopped(const struct worker *worker)

@@ -55,8 +55,9 @@ void worker_abort(struct worker *worker, const struct error *err);
 /* Returns true if the coordinator said Stop; on_end receives the reason. */
 bool worker_is_stopped(const struct worker *worker);
 
-/* Joins the compute thread and drops the links. Blocks for one step at most, or until loading ends.
- * Accepts NULL. */
-void worker_destroy(struct worker *worker);
+/* Joins the compute thread and drops the links. Blocks until the current step or tensor is done, at
+ * most 20 s. SC_E_TIMEOUT: the compute thread hangs and still uses the model, so the process must
+ * leave with _exit. Accepts NULL. */
+enum sc_status worker_destroy(struct worker *worker);
 
 #endif

@@ -52,14 +52,17 @@ static void create_stages(struct chain *chain, const struct chain_config *config
 		const struct stage_config stage = {
 			.model = config->model,
 			.backend = &backend_cpu,
-			.isa = used_isa,
 			.n_threads = config->n_threads,
+		};
+		const struct stage_assignment assignment = {
+			.isa = used_isa,
 			.first_layer = first,
 			.n_layers = n_layers * (i + 1) / config->n_stages - first,
 			.limits = chain->limits,
 		};
 
-		if (stage_create(&stage, &chain->stages[i], &err))
+		if (stage_create(&stage, &chain->stages[i], &err) ||
+		    stage_assign(chain->stages[i], &assignment, &err))
 			fail_msg("%s", err.text);
 		assert_int_equal(stage_is_first(chain->stages[i]), i == 0);
 		assert_int_equal(stage_is_last(chain->stages[i]), i == config->n_stages - 1);

@@ -24,30 +24,51 @@ static struct step_limits limits_for(const struct model *model)
 	};
 }
 
-static struct stage_config config_for(const struct model *model)
+struct config {
+	struct stage_config stage;
+	struct stage_assignment part;
+};
+
+static struct config config_for(const struct model *model)
 {
-	return (struct stage_config){
-		.model = model, .backend = &backend_cpu, .n_threads = 1,
-		.n_layers = model->hparams.n_layers, .limits = limits_for(model),
+	return (struct config){
+		.stage = { .model = model, .backend = &backend_cpu, .n_threads = 1 },
+		.part = { .n_layers = model->hparams.n_layers, .limits = limits_for(model) },
 	};
 }
 
-static struct stage *create(const struct stage_config *config)
+static enum sc_status create_and_assign(const struct config *config, struct stage **stage_out,
+					struct error *err)
+{
+	struct stage *stage;
+	enum sc_status status = stage_create(&config->stage, &stage, err);
+
+	if (status)
+		return status;
+	status = stage_assign(stage, &config->part, err);
+	if (status)
+		stage_destroy(stage);
+	else
+		*stage_out = stage;
+	return status;
+}
+
+static struct stage *create(const struct config *config)
 {
 	struct error err = { .text = "" };
 	struct stage *stage = NULL;
 
-	if (stage_create(config, &stage, &err))
+	if (create_and_assign(config, &stage, &err))
 		fail_msg("%s", err.text);
 	return stage;
 }
 
-static void refuse(const struct stage_config *config, enum sc_status status, const char *why)
+static void refuse(const struct config *config, enum sc_status status, const char *why)
 {
 	struct error err = { .text = "" };
 	struct stage *stage = NULL;
 
-	if (stage_create(config, &stage, &err) != status)
+	if (create_and_assign(config, &stage, &err) != status)
 		fail_msg("%s: %s", sc_status_name(err.status), err.text);
 	assert_null(stage);
 	assert_int_equal(err.status, status);
@@ -58,18 +79,18 @@ static void refuse(const struct stage_config *config, enum sc_status status, con
 static void a_stage_needs_layers_that_the_model_has(void **state)
 {
 	struct model *model = chain_open_reference(MODEL);
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 
 	(void)state;
-	config.n_layers = 0;
+	config.part.n_layers = 0;
 	refuse(&config, SC_E_INVALID, "0 layers from layer 0: the model has 4");
-	config.n_layers = 5;
+	config.part.n_layers = 5;
 	refuse(&config, SC_E_INVALID, "5 layers from layer 0");
-	config.first_layer = 4;
-	config.n_layers = 1;
+	config.part.first_layer = 4;
+	config.part.n_layers = 1;
 	refuse(&config, SC_E_INVALID, "1 layers from layer 4");
-	config.first_layer = 3;
-	config.n_layers = UINT32_MAX;
+	config.part.first_layer = 3;
+	config.part.n_layers = UINT32_MAX;
 	refuse(&config, SC_E_INVALID, "from layer 3");
 	model_close(model);
 }
@@ -77,16 +98,16 @@ static void a_stage_needs_layers_that_the_model_has(void **state)
 static void limits_must_fit_the_model(void **state)
 {
 	struct model *model = chain_open_reference(MODEL);
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 
 	(void)state;
-	config.limits.dim++;
+	config.part.limits.dim++;
 	refuse(&config, SC_E_INVALID, "expected dimension 48");
 	config = config_for(model);
-	config.limits.n_vocab--;
+	config.part.limits.n_vocab--;
 	refuse(&config, SC_E_INVALID, "vocabulary 263");
 	config = config_for(model);
-	config.limits.max_rows = 0;
+	config.part.limits.max_rows = 0;
 	refuse(&config, SC_E_INVALID, "max_rows");
 	model_close(model);
 }
@@ -150,18 +171,18 @@ static void prepare_failing(enum sc_status status, unsigned n)
 static void creation_unwinds_from_every_failure(void **state)
 {
 	struct model *model = chain_open_reference("qwen2-bias");
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 	struct error err = { .text = "" };
 	struct stage *stage = NULL;
 	unsigned n = 0;
 
 	(void)state;
-	config.backend = &failing;
+	config.stage.backend = &failing;
 	for (;; n++) {
 		prepare_failing(SC_E_DEVICE, n);
 		stage = NULL;
 		err.text[0] = '\0';
-		if (!stage_create(&config, &stage, &err))
+		if (!create_and_assign(&config, &stage, &err))
 			break;
 		assert_null(stage);
 		assert_string_not_equal(err.text, "");
@@ -175,10 +196,10 @@ static void creation_unwinds_from_every_failure(void **state)
 static void what_does_not_fit_is_named_with_its_size(void **state)
 {
 	struct model *model = chain_open_reference("qwen2-bias");
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 
 	(void)state;
-	config.backend = &failing;
+	config.stage.backend = &failing;
 	prepare_failing(SC_E_NOMEM, 1 + 12 + 5);
 	refuse(&config, SC_E_CAPACITY, "blk.1.attn_v.weight: no memory for its 0.0 MiB: 0.2 MiB of "
 	       "this stage's 0.2 MiB");
@@ -205,15 +226,15 @@ static bool note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 static void progress_ends_at_the_total(void **state)
 {
 	struct model *model = chain_open_reference(MODEL);
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 	uint64_t last[3] = { 0 };
 
 	(void)state;
-	config.on_progress = note_progress;
-	config.arg = last;
+	config.stage.on_progress = note_progress;
+	config.stage.arg = last;
 	stage_destroy(create(&config));
 	assert_int_equal(last[0], last[1]);
-	assert_true(last[2] > 9 * config.n_layers);
+	assert_true(last[2] > 9 * config.part.n_layers);
 	model_close(model);
 }
 
@@ -235,20 +256,20 @@ static bool stop_at_the_end(void *arg, uint64_t done_bytes, uint64_t total_bytes
 static void loading_ends_when_it_is_told_to(void **state)
 {
 	struct model *model = chain_open_reference(MODEL);
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 	struct stage *stage = NULL;
 	struct error err;
 	unsigned n_calls = 0;
 
 	(void)state;
-	config.on_progress = stop_at_the_fifth_tensor;
-	config.arg = &n_calls;
-	assert_int_equal(stage_create(&config, &stage, &err), SC_E_CANCELLED);
+	config.stage.on_progress = stop_at_the_fifth_tensor;
+	config.stage.arg = &n_calls;
+	assert_int_equal(create_and_assign(&config, &stage, &err), SC_E_CANCELLED);
 	assert_non_null(strstr(err.text, "cancelled with "));
 	assert_null(stage);
 	assert_int_equal(n_calls, 5);
-	config.on_progress = stop_at_the_end;
-	assert_int_equal(stage_create(&config, &stage, &err), SC_E_CANCELLED);
+	config.stage.on_progress = stop_at_the_end;
+	assert_int_equal(create_and_assign(&config, &stage, &err), SC_E_CANCELLED);
 	assert_string_equal(err.text, "KV cache: cancelled while memory was taken");
 	assert_null(stage);
 	model_close(model);
@@ -257,7 +278,7 @@ static void loading_ends_when_it_is_told_to(void **state)
 static void a_tied_embedding_is_held_once(void **state)
 {
 	struct model *model = chain_open_reference("qwen2-tied");
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 	uint64_t whole, first, last;
 	struct stage *stage;
 
@@ -268,11 +289,11 @@ static void a_tied_embedding_is_held_once(void **state)
 	assert_int_equal(stage_kv_bytes(stage), 200 * 8 * model->hparams.n_layers * 4 *
 			 model->hparams.n_kv_heads * 2 * model->hparams.head_dim);
 	stage_destroy(stage);
-	config.n_layers = 1;
+	config.part.n_layers = 1;
 	stage = create(&config);
 	first = stage_weight_bytes(stage);
 	stage_destroy(stage);
-	config.first_layer = 1;
+	config.part.first_layer = 1;
 	stage = create(&config);
 	last = stage_weight_bytes(stage);
 	stage_destroy(stage);
@@ -307,7 +328,7 @@ static struct step *make_crowd(struct crowd *crowd, uint32_t n)
 static void more_rows_sample_than_the_head_takes_at_once(void **state)
 {
 	struct model *model = chain_open_reference(MODEL);
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 	struct stage *stage = create(&config);
 	struct token_record records[MAX_SEQUENCES], alone;
 	uint32_t n_records, n = 0;
@@ -320,7 +341,7 @@ static void more_rows_sample_than_the_head_takes_at_once(void **state)
 				   &n_records, &err), SC_OK);
 	assert_int_equal(n_records, MAX_SEQUENCES * 4 / 5);
 	stage_destroy(stage);
-	config.limits.max_rows = 1;
+	config.part.limits.max_rows = 1;
 	for (uint32_t i = 0; i < MAX_SEQUENCES; i++) {
 		if (i % 5 == 0)
 			continue;
@@ -339,7 +360,7 @@ static void more_rows_sample_than_the_head_takes_at_once(void **state)
 static void a_step_that_only_frees_draws_nothing(void **state)
 {
 	struct model *model = chain_open_reference(MODEL);
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 	struct stage *stage = create(&config);
 	struct token_record records[2];
 	uint32_t n_records = 7;
@@ -363,7 +384,7 @@ static void a_step_that_only_frees_draws_nothing(void **state)
 static void a_later_stage_needs_activations(void **state)
 {
 	struct model *model = chain_open_reference(MODEL);
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 	struct token_record records[2];
 	struct stage *stage;
 	uint32_t n_records;
@@ -371,8 +392,8 @@ static void a_later_stage_needs_activations(void **state)
 	struct error err;
 
 	(void)state;
-	config.first_layer = 2;
-	config.n_layers = 2;
+	config.part.first_layer = 2;
+	config.part.n_layers = 2;
 	stage = create(&config);
 	assert_int_equal(stage_run(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
 			 SC_E_PROTOCOL);
@@ -425,7 +446,7 @@ static void logits_that_are_no_numbers_give_records_that_say_so(void **state)
 {
 	void *bytes;
 	struct model *model = open_copy(MODEL, &bytes);
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 	struct token_record records[2];
 	struct stage *stage;
 	uint32_t n_records;
@@ -468,7 +489,7 @@ static void a_spoilt_row_is_no_others_affair(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
 		struct model *model = open_copy("qwen2-bias", &bytes);
-		struct stage_config config = config_for(model);
+		struct config config = config_for(model);
 		float *row = floats_of(model->token_embd) +
 			     (size_t)SPOILT * model->hparams.dim;
 		struct stage *stage;
@@ -508,10 +529,10 @@ static enum sc_status distant_open(unsigned device, const struct backend_config 
 	return status;
 }
 
-static void run_two_stages(struct stage_config config, struct token_record *records_out)
+static void run_two_stages(struct config config, struct token_record *records_out)
 {
 	uint32_t n_rows = 10, n_records;
-	size_t n_floats = n_rows * config.limits.dim;
+	size_t n_floats = n_rows * config.part.limits.dim;
 	float *activations = aligned_alloc(64, (n_floats * sizeof(float) + 63) / 64 * 64);
 	struct crowd crowd;
 	struct error err = { .text = "" };
@@ -519,13 +540,13 @@ static void run_two_stages(struct stage_config config, struct token_record *reco
 
 	assert_non_null(activations);
 	make_crowd(&crowd, n_rows);
-	config.n_layers = 2;
+	config.part.n_layers = 2;
 	stage = create(&config);
 	if (stage_run(stage, &crowd.step, activations, NULL, NULL, &err))
 		fail_msg("%s", err.text);
 	stage_destroy(stage);
-	config.first_layer = 2;
-	crowd.step.dim = config.limits.dim;
+	config.part.first_layer = 2;
+	crowd.step.dim = config.part.limits.dim;
 	crowd.step.activations = activations;
 	stage = create(&config);
 	if (stage_run(stage, &crowd.step, NULL, records_out, &n_records, &err))
@@ -538,7 +559,7 @@ static void run_two_stages(struct stage_config config, struct token_record *reco
 static void memory_of_a_distant_device_is_copied(void **state)
 {
 	struct model *model = chain_open_reference(MODEL);
-	struct stage_config config = config_for(model);
+	struct config config = config_for(model);
 	struct token_record near[10], far[10];
 
 	(void)state;
@@ -546,7 +567,7 @@ static void memory_of_a_distant_device_is_copied(void **state)
 	distant.open = distant_open;
 	distant.is_host_memory = false;
 	run_two_stages(config, near);
-	config.backend = &distant;
+	config.stage.backend = &distant;
 	run_two_stages(config, far);
 	assert_memory_equal(near, far, 8 * sizeof near[0]);
 	model_close(model);

@@ -23,6 +23,7 @@ static struct model *model;
 static struct bench {
 	struct compute *compute;
 	struct compute_config config;
+	struct compute_assignment assignment;
 	struct frame_pool *pool;
 	sem_t news;			/* something happened on the compute thread */
 	atomic_bool is_released;	/* a step frame with on_release */
@@ -81,6 +82,11 @@ static int start(void **state)
 				.model = model,
 				.backend = backend_find("cpu"),
 				.n_threads = 1,
+			},
+			.on_news = on_news,
+		},
+		.assignment = {
+			.stage = {
 				.n_layers = model->hparams.n_layers,
 				.limits = {
 					.max_rows = 8, .max_sequences = 4, .max_blocks = 8,
@@ -91,12 +97,12 @@ static int start(void **state)
 			},
 			.epoch = 7,
 			.window = 1,
-			.on_news = on_news,
 		},
 	};
 	assert_int_equal(sem_init(&bench.news, 0, 0), 0);
 	assert_int_equal(frame_pool_create(4, 4096, &bench.pool), SC_OK);
-	if (compute_create(&bench.config, &bench.compute, &err) != SC_OK)
+	if (compute_create(&bench.config, &bench.compute, &err) != SC_OK ||
+	    compute_assign(bench.compute, &bench.assignment, &err) != SC_OK)
 		fail_msg("%s", err.text);
 	wait_until(is_ready);
 	return 0;
@@ -105,7 +111,7 @@ static int start(void **state)
 static int stop(void **state)
 {
 	(void)state;
-	compute_destroy(bench.compute);
+	assert_int_equal(compute_destroy(bench.compute, 60000, NULL), SC_OK);
 	frame_pool_destroy(bench.pool);
 	sem_destroy(&bench.news);
 	return 0;
@@ -180,7 +186,7 @@ static void a_step_becomes_tokens_of_the_epoch(void **state)
 	frame = wait_for_output();
 	assert_int_equal(frame->type, FRAME_TOKENS);
 	assert_int_equal(frame->epoch, 7);
-	if (tokens_decode(frame_payload(frame), frame->n_bytes, &bench.config.stage.limits,
+	if (tokens_decode(frame_payload(frame), frame->n_bytes, &bench.assignment.stage.limits,
 			  &tokens, &err) != SC_OK)
 		fail_msg("%s", err.text);
 	assert_int_equal(tokens.step_id, 1);
@@ -230,7 +236,7 @@ static void steps_inside_are_dropped_at_the_end(void **state)
 	push_and_wait_until_taken(make_step(2));
 	/* One that waits for an output frame, one behind it. */
 	assert_int_equal(compute_push(bench.compute, make_step(3)), SC_OK);
-	compute_destroy(bench.compute);
+	assert_int_equal(compute_destroy(bench.compute, 60000, NULL), SC_OK);
 	bench.compute = NULL;
 	frame_release(first);
 	assert_int_equal(frame_pool_n_free(bench.pool), 4);

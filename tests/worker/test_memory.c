@@ -203,7 +203,9 @@ static void on_news(void *arg)
 }
 
 /* Of a stage with its compute thread; weights and their arena have one chunk. */
-static uint64_t work_taken(const struct compute_config *config, const struct plan_input *input)
+static uint64_t work_taken(const struct compute_config *config,
+			   const struct compute_assignment *assignment,
+			   const struct plan_input *input)
 {
 	const uint64_t chunk_bytes = 2 * MIB;
 	uint64_t before = n_in_use, taken;
@@ -211,7 +213,8 @@ static uint64_t work_taken(const struct compute_config *config, const struct pla
 	struct error err;
 
 	assert_int_equal(sem_init(&news, 0, 0), 0);
-	if (compute_create(config, &compute, &err) != SC_OK)
+	if (compute_create(config, &compute, &err) != SC_OK ||
+	    compute_assign(compute, assignment, &err) != SC_OK)
 		fail_msg("%s", err.text);
 	while (compute_state(compute) == COMPUTE_LOADING)
 		sem_wait(&news);
@@ -220,7 +223,7 @@ static uint64_t work_taken(const struct compute_config *config, const struct pla
 	assert_true(compute_weight_bytes(compute) <= chunk_bytes);
 	taken = n_in_use - before - chunk_bytes -
 		plan_kv_bytes(input, input->model->hparams.n_layers);
-	compute_destroy(compute);
+	assert_int_equal(compute_destroy(compute, 60000, NULL), SC_OK);
 	sem_destroy(&news);
 	return taken;
 }
@@ -246,10 +249,15 @@ static void check_work(const struct work_case *c)
 	tiny.head_dim = c->head_dim;
 	tiny.is_tied = true;
 	model = tiny_model_open(&tiny, &file);
-	struct compute_config config = {
+	const struct compute_config config = {
 		.stage = {
-			.model = model, .backend = backend_find("cpu"), .n_layers = 1,
-			.n_threads = c->n_threads, .kv_type = TENSOR_F16,
+			.model = model, .backend = backend_find("cpu"), .n_threads = c->n_threads,
+		},
+		.on_news = on_news,
+	};
+	const struct compute_assignment assignment = {
+		.stage = {
+			.n_layers = 1, .kv_type = TENSOR_F16,
 			.limits = {
 				.max_rows = c->max_rows, .max_sequences = c->max_sequences,
 				.max_blocks = c->n_blocks, .block_length = c->block_length,
@@ -257,16 +265,16 @@ static void check_work(const struct work_case *c)
 				.dim = c->dim,
 			},
 		},
-		.window = c->window, .on_news = on_news,
+		.window = c->window,
 	};
 	const struct plan_input input = {
 		.model = model, .n_stages = 1, .max_rows = c->max_rows,
 		.max_sequences = c->max_sequences, .max_context = c->max_context,
 		.n_blocks = c->n_blocks, .block_length = c->block_length,
 		.kv_type = TENSOR_F16, .n_threads = &c->n_threads,
-		.frame_bytes = c->window * (uint64_t)step_bytes_max(&config.stage.limits),
+		.frame_bytes = c->window * (uint64_t)step_bytes_max(&assignment.stage.limits),
 	};
-	uint64_t planned = plan_work_bytes(&input, 0), taken = work_taken(&config, &input);
+	uint64_t planned = plan_work_bytes(&input, 0), taken = work_taken(&config, &assignment, &input);
 
 	print_message("%.1f MiB taken, %.1f MiB planned\n", (double)taken / (double)MIB,
 		      (double)planned / (double)MIB);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/order.h"
+
+#include <stdlib.h>
+
+enum sc_status order_create(enum order_kind kind, const struct compute_assignment *assignment,
+			    struct order **order_out, struct error *err)
+{
+	bool is_loading = kind == ORDER_ASSIGN || kind == ORDER_PRELOAD;
+	struct order *order = calloc(1, sizeof *order);
+
+	if (!order)
+		goto fail;
+	order->kind = kind;
+	order->assignment = *assignment;
+	atomic_init(&order->state, is_loading ? COMPUTE_LOADING : COMPUTE_IDLE);
+	if (queue_create(assignment->window, &order->inbox) != SC_OK ||
+	    queue_create(assignment->window, &order->outbox) != SC_OK)
+		goto fail;
+	*order_out = order;
+	return SC_OK;
+fail:
+	order_destroy(order);
+	return error_set(err, SC_E_NOMEM, "out of memory for a window of %u frames",
+			 assignment->window);
+}
+
+/* An output frame must hold the largest step for the next stage, or a token for every row. */
+static size_t output_bytes(const struct step_limits *limits)
+{
+	size_t step = step_bytes_max(limits);
+	size_t tokens = tokens_bytes(limits->max_rows);
+
+	return step > tokens ? step : tokens;
+}
+
+enum sc_status order_make_frames(struct order *order)
+{
+	const struct step_limits *limits = &order->assignment.stage.limits;
+	uint32_t window = order->assignment.window;
+
+	order->records = calloc(limits->max_rows, sizeof order->records[0]);
+	if (order->records &&
+	    frame_pool_create(window, output_bytes(limits), &order->pool) == SC_OK)
+		return SC_OK;
+	return error_set(&order->error, SC_E_NOMEM, "out of memory for %u frames of %zu bytes",
+			 window, output_bytes(limits));
+}
+
+static void drop_frames(struct queue *queue)
+{
+	struct frame *frame;
+
+	while (queue && (frame = queue_try_pop(queue)))
+		frame_release(frame);
+	queue_destroy(queue);
+}
+
+void order_destroy(struct order *order)
+{
+	if (!order)
+		return;
+	drop_frames(order->inbox);
+	drop_frames(order->outbox);
+	frame_pool_destroy(order->pool);
+	free(order->records);
+	free(order);
+}
