@@ -160,7 +160,7 @@ static enum sc_status watch(struct request *request, struct error *err)
 	};
 	struct service *service = grpc_call_context(request->call);
 	struct job *job;
-	enum sc_status status = job_find(service->coordinator, message->id, &job, err);
+	enum sc_status status = engine_find(service->engine, message->id, &job, err);
 
 	return status == SC_OK ? stream_open(request->call, job, options) : status;
 }
