@@ -49,6 +49,20 @@ struct backend_config {
 					 * the opening thread included */
 };
 
+/* The memory that a backend takes, in bytes. */
+struct backend_sizes {
+	uint64_t fixed_bytes;		/* of the open backend and a cache */
+	uint64_t thread_bytes;		/* of each compute thread in addition */
+	uint64_t kv_block_bytes;	/* keys and values of a block, in each layer */
+	/* Memory in which several threads exchange results: so much for each thread and each block
+	 * of the cache, but no more than shared_most_bytes. None with a single thread. */
+	uint64_t shared_thread_bytes;
+	uint64_t shared_block_bytes;
+	uint64_t shared_most_bytes;
+	uint64_t matrix_bytes;		/* of each matrix, beyond its tensor's */
+	uint64_t vector_bytes;		/* of each block from alloc, beyond what was asked for */
+};
+
 /* One product: y[n_rows][n_out] = x W^T (+ bias). If is_added, the product is added to y. */
 struct matmul {
 	const struct weight *weight;
@@ -124,6 +138,12 @@ struct backend_ops {
 
 	/* The number of such devices in this machine. 0: none, or no driver. */
 	unsigned (*count)(void);
+	/* What the backend will take with these settings. n_threads of config and n_layers and
+	 * n_blocks of kv are not looked at. open and kv_create take their sizes from the same
+	 * functions. Opens nothing. Fails as these two do for settings that they refuse. */
+	must_check enum sc_status (*sizes)(const struct backend_config *config,
+					   const struct kv_cache_config *kv,
+					   struct backend_sizes *sizes_out, struct error *err);
 	/* Opens a device. The caller closes it. err names the device and the reason. */
 	must_check enum sc_status (*open)(unsigned device, const struct backend_config *config,
 					  struct backend **backend_out, struct error *err);

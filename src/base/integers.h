@@ -26,4 +26,19 @@ static inline uint64_t round_up(uint64_t n, uint64_t unit)
 	return div_up(n, unit) * unit;
 }
 
+/* Sums and products that are UINT64_MAX when they are too large to count. */
+static inline uint64_t add_capped(uint64_t a, uint64_t b)
+{
+	uint64_t n;
+
+	return __builtin_add_overflow(a, b, &n) ? UINT64_MAX : n;
+}
+
+static inline uint64_t multiply_capped(uint64_t a, uint64_t b)
+{
+	uint64_t n;
+
+	return __builtin_mul_overflow(a, b, &n) ? UINT64_MAX : n;
+}
+
 #endif

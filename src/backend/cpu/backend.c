@@ -4,14 +4,13 @@
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/places.h"
 #include "base/cpu.h"
-#include "base/resources.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_ROWS (1u << 20)
 
-static const struct cpu_kernels *kernels_of(enum cpu_isa isa)
+const struct cpu_kernels *cpu_kernels_of(enum cpu_isa isa)
 {
 	switch (isa) {
 #ifdef HAVE_X86_SIMD
@@ -32,24 +31,6 @@ static unsigned count(void)
 	return 1;
 }
 
-/* Scratch memory whose size depends on max_rows. */
-static void drop_row_memory(struct cpu_backend *cpu)
-{
-	cpu_rope_cache_deinit(&cpu->rope);
-	cpu_tiles_deinit(&cpu->tiles);
-	cpu_memory_free(cpu->span_start);
-	cpu->rope = (struct cpu_rope_cache){ 0 };
-	cpu->tiles = (struct cpu_tiles){ 0 };
-	cpu->span_start = NULL;
-}
-
-static bool take_row_memory(struct cpu_backend *cpu)
-{
-	cpu->span_start = cpu_memory(cpu, ((size_t)cpu->max_rows + 1) * sizeof *cpu->span_start);
-	return cpu->span_start && cpu_tiles_init(&cpu->tiles, cpu) &&
-	       cpu_rope_cache_init(&cpu->rope, cpu);
-}
-
 static void close_backend(struct backend *backend)
 {
 	struct cpu_backend *cpu = cpu_of(backend);
@@ -57,18 +38,14 @@ static void close_backend(struct backend *backend)
 	if (!cpu)
 		return;
 	team_destroy(cpu->team);
-	drop_row_memory(cpu);
-	cpu_memory_free(cpu->scratch);
+	for (unsigned i = 0; i < CPU_N_ARRAYS; i++)
+		cpu_memory_free(cpu->arrays[i]);
 	assert(!cpu->weights.chunks);
 	free(cpu);
 }
 
-static enum sc_status check_config(unsigned device, const struct backend_config *config,
-				   struct error *err)
+enum sc_status cpu_check_config(const struct backend_config *config, struct error *err)
 {
-	if (device)
-		return error_set(err, SC_E_DEVICE, "cpu backend: there is no device %u, only 0",
-				 device);
 	if (!config->max_rows || !config->max_width || config->max_rows > MAX_ROWS ||
 	    config->max_width > 1u << 24 || config->n_threads > 4096)
 		return error_set(err, SC_E_INVALID, "cpu backend: out of range: %u rows of %u, "
@@ -77,20 +54,43 @@ static enum sc_status check_config(unsigned device, const struct backend_config 
 	return SC_OK;
 }
 
-/* Called after the team's threads are bound, because they take the memory. */
+/* Makes the arrays that are missing. Called after the team's threads are bound, because they take the
+ * memory. */
 static bool init_memory(struct cpu_backend *cpu)
 {
-	cpu->scratch = cpu_memory(cpu, cpu->n_threads * sizeof *cpu->scratch);
-	return cpu->scratch && take_row_memory(cpu);
+	size_t n_bytes[CPU_N_ARRAYS];
+
+	cpu_array_bytes(cpu->n_threads, cpu->max_rows, cpu->max_width, n_bytes);
+	for (unsigned i = 0; i < CPU_N_ARRAYS; i++) {
+		if (!cpu->arrays[i])
+			cpu->arrays[i] = cpu_memory(cpu, n_bytes[i]);
+		if (!cpu->arrays[i])
+			return false;
+	}
+	cpu->scratch = cpu->arrays[CPU_ARRAY_SCRATCH];
+	cpu->span_start = cpu->arrays[CPU_ARRAY_SPANS];
+	for (unsigned kind = 0; kind < CPU_N_TILE_KINDS; kind++)
+		cpu->tiles.memory[kind] = cpu->arrays[CPU_ARRAY_TILES + kind];
+	cpu->tiles.scales = cpu->arrays[CPU_ARRAY_TILE_SCALES];
+	cpu->rope = (struct cpu_rope_cache){
+		.is_filled = cpu->arrays[CPU_ARRAY_ROPE_FILLED],
+		.positions = cpu->arrays[CPU_ARRAY_ROPE_POSITIONS],
+		.cosine = cpu->arrays[CPU_ARRAY_ROPE_COSINE],
+		.sine = cpu->arrays[CPU_ARRAY_ROPE_SINE],
+	};
+	return true;
 }
 
 static enum sc_status open_backend(unsigned device, const struct backend_config *config,
 				   struct backend **backend_out, struct error *err)
 {
-	enum sc_status status = check_config(device, config, err);
+	enum sc_status status = cpu_check_config(config, err);
 	struct cpu_backend *cpu = NULL;
 	enum cpu_isa isa;
 
+	if (device)
+		return error_set(err, SC_E_DEVICE, "cpu backend: there is no device %u, only 0",
+				 device);
 	if (!status)
 		status = cpu_isa_select(config->isa, &isa, err);
 	if (status)
@@ -99,8 +99,8 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 	if (!cpu)
 		goto no_memory;
 	cpu->base.ops = &backend_cpu;
-	cpu->kernels = kernels_of(isa);
-	cpu->n_threads = config->n_threads ? config->n_threads : resources_processor_count();
+	cpu->kernels = cpu_kernels_of(isa);
+	cpu->n_threads = cpu_n_threads(config);
 	cpu->max_rows = config->max_rows;
 	cpu->max_width = config->max_width;
 	status = team_create(cpu->n_threads, &cpu->team, err);
@@ -121,6 +121,17 @@ fail:
 	return status;
 }
 
+/* All arrays but one have an element per row. */
+static void drop_row_arrays(struct cpu_backend *cpu)
+{
+	for (unsigned i = 0; i < CPU_N_ARRAYS; i++) {
+		if (i == CPU_ARRAY_SCRATCH)
+			continue;
+		cpu_memory_free(cpu->arrays[i]);
+		cpu->arrays[i] = NULL;
+	}
+}
+
 static enum sc_status resize(struct backend *backend, unsigned max_rows, struct error *err)
 {
 	struct cpu_backend *cpu = cpu_of(backend);
@@ -128,11 +139,11 @@ static enum sc_status resize(struct backend *backend, unsigned max_rows, struct 
 	if (!max_rows || max_rows > MAX_ROWS)
 		return error_set(err, SC_E_INVALID, "cpu backend: %u rows, expected 1 to %u",
 				 max_rows, MAX_ROWS);
-	drop_row_memory(cpu);
+	drop_row_arrays(cpu);
 	cpu->max_rows = max_rows;
-	if (take_row_memory(cpu))
+	if (init_memory(cpu))
 		return SC_OK;
-	drop_row_memory(cpu);
+	drop_row_arrays(cpu);
 	return error_set(err, SC_E_CAPACITY, "cpu backend: no memory to work on %u rows of %u",
 			 max_rows, cpu->max_width);
 }
@@ -171,6 +182,7 @@ const struct backend_ops backend_cpu = {
 	.has_isa = true,
 	.is_host_memory = true,
 	.count = count,
+	.sizes = cpu_sizes,
 	.open = open_backend,
 	.close = close_backend,
 	.resize = resize,

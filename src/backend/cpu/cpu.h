@@ -10,6 +10,7 @@
 #include "backend/cpu/arena.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/memory.h"
+#include "backend/cpu/sizes.h"
 #include "backend/cpu/tiles.h"
 #include "backend/cpu/team.h"
 #include "base/integers.h"
@@ -47,6 +48,8 @@ struct cpu_backend {
 	unsigned max_width;
 	struct cpu_arena weights;
 	struct cpu_tiles tiles;
+	void *arrays[CPU_N_ARRAYS];	/* owned; the following members and
+					 * those of tiles and rope point there */
 	struct cpu_scratch *scratch;	/* [n_threads] */
 	uint32_t *span_start;	/* [max_rows + 1] first tile of each attention span */
 	struct cpu_rope_cache rope;
@@ -102,8 +105,6 @@ void cpu_rms_norm(struct backend *backend, const float *x, const float *gain, fl
 		  unsigned n_rows, unsigned n, float *y);
 void cpu_swiglu(struct backend *backend, const float *gate, const float *up, size_t n, float *out);
 void cpu_add(struct backend *backend, float *x, const float *y, size_t n);
-bool cpu_rope_cache_init(struct cpu_rope_cache *cache, const struct cpu_backend *cpu);
-void cpu_rope_cache_deinit(struct cpu_rope_cache *cache);
 void cpu_rope(struct backend *backend, const struct rope_table *table, float *x,
 	      const uint32_t *positions, unsigned n_rows, unsigned n_heads, unsigned head_dim);
 enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_config *config,

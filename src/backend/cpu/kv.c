@@ -11,8 +11,8 @@
 enum {
 	MAX_BLOCK_LENGTH = 1024,
 	WRITE_COST = 16,		/* cost per element, in multiply-adds of a product */
-	MAX_PART_FLOATS = 1 << 22,
 	PART_QUERIES = 16,		/* of a key-value head, usually */
+	PARTS_OF_THREAD = 8,
 };
 
 static enum sc_status check_config(const struct kv_cache_config *c, struct error *err)
@@ -98,26 +98,24 @@ static size_t scratch_floats(const struct kv_cache *cache, bool is_unpacked)
 	return round_up(n, 16);
 }
 
-/* Enough for one sequence that fills the pool, or for a few that share it. */
+/* Enough for one sequence that fills the pool, or for a few that share it: some parts per thread,
+ * and those of each block. A single thread exchanges nothing. */
 static size_t part_floats(const struct kv_cache *cache, unsigned n_threads)
 {
-	const struct kv_cache_config *config = &cache->config;
-	size_t n_positions = (size_t)config->n_blocks * config->block_length;
-	size_t n_parts = n_positions / CPU_PART_POSITIONS + 8 * (size_t)n_threads;
-	size_t n = min_of(n_parts, MAX_PART_FLOATS) * config->n_kv_heads * PART_QUERIES *
-		   kv_state_floats(cache);
+	uint64_t n = add_capped(multiply_capped(cache->thread_part_floats, n_threads),
+				multiply_capped(cache->block_part_floats, cache->config.n_blocks));
 
-	return n_threads == 1 ? 0 : min_of(n, MAX_PART_FLOATS);
+	return n_threads > 1 ? min_of(n, CPU_MAX_PART_FLOATS) : 0;
 }
 
-/* Computes the layout; takes no memory. */
-static void lay_out(struct kv_cache *cache, const struct cpu_backend *cpu)
+static void lay_out(struct kv_cache *cache, const struct cpu_kernels *table)
 {
 	const struct kv_cache_config *config = &cache->config;
-	const struct cpu_attention_kernels *kernels = &cpu->kernels->attention;
+	const struct cpu_attention_kernels *kernels = &table->attention;
+	size_t part;
 
 	cache->element_bytes = element_bytes(cache->type);
-	cache->lanes = cpu->kernels->lanes;
+	cache->lanes = table->lanes;
 	cache->value_width = (unsigned)round_up(config->value_dim, cache->lanes);
 	cache->quad = cache->type == CPU_KV_Q8_0 && kernels->round_query ? CPU_KV_QUAD : 1;
 	cache->query_floats = (unsigned)round_up(config->head_dim, CPU_KV_GROUP);
@@ -128,33 +126,48 @@ static void lay_out(struct kv_cache *cache, const struct cpu_backend *cpu)
 	cache->record = layout_of(cache, config->block_length);
 	cache->gathered = layout_of(cache, CPU_CHUNK_POSITIONS);
 	cache->scratch_floats = scratch_floats(cache, kernels->unpack[cache->type]);
-	cache->n_part_floats = part_floats(cache, cpu->n_threads);
+	part = config->n_kv_heads * PART_QUERIES * kv_state_floats(cache);
+	cache->thread_part_floats = PARTS_OF_THREAD * part;
+	cache->block_part_floats = div_up(config->block_length * part, CPU_PART_POSITIONS);
+}
+
+enum sc_status cpu_kv_lay_out(const struct kv_cache_config *config,
+			      const struct cpu_kernels *kernels, struct kv_cache *cache,
+			      struct error *err)
+{
+	enum sc_status status = check_config(config, err);
+	enum cpu_kv_type type = CPU_KV_F32;
+
+	if (!status)
+		status = find_type(config->type, &type, err);
+	if (status)
+		return status;
+	*cache = (struct kv_cache){ .config = *config, .type = type };
+	lay_out(cache, kernels);
+	return SC_OK;
 }
 
 enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_config *config,
 			     struct kv_cache **cache_out, struct error *err)
 {
 	const struct cpu_backend *cpu = cpu_of(backend);
-	enum sc_status status = check_config(config, err);
-	enum cpu_kv_type type = CPU_KV_F32;
+	struct kv_cache laid_out, *cache;
 	size_t n_bytes = 0, n_records;
-	struct kv_cache *cache;
+	enum sc_status status;
 
-	if (!status)
-		status = find_type(config->type, &type, err);
+	status = cpu_kv_lay_out(config, cpu->kernels, &laid_out, err);
 	if (status)
 		return status;
 	cache = calloc(1, sizeof *cache);
 	if (!cache)
 		goto fail;
-	cache->config = *config;
-	cache->type = type;
-	lay_out(cache, cpu);
+	*cache = laid_out;
+	cache->n_part_floats = part_floats(cache, cpu->n_threads);
 	n_records = (size_t)config->n_layers * config->n_blocks;
-	if (__builtin_mul_overflow(n_records, config->n_kv_heads * cache->record.n_bytes, &n_bytes))
+	if (__builtin_mul_overflow(n_records, kv_block_bytes(cache), &n_bytes))
 		goto fail;
 	cache->records = cpu_memory_untouched(n_bytes);
-	cache->scratch = cpu_memory(cpu, cpu->n_threads * cache->scratch_floats * sizeof(float));
+	cache->scratch = cpu_memory(cpu, cpu->n_threads * kv_scratch_bytes(cache));
 	cache->parts = cpu_memory(cpu, cache->n_part_floats * sizeof(float));
 	if (!cache->records || !cache->scratch || !cache->parts)
 		goto fail;

@@ -13,7 +13,7 @@
  * Thread: the backend's, see backend.h.
  */
 #include "backend/backend.h"
-#include "backend/cpu/kernels_attention.h"
+#include "backend/cpu/kernels.h"
 
 #include <stdatomic.h>
 
@@ -23,6 +23,7 @@ enum {
 	/* Positions that are summed separately and then merged, so that threads can share one long
 	 * sequence. A multiple of the chunk. Results depend on this number. */
 	CPU_PART_POSITIONS = 512,
+	CPU_MAX_PART_FLOATS = 1 << 22,	/* of all parts that threads share */
 	CPU_PART_CHUNKS = CPU_PART_POSITIONS / CPU_CHUNK_POSITIONS,
 };
 _Static_assert((int)CPU_PART_POSITIONS % (int)CPU_CHUNK_POSITIONS == 0, "parts are whole chunks");
@@ -53,7 +54,9 @@ struct kv_cache {
 	uint8_t *records;	/* [n_layers][n_blocks][n_kv_heads] */
 	size_t scratch_floats;	/* of one thread */
 	float *scratch;		/* [n_threads][scratch_floats] */
-	size_t n_part_floats;	/* results of parts that threads share */
+	size_t thread_part_floats;	/* results of parts that threads share: for each */
+	size_t block_part_floats;	/* thread and each block of the cache */
+	size_t n_part_floats;		/* at most CPU_MAX_PART_FLOATS */
 	float *parts;
 	atomic_uint_least64_t n_saturated;	/* rarely changed; helper threads add to it */
 	unsigned saturated_layer;
@@ -71,6 +74,21 @@ static inline const uint8_t *kv_record(const struct kv_cache *cache, unsigned la
 static inline bool kv_is_gathered(const struct kv_cache *cache, bool is_unpacked)
 {
 	return cache->config.block_length % cache->lanes || (is_unpacked && !cache->chunk_blocks);
+}
+
+/* Checks config and computes the layout; takes no memory. SC_E_INVALID, SC_E_UNSUPPORTED. */
+must_check enum sc_status cpu_kv_lay_out(const struct kv_cache_config *config,
+					 const struct cpu_kernels *kernels,
+					 struct kv_cache *cache_out, struct error *err);
+
+/* Bytes of a block of one layer, and of a thread's scratch memory. */
+static inline size_t kv_block_bytes(const struct kv_cache *cache)
+{
+	return cache->config.n_kv_heads * cache->record.n_bytes;
+}
+static inline size_t kv_scratch_bytes(const struct kv_cache *cache)
+{
+	return cache->scratch_floats * sizeof(float);
 }
 
 /* Floats of a query's unfinished result: maximum, total and sums. */

@@ -89,6 +89,20 @@ static bool is_mapped(size_t n_bytes)
 	return HAS_MAPPINGS && n_bytes >= HUGE_PAGE;
 }
 
+size_t cpu_memory_bytes(size_t n_bytes)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return is_mapped(n_bytes) ? round_up(n_bytes, page) + page
+				  : n_bytes + sizeof(struct origin) + ALIGNMENT;
+}
+
+size_t cpu_memory_bytes_beyond(void)
+{
+	return HAS_MAPPINGS ? 2 * (size_t)sysconf(_SC_PAGESIZE)
+			    : sizeof(struct origin) + ALIGNMENT;
+}
+
 void *cpu_memory_untouched(size_t n_bytes)
 {
 	return is_mapped(n_bytes) ? map(n_bytes) : allocate(n_bytes);

@@ -41,6 +41,10 @@ void *cpu_memory(const struct cpu_backend *cpu, size_t n_bytes);
 void *cpu_memory_untouched(size_t n_bytes);
 /* Accepts NULL. */
 void cpu_memory_free(void *memory);
+/* What a block of n_bytes takes, with the bookkeeping before it and the rest of its last page. */
+size_t cpu_memory_bytes(size_t n_bytes);
+/* The most that a block of any size takes beyond its n_bytes. */
+size_t cpu_memory_bytes_beyond(void);
 
 /* Returns the huge pages that lie wholly in this part of a block to the kernel. The block stays; the
  * part's bytes are undefined, and the next touch takes its pages again. Parts of huge pages are not

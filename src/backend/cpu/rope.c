@@ -12,26 +12,6 @@
  * so keeping them changes no bit.
  */
 
-bool cpu_rope_cache_init(struct cpu_rope_cache *cache, const struct cpu_backend *cpu)
-{
-	unsigned max_rows = cpu->max_rows;
-	size_t n_bytes = (size_t)max_rows * CPU_ROPE_MAX_ANGLES * sizeof(float);
-
-	cache->is_filled = cpu_memory(cpu, max_rows * sizeof *cache->is_filled);
-	cache->positions = cpu_memory(cpu, max_rows * sizeof *cache->positions);
-	cache->cosine = cpu_memory(cpu, n_bytes);
-	cache->sine = cpu_memory(cpu, n_bytes);
-	return cache->is_filled && cache->positions && cache->cosine && cache->sine;
-}
-
-void cpu_rope_cache_deinit(struct cpu_rope_cache *cache)
-{
-	cpu_memory_free(cache->is_filled);
-	cpu_memory_free(cache->positions);
-	cpu_memory_free(cache->cosine);
-	cpu_memory_free(cache->sine);
-}
-
 static void take_table(struct cpu_rope_cache *cache, const struct rope_table *table,
 		       unsigned max_rows)
 {

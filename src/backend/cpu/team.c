@@ -219,9 +219,14 @@ static enum sc_status start_helper(struct team *team, unsigned index, struct err
 	return SC_OK;
 }
 
+size_t team_bytes(unsigned n_threads)
+{
+	return sizeof(struct team) + n_threads * sizeof(struct seat);
+}
+
 enum sc_status team_create(unsigned n_threads, struct team **team_out, struct error *err)
 {
-	size_t n_bytes = sizeof(struct team) + n_threads * sizeof(struct seat);
+	size_t n_bytes = team_bytes(n_threads);
 	struct team *team = aligned_alloc(_Alignof(struct team), n_bytes);
 	enum sc_status status = SC_OK;
 

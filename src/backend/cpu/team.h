@@ -25,6 +25,9 @@ enum { TEAM_MAX_RUN = 63 };
 /* Computes items first .. end - 1. */
 typedef void team_task_fn(void *arg, size_t first, size_t end, unsigned thread);
 
+/* Bytes of a team, without the stacks of its threads. */
+size_t team_bytes(unsigned n_threads);
+
 /* The caller destroys the team. SC_E_INTERNAL: a thread could not be started. */
 must_check enum sc_status team_create(unsigned n_threads, struct team **team_out,
 				      struct error *err);

@@ -5,29 +5,6 @@
 
 enum { PREPARE_COST = 4 };	/* of an element, in multiply-adds of a product */
 
-bool cpu_tiles_init(struct cpu_tiles *tiles, const struct cpu_backend *cpu)
-{
-	unsigned max_rows = cpu->max_rows, max_width = cpu->max_width;
-	bool is_whole = true;
-
-	for (unsigned kind = 0; kind < CPU_N_TILE_KINDS; kind++) {
-		size_t n_bytes = cpu_tile_bytes((enum cpu_tile_kind)kind, max_rows,
-						max_width + CPU_QUANT_BLOCK);
-
-		tiles->memory[kind] = cpu_memory(cpu, n_bytes);
-		is_whole = is_whole && tiles->memory[kind];
-	}
-	tiles->scales = cpu_memory(cpu, max_rows * sizeof *tiles->scales);
-	return is_whole && tiles->scales;
-}
-
-void cpu_tiles_deinit(struct cpu_tiles *tiles)
-{
-	for (unsigned kind = 0; kind < CPU_N_TILE_KINDS; kind++)
-		cpu_memory_free(tiles->memory[kind]);
-	cpu_memory_free(tiles->scales);
-}
-
 const uint8_t *cpu_tile(const struct cpu_tiles *tiles, enum cpu_tile_kind kind, unsigned row,
 			unsigned n_in)
 {

@@ -3,7 +3,7 @@
 #define STAGECOACH_BACKEND_CPU_TILES_H
 /*
  * tiles - the activations of a product in the form that the kernels read (kernels.h describes it).
- * Owns memory for the largest step. Thread: the backend's.
+ * The backend owns the memory, which is for the largest step. Thread: the backend's.
  */
 #include "backend/cpu/kernels.h"
 
@@ -13,10 +13,6 @@ struct cpu_tiles {
 	uint8_t *memory[CPU_N_TILE_KINDS];
 	float *scales;			/* [max_rows] scales of the rows of integer tiles */
 };
-
-/* Returns false if there is no memory; call deinit in any case. */
-bool cpu_tiles_init(struct cpu_tiles *tiles, const struct cpu_backend *cpu);
-void cpu_tiles_deinit(struct cpu_tiles *tiles);
 
 /* Converts x[n_rows][n_in] into tiles of one kind. All tiles except the last have tile_rows
  * rows. */
