@@ -3,19 +3,24 @@
 
 #include "base/integers.h"
 #include "cli/prepare.h"
-#include "cli/report.h"
 #include "coordinator/pool.h"
+#include "worker/sizes.h"
 
 /* Steps of a search for a split that take about a second. */
 #define MAX_PLAN_STEPS (UINT64_C(1) << 24)
 
 /* A stage of memory_bytes on a machine of its own. */
-static struct fit_workers worker_apart(const struct worker_config *worker)
+static enum sc_status worker_apart(const struct coordinator_config *coordinator,
+				   const struct worker_config *worker,
+				   struct fit_workers *workers_out, struct error *err)
 {
-	return (struct fit_workers){
+	const struct stage_limits limits = coordinator_stage_limits(coordinator);
+
+	*workers_out = (struct fit_workers){
 		.memory_bytes = worker->memory_bytes, .n_threads = worker->n_threads,
 		.has_links = true,
 	};
+	return worker_sizes_of(worker, worker->isa, &limits, &workers_out->sizes, err);
 }
 
 /* As stagecoachd with n_stages in its process is wired. */
@@ -45,9 +50,10 @@ static enum sc_status plan_here(struct inspection *inspection, const struct conf
 
 	fit->n_stages = config->stages;
 	status = wire(config, &inspection->opened, config->stages, &coordinator, &worker, err);
+	if (status == SC_OK)
+		status = worker_apart(&coordinator, &worker, &workers, err);
 	if (status != SC_OK)
 		return status;
-	workers = worker_apart(&worker);
 	workers.has_links = false;
 	return fit_plan(&coordinator, &workers, &fit->here, err);
 }
@@ -68,7 +74,7 @@ static enum sc_status size_up(struct inspection_fit *fit,
 		fit->work_bytes = whole.plan->stages[0].work_bytes;
 	}
 	fit_deinit(&whole);
-	fit->position_bytes = fit_position_bytes(coordinator);
+	fit->position_bytes = fit_position_bytes(coordinator, worker);
 	return status;
 }
 
@@ -100,9 +106,10 @@ static enum sc_status find_fit(struct inspection *inspection, const struct confi
 	struct fit_workers workers;
 	enum sc_status status = wire(config, &inspection->opened, 1, &coordinator, &worker, err);
 
+	if (status == SC_OK)
+		status = worker_apart(&coordinator, &worker, &workers, err);
 	if (status != SC_OK)
 		return status;
-	workers = worker_apart(&worker);
 	fit->kv_type = coordinator.kv_type;
 	fit->context = coordinator.max_context;
 	fit->memory_bytes = worker.memory_bytes;
@@ -133,7 +140,7 @@ enum sc_status inspection_open(struct inspection *inspection, const char *path,
 	if (status != SC_OK)
 		return status;
 	gguf_ignore_keys(gguf, config->ignored_keys);
-	report_ignored_keys(gguf, config->ignored_keys);
+	wire_warn_ignored(gguf, config->ignored_keys);
 	status = inspection_of(inspection, gguf, err);
 	if (status != SC_OK)
 		return status;

@@ -8,7 +8,6 @@
  */
 #include "base/buf.h"
 #include "coordinator/fit.h"
-#include "engine/engine.h"
 #include "engine/wiring.h"
 #include "model/summary.h"
 

@@ -4,9 +4,9 @@
 #include "base/descriptors.h"
 #include "base/integers.h"
 #include "base/log.h"
-#include "cli/report.h"
 #include "coordinator/fit.h"
 #include "gateway/gateway.h"
+#include "worker/sizes.h"
 
 #include <string.h>
 
@@ -107,15 +107,22 @@ static enum sc_status find_room(const struct config *config,
 {
 	const struct allowance allowance = allowance_inside(coordinator->n_stages,
 		wire_coordinator_bytes(coordinator, 0, prepare_client_bytes(config)));
-	const struct fit_workers workers = {
-		.memory_bytes = config->memory ? config->memory : allowance.memory_bytes,
-		.n_threads = config->threads ? config->threads : allowance.n_processors,
-	};
-	enum sc_status status = fit_plan(coordinator, &workers, fit, err);
+	const struct stage_limits limits = coordinator_stage_limits(coordinator);
+	struct fit_workers workers = { .has_links = false };
+	struct worker_config worker;
+	enum sc_status status = wire_worker_config(config, coordinator->model, &allowance, &worker,
+						   err);
 
+	if (status == SC_OK)
+		status = worker_sizes_of(&worker, worker.isa, &limits, &workers.sizes, err);
+	if (status != SC_OK)
+		return status;
+	workers.memory_bytes = worker.memory_bytes;
+	workers.n_threads = worker.n_threads;
+	status = fit_plan(coordinator, &workers, fit, err);
 	if (status != SC_OK || fit->plan || !config->memory)
 		return status;
-	return error_set(err, report_fault(config, fit->why_not.status), "%s", fit->why_not.text);
+	return error_set(err, wire_fault(config, fit->why_not.status), "%s", fit->why_not.text);
 }
 
 static void print_places(const struct config *config, const char *listen, FILE *out)
@@ -164,7 +171,7 @@ enum sc_status prepare_check(const struct config *config, unsigned n_ranks, FILE
 	if (status == SC_OK && n_ranks == 1)
 		status = find_room(config, &coordinator, &fit, err);
 	if (status == SC_OK && out) {
-		report_ignored_keys(opened.model->gguf, config->ignored_keys);
+		wire_warn_ignored(opened.model->gguf, config->ignored_keys);
 		fputs("The configuration is valid.\n", out);
 		print_places(config, listen, out);
 		print_model(config, &opened, coordinator.n_stages, out);

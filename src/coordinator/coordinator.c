@@ -362,6 +362,7 @@ static enum sc_status create_members(struct coordinator *c, struct error *err)
 		.fabric = c->config.fabric,
 		.n_members = c->config.n_stages,
 		.model_fingerprint = c->config.model->fingerprint,
+		.limits = coordinator_stage_limits(&c->config),
 		.heartbeat_ms = c->config.heartbeat_ms,
 		.deadline_ms = c->config.deadline_ms,
 		.start_ms = c->config.start_ms,

@@ -85,6 +85,7 @@ uint64_t coordinator_bytes(const struct coordinator_config *config, size_t link_
 /* What pool_plan is asked for such a coordinator, but for the memory and threads of its workers.
  * link_bytes as above. loop, fabric and callbacks of config are not looked at. */
 struct pool_wish;
+struct stage_limits coordinator_stage_limits(const struct coordinator_config *config);
 void coordinator_planning(const struct coordinator_config *config, size_t link_bytes,
 			  struct plan_input *input_out, struct pool_wish *wish_out);
 

@@ -2,7 +2,6 @@
 #include "coordinator/fit.h"
 
 #include "base/integers.h"
-#include "coordinator/plan_memory.h"
 #include "coordinator/pool.h"
 
 #include <stdlib.h>
@@ -13,6 +12,7 @@ struct question {
 	struct pool_wish wish;
 	uint64_t *memory_bytes;
 	uint32_t *n_threads;
+	struct stage_sizes *sizes;
 };
 
 static size_t link_bytes(const struct coordinator_config *config)
@@ -29,6 +29,7 @@ static void question_deinit(struct question *question)
 {
 	free(question->memory_bytes);
 	free(question->n_threads);
+	free(question->sizes);
 }
 
 static enum sc_status question_init(struct question *question,
@@ -41,16 +42,19 @@ static enum sc_status question_init(struct question *question,
 			     &question->input, &question->wish);
 	question->memory_bytes = calloc(n, sizeof question->memory_bytes[0]);
 	question->n_threads = calloc(n, sizeof question->n_threads[0]);
-	if (!question->memory_bytes || !question->n_threads) {
+	question->sizes = calloc(n, sizeof question->sizes[0]);
+	if (!question->memory_bytes || !question->n_threads || !question->sizes) {
 		question_deinit(question);
 		return error_set(err, SC_E_NOMEM, "out of memory for a plan of %u stages", n);
 	}
 	for (unsigned i = 0; i < n; i++) {
 		question->memory_bytes[i] = workers->memory_bytes;
 		question->n_threads[i] = workers->n_threads;
+		question->sizes[i] = workers->sizes;
 	}
 	question->input.memory_bytes = question->memory_bytes;
 	question->input.n_threads = question->n_threads;
+	question->input.sizes = question->sizes;
 	return SC_OK;
 }
 
@@ -124,13 +128,9 @@ enum sc_status fit_least_stages(const struct coordinator_config *config,
 	return SC_OK;
 }
 
-uint64_t fit_position_bytes(const struct coordinator_config *config)
+uint64_t fit_position_bytes(const struct coordinator_config *config,
+			    const struct fit_workers *workers)
 {
-	struct plan_input input;
-	struct pool_wish wish;
-
-	coordinator_planning(config, 0, &input, &wish);
-	input.n_blocks = 1;
-	return div_up(plan_kv_bytes(&input, config->model->hparams.n_layers),
+	return div_up(stage_kv_bytes_of(&workers->sizes, config->model->hparams.n_layers, 1),
 		      config->block_length);
 }

@@ -12,6 +12,7 @@
 struct fit_workers {
 	uint64_t memory_bytes;	/* of each; 0: unknown, then everything fits */
 	uint32_t n_threads;	/* of each */
+	struct stage_sizes sizes;	/* of each, for coordinator_stage_limits(config) */
 	bool has_links;		/* several are processes, whose links receive into buffers;
 				 * else all are in one */
 };
@@ -38,6 +39,7 @@ must_check enum sc_status fit_least_stages(const struct coordinator_config *conf
 					   unsigned *n_stages_out, struct error *err);
 
 /* Keys and values of one position in all layers. */
-uint64_t fit_position_bytes(const struct coordinator_config *config);
+uint64_t fit_position_bytes(const struct coordinator_config *config,
+			    const struct fit_workers *workers);
 
 #endif

@@ -144,13 +144,32 @@ enum sc_status members_send_step(struct members *members, struct frame *frame)
 	return first->link ? link_send(first->link, frame) : SC_E_CLOSED;
 }
 
+static void send_welcome(struct member *member)
+{
+	const struct members_config *config = &member->members->config;
+	Stagecoach__Cluster__V1__StageLimits limits = STAGECOACH__CLUSTER__V1__STAGE_LIMITS__INIT;
+	Stagecoach__Cluster__V1__Welcome welcome = STAGECOACH__CLUSTER__V1__WELCOME__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	limits.max_rows = config->limits.max_rows;
+	limits.max_sequences = config->limits.max_sequences;
+	limits.block_length = config->limits.block_length;
+	limits.kv_type = config->limits.kv_type;
+	welcome.limits = &limits;
+	welcome.heartbeat_ms = config->heartbeat_ms;
+	welcome.deadline_ms = config->deadline_ms;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_WELCOME;
+	message.welcome = &welcome;
+	send_control(member, &message);
+}
+
 /* --- in --- */
 
 /* The first member that has said Hello, or NULL. */
 static const struct member *first_known(const struct members *members)
 {
 	for (unsigned i = 0; i < members->n_members; i++)
-		if (members->members[i].state >= MEMBER_KNOWN)
+		if (members->members[i].state >= MEMBER_GREETED)
 			return &members->members[i];
 	return NULL;
 }
@@ -204,6 +223,52 @@ static void take_hello(struct member *member, const Stagecoach__Cluster__V1__Hel
 		return;
 	}
 	describe_backend(member, "");
+	member->state = MEMBER_GREETED;
+	send_welcome(member);
+}
+
+/* The table that the message has for an instruction set. */
+static bool find_table(const Stagecoach__Cluster__V1__Sizes *sizes, enum cpu_isa isa,
+		       struct stage_sizes *table_out)
+{
+	const char *name = isa == CPU_AUTO ? "" : cpu_isa_name(isa);
+
+	for (size_t i = 0; i < sizes->n_tables; i++) {
+		const Stagecoach__Cluster__V1__StageSizes *table = sizes->tables[i];
+
+		if (strcmp(table->instruction_set, name) != 0)
+			continue;
+		*table_out = (struct stage_sizes){
+			.fixed_bytes = table->fixed_bytes,
+			.head_bytes = table->head_bytes,
+			.layer_bytes = table->layer_bytes,
+			.kv_block_bytes = table->kv_block_bytes,
+			.block_bytes = table->block_bytes,
+			.context_block_bytes = table->context_block_bytes,
+			.thread_bytes = table->thread_bytes,
+			.shared_thread_bytes = table->shared_thread_bytes,
+			.shared_block_bytes = table->shared_block_bytes,
+			.shared_most_bytes = table->shared_most_bytes,
+		};
+		return true;
+	}
+	return false;
+}
+
+static void take_sizes(struct member *member, const Stagecoach__Cluster__V1__Sizes *sizes)
+{
+	struct members *members = member->members;
+	enum cpu_isa best = member->kernels.best_isa;
+
+	if (member->state != MEMBER_GREETED)
+		return;
+	for (enum cpu_isa isa = best == CPU_AUTO ? CPU_AUTO : CPU_SCALAR; isa <= best; isa++) {
+		if (!find_table(sizes, isa, &member->sizes[isa])) {
+			lose(member, SC_E_PROTOCOL, "did not say how much memory a stage takes "
+			     "with each of its instruction sets");
+			return;
+		}
+	}
 	member->state = MEMBER_KNOWN;
 	if (are_all(members, MEMBER_KNOWN))
 		members->config.on_known(members->config.arg);
@@ -273,6 +338,9 @@ static void take_control(struct member *member, const struct frame *frame)
 	switch (message->body_case) {
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO:
 		take_hello(member, message->hello);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_SIZES:
+		take_sizes(member, message->sizes);
 		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_PROGRESS:
 		take_progress(member, message->progress);
@@ -354,7 +422,7 @@ static void check(struct member *member, uint64_t now_ns)
 	uint64_t started_ms = (now_ns - member->members->started_ns) / NS_PER_MS;
 	char why[128];
 
-	if (member->state == MEMBER_EXPECTED && started_ms > config->start_ms) {
+	if (member->state < MEMBER_KNOWN && started_ms > config->start_ms) {
 		snprintf(why, sizeof why, "not heard of after %llu ms: check that it runs and that "
 			 "the network lets it connect",
 			 (unsigned long long)started_ms);
@@ -491,6 +559,14 @@ bool members_are_mixed(const struct members *members)
 		if (compare(&members->members[0], &members->members[i], &err) != SC_OK)
 			return true;
 	return false;
+}
+
+const struct stage_sizes *members_sizes(const struct members *members, unsigned i)
+{
+	const struct member *member = members_get(members, i);
+
+	return &member->sizes[member->kernels.best_isa == CPU_AUTO ? CPU_AUTO
+								   : members_common_isa(members)];
 }
 
 unsigned members_count(const struct members *members)

@@ -10,6 +10,7 @@
 #include "coordinator/kernels.h"
 #include "coordinator/plan.h"
 #include "event/loop.h"
+#include "model/stage_sizes.h"
 #include "transport/link.h"
 #include "wire/step.h"
 
@@ -17,7 +18,8 @@ struct members;
 
 enum member_state {
 	MEMBER_EXPECTED,	/* has not said Hello */
-	MEMBER_KNOWN,		/* has said Hello */
+	MEMBER_GREETED,		/* has said Hello and was told the limits */
+	MEMBER_KNOWN,		/* has said what a stage takes of its memory */
 	MEMBER_LOADING,		/* a stage was assigned to it */
 	MEMBER_READY,
 	MEMBER_STOPPED,		/* was told to stop */
@@ -35,6 +37,7 @@ struct member {
 	char backend[64];		/* text for people: "cpu avx2, 2 threads" */
 	uint64_t memory_bytes;
 	uint32_t n_threads;
+	struct stage_sizes sizes[CPU_N_ISAS];	/* by instruction set, once known */
 	uint64_t heard_ns;
 	uint64_t done_bytes;		/* while loading */
 	uint64_t total_bytes;
@@ -58,11 +61,12 @@ struct members_config {
 	struct fabric *fabric;
 	unsigned n_members;		/* ranks 1 .. n_members */
 	uint64_t model_fingerprint;
+	struct stage_limits limits;
 	uint32_t heartbeat_ms;
 	uint32_t deadline_ms;
-	uint32_t start_ms;		/* time limit for all to say Hello */
+	uint32_t start_ms;		/* time limit for all to become known */
 	bool allows_mixed_backends;	/* also kernel versions and C libraries */
-	void (*on_known)(void *arg);	/* all have said Hello */
+	void (*on_known)(void *arg);	/* all are known */
 	void (*on_progress)(void *arg);
 	void (*on_ready)(void *arg);	/* all are ready */
 	void (*on_gone)(void *arg);	/* all members that were told to stop are gone */
@@ -105,6 +109,9 @@ void members_ask(struct members *members);
  * differ. */
 enum cpu_isa members_common_isa(const struct members *members);
 bool members_are_mixed(const struct members *members);
+/* What a stage takes on this member with the instruction set that it is told to use: the common one
+ * if its backend has any. */
+const struct stage_sizes *members_sizes(const struct members *members, unsigned i);
 
 unsigned members_count(const struct members *members);
 /* i must be below the count; the member has rank i + 1. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coordinator/plan.h"
 
-#include "coordinator/plan_memory.h"
+#include "base/integers.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -67,6 +67,26 @@ static void sums_deinit(struct sums *sums)
 	free(sums->macs);
 }
 
+static uint64_t kv_bytes(const struct plan_input *input, unsigned stage,
+			 const struct plan_stage *what)
+{
+	return stage_kv_bytes_of(&input->sizes[stage], what->n_layers, input->n_blocks);
+}
+
+static uint64_t work_bytes(const struct plan_input *input, unsigned stage,
+			   const struct plan_stage *what)
+{
+	const struct stage_shape shape = {
+		.n_layers = what->n_layers,
+		.n_blocks = input->n_blocks,
+		.n_context_blocks = (uint32_t)div_up(input->max_context, input->block_length),
+		.n_threads = input->n_threads ? input->n_threads[stage] : 1,
+		.has_head = what->has_head,
+	};
+
+	return add_capped(stage_work_bytes_of(&input->sizes[stage], &shape), input->frame_bytes);
+}
+
 static struct plan_stage describe_stage(const struct plan_input *input, const struct sums *sums,
 					unsigned stage, uint32_t first, uint32_t end)
 {
@@ -83,8 +103,8 @@ static struct plan_stage describe_stage(const struct plan_input *input, const st
 	double read_bytes;
 	double layer_macs = (double)out.macs;
 
-	out.kv_bytes = plan_kv_bytes(input, out.n_layers);
-	out.work_bytes = plan_work_bytes(input, stage);
+	out.kv_bytes = kv_bytes(input, stage, &out);
+	out.work_bytes = work_bytes(input, stage, &out);
 	if (out.has_head) {
 		out.weight_bytes += model_head_bytes(model);
 		out.macs += model_head_macs(model);
@@ -98,14 +118,15 @@ static struct plan_stage describe_stage(const struct plan_input *input, const st
 	return out;
 }
 
-
 static bool has_room(const struct plan_input *input, unsigned stage, const struct plan_stage *what)
 {
 	uint64_t memory = input->memory_bytes ? input->memory_bytes[stage] : 0;
 	uint64_t n_parts = input->kv_parts ? input->kv_parts : 1;
 
-	return !memory ||
-	       what->weight_bytes + what->work_bytes + n_parts * what->kv_bytes <= memory;
+	uint64_t needed = add_capped(what->weight_bytes,
+				     multiply_capped(n_parts, what->kv_bytes));
+
+	return !memory || add_capped(needed, what->work_bytes) <= memory;
 }
 
 /* What a search minimises: the cost of the most expensive stage, or (is_sum) the sum of squares
@@ -322,8 +343,8 @@ static bool is_room_in(const struct plan *plan, const struct plan_input *input)
 	for (unsigned i = 0; i < plan->n_stages; i++) {
 		struct plan_stage what = plan->stages[i];
 
-		what.kv_bytes = plan_kv_bytes(input, what.n_layers);
-		what.work_bytes = plan_work_bytes(input, i);
+		what.kv_bytes = kv_bytes(input, i, &what);
+		what.work_bytes = work_bytes(input, i, &what);
 		if (!has_room(input, i, &what))
 			return false;
 	}

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "model/model.h"
+#include "model/stage_sizes.h"
 
 #define PLAN_MAX_STAGES MODEL_MAX_LAYERS
 
@@ -33,7 +34,7 @@ struct plan_stage {
 	bool has_head;
 	uint64_t weight_bytes;		/* as stored */
 	uint64_t kv_bytes;
-	uint64_t work_bytes;		/* activations, attention, logits, frames: an upper bound */
+	uint64_t work_bytes;		/* everything else, frames included: an upper bound */
 	uint64_t macs;			/* per row */
 	double decode_cost;		/* of one row, and of max_rows rows of prompts; */
 	double prompt_cost;		/* in the time of plan_speed */
@@ -43,11 +44,10 @@ struct plan_input {
 	const struct model *model;
 	unsigned n_stages;
 	uint32_t max_rows;
-	uint32_t max_sequences;
 	uint32_t max_context;
 	uint32_t n_blocks;
 	uint32_t block_length;
-	enum tensor_type kv_type;
+	const struct stage_sizes *sizes;	/* [n_stages] what a stage takes on each worker */
 	uint64_t frame_bytes;		/* bytes of each worker's frames, including
 					 * those that links receive into */
 	const uint32_t *n_threads;	/* [n_stages] number of compute

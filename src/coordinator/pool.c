@@ -2,7 +2,6 @@
 #include "coordinator/pool.h"
 
 #include "base/integers.h"
-#include "coordinator/plan_memory.h"
 #include "wire/step.h"
 
 #include <stdio.h>
@@ -70,13 +69,14 @@ static enum sc_status choose_context(struct plan_input *input, const struct pool
 /* The number of blocks that can be taken in about the time that loading the weights takes. */
 static uint32_t quick_blocks(const struct plan_input *input, const struct plan *plan)
 {
-	uint64_t pool_bytes = plan_kv_bytes(input, input->model->hparams.n_layers);
-	uint64_t weight_bytes = 0;
+	uint64_t block_bytes = 0, weight_bytes = 0;
 
-	for (unsigned i = 0; i < plan->n_stages; i++)
+	for (unsigned i = 0; i < plan->n_stages; i++) {
+		block_bytes += plan->stages[i].kv_bytes / input->n_blocks;
 		weight_bytes += plan->stages[i].weight_bytes;
-	return (uint32_t)min_of(max_of(weight_bytes, QUICK_BYTES) /
-				div_up(pool_bytes, input->n_blocks), STEP_MAX_BLOCKS);
+	}
+	return (uint32_t)min_of(max_of(weight_bytes, QUICK_BYTES) / max_of(block_bytes, 1),
+				STEP_MAX_BLOCKS);
 }
 
 /* The number of blocks that fit into the stages of the plan; at least the number that they were

@@ -91,6 +91,18 @@ void coordinator_set_defaults(struct coordinator *c)
 	c->limits = widest_limits(config);
 }
 
+struct stage_limits coordinator_stage_limits(const struct coordinator_config *config)
+{
+	const struct step_limits limits = widest_limits(config);
+
+	return (struct stage_limits){
+		.max_rows = limits.max_rows,
+		.max_sequences = limits.max_sequences,
+		.block_length = limits.block_length,
+		.kv_type = config->kv_type,
+	};
+}
+
 /* --- bringing the workers up --- */
 
 void coordinator_planning(const struct coordinator_config *config, size_t link_bytes,
@@ -102,9 +114,7 @@ void coordinator_planning(const struct coordinator_config *config, size_t link_b
 		.model = config->model,
 		.n_stages = config->n_stages,
 		.max_rows = limits.max_rows,
-		.max_sequences = limits.max_sequences,
 		.block_length = limits.block_length,
-		.kv_type = config->kv_type,
 		.frame_bytes = window_of(config) * coordinator_max_payload(config) +
 			       LINKS_PER_WORKER * link_bytes,
 	};
@@ -137,6 +147,7 @@ static enum sc_status make_plan(struct coordinator *c, struct step_limits *limit
 	unsigned n = members_count(c->members);
 	uint64_t *memory = calloc(n, sizeof memory[0]);
 	uint32_t *n_threads = calloc(n, sizeof n_threads[0]);
+	struct stage_sizes *sizes = calloc(n, sizeof sizes[0]);
 	struct plan_input input;
 	struct pool_wish wish;
 	enum sc_status status;
@@ -144,16 +155,19 @@ static enum sc_status make_plan(struct coordinator *c, struct step_limits *limit
 	coordinator_planning(&c->config, fabric_buffer_bytes(c->config.fabric), &input, &wish);
 	input.n_threads = n_threads;
 	input.memory_bytes = memory;
-	for (unsigned i = 0; memory && n_threads && i < n; i++) {
+	input.sizes = sizes;
+	for (unsigned i = 0; memory && n_threads && sizes && i < n; i++) {
 		memory[i] = members_get(c->members, i)->memory_bytes;
 		n_threads[i] = members_get(c->members, i)->n_threads;
+		sizes[i] = *members_sizes(c->members, i);
 	}
-	if (memory && n_threads)
+	if (memory && n_threads && sizes)
 		status = make_pool(&input, &wish, plan_out, err);
 	else
 		status = error_set(err, SC_E_NOMEM, "out of memory for a plan");
 	free(memory);
 	free(n_threads);
+	free(sizes);
 	if (status == SC_OK) {
 		limits->max_context = input.max_context;
 		limits->max_blocks = input.n_blocks;

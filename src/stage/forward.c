@@ -40,86 +40,98 @@ static enum sc_status init_rope(struct forward *f, struct error *err)
 	return SC_OK;
 }
 
-uint64_t forward_kv_bytes(const struct model *model, uint32_t n_layers,
-			  const struct step_limits *limits, enum tensor_type kv_type)
+struct kv_cache_config forward_cache_config(const struct model *model,
+					    const struct step_limits *limits,
+					    enum tensor_type kv_type)
 {
-	const struct hparams *h = &model->hparams;
-	uint64_t position_bytes = (tensor_type_bytes(kv_type, h->head_dim) +
-				   tensor_type_bytes(kv_type, h->value_dim)) *
-				  h->n_kv_heads * n_layers;
-	uint64_t n_positions = (uint64_t)limits->max_blocks * limits->block_length;
-	uint64_t n_bytes;
-
-	return __builtin_mul_overflow(position_bytes, n_positions, &n_bytes) ? UINT64_MAX
-									      : n_bytes;
+	return (struct kv_cache_config){
+		.n_blocks = limits->max_blocks,
+		.block_length = limits->block_length,
+		.n_kv_heads = model->hparams.n_kv_heads,
+		.head_dim = model->hparams.head_dim,
+		.value_dim = model->hparams.value_dim,
+		.type = kv_type,
+	};
 }
 
 static enum sc_status init_cache(struct forward *f, const struct forward_config *config,
 				 struct error *err)
 {
-	const struct hparams *h = &f->model->hparams;
-	const struct kv_cache_config cache = {
-		.n_layers = f->weights->n_layers,
-		.n_blocks = config->limits->max_blocks,
-		.block_length = config->limits->block_length,
-		.n_kv_heads = h->n_kv_heads,
-		.head_dim = h->head_dim,
-		.value_dim = h->value_dim,
-		.type = config->kv_type,
-		.on_progress = config->on_progress,
-		.arg = config->arg,
-	};
+	struct kv_cache_config cache = forward_cache_config(f->model, config->limits,
+							    config->kv_type);
 	struct error why = { .text = "" };
 	enum sc_status status = SC_E_CAPACITY;
 
-	f->kv_bytes = forward_kv_bytes(f->model, cache.n_layers, config->limits, cache.type);
+	cache.n_layers = f->weights->n_layers;
+	cache.on_progress = config->on_progress;
+	cache.arg = config->arg;
 	if (f->cache)
 		return SC_OK;
-	if (f->kv_bytes < UINT64_MAX)
+	if (config->kv_bytes < UINT64_MAX)
 		status = f->backend->ops->kv_create(f->backend, &cache, &f->cache, &why);
 	if (status == SC_E_NOMEM || status == SC_E_CAPACITY)
 		return error_set(err, SC_E_CAPACITY,
 				 "KV cache: no memory for %.1f MiB: %u blocks of %u positions of "
-				 "%u layers", MIB(f->kv_bytes), cache.n_blocks,
+				 "%u layers", MIB(config->kv_bytes), cache.n_blocks,
 				 cache.block_length, cache.n_layers);
 	if (status)
 		return error_set(err, status, "KV cache: %s", why.text);
 	return SC_OK;
 }
 
+enum { N_ARRAYS = 8 };	/* in device memory */
+
+/* Floats of each array in the order of struct forward, padded so that the next one is aligned. */
+static uint64_t array_floats(const struct hparams *h, const struct step_limits *limits,
+			     bool has_head, uint64_t n_out[N_ARRAYS])
+{
+	const uint64_t n_rows = limits->max_rows;
+	const uint64_t n_floats[N_ARRAYS] = {
+		n_rows * h->dim,
+		n_rows * h->dim,
+		n_rows * h->n_heads * h->head_dim,
+		n_rows * h->n_kv_heads * h->head_dim,
+		n_rows * h->n_kv_heads * h->value_dim,
+		n_rows * h->n_heads * h->value_dim,
+		n_rows * h->ffn_dim,
+		has_head ? min_of(n_rows, FORWARD_MAX_LOGIT_ROWS) * h->n_vocab : 0,
+	};
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < N_ARRAYS; i++) {
+		n_out[i] = round_up(n_floats[i], ALIGNMENT / sizeof(float));
+		n += n_out[i];
+	}
+	return n;
+}
+
+uint64_t forward_bytes(const struct model *model, const struct step_limits *limits, bool has_head)
+{
+	const struct forward *f = NULL;	/* for the sizes of its arrays' elements */
+	uint64_t n_floats[N_ARRAYS];
+
+	return array_floats(&model->hparams, limits, has_head, n_floats) * sizeof(float) +
+	       limits->max_rows * sizeof *f->positions + limits->max_sequences * sizeof *f->spans +
+	       model->hparams.rope_dim / 2 * sizeof *f->inverse_frequency;
+}
+
 static enum sc_status init_memory(struct forward *f, const struct step_limits *limits,
 				  struct error *err)
 {
-	const struct hparams *h = &f->model->hparams;
-	uint64_t n_rows = limits->max_rows;
-	uint64_t n_logit_rows = n_rows < FORWARD_MAX_LOGIT_ROWS ? n_rows : FORWARD_MAX_LOGIT_ROWS;
-	const struct {
-		float **at;
-		uint64_t n;
-	} parts[] = {
-		{ &f->x, n_rows * h->dim },
-		{ &f->normed, n_rows * h->dim },
-		{ &f->q, n_rows * h->n_heads * h->head_dim },
-		{ &f->k, n_rows * h->n_kv_heads * h->head_dim },
-		{ &f->v, n_rows * h->n_kv_heads * h->value_dim },
-		{ &f->attended, n_rows * h->n_heads * h->value_dim },
-		{ &f->gated, n_rows * h->ffn_dim },
-		{ &f->logits, f->weights->head ? n_logit_rows * h->n_vocab : 0 },
+	float **const arrays[N_ARRAYS] = {
+		&f->x, &f->normed, &f->q, &f->k, &f->v, &f->attended, &f->gated, &f->logits,
 	};
-	const size_t n_parts = sizeof parts / sizeof parts[0];
-	const uint64_t unit = ALIGNMENT / sizeof(float);
-	uint64_t n = 0;
+	uint64_t n_floats[N_ARRAYS];
+	uint64_t n = array_floats(&f->model->hparams, limits, f->weights->head, n_floats);
 
-	for (size_t i = 0; i < n_parts; i++)
-		n += round_up(parts[i].n, unit);
 	if (f->backend->ops->alloc(f->backend, n * sizeof(float), &f->memory))
 		return error_set(err, SC_E_CAPACITY,
 				 "activations: no memory for %.1f MiB: steps of %u rows",
 				 MIB(n * sizeof(float)), limits->max_rows);
 	n = 0;
-	for (size_t i = 0; i < n_parts; i++) {
-		*parts[i].at = (float *)f->memory + n;
-		n += round_up(parts[i].n, unit);
+	for (size_t i = 0; i < N_ARRAYS; i++) {
+		*arrays[i] = (float *)f->memory + n;
+		n += n_floats[i];
 	}
 	return SC_OK;
 }

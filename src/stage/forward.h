@@ -27,7 +27,6 @@ struct forward {
 	const struct model *model;
 	const struct weights *weights;
 	struct kv_cache *cache;
-	uint64_t kv_bytes;
 	struct rope_table rope;
 	float *inverse_frequency;	/* [rope_dim / 2], host */
 	bool is_rope_finite;		/* all inverse frequencies are finite */
@@ -55,6 +54,7 @@ struct forward_config {
 	enum tensor_type kv_type;
 	struct kv_cache *cache;			/* forward_init takes it; NULL: makes one. It must
 						 * have the same layers, blocks and type */
+	uint64_t kv_bytes;			/* of the whole cache, for error messages */
 	/* Called while memory for keys and values is taken. Returning false cancels. May be
 	 * NULL. */
 	bool (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
@@ -67,10 +67,12 @@ must_check enum sc_status forward_init(struct forward *forward,
 				       const struct forward_config *config, struct error *err);
 /* Returns the KV cache for a later forward_init; the caller owns it. */
 struct kv_cache *forward_take_cache(struct forward *forward);
-/* Bytes of the keys and values of n_layers, without the backend's overhead. UINT64_MAX: too many to
- * count. */
-uint64_t forward_kv_bytes(const struct model *model, uint32_t n_layers,
-			  const struct step_limits *limits, enum tensor_type kv_type);
+/* Bytes of everything beside the cache. has_head: with the logits of the last stage. */
+uint64_t forward_bytes(const struct model *model, const struct step_limits *limits, bool has_head);
+/* The cache of a forward pass, but for the number of its layers. */
+struct kv_cache_config forward_cache_config(const struct model *model,
+					    const struct step_limits *limits,
+					    enum tensor_type kv_type);
 /* Accepts a struct of zeros. */
 void forward_deinit(struct forward *forward);
 

@@ -32,6 +32,15 @@ struct sampler {
 	uint32_t n_rows;		/* of this call */
 };
 
+uint64_t sampler_bytes(uint32_t n_vocab, uint32_t max_rows)
+{
+	const struct sampler *s = NULL;	/* for the sizes of its arrays' elements */
+	uint64_t n_blocks = div_up(n_vocab, BACKEND_LOGIT_BLOCK);
+
+	return sizeof *s + max_rows * (n_blocks * (sizeof *s->maxima + sizeof *s->sums) +
+				       sizeof *s->wanted + sizeof *s->rows);
+}
+
 enum sc_status sampler_create(struct backend *backend, uint32_t n_vocab, uint32_t max_rows,
 			      struct sampler **sampler_out)
 {

@@ -43,6 +43,9 @@ struct sampler_row {
 	struct token_record *record;
 };
 
+/* Bytes that sampler_create takes. */
+uint64_t sampler_bytes(uint32_t n_vocab, uint32_t max_rows);
+
 /* max_rows: the most rows per call. SC_E_NOMEM. */
 must_check enum sc_status sampler_create(struct backend *backend, uint32_t n_vocab,
 					 uint32_t max_rows, struct sampler **sampler_out);

@@ -26,12 +26,24 @@ struct sequences {
 	uint32_t *tables;		/* [max_sequences][blocks_per_slot] */
 };
 
+struct sequences_sizes sequences_sizes(uint32_t max_sequences)
+{
+	const struct sequences *s = NULL;	/* for the sizes of its arrays' elements */
+
+	return (struct sequences_sizes){
+		.fixed_bytes = sizeof *s + max_sequences * sizeof *s->slots,
+		.block_bytes = sizeof *s->blocks,
+		.context_block_bytes = max_sequences * sizeof *s->tables,
+	};
+}
+
 uint64_t sequences_bytes(const struct step_limits *limits)
 {
-	uint64_t table_bytes = step_blocks_for(limits, limits->max_context) * sizeof(uint32_t);
+	const struct sequences_sizes sizes = sequences_sizes(limits->max_sequences);
+	uint64_t n_context_blocks = step_blocks_for(limits, limits->max_context);
 
-	return limits->max_sequences * (sizeof(struct slot) + table_bytes) +
-	       limits->max_blocks * sizeof(struct block) + sizeof(struct sequences);
+	return sizes.fixed_bytes + sizes.block_bytes * limits->max_blocks +
+	       sizes.context_block_bytes * n_context_blocks;
 }
 
 enum sc_status sequences_create(const struct step_limits *limits, struct sequences **sequences_out)

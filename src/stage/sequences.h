@@ -25,7 +25,14 @@ must_check enum sc_status sequences_create(const struct step_limits *limits,
 					   struct sequences **sequences_out);
 void sequences_destroy(struct sequences *sequences);
 
-/* Bytes that sequences_create takes. */
+/* The bytes that sequences_create takes, by what they grow with. */
+struct sequences_sizes {
+	uint64_t fixed_bytes;
+	uint64_t block_bytes;		/* of each block of the pool */
+	uint64_t context_block_bytes;	/* of each block of a full context, for all slots */
+};
+struct sequences_sizes sequences_sizes(uint32_t max_sequences);
+/* Their sum. */
 uint64_t sequences_bytes(const struct step_limits *limits);
 
 /* Checks that step, decoded under the same limits, matches earlier steps. Its frees count first.

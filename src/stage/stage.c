@@ -5,6 +5,7 @@
 #include "stage/forward.h"
 #include "stage/sampler.h"
 #include "stage/sequences.h"
+#include "stage/sizes.h"
 #include "stage/weights.h"
 
 #include <inttypes.h>
@@ -28,6 +29,7 @@ struct stage {
 	struct step_limits limits;
 	bool is_first;
 	bool is_last;
+	uint64_t kv_bytes;
 	struct kv_cache *cache;		/* kept from the last assignment; else in forward */
 	struct forward forward;
 	struct sequences *sequences;
@@ -81,13 +83,7 @@ static enum sc_status open_backend(struct stage *stage, enum cpu_isa isa, uint32
 				   struct error *err)
 {
 	const struct stage_config *config = &stage->config;
-	const struct backend_config backend_config = {
-		.isa = isa,
-		.n_threads = config->n_threads,
-		.place = config->place,
-		.max_rows = max_rows,
-		.max_width = forward_max_width(config->model),
-	};
+	const struct backend_config backend_config = stage_backend_config(config, isa, max_rows);
 	enum sc_status status = config->backend->open(config->device, &backend_config,
 						      &stage->backend, err);
 
@@ -160,19 +156,12 @@ static bool on_weights(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	return tell_progress(l, done_bytes);
 }
 
-/* The backend's numbers include its overhead. */
 static bool on_kv(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 {
 	const struct loading *l = arg;
 	double part = (double)done_bytes / (double)total_bytes;
 
 	return tell_progress(l, l->weight_bytes + (uint64_t)(part * (double)l->kv_bytes));
-}
-
-static uint64_t kv_bytes(const struct stage *stage, const struct stage_assignment *assignment)
-{
-	return forward_kv_bytes(stage->model, assignment->n_layers, &assignment->limits,
-				assignment->kv_type);
 }
 
 static enum sc_status load_weights(struct stage *stage, struct loading *loading,
@@ -193,7 +182,7 @@ static enum sc_status load(struct stage *stage, struct error *err)
 	const struct stage_assignment *assignment = &stage->assignment;
 	struct loading loading = {
 		.config = &stage->config,
-		.kv_bytes = stage->cache ? 0 : kv_bytes(stage, assignment),
+		.kv_bytes = stage->cache ? 0 : stage->kv_bytes,
 	};
 	struct forward_config forward = {
 		.backend = stage->backend,
@@ -201,6 +190,7 @@ static enum sc_status load(struct stage *stage, struct error *err)
 		.weights = &stage->weights,
 		.limits = &stage->limits,
 		.kv_type = assignment->kv_type,
+		.kv_bytes = stage->kv_bytes,
 		.on_progress = on_kv,
 		.arg = &loading,
 	};
@@ -320,8 +310,13 @@ static bool can_keep_cache(const struct stage *stage, const struct stage_assignm
 static enum sc_status begin_assignment(struct stage *stage, struct error *err)
 {
 	const struct stage_assignment *assignment = &stage->assignment;
-	enum sc_status status;
+	struct stage_sizes sizes;
+	enum sc_status status = stage_sizes_of(&stage->config, assignment, &sizes, err);
 
+	if (status)
+		return status;
+	stage->kv_bytes = stage_kv_bytes_of(&sizes, assignment->n_layers,
+					    assignment->limits.max_blocks);
 	stage->limits = assignment->limits;
 	stage->is_first = assignment->first_layer == 0;
 	stage->is_last = assignment->first_layer + assignment->n_layers ==
@@ -385,7 +380,7 @@ uint64_t stage_weight_bytes(const struct stage *stage)
 
 uint64_t stage_kv_bytes(const struct stage *stage)
 {
-	return stage->forward.kv_bytes;
+	return stage->kv_bytes;
 }
 
 uint64_t stage_kv_saturated(const struct stage *stage, uint32_t *layer_out)

@@ -7,6 +7,7 @@
 
 enum {
 	TENSORS_OF_LAYER = sizeof(struct layer_weights) / sizeof(void *),
+	VECTORS_OF_LAYER = 5,
 	TENSORS_OF_ENDS = 3,	/* token_embd, output_norm, output */
 	AHEAD_BYTES = 8 << 20,	/* bytes of the next tensors that are read in advance */
 };
@@ -32,6 +33,21 @@ struct loader {
 	uint64_t total_bytes;
 	struct error *err;
 };
+
+uint64_t weights_fixed_bytes(const struct model *model, const struct backend_sizes *sizes)
+{
+	const struct weights *w = NULL;		/* for the sizes of its arrays' elements */
+	uint64_t n_layers = model->hparams.n_layers;
+
+	return n_layers * sizeof *w->held + (n_layers + TENSORS_OF_ENDS) * sizeof *w->sums +
+	       sizes->vector_bytes + 2 * sizes->matrix_bytes;
+}
+
+uint64_t weights_layer_bytes(const struct backend_sizes *sizes)
+{
+	return VECTORS_OF_LAYER * sizes->vector_bytes +
+	       (TENSORS_OF_LAYER - VECTORS_OF_LAYER) * sizes->matrix_bytes;
+}
 
 static bool is_tied(const struct weights *weights)
 {

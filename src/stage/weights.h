@@ -71,6 +71,9 @@ void weights_held(const struct weights *weights, uint32_t *first_out, uint32_t *
 /* The first tensor in the file that holds NaN or infinity, and the number of such tensors. NULL and
  * 0 if there is none. */
 const struct tensor *weights_not_finite(const struct weights *weights, uint32_t *n_out);
+/* Bytes beyond those of the tensors: of any range, and of each layer in addition. */
+uint64_t weights_fixed_bytes(const struct model *model, const struct backend_sizes *sizes);
+uint64_t weights_layer_bytes(const struct backend_sizes *sizes);
 /* Accepts a struct of zeros. */
 void weights_deinit(struct weights *weights);
 

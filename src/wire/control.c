@@ -52,6 +52,10 @@ static void clean_strings(Stagecoach__Cluster__V1__Control *message)
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_LINK_DOWN:
 		clean(message->link_down->text);
 		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_SIZES:
+		for (size_t i = 0; i < message->sizes->n_tables; i++)
+			clean(message->sizes->tables[i]->instruction_set);
+		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_BYE:
 		clean(message->bye->text);
 		break;

@@ -7,6 +7,7 @@
 #include "base/resources.h"
 #include "transport/control_link.h"
 #include "worker/compute.h"
+#include "worker/sizes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -461,6 +462,18 @@ static enum sc_status take_assign(struct worker *worker, const assign_message *a
 	return status;
 }
 
+static void take_welcome(struct worker *worker, const Stagecoach__Cluster__V1__Welcome *welcome)
+{
+	struct worker_sizes sizes;
+	struct error err;
+
+	if (worker_sizes_for(&worker->config, worker->best_isa, welcome->limits, &sizes,
+			     &err) == SC_OK)
+		send_control(worker, &sizes.message);
+	else
+		give_up(worker, &err);
+}
+
 static void take_stop(struct worker *worker, const Stagecoach__Cluster__V1__Stop *stop)
 {
 	struct error err;
@@ -488,6 +501,9 @@ static void take_control(struct worker *worker, const struct frame *frame)
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN:
 		if (take_assign(worker, message->assign, &err) != SC_OK)
 			give_up(worker, &err);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_WELCOME:
+		take_welcome(worker, message->welcome);
 		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP:
 		take_stop(worker, message->stop);

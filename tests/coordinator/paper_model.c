@@ -40,3 +40,8 @@ const struct model *paper_model(uint32_t n_layers, const uint64_t *layer_rows, u
 	paper.model.output_norm = &paper.norm;
 	return &paper.model;
 }
+
+const struct stage_sizes paper_sizes[PAPER_MAX_LAYERS] = {
+	PAPER_SIZES, PAPER_SIZES, PAPER_SIZES, PAPER_SIZES, PAPER_SIZES, PAPER_SIZES, PAPER_SIZES,
+	PAPER_SIZES, PAPER_SIZES,
+};

@@ -3,11 +3,22 @@
 #define STAGECOACH_TESTS_COORDINATOR_PAPER_MODEL_H
 /* paper_model - a model of tensors that have sizes but no bytes, for what plans with it. */
 #include "model/model.h"
+#include "model/stage_sizes.h"
 
 #define PAPER_MAX_LAYERS 9
 
 /* Layer i has a matrix of layer_rows[i] rows of 64; embedding and head have n_vocab rows of 64.
  * Valid until the next call. */
 const struct model *paper_model(uint32_t n_layers, const uint64_t *layer_rows, uint64_t n_vocab);
+
+/* Made-up numbers of that many equal workers, for blocks of 16 positions: 128 bytes of a position in
+ * a layer. Each number is another one, so that none can stand for another. */
+#define PAPER_SIZES {						\
+	.fixed_bytes = 1 << 20, .head_bytes = 150000, .layer_bytes = 700,	\
+	.kv_block_bytes = 16 * 128, .block_bytes = 17, .context_block_bytes = 19,	\
+	.thread_bytes = 300000, .shared_thread_bytes = 50000, .shared_block_bytes = 23,	\
+	.shared_most_bytes = 1 << 20,				\
+}
+extern const struct stage_sizes paper_sizes[PAPER_MAX_LAYERS];
 
 #endif

@@ -59,6 +59,23 @@ static void draw_tokens(struct peer *peer, const struct frame *frame)
 	send_frame(peer, 0, answer);
 }
 
+static void note_sizes(struct peer *peer, const Stagecoach__Cluster__V1__Sizes *sizes)
+{
+	for (peer->n_tables = 0; peer->n_tables < sizes->n_tables; peer->n_tables++) {
+		const Stagecoach__Cluster__V1__StageSizes *table = sizes->tables[peer->n_tables];
+		enum cpu_isa isa = CPU_AUTO;
+
+		assert_true(!*table->instruction_set ||
+			    cpu_isa_find(table->instruction_set, &isa));
+		peer->tables[isa] = (struct stage_sizes){
+			table->fixed_bytes, table->head_bytes, table->layer_bytes,
+			table->kv_block_bytes, table->block_bytes, table->context_block_bytes,
+			table->thread_bytes, table->shared_thread_bytes,
+			table->shared_block_bytes, table->shared_most_bytes,
+		};
+	}
+}
+
 static void note_control(struct peer *peer, const struct frame *frame)
 {
 	peer_message *message;
@@ -71,6 +88,19 @@ static void note_control(struct peer *peer, const struct frame *frame)
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO:
 		peer->kernel_version = message->hello->kernel_version;
 		peer->libm_fingerprint = message->hello->libm_fingerprint;
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_WELCOME:
+		peer->limits_of_welcome = (struct stage_limits){
+			.max_rows = message->welcome->limits->max_rows,
+			.max_sequences = message->welcome->limits->max_sequences,
+			.block_length = message->welcome->limits->block_length,
+			.kv_type = (enum tensor_type)message->welcome->limits->kv_type,
+		};
+		if (!peer->withholds_sizes)
+			peer_say_sizes(peer);
+		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_SIZES:
+		note_sizes(peer, message->sizes);
 		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN:
 		peer->n_layers = message->assign->n_layers;
@@ -144,7 +174,9 @@ void peer_open(struct peer *peer, const struct peer_config *config)
 	};
 	struct error err;
 
-	*peer = (struct peer){ 0 };
+	*peer = (struct peer){ .sizes = {
+		.fixed_bytes = 1 << 20, .kv_block_bytes = 8192, .block_bytes = 16,
+	} };
 	assert_int_equal(frame_pool_create(N_FRAMES, MAX_PAYLOAD, &peer->pool), SC_OK);
 	if (fabric_loopback_open(config->loop, config->hub, &fabric, &peer->fabric, &err) != SC_OK)
 		fail_msg("%s", err.text);
@@ -214,6 +246,37 @@ void peer_say_hello(struct peer *peer, uint32_t version, uint64_t fingerprint)
 	hello.memory_bytes = peer->memory_bytes;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO;
 	message.hello = &hello;
+	peer_say(peer, 0, &message, 0);
+}
+
+void peer_say_sizes(struct peer *peer)
+{
+	Stagecoach__Cluster__V1__Sizes sizes = STAGECOACH__CLUSTER__V1__SIZES__INIT;
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+	Stagecoach__Cluster__V1__StageSizes tables[CPU_N_ISAS], *pointers[CPU_N_ISAS];
+	enum cpu_isa isa = peer->isa ? CPU_SCALAR : CPU_AUTO, best = CPU_AUTO;
+
+	assert_true(!peer->isa || cpu_isa_find(peer->isa, &best));
+	for (; isa + peer->withholds_a_table <= best; isa++) {
+		Stagecoach__Cluster__V1__StageSizes *table = &tables[sizes.n_tables];
+
+		stagecoach__cluster__v1__stage_sizes__init(table);
+		table->instruction_set = (char *)(peer->isa ? cpu_isa_name(isa) : "");
+		table->fixed_bytes = peer->sizes.fixed_bytes + sizes.n_tables;
+		table->head_bytes = peer->sizes.head_bytes;
+		table->layer_bytes = peer->sizes.layer_bytes;
+		table->kv_block_bytes = peer->sizes.kv_block_bytes;
+		table->block_bytes = peer->sizes.block_bytes;
+		table->context_block_bytes = peer->sizes.context_block_bytes;
+		table->thread_bytes = peer->sizes.thread_bytes;
+		table->shared_thread_bytes = peer->sizes.shared_thread_bytes;
+		table->shared_block_bytes = peer->sizes.shared_block_bytes;
+		table->shared_most_bytes = peer->sizes.shared_most_bytes;
+		pointers[sizes.n_tables++] = table;
+	}
+	sizes.tables = pointers;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_SIZES;
+	message.sizes = &sizes;
 	peer_say(peer, 0, &message, 0);
 }
 

@@ -12,7 +12,9 @@
 #include "wire/step.h"
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "event/manual_clock.h"
+#include "model/stage_sizes.h"
 
 #define PEER_MAX_RANKS 8
 #define PEER_MAX_HELD 64
@@ -30,6 +32,11 @@ struct peer {
 	bool answers_steps;
 	uint32_t draws;				/* the only token that it draws; 0: letters */
 	uint64_t memory_bytes;			/* what its Hello says */
+	struct stage_sizes sizes;		/* what it answers Welcome with, for the lowest
+						 * instruction set; the next one's fixed_bytes
+						 * are one more, and so on */
+	bool withholds_sizes;			/* does not answer */
+	bool withholds_a_table;			/* says nothing for its best instruction set */
 	const char *backend;			/* likewise; NULL: "abacus" */
 	const char *isa;			/* likewise; NULL: none */
 	uint32_t kernel_version;		/* likewise, or said; 0: 1 */
@@ -50,6 +57,9 @@ struct peer {
 	unsigned n_down;
 	uint32_t failed_status;
 	char failed_text[512];
+	struct stage_limits limits_of_welcome;
+	size_t n_tables;			/* of Sizes */
+	struct stage_sizes tables[CPU_N_ISAS];	/* likewise, by instruction set */
 	uint32_t n_layers;			/* of Assign */
 	char assigned_isa[32];			/* likewise */
 	uint64_t done_bytes;			/* of Progress */
@@ -76,6 +86,7 @@ void peer_release(struct peer *peer);
 
 void peer_say(struct peer *peer, unsigned rank, const peer_message *message, uint32_t epoch);
 void peer_say_hello(struct peer *peer, uint32_t version, uint64_t fingerprint);
+void peer_say_sizes(struct peer *peer);
 void peer_say_ready(struct peer *peer, uint32_t epoch);
 void peer_say_progress(struct peer *peer, uint64_t done_bytes, uint64_t total_bytes);
 void peer_say_failed(struct peer *peer, uint32_t status, const char *text);

@@ -13,7 +13,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define N_LAYERS 8
 #define CONTEXT 4096
-/* Of one position in one layer: 2 heads, a key and a value of 16, in 16 bits. */
+/* Of one position in one layer, as PAPER_SIZES says. */
 #define POSITION_BYTES 128
 
 static const uint64_t rows[N_LAYERS] = { 9000, 9000, 9000, 9000, 9000, 9000, 9000, 9000 };
@@ -31,7 +31,8 @@ static struct coordinator_config config_of(unsigned n_stages)
 static struct fit fit_of(struct coordinator_config config, uint64_t memory_bytes)
 {
 	const struct fit_workers workers = {
-		.memory_bytes = memory_bytes, .n_threads = 2, .has_links = true,
+		.memory_bytes = memory_bytes, .n_threads = 2, .sizes = PAPER_SIZES,
+		.has_links = true,
 	};
 	struct fit fit;
 
@@ -95,7 +96,8 @@ static void the_least_number_of_stages_fits_and_one_less_does_not(void **state)
 	(void)state;
 	for (uint64_t memory = 64 * MIB; memory; memory -= MIB) {
 		const struct fit_workers workers = {
-			.memory_bytes = memory, .n_threads = 2, .has_links = true,
+			.memory_bytes = memory, .n_threads = 2, .sizes = PAPER_SIZES,
+			.has_links = true,
 		};
 		unsigned n, expected = 0;
 
@@ -112,9 +114,10 @@ static void the_least_number_of_stages_fits_and_one_less_does_not(void **state)
 static void the_bytes_of_a_position_are_those_of_all_layers(void **state)
 {
 	const struct coordinator_config config = config_of(1);
+	const struct fit_workers workers = { .sizes = PAPER_SIZES };
 
 	(void)state;
-	assert_int_equal(fit_position_bytes(&config), N_LAYERS * POSITION_BYTES);
+	assert_int_equal(fit_position_bytes(&config, &workers), N_LAYERS * POSITION_BYTES);
 }
 
 int main(void)

@@ -15,6 +15,9 @@
 #define HEARTBEAT_MS 20
 #define DEADLINE_MS 1000
 #define START_MS 4000
+static const struct stage_limits limits = {
+	.max_rows = 11, .max_sequences = 22, .block_length = 33, .kv_type = TENSOR_Q8_0,
+};
 
 static struct cluster {
 	struct manual_clock *clock;
@@ -78,6 +81,7 @@ static void open_members(bool allows_mixed_backends)
 		.loop = cluster.loop,
 		.n_members = N,
 		.model_fingerprint = PEER_FINGERPRINT,
+		.limits = limits,
 		.heartbeat_ms = HEARTBEAT_MS,
 		.deadline_ms = DEADLINE_MS,
 		.start_ms = START_MS,
@@ -217,6 +221,80 @@ static void members_come_up_when_all_have_said_so(void **state)
 	peer_wait(cluster.loop, cluster.n_ready);
 	assert_int_equal(cluster.n_known, 1);
 	assert_int_equal(cluster.n_lost, 0);
+}
+
+static void a_member_that_does_not_say_its_sizes_is_not_known(void **state)
+{
+	(void)state;
+	cluster.peers[1].withholds_sizes = true;
+	hello(0);
+	hello(1);
+	peer_wait(cluster.loop,
+		  cluster.peers[1].n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_WELCOME]);
+	run_for(3 * HEARTBEAT_MS);
+	assert_int_equal(cluster.n_known, 0);
+	peer_say_sizes(&cluster.peers[1]);
+	peer_wait(cluster.loop, cluster.n_known);
+	/* Said again they change nothing. */
+	peer_say_sizes(&cluster.peers[1]);
+	run_for(HEARTBEAT_MS);
+	assert_int_equal(cluster.n_known, 1);
+	assert_int_equal(cluster.n_lost, 0);
+}
+
+static void a_member_that_keeps_its_sizes_to_itself_is_lost(void **state)
+{
+	(void)state;
+	cluster.peers[1].withholds_sizes = true;
+	hello(0);
+	hello(1);
+	run_for(START_MS / 2);
+	assert_int_equal(cluster.n_lost, 0);
+	run_for(START_MS);
+	error_names_stage_2(SC_E_TIMEOUT, "not heard of after");
+}
+
+static void welcome_tells_the_limits(void **state)
+{
+	const struct stage_limits *told = &cluster.peers[0].limits_of_welcome;
+
+	(void)state;
+	hello(0);
+	peer_wait(cluster.loop,
+		  cluster.peers[0].n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_WELCOME]);
+	assert_memory_equal(told, &limits, sizeof limits);
+}
+
+/* Each table of a peer has one byte more than that of the next lower instruction set. */
+static void sizes_are_those_of_the_instruction_set_that_all_have(void **state)
+{
+	struct stage_sizes said = {
+		.fixed_bytes = 1000, .head_bytes = 2, .layer_bytes = 3, .kv_block_bytes = 4,
+		.block_bytes = 5, .context_block_bytes = 6, .thread_bytes = 7,
+		.shared_thread_bytes = 8, .shared_block_bytes = 9, .shared_most_bytes = 10,
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++) {
+		cluster.peers[i].backend = "cpu";
+		cluster.peers[i].isa = i ? "avx512" : "avx2";
+		cluster.peers[i].sizes = said;
+		hello(i);
+	}
+	peer_wait(cluster.loop, cluster.n_known);
+	said.fixed_bytes += 1;
+	for (unsigned i = 0; i < N; i++)
+		assert_memory_equal(members_sizes(cluster.members, i), &said, sizeof said);
+}
+
+static void a_member_that_leaves_out_an_instruction_set_is_lost(void **state)
+{
+	(void)state;
+	cluster.peers[1].backend = "cpu";
+	cluster.peers[1].isa = "avx2";
+	cluster.peers[1].withholds_a_table = true;
+	hello(1);
+	error_names_stage_2(SC_E_PROTOCOL, "did not say how much memory");
 }
 
 static void another_protocol_version_is_told_with_its_process(void **state)
@@ -512,6 +590,11 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 	const struct CMUnitTest tests[] = {
 		TEST(members_come_up_when_all_have_said_so),
+		TEST(a_member_that_does_not_say_its_sizes_is_not_known),
+		TEST(a_member_that_keeps_its_sizes_to_itself_is_lost),
+		TEST(welcome_tells_the_limits),
+		TEST(sizes_are_those_of_the_instruction_set_that_all_have),
+		TEST(a_member_that_leaves_out_an_instruction_set_is_lost),
 		TEST(another_protocol_version_is_told_with_its_process),
 		TEST(another_model_file_is_told_with_its_process),
 		TEST(all_members_get_the_best_set_that_is_common_to_them),

@@ -27,7 +27,7 @@ static struct plan_input input_of(const struct model *model, unsigned n_stages)
 {
 	return (struct plan_input){
 		.model = model, .n_stages = n_stages, .max_rows = 8, .n_blocks = 4,
-		.block_length = 16, .max_sequences = 4, .max_context = 64,
+		.block_length = 16, .max_context = 64, .sizes = paper_sizes,
 	};
 }
 
@@ -277,71 +277,69 @@ static void what_fits_nowhere_is_an_error_that_says_what_is_missing(void **state
 		fail_msg("%s", err.text);
 }
 
-static void kv_memory_is_that_of_the_layout(void **state)
-{
-	const struct model *model = paper_model(8, even, 300);
-	struct plan_input input = input_of(model, 1);
-	struct plan *plan;
-
-	(void)state;
-	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
-	/* 8 layers, 4 blocks of 16, 2 heads, keys and values of 16, float32 */
-	assert_int_equal(plan->stages[0].kv_bytes, 8 * 4 * 16 * 2 * (16 + 16) * 4);
-	plan_destroy(plan);
-	/* A block of one position takes a whole vector for each element of a key. */
-	input.block_length = 1;
-	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
-	assert_int_equal(plan->stages[0].kv_bytes, 8 * 4 * 2 * (16 * 16 + 16) * 4);
-	plan_destroy(plan);
-	input.block_length = 32;
-	input.kv_type = TENSOR_F16;
-	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
-	assert_int_equal(plan->stages[0].kv_bytes, 8 * 4 * 32 * 2 * (16 + 16) * 2);
-	plan_destroy(plan);
-	/* Heads of 16 have a scale for themselves. */
-	input.kv_type = TENSOR_Q8_0;
-	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
-	assert_in_range(plan->stages[0].kv_bytes, 8 * 4 * 32 * 2 * (18 + 18),
-			8 * 4 * 32 * 2 * (34 + 34));
-	plan_destroy(plan);
-}
-
-static uint64_t work_of(const struct plan_input *input, unsigned stage)
-{
-	struct plan *plan;
-	uint64_t n_bytes;
-
-	assert_int_equal(plan_make(input, &plan, NULL), SC_OK);
-	n_bytes = plan->stages[stage].work_bytes;
-	plan_destroy(plan);
-	return n_bytes;
-}
-
-/* tests/worker/test_memory.c compares the amounts with what stages take. */
-static void work_memory_grows_with_what_works(void **state)
+/* Of each worker's own table: a block of KV takes more on the second. */
+static void memory_of_a_stage_is_that_of_its_workers_table(void **state)
 {
 	const struct model *model = paper_model(8, even, 300);
 	const uint32_t n_threads[] = { 1, 3 };
-	struct plan_input input = input_of(model, 2), more;
-	uint64_t first = work_of(&input, 0), last = work_of(&input, 1);
+	struct stage_sizes sizes[2] = { paper_sizes[0], paper_sizes[1] };
+	struct plan_input input = input_of(model, 2);
+	struct plan *plan;
 
 	(void)state;
-	/* Logits of 8 rows, and what drawing their tokens takes. */
-	assert_in_range(last - first, 8 * (300 * 4 + (16 << 10)), 8 * (300 * 4 + (18 << 10)));
-	more = input;
-	more.frame_bytes = 5 * MIB;
-	assert_int_equal(work_of(&more, 0), first + 5 * MIB);
-	assert_int_equal(work_of(&more, 1), last + 5 * MIB);
-	more = input;
-	more.n_threads = n_threads;
-	assert_int_equal(work_of(&more, 0), first);
-	assert_true(work_of(&more, 1) > last + MIB / 2);
-	more = input;
-	more.max_rows = 9;
-	assert_true(work_of(&more, 0) > first + (4 * 64 + 128) * 4);
-	more = input;
-	more.max_context *= 2;
-	assert_int_equal(work_of(&more, 0), first + 4 * 4 * 4);	/* slots of 4 more blocks each */
+	sizes[1].kv_block_bytes += 1000;
+	sizes[1].fixed_bytes += 5000;
+	input.sizes = sizes;
+	input.n_threads = n_threads;
+	input.frame_bytes = 7;
+	input.n_blocks = 9;
+	input.max_context = 100;	/* 7 blocks */
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct stage_shape shape = {
+			.n_layers = plan->stages[i].n_layers, .n_blocks = 9, .n_context_blocks = 7,
+			.n_threads = n_threads[i], .has_head = i == 1,
+		};
+
+		assert_int_equal(plan->stages[i].kv_bytes,
+				 stage_kv_bytes_of(&sizes[i], shape.n_layers, 9));
+		assert_int_equal(plan->stages[i].work_bytes,
+				 stage_work_bytes_of(&sizes[i], &shape) + 7);
+	}
+	plan_destroy(plan);
+	/* Without knowledge of threads there is one. */
+	input.n_threads = NULL;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan->stages[0].work_bytes,
+			 stage_work_bytes_of(&sizes[0], &(struct stage_shape){
+				.n_layers = plan->stages[0].n_layers, .n_blocks = 9,
+				.n_context_blocks = 7, .n_threads = 1,
+			 }) + 7);
+	plan_destroy(plan);
+}
+
+/* A worker may say anything. */
+static void absurd_sizes_fit_nowhere(void **state)
+{
+	const struct model *model = paper_model(8, even, 300);
+	const uint64_t memory[] = { UINT64_C(1) << 60, UINT64_C(1) << 60 };
+	struct plan_input input = input_of(model, 2);
+	struct stage_sizes sizes[2];
+	struct plan *plan;
+	uint32_t most;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		memcpy(sizes, paper_sizes, sizeof sizes);
+		*(i == 0 ? &sizes[1].fixed_bytes : i == 1 ? &sizes[1].kv_block_bytes
+							  : &sizes[1].block_bytes) = UINT64_MAX;
+		input.sizes = sizes;
+		input.memory_bytes = memory;
+		input.kv_parts = 2;
+		assert_int_equal(plan_make(&input, &plan, NULL), SC_E_CAPACITY);
+		assert_int_equal(plan_most_blocks(&input, 1000, &most), SC_OK);
+		assert_int_equal(most, 0);
+	}
 }
 
 static void the_table_has_a_line_for_each_stage_and_predicts_nothing(void **state)
@@ -379,8 +377,8 @@ int main(void)
 		cmocka_unit_test(the_faster_worker_gets_more),
 		cmocka_unit_test(layers_move_to_where_there_is_memory_for_them),
 		cmocka_unit_test(what_fits_nowhere_is_an_error_that_says_what_is_missing),
-		cmocka_unit_test(kv_memory_is_that_of_the_layout),
-		cmocka_unit_test(work_memory_grows_with_what_works),
+		cmocka_unit_test(memory_of_a_stage_is_that_of_its_workers_table),
+		cmocka_unit_test(absurd_sizes_fit_nowhere),
 		cmocka_unit_test(the_table_has_a_line_for_each_stage_and_predicts_nothing),
 	};
 

@@ -13,7 +13,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define N_LAYERS 8
-/* Of one position in one layer: 2 heads, a key and a value of 16, in 16 bits. */
+/* Of one position in one layer, as paper_sizes says. */
 #define POSITION_BYTES 128
 
 static const uint64_t rows[N_LAYERS] = { 100, 100, 100, 100, 100, 100, 100, 100 };
@@ -26,8 +26,7 @@ static struct plan_input input_of(unsigned n_stages, uint64_t memory_bytes)
 		memory[i] = memory_bytes;
 	return (struct plan_input){
 		.model = paper_model(N_LAYERS, rows, 300), .n_stages = n_stages, .max_rows = 8,
-		.max_sequences = 4, .block_length = 16, .kv_type = TENSOR_F16,
-		.memory_bytes = memory,
+		.block_length = 16, .sizes = paper_sizes, .memory_bytes = memory,
 	};
 }
 

@@ -57,6 +57,10 @@ static void check_message(const Stagecoach__Cluster__V1__Control *message)
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_LINK_DOWN:
 		check_text(message->link_down->text);
 		break;
+	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_SIZES:
+		for (size_t i = 0; i < message->sizes->n_tables; i++)
+			check_text(message->sizes->tables[i]->instruction_set);
+		break;
 	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_BYE:
 		check_text(message->bye->text);
 		break;
@@ -88,6 +92,14 @@ static bool resources_have_unknown_fields(const Stagecoach__Cluster__V1__Resourc
 	return false;
 }
 
+static bool tables_have_unknown_fields(const Stagecoach__Cluster__V1__Sizes *sizes)
+{
+	for (size_t i = 0; i < sizes->n_tables; i++)
+		if (sizes->tables[i]->base.n_unknown_fields)
+			return true;
+	return false;
+}
+
 /* All bodies start with their base. */
 static bool has_unknown_fields(const Stagecoach__Cluster__V1__Control *message)
 {
@@ -97,6 +109,11 @@ static bool has_unknown_fields(const Stagecoach__Cluster__V1__Control *message)
 		return true;
 	if (message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO)
 		return resources_have_unknown_fields(message->hello->resources);
+	if (message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY_SIZES)
+		return tables_have_unknown_fields(message->sizes);
+	if (message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY_WELCOME)
+		return message->welcome->limits &&
+		       message->welcome->limits->base.n_unknown_fields;
 	return message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT &&
 	       message->heartbeat->counters &&
 	       message->heartbeat->counters->base.n_unknown_fields;
@@ -192,6 +209,18 @@ static void make_hello(Stagecoach__Cluster__V1__Hello *hello)
 	hello->resources = &resources;
 }
 
+static void make_sizes(Stagecoach__Cluster__V1__Sizes *sizes)
+{
+	static Stagecoach__Cluster__V1__StageSizes table =
+		STAGECOACH__CLUSTER__V1__STAGE_SIZES__INIT;
+	static Stagecoach__Cluster__V1__StageSizes *tables[] = { &table, &table };
+
+	table.instruction_set = odd_text;
+	table.kv_block_bytes = UINT64_MAX;
+	sizes->tables = tables;
+	sizes->n_tables = 2;
+}
+
 bool fuzz_seed(unsigned i, struct buf *seed)
 {
 	static uint8_t address[] = { 1, 0, 255 };
@@ -213,9 +242,14 @@ bool fuzz_seed(unsigned i, struct buf *seed)
 	Stagecoach__Cluster__V1__Preload preload = STAGECOACH__CLUSTER__V1__PRELOAD__INIT;
 	Stagecoach__Cluster__V1__Stop stop = STAGECOACH__CLUSTER__V1__STOP__INIT;
 	Stagecoach__Cluster__V1__Bye bye = STAGECOACH__CLUSTER__V1__BYE__INIT;
+	Stagecoach__Cluster__V1__StageLimits limits = STAGECOACH__CLUSTER__V1__STAGE_LIMITS__INIT;
+	Stagecoach__Cluster__V1__Sizes sizes = STAGECOACH__CLUSTER__V1__SIZES__INIT;
 
 	make_hello(&hello);
+	make_sizes(&sizes);
 	welcome.incarnation = 5;
+	limits.max_rows = 512;
+	welcome.limits = &limits;
 	refused.text = failed.text = link_down.text = stop.reason = bye.text = odd_text;
 	assign.max_rows = 512;
 	assign.in_bytes = UINT64_C(1) << 40;
@@ -241,6 +275,7 @@ bool fuzz_seed(unsigned i, struct buf *seed)
 	case BODY(PRELOAD): message.preload = &preload; break;
 	case BODY(STOP): message.stop = &stop; break;
 	case BODY(BYE): message.bye = &bye; break;
+	case BODY(SIZES): message.sizes = &sizes; break;
 	default: return false;
 	}
 	add_message(&message, seed);

@@ -7,6 +7,7 @@
 
 #include "cli/inspection.h"
 #include "model/printable.h"
+#include "worker/sizes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,12 +55,16 @@ static void plan(const struct model *model)
 		.model = model, .n_stages = 1, .max_rows = 512, .max_sequences = 32,
 		.max_context = 4096, .block_length = 32, .kv_type = TENSOR_F16,
 	};
-	const struct fit_workers workers = {
+	const struct worker_config worker = { .model = model, .backend = backend_find("cpu") };
+	const struct stage_limits limits = coordinator_stage_limits(&config);
+	struct fit_workers workers = {
 		.memory_bytes = 8 << 20, .n_threads = 2, .has_links = true,
 	};
 	unsigned n_stages;
 	struct fit fit;
 
+	if (worker_sizes_of(&worker, CPU_SCALAR, &limits, &workers.sizes, NULL))
+		return;
 	if (fit_plan(&config, &workers, &fit, NULL) ||
 	    fit_least_stages(&config, &workers, config.max_context, &n_stages, NULL) ||
 	    n_stages > model->hparams.n_layers)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a worker says and does when its coordinator, or a neighbour, behaves well and badly. Rank 1
  * is the worker; 0 and 2 are hand-written. */
+#include "worker/sizes.h"
 #include "worker/worker.h"
 
 #include "base/libm.h"
@@ -131,6 +132,71 @@ static Stagecoach__Cluster__V1__Assign whole_model(void)
 	assign.deadline_ms = DEADLINE_MS;
 	assign.instruction_set = (char *)cpu_isa_name(CPU_SCALAR);
 	return assign;
+}
+
+static void say_welcome(Stagecoach__Cluster__V1__StageLimits *limits)
+{
+	Stagecoach__Cluster__V1__Welcome welcome = STAGECOACH__CLUSTER__V1__WELCOME__INIT;
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	welcome.limits = limits;
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_WELCOME;
+	message.welcome = &welcome;
+	peer_say(&c.coordinator, 1, &message, 0);
+}
+
+static Stagecoach__Cluster__V1__StageLimits usual_limits(void)
+{
+	Stagecoach__Cluster__V1__StageLimits limits = STAGECOACH__CLUSTER__V1__STAGE_LIMITS__INIT;
+
+	limits.max_rows = 8;
+	limits.max_sequences = 4;
+	limits.block_length = 4;
+	limits.kv_type = TENSOR_BF16;
+	return limits;
+}
+
+static void sizes_are_said_for_every_instruction_set(void **state)
+{
+	const struct worker_config config = { .model = model, .backend = backend_find("cpu") };
+	const struct stage_limits same = {
+		.max_rows = 8, .max_sequences = 4, .block_length = 4, .kv_type = TENSOR_BF16,
+	};
+	Stagecoach__Cluster__V1__StageLimits limits = usual_limits();
+	enum cpu_isa best = cpu_isa_best() < CPU_AVX2 ? cpu_isa_best() : CPU_AVX2;
+	struct stage_sizes expected;
+	struct error err;
+
+	(void)state;
+	say_welcome(&limits);
+	peer_wait_for_thread(c.loop, c.coordinator.n_tables);
+	assert_int_equal(c.coordinator.n_tables, best);
+	for (enum cpu_isa isa = CPU_SCALAR; isa <= best; isa++) {
+		assert_int_equal(worker_sizes_of(&config, isa, &same, &expected, &err), SC_OK);
+		assert_memory_equal(&c.coordinator.tables[isa], &expected, sizeof expected);
+	}
+	assert_int_equal(c.n_ended, 0);
+}
+
+static void limits_that_no_stage_can_have_end_the_worker(void **state)
+{
+	Stagecoach__Cluster__V1__StageLimits limits = usual_limits();
+
+	(void)state;
+	limits.block_length = 0;
+	say_welcome(&limits);
+	peer_wait_for_thread(c.loop, c.n_ended);
+	peer_wait_for_thread(c.loop, *c.coordinator.failed_text);
+	assert_non_null(strstr(c.coordinator.failed_text, "welcome: kv cache: out of range"));
+}
+
+static void a_welcome_without_limits_ends_the_worker(void **state)
+{
+	(void)state;
+	say_welcome(NULL);
+	peer_wait_for_thread(c.loop, c.n_ended);
+	peer_wait_for_thread(c.loop, *c.coordinator.failed_text);
+	assert_int_equal(c.coordinator.failed_status, SC_E_PROTOCOL);
 }
 
 static void say_assign(Stagecoach__Cluster__V1__Assign *assign)
@@ -589,6 +655,9 @@ int main(void)
 		TEST(a_worker_says_once_that_it_is_ready),
 		TEST(counters_come_at_once_when_the_coordinator_wants_them),
 		TEST(hello_says_what_results_depend_on),
+		TEST(sizes_are_said_for_every_instruction_set),
+		TEST(limits_that_no_stage_can_have_end_the_worker),
+		TEST(a_welcome_without_limits_ends_the_worker),
 		TEST(ready_names_the_weights_that_are_not_finite),
 		TEST(a_stop_before_any_assignment_ends_it_too),
 		TEST(a_stop_after_a_failure_says_so),

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every number of the table counts as often as its comment says, and sums do not wrap. */
+#include "model/stage_sizes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+/* Powers of ten, so that a sum shows how often each of them is in it. */
+static const struct stage_sizes sizes = {
+	.fixed_bytes = 1, .head_bytes = 10, .layer_bytes = 100, .kv_block_bytes = 7,
+	.block_bytes = 1000, .context_block_bytes = 10000, .thread_bytes = 100000,
+	.shared_thread_bytes = 1000000, .shared_block_bytes = 10000000,
+	.shared_most_bytes = 1000000000,
+};
+
+static uint64_t work(struct stage_shape shape)
+{
+	return stage_work_bytes_of(&sizes, &shape);
+}
+
+static void each_number_counts_as_often_as_it_should(void **state)
+{
+	struct stage_shape shape = {
+		.n_layers = 2, .n_blocks = 3, .n_context_blocks = 4, .n_threads = 1,
+	};
+
+	(void)state;
+	assert_int_equal(stage_kv_bytes_of(&sizes, 2, 3), 42);
+	assert_int_equal(work(shape), 143201);
+	shape.has_head = true;
+	assert_int_equal(work(shape), 143211);
+}
+
+static void only_several_threads_share_memory_and_not_without_limit(void **state)
+{
+	struct stage_shape shape = { .n_blocks = 3, .n_threads = 2 };
+
+	(void)state;
+	assert_int_equal(work(shape), 32203001);
+	shape.n_blocks = 1000;
+	assert_int_equal(work(shape), 1001200001);
+	shape.n_threads = 1;
+	assert_int_equal(work(shape), 1100001);
+}
+
+static void what_is_too_large_to_count_is_the_largest_number(void **state)
+{
+	const struct stage_sizes absurd = {
+		.fixed_bytes = UINT64_MAX, .block_bytes = UINT64_MAX / 2,
+		.kv_block_bytes = UINT64_C(1) << 32,
+	};
+
+	(void)state;
+	assert_true(stage_kv_bytes_of(&absurd, 1 << 16, 1 << 16) == UINT64_MAX);
+	assert_true(stage_kv_bytes_of(&absurd, 1 << 15, 1 << 16) == UINT64_C(1) << 63);
+	assert_true(stage_work_bytes_of(&absurd, &(struct stage_shape){
+		.n_blocks = 3, .n_threads = 1 }) == UINT64_MAX);
+	assert_true(stage_work_bytes_of(&absurd, &(struct stage_shape){
+		.n_blocks = 1, .n_threads = 1 }) == UINT64_MAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_number_counts_as_often_as_it_should),
+		cmocka_unit_test(only_several_threads_share_memory_and_not_without_limit),
+		cmocka_unit_test(what_is_too_large_to_count_is_the_largest_number),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
