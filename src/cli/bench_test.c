@@ -125,7 +125,7 @@ static uint32_t steps_in_flight(const struct crowd *crowd)
 {
 	struct coordinator_status status;
 
-	coordinator_status(session_coordinator(crowd->session), &status);
+	engine_status(session_engine(crowd->session), &status);
 	return status.steps_in_flight;
 }
 
@@ -291,7 +291,7 @@ static uint64_t count_rows(const struct crowd *crowd)
 {
 	struct coordinator_status status;
 
-	coordinator_status(session_coordinator(crowd->session), &status);
+	engine_status(session_engine(crowd->session), &status);
 	return status.rows;
 }
 

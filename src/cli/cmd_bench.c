@@ -11,7 +11,7 @@
 #include "base/cpu.h"
 #include "base/parse.h"
 #include "base/resources.h"
-#include "coordinator/job.h"
+#include "engine/wiring.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -210,7 +210,7 @@ static enum sc_status set_up(struct bench *bench, struct error *err)
 					   bench->config.ignored_keys, err);
 	if (status != SC_OK)
 		return status;
-	wire_warn_ignored(bench->opened.model->gguf, bench->config.ignored_keys);
+	report_ignored_keys(bench->opened.model->gguf, bench->config.ignored_keys);
 	choose_format(bench);
 	choose_depths(bench);
 	status = choose_tests(bench, err);
@@ -234,17 +234,6 @@ static uint32_t threads_of(uint32_t n_threads, uint32_t n_stages)
 	return n_threads ? n_threads : share ? share : 1;
 }
 
-static uint32_t chunk_of(const struct config *config)
-{
-	const struct coordinator_config coordinator = {
-		.n_stages = config->stages,
-		.max_rows = config->batch,
-		.prompt_chunk = config->prompt_chunk,
-	};
-
-	return coordinator_prompt_chunk(&coordinator);
-}
-
 /* A pipeline that has room for every test, and no more. */
 static struct config sized_config(const struct bench *bench, uint32_t n_stages,
 				  uint32_t n_threads)
@@ -258,7 +247,7 @@ static struct config sized_config(const struct bench *bench, uint32_t n_stages,
 	config.max_sequences = 1;
 	for (uint32_t i = 0; i < bench->n_tests; i++) {
 		const struct bench_test *test = &bench->tests[i];
-		uint32_t n = bench_test_positions(test, config.repetitions, chunk_of(&config));
+		uint32_t n = bench_test_positions(test, config.repetitions, wire_prompt_chunk(&config));
 		uint64_t n_all = (uint64_t)test->n_sequences * (n + config.block_length);
 
 		if (n > config.context)
@@ -277,12 +266,11 @@ static struct config sized_config(const struct bench *bench, uint32_t n_stages,
 /* Bytes of the pool for a position, in all stages. */
 static double kv_bytes_of(struct session *session)
 {
-	const struct coordinator *coordinator = session_coordinator(session);
-	const struct plan *plan = coordinator_plan(coordinator);
+	const struct plan *plan = engine_plan(session_engine(session));
 	struct coordinator_status status;
 	double n_bytes = 0;
 
-	coordinator_status(coordinator, &status);
+	engine_status(session_engine(session), &status);
 	for (unsigned i = 0; i < plan->n_stages; i++)
 		n_bytes += (double)plan->stages[i].kv_bytes;
 	return n_bytes / ((double)status.n_blocks * status.block_length);
@@ -292,7 +280,7 @@ static uint64_t rows_done(const struct bench *bench)
 {
 	struct coordinator_status status;
 
-	coordinator_status(session_coordinator(bench->session), &status);
+	engine_status(session_engine(bench->session), &status);
 	return status.rows;
 }
 
@@ -303,7 +291,7 @@ static void begin_test(struct bench *bench, struct session *session,
 	bench->test++;
 	bench_test_name(test, bench->name);
 	bench->first_row = rows_done(bench);
-	bench->n_rows = bench_test_rows(test, config->repetitions, chunk_of(config));
+	bench->n_rows = bench_test_rows(test, config->repetitions, wire_prompt_chunk(config));
 }
 
 /* Asks for numbers only when they are shown: this runs while tests are timed. */
@@ -342,7 +330,7 @@ static enum sc_status run_test(struct bench *bench, struct session *session,
 		.session = session,
 		.n_vocab = bench->opened.model->hparams.n_vocab,
 		.n_repetitions = config->repetitions,
-		.n_chunk = chunk_of(config),
+		.n_chunk = wire_prompt_chunk(config),
 		.between = take_reading,
 		.on_turn = show_test,
 		.arg = bench,

@@ -105,7 +105,7 @@ static enum sc_status open_session(struct perplexity_run *run, struct error *err
 	if (n_jobs > MAX_JOBS)
 		n_jobs = MAX_JOBS;
 	/* A job draws one token, which needs its position. */
-	wire_warn_of_length(&run->opened, config->chunk_length);
+	report_length(&run->opened, config->chunk_length);
 	config->context = config->chunk_length + 1;
 	config->max_sequences = n_jobs;
 	config->kv_positions = n_jobs * (config->context + config->block_length);
@@ -146,7 +146,7 @@ static void show_progress(struct perplexity_run *run)
 
 	if (!progress_is_due(&run->progress, now_ns))
 		return;
-	coordinator_status(session_coordinator(run->session), &status);
+	engine_status(session_engine(run->session), &status);
 	n_done = (double)(status.rows - run->first_row);
 	if (run->n_done)
 		snprintf(so_far, sizeof so_far, ", PPL %.4f after %u of %u chunks",
@@ -181,7 +181,7 @@ static enum sc_status run_chunks(struct perplexity_run *run, struct error *err)
 	enum sc_status status = SC_OK;
 
 	run->started_ns = clock_ns();
-	coordinator_status(session_coordinator(run->session), &before);
+	engine_status(session_engine(run->session), &before);
 	run->first_row = before.rows;
 	progress_begin(&run->progress, run->started_ns, PATIENCE_MS);
 	while (status == SC_OK && run->n_done < run->n_chunks) {
@@ -241,7 +241,7 @@ static enum sc_status measure(struct perplexity_run *run, struct error *err)
 	status = opened_model_open(&run->opened, run->config.model, run->config.ignored_keys, err);
 	if (status != SC_OK)
 		return status;
-	wire_warn_ignored(run->opened.model->gguf, run->config.ignored_keys);
+	report_ignored_keys(run->opened.model->gguf, run->config.ignored_keys);
 	status = tokenize(run, err);
 	if (status == SC_OK)
 		status = open_session(run, err);

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stagecoach run - a model in this process: coordinator and stages over loopback links. */
+/* stagecoach run - a model in this process that continues one prompt. */
 #include "cli/one_shot.h"
+#include "cli/prompt_run.h"
 #include "cli/report.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
 
-#include "engine/local.h"
-#include "engine/wiring.h"
 #include "event/loop.h"
-#include "transport/link.h"
 
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 
 struct run {
 	struct config config;
@@ -20,74 +16,25 @@ struct run {
 	struct loop *loop;
 	struct signal_watch *interrupt;
 	struct signal_watch *terminate;
-	struct local *local;
-	struct token_list prompt;
-	struct one_shot *one_shot;
+	struct engine *engine;
 	struct progress progress;	/* of loading, then of the prompt */
-	int exit_code;
+	struct prompt_run text;
 };
-
-static void leave(struct run *run, int exit_code)
-{
-	run->exit_code = exit_code;
-	if (run->local && coordinator_phase(local_coordinator(run->local)) < COORDINATOR_STOPPED)
-		coordinator_drain(local_coordinator(run->local), 0);
-	else
-		loop_stop(run->loop);
-}
-
-static void on_text_end(void *arg, const struct error *err)
-{
-	struct run *run = arg;
-
-	if (err && err->status != SC_E_CANCELLED && !run->exit_code) {
-		report_error(err);
-		run->exit_code = sc_status_exit_code(err->status);
-	}
-	leave(run, run->exit_code);
-}
 
 static void on_signal(void *arg, int signum)
 {
 	struct run *run = arg;
 
-	leave(run, 128 + signum);
+	prompt_run_interrupt(&run->text, signum);
 }
 
 static void on_phase(void *arg, enum coordinator_phase phase, const struct error *err)
 {
 	struct run *run = arg;
-	struct error start_err;
 
-	switch (phase) {
-	case COORDINATOR_LOADING:
-		if (!run->config.is_quiet)
-			report_plan(local_coordinator(run->local));
-		break;
-	case COORDINATOR_READY:
-		progress_end(&run->progress);
-		if (one_shot_start(run->loop, local_coordinator(run->local), &run->config,
-				   &run->prompt, &run->progress, on_text_end, run, &run->one_shot,
-				   &start_err) != SC_OK) {
-			report_error(&start_err);
-			leave(run, sc_status_exit_code(start_err.status));
-		}
-		break;
-	case COORDINATOR_FAILED:
-		if (!run->exit_code) {	/* else the text's end told it, or a signal came first */
-			report_error(err);
-			run->exit_code = sc_status_exit_code(wire_fault(&run->config,
-									err->status));
-		}
-		if (!one_shot_is_writing(run->one_shot))	/* else its end stops the loop */
-			loop_stop(run->loop);
-		break;
-	case COORDINATOR_STOPPED:
-		loop_stop(run->loop);
-		break;
-	default:
-		break;
-	}
+	if (phase == COORDINATOR_LOADING && !run->config.is_quiet)
+		report_plan(run->engine);
+	prompt_run_phase(&run->text, phase, err);
 }
 
 static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
@@ -97,63 +44,71 @@ static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	report_loading(&run->progress, loop_now_ns(run->loop), done_bytes, total_bytes);
 }
 
-static enum sc_status start(struct run *run, struct error *err)
+static enum sc_status read_files(struct run *run, struct error *err)
 {
-	struct coordinator_config coordinator;
-	struct worker_config worker;
-	struct fabric_config fabric;
-	struct allowance allowance;
-	struct local_config local = {
-		.coordinator = &coordinator, .worker = &worker, .fabric = &fabric,
-	};
-	enum sc_status status;
+	enum sc_status status = opened_model_open(&run->opened, run->config.model,
+						  run->config.ignored_keys, err);
 
-	progress_init(&run->progress, run->config.is_quiet);
-	status = opened_model_open(&run->opened, run->config.model, run->config.ignored_keys,
-				   err);
 	if (status != SC_OK)
 		return status;
-	wire_warn_ignored(run->opened.model->gguf, run->config.ignored_keys);
-	status = one_shot_read_prompt(&run->config, run->opened.tokenizer, &run->prompt, err);
-	run->opened.n_prompt_tokens = run->prompt.n;
+	report_ignored_keys(run->opened.model->gguf, run->config.ignored_keys);
+	status = one_shot_read_prompt(&run->config, run->opened.tokenizer, &run->text.prompt, err);
+	run->opened.n_prompt_tokens = run->text.prompt.n;
+	return status;
+}
+
+static enum sc_status start_loop(struct run *run, struct error *err)
+{
+	enum sc_status status = loop_open(&run->loop, err);
+
 	if (status == SC_OK)
-		status = wire_coordinator_config(&run->config, &run->opened, run->config.stages,
-						 &coordinator, err);
-	if (status != SC_OK)
-		return status;
-	coordinator.kv_contexts = run->config.n_sequences;
-	wire_warn_of_length(&run->opened, coordinator.max_context);
-	allowance = allowance_inside(run->config.stages,
-			     wire_coordinator_bytes(&coordinator, 0, 0));
-	status = wire_worker_config(&run->config, run->opened.model, &allowance, &worker, err);
-	if (status != SC_OK)
-		return status;
-	status = loop_open(&run->loop, err);
-	if (status != SC_OK)
-		return status;
-	status = signal_watch_create(run->loop, SIGINT, on_signal, run, &run->interrupt, err);
+		status = signal_watch_create(run->loop, SIGINT, on_signal, run, &run->interrupt,
+					     err);
 	if (status == SC_OK)
 		status = signal_watch_create(run->loop, SIGTERM, on_signal, run, &run->terminate,
 					     err);
+	return status;
+}
+
+static enum sc_status start_engine(struct run *run, struct error *err)
+{
+	const struct engine_config engine = {
+		.loop = run->loop, .settings = &run->config, .model = &run->opened,
+		.on_phase = on_phase, .on_progress = on_progress, .arg = run,
+	};
+	enum sc_status status = engine_create(&engine, &run->engine, err);
+
 	if (status != SC_OK)
 		return status;
-	coordinator.loop = run->loop;
-	coordinator.on_phase = on_phase;
-	coordinator.on_progress = on_progress;
-	coordinator.arg = run;
-	fabric = wire_fabric_config(&run->config, &coordinator, 0);
-	return local_create(&local, &run->local, err);
+	report_length(&run->opened, engine_max_context(run->engine));
+	run->text.loop = run->loop;
+	run->text.engine = run->engine;
+	return SC_OK;
+}
+
+static enum sc_status start(struct run *run, struct error *err)
+{
+	enum sc_status status;
+
+	progress_init(&run->progress, run->config.is_quiet);
+	run->text.config = &run->config;
+	run->text.progress = &run->progress;
+	status = read_files(run, err);
+	if (status == SC_OK)
+		status = start_loop(run, err);
+	if (status == SC_OK)
+		status = start_engine(run, err);
+	return status;
 }
 
 static void stop(struct run *run)
 {
-	one_shot_destroy(run->one_shot);
-	local_destroy(run->local);
+	prompt_run_deinit(&run->text);
+	engine_destroy(run->engine);
 	signal_watch_destroy(run->interrupt);
 	signal_watch_destroy(run->terminate);
 	loop_destroy(run->loop);
 	opened_model_close(&run->opened);
-	token_list_deinit(&run->prompt);
 	config_deinit(&run->config);
 }
 
@@ -172,10 +127,10 @@ int cmd_run(int argc, char **argv)
 		return exit_code;
 	if (start(&run, &err) != SC_OK) {
 		report_error(&err);
-		run.exit_code = sc_status_exit_code(err.status);
+		run.text.exit_code = sc_status_exit_code(err.status);
 	} else {
 		loop_run(run.loop);
 	}
 	stop(&run);
-	return run.exit_code;
+	return run.text.exit_code;
 }

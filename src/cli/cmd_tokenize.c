@@ -3,9 +3,10 @@
 #include "cli/client_verbs.h"
 #include "cli/json_text.h"
 #include "cli/prompt_text.h"
+#include "cli/report.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
-#include "engine/wiring.h"
+#include "engine/engine.h"
 #include "model/gguf.h"
 #include "model/printable.h"
 #include "model/tokenizer.h"
@@ -31,7 +32,7 @@ static enum sc_status vocabulary_open(struct vocabulary *vocabulary, const struc
 	if (status != SC_OK)
 		return status;
 	gguf_ignore_keys(vocabulary->gguf, config->ignored_keys);
-	wire_warn_ignored(vocabulary->gguf, config->ignored_keys);
+	report_ignored_keys(vocabulary->gguf, config->ignored_keys);
 	return tokenizer_create(vocabulary->gguf, &vocabulary->tokenizer, err);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/integers.h"
 #include "cli/prepare.h"
+#include "cli/report.h"
 #include "coordinator/pool.h"
 #include "worker/sizes.h"
 
@@ -140,7 +141,7 @@ enum sc_status inspection_open(struct inspection *inspection, const char *path,
 	if (status != SC_OK)
 		return status;
 	gguf_ignore_keys(gguf, config->ignored_keys);
-	wire_warn_ignored(gguf, config->ignored_keys);
+	report_ignored_keys(gguf, config->ignored_keys);
 	status = inspection_of(inspection, gguf, err);
 	if (status != SC_OK)
 		return status;

@@ -8,6 +8,7 @@
  */
 #include "base/buf.h"
 #include "coordinator/fit.h"
+#include "engine/engine.h"
 #include "engine/wiring.h"
 #include "model/summary.h"
 

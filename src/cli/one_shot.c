@@ -7,14 +7,13 @@
 #include "base/outlet.h"
 #include "cli/event_printer.h"
 #include "cli/prompt_text.h"
-#include "coordinator/job.h"
-#include "engine/wiring.h"
 #include "event/loop.h"
 #include "gateway/job_events.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define TICK_MS 200
@@ -226,7 +225,20 @@ enum sc_status one_shot_read_prompt(const struct config *config,
 	return status;
 }
 
-static enum sc_status submit(struct coordinator *coordinator, const struct config *config,
+/* Random when the setting is -1: of 32 bits, as the gateway makes them, so that people can type it
+ * again. */
+static uint64_t choose_seed(const struct config *config)
+{
+	uint32_t seed;
+
+	if (config->seed >= 0)
+		return (uint64_t)config->seed;
+	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+		seed = (uint32_t)clock_ns();
+	return seed;
+}
+
+static enum sc_status submit(struct engine *engine, const struct config *config,
 			     const struct token_list *prompt, struct job **job_out,
 			     struct error *err)
 {
@@ -246,14 +258,14 @@ static enum sc_status submit(struct coordinator *coordinator, const struct confi
 		.top_k = config->top_k,
 		.top_p = (float)config->top_p,
 		.min_p = (float)config->min_p,
-		.seed = wire_seed(config),
+		.seed = choose_seed(config),
 		.is_attached = true,
 	};
 
-	return job_submit(coordinator, &request, job_out, err);
+	return engine_submit(engine, &request, job_out, err);
 }
 
-enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator,
+enum sc_status one_shot_start(struct loop *loop, struct engine *engine,
 			      const struct config *config, const struct token_list *prompt,
 			      struct progress *progress,
 			      void (*on_end)(void *arg, const struct error *err), void *arg,
@@ -275,7 +287,7 @@ enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator
 	one_shot->progress = progress;
 	status = start_progress(one_shot, err);
 	if (status == SC_OK)
-		status = submit(coordinator, config, prompt, &one_shot->job, err);
+		status = submit(engine, config, prompt, &one_shot->job, err);
 	if (status == SC_OK &&
 	    job_events_create(one_shot->job, false, &one_shot->events) != SC_OK) {
 		job_release(one_shot->job);

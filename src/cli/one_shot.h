@@ -9,7 +9,7 @@
  */
 #include "cli/progress.h"
 #include "config/config.h"
-#include "coordinator/coordinator.h"
+#include "engine/engine.h"
 
 struct one_shot;
 
@@ -22,7 +22,7 @@ must_check enum sc_status one_shot_read_prompt(const struct config *config,
 /* Submits the job that config describes. progress, borrowed, tells how far it is while no text
  * comes. With is_quiet of config standard error stays silent. on_end comes from the loop once the
  * job has ended and its text is written, or cannot be; err is NULL when all went well. */
-must_check enum sc_status one_shot_start(struct loop *loop, struct coordinator *coordinator,
+must_check enum sc_status one_shot_start(struct loop *loop, struct engine *engine,
 					 const struct config *config,
 					 const struct token_list *prompt,
 					 struct progress *progress,

@@ -4,6 +4,7 @@
 #include "base/descriptors.h"
 #include "base/integers.h"
 #include "base/log.h"
+#include "cli/report.h"
 #include "coordinator/fit.h"
 #include "gateway/gateway.h"
 #include "worker/sizes.h"
@@ -122,7 +123,7 @@ static enum sc_status find_room(const struct config *config,
 	status = fit_plan(coordinator, &workers, fit, err);
 	if (status != SC_OK || fit->plan || !config->memory)
 		return status;
-	return error_set(err, wire_fault(config, fit->why_not.status), "%s", fit->why_not.text);
+	return error_set(err, report_fault(config, fit->why_not.status), "%s", fit->why_not.text);
 }
 
 static void print_places(const struct config *config, const char *listen, FILE *out)
@@ -171,7 +172,7 @@ enum sc_status prepare_check(const struct config *config, unsigned n_ranks, FILE
 	if (status == SC_OK && n_ranks == 1)
 		status = find_room(config, &coordinator, &fit, err);
 	if (status == SC_OK && out) {
-		wire_warn_ignored(opened.model->gguf, config->ignored_keys);
+		report_ignored_keys(opened.model->gguf, config->ignored_keys);
 		fputs("The configuration is valid.\n", out);
 		print_places(config, listen, out);
 		print_model(config, &opened, coordinator.n_stages, out);

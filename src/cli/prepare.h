@@ -6,6 +6,7 @@
  * and --check-config ask the same functions.
  * Thread: the main thread, before its loop runs.
  */
+#include "engine/engine.h"
 #include "engine/wiring.h"
 
 /* Settings that contradict each other, or how the process was launched. n_ranks: processes that

@@ -3,6 +3,8 @@
 
 #include "base/console.h"
 #include "base/log.h"
+#include "base/nearest.h"
+#include "model/quote.h"
 
 #include <errno.h>
 #include <math.h>
@@ -35,25 +37,25 @@ static enum sc_status add_isa(const struct stage_status *stages, unsigned n_stag
 	return status == SC_OK ? buf_add_string(out, "\n") : status;
 }
 
-void report_plan(const struct coordinator *coordinator)
+void report_plan(const struct engine *engine)
 {
-	const struct plan *plan = coordinator_plan(coordinator);
-	const struct model *model = coordinator_model(coordinator);
+	const struct plan *plan = engine_plan(engine);
+	const struct model *model = engine_model(engine);
 	struct stage_status *stages = calloc(plan->n_stages, sizeof stages[0]);
 	const char **where = calloc(plan->n_stages, sizeof where[0]);
 	char (*names)[96] = calloc(plan->n_stages, sizeof names[0]);
 	struct buf text = BUF_INIT;
 
 	for (unsigned i = 0; stages && where && names && i < plan->n_stages; i++) {
-		coordinator_stage_status(coordinator, i, &stages[i]);
+		engine_stage_status(engine, i, &stages[i]);
 		snprintf(names[i], sizeof names[0], "%s:%u", stages[i].host, stages[i].pid);
 		where[i] = names[i];
 	}
 	console_printf(CONSOLE_ANY, "%s: %s, %u layers, %.1f million parameters, context %u, "
 		       "keys and values in %s\n",
 		       model->name, model->arch->name, model->hparams.n_layers,
-		       (double)model->n_params / 1e6, coordinator_max_context(coordinator),
-		       tensor_type_info(coordinator_kv_type(coordinator))->name);
+		       (double)model->n_params / 1e6, engine_max_context(engine),
+		       tensor_type_info(engine_kv_type(engine))->name);
 	if (plan_format(plan, names ? where : NULL, &text) == SC_OK &&
 	    (!stages || add_isa(stages, plan->n_stages, &text) == SC_OK))
 		console_print(text.data);
@@ -72,12 +74,70 @@ void report_loading(struct progress *progress, uint64_t now_ns, uint64_t done_by
 			      (double)done_bytes / MIB, (double)total_bytes / MIB);
 }
 
+static void warn_of_key(const struct gguf *gguf, const char *key)
+{
+	char known[NEAREST_MAX_LENGTH + 1], near[NEAREST_MAX_LENGTH + 1] = "";
+	struct nearest nearest;
+
+	nearest_init(&nearest, key);
+	for (size_t i = 0; i < gguf_n_keys(gguf); i++) {
+		const struct gguf_string name = gguf_key(gguf, i);
+		const size_t n_slips = nearest.n_slips;
+
+		snprintf(known, sizeof known, "%.*s", (int)name.length, name.data);
+		nearest_offer(&nearest, known);
+		if (nearest.n_slips < n_slips)
+			memcpy(near, known, sizeof near);
+	}
+	log_warning("ignore-key: the model file has no key %s%s%s%s", key,
+		    *near ? "; did you mean " : "", *near ? quote(near, strlen(near)).text : "",
+		    *near ? "?" : "");
+}
+
+void report_ignored_keys(const struct gguf *gguf, const char *ignored_keys)
+{
+	char key[128];
+
+	for (const char *word = ignored_keys; *word; word += strspn(word, ", ")) {
+		const size_t n = strcspn(word, ", ");
+
+		if (n && !gguf_ignores(gguf, word, n)) {
+			snprintf(key, sizeof key, "%.*s", (int)n, word);
+			warn_of_key(gguf, key);
+		}
+		word += n;
+	}
+}
+
 void report_warnings(const struct config *config)
 {
 	for (uint32_t i = 0; i < config->warnings.n; i++)
 		log_warning("%s", config->warnings.texts[i]);
 	for (uint32_t i = 0; i < config->notes.n; i++)
 		log_debug("%s", config->notes.texts[i]);
+}
+
+enum sc_status report_fault(const struct config *config, enum sc_status status)
+{
+	static const char *const names[] = { "memory", "ctx-size", "kv-positions" };
+	const char *last = names[0];
+
+	for (int i = 1; i < 3; i++)
+		if (config_source_of(config, names[i]) > config_source_of(config, last))
+			last = names[i];
+	if (status != SC_E_CAPACITY || config_source_of(config, last) == CONFIG_DEFAULT)
+		return status;
+	return config_fault(config, last);
+}
+
+void report_length(const struct opened_model *opened, uint32_t n_positions)
+{
+	const uint32_t n_trained = opened->model->hparams.n_context;
+
+	if (n_trained && n_positions > n_trained)
+		log_warning("the context is %u tokens, but the model was trained for %u: text "
+			    "beyond that may be of low quality. Lower --ctx-size to avoid this",
+			    n_positions, n_trained);
 }
 
 int report_flush(void)

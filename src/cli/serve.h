@@ -6,7 +6,7 @@
  * Each runs the loop until the end and returns the exit code.
  */
 #include "cli/cluster.h"
-#include "engine/wiring.h"
+#include "engine/engine.h"
 #include "transport/launcher.h"
 
 struct serve_config {

@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "cli/notify.h"
 #include "cli/one_shot.h"
+#include "cli/prompt_run.h"
 #include "cli/report.h"
-#include "engine/local.h"
 #include "event/loop.h"
 #include "gateway/gateway.h"
 
@@ -24,15 +24,12 @@ struct server {
 	struct signal_watch *signals[N_SIGNALS];
 	struct timer *watchdog;
 	struct timer *farewell;
-	struct local *local;		/* when all stages are in this process */
-	struct coordinator *coordinator;
-	struct gateway *gateway;	/* when there is no prompt */
-	struct token_list prompt;		/* else */
-	struct one_shot *one_shot;
+	struct engine *engine;
+	struct gateway *gateway;	/* NULL: there is a prompt */
+	struct prompt_run text;		/* what becomes of the prompt; it has the exit code, too */
 	struct progress progress;	/* of loading, then of the prompt */
 	unsigned n_stop_signals;
 	bool is_ready;
-	int exit_code;
 };
 
 static void leave_loop(void *arg)
@@ -40,49 +37,6 @@ static void leave_loop(void *arg)
 	struct server *server = arg;
 
 	loop_stop(server->loop);
-}
-
-static void say_farewell(struct server *server)
-{
-	if (server->gateway)
-		timer_start(server->farewell, FAREWELL_MS, 0);
-	else
-		loop_stop(server->loop);
-}
-
-/* Of one prompt: the coordinator's end ends the loop, unless that end came first. */
-static void end_prompt(struct server *server)
-{
-	if (coordinator_phase(server->coordinator) >= COORDINATOR_STOPPED)
-		loop_stop(server->loop);
-	else
-		coordinator_drain(server->coordinator, 0);
-}
-
-/* --- one prompt --- */
-
-static void on_text_end(void *arg, const struct error *err)
-{
-	struct server *server = arg;
-
-	if (err && err->status != SC_E_CANCELLED && !server->exit_code) {
-		report_error(err);
-		server->exit_code = sc_status_exit_code(err->status);
-	}
-	end_prompt(server);
-}
-
-static void start_prompt(struct server *server)
-{
-	struct error err;
-
-	if (one_shot_start(server->loop, server->coordinator, server->serve->config,
-			   &server->prompt, &server->progress, on_text_end, server,
-			   &server->one_shot, &err) == SC_OK)
-		return;
-	report_error(&err);
-	server->exit_code = sc_status_exit_code(err.status);
-	coordinator_drain(server->coordinator, 0);
 }
 
 /* --- phases --- */
@@ -94,14 +48,37 @@ static void on_ready(struct server *server)
 	progress_end(&server->progress);
 	server->is_ready = true;
 	notify_ready();
-	if (!server->gateway) {
-		start_prompt(server);
+	if (!server->gateway)
 		return;
-	}
 	if (*gateway_address(server->gateway))
 		log_info("ready: gRPC on %s", gateway_address(server->gateway));
 	if (*config->socket)
 		log_info("ready: gRPC on unix:%s", config->socket);
+}
+
+/* What it means for the clients. */
+static void tell_gateway(struct server *server, enum coordinator_phase phase,
+			 const struct error *err)
+{
+	switch (phase) {
+	case COORDINATOR_DRAINING:
+		gateway_drain(server->gateway);
+		break;
+	case COORDINATOR_STOPPED:
+		gateway_close(server->gateway);
+		timer_start(server->farewell, FAREWELL_MS, 0);
+		break;
+	case COORDINATOR_FAILED:
+		progress_end(&server->progress);
+		log_error("%s", err->text);
+		server->text.exit_code = sc_status_exit_code(
+			report_fault(server->serve->config, err->status));
+		timer_start(server->farewell, FAREWELL_MS, 0);
+		break;
+	default:
+		break;
+	}
+	gateway_phase_changed(server->gateway);
 }
 
 static void on_phase(void *arg, enum coordinator_phase phase, const struct error *err)
@@ -112,7 +89,7 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 	case COORDINATOR_LOADING:
 		notify_loading(0);
 		if (!server->serve->config->is_quiet)
-			report_plan(server->coordinator);
+			report_plan(server->engine);
 		break;
 	case COORDINATOR_READY:
 		on_ready(server);
@@ -120,30 +97,17 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 	case COORDINATOR_DRAINING:
 		server->is_ready = false;
 		notify_stopping();
-		if (server->gateway)
-			gateway_drain(server->gateway);
-		break;
-	case COORDINATOR_STOPPED:
-		if (server->gateway)
-			gateway_close(server->gateway);
-		say_farewell(server);
 		break;
 	case COORDINATOR_FAILED:
 		notify_status("Failed: %s", err->text);
-		if (!server->exit_code) {	/* else the text's end has told it */
-			progress_end(&server->progress);
-			log_error("%s", err->text);
-			server->exit_code = sc_status_exit_code(
-				wire_fault(server->serve->config, err->status));
-		}
-		if (!one_shot_is_writing(server->one_shot))	/* else on_text_end does */
-			say_farewell(server);
 		break;
 	default:
 		break;
 	}
 	if (server->gateway)
-		gateway_phase_changed(server->gateway);
+		tell_gateway(server, phase, err);
+	else
+		prompt_run_phase(&server->text, phase, err);
 }
 
 static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
@@ -171,7 +135,7 @@ static void tell_drain(const struct server *server, uint32_t drain_ms)
 	struct coordinator_status status;
 	uint32_t n_jobs;
 
-	coordinator_status(server->coordinator, &status);
+	engine_status(server->engine, &status);
 	n_jobs = status.jobs_queued + status.jobs_running;
 	if (n_jobs)
 		log_info("draining: %u job%s under way, up to %u ms to finish. New jobs are "
@@ -187,17 +151,14 @@ static void on_stop_signal(void *arg, int signum)
 	uint32_t drain_ms = drain_time_ms(server);
 
 	if (server->n_stop_signals++) {
-		server->exit_code = 128 + signum;
+		server->text.exit_code = 128 + signum;
 		loop_stop(server->loop);
-		return;
+	} else if (!server->gateway) {
+		prompt_run_interrupt(&server->text, signum);
+	} else {
+		tell_drain(server, drain_ms);
+		engine_drain(server->engine, drain_ms);
 	}
-	if (server->one_shot) {
-		server->exit_code = 128 + signum;
-		end_prompt(server);
-		return;
-	}
-	tell_drain(server, drain_ms);
-	coordinator_drain(server->coordinator, drain_ms);
 }
 
 static void tell_change(void *arg, const char *name, bool is_applied)
@@ -227,8 +188,8 @@ static void on_reload_signal(void *arg, int signum)
 		config_reload(serve->config, &fresh, tell_change, NULL);
 		config_deinit(&fresh);
 		log_set_level((enum log_level)config_log_level(serve->config));
-		coordinator_set_limits(server->coordinator, serve->config->max_queue,
-				       serve->config->keep_jobs);
+		engine_set_limits(server->engine, serve->config->max_queue,
+				  serve->config->keep_jobs);
 	}
 	if (server->is_ready)
 		notify_ready();
@@ -258,45 +219,49 @@ static void on_launcher_gone(void *arg, const struct error *err)
 {
 	struct server *server = arg;
 
-	coordinator_abort(server->coordinator, err);
+	engine_abort(server->engine, err);
 }
 
 /* --- start and end --- */
 
-static enum sc_status start_local(struct server *server, const struct coordinator_config *config,
-				  struct error *err)
+/* A setting that memory does not allow is not cut in silence. */
+static void tell_job_memory(const struct server *server)
 {
-	const struct config *settings = server->serve->config;
-	struct fabric_config fabric = wire_fabric_config(settings, config, 0);
-	struct worker_config worker;
-	struct allowance allowance;
-	struct local_config local = {
-		.coordinator = config, .worker = &worker, .fabric = &fabric,
-	};
-	enum sc_status status;
+	const uint64_t wanted = server->serve->config->job_memory;
+	const uint64_t n_bytes = engine_limits(server->engine)->value[LIMIT_JOB_MEMORY];
+	const double mib = 1 << 20;
 
-	allowance = allowance_inside(config->n_stages,
-			     wire_coordinator_bytes(config, 0, server->serve->client_bytes));
-	status = wire_worker_config(settings, server->serve->opened->model, &allowance, &worker,
-				    err);
-	if (status == SC_OK)
-		status = local_create(&local, &server->local, err);
-	if (status == SC_OK)
-		server->coordinator = local_coordinator(server->local);
-	return status;
+	if (n_bytes < wanted)
+		log_info("job-memory: %.0f MiB instead of %.0f: an eighth of the free memory",
+			 (double)n_bytes / mib, (double)wanted / mib);
 }
 
-static enum sc_status start_cluster(struct server *server, const struct coordinator_config *config,
-				    struct error *err)
+static enum sc_status start_engine(struct server *server, struct error *err)
 {
-	const struct cluster *cluster = server->serve->cluster;
-	enum sc_status status = coordinator_create(config, &server->coordinator, err);
+	const struct serve_config *serve = server->serve;
+	const struct engine_cluster cluster = {
+		.coordinator = serve->coordinator,
+		.fabric = serve->cluster ? serve->cluster->fabric : NULL,
+		.peers = serve->cluster ? serve->cluster->peers : NULL,
+	};
+	const struct engine_config engine = {
+		.loop = server->loop,
+		.settings = serve->config,
+		.model = serve->opened,
+		.cluster = serve->cluster ? &cluster : NULL,
+		.client_bytes = serve->client_bytes,
+		.on_phase = on_phase,
+		.on_progress = on_progress,
+		.arg = server,
+	};
+	enum sc_status status = engine_create(&engine, &server->engine, err);
 
-	for (unsigned rank = 1; status == SC_OK && rank < cluster->n_ranks; rank++)
-		status = coordinator_connect(server->coordinator, rank,
-					     cluster->peers[rank].address,
-					     cluster->peers[rank].n_bytes, err);
-	return status;
+	if (status != SC_OK)
+		return status;
+	server->text.engine = server->engine;
+	report_length(serve->opened, engine_max_context(server->engine));
+	tell_job_memory(server);
+	return SC_OK;
 }
 
 static enum sc_status start_gateway(struct server *server, struct error *err)
@@ -305,7 +270,7 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 	char listen[256];
 	struct gateway_config gateway = {
 		.loop = server->loop,
-		.coordinator = server->coordinator,
+		.engine = server->engine,
 		.listen = listen,
 		.socket_path = config->socket,
 		.max_connections = config->max_connections,
@@ -330,16 +295,6 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 	return status;
 }
 
-/* A setting that memory does not allow is not cut in silence. */
-static void tell_job_memory(const struct config *settings, const struct coordinator_config *config)
-{
-	const double mib = 1 << 20;
-
-	if (config->max_job_bytes < settings->job_memory)
-		log_info("job-memory: %.0f MiB instead of %.0f: an eighth of the free memory",
-			 (double)config->max_job_bytes / mib, (double)settings->job_memory / mib);
-}
-
 static void say_in_log(const char *line)
 {
 	log_info("%s", line);
@@ -359,20 +314,14 @@ static void init_progress(struct server *server)
 
 static enum sc_status start(struct server *server, struct error *err)
 {
-	struct coordinator_config config = *server->serve->coordinator;
+	const struct serve_config *serve = server->serve;
+	const bool has_prompt = config_has_prompt(serve->config);
 	enum sc_status status = SC_OK;
 
 	init_progress(server);
-	tell_job_memory(server->serve->config, &config);
-	wire_warn_of_length(server->serve->opened, config.max_context);
-	config.loop = server->loop;
-	config.on_phase = on_phase;
-	config.on_progress = on_progress;
-	config.arg = server;
-	if (config_has_prompt(server->serve->config))
-		status = one_shot_read_prompt(server->serve->config,
-					      server->serve->opened->tokenizer,
-					      &server->prompt, err);
+	if (has_prompt)
+		status = one_shot_read_prompt(serve->config, serve->opened->tokenizer,
+					      &server->text.prompt, err);
 	if (status == SC_OK)
 		status = watch_signals(server, err);
 	if (status == SC_OK && timer_create_on(server->loop, leave_loop, server,
@@ -381,17 +330,11 @@ static enum sc_status start(struct server *server, struct error *err)
 	if (status != SC_OK)
 		return status;
 	server->watchdog = notify_watchdog_start(server->loop);
-	if (server->serve->cluster) {
-		config.fabric = server->serve->cluster->fabric;
-		status = start_cluster(server, &config, err);
-	} else {
-		status = start_local(server, &config, err);
-	}
-	if (status == SC_OK && !config_has_prompt(server->serve->config))
+	status = start_engine(server, err);
+	if (status == SC_OK && !has_prompt)
 		status = start_gateway(server, err);
-	if (status == SC_OK && server->serve->launcher &&
-	    launcher_attach(server->serve->launcher, server->loop, on_launcher_gone,
-			    server) != SC_OK)
+	if (status == SC_OK && serve->launcher &&
+	    launcher_attach(serve->launcher, server->loop, on_launcher_gone, server) != SC_OK)
 		status = error_set(err, SC_E_NOMEM, "out of memory");
 	return status;
 }
@@ -400,16 +343,11 @@ static void stop(struct server *server)
 {
 	if (server->serve->cluster)
 		server->serve->cluster->is_lost =
-			!server->coordinator ||
-			coordinator_phase(server->coordinator) != COORDINATOR_STOPPED;
+			!server->engine || engine_phase(server->engine) != COORDINATOR_STOPPED;
 	launcher_detach(server->serve->launcher);
-	one_shot_destroy(server->one_shot);
-	token_list_deinit(&server->prompt);
+	prompt_run_deinit(&server->text);
 	gateway_destroy(server->gateway);
-	if (server->local)
-		local_destroy(server->local);
-	else
-		coordinator_destroy(server->coordinator);
+	engine_destroy(server->engine);
 	timer_destroy(server->farewell);
 	timer_destroy(server->watchdog);
 	for (int i = 0; i < N_SIGNALS; i++)
@@ -419,24 +357,28 @@ static void stop(struct server *server)
 /* Workers of a coordinator that could not start would otherwise wait, and then complain too. */
 static void dismiss_workers(struct server *server)
 {
-	if (!server->coordinator || !server->serve->cluster)
+	if (!server->engine || !server->serve->cluster)
 		return;
-	coordinator_drain(server->coordinator, 0);
+	engine_drain(server->engine, 0);
 	loop_run(server->loop);
 }
 
 int serve_coordinator(const struct serve_config *serve)
 {
-	struct server server = { .serve = serve, .loop = serve->loop };
+	struct server server = {
+		.serve = serve, .loop = serve->loop,
+		.text = { .loop = serve->loop, .config = serve->config,
+			  .progress = &server.progress },
+	};
 	struct error err;
 
 	if (start(&server, &err) == SC_OK) {
 		loop_run(server.loop);
 	} else {
 		log_error("%s", err.text);
-		server.exit_code = sc_status_exit_code(wire_fault(serve->config, err.status));
+		server.text.exit_code = sc_status_exit_code(report_fault(serve->config, err.status));
 		dismiss_workers(&server);
 	}
 	stop(&server);
-	return server.exit_code;
+	return server.text.exit_code;
 }

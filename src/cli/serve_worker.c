@@ -2,6 +2,7 @@
 #include "cli/serve.h"
 
 #include "base/log.h"
+#include "engine/wiring.h"
 #include "event/loop.h"
 
 #include <signal.h>

@@ -2,9 +2,7 @@
 #include "cli/session.h"
 
 #include "cli/report.h"
-#include "engine/local.h"
 #include "event/loop.h"
-#include "transport/link.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -19,7 +17,7 @@ struct session {
 	struct loop *loop;
 	struct signal_watch *interrupt;
 	struct signal_watch *terminate;
-	struct local *local;
+	struct engine *engine;
 	struct progress progress;	/* of loading */
 	enum coordinator_phase phase;
 	struct error error;		/* why the phase is FAILED */
@@ -65,32 +63,15 @@ static enum sc_status start_loop(struct session *session, struct error *err)
 				   &session->terminate, err);
 }
 
-static enum sc_status start_pipeline(struct session *session, const struct config *config,
-				     const struct opened_model *model, struct error *err)
+static enum sc_status start_engine(struct session *session, const struct config *config,
+				   const struct opened_model *model, struct error *err)
 {
-	struct coordinator_config coordinator;
-	struct worker_config worker;
-	struct fabric_config fabric;
-	struct allowance allowance;
-	const struct local_config local = {
-		.coordinator = &coordinator, .worker = &worker, .fabric = &fabric,
+	const struct engine_config engine = {
+		.loop = session->loop, .settings = config, .model = model,
+		.on_phase = on_phase, .on_progress = on_progress, .arg = session,
 	};
-	enum sc_status status;
 
-	status = wire_coordinator_config(config, model, config->stages, &coordinator, err);
-	if (status != SC_OK)
-		return status;
-	allowance = allowance_inside(config->stages,
-			     wire_coordinator_bytes(&coordinator, 0, 0));
-	status = wire_worker_config(config, model->model, &allowance, &worker, err);
-	if (status != SC_OK)
-		return status;
-	coordinator.loop = session->loop;
-	coordinator.on_phase = on_phase;
-	coordinator.on_progress = on_progress;
-	coordinator.arg = session;
-	fabric = wire_fabric_config(config, &coordinator, 0);
-	return local_create(&local, &session->local, err);
+	return engine_create(&engine, &session->engine, err);
 }
 
 static void forget(struct asked *asked)
@@ -113,13 +94,13 @@ enum sc_status session_open(const struct config *config, const struct opened_mod
 	progress_init(&session->progress, config->is_quiet);
 	status = start_loop(session, err);
 	if (status == SC_OK)
-		status = start_pipeline(session, config, model, err);
+		status = start_engine(session, config, model, err);
 	while (status == SC_OK && session->phase != COORDINATOR_READY)
 		status = session_turn(session, err);
 	progress_end(&session->progress);
 	if (status != SC_OK) {
 		session_close(session);
-		return err->status = wire_fault(config, status);
+		return err->status = report_fault(config, status);
 	}
 	*session_out = session;
 	return SC_OK;
@@ -131,21 +112,21 @@ void session_close(struct session *session)
 		return;
 	for (unsigned i = 0; i < SESSION_MAX_JOBS; i++)
 		forget(&session->asked[i]);
-	if (session->local && session->phase == COORDINATOR_READY) {
-		coordinator_drain(local_coordinator(session->local), 0);
+	if (session->engine && session->phase == COORDINATOR_READY) {
+		engine_drain(session->engine, 0);
 		while (session->phase < COORDINATOR_STOPPED)
 			loop_turn(session->loop, true);
 	}
-	local_destroy(session->local);
+	engine_destroy(session->engine);
 	signal_watch_destroy(session->interrupt);
 	signal_watch_destroy(session->terminate);
 	loop_destroy(session->loop);
 	free(session);
 }
 
-struct coordinator *session_coordinator(struct session *session)
+struct engine *session_engine(struct session *session)
 {
-	return local_coordinator(session->local);
+	return session->engine;
 }
 
 /* Nothing: the caller looks after the turn. But only a job that somebody watches wakes the loop. */
@@ -172,7 +153,7 @@ enum sc_status session_submit(struct session *session, const struct job_request 
 	struct asked *asked = find_asked(session, NULL);
 	enum sc_status status;
 
-	status = job_submit(local_coordinator(session->local), request, &asked->job, err);
+	status = engine_submit(session->engine, request, &asked->job, err);
 	if (status != SC_OK)
 		return status;
 	asked->watcher = (struct job_watcher){ .on_change = on_change };

@@ -2,13 +2,13 @@
 #ifndef STAGECOACH_CLI_SESSION_H
 #define STAGECOACH_CLI_SESSION_H
 /*
- * session - a model that is loaded in this process and asked many things one after the other:
- * coordinator, stages, loopback links, and a loop that the caller turns.
+ * session - an engine in this process that is asked many things one after the other, and its loop,
+ * which the caller turns.
  * Ctrl-C and SIGTERM end the turning, not the process.
  * Thread: the caller's, which becomes the loop's.
  */
-#include "coordinator/job.h"
-#include "engine/wiring.h"
+#include "config/config.h"
+#include "engine/engine.h"
 
 #define SESSION_MAX_JOBS JOB_MAX_SEQUENCES
 
@@ -22,9 +22,9 @@ must_check enum sc_status session_open(const struct config *config,
 /* Lets go of its jobs and stops the stages. Accepts NULL. */
 void session_close(struct session *session);
 
-struct coordinator *session_coordinator(struct session *session);
+struct engine *session_engine(struct session *session);
 
-/* As job_submit, at most SESSION_MAX_JOBS at a time; what changes in the job ends a turn. It stays
+/* As engine_submit, at most SESSION_MAX_JOBS at a time; what changes in the job ends a turn. It stays
  * in memory until session_forget, or until the session is closed. */
 must_check enum sc_status session_submit(struct session *session,
 					 const struct job_request *request, struct job **job_out,

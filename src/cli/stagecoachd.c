@@ -122,7 +122,7 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	}
 	status = prepare_model(config, n_ranks, &opened, &coordinator, &trouble);
 	if (status == SC_OK && !rank)
-		wire_warn_ignored(opened.model->gguf, config->ignored_keys);
+		report_ignored_keys(opened.model->gguf, config->ignored_keys);
 	err = trouble;
 	serve.client_bytes = prepare_client_bytes(config);
 	if (is_cluster)

@@ -1,81 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/wiring.h"
 
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/nearest.h"
-#include "model/quote.h"
+#include "engine/engine.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define MAX_CONTEXT (16u << 20)	/* as the option ctx-size */
 #define USUAL_CONTEXT 4096	/* cleared in no time */
 #define PROCESS_BYTES (UINT64_C(16) << 20)	/* of a coordinator, for what is not counted */
-
-enum sc_status opened_model_open(struct opened_model *opened, const char *path,
-				 const char *ignored_keys, struct error *err)
-{
-	enum sc_status status;
-	struct gguf *gguf;
-
-	*opened = (struct opened_model){ 0 };
-	if (!*path)
-		return error_set(err, SC_E_INVALID, "no model: give a model file with -m FILE");
-	status = gguf_open(path, &gguf, err);
-	if (status == SC_OK) {
-		gguf_ignore_keys(gguf, ignored_keys);
-		status = model_open_gguf(gguf, &opened->model, err);
-	}
-	if (status == SC_OK)
-		status = tokenizer_create(opened->model->gguf, &opened->tokenizer, err);
-	if (status != SC_OK)
-		opened_model_close(opened);
-	return status;
-}
-
-void opened_model_close(struct opened_model *opened)
-{
-	tokenizer_destroy(opened->tokenizer);
-	model_close(opened->model);
-	*opened = (struct opened_model){ 0 };
-}
-
-static void warn_of_key(const struct gguf *gguf, const char *key)
-{
-	char known[NEAREST_MAX_LENGTH + 1], near[NEAREST_MAX_LENGTH + 1] = "";
-	struct nearest nearest;
-
-	nearest_init(&nearest, key);
-	for (size_t i = 0; i < gguf_n_keys(gguf); i++) {
-		const struct gguf_string name = gguf_key(gguf, i);
-		const size_t n_slips = nearest.n_slips;
-
-		snprintf(known, sizeof known, "%.*s", (int)name.length, name.data);
-		nearest_offer(&nearest, known);
-		if (nearest.n_slips < n_slips)
-			memcpy(near, known, sizeof near);
-	}
-	log_warning("ignore-key: the model file has no key %s%s%s%s", key,
-		    *near ? "; did you mean " : "", *near ? quote(near, strlen(near)).text : "",
-		    *near ? "?" : "");
-}
-
-void wire_warn_ignored(const struct gguf *gguf, const char *ignored_keys)
-{
-	char key[128];
-
-	for (const char *word = ignored_keys; *word; word += strspn(word, ", ")) {
-		const size_t n = strcspn(word, ", ");
-
-		if (n && !gguf_ignores(gguf, word, n)) {
-			snprintf(key, sizeof key, "%.*s", (int)n, word);
-			warn_of_key(gguf, key);
-		}
-		word += n;
-	}
-}
 
 /* A token is drawn in any case, also where none is wanted. */
 static uint64_t new_positions(const struct config *config, size_t n_prompt)
@@ -166,8 +98,8 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.max_context = context,
 		.is_context_fixed = is_context_fixed,
 		.kv_positions = config->kv_positions,
-		.kv_contexts = config_has_prompt(config) ? config->n_sequences
-							 : config->max_sequences,
+		.kv_contexts = config_has_prompt(config) || opened->n_prompt_tokens
+				       ? config->n_sequences : config->max_sequences,
 		.block_length = config->block_length,
 		.kv_type = kv_type_of(config, opened->model),
 		.heartbeat_ms = config->heartbeat_ms,
@@ -178,6 +110,17 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		.max_job_bytes = allowance_part(config->job_memory),
 	};
 	return SC_OK;
+}
+
+uint32_t wire_prompt_chunk(const struct config *config)
+{
+	const struct coordinator_config coordinator = {
+		.n_stages = config->stages,
+		.max_rows = config->batch,
+		.prompt_chunk = config->prompt_chunk,
+	};
+
+	return coordinator_prompt_chunk(&coordinator);
 }
 
 uint64_t wire_coordinator_bytes(const struct coordinator_config *coordinator, size_t link_bytes,
@@ -246,29 +189,6 @@ enum sc_status wire_worker_config(const struct config *config, const struct mode
 	return SC_OK;
 }
 
-enum sc_status wire_fault(const struct config *config, enum sc_status status)
-{
-	static const char *const names[] = { "memory", "ctx-size", "kv-positions" };
-	const char *last = names[0];
-
-	for (int i = 1; i < 3; i++)
-		if (config_source_of(config, names[i]) > config_source_of(config, last))
-			last = names[i];
-	if (status != SC_E_CAPACITY || config_source_of(config, last) == CONFIG_DEFAULT)
-		return status;
-	return config_fault(config, last);
-}
-
-void wire_warn_of_length(const struct opened_model *opened, uint32_t n_positions)
-{
-	const uint32_t n_trained = opened->model->hparams.n_context;
-
-	if (n_trained && n_positions > n_trained)
-		log_warning("the context is %u tokens, but the model was trained for %u: text "
-			    "beyond that may be of low quality. Lower --ctx-size to avoid this",
-			    n_positions, n_trained);
-}
-
 struct fabric_config wire_fabric_config(const struct config *config,
 					const struct coordinator_config *coordinator,
 					unsigned rank)
@@ -280,15 +200,4 @@ struct fabric_config wire_fabric_config(const struct config *config,
 		.credits = coordinator_credits(coordinator),
 		.spin_us = config->spin_us,
 	};
-}
-
-uint64_t wire_seed(const struct config *config)
-{
-	uint32_t seed;
-
-	if (config->seed >= 0)
-		return (uint64_t)config->seed;
-	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-		seed = (uint32_t)clock_ns();
-	return seed;
 }

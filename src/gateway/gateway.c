@@ -2,7 +2,7 @@
 #include "gateway/gateway.h"
 
 #include "base/clock.h"
-#include "coordinator/coordinator.h"
+#include "engine/engine.h"
 #include "gateway/admission.h"
 #include "gateway/connections.h"
 #include "gateway/frame_meter.h"
@@ -73,11 +73,11 @@ static unsigned peer_share(const struct gateway_config *config)
 	return config->max_peer_connections ? config->max_peer_connections : half;
 }
 
-/* Sets the values of the gateway's limits, next to those of the coordinator. */
+/* Sets the values of the gateway's limits, next to those of the engine. */
 static struct limit_counts *note_limits(const struct gateway *gateway,
 					const struct gateway_config *config)
 {
-	struct limit_counts *limits = coordinator_limits(config->coordinator);
+	struct limit_counts *limits = engine_limits(config->engine);
 
 	limit_set(limits, LIMIT_CONNECTIONS, config->max_connections);
 	limit_set(limits, LIMIT_PEER_CONNECTIONS, peer_share(config));
@@ -137,14 +137,14 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 		return error_set(err, SC_E_NOMEM, "gateway: out of memory");
 	/* Writing to a client that has left must be an error of write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
-	service_init(&gateway->service, config->coordinator);
+	service_init(&gateway->service, config->engine);
 	connections.session.context = &gateway->service;
 	gateway->budget.max_bytes = config->max_bytes;
 	if (gateway->budget.max_bytes / GATEWAY_BUDGET_MESSAGES < config->max_message)
 		gateway->budget.max_bytes = config->max_message * GATEWAY_BUDGET_MESSAGES;
 	gateway->budget.n_bytes = helper_bytes(config, &gateway->budget);
 	connections.session.budget = &gateway->budget;
-	if (config->coordinator)
+	if (config->engine)
 		connections.session.limits = note_limits(gateway, config);
 	status = request_pool_create(config->loop, config->max_message, &gateway->pool);
 	gateway->service.pool = gateway->pool;

@@ -17,12 +17,12 @@
 /* There is room for this many of the largest requests, even if max_bytes is smaller. */
 #define GATEWAY_BUDGET_MESSAGES 8
 
-struct coordinator;
+struct engine;
 struct gateway;
 
 struct gateway_config {
 	struct loop *loop;
-	struct coordinator *coordinator;	/* borrowed until destroy */
+	struct engine *engine;		/* borrowed until destroy */
 	const char *listen;		/* as listener.h has it; port 0: any free one;
 					 * NULL or "": none */
 	const char *socket_path;	/* NULL or "": none */
@@ -51,7 +51,7 @@ must_check enum sc_status gateway_check_addresses(const char *listen, const char
  * NULL. */
 void gateway_destroy(struct gateway *gateway);
 
-/* Call when the coordinator takes no more jobs: health answers NOT_SERVING from now on. Everything
+/* Call when the engine takes no more jobs: health answers NOT_SERVING from now on. Everything
  * else is still answered, also to new clients, so that the end can be watched. */
 void gateway_drain(struct gateway *gateway);
 
@@ -59,7 +59,7 @@ void gateway_drain(struct gateway *gateway);
  * progress continue. */
 void gateway_close(struct gateway *gateway);
 
-/* Call when the coordinator's phase changed: tells the watchers of health. */
+/* Call when the engine's phase changed: tells the watchers of health. */
 void gateway_phase_changed(struct gateway *gateway);
 
 /* "127.0.0.1:8080" as bound, "" without TCP. Borrowed. */

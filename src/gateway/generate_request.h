@@ -3,7 +3,7 @@
 #define STAGECOACH_GATEWAY_GENERATE_REQUEST_H
 /* generate_request - converts a client's GenerateRequest to a job_request. Thread: any. */
 #include "base/error.h"
-#include "coordinator/job.h"
+#include "engine/engine.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 

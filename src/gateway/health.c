@@ -2,7 +2,7 @@
 /* grpc.health.v1: SERVING means that a job submitted now would run. */
 #include "gateway/service.h"
 
-#include "coordinator/coordinator.h"
+#include "engine/engine.h"
 #include "gateway/proto_message.h"
 #include "gateway/request.h"
 
@@ -32,7 +32,7 @@ static bool is_known_service(const char *name)
 static serving_status current(const struct service *service)
 {
 	bool is_serving = !service->is_draining &&
-			  coordinator_phase(service->coordinator) == COORDINATOR_READY;
+			  engine_phase(service->engine) == COORDINATOR_READY;
 
 	return is_serving ? SERVING : NOT_SERVING;
 }

@@ -7,7 +7,7 @@
  * slows nobody down; whoever has no room for events asks for the next one later.
  * Thread: the loop's.
  */
-#include "coordinator/job.h"
+#include "engine/engine.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 

@@ -7,7 +7,7 @@
  * Thread: the loop's; any thread for a job that has ended.
  */
 #include "base/buf.h"
-#include "coordinator/job.h"
+#include "engine/engine.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 

@@ -2,7 +2,7 @@
 #include "gateway/job_submission.h"
 
 #include "base/clock.h"
-#include "coordinator/prompt.h"
+#include "engine/engine.h"
 #include "gateway/generate_request.h"
 #include "gateway/service.h"
 
@@ -10,7 +10,7 @@ enum sc_status job_submission_check(struct grpc_call *call, struct error *err)
 {
 	struct service *service = grpc_call_context(call);
 
-	return job_check_room(service->coordinator, grpc_call_client(call), err);
+	return engine_check_room(service->engine, grpc_call_client(call), err);
 }
 
 enum sc_status job_submission_prepare(struct request *request, struct error *err)
@@ -53,5 +53,5 @@ enum sc_status job_submission_finish(struct request *request, uint64_t ms_left,
 	if (ms_left && (!request->job.deadline_ms || ms_left < request->job.deadline_ms))
 		request->job.deadline_ms = ms_left;
 	request->job.client = grpc_call_client(request->call);
-	return job_submit(service->coordinator, &request->job, job_out, err);
+	return engine_submit(service->engine, &request->job, job_out, err);
 }

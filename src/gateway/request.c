@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/request.h"
 
-#include "coordinator/coordinator.h"
+#include "engine/engine.h"
 #include "gateway/grpc_session.h"
 #include "gateway/service.h"
 
@@ -40,8 +40,8 @@ static void init(struct request *request, struct grpc_call *call, const struct r
 	*request = (struct request){
 		.ops = ops,
 		.call = call,
-		.tokenizer = coordinator_tokenizer(service->coordinator),
-		.max_context = coordinator_max_context(service->coordinator),
+		.tokenizer = engine_tokenizer(service->engine),
+		.max_context = engine_max_context(service->engine),
 		.received_ns = grpc_call_now_ns(call),
 		.budget = grpc_call_budget(call),
 		.error = { .status = SC_OK },

@@ -10,7 +10,7 @@
  */
 #include "base/buf.h"
 #include "config/limits.h"
-#include "coordinator/job.h"
+#include "engine/engine.h"
 #include "event/work.h"
 #include "gateway/proto_message.h"
 #include "model/tokenizer.h"

@@ -17,8 +17,8 @@ const struct grpc_method service_methods[] = {
 };
 const size_t service_n_methods = sizeof service_methods / sizeof service_methods[0];
 
-void service_init(struct service *service, struct coordinator *coordinator)
+void service_init(struct service *service, struct engine *engine)
 {
-	*service = (struct service){ .coordinator = coordinator };
+	*service = (struct service){ .engine = engine };
 	list_init(&service->health_watchers);
 }

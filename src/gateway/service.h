@@ -3,7 +3,7 @@
 #define STAGECOACH_GATEWAY_SERVICE_H
 /*
  * service - the methods of stagecoach.v1 and grpc.health.v1, one file per group, and their common
- * state: the coordinator behind them. It is the context of every session.
+ * state: the engine behind them. It is the context of every session.
  * Thread: the loop's thread only.
  */
 #include "base/list.h"
@@ -15,12 +15,12 @@
 /* The most jobs in one answer of List. */
 #define SERVICE_MAX_LIST 1000
 
-struct coordinator;
+struct engine;
 struct loop;
 struct work_pool;
 
 struct service {
-	struct coordinator *coordinator;	/* borrowed */
+	struct engine *engine;	/* borrowed */
 	struct loop *loop;	/* borrowed; NULL if pool is NULL */
 	struct work_pool *pool;	/* for long requests, borrowed; NULL:
 				 * long requests are handled at once */
@@ -28,7 +28,7 @@ struct service {
 	bool is_draining;
 };
 
-void service_init(struct service *service, struct coordinator *coordinator);
+void service_init(struct service *service, struct engine *engine);
 
 /* Call when the phase changed or draining started: tells the watchers of health. */
 void service_health_changed(struct service *service);

@@ -144,7 +144,7 @@ static enum sc_status get(struct request *request, struct error *err)
 
 	if (!state)
 		return SC_E_NOMEM;
-	status = job_find(service->coordinator, message->id, &state->job, err);
+	status = engine_find(service->engine, message->id, &state->job, err);
 	if (status != SC_OK) {
 		free(state);
 		return status;

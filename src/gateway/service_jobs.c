@@ -41,7 +41,7 @@ static enum sc_status cancel(struct request *request, struct error *err)
 		(const Stagecoach__V1__CancelRequest *)request->message;
 	struct service *service = grpc_call_context(request->call);
 	struct job *job;
-	enum sc_status status = job_find(service->coordinator, message->id, &job, err);
+	enum sc_status status = engine_find(service->engine, message->id, &job, err);
 
 	if (status != SC_OK)
 		return status;
@@ -111,7 +111,7 @@ static void list_pull(struct grpc_call *call)
 		grpc_call_fail(call, SC_E_NOMEM, NULL);
 		return;
 	}
-	n = job_list(service->coordinator, query->states, page->jobs, query->limit);
+	n = engine_list(service->engine, query->states, page->jobs, query->limit);
 	response.jobs = page->list;
 	for (unsigned i = 0; i < n; i++) {
 		/* Without outputs nothing is allocated, so nothing can fail or must be freed. */

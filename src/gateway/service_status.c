@@ -3,8 +3,7 @@
 #include "gateway/service.h"
 
 #include "base/console.h"
-#include "coordinator/coordinator.h"
-#include "coordinator/job.h"
+#include "engine/engine.h"
 #include "gateway/plain_text.h"
 #include "gateway/proto_message.h"
 
@@ -37,7 +36,7 @@ static void set_tokenizer(Stagecoach__V1__Tokenizer *message, const struct token
 static void get_model_start(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 {
 	struct service *service = grpc_call_context(call);
-	const struct model *model = coordinator_model(service->coordinator);
+	const struct model *model = engine_model(service->engine);
 	const struct hparams *h = &model->hparams;
 	Stagecoach__V1__Model message = STAGECOACH__V1__MODEL__INIT;
 	Stagecoach__V1__Tokenizer tokenizer = STAGECOACH__V1__TOKENIZER__INIT;
@@ -61,8 +60,8 @@ static void get_model_start(struct grpc_call *call, const uint8_t *bytes, size_t
 	message.n_kv_heads = h->n_kv_heads;
 	message.head_dim = h->head_dim;
 	message.n_context_trained = h->n_context;
-	message.max_context = coordinator_max_context(service->coordinator);
-	set_tokenizer(&tokenizer, coordinator_tokenizer(service->coordinator));
+	message.max_context = engine_max_context(service->engine);
+	set_tokenizer(&tokenizer, engine_tokenizer(service->engine));
 	message.tokenizer = &tokenizer;
 	proto_reply(call, &message.base);
 }
@@ -161,7 +160,7 @@ struct stage_page {
 	Stagecoach__V1__Stage stages[PLAN_MAX_STAGES];
 };
 
-static void add_plan(Stagecoach__V1__Status *message, const struct coordinator *coordinator,
+static void add_plan(Stagecoach__V1__Status *message, const struct engine *engine,
 		     const struct plan *plan, struct stage_page *page)
 {
 	message->stages = page->list;
@@ -169,7 +168,7 @@ static void add_plan(Stagecoach__V1__Status *message, const struct coordinator *
 	for (unsigned i = 0; i < plan->n_stages; i++) {
 		struct stage_status status;
 
-		coordinator_stage_status(coordinator, i, &status);
+		engine_stage_status(engine, i, &status);
 		set_stage(&page->stages[i], &status, &plan->stages[i]);
 		page->list[i] = &page->stages[i];
 	}
@@ -186,23 +185,23 @@ struct status_call {
 static void answer_status(struct grpc_call *call)
 {
 	struct service *service = grpc_call_context(call);
-	const struct coordinator *coordinator = service->coordinator;
-	const struct plan *plan = coordinator_plan(coordinator);
+	const struct engine *engine = service->engine;
+	const struct plan *plan = engine_plan(engine);
 	Stagecoach__V1__Status message = STAGECOACH__V1__STATUS__INIT;
 	struct stage_page *page = plan ? malloc(sizeof *page) : NULL;
 	struct limit_page limit_page;
 	struct coordinator_status status;
 	char name[sizeof ((struct model *)0)->name];
 
-	coordinator_status(coordinator, &status);
+	engine_status(engine, &status);
 	set_counters(&message, &status);
 	message.version = borrowed(PACKAGE_VERSION);
-	plain_text_copy(coordinator_model(coordinator)->name, name, sizeof name);
+	plain_text_copy(engine_model(engine)->name, name, sizeof name);
 	message.model = name;
 	message.log_lines_dropped = console_n_dropped();
-	add_limits(&message, coordinator_limits(service->coordinator), &limit_page);
+	add_limits(&message, engine_limits(service->engine), &limit_page);
 	if (page)
-		add_plan(&message, coordinator, plan, page);
+		add_plan(&message, engine, plan, page);
 	if (plan && !page)
 		grpc_call_fail(call, SC_E_NOMEM, NULL);
 	else
@@ -243,7 +242,7 @@ static void get_status_start(struct grpc_call *call, const uint8_t *bytes, size_
 		.is_starting = true,
 	};
 	grpc_call_set_state(call, status);
-	coordinator_await_counters(service->coordinator, &status->wait);
+	engine_await_counters(service->engine, &status->wait);
 	status->is_starting = false;
 	get_status_pull(call);
 }

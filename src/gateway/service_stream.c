@@ -15,7 +15,7 @@
 /* Between two PromptProgress. */
 #define PROGRESS_MS 500
 
-struct job_stream {
+struct event_stream {
 	struct grpc_call *call;
 	struct job *job;		/* held */
 	struct job_watcher watcher;
@@ -29,12 +29,12 @@ struct job_stream {
 static enum sc_status send_event(void *arg, const Stagecoach__V1__GenerateResponse *event,
 				 struct error *err)
 {
-	struct job_stream *stream = arg;
+	struct event_stream *stream = arg;
 
 	return proto_send(stream->call, &event->base, err);
 }
 
-static void end_call(struct job_stream *stream)
+static void end_call(struct event_stream *stream)
 {
 	const struct error *end = job_error(stream->job);
 
@@ -46,7 +46,7 @@ static void end_call(struct job_stream *stream)
 
 static void stream_pull(struct grpc_call *call)
 {
-	struct job_stream *stream = grpc_call_state(call);
+	struct event_stream *stream = grpc_call_state(call);
 	struct error err = { .status = SC_OK };
 	enum sc_status status = SC_OK;
 
@@ -64,7 +64,7 @@ static void stream_pull(struct grpc_call *call)
 
 static void on_job_change(void *arg, struct job *job)
 {
-	struct job_stream *stream = arg;
+	struct event_stream *stream = arg;
 
 	(void)job;
 	grpc_call_wake(stream->call);
@@ -72,7 +72,7 @@ static void on_job_change(void *arg, struct job *job)
 
 static void on_tick(void *arg)
 {
-	struct job_stream *stream = arg;
+	struct event_stream *stream = arg;
 
 	stream->is_progress_due = job_events_have_progress(stream->events);
 	if (stream->is_progress_due)
@@ -82,7 +82,7 @@ static void on_tick(void *arg)
 }
 
 /* Without memory for a timer, the client is told nothing until the first token. */
-static void start_progress(struct job_stream *stream)
+static void start_progress(struct event_stream *stream)
 {
 	const struct service *service = grpc_call_context(stream->call);
 
@@ -102,7 +102,7 @@ struct stream_options {
 static enum sc_status stream_open(struct grpc_call *call, struct job *job,
 				  struct stream_options options)
 {
-	struct job_stream *stream = calloc(1, sizeof *stream);
+	struct event_stream *stream = calloc(1, sizeof *stream);
 
 	if (!stream || job_events_create(job, options.from_now, &stream->events) != SC_OK) {
 		free(stream);
@@ -124,7 +124,7 @@ static enum sc_status stream_open(struct grpc_call *call, struct job *job,
 
 static void stream_close(struct grpc_call *call)
 {
-	struct job_stream *stream = grpc_call_state(call);
+	struct event_stream *stream = grpc_call_state(call);
 
 	if (!stream)
 		return;
@@ -160,7 +160,7 @@ static enum sc_status watch(struct request *request, struct error *err)
 	};
 	struct service *service = grpc_call_context(request->call);
 	struct job *job;
-	enum sc_status status = job_find(service->coordinator, message->id, &job, err);
+	enum sc_status status = engine_find(service->engine, message->id, &job, err);
 
 	return status == SC_OK ? stream_open(request->call, job, options) : status;
 }

@@ -26,8 +26,8 @@ void quant_encode(const struct quant_kernels *kernels, enum tensor_type type, co
 		memcpy(out, x, n * sizeof *x);
 		return;
 	}
-	for (size_t i = 0; i < n; i += kernels->segment) {
-		const size_t n_here = n - i < kernels->segment ? n - i : kernels->segment;
+	for (size_t i = 0; i < n; i += kernels->portion) {
+		const size_t n_here = n - i < kernels->portion ? n - i : kernels->portion;
 
 		kernels->encode[type](x + i, n_here / info->block_length,
 				      out + i / info->block_length * info->block_bytes);

@@ -13,7 +13,7 @@
 /* The functions of one instruction set, compiled from src/quant/isa once per set. */
 struct quant_kernels {
 	unsigned lanes;
-	size_t segment;		/* the most elements per call of an encode function */
+	size_t portion;		/* the most elements per call of an encode function */
 	/* By type: encodes n blocks (for F16 and BF16, n elements). NULL for F32. */
 	void (*encode[TENSOR_MXFP4 + 1])(const float *x, size_t n_blocks, uint8_t *out);
 	void (*decode_f16)(const uint8_t *from, size_t n, float *out);

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "gateway/grpc_session.h"
 #include "gateway/service.h"
-#include "tests/gateway/fake_coordinator.h"
+#include "tests/gateway/fake_engine.h"
 #include "tests/gateway/memory_client.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
@@ -73,7 +73,7 @@ static void run_bytes(struct grpc_session *session, const uint8_t *bytes, size_t
 	}
 }
 
-static void run_call(struct grpc_session *session, struct coordinator *coordinator,
+static void run_call(struct grpc_session *session, struct engine *engine,
 		     const char *path, const uint8_t *message, size_t n_bytes)
 {
 	struct memory_client client;
@@ -85,7 +85,7 @@ static void run_call(struct grpc_session *session, struct coordinator *coordinat
 	memory_call_open(&client, &call, path, NULL, body.data, body.length);
 	memory_client_run(&client);
 	for (unsigned i = 0; i < 3; i++) {
-		fake_tick(coordinator);
+		fake_tick(engine);
 		memory_client_run(&client);
 	}
 	/* Streams wait for tokens or news; every other call is answered at once. */
@@ -101,21 +101,21 @@ static void run_call(struct grpc_session *session, struct coordinator *coordinat
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fake_config config = { .token_ms = 1, .max_queue = 4 };
-	struct coordinator *coordinator;
+	struct engine *engine;
 	struct grpc_session *session;
 	struct service service;
 
 	if (!size || (!loop && loop_create(&loop) != SC_OK))
 		return 0;
 	config.loop = loop;
-	coordinator = fake_create(&config);
-	service_init(&service, coordinator);
+	engine = fake_create(&config);
+	service_init(&service, engine);
 	session = open_session(&service);
 	if (data[0] < service_n_methods && size - 1 <= MAX_MESSAGE)
-		run_call(session, coordinator, service_methods[data[0]].path, data + 1, size - 1);
+		run_call(session, engine, service_methods[data[0]].path, data + 1, size - 1);
 	else
 		run_bytes(session, data + 1, size - 1);
-	fake_tick(coordinator);
+	fake_tick(engine);
 	grpc_session_expire(session, UINT64_MAX - 1);
 	drain_output(session);
 	grpc_session_announce_end(session);
@@ -124,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	grpc_session_destroy(session);
 	if (!list_is_empty(&service.health_watchers))
 		abort();
-	fake_destroy(coordinator);
+	fake_destroy(engine);
 	loop_turn(loop, false);
 	return 0;
 }

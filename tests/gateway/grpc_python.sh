@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A stock gRPC client against the gateway over a coordinator that only pretends: over TCP while
+# A stock gRPC client against the gateway over an engine that only pretends: over TCP while
 # everything runs, then over a Unix socket until the server is drained.
 BUILDDIR=${BUILDDIR:-.}
 SRCDIR=${SRCDIR:-.}

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * serve_fake - a gateway over the fake coordinator as a program, for clients from outside.
+ * serve_fake - a gateway over the fake engine as a program, for clients from outside.
  *   serve_fake [--listen HOST:PORT] [--socket PATH] [--load MS]
  * Prints the bound address on a line of its own when it listens; "loading" for the first MS
  * milliseconds. SIGTERM drains, and it ends when no job is left, at the latest after 5 seconds.
  */
-#include "tests/gateway/fake_coordinator.h"
+#include "tests/gateway/fake_engine.h"
 #include "gateway/gateway.h"
 
 #include <signal.h>
@@ -15,7 +15,7 @@
 
 struct server {
 	struct loop *loop;
-	struct coordinator *coordinator;
+	struct engine *engine;
 	struct gateway *gateway;
 	struct timer *timer;
 	unsigned n_drain_ticks;
@@ -27,7 +27,7 @@ static void on_drain_tick(void *arg)
 
 	/* A little longer than the jobs take, so that their ends reach the clients. */
 	if (++server->n_drain_ticks >= 100 ||
-	    (server->n_drain_ticks >= 10 && fake_n_alive(server->coordinator) == 0))
+	    (server->n_drain_ticks >= 10 && fake_n_alive(server->engine) == 0))
 		loop_stop(server->loop);
 }
 
@@ -36,7 +36,7 @@ static void on_term(void *arg, int signum)
 	struct server *server = arg;
 
 	(void)signum;
-	fake_set_phase(server->coordinator, COORDINATOR_DRAINING);
+	fake_set_phase(server->engine, COORDINATOR_DRAINING);
 	gateway_drain(server->gateway);
 	timer_destroy(server->timer);
 	if (timer_create_on(server->loop, on_drain_tick, server, &server->timer) != SC_OK)
@@ -48,7 +48,7 @@ static void on_loaded(void *arg)
 {
 	struct server *server = arg;
 
-	fake_set_phase(server->coordinator, COORDINATOR_READY);
+	fake_set_phase(server->engine, COORDINATOR_READY);
 	gateway_phase_changed(server->gateway);
 }
 
@@ -64,7 +64,7 @@ static int serve(struct server *server, const struct gateway_config *config, uns
 		return sc_status_exit_code(err.status);
 	}
 	if (load_ms) {
-		fake_set_phase(server->coordinator, COORDINATOR_LOADING);
+		fake_set_phase(server->engine, COORDINATOR_LOADING);
 		timer_start(server->timer, load_ms, 0);
 	}
 	printf("%s\n", gateway_address(server->gateway));
@@ -97,16 +97,16 @@ int main(int argc, char **argv)
 	if (loop_create(&server.loop) != SC_OK)
 		return 1;
 	fake.loop = server.loop;
-	server.coordinator = fake_create(&fake);
+	server.engine = fake_create(&fake);
 	if (timer_create_on(server.loop, on_loaded, &server, &server.timer) != SC_OK)
 		return 1;
 	config.loop = server.loop;
-	config.coordinator = server.coordinator;
+	config.engine = server.engine;
 	rc = serve(&server, &config, load_ms);
 	timer_destroy(server.timer);
 	/* Let what closes finish, so that nothing holds a job any more. */
 	loop_turn(server.loop, false);
-	fake_destroy(server.coordinator);
+	fake_destroy(server.engine);
 	loop_destroy(server.loop);
 	return rc;
 }

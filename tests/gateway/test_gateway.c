@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "cli/client.h"
 #include "gateway/admission.h"
-#include "tests/gateway/fake_coordinator.h"
+#include "tests/gateway/fake_engine.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 
@@ -30,7 +30,7 @@
 
 struct server {
 	struct loop *loop;
-	struct coordinator *coordinator;
+	struct engine *engine;
 	struct gateway *gateway;
 	struct wake *wake;
 	pthread_t thread;
@@ -68,17 +68,17 @@ static void run_on_loop(struct server *server, void (*command)(struct server *))
 
 static void count_alive(struct server *server)
 {
-	server->n_alive = fake_n_alive(server->coordinator);
+	server->n_alive = fake_n_alive(server->engine);
 }
 
 static void note_client(struct server *server)
 {
-	server->last_client = fake_last_client(server->coordinator);
+	server->last_client = fake_last_client(server->engine);
 }
 
 static void count_refused(struct server *server)
 {
-	const struct limit_counts *limits = coordinator_limits(server->coordinator);
+	const struct limit_counts *limits = engine_limits(server->engine);
 
 	server->n_refused = limits->n[LIMIT_CONNECTIONS] + limits->n[LIMIT_PEER_CONNECTIONS] +
 			    limits->n[LIMIT_RESERVE];
@@ -89,13 +89,13 @@ static void close_gateway(struct server *server) { gateway_close(server->gateway
 
 static void drain(struct server *server)
 {
-	fake_set_phase(server->coordinator, COORDINATOR_DRAINING);
+	fake_set_phase(server->engine, COORDINATOR_DRAINING);
 	gateway_drain(server->gateway);
 }
 
 static void be_loading(struct server *server)
 {
-	fake_set_phase(server->coordinator, COORDINATOR_LOADING);
+	fake_set_phase(server->engine, COORDINATOR_LOADING);
 	gateway_phase_changed(server->gateway);
 }
 
@@ -117,7 +117,7 @@ static struct gateway_config config_of(const struct server *server)
 {
 	return (struct gateway_config){
 		.loop = server->loop,
-		.coordinator = server->coordinator,
+		.engine = server->engine,
 		.socket_path = server->socket,
 		.max_connections = MAX_CONNECTIONS,
 		.max_peer_connections = MAX_CONNECTIONS,
@@ -139,7 +139,7 @@ static int setup(void **state)
 	snprintf(server->socket, sizeof server->socket, "%s/grpc.sock", server->directory);
 	assert_int_equal(loop_create(&server->loop), SC_OK);
 	fake.loop = server->loop;
-	server->coordinator = fake_create(&fake);
+	server->engine = fake_create(&fake);
 	config = config_of(server);
 	assert_int_equal(gateway_create(&config, &server->gateway, &server->err), SC_OK);
 	assert_int_equal(wake_create(server->loop, on_wake, server, &server->wake), SC_OK);
@@ -158,7 +158,7 @@ static int teardown(void **state)
 	pthread_join(server->thread, NULL);
 	gateway_destroy(server->gateway);
 	wake_destroy(server->wake);
-	fake_destroy(server->coordinator);
+	fake_destroy(server->engine);
 	loop_destroy(server->loop);
 	sem_destroy(&server->done);
 	unlink(server->socket);
@@ -777,17 +777,17 @@ static void whoever_asks_is_told_how_far_the_prompt_is(void **state)
 
 static void hold_counters(struct server *server)
 {
-	fake_hold_counters(server->coordinator);
+	fake_hold_counters(server->engine);
 }
 
 static void release_counters(struct server *server)
 {
-	fake_release_counters(server->coordinator);
+	fake_release_counters(server->engine);
 }
 
 static void look_who_waits(struct server *server)
 {
-	server->is_awaited = fake_is_awaited(server->coordinator);
+	server->is_awaited = fake_is_awaited(server->engine);
 }
 
 static void wait_until_awaited(struct server *server, bool is_awaited)
@@ -861,7 +861,7 @@ static void watch_the_end(struct server *server)
 static void every_constant_limit_of_the_gateway_has_its_value(void **state)
 {
 	struct server *server = *state;
-	const struct limit_counts *limits = coordinator_limits(server->coordinator);
+	const struct limit_counts *limits = engine_limits(server->engine);
 
 	for (unsigned i = 0; i < LIMIT_QUEUE; i++)
 		if (!limit_table[i].setting && !limits->value[i])
@@ -1020,7 +1020,7 @@ static enum sc_status try_create(struct server *server, const char *listen,
 
 	config.listen = listen;
 	config.socket_path = socket_path;
-	config.coordinator = NULL;
+	config.engine = NULL;
 	status = gateway_create(&config, &gateway, &server->err);
 	gateway_destroy(gateway);
 	return status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The limits of calls and requests: what is refused is counted, under the name that it has in
- * `status`; and the manual gives the values that the code has. The services are the real ones, on a
- * coordinator that pretends. */
+ * `status`; and the manual gives the values that the code has. The services are the real ones, on an
+ * engine that pretends. */
 #include "gateway/admission.h"
 #include "gateway/frame_meter.h"
 #include "gateway/gateway.h"
@@ -9,7 +9,7 @@
 #include "gateway/request.h"
 #include "gateway/service.h"
 #include "event/manual_clock.h"
-#include "tests/gateway/fake_coordinator.h"
+#include "tests/gateway/fake_engine.h"
 #include "tests/gateway/memory_client.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
@@ -29,7 +29,7 @@
 struct fixture {
 	struct manual_clock *clock;
 	struct loop *loop;
-	struct coordinator *coordinator;
+	struct engine *engine;
 	struct service service;
 	struct grpc_budget budget;
 	struct grpc_session *session;
@@ -54,12 +54,12 @@ static int setup(void **state)
 	assert_int_equal(manual_clock_create(&f->clock), SC_OK);
 	assert_int_equal(loop_create_on(f->clock, &f->loop), SC_OK);
 	fake.loop = f->loop;
-	f->coordinator = fake_create(&fake);
-	service_init(&f->service, f->coordinator);
+	f->engine = fake_create(&fake);
+	service_init(&f->service, f->engine);
 	f->service.loop = f->loop;
 	config.context = &f->service;
 	config.budget = &f->budget;
-	config.limits = coordinator_limits(f->coordinator);
+	config.limits = engine_limits(f->engine);
 	assert_int_equal(grpc_session_create(&config, &f->session), SC_OK);
 	memory_client_init(&f->client, f->session);
 	buf_init(&f->call.body);
@@ -79,7 +79,7 @@ static int teardown(void **state)
 		memory_call_deinit(&f->unfinished[i]);
 	work_pool_destroy(f->service.pool);
 	assert_int_equal(f->budget.n_bytes, 0);
-	fake_destroy(f->coordinator);
+	fake_destroy(f->engine);
 	loop_destroy(f->loop);
 	manual_clock_destroy(f->clock);
 	free(f);
@@ -130,7 +130,7 @@ static void make_job(struct fixture *f, unsigned n_sequences, unsigned n_tokens,
 	assert_non_null(job);
 	snprintf(id, 64, "%s", job->id);
 	stagecoach__v1__job__free_unpacked(job, NULL);
-	while (fake_n_alive(f->coordinator))
+	while (fake_n_alive(f->engine))
 		manual_clock_pass(f->clock, 1);
 }
 
@@ -289,7 +289,7 @@ static const struct refusal {
 
 static void expect_counted_once(struct fixture *f, const struct refusal *refusal)
 {
-	const struct limit_counts *counts = coordinator_limits(f->coordinator);
+	const struct limit_counts *counts = engine_limits(f->engine);
 	int status = refusal->provoke(f);
 
 	if (status != refusal->status)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/pipeline/rig.h"
 
+#include "config/config.h"
 #include "event/loop.h"
-#include "transport/link.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -123,58 +123,68 @@ static void on_logits(void *arg, uint32_t sequence, uint32_t position, const flo
 	};
 }
 
-void rig_start(struct rig *rig, const struct rig_options *options)
+/* As the setting kv-type names it. */
+static const char *kv_name(enum tensor_type type)
 {
-	const struct opened_model *model = rig_model();
-	struct config config = { .spin_us = 0 };
-	struct coordinator_config coordinator = {
-		.model = model->model,
-		.tokenizer = model->tokenizer,
-		.n_stages = options->n_stages,
+	return type == TENSOR_F32  ? "f32"  :
+	       type == TENSOR_BF16 ? "bf16" :
+	       type == TENSOR_Q8_0 ? "q8_0" :
+				     "f16";
+}
+
+/* What a user would set; memory is plenty, so that no plan depends on the machine. */
+static struct config settings_of(const struct rig_options *options)
+{
+	return (struct config){
+		.prompt_file = (char *)"",
+		.backend = (char *)"cpu",
+		.cpu = (char *)(options->isa == CPU_AUTO ? "auto" : cpu_isa_name(options->isa)),
+		.pin = (char *)"off",
+		.threads = options->n_threads,
+		.memory = options->memory_bytes ? options->memory_bytes : UINT64_C(1) << 40,
+		.stages = options->n_stages,
 		.window = options->window,
-		.max_rows = options->max_rows,
+		.batch = options->max_rows,
 		.prompt_chunk = options->prompt_chunk,
 		.max_sequences = options->max_sequences,
 		.max_queue = options->max_queue,
 		.kv_positions = options->memory_bytes ? 0 :
 				options->kv_positions ? options->kv_positions : 4096,
 		.block_length = options->block_length,
-		.kv_type = options->kv_type,
+		.kv_type = (char *)kv_name(options->kv_type),
 		.heartbeat_ms = 500,
 		.deadline_ms = 60000,
 		.start_ms = 60000,
 		.keep_jobs = 1000,
-		.max_job_bytes = options->max_job_bytes,
-		.on_phase = on_phase,
-		.arg = rig,
+		.job_memory = options->max_job_bytes,
 	};
-	struct worker_config worker = {
-		.model = model->model,
-		.backend = backend_find("cpu"),
-		.isa = options->isa,
-		.n_threads = options->n_threads,
-		.memory_bytes = options->memory_bytes,
-		.on_logits = on_logits,
-		.logits_arg = rig,
+}
+
+void rig_start(struct rig *rig, const struct rig_options *options)
+{
+	const struct config settings = settings_of(options);
+	const struct engine_hooks hooks = {
+		.isas = options->isas, .on_logits = on_logits, .arg = rig,
 	};
-	struct fabric_config fabric = wire_fabric_config(&config, &coordinator, 0);
-	struct local_config local = { &coordinator, &worker, &fabric, options->isas };
+	struct engine_config config = {
+		.settings = &settings, .model = rig_model(), .hooks = &hooks,
+		.on_phase = on_phase, .arg = rig,
+	};
 	struct error err;
 
 	*rig = (struct rig){ 0 };
 	assert_int_equal(loop_create(&rig->loop), SC_OK);
-	coordinator.loop = rig->loop;
-	if (local_create(&local, &rig->local, &err) != SC_OK)
+	config.loop = rig->loop;
+	if (engine_create(&config, &rig->engine, &err) != SC_OK)
 		fail_msg("%s", err.text);
-	rig->coordinator = local_coordinator(rig->local);
 	rig_wait(rig, rig->phase >= COORDINATOR_READY);
 }
 
 void rig_stop(struct rig *rig)
 {
-	coordinator_drain(rig->coordinator, 0);
+	engine_drain(rig->engine, 0);
 	rig_wait(rig, rig->phase >= COORDINATOR_STOPPED);
-	local_destroy(rig->local);
+	engine_destroy(rig->engine);
 	loop_destroy(rig->loop);
 }
 

@@ -2,13 +2,11 @@
 #ifndef STAGECOACH_TESTS_PIPELINE_RIG_H
 #define STAGECOACH_TESTS_PIPELINE_RIG_H
 /*
- * rig - a whole pipeline in this process for tests: coordinator, N stages, loopback links. Records
+ * rig - an engine of N stages in this process for tests, with its loop. Records
  * a hash of the logits behind every token that the last stage draws.
  * Everything aborts the test when it fails.
  */
-#include "coordinator/job.h"
-#include "engine/local.h"
-#include "engine/wiring.h"
+#include "engine/engine.h"
 
 #include "base/buf.h"
 
@@ -39,8 +37,7 @@ struct rig_logits {
 
 struct rig {
 	struct loop *loop;
-	struct local *local;
-	struct coordinator *coordinator;
+	struct engine *engine;
 	enum coordinator_phase phase;
 	struct error error;		/* of FAILED */
 	struct rig_logits *logits;	/* [n_logits], written by the last stage's thread */

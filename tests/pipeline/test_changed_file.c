@@ -29,7 +29,7 @@ static void generate(struct rig *rig, struct buf *text)
 	struct job *job;
 	struct error err;
 
-	if (job_submit(rig->coordinator, &request, &job, &err))
+	if (engine_submit(rig->engine, &request, &job, &err))
 		fail_msg("%s", err.text);
 	rig_wait(rig, job_is_ended(job));
 	assert_int_equal(job_state(job), JOB_DONE);

@@ -64,7 +64,7 @@ static struct job *submit(const struct job_request *request)
 {
 	struct job *job;
 
-	if (job_submit(rig.coordinator, request, &job, &err) != SC_OK)
+	if (engine_submit(rig.engine, request, &job, &err) != SC_OK)
 		fail_msg("%s", err.text);
 	return job;
 }
@@ -73,7 +73,7 @@ static void all_blocks_are_free(void)
 {
 	struct coordinator_status status;
 
-	coordinator_status(rig.coordinator, &status);
+	engine_status(rig.engine, &status);
 	assert_int_equal(status.n_blocks_free, status.n_blocks);
 	assert_int_equal(status.jobs_running, 0);
 	assert_int_equal(status.jobs_queued, 0);
@@ -89,11 +89,11 @@ static void a_job_ends_at_its_limit_and_can_be_found_later(void **state)
 	assert_int_equal(job_state(job), JOB_DONE);
 	assert_int_equal(job_output(job, 0)->n_tokens, 10);
 	assert_int_equal(job_output(job, 0)->finish, FINISH_LENGTH);
-	assert_int_equal(job_find(rig.coordinator, job_id(job), &found, &err), SC_OK);
+	assert_int_equal(engine_find(rig.engine, job_id(job), &found, &err), SC_OK);
 	assert_ptr_equal(found, job);
 	job_release(found);
 	job_release(job);
-	assert_int_equal(job_find(rig.coordinator, "job-nothing", &found, &err), SC_E_NOT_FOUND);
+	assert_int_equal(engine_find(rig.engine, "job-nothing", &found, &err), SC_E_NOT_FOUND);
 	all_blocks_are_free();
 }
 
@@ -110,7 +110,7 @@ static void a_job_without_new_tokens_reads_its_prompt(void **state)
 	assert_int_equal(job_output(job, 0)->text.length, 0);
 	assert_int_equal(job_output(job, 0)->finish, FINISH_LENGTH);
 	assert_true(job_times(job).first_token_ms);
-	coordinator_status(rig.coordinator, &status);
+	engine_status(rig.engine, &status);
 	assert_true(status.prompt_tokens >= job_n_prompt_tokens(job));
 	job_release(job);
 	all_blocks_are_free();
@@ -118,7 +118,7 @@ static void a_job_without_new_tokens_reads_its_prompt(void **state)
 
 static void a_job_says_that_the_context_is_full(void **state)
 {
-	const uint32_t context = coordinator_max_context(rig.coordinator);
+	const uint32_t context = engine_max_context(rig.engine);
 	struct job_request request = greedy("To be", JOB_UNLIMITED);
 	struct job *job = submit(&request);
 	uint32_t room = context - job_n_prompt_tokens(job);
@@ -259,7 +259,7 @@ static uint64_t steps_made(void)
 {
 	struct coordinator_status status;
 
-	coordinator_status(rig.coordinator, &status);
+	engine_status(rig.engine, &status);
 	return status.steps;
 }
 
@@ -326,7 +326,7 @@ static void output_ends_before_a_stop_string(void **state)
 
 static uint64_t n_refused(enum limit limit)
 {
-	return coordinator_limits(rig.coordinator)->n[limit];
+	return engine_limits(rig.engine)->n[limit];
 }
 
 static void note(void *arg)
@@ -342,11 +342,11 @@ static void expect_all_steps_counted(void)
 	struct coordinator_status all;
 	struct stage_status stage;
 
-	coordinator_status(rig.coordinator, &all);
-	coordinator_await_counters(rig.coordinator, &wait);
+	engine_status(rig.engine, &all);
+	engine_await_counters(rig.engine, &wait);
 	rig_wait(&rig, is_current);
 	for (unsigned i = 0; i < all.n_stages; i++) {
-		coordinator_stage_status(rig.coordinator, i, &stage);
+		engine_stage_status(rig.engine, i, &stage);
 		assert_true(stage.steps >= all.steps - all.steps_in_flight);
 		assert_true(stage.rows >= all.rows);
 	}
@@ -374,7 +374,7 @@ static void a_full_queue_refuses_more(void **state)
 	(void)state;
 	for (int i = 0; i < 8; i++)
 		jobs[i] = submit(&request);
-	assert_int_equal(job_submit(rig.coordinator, &request, &extra, &err), SC_E_OVERLOADED);
+	assert_int_equal(engine_submit(rig.engine, &request, &extra, &err), SC_E_OVERLOADED);
 	assert_int_equal(n_refused(LIMIT_QUEUE), 1);
 	for (int i = 0; i < 8; i++) {
 		rig_wait(&rig, job_is_ended(jobs[i]));
@@ -439,32 +439,32 @@ static void bad_requests_name_the_field(void **state)
 	memset(long_text, 'x', JOB_MAX_STOP_BYTES + 1);
 	(void)state;
 	request.temperature = -1.0f;
-	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_int_equal(engine_submit(rig.engine, &request, &job, &err), SC_E_INVALID);
 	assert_non_null(strstr(err.text, "temperature"));
 	request = greedy("x", 1);
 	request.top_p = 0.0f;
-	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_int_equal(engine_submit(rig.engine, &request, &job, &err), SC_E_INVALID);
 	assert_non_null(strstr(err.text, "top_p"));
 	request = greedy("x", 1);
 	request.stops = empty_stop;
 	request.n_stops = 1;
-	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_int_equal(engine_submit(rig.engine, &request, &job, &err), SC_E_INVALID);
 	assert_non_null(strstr(err.text, "stop"));
 	assert_int_equal(n_refused(LIMIT_STOP_BYTES), 0);
 	request.stops = long_stop;
-	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_int_equal(engine_submit(rig.engine, &request, &job, &err), SC_E_INVALID);
 	assert_int_equal(n_refused(LIMIT_STOP_BYTES), 1);
 	request.n_stops = JOB_MAX_STOPS + 1;
-	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_int_equal(engine_submit(rig.engine, &request, &job, &err), SC_E_INVALID);
 	assert_int_equal(n_refused(LIMIT_STOPS), 1);
 	request = greedy("x", 1);
 	request.prompt_tokens = &foreign;
 	request.n_prompt_tokens = 1;
-	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_int_equal(engine_submit(rig.engine, &request, &job, &err), SC_E_INVALID);
 	assert_non_null(strstr(err.text, "prompt"));
 	request = greedy("x", 1);
 	request.n_sequences = JOB_MAX_SEQUENCES + 1;
-	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_INVALID);
+	assert_int_equal(engine_submit(rig.engine, &request, &job, &err), SC_E_INVALID);
 	assert_int_equal(n_refused(LIMIT_SEQUENCES), 1);
 }
 
@@ -477,7 +477,7 @@ static void a_prompt_as_long_as_the_context_is_refused(void **state)
 	(void)state;
 	memset(prompt, 'x', sizeof prompt - 1);
 	request = greedy(prompt, 1);
-	assert_int_equal(job_submit(rig.coordinator, &request, &job, &err), SC_E_TOO_LARGE);
+	assert_int_equal(engine_submit(rig.engine, &request, &job, &err), SC_E_TOO_LARGE);
 	assert_int_equal(n_refused(LIMIT_CONTEXT), 1);
 }
 
@@ -489,9 +489,9 @@ static void draining_lets_jobs_end_and_takes_no_new_ones(void **state)
 
 	(void)state;
 	rig_start(&own, &rig_defaults);
-	assert_int_equal(job_submit(own.coordinator, &request, &job, &err), SC_OK);
-	coordinator_drain(own.coordinator, 60000);
-	assert_int_equal(job_submit(own.coordinator, &request, &late, &err), SC_E_UNAVAILABLE);
+	assert_int_equal(engine_submit(own.engine, &request, &job, &err), SC_OK);
+	engine_drain(own.engine, 60000);
+	assert_int_equal(engine_submit(own.engine, &request, &late, &err), SC_E_UNAVAILABLE);
 	rig_wait(&own, own.phase == COORDINATOR_STOPPED);
 	assert_int_equal(job_state(job), JOB_DONE);
 	assert_int_equal(job_output(job, 0)->n_tokens, 20);
@@ -510,12 +510,12 @@ static void counters_add_up(void **state)
 
 	(void)state;
 	rig_start(&own, &rig_defaults);
-	assert_int_equal(job_submit(own.coordinator, &request, &job, &err), SC_OK);
+	assert_int_equal(engine_submit(own.engine, &request, &job, &err), SC_OK);
 	rig_wait(&own, job_is_ended(job));
 	/* The next heartbeat brings the counters. */
-	rig_wait(&own, (coordinator_stage_status(own.coordinator, 1, &last), last.rows > 20));
-	coordinator_status(own.coordinator, &status);
-	coordinator_stage_status(own.coordinator, 0, &first);
+	rig_wait(&own, (engine_stage_status(own.engine, 1, &last), last.rows > 20));
+	engine_status(own.engine, &status);
+	engine_stage_status(own.engine, 0, &first);
 	assert_int_equal(status.generated_tokens, 20);
 	assert_int_equal(status.prompt_tokens, job_n_prompt_tokens(job));
 	/* The probe's row, the prompt's, and one for each token but the last. */
@@ -535,12 +535,12 @@ static void an_old_job_that_runs_is_listed_before_newer_ones_that_do_not(void **
 
 	(void)state;
 	job_cancel(new);
-	assert_int_equal(job_list(rig.coordinator, ~0u, listed, 1), 1);
+	assert_int_equal(engine_list(rig.engine, ~0u, listed, 1), 1);
 	assert_ptr_equal(listed[0], new);
-	assert_int_equal(job_list(rig.coordinator, 1u << JOB_QUEUED | 1u << JOB_RUNNING, listed,
+	assert_int_equal(engine_list(rig.engine, 1u << JOB_QUEUED | 1u << JOB_RUNNING, listed,
 				  1), 1);
 	assert_ptr_equal(listed[0], old);
-	assert_true(job_list(rig.coordinator, 1u << JOB_FAILED, listed, 2) == 0);
+	assert_true(engine_list(rig.engine, 1u << JOB_FAILED, listed, 2) == 0);
 	job_cancel(old);
 	job_release(old);
 	job_release(new);
@@ -556,17 +556,17 @@ static void jobs_share_a_limit_of_memory_and_ended_ones_give_way(void **state)
 	(void)state;
 	start_small();
 	huge.n_sequences = 64;
-	assert_int_equal(job_submit(rig.coordinator, &huge, &second, &err), SC_E_TOO_LARGE);
+	assert_int_equal(engine_submit(rig.engine, &huge, &second, &err), SC_E_TOO_LARGE);
 	first = submit(&small);
-	assert_int_equal(job_submit(rig.coordinator, &small, &second, &err), SC_E_OVERLOADED);
+	assert_int_equal(engine_submit(rig.engine, &small, &second, &err), SC_E_OVERLOADED);
 	rig_wait(&rig, job_is_ended(first));
 	/* Somebody may still read it, so it stays. */
-	assert_int_equal(job_submit(rig.coordinator, &large, &second, &err), SC_E_OVERLOADED);
+	assert_int_equal(engine_submit(rig.engine, &large, &second, &err), SC_E_OVERLOADED);
 	assert_int_equal(job_output(first, 0)->n_tokens, 400);
 	strcpy(id, job_id(first));
 	job_release(first);
 	second = submit(&large);
-	assert_int_equal(job_find(rig.coordinator, id, &found, &err), SC_E_NOT_FOUND);
+	assert_int_equal(engine_find(rig.engine, id, &found, &err), SC_E_NOT_FOUND);
 	assert_int_equal(n_refused(LIMIT_JOB_MEMORY), 3);
 	assert_int_equal(n_refused(LIMIT_KEPT_JOBS), 1);
 	job_cancel(second);
@@ -616,7 +616,7 @@ static void with_memory_for_them_32_contexts_run_without_preemption(void **state
 	job = submit(&request);
 	rig_wait(&rig, job_is_ended(job));
 	assert_int_equal(job_state(job), JOB_DONE);
-	coordinator_status(rig.coordinator, &status);
+	engine_status(rig.engine, &status);
 	assert_int_equal(status.preemptions, 0);
 	assert_true((uint64_t)status.n_blocks * status.block_length >= 32ull * status.max_context);
 	job_release(job);
@@ -638,7 +638,7 @@ static void a_model_of_endless_context_opens_with_what_memory_holds(void **state
 	rig_use_model(&tiny);
 	rig_start(&rig, &options);
 	assert_int_equal(rig.phase, COORDINATOR_READY);
-	assert_in_range(coordinator_max_context(rig.coordinator), 10000, 1000000);
+	assert_in_range(engine_max_context(rig.engine), 10000, 1000000);
 	job = submit(&request);
 	rig_wait(&rig, job_is_ended(job));
 	assert_int_equal(job_output(job, 0)->n_tokens, 5);

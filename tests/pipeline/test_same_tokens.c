@@ -71,7 +71,7 @@ static void the_same_bits_when_clients_take_slots_from_each_other(void **state)
 		wanted_check(jobs[i], &wanted[i]);
 		job_release(jobs[i]);
 	}
-	coordinator_status(rig.coordinator, &status);
+	engine_status(rig.engine, &status);
 	assert_true(status.preemptions > 0);
 	assert_int_equal(status.n_blocks_free, status.n_blocks);
 	rig_stop(&rig);
@@ -108,7 +108,7 @@ static void the_same_bits_when_blocks_run_out_and_sequences_start_over(void **st
 		wanted_check(jobs[i], &wanted[i]);
 		job_release(jobs[i]);
 	}
-	coordinator_status(rig.coordinator, &status);
+	engine_status(rig.engine, &status);
 	assert_true(status.preemptions > 0);
 	assert_int_equal(status.n_blocks_free, status.n_blocks);
 	rig_stop(&rig);

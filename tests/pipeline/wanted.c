@@ -50,7 +50,7 @@ struct job *wanted_submit(struct rig *rig, const struct wanted *w)
 	struct error err;
 	struct job *job;
 
-	if (job_submit(rig->coordinator, &w->request, &job, &err) != SC_OK)
+	if (engine_submit(rig->engine, &w->request, &job, &err) != SC_OK)
 		fail_msg("%s", err.text);
 	return job;
 }

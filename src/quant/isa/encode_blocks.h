@@ -3,7 +3,7 @@
 #define STAGECOACH_QUANT_ISA_ENCODE_BLOCKS_H
 /* encode_blocks - encoders of types with blocks of 32 elements and one scale each;
  * model/tensor_rows.c describes the layout. */
-#include "quant/isa/segment.h"
+#include "quant/isa/portion.h"
 
 enum { BLOCK = 32 };
 
@@ -31,7 +31,7 @@ static const struct affine_range q5_1_range = { BLOCK, 31, true, -1.0f, 0.25f, 1
 
 static void encode_q4_0(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	scaled_blocks(&s, &q4_0_range, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 18) {
@@ -42,7 +42,7 @@ static void encode_q4_0(const float *x, size_t n_blocks, uint8_t *out)
 
 static void encode_q4_1(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	affine_blocks(&s, &q4_1_range, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 20) {
@@ -54,7 +54,7 @@ static void encode_q4_1(const float *x, size_t n_blocks, uint8_t *out)
 
 static void encode_q5_0(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	scaled_blocks(&s, &q5_0_range, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 22) {
@@ -66,7 +66,7 @@ static void encode_q5_0(const float *x, size_t n_blocks, uint8_t *out)
 
 static void encode_q5_1(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	affine_blocks(&s, &q5_1_range, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 24) {
@@ -79,7 +79,7 @@ static void encode_q5_1(const float *x, size_t n_blocks, uint8_t *out)
 
 static void encode_iq4_nl(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	scaled_blocks(&s, &iq4_nl_range, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 18) {

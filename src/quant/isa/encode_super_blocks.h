@@ -46,7 +46,7 @@ static inline void pack_field4(const uint8_t *codes, uint8_t *out)
 
 static void encode_q2_k(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	affine_super_blocks(&s, &q2_k_range, 15, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 84) {
@@ -74,7 +74,7 @@ static inline void pack_q3_k_scales(const float *scale, uint8_t *out)
 
 static void encode_q3_k(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	scaled_super_blocks(&s, &q3_k_range, -32, 31, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 110) {
@@ -99,7 +99,7 @@ static inline void pack_scales_and_leasts(const float *scale, const float *least
 
 static void encode_q4_k(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	affine_super_blocks(&s, &q4_k_range, 63, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 144) {
@@ -112,7 +112,7 @@ static void encode_q4_k(const float *x, size_t n_blocks, uint8_t *out)
 
 static void encode_q5_k(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	affine_super_blocks(&s, &q5_k_range, 63, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 176) {
@@ -126,7 +126,7 @@ static void encode_q5_k(const float *x, size_t n_blocks, uint8_t *out)
 
 static void encode_q6_k(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	scaled_super_blocks(&s, &q6_k_range, -128, 127, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 210) {
@@ -143,7 +143,7 @@ static void encode_q6_k(const float *x, size_t n_blocks, uint8_t *out)
 
 static void encode_iq4_xs(const float *x, size_t n_blocks, uint8_t *out)
 {
-	struct segment s;
+	struct portion s;
 
 	scaled_super_blocks(&s, &iq4_xs_range, -32, 31, x, n_blocks);
 	for (size_t b = 0; b < n_blocks; b++, out += 136) {

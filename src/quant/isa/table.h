@@ -9,7 +9,7 @@
 
 #define QUANT_KERNELS { \
 	.lanes = LANES, \
-	.segment = SEGMENT, \
+	.portion = PORTION, \
 	.encode = { \
 		[TENSOR_F16] = encode_f16, [TENSOR_BF16] = encode_bf16, \
 		[TENSOR_Q4_0] = encode_q4_0, [TENSOR_Q4_1] = encode_q4_1, \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_QUANT_ISA_SEGMENT_H
-#define STAGECOACH_QUANT_ISA_SEGMENT_H
+#ifndef STAGECOACH_QUANT_ISA_PORTION_H
+#define STAGECOACH_QUANT_ISA_PORTION_H
 /*
- * segment - a run of blocks on its way from floats to bytes: scales are searched, rounded, and then
+ * portion - a run of blocks on its way from floats to bytes: scales are searched, rounded, and then
  * packed.
  */
 #include "model/float16.h"
@@ -10,13 +10,13 @@
 #include "quant/isa/scaled.h"
 
 enum {
-	SEGMENT = 2048,			/* elements: 8 super-blocks */
+	PORTION = 2048,			/* elements: 8 super-blocks */
 	SUPER_BLOCK = 256,
-	MAX_BLOCKS = SEGMENT / 16,	/* a multiple of LANES */
+	MAX_BLOCKS = PORTION / 16,	/* a multiple of LANES */
 };
 
-struct segment {
-	uint8_t codes[SEGMENT];
+struct portion {
+	uint8_t codes[PORTION];
 	/* per block; for sub-blocks, scale and least are multiples of the super-block's units */
 	float scale[MAX_BLOCKS], least[MAX_BLOCKS];
 	float unit[MAX_BLOCKS], below[MAX_BLOCKS];
@@ -70,7 +70,7 @@ static inline void scaled_store(const struct group *g, const struct scaled_range
 }
 
 /* Encodes n blocks that have their own scale (and least value), stored as f16. */
-static inline void affine_blocks(struct segment *s, const struct affine_range *range,
+static inline void affine_blocks(struct portion *s, const struct affine_range *range,
 				 const float *x, size_t n)
 {
 	struct group g;
@@ -90,7 +90,7 @@ static inline void affine_blocks(struct segment *s, const struct affine_range *r
 	}
 }
 
-static inline void scaled_blocks(struct segment *s, const struct scaled_range *range,
+static inline void scaled_blocks(struct portion *s, const struct scaled_range *range,
 				 const float *x, size_t n)
 {
 	struct group g;
@@ -109,7 +109,7 @@ static inline void scaled_blocks(struct segment *s, const struct scaled_range *r
 
 /* The largest scale of a super-block becomes `limit` units. Every block's scale is a whole number
  * of units, initially the nearest. */
-static inline void affine_units(struct segment *s, size_t first, unsigned n_sub, float limit)
+static inline void affine_units(struct portion *s, size_t first, unsigned n_sub, float limit)
 {
 	float scale = 0.0f, least = 0.0f, per_unit, per_below;
 
@@ -129,7 +129,7 @@ static inline void affine_units(struct segment *s, size_t first, unsigned n_sub,
 	}
 }
 
-static inline void affine_super_blocks(struct segment *s, const struct affine_range *range,
+static inline void affine_super_blocks(struct portion *s, const struct affine_range *range,
 				       float limit, const float *x, size_t n_super)
 {
 	const unsigned n_sub = SUPER_BLOCK / range->length;
@@ -160,7 +160,7 @@ static inline void affine_super_blocks(struct segment *s, const struct affine_ra
 }
 
 /* The scale with the largest magnitude becomes `lowest` units, a negative number. */
-static inline void scaled_units(struct segment *s, size_t first, unsigned n_sub, float lowest)
+static inline void scaled_units(struct portion *s, size_t first, unsigned n_sub, float lowest)
 {
 	float peak = 0.0f, per_unit;
 
@@ -174,7 +174,7 @@ static inline void scaled_units(struct segment *s, size_t first, unsigned n_sub,
 	}
 }
 
-static inline void scaled_super_blocks(struct segment *s, const struct scaled_range *range,
+static inline void scaled_super_blocks(struct portion *s, const struct scaled_range *range,
 				       float lowest, float highest, const float *x, size_t n_super)
 {
 	const unsigned n_sub = SUPER_BLOCK / range->length;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_TESTS_GATEWAY_FAKE_COORDINATOR_H
-#define STAGECOACH_TESTS_GATEWAY_FAKE_COORDINATOR_H
+#ifndef STAGECOACH_TESTS_GATEWAY_FAKE_ENGINE_H
+#define STAGECOACH_TESTS_GATEWAY_FAKE_ENGINE_H
 /*
- * fake_coordinator - the functions of job.h and coordinator.h (and of the model's headers) that the
+ * fake_engine - the functions of engine.h and job.h (and of the model's headers) that the
  * gateway calls, over a timer that makes up tokens: token i of sequence s has the id 1000 * s + i
  * and the text "w<i> ". A token is a byte of the prompt; 256 is put in front of text.
  * What a prompt begins with decides what becomes of its job:
@@ -11,8 +11,7 @@
  *   "burst"  512 tokens come at once
  *   "nul"    the first token's text holds a NUL
  */
-#include "coordinator/coordinator.h"
-#include "coordinator/job.h"
+#include "engine/engine.h"
 
 struct fake_config {
 	struct loop *loop;
@@ -20,23 +19,23 @@ struct fake_config {
 	unsigned max_queue;	/* jobs that have not ended */
 };
 
-struct coordinator *fake_create(const struct fake_config *config);
-void fake_destroy(struct coordinator *coordinator);
-void fake_set_phase(struct coordinator *coordinator, enum coordinator_phase phase);
+struct engine *fake_create(const struct fake_config *config);
+void fake_destroy(struct engine *engine);
+void fake_set_phase(struct engine *engine, enum coordinator_phase phase);
 
 /* One token for every job, now. */
-void fake_tick(struct coordinator *coordinator);
+void fake_tick(struct engine *engine);
 
 /* The client of the newest job. */
-uint64_t fake_last_client(const struct coordinator *coordinator);
+uint64_t fake_last_client(const struct engine *engine);
 
 /* From hold to release whoever asks for a status waits for counters; is_awaited: somebody does. */
-void fake_hold_counters(struct coordinator *coordinator);
-void fake_release_counters(struct coordinator *coordinator);
-bool fake_is_awaited(const struct coordinator *coordinator);
+void fake_hold_counters(struct engine *engine);
+void fake_release_counters(struct engine *engine);
+bool fake_is_awaited(const struct engine *engine);
 
 /* Jobs that have not ended. */
-unsigned fake_n_alive(const struct coordinator *coordinator);
+unsigned fake_n_alive(const struct engine *engine);
 
 /* The end token stands for so many blanks, as some tokens of real vocabularies do. */
 #define FAKE_EOS 257

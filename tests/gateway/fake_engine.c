@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/gateway/fake_coordinator.h"
+#include "tests/gateway/fake_engine.h"
 
 #include "base/clock.h"
 
@@ -15,7 +15,7 @@
 #define BOS 256
 #define EOS 257
 
-struct coordinator {
+struct engine {
 	struct fake_config config;
 	struct timer *timer;
 	enum coordinator_phase phase;
@@ -32,7 +32,7 @@ struct coordinator {
 struct job {
 	struct list node;
 	struct list watchers;
-	struct coordinator *coordinator;
+	struct engine *engine;
 	char id[JOB_ID_MAX];
 	unsigned holds;
 	enum job_state state;
@@ -59,7 +59,7 @@ static void end_job(struct job *job, enum job_state state, enum finish_reason re
 	if (job_is_ended(job))
 		return;
 	job->state = state;
-	job->coordinator->n_by_state[state]++;
+	job->engine->n_by_state[state]++;
 	job->times.ended_ms = clock_unix_ms();
 	job->has_changed = true;
 	if (status != SC_OK)
@@ -88,7 +88,7 @@ static void add_token(struct job *job, uint32_t sequence)
 	job->tokens[sequence] = tokens;
 	output->tokens = tokens;
 	output->n_tokens = i + 1;
-	job->coordinator->n_tokens++;
+	job->engine->n_tokens++;
 	if (!job->times.first_token_ms)
 		job->times.first_token_ms = clock_unix_ms();
 	job->has_changed = true;
@@ -136,9 +136,9 @@ static void notify(struct job *job)
 
 static void on_tick(void *arg)
 {
-	struct coordinator *coordinator = arg;
+	struct engine *engine = arg;
 
-	list_for_each(node, &coordinator->jobs) {
+	list_for_each(node, &engine->jobs) {
 		struct job *job = list_entry(node, struct job, node);
 
 		step_job(job);
@@ -147,17 +147,26 @@ static void on_tick(void *arg)
 	}
 }
 
-static enum sc_status check(struct coordinator *c, const struct job_request *r, size_t n_prompt,
+static const char *phase_name(enum coordinator_phase phase)
+{
+	static const char *const names[] = {
+		"connecting", "loading", "probing", "ready", "draining", "stopped", "failed",
+	};
+
+	return names[phase];
+}
+
+static enum sc_status check(struct engine *engine, const struct job_request *r, size_t n_prompt,
 			    struct error *err)
 {
-	if (c->phase != COORDINATOR_READY)
+	if (engine->phase != COORDINATOR_READY)
 		return error_set(err, SC_E_UNAVAILABLE, "not ready: %s",
-				 coordinator_phase_name(c->phase));
+				 phase_name(engine->phase));
 	if (r->n_sequences > JOB_MAX_SEQUENCES)
 		return error_set(err, SC_E_INVALID, "n: expected at most %d, found %u",
 				 JOB_MAX_SEQUENCES, r->n_sequences);
 	if (r->n_stops > JOB_MAX_STOPS) {
-		limit_refuse(&c->refused, LIMIT_STOPS);
+		limit_refuse(&engine->refused, LIMIT_STOPS);
 		return error_set(err, SC_E_INVALID, "stop: expected at most %d strings, found %u",
 				 JOB_MAX_STOPS, r->n_stops);
 	}
@@ -166,17 +175,17 @@ static enum sc_status check(struct coordinator *c, const struct job_request *r, 
 	if (n_prompt >= MAX_CONTEXT)
 		return error_set(err, SC_E_TOO_LARGE, "the prompt of %zu tokens leaves no room in "
 				 "the context of %d", n_prompt, MAX_CONTEXT);
-	if (fake_n_alive(c) >= c->config.max_queue)
+	if (fake_n_alive(engine) >= engine->config.max_queue)
 		return error_set(err, SC_E_OVERLOADED, "%u jobs are waiting: try again later",
-				 c->config.max_queue);
+				 engine->config.max_queue);
 	return SC_OK;
 }
 
-enum sc_status job_submit(struct coordinator *coordinator, const struct job_request *request,
+enum sc_status engine_submit(struct engine *engine, const struct job_request *request,
 			  struct job **job_out, struct error *err)
 {
 	size_t n_prompt = request->prompt ? request->prompt_bytes + 1 : request->n_prompt_tokens;
-	enum sc_status status = check(coordinator, request, n_prompt, err);
+	enum sc_status status = check(engine, request, n_prompt, err);
 	struct job *job;
 
 	if (status != SC_OK)
@@ -184,10 +193,10 @@ enum sc_status job_submit(struct coordinator *coordinator, const struct job_requ
 	job = calloc(1, sizeof *job);
 	if (!job)
 		return SC_E_NOMEM;
-	coordinator->last_client = request->client;
-	job->coordinator = coordinator;
-	job->holds = 2;		/* the coordinator's and the caller's */
-	snprintf(job->id, sizeof job->id, "fake-%u", ++coordinator->n_jobs);
+	engine->last_client = request->client;
+	job->engine = engine;
+	job->holds = 2;		/* the engine's and the caller's */
+	snprintf(job->id, sizeof job->id, "fake-%u", ++engine->n_jobs);
 	if (request->prompt)
 		snprintf(job->prompt, sizeof job->prompt, "%.*s", (int)request->prompt_bytes,
 			 request->prompt);
@@ -205,32 +214,32 @@ enum sc_status job_submit(struct coordinator *coordinator, const struct job_requ
 		job->outputs[i].has_logprobs = request->wants_logprobs;
 		buf_init(&job->outputs[i].text);
 	}
-	list_prepend(&coordinator->jobs, &job->node);
+	list_prepend(&engine->jobs, &job->node);
 	*job_out = job;
 	return SC_OK;
 }
 
-uint64_t fake_last_client(const struct coordinator *coordinator)
+uint64_t fake_last_client(const struct engine *engine)
 {
-	return coordinator->last_client;
+	return engine->last_client;
 }
 
-enum sc_status job_check_room(struct coordinator *c, uint64_t client, struct error *err)
+enum sc_status engine_check_room(struct engine *engine, uint64_t client, struct error *err)
 {
 	(void)client;
-	if (c->phase != COORDINATOR_READY)
+	if (engine->phase != COORDINATOR_READY)
 		return error_set(err, SC_E_UNAVAILABLE, "not ready: %s",
-				 coordinator_phase_name(c->phase));
-	if (fake_n_alive(c) >= c->config.max_queue)
+				 phase_name(engine->phase));
+	if (fake_n_alive(engine) >= engine->config.max_queue)
 		return error_set(err, SC_E_OVERLOADED, "%u jobs are waiting: try again later",
-				 c->config.max_queue);
+				 engine->config.max_queue);
 	return SC_OK;
 }
 
-enum sc_status job_find(struct coordinator *coordinator, const char *id, struct job **job_out,
+enum sc_status engine_find(struct engine *engine, const char *id, struct job **job_out,
 			struct error *err)
 {
-	list_for_each(node, &coordinator->jobs) {
+	list_for_each(node, &engine->jobs) {
 		struct job *job = list_entry(node, struct job, node);
 
 		if (strcmp(job->id, id) != 0)
@@ -242,12 +251,12 @@ enum sc_status job_find(struct coordinator *coordinator, const char *id, struct 
 	return error_set(err, SC_E_NOT_FOUND, "no job %s", id);
 }
 
-unsigned job_list(struct coordinator *coordinator, unsigned states, struct job **jobs_out,
+unsigned engine_list(struct engine *engine, unsigned states, struct job **jobs_out,
 		  unsigned max)
 {
 	unsigned n = 0;
 
-	list_for_each(node, &coordinator->jobs) {
+	list_for_each(node, &engine->jobs) {
 		struct job *job = list_entry(node, struct job, node);
 
 		if (n < max && states & 1u << job_state(job))
@@ -318,78 +327,69 @@ const char *job_state_name(enum job_state state)
 	return names[state];
 }
 
-/* ---- the coordinator ---- */
+/* ---- the engine ---- */
 
-struct coordinator *fake_create(const struct fake_config *config)
+struct engine *fake_create(const struct fake_config *config)
 {
-	struct coordinator *coordinator = calloc(1, sizeof *coordinator);
+	struct engine *engine = calloc(1, sizeof *engine);
 
-	assert(coordinator);
-	coordinator->config = *config;
-	coordinator->phase = COORDINATOR_READY;
-	list_init(&coordinator->jobs);
-	list_init(&coordinator->waits);
-	if (timer_create_on(config->loop, on_tick, coordinator, &coordinator->timer) != SC_OK)
+	assert(engine);
+	engine->config = *config;
+	engine->phase = COORDINATOR_READY;
+	list_init(&engine->jobs);
+	list_init(&engine->waits);
+	if (timer_create_on(config->loop, on_tick, engine, &engine->timer) != SC_OK)
 		abort();
-	timer_start(coordinator->timer, config->token_ms, config->token_ms);
-	return coordinator;
+	timer_start(engine->timer, config->token_ms, config->token_ms);
+	return engine;
 }
 
-void fake_destroy(struct coordinator *coordinator)
+void fake_destroy(struct engine *engine)
 {
-	timer_destroy(coordinator->timer);
-	list_for_each(node, &coordinator->jobs) {
+	timer_destroy(engine->timer);
+	list_for_each(node, &engine->jobs) {
 		struct job *job = list_entry(node, struct job, node);
 
 		/* Whoever still holds it forgot to let go. */
 		assert(job->holds == 1);
 		job_release(job);
 	}
-	free(coordinator);
+	free(engine);
 }
 
-void fake_set_phase(struct coordinator *coordinator, enum coordinator_phase phase)
+void fake_set_phase(struct engine *engine, enum coordinator_phase phase)
 {
-	coordinator->phase = phase;
+	engine->phase = phase;
 }
 
-void fake_tick(struct coordinator *coordinator)
+void fake_tick(struct engine *engine)
 {
-	on_tick(coordinator);
+	on_tick(engine);
 }
 
-unsigned fake_n_alive(const struct coordinator *coordinator)
+unsigned fake_n_alive(const struct engine *engine)
 {
 	unsigned n = 0;
 
-	list_for_each(node, &coordinator->jobs)
+	list_for_each(node, &engine->jobs)
 		n += !job_is_ended(list_entry(node, struct job, node));
 	return n;
 }
 
-enum coordinator_phase coordinator_phase(const struct coordinator *c) { return c->phase; }
+enum coordinator_phase engine_phase(const struct engine *engine) { return engine->phase; }
 
-const char *coordinator_phase_name(enum coordinator_phase phase)
+struct limit_counts *engine_limits(struct engine *engine)
 {
-	static const char *const names[] = {
-		"connecting", "loading", "probing", "ready", "draining", "stopped", "failed",
-	};
-
-	return names[phase];
+	return &engine->refused;
 }
 
-struct limit_counts *coordinator_limits(struct coordinator *coordinator)
+uint32_t engine_max_context(const struct engine *engine)
 {
-	return &coordinator->refused;
-}
-
-uint32_t coordinator_max_context(const struct coordinator *c)
-{
-	(void)c;
+	(void)engine;
 	return MAX_CONTEXT;
 }
 
-const struct plan *coordinator_plan(const struct coordinator *coordinator)
+const struct plan *engine_plan(const struct engine *engine)
 {
 	static struct plan_stage stages[N_STAGES] = {
 		{ .n_layers = 4, .has_embedding = true, .weight_bytes = 2000000 },
@@ -397,13 +397,13 @@ const struct plan *coordinator_plan(const struct coordinator *coordinator)
 	};
 	static const struct plan plan = { .n_stages = N_STAGES, .stages = stages };
 
-	return coordinator->phase == COORDINATOR_CONNECTING ? NULL : &plan;
+	return engine->phase == COORDINATOR_CONNECTING ? NULL : &plan;
 }
 
-void coordinator_await_counters(struct coordinator *coordinator, struct counters_wait *wait)
+void engine_await_counters(struct engine *engine, struct counters_wait *wait)
 {
-	if (coordinator->holds_counters)
-		list_append(&coordinator->waits, &wait->node);
+	if (engine->holds_counters)
+		list_append(&engine->waits, &wait->node);
 	else
 		wait->on_current(wait->arg);
 }
@@ -414,15 +414,15 @@ void counters_forget(struct counters_wait *wait)
 		list_remove(&wait->node);
 }
 
-void fake_hold_counters(struct coordinator *coordinator)
+void fake_hold_counters(struct engine *engine)
 {
-	coordinator->holds_counters = true;
+	engine->holds_counters = true;
 }
 
-void fake_release_counters(struct coordinator *coordinator)
+void fake_release_counters(struct engine *engine)
 {
-	coordinator->holds_counters = false;
-	list_for_each(node, &coordinator->waits) {
+	engine->holds_counters = false;
+	list_for_each(node, &engine->waits) {
 		struct counters_wait *wait = list_entry(node, struct counters_wait, node);
 
 		list_remove(node);
@@ -430,31 +430,31 @@ void fake_release_counters(struct coordinator *coordinator)
 	}
 }
 
-bool fake_is_awaited(const struct coordinator *coordinator)
+bool fake_is_awaited(const struct engine *engine)
 {
-	return !list_is_empty(&coordinator->waits);
+	return !list_is_empty(&engine->waits);
 }
 
-void coordinator_status(const struct coordinator *c, struct coordinator_status *out)
+void engine_status(const struct engine *engine, struct coordinator_status *out)
 {
-	unsigned n_alive = fake_n_alive(c);
+	unsigned n_alive = fake_n_alive(engine);
 
 	*out = (struct coordinator_status){
-		.phase = c->phase, .uptime_ms = 12345, .load_ms = 678,
-		.load_done_bytes = c->phase == COORDINATOR_LOADING ? 1640000 : 4100000,
+		.phase = engine->phase, .uptime_ms = 12345, .load_ms = 678,
+		.load_done_bytes = engine->phase == COORDINATOR_LOADING ? 1640000 : 4100000,
 		.load_total_bytes = 4100000, .n_stages = N_STAGES, .window = 3, .max_rows = 64,
 		.max_context = MAX_CONTEXT, .steps_in_flight = n_alive ? 1 : 0, .steps = 77,
 		.n_blocks = 256, .n_blocks_free = 200, .block_length = 16,
-		.jobs_running = n_alive, .generated_tokens = c->n_tokens,
+		.jobs_running = n_alive, .generated_tokens = engine->n_tokens,
 		.longest_turn_ns = 12300000,
 	};
 	for (int i = 0; i < JOB_N_STATES; i++)
-		out->jobs_by_state[i] = c->n_by_state[i];
+		out->jobs_by_state[i] = engine->n_by_state[i];
 }
 
-void coordinator_stage_status(const struct coordinator *c, unsigned stage, struct stage_status *out)
+void engine_stage_status(const struct engine *engine, unsigned stage, struct stage_status *out)
 {
-	(void)c;
+	(void)engine;
 	*out = (struct stage_status){
 		.rank = stage + 1, .pid = 4000 + stage, .host = "localhost", .backend = "fake",
 		.first_layer = 4 * stage, .n_layers = 4, .weight_bytes = 2000000 + 100000 * stage,
@@ -466,7 +466,7 @@ void coordinator_stage_status(const struct coordinator *c, unsigned stage, struc
 
 /* ---- the model ---- */
 
-const struct model *coordinator_model(const struct coordinator *c)
+const struct model *engine_model(const struct engine *engine)
 {
 	static const struct arch arch = { .name = "llama" };
 	static const struct model model = {
@@ -475,7 +475,7 @@ const struct model *coordinator_model(const struct coordinator *c)
 			     .ffn_dim = 512, .n_heads = 8, .n_kv_heads = 4, .head_dim = 32 },
 	};
 
-	(void)c;
+	(void)engine;
 	return &model;
 }
 
@@ -491,9 +491,9 @@ uint64_t gguf_n_bytes(const struct gguf *gguf)
 	return 4200000;
 }
 
-const struct tokenizer *coordinator_tokenizer(const struct coordinator *c)
+const struct tokenizer *engine_tokenizer(const struct engine *engine)
 {
-	(void)c;
+	(void)engine;
 	return NULL;	/* the functions below need none */
 }
 
