@@ -42,12 +42,6 @@ static void tell(struct compute *compute, const struct order *order)
 	pthread_mutex_unlock(&compute->lock);
 }
 
-static void publish(struct compute *compute, struct order *order, enum compute_state state)
-{
-	atomic_store(&order->state, state);
-	tell(compute, order);
-}
-
 static bool note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 {
 	struct compute *compute = arg;
@@ -223,7 +217,8 @@ static bool begin(struct compute *compute, struct order *order)
 		is_loaded = load(compute, order) == SC_OK;
 	note_held(compute);
 	if (atomic_load(&order->state) == COMPUTE_LOADING)
-		publish(compute, order, is_loaded ? COMPUTE_READY : COMPUTE_FAILED);
+		atomic_store(&order->state, is_loaded ? COMPUTE_READY : COMPUTE_FAILED);
+	tell(compute, order);
 	return is_loaded && order->kind == ORDER_ASSIGN;
 }
 
@@ -249,7 +244,8 @@ static void carry_out(struct compute *compute, struct order *order)
 			frame_release(frame);
 		} else if (handle_frame(compute, order, frame) != SC_OK) {
 			is_running = false;
-			publish(compute, order, COMPUTE_FAILED);
+			atomic_store(&order->state, COMPUTE_FAILED);
+			tell(compute, order);
 		}
 	}
 }

@@ -8,8 +8,9 @@
  *   or, at the end of the pipeline, into tokens;
  * - preload, release, drop of weights.
  * A new order replaces the last one at once. What the thread is doing for the last order ends as
- * soon as possible: a load is cancelled after the current tensor, a step is finished. Frames that
- * are queued and outputs that were not popped are dropped. State, error, progress, counters and
+ * soon as possible: a load is cancelled after the current tensor, a step is finished. An order that
+ * the thread has not begun is skipped. Frames that are queued and outputs that were not popped are
+ * dropped. State, error, progress, counters and
  * outputs are always those of the newest order, so nothing of an older epoch is seen.
  * Thread: the loop's thread calls these functions and never blocks in them, except in
  * compute_destroy. The compute thread calls on_news and on_logits.
@@ -26,7 +27,8 @@ struct compute_config {
 	stage_logits_fn *on_logits;	/* or NULL */
 	void *logits_arg;
 	void (*on_news)(void *arg);	/* state, progress or output of the newest order
-					 * changed; may only send a wake */
+					 * changed, or the layers held; may only send a
+					 * wake */
 	void *arg;
 };
 

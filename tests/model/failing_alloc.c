@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/model/failing_alloc.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -66,6 +67,12 @@ void *aligned_alloc(size_t alignment, size_t n_bytes)
 		return NULL;
 	n_live++;
 	return __libc_memalign(alignment, n_bytes);
+}
+
+int posix_memalign(void **memory_out, size_t alignment, size_t n_bytes)
+{
+	*memory_out = aligned_alloc(alignment, n_bytes);
+	return *memory_out ? 0 : ENOMEM;
 }
 
 void free(void *old)
