@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/pipeline/rig.h"
 
-#include "config/config.h"
 #include "event/loop.h"
 
 #include <setjmp.h>
@@ -132,8 +131,7 @@ static const char *kv_name(enum tensor_type type)
 				     "f16";
 }
 
-/* What a user would set; memory is plenty, so that no plan depends on the machine. */
-static struct config settings_of(const struct rig_options *options)
+struct config rig_settings(const struct rig_options *options)
 {
 	return (struct config){
 		.prompt_file = (char *)"",
@@ -162,7 +160,7 @@ static struct config settings_of(const struct rig_options *options)
 
 void rig_start(struct rig *rig, const struct rig_options *options)
 {
-	const struct config settings = settings_of(options);
+	const struct config settings = rig_settings(options);
 	const struct engine_hooks hooks = {
 		.isas = options->isas, .on_logits = on_logits, .arg = rig,
 	};

@@ -6,6 +6,7 @@
  * a hash of the logits behind every token that the last stage draws.
  * Everything aborts the test when it fails.
  */
+#include "config/config.h"
 #include "engine/engine.h"
 
 #include "base/buf.h"
@@ -55,6 +56,10 @@ void rig_spoil_token(uint32_t token);
 void rig_mend_token(void);
 /* The same, as cmocka calls it after a group of tests. */
 int rig_model_teardown(void **state);
+
+/* What a user would set. Memory is plenty, so that no plan depends on the machine. Strings are
+ * static. */
+struct config rig_settings(const struct rig_options *options);
 
 /* Returns once the pipeline is ready, or has failed. */
 void rig_start(struct rig *rig, const struct rig_options *options);
