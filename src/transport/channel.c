@@ -87,6 +87,13 @@ void channel_free(struct channel *channel)
 	free(channel);
 }
 
+void channel_mute(struct channel *channel)
+{
+	channel->is_closed = true;
+	wake_destroy(channel->wake);
+	channel->wake = NULL;
+}
+
 void channel_input_came(struct channel *channel)
 {
 	if (!channel->is_closed)
@@ -124,9 +131,7 @@ void channel_close(struct channel *channel)
 	if (!channel)
 		return;
 	assert(!channel->is_closed);
-	channel->is_closed = true;
-	wake_destroy(channel->wake);
-	channel->wake = NULL;
+	channel_mute(channel);
 	channel->ops->close(channel);
 }
 

@@ -25,7 +25,7 @@ struct channel {
 	const struct channel_ops *ops;
 	const struct channel_events *events;	/* NULL: nobody watches yet */
 	void *arg;
-	struct wake *wake;		/* destroyed by channel_close */
+	struct wake *wake;		/* destroyed by channel_mute */
 	struct buf input;		/* received, not yet delivered */
 	struct error fault;		/* status SC_OK: the channel is up */
 	bool is_down_told;
@@ -40,6 +40,10 @@ must_check enum sc_status channel_init(struct channel *channel, struct loop *loo
 				       const struct channel_ops *ops);
 /* Frees the channel, which was allocated on the heap, now or after the callback that is running. */
 void channel_free(struct channel *channel);
+
+/* Calls nobody back any more. channel_close does it. A kind does it for a channel that never had an
+ * owner, before it waits for anything. */
+void channel_mute(struct channel *channel);
 
 /* Bytes were appended to input. */
 void channel_input_came(struct channel *channel);

@@ -12,6 +12,7 @@
 /* GnuTLS wants a signature algorithm with TLS 1.3, although nothing is signed. */
 #define PRIORITIES "NONE:+VERS-TLS1.3:+AES-128-GCM:+AEAD:+ECDHE-PSK:+GROUP-X25519:" \
 		   "+SIGN-EDDSA-ED25519"
+#define HANDSHAKE_RECORD 0x16	/* the first byte of what either side may begin with */
 #define READ_BYTES 16384	/* the largest record */
 #define IDENTITY_MAX (sizeof TLS_IDENTITY_PREFIX + CLUSTER_KEY_ID_MAX)
 
@@ -383,6 +384,11 @@ enum sc_status tls_session_receive(struct tls_session *session, const void *byte
 		return error_set(err, SC_E_CLOSED, "TLS: the session is over");
 	session->in = bytes;
 	session->n_in = n_bytes;
+	/* GnuTLS would also read the hello of SSL 2. */
+	if (!session->is_secure && !session->n_handshake && n_bytes &&
+	    session->in[0] != HANDSHAKE_RECORD)
+		return fail(session, SC_E_PROTOCOL, err, "the handshake failed",
+			    "these bytes are not TLS");
 	if (!session->is_secure)
 		status = shake_hands(session, err);
 	if (session->is_secure)
