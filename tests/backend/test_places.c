@@ -186,6 +186,25 @@ static void cores_that_cannot_be_read_are_an_error_on_demand(void **state)
 	team_destroy(team);
 }
 
+/* Else a backend that is opened after it would find a single processor. */
+static void a_closed_backend_leaves_its_thread_where_it_was(void **state)
+{
+	const struct backend_config config = {
+		.n_threads = 1, .max_rows = 1, .max_width = 32,
+		.place = { .pin = BACKEND_PIN_ON, .n_stages = 1 },
+	};
+	struct backend *backend;
+	cpu_set_t before, after;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+	if (backend_cpu.open(0, &config, &backend, NULL) != SC_OK)
+		skip();		/* a machine that lets nobody choose */
+	backend_cpu.close(backend);
+	assert_int_equal(sched_getaffinity(0, sizeof after, &after), 0);
+	assert_true(CPU_EQUAL(&before, &after));
+}
+
 static int alloc_sets(void **state)
 {
 	(void)state;
@@ -215,6 +234,7 @@ int main(void)
 		cmocka_unit_test(with_one_memory_node_threads_are_bound_only_on_demand),
 		cmocka_unit_test(bound_threads_stay_apart),
 		cmocka_unit_test(too_many_threads_on_demand_are_an_error),
+		cmocka_unit_test(a_closed_backend_leaves_its_thread_where_it_was),
 		cmocka_unit_test(cores_that_cannot_be_read_are_an_error_on_demand),
 	};
 

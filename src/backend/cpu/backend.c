@@ -5,6 +5,7 @@
 #include "backend/cpu/places.h"
 #include "base/cpu.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,21 @@ static unsigned count(void)
 	return 1;
 }
 
+/* A backend that is opened later by the same thread chooses among all its processors again. */
+static enum sc_status bind_threads(struct cpu_backend *cpu, const struct backend_place *place,
+				   struct error *err)
+{
+	cpu->is_bound = place->pin != BACKEND_PIN_OFF &&
+			!pthread_getaffinity_np(pthread_self(), sizeof cpu->allowed, &cpu->allowed);
+	return places_bind(cpu->team, place, err);
+}
+
+static void unbind(const struct cpu_backend *cpu)
+{
+	if (cpu->is_bound)
+		(void)pthread_setaffinity_np(pthread_self(), sizeof cpu->allowed, &cpu->allowed);
+}
+
 static void close_backend(struct backend *backend)
 {
 	struct cpu_backend *cpu = cpu_of(backend);
@@ -38,6 +54,7 @@ static void close_backend(struct backend *backend)
 	if (!cpu)
 		return;
 	team_destroy(cpu->team);
+	unbind(cpu);
 	for (unsigned i = 0; i < CPU_N_ARRAYS; i++)
 		cpu_memory_free(cpu->arrays[i]);
 	assert(!cpu->weights.chunks);
@@ -105,7 +122,7 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 	cpu->max_width = config->max_width;
 	status = team_create(cpu->n_threads, &cpu->team, err);
 	if (!status)
-		status = places_bind(cpu->team, &config->place, err);
+		status = bind_threads(cpu, &config->place, err);
 	if (status)
 		goto fail;
 	if (!init_memory(cpu))

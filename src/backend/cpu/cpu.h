@@ -15,6 +15,7 @@
 #include "backend/cpu/team.h"
 #include "base/integers.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 enum {
@@ -44,6 +45,8 @@ struct cpu_backend {
 	const struct cpu_kernels *kernels;
 	unsigned n_threads;	/* of the team */
 	struct team *team;
+	bool is_bound;		/* the opening thread; it was allowed to run on: */
+	cpu_set_t allowed;
 	unsigned max_rows;
 	unsigned max_width;
 	struct cpu_arena weights;
