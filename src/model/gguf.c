@@ -263,6 +263,15 @@ bool gguf_is_at(const struct gguf *gguf, const char *path)
 	return false;
 }
 
+enum sc_status gguf_check_unchanged(const struct gguf *gguf, struct error *err)
+{
+	enum sc_status status = SC_OK;
+
+	for (size_t i = 0; status == SC_OK && i < gguf->n_files; i++)
+		status = gguf_file_check(&gguf->files[i], err);
+	return status;
+}
+
 uint64_t gguf_fingerprint(const struct gguf *gguf)
 {
 	uint64_t hash = 0;

@@ -5,10 +5,10 @@
  * gguf - reads GGUF files of version 3 (and 2, which has the same layout), also models split into
  * shards (NAME-00001-of-00003.gguf; the caller names the first).
  * - The files are mapped read-only. Metadata and the tensor directory are copied at opening; only
- *   tensor data stays in the mapping. After all needed tensors were read, the file is no longer
- *   needed.
- * - Until then, shortening a file kills the process (SIGBUS), as with any mapping. Replace model
- *   files by renaming; never write into them.
+ *   tensor data stays in the mapping. The file is needed only while tensors are read: when a stage
+ *   loads layers.
+ * - Shortening a file while tensors are read kills the process (SIGBUS), as with any mapping.
+ *   Replace model files by renaming; never write into them.
  * - Every offset, count, length, alignment and type is checked against the file and against the
  *   limits below before it is used. Errors read "FILE: offset N: expected X, found Y".
  * Thread: one thread opens; afterwards everything is read-only and may be shared.
@@ -73,6 +73,11 @@ size_t gguf_n_files(const struct gguf *gguf);
 struct gguf_part gguf_part(const struct gguf *gguf, size_t i);
 /* Returns true if path names the same file as one of the shards, under any name. */
 bool gguf_is_at(const struct gguf *gguf, const char *path);
+
+/* Call it before weights are read. SC_E_IO: a file was written to or cut since it was opened; err
+ * names it. A file that was deleted or replaced by another is no error, because the mapping still
+ * shows the old one. */
+must_check enum sc_status gguf_check_unchanged(const struct gguf *gguf, struct error *err);
 
 /* XXH3 of the metadata and tensor directories of all shards, not of the weights. */
 uint64_t gguf_fingerprint(const struct gguf *gguf);

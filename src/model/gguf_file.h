@@ -16,6 +16,8 @@
 #include "model/gguf.h"
 #include "model/quote.h"
 
+#include <sys/stat.h>
+
 #define GGUF_MAX_KEY 65535	/* in bytes, from the specification; so is the next */
 #define GGUF_MAX_NAME 64
 #define GGUF_MIN_ALIGNMENT 8
@@ -46,6 +48,7 @@ struct gguf_file {
 	const uint8_t *data;	/* the whole file; after opening only tensors point here */
 	size_t n_bytes;
 	bool is_mapped;		/* data must be unmapped at the end */
+	struct stat opened;	/* of a mapped file, when it was mapped */
 	bool takes_any_type;	/* of tensors; else a type that is not supported is an error */
 	uint8_t *head;		/* [header_bytes], owned: the copy that keys and values point to */
 	struct cursor cursor;
@@ -73,6 +76,7 @@ must_check enum sc_status gguf_file_map(struct gguf_file *file, const char *path
 					struct error *err);
 must_check enum sc_status gguf_file_borrow(struct gguf_file *file, const char *name,
 					   const void *data, size_t n_bytes, struct error *err);
+must_check enum sc_status gguf_file_check(const struct gguf_file *file, struct error *err);
 /* Accepts a zeroed file. */
 void gguf_file_deinit(struct gguf_file *file);
 

@@ -64,10 +64,28 @@ enum sc_status gguf_file_map(struct gguf_file *file, const char *path, struct er
 	file->data = data;
 	file->n_bytes = (size_t)st.st_size;
 	file->is_mapped = true;
+	file->opened = st;
 	file->cursor = cursor_init(data, file->n_bytes);
 out:
 	close(fd);
 	return status;
+}
+
+/* A file that was deleted or replaced under its name stays as it is behind the mapping. */
+enum sc_status gguf_file_check(const struct gguf_file *file, struct error *err)
+{
+	const struct stat *then = &file->opened;
+	struct stat now;
+
+	if (!file->is_mapped || stat(file->path, &now) || now.st_dev != then->st_dev ||
+	    now.st_ino != then->st_ino)
+		return SC_OK;
+	if (now.st_size == then->st_size && now.st_mtim.tv_sec == then->st_mtim.tv_sec &&
+	    now.st_mtim.tv_nsec == then->st_mtim.tv_nsec)
+		return SC_OK;
+	return error_set(err, SC_E_IO, "%s: the file was changed after it was opened, so no "
+			 "weights can be read from it any more; start this process again",
+			 file->path);
 }
 
 enum sc_status gguf_file_borrow(struct gguf_file *file, const char *name, const void *data,

@@ -55,7 +55,8 @@ void stage_destroy(struct stage *stage);
  * After a failure the stage has no assignment: steps must not be run, but it keeps the weights that
  * are loaded and can be assigned again.
  * SC_E_INVALID: layers or limits do not fit the model. SC_E_CAPACITY: err says what did not fit and
- * how much was needed. SC_E_CANCELLED: on_progress returned false. */
+ * how much was needed. SC_E_CANCELLED: on_progress returned false. SC_E_IO: layers are missing, and
+ * the model's file was changed since it was opened. */
 must_check enum sc_status stage_assign(struct stage *stage,
 				       const struct stage_assignment *assignment,
 				       struct error *err);

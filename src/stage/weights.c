@@ -253,6 +253,8 @@ static enum sc_status load_items(struct loader *l)
 {
 	enum sc_status status = SC_OK;
 
+	if (l->n_items)
+		status = gguf_check_unchanged(l->weights->model->gguf, l->err);
 	for (size_t i = 0; !status && i < l->n_items; i++) {
 		expect_after(l, i);
 		status = load_item(l, &l->items[i]);

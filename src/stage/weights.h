@@ -63,7 +63,8 @@ must_check enum sc_status weights_init(struct weights *weights, struct backend *
  * that are missing and reads every page of those. After a failure, the tensors that were loaded
  * stay for the next change, and no layer may be used until then.
  * SC_E_CAPACITY: err names the tensor, its size, what is already loaded and the total.
- * SC_E_CANCELLED: on_progress returned false. */
+ * SC_E_CANCELLED: on_progress returned false. SC_E_IO: layers are missing, and the model's file was
+ * changed since it was opened. */
 must_check enum sc_status weights_change(struct weights *weights,
 					 const struct weights_range *range, struct error *err);
 /* The longest run of layers whose tensors are all in memory. n_out is 0 if there is none. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 enum {
@@ -532,6 +533,64 @@ static void a_cancelled_load_goes_on_where_it_ended(void **state)
 	stage_destroy(stage);
 }
 
+/* Layers that are held need no file. Layers that are missing must not come from another file. */
+static void a_changed_file_gives_no_more_layers(void **state)
+{
+	char path[] = "/tmp/stagecoach-test.XXXXXX";
+	struct tiny_model tiny = tiny_qwen2;
+	struct stage_assignment to;
+	struct stage *stage;
+	struct model *model;
+	struct error err;
+
+	(void)state;
+	close(mkstemp(path));
+	tiny_model_save(&tiny, path);
+	assert_int_equal(model_open(path, &model, &err), SC_OK);
+	to = part(model, 0, 3);
+	stage = create(model);
+	assign(stage, &to);
+	assert_int_equal(truncate(path, 100), 0);
+	to.n_layers = 2;
+	assign(stage, &to);
+	to.n_layers = 4;
+	assert_int_equal(stage_assign(stage, &to, &err), SC_E_IO);
+	assert_non_null(strstr(err.text, path));
+	assert_non_null(strstr(err.text, "was changed after it was opened"));
+	to.n_layers = 2;
+	assign(stage, &to);
+	stage_destroy(stage);
+	model_close(model);
+	unlink(path);
+}
+
+static void a_replaced_or_deleted_file_still_gives_its_layers(void **state)
+{
+	char path[] = "/tmp/stagecoach-test.XXXXXX", other[] = "/tmp/stagecoach-test.XXXXXX";
+	struct tiny_model tiny = tiny_qwen2;
+	struct stage_assignment to;
+	struct stage *stage;
+	struct model *model;
+	struct error err;
+
+	(void)state;
+	close(mkstemp(path));
+	close(mkstemp(other));
+	tiny_model_save(&tiny, path);
+	assert_int_equal(model_open(path, &model, &err), SC_OK);
+	to = part(model, 0, 1);
+	stage = create(model);
+	assign(stage, &to);
+	assert_int_equal(rename(other, path), 0);
+	to.n_layers = 2;
+	assign(stage, &to);
+	unlink(path);
+	to.n_layers = 3;
+	assign(stage, &to);
+	stage_destroy(stage);
+	model_close(model);
+}
+
 /* Goes from one assignment to another with operation n failing, then without a failure. Returns
  * true if there are not so many operations. */
 static bool survives(const struct model *model, const struct stage_assignment *from,
@@ -630,6 +689,8 @@ int main(void)
 		TEST(another_instruction_set_loads_all_again),
 		TEST(preloaded_weights_wait_for_their_assignment),
 		TEST(a_cancelled_load_goes_on_where_it_ended),
+		TEST(a_changed_file_gives_no_more_layers),
+		TEST(a_replaced_or_deleted_file_still_gives_its_layers),
 		TEST(after_any_failed_operation_a_stage_can_be_assigned),
 		TEST(after_any_failed_allocation_a_stage_can_be_assigned),
 		TEST(memory_is_the_same_after_many_assignments),
