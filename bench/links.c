@@ -34,6 +34,7 @@ static const struct {
  * CONTROL frame of epoch 1 is the last. */
 struct end {
 	struct loop *loop;
+	struct ucx_port *port;
 	struct fabric *fabric;
 	struct link *link;
 	struct frame_pool *pool;
@@ -85,7 +86,7 @@ static void on_frame(void *arg, struct link *link, struct frame *frame)
 {
 	struct end *end = arg;
 
-	if (link->fabric->config.rank == 1) {
+	if (link->fabric->config.self == 1) {
 		answer(end, frame);
 		return;
 	}
@@ -186,16 +187,15 @@ static void end_open(struct end *end, unsigned rank, struct loopback_hub *hub,
 		     struct mpi_world *world)
 {
 	const struct fabric_config config = {
-		.rank = rank,
-		.n_ranks = 2,
-		.max_payload = MAX_PAYLOAD,
-		.credits = CREDITS,
+		.self = rank,
+		.n_peers = 2,
 		.spin_us = SPIN_US,
 	};
 	enum sc_status status;
 	struct error err = { .text = "no memory" };
 
 	if (loop_create(&end->loop) != SC_OK ||
+	    ucx_port_open(end->loop, &end->port, &err) != SC_OK ||
 	    frame_pool_create(CREDITS + 2, MAX_PAYLOAD, &end->pool) != SC_OK)
 		die(err.text);
 	if (hub)
@@ -203,17 +203,18 @@ static void end_open(struct end *end, unsigned rank, struct loopback_hub *hub,
 	else if (world)
 		status = fabric_mpi_open(end->loop, world, &config, &end->fabric, &err);
 	else
-		status = fabric_ucx_open(end->loop, &config, &end->fabric, &err);
+		status = fabric_ucx_open(end->port, &config, &end->fabric, &err);
 	if (status != SC_OK)
 		die(err.text);
 }
 
 static void end_connect(struct end *end, const void *address, size_t n_bytes)
 {
+	const struct link_config config = { .max_payload = MAX_PAYLOAD, .credits = CREDITS };
 	struct error err;
 
-	if (fabric_connect(end->fabric, !end->fabric->config.rank, address, n_bytes, &events, end,
-			   &end->link, &err) != SC_OK)
+	if (fabric_connect(end->fabric, !end->fabric->config.self, address, n_bytes, &config,
+			   &events, end, &end->link, &err) != SC_OK)
 		die(err.text);
 }
 
@@ -229,6 +230,7 @@ static void *serve(void *arg)
 static void end_close(struct end *end)
 {
 	fabric_close(end->fabric);
+	ucx_port_close(end->port);
 	frame_pool_destroy(end->pool);
 	loop_destroy(end->loop);
 }
@@ -239,7 +241,7 @@ static void run_loopback(const char *name)
 	struct loopback_hub *hub;
 	pthread_t thread;
 
-	if (loopback_hub_create(2, &hub) != SC_OK)
+	if (loopback_hub_create(&hub) != SC_OK)
 		die("no memory");
 	for (unsigned i = 0; i < 2; i++)
 		end_open(&ends[i], i, hub, NULL);

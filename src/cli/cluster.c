@@ -26,7 +26,9 @@ static enum sc_status open_fabric(struct cluster *cluster, struct loop *loop,
 {
 	if (!strcmp(config->transport, "mpi"))
 		return fabric_mpi_open(loop, cluster->world, fabric, &cluster->fabric, err);
-	return fabric_ucx_open(loop, fabric, &cluster->fabric, err);
+	if (ucx_port_open(loop, &cluster->port, err) != SC_OK)
+		return err->status;
+	return fabric_ucx_open(cluster->port, fabric, &cluster->fabric, err);
 }
 
 static void fill_card(struct cluster *cluster, struct loop *loop, const struct config *config,
@@ -159,6 +161,7 @@ bool cluster_close(struct cluster *cluster)
 	bool is_abandoned = cluster->world && cluster->is_lost;
 
 	fabric_close(cluster->fabric);
+	ucx_port_close(cluster->port);
 	if (is_abandoned)
 		mpi_world_abandon(cluster->world);
 	else
@@ -166,6 +169,7 @@ bool cluster_close(struct cluster *cluster)
 	mpi_world_free(cluster->blobs);
 	free(cluster->peers);
 	cluster->fabric = NULL;
+	cluster->port = NULL;
 	cluster->world = NULL;
 	cluster->blobs = NULL;
 	cluster->peers = NULL;

@@ -14,6 +14,7 @@
 struct cluster {
 	unsigned rank;
 	unsigned n_ranks;
+	struct ucx_port *port;		/* NULL: links go over MPI */
 	struct fabric *fabric;
 	struct worker_peer *peers;	/* [n_ranks] */
 	struct allowance allowance;	/* of its machine; rank 0 is no worker and has none */

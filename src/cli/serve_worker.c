@@ -86,6 +86,7 @@ int serve_worker(const struct serve_config *serve)
 				    &config, &err);
 	config.loop = serve->loop;
 	config.fabric = serve->cluster->fabric;
+	config.link = coordinator_link(serve->coordinator, 0, serve->cluster->rank);
 	config.on_end = on_end;
 	config.arg = &service;
 	signal(SIGHUP, SIG_IGN);	/* reloading is the coordinator's */

@@ -93,9 +93,8 @@ static enum sc_status join_cluster(struct serve_config *serve, struct cluster *c
 	uint64_t own_bytes = 0;
 
 	if (!trouble) {
-		fabric = wire_fabric_config(config, serve->coordinator, rank);
-		own_bytes = wire_coordinator_bytes(serve->coordinator, fabric_link_bytes(&fabric),
-						   serve->client_bytes);
+		fabric = wire_fabric_config(config, serve->coordinator->n_stages, rank);
+		own_bytes = wire_coordinator_bytes(serve->coordinator, true, serve->client_bytes);
 	}
 	serve->cluster = cluster;
 	return cluster_open(cluster, serve->loop, config, &fabric, own_bytes, trouble, err);

@@ -446,7 +446,9 @@ void coordinator_destroy(struct coordinator *c)
 enum sc_status coordinator_connect(struct coordinator *c, unsigned rank, const void *address,
 				   size_t n_bytes, struct error *err)
 {
-	return members_connect(c->members, rank, address, n_bytes, err);
+	const struct link_config link = coordinator_link(&c->config, rank, 0);
+
+	return members_connect(c->members, rank, address, n_bytes, &link, err);
 }
 
 void coordinator_drain(struct coordinator *c, uint32_t timeout_ms)

@@ -68,25 +68,23 @@ struct coordinator_config {
 	void *arg;
 };
 
-/* The largest payload that any process of this cluster receives, in bytes. Fabrics must be opened
- * with it. Does not use loop, fabric and callbacks of config. */
-size_t coordinator_max_payload(const struct coordinator_config *config);
+/* What peer `to` receives from peer `from`: 0 is the coordinator, i + 1 is stage i. Activations go
+ * only from one stage to the next. Does not use loop, fabric and callbacks of config. */
+struct link_config coordinator_link(const struct coordinator_config *config, unsigned from,
+				    unsigned to);
 
 /* The most prompt rows of a step under this configuration. */
 uint32_t coordinator_prompt_chunk(const struct coordinator_config *config);
 
-/* The credits that each fabric must grant: a window of steps, plus control messages. */
-unsigned coordinator_credits(const struct coordinator_config *config);
-
-/* The most memory in bytes that this coordinator will take, jobs included. link_bytes: bytes that
- * each of its links receives into. */
-uint64_t coordinator_bytes(const struct coordinator_config *config, size_t link_bytes);
+/* The most memory in bytes that this coordinator will take, jobs included. has_links: its links
+ * receive into memory of their own. */
+uint64_t coordinator_bytes(const struct coordinator_config *config, bool has_links);
 
 /* What pool_plan is asked for such a coordinator, but for the memory and threads of its workers.
- * link_bytes as above. loop, fabric and callbacks of config are not looked at. */
+ * has_links as above. loop, fabric and callbacks of config are not looked at. */
 struct pool_wish;
 struct stage_limits coordinator_stage_limits(const struct coordinator_config *config);
-void coordinator_planning(const struct coordinator_config *config, size_t link_bytes,
+void coordinator_planning(const struct coordinator_config *config, bool has_links,
 			  struct plan_input *input_out, struct pool_wish *wish_out);
 
 /* Creates a coordinator. Workers may connect from now on. Nothing is sent before

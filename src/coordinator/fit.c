@@ -15,16 +15,6 @@ struct question {
 	struct stage_sizes *sizes;
 };
 
-static size_t link_bytes(const struct coordinator_config *config)
-{
-	const struct fabric_config fabric = {
-		.max_payload = coordinator_max_payload(config),
-		.credits = coordinator_credits(config),
-	};
-
-	return fabric_link_bytes(&fabric);
-}
-
 static void question_deinit(struct question *question)
 {
 	free(question->memory_bytes);
@@ -38,8 +28,8 @@ static enum sc_status question_init(struct question *question,
 {
 	const unsigned n = config->n_stages;
 
-	coordinator_planning(config, workers->has_links && n > 1 ? link_bytes(config) : 0,
-			     &question->input, &question->wish);
+	coordinator_planning(config, workers->has_links && n > 1, &question->input,
+			     &question->wish);
 	question->memory_bytes = calloc(n, sizeof question->memory_bytes[0]);
 	question->n_threads = calloc(n, sizeof question->n_threads[0]);
 	question->sizes = calloc(n, sizeof question->sizes[0]);

@@ -23,6 +23,7 @@ struct members {
 	uint64_t beat_ns;		/* time of the last check for silent members */
 	uint32_t epoch;
 	bool is_lost;			/* on_lost was called */
+	struct error stop;		/* what members_stop said */
 	unsigned n_members;
 	struct member *members;		/* [n_members] */
 };
@@ -54,13 +55,13 @@ static void lose(struct member *member, enum sc_status status, const char *why)
 
 /* --- out --- */
 
-static void send_control(struct member *member, const control_message *message)
+/* Returns false if nothing was sent. */
+static bool send_control(struct member *member, const control_message *message)
 {
 	const struct members *members = member->members;
 
-	if (member->link)
-		(void)link_send_control(member->link, members->control_pool, members->epoch,
-					message);
+	return member->link && link_send_control(member->link, members->control_pool,
+						 members->epoch, message);
 }
 
 static void describe_backend(struct member *member, const char *instruction_set)
@@ -99,7 +100,7 @@ static void send_assign(struct member *member, const struct plan *plan,
 	assign.deadline_ms = members->config.deadline_ms;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN;
 	message.assign = &assign;
-	send_control(member, &message);
+	(void)send_control(member, &message);
 }
 
 void members_assign(struct members *members, const struct plan *plan,
@@ -118,21 +119,28 @@ void members_assign(struct members *members, const struct plan *plan,
 	}
 }
 
-void members_stop(struct members *members, enum sc_status status, const char *reason)
+/* A member that has not connected yet is told when it has. */
+static void send_stop(struct member *member)
 {
 	Stagecoach__Cluster__V1__Stop stop = STAGECOACH__CLUSTER__V1__STOP__INIT;
 	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 
-	stop.reason = (char *)reason;
-	stop.status = status;
+	stop.reason = member->members->stop.text;
+	stop.status = member->members->stop.status;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
 	message.stop = &stop;
+	member->is_stop_sent = send_control(member, &message);
+}
+
+void members_stop(struct members *members, enum sc_status status, const char *reason)
+{
+	error_set(&members->stop, status, "%s", reason);
 	for (unsigned i = 0; i < members->n_members; i++) {
 		struct member *member = &members->members[i];
 
 		if (member->state >= MEMBER_STOPPED)
 			continue;
-		send_control(member, &message);
+		send_stop(member);
 		member->state = member->link ? MEMBER_STOPPED : MEMBER_GONE;
 	}
 }
@@ -390,9 +398,11 @@ static void on_frame(void *arg, struct link *link, struct frame *frame)
 
 static void on_credit(void *arg, struct link *link)
 {
-	const struct member *member = arg;
+	struct member *member = arg;
 
 	(void)link;
+	if (member->state == MEMBER_STOPPED && !member->is_stop_sent)
+		send_stop(member);
 	if (member->rank == 1)
 		member->members->config.on_credit(member->members->config.arg);
 }
@@ -458,7 +468,7 @@ static void send_heartbeat(struct member *member, bool wants_counters)
 	heartbeat.wants_counters = wants_counters;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
 	message.heartbeat = &heartbeat;
-	send_control(member, &message);
+	(void)send_control(member, &message);
 }
 
 void members_ask(struct members *members)
@@ -529,7 +539,7 @@ void members_destroy(struct members *members)
 }
 
 enum sc_status members_connect(struct members *members, unsigned rank, const void *address,
-			       size_t n_bytes, struct error *err)
+			       size_t n_bytes, const struct link_config *link, struct error *err)
 {
 	struct member *member;
 
@@ -538,7 +548,7 @@ enum sc_status members_connect(struct members *members, unsigned rank, const voi
 				 members->n_members);
 	member = &members->members[rank - 1];
 	member->heard_ns = loop_now_ns(members->config.loop);
-	return fabric_connect(members->config.fabric, rank, address, n_bytes, &member_events,
+	return fabric_connect(members->config.fabric, rank, address, n_bytes, link, &member_events,
 			      member, &member->link, err);
 }
 

@@ -54,6 +54,7 @@ struct member {
 	uint64_t kv_saturated;		/* number of keys and values that
 					 * exceeded the type's range */
 	bool has_warned_of_kv;
+	bool is_stop_sent;
 };
 
 struct members_config {
@@ -90,7 +91,8 @@ must_check enum sc_status members_create(const struct members_config *config,
 					 struct members **members_out, struct error *err);
 void members_destroy(struct members *members);
 must_check enum sc_status members_connect(struct members *members, unsigned rank,
-					  const void *address, size_t n_bytes, struct error *err);
+					  const void *address, size_t n_bytes,
+					  const struct link_config *link, struct error *err);
 
 /* Assigns the stages: stage i to rank i + 1. */
 void members_assign(struct members *members, const struct plan *plan,

@@ -6,13 +6,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "coordinator/pool.h"
+#include "wire/control.h"
 
 #include <stdlib.h>
 
-/* Links of a worker: to the coordinator and both neighbours. Credits for control messages, in
- * addition to the window. */
-#define LINKS_PER_WORKER 3
-#define CONTROL_CREDITS 8
+#define CONTROL_CREDITS 8	/* for control messages, in addition to the window */
 /* Prompt rows of a step. Many are more efficient; few give every stage work sooner. */
 enum { CHUNK_OF_ONE = 256, CHUNK_OF_MANY = 128 };
 
@@ -46,31 +44,71 @@ static struct step_limits widest_limits(const struct coordinator_config *config)
 	return limits;
 }
 
-size_t coordinator_max_payload(const struct coordinator_config *config)
-{
-	struct step_limits limits = widest_limits(config);
-	size_t step = step_bytes_max(&limits);
-	size_t tokens = tokens_bytes(limits.max_rows);
-
-	return step > tokens ? step : tokens;
-}
-
 static uint32_t window_of(const struct coordinator_config *config)
 {
 	return config->window ? config->window : config->n_stages + 1;
 }
 
-unsigned coordinator_credits(const struct coordinator_config *config)
+/* The largest data frame from one peer to another; 0: there are none. */
+static size_t data_bytes(const struct coordinator_config *config, unsigned from, unsigned to)
 {
-	return window_of(config) + CONTROL_CREDITS;
+	struct step_limits limits = widest_limits(config);
+
+	if (from == config->n_stages && to == 0)
+		return tokens_bytes(limits.max_rows);
+	if (to != from + 1)
+		return 0;
+	if (from == 0)
+		limits.dim = 0;	/* no activations */
+	return step_bytes_max(&limits);
 }
 
-uint64_t coordinator_bytes(const struct coordinator_config *config, size_t link_bytes)
+struct link_config coordinator_link(const struct coordinator_config *config, unsigned from,
+				    unsigned to)
+{
+	struct link_config link = { .max_payload = data_bytes(config, from, to) };
+
+	if (link.max_payload)
+		link.credits = window_of(config);
+	if (from && to)
+		return link;
+	link.credits += CONTROL_CREDITS;
+	if (link.max_payload < CONTROL_FRAME_BYTES)
+		link.max_payload = CONTROL_FRAME_BYTES;
+	return link;
+}
+
+/* Bytes of the frames into which the links of a peer receive. */
+static uint64_t received_bytes(const struct coordinator_config *config, unsigned to)
+{
+	uint64_t n_bytes = 0;
+
+	for (unsigned from = 0; from <= config->n_stages; from++) {
+		const struct link_config link = coordinator_link(config, from, to);
+
+		if (from == to || (to && from && from + 1 != to))
+			continue;
+		n_bytes += link_buffer_bytes(&link);
+	}
+	return n_bytes;
+}
+
+/* The first stage has the smallest links. */
+static uint64_t frame_bytes(const struct coordinator_config *config, bool has_links)
+{
+	const unsigned last = config->n_stages;
+	const struct step_limits limits = widest_limits(config);
+
+	return window_of(config) * (uint64_t)step_bytes_max(&limits) +
+	       (has_links ? received_bytes(config, last) : 0);
+}
+
+uint64_t coordinator_bytes(const struct coordinator_config *config, bool has_links)
 {
 	struct step_limits limits = widest_limits(config);
 
 	return epoch_bytes(&limits, window_of(config)) +
-	       (uint64_t)config->n_stages * link_bytes + config->max_job_bytes;
+	       (has_links ? received_bytes(config, 0) : 0) + config->max_job_bytes;
 }
 
 uint32_t coordinator_prompt_chunk(const struct coordinator_config *config)
@@ -105,7 +143,7 @@ struct stage_limits coordinator_stage_limits(const struct coordinator_config *co
 
 /* --- bringing the workers up --- */
 
-void coordinator_planning(const struct coordinator_config *config, size_t link_bytes,
+void coordinator_planning(const struct coordinator_config *config, bool has_links,
 			  struct plan_input *input_out, struct pool_wish *wish_out)
 {
 	const struct step_limits limits = widest_limits(config);
@@ -115,8 +153,7 @@ void coordinator_planning(const struct coordinator_config *config, size_t link_b
 		.n_stages = config->n_stages,
 		.max_rows = limits.max_rows,
 		.block_length = limits.block_length,
-		.frame_bytes = window_of(config) * coordinator_max_payload(config) +
-			       LINKS_PER_WORKER * link_bytes,
+		.frame_bytes = frame_bytes(config, has_links),
 	};
 	*wish_out = (struct pool_wish){
 		.context = limits.max_context,
@@ -152,7 +189,7 @@ static enum sc_status make_plan(struct coordinator *c, struct step_limits *limit
 	struct pool_wish wish;
 	enum sc_status status;
 
-	coordinator_planning(&c->config, fabric_buffer_bytes(c->config.fabric), &input, &wish);
+	coordinator_planning(&c->config, fabric_has_buffers(c->config.fabric), &input, &wish);
 	input.n_threads = n_threads;
 	input.memory_bytes = memory;
 	input.sizes = sizes;

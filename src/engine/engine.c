@@ -20,7 +20,7 @@ static enum sc_status open_stages(struct engine *engine, const struct engine_con
 {
 	const struct allowance allowance = allowance_inside(coordinator->n_stages,
 		wire_coordinator_bytes(coordinator, 0, config->client_bytes));
-	const struct fabric_config fabric = wire_fabric_config(config->settings, coordinator, 0);
+	const struct fabric_config fabric = wire_fabric_config(config->settings, coordinator->n_stages, 0);
 	struct worker_config worker;
 	enum sc_status status;
 
@@ -29,6 +29,8 @@ static enum sc_status open_stages(struct engine *engine, const struct engine_con
 	if (status != SC_OK)
 		return status;
 	worker.loop = config->loop;
+	/* Enough for every stage: the first one is sent the most, and loopback needs no buffers. */
+	worker.link = coordinator_link(coordinator, 0, 1);
 	if (config->hooks) {
 		worker.on_logits = config->hooks->on_logits;
 		worker.logits_arg = config->hooks->arg;

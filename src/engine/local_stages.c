@@ -54,13 +54,13 @@ static enum sc_status open_fabrics(struct local_stages *all, const struct fabric
 	struct fabric_config fabric = *config;
 	enum sc_status status;
 
-	status = loopback_hub_create(all->n + 1, &all->hub);
+	status = loopback_hub_create(&all->hub);
 	if (status != SC_OK)
 		return error_set(err, status, "out of memory for links");
 	for (unsigned rank = 0; rank <= all->n; rank++) {
 		struct fabric **out = rank ? &all->stages[rank - 1].fabric : &all->fabric;
 
-		fabric.rank = rank;
+		fabric.self = rank;
 		status = fabric_loopback_open(all->worker.loop, all->hub, &fabric, out, err);
 		if (status != SC_OK)
 			return status;

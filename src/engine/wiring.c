@@ -123,10 +123,10 @@ uint32_t wire_prompt_chunk(const struct config *config)
 	return coordinator_prompt_chunk(&coordinator);
 }
 
-uint64_t wire_coordinator_bytes(const struct coordinator_config *coordinator, size_t link_bytes,
+uint64_t wire_coordinator_bytes(const struct coordinator_config *coordinator, bool has_links,
 				size_t client_bytes)
 {
-	return PROCESS_BYTES + coordinator_bytes(coordinator, link_bytes) + client_bytes;
+	return PROCESS_BYTES + coordinator_bytes(coordinator, has_links) + client_bytes;
 }
 
 static enum backend_pin pin_of(const struct config *config)
@@ -189,15 +189,12 @@ enum sc_status wire_worker_config(const struct config *config, const struct mode
 	return SC_OK;
 }
 
-struct fabric_config wire_fabric_config(const struct config *config,
-					const struct coordinator_config *coordinator,
+struct fabric_config wire_fabric_config(const struct config *config, unsigned n_stages,
 					unsigned rank)
 {
 	return (struct fabric_config){
-		.rank = rank,
-		.n_ranks = coordinator->n_stages + 1,
-		.max_payload = coordinator_max_payload(coordinator),
-		.credits = coordinator_credits(coordinator),
+		.self = rank,
+		.n_peers = n_stages + 1,
 		.spin_us = config->spin_us,
 	};
 }

@@ -26,8 +26,8 @@ must_check enum sc_status wire_coordinator_config(const struct config *config,
 uint32_t wire_prompt_chunk(const struct config *config);
 
 /* Memory that the process of such a coordinator comes to take: its frames, what its links receive
- * into (link_bytes each; 0 for loopback), jobs, and client_bytes for clients (0: none). */
-uint64_t wire_coordinator_bytes(const struct coordinator_config *coordinator, size_t link_bytes,
+ * into (has_links; not for loopback), jobs, and client_bytes for clients (0: none). */
+uint64_t wire_coordinator_bytes(const struct coordinator_config *coordinator, bool has_links,
 				size_t client_bytes);
 
 /* The set of the setting `cpu`: CPU_AUTO for auto. SC_E_CONFIG: this processor does not have it. */
@@ -42,8 +42,7 @@ must_check enum sc_status wire_worker_config(const struct config *config,
 					     struct worker_config *out, struct error *err);
 
 /* For the fabric of rank. */
-struct fabric_config wire_fabric_config(const struct config *config,
-					const struct coordinator_config *coordinator,
+struct fabric_config wire_fabric_config(const struct config *config, unsigned n_stages,
 					unsigned rank);
 
 #endif

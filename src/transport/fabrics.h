@@ -9,14 +9,30 @@
 #include "transport/link.h"
 
 /* The ends of a loopback hub connect to each other inside a process, also across loops and threads.
+ * Each fabric has an address of its own, so fabrics of an old and of a new epoch may be open at the
+ * same time, and an address of a closed fabric leads nowhere: such a link goes down.
  * Ownership: the hub must outlive its fabrics. Frames may outlive both.
  * News arrive through the loop's wake-up; the fabric passes spin_us to loop_spin. */
 struct loopback_hub;
-must_check enum sc_status loopback_hub_create(unsigned n_ranks, struct loopback_hub **hub_out);
+must_check enum sc_status loopback_hub_create(struct loopback_hub **hub_out);
 void loopback_hub_destroy(struct loopback_hub *hub);
 must_check enum sc_status fabric_loopback_open(struct loop *loop, struct loopback_hub *hub,
 					       const struct fabric_config *config,
 					       struct fabric **fabric_out, struct error *err);
+
+/* One loop's fabrics of a hub. Everything is borrowed for as long as the source is used. */
+struct loopback_port {
+	struct loop *loop;
+	struct loopback_hub *hub;
+};
+struct fabric_source loopback_source(struct loopback_port *port);
+
+/* What the ucx fabrics of one loop share. It must outlive its fabrics, and the loop must outlive the
+ * port. Close accepts NULL. */
+struct ucx_port;
+must_check enum sc_status ucx_port_open(struct loop *loop, struct ucx_port **port_out,
+					struct error *err);
+void ucx_port_close(struct ucx_port *port);
 
 /* UCX 1.13: posix shared memory inside a host, RDMA or TCP between hosts, errors reported per peer.
  * Environment: sets the UCX_* variables that it relies on, unless the user has set them. Call it
@@ -27,8 +43,9 @@ must_check enum sc_status fabric_loopback_open(struct loop *loop, struct loopbac
  * Limitation: a peer that is killed while it writes into shared memory leaves a slot in this end's
  * queue that is never filled. Then nothing more is received from any peer that shares the memory.
  * Links go down in time nevertheless. To go on, close the fabric and open another. */
-must_check enum sc_status fabric_ucx_open(struct loop *loop, const struct fabric_config *config,
+must_check enum sc_status fabric_ucx_open(struct ucx_port *port, const struct fabric_config *config,
 					  struct fabric **fabric_out, struct error *err);
+struct fabric_source ucx_source(struct ucx_port *port);
 
 /* Some UCX_* variables are read before main. If any is missing, this sets them and executes the
  * program again, once, in place (same process, arguments and descriptors). Call it first in main.
@@ -76,5 +93,12 @@ void mpi_world_abandon(struct mpi_world *world);
 must_check enum sc_status fabric_mpi_open(struct loop *loop, struct mpi_world *world,
 					  const struct fabric_config *config,
 					  struct fabric **fabric_out, struct error *err);
+
+/* One loop's fabrics of a world. Everything is borrowed for as long as the source is used. */
+struct mpi_port {
+	struct loop *loop;
+	struct mpi_world *world;
+};
+struct fabric_source mpi_source(struct mpi_port *port);
 
 #endif

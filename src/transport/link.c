@@ -3,6 +3,15 @@
 
 #include <assert.h>
 
+enum sc_status fabric_open(const struct fabric_source *source, const struct fabric_config *config,
+			   struct fabric **fabric_out, struct error *err)
+{
+	if (config->self >= config->n_peers)
+		return error_set(err, SC_E_INVALID, "%s: peer %u, expected a number below %u",
+				 source->name, config->self, config->n_peers);
+	return source->open(source->arg, config, fabric_out, err);
+}
+
 void fabric_close(struct fabric *fabric)
 {
 	if (fabric)
@@ -14,14 +23,14 @@ const char *fabric_name(const struct fabric *fabric)
 	return fabric->ops->name;
 }
 
-size_t fabric_link_bytes(const struct fabric_config *config)
+bool fabric_has_buffers(const struct fabric *fabric)
 {
-	return config->credits * (config->max_payload + FRAME_HEADER_BYTES);
+	return fabric->ops->has_buffers;
 }
 
-size_t fabric_buffer_bytes(const struct fabric *fabric)
+size_t link_buffer_bytes(const struct link_config *config)
 {
-	return fabric->ops->has_buffers ? fabric_link_bytes(&fabric->config) : 0;
+	return config->credits * (config->max_payload + FRAME_HEADER_BYTES);
 }
 
 void fabric_address(const struct fabric *fabric, const void **address_out, size_t *n_bytes_out)
@@ -29,18 +38,33 @@ void fabric_address(const struct fabric *fabric, const void **address_out, size_
 	fabric->ops->address(fabric, address_out, n_bytes_out);
 }
 
-enum sc_status fabric_connect(struct fabric *fabric, unsigned peer, const void *address,
-			      size_t n_bytes, const struct link_events *events, void *arg,
-			      struct link **link_out, struct error *err)
+static enum sc_status check_connect(const struct fabric *fabric, unsigned peer,
+				    const struct link_config *config, struct error *err)
 {
-	const struct fabric_config *config = &fabric->config;
+	if (peer >= fabric->config.n_peers || peer == fabric->config.self)
+		return error_set(err, SC_E_INVALID, "%s link from %u to %u: expected another peer "
+				 "below %u", fabric_name(fabric), fabric->config.self, peer,
+				 fabric->config.n_peers);
+	if (config->credits > LINK_MAX_CREDITS || config->max_payload > LINK_MAX_PAYLOAD)
+		return error_set(err, SC_E_INVALID, "%s link to peer %u: %u credits for frames of "
+				 "%zu bytes, expected at most %d and %zu", fabric_name(fabric),
+				 peer, config->credits, config->max_payload, LINK_MAX_CREDITS,
+				 LINK_MAX_PAYLOAD);
+	return SC_OK;
+}
+
+enum sc_status fabric_connect(struct fabric *fabric, unsigned peer, const void *address,
+			      size_t n_bytes, const struct link_config *config,
+			      const struct link_events *events, void *arg, struct link **link_out,
+			      struct error *err)
+{
+	enum sc_status status = check_connect(fabric, peer, config, err);
 
 	assert(events->on_frame && events->on_down);
-	if (peer >= config->n_ranks || peer == config->rank)
-		return error_set(err, SC_E_INVALID,
-				 "%s link of rank %u: peer %u, expected another rank below %u",
-				 fabric_name(fabric), config->rank, peer, config->n_ranks);
-	return fabric->ops->connect(fabric, peer, address, n_bytes, events, arg, link_out, err);
+	if (status != SC_OK)
+		return status;
+	return fabric->ops->connect(fabric, peer, address, n_bytes, config, events, arg, link_out,
+				    err);
 }
 
 enum sc_status link_send(struct link *link, struct frame *frame)

@@ -2,6 +2,7 @@
 #include "transport/fabrics.h"
 
 #include "base/bytes.h"
+#include "base/list.h"
 #include "transport/loopback_pair.h"
 
 #include <assert.h>
@@ -9,26 +10,33 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define ADDRESS_MAGIC 0x31424c53u	/* "SLB1" */
+#define ADDRESS_MAGIC 0x32424c53u	/* "SLB2" */
 
-/* The address of this end: all that a peer must know to send to it. */
+/* The address of this end: all that a peer must know to find it. */
 struct loopback_address {
 	uint32_t magic;
-	uint32_t rank;
-	uint32_t credits;
-	uint32_t reserved;	/* 0 */
-	uint64_t max_payload;
+	uint32_t peer;
+	uint64_t id;	/* of the fabric; never used again */
+};
+
+/* A pair that at least one end has joined, under the ids of its fabrics. End 0 is the fabric with
+ * the lower id. */
+struct meeting {
+	struct list in_hub;
+	uint64_t ids[2];
+	struct pair *pair;
 };
 
 struct loopback_hub {
 	pthread_mutex_t lock;
-	unsigned n_ranks;
-	bool *is_open;		/* [n_ranks]: whether that rank has an open fabric */
-	struct pair **pairs;	/* [n_ranks][n_ranks], lower rank first: offered or in use */
+	uint64_t last_id;
+	struct list fabrics;	/* the open ones */
+	struct list meetings;
 };
 
 struct loopback_link {
 	struct link base;
+	uint64_t peer_id;
 	struct pair *pair;
 	bool is_closed;
 	bool is_down;
@@ -40,70 +48,147 @@ struct loopback_link {
 struct loopback_fabric {
 	struct fabric base;
 	struct loopback_hub *hub;
+	struct list in_hub;
 	struct wake *wake;
 	struct loopback_address address;
 	bool is_delivering;
 	bool is_closed;
 	struct loopback_link *first_closed;
-	struct loopback_link *links[];	/* [n_ranks] */
+	struct loopback_link *links[];	/* [n_peers] */
 };
 
-enum sc_status loopback_hub_create(unsigned n_ranks, struct loopback_hub **hub_out)
+enum sc_status loopback_hub_create(struct loopback_hub **hub_out)
 {
 	struct loopback_hub *hub = calloc(1, sizeof *hub);
 
 	if (!hub)
 		return SC_E_NOMEM;
 	pthread_mutex_init(&hub->lock, NULL);
-	hub->n_ranks = n_ranks;
-	hub->is_open = calloc(n_ranks, sizeof hub->is_open[0]);
-	hub->pairs = calloc((size_t)n_ranks * n_ranks, sizeof(struct pair *));
-	if (!hub->is_open || !hub->pairs) {
-		loopback_hub_destroy(hub);
-		return SC_E_NOMEM;
-	}
+	list_init(&hub->fabrics);
+	list_init(&hub->meetings);
 	*hub_out = hub;
 	return SC_OK;
 }
 
-/* Stops offering the pair at slot: the missing end will never join. */
-static void withdraw(struct pair **slot)
+/* Ends a meeting: an end that has not joined never will. */
+static void withdraw(struct meeting *meeting)
 {
-	struct pair *pair = *slot;
-
-	*slot = NULL;
 	for (unsigned end = 0; end < 2; end++)
-		if (pair_is_free(pair, end))
-			pair_leave(pair, end);
-	pair_unref(pair);
+		if (pair_is_free(meeting->pair, end))
+			pair_leave(meeting->pair, end);
+	pair_unref(meeting->pair);
+	list_remove(&meeting->in_hub);
+	free(meeting);
 }
 
 void loopback_hub_destroy(struct loopback_hub *hub)
 {
 	if (!hub)
 		return;
-	for (size_t i = 0; hub->pairs && i < (size_t)hub->n_ranks * hub->n_ranks; i++)
-		if (hub->pairs[i])
-			withdraw(&hub->pairs[i]);
-	for (unsigned i = 0; hub->is_open && i < hub->n_ranks; i++)
-		assert(!hub->is_open[i]);
-	free(hub->pairs);
-	free(hub->is_open);
+	assert(list_is_empty(&hub->fabrics));
+	list_for_each(node, &hub->meetings)
+		withdraw(list_entry(node, struct meeting, in_hub));
 	pthread_mutex_destroy(&hub->lock);
 	free(hub);
 }
 
-static struct pair **slot_of(struct loopback_hub *hub, unsigned rank, unsigned peer)
+static uint64_t id_of(const struct loopback_link *link)
 {
-	unsigned low = rank < peer ? rank : peer;
-	unsigned high = rank < peer ? peer : rank;
-
-	return &hub->pairs[(size_t)low * hub->n_ranks + high];
+	return ((const struct loopback_fabric *)link->base.fabric)->address.id;
 }
 
 static unsigned end_of(const struct loopback_link *link)
 {
-	return link->base.fabric->config.rank > link->base.peer;
+	return id_of(link) > link->peer_id;
+}
+
+/* The functions from here to leave_hub are called with the hub's lock held. */
+
+static struct meeting *find_meeting(struct loopback_hub *hub, const struct loopback_link *link)
+{
+	unsigned end = end_of(link);
+
+	list_for_each(node, &hub->meetings) {
+		struct meeting *meeting = list_entry(node, struct meeting, in_hub);
+
+		if (meeting->ids[end] == id_of(link) && meeting->ids[!end] == link->peer_id)
+			return meeting;
+	}
+	return NULL;
+}
+
+static bool is_open(struct loopback_hub *hub, uint64_t id)
+{
+	list_for_each(node, &hub->fabrics)
+		if (list_entry(node, struct loopback_fabric, in_hub)->address.id == id)
+			return true;
+	return false;
+}
+
+static struct meeting *arrange(struct loopback_hub *hub, const struct loopback_link *link)
+{
+	struct meeting *meeting = calloc(1, sizeof *meeting);
+	unsigned end = end_of(link);
+
+	if (!meeting)
+		return NULL;
+	if (pair_create(&meeting->pair) != SC_OK) {
+		free(meeting);
+		return NULL;
+	}
+	meeting->ids[end] = id_of(link);
+	meeting->ids[!end] = link->peer_id;
+	list_append(&hub->meetings, &meeting->in_hub);
+	return meeting;
+}
+
+/* Joins the pair where the peer waits, or makes a new pair. */
+static enum sc_status join(struct loopback_fabric *fabric, struct loopback_link *link)
+{
+	struct meeting *meeting = find_meeting(fabric->hub, link);
+	enum sc_status status;
+
+	if (meeting && !pair_is_free(meeting->pair, end_of(link))) {
+		withdraw(meeting);
+		meeting = NULL;
+	}
+	if (!meeting)
+		meeting = arrange(fabric->hub, link);
+	if (!meeting)
+		return SC_E_NOMEM;
+	link->pair = meeting->pair;
+	status = pair_join(link->pair, end_of(link), fabric->wake, &link->base.config);
+	/* If the peer's fabric is closed, it will not join: the link goes down at once. */
+	if (status == SC_OK && !is_open(fabric->hub, link->peer_id))
+		withdraw(meeting);
+	return status;
+}
+
+static void leave(struct loopback_fabric *fabric, struct loopback_link *link)
+{
+	struct meeting *meeting = find_meeting(fabric->hub, link);
+
+	if (pair_leave(link->pair, end_of(link)) && meeting && meeting->pair == link->pair)
+		withdraw(meeting);
+}
+
+/* Links that peers have opened to this fabric, and that it never opened, go down. */
+static void leave_hub(struct loopback_fabric *fabric)
+{
+	struct loopback_hub *hub = fabric->hub;
+
+	list_remove(&fabric->in_hub);
+	list_for_each(node, &hub->meetings) {
+		struct meeting *meeting = list_entry(node, struct meeting, in_hub);
+
+		for (unsigned end = 0; end < 2; end++) {
+			if (meeting->ids[end] != fabric->address.id ||
+			    !pair_is_free(meeting->pair, end))
+				continue;
+			withdraw(meeting);
+			break;
+		}
+	}
 }
 
 static void deliver_frames(struct loopback_link *link)
@@ -157,7 +242,7 @@ static void deliver_all(void *arg)
 	struct loopback_fabric *fabric = arg;
 
 	fabric->is_delivering = true;
-	for (unsigned i = 0; i < fabric->base.config.n_ranks && !fabric->is_closed; i++)
+	for (unsigned i = 0; i < fabric->base.config.n_peers && !fabric->is_closed; i++)
 		if (fabric->links[i])
 			deliver(fabric, fabric->links[i]);
 	fabric->is_delivering = false;
@@ -180,50 +265,21 @@ static enum sc_status read_address(const void *data, size_t n_bytes, unsigned pe
 
 	if (n_bytes != sizeof address)
 		return error_set(err, SC_E_PROTOCOL,
-				 "loopback address of rank %u: %zu bytes, expected %zu", peer,
+				 "loopback address of peer %u: %zu bytes, expected %zu", peer,
 				 n_bytes, sizeof address);
 	memcpy(&address, data, sizeof address);
-	if (address.magic != ADDRESS_MAGIC || address.rank != peer || address.reserved)
+	if (address.magic != ADDRESS_MAGIC || address.peer != peer || !address.id)
 		return error_set(err, SC_E_PROTOCOL,
-				 "loopback address of rank %u: magic 0x%08" PRIx32 ", rank %" PRIu32
-				 ", expected 0x%08x and %u", peer, address.magic, address.rank,
-				 ADDRESS_MAGIC, peer);
-	if (!address.credits || address.credits > LOOPBACK_MAX_CREDITS ||
-	    address.max_payload > UINT32_MAX)
-		return error_set(err, SC_E_PROTOCOL,
-				 "loopback address of rank %u: credits %" PRIu32 ", max_payload "
-				 "%" PRIu64 ", expected 1 to %d and at most %u", peer,
-				 address.credits, address.max_payload, LOOPBACK_MAX_CREDITS,
-				 UINT32_MAX);
+				 "loopback address of peer %u: magic 0x%08" PRIx32 ", peer %" PRIu32
+				 ", id %" PRIu64 ", expected 0x%08x, %u and any other than 0", peer,
+				 address.magic, address.peer, address.id, ADDRESS_MAGIC, peer);
 	*address_out = address;
 	return SC_OK;
 }
 
-/* Joins the pair where the peer waits, or makes a new pair. Called with the hub's lock held. */
-static enum sc_status join(struct loopback_fabric *fabric, struct loopback_link *link,
-			   const struct loopback_address *address)
-{
-	struct pair **slot = slot_of(fabric->hub, fabric->base.config.rank, link->base.peer);
-	enum sc_status status;
-
-	if (*slot && !pair_is_free(*slot, end_of(link)))
-		withdraw(slot);
-	if (!*slot) {
-		status = pair_create(slot);
-		if (status != SC_OK)
-			return status;
-	}
-	link->pair = *slot;
-	status = pair_join(link->pair, end_of(link), fabric->wake, address->credits,
-			   address->max_payload);
-	/* If the peer's fabric is closed, it will not join: the link goes down at once. */
-	if (status == SC_OK && !fabric->hub->is_open[link->base.peer])
-		withdraw(slot);
-	return status;
-}
-
 static enum sc_status loopback_connect(struct fabric *base, unsigned peer, const void *data,
-				       size_t n_bytes, const struct link_events *events, void *arg,
+				       size_t n_bytes, const struct link_config *config,
+				       const struct link_events *events, void *arg,
 				       struct link **link_out, struct error *err)
 {
 	struct loopback_fabric *fabric = (struct loopback_fabric *)base;
@@ -234,15 +290,15 @@ static enum sc_status loopback_connect(struct fabric *base, unsigned peer, const
 	if (status != SC_OK)
 		return status;
 	if (fabric->links[peer])
-		return error_set(err, SC_E_EXISTS, "loopback: rank %u already has a link to rank "
-				 "%u",
-				 base->config.rank, peer);
+		return error_set(err, SC_E_EXISTS, "loopback: peer %u already has a link to peer "
+				 "%u", base->config.self, peer);
 	link = calloc(1, sizeof *link);
 	if (!link)
 		return error_set(err, SC_E_NOMEM, "loopback link: out of memory");
-	link->base = (struct link){ .fabric = base, .peer = peer, .events = events, .arg = arg };
+	link->base = (struct link){ base, peer, *config, events, arg };
+	link->peer_id = address.id;
 	pthread_mutex_lock(&fabric->hub->lock);
-	status = join(fabric, link, &address);
+	status = join(fabric, link);
 	pthread_mutex_unlock(&fabric->hub->lock);
 	if (status != SC_OK) {
 		free(link);
@@ -264,14 +320,12 @@ static void loopback_close_link(struct link *base)
 {
 	struct loopback_link *link = (struct loopback_link *)base;
 	struct loopback_fabric *fabric = (struct loopback_fabric *)base->fabric;
-	struct pair **slot = slot_of(fabric->hub, base->fabric->config.rank, base->peer);
 
 	assert(!link->is_closed);
 	link->is_closed = true;
 	fabric->links[base->peer] = NULL;
 	pthread_mutex_lock(&fabric->hub->lock);
-	if (pair_leave(link->pair, end_of(link)) && *slot == link->pair)
-		withdraw(slot);
+	leave(fabric, link);
 	pthread_mutex_unlock(&fabric->hub->lock);
 	link->next_closed = fabric->first_closed;
 	fabric->first_closed = link;
@@ -279,31 +333,16 @@ static void loopback_close_link(struct link *base)
 		free_closed(fabric);
 }
 
-/* Links that peers have opened to this rank, and that this rank never opened, go down. */
-static void leave_hub(struct loopback_fabric *fabric)
-{
-	struct loopback_hub *hub = fabric->hub;
-	unsigned rank = fabric->base.config.rank;
-
-	pthread_mutex_lock(&hub->lock);
-	hub->is_open[rank] = false;
-	for (unsigned peer = 0; peer < hub->n_ranks; peer++) {
-		struct pair **slot = slot_of(hub, rank, peer);
-
-		if (*slot && pair_is_free(*slot, rank > peer))
-			withdraw(slot);
-	}
-	pthread_mutex_unlock(&hub->lock);
-}
-
 static void loopback_close(struct fabric *base)
 {
 	struct loopback_fabric *fabric = (struct loopback_fabric *)base;
 
-	for (unsigned i = 0; i < base->config.n_ranks; i++)
+	for (unsigned i = 0; i < base->config.n_peers; i++)
 		if (fabric->links[i])
 			loopback_close_link(&fabric->links[i]->base);
+	pthread_mutex_lock(&fabric->hub->lock);
 	leave_hub(fabric);
+	pthread_mutex_unlock(&fabric->hub->lock);
 	wake_destroy(fabric->wake);
 	fabric->is_closed = true;
 	if (!fabric->is_delivering)
@@ -319,32 +358,18 @@ static const struct fabric_ops loopback_ops = {
 	.close_link = loopback_close_link,
 };
 
-static enum sc_status check_config(const struct fabric_config *config,
-				   const struct loopback_hub *hub, struct error *err)
+static void enter_hub(struct loopback_fabric *fabric)
 {
-	if (config->rank >= config->n_ranks || config->n_ranks != hub->n_ranks)
-		return error_set(err, SC_E_INVALID,
-				 "loopback: rank %u of %u, expected one of %u", config->rank,
-				 config->n_ranks, hub->n_ranks);
-	if (!config->credits || config->credits > LOOPBACK_MAX_CREDITS)
-		return error_set(err, SC_E_INVALID, "loopback: credits %u, expected 1 to %d",
-				 config->credits, LOOPBACK_MAX_CREDITS);
-	if (config->max_payload > UINT32_MAX)
-		return error_set(err, SC_E_INVALID, "loopback: max_payload %zu, expected at most "
-				 "%u", config->max_payload, UINT32_MAX);
-	return SC_OK;
-}
-
-/* Returns false if the rank already has a fabric. */
-static bool take_rank(struct loopback_hub *hub, unsigned rank)
-{
-	bool was_open;
+	struct loopback_hub *hub = fabric->hub;
 
 	pthread_mutex_lock(&hub->lock);
-	was_open = hub->is_open[rank];
-	hub->is_open[rank] = true;
+	fabric->address = (struct loopback_address){
+		.magic = ADDRESS_MAGIC,
+		.peer = fabric->base.config.self,
+		.id = ++hub->last_id,
+	};
+	list_append(&hub->fabrics, &fabric->in_hub);
 	pthread_mutex_unlock(&hub->lock);
-	return !was_open;
 }
 
 enum sc_status fabric_loopback_open(struct loop *loop, struct loopback_hub *hub,
@@ -352,34 +377,39 @@ enum sc_status fabric_loopback_open(struct loop *loop, struct loopback_hub *hub,
 				    struct fabric **fabric_out, struct error *err)
 {
 	struct loopback_fabric *fabric;
-	enum sc_status status = check_config(config, hub, err);
+	enum sc_status status;
 
-	if (status != SC_OK)
-		return status;
-	fabric = calloc(1, sizeof *fabric + config->n_ranks * sizeof(struct loopback_link *));
+	fabric = calloc(1, sizeof *fabric + config->n_peers * sizeof(struct loopback_link *));
 	if (!fabric)
 		return error_set(err, SC_E_NOMEM, "loopback: out of memory");
 	fabric->base.ops = &loopback_ops;
 	fabric->base.config = *config;
 	fabric->hub = hub;
-	fabric->address = (struct loopback_address){
-		.magic = ADDRESS_MAGIC,
-		.rank = config->rank,
-		.credits = config->credits,
-		.max_payload = config->max_payload,
-	};
 	status = wake_create(loop, deliver_all, fabric, &fabric->wake);
 	if (status != SC_OK) {
 		free(fabric);
 		return error_set(err, status, "loopback: cannot create a wake-up");
 	}
-	if (!take_rank(hub, config->rank)) {
-		wake_destroy(fabric->wake);
-		free(fabric);
-		return error_set(err, SC_E_EXISTS, "loopback: rank %u already has a fabric",
-				 config->rank);
-	}
+	enter_hub(fabric);
 	loop_spin(loop, config->spin_us);
 	*fabric_out = &fabric->base;
 	return SC_OK;
+}
+
+static enum sc_status open_at(void *arg, const struct fabric_config *config,
+			      struct fabric **fabric_out, struct error *err)
+{
+	const struct loopback_port *port = arg;
+
+	return fabric_loopback_open(port->loop, port->hub, config, fabric_out, err);
+}
+
+struct fabric_source loopback_source(struct loopback_port *port)
+{
+	return (struct fabric_source){
+		.open = open_at,
+		.arg = port,
+		.name = "loopback",
+		.survives_losses = true,
+	};
 }

@@ -28,7 +28,7 @@ struct end {
 	struct frame *last;
 	size_t n_waiting;
 	uint64_t n_received;
-	/* State of what this end sends. */
+	/* State of what this end sends; from when the other end has joined. */
 	size_t max_payload;
 	uint64_t n_sent;
 	struct lease *leases;		/* [n_credits] */
@@ -93,30 +93,20 @@ bool pair_is_free(struct pair *pair, unsigned end)
 	return is_free;
 }
 
-enum sc_status pair_join(struct pair *pair, unsigned end, struct wake *wake, unsigned n_credits,
-			 size_t max_payload)
+/* n_credits may be 0: then there are none. */
+static enum sc_status make_leases(struct pair *pair, struct end *sender, unsigned n_credits,
+				  struct lease **leases_out)
 {
-	struct lease *leases = calloc(n_credits, sizeof *leases);
-	struct end *own = &pair->ends[end];
+	struct lease *leases = n_credits ? calloc(n_credits, sizeof *leases) : NULL;
 
-	if (!leases)
+	if (n_credits && !leases)
 		return SC_E_NOMEM;
 	for (unsigned i = 0; i < n_credits; i++) {
 		leases[i].pair = pair;
-		leases[i].sender = own;
+		leases[i].sender = sender;
 		leases[i].next = i + 1 < n_credits ? &leases[i + 1] : NULL;
 	}
-	pthread_mutex_lock(&pair->lock);
-	assert(own->state == END_FREE);
-	own->state = END_JOINED;
-	own->wake = wake;
-	own->max_payload = max_payload;
-	own->leases = leases;
-	own->first_lease = leases;
-	pair->n_refs++;
-	/* The other end may have sent frames, or left, before this end joined. */
-	wake_send(wake);
-	pthread_mutex_unlock(&pair->lock);
+	*leases_out = leases;
 	return SC_OK;
 }
 
@@ -124,6 +114,31 @@ static void wake_end(struct end *end)
 {
 	if (end->state == END_JOINED)
 		wake_send(end->wake);
+}
+
+enum sc_status pair_join(struct pair *pair, unsigned end, struct wake *wake,
+			 const struct link_config *config)
+{
+	struct end *own = &pair->ends[end];
+	struct end *other = &pair->ends[!end];
+	struct lease *leases;
+	enum sc_status status = make_leases(pair, other, config->credits, &leases);
+
+	if (status != SC_OK)
+		return status;
+	pthread_mutex_lock(&pair->lock);
+	assert(own->state == END_FREE);
+	own->state = END_JOINED;
+	own->wake = wake;
+	other->max_payload = config->max_payload;
+	other->leases = leases;
+	other->first_lease = leases;
+	pair->n_refs++;
+	/* The other end may have left before this end joined, or wait to send. */
+	wake_send(wake);
+	wake_end(other);
+	pthread_mutex_unlock(&pair->lock);
+	return SC_OK;
 }
 
 bool pair_leave(struct pair *pair, unsigned end)
@@ -206,7 +221,7 @@ enum sc_status pair_send(struct pair *pair, unsigned end, struct frame *frame)
 	pthread_mutex_lock(&pair->lock);
 	if (other->state == END_LEFT) {
 		status = SC_E_CLOSED;
-	} else if (frame->n_bytes > own->max_payload) {
+	} else if (other->state == END_JOINED && frame->n_bytes > own->max_payload) {
 		status = SC_E_TOO_LARGE;
 	} else if (!own->first_lease) {
 		own->is_starved = true;

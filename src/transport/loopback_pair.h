@@ -11,9 +11,7 @@
  * Thread: each end's functions run on the thread of its loop; frames are released on any thread.
  */
 #include "event/loop.h"
-#include "wire/frame.h"
-
-#define LOOPBACK_MAX_CREDITS 65536
+#include "transport/link.h"
 
 struct pair;
 
@@ -24,10 +22,10 @@ void pair_unref(struct pair *pair);
 
 /* Returns false if this end is joined or was joined earlier. */
 bool pair_is_free(struct pair *pair, unsigned end);
-/* Joins an end. wake is sent when there is news for this end; borrowed until pair_leave. This end
- * may have n_credits frames of at most max_payload bytes in flight to the other end. */
+/* Joins an end. wake is sent when there is news for this end; borrowed until pair_leave. config is
+ * what this end receives: only now can the other end send. */
 must_check enum sc_status pair_join(struct pair *pair, unsigned end, struct wake *wake,
-				    unsigned n_credits, size_t max_payload);
+				    const struct link_config *config);
 /* Leaves, and drops the frames that this end has not received. Returns true if the other end has
  * left, too. May also be called for an end that was never joined and never will be. */
 bool pair_leave(struct pair *pair, unsigned end);

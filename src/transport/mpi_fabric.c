@@ -25,11 +25,57 @@
 
 static void destroy(struct mpi_fabric *fabric);
 
+/* Hello */
+
+static void take_hello(struct mpi_fabric *fabric, const struct envelope *hello)
+{
+	struct mpi_link *link;
+
+	list_for_each(node, &fabric->links) {
+		link = list_entry(node, struct mpi_link, in_fabric);
+		if (link->base.peer == hello->peer && link->state == MPI_LINK_GREETING &&
+		    !link->peer_id && is_same_fabric(link->peer_fabric, hello->from) &&
+		    (link->id == hello->to || fabric->id == hello->to)) {
+			mpi_link_greet(link, hello);
+			return;
+		}
+	}
+	fabric->hellos[hello->peer] = *hello;
+}
+
+static void receive_hello(struct mpi_fabric *fabric)
+{
+	if (MPI_Irecv(fabric->hello, ENVELOPE_BYTES, MPI_BYTE, MPI_ANY_SOURCE, MPI_HELLO_TAG,
+		      MPI_COMM_WORLD, &fabric->hello_request) != MPI_SUCCESS)
+		fabric->hello_request = MPI_REQUEST_NULL;
+}
+
+static bool take_hellos(struct mpi_fabric *fabric)
+{
+	struct envelope hello;
+	bool is_news = false;
+	MPI_Status status;
+	struct error err;
+	int is_done, n;
+
+	while (fabric->hello_request != MPI_REQUEST_NULL &&
+	       MPI_Test(&fabric->hello_request, &is_done, &status) == MPI_SUCCESS && is_done) {
+		is_news = true;
+		MPI_Get_count(&status, MPI_BYTE, &n);
+		if (envelope_decode(fabric->hello, (size_t)n, &hello, &err) == SC_OK &&
+		    hello.kind == ENVELOPE_HELLO && hello.peer < fabric->base.config.n_peers &&
+		    is_same_fabric(hello.to, fabric->id) && hello.from)
+			take_hello(fabric, &hello);
+		receive_hello(fabric);
+	}
+	return is_news;
+}
+
 static bool advance_links(struct mpi_fabric *fabric)
 {
 	uint64_t now_ns = clock_ns();
 	bool is_look_due = now_ns - fabric->last_look_ns >= MPI_LOOK_MS * NS_PER_MS;
-	bool is_news = false;
+	bool is_news = take_hellos(fabric);
 
 	if (is_look_due) {
 		fabric->last_look_ns = now_ns;
@@ -129,10 +175,14 @@ static void destroy(struct mpi_fabric *fabric)
 		leave_loop(fabric);
 		return;
 	}
+	if (fabric->hello_request != MPI_REQUEST_NULL) {
+		MPI_Cancel(&fabric->hello_request);
+		MPI_Wait(&fabric->hello_request, MPI_STATUS_IGNORE);
+	}
 	leave_loop(fabric);
 	free(fabric->address);
 	free(fabric->by_peer);
-	free(fabric->n_connects);
+	free(fabric->hellos);
 	free(fabric);
 }
 
@@ -168,18 +218,16 @@ static const struct fabric_ops link_fabric_mpi = {
 
 static enum sc_status make_address(struct mpi_fabric *fabric)
 {
-	const struct fabric_config *config = &fabric->base.config;
-	struct process_id self;
+	struct mpi_native self = { .rank = mpi_world_rank(fabric->world) };
 	const struct fabric_address address = {
 		.transport = MPI_TRANSPORT,
-		.rank = config->rank,
-		.credits = config->credits,
-		.max_payload = config->max_payload,
+		.peer = fabric->base.config.self,
+		.id = fabric->id,
 		.native = &self,
 		.n_native = sizeof self,
 	};
 
-	process_id_of_self(&self);
+	process_id_of_self(&self.process);
 	return address_encode(&address, &fabric->address, &fabric->n_address);
 }
 
@@ -187,34 +235,49 @@ enum sc_status fabric_mpi_open(struct loop *loop, struct mpi_world *world,
 			       const struct fabric_config *config, struct fabric **fabric_out,
 			       struct error *err)
 {
-	struct mpi_fabric *fabric;
+	struct mpi_fabric *fabric = calloc(1, sizeof *fabric);
 	enum sc_status status;
 
-	if (config->rank != mpi_world_rank(world) || config->n_ranks != mpi_world_size(world) ||
-	    !config->credits || config->credits > ADDRESS_MAX_CREDITS ||
-	    config->max_payload > ADDRESS_MAX_PAYLOAD - FRAME_HEADER_BYTES)
-		return error_set(err, SC_E_INVALID, "mpi: rank %u of %u, %u credits, frames of %zu "
-				 "bytes, in a world of %u", config->rank, config->n_ranks,
-				 config->credits, config->max_payload, mpi_world_size(world));
-	fabric = calloc(1, sizeof *fabric);
 	if (!fabric)
 		return error_set(err, SC_E_NOMEM, "mpi: no memory");
 	fabric->base = (struct fabric){ .ops = &link_fabric_mpi, .config = *config };
 	fabric->loop = loop;
 	fabric->world = world;
+	fabric->hello_request = MPI_REQUEST_NULL;
 	list_init(&fabric->links);
-	fabric->by_peer = calloc(config->n_ranks, sizeof *fabric->by_peer);
-	fabric->n_connects = calloc(config->n_ranks, sizeof *fabric->n_connects);
-	if (!fabric->by_peer || !fabric->n_connects || make_address(fabric) != SC_OK) {
-		status = error_set(err, SC_E_NOMEM, "mpi: no memory for %u ranks", config->n_ranks);
+	fabric->by_peer = calloc(config->n_peers, sizeof *fabric->by_peer);
+	fabric->hellos = calloc(config->n_peers, sizeof *fabric->hellos);
+	if (!fabric->by_peer || !fabric->hellos || address_make_id(&fabric->id) != SC_OK ||
+	    make_address(fabric) != SC_OK) {
+		status = error_set(err, SC_E_NOMEM, "mpi: no memory for %u peers",
+				   config->n_peers);
 		goto fail;
 	}
 	status = join_loop(fabric, err);
 	if (status != SC_OK)
 		goto fail;
+	receive_hello(fabric);
 	*fabric_out = &fabric->base;
 	return SC_OK;
 fail:
 	destroy(fabric);
 	return status;
+}
+
+static enum sc_status open_at(void *arg, const struct fabric_config *config,
+			      struct fabric **fabric_out, struct error *err)
+{
+	const struct mpi_port *port = arg;
+
+	return fabric_mpi_open(port->loop, port->world, config, fabric_out, err);
+}
+
+struct fabric_source mpi_source(struct mpi_port *port)
+{
+	return (struct fabric_source){
+		.open = open_at,
+		.arg = port,
+		.name = "mpi",
+		.has_buffers = true,
+	};
 }

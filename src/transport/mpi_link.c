@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "transport/fabrics.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N_TAG_GENERATIONS 8192	/* tags up to 16383: every MPI has 32767 */
+#define N_TAG_PAIRS 16000	/* tags up to 32000: every MPI has 32767 */
 
 static struct mpi_fabric *fabric_of(const struct mpi_link *link)
 {
@@ -42,28 +43,50 @@ static void fail_mpi(struct mpi_link *link, int code, const char *what)
 	fail(link, SC_E_CLOSED, "mpi: %s: %s", what, text);
 }
 
+/* The tags on which a link receives. */
+static int notice_tag(uint64_t link_id)
+{
+	return 1 + 2 * (int)((uint32_t)link_id % N_TAG_PAIRS);
+}
+
+static int frame_tag(uint64_t link_id)
+{
+	return notice_tag(link_id) + 1;
+}
+
 /* Sending */
 
-/* Returns n_requests if all send slots are in use. */
-static size_t find_send_slot(const struct mpi_link *link)
+static struct mpi_slot *slot_at(const struct mpi_link *link, size_t i)
 {
-	size_t i = link->first_send;
+	return i < link->first_frame_send ? &link->slots[i]
+					  : &link->frame_sends[i - link->first_frame_send];
+}
 
-	while (i < link->n_requests && link->requests[i] != MPI_REQUEST_NULL)
-		i++;
-	return i;
+/* Returns a free send slot from `first` to below `end`, or `end`. */
+static size_t find_send_slot(const struct mpi_link *link, size_t first, size_t end)
+{
+	while (first < end && link->requests[first] != MPI_REQUEST_NULL)
+		first++;
+	return first;
+}
+
+static size_t find_frame_send(const struct mpi_link *link)
+{
+	return find_send_slot(link, link->first_frame_send, link->n_requests);
 }
 
 static void follow_send(struct mpi_link *link, size_t i, int code)
 {
+	struct mpi_slot *slot = slot_at(link, i);
+
 	if (code == MPI_SUCCESS) {
 		link->n_sending++;
 		return;
 	}
 	link->requests[i] = MPI_REQUEST_NULL;
-	if (link->slots[i].frame)
-		frame_release(link->slots[i].frame);
-	link->slots[i].frame = NULL;
+	if (slot->frame)
+		frame_release(slot->frame);
+	slot->frame = NULL;
 	fail_mpi(link, code, "sending");
 }
 
@@ -71,18 +94,22 @@ static bool post_notice(struct mpi_link *link, enum envelope_kind kind)
 {
 	struct envelope envelope = {
 		.kind = kind,
-		.rank = link->base.fabric->config.rank,
+		.peer = link->base.fabric->config.self,
+		.from = link->id,
+		.to = link->peer_id ? link->peer_id : link->peer_fabric,
 		.sequence = link->n_sent,
+		.max_payload = link->base.config.max_payload,
 	};
-	size_t i = find_send_slot(link);
+	int tag = kind == ENVELOPE_HELLO ? MPI_HELLO_TAG : notice_tag(link->peer_id);
+	size_t i = find_send_slot(link, link->first_send, link->first_frame_send);
 
-	if (i == link->n_requests)
+	if (i == link->first_frame_send)
 		return false;
-	envelope.credits = grant_collect(link->grant);
+	envelope.credits = kind == ENVELOPE_HELLO ? link->base.config.credits
+						  : grant_collect(link->grant);
 	envelope_encode(&envelope, link->slots[i].envelope);
 	follow_send(link, i, MPI_Isend(link->slots[i].envelope, ENVELOPE_BYTES, MPI_BYTE,
-				       (int)link->base.peer, link->notice_tag, MPI_COMM_WORLD,
-				       &link->requests[i]));
+				       link->peer_rank, tag, MPI_COMM_WORLD, &link->requests[i]));
 	return true;
 }
 
@@ -91,22 +118,22 @@ enum sc_status mpi_link_send(struct link *base, struct frame *frame)
 	struct mpi_link *link = (struct mpi_link *)base;
 	size_t i;
 
-	if (link->is_failed || link->is_closed || link->has_goodbye || link->state != MPI_LINK_UP)
+	if (link->is_failed || link->is_closed || link->has_goodbye || link->state > MPI_LINK_UP)
 		return SC_E_CLOSED;
-	if (frame->n_bytes > link->peer_max_payload)
+	if (link->state == MPI_LINK_UP && frame->n_bytes > link->peer_max_payload)
 		return SC_E_TOO_LARGE;
-	i = find_send_slot(link);
-	if (!link->n_credits || i == link->n_requests) {
+	i = find_frame_send(link);
+	if (link->state < MPI_LINK_UP || !link->n_credits || i == link->n_requests) {
 		link->wants_credit = true;
 		return SC_AGAIN;
 	}
 	link->n_credits--;
 	frame->sequence = ++link->n_sent;
 	frame_seal(frame);
-	link->slots[i].frame = frame;
+	slot_at(link, i)->frame = frame;
 	follow_send(link, i, MPI_Isend(frame->data, FRAME_HEADER_BYTES + (int)frame->n_bytes,
-				       MPI_BYTE, (int)base->peer, link->frame_tag, MPI_COMM_WORLD,
-				       &link->requests[i]));
+				       MPI_BYTE, link->peer_rank, frame_tag(link->peer_id),
+				       MPI_COMM_WORLD, &link->requests[i]));
 	return SC_OK;
 }
 
@@ -124,8 +151,8 @@ static void post_frame_receives(struct mpi_link *link)
 		if (!frame)
 			return;
 		link->slots[i].frame = frame;
-		code = MPI_Irecv(frame->data, (int)frame->capacity, MPI_BYTE, (int)link->base.peer,
-				 link->frame_tag, MPI_COMM_WORLD, &link->requests[i]);
+		code = MPI_Irecv(frame->data, (int)frame->capacity, MPI_BYTE, link->peer_rank,
+				 frame_tag(link->id), MPI_COMM_WORLD, &link->requests[i]);
 		if (code != MPI_SUCCESS) {
 			fail_mpi(link, code, "receiving");
 			return;
@@ -141,7 +168,7 @@ static void post_notice_receives(struct mpi_link *link)
 	for (; ring->n_posted - ring->n_read < ring->n; ring->n_posted++) {
 		size_t i = ring->first + ring->n_posted % ring->n;
 		int code = MPI_Irecv(link->slots[i].envelope, ENVELOPE_BYTES, MPI_BYTE,
-				     (int)link->base.peer, link->notice_tag, MPI_COMM_WORLD,
+				     link->peer_rank, notice_tag(link->id), MPI_COMM_WORLD,
 				     &link->requests[i]);
 
 		if (code != MPI_SUCCESS) {
@@ -154,9 +181,9 @@ static void post_notice_receives(struct mpi_link *link)
 /* Returns the next slot in order if its message has arrived, else NULL. */
 static struct mpi_slot *read_next(struct mpi_link *link, struct mpi_ring *ring)
 {
-	struct mpi_slot *slot = &link->slots[ring->first + ring->n_read % ring->n];
+	struct mpi_slot *slot = ring->n ? &link->slots[ring->first + ring->n_read % ring->n] : NULL;
 
-	if (!slot->is_whole)
+	if (!slot || !slot->is_whole)
 		return NULL;
 	slot->is_whole = false;
 	ring->n_read++;
@@ -211,7 +238,7 @@ static void read_frame(struct mpi_link *link, struct mpi_slot *slot)
 
 static void finish_request(struct mpi_link *link, size_t i, const MPI_Status *status, int code)
 {
-	struct mpi_slot *slot = &link->slots[i];
+	struct mpi_slot *slot = slot_at(link, i);
 
 	if (i >= link->first_send) {
 		link->n_sending--;
@@ -249,82 +276,137 @@ static bool test_requests(struct mpi_link *link)
 static void destroy(struct mpi_link *link)
 {
 	for (size_t i = 0; link->slots && i < link->n_requests; i++)
-		if (link->slots[i].frame)
-			frame_release(link->slots[i].frame);
+		if (slot_at(link, i)->frame)
+			frame_release(slot_at(link, i)->frame);
 	grant_detach(link->grant);
 	frame_pool_destroy(link->pool);
 	process_watch_close(&link->process);
 	free(link->statuses);
 	free(link->done);
+	free(link->frame_sends);
 	free(link->slots);
 	free(link->requests);
 	list_remove(&link->in_fabric);
 	free(link);
 }
 
-static void set_peer(struct mpi_link *link, const struct fabric_address *address)
+/* Makes room for n requests; the new ones are inactive. */
+static enum sc_status grow(struct mpi_link *link, size_t n)
 {
-	unsigned generation = fabric_of(link)->n_connects[link->base.peer]++ % N_TAG_GENERATIONS;
+	MPI_Request *requests = realloc(link->requests, n * sizeof *requests);
+	int *done = realloc(link->done, n * sizeof *done);
+	MPI_Status *statuses = realloc(link->statuses, n * sizeof *statuses);
 
-	link->frame_tag = (int)(2 * generation);
-	link->notice_tag = link->frame_tag + 1;
-	link->peer_credits = address->credits;
-	link->n_credits = address->credits;
-	link->peer_max_payload = address->max_payload;
-	if (link->peer_max_payload > INT_MAX - FRAME_HEADER_BYTES)
-		link->peer_max_payload = INT_MAX - FRAME_HEADER_BYTES;
+	link->requests = requests ? requests : link->requests;
+	link->done = done ? done : link->done;
+	link->statuses = statuses ? statuses : link->statuses;
+	if (!requests || !done || !statuses)
+		return SC_E_NOMEM;
+	while (link->n_requests < n)
+		link->requests[link->n_requests++] = MPI_REQUEST_NULL;
+	return SC_OK;
+}
+
+void mpi_link_greet(struct mpi_link *link, const struct envelope *hello)
+{
+	link->peer_id = hello->from;
+	link->peer_max_payload = hello->max_payload;
+	if (!hello->credits)
+		return;
+	link->frame_sends = calloc(hello->credits, sizeof *link->frame_sends);
+	if (!link->frame_sends || grow(link, link->first_frame_send + hello->credits) != SC_OK) {
+		fail(link, SC_E_NOMEM, "no memory for %u credits", hello->credits);
+		return;
+	}
+	link->peer_credits = hello->credits;
+	link->n_credits = hello->credits;
+}
+
+static enum sc_status make_buffers(struct mpi_link *link)
+{
+	const struct link_config *config = &link->base.config;
+
+	if (config->credits &&
+	    frame_pool_create(config->credits, config->max_payload, &link->pool) != SC_OK)
+		return SC_E_NOMEM;
+	return grant_create(config->credits, fabric_of(link)->wake, &link->grant);
 }
 
 static enum sc_status allocate(struct mpi_link *link, struct error *err)
 {
-	const struct fabric_config *config = &link->base.fabric->config;
+	const struct link_config *config = &link->base.config;
 
 	link->frames.n = config->credits;
 	link->notices.first = config->credits;
 	link->notices.n = MPI_N_NOTICES;
 	link->first_send = link->notices.first + link->notices.n;
-	link->n_requests = link->first_send + link->peer_credits + MPI_N_NOTICES;
-	link->requests = calloc(link->n_requests, sizeof *link->requests);
-	link->slots = calloc(link->n_requests, sizeof *link->slots);
-	link->done = calloc(link->n_requests, sizeof *link->done);
-	link->statuses = calloc(link->n_requests, sizeof *link->statuses);
-	if (!link->requests || !link->slots || !link->done || !link->statuses ||
-	    frame_pool_create(config->credits, config->max_payload, &link->pool) != SC_OK ||
-	    grant_create(config->credits, fabric_of(link)->wake, &link->grant) != SC_OK)
-		return error_set(err, SC_E_NOMEM, "link to rank %u: no memory for %u frames of %zu "
+	link->first_frame_send = link->first_send + MPI_N_NOTICES;
+	link->slots = calloc(link->first_frame_send, sizeof *link->slots);
+	if (!link->slots || grow(link, link->first_frame_send) != SC_OK ||
+	    make_buffers(link) != SC_OK)
+		return error_set(err, SC_E_NOMEM, "link to peer %u: no memory for %u frames of %zu "
 				 "bytes", link->base.peer, config->credits, config->max_payload);
-	for (size_t i = 0; i < link->n_requests; i++)
-		link->requests[i] = MPI_REQUEST_NULL;
 	return SC_OK;
 }
 
+static enum sc_status read_address(const void *address, size_t n_bytes, struct mpi_link *link,
+				   struct error *err)
+{
+	const unsigned n_ranks = mpi_world_size(fabric_of(link)->world);
+	struct fabric_address decoded = { .native = NULL };
+	struct mpi_native native;
+	enum sc_status status = address_decode(address, n_bytes, MPI_TRANSPORT, link->base.peer,
+					       &decoded, err);
+
+	if (status != SC_OK)
+		return status;
+	if (decoded.n_native != sizeof native)
+		return error_set(err, SC_E_PROTOCOL, "address of peer %u: %u native bytes, "
+				 "expected %zu", link->base.peer, decoded.n_native, sizeof native);
+	memcpy(&native, decoded.native, sizeof native);	/* may be unaligned */
+	if (native.rank < 0 || native.rank >= n_ranks)
+		return error_set(err, SC_E_PROTOCOL, "address of peer %u: MPI rank %" PRId64
+				 ", expected one below %u", link->base.peer, native.rank, n_ranks);
+	link->peer_fabric = decoded.id;
+	link->peer_rank = (int)native.rank;
+	process_watch_open(&link->process, &native.process);
+	return SC_OK;
+}
+
+static void say_hello(struct mpi_link *link)
+{
+	struct mpi_fabric *fabric = fabric_of(link);
+	struct envelope *hello = &fabric->hellos[link->base.peer];
+
+	post_frame_receives(link);
+	post_notice_receives(link);
+	if (is_same_fabric(hello->from, link->peer_fabric))
+		mpi_link_greet(link, hello);
+	hello->from = 0;
+	(void)post_notice(link, ENVELOPE_HELLO);
+}
+
 enum sc_status mpi_link_connect(struct fabric *base, unsigned peer, const void *address,
-				size_t n_bytes, const struct link_events *events, void *arg,
+				size_t n_bytes, const struct link_config *config,
+				const struct link_events *events, void *arg,
 				struct link **link_out, struct error *err)
 {
 	struct mpi_fabric *fabric = (struct mpi_fabric *)base;
-	struct fabric_address decoded;
-	struct process_id id;
 	struct mpi_link *link;
 	enum sc_status status;
 
 	if (fabric->by_peer[peer])
-		return error_set(err, SC_E_EXISTS, "there is already a link to rank %u", peer);
-	status = address_decode(address, n_bytes, MPI_TRANSPORT, peer, &decoded, err);
-	if (status != SC_OK)
-		return status;
-	if (decoded.n_native != sizeof id)
-		return error_set(err, SC_E_PROTOCOL, "address of rank %u: %u native bytes, "
-				 "expected %zu", peer, decoded.n_native, sizeof id);
+		return error_set(err, SC_E_EXISTS, "there is already a link to peer %u", peer);
 	link = calloc(1, sizeof *link);
 	if (!link)
-		return error_set(err, SC_E_NOMEM, "link to rank %u: no memory", peer);
-	link->base = (struct link){ .fabric = base, .peer = peer, .events = events, .arg = arg };
+		return error_set(err, SC_E_NOMEM, "link to peer %u: no memory", peer);
+	link->base = (struct link){ base, peer, *config, events, arg };
+	link->process.fd = -1;
+	link->id = fabric->id | mpi_world_count_link(fabric->world);
 	list_init(&link->in_fabric);
-	set_peer(link, &decoded);
-	memcpy(&id, decoded.native, sizeof id);	/* native may be unaligned */
-	process_watch_open(&link->process, &id);
-	status = allocate(link, err);
+	status = read_address(address, n_bytes, link, err);
+	if (status == SC_OK)
+		status = allocate(link, err);
 	if (status != SC_OK) {
 		destroy(link);
 		return status;
@@ -332,8 +414,7 @@ enum sc_status mpi_link_connect(struct fabric *base, unsigned peer, const void *
 	list_append(&fabric->links, &link->in_fabric);
 	fabric->by_peer[peer] = link;
 	fabric->last_news_ns = clock_ns();
-	post_frame_receives(link);
-	post_notice_receives(link);
+	say_hello(link);
 	*link_out = &link->base;
 	return SC_OK;
 }
@@ -387,13 +468,13 @@ static void end(struct mpi_link *link)
 /* A send that the peer never receives cannot be cancelled: MPI keeps the request and its frame. */
 static void abandon_sends(struct mpi_link *link)
 {
-	log_warning("mpi: %zu messages to rank %u were never received", link->n_sending,
+	log_warning("mpi: %zu messages to peer %u were never received", link->n_sending,
 		    link->base.peer);
 	for (size_t i = link->first_send; i < link->n_requests; i++) {
 		if (link->requests[i] == MPI_REQUEST_NULL)
 			continue;
 		MPI_Request_free(&link->requests[i]);
-		link->slots[i].frame = NULL;
+		slot_at(link, i)->frame = NULL;
 	}
 	link->n_sending = 0;
 }
@@ -433,6 +514,10 @@ static void step(struct mpi_link *link)
 		tell_down(link, link->failure.status, link->failure.text);
 	}
 	switch (link->state) {
+	case MPI_LINK_GREETING:
+		if (link->is_closed && is_late)
+			end(link);
+		break;
 	case MPI_LINK_UP:
 		step_up(link);
 		break;
@@ -461,24 +546,34 @@ static void return_credits(struct mpi_link *link)
 
 static void offer_credit(struct mpi_link *link)
 {
-	if (!link->wants_credit || !link->n_credits || find_send_slot(link) == link->n_requests ||
-	    link->is_closed || link->has_goodbye)
+	if (!link->wants_credit || link->state != MPI_LINK_UP || !link->n_credits ||
+	    find_frame_send(link) == link->n_requests || link->is_closed || link->has_goodbye)
 		return;
 	link->wants_credit = false;
 	if (link->base.events->on_credit)
 		link->base.events->on_credit(link->base.arg, &link->base);
 }
 
-bool mpi_link_advance(struct mpi_link *link)
+static void read_messages(struct mpi_link *link)
 {
-	enum mpi_link_state before = link->state;
-	bool is_news = test_requests(link);
 	struct mpi_slot *slot;
 
 	while (!link->is_failed && (slot = read_next(link, &link->notices)))
 		read_notice(link, slot);
 	while (!link->is_failed && (slot = read_next(link, &link->frames)))
 		read_frame(link, slot);
+}
+
+bool mpi_link_advance(struct mpi_link *link)
+{
+	enum mpi_link_state before = link->state;
+	bool is_news = test_requests(link);
+
+	if (link->state == MPI_LINK_GREETING && link->peer_id)
+		enter(link, MPI_LINK_UP);
+	/* Only now, so that frames can be answered. */
+	if (link->state != MPI_LINK_GREETING)
+		read_messages(link);
 	if (!link->is_failed && link->state < MPI_LINK_ENDING) {
 		post_notice_receives(link);
 		return_credits(link);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MPI as the launcher: rank, size, and the exchange of blobs. */
 #include "transport/fabrics.h"
+#include "transport/mpi_fabric.h"
 
 #include "base/log.h"
 #include "base/parse.h"
@@ -22,6 +23,7 @@
 struct mpi_world {
 	unsigned rank;
 	unsigned size;
+	uint32_t n_links;
 };
 
 static bool read_rank(const char *name, unsigned *value_out)
@@ -128,6 +130,13 @@ unsigned mpi_world_rank(const struct mpi_world *world)
 unsigned mpi_world_size(const struct mpi_world *world)
 {
 	return world->size;
+}
+
+uint32_t mpi_world_count_link(struct mpi_world *world)
+{
+	if (!++world->n_links)
+		world->n_links = 1;
+	return world->n_links;
 }
 
 /* Computes where each rank's blob begins. MPI counts in int. */

@@ -7,7 +7,6 @@
 #include "transport/fabrics.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 #include <time.h>
 
 #define CLOSE_LIMIT_MS 3000	/* after that UCX's memory is leaked: destroying it
@@ -20,8 +19,8 @@ static struct ucx_link *find_link(struct ucx_fabric *fabric, const struct envelo
 	list_for_each(node, &fabric->links) {
 		struct ucx_link *link = list_entry(node, struct ucx_link, in_fabric);
 
-		if (link->base.peer == envelope->rank && link->peer_id == envelope->from &&
-		    (link->id == envelope->to || !envelope->to))
+		if (link->base.peer == envelope->peer && link->peer_id == envelope->from &&
+		    (link->id == envelope->to || fabric->id == envelope->to))
 			return link;
 	}
 	return NULL;
@@ -34,9 +33,10 @@ static struct ucx_link *find_greeting(struct ucx_fabric *fabric, const struct en
 	list_for_each(node, &fabric->links) {
 		struct ucx_link *link = list_entry(node, struct ucx_link, in_fabric);
 
-		if (link->base.peer == envelope->rank && !link->peer_id &&
+		if (link->base.peer == envelope->peer && !link->peer_id &&
 		    link->state == UCX_LINK_GREETING &&
-		    (link->id == envelope->to || !envelope->to))
+		    is_same_fabric(link->peer_fabric, envelope->from) &&
+		    (link->id == envelope->to || fabric->id == envelope->to))
 			return link;
 	}
 	return NULL;
@@ -50,11 +50,11 @@ static void receive_hello(struct ucx_fabric *fabric, const struct envelope *enve
 		return;
 	link = find_greeting(fabric, envelope);
 	if (link) {
-		link->peer_id = envelope->from;
+		ucx_link_greet(link, envelope);
 		return;
 	}
-	fabric->hello[envelope->rank] = envelope->from;
-	link = fabric->by_peer[envelope->rank];
+	fabric->hellos[envelope->peer] = *envelope;
+	link = fabric->by_peer[envelope->peer];
 	if (link)
 		ucx_link_replace(link);
 }
@@ -68,7 +68,8 @@ static ucs_status_t on_message(void *arg, const void *header, size_t n_header, v
 	struct error err;
 
 	if (envelope_decode(header, n_header, &envelope, &err) != SC_OK ||
-	    envelope.rank >= fabric->base.config.n_ranks || !envelope.from) {
+	    envelope.peer >= fabric->base.config.n_peers || !envelope.from ||
+	    !is_same_fabric(envelope.to, fabric->id)) {
 		log_debug("ucx: dropped a message that is none of ours");
 		return UCS_OK;
 	}
@@ -79,8 +80,9 @@ static ucs_status_t on_message(void *arg, const void *header, size_t n_header, v
 	link = find_link(fabric, &envelope);
 	if (link)
 		return ucx_link_receive(link, &envelope, data, n_bytes, param->recv_attr);
-	if (envelope.kind == ENVELOPE_GOODBYE && fabric->hello[envelope.rank] == envelope.from)
-		fabric->hello[envelope.rank] = 0;
+	if (envelope.kind == ENVELOPE_GOODBYE &&
+	    fabric->hellos[envelope.peer].from == envelope.from)
+		fabric->hellos[envelope.peer].from = 0;
 	return UCS_OK;
 }
 
@@ -98,7 +100,7 @@ static enum sc_status open_context(struct ucx_fabric *fabric, struct error *err)
 		.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_ESTIMATED_NUM_EPS |
 			      UCP_PARAM_FIELD_NAME,
 		.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP,
-		.estimated_num_eps = fabric->base.config.n_ranks,
+		.estimated_num_eps = fabric->base.config.n_peers,
 		.name = "stagecoach",
 	};
 	ucp_config_t *config;
@@ -146,12 +148,10 @@ static enum sc_status open_worker(struct ucx_fabric *fabric, struct error *err)
 
 static enum sc_status make_address(struct ucx_fabric *fabric, struct error *err)
 {
-	const struct fabric_config *config = &fabric->base.config;
 	struct fabric_address address = {
 		.transport = UCX_TRANSPORT,
-		.rank = config->rank,
-		.credits = config->credits,
-		.max_payload = config->max_payload,
+		.peer = fabric->base.config.self,
+		.id = fabric->id,
 	};
 	ucp_address_t *native;
 	size_t n_native;
@@ -295,7 +295,7 @@ static void destroy(struct ucx_fabric *fabric)
 		ucp_cleanup(fabric->context);
 	free(fabric->address);
 	free(fabric->by_peer);
-	free(fabric->hello);
+	free(fabric->hellos);
 	free(fabric);
 }
 
@@ -334,33 +334,26 @@ static const struct fabric_ops link_fabric_ucx = {
 	.close_link = ucx_link_close,
 };
 
-enum sc_status fabric_ucx_open(struct loop *loop, const struct fabric_config *config,
+enum sc_status fabric_ucx_open(struct ucx_port *port, const struct fabric_config *config,
 			       struct fabric **fabric_out, struct error *err)
 {
 	struct ucx_fabric *fabric;
-	uint32_t random = 0;
 	enum sc_status status = SC_E_NOMEM;
 
-	if (config->rank >= config->n_ranks || !config->credits ||
-	    config->credits > ADDRESS_MAX_CREDITS || config->max_payload > ADDRESS_MAX_PAYLOAD)
-		return error_set(err, SC_E_INVALID, "ucx: rank %u of %u, %u credits, frames of %zu "
-				 "bytes", config->rank, config->n_ranks, config->credits,
-				 config->max_payload);
 	ucx_env_set_defaults();
 	fabric = calloc(1, sizeof *fabric);
 	if (!fabric)
 		return error_set(err, SC_E_NOMEM, "ucx: no memory");
 	fabric->base = (struct fabric){ .ops = &link_fabric_ucx, .config = *config };
-	fabric->loop = loop;
+	fabric->loop = port->loop;
 	list_init(&fabric->links);
-	fabric->by_peer = calloc(config->n_ranks, sizeof *fabric->by_peer);
-	fabric->hello = calloc(config->n_ranks, sizeof *fabric->hello);
-	if (!fabric->by_peer || !fabric->hello ||
-	    getrandom(&random, sizeof random, 0) != sizeof random) {
-		error_set(err, status, "ucx: no memory for %u ranks", config->n_ranks);
+	fabric->by_peer = calloc(config->n_peers, sizeof *fabric->by_peer);
+	fabric->hellos = calloc(config->n_peers, sizeof *fabric->hellos);
+	if (!fabric->by_peer || !fabric->hellos || address_make_id(&fabric->id) != SC_OK) {
+		error_set(err, status, "ucx: no memory for %u peers", config->n_peers);
 		goto fail;
 	}
-	fabric->last_id = (uint64_t)random << 32;
+	fabric->last_id = fabric->id;
 	if ((status = open_context(fabric, err)) != SC_OK ||
 	    (status = open_worker(fabric, err)) != SC_OK ||
 	    (status = make_address(fabric, err)) != SC_OK ||
@@ -371,4 +364,37 @@ enum sc_status fabric_ucx_open(struct loop *loop, const struct fabric_config *co
 fail:
 	destroy(fabric);
 	return status;
+}
+
+enum sc_status ucx_port_open(struct loop *loop, struct ucx_port **port_out, struct error *err)
+{
+	struct ucx_port *port = calloc(1, sizeof *port);
+
+	if (!port)
+		return error_set(err, SC_E_NOMEM, "ucx: no memory");
+	port->loop = loop;
+	*port_out = port;
+	return SC_OK;
+}
+
+void ucx_port_close(struct ucx_port *port)
+{
+	free(port);
+}
+
+static enum sc_status open_at(void *arg, const struct fabric_config *config,
+			      struct fabric **fabric_out, struct error *err)
+{
+	return fabric_ucx_open(arg, config, fabric_out, err);
+}
+
+struct fabric_source ucx_source(struct ucx_port *port)
+{
+	return (struct fabric_source){
+		.open = open_at,
+		.arg = port,
+		.name = "ucx",
+		.has_buffers = true,
+		.survives_losses = true,
+	};
 }

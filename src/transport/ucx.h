@@ -7,9 +7,8 @@
  *
  * - Each message is one UCX active message: the envelope is its header; a frame, if any, is its
  *   data.
- * - Both ends send hello when they connect. A link sends frames only after it knows the peer's
- *   link, so no frame arrives for a link that does not exist yet. Until then frames wait at the
- *   sender.
+ * - Both ends send hello when they connect; it says what they receive. A link sends frames only
+ *   after the peer's hello, so no frame arrives for a link that does not exist yet.
  * - UCX's handlers only note what happened; ucx_link_advance acts on it. So no owner's callback
  *   runs inside a call of UCX.
  * Thread: the loop's. The UCX worker is opened for one thread at a time (SERIALIZED).
@@ -29,6 +28,10 @@
 
 struct ucx_link;
 
+struct ucx_port {
+	struct loop *loop;
+};
+
 struct ucx_fabric {
 	struct fabric base;
 	struct loop *loop;
@@ -40,10 +43,11 @@ struct ucx_fabric {
 	int fd;
 	uint8_t *address;
 	size_t n_address;
+	uint64_t id;
 	uint64_t last_id;
-	struct ucx_link **by_peer;	/* [n_ranks] the link that the owner has open, or NULL */
-	uint64_t *hello;		/* [n_ranks] id of the peer's link
-					 * that waits for ours, or 0 */
+	struct ucx_link **by_peer;	/* [n_peers] the link that the owner has open, or NULL */
+	struct envelope *hellos;	/* [n_peers] hello of a link that waits
+					 * for ours; `from` is 0 if there is none */
 	struct list links;		/* all, lingering ones too */
 	bool is_busy;		/* inside progress: callbacks may be running */
 	bool is_closed;		/* the owner closed it inside a
@@ -52,7 +56,7 @@ struct ucx_fabric {
 
 /* Transitions only go forward and may skip states: link_enter in ucx_link.c. */
 enum ucx_link_state {
-	UCX_LINK_GREETING,	/* our hello is sent; frames wait in `unsent` */
+	UCX_LINK_GREETING,	/* our hello is sent, the peer's has not come */
 	UCX_LINK_UP,
 	UCX_LINK_LEAVING,	/* our goodbye is sent, the peer's farewell has not come */
 	UCX_LINK_FLUSHING,	/* both ends are done: the last messages are flushed */
@@ -81,19 +85,18 @@ struct ucx_link {
 	ucp_ep_h ep;			/* NULL before connecting and after closing */
 	enum ucx_link_state state;
 	uint64_t id;
+	uint64_t peer_fabric;		/* id of the peer's fabric */
 	uint64_t peer_id;		/* 0 until hello */
 	bool is_closed;			/* the owner closed it: no more callbacks */
 	bool is_down_told;
 
 	/* sending */
-	struct ucx_message *messages;	/* [n_messages] */
+	struct ucx_message control_messages[UCX_N_CONTROL_MESSAGES];
+	struct ucx_message *frame_messages;	/* [peer_credits] from hello on */
 	struct ucx_message *free_messages;
-	size_t n_messages;
 	size_t n_posted;		/* pending requests, flush included */
-	struct frame *unsent;		/* before hello, oldest first */
-	struct frame **unsent_end;
 	uint64_t n_sent;		/* frames accepted; also the last one's sequence number */
-	unsigned peer_credits;		/* number of credits that the peer grants */
+	unsigned peer_credits;		/* number of credits that the peer grants; 0 until hello */
 	unsigned n_credits;		/* credits left */
 	uint64_t peer_max_payload;
 	bool wants_credit;		/* a send was answered with SC_AGAIN */
@@ -120,12 +123,15 @@ struct ucx_link {
 
 /* ucx_link.c. connect, send and close_link are the fabric's operations of those names. */
 enum sc_status ucx_link_connect(struct fabric *base, unsigned peer, const void *address,
-				size_t n_bytes, const struct link_events *events, void *arg,
+				size_t n_bytes, const struct link_config *config,
+				const struct link_events *events, void *arg,
 				struct link **link_out, struct error *err);
 enum sc_status ucx_link_send(struct link *base, struct frame *frame);
 void ucx_link_close(struct link *base);
 /* Acts on what the handlers noted. Returns true if something happened. May free the link. */
 bool ucx_link_advance(struct ucx_link *link);
+/* Takes the hello of the peer's link. */
+void ucx_link_greet(struct ucx_link *link, const struct envelope *hello);
 /* The peer has opened a new link. Its goodbye for this link comes over another endpoint and may be
  * delayed by large frames, so this link fails only if the goodbye does not come in time. */
 void ucx_link_replace(struct ucx_link *link);

@@ -101,15 +101,17 @@ static bool post(struct ucx_link *link, enum envelope_kind kind, struct frame *f
 	};
 	struct envelope envelope = {
 		.kind = kind,
-		.rank = link->base.fabric->config.rank,
+		.peer = link->base.fabric->config.self,
 		.from = link->id,
-		.to = link->peer_id,
+		.to = link->peer_id ? link->peer_id : link->peer_fabric,
 		.sequence = frame ? frame->sequence : link->n_sent,
+		.max_payload = link->base.config.max_payload,
 	};
 
 	if (!message)
 		return false;
-	envelope.credits = grant_collect(link->grant);
+	envelope.credits = kind == ENVELOPE_HELLO ? link->base.config.credits
+						  : grant_collect(link->grant);
 	envelope_encode(&envelope, message->envelope);
 	message->frame = frame;
 	follow(message, ucp_am_send_nbx(link->ep, UCX_AM_ID, message->envelope, ENVELOPE_BYTES,
@@ -126,34 +128,17 @@ enum sc_status ucx_link_send(struct link *base, struct frame *frame)
 	if (link->is_failed || link->is_closed || link->has_goodbye ||
 	    link->state > UCX_LINK_UP)
 		return SC_E_CLOSED;
-	if (frame->n_bytes > link->peer_max_payload)
+	if (link->state == UCX_LINK_UP && frame->n_bytes > link->peer_max_payload)
 		return SC_E_TOO_LARGE;
-	if (!link->n_credits || !link->free_messages) {
+	if (link->state < UCX_LINK_UP || !link->n_credits || !link->free_messages) {
 		link->wants_credit = true;
 		return SC_AGAIN;
 	}
 	link->n_credits--;
 	frame->sequence = ++link->n_sent;
 	frame_seal(frame);
-	if (link->state == UCX_LINK_UP) {
-		(void)post(link, ENVELOPE_FRAME, frame);
-	} else {
-		frame->next = NULL;
-		*link->unsent_end = frame;
-		link->unsent_end = &frame->next;
-	}
+	(void)post(link, ENVELOPE_FRAME, frame);
 	return SC_OK;
-}
-
-/* At most as many frames wait as there are credits, so there is a message for each frame. */
-static void post_unsent(struct ucx_link *link)
-{
-	while (link->unsent) {
-		struct frame *frame = link->unsent;
-
-		link->unsent = frame->next;
-		(void)post(link, ENVELOPE_FRAME, frame);
-	}
 }
 
 void ucx_link_replace(struct ucx_link *link)
@@ -164,6 +149,32 @@ void ucx_link_replace(struct ucx_link *link)
 }
 
 /* Messages in */
+
+static void add_messages(struct ucx_link *link, struct ucx_message *messages, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		messages[i].link = link;
+		messages[i].next = link->free_messages;
+		link->free_messages = &messages[i];
+	}
+}
+
+void ucx_link_greet(struct ucx_link *link, const struct envelope *hello)
+{
+	link->peer_id = hello->from;
+	link->peer_max_payload = hello->max_payload;
+	if (!hello->credits)
+		return;
+	link->frame_messages = calloc(hello->credits, sizeof *link->frame_messages);
+	if (!link->frame_messages) {
+		ucx_link_fail(link, SC_E_NOMEM, "no memory for %u credits", hello->credits);
+		return;
+	}
+	add_messages(link, link->frame_messages, hello->credits);
+	link->peer_credits = hello->credits;
+	link->n_credits = hello->credits;
+}
+
 
 ucs_status_t ucx_link_receive(struct ucx_link *link, const struct envelope *envelope, void *data,
 			      size_t n_bytes, uint64_t attributes)
@@ -219,24 +230,14 @@ static enum sc_status link_init(struct ucx_link *link, const struct fabric_addre
 	list_init(&link->in_fabric);
 	link->state = UCX_LINK_GREETING;
 	link->id = ++fabric->last_id;
-	link->unsent_end = &link->unsent;
-	link->peer_credits = address->credits;
-	link->n_credits = address->credits;
-	link->peer_max_payload = address->max_payload;
-	link->n_messages = (size_t)address->credits + UCX_N_CONTROL_MESSAGES;
-	link->messages = calloc(link->n_messages, sizeof *link->messages);
-	if (!link->messages)
-		return error_set(err, SC_E_NOMEM, "link to rank %u: no memory", link->base.peer);
-	for (size_t i = 0; i < link->n_messages; i++) {
-		link->messages[i].link = link;
-		link->messages[i].next = link->free_messages;
-		link->free_messages = &link->messages[i];
-	}
+	link->peer_fabric = address->id;
+	add_messages(link, link->control_messages, UCX_N_CONTROL_MESSAGES);
 	return ucx_receive_init(link, err);
 }
 
 enum sc_status ucx_link_connect(struct fabric *base, unsigned peer, const void *address,
-				size_t n_bytes, const struct link_events *events, void *arg,
+				size_t n_bytes, const struct link_config *config,
+				const struct link_events *events, void *arg,
 				struct link **link_out, struct error *err)
 {
 	struct ucx_fabric *fabric = (struct ucx_fabric *)base;
@@ -245,14 +246,14 @@ enum sc_status ucx_link_connect(struct fabric *base, unsigned peer, const void *
 	enum sc_status status;
 
 	if (fabric->by_peer[peer])
-		return error_set(err, SC_E_EXISTS, "there is already a link to rank %u", peer);
+		return error_set(err, SC_E_EXISTS, "there is already a link to peer %u", peer);
 	status = address_decode(address, n_bytes, UCX_TRANSPORT, peer, &decoded, err);
 	if (status != SC_OK)
 		return status;
 	link = calloc(1, sizeof *link);
 	if (!link)
-		return error_set(err, SC_E_NOMEM, "link to rank %u: no memory", peer);
-	link->base = (struct link){ .fabric = base, .peer = peer, .events = events, .arg = arg };
+		return error_set(err, SC_E_NOMEM, "link to peer %u: no memory", peer);
+	link->base = (struct link){ base, peer, *config, events, arg };
 	status = link_init(link, &decoded, err);
 	if (status != SC_OK) {
 		ucx_link_destroy(link);
@@ -261,8 +262,9 @@ enum sc_status ucx_link_connect(struct fabric *base, unsigned peer, const void *
 	list_append(&fabric->links, &link->in_fabric);
 	fabric->by_peer[peer] = link;
 	open_endpoint(link, decoded.native);
-	link->peer_id = fabric->hello[peer];
-	fabric->hello[peer] = 0;
+	if (is_same_fabric(fabric->hellos[peer].from, link->peer_fabric))
+		ucx_link_greet(link, &fabric->hellos[peer]);
+	fabric->hellos[peer].from = 0;
 	if (link->ep)
 		(void)post(link, ENVELOPE_HELLO, NULL);
 	*link_out = &link->base;
@@ -271,14 +273,8 @@ enum sc_status ucx_link_connect(struct fabric *base, unsigned peer, const void *
 
 void ucx_link_destroy(struct ucx_link *link)
 {
-	while (link->unsent) {
-		struct frame *frame = link->unsent;
-
-		link->unsent = frame->next;
-		frame_release(frame);
-	}
 	ucx_receive_deinit(link);
-	free(link->messages);
+	free(link->frame_messages);
 	list_remove(&link->in_fabric);
 	free(link);
 }
@@ -357,15 +353,8 @@ static void tell_down(struct ucx_link *link, enum sc_status status, const char *
 
 static void step_greeting(struct ucx_link *link)
 {
-	if (link->peer_id) {
-		enter(link, UCX_LINK_UP);
-		post_unsent(link);
-		return;
-	}
-	if (!link->is_closed || (link->unsent && !is_late(link)))
-		return;
 	/* If the peer connects later, it must not mistake our hello for that of a living link. */
-	if (post(link, ENVELOPE_GOODBYE, NULL))
+	if (link->is_closed && post(link, ENVELOPE_GOODBYE, NULL))
 		enter(link, UCX_LINK_FLUSHING);
 }
 
@@ -446,8 +435,8 @@ static void return_credits(struct ucx_link *link)
 
 static void offer_credit(struct ucx_link *link)
 {
-	if (!link->wants_credit || !link->n_credits || !link->free_messages || link->is_closed ||
-	    link->is_failed || link->has_goodbye)
+	if (!link->wants_credit || link->state != UCX_LINK_UP || !link->n_credits ||
+	    !link->free_messages || link->is_closed || link->is_failed || link->has_goodbye)
 		return;
 	link->wants_credit = false;
 	if (link->base.events->on_credit)
@@ -457,11 +446,15 @@ static void offer_credit(struct ucx_link *link)
 bool ucx_link_advance(struct ucx_link *link)
 {
 	enum ucx_link_state before = link->state;
-	bool is_news = ucx_receive_deliver(link);
+	bool is_news;
 
-	offer_credit(link);
+	/* Before frames are delivered, so that they can be answered. */
+	if (link->state == UCX_LINK_GREETING && link->peer_id)
+		enter(link, UCX_LINK_UP);
+	is_news = ucx_receive_deliver(link);
 	return_credits(link);
 	step(link);
+	offer_credit(link);
 	is_news |= link->state != before;
 	if (link->state == UCX_LINK_GONE && link->is_closed)
 		ucx_link_destroy(link);

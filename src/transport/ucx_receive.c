@@ -10,25 +10,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+static enum sc_status make_buffers(struct ucx_link *link)
+{
+	const struct link_config *config = &link->base.config;
+
+	link->arrivals = calloc(config->credits, sizeof *link->arrivals);
+	if (!link->arrivals)
+		return SC_E_NOMEM;
+	for (unsigned i = 0; i < config->credits; i++)
+		link->arrivals[i].link = link;
+	return frame_pool_create(config->credits, config->max_payload, &link->pool);
+}
+
 enum sc_status ucx_receive_init(struct ucx_link *link, struct error *err)
 {
 	struct ucx_fabric *fabric = (struct ucx_fabric *)link->base.fabric;
-	const struct fabric_config *config = &fabric->base.config;
+	const struct link_config *config = &link->base.config;
 
-	link->arrivals = calloc(config->credits, sizeof *link->arrivals);
-	if (!link->arrivals ||
-	    frame_pool_create(config->credits, config->max_payload, &link->pool) != SC_OK ||
+	if ((config->credits && make_buffers(link) != SC_OK) ||
 	    grant_create(config->credits, fabric->wake, &link->grant) != SC_OK)
-		return error_set(err, SC_E_NOMEM, "link to rank %u: no memory for %u frames of %zu "
+		return error_set(err, SC_E_NOMEM, "link to peer %u: no memory for %u frames of %zu "
 				 "bytes", link->base.peer, config->credits, config->max_payload);
-	for (unsigned i = 0; i < config->credits; i++)
-		link->arrivals[i].link = link;
 	return SC_OK;
 }
 
 void ucx_receive_deinit(struct ucx_link *link)
 {
-	for (unsigned i = 0; link->arrivals && i < link->base.fabric->config.credits; i++)
+	for (unsigned i = 0; link->arrivals && i < link->base.config.credits; i++)
 		if (link->arrivals[i].frame)
 			frame_release(link->arrivals[i].frame);
 	free(link->arrivals);
@@ -55,7 +63,7 @@ static void finish_arrival(struct ucx_arrival *arrival, uint64_t sequence, size_
 static uint64_t sequence_of(const struct ucx_arrival *arrival)
 {
 	const struct ucx_link *link = arrival->link;
-	uint64_t n = link->base.fabric->config.credits;
+	uint64_t n = link->base.config.credits;
 	uint64_t place = (uint64_t)(arrival - link->arrivals);
 
 	return link->n_delivered + 1 + (place + n - link->n_delivered % n) % n;
@@ -101,8 +109,9 @@ static ucs_status_t start_rendezvous(struct ucx_arrival *arrival, void *data, si
 /* Returns a free place with a frame that can hold n_bytes, or NULL after failing the link. */
 static struct ucx_arrival *begin_arrival(struct ucx_link *link, uint64_t sequence, size_t n_bytes)
 {
-	unsigned n_credits = link->base.fabric->config.credits;
-	struct ucx_arrival *arrival = &link->arrivals[(sequence - 1) % n_credits];
+	unsigned n_credits = link->base.config.credits;
+	struct ucx_arrival *arrival = n_credits ? &link->arrivals[(sequence - 1) % n_credits]
+						: NULL;
 	struct frame *frame = NULL;
 
 	if (sequence <= link->n_delivered || sequence - link->n_delivered > n_credits ||
@@ -150,10 +159,10 @@ ucs_status_t ucx_receive_frame(struct ucx_link *link, const struct envelope *env
 
 bool ucx_receive_deliver(struct ucx_link *link)
 {
-	unsigned n_credits = link->base.fabric->config.credits;
+	unsigned n_credits = link->base.config.credits;
 	bool is_news = false;
 
-	while (!link->is_closed && !link->is_down_told) {
+	while (n_credits && !link->is_closed && !link->is_down_told) {
 		struct ucx_arrival *arrival = &link->arrivals[link->n_delivered % n_credits];
 		struct frame *frame = arrival->frame;
 

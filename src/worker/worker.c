@@ -43,6 +43,7 @@ struct worker {
 	struct frame *unsent;		/* an output without credit; later outputs wait behind it */
 	uint64_t unsent_since_ns;
 	uint64_t sending_ns;
+	bool is_hello_sent;
 	bool is_ended;
 	bool is_stopped;		/* the coordinator said Stop */
 };
@@ -75,7 +76,7 @@ static void send_hello(struct worker *worker)
 
 	gethostname(host, sizeof host - 1);
 	hello.protocol_version = CONTROL_PROTOCOL_VERSION;
-	hello.rank = worker->config.fabric->config.rank;
+	hello.rank = worker->config.fabric->config.self;
 	hello.pid = (uint32_t)getpid();
 	hello.host = host;
 	hello.version = (char *)PACKAGE_VERSION;
@@ -89,7 +90,7 @@ static void send_hello(struct worker *worker)
 	hello.n_threads = n_threads;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO;
 	message.hello = &hello;
-	send_control(worker, &message);
+	worker->is_hello_sent = send_control(worker, &message);
 }
 
 static void send_progress(struct worker *worker)
@@ -304,8 +305,10 @@ static void wake_loop(void *arg)
 
 static const struct link_events neighbour_events;
 
+/* link is what comes from there. */
 static enum sc_status connect_neighbour(struct worker *worker, uint32_t rank,
-					struct link **link_out, struct error *err)
+					const struct link_config *link, struct link **link_out,
+					struct error *err)
 {
 	struct fabric *fabric = worker->config.fabric;
 
@@ -313,12 +316,12 @@ static enum sc_status connect_neighbour(struct worker *worker, uint32_t rank,
 		*link_out = worker->coordinator;
 		return SC_OK;
 	}
-	if (rank >= fabric->config.n_ranks || rank == fabric->config.rank)
+	if (rank >= fabric->config.n_peers || rank == fabric->config.self)
 		return error_set(err, SC_E_PROTOCOL, "assign: neighbour of rank %u, expected "
-				 "another rank, below %u", rank, fabric->config.n_ranks);
+				 "another rank, below %u", rank, fabric->config.n_peers);
 	return fabric_connect(fabric, rank, worker->peers[rank].address,
-			      worker->peers[rank].n_bytes, &neighbour_events, worker, link_out,
-			      err);
+			      worker->peers[rank].n_bytes, link, &neighbour_events, worker,
+			      link_out, err);
 }
 
 static struct step_limits limits_of(const struct worker *worker, const assign_message *assign)
@@ -435,6 +438,8 @@ static enum sc_status take_assign(struct worker *worker, const assign_message *a
 {
 	enum sc_status status;
 	enum cpu_isa isa = CPU_AUTO;
+	struct link_config steps = { .credits = assign->window }, nothing = { 0 };
+	struct step_limits limits = limits_of(worker, assign);
 
 	if (worker->compute)
 		return error_set(err, SC_E_PROTOCOL, "assign: this worker already has a stage");
@@ -450,11 +455,12 @@ static enum sc_status take_assign(struct worker *worker, const assign_message *a
 	worker->beat_ns = loop_now_ns(worker->config.loop);
 	log_debug("stage %u of %u: layers %u to %u", assign->stage + 1, assign->n_stages,
 		  assign->first_layer, assign->first_layer + assign->n_layers - 1);
-	status = connect_neighbour(worker, assign->previous_rank, &worker->previous, err);
+	steps.max_payload = step_bytes_max(&limits);
+	status = connect_neighbour(worker, assign->previous_rank, &steps, &worker->previous, err);
 	if (status == SC_OK && assign->next_rank == assign->previous_rank)
 		worker->next = worker->previous;
 	else if (status == SC_OK)
-		status = connect_neighbour(worker, assign->next_rank, &worker->next, err);
+		status = connect_neighbour(worker, assign->next_rank, &nothing, &worker->next, err);
 	if (status == SC_OK)
 		status = start_compute(worker, assign, isa, err);
 	if (status == SC_OK)
@@ -539,6 +545,8 @@ static void on_credit(void *arg, struct link *link)
 {
 	struct worker *worker = arg;
 
+	if (!worker->is_hello_sent && link == worker->coordinator)
+		send_hello(worker);
 	if (link == worker->next || link == worker->coordinator)
 		handle_news(worker);
 }
@@ -580,8 +588,8 @@ static enum sc_status set_up(struct worker *worker, struct error *err)
 		return error_set(err, SC_E_NOMEM, "out of memory for a worker");
 	loop_spin(loop, worker->config.spin_us);
 	return fabric_connect(worker->config.fabric, COORDINATOR_RANK, peer->address,
-			      peer->n_bytes, &coordinator_events, worker, &worker->coordinator,
-			      err);
+			      peer->n_bytes, &worker->config.link, &coordinator_events, worker,
+			      &worker->coordinator, err);
 }
 
 enum sc_status worker_create(const struct worker_config *config, const struct worker_peer *peers,

@@ -18,7 +18,8 @@ struct worker;
 
 struct worker_config {
 	struct loop *loop;
-	struct fabric *fabric;		/* this worker's rank; borrowed until destroy */
+	struct fabric *fabric;		/* this worker's end; borrowed until destroy */
+	struct link_config link;	/* what it receives from the coordinator */
 	const struct model *model;	/* borrowed */
 	const struct backend_ops *backend;
 	unsigned device;

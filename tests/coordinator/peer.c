@@ -166,17 +166,14 @@ static const struct link_events peer_events = { .on_frame = on_frame, .on_down =
 
 void peer_open(struct peer *peer, const struct peer_config *config)
 {
-	struct fabric_config fabric = {
-		.rank = config->rank,
-		.n_ranks = config->n_ranks,
-		.max_payload = config->max_payload ? config->max_payload : MAX_PAYLOAD,
-		.credits = config->credits ? config->credits : CREDITS,
-	};
+	struct fabric_config fabric = { .self = config->rank, .n_peers = config->n_ranks };
 	struct error err;
 
 	*peer = (struct peer){ .sizes = {
 		.fixed_bytes = 1 << 20, .kv_block_bytes = 8192, .block_bytes = 16,
 	} };
+	peer->link.max_payload = config->max_payload ? config->max_payload : MAX_PAYLOAD;
+	peer->link.credits = config->credits ? config->credits : CREDITS;
 	assert_int_equal(frame_pool_create(N_FRAMES, MAX_PAYLOAD, &peer->pool), SC_OK);
 	if (fabric_loopback_open(config->loop, config->hub, &fabric, &peer->fabric, &err) != SC_OK)
 		fail_msg("%s", err.text);
@@ -194,13 +191,13 @@ void peer_close(struct peer *peer)
 
 void peer_connect(struct peer *peer, const struct fabric *other)
 {
-	unsigned rank = other->config.rank;
+	unsigned rank = other->config.self;
 	const void *address;
 	size_t n_bytes;
 	struct error err;
 
 	fabric_address(other, &address, &n_bytes);
-	if (fabric_connect(peer->fabric, rank, address, n_bytes, &peer_events, peer,
+	if (fabric_connect(peer->fabric, rank, address, n_bytes, &peer->link, &peer_events, peer,
 			   &peer->links[rank], &err) != SC_OK)
 		fail_msg("%s", err.text);
 }
@@ -233,7 +230,7 @@ void peer_say_hello(struct peer *peer, uint32_t version, uint64_t fingerprint)
 	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 
 	hello.protocol_version = version;
-	hello.rank = peer->fabric->config.rank;
+	hello.rank = peer->fabric->config.self;
 	hello.pid = PEER_PID;
 	hello.host = (char *)PEER_HOST;
 	hello.version = (char *)"9.9";

@@ -27,6 +27,7 @@ typedef Stagecoach__Cluster__V1__Control peer_message;
 struct peer {
 	struct fabric *fabric;
 	struct link *links[PEER_MAX_RANKS];	/* by rank */
+	struct link_config link;		/* what it receives from each */
 	struct frame_pool *pool;
 	struct step_limits limits;		/* with answers_steps */
 	bool answers_steps;

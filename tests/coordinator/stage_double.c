@@ -91,14 +91,13 @@ static void create_coordinator(struct stage_double *d, const struct coordinator_
 static void create(struct stage_double *d, const struct coordinator_config *config,
 		   struct peer_config peer)
 {
-	struct fabric_config fabric = { .n_ranks = 2, .credits = 64,
-					.max_payload = coordinator_max_payload(config) };
+	struct fabric_config fabric = { .n_peers = 2 };
 	struct error err;
 
 	*d = (struct stage_double){ 0 };
 	assert_int_equal(manual_clock_create(&d->clock), SC_OK);
 	assert_int_equal(loop_create_on(d->clock, &d->loop), SC_OK);
-	assert_int_equal(loopback_hub_create(2, &d->hub), SC_OK);
+	assert_int_equal(loopback_hub_create(&d->hub), SC_OK);
 	if (fabric_loopback_open(d->loop, d->hub, &fabric, &d->fabric, &err) != SC_OK)
 		fail_msg("%s", err.text);
 	peer.rank = 1;

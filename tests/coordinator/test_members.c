@@ -76,7 +76,7 @@ static void on_counters(void *arg)
 
 static void open_members(bool allows_mixed_backends)
 {
-	struct fabric_config fabric = { .n_ranks = N + 1, .max_payload = 65536, .credits = 16 };
+	struct fabric_config fabric = { .n_peers = N + 1 };
 	struct members_config config = {
 		.loop = cluster.loop,
 		.n_members = N,
@@ -107,12 +107,13 @@ static void open_members(bool allows_mixed_backends)
 
 static void start_members(bool allows_mixed_backends)
 {
+	const struct link_config link = { .max_payload = 65536, .credits = 16 };
 	struct error err;
 
 	cluster = (struct cluster){ 0 };
 	assert_int_equal(manual_clock_create(&cluster.clock), SC_OK);
 	assert_int_equal(loop_create_on(cluster.clock, &cluster.loop), SC_OK);
-	assert_int_equal(loopback_hub_create(N + 1, &cluster.hub), SC_OK);
+	assert_int_equal(loopback_hub_create(&cluster.hub), SC_OK);
 	open_members(allows_mixed_backends);
 	for (unsigned i = 0; i < N; i++) {
 		struct peer_config config = { cluster.loop, cluster.hub, i + 1, N + 1, 0, 0 };
@@ -122,7 +123,7 @@ static void start_members(bool allows_mixed_backends)
 		peer_open(&cluster.peers[i], &config);
 		peer_connect(&cluster.peers[i], cluster.fabric);
 		fabric_address(cluster.peers[i].fabric, &address, &n_bytes);
-		if (members_connect(cluster.members, i + 1, address, n_bytes, &err) != SC_OK)
+		if (members_connect(cluster.members, i + 1, address, n_bytes, &link, &err) != SC_OK)
 			fail_msg("%s", err.text);
 	}
 }

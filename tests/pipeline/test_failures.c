@@ -80,18 +80,18 @@ static void open_fabrics(const struct fabric_config *config)
 	struct fabric_config fabric = *config;
 	struct error err;
 
-	assert_int_equal(loopback_hub_create(N + 1, &p.hub), SC_OK);
+	assert_int_equal(loopback_hub_create(&p.hub), SC_OK);
 	for (unsigned rank = 0; rank <= N; rank++) {
 		struct fabric **out = rank ? &p.stages[rank - 1].fabric : &p.fabric;
 
-		fabric.rank = rank;
+		fabric.self = rank;
 		if (fabric_loopback_open(p.loop, p.hub, &fabric, out, &err) != SC_OK)
 			fail_msg("%s", err.text);
 		fabric_address(*out, &p.peers[rank].address, &p.peers[rank].n_bytes);
 	}
 }
 
-static void create_workers(void)
+static void create_workers(const struct coordinator_config *coordinator)
 {
 	struct worker_config config = {
 		.loop = p.loop, .model = rig_model()->model, .backend = backend_find("cpu"),
@@ -101,6 +101,7 @@ static void create_workers(void)
 
 	for (unsigned i = 0; i < N; i++) {
 		config.fabric = p.stages[i].fabric;
+		config.link = coordinator_link(coordinator, 0, i + 1);
 		config.arg = &p.stages[i];
 		if (worker_create(&config, p.peers, &p.stages[i].worker, &err) != SC_OK)
 			fail_msg("%s", err.text);
@@ -117,7 +118,7 @@ static void create(bool hangs)
 		.block_length = 8, .heartbeat_ms = 50, .deadline_ms = 60000, .start_ms = 60000,
 		.keep_jobs = 10, .on_phase = on_phase,
 	};
-	struct fabric_config fabric = wire_fabric_config(&none, &config, 0);
+	struct fabric_config fabric = wire_fabric_config(&none, config.n_stages, 0);
 	struct error err;
 
 	p = (struct pipeline){ .loop = NULL };
@@ -134,7 +135,7 @@ static void create(bool hangs)
 		if (coordinator_connect(p.coordinator, rank, p.peers[rank].address,
 					p.peers[rank].n_bytes, &err) != SC_OK)
 			fail_msg("%s", err.text);
-	create_workers();
+	create_workers(&config);
 }
 
 /* As a process that dies: its stage and its end of all links are gone. */

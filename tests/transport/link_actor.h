@@ -24,8 +24,10 @@ enum payload_sizes {
 /* A test; what is NULL is done as in a plain stream. */
 struct link_case {
 	const char *name;
-	unsigned credits;
+	unsigned credits;		/* for both ranks, */
 	size_t max_payload;
+	struct link_config receives[2];	/* unless it says what each receives */
+	bool is_late;			/* the test connects rank 0 */
 	unsigned n_frames[2];		/* that each rank sends */
 	enum payload_sizes sizes;
 	unsigned n_kept;		/* by a receiver, before it releases the oldest */
@@ -43,9 +45,11 @@ extern const size_t n_link_cases;
 #define ACTOR_MAX_KEPT 64
 
 struct actor {
+	const struct link_suite *suite;
 	const struct link_case *test;
 	unsigned rank;
 	struct loop *loop;
+	struct fabric_source source;
 	struct fabric *fabric;		/* NULL: closed by the test */
 	struct link *link;		/* NULL: closed by the test */
 	struct frame_pool *pool;
@@ -86,6 +90,8 @@ void actor_fail(struct actor *actor, const char *format, ...)
 	} while (0)
 
 void actor_done(struct actor *actor);
+/* What it receives. */
+struct link_config actor_config(const struct actor *actor);
 must_check enum sc_status actor_connect(struct actor *actor);
 /* As link_send, and no callback may come from inside it. */
 must_check enum sc_status actor_send(struct actor *actor, struct frame *frame);

@@ -58,6 +58,8 @@ static void echo_on_frame(struct actor *actor, struct frame *frame)
 		stream_check(actor, frame, actor->n_received++);
 		actor->waiting[actor->n_waiting++] = frame;
 		echo_waiting(actor);
+		/* The first frame shows that the peer has connected. */
+		actor_check(actor, actor->n_sent > 0);
 		return;
 	}
 	/* What comes back was made by this rank, and has the link's own number. */
@@ -152,16 +154,20 @@ static void leave_on_down(struct actor *actor, enum sc_status status)
 
 static void leave_on_credit(struct actor *actor)
 {
-	struct frame *frame = stream_frame(actor, actor->n_sent);
-	enum sc_status status;
+	enum sc_status status = SC_OK;
 
-	if (!frame)
-		return;
-	status = actor_send(actor, frame);
-	if (status == SC_OK)
-		actor->n_sent++;
-	else
-		frame_release(frame);
+	while (status == SC_OK && actor->n_sent < actor->n_to_send) {
+		struct frame *frame = stream_frame(actor, actor->n_sent);
+
+		actor_check(actor, frame != NULL);
+		if (!frame)
+			return;
+		status = actor_send(actor, frame);
+		if (status == SC_OK)
+			actor->n_sent++;
+		else
+			frame_release(frame);
+	}
 	actor_check(actor, status == SC_OK || status == SC_AGAIN || status == SC_E_CLOSED);
 }
 
@@ -233,27 +239,103 @@ static void lives_on_tick(struct actor *actor)
 		actor_done(actor);
 }
 
-/* A frame over what the peer takes; the next one has number 1 all the same. */
-static void oversized_on_start(struct actor *actor)
+/* A frame over what the peer takes; the next one has number 1 all the same. The peer has to say what
+ * it takes first. */
+static void send_oversized(struct actor *actor)
 {
 	struct frame *frame;
+	enum sc_status status;
 
-	if (actor->rank == 1)
+	if (actor->rank == 1 || actor->phase)
 		return;
 	frame = stream_frame(actor, 0);
 	frame->n_bytes = (uint32_t)actor->test->max_payload + 1;
-	actor_check(actor, actor_send(actor, frame) == SC_E_TOO_LARGE);
+	status = actor_send(actor, frame);
 	actor_check(actor, frame->n_bytes == actor->test->max_payload + 1);
 	frame_release(frame);
+	if (status == SC_AGAIN)
+		return;
+	actor_check(actor, status == SC_E_TOO_LARGE);
+	actor->phase = 1;
 	stream_send(actor);
+}
+
+static void oversized_on_credit(struct actor *actor)
+{
+	send_oversized(actor);
+	stream_send(actor);
+}
+
+/* Rank 0 receives nothing: it gives no credits, and rank 1 cannot send, however often it tries. */
+static void one_way_on_tick(struct actor *actor)
+{
+	if (actor->rank == 0) {
+		stream_send(actor);
+		end_when(actor, actor->n_sent == actor->n_to_send);
+		return;
+	}
+	if (actor->phase++ < QUIET_TICKS) {
+		struct frame *frame = stream_frame(actor, 0);
+		enum sc_status status;
+
+		frame->n_bytes = 0;
+		status = actor_send(actor, frame);
+		frame_release(frame);
+		actor_check(actor, status == SC_AGAIN);
+		return;
+	}
+	actor_check(actor, !actor->n_credit_calls);
+	end_when(actor, actor->n_received == actor->n_to_receive);
+}
+
+/* Rank 0 receives frames of 255 bytes at most, one at a time; rank 1 larger and more. */
+static void lopsided_on_tick(struct actor *actor)
+{
+	struct frame *frame;
+	enum sc_status status;
+
+	stream_send(actor);
+	if (actor->rank == 1 && actor->n_sent == actor->n_to_send && !actor->phase) {
+		frame = stream_frame(actor, actor->n_sent);
+		frame->n_bytes = 256;
+		status = actor_send(actor, frame);
+		frame_release(frame);
+		actor_check(actor, status == SC_E_TOO_LARGE);
+		actor->phase = 1;
+	}
+	end_when(actor, actor->n_sent == actor->n_to_send &&
+				actor->n_received == actor->n_to_receive);
+}
+
+/* Rank 0 connects long after rank 1, whose frames wait for its hello. */
+static void late_on_start(struct actor *actor)
+{
+	if (actor->rank == 0)
+		return;
+	stream_send(actor);
+	/* On two threads of a busy machine the peer may be there already. Other kinds learn of the
+	 * peer only in the loop. */
+	actor_check(actor, !fabric_has_buffers(actor->fabric) || !actor->n_sent);
+}
+
+static void late_on_tick(struct actor *actor)
+{
+	if (actor->rank == 1) {
+		end_when(actor, actor->n_sent == actor->n_to_send);
+		return;
+	}
+	if (actor->n_ticks == QUIET_TICKS)
+		actor_check(actor, actor_connect(actor) == SC_OK);
+	end_when(actor, actor->n_received == actor->n_to_receive);
 }
 
 static enum sc_status connect_to(struct actor *actor, unsigned peer, struct error *err)
 {
+	const struct link_config config = actor_config(actor);
 	struct link *link;
 
 	return fabric_connect(actor->fabric, peer, actor->peer_address, actor->n_peer_address,
-			      actor->link->events, actor, &link, err);
+			      &config, actor->link->events, actor, &link, err);
 }
 
 static void refused_connects_on_start(struct actor *actor)
@@ -271,6 +353,7 @@ static void refused_connects_on_start(struct actor *actor)
 static void bad_addresses_on_start(struct actor *actor)
 {
 	const struct link_events *events = actor->link->events;
+	const struct link_config config = actor_config(actor);
 	uint8_t copy[4096];
 	struct link *link = NULL;
 	struct error err;
@@ -280,15 +363,15 @@ static void bad_addresses_on_start(struct actor *actor)
 	actor_close_link(actor);
 	for (size_t n = 0; n < actor->n_peer_address; n++) {
 		err.text[0] = '\0';
-		actor_check(actor, fabric_connect(actor->fabric, !actor->rank, copy, n, events,
-						  actor, &link, &err) != SC_OK);
+		actor_check(actor, fabric_connect(actor->fabric, !actor->rank, copy, n, &config,
+						  events, actor, &link, &err) != SC_OK);
 		actor_check(actor, err.text[0]);
 	}
 	for (size_t i = 0; i < 8 && i < actor->n_peer_address; i++) {
 		copy[i] ^= 0xff;
 		actor_check(actor, fabric_connect(actor->fabric, !actor->rank, copy,
-						  actor->n_peer_address, events, actor, &link,
-						  &err) != SC_OK);
+						  actor->n_peer_address, &config, events, actor,
+						  &link, &err) != SC_OK);
 		copy[i] ^= 0xff;
 	}
 	actor_check(actor, !link);
@@ -420,7 +503,23 @@ const struct link_case link_cases[] = {
 	{
 		.name = "an_oversized_frame_is_refused_and_stays_the_callers",
 		.credits = 4, .max_payload = 1000, .n_frames = { 10, 0 },
-		.on_start = oversized_on_start,
+		.on_start = send_oversized, .on_credit = oversized_on_credit,
+	},
+	{
+		.name = "an_end_that_receives_nothing_gets_nothing",
+		.max_payload = 1000, .n_frames = { 40, 0 },
+		.receives = { { 0, 0 }, { 1000, 4 } }, .on_tick = one_way_on_tick,
+	},
+	{
+		.name = "ends_may_receive_frames_of_different_sizes_and_numbers",
+		.max_payload = 40000, .n_frames = { 200, 200 },
+		.sizes = SIZES_SMALL, .receives = { { 255, 1 }, { 40000, 7 } },
+		.on_tick = lopsided_on_tick,
+	},
+	{
+		.name = "nothing_is_sent_before_the_peer_has_connected",
+		.credits = 4, .max_payload = 1000, .n_frames = { 0, 20 },
+		.is_late = true, .on_start = late_on_start, .on_tick = late_on_tick,
 	},
 	{
 		.name = "a_second_link_a_link_to_oneself_and_to_no_rank_are_refused",

@@ -228,12 +228,22 @@ static void on_down(void *arg, struct link *link, enum sc_status status, const c
 
 static const struct link_events events = { on_frame, on_credit, on_down };
 
+struct link_config actor_config(const struct actor *actor)
+{
+	const struct link_case *test = actor->test;
+
+	if (test->credits)
+		return (struct link_config){ test->max_payload, test->credits };
+	return test->receives[actor->rank];
+}
+
 enum sc_status actor_connect(struct actor *actor)
 {
 	struct error err;
+	const struct link_config config = actor_config(actor);
 	enum sc_status status = fabric_connect(actor->fabric, !actor->rank, actor->peer_address,
-					       actor->n_peer_address, &events, actor, &actor->link,
-					       &err);
+					       actor->n_peer_address, &config, &events, actor,
+					       &actor->link, &err);
 
 	if (status != SC_OK)
 		actor_fail(actor, "connect: %s", err.text);
@@ -365,14 +375,13 @@ static void open_actor(struct actor_set *set, const struct link_case *test, unsi
 {
 	struct actor *actor = &set->actors[rank];
 	struct fabric_config config = {
-		.rank = rank,
-		.n_ranks = 2,
-		.max_payload = test->max_payload,
-		.credits = test->credits,
+		.self = rank,
+		.n_peers = 2,
 		.spin_us = 20,
 	};
 	struct error err = { .text = "" };
 
+	actor->suite = set->suite;
 	actor->test = test;
 	actor->rank = rank;
 	actor->n_to_send = n_frames(set->suite, test, rank);
@@ -387,7 +396,8 @@ static void open_actor(struct actor_set *set, const struct link_case *test, unsi
 		assert_int_equal(pthread_create(&actor->releaser, NULL, release_elsewhere,
 						actor->to_release), 0);
 	}
-	if (set->suite->open(set->suite->arg, actor->loop, &config, &actor->fabric, &err) != SC_OK)
+	if (set->suite->open(set->suite->arg, actor->loop, &actor->source, &err) != SC_OK ||
+	    fabric_open(&actor->source, &config, &actor->fabric, &err) != SC_OK)
 		fail_msg("open: %s", err.text);
 }
 
@@ -411,13 +421,16 @@ static void connect_set(struct actor_set *set)
 		}
 	}
 	for (unsigned i = 0; i < 2; i++)
-		if (set->is_here[i] && actor_connect(&set->actors[i]) != SC_OK)
+		if (set->is_here[i] && !(i == 0 && set->actors[0].test->is_late) &&
+		    actor_connect(&set->actors[i]) != SC_OK)
 			fail_msg("%s", set->actors[i].failure);
 }
 
 /* Frames may still be kept: they outlive the fabric that brought them. */
 static void close_actor(struct actor *actor)
 {
+	const struct link_suite *suite = actor->suite;
+
 	fabric_close(actor->fabric);
 	stream_release_kept(actor);
 	while (actor->n_waiting)
@@ -427,6 +440,7 @@ static void close_actor(struct actor *actor)
 		pthread_join(actor->releaser, NULL);
 		queue_destroy(actor->to_release);
 	}
+	suite->close(suite->arg, &actor->source);
 	timer_destroy(actor->tick);
 	frame_pool_destroy(actor->pool);
 }

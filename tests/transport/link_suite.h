@@ -10,10 +10,11 @@
 
 struct link_suite {
 	const char *name;	/* of the group of tests */
-	/* Opens the fabric of config->rank (0 or 1 of 2). Called before anyone connects; always on
-	 * the thread that runs the suite. */
-	enum sc_status (*open)(void *arg, struct loop *loop, const struct fabric_config *config,
-			       struct fabric **fabric_out, struct error *err);
+	/* Makes a source of fabrics on this loop. Called before anyone connects; always on the
+	 * thread that runs the suite. */
+	enum sc_status (*open)(void *arg, struct loop *loop, struct fabric_source *source_out,
+			       struct error *err);
+	void (*close)(void *arg, const struct fabric_source *source);
 	void *arg;
 	bool has_two_threads;
 	/* Set: this process is `rank`. Gives ours, gets the peer's (borrowed until the next call),

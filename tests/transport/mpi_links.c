@@ -31,6 +31,7 @@ struct node {
 	unsigned rank;
 	unsigned n_ranks;
 	struct loop *loop;
+	struct ucx_port *port;
 	struct fabric *fabric;
 	struct link *from;	/* the rank before; the same as to when there are two ranks */
 	struct link *to;
@@ -270,11 +271,12 @@ static const struct link_events events = { on_frame, on_credit, on_down };
 
 static struct link *connect_to(struct node *node, const struct mpi_blob *blobs, unsigned peer)
 {
+	const struct link_config config = { .max_payload = MAX_PAYLOAD, .credits = CREDITS };
 	struct link *link;
 	struct error err;
 
-	if (fabric_connect(node->fabric, peer, blobs[peer].data, blobs[peer].n_bytes, &events, node,
-			   &link, &err) != SC_OK)
+	if (fabric_connect(node->fabric, peer, blobs[peer].data, blobs[peer].n_bytes, &config,
+			   &events, node, &link, &err) != SC_OK)
 		fail(node, err.text);
 	return link;
 }
@@ -299,10 +301,8 @@ static void join(struct node *node, struct mpi_world *world)
 static void node_open(struct node *node, struct mpi_world *world, bool is_mpi)
 {
 	const struct fabric_config config = {
-		.rank = node->rank,
-		.n_ranks = node->n_ranks,
-		.max_payload = MAX_PAYLOAD,
-		.credits = CREDITS,
+		.self = node->rank,
+		.n_peers = node->n_ranks,
 		.spin_us = 50,
 	};
 	enum sc_status status;
@@ -310,10 +310,11 @@ static void node_open(struct node *node, struct mpi_world *world, bool is_mpi)
 
 	if (loop_create(&node->loop) != SC_OK ||
 	    timer_create_on(node->loop, on_timer, node, &node->timer) != SC_OK ||
+	    ucx_port_open(node->loop, &node->port, &err) != SC_OK ||
 	    frame_pool_create(N_IN_FLIGHT * 2, MAX_PAYLOAD, &node->pool) != SC_OK)
 		fail(node, "no memory");
 	status = is_mpi ? fabric_mpi_open(node->loop, world, &config, &node->fabric, &err)
-			: fabric_ucx_open(node->loop, &config, &node->fabric, &err);
+			: fabric_ucx_open(node->port, &config, &node->fabric, &err);
 	if (status != SC_OK)
 		fail(node, err.text);
 }
@@ -347,6 +348,7 @@ int main(int argc, char **argv)
 	while (!node.is_over || node.n_waiting)
 		loop_turn(node.loop, true);
 	fabric_close(node.fabric);
+	ucx_port_close(node.port);
 	if (is_mpi)
 		mpi_world_close(world);
 	if (frame_pool_n_free(node.pool) != N_IN_FLIGHT * 2)

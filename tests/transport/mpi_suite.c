@@ -10,17 +10,32 @@
 struct setting {
 	struct mpi_world *world;
 	struct mpi_blob *blobs;
+	struct mpi_port mpi;
 	bool is_mpi;
 };
 
-static enum sc_status open_fabric(void *arg, struct loop *loop, const struct fabric_config *config,
-				  struct fabric **fabric_out, struct error *err)
+static enum sc_status open_port(void *arg, struct loop *loop, struct fabric_source *source_out,
+				struct error *err)
 {
 	struct setting *setting = arg;
+	struct ucx_port *port;
+	enum sc_status status = SC_OK;
 
-	if (setting->is_mpi)
-		return fabric_mpi_open(loop, setting->world, config, fabric_out, err);
-	return fabric_ucx_open(loop, config, fabric_out, err);
+	setting->mpi = (struct mpi_port){ loop, setting->world };
+	if (setting->is_mpi) {
+		*source_out = mpi_source(&setting->mpi);
+		return SC_OK;
+	}
+	status = ucx_port_open(loop, &port, err);
+	if (status == SC_OK)
+		*source_out = ucx_source(port);
+	return status;
+}
+
+static void close_port(void *arg, const struct fabric_source *source)
+{
+	if (!((struct setting *)arg)->is_mpi)
+		ucx_port_close(source->arg);
 }
 
 static void exchange(void *arg, const void *data, size_t n_bytes, const void **peer_out,
@@ -45,7 +60,8 @@ int main(int argc, char **argv)
 	struct setting setting = { .is_mpi = argc == 2 && strcmp(argv[1], "mpi") == 0 };
 	struct link_suite suite = {
 		.name = setting.is_mpi ? "mpi between two processes" : "ucx between two processes",
-		.open = open_fabric,
+		.open = open_port,
+		.close = close_port,
 		.arg = &setting,
 		.exchange = exchange,
 	};

@@ -9,23 +9,36 @@
 #include <string.h>
 #include <cmocka.h>
 
-static enum sc_status open_on_hub(void *arg, struct loop *loop, const struct fabric_config *config,
-				  struct fabric **fabric_out, struct error *err)
+static enum sc_status open_port(void *arg, struct loop *loop, struct fabric_source *source_out,
+				struct error *err)
 {
-	return fabric_loopback_open(loop, arg, config, fabric_out, err);
+	struct loopback_port *port = malloc(sizeof *port);
+
+	if (!port)
+		return error_set(err, SC_E_NOMEM, "no memory");
+	*port = (struct loopback_port){ loop, arg };
+	*source_out = loopback_source(port);
+	return SC_OK;
+}
+
+static void close_port(void *arg, const struct fabric_source *source)
+{
+	(void)arg;
+	free(source->arg);
 }
 
 static int run_suite(const char *name, bool has_two_threads)
 {
 	struct link_suite suite = {
 		.name = name,
-		.open = open_on_hub,
+		.open = open_port,
+		.close = close_port,
 		.has_two_threads = has_two_threads,
 	};
 	struct loopback_hub *hub;
 	int rc;
 
-	if (loopback_hub_create(2, &hub) != SC_OK)
+	if (loopback_hub_create(&hub) != SC_OK)
 		return 1;
 	suite.arg = hub;
 	rc = link_suite_run(&suite);
@@ -37,6 +50,7 @@ static int run_suite(const char *name, bool has_two_threads)
 
 struct catcher {
 	struct frame *frame;
+	int n_credit;
 	int n_down;
 };
 
@@ -54,7 +68,13 @@ static void on_down(void *arg, struct link *link, enum sc_status status, const c
 	((struct catcher *)arg)->n_down++;
 }
 
-static const struct link_events events = { .on_frame = on_frame, .on_down = on_down };
+static void on_credit(void *arg, struct link *link)
+{
+	(void)link;
+	((struct catcher *)arg)->n_credit++;
+}
+
+static const struct link_events events = { on_frame, on_credit, on_down };
 
 struct ring {
 	struct loop *loop;
@@ -63,11 +83,11 @@ struct ring {
 	struct frame_pool *pool;
 };
 
-static struct fabric_config config_of(unsigned rank)
+static const struct link_config link_config = { .max_payload = 100, .credits = 2 };
+
+static struct fabric_config config_of(unsigned self)
 {
-	return (struct fabric_config){
-		.rank = rank, .n_ranks = 3, .max_payload = 100, .credits = 2,
-	};
+	return (struct fabric_config){ .self = self, .n_peers = 3 };
 }
 
 static int make_ring(void **state)
@@ -77,7 +97,7 @@ static int make_ring(void **state)
 
 	*state = ring;
 	if (!ring || loop_create(&ring->loop) != SC_OK ||
-	    loopback_hub_create(3, &ring->hub) != SC_OK ||
+	    loopback_hub_create(&ring->hub) != SC_OK ||
 	    frame_pool_create(4, 100, &ring->pool) != SC_OK)
 		return -1;
 	for (unsigned i = 0; i < 3; i++) {
@@ -113,8 +133,8 @@ static struct link *connect_ranks(struct ring *ring, unsigned from, unsigned to,
 	size_t n_bytes;
 
 	fabric_address(ring->fabrics[to], &address, &n_bytes);
-	if (fabric_connect(ring->fabrics[from], to, address, n_bytes, &events, catcher, &link,
-			   &err) != SC_OK)
+	if (fabric_connect(ring->fabrics[from], to, address, n_bytes, &link_config, &events,
+			   catcher, &link, &err) != SC_OK)
 		fail_msg("%s", err.text);
 	assert_int_equal(link_peer(link), to);
 	return link;
@@ -151,32 +171,37 @@ static void a_frame_goes_round_a_ring_without_being_copied(void **state)
 	frame_release(frame);
 }
 
-static void frames_for_an_end_that_never_comes_are_dropped_with_the_hub(void **state)
+/* What on_credit is for at the start. */
+static void nothing_is_sent_before_the_peer_has_connected(void **state)
 {
 	struct ring *ring = *state;
-	struct catcher catcher = { 0 };
-	struct link *link = connect_ranks(ring, 0, 1, &catcher);
+	struct catcher first = { 0 }, second = { 0 };
+	struct link *link = connect_ranks(ring, 0, 1, &first);
+	struct frame *frame = frame_take(ring->pool, FRAME_TOKENS);
 
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(link_send(link, frame_take(ring->pool, FRAME_STEP)), SC_OK);
-	assert_int_equal(frame_pool_n_free(ring->pool), 2);
-	link_close(link);
+	assert_int_equal(link_send(link, frame), SC_AGAIN);
+	(void)connect_ranks(ring, 1, 0, &second);
+	while (!first.n_credit)
+		loop_turn(ring->loop, true);
+	assert_int_equal(link_send(link, frame), SC_OK);
+	while (!second.frame)
+		loop_turn(ring->loop, true);
+	assert_int_equal(second.frame->type, FRAME_TOKENS);
+	frame_release(second.frame);
+	assert_int_equal(first.n_credit, 1);
 }
 
-static void an_end_that_comes_late_gets_what_was_sent_and_then_the_end(void **state)
+static void an_end_that_comes_after_the_other_left_goes_down(void **state)
 {
 	struct ring *ring = *state;
 	struct catcher first = { 0 }, second = { 0 };
 	struct link *link = connect_ranks(ring, 0, 1, &first);
 
-	assert_int_equal(link_send(link, frame_take(ring->pool, FRAME_TOKENS)), SC_OK);
 	link_close(link);
 	link = connect_ranks(ring, 1, 0, &second);
 	while (!second.n_down)
 		loop_turn(ring->loop, true);
-	assert_non_null(second.frame);
-	assert_int_equal(second.frame->type, FRAME_TOKENS);
-	frame_release(second.frame);
+	assert_null(second.frame);
 	link_close(link);
 	assert_int_equal(first.n_down, 0);
 }
@@ -193,9 +218,7 @@ static void a_link_to_a_rank_that_leaves_before_it_connects_goes_down(void **sta
 	struct catcher catcher = { 0 };
 	struct link *link = connect_ranks(ring, 0, 1, &catcher);
 
-	assert_int_equal(link_send(link, frame_take(ring->pool, FRAME_STEP)), SC_OK);
 	close_rank(ring, 1);
-	assert_int_equal(frame_pool_n_free(ring->pool), 4);
 	while (!catcher.n_down)
 		loop_turn(ring->loop, true);
 	link_close(link);
@@ -215,8 +238,8 @@ static void a_link_to_a_rank_that_has_left_goes_down(void **state)
 	assert_true(n_bytes <= sizeof copy);
 	memcpy(copy, address, n_bytes);
 	close_rank(ring, 2);
-	assert_int_equal(fabric_connect(ring->fabrics[0], 2, copy, n_bytes, &events, &catcher,
-					&link, &err), SC_OK);
+	assert_int_equal(fabric_connect(ring->fabrics[0], 2, copy, n_bytes, &link_config, &events,
+					&catcher, &link, &err), SC_OK);
 	while (!catcher.n_down)
 		loop_turn(ring->loop, true);
 	link_close(link);
@@ -241,31 +264,65 @@ static void a_frame_may_be_released_after_everything_else_is_gone(void **state)
 	frame_release(second.frame);
 }
 
-static void a_rank_that_is_taken_and_bad_numbers_are_refused(void **state)
+/* The fabrics of an old and of a new epoch, with the same numbers. */
+static void fabrics_of_two_epochs_do_not_meet(void **state)
+{
+	struct ring *old = *state;
+	struct ring new = { .loop = old->loop, .hub = old->hub, .pool = old->pool };
+	struct catcher olds[2] = { 0 }, news[2] = { 0 };
+	struct link *link, *new_link;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct fabric_config config = config_of(i);
+		struct error err;
+
+		assert_int_equal(fabric_loopback_open(new.loop, new.hub, &config, &new.fabrics[i],
+						      &err), SC_OK);
+	}
+	link = connect_ranks(old, 0, 1, &olds[0]);
+	(void)connect_ranks(old, 1, 0, &olds[1]);
+	new_link = connect_ranks(&new, 0, 1, &news[0]);
+	(void)connect_ranks(&new, 1, 0, &news[1]);
+	assert_int_equal(link_send(link, frame_take(old->pool, FRAME_STEP)), SC_OK);
+	assert_int_equal(link_send(new_link, frame_take(old->pool, FRAME_TOKENS)), SC_OK);
+	while (!olds[1].frame || !news[1].frame)
+		loop_turn(old->loop, true);
+	assert_int_equal(olds[1].frame->type, FRAME_STEP);
+	assert_int_equal(news[1].frame->type, FRAME_TOKENS);
+	frame_release(olds[1].frame);
+	close_rank(old, 0);
+	while (!olds[1].n_down)
+		loop_turn(old->loop, true);
+	assert_int_equal(news[1].n_down + news[0].n_down, 0);
+	frame_release(news[1].frame);
+	for (unsigned i = 0; i < 2; i++)
+		fabric_close(new.fabrics[i]);
+}
+
+static void bad_numbers_are_refused(void **state)
 {
 	struct ring *ring = *state;
-	struct fabric_config config = config_of(1);
+	struct loopback_port port = { ring->loop, ring->hub };
+	const struct fabric_source source = loopback_source(&port);
+	struct link_config link = { .max_payload = LINK_MAX_PAYLOAD + 1 };
+	struct fabric_config config = config_of(3);
+	struct catcher catcher = { 0 };
 	struct fabric *fabric = NULL;
+	struct link *made = NULL;
 	struct error err = { .text = "" };
+	const void *address;
+	size_t n_bytes;
 
-	assert_int_equal(fabric_loopback_open(ring->loop, ring->hub, &config, &fabric, &err),
-			 SC_E_EXISTS);
-	assert_non_null(strstr(err.text, "rank 1 already has a fabric"));
-	config.rank = 3;
-	assert_int_equal(fabric_loopback_open(ring->loop, ring->hub, &config, &fabric, &err),
-			 SC_E_INVALID);
-	config = config_of(1);
-	config.credits = 0;
-	assert_int_equal(fabric_loopback_open(ring->loop, ring->hub, &config, &fabric, &err),
-			 SC_E_INVALID);
-	config.credits = 70000;
-	assert_int_equal(fabric_loopback_open(ring->loop, ring->hub, &config, &fabric, &err),
-			 SC_E_INVALID);
-	config = config_of(1);
-	config.n_ranks = 4;
-	assert_int_equal(fabric_loopback_open(ring->loop, ring->hub, &config, &fabric, &err),
-			 SC_E_INVALID);
+	assert_int_equal(fabric_open(&source, &config, &fabric, &err), SC_E_INVALID);
+	assert_string_equal(err.text, "loopback: peer 3, expected a number below 3");
 	assert_null(fabric);
+	fabric_address(ring->fabrics[1], &address, &n_bytes);
+	assert_int_equal(fabric_connect(ring->fabrics[0], 1, address, n_bytes, &link, &events,
+					&catcher, &made, &err), SC_E_INVALID);
+	link = (struct link_config){ .credits = LINK_MAX_CREDITS + 1 };
+	assert_int_equal(fabric_connect(ring->fabrics[0], 1, address, n_bytes, &link, &events,
+					&catcher, &made, &err), SC_E_INVALID);
+	assert_null(made);
 	assert_string_equal(fabric_name(ring->fabrics[1]), "loopback");
 	fabric_close(NULL);
 	link_close(NULL);
@@ -276,12 +333,13 @@ int main(void)
 #define RING_TEST(name) cmocka_unit_test_setup_teardown(name, make_ring, drop_ring)
 	const struct CMUnitTest tests[] = {
 		RING_TEST(a_frame_goes_round_a_ring_without_being_copied),
-		RING_TEST(frames_for_an_end_that_never_comes_are_dropped_with_the_hub),
-		RING_TEST(an_end_that_comes_late_gets_what_was_sent_and_then_the_end),
+		RING_TEST(nothing_is_sent_before_the_peer_has_connected),
+		RING_TEST(an_end_that_comes_after_the_other_left_goes_down),
 		RING_TEST(a_link_to_a_rank_that_leaves_before_it_connects_goes_down),
 		RING_TEST(a_link_to_a_rank_that_has_left_goes_down),
 		RING_TEST(a_frame_may_be_released_after_everything_else_is_gone),
-		RING_TEST(a_rank_that_is_taken_and_bad_numbers_are_refused),
+		RING_TEST(fabrics_of_two_epochs_do_not_meet),
+		RING_TEST(bad_numbers_are_refused),
 	};
 	int n_failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -5,11 +5,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static enum sc_status open_ucx(void *arg, struct loop *loop, const struct fabric_config *config,
-			       struct fabric **fabric_out, struct error *err)
+static enum sc_status open_port(void *arg, struct loop *loop, struct fabric_source *source_out,
+				struct error *err)
+{
+	struct ucx_port *port;
+	enum sc_status status = ucx_port_open(loop, &port, err);
+
+	(void)arg;
+	if (status == SC_OK)
+		*source_out = ucx_source(port);
+	return status;
+}
+
+static void close_port(void *arg, const struct fabric_source *source)
 {
 	(void)arg;
-	return fabric_ucx_open(loop, config, fabric_out, err);
+	ucx_port_close(source->arg);
 }
 
 /* The peer's worker is in this process too, where shared memory and sockets work all the same. It
@@ -34,7 +45,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
 		const struct link_suite suite = {
 			.name = runs[i].name,
-			.open = open_ucx,
+			.open = open_port,
+			.close = close_port,
 			.has_two_threads = true,
 			/* Frames as short as theirs go the same way. */
 			.is_short = i % 2 == 1,

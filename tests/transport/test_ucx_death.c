@@ -36,6 +36,7 @@ enum traffic { TRAFFIC_NONE, TRAFFIC_SMALL, TRAFFIC_LARGE };
 
 struct end {
 	struct loop *loop;
+	struct ucx_port *port;
 	struct fabric *fabric;
 	struct link *link;
 	struct frame_pool *pool;
@@ -67,6 +68,8 @@ static void on_down(void *arg, struct link *link, enum sc_status status, const c
 
 static const struct link_events events = { .on_frame = on_frame, .on_down = on_down };
 
+static const struct link_config link_config = { .max_payload = MAX_PAYLOAD, .credits = CREDITS };
+
 static void must(bool is_true, const char *what)
 {
 	if (is_true)
@@ -88,18 +91,17 @@ static void read_all(int fd, void *data, size_t n)
 static void end_open(struct end *end, unsigned rank)
 {
 	const struct fabric_config config = {
-		.rank = rank,
-		.n_ranks = 2,
-		.max_payload = MAX_PAYLOAD,
-		.credits = CREDITS,
+		.self = rank,
+		.n_peers = 2,
 		.spin_us = 20,
 	};
 	struct error err;
 
 	*end = (struct end){ .n_received = 0 };
 	must(loop_create(&end->loop) == SC_OK, "loop");
+	must(ucx_port_open(end->loop, &end->port, &err) == SC_OK, "port");
 	must(frame_pool_create(N_POOL, MAX_PAYLOAD, &end->pool) == SC_OK, "pool");
-	must(fabric_ucx_open(end->loop, &config, &end->fabric, &err) == SC_OK, "open");
+	must(fabric_ucx_open(end->port, &config, &end->fabric, &err) == SC_OK, "open");
 }
 
 static void end_connect(struct end *end, int fd)
@@ -117,14 +119,15 @@ static void end_connect(struct end *end, int fd)
 	must(n_peer < 65536, "address size");
 	peer = malloc(n_peer);
 	read_all(fd, peer, n_peer);
-	must(fabric_connect(end->fabric, !end->fabric->config.rank, peer, n_peer, &events, end,
-			    &end->link, NULL) == SC_OK, "connect");
+	must(fabric_connect(end->fabric, !end->fabric->config.self, peer, n_peer, &link_config,
+			    &events, end, &end->link, NULL) == SC_OK, "connect");
 	free(peer);
 }
 
 static void end_close(struct end *end)
 {
 	fabric_close(end->fabric);
+	ucx_port_close(end->port);
 	must(frame_pool_n_free(end->pool) == N_POOL, "frames are lost");
 	frame_pool_destroy(end->pool);
 	loop_destroy(end->loop);
@@ -230,7 +233,7 @@ static void meet(struct end *end, const struct child *child)
 	char ready;
 
 	assert_non_null(frame);
-	assert_int_equal(link_send(end->link, frame), SC_OK);
+	turn_until(end, link_send(end->link, frame) == SC_OK, TRAFFIC_NONE);
 	turn_until(end, recv(child->fd, &ready, 1, MSG_DONTWAIT) == 1, TRAFFIC_NONE);
 }
 

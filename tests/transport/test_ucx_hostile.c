@@ -18,11 +18,12 @@
 
 #define CREDITS 2
 #define MAX_PAYLOAD 1000
-#define PEER_LINK 4711
+#define PEER_LINK UINT64_C(0x471100000001)
 #define AM_ID 1
 
 struct hostile {
 	struct loop *loop;
+	struct ucx_port *port;
 	struct fabric *fabric;
 	struct link *link;
 	unsigned n_frames;
@@ -52,6 +53,7 @@ static void on_down(void *arg, struct link *link, enum sc_status status, const c
 	snprintf(h->why, sizeof h->why, "%s", why);
 }
 
+static const struct link_config link_config = { .max_payload = MAX_PAYLOAD, .credits = CREDITS };
 static const struct link_events events = { .on_frame = on_frame, .on_down = on_down };
 
 static ucs_status_t on_message(void *arg, const void *header, size_t n_header, void *data,
@@ -109,9 +111,8 @@ static void connect_to_bare_worker(struct hostile *h)
 {
 	struct fabric_address address = {
 		.transport = "ucx ",
-		.rank = 1,
-		.credits = CREDITS,
-		.max_payload = MAX_PAYLOAD,
+		.peer = 1,
+		.id = PEER_LINK & ~UINT64_C(0xffffffff),
 	};
 	ucp_address_t *native;
 	size_t n_native, n_bytes;
@@ -121,8 +122,8 @@ static void connect_to_bare_worker(struct hostile *h)
 	address.native = native;
 	address.n_native = (uint32_t)n_native;
 	assert_int_equal(address_encode(&address, &bytes, &n_bytes), SC_OK);
-	assert_int_equal(fabric_connect(h->fabric, 1, bytes, n_bytes, &events, h, &h->link, NULL),
-			 SC_OK);
+	assert_int_equal(fabric_connect(h->fabric, 1, bytes, n_bytes, &link_config, &events, h,
+					&h->link, NULL), SC_OK);
 	ucp_worker_release_address(h->worker, native);
 	free(bytes);
 }
@@ -164,7 +165,7 @@ static void send_message(struct hostile *h, enum envelope_kind kind, uint64_t se
 {
 	const struct envelope envelope = {
 		.kind = kind,
-		.rank = 1,
+		.peer = 1,
 		.credits = credits,
 		.from = PEER_LINK,
 		.to = h->our_link,
@@ -178,20 +179,19 @@ static void send_message(struct hostile *h, enum envelope_kind kind, uint64_t se
 
 static void begin(struct hostile *h)
 {
-	const struct fabric_config config = {
-		.rank = 0, .n_ranks = 2, .max_payload = MAX_PAYLOAD, .credits = CREDITS,
-	};
+	const struct fabric_config config = { .self = 0, .n_peers = 2 };
 	struct error err;
 
 	memset(h, 0, sizeof *h);
 	assert_int_equal(loop_create(&h->loop), SC_OK);
-	assert_int_equal(fabric_ucx_open(h->loop, &config, &h->fabric, &err), SC_OK);
+	assert_int_equal(ucx_port_open(h->loop, &h->port, &err), SC_OK);
+	assert_int_equal(fabric_ucx_open(h->port, &config, &h->fabric, &err), SC_OK);
 	open_bare_worker(h);
 	connect_bare_worker(h);
 	connect_to_bare_worker(h);
 	while (!h->our_link)
 		turn(h);
-	send_message(h, ENVELOPE_HELLO, 0, 0, NULL, 0);
+	send_message(h, ENVELOPE_HELLO, 0, CREDITS, NULL, 0);
 	settle(h);
 	assert_int_equal(h->n_down, 0);
 }
@@ -212,6 +212,7 @@ static void finish(struct hostile *h)
 		ucp_request_free(request);
 	ucp_worker_destroy(h->worker);
 	ucp_cleanup(h->context);
+	ucx_port_close(h->port);
 	loop_destroy(h->loop);
 }
 
@@ -264,7 +265,7 @@ static void messages_that_are_not_ours_are_dropped(void **state)
 {
 	static const char junk[200] = "what is this";
 	uint8_t header[ENVELOPE_BYTES];
-	struct envelope envelope = { .kind = ENVELOPE_FRAME, .rank = 7, .from = 1, .to = 2 };
+	struct envelope envelope = { .kind = ENVELOPE_FRAME, .peer = 7, .from = 1, .to = 2 };
 	struct hostile h;
 
 	(void)state;
@@ -274,7 +275,7 @@ static void messages_that_are_not_ours_are_dropped(void **state)
 	send_raw(&h, junk, sizeof junk, junk, sizeof junk, UCP_AM_SEND_FLAG_RNDV);
 	envelope_encode(&envelope, header);
 	send_raw(&h, header, sizeof header, junk, sizeof junk, 0);
-	envelope.rank = 1;
+	envelope.peer = 1;
 	envelope_encode(&envelope, header);
 	send_raw(&h, header, sizeof header, junk, sizeof junk, UCP_AM_SEND_FLAG_RNDV);
 	settle(&h);

@@ -54,8 +54,7 @@ static void on_end(void *arg, const struct error *err)
 
 static void open_all(unsigned coordinator_credits, size_t next_max_payload)
 {
-	struct fabric_config fabric = { .rank = 1, .n_ranks = N_RANKS, .max_payload = 1u << 20,
-					.credits = 64 };
+	struct fabric_config fabric = { .self = 1, .n_peers = N_RANKS };
 	struct peer_config coordinator = { .n_ranks = N_RANKS, .credits = coordinator_credits };
 	struct peer_config next = { .rank = 2, .n_ranks = N_RANKS,
 				    .max_payload = next_max_payload };
@@ -64,7 +63,7 @@ static void open_all(unsigned coordinator_credits, size_t next_max_payload)
 	c = (struct cluster){ 0 };
 	assert_int_equal(manual_clock_create(&c.clock), SC_OK);
 	assert_int_equal(loop_create_on(c.clock, &c.loop), SC_OK);
-	assert_int_equal(loopback_hub_create(N_RANKS, &c.hub), SC_OK);
+	assert_int_equal(loopback_hub_create(&c.hub), SC_OK);
 	coordinator.loop = next.loop = c.loop;
 	coordinator.hub = next.hub = c.hub;
 	peer_open(&c.coordinator, &coordinator);
@@ -82,6 +81,7 @@ static void start_worker(void)
 {
 	struct worker_config config = {
 		.loop = c.loop, .fabric = c.fabric, .model = model,
+		.link = { .max_payload = 1u << 20, .credits = 64 },
 		.isa = cpu_isa_best() < CPU_AVX2 ? CPU_AUTO : CPU_AVX2,
 		.backend = backend_find("cpu"), .n_threads = 1, .memory_bytes = 12345,
 		.on_end = on_end,
@@ -488,12 +488,14 @@ static void a_step_from_a_peer_that_is_not_the_stage_before_ends_it(void **state
 	Stagecoach__Cluster__V1__Assign assign = whole_model();
 
 	(void)state;
+	/* The stage behind cannot send any: its link takes no frames. */
+	assign.first_layer = 1;
 	assign.n_layers--;
-	assign.next_rank = 2;
+	assign.previous_rank = 2;
 	become_ready(assign);
-	send_step(&c.next, 1, 0, EPOCH);
+	send_step(&c.coordinator, 1, 0, EPOCH);
 	fails_with(SC_E_PROTOCOL,
-		   "step from rank 2: expected steps from the previous stage only, rank 0");
+		   "step from rank 0: expected steps from the previous stage only, rank 2");
 }
 
 static void a_step_before_any_assignment_ends_it(void **state)
