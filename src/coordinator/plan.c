@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MIB (1024.0 * 1024.0)
 
@@ -259,10 +260,19 @@ static enum sc_status check_memory(const struct plan_input *input, const struct 
 static enum sc_status fill_plan(const struct plan_input *input, const struct sums *sums,
 				struct plan *plan, uint32_t *ends)
 {
-	enum sc_status status = split(input, sums, ends);
+	enum sc_status status = SC_OK;
 
-	for (unsigned i = 0; status == SC_OK && i < plan->n_stages; i++)
-		plan->stages[i] = describe_stage(input, sums, i, i ? ends[i - 1] : 0, ends[i]);
+	if (input->ends)
+		memcpy(ends, input->ends, input->n_stages * sizeof ends[0]);
+	else
+		status = split(input, sums, ends);
+	for (unsigned i = 0; status == SC_OK && i < plan->n_stages; i++) {
+		struct plan_stage *stage = &plan->stages[i];
+
+		*stage = describe_stage(input, sums, i, i ? ends[i - 1] : 0, ends[i]);
+		if (input->workers)
+			snprintf(stage->worker, sizeof stage->worker, "%s", input->workers[i]);
+	}
 	return status;
 }
 
@@ -315,12 +325,27 @@ static struct plan_input with_blocks(const struct plan_input *input, uint32_t n_
 	return out;
 }
 
+static bool has_room_for_given(const struct plan_input *input, const struct sums *sums)
+{
+	for (unsigned stage = 0; stage < input->n_stages; stage++) {
+		uint32_t first = stage ? input->ends[stage - 1] : 0;
+		struct plan_stage what = describe_stage(input, sums, stage, first,
+							input->ends[stage]);
+
+		if (!has_room(input, stage, &what))
+			return false;
+	}
+	return true;
+}
+
 /* Gives each stage in turn as many layers as it has room for. If layers are left over then, no
  * split fits. */
 static bool has_split(const struct plan_input *input, const struct sums *sums)
 {
 	uint32_t n_layers = input->model->hparams.n_layers, first = 0;
 
+	if (input->ends)
+		return has_room_for_given(input, sums);
 	for (unsigned stage = 0; stage < input->n_stages; stage++) {
 		uint32_t last_end = n_layers - (input->n_stages - 1 - stage);
 		uint32_t end = stage == input->n_stages - 1 ? n_layers - 1 : first;

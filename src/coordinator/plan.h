@@ -10,7 +10,8 @@
  * - half its share of the model's decode step (embedding and head count) plus
  * - half its share of the model's prompt step (the head is no work).
  * Of all splits that fit into the workers' memory, the plan uses the one whose most expensive stage
- * is cheapest; of equal ones, the one with the smallest sum of squares.
+ * is cheapest; of equal ones, the one with the smallest sum of squares. Where the split is given
+ * (plan_input.ends), nothing is searched.
  */
 #include "base/buf.h"
 #include "base/error.h"
@@ -18,6 +19,7 @@
 #include "model/stage_sizes.h"
 
 #define PLAN_MAX_STAGES MODEL_MAX_LAYERS
+#define PLAN_WORKER_BYTES 64
 
 /* A worker's speed: measured, or from plan_default_speed. */
 struct plan_speed {
@@ -28,6 +30,7 @@ struct plan_speed {
 struct plan_speed plan_default_speed(void);
 
 struct plan_stage {
+	char worker[PLAN_WORKER_BYTES];	/* id of the worker; "" if there is none yet */
 	uint32_t first_layer;
 	uint32_t n_layers;
 	bool has_embedding;
@@ -54,6 +57,9 @@ struct plan_input {
 					 * threads, or NULL: one each */
 	const struct plan_speed *speeds;	/* [n_stages], or NULL: all equal */
 	const uint64_t *memory_bytes;		/* [n_stages] limits, 0: unknown; or NULL */
+	const char *const *workers;		/* [n_stages] ids; or NULL */
+	const uint32_t *ends;	/* [n_stages] the layer behind each stage, rising to the number of
+				 * layers; NULL: the plan chooses the split */
 	uint32_t kv_parts;	/* KV may take one of this many equal parts of what
 				 * weights and work memory leave; 0 or 1: all */
 };

@@ -193,6 +193,46 @@ static void no_stages_or_more_than_layers_are_refused(void **state)
 	assert_int_equal(plan_make(&input, &plan, &err), SC_E_INVALID);
 }
 
+static void a_given_split_is_kept_and_named_after_its_workers(void **state)
+{
+	static const uint64_t rows[] = { 50, 900, 50, 50, 50, 50, 50, 50 };
+	static const char *const workers[] = { "node-a", "node-b.2" };
+	static const uint32_t ends[] = { 1, 8 };
+	uint64_t memory[2] = { 0, 0 };
+	struct plan_input input = input_of(paper_model(8, rows, 10), 2);
+	struct plan *chosen, *given;
+	struct error err;
+	uint32_t most;
+
+	(void)state;
+	assert_int_equal(plan_make(&input, &chosen, &err), SC_OK);
+	assert_string_equal(chosen->stages[0].worker, "");
+	input.workers = workers;
+	input.ends = ends;
+	assert_int_equal(plan_make(&input, &given, &err), SC_OK);
+	assert_int_not_equal(chosen->stages[0].n_layers, 1);
+	assert_int_equal(given->stages[0].n_layers, 1);
+	assert_int_equal(given->stages[1].first_layer, 1);
+	assert_int_equal(given->stages[1].n_layers, 7);
+	assert_true(given->stages[1].has_head);
+	assert_string_equal(given->stages[0].worker, "node-a");
+	assert_string_equal(given->stages[1].worker, "node-b.2");
+	/* Where it does not fit, no other split is looked for. */
+	memory[1] = given->stages[1].weight_bytes + given->stages[1].work_bytes +
+		    given->stages[1].kv_bytes;
+	input.memory_bytes = memory;
+	assert_int_equal(plan_most_blocks(&input, 100, &most), SC_OK);
+	assert_int_equal(most, input.n_blocks);
+	plan_destroy(chosen);
+	plan_destroy(given);
+	memory[1]--;
+	assert_int_equal(plan_make(&input, &given, &err), SC_E_CAPACITY);
+	assert_non_null(strstr(err.text, "stage 2 needs"));
+	input.ends = NULL;
+	assert_int_equal(plan_make(&input, &given, &err), SC_OK);
+	plan_destroy(given);
+}
+
 static void embedding_and_head_count(void **state)
 {
 	/* The head weighs as much as four layers: even would be 6 + 2 for a token, 4 + 4 for a
@@ -373,6 +413,7 @@ int main(void)
 		cmocka_unit_test(no_split_is_better),
 		cmocka_unit_test(every_number_of_stages_covers_every_layer_once),
 		cmocka_unit_test(no_stages_or_more_than_layers_are_refused),
+		cmocka_unit_test(a_given_split_is_kept_and_named_after_its_workers),
 		cmocka_unit_test(embedding_and_head_count),
 		cmocka_unit_test(the_faster_worker_gets_more),
 		cmocka_unit_test(layers_move_to_where_there_is_memory_for_them),
