@@ -228,6 +228,8 @@ static void settle(void *arg)
 {
 	struct coordinator *c = arg;
 
+	if (c->jobs.is_recovering && !c->suspect && c->epoch && c->epoch->state == EPOCH_RUNNING)
+		coordinator_resume(c);
 	coordinator_pump(c);
 	jobs_tell(&c->jobs);
 	stop_when_drained(c);

@@ -36,6 +36,7 @@ struct coordinator {
 	struct jobs jobs;
 	struct limit_counts refused;
 	uint32_t n_recoveries;		/* epochs that were lost after they had run */
+	const struct sequence *suspect;	/* it runs alone, see coordinator_resume; NULL: none */
 	struct error last_loss;		/* status SC_OK: none */
 	uint64_t lost_ns;		/* when that was */
 	struct timer *deadline_timer;	/* of jobs, and of the drain */
@@ -75,8 +76,13 @@ void coordinator_drop_epoch(struct coordinator *c);
  * unless the coordinator drains. */
 void coordinator_lose_epoch(struct coordinator *c, const struct error *err);
 
-/* The epoch runs: adds all sequences of unfinished jobs to its scheduler. */
+/* The epoch runs: adds all sequences of unfinished jobs to its scheduler. But a sequence that was in
+ * flight at the last two losses, and has drawn no token since, may be what ends stages. While there
+ * are such sequences, one of them runs alone, and all others wait. */
 void coordinator_resume(struct coordinator *c);
+/* The sequence has drawn a token, or is over: it is under suspicion no more. If it ran alone, others
+ * follow when the coordinator settles next. */
+void coordinator_clear(struct coordinator *c, struct sequence *sequence);
 
 /* Totals of all stages. */
 void coordinator_load_progress(const struct coordinator *c, uint64_t *done_out,

@@ -149,6 +149,8 @@ void jobs_add(struct jobs *jobs, struct job *job, uint64_t n_bytes)
 	jobs->n_active++;
 	jobs->n_queued++;
 	list_job(jobs, job);
+	job->is_recovering = jobs->is_recovering;
+	job->n_losses = jobs->is_recovering;
 }
 
 struct job *jobs_find(struct jobs *jobs, const char *id)
@@ -255,6 +257,41 @@ void jobs_tell(struct jobs *jobs)
 		job_release(job);
 	}
 	forget_surplus(jobs, 0);
+}
+
+void jobs_note_loss(struct jobs *jobs, const struct error *err)
+{
+	jobs->is_recovering = true;
+	snprintf(jobs->loss, sizeof jobs->loss, "%s", err->text);
+	list_for_each(node, &jobs->active) {
+		struct job *job = list_entry(node, struct job, active_node);
+
+		job->n_losses++;
+		job->is_recovering = true;
+		job_touch(job);
+	}
+}
+
+void job_note_recovered(struct job *job)
+{
+	if (!job->is_recovering)
+		return;
+	job->is_recovering = false;
+	job_touch(job);
+}
+
+void jobs_note_recovered(struct jobs *jobs)
+{
+	jobs->is_recovering = false;
+}
+
+struct job_recovery job_recovery(const struct job *job)
+{
+	return (struct job_recovery){
+		.n_losses = job->n_losses,
+		.is_under_way = job->is_recovering,
+		.reason = job->n_losses && job->jobs ? job->jobs->loss : "",
+	};
 }
 
 uint64_t jobs_next_deadline(const struct jobs *jobs)
@@ -391,6 +428,7 @@ void job_set_state(struct job *job, enum job_state state, const struct error *er
 		job->error = *err;
 	if (job_is_ended(job)) {
 		job->times.ended_ms = now_ms;
+		job->is_recovering = false;
 		job->jobs->n_active--;
 		job->jobs->n_ended++;
 		job->jobs->n_active_bytes -= job->n_bytes;

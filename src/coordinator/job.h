@@ -120,7 +120,7 @@ void job_release(struct job *job);
 /* Cancels a job. Does nothing if the job has ended. */
 void job_cancel(struct job *job);
 
-/* on_change is called from the loop after the job's tokens or state changed. Several changes may
+/* on_change is called from the loop after the job's tokens, state or recovery changed. Several changes may
  * lead to a single call. A watcher holds the job. job_unwatch may be called inside on_change. */
 struct job_watcher {
 	struct list node;
@@ -129,6 +129,17 @@ struct job_watcher {
 };
 void job_watch(struct job *job, struct job_watcher *watcher);
 void job_unwatch(struct job *job, struct job_watcher *watcher);
+
+/* Stages that were lost while the job was active. It goes on with the same tokens, later. A watcher
+ * compares n_losses with what it has told its client, because several changes may lead to a single
+ * call of on_change. */
+struct job_recovery {
+	uint32_t n_losses;
+	bool is_under_way;	/* the job waits until its sequences can go on */
+	const char *reason;	/* of the last loss: which stage was lost, and why; "" without one.
+				 * Borrowed until the next turn of the loop */
+};
+struct job_recovery job_recovery(const struct job *job);
 
 const char *job_id(const struct job *job);
 enum job_state job_state(const struct job *job);

@@ -41,6 +41,8 @@ struct job {
 	uint64_t deadline_ms;		/* counted from submission; 0: none */
 	uint64_t deadline_ns;		/* the same in loop time; 0: none */
 	unsigned n_holds;		/* holds of the table, callers and watchers */
+	uint32_t n_losses;		/* of stages, while it was active */
+	bool is_recovering;		/* its sequences wait for the next epoch */
 	bool is_attached;
 	bool ignore_end;
 	uint64_t seed;
@@ -78,6 +80,8 @@ struct jobs {
 	uint64_t n_held_bytes;		/* part of n_ended_bytes in jobs
 					 * that somebody else holds, too */
 	uint64_t ended_by_state[JOB_N_STATES];
+	bool is_recovering;		/* an epoch was lost, and none runs */
+	char loss[ERROR_TEXT_MAX];	/* text of the last one */
 	struct limit_counts *refused;	/* borrowed; NULL: nobody counts */
 	void (*on_dirty)(void *arg);	/* watchers must be called: call jobs_tell soon */
 	/* An attached job lost its last watcher. */
@@ -116,6 +120,13 @@ struct job *jobs_find(struct jobs *jobs, const char *id);
 /* The only function that changes a job's state. Asserts that the transition is legal. err gives the
  * reason for CANCELLED and FAILED. */
 void job_set_state(struct job *job, enum job_state state, const struct error *err);
+
+/* An epoch was lost, because of err: tells the watchers of all active jobs. Jobs that are added from
+ * now on wait, too. */
+void jobs_note_loss(struct jobs *jobs, const struct error *err);
+/* The job goes on, or all jobs do that are added from now on. */
+void job_note_recovered(struct job *job);
+void jobs_note_recovered(struct jobs *jobs);
 
 /* Marks the job: its watchers are called in the next jobs_tell. */
 void job_touch(struct job *job);

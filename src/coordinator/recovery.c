@@ -9,10 +9,30 @@
 
 /* --- out of an epoch --- */
 
+/* A sequence that was in flight at this many losses in a row runs alone, and fails its job. */
+enum { LOSSES_OF_SUSPECT = 2, LOSSES_OF_CULPRIT = 3 };
+
 static void suspend_job(struct coordinator *c, struct job *job)
 {
-	for (uint32_t i = 0; i < job->n_streams; i++)
-		(void)scheduler_suspend(c->epoch->scheduler, &job->streams[i].sequence);
+	for (uint32_t i = 0; i < job->n_streams; i++) {
+		struct sequence *sequence = &job->streams[i].sequence;
+
+		sequence->n_losses += scheduler_suspend(c->epoch->scheduler, sequence);
+	}
+}
+
+static void end_if_culprit(struct coordinator *c, struct job *job)
+{
+	struct error err;
+
+	for (uint32_t i = 0; i < job->n_streams; i++) {
+		if (job->streams[i].sequence.n_losses < LOSSES_OF_CULPRIT)
+			continue;
+		error_set(&err, SC_E_INTERNAL, "sequence %u was in flight at %u losses in a row, "
+			  "and may be their cause: %s", i, LOSSES_OF_CULPRIT, c->last_loss.text);
+		coordinator_end_job(c, job, JOB_FAILED, &err);
+		return;
+	}
 }
 
 static void add_totals(struct coordinator *c)
@@ -33,6 +53,7 @@ void coordinator_drop_epoch(struct coordinator *c)
 	add_totals(c);
 	epoch_destroy(c->epoch);
 	c->epoch = NULL;
+	c->suspect = NULL;
 	counters_restart(&c->counters);
 }
 
@@ -47,6 +68,9 @@ void coordinator_lose_epoch(struct coordinator *c, const struct error *err)
 	c->lost_ns = loop_now_ns(c->config.loop);
 	c->n_recoveries += has_run;
 	coordinator_drop_epoch(c);
+	jobs_note_loss(&c->jobs, err);
+	list_for_each(node, &c->jobs.active)
+		end_if_culprit(c, list_entry(node, struct job, active_node));
 	if (coordinator_may_become(c->phase, COORDINATOR_RECOVERING))
 		coordinator_set_phase(c, COORDINATOR_RECOVERING);
 }
@@ -103,16 +127,51 @@ static void end_if_too_long(struct coordinator *c, struct job *job)
 		}
 }
 
+static struct sequence *find_suspect(const struct coordinator *c)
+{
+	for (struct list *node = c->jobs.active.prev; node != &c->jobs.active; node = node->prev) {
+		struct job *job = list_entry(node, struct job, active_node);
+
+		for (uint32_t i = 0; i < job->n_streams; i++)
+			if (!is_over(job, i) &&
+			    job->streams[i].sequence.n_losses >= LOSSES_OF_SUSPECT)
+				return &job->streams[i].sequence;
+	}
+	return NULL;
+}
+
 void coordinator_resume(struct coordinator *c)
 {
+	struct sequence *suspect;
+
 	list_for_each(node, &c->jobs.active)
 		end_if_too_long(c, list_entry(node, struct job, active_node));
+	suspect = find_suspect(c);
+	c->suspect = suspect;
+	if (suspect) {
+		log_warning("%s, sequence %u: in flight at %u losses in a row, so it runs alone "
+			    "until its next token", job_id(suspect->job), suspect->index,
+			    suspect->n_losses);
+		if (suspect->state == SEQUENCE_IDLE)
+			scheduler_add(c->epoch->scheduler, suspect);
+		return;
+	}
 	add_oldest_first(c, true);
 	add_oldest_first(c, false);
+	jobs_note_recovered(&c->jobs);
+	list_for_each(node, &c->jobs.active)
+		job_note_recovered(list_entry(node, struct job, active_node));
+}
+
+void coordinator_clear(struct coordinator *c, struct sequence *sequence)
+{
+	sequence->n_losses = 0;
+	if (c->suspect == sequence)
+		c->suspect = NULL;
 }
 
 void coordinator_add_job(struct coordinator *c, struct job *job)
 {
-	if (c->epoch && c->epoch->state == EPOCH_RUNNING)
+	if (c->epoch && c->epoch->state == EPOCH_RUNNING && !c->jobs.is_recovering)
 		add_sequences(c, job, false);
 }

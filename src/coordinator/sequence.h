@@ -55,6 +55,8 @@ struct sequence {
 	bool is_preempted;		/* was preempted or suspended, and waits to start over */
 	bool is_restarted;		/* has started over at least once */
 	uint32_t n_started;		/* n_tokens at its last start */
+	uint32_t n_losses;		/* epochs in a row that were lost with a step of it in
+					 * flight, since its last token; only for the owner */
 };
 
 /* Copies the prompt and makes room for max_tokens in total, and for their blocks. SC_E_NOMEM. */

@@ -328,6 +328,7 @@ void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state 
 	enum finish_reason reason = state == JOB_CANCELLED ? FINISH_CANCELLED : FINISH_ERROR;
 
 	for (uint32_t i = 0; i < job->n_streams; i++) {
+		coordinator_clear(c, &job->streams[i].sequence);
 		if (c->epoch)
 			scheduler_remove(c->epoch->scheduler, &job->streams[i].sequence);
 		output_writer_finish(&job->streams[i].writer, reason);
@@ -366,6 +367,7 @@ bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, ui
 		coordinator_end_job(c, job, JOB_FAILED, &err);
 		return false;
 	}
+	coordinator_clear(c, sequence);
 	c->generated_tokens += writer->max_tokens > 0;
 	if (!job->times.first_token_ms)
 		job->times.first_token_ms = clock_unix_ms();

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -384,6 +385,182 @@ static void nothing_is_lost_after_the_end(void **state)
 	job_release(job);
 }
 
+/* What a watcher saw of its job's recovery. */
+struct witness {
+	struct job_watcher watcher;
+	uint32_t n_losses;
+	unsigned n_recovered;
+	bool was_under_way;
+	char reason[ERROR_TEXT_MAX];
+};
+
+static void witness_change(void *arg, struct job *job)
+{
+	struct witness *witness = arg;
+	struct job_recovery recovery = job_recovery(job);
+
+	if (recovery.n_losses > witness->n_losses)
+		snprintf(witness->reason, sizeof witness->reason, "%s", recovery.reason);
+	witness->n_losses = recovery.n_losses;
+	witness->n_recovered += witness->was_under_way && !recovery.is_under_way;
+	witness->was_under_way = recovery.is_under_way;
+}
+
+static void watch(struct witness *witness, struct job *job)
+{
+	*witness = (struct witness){ .watcher = { .on_change = witness_change, .arg = witness } };
+	job_watch(job, &witness->watcher);
+}
+
+static void watchers_learn_of_a_loss_and_of_its_end(void **state)
+{
+	struct witness old, new;
+	struct job *job, *late;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	job = submit(5, 20);
+	watch(&old, job);
+	assert_int_equal(job_recovery(job).n_losses, 0);
+	assert_string_equal(job_recovery(job).reason, "");
+	stage_double_run_for(&d, 1);
+	lose();
+	late = submit(6, 5);
+	watch(&new, late);
+	assert_true(job_recovery(late).is_under_way);
+	stage_double_run_for(&d, 1);
+	assert_int_equal(old.n_losses, 1);
+	assert_true(old.was_under_way);
+	assert_string_equal(old.reason, "stage 1: connection reset");
+	begin();
+	lose();
+	stage_double_run_for(&d, 1);
+	assert_int_equal(old.n_losses, 2);
+	assert_int_equal(old.n_recovered, 0);
+	d.peer.answers_steps = true;
+	recover();
+	peer_wait(d.loop, job_is_ended(job) && job_is_ended(late));
+	stage_double_run_for(&d, 1);
+	assert_int_equal(old.n_recovered, 1);
+	assert_int_equal(new.n_recovered, 1);
+	assert_int_equal(new.n_losses, 2);
+	assert_false(job_recovery(job).is_under_way);
+	job_unwatch(job, &old.watcher);
+	job_unwatch(late, &new.watcher);
+	expect_end(job, 5, 20);
+	expect_end(late, 6, 5);
+	late = submit(6, 5);
+	assert_int_equal(job_recovery(late).n_losses, 0);
+	expect_end(late, 6, 5);
+}
+
+/* The stage answers nothing but the probe. */
+static void recover_silently(void)
+{
+	struct token_record record = { .sequence = 0, .position = 1, .token = 'x' };
+	struct tokens tokens = { .step_id = 1, .n_records = 1, .records = &record };
+	uint64_t payload[8];
+
+	d.peer.answers_steps = false;
+	begin();
+	say_ready();
+	tokens_encode(&tokens, payload);
+	peer_send(&d.peer, 0, FRAME_TOKENS, d.coordinator->n_epochs, payload, tokens_bytes(1));
+	stage_double_run_for(&d, 1);
+	assert_int_equal(d.coordinator->epoch->state, EPOCH_RUNNING);
+}
+
+static bool is_in_flight(const struct job *job)
+{
+	return job->streams[0].sequence.state == SEQUENCE_IN_FLIGHT;
+}
+
+/* At two losses both are in flight. So then they run one at a time. */
+static void a_sequence_that_ends_stages_is_found_and_fails_alone(void **state)
+{
+	struct job *culprit, *innocent, *late;
+
+	(void)state;
+	/* They come between two epochs, so that both are in its first step of jobs. */
+	lose();
+	culprit = submit(5, 20);
+	innocent = submit(6, 20);
+	recover_silently();
+	assert_true(is_in_flight(culprit) && is_in_flight(innocent));
+	lose();
+	recover_silently();
+	assert_true(is_in_flight(culprit) && is_in_flight(innocent));
+	lose();
+	recover_silently();
+	late = submit(7, 20);
+	stage_double_run_for(&d, 5);
+	assert_true(is_in_flight(culprit));
+	assert_false(is_in_flight(innocent) || is_in_flight(late));
+	assert_true(job_recovery(innocent).is_under_way && job_recovery(late).is_under_way);
+	lose();
+	assert_int_equal(job_state(culprit), JOB_FAILED);
+	assert_int_equal(job_error(culprit)->status, SC_E_INTERNAL);
+	assert_string_equal(job_error(culprit)->text,
+			    "sequence 0 was in flight at 3 losses in a row, and may be their "
+			    "cause: stage 1: connection reset");
+	recover_silently();
+	assert_true(is_in_flight(innocent));
+	assert_false(is_in_flight(late));
+	/* Its token shows that it is no culprit: all others follow. */
+	d.peer.answers_steps = true;
+	lose();
+	assert_int_equal(job_state(innocent), JOB_FAILED);	/* one loss too many */
+	recover();
+	expect_end(late, 7, 20);
+	job_release(culprit);
+	job_release(innocent);
+}
+
+static void a_suspect_that_draws_a_token_is_cleared_and_others_follow(void **state)
+{
+	struct job *first, *second, *late;
+
+	(void)state;
+	lose();
+	first = submit(5, 20);
+	second = submit(6, 20);
+	recover_silently();
+	lose();
+	recover_silently();
+	lose();
+	late = submit(7, 20);
+	d.peer.answers_steps = true;
+	recover();
+	expect_end(first, 5, 20);
+	expect_end(second, 6, 20);
+	expect_end(late, 7, 20);
+	assert_null(d.coordinator->suspect);
+	assert_false(d.coordinator->jobs.is_recovering);
+}
+
+static void others_follow_when_a_suspect_is_cancelled(void **state)
+{
+	struct job *first, *second;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	first = submit(5, 20);
+	stage_double_run_for(&d, 1);
+	lose();
+	recover_silently();
+	lose();
+	recover_silently();
+	second = submit(6, 20);
+	stage_double_run_for(&d, 1);
+	assert_true(is_in_flight(first));
+	assert_false(is_in_flight(second));
+	job_cancel(first);
+	stage_double_run_for(&d, 1);
+	assert_true(is_in_flight(second));
+	job_release(first);
+	job_release(second);
+}
+
 /* The next epoch's worker has less memory, so that a context is shorter. */
 static void start_with_memory(uint64_t memory_bytes)
 {
@@ -460,6 +637,10 @@ int main(void)
 		TEST(an_epoch_may_be_lost_and_remade_while_draining),
 		TEST(a_drain_without_an_epoch_ends_at_its_time_limit),
 		TEST(nothing_is_lost_after_the_end),
+		TEST(watchers_learn_of_a_loss_and_of_its_end),
+		TEST(a_sequence_that_ends_stages_is_found_and_fails_alone),
+		TEST(a_suspect_that_draws_a_token_is_cleared_and_others_follow),
+		TEST(others_follow_when_a_suspect_is_cancelled),
 		cmocka_unit_test(
 			a_sequence_longer_than_a_smaller_pool_ends_with_an_error_and_others_go_on),
 	};
