@@ -8,7 +8,7 @@
 /* Marks of a check on a slot or a block. A mark counts only if it equals the number of the current
  * check, so marks need not be cleared. */
 struct slot {
-	struct sequence sequence;
+	struct cached_sequence sequence;
 	uint64_t freed_in;
 };
 
@@ -80,7 +80,7 @@ void sequences_destroy(struct sequences *s)
 	free(s);
 }
 
-const struct sequence *sequences_get(const struct sequences *s, uint32_t slot)
+const struct cached_sequence *sequences_get(const struct sequences *s, uint32_t slot)
 {
 	return &s->slots[slot].sequence;
 }
@@ -171,7 +171,7 @@ enum sc_status sequences_check(struct sequences *s, const struct step *step, str
 
 static void free_slot(struct sequences *s, uint32_t slot)
 {
-	struct sequence *sequence = &s->slots[slot].sequence;
+	struct cached_sequence *sequence = &s->slots[slot].sequence;
 
 	for (uint32_t i = 0; i < sequence->n_blocks; i++)
 		s->blocks[sequence->blocks[i]].owner = NO_OWNER;
@@ -183,7 +183,7 @@ static void free_slot(struct sequences *s, uint32_t slot)
 static void apply_segment(struct sequences *s, const struct step *step,
 			  const struct segment *segment)
 {
-	struct sequence *sequence = &s->slots[segment->sequence].sequence;
+	struct cached_sequence *sequence = &s->slots[segment->sequence].sequence;
 
 	if (segment->flags & SEGMENT_NEW) {
 		sequence->is_live = true;

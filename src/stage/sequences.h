@@ -13,7 +13,8 @@
 
 struct sequences;
 
-struct sequence {
+/* What a stage's cache holds of a sequence. */
+struct cached_sequence {
 	bool is_live;
 	uint32_t n_positions;		/* positions in the KV cache */
 	uint32_t n_blocks;
@@ -46,6 +47,6 @@ must_check enum sc_status sequences_check(struct sequences *sequences, const str
 void sequences_apply(struct sequences *sequences, const struct step *step);
 
 /* slot must be below max_sequences. */
-const struct sequence *sequences_get(const struct sequences *sequences, uint32_t slot);
+const struct cached_sequence *sequences_get(const struct sequences *sequences, uint32_t slot);
 
 #endif

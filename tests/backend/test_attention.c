@@ -33,7 +33,7 @@ static const struct shape shapes[] = {
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
 /* One sequence's queries, keys and values, and where its blocks are. */
-struct sequence {
+struct history {
 	struct shape shape;
 	enum tensor_type type;
 	unsigned n_positions;
@@ -89,9 +89,9 @@ static float *rounded(enum tensor_type type, const float *x, size_t n, unsigned 
 	return out;
 }
 
-static void sequence_init(struct sequence *s, struct shape shape, enum tensor_type type,
-			  unsigned n_positions, unsigned first_block, unsigned block_step,
-			  uint64_t seed)
+static void history_init(struct history *s, struct shape shape, enum tensor_type type,
+			 unsigned n_positions, unsigned first_block, unsigned block_step,
+			 uint64_t seed)
 {
 	struct random random = { seed };
 	size_t n_q = (size_t)n_positions * shape.n_heads * shape.head_dim;
@@ -115,7 +115,7 @@ static void sequence_init(struct sequence *s, struct shape shape, enum tensor_ty
 		s->blocks[i] = first_block + i * block_step;
 }
 
-static void sequence_deinit(struct sequence *s)
+static void history_deinit(struct history *s)
 {
 	free(s->q);
 	free(s->k);
@@ -130,7 +130,7 @@ static float scale_of(struct shape shape)
 }
 
 /* Softmax over all positions at once, in double. */
-static void expected_head(const struct sequence *s, unsigned position, unsigned head, double *out)
+static void expected_head(const struct history *s, unsigned position, unsigned head, double *out)
 {
 	const struct shape *c = &s->shape;
 	unsigned kv = head / (c->n_heads / c->n_kv_heads);
@@ -176,7 +176,7 @@ static struct kv_cache *make_cache(struct backend *backend, struct shape shape,
 
 /* Positions [first, first + n) of each sequence as one step, rows packed; results to their places
  * in out[i][n_positions][n_heads][value_dim]. */
-static void run_step(struct backend *backend, struct kv_cache *cache, const struct sequence *s,
+static void run_step(struct backend *backend, struct kv_cache *cache, const struct history *s,
 		     unsigned n_sequences, const unsigned *first, const unsigned *n, float **out)
 {
 	const struct shape *c = &s->shape;
@@ -226,7 +226,7 @@ static double tolerance(const char *isa, enum tensor_type type)
 }
 
 /* Every so many-th position. */
-static void check_close(const char *isa, const struct sequence *s, const float *out, unsigned step)
+static void check_close(const char *isa, const struct history *s, const float *out, unsigned step)
 {
 	const struct shape *c = &s->shape;
 
@@ -254,14 +254,14 @@ static void check_shape(const char *isa, unsigned n_threads, struct shape shape,
 	unsigned n_blocks = 3 * (150 / shape.block_length + 1);
 	struct kv_cache *cache = make_cache(backend, shape, type, n_blocks);
 	unsigned n[3] = { 150, 77, 3 }, zero[3] = { 0, 0, 0 };
-	struct sequence s[3];
+	struct history s[3];
 	float *whole[3], *chunked[3];
 	size_t n_out[3];
 
 	for (unsigned i = 0; i < 3; i++) {
 		/* Interleaved blocks, one sequence's in descending order. */
-		sequence_init(&s[i], shape, type, n[i], i == 1 ? n_blocks - 2 - n_blocks % 3 : i,
-			      i == 1 ? -3u : 3, i + 11);
+		history_init(&s[i], shape, type, n[i], i == 1 ? n_blocks - 2 - n_blocks % 3 : i,
+			     i == 1 ? -3u : 3, i + 11);
 		n_out[i] = (size_t)n[i] * shape.n_heads * shape.value_dim;
 		whole[i] = floats_alloc(n_out[i]);
 		chunked[i] = floats_alloc(n_out[i]);
@@ -287,7 +287,7 @@ static void check_shape(const char *isa, unsigned n_threads, struct shape shape,
 			assert_memory_equal(whole[i], chunked[i], n_out[i] * sizeof(float));
 	}
 	for (unsigned i = 0; i < 3; i++) {
-		sequence_deinit(&s[i]);
+		history_deinit(&s[i]);
 		free(whole[i]);
 		free(chunked[i]);
 	}
@@ -312,7 +312,7 @@ static void attention_matches_double_and_chunks_of_prompts_leave_no_trace(void *
 }
 
 /* Prompts of `chunk` rows, then the last row again, alone. */
-static void run_long(const char *isa, unsigned n_threads, const struct sequence *s, unsigned chunk,
+static void run_long(const char *isa, unsigned n_threads, const struct history *s, unsigned chunk,
 		     float *out)
 {
 	struct backend *backend = open_cpu(isa, n_threads, MAX_ROWS, 64);
@@ -348,9 +348,9 @@ static void threads_leave_no_trace(void **state)
 		struct shape shape = long_shapes[i / N_TYPES];
 		size_t n_out = (size_t)MAX_POSITIONS * shape.n_heads * shape.value_dim;
 		float *first = floats_alloc(n_out), *y = floats_alloc(n_out);
-		struct sequence s;
+		struct history s;
 
-		sequence_init(&s, shape, types[i % N_TYPES], MAX_POSITIONS, 0, 1, i);
+		history_init(&s, shape, types[i % N_TYPES], MAX_POSITIONS, 0, 1, i);
 		for (const char *const *isa = oracle_isas; *isa; isa++) {
 			struct backend *backend = open_cpu(*isa, 1, 1, 1);
 
@@ -364,7 +364,7 @@ static void threads_leave_no_trace(void **state)
 				assert_memory_equal(y, first, n_out * sizeof *y);
 			}
 		}
-		sequence_deinit(&s);
+		history_deinit(&s);
 		free(first);
 		free(y);
 	}
@@ -385,7 +385,7 @@ static void for_each_isa(void (*check)(const char *isa, enum tensor_type type))
 }
 
 /* Of 32 positions, the default, which all others are compared with; then shorter and longer than a
- * vector and than a chunk, multiples of either or not. */
+ * vector and than a slice, multiples of either or not. */
 static const unsigned block_lengths[] = { 32, 1, 8, 16, 24, 33, 48, 64, 100, 128, 160, 256, 1024 };
 enum { N_BLOCK_LENGTHS = sizeof block_lengths / sizeof *block_lengths };
 
@@ -399,21 +399,21 @@ static void check_block_lengths(const char *isa, enum tensor_type type)
 		static float expected[N_POSITIONS * 12 * 50];
 		struct shape shape = block_shapes[i / N_BLOCK_LENGTHS];
 		size_t n_out = (size_t)N_POSITIONS * shape.n_heads * shape.value_dim;
-		struct sequence s;
+		struct history s;
 		float *out;
 
 		if (i % N_BLOCK_LENGTHS % EVERY)
 			continue;
 		out = floats_alloc(n_out);
 		shape.block_length = block_lengths[i % N_BLOCK_LENGTHS];
-		sequence_init(&s, shape, type, N_POSITIONS, 0, 1, 8);
+		history_init(&s, shape, type, N_POSITIONS, 0, 1, 8);
 		run_long(isa, 1 + i % 3, &s, i % 2 ? 19 : MAX_ROWS, out);
 		if (i % N_BLOCK_LENGTHS == 0)
 			memcpy(expected, out, n_out * sizeof *out);
 		else if (memcmp(expected, out, n_out * sizeof *out) != 0)
 			fail_msg("%s, type %u: blocks of %u positions give other bits than blocks "
 				 "of %u", isa, type, shape.block_length, block_lengths[0]);
-		sequence_deinit(&s);
+		history_deinit(&s);
 		free(out);
 	}
 }
@@ -425,10 +425,10 @@ static void block_lengths_leave_no_trace(void **state)
 }
 
 /* Squares of what is off in every 29-th position, and of what the cache's rounding did to it. */
-static void measure_errors(const struct sequence *s, const float *out, double *added_out,
+static void measure_errors(const struct history *s, const float *out, double *added_out,
 			   double *rounding_out)
 {
-	struct sequence unrounded = *s;
+	struct history unrounded = *s;
 	double expected[128], ideal[128];
 
 	unrounded.stored_k = s->k;
@@ -460,9 +460,9 @@ static void arithmetic_errs_far_less_than_q8_0_rounds(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		struct sequence s;
+		struct history s;
 
-		sequence_init(&s, shape, TENSOR_Q8_0, 1000, 0, 1, 5 + i);
+		history_init(&s, shape, TENSOR_Q8_0, 1000, 0, 1, 5 + i);
 		for (size_t k = 0; k < n_q; k++)
 			s.q[k] *= factors[i] * (k % 64 == 5 ? 6 : 1);
 		for (const char *const *isa = oracle_isas; *isa; isa++) {
@@ -478,7 +478,7 @@ static void arithmetic_errs_far_less_than_q8_0_rounds(void **state)
 				fail_msg("%s, queries * %g: arithmetic errs by %g, rounding by %g",
 					 *isa, (double)factors[i], sqrt(added), sqrt(rounding));
 		}
-		sequence_deinit(&s);
+		history_deinit(&s);
 	}
 	free(out);
 }
@@ -490,10 +490,10 @@ static void check_largest_sums(const char *isa, enum tensor_type type)
 
 	for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
 		const struct shape shape = { 1, 1, 64, 32, lengths[i] };
-		struct sequence s;
+		struct history s;
 		float *out = floats_alloc((size_t)MAX_POSITIONS * shape.value_dim);
 
-		sequence_init(&s, shape, type, MAX_POSITIONS, 0, 1, 1);
+		history_init(&s, shape, type, MAX_POSITIONS, 0, 1, 1);
 		for (size_t k = 0; k < (size_t)MAX_POSITIONS * shape.head_dim; k++) {
 			s.q[k] = i % 2 ? 100 : -100;
 			s.k[k] = 1;
@@ -503,7 +503,7 @@ static void check_largest_sums(const char *isa, enum tensor_type type)
 		run_long(isa, 1, &s, MAX_ROWS, out);
 		for (size_t k = 0; k < (size_t)MAX_POSITIONS * shape.value_dim; k++)
 			assert_float_equal(out[k], (k % 2 ? -1.0f : 1.0f), 1e-3f);
-		sequence_deinit(&s);
+		history_deinit(&s);
 		free(out);
 	}
 }
@@ -521,9 +521,9 @@ static void check_extremes(const char *isa, enum tensor_type type)
 	float *out = floats_alloc(16);
 	struct backend *backend = open_cpu(isa, 1, MAX_ROWS, 64);
 	struct kv_cache *cache = make_cache(backend, shape, type, 1);
-	struct sequence s;
+	struct history s;
 
-	sequence_init(&s, shape, type, 1, 0, 1, 3);
+	history_init(&s, shape, type, 1, 0, 1, 3);
 	for (unsigned d = 0; d < 16; d++)
 		s.v[d] = d % 2 ? -1e30f : 1e30f;
 	run_step(backend, cache, &s, 1, &zero, &one, &out);
@@ -539,7 +539,7 @@ static void check_extremes(const char *isa, enum tensor_type type)
 	s.v[3] = NAN;
 	run_step(backend, cache, &s, 1, &zero, &one, &out);
 	assert_true(isnan(out[3]));
-	sequence_deinit(&s);
+	history_deinit(&s);
 	backend->ops->kv_destroy(backend, cache);
 	backend->ops->close(backend);
 	free(out);
@@ -564,9 +564,9 @@ static void check_saturation(const char *isa, enum tensor_type type)
 	struct kv_cache *cache = make_cache(backend, shape, type, 8);
 	unsigned n = N, zero = 0, layer = 99;
 	uint64_t expected = type == TENSOR_F16 ? 2 * 6 : type == TENSOR_Q8_0 ? 2 * 2 : 0;
-	struct sequence s;
+	struct history s;
 
-	sequence_init(&s, shape, type, n, 0, 1, 3);
+	history_init(&s, shape, type, n, 0, 1, 3);
 	run_step(backend, cache, &s, 1, &zero, &n, &out);
 	assert_int_equal(backend->ops->kv_saturated(cache, &layer), 0);
 	for (unsigned i = 0; i < N_VALUES; i++) {
@@ -579,7 +579,7 @@ static void check_saturation(const char *isa, enum tensor_type type)
 	assert_true(!expected || layer == 1);
 	run_step(backend, cache, &s, 1, &zero, &n, &out);
 	assert_int_equal(backend->ops->kv_saturated(cache, &layer), 2 * expected);
-	sequence_deinit(&s);
+	history_deinit(&s);
 	backend->ops->kv_destroy(backend, cache);
 	backend->ops->close(backend);
 	free(out);
@@ -599,10 +599,10 @@ static void check_reused(const char *isa, enum tensor_type type, unsigned block_
 	float *out = floats_alloc(100 * 4 * 24), *fresh = floats_alloc(100 * 4 * 24);
 	struct backend *backend = open_cpu(isa, 2, MAX_ROWS, 64);
 	struct kv_cache *cache = make_cache(backend, shape, type, 100 / block_length + 1);
-	struct sequence old, s;
+	struct history old, s;
 
-	sequence_init(&old, shape, type, n_long, 0, 1, 1);
-	sequence_init(&s, shape, type, n_short, 0, 1, 2);
+	history_init(&old, shape, type, n_long, 0, 1, 1);
+	history_init(&s, shape, type, n_short, 0, 1, 2);
 	for (size_t i = 0; i < (size_t)n_long * 2 * 24; i++) {
 		old.k[i] *= 1e30f;
 		old.v[i] = i % 3 ? old.v[i] : NAN;
@@ -613,8 +613,8 @@ static void check_reused(const char *isa, enum tensor_type type, unsigned block_
 	assert_memory_equal(out, fresh, (size_t)n_short * 4 * 24 * sizeof *out);
 	backend->ops->kv_destroy(backend, cache);
 	backend->ops->close(backend);
-	sequence_deinit(&old);
-	sequence_deinit(&s);
+	history_deinit(&old);
+	history_deinit(&s);
 	free(out);
 	free(fresh);
 }
@@ -639,9 +639,9 @@ static void check_not_finite(const char *isa, enum tensor_type type)
 	const struct shape shape = { 4, 2, 24, 24, 16 };
 	const unsigned n = 700, row = 4 * 24;
 	float *whole = floats_alloc((size_t)n * row), *alone = floats_alloc((size_t)n * row);
-	struct sequence s;
+	struct history s;
 
-	sequence_init(&s, shape, type, n, 0, 1, 4);
+	history_init(&s, shape, type, n, 0, 1, 4);
 	s.v[(size_t)41 * 2 * 24 + 5] = NAN;
 	s.v[(size_t)600 * 2 * 24 + 30] = -INFINITY;
 	s.k[(size_t)650 * 2 * 24 + 30] = NAN;
@@ -662,7 +662,7 @@ static void check_not_finite(const char *isa, enum tensor_type type)
 					 "%zu: %g, alone %g", isa, type, n_threads, chunk, k / row,
 					 k % row, (double)whole[k], (double)alone[k]);
 	}
-	sequence_deinit(&s);
+	history_deinit(&s);
 	free(whole);
 	free(alone);
 }

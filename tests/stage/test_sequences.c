@@ -86,7 +86,7 @@ static const struct one begin_0 = { .sequence = 0, .flags = SEGMENT_NEW, .n_rows
 
 static void a_sequence_grows_block_by_block_until_it_is_freed(void **state)
 {
-	const struct sequence *sequence = sequences_get(*state, 0);
+	const struct cached_sequence *sequence = sequences_get(*state, 0);
 
 	assert_false(sequence->is_live);
 	accept(*state, begin_0);
@@ -221,8 +221,8 @@ static void a_slot_and_its_blocks_are_used_again_in_the_step_that_frees_them(voi
 
 static void a_refused_step_changes_nothing(void **state)
 {
-	const struct sequence *sequence = sequences_get(*state, 0);
-	struct sequence before;
+	const struct cached_sequence *sequence = sequences_get(*state, 0);
+	struct cached_sequence before;
 
 	accept(*state, begin_0);
 	before = *sequence;
