@@ -17,7 +17,7 @@ struct shape {
 	unsigned n_out;
 };
 
-/* Around vectors, panels (8, 16, 32) and chunks of 128, 256 and 512 inputs. */
+/* Around vectors, panels (8, 16, 32) and stripes of 128, 256 and 512 inputs. */
 static const struct shape shapes[] = {
 	{ 1, 1 }, { 3, 5 }, { 31, 7 }, { 32, 33 }, { 48, 80 }, { 64, 100 }, { 80, 48 }, { 96, 17 },
 	{ 127, 9 }, { 129, 31 }, { 256, 33 }, { 511, 9 }, { 512, 32 }, { 513, 16 }, { 544, 40 },

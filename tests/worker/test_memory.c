@@ -292,7 +292,7 @@ static const struct memory_case cases[] = {
 	{ 1, 264, 64, 96, 4, 2, 16, 8, 4, 64, 65536, 1, 1, 1 },
 	/* frames */
 	{ 1, 264, 512, 64, 4, 2, 16, 1024, 4, 64, 16, 16, 32, 1 },
-	/* threads, with blocks that are read in place, as chunks, and gathered */
+	/* threads, with blocks that are read in place, as slices, and gathered */
 	{ 1, 264, 64, 96, 16, 16, 128, 8, 4, 4096, 256, 16, 1, 8 },
 	{ 1, 264, 64, 96, 2, 2, 32, 8, 4, 64, 16, 1024, 1, 4 },
 	{ 1, 264, 64, 96, 16, 16, 128, 8, 4, 4096, 256, 33, 1, 8 },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/cpu/chunk.h"
+#include "backend/cpu/slice.h"
 #include "backend/cpu/cpu.h"
 
 #include <assert.h>
@@ -8,8 +8,8 @@
 
 /*
  * Attention in one pass over the positions with a running maximum ("Online normalizer calculation
- * for softmax", arXiv 1805.02867), chunk by chunk.
- * - A chunk covers the same positions for every row and every block length. CPU_PART_CHUNKS chunks
+ * for softmax", arXiv 1805.02867), slice by slice.
+ * - A slice covers the same positions for every row and every block length. CPU_PART_SLICES slices
  *   make a part. Each part is summed from zero, and parts are merged in order.
  * - A tile is a set of neighbouring rows of a span and of query heads that read the same key-value
  *   head. A tile processes all positions that its last row sees. Masked positions get weight 0, so
@@ -60,13 +60,13 @@ struct tile {
 	float *score;			/* [n_queries][LDS] */
 	float *state[2];		/* room for results */
 	float *scaled;			/* [CPU_MAX_QUERY_GROUP][LDS] */
-	float *unpacked;		/* keys, then values of a chunk */
-	uint8_t *gathered;		/* a chunk's record */
+	float *unpacked;		/* keys, then values of a slice */
+	uint8_t *gathered;		/* a slice's record */
 };
 
 /* Lower bounds that keep tiles from becoming too small. */
 enum { ITEMS_PER_THREAD = 8, MAX_UNPACKING_FREE = 8 };
-enum { LDS = CPU_CHUNK_POSITIONS };	/* floats from a query's scores to the next's */
+enum { LDS = CPU_SLICE_POSITIONS };	/* floats from a query's scores to the next's */
 
 static unsigned parts_of(unsigned n_positions)
 {
@@ -177,13 +177,13 @@ static void load_queries(const struct attention *a, const struct tile *t)
 	}
 }
 
-/* --- one chunk --- */
+/* --- one slice --- */
 
 /* Computes the weights of all queries, and the factors by which earlier sums shrink. */
 static void weigh(const struct attention *a, const struct tile *t, unsigned c,
-		  const struct cpu_kv_chunk *chunk, struct result *r, float *shrink)
+		  const struct cpu_kv_slice *slice, struct result *r, float *shrink)
 {
-	unsigned n_scores = chunk->n_vectors * a->cache->lanes, before = c * CPU_CHUNK_POSITIONS;
+	unsigned n_scores = slice->n_vectors * a->cache->lanes, before = c * CPU_SLICE_POSITIONS;
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
 		unsigned seen = t->first_seen + i / t->n_heads;
@@ -201,29 +201,29 @@ static void weigh(const struct attention *a, const struct tile *t, unsigned c,
 	}
 }
 
-static void add_chunk(const struct attention *a, const struct tile *t, unsigned c,
+static void add_slice(const struct attention *a, const struct tile *t, unsigned c,
 		      struct result *r)
 {
 	const struct cpu_attention_kernels *kernels = &a->cpu->kernels->attention;
-	const struct chunk_source source = {
+	const struct slice_source source = {
 		a->cache, t->span->blocks, a->layer, t->kv_head, t->last_seen,
 	};
 	enum cpu_kv_type type = a->cache->type;
 	bool is_unpacked = kernels->unpack[type] && t->n_queries > MAX_UNPACKING_FREE;
 	float shrink[CPU_TILE_QUERIES];
-	struct cpu_kv_chunk chunk;
+	struct cpu_kv_slice slice;
 
 	if (kv_is_gathered(a->cache, is_unpacked))
-		chunk_gather(&source, c, t->gathered, &chunk);
+		slice_gather(&source, c, t->gathered, &slice);
 	else
-		chunk_find(&source, c, &chunk);
+		slice_find(&source, c, &slice);
 	if (is_unpacked) {
-		chunk_unpack(a->cache, kernels, &chunk, t->unpacked);
+		slice_unpack(a->cache, kernels, &slice, t->unpacked);
 		type = type == CPU_KV_Q8_0 ? CPU_KV_CODES : CPU_KV_F32;
 	}
-	kernels->scores[type](&chunk, t->n_queries, t->query, t->score, LDS);
-	weigh(a, t, c, &chunk, r, shrink);
-	kernels->values[type](&chunk, t->n_queries, t->score, LDS, shrink, t->scaled, r->sum);
+	kernels->scores[type](&slice, t->n_queries, t->query, t->score, LDS);
+	weigh(a, t, c, &slice, r, shrink);
+	kernels->values[type](&slice, t->n_queries, t->score, LDS, shrink, t->scaled, r->sum);
 }
 
 /* --- parts --- */
@@ -231,16 +231,16 @@ static void add_chunk(const struct attention *a, const struct tile *t, unsigned 
 static void add_part(const struct attention *a, const struct tile *t, unsigned part,
 		     struct result *r)
 {
-	unsigned n_chunks = (unsigned)div_up(t->last_seen, CPU_CHUNK_POSITIONS);
-	unsigned first = part * CPU_PART_CHUNKS;
+	unsigned n_slices = (unsigned)div_up(t->last_seen, CPU_SLICE_POSITIONS);
+	unsigned first = part * CPU_PART_SLICES;
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
 		r->max[i] = -INFINITY;
 		r->total[i] = 0;
 	}
 	memset(r->sum, 0, (size_t)t->n_queries * a->cache->value_width * sizeof *r->sum);
-	for (unsigned c = first; c < min_of(first + CPU_PART_CHUNKS, n_chunks); c++)
-		add_chunk(a, t, c, r);
+	for (unsigned c = first; c < min_of(first + CPU_PART_SLICES, n_slices); c++)
+		add_slice(a, t, c, r);
 }
 
 static void merge_part(const struct attention *a, const struct tile *t, struct result *r,

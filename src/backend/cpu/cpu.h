@@ -34,10 +34,10 @@ struct cpu_rope_cache {
 	float *sine;
 };
 
-/* A thread's scratch memory for multiplying a chunk of a panel by many rows. */
+/* A thread's scratch memory for multiplying a stripe of a panel by many rows. */
 struct cpu_scratch {
 	_Alignas(64) float sums[2][CPU_SCRATCH_ROWS * CPU_MAX_PANEL];
-	_Alignas(64) uint8_t unpacked[CPU_INT_CHUNK * CPU_MAX_PANEL * 3 / 2];
+	_Alignas(64) uint8_t unpacked[CPU_INT_STRIPE * CPU_MAX_PANEL * 3 / 2];
 };
 
 struct cpu_backend {

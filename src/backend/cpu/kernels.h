@@ -21,7 +21,7 @@
  *
  * Order: an output element is the sum of its products in the order of inputs; integers are summed
  * exactly over the inputs that share a scale. The order is the same for every r, for packed and
- * unpacked weights, and wherever the inputs are cut into chunks.
+ * unpacked weights, and wherever the inputs are cut into stripes.
  */
 #include "backend/cpu/kernels_attention.h"
 
@@ -35,17 +35,17 @@ enum {
 	CPU_MAX_TILE_ROWS = 24,
 	CPU_TILE_INT_BYTES = 48,	/* bytes per row and block of 32 */
 	CPU_MAX_SHIFT = 11,		/* 32 * 128 * 127 * 2^11 < 2^31 */
-	CPU_FLOAT_CHUNK = 128,		/* inputs summed in registers before the total: */
-	CPU_BF16_CHUNK = 256,		/* this many of a panel fit into the L1 cache */
-	CPU_INT_CHUNK = 512,
+	CPU_FLOAT_STRIPE = 128,		/* inputs summed in registers before the total: */
+	CPU_BF16_STRIPE = 256,		/* this many of a panel fit into the L1 cache */
+	CPU_INT_STRIPE = 512,
 	CPU_LOGIT_BLOCK = 128,		/* BACKEND_LOGIT_BLOCK */
 };
 
 /* sum[r][panel] += tile x panel over n_k inputs, a whole number of the format's blocks; for float
- * and bfloat16 tiles at most a chunk. */
+ * and bfloat16 tiles at most a stripe. */
 typedef void cpu_gemm_fn(const void *weights, const void *tile, size_t n_k, float *sum);
 
-/* Unpacks n_k inputs of a panel, at most a chunk, into what gemm_unpacked reads. */
+/* Unpacks n_k inputs of a panel, at most a stripe, into what gemm_unpacked reads. */
 typedef void cpu_unpack_fn(const void *weights, size_t n_k, void *unpacked);
 
 /* A logit's weight is e^((logit - largest) * scale), or 0 below `least`. */

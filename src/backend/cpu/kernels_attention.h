@@ -6,7 +6,7 @@
  * (kernels.h).
  *
  * Layout of a record. A record holds some positions of one key-value head: as many as a block or a
- * chunk.
+ * slice.
  * - Keys are [head_dim][key_stride] elements, so neighbouring positions are adjacent.
  * - Values are strips of CPU_KV_GROUP columns (the last strip may be narrower, a multiple of
  *   lanes). Each strip is [length][width of the strip]; length is the record's number of positions.
@@ -21,23 +21,23 @@
  * Order. A score is the sum of its products in the order of the elements; with scales, of each
  * group's elements first, then of the groups. A result's element is the sum over positions in
  * order, where each weight is first multiplied by the position's scale. The order is the same for
- * any number of queries and for unpacked chunks, so all paths give the same bits. Integers are
- * summed exactly, over a group of elements or over the positions of a chunk. The rounding of
+ * any number of queries and for unpacked slices, so all paths give the same bits. Integers are
+ * summed exactly, over a group of elements or over the positions of a slice. The rounding of
  * queries and weights depends only on the query and the positions that it sees.
  *
- * A chunk is CPU_CHUNK_POSITIONS positions, counted from the sequence's first position, whatever
+ * A slice is CPU_SLICE_POSITIONS positions, counted from the sequence's first position, whatever
  * the block length. The block length therefore changes no bit.
  */
 #include <stddef.h>
 #include <stdint.h>
 
-/* Element types of the cache and of unpacked chunks. */
+/* Element types of the cache and of unpacked slices. */
 enum cpu_kv_type {
 	CPU_KV_F32,
 	CPU_KV_F16,
 	CPU_KV_BF16,
 	CPU_KV_Q8_0,
-	CPU_KV_CODES,		/* Q8_0's codes as floats; used only for unpacked chunks */
+	CPU_KV_CODES,		/* Q8_0's codes as floats; used only for unpacked slices */
 	CPU_N_KV_TYPES,
 };
 
@@ -47,24 +47,24 @@ enum {
 	CPU_KV_QUAD = 4,		/* codes that one integer multiplication takes at once */
 	/* Positions between two updates of the running maximum; with integers, also the positions
 	 * whose weights share a scale. Results depend on this number. */
-	CPU_CHUNK_POSITIONS = 128,
+	CPU_SLICE_POSITIONS = 128,
 	CPU_MIN_LANES = 4,
-	CPU_MAX_CHUNK_VECTORS = CPU_CHUNK_POSITIONS / CPU_MIN_LANES,
-	CPU_MAX_CHUNK_RUNS = CPU_MAX_CHUNK_VECTORS,	/* no run is shorter than a vector */
+	CPU_MAX_SLICE_VECTORS = CPU_SLICE_POSITIONS / CPU_MIN_LANES,
+	CPU_MAX_SLICE_RUNS = CPU_MAX_SLICE_VECTORS,	/* no run is shorter than a vector */
 };
 
-/* A chunk's positions of one record. */
+/* A slice's positions of one record. */
 struct cpu_kv_run {
 	const void *values;	/* values of the whole record */
 	const uint16_t *value_scales;	/* value scales of the run's first position */
 	ptrdiff_t ahead;	/* bytes from values to what to prefetch while they are summed */
 	unsigned from;		/* the run's first position in the record: a multiple of lanes */
 	unsigned n;		/* positions */
-	unsigned first;		/* the run's first position in the chunk: likewise */
+	unsigned first;		/* the run's first position in the slice: likewise */
 };
 
 /* Some consecutive positions of a sequence for one key-value head. */
-struct cpu_kv_chunk {
+struct cpu_kv_slice {
 	unsigned head_dim;
 	unsigned value_width;	/* a multiple of lanes */
 	unsigned length;	/* of its records */
@@ -72,9 +72,9 @@ struct cpu_kv_chunk {
 	unsigned n_vectors;	/* vectors of positions that some query sees */
 	unsigned n_runs;
 	ptrdiff_t ahead;	/* bytes from keys to what to prefetch while they are scored */
-	const void *keys[CPU_MAX_CHUNK_VECTORS];	/* keys of each vector's positions: row 0 */
-	const uint16_t *key_scales[CPU_MAX_CHUNK_VECTORS];
-	struct cpu_kv_run runs[CPU_MAX_CHUNK_RUNS];
+	const void *keys[CPU_MAX_SLICE_VECTORS];	/* keys of each vector's positions: row 0 */
+	const uint16_t *key_scales[CPU_MAX_SLICE_VECTORS];
+	struct cpu_kv_run runs[CPU_MAX_SLICE_RUNS];
 };
 
 struct cpu_attention_kernels {
@@ -88,11 +88,11 @@ struct cpu_attention_kernels {
 	/* s[q][vector * lanes + lane] = query q times key, for n_q queries. Queries are stored
 	 * group by group, query[head_dim][n], where cpu_query_group gives each n in turn, or as
 	 * round_query stored them. */
-	void (*scores[CPU_N_KV_TYPES])(const struct cpu_kv_chunk *chunk, unsigned n_q,
+	void (*scores[CPU_N_KV_TYPES])(const struct cpu_kv_slice *slice, unsigned n_q,
 				       const float *query, float *s, size_t lds);
 	/* out[q][value_width] = out * shrink[q] + weights p[q] times values.
 	 * scratch: CPU_MAX_QUERY_GROUP * ldp floats. */
-	void (*values[CPU_N_KV_TYPES])(const struct cpu_kv_chunk *chunk, unsigned n_q,
+	void (*values[CPU_N_KV_TYPES])(const struct cpu_kv_slice *slice, unsigned n_q,
 				       const float *p, size_t ldp, const float *shrink,
 				       float *scratch, float *out);
 	/* Converts n stored elements (codes without their scales) to floats; n is a multiple of

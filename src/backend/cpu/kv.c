@@ -82,11 +82,11 @@ static struct kv_layout layout_of(const struct kv_cache *cache, unsigned length)
 	return l;
 }
 
-/* Per thread: queries, scores and two results of a tile, scaled weights of a group, and a chunk
+/* Per thread: queries, scores and two results of a tile, scaled weights of a group, and a slice
  * as it is gathered and unpacked. */
 static size_t scratch_floats(const struct kv_cache *cache, bool is_unpacked)
 {
-	size_t scores = CPU_CHUNK_POSITIONS;
+	size_t scores = CPU_SLICE_POSITIONS;
 	size_t n = CPU_TILE_QUERIES * (cache->query_floats + scores +
 				       2 * kv_state_floats(cache)) + CPU_MAX_QUERY_GROUP * scores;
 
@@ -119,12 +119,12 @@ static void lay_out(struct kv_cache *cache, const struct cpu_kernels *table)
 	cache->value_width = (unsigned)round_up(config->value_dim, cache->lanes);
 	cache->quad = cache->type == CPU_KV_Q8_0 && kernels->round_query ? CPU_KV_QUAD : 1;
 	cache->query_floats = (unsigned)round_up(config->head_dim, CPU_KV_GROUP);
-	if (CPU_CHUNK_POSITIONS % config->block_length == 0)
-		cache->chunk_blocks = CPU_CHUNK_POSITIONS / config->block_length;
-	cache->is_whole_chunks = config->block_length > CPU_CHUNK_POSITIONS &&
-				 config->block_length % CPU_CHUNK_POSITIONS == 0;
+	if (CPU_SLICE_POSITIONS % config->block_length == 0)
+		cache->slice_blocks = CPU_SLICE_POSITIONS / config->block_length;
+	cache->is_whole_slices = config->block_length > CPU_SLICE_POSITIONS &&
+				 config->block_length % CPU_SLICE_POSITIONS == 0;
 	cache->record = layout_of(cache, config->block_length);
-	cache->gathered = layout_of(cache, CPU_CHUNK_POSITIONS);
+	cache->gathered = layout_of(cache, CPU_SLICE_POSITIONS);
 	cache->scratch_floats = scratch_floats(cache, kernels->unpack[cache->type]);
 	part = config->n_kv_heads * PART_QUERIES * kv_state_floats(cache);
 	cache->thread_part_floats = PARTS_OF_THREAD * part;

@@ -6,9 +6,9 @@
  * A record holds one block's keys and values for one layer and key-value head, in the layout of
  * kernels_attention.h: [keys][key scales][values][value scales].
  *
- * Attention reads chunks (chunk.h) of a fixed number of positions, independent of block borders. A
- * chunk is read in place if its blocks' parts are whole vectors. Otherwise, and for some lengths
- * when it is unpacked to floats anyway, it is gathered: copied into a record as long as a chunk.
+ * Attention reads slices (slice.h) of a fixed number of positions, independent of block borders. A
+ * slice is read in place if its blocks' parts are whole vectors. Otherwise, and for some lengths
+ * when it is unpacked to floats anyway, it is gathered: copied into a record as long as a slice.
  * Block lengths that are multiples of 16 are therefore the fastest.
  * Thread: the backend's, see backend.h.
  */
@@ -18,15 +18,15 @@
 #include <stdatomic.h>
 
 enum {
-	/* Queries that process a chunk of the cache while the chunk is in a near cache. */
+	/* Queries that process a slice of the cache while the slice is in a near cache. */
 	CPU_TILE_QUERIES = 96,
 	/* Positions that are summed separately and then merged, so that threads can share one long
-	 * sequence. A multiple of the chunk. Results depend on this number. */
+	 * sequence. A multiple of the slice. Results depend on this number. */
 	CPU_PART_POSITIONS = 512,
 	CPU_MAX_PART_FLOATS = 1 << 22,	/* of all parts that threads share */
-	CPU_PART_CHUNKS = CPU_PART_POSITIONS / CPU_CHUNK_POSITIONS,
+	CPU_PART_SLICES = CPU_PART_POSITIONS / CPU_SLICE_POSITIONS,
 };
-_Static_assert((int)CPU_PART_POSITIONS % (int)CPU_CHUNK_POSITIONS == 0, "parts are whole chunks");
+_Static_assert((int)CPU_PART_POSITIONS % (int)CPU_SLICE_POSITIONS == 0, "parts are whole slices");
 
 struct kv_layout {
 	unsigned length;	/* positions */
@@ -47,10 +47,10 @@ struct kv_cache {
 	unsigned value_width;	/* value_dim, padded to whole vectors */
 	unsigned quad;		/* adjacent elements: of a key, of a column of values */
 	unsigned query_floats;	/* room for a query */
-	unsigned chunk_blocks;	/* blocks per chunk; 0: not a whole number */
-	bool is_whole_chunks;	/* a block is several chunks */
+	unsigned slice_blocks;	/* blocks per slice; 0: not a whole number */
+	bool is_whole_slices;	/* a block is several slices */
 	struct kv_layout record;	/* layout of a block's record */
-	struct kv_layout gathered;	/* layout of a gathered chunk */
+	struct kv_layout gathered;	/* layout of a gathered slice */
 	uint8_t *records;	/* [n_layers][n_blocks][n_kv_heads] */
 	size_t scratch_floats;	/* of one thread */
 	float *scratch;		/* [n_threads][scratch_floats] */
@@ -70,10 +70,10 @@ static inline const uint8_t *kv_record(const struct kv_cache *cache, unsigned la
 	return cache->records + (at * cache->config.n_kv_heads + kv_head) * cache->record.n_bytes;
 }
 
-/* Returns true if chunks are gathered. is_unpacked: for chunks that many queries read. */
+/* Returns true if slices are gathered. is_unpacked: for slices that many queries read. */
 static inline bool kv_is_gathered(const struct kv_cache *cache, bool is_unpacked)
 {
-	return cache->config.block_length % cache->lanes || (is_unpacked && !cache->chunk_blocks);
+	return cache->config.block_length % cache->lanes || (is_unpacked && !cache->slice_blocks);
 }
 
 /* Checks config and computes the layout; takes no memory. SC_E_INVALID, SC_E_UNSUPPORTED. */

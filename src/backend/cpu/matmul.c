@@ -17,9 +17,10 @@
  * of the next. The panels of gates and of gated products are in different places, so these
  * alternate by runs.
  *
- * More rows: a chunk of a panel stays in the L1 or L2 cache while it is multiplied by one tile
- * after the other; the tiles come from the L2 cache. Sums wait in the thread's scratch memory until
- * the next chunk. With many tiles it pays to unpack the chunk after the first tile.
+ * More rows: a stripe (some hundred inputs) of a panel stays in the L1 or L2 cache while it is
+ * multiplied by one tile after the other; the tiles come from the L2 cache. Sums wait in the
+ * thread's scratch memory until the next stripe. With many tiles it pays to unpack the stripe after
+ * the first tile.
  */
 struct multiplication {
 	const struct cpu_backend *cpu;
@@ -55,19 +56,19 @@ static const uint8_t *tile_at(const struct multiplication *m, const struct run *
 	return cpu_tile(&m->cpu->tiles, run->kind, row, m->n_in);
 }
 
-static size_t chunk_of(const struct run *run)
+static size_t stripe_of(const struct run *run)
 {
-	static const size_t chunks[CPU_N_TILE_KINDS] = {
-		[CPU_TILE_FLOAT] = CPU_FLOAT_CHUNK, [CPU_TILE_BF16] = CPU_BF16_CHUNK,
-		[CPU_TILE_INT] = CPU_INT_CHUNK,
+	static const size_t stripes[CPU_N_TILE_KINDS] = {
+		[CPU_TILE_FLOAT] = CPU_FLOAT_STRIPE, [CPU_TILE_BF16] = CPU_BF16_STRIPE,
+		[CPU_TILE_INT] = CPU_INT_STRIPE,
 	};
 
-	return chunks[run->kind];
+	return stripes[run->kind];
 }
 
 /* The few-rows path. Loop-invariant work is hoisted: instructions between two panels delay the next
  * loads, and this loop is bound by memory. Integer kernels take any number of inputs, the others at
- * most a chunk. */
+ * most a stripe. */
 static void sum_as_they_lie(const struct multiplication *m, const struct run *run,
 			    const uint8_t *panel, float *sums)
 {
@@ -76,9 +77,9 @@ static void sum_as_they_lie(const struct multiplication *m, const struct run *ru
 	cpu_gemm_fn *gemm = kernels->gemm[run->format][n_rows - 1];
 	const uint8_t *tile = tile_at(m, run, run->first);
 	const size_t n_in = m->n_in, panel_bytes = run->product->weight->panel_bytes;
-	const size_t chunk = run->kind == CPU_TILE_INT ? n_in : chunk_of(run);
-	const size_t chunk_bytes = cpu_panel_bytes(run->format, chunk, kernels->panel);
-	const size_t chunk_tile = cpu_tile_bytes(run->kind, n_rows, chunk);
+	const size_t stripe = run->kind == CPU_TILE_INT ? n_in : stripe_of(run);
+	const size_t stripe_bytes = cpu_panel_bytes(run->format, stripe, kernels->panel);
+	const size_t stripe_tile = cpu_tile_bytes(run->kind, n_rows, stripe);
 	const size_t n_sums = (size_t)n_rows * kernels->panel;
 	float *end = sums + run->n_panels * n_sums;
 
@@ -86,19 +87,19 @@ static void sum_as_they_lie(const struct multiplication *m, const struct run *ru
 		const uint8_t *weights = panel, *x = tile;
 		size_t left = n_in;
 
-		for (; left > chunk; left -= chunk, weights += chunk_bytes, x += chunk_tile)
-			gemm(weights, x, chunk, sums);
+		for (; left > stripe; left -= stripe, weights += stripe_bytes, x += stripe_tile)
+			gemm(weights, x, stripe, sums);
 		gemm(weights, x, left, sums);
 	}
 }
 
-/* If the kernels multiply packed weights fast, the first tile reads the packed chunk from memory,
- * at the speed of its own arithmetic, even if the other tiles use the unpacked chunk. */
-static void sum_chunk(const struct multiplication *m, const struct run *run, const uint8_t *panel,
+/* If the kernels multiply packed weights fast, the first tile reads the packed stripe from memory,
+ * at the speed of its own arithmetic, even if the other tiles use the unpacked stripe. */
+static void sum_stripe(const struct multiplication *m, const struct run *run, const uint8_t *panel,
 		      size_t k, uint8_t *unpacked, float *sum)
 {
 	const struct cpu_kernels *kernels = m->cpu->kernels;
-	size_t n_k = min_of(m->n_in - k, chunk_of(run));
+	size_t n_k = min_of(m->n_in - k, stripe_of(run));
 	const void *weights = panel + cpu_panel_bytes(run->format, k, kernels->panel);
 	cpu_gemm_fn *const *gemm = kernels->gemm[run->format];
 	cpu_unpack_fn *unpack = run->end - run->first > kernels->max_packed_rows ?
@@ -134,8 +135,8 @@ static void sum_run(const struct multiplication *m, const struct run *run, uint8
 		return;
 	}
 	for (size_t i = 0; i < run->n_panels; i++, panel += weight->panel_bytes, sums += n_sums)
-		for (size_t k = 0; k < m->n_in; k += chunk_of(run))
-			sum_chunk(m, run, panel, k, unpacked, sums);
+		for (size_t k = 0; k < m->n_in; k += stripe_of(run))
+			sum_stripe(m, run, panel, k, unpacked, sums);
 }
 
 static const float *scales_of(const struct multiplication *m, const struct run *run)

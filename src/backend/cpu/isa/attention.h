@@ -75,7 +75,7 @@ ATTENTION_INLINE void kv_prefetch(unsigned type, unsigned v, const char *p)
 }
 
 /* The next scales are about as far ahead as the next elements (not exactly where values are
- * narrower than keys). Unpacked chunks need no prefetch. */
+ * narrower than keys). Unpacked slices need no prefetch. */
 ATTENTION_INLINE vec kv_load_scales(const uint16_t *scales, ptrdiff_t ahead)
 {
 	__builtin_prefetch((const char *)scales + ahead, 0, 2);
@@ -97,7 +97,7 @@ ATTENTION_INLINE unsigned vector_of(unsigned i, unsigned n_q, unsigned n_v)
 /* --- scores --- */
 
 ATTENTION_INLINE void scores_tile(const unsigned type, const unsigned n_q, const unsigned n_v,
-				  const struct cpu_kv_chunk *c, unsigned vector,
+				  const struct cpu_kv_slice *c, unsigned vector,
 				  const float *query, float *s, size_t lds)
 {
 	size_t row = c->key_stride * kv_size(type), at = 0;
@@ -151,7 +151,7 @@ ATTENTION_INLINE void scores_tile(const unsigned type, const unsigned n_q, const
 }
 
 ATTENTION_INLINE void scores_group(const unsigned type, const unsigned n_q,
-				   const struct cpu_kv_chunk *c, unsigned v, unsigned end,
+				   const struct cpu_kv_slice *c, unsigned v, unsigned end,
 				   const float *query, float *s, size_t lds)
 {
 	const unsigned n_v = vectors_beside(n_q, 8);
@@ -171,10 +171,10 @@ ATTENTION_INLINE void scores_group(const unsigned type, const unsigned n_q,
 			     s + q * lds, lds);						\
 		break
 
-ATTENTION_INLINE void scores_of(const unsigned type, const struct cpu_kv_chunk *c, unsigned n_q,
+ATTENTION_INLINE void scores_of(const unsigned type, const struct cpu_kv_slice *c, unsigned n_q,
 				const float *query, float *s, size_t lds)
 {
-	unsigned step = n_q > ATTENTION_MAX_GROUP ? NEAR_VECTORS : CPU_MAX_CHUNK_VECTORS;
+	unsigned step = n_q > ATTENTION_MAX_GROUP ? NEAR_VECTORS : CPU_MAX_SLICE_VECTORS;
 
 	for (unsigned v = 0, end; v < c->n_vectors; v = end) {
 		end = c->n_vectors - v < step ? c->n_vectors : v + step;
@@ -239,7 +239,7 @@ static void merge(float *max, float *total, float *sum, float next_max, float ne
 /* Sums n_s strips from a column on, n_v vectors of each. The weights of strip s of query q are at
  * p[q * n_s + s] for types with scales, else at p[q]. */
 ATTENTION_INLINE void values_tile(const unsigned type, const unsigned n_q, const unsigned n_s,
-				  const unsigned n_v, const struct cpu_kv_chunk *c,
+				  const unsigned n_v, const struct cpu_kv_slice *c,
 				  unsigned column, const float *p, size_t ldp,
 				  const float *shrink, float *out)
 {
@@ -292,7 +292,7 @@ ATTENTION_INLINE void values_tile(const unsigned type, const unsigned n_q, const
 }
 
 /* Multiplies each position's weight by the position's scale, for n_s strips. */
-ATTENTION_INLINE void scale_weights(const struct cpu_kv_chunk *c, unsigned strip, unsigned n_s,
+ATTENTION_INLINE void scale_weights(const struct cpu_kv_slice *c, unsigned strip, unsigned n_s,
 				    unsigned n_q, const float *p, size_t ldp, float *scaled)
 {
 	for (unsigned q = 0; q < n_q; q++, p += ldp)
@@ -311,7 +311,7 @@ ATTENTION_INLINE void scale_weights(const struct cpu_kv_chunk *c, unsigned strip
 
 /* Handles columns from..end of at most two strips; two only if both are whole. */
 ATTENTION_INLINE void values_group(const unsigned type, const unsigned n_q,
-				   const struct cpu_kv_chunk *c, unsigned column, unsigned end,
+				   const struct cpu_kv_slice *c, unsigned column, unsigned end,
 				   const float *p, size_t ldp, const float *shrink, float *scratch,
 				   float *out)
 {
@@ -338,7 +338,7 @@ ATTENTION_INLINE void values_group(const unsigned type, const unsigned n_q,
 			     out + (size_t)q * c->value_width);				\
 		break
 
-ATTENTION_INLINE void values_of(const unsigned type, const struct cpu_kv_chunk *c, unsigned n_q,
+ATTENTION_INLINE void values_of(const unsigned type, const struct cpu_kv_slice *c, unsigned n_q,
 				const float *p, size_t ldp, const float *shrink, float *scratch,
 				float *out)
 {
@@ -370,16 +370,16 @@ ATTENTION_INLINE void values_of(const unsigned type, const struct cpu_kv_chunk *
 /* --- for each type --- */
 
 #define ATTENTION_TYPE(name, type)							\
-static void scores_##name(const struct cpu_kv_chunk *chunk, unsigned n_q, const float *query, \
+static void scores_##name(const struct cpu_kv_slice *slice, unsigned n_q, const float *query, \
 			  float *s, size_t lds)						\
 {											\
-	scores_of(type, chunk, n_q, query, s, lds);					\
+	scores_of(type, slice, n_q, query, s, lds);					\
 }											\
 											\
-static void values_##name(const struct cpu_kv_chunk *chunk, unsigned n_q, const float *p,	\
+static void values_##name(const struct cpu_kv_slice *slice, unsigned n_q, const float *p,	\
 			  size_t ldp, const float *shrink, float *scratch, float *out)	\
 {											\
-	values_of(type, chunk, n_q, p, ldp, shrink, scratch, out);				\
+	values_of(type, slice, n_q, p, ldp, shrink, scratch, out);				\
 }
 
 #define ATTENTION_UNPACK(name, type)							\

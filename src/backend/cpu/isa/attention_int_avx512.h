@@ -13,11 +13,11 @@
  *   bytes are signed, so keys are stored as code + 128. The surplus is 128 times the sum of the
  *   query, which is known and subtracted.
  * - Weights are first multiplied by the scale of their position and strip; then they get one scale
- *   per chunk. Their bytes are unsigned, the bytes of values are signed.
+ *   per slice. Their bytes are unsigned, the bytes of values are signed.
  *
  * Rounding errors: of a query's element at most 2^-16 of the largest element in its group (a code's
- * error is up to 2^-8); of a weight at most 2^-17 of the largest weight in its chunk. Errors of
- * weights accumulate over a chunk: usually with the square root of its length, at worst linearly.
+ * error is up to 2^-8); of a weight at most 2^-17 of the largest weight in its slice. Errors of
+ * weights accumulate over a slice: usually with the square root of its length, at worst linearly.
  */
 #include "backend/cpu/kernels_attention.h"
 
@@ -31,14 +31,14 @@ enum {
 	INT_VECTORS = CPU_KV_GROUP / LANES,	/* of high and of low bytes, kept in registers */
 	QUADS = CPU_KV_GROUP / CPU_KV_QUAD,
 	WEIGHT_WORDS = 2 * QUADS,		/* per 32 positions: high bytes, low bytes */
-	WEIGHT_MOST = 65535,	/* times 127 times CPU_CHUNK_POSITIONS is below 2^31 */
+	WEIGHT_MOST = 65535,	/* times 127 times CPU_SLICE_POSITIONS is below 2^31 */
 	QUERY_BIAS = WEIGHT_WORDS,		/* offset in a group's words, which
 						 * start like those of weights */
 	QUERY_SCALE,
 	QUERY_WORDS,
 	QUERY_MOST = 127 * 256 + 127,	/* times 255 + 128 times CPU_KV_GROUP is below 2^31 */
 };
-_Static_assert(INT64_C(127) * WEIGHT_MOST * CPU_CHUNK_POSITIONS <= INT32_MAX, "weights overflow");
+_Static_assert(INT64_C(127) * WEIGHT_MOST * CPU_SLICE_POSITIONS <= INT32_MAX, "weights overflow");
 _Static_assert(INT64_C(255) * QUERY_MOST * CPU_KV_GROUP <= INT32_MAX, "scores overflow");
 
 #define INT_INLINE static inline __attribute__((always_inline, no_sanitize("undefined")))
@@ -158,7 +158,7 @@ static void round_query(const float *query, float factor, unsigned head_dim, uns
 }
 
 /* Adds the scores of one group of dimensions to those of earlier groups. */
-INT_INLINE void add_scores(const unsigned n_q, const unsigned n_v, const struct cpu_kv_chunk *c,
+INT_INLINE void add_scores(const unsigned n_q, const unsigned n_v, const struct cpu_kv_slice *c,
 			   unsigned vector, unsigned group, const struct int_sums *sums,
 			   const int32_t *words, float *s, size_t lds)
 {
@@ -179,7 +179,7 @@ INT_INLINE void add_scores(const unsigned n_q, const unsigned n_v, const struct 
 }
 
 INT_INLINE void int_scores_tile(const unsigned n_q, const unsigned n_v,
-				const struct cpu_kv_chunk *c, unsigned vector,
+				const struct cpu_kv_slice *c, unsigned vector,
 				const int32_t *words, size_t next_group, float *s, size_t lds)
 {
 	size_t step = CPU_KV_QUAD * (size_t)c->key_stride;
@@ -204,7 +204,7 @@ INT_INLINE void int_scores_tile(const unsigned n_q, const unsigned n_v,
 	}
 }
 
-INT_INLINE void int_scores_group(const unsigned n_q, const struct cpu_kv_chunk *c,
+INT_INLINE void int_scores_group(const unsigned n_q, const struct cpu_kv_slice *c,
 				 const int32_t *words, size_t next_group, float *s, size_t lds)
 {
 	unsigned v = 0;
@@ -220,7 +220,7 @@ INT_INLINE void int_scores_group(const unsigned n_q, const struct cpu_kv_chunk *
 		int_scores_group(n, c, words, (size_t)n_q * QUERY_WORDS, s + q * lds, lds);	\
 		break
 
-static void scores_q8_0(const struct cpu_kv_chunk *c, unsigned n_q, const float *query, float *s,
+static void scores_q8_0(const struct cpu_kv_slice *c, unsigned n_q, const float *query, float *s,
 			size_t lds)
 {
 	const int32_t *words = (const int32_t *)(const void *)query;
@@ -259,12 +259,12 @@ static inline void store_weights(vec a, vec b, int32_t *words)
 	_mm512_storeu_si512(words, _mm512_permutexvar_epi32(order, bytes));
 }
 
-/* Rounds the weights of a chunk; units_out is the value of integer 1 for each query. Each run
+/* Rounds the weights of a slice; units_out is the value of integer 1 for each query. Each run
  * starts at a new word. */
-INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, unsigned strip,
+INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_slice *c, unsigned strip,
 			      const float *p, size_t ldp, int32_t *words, float *units_out)
 {
-	vec w[2 * CPU_CHUNK_POSITIONS / LANES][INT_GROUP], inverse[INT_GROUP];
+	vec w[2 * CPU_SLICE_POSITIONS / LANES][INT_GROUP], inverse[INT_GROUP];
 	__m512i most[INT_GROUP];
 	unsigned n = 0;
 
@@ -308,7 +308,7 @@ INT_INLINE void round_weights(const unsigned n_q, const struct cpu_kv_chunk *c, 
 
 /* Sums n_v vectors of a strip whose values start `first` bytes after those of a record. */
 INT_INLINE void int_values_tile(const unsigned n_q, const unsigned n_v,
-				const struct cpu_kv_chunk *c, size_t first, const int32_t *words,
+				const struct cpu_kv_slice *c, size_t first, const int32_t *words,
 				const float *units, const float *shrink, float *out)
 {
 	const size_t vector_bytes = CPU_KV_QUAD * LANES, step = n_v * vector_bytes;
@@ -338,7 +338,7 @@ INT_INLINE void int_values_tile(const unsigned n_q, const unsigned n_v,
 	}
 }
 
-INT_INLINE void int_values_group(const unsigned n_q, const struct cpu_kv_chunk *c, unsigned column,
+INT_INLINE void int_values_group(const unsigned n_q, const struct cpu_kv_slice *c, unsigned column,
 				 const float *p, size_t ldp, const float *shrink, int32_t *words,
 				 float *out)
 {
@@ -359,7 +359,7 @@ INT_INLINE void int_values_group(const unsigned n_q, const struct cpu_kv_chunk *
 				 out + (size_t)q * c->value_width);			\
 		break
 
-static void values_q8_0(const struct cpu_kv_chunk *c, unsigned n_q, const float *p, size_t ldp,
+static void values_q8_0(const struct cpu_kv_slice *c, unsigned n_q, const float *p, size_t ldp,
 			const float *shrink, float *scratch, float *out)
 {
 	int32_t *words = (int32_t *)(void *)scratch;

@@ -5,7 +5,7 @@
  * gemm_int_scalar - products with quantised weights in the compiler's portable vectors; include
  * after vec_scalar.h.
  *
- * Weights are always unpacked first: a chunk of a panel for many rows, a block at a time for few
+ * Weights are always unpacked first: a stripe of a panel for many rows, a block at a time for few
  * rows. The unpacked form of 32 inputs is: float[panel] scales of each part, as many minima, then
  * signed 16-bit integers. For each group of four inputs and each half of the panel there is a
  * vector of the even inputs and one of the odd inputs. Products of two inputs are added in 16 bits,

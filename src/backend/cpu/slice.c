@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend/cpu/chunk.h"
+#include "backend/cpu/slice.h"
 
 #include "backend/cpu/cpu.h"
 
@@ -12,8 +12,8 @@ struct piece {
 	unsigned n;
 };
 
-/* An iterator over the pieces of a chunk. */
-struct chunk_walk {
+/* An iterator over the pieces of a slice. */
+struct slice_walk {
 	const struct kv_cache *cache;
 	const uint32_t *blocks;
 	const uint8_t *records;	/* of block 0 */
@@ -21,15 +21,15 @@ struct chunk_walk {
 	unsigned last_block;	/* of the sequence */
 	unsigned block;		/* of the next piece */
 	unsigned at;		/* the next position in it */
-	unsigned n_left;	/* positions of the chunk */
+	unsigned n_left;	/* positions of the slice */
 };
 
-static struct chunk_walk walk_chunk(const struct chunk_source *source, unsigned c)
+static struct slice_walk walk_slice(const struct slice_source *source, unsigned c)
 {
 	const struct kv_cache *cache = source->cache;
-	unsigned length = cache->config.block_length, first = c * CPU_CHUNK_POSITIONS;
+	unsigned length = cache->config.block_length, first = c * CPU_SLICE_POSITIONS;
 
-	return (struct chunk_walk){
+	return (struct slice_walk){
 		.cache = cache,
 		.blocks = source->blocks,
 		.records = kv_record(cache, source->layer, 0, source->kv_head),
@@ -37,19 +37,19 @@ static struct chunk_walk walk_chunk(const struct chunk_source *source, unsigned 
 		.last_block = (source->n_positions - 1) / length,
 		.block = first / length,
 		.at = first % length,
-		.n_left = (unsigned)min_of(source->n_positions - first, CPU_CHUNK_POSITIONS),
+		.n_left = (unsigned)min_of(source->n_positions - first, CPU_SLICE_POSITIONS),
 	};
 }
 
 /* The record of a block of the sequence, or of the sequence's last block if `block` is beyond
  * it. */
-static inline const uint8_t *record_of(const struct chunk_walk *walk, unsigned block)
+static inline const uint8_t *record_of(const struct slice_walk *walk, unsigned block)
 {
 	return walk->records + walk->blocks[min_of(block, walk->last_block)] * walk->stride;
 }
 
-/* Returns false at the end of the chunk. */
-static bool next_piece(struct chunk_walk *walk, struct piece *piece)
+/* Returns false at the end of the slice. */
+static bool next_piece(struct slice_walk *walk, struct piece *piece)
 {
 	unsigned length = walk->cache->config.block_length;
 
@@ -65,29 +65,29 @@ static bool next_piece(struct chunk_walk *walk, struct piece *piece)
 }
 
 static void begin(const struct kv_cache *cache, const struct kv_layout *layout,
-		  struct cpu_kv_chunk *chunk)
+		  struct cpu_kv_slice *slice)
 {
-	chunk->head_dim = cache->config.head_dim;
-	chunk->value_width = cache->value_width;
-	chunk->length = layout->length;
-	chunk->key_stride = layout->key_stride;
-	chunk->n_vectors = 0;
-	chunk->n_runs = 0;
-	chunk->ahead = 0;
+	slice->head_dim = cache->config.head_dim;
+	slice->value_width = cache->value_width;
+	slice->length = layout->length;
+	slice->key_stride = layout->key_stride;
+	slice->n_vectors = 0;
+	slice->n_runs = 0;
+	slice->ahead = 0;
 }
 
 static struct cpu_kv_run *add_run(const struct kv_cache *cache, const struct kv_layout *layout,
-				  const struct piece *piece, struct cpu_kv_chunk *chunk)
+				  const struct piece *piece, struct cpu_kv_slice *slice)
 {
 	size_t bytes = (size_t)cache->element_bytes * cache->quad;
 	const uint16_t *scales = (const uint16_t *)(const void *)(piece->record +
 								  layout->key_scales);
-	struct cpu_kv_run *run = &chunk->runs[chunk->n_runs++];
+	struct cpu_kv_run *run = &slice->runs[slice->n_runs++];
 
-	run->first = chunk->n_vectors * cache->lanes;
+	run->first = slice->n_vectors * cache->lanes;
 	for (unsigned i = piece->at; i < piece->at + piece->n; i += cache->lanes) {
-		chunk->keys[chunk->n_vectors] = piece->record + i * bytes;
-		chunk->key_scales[chunk->n_vectors++] = scales + i;
+		slice->keys[slice->n_vectors] = piece->record + i * bytes;
+		slice->key_scales[slice->n_vectors++] = scales + i;
 	}
 	run->values = piece->record + layout->values;
 	scales = (const uint16_t *)(const void *)(piece->record + layout->value_scales);
@@ -99,37 +99,37 @@ static struct cpu_kv_run *add_run(const struct kv_cache *cache, const struct kv_
 }
 
 /* Chooses what to prefetch, by the length of a block:
- * - a chunk is a whole number of blocks: while keys are scored, the values of the same block; while
- *   values are summed, the keys of the block one chunk later. Both are about the same number of
+ * - a slice is a whole number of blocks: while keys are scored, the values of the same block; while
+ *   values are summed, the keys of the block one slice later. Both are about the same number of
  *   bytes;
- * - a block is several chunks: what is one chunk later in the same block;
+ * - a block is several slices: what is one slice later in the same block;
  * - other lengths: nothing. */
-static void look_ahead(const struct chunk_walk *walk, struct cpu_kv_chunk *chunk,
+static void look_ahead(const struct slice_walk *walk, struct cpu_kv_slice *slice,
 		       struct cpu_kv_run *run)
 {
 	const struct kv_cache *cache = walk->cache;
-	size_t chunk_bytes = (size_t)CPU_CHUNK_POSITIONS * cache->element_bytes;
+	size_t slice_bytes = (size_t)CPU_SLICE_POSITIONS * cache->element_bytes;
 
-	if (cache->chunk_blocks) {
-		const uint8_t *next = record_of(walk, walk->block - 1 + cache->chunk_blocks);
+	if (cache->slice_blocks) {
+		const uint8_t *next = record_of(walk, walk->block - 1 + cache->slice_blocks);
 
-		chunk->ahead = (ptrdiff_t)cache->record.values;
+		slice->ahead = (ptrdiff_t)cache->record.values;
 		run->ahead = next - (const uint8_t *)run->values;
-	} else if (cache->is_whole_chunks) {
-		chunk->ahead = (ptrdiff_t)(chunk_bytes * cache->quad);
-		run->ahead = (ptrdiff_t)(chunk_bytes * min_of(cache->value_width, CPU_KV_GROUP));
+	} else if (cache->is_whole_slices) {
+		slice->ahead = (ptrdiff_t)(slice_bytes * cache->quad);
+		run->ahead = (ptrdiff_t)(slice_bytes * min_of(cache->value_width, CPU_KV_GROUP));
 	}
 }
 
-void chunk_find(const struct chunk_source *source, unsigned c, struct cpu_kv_chunk *chunk)
+void slice_find(const struct slice_source *source, unsigned c, struct cpu_kv_slice *slice)
 {
 	const struct kv_cache *cache = source->cache;
-	struct chunk_walk walk = walk_chunk(source, c);
+	struct slice_walk walk = walk_slice(source, c);
 	struct piece piece;
 
-	begin(cache, &cache->record, chunk);
+	begin(cache, &cache->record, slice);
 	while (next_piece(&walk, &piece))
-		look_ahead(&walk, chunk, add_run(cache, &cache->record, &piece, chunk));
+		look_ahead(&walk, slice, add_run(cache, &cache->record, &piece, slice));
 }
 
 /* --- gathering --- */
@@ -202,11 +202,11 @@ static void copy_values(const struct kv_cache *cache, const struct piece *piece,
 	}
 }
 
-void chunk_gather(const struct chunk_source *source, unsigned c, uint8_t *record,
-		  struct cpu_kv_chunk *chunk)
+void slice_gather(const struct slice_source *source, unsigned c, uint8_t *record,
+		  struct cpu_kv_slice *slice)
 {
 	const struct kv_cache *cache = source->cache;
-	struct chunk_walk walk = walk_chunk(source, c);
+	struct slice_walk walk = walk_slice(source, c);
 	struct piece whole = { record, 0, walk.n_left }, piece;
 
 	for (unsigned at = 0; next_piece(&walk, &piece); at += piece.n) {
@@ -219,31 +219,31 @@ void chunk_gather(const struct chunk_source *source, unsigned c, uint8_t *record
 		copy_scales(cache, &piece, cache->record.value_scales,
 			    cache->gathered.value_scales, cache->config.value_dim, record, at);
 	}
-	begin(cache, &cache->gathered, chunk);
-	add_run(cache, &cache->gathered, &whole, chunk);
+	begin(cache, &cache->gathered, slice);
+	add_run(cache, &cache->gathered, &whole, slice);
 }
 
 /* --- unpacking --- */
 
-void chunk_unpack(const struct kv_cache *cache, const struct cpu_attention_kernels *kernels,
-		  struct cpu_kv_chunk *chunk, float *floats)
+void slice_unpack(const struct kv_cache *cache, const struct cpu_attention_kernels *kernels,
+		  struct cpu_kv_slice *slice, float *floats)
 {
-	size_t n_keys = round_up(chunk->head_dim, cache->quad) * chunk->key_stride;
-	size_t n_values = round_up(chunk->length, cache->quad) * chunk->value_width;
-	float *keys = floats, *values = floats + chunk->n_runs * n_keys;
+	size_t n_keys = round_up(slice->head_dim, cache->quad) * slice->key_stride;
+	size_t n_values = round_up(slice->length, cache->quad) * slice->value_width;
+	float *keys = floats, *values = floats + slice->n_runs * n_keys;
 	unsigned vector = 0;
 
-	for (unsigned i = 0; i < chunk->n_runs; i++) {
-		struct cpu_kv_run *run = &chunk->runs[i];
+	for (unsigned i = 0; i < slice->n_runs; i++) {
+		struct cpu_kv_run *run = &slice->runs[i];
 
-		kernels->unpack[cache->type](chunk->keys[vector], n_keys, keys);
+		kernels->unpack[cache->type](slice->keys[vector], n_keys, keys);
 		kernels->unpack[cache->type](run->values, n_values, values);
 		for (unsigned v = 0; v * cache->lanes < run->n; v++)
-			chunk->keys[vector++] = keys + (size_t)v * cache->lanes;
+			slice->keys[vector++] = keys + (size_t)v * cache->lanes;
 		run->values = values;
 		run->ahead = 0;
 		keys += n_keys;
 		values += n_values;
 	}
-	chunk->ahead = 0;
+	slice->ahead = 0;
 }
