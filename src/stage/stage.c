@@ -295,14 +295,14 @@ void stage_drop(struct stage *stage)
 }
 
 /* Taking the KV cache's pages again would cost about as much as loading as many bytes of weights.
- * No row reads a position that its own sequence has not written. */
+ * No row reads a position that its own sequence has not written. A kept cache goes with its
+ * backend, if that is opened again. */
 static bool can_keep_cache(const struct stage *stage, const struct stage_assignment *next)
 {
 	const struct stage_assignment *last = &stage->assignment;
-	enum cpu_isa isa = next->isa;
 
-	return stage->is_assigned && !find_isa(stage, &isa, NULL) && isa == stage->isa &&
-	       last->n_layers == next->n_layers && last->kv_type == next->kv_type &&
+	return stage->is_assigned && last->n_layers == next->n_layers &&
+	       last->kv_type == next->kv_type &&
 	       last->limits.max_blocks == next->limits.max_blocks &&
 	       last->limits.block_length == next->limits.block_length;
 }

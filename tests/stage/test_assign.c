@@ -591,8 +591,8 @@ static void a_replaced_or_deleted_file_still_gives_its_layers(void **state)
 	model_close(model);
 }
 
-/* Goes from one assignment to another with operation n failing, then without a failure. Returns
- * true if there are not so many operations. */
+/* Goes from one assignment to another with operation n failing, back, and there without a failure.
+ * Returns true if there are not so many operations. */
 static bool survives(const struct model *model, const struct stage_assignment *from,
 		     const struct stage_assignment *to, long n, bool is_allocation)
 {
@@ -614,6 +614,8 @@ static bool survives(const struct model *model, const struct stage_assignment *f
 	if (status) {
 		assert_string_not_equal(err.text, "");
 		assert_int_equal(count.n_caches, 0);
+		assign(stage, from);
+		compare(stage, model, run_fresh(model, from));
 		assign(stage, to);
 	}
 	compare(stage, model, run_fresh(model, to));
