@@ -131,6 +131,15 @@ size_t step_bytes_max(const struct step_limits *limits)
 	return payload_bytes(&header);
 }
 
+size_t step_bytes_into(const struct step_limits *limits, unsigned stage)
+{
+	struct step_limits hop = *limits;
+
+	if (!stage)
+		hop.dim = 0;
+	return step_bytes_max(&hop);
+}
+
 enum sc_status step_limits_check(const struct step_limits *limits, struct error *err)
 {
 	const struct {

@@ -107,6 +107,8 @@ uint32_t step_max_blocks(const struct step_limits *limits);
 size_t step_bytes(const struct step *step);
 /* The largest payload in bytes under these limits. */
 size_t step_bytes_max(const struct step_limits *limits);
+/* The same for a step on its way to a stage, numbered from 0: the first one gets no activations. */
+size_t step_bytes_into(const struct step_limits *limits, unsigned stage);
 
 /* Writes step into out[step_bytes(step)], which must be aligned to 64 bytes. If step->activations
  * is NULL and dim is not 0, space for the activations is left; step_activations() returns its
