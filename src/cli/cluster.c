@@ -1,61 +1,125 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cluster.h"
 
-#include "transport/link.h"
+#include "net/interface.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_ADDRESS 4096
+#define MAX_ADDRESSES 8
+#define MAX_ADDRESS 272	/* a host name of 255 bytes, and a port */
 
 /* What each process tells the others. Same binary, same layout. */
 struct card {
 	struct error error;	/* SC_OK, or why it cannot go on */
 	char host[64];
-	struct resources resources;
-	uint64_t own_bytes;	/* that rank 0 comes to take */
-	uint32_t n_address;
-	uint8_t address[MAX_ADDRESS];
+	/* Of rank 0. */
+	unsigned n_addresses;
+	char addresses[MAX_ADDRESSES][MAX_ADDRESS];
+	struct cluster_keys keys;
 };
 
-static enum sc_status open_fabric(struct cluster *cluster, struct loop *loop,
-				  const struct config *config, const struct fabric_config *fabric,
-				  struct error *err)
+static const struct card *card_of(const struct cluster *cluster, unsigned rank)
 {
-	if (!strcmp(config->transport, "mpi"))
-		return fabric_mpi_open(loop, cluster->world, fabric, &cluster->fabric, err);
-	if (ucx_port_open(loop, &cluster->port, err) != SC_OK)
-		return err->status;
-	return fabric_ucx_open(cluster->port, fabric, &cluster->fabric, err);
+	return cluster->blobs[rank].data;
+}
+
+/* --- what this process tells --- */
+
+static enum sc_status prepare_links(struct cluster *cluster, struct loop *loop,
+				    const struct config *config, struct error *err)
+{
+	enum sc_status status;
+
+	if (!strcmp(config->transport, "mpi")) {
+		cluster->mpi = (struct mpi_port){ loop, cluster->world };
+		cluster->fabrics = mpi_source(&cluster->mpi);
+		return SC_OK;
+	}
+	status = ucx_port_open(loop, &cluster->ucx, err);
+	if (status == SC_OK)
+		cluster->fabrics = ucx_source(cluster->ucx);
+	return status;
+}
+
+static void on_accept(void *arg, struct channel *channel, const char *key_id)
+{
+	struct cluster *cluster = arg;
+
+	(void)key_id;
+	cluster->on_accept(cluster->arg, channel);
+}
+
+static void add_address(struct card *card, const char *host, const char *port)
+{
+	const bool is_ipv6 = strchr(host, ':');
+
+	if (card->n_addresses < MAX_ADDRESSES)
+		snprintf(card->addresses[card->n_addresses++], MAX_ADDRESS, "%s%.255s%s:%.5s",
+			 is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", port);
+}
+
+/* The addresses by which other hosts may reach the listener, whose own one says the port. */
+static void list_addresses(const char *listening, struct card *card)
+{
+	struct net_address all[MAX_ADDRESSES];
+	const char *port = strrchr(listening, ':') + 1;
+	unsigned n = interface_addresses(NULL, all, MAX_ADDRESSES);
+
+	for (unsigned i = 0; i < n; i++)
+		add_address(card, all[i].host, port);
+	if (!n)
+		add_address(card, card->host, port);
+}
+
+/* On one host nobody else can reach the listener. */
+static enum sc_status listen_for_ranks(struct cluster *cluster, struct loop *loop,
+				       const struct config *config, struct card *card,
+				       struct error *err)
+{
+	const bool is_on_one_host = mpi_world_is_on_one_host();
+	struct channel_listener_config listener = {
+		.loop = loop,
+		.address = is_on_one_host ? "127.0.0.1:0" : "*:0",
+		.keys = &card->keys,
+		.dead_ms = config->deadline_ms,
+		.max_strangers_per_address = cluster->n_ranks + 16,
+		.max_strangers = cluster->n_ranks + 64,
+		.on_accept = on_accept,
+		.arg = cluster,
+	};
+	enum sc_status status = cluster_keys_random(&card->keys, err);
+
+	if (status == SC_OK)
+		status = channel_listener_create(&listener, &cluster->listener, err);
+	if (status != SC_OK)
+		return status;
+	if (is_on_one_host)
+		snprintf(card->addresses[card->n_addresses++], MAX_ADDRESS, "%s",
+			 channel_listener_address(cluster->listener));
+	else
+		list_addresses(channel_listener_address(cluster->listener), card);
+	return SC_OK;
 }
 
 static void fill_card(struct cluster *cluster, struct loop *loop, const struct config *config,
-		      const struct fabric_config *fabric, const struct error *trouble,
-		      struct card *card)
+		      const struct error *trouble, struct card *card)
 {
-	const void *address;
-	size_t n_bytes;
-
 	gethostname(card->host, sizeof card->host - 1);
 	if (trouble) {
 		card->error = *trouble;
 		return;
 	}
-	if (open_fabric(cluster, loop, config, fabric, &card->error) != SC_OK)
+	if (prepare_links(cluster, loop, config, &card->error) != SC_OK ||
+	    (!cluster->rank &&
+	     listen_for_ranks(cluster, loop, config, card, &card->error) != SC_OK))
 		return;
-	/* Last: what MPI and links took already counts as used. */
-	resources_read("", &card->resources);
 	card->error.status = SC_OK;
-	fabric_address(cluster->fabric, &address, &n_bytes);
-	if (n_bytes > sizeof card->address) {
-		error_set(&card->error, SC_E_INTERNAL, "an address of %zu bytes", n_bytes);
-		return;
-	}
-	memcpy(card->address, address, n_bytes);
-	card->n_address = (uint32_t)n_bytes;
 }
+
+/* --- what the others told --- */
 
 /* The trouble of the lowest rank that has any; its name in front when others have none, or
  * another. */
@@ -65,47 +129,20 @@ static enum sc_status find_trouble(const struct cluster *cluster, struct error *
 	unsigned rank = 0;
 	bool is_shared = true;
 
-	for (unsigned i = 0; i < cluster->n_ranks; i++) {
-		const struct card *card = cluster->blobs[i].data;
-
-		if (card->error.status != SC_OK && !first) {
-			first = card;
-			rank = i;
-		}
+	for (unsigned i = 0; i < cluster->n_ranks && !first; i++) {
+		if (card_of(cluster, i)->error.status == SC_OK)
+			continue;
+		first = card_of(cluster, i);
+		rank = i;
 	}
 	if (!first)
 		return SC_OK;
-	for (unsigned i = 0; i < cluster->n_ranks; i++) {
-		const struct card *card = cluster->blobs[i].data;
-
-		is_shared &= !strcmp(card->error.text, first->error.text);
-	}
+	for (unsigned i = 0; i < cluster->n_ranks; i++)
+		is_shared &= !strcmp(card_of(cluster, i)->error.text, first->error.text);
 	if (is_shared)
 		return error_set(err, first->error.status, "%s", first->error.text);
 	return error_set(err, first->error.status, "rank %u on %s: %s", rank, first->host,
 			 first->error.text);
-}
-
-static const struct card *card_of(const struct cluster *cluster, unsigned rank)
-{
-	return cluster->blobs[rank].data;
-}
-
-static enum sc_status find_allowance(struct cluster *cluster)
-{
-	unsigned n_workers = cluster->n_ranks - 1;
-	const struct resources **workers = calloc(n_workers + 1, sizeof workers[0]);
-
-	if (!workers)
-		return SC_E_NOMEM;
-	for (unsigned i = 0; i < n_workers; i++)
-		workers[i] = &card_of(cluster, i + 1)->resources;
-	if (cluster->rank)
-		cluster->allowance = allowance_of(workers[cluster->rank - 1], workers, n_workers,
-					  &card_of(cluster, 0)->resources,
-					  card_of(cluster, 0)->own_bytes);
-	free(workers);
-	return SC_OK;
 }
 
 static enum sc_status read_cards(struct cluster *cluster, struct error *err)
@@ -114,21 +151,12 @@ static enum sc_status read_cards(struct cluster *cluster, struct error *err)
 		if (cluster->blobs[i].n_bytes != sizeof(struct card))
 			return error_set(err, SC_E_PROTOCOL, "rank %u runs another version of "
 					 "stagecoachd: install the same on all hosts", i);
-	cluster->peers = calloc(cluster->n_ranks, sizeof cluster->peers[0]);
-	if (!cluster->peers || find_allowance(cluster) != SC_OK)
-		return error_set(err, SC_E_NOMEM, "out of memory for %u peers", cluster->n_ranks);
-	for (unsigned i = 0; i < cluster->n_ranks; i++) {
-		const struct card *card = cluster->blobs[i].data;
-
-		cluster->peers[i].address = card->address;
-		cluster->peers[i].n_bytes = card->n_address;
-	}
 	return find_trouble(cluster, err);
 }
 
 enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
-			    const struct config *config, const struct fabric_config *fabric,
-			    uint64_t own_bytes, const struct error *trouble, struct error *err)
+			    const struct config *config, const struct error *trouble,
+			    struct error *err)
 {
 	struct card *card = calloc(1, sizeof *card);
 	enum sc_status status;
@@ -141,37 +169,58 @@ enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
 		goto out;
 	cluster->rank = mpi_world_rank(cluster->world);
 	cluster->n_ranks = mpi_world_size(cluster->world);
-	card->own_bytes = own_bytes;
-	fill_card(cluster, loop, config, fabric, trouble, card);
+	fill_card(cluster, loop, config, trouble, card);
 	status = mpi_world_exchange(cluster->world, card, sizeof *card, &cluster->blobs, err);
 	if (status == SC_OK)
 		status = read_cards(cluster, err);
 	/* Without MPI behind it, one dead process cannot take the others down. */
-	if (status == SC_OK && strcmp(config->transport, "mpi")) {
+	if (status == SC_OK && cluster->ucx) {
 		mpi_world_close(cluster->world);
 		cluster->world = NULL;
 	}
+	/* Last: what MPI and links took already counts as used. */
+	if (status == SC_OK)
+		resources_read("", &cluster->resources);
 out:
 	free(card);
 	return status;
+}
+
+enum sc_status cluster_dial(const struct cluster *cluster, struct loop *loop, unsigned dead_ms,
+			    const struct channel_dialler_events *events, void *arg,
+			    struct channel_dialler **dialler_out, struct error *err)
+{
+	const struct card *card = card_of(cluster, 0);
+	const char *addresses[MAX_ADDRESSES];
+	struct channel_dialler_config config = {
+		.loop = loop,
+		.addresses = addresses,
+		.n_addresses = card->n_addresses,
+		.keys = &card->keys,
+		.dead_ms = dead_ms,
+		.events = events,
+		.arg = arg,
+	};
+
+	for (unsigned i = 0; i < card->n_addresses; i++)
+		addresses[i] = card->addresses[i];
+	return channel_dialler_create(&config, dialler_out, err);
 }
 
 bool cluster_close(struct cluster *cluster)
 {
 	bool is_abandoned = cluster->world && cluster->is_lost;
 
-	fabric_close(cluster->fabric);
-	ucx_port_close(cluster->port);
+	channel_listener_close(cluster->listener);
+	ucx_port_close(cluster->ucx);
 	if (is_abandoned)
 		mpi_world_abandon(cluster->world);
 	else
 		mpi_world_close(cluster->world);
 	mpi_world_free(cluster->blobs);
-	free(cluster->peers);
-	cluster->fabric = NULL;
-	cluster->port = NULL;
+	cluster->listener = NULL;
+	cluster->ucx = NULL;
 	cluster->world = NULL;
 	cluster->blobs = NULL;
-	cluster->peers = NULL;
 	return !is_abandoned;
 }

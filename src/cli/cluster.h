@@ -2,39 +2,51 @@
 #ifndef STAGECOACH_CLI_CLUSTER_H
 #define STAGECOACH_CLI_CLUSTER_H
 /*
- * cluster - the processes that a launcher started, and how they find each other: everyone tells
- * everyone its address, or why it cannot go on.
+ * cluster - the processes that a launcher started, and how they find each other. Rank 0, the
+ * coordinator, listens for the others. MPI carries its addresses and a key that it has made to the
+ * other ranks, which dial it. With links over ucx MPI is then finalised.
+ * The key guards against strangers and accidents, not against whoever reads what MPI sends.
  * Thread: one, before the loop runs.
  */
+#include "base/resources.h"
 #include "config/config.h"
-#include "coordinator/allowance.h"
+#include "transport/channel_dialler.h"
+#include "transport/channel_listener.h"
 #include "transport/fabrics.h"
-#include "worker/worker.h"
+
+struct card;
 
 struct cluster {
 	unsigned rank;
 	unsigned n_ranks;
-	struct ucx_port *port;		/* NULL: links go over MPI */
-	struct fabric *fabric;
-	struct worker_peer *peers;	/* [n_ranks] */
-	struct allowance allowance;	/* of its machine; rank 0 is no worker and has none */
+	struct resources resources;	/* of this process, without what links and MPI have taken */
+	struct fabric_source fabrics;	/* of data links */
+	struct ucx_port *ucx;		/* NULL: data links go over MPI */
+	struct mpi_port mpi;
 	struct mpi_world *world;	/* open as long as links go over MPI */
+	struct channel_listener *listener;	/* of rank 0 */
 	bool is_lost;			/* set by the owner: some process has ended or hangs */
 	struct mpi_blob *blobs;
+	/* Of rank 0: who takes the channels of the others. Set it before the loop runs. */
+	void (*on_accept)(void *arg, struct channel *channel);
+	void *arg;
 };
 
 /*
- * Collective. Opens the fabric that config names and exchanges addresses.
- * - own_bytes: the memory that this process will take if it is the coordinator.
+ * Collective. Prepares the links that config names, and exchanges addresses.
  * - trouble (or NULL): why this process cannot go on. It takes part all the same, so that nobody
  *   waits for it.
  * On failure every process gets the same status and text, so one may speak for all. It must do so
  * before cluster_close, because a launcher kills the rest once one process is gone.
  */
 must_check enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
-				       const struct config *config,
-				       const struct fabric_config *fabric, uint64_t own_bytes,
-				       const struct error *trouble, struct error *err);
+				       const struct config *config, const struct error *trouble,
+				       struct error *err);
+/* Of the other ranks: starts to dial rank 0. events and arg as in channel_dialler_config. */
+must_check enum sc_status cluster_dial(const struct cluster *cluster, struct loop *loop,
+				       unsigned dead_ms,
+				       const struct channel_dialler_events *events, void *arg,
+				       struct channel_dialler **dialler_out, struct error *err);
 /* Due in any case, also after a failure. Collective: nobody leaves before all have entered. With
  * is_lost this process takes part in nothing collective, because that would never return. False:
  * MPI is not finalised, and the process has to end by _exit. */

@@ -35,7 +35,7 @@ static enum sc_status wire(const struct config *config, const struct opened_mode
 	status = wire_coordinator_config(config, opened, n_stages, coordinator_out, err);
 	if (status != SC_OK)
 		return status;
-	allowance = allowance_inside(n_stages, wire_coordinator_bytes(coordinator_out, 0,
+	allowance = allowance_inside(n_stages, wire_coordinator_bytes(coordinator_out, false,
 							prepare_client_bytes(config)));
 	return wire_worker_config(config, opened->model, &allowance, worker_out, err);
 }

@@ -107,7 +107,7 @@ static enum sc_status find_room(const struct config *config,
 				struct error *err)
 {
 	const struct allowance allowance = allowance_inside(coordinator->n_stages,
-		wire_coordinator_bytes(coordinator, 0, prepare_client_bytes(config)));
+		wire_coordinator_bytes(coordinator, false, prepare_client_bytes(config)));
 	const struct stage_limits limits = coordinator_stage_limits(coordinator);
 	struct fit_workers workers = { .has_links = false };
 	struct worker_config worker;

@@ -6,6 +6,7 @@
 #include "cli/one_shot.h"
 #include "cli/prompt_run.h"
 #include "cli/report.h"
+#include "engine/wiring.h"
 #include "event/loop.h"
 #include "gateway/gateway.h"
 
@@ -236,14 +237,34 @@ static void tell_job_memory(const struct server *server)
 			 (double)n_bytes / mib, (double)wanted / mib);
 }
 
+/* A worker has dialled in. */
+static void on_accept(void *arg, struct channel *channel)
+{
+	struct server *server = arg;
+
+	engine_accept(server->engine, channel);
+}
+
+/* What the engine must know of a cluster that a launcher started. */
+static void describe_cluster(struct server *server, struct engine_cluster *out)
+{
+	const struct serve_config *serve = server->serve;
+
+	*out = (struct engine_cluster){
+		.coordinator = serve->coordinator,
+		.fabrics = serve->cluster->fabrics,
+		.has_fixed_workers = true,
+		.resources = &serve->cluster->resources,
+		.own_bytes = wire_coordinator_bytes(serve->coordinator, true, serve->client_bytes),
+	};
+	serve->cluster->on_accept = on_accept;
+	serve->cluster->arg = server;
+}
+
 static enum sc_status start_engine(struct server *server, struct error *err)
 {
 	const struct serve_config *serve = server->serve;
-	const struct engine_cluster cluster = {
-		.coordinator = serve->coordinator,
-		.fabric = serve->cluster ? serve->cluster->fabric : NULL,
-		.peers = serve->cluster ? serve->cluster->peers : NULL,
-	};
+	struct engine_cluster cluster;
 	const struct engine_config engine = {
 		.loop = server->loop,
 		.settings = serve->config,
@@ -254,8 +275,11 @@ static enum sc_status start_engine(struct server *server, struct error *err)
 		.on_progress = on_progress,
 		.arg = server,
 	};
-	enum sc_status status = engine_create(&engine, &server->engine, err);
+	enum sc_status status;
 
+	if (serve->cluster)
+		describe_cluster(server, &cluster);
+	status = engine_create(&engine, &server->engine, err);
 	if (status != SC_OK)
 		return status;
 	server->text.engine = server->engine;

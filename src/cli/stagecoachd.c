@@ -84,22 +84,6 @@ static void start_log(const struct config *config, unsigned rank, bool is_cluste
 	log_init((enum log_level)config_log_level(config), name);
 }
 
-/* Collective, also with trouble. */
-static enum sc_status join_cluster(struct serve_config *serve, struct cluster *cluster,
-				   unsigned rank, const struct error *trouble, struct error *err)
-{
-	const struct config *config = serve->config;
-	struct fabric_config fabric = { 0 };
-	uint64_t own_bytes = 0;
-
-	if (!trouble) {
-		fabric = wire_fabric_config(config, serve->coordinator->n_stages, rank);
-		own_bytes = wire_coordinator_bytes(serve->coordinator, true, serve->client_bytes);
-	}
-	serve->cluster = cluster;
-	return cluster_open(cluster, serve->loop, config, &fabric, own_bytes, trouble, err);
-}
-
 static int run(struct config *config, int argc, char **argv, unsigned rank, unsigned n_ranks,
 	       struct launcher *launcher)
 {
@@ -124,9 +108,11 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 		report_ignored_keys(opened.model->gguf, config->ignored_keys);
 	err = trouble;
 	serve.client_bytes = prepare_client_bytes(config);
-	if (is_cluster)
-		status = join_cluster(&serve, &cluster, rank, status == SC_OK ? NULL : &trouble,
-				      &err);
+	if (is_cluster) {
+		serve.cluster = &cluster;
+		status = cluster_open(&cluster, serve.loop, config,
+				      status == SC_OK ? NULL : &trouble, &err);
+	}
 	if (status != SC_OK) {
 		complain(rank, &err);
 		exit_code = sc_status_exit_code(status);

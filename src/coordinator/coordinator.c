@@ -2,6 +2,8 @@
 #include "coordinator/coordinator_private.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -137,7 +139,7 @@ static void note_started(struct coordinator *c)
  * over. */
 static bool send_step(struct coordinator *c, struct frame *frame)
 {
-	enum sc_status status = members_send_step(c->members, frame);
+	enum sc_status status = ring_send(c->epoch->ring, frame);
 	struct error err;
 
 	c->epoch->unsent = NULL;
@@ -242,9 +244,8 @@ static void on_dirty(void *arg)
 	wake_send(c->settle_soon);
 }
 
-static void on_tokens(void *arg, const struct frame *frame)
+static void take_tokens(struct coordinator *c, const struct frame *frame)
 {
-	struct coordinator *c = arg;
 	struct tokens tokens;
 	struct error err;
 
@@ -262,6 +263,52 @@ static void on_tokens(void *arg, const struct frame *frame)
 	settle(c);
 }
 
+void coordinator_on_tokens(void *arg, struct frame *frame)
+{
+	take_tokens(arg, frame);
+	frame_release(frame);
+}
+
+void coordinator_on_credit(void *arg)
+{
+	coordinator_pump(arg);
+}
+
+void coordinator_on_link_down(void *arg, unsigned peer, enum sc_status status, const char *why)
+{
+	struct coordinator *c = arg;
+	struct member *member = members_of_stage(c->members, peer - 1);
+
+	if (status == SC_E_PROTOCOL && member)
+		members_lose(c->members, member, status, why);
+	else
+		members_suspect_link(c->members, 0, peer, why);
+}
+
+/* --- workers --- */
+
+static void on_joined(void *arg, struct member *member)
+{
+	const struct coordinator *c = arg;
+	char name[256];
+
+	hello_name(&member->hello, name, sizeof name);
+	if (c->config.has_fixed_workers)
+		log_debug("%s is here", name);
+	else
+		log_info("%s is here", name);
+}
+
+static void on_refused(void *arg, const struct error *err)
+{
+	struct coordinator *c = arg;
+
+	if (c->config.has_fixed_workers)
+		fail(c, err);
+	else
+		log_warning("refused: %s", err->text);
+}
+
 static void on_counters(void *arg)
 {
 	struct coordinator *c = arg;
@@ -277,14 +324,27 @@ static void on_gone(void *arg)
 		coordinator_set_phase(c, COORDINATOR_STOPPED);
 }
 
-static void on_lost(void *arg, const struct error *err)
+static void on_lost(void *arg, struct member *member, const struct error *err)
 {
-	fail(arg, err);
+	struct coordinator *c = arg;
+
+	if (c->config.has_fixed_workers || (c->epoch && member->stage != MEMBER_NO_STAGE))
+		fail(c, err);
+	else
+		log_warning("%s", err->text);
 }
 
-static void on_credit(void *arg)
+static void on_broken_pair(void *arg, const struct link_fault *fault)
 {
-	coordinator_pump(arg);
+	struct error err;
+
+	error_set(&err, SC_E_CLOSED, "%s", fault->text);
+	fail(arg, &err);
+}
+
+static void on_short(void *arg, const struct error *err)
+{
+	fail(arg, err);
 }
 
 /* --- deadlines --- */
@@ -359,33 +419,38 @@ static void note_limits(struct coordinator *c)
 
 static enum sc_status create_members(struct coordinator *c, struct error *err)
 {
+	const struct coordinator_config *own = &c->config;
 	struct members_config config = {
-		.loop = c->config.loop,
-		.fabric = c->config.fabric,
-		.n_members = c->config.n_stages,
-		.model_fingerprint = c->config.model->fingerprint,
-		.limits = coordinator_stage_limits(&c->config),
-		.heartbeat_ms = c->config.heartbeat_ms,
-		.deadline_ms = c->config.deadline_ms,
-		.start_ms = c->config.start_ms,
-		.allows_mixed_backends = c->config.allows_mixed_backends,
-		.on_known = coordinator_on_known,
+		.loop = own->loop,
+		.incarnation = random_id(),
+		.wish = { own->model->fingerprint, own->model_samples, own->fabrics.name },
+		.limits = coordinator_stage_limits(own),
+		.heartbeat_ms = own->heartbeat_ms,
+		.deadline_ms = own->deadline_ms,
+		.allows_mixed_backends = own->allows_mixed_backends,
+		.resources = own->resources,
+		.own_bytes = own->own_bytes,
+		.on_joined = on_joined,
+		.on_refused = on_refused,
+		.on_lost = on_lost,
+		.on_opened = coordinator_on_opened,
 		.on_progress = coordinator_on_progress,
 		.on_ready = coordinator_on_ready,
-		.on_gone = on_gone,
-		.on_lost = on_lost,
-		.on_tokens = on_tokens,
-		.on_credit = on_credit,
 		.on_counters = on_counters,
+		.on_link_down = on_broken_pair,
+		.on_enough = coordinator_on_known,
+		.on_short = on_short,
+		.on_gone = on_gone,
 		.arg = c,
 	};
-
 	enum sc_status status = members_create(&config, &c->members, err);
 
-	if (status == SC_OK &&
-	    counters_init(&c->counters, c->config.loop, c->members) != SC_OK)
-		status = error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
-	return status;
+	if (status != SC_OK)
+		return status;
+	members_await(c->members, own->n_stages, own->start_ms);
+	if (counters_init(&c->counters, own->loop, c->members) != SC_OK)
+		return error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
+	return SC_OK;
 }
 
 enum sc_status coordinator_create(const struct coordinator_config *config,
@@ -438,19 +503,16 @@ void coordinator_destroy(struct coordinator *c)
 	end_all_jobs(c, JOB_FAILED, &err);
 	jobs_deinit(&c->jobs);
 	counters_deinit(&c->counters);
+	epoch_destroy(c->epoch);
 	members_destroy(c->members);
 	wake_destroy(c->settle_soon);
 	timer_destroy(c->deadline_timer);
-	epoch_destroy(c->epoch);
 	free(c);
 }
 
-enum sc_status coordinator_connect(struct coordinator *c, unsigned rank, const void *address,
-				   size_t n_bytes, struct error *err)
+void coordinator_accept(struct coordinator *c, struct channel *channel)
 {
-	const struct link_config link = coordinator_link(&c->config, rank, 0);
-
-	return members_connect(c->members, rank, address, n_bytes, &link, err);
+	members_accept(c->members, channel);
 }
 
 void coordinator_drain(struct coordinator *c, uint32_t timeout_ms)

@@ -13,6 +13,7 @@
 #include "event/loop.h"
 #include "model/model.h"
 #include "model/tokenizer.h"
+#include "transport/channel.h"
 #include "transport/link.h"
 
 struct coordinator;
@@ -33,10 +34,17 @@ enum coordinator_phase {
 
 struct coordinator_config {
 	struct loop *loop;
-	struct fabric *fabric;			/* rank 0; borrowed until destroy */
+	struct fabric_source fabrics;		/* of the data links of each epoch */
+	unsigned spin_us;			/* as fabric_config */
 	const struct model *model;		/* borrowed */
 	const struct tokenizer *tokenizer;	/* borrowed */
-	unsigned n_stages;			/* ranks 1 .. n_stages are the stages, in order */
+	uint64_t model_samples;			/* hash of samples of the weights; 0: unknown */
+	unsigned n_stages;			/* also the number of workers that are awaited */
+	bool has_fixed_workers;			/* a launcher started all workers: none will come
+						 * in place of one that is refused or leaves */
+	const struct resources *resources;	/* of this process, to divide its machine; copied.
+						 * NULL: unknown */
+	uint64_t own_bytes;			/* memory that this process comes to take */
 	uint32_t window;			/* steps in flight; 0: n_stages + 1 */
 	uint32_t max_rows;			/* the most rows of a step */
 	uint32_t prompt_chunk;			/* the most prompt rows of a step; 0: 256
@@ -68,11 +76,6 @@ struct coordinator_config {
 	void *arg;
 };
 
-/* What peer `to` receives from peer `from`: 0 is the coordinator, i + 1 is stage i. Activations go
- * only from one stage to the next. Does not use loop, fabric and callbacks of config. */
-struct link_config coordinator_link(const struct coordinator_config *config, unsigned from,
-				    unsigned to);
-
 /* The most prompt rows of a step under this configuration. */
 uint32_t coordinator_prompt_chunk(const struct coordinator_config *config);
 
@@ -81,24 +84,21 @@ uint32_t coordinator_prompt_chunk(const struct coordinator_config *config);
 uint64_t coordinator_bytes(const struct coordinator_config *config, bool has_links);
 
 /* What pool_plan is asked for such a coordinator, but for the memory and threads of its workers.
- * has_links as above. loop, fabric and callbacks of config are not looked at. */
+ * has_links as above. loop, fabrics and callbacks of config are not looked at. */
 struct pool_wish;
 struct stage_limits coordinator_stage_limits(const struct coordinator_config *config);
 void coordinator_planning(const struct coordinator_config *config, bool has_links,
 			  struct plan_input *input_out, struct pool_wish *wish_out);
 
-/* Creates a coordinator. Workers may connect from now on. Nothing is sent before
- * coordinator_connect. */
+/* Creates a coordinator, which waits for its workers: see coordinator_accept. */
 must_check enum sc_status coordinator_create(const struct coordinator_config *config,
 					     struct coordinator **coordinator_out,
 					     struct error *err);
 /* Fails jobs that are still running and drops the links. Accepts NULL. */
 void coordinator_destroy(struct coordinator *coordinator);
 
-/* Connects to a worker's fabric. Call once for each rank 1 .. n_stages. */
-must_check enum sc_status coordinator_connect(struct coordinator *coordinator, unsigned rank,
-					      const void *address, size_t n_bytes,
-					      struct error *err);
+/* Takes the channel of a worker, at any time. */
+void coordinator_accept(struct coordinator *coordinator, struct channel *channel);
 
 /* Refuses new jobs, lets the others run for at most timeout_ms (0: stops them at once), then stops
  * the workers and calls on_phase(STOPPED). */
@@ -128,7 +128,8 @@ enum tensor_type coordinator_kv_type(const struct coordinator *coordinator);
 const struct plan *coordinator_plan(const struct coordinator *coordinator);
 
 struct stage_status {
-	unsigned rank;
+	unsigned rank;			/* number of the stage, from 1 */
+	const char *worker;		/* its worker's id; "" if there is none */
 	uint32_t pid;
 	const char *host;
 	const char *backend;		/* "cpu avx2, 2 threads" */

@@ -59,11 +59,17 @@ void coordinator_set_phase(struct coordinator *c, enum coordinator_phase phase);
 /* Fills in settings that were left open, and the widest limits that they allow. */
 void coordinator_set_defaults(struct coordinator *c);
 
-/* Callbacks of members during the start: all have said Hello; weights were loaded; all are
- * ready. */
+/* Callbacks of members on an epoch's way to its steps: enough workers are here; all stages have
+ * opened their fabrics; weights were loaded; all are ready. */
 void coordinator_on_known(void *arg);
+void coordinator_on_opened(void *arg);
 void coordinator_on_progress(void *arg);
 void coordinator_on_ready(void *arg);
+
+/* Callbacks of the epoch's ring. */
+void coordinator_on_tokens(void *arg, struct frame *frame);
+void coordinator_on_credit(void *arg);
+void coordinator_on_link_down(void *arg, unsigned peer, enum sc_status status, const char *why);
 
 /* Makes an epoch of the known workers and assigns its stages. */
 must_check enum sc_status coordinator_begin_epoch(struct coordinator *c, struct error *err);

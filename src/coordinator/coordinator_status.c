@@ -44,9 +44,11 @@ const struct plan *coordinator_plan(const struct coordinator *c)
 void coordinator_load_progress(const struct coordinator *c, uint64_t *done_out, uint64_t *total_out)
 {
 	*done_out = *total_out = 0;
-	for (unsigned i = 0; i < members_count(c->members); i++) {
-		*done_out += members_get(c->members, i)->done_bytes;
-		*total_out += members_get(c->members, i)->total_bytes;
+	for (unsigned i = 0; i < members_n_stages(c->members); i++) {
+		const struct member *member = members_of_stage(c->members, i);
+
+		*done_out += member ? member->done_bytes : 0;
+		*total_out += member ? member->total_bytes : 0;
 	}
 }
 
@@ -111,17 +113,22 @@ static double bubble_ratio(const struct coordinator *c, const struct member *mem
 void coordinator_stage_status(const struct coordinator *c, unsigned stage,
 			      struct stage_status *out)
 {
-	const struct member *member = members_get(c->members, stage);
+	static const struct member nobody;
+	const struct member *found = members_of_stage(c->members, stage);
+	const struct member *member = found ? found : &nobody;
 	const struct plan *plan = coordinator_plan(c);
-	bool has_isa = plan && member->kernels.best_isa != CPU_AUTO;
+	bool has_isa = found && member->hello.kernels.best_isa != CPU_AUTO;
+	uint64_t silent_ns = found ? loop_now_ns(c->config.loop) - member->heard_ns : 0;
 
 	*out = (struct stage_status){
-		.rank = member->rank,
-		.pid = member->pid,
-		.host = member->host,
+		.rank = stage + 1,
+		.worker = member->hello.worker_id,
+		.pid = member->hello.pid,
+		.host = member->hello.host,
 		.backend = member->backend,
-		.instruction_set = has_isa ? cpu_isa_name(members_common_isa(c->members)) : "",
-		.best_instruction_set = has_isa ? cpu_isa_name(member->kernels.best_isa) : "",
+		.instruction_set = has_isa ? cpu_isa_name(members_isa(c->members)) : "",
+		.best_instruction_set = has_isa ? cpu_isa_name(member->hello.kernels.best_isa)
+						: "",
 		.first_layer = plan ? plan->stages[stage].first_layer : 0,
 		.n_layers = plan ? plan->stages[stage].n_layers : 0,
 		.weight_bytes = member->weight_bytes,
@@ -132,7 +139,7 @@ void coordinator_stage_status(const struct coordinator *c, unsigned stage,
 		.waiting_seconds = clock_seconds(member->waiting_ns),
 		.sending_seconds = clock_seconds(member->sending_ns),
 		.bubble_ratio = bubble_ratio(c, member),
-		.heard_ms_ago = (loop_now_ns(c->config.loop) - member->heard_ns) / NS_PER_MS,
+		.heard_ms_ago = silent_ns / NS_PER_MS,
 		.kv_saturated = member->kv_saturated,
 	};
 }

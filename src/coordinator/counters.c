@@ -6,10 +6,10 @@
 /* All stages have told of this step, except those that are not there to tell. */
 static bool have_told(const struct counters *counters, uint64_t step)
 {
-	for (unsigned i = 0; i < members_count(counters->members); i++) {
-		const struct member *member = members_get(counters->members, i);
+	for (unsigned i = 0; i < members_n_stages(counters->members); i++) {
+		const struct member *member = members_of_stage(counters->members, i);
 
-		if (member->state == MEMBER_READY && member->last_step < step)
+		if (member && member->state == MEMBER_READY && member->last_step < step)
 			return false;
 	}
 	return true;

@@ -4,18 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Only the first stage's frames are made here. Its steps carry no activations. */
-static size_t first_hop_bytes(const struct step_limits *limits)
-{
-	struct step_limits first_hop = *limits;
-
-	first_hop.dim = 0;
-	return step_bytes_max(&first_hop);
-}
-
 uint64_t epoch_bytes(const struct step_limits *limits, uint32_t window)
 {
-	return (uint64_t)(window + 1) * first_hop_bytes(limits);
+	return (uint64_t)(window + 1) * step_bytes_into(limits, 0);
 }
 
 /* The probe draws one token behind a prompt of one token. */
@@ -47,7 +38,7 @@ static enum sc_status make_parts(struct epoch *epoch, const struct epoch_config 
 
 	if (status != SC_OK)
 		return status;
-	status = frame_pool_create(config->window + 1, first_hop_bytes(&config->limits),
+	status = frame_pool_create(config->window + 1, step_bytes_into(&config->limits, 0),
 				   &epoch->step_pool);
 	if (status == SC_OK)
 		status = make_probe(epoch, config);
@@ -79,6 +70,7 @@ void epoch_destroy(struct epoch *epoch)
 {
 	if (!epoch)
 		return;
+	ring_close(epoch->ring);
 	if (epoch->unsent)
 		frame_release(epoch->unsent);
 	if (epoch->scheduler)

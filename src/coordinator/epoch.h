@@ -13,7 +13,7 @@
  */
 #include "coordinator/plan.h"
 #include "coordinator/scheduler.h"
-#include "wire/frame.h"
+#include "transport/ring.h"
 
 /* States only move forward, one by one. */
 enum epoch_state {
@@ -28,6 +28,7 @@ struct epoch {
 	struct plan *plan;
 	struct step_limits limits;	/* of every step */
 	uint32_t window;		/* the most steps in flight */
+	struct ring *ring;		/* data links; set by the coordinator, owned */
 	struct scheduler *scheduler;
 	struct frame_pool *step_pool;	/* window + 1 frames */
 	struct frame *unsent;		/* a step that found no credit; NULL: none */

@@ -28,23 +28,26 @@ static void name_tensors(const struct coordinator *c, const struct member *membe
 /* The first stage with such weights, or NULL. */
 static const struct member *find_not_finite(const struct coordinator *c)
 {
-	for (unsigned i = 0; i < members_count(c->members); i++)
-		if (members_get(c->members, i)->n_not_finite)
-			return members_get(c->members, i);
+	for (unsigned i = 0; i < members_n_stages(c->members); i++) {
+		const struct member *member = members_of_stage(c->members, i);
+
+		if (member && member->n_not_finite)
+			return member;
+	}
 	return NULL;
 }
 
 void coordinator_warn_of_weights(const struct coordinator *c)
 {
-	for (unsigned i = 0; i < members_count(c->members); i++) {
-		const struct member *member = members_get(c->members, i);
+	for (unsigned i = 0; i < members_n_stages(c->members); i++) {
+		const struct member *member = members_of_stage(c->members, i);
 		char tensors[TENSORS_TEXT_MAX];
 
-		if (!member->n_not_finite)
+		if (!member || !member->n_not_finite)
 			continue;
 		name_tensors(c, member, tensors, sizeof tensors);
 		log_warning("stage %u: NaN or infinity in %s. Jobs that use these values will "
-			    "fail; get another copy of the model", member->rank, tensors);
+			    "fail; get another copy of the model", i + 1, tensors);
 	}
 }
 
@@ -76,7 +79,8 @@ static void describe_cause(const struct coordinator *c, char *text, size_t n_byt
 		return;
 	}
 	name_tensors(c, member, tensors, sizeof tensors);
-	snprintf(text, n_bytes, "stage %u has NaN or infinity in %s", member->rank, tensors);
+	snprintf(text, n_bytes, "stage %u has NaN or infinity in %s", member->stage + 1,
+		 tensors);
 }
 
 void coordinator_take_fault(struct coordinator *c, struct sequence *sequence,

@@ -1,495 +1,406 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "coordinator/members.h"
+#include "coordinator/members_private.h"
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "transport/control_link.h"
-#include "wire/step.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTROL_FRAMES_PER_MEMBER 4
+/* Records of workers, those that are gone included. */
+#define MAX_RECORDS 1024
 
-typedef Stagecoach__Cluster__V1__Control control_message;
+/* --- states --- */
 
-struct members {
-	struct members_config config;
-	struct frame_pool *control_pool;
-	struct timer *heartbeat;
-	uint64_t started_ns;
-	uint64_t beat_ns;		/* time of the last check for silent members */
-	uint32_t epoch;
-	bool is_lost;			/* on_lost was called */
-	struct error stop;		/* what members_stop said */
-	unsigned n_members;
-	struct member *members;		/* [n_members] */
+#define TO(state) (1u << (state))
+
+/* By state: the states that may follow it. */
+static const unsigned transitions[] = {
+	[MEMBER_GONE] = TO(MEMBER_GREETED),
+	[MEMBER_GREETED] = TO(MEMBER_SPARE) | TO(MEMBER_STOPPED) | TO(MEMBER_GONE),
+	[MEMBER_SPARE] = TO(MEMBER_OPENING) | TO(MEMBER_STOPPED) | TO(MEMBER_GONE),
+	[MEMBER_OPENING] = TO(MEMBER_LOADING) | TO(MEMBER_SPARE) | TO(MEMBER_STOPPED) |
+			   TO(MEMBER_GONE),
+	[MEMBER_LOADING] = TO(MEMBER_READY) | TO(MEMBER_SPARE) | TO(MEMBER_STOPPED) |
+			   TO(MEMBER_GONE),
+	[MEMBER_READY] = TO(MEMBER_SPARE) | TO(MEMBER_STOPPED) | TO(MEMBER_GONE),
+	[MEMBER_STOPPED] = TO(MEMBER_GONE),
 };
 
-static bool are_all(const struct members *members, enum member_state at_least)
+void member_enter(struct member *member, enum member_state state)
 {
-	for (unsigned i = 0; i < members->n_members; i++)
-		if (members->members[i].state < at_least)
-			return false;
-	return true;
+	assert(transitions[member->state] & TO(state));
+	member->state = state;
 }
 
-/* Only the first loss is reported; later ones follow from it. */
-static void lose(struct member *member, enum sc_status status, const char *why)
+void member_leave_epoch(struct member *member)
+{
+	member->stage = MEMBER_NO_STAGE;
+	free(member->address);
+	member->address = NULL;
+	member->n_address = 0;
+	member->done_bytes = member->total_bytes = 0;
+	member->weight_bytes = member->kv_bytes = member->load_ns = 0;
+	member->progress_ns = 0;
+	member->not_finite[0] = '\0';
+	member->n_not_finite = 0;
+	member->steps = member->rows = member->last_step = 0;
+	member->busy_ns = member->waiting_ns = member->sending_ns = 0;
+	member->kv_saturated = 0;
+}
+
+/* A channel that takes nothing goes down by itself. */
+static void send_over(struct channel *channel, const control_message *message)
+{
+	if (channel_send(channel, message) != SC_OK)
+		return;
+}
+
+void member_send(const struct member *member, const control_message *message)
+{
+	if (member->channel)
+		send_over(member->channel, message);
+}
+
+void member_describe_backend(struct member *member, const char *instruction_set)
+{
+	unsigned n_threads = member->allowance.n_processors;
+
+	snprintf(member->backend, sizeof member->backend, "%s%s%s, %u thread%s",
+		 member->hello.kernels.backend, *instruction_set ? " " : "", instruction_set,
+		 n_threads, n_threads == 1 ? "" : "s");
+}
+
+/* --- losses --- */
+
+static void name_member(const struct member *member, char *text, size_t n_bytes)
+{
+	const struct hello *hello = &member->hello;
+
+	if (member->stage == MEMBER_NO_STAGE)
+		hello_name(hello, text, n_bytes);
+	else
+		snprintf(text, n_bytes, "stage %u (worker %s, host %s, pid %u)", member->stage + 1,
+			 hello->worker_id, hello->host, hello->pid);
+}
+
+static void note_loss(struct member *member)
+{
+	uint64_t now_ns = loop_now_ns(member->members->config.loop);
+	uint64_t oldest_ns;
+
+	member->loss_ns[member->n_losses++ % MEMBER_FLAPS] = now_ns;
+	oldest_ns = member->loss_ns[member->n_losses % MEMBER_FLAPS];
+	if (member->n_losses >= MEMBER_FLAPS && now_ns - oldest_ns <= MEMBER_FLAP_MS * NS_PER_MS)
+		member->quarantined_until_ns = now_ns + MEMBER_QUARANTINE_MS * NS_PER_MS;
+}
+
+bool member_is_quarantined(const struct member *member)
+{
+	return member->quarantined_until_ns > loop_now_ns(member->members->config.loop);
+}
+
+bool member_is_usable(const struct member *member)
+{
+	const struct members *members = member->members;
+	enum cpu_isa best = member->hello.kernels.best_isa;
+
+	return member->state >= MEMBER_SPARE && member->state <= MEMBER_READY &&
+	       !member_is_quarantined(member) &&
+	       (!members->has_isa || best == CPU_AUTO || best >= members->isa);
+}
+
+/* The channel ends. Returns whether the member was told to stop before. */
+static bool close_channel(struct member *member)
+{
+	bool was_stopped = member->state == MEMBER_STOPPED;
+
+	channel_close(member->channel);
+	member->channel = NULL;
+	member->question = 0;
+	member->since_ns = loop_now_ns(member->members->config.loop);
+	member_enter(member, MEMBER_GONE);
+	return was_stopped;
+}
+
+static void lose(struct member *member, enum sc_status status, const char *why, bool is_counted)
 {
 	struct members *members = member->members;
 	struct error err;
+	char name[256];
 
-	if (members->is_lost || member->state >= MEMBER_STOPPED)
+	if (member->state == MEMBER_GONE)
 		return;
-	members->is_lost = true;
-	if (!member->pid)
-		error_set(&err, status, "stage %u (rank %u): %s", member->rank, member->rank, why);
-	else
-		error_set(&err, status, "stage %u (rank %u, host %s, pid %u): %s", member->rank,
-			  member->rank, member->host, member->pid, why);
-	members->config.on_lost(members->config.arg, &err);
+	if (close_channel(member)) {
+		members_check_gone(members);
+		return;
+	}
+	if (is_counted)
+		note_loss(member);
+	name_member(member, name, sizeof name);
+	error_set(&err, status, "%s: %s", name, why);
+	members->config.on_lost(members->config.arg, member, &err);
+	members_judge_suspicion(members);
+	members_judge_arrivals(members);
 }
 
-/* --- out --- */
-
-/* Returns false if nothing was sent. */
-static bool send_control(struct member *member, const control_message *message)
+void members_lose(struct members *members, struct member *member, enum sc_status status,
+		  const char *why)
 {
-	const struct members *members = member->members;
-
-	return member->link && link_send_control(member->link, members->control_pool,
-						 members->epoch, message);
+	(void)members;
+	lose(member, status, why, true);
 }
 
-static void describe_backend(struct member *member, const char *instruction_set)
+void members_lose_stage(struct member *member, enum sc_status status, const char *why)
 {
-	snprintf(member->backend, sizeof member->backend, "%s%s%s, %u thread%s",
-		 member->kernels.backend, *instruction_set ? " " : "", instruction_set,
-		 member->n_threads, member->n_threads == 1 ? "" : "s");
+	struct members *members = member->members;
+	struct error err;
+	char name[256];
+
+	name_member(member, name, sizeof name);
+	error_set(&err, status, "%s: %s", name, why);
+	member_enter(member, MEMBER_SPARE);
+	note_loss(member);
+	members->config.on_lost(members->config.arg, member, &err);
+	members_judge_suspicion(members);
 }
 
-static void send_assign(struct member *member, const struct plan *plan,
-			const struct assignment *assignment)
+void members_check_gone(struct members *members)
 {
-	const struct members *members = member->members;
-	Stagecoach__Cluster__V1__Assign assign = STAGECOACH__CLUSTER__V1__ASSIGN__INIT;
-	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
-	unsigned stage = member->rank - 1;
-
-	assign.epoch = assignment->epoch;
-	assign.stage = stage;
-	assign.n_stages = plan->n_stages;
-	assign.first_layer = plan->stages[stage].first_layer;
-	assign.n_layers = plan->stages[stage].n_layers;
-	assign.max_rows = assignment->limits.max_rows;
-	assign.max_sequences = assignment->limits.max_sequences;
-	assign.n_blocks = assignment->limits.max_blocks;
-	assign.block_length = assignment->limits.block_length;
-	assign.kv_type = assignment->kv_type;
-	if (member->kernels.best_isa != CPU_AUTO)
-		assign.instruction_set = (char *)cpu_isa_name(members_common_isa(members));
-	describe_backend(member, assign.instruction_set);
-	assign.max_context = assignment->limits.max_context;
-	assign.window = assignment->window;
-	assign.previous_rank = member->rank - 1;
-	assign.next_rank = member->rank == plan->n_stages ? 0 : member->rank + 1;
-	assign.heartbeat_ms = members->config.heartbeat_ms;
-	assign.deadline_ms = members->config.deadline_ms;
-	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN;
-	message.assign = &assign;
-	(void)send_control(member, &message);
+	if (!members->is_stopped)
+		return;
+	for (unsigned i = 0; i < members->n_records; i++)
+		if (members->records[i]->state != MEMBER_GONE)
+			return;
+	members->config.on_gone(members->config.arg);
 }
 
-void members_assign(struct members *members, const struct plan *plan,
-		    const struct assignment *assignment)
+/* --- messages --- */
+
+static enum sc_status status_of(uint32_t number)
 {
-	members->epoch = assignment->epoch;
-	for (unsigned i = 0; i < members->n_members; i++) {
-		members->members[i].state = MEMBER_LOADING;
-		/* The stage's own total replaces this one. Without it the percentage of all stages
-		 * would jump when a stage reports its first progress. */
-		members->members[i].total_bytes = plan->stages[i].weight_bytes +
-						  plan->stages[i].kv_bytes;
-		/* The member had nothing to send while it waited for the others. */
-		members->members[i].heard_ns = loop_now_ns(members->config.loop);
-		send_assign(&members->members[i], plan, assignment);
+	return number && number < SC_N_STATUS ? (enum sc_status)number : SC_E_INTERNAL;
+}
+
+static void take_failed(struct member *member, const Stagecoach__Cluster__V1__Failed *failed)
+{
+	if (!failed->epoch)
+		lose(member, status_of(failed->status), failed->text, true);
+	else if (failed->epoch == member->members->epoch && member_has_stage(member))
+		members_lose_stage(member, status_of(failed->status), failed->text);
+}
+
+static void take_bye(struct member *member, const Stagecoach__Cluster__V1__Bye *bye)
+{
+	char why[256];
+
+	snprintf(why, sizeof why, "leaves: %s", bye->text);
+	lose(member, SC_E_UNAVAILABLE, why, false);
+}
+
+static void on_message(void *arg, struct channel *channel, const control_message *message)
+{
+	struct member *member = arg;
+
+	(void)channel;
+	member->heard_ns = loop_now_ns(member->members->config.loop);
+	switch (message->body_case) {
+	case CONTROL_BODY(SIZES): member_take_sizes(member, message->sizes); break;
+	case CONTROL_BODY(OPENED): member_take_opened(member, message->opened); break;
+	case CONTROL_BODY(PROGRESS): member_take_progress(member, message->progress); break;
+	case CONTROL_BODY(READY): member_take_ready(member, message->ready); break;
+	case CONTROL_BODY(HEARTBEAT): member_take_heartbeat(member, message->heartbeat); break;
+	case CONTROL_BODY(LINK_DOWN): member_take_link_down(member, message->link_down); break;
+	case CONTROL_BODY(FAILED): take_failed(member, message->failed); break;
+	case CONTROL_BODY(BYE): take_bye(member, message->bye); break;
+	default: break;		/* for workers */
 	}
 }
 
-/* A member that has not connected yet is told when it has. */
-static void send_stop(struct member *member)
+static void on_down(void *arg, struct channel *channel, enum sc_status status, const char *why)
+{
+	(void)channel;
+	lose(arg, status, why, true);
+}
+
+static const struct channel_events member_events = { on_message, on_down };
+
+/* --- records --- */
+
+static void member_destroy(struct member *member)
+{
+	if (!member)
+		return;
+	channel_close(member->channel);
+	free(member->address);
+	free(member);
+}
+
+static bool is_in_epoch(const struct member *member)
+{
+	return member->stage != MEMBER_NO_STAGE;
+}
+
+static void take_out(struct members *members, const struct member *member)
+{
+	unsigned i = 0;
+
+	while (members->records[i] != member)
+		i++;
+	members->n_records--;
+	memmove(&members->records[i], &members->records[i + 1],
+		(members->n_records - i) * sizeof members->records[0]);
+}
+
+static void put_in(struct members *members, struct member *member)
+{
+	unsigned i = members->n_records++;
+
+	for (; i && hello_compare(&members->records[i - 1]->hello, &member->hello) > 0; i--)
+		members->records[i] = members->records[i - 1];
+	members->records[i] = member;
+}
+
+/* Forgets the worker that has been gone for the longest time. */
+static bool make_room(struct members *members)
+{
+	struct member *oldest = NULL;
+
+	for (unsigned i = 0; i < members->n_records; i++) {
+		struct member *member = members->records[i];
+
+		if (member->state == MEMBER_GONE && !is_in_epoch(member) &&
+		    (!oldest || member->since_ns < oldest->since_ns))
+			oldest = member;
+	}
+	if (!oldest)
+		return false;
+	take_out(members, oldest);
+	member_destroy(oldest);
+	return true;
+}
+
+static bool grow(struct members *members)
+{
+	unsigned capacity = members->capacity ? 2 * members->capacity : 8;
+	struct member **records = realloc(members->records, capacity * sizeof records[0]);
+	const struct resources **users;
+
+	if (!records)
+		return false;
+	members->records = records;
+	users = realloc(members->users, capacity * sizeof users[0]);
+	if (!users)
+		return false;
+	members->users = users;
+	members->capacity = capacity;
+	return true;
+}
+
+static struct member *add_record(struct members *members)
+{
+	struct member *member;
+
+	if (members->n_records >= MAX_RECORDS && !make_room(members))
+		return NULL;
+	if (members->n_records == members->capacity && !grow(members))
+		return NULL;
+	member = calloc(1, sizeof *member);
+	if (!member)
+		return NULL;
+	member->members = members;
+	member->stage = MEMBER_NO_STAGE;
+	return member;
+}
+
+struct member *members_find(const struct members *members, const char *worker_id)
+{
+	for (unsigned i = 0; i < members->n_records; i++)
+		if (!strcmp(members->records[i]->hello.worker_id, worker_id))
+			return members->records[i];
+	return NULL;
+}
+
+struct member *members_admit(struct members *members, const struct hello *hello,
+			     struct channel *channel)
+{
+	struct member *member = members_find(members, hello->worker_id);
+
+	if (member)
+		take_out(members, member);
+	else if (!(member = add_record(members)))
+		return NULL;
+	/* A lost member that comes back has no stage. Its stage is named by its old record until
+	 * the next epoch. */
+	for (unsigned i = 0; i < members->n_stages; i++)
+		if (members->stages[i] == member)
+			members->stages[i] = NULL;
+	member_leave_epoch(member);
+	member->hello = *hello;
+	put_in(members, member);
+	member->channel = channel;
+	member->since_ns = member->heard_ns = loop_now_ns(members->config.loop);
+	member->allowance = (struct allowance){ .memory_bytes = hello->memory_bytes,
+						.n_processors = hello->n_threads };
+	member_describe_backend(member, "");
+	member_enter(member, MEMBER_GREETED);
+	channel_watch(channel, &member_events, member);
+	return member;
+}
+
+void members_divide(struct members *members)
+{
+	const struct resources *own = members->config.resources ? &members->resources : NULL;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < members->n_records; i++)
+		if (member_is_here(members->records[i]))
+			members->users[n++] = &members->records[i]->hello.resources;
+	for (unsigned i = 0; i < members->n_records; i++) {
+		struct member *member = members->records[i];
+		const struct hello *hello = &member->hello;
+
+		if (!member_is_here(member))
+			continue;
+		if (hello->resources.n_processors)
+			member->allowance = allowance_of(&hello->resources, members->users, n, own,
+							 members->config.own_bytes);
+		if (hello->memory_bytes)
+			member->allowance.memory_bytes = hello->memory_bytes;
+		if (hello->n_threads)
+			member->allowance.n_processors = hello->n_threads;
+	}
+}
+
+/* --- stop --- */
+
+void members_say_stop(const struct members *members, struct channel *channel)
 {
 	Stagecoach__Cluster__V1__Stop stop = STAGECOACH__CLUSTER__V1__STOP__INIT;
 	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 
-	stop.reason = member->members->stop.text;
-	stop.status = member->members->stop.status;
-	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
+	stop.reason = (char *)(uintptr_t)members->stop_reason;
+	stop.status = members->stop_status;
+	message.body_case = CONTROL_BODY(STOP);
 	message.stop = &stop;
-	member->is_stop_sent = send_control(member, &message);
+	send_over(channel, &message);
 }
 
 void members_stop(struct members *members, enum sc_status status, const char *reason)
 {
-	error_set(&members->stop, status, "%s", reason);
-	for (unsigned i = 0; i < members->n_members; i++) {
-		struct member *member = &members->members[i];
+	members->is_stopped = true;
+	members->stop_status = status;
+	snprintf(members->stop_reason, sizeof members->stop_reason, "%s", reason);
+	members->n_awaited = 0;
+	members_dismiss_arrivals(members);
+	for (unsigned i = 0; i < members->n_records; i++) {
+		struct member *member = members->records[i];
 
-		if (member->state >= MEMBER_STOPPED)
+		if (!member_is_here(member))
 			continue;
-		send_stop(member);
-		member->state = member->link ? MEMBER_STOPPED : MEMBER_GONE;
-	}
-}
-
-enum sc_status members_send_step(struct members *members, struct frame *frame)
-{
-	struct member *first = &members->members[0];
-
-	return first->link ? link_send(first->link, frame) : SC_E_CLOSED;
-}
-
-static void send_welcome(struct member *member)
-{
-	const struct members_config *config = &member->members->config;
-	Stagecoach__Cluster__V1__StageLimits limits = STAGECOACH__CLUSTER__V1__STAGE_LIMITS__INIT;
-	Stagecoach__Cluster__V1__Welcome welcome = STAGECOACH__CLUSTER__V1__WELCOME__INIT;
-	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
-
-	limits.max_rows = config->limits.max_rows;
-	limits.max_sequences = config->limits.max_sequences;
-	limits.block_length = config->limits.block_length;
-	limits.kv_type = config->limits.kv_type;
-	welcome.limits = &limits;
-	welcome.heartbeat_ms = config->heartbeat_ms;
-	welcome.deadline_ms = config->deadline_ms;
-	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_WELCOME;
-	message.welcome = &welcome;
-	send_control(member, &message);
-}
-
-/* --- in --- */
-
-/* The first member that has said Hello, or NULL. */
-static const struct member *first_known(const struct members *members)
-{
-	for (unsigned i = 0; i < members->n_members; i++)
-		if (members->members[i].state >= MEMBER_GREETED)
-			return &members->members[i];
-	return NULL;
-}
-
-static enum sc_status compare(const struct member *a, const struct member *b, struct error *err)
-{
-	char whose[96];
-
-	snprintf(whose, sizeof whose, "stage %u (host %s)", a->rank, a->host);
-	return kernels_match(&a->kernels, whose, &b->kernels, err);
-}
-
-static enum sc_status take_kernels(struct member *member,
-				   const Stagecoach__Cluster__V1__Hello *hello, struct error *err)
-{
-	const struct member *other = first_known(member->members);
-	enum sc_status status = kernels_read(hello->backend, hello->instruction_set,
-					     hello->kernel_version, hello->libm_fingerprint,
-					     &member->kernels, err);
-
-	if (status == SC_OK && other && !member->members->config.allows_mixed_backends)
-		status = compare(other, member, err);
-	return status;
-}
-
-static void take_hello(struct member *member, const Stagecoach__Cluster__V1__Hello *hello)
-{
-	struct members *members = member->members;
-	struct error err;
-	char why[128];
-
-	if (member->state != MEMBER_EXPECTED)
-		return;
-	snprintf(member->host, sizeof member->host, "%s", hello->host);
-	member->pid = hello->pid;
-	member->memory_bytes = hello->memory_bytes;
-	member->n_threads = hello->n_threads;
-	if (hello->protocol_version != CONTROL_PROTOCOL_VERSION) {
-		snprintf(why, sizeof why, "speaks protocol %u (version %.32s), expected %u",
-			 hello->protocol_version, hello->version, CONTROL_PROTOCOL_VERSION);
-		lose(member, SC_E_PROTOCOL, why);
-		return;
-	}
-	if (hello->model_fingerprint != members->config.model_fingerprint) {
-		lose(member, SC_E_INVALID, "has opened another model file than the coordinator: "
-		     "copy the same file to all machines");
-		return;
-	}
-	if (take_kernels(member, hello, &err) != SC_OK) {
-		lose(member, err.status, err.text);
-		return;
-	}
-	describe_backend(member, "");
-	member->state = MEMBER_GREETED;
-	send_welcome(member);
-}
-
-/* The table that the message has for an instruction set. */
-static bool find_table(const Stagecoach__Cluster__V1__Sizes *sizes, enum cpu_isa isa,
-		       struct stage_sizes *table_out)
-{
-	const char *name = isa == CPU_AUTO ? "" : cpu_isa_name(isa);
-
-	for (size_t i = 0; i < sizes->n_tables; i++) {
-		const Stagecoach__Cluster__V1__StageSizes *table = sizes->tables[i];
-
-		if (strcmp(table->instruction_set, name) != 0)
-			continue;
-		*table_out = (struct stage_sizes){
-			.fixed_bytes = table->fixed_bytes,
-			.head_bytes = table->head_bytes,
-			.layer_bytes = table->layer_bytes,
-			.kv_block_bytes = table->kv_block_bytes,
-			.block_bytes = table->block_bytes,
-			.context_block_bytes = table->context_block_bytes,
-			.thread_bytes = table->thread_bytes,
-			.shared_thread_bytes = table->shared_thread_bytes,
-			.shared_block_bytes = table->shared_block_bytes,
-			.shared_most_bytes = table->shared_most_bytes,
-		};
-		return true;
-	}
-	return false;
-}
-
-static void take_sizes(struct member *member, const Stagecoach__Cluster__V1__Sizes *sizes)
-{
-	struct members *members = member->members;
-	enum cpu_isa best = member->kernels.best_isa;
-
-	if (member->state != MEMBER_GREETED)
-		return;
-	for (enum cpu_isa isa = best == CPU_AUTO ? CPU_AUTO : CPU_SCALAR; isa <= best; isa++) {
-		if (!find_table(sizes, isa, &member->sizes[isa])) {
-			lose(member, SC_E_PROTOCOL, "did not say how much memory a stage takes "
-			     "with each of its instruction sets");
-			return;
-		}
-	}
-	member->state = MEMBER_KNOWN;
-	if (are_all(members, MEMBER_KNOWN))
-		members->config.on_known(members->config.arg);
-}
-
-static void take_ready(struct member *member, const Stagecoach__Cluster__V1__Ready *ready)
-{
-	struct members *members = member->members;
-
-	if (member->state != MEMBER_LOADING || ready->epoch != members->epoch)
-		return;
-	member->state = MEMBER_READY;
-	member->weight_bytes = ready->weight_bytes;
-	member->kv_bytes = ready->kv_bytes;
-	snprintf(member->not_finite, sizeof member->not_finite, "%s", ready->not_finite);
-	member->n_not_finite = ready->n_not_finite;
-	member->done_bytes = member->total_bytes;
-	if (are_all(members, MEMBER_READY))
-		members->config.on_ready(members->config.arg);
-}
-
-static void take_heartbeat(struct member *member,
-			   const Stagecoach__Cluster__V1__Heartbeat *heartbeat)
-{
-	const Stagecoach__Cluster__V1__StageCounters *counters = heartbeat->counters;
-
-	if (!counters)
-		return;
-	member->steps = counters->steps;
-	member->rows = counters->rows;
-	member->busy_ns = counters->busy_ns;
-	member->waiting_ns = counters->waiting_ns;
-	member->sending_ns = counters->sending_ns;
-	member->last_step = counters->last_step;
-	member->kv_saturated = counters->kv_saturated;
-	if (counters->kv_saturated && !member->has_warned_of_kv) {
-		member->has_warned_of_kv = true;
-		log_warning("stage %u: keys or values of layer %u are beyond what kv-type holds "
-			    "and were cut to its largest number. Use --kv-type bf16 or f32",
-			    member->rank, counters->kv_saturated_layer);
-	}
-	member->members->config.on_counters(member->members->config.arg);
-}
-
-static void take_progress(struct member *member, const Stagecoach__Cluster__V1__Progress *progress)
-{
-	struct members *members = member->members;
-
-	/* A total of 0: it has not begun. */
-	if (member->state != MEMBER_LOADING || !progress->total_bytes ||
-	    progress->done_bytes > progress->total_bytes)
-		return;
-	member->done_bytes = progress->done_bytes;
-	member->total_bytes = progress->total_bytes;
-	members->config.on_progress(members->config.arg);
-}
-
-static void take_control(struct member *member, const struct frame *frame)
-{
-	control_message *message;
-	struct error err;
-
-	if (control_decode(frame, &message, &err) != SC_OK) {
-		lose(member, err.status, err.text);
-		return;
-	}
-	switch (message->body_case) {
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO:
-		take_hello(member, message->hello);
-		break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_SIZES:
-		take_sizes(member, message->sizes);
-		break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_PROGRESS:
-		take_progress(member, message->progress);
-		break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY:
-		take_ready(member, message->ready);
-		break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT:
-		take_heartbeat(member, message->heartbeat);
-		break;
-	case STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED:
-		lose(member, message->failed->status < SC_N_STATUS && message->failed->status
-				     ? (enum sc_status)message->failed->status
-				     : SC_E_INTERNAL,
-		     message->failed->text);
-		break;
-	default:
-		break;
-	}
-	control_free(message);
-}
-
-static void take_tokens(struct member *member, const struct frame *frame)
-{
-	struct members *members = member->members;
-
-	if (frame->type != FRAME_TOKENS || member->rank != members->n_members)
-		lose(member, SC_E_PROTOCOL, "sent a frame of tokens; only the last stage may send "
-		     "tokens");
-	else
-		members->config.on_tokens(members->config.arg, frame);
-}
-
-static void on_frame(void *arg, struct link *link, struct frame *frame)
-{
-	struct member *member = arg;
-	struct members *members = member->members;
-
-	(void)link;
-	member->heard_ns = loop_now_ns(members->config.loop);
-	if (frame->type == FRAME_CONTROL)
-		take_control(member, frame);
-	else if (frame->epoch == members->epoch && !members->is_lost)
-		take_tokens(member, frame);
-	frame_release(frame);
-}
-
-static void on_credit(void *arg, struct link *link)
-{
-	struct member *member = arg;
-
-	(void)link;
-	if (member->state == MEMBER_STOPPED && !member->is_stop_sent)
-		send_stop(member);
-	if (member->rank == 1)
-		member->members->config.on_credit(member->members->config.arg);
-}
-
-static void on_down(void *arg, struct link *link, enum sc_status status, const char *why)
-{
-	struct member *member = arg;
-	struct members *members = member->members;
-	bool was_stopped = member->state == MEMBER_STOPPED;
-
-	lose(member, status, why);
-	link_close(link);
-	member->link = NULL;
-	member->state = MEMBER_GONE;
-	if (was_stopped && are_all(members, MEMBER_GONE))
-		members->config.on_gone(members->config.arg);
-}
-
-static const struct link_events member_events = { on_frame, on_credit, on_down };
-
-/* --- liveness --- */
-
-static void check(struct member *member, uint64_t now_ns)
-{
-	const struct members_config *config = &member->members->config;
-	uint64_t silent_ms = (now_ns - member->heard_ns) / NS_PER_MS;
-	uint64_t started_ms = (now_ns - member->members->started_ns) / NS_PER_MS;
-	char why[128];
-
-	if (member->state < MEMBER_KNOWN && started_ms > config->start_ms) {
-		snprintf(why, sizeof why, "not heard of after %llu ms: check that it runs and that "
-			 "the network lets it connect",
-			 (unsigned long long)started_ms);
-		lose(member, SC_E_TIMEOUT, why);
-	} else if ((member->state == MEMBER_LOADING || member->state == MEMBER_READY) &&
-		   silent_ms > config->deadline_ms) {
-		snprintf(why, sizeof why, "silent for %llu ms", (unsigned long long)silent_ms);
-		lose(member, SC_E_TIMEOUT, why);
-	}
-}
-
-/* While this process was suspended, the members' messages were not read, so do not count that time
- * as silence. */
-static void forgive(struct members *members, uint64_t now_ns)
-{
-	uint64_t late_ns = now_ns - members->beat_ns;
-
-	members->beat_ns = now_ns;
-	if (late_ns / NS_PER_MS <=
-	    members->config.heartbeat_ms + members->config.deadline_ms / 2)
-		return;
-	members->started_ns += late_ns;
-	for (unsigned i = 0; i < members->n_members; i++)
-		members->members[i].heard_ns = now_ns;
-}
-
-static void send_heartbeat(struct member *member, bool wants_counters)
-{
-	Stagecoach__Cluster__V1__Heartbeat heartbeat = STAGECOACH__CLUSTER__V1__HEARTBEAT__INIT;
-	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
-
-	heartbeat.epoch = member->members->epoch;
-	heartbeat.wants_counters = wants_counters;
-	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
-	message.heartbeat = &heartbeat;
-	(void)send_control(member, &message);
-}
-
-void members_ask(struct members *members)
-{
-	for (unsigned i = 0; i < members->n_members; i++)
-		if (members->members[i].state == MEMBER_READY)
-			send_heartbeat(&members->members[i], true);
-}
-
-static void beat(void *arg)
-{
-	struct members *members = arg;
-	uint64_t now_ns = loop_now_ns(members->config.loop);
-
-	forgive(members, now_ns);
-	for (unsigned i = 0; i < members->n_members; i++) {
-		struct member *member = &members->members[i];
-
-		if (member->state == MEMBER_LOADING || member->state == MEMBER_READY)
-			send_heartbeat(member, false);
-		check(member, now_ns);
+		members_say_stop(members, member->channel);
+		member_enter(member, MEMBER_STOPPED);
 	}
 }
 
@@ -502,90 +413,86 @@ enum sc_status members_create(const struct members_config *config, struct member
 
 	if (!members)
 		goto no_memory;
+	list_init(&members->arrivals);
 	members->config = *config;
-	members->started_ns = loop_now_ns(config->loop);
-	members->beat_ns = members->started_ns;
-	members->members = calloc(config->n_members, sizeof members->members[0]);
-	if (!members->members)
+	if (config->resources)
+		members->resources = *config->resources;
+	if (members_watch_init(members) != SC_OK)
 		goto no_memory;
-	members->n_members = config->n_members;
-	for (unsigned i = 0; i < config->n_members; i++) {
-		members->members[i].members = members;
-		members->members[i].rank = i + 1;
-	}
-	if (frame_pool_create((size_t)CONTROL_FRAMES_PER_MEMBER * config->n_members,
-			      CONTROL_FRAME_BYTES, &members->control_pool) != SC_OK ||
-	    timer_create_on(config->loop, beat, members, &members->heartbeat) != SC_OK)
-		goto no_memory;
-	timer_start(members->heartbeat, config->heartbeat_ms, config->heartbeat_ms);
 	*members_out = members;
 	return SC_OK;
 
 no_memory:
 	members_destroy(members);
-	return error_set(err, SC_E_NOMEM, "out of memory for %u workers", config->n_members);
+	return error_set(err, SC_E_NOMEM, "out of memory for the roster of workers");
 }
 
 void members_destroy(struct members *members)
 {
 	if (!members)
 		return;
-	for (unsigned i = 0; i < members->n_members; i++)
-		link_close(members->members[i].link);
-	timer_destroy(members->heartbeat);
-	frame_pool_destroy(members->control_pool);
-	free(members->members);
+	members_close_arrivals(members);
+	for (unsigned i = 0; i < members->n_records; i++)
+		member_destroy(members->records[i]);
+	members_watch_deinit(members);
+	free(members->stages);
+	free(members->users);
+	free(members->records);
 	free(members);
 }
 
-enum sc_status members_connect(struct members *members, unsigned rank, const void *address,
-			       size_t n_bytes, const struct link_config *link, struct error *err)
+/* --- views --- */
+
+/* The first member that is here, or NULL. */
+static const struct member *first_here(const struct members *members)
 {
-	struct member *member;
-
-	if (!rank || rank > members->n_members)
-		return error_set(err, SC_E_INVALID, "rank %u is no stage, expected 1 to %u", rank,
-				 members->n_members);
-	member = &members->members[rank - 1];
-	member->heard_ns = loop_now_ns(members->config.loop);
-	return fabric_connect(members->config.fabric, rank, address, n_bytes, link, &member_events,
-			      member, &member->link, err);
-}
-
-enum cpu_isa members_common_isa(const struct members *members)
-{
-	enum cpu_isa common = CPU_AUTO;
-
-	for (unsigned i = 0; i < members->n_members; i++)
-		common = kernels_common_isa(common, &members->members[i].kernels);
-	return common;
+	for (unsigned i = 0; i < members->n_records; i++)
+		if (member_is_here(members->records[i]))
+			return members->records[i];
+	return NULL;
 }
 
 bool members_are_mixed(const struct members *members)
 {
+	const struct member *first = first_here(members);
 	struct error err;
 
-	for (unsigned i = 1; i < members->n_members; i++)
-		if (compare(&members->members[0], &members->members[i], &err) != SC_OK)
+	for (unsigned i = 0; first && i < members->n_records; i++)
+		if (member_is_here(members->records[i]) &&
+		    kernels_match(&first->hello.kernels, "", &members->records[i]->hello.kernels,
+				  &err) != SC_OK)
 			return true;
 	return false;
 }
 
-const struct stage_sizes *members_sizes(const struct members *members, unsigned i)
+void members_choose_isa(struct members *members, struct member *const *workers, unsigned n)
 {
-	const struct member *member = members_get(members, i);
+	if (members->has_isa)
+		return;
+	members->has_isa = true;
+	for (unsigned i = 0; i < n; i++)
+		members->isa = kernels_common_isa(members->isa, &workers[i]->hello.kernels);
+}
 
-	return &member->sizes[member->kernels.best_isa == CPU_AUTO ? CPU_AUTO
-								   : members_common_isa(members)];
+enum cpu_isa members_isa(const struct members *members)
+{
+	return members->isa;
+}
+
+const struct stage_sizes *member_sizes(const struct member *member)
+{
+	bool has_isa = member->hello.kernels.best_isa != CPU_AUTO;
+
+	return &member->sizes[has_isa ? member->members->isa : CPU_AUTO];
 }
 
 unsigned members_count(const struct members *members)
 {
-	return members->n_members;
+	return members->n_records;
 }
 
-const struct member *members_get(const struct members *members, unsigned i)
+struct member *members_get(const struct members *members, unsigned i)
 {
-	assert(i < members->n_members);
-	return &members->members[i];
+	assert(i < members->n_records);
+	return members->records[i];
 }

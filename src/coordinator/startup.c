@@ -6,11 +6,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "coordinator/pool.h"
-#include "wire/control.h"
 
 #include <stdlib.h>
 
-#define CONTROL_CREDITS 8	/* for control messages, in addition to the window */
 /* Prompt rows of a step. Many are more efficient; few give every stage work sooner. */
 enum { CHUNK_OF_ONE = 256, CHUNK_OF_MANY = 128 };
 
@@ -49,66 +47,42 @@ static uint32_t window_of(const struct coordinator_config *config)
 	return config->window ? config->window : config->n_stages + 1;
 }
 
-/* The largest data frame from one peer to another; 0: there are none. */
-static size_t data_bytes(const struct coordinator_config *config, unsigned from, unsigned to)
+/* What the link from the previous peer receives. Activations go only from one stage to the next. */
+static struct link_config link_into_stage(const struct step_limits *limits, unsigned stage,
+					  uint32_t window)
 {
-	struct step_limits limits = widest_limits(config);
-
-	if (from == config->n_stages && to == 0)
-		return tokens_bytes(limits.max_rows);
-	if (to != from + 1)
-		return 0;
-	if (from == 0)
-		limits.dim = 0;	/* no activations */
-	return step_bytes_max(&limits);
+	return (struct link_config){ step_bytes_into(limits, stage), ring_credits(window) };
 }
 
-struct link_config coordinator_link(const struct coordinator_config *config, unsigned from,
-				    unsigned to)
+static struct link_config link_of_tokens(uint32_t max_rows, uint32_t window)
 {
-	struct link_config link = { .max_payload = data_bytes(config, from, to) };
-
-	if (link.max_payload)
-		link.credits = window_of(config);
-	if (from && to)
-		return link;
-	link.credits += CONTROL_CREDITS;
-	if (link.max_payload < CONTROL_FRAME_BYTES)
-		link.max_payload = CONTROL_FRAME_BYTES;
-	return link;
+	return (struct link_config){ tokens_bytes(max_rows), ring_credits(window) };
 }
 
-/* Bytes of the frames into which the links of a peer receive. */
-static uint64_t received_bytes(const struct coordinator_config *config, unsigned to)
+/* Bytes that a link receives into, if its kind has memory of its own for that. */
+static uint64_t buffer_bytes(struct link_config link, bool has_links)
 {
-	uint64_t n_bytes = 0;
-
-	for (unsigned from = 0; from <= config->n_stages; from++) {
-		const struct link_config link = coordinator_link(config, from, to);
-
-		if (from == to || (to && from && from + 1 != to))
-			continue;
-		n_bytes += link_buffer_bytes(&link);
-	}
-	return n_bytes;
+	return has_links ? link_buffer_bytes(&link) : 0;
 }
 
-/* The first stage has the smallest links. */
-static uint64_t frame_bytes(const struct coordinator_config *config, bool has_links)
+/* Of the stage with the most: the first one gets no activations. */
+static uint64_t stage_frame_bytes(const struct coordinator_config *config, bool has_links)
 {
-	const unsigned last = config->n_stages;
 	const struct step_limits limits = widest_limits(config);
+	const uint32_t window = window_of(config);
 
-	return window_of(config) * (uint64_t)step_bytes_max(&limits) +
-	       (has_links ? received_bytes(config, last) : 0);
+	return window * (uint64_t)step_bytes_max(&limits) +
+	       buffer_bytes(link_into_stage(&limits, config->n_stages - 1, window), has_links);
 }
 
 uint64_t coordinator_bytes(const struct coordinator_config *config, bool has_links)
 {
-	struct step_limits limits = widest_limits(config);
+	const struct step_limits limits = widest_limits(config);
+	const uint32_t window = window_of(config);
 
-	return epoch_bytes(&limits, window_of(config)) +
-	       (has_links ? received_bytes(config, 0) : 0) + config->max_job_bytes;
+	return epoch_bytes(&limits, window) +
+	       buffer_bytes(link_of_tokens(limits.max_rows, window), has_links) +
+	       config->max_job_bytes;
 }
 
 uint32_t coordinator_prompt_chunk(const struct coordinator_config *config)
@@ -153,7 +127,7 @@ void coordinator_planning(const struct coordinator_config *config, bool has_link
 		.n_stages = config->n_stages,
 		.max_rows = limits.max_rows,
 		.block_length = limits.block_length,
-		.frame_bytes = frame_bytes(config, has_links),
+		.frame_bytes = stage_frame_bytes(config, has_links),
 	};
 	*wish_out = (struct pool_wish){
 		.context = limits.max_context,
@@ -177,11 +151,23 @@ static enum sc_status make_pool(struct plan_input *input, const struct pool_wish
 	return SC_OK;
 }
 
-/* Plans for the known workers, and writes context and pool to limits. */
-static enum sc_status make_plan(struct coordinator *c, struct step_limits *limits,
-				struct plan **plan_out, struct error *err)
+/* Chooses the first usable workers, in their order. Returns whether there are enough. */
+static bool choose_workers(const struct coordinator *c, struct member **workers)
 {
-	unsigned n = members_count(c->members);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < members_count(c->members) && n < c->config.n_stages; i++)
+		if (member_is_usable(members_get(c->members, i)))
+			workers[n++] = members_get(c->members, i);
+	return n == c->config.n_stages;
+}
+
+/* Plans for these workers, and writes context and pool to limits. */
+static enum sc_status make_plan(struct coordinator *c, struct member *const *workers,
+				struct step_limits *limits, struct plan **plan_out,
+				struct error *err)
+{
+	unsigned n = c->config.n_stages;
 	uint64_t *memory = calloc(n, sizeof memory[0]);
 	uint32_t *n_threads = calloc(n, sizeof n_threads[0]);
 	struct stage_sizes *sizes = calloc(n, sizeof sizes[0]);
@@ -189,14 +175,15 @@ static enum sc_status make_plan(struct coordinator *c, struct step_limits *limit
 	struct pool_wish wish;
 	enum sc_status status;
 
-	coordinator_planning(&c->config, fabric_has_buffers(c->config.fabric), &input, &wish);
+	coordinator_planning(&c->config, c->config.fabrics.has_buffers, &input, &wish);
 	input.n_threads = n_threads;
 	input.memory_bytes = memory;
 	input.sizes = sizes;
+	members_choose_isa(c->members, workers, n);
 	for (unsigned i = 0; memory && n_threads && sizes && i < n; i++) {
-		memory[i] = members_get(c->members, i)->memory_bytes;
-		n_threads[i] = members_get(c->members, i)->n_threads;
-		sizes[i] = *members_sizes(c->members, i);
+		memory[i] = workers[i]->allowance.memory_bytes;
+		n_threads[i] = workers[i]->allowance.n_processors;
+		sizes[i] = *member_sizes(workers[i]);
 	}
 	if (memory && n_threads && sizes)
 		status = make_pool(&input, &wish, plan_out, err);
@@ -237,25 +224,63 @@ static enum sc_status make_epoch(struct coordinator *c, const struct step_limits
 	return SC_OK;
 }
 
-enum sc_status coordinator_begin_epoch(struct coordinator *c, struct error *err)
+static enum sc_status open_ring(struct coordinator *c, struct error *err)
+{
+	const struct ring_config config = {
+		.source = &c->config.fabrics,
+		.epoch = c->epoch->number,
+		.self = 0,
+		.n_peers = c->epoch->plan->n_stages + 1,
+		.spin_us = c->config.spin_us,
+		.in_type = FRAME_TOKENS,
+		.in = link_of_tokens(c->limits.max_rows, c->epoch->window),
+		.on_frame = coordinator_on_tokens,
+		.on_credit = coordinator_on_credit,
+		.on_down = coordinator_on_link_down,
+		.arg = c,
+	};
+
+	return ring_open(&config, &c->epoch->ring, err);
+}
+
+static enum sc_status begin_with(struct coordinator *c, struct member *const *workers,
+				 struct error *err)
 {
 	struct step_limits limits = widest_limits(&c->config);
 	struct assignment assignment;
 	enum sc_status status;
 	struct plan *plan;
 
-	status = make_plan(c, &limits, &plan, err);
+	status = make_plan(c, workers, &limits, &plan, err);
 	if (status == SC_OK)
 		status = make_epoch(c, &limits, plan, err);
+	if (status == SC_OK)
+		status = open_ring(c, err);
 	if (status != SC_OK)
 		return status;
 	c->loading_ns = clock_ns();
 	assignment = (struct assignment){
-		.epoch = c->epoch->number, .limits = c->limits, .kv_type = c->config.kv_type,
-		.window = c->config.window,
+		.epoch = c->epoch->number, .plan = c->epoch->plan, .workers = workers,
+		.limits = c->limits, .kv_type = c->config.kv_type, .window = c->config.window,
 	};
-	members_assign(c->members, c->epoch->plan, &assignment);
-	return SC_OK;
+	return members_assign(c->members, &assignment, err);
+}
+
+enum sc_status coordinator_begin_epoch(struct coordinator *c, struct error *err)
+{
+	struct member **workers = calloc(c->config.n_stages, sizeof workers[0]);
+	enum sc_status status;
+
+	members_divide(c->members);
+	if (!workers)
+		status = error_set(err, SC_E_NOMEM, "out of memory for a plan");
+	else if (!choose_workers(c, workers))
+		status = error_set(err, SC_E_UNAVAILABLE, "fewer than %u workers are here",
+				   c->config.n_stages);
+	else
+		status = begin_with(c, workers, err);
+	free(workers);
+	return status;
 }
 
 void coordinator_on_known(void *arg)
@@ -272,6 +297,26 @@ void coordinator_on_known(void *arg)
 			    "tokens depend on which stage runs where (--allow-mixed-backends)");
 	coordinator_set_phase(c, COORDINATOR_LOADING);	/* last, because the owner
 							 * may drain at once */
+}
+
+/* The data links can be made, while stages load. */
+void coordinator_on_opened(void *arg)
+{
+	struct coordinator *c = arg;
+	const void *own, *first, *last;
+	size_t n_own, n_first, n_last;
+	struct error err;
+
+	if (!c->epoch || c->phase >= COORDINATOR_STOPPED)
+		return;
+	own = ring_address(c->epoch->ring, &n_own);
+	first = members_address(c->members, 0, &n_first);
+	last = members_address(c->members, c->epoch->plan->n_stages - 1, &n_last);
+	if (ring_connect(c->epoch->ring, last, n_last, first, n_first, &err) != SC_OK) {
+		coordinator_abort(c, &err);
+		return;
+	}
+	members_connect(c->members, own, n_own);
 }
 
 void coordinator_on_progress(void *arg)

@@ -19,8 +19,7 @@ static enum sc_status open_stages(struct engine *engine, const struct engine_con
 				  const struct coordinator_config *coordinator, struct error *err)
 {
 	const struct allowance allowance = allowance_inside(coordinator->n_stages,
-		wire_coordinator_bytes(coordinator, 0, config->client_bytes));
-	const struct fabric_config fabric = wire_fabric_config(config->settings, coordinator->n_stages, 0);
+		wire_coordinator_bytes(coordinator, false, config->client_bytes));
 	struct worker_config worker;
 	enum sc_status status;
 
@@ -29,8 +28,6 @@ static enum sc_status open_stages(struct engine *engine, const struct engine_con
 	if (status != SC_OK)
 		return status;
 	worker.loop = config->loop;
-	/* Enough for every stage: the first one is sent the most, and loopback needs no buffers. */
-	worker.link = coordinator_link(coordinator, 0, 1);
 	if (config->hooks) {
 		worker.on_logits = config->hooks->on_logits;
 		worker.logits_arg = config->hooks->arg;
@@ -38,7 +35,6 @@ static enum sc_status open_stages(struct engine *engine, const struct engine_con
 	return local_stages_open(&(struct local_stages_config){
 		.n_stages = coordinator->n_stages,
 		.worker = &worker,
-		.fabric = &fabric,
 		.isas = config->hooks ? config->hooks->isas : NULL,
 	}, &engine->stages, err);
 }
@@ -46,45 +42,47 @@ static enum sc_status open_stages(struct engine *engine, const struct engine_con
 static enum sc_status describe_coordinator(const struct engine_config *config,
 					   struct coordinator_config *out, struct error *err)
 {
+	const struct engine_cluster *cluster = config->cluster;
 	enum sc_status status = SC_OK;
 
-	if (config->cluster)
-		*out = *config->cluster->coordinator;
+	if (cluster)
+		*out = *cluster->coordinator;
 	else
 		status = wire_coordinator_config(config->settings, config->model,
 						 config->settings->stages, out, err);
 	if (status != SC_OK)
 		return status;
 	out->loop = config->loop;
+	out->spin_us = config->settings->spin_us;
+	out->has_fixed_workers = true;
+	if (cluster) {
+		out->fabrics = cluster->fabrics;
+		out->has_fixed_workers = cluster->has_fixed_workers;
+		out->resources = cluster->resources;
+		out->own_bytes = cluster->own_bytes;
+	}
 	out->on_phase = config->on_phase;
 	out->on_progress = config->on_progress;
 	out->arg = config->arg;
 	return SC_OK;
 }
 
-/* The one place where coordinator and stages meet, wherever the stages are. */
+/* The one place where a coordinator and its own stages meet. Workers of a cluster come later:
+ * engine_accept. */
 static enum sc_status join(struct engine *engine, const struct engine_config *config,
 			   struct coordinator_config *coordinator, struct error *err)
 {
-	const struct worker_peer *peers;
-	enum sc_status status;
+	enum sc_status status = SC_OK;
 
-	if (config->cluster) {
-		coordinator->fabric = config->cluster->fabric;
-		peers = config->cluster->peers;
-	} else {
+	if (!config->cluster) {
 		status = open_stages(engine, config, coordinator, err);
 		if (status != SC_OK)
 			return status;
-		coordinator->fabric = local_stages_fabric(engine->stages);
-		peers = local_stages_peers(engine->stages);
+		coordinator->fabrics = local_stages_fabrics(engine->stages);
 	}
 	status = coordinator_create(coordinator, &engine->coordinator, err);
-	for (unsigned rank = 1; status == SC_OK && rank <= coordinator->n_stages; rank++)
-		status = coordinator_connect(engine->coordinator, rank, peers[rank].address,
-					     peers[rank].n_bytes, err);
 	if (status == SC_OK && engine->stages)
-		status = local_stages_start(engine->stages, err);
+		status = local_stages_start(engine->stages, engine->coordinator, err);
 	return status;
 }
 
@@ -116,6 +114,11 @@ void engine_destroy(struct engine *engine)
 	coordinator_destroy(engine->coordinator);
 	local_stages_close(engine->stages);
 	free(engine);
+}
+
+void engine_accept(struct engine *engine, struct channel *channel)
+{
+	coordinator_accept(engine->coordinator, channel);
 }
 
 const struct model *engine_model(const struct engine *engine)

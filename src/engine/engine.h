@@ -12,7 +12,7 @@
  *	stop	engine_drain or engine_abort; engine_destroy
  *
  * Without a cluster the engine makes its stages itself, in this process. The stages of a cluster
- * are in other processes; whoever started those hands in how they are reached.
+ * are in other processes; whoever hears of one hands in its channel.
  * The types of jobs, phases and counters are the coordinator's. Its functions are not called from
  * above, except those of job.h and prompt.h.
  * Thread: the loop's, callbacks included. Stages compute on threads of their own. Nothing blocks
@@ -26,8 +26,6 @@
 
 struct config;
 struct engine;
-struct fabric;
-struct worker_peer;
 
 /* --- load --- */
 
@@ -45,12 +43,13 @@ must_check enum sc_status opened_model_open(struct opened_model *opened, const c
 /* Accepts one that was never opened, if it is all zeros. */
 void opened_model_close(struct opened_model *opened);
 
-/* Stages in other processes, stage i at rank i + 1. */
+/* Stages in other processes, which come by themselves: engine_accept. */
 struct engine_cluster {
-	const struct coordinator_config *coordinator;	/* as the fabric was sized by;
-							 * wire_coordinator_config made it */
-	struct fabric *fabric;				/* rank 0; borrowed until destroy */
-	const struct worker_peer *peers;		/* [n_stages + 1] by rank */
+	const struct coordinator_config *coordinator;	/* wire_coordinator_config made it */
+	struct fabric_source fabrics;			/* of the coordinator's data links */
+	bool has_fixed_workers;				/* as in coordinator_config */
+	const struct resources *resources;		/* of this process */
+	uint64_t own_bytes;				/* memory that it comes to take */
 };
 
 /* What tests may change about, and see of, stages in this process. */
@@ -80,6 +79,9 @@ struct engine_config {
  * contradict the model or each other. SC_E_UNSUPPORTED: a backend that is not in this build. */
 must_check enum sc_status engine_create(const struct engine_config *config,
 					struct engine **engine_out, struct error *err);
+
+/* Takes the channel of a worker that has come, at any time. With a cluster only. */
+void engine_accept(struct engine *engine, struct channel *channel);
 
 /* What was opened. Borrowed. */
 const struct model *engine_model(const struct engine *engine);

@@ -178,23 +178,17 @@ enum sc_status wire_worker_config(const struct config *config, const struct mode
 		.device = config->device,
 		.isa = isa,
 		.spin_us = config->spin_us,
-		.memory_bytes = config->memory ? config->memory : allowance->memory_bytes,
-		.n_threads = config->threads ? config->threads : allowance->n_processors,
-		.place = {
-			.pin = pin_of(config),
-			.n_stages = allowance->n_sharers,
-			.stage = allowance->sharer,
-		},
+		.memory_bytes = config->memory,
+		.n_threads = config->threads,
+		.place = { .pin = pin_of(config) },
 	};
+	if (!allowance)
+		return SC_OK;
+	if (!config->memory)
+		out->memory_bytes = allowance->memory_bytes;
+	if (!config->threads)
+		out->n_threads = allowance->n_processors;
+	out->place.n_stages = allowance->n_sharers;
+	out->place.stage = allowance->sharer;
 	return SC_OK;
-}
-
-struct fabric_config wire_fabric_config(const struct config *config, unsigned n_stages,
-					unsigned rank)
-{
-	return (struct fabric_config){
-		.self = rank,
-		.n_peers = n_stages + 1,
-		.spin_us = config->spin_us,
-	};
 }

@@ -34,15 +34,11 @@ uint64_t wire_coordinator_bytes(const struct coordinator_config *coordinator, bo
 must_check enum sc_status wire_isa(const struct config *config, enum cpu_isa *isa_out,
 				   struct error *err);
 
-/* The same for a worker with its share of the machine; settings for memory and threads come
- * first. */
+/* The same for a worker with its share of the machine; settings for memory and threads come first.
+ * allowance NULL: the coordinator divides the machine. */
 must_check enum sc_status wire_worker_config(const struct config *config,
 					     const struct model *model,
 					     const struct allowance *allowance,
 					     struct worker_config *out, struct error *err);
-
-/* For the fabric of rank. */
-struct fabric_config wire_fabric_config(const struct config *config, unsigned n_stages,
-					unsigned rank);
 
 #endif

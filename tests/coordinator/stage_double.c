@@ -11,7 +11,7 @@
 #define EPOCH 1
 
 enum {
-	ASSIGN = STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN,
+	CONNECT = STAGECOACH__CLUSTER__V1__CONTROL__BODY_CONNECT,
 };
 
 static struct buf file = BUF_INIT;
@@ -45,6 +45,7 @@ struct coordinator_config stage_double_config(void)
 		.model = model,
 		.tokenizer = tokenizer,
 		.n_stages = 1,
+		.has_fixed_workers = true,
 		.window = 2,
 		.max_rows = 16,
 		.max_sequences = 4,
@@ -74,38 +75,32 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 static void create_coordinator(struct stage_double *d, const struct coordinator_config *config)
 {
 	struct coordinator_config own = *config;
-	const void *address;
-	size_t n_bytes;
 	struct error err;
 
+	d->port = (struct loopback_port){ d->loop, d->hub };
 	own.loop = d->loop;
-	own.fabric = d->fabric;
+	own.fabrics = loopback_source(&d->port);
 	own.on_phase = on_phase;
 	own.arg = d;
-	fabric_address(d->peer.fabric, &address, &n_bytes);
-	if (coordinator_create(&own, &d->coordinator, &err) != SC_OK ||
-	    coordinator_connect(d->coordinator, 1, address, n_bytes, &err) != SC_OK)
+	if (coordinator_create(&own, &d->coordinator, &err) != SC_OK)
 		fail_msg("%s", err.text);
+	coordinator_accept(d->coordinator, peer_dial(&d->peer));
 }
 
+/* in: what the stage receives; 0: plenty. */
 static void create(struct stage_double *d, const struct coordinator_config *config,
-		   struct peer_config peer)
+		   struct link_config in)
 {
-	struct fabric_config fabric = { .n_peers = 2 };
-	struct error err;
-
 	*d = (struct stage_double){ 0 };
 	assert_int_equal(manual_clock_create(&d->clock), SC_OK);
 	assert_int_equal(loop_create_on(d->clock, &d->loop), SC_OK);
 	assert_int_equal(loopback_hub_create(&d->hub), SC_OK);
-	if (fabric_loopback_open(d->loop, d->hub, &fabric, &d->fabric, &err) != SC_OK)
-		fail_msg("%s", err.text);
-	peer.rank = 1;
-	peer.n_ranks = 2;
-	peer.loop = d->loop;
-	peer.hub = d->hub;
-	peer_open(&d->peer, &peer);
-	peer_connect(&d->peer, d->fabric);
+	peer_open(&d->peer, d->loop, d->hub);
+	if (in.max_payload)
+		d->peer.in.max_payload = in.max_payload;
+	if (in.credits)
+		d->peer.in.credits = in.credits;
+	d->peer.joins_epochs = true;
 	d->peer.answers_steps = true;
 	d->peer.limits = (struct step_limits){
 		.max_rows = config->max_rows,
@@ -123,19 +118,19 @@ static void create(struct stage_double *d, const struct coordinator_config *conf
 void stage_double_create(struct stage_double *d, const struct coordinator_config *config,
 			 size_t max_payload)
 {
-	create(d, config, (struct peer_config){ .max_payload = max_payload });
+	create(d, config, (struct link_config){ .max_payload = max_payload });
 }
 
 void stage_double_create_narrow(struct stage_double *d, const struct coordinator_config *config,
 				unsigned credits)
 {
-	create(d, config, (struct peer_config){ .credits = credits });
+	create(d, config, (struct link_config){ .credits = credits });
 }
 
 void stage_double_come_up(struct stage_double *d)
 {
 	peer_say_hello(&d->peer, CONTROL_PROTOCOL_VERSION, model->fingerprint);
-	peer_wait(d->loop, d->peer.n_controls[ASSIGN]);
+	peer_wait(d->loop, d->peer.n_controls[CONNECT]);
 	peer_say_ready(&d->peer, EPOCH);
 	peer_wait(d->loop, d->phase == COORDINATOR_READY);
 }
@@ -144,7 +139,7 @@ void stage_double_destroy(struct stage_double *d)
 {
 	coordinator_destroy(d->coordinator);
 	peer_close(&d->peer);
-	fabric_close(d->fabric);
+	manual_clock_settle(d->clock);
 	loopback_hub_destroy(d->hub);
 	loop_destroy(d->loop);
 	manual_clock_destroy(d->clock);

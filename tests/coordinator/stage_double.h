@@ -15,7 +15,7 @@ struct stage_double {
 	struct manual_clock *clock;	/* the loop's: nobody waits in real time */
 	struct loop *loop;
 	struct loopback_hub *hub;
-	struct fabric *fabric;
+	struct loopback_port port;	/* of the coordinator */
 	struct coordinator *coordinator;
 	struct peer peer;
 	enum coordinator_phase phase;

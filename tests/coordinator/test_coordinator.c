@@ -72,13 +72,13 @@ static void a_lost_stage_fails_jobs_and_refuses_those_that_come_then(void **stat
 
 	(void)state;
 	be_stubborn(&stubborn);
-	peer_disconnect(&d.peer, 0);
+	peer_hang_up(&d.peer);
 	peer_wait(d.loop, d.phase == COORDINATOR_FAILED);
 	assert_int_equal(job_state(stubborn.job), JOB_FAILED);
 	assert_int_equal(job_error(stubborn.job)->status, SC_E_UNAVAILABLE);
-	assert_non_null(strstr(job_error(stubborn.job)->text, "stage 1 (rank 1, host node-a"));
+	assert_non_null(strstr(job_error(stubborn.job)->text, "stage 1 (worker peer, host node-a"));
 	assert_int_equal(stubborn.again, SC_E_UNAVAILABLE);
-	assert_non_null(strstr(err.text, "stage 1 (rank 1, host node-a"));
+	assert_non_null(strstr(err.text, "stage 1 (worker peer, host node-a"));
 	job_unwatch(stubborn.job, &stubborn.watcher);
 	job_release(stubborn.job);
 }
@@ -202,10 +202,11 @@ static void say_counters(uint64_t n_steps, uint64_t busy_ms)
 
 	counters.steps = n_steps;
 	counters.busy_ns = busy_ms * NS_PER_MS;
+	heartbeat.epoch = 1;
 	heartbeat.counters = &counters;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
 	message.heartbeat = &heartbeat;
-	peer_say(&d.peer, 0, &message, 0);
+	peer_say(&d.peer, &message);
 	stage_double_run_for(&d, 0);
 }
 
@@ -303,7 +304,7 @@ static void draining_while_stages_load_stops_them(void **state)
 	d.drain_at = COORDINATOR_LOADING;
 	peer_say_hello(&d.peer, CONTROL_PROTOCOL_VERSION, config.model->fingerprint);
 	peer_wait(d.loop, d.peer.n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP]);
-	peer_disconnect(&d.peer, 0);
+	peer_hang_up(&d.peer);
 	peer_wait(d.loop, d.phase >= COORDINATOR_STOPPED);
 	assert_int_equal(d.phase, COORDINATOR_STOPPED);
 	stage_double_destroy(&d);
@@ -570,7 +571,7 @@ static void limits_that_no_step_can_mean_are_refused_at_once(void **state)
 
 	(void)state;
 	config.loop = d.loop;
-	config.fabric = d.fabric;
+	config.fabrics = loopback_source(&d.port);
 	config.max_rows = 1u << 20;
 	assert_int_equal(coordinator_create(&config, &coordinator, &err), SC_E_INVALID);
 	assert_non_null(strstr(err.text, "max_rows"));

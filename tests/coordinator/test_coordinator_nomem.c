@@ -21,7 +21,7 @@ static bool create_with_failure(long n)
 	struct error err;
 
 	config.loop = d.loop;
-	config.fabric = d.fabric;
+	config.fabrics = loopback_source(&d.port);
 	failing_alloc_arm(n);
 	status = coordinator_create(&config, &coordinator, &err);
 	if (!failing_alloc_disarm()) {

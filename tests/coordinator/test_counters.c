@@ -50,10 +50,11 @@ static void say_counted(uint64_t step)
 	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 
 	counters.steps = counters.last_step = step;
+	heartbeat.epoch = 1;
 	heartbeat.counters = &counters;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
 	message.heartbeat = &heartbeat;
-	peer_say(&d.peer, 0, &message, 0);
+	peer_say(&d.peer, &message);
 	stage_double_run_for(&d, 0);
 }
 
@@ -152,7 +153,7 @@ static void a_stage_that_is_lost_is_not_waited_for(void **state)
 	(void)state;
 	run_job(5);
 	coordinator_await_counters(d.coordinator, &wait);
-	peer_disconnect(&d.peer, 0);
+	peer_hang_up(&d.peer);
 	stage_double_run_for(&d, 0);
 	assert_int_equal(d.phase, COORDINATOR_FAILED);
 	assert_int_equal(n_current, 1);

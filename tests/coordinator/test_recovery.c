@@ -11,8 +11,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { ASSIGN = STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN };
-
 static struct stage_double d;
 static struct error err;
 
@@ -347,7 +345,7 @@ static void an_epoch_may_be_lost_and_remade_while_draining(void **state)
 	assert_int_equal(d.phase, COORDINATOR_DRAINING);
 	expect_end(job, 5, 20);
 	peer_wait(d.loop, d.peer.n_controls[STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP]);
-	peer_disconnect(&d.peer, 0);
+	peer_hang_up(&d.peer);
 	peer_wait(d.loop, d.phase == COORDINATOR_STOPPED);
 }
 
@@ -581,7 +579,7 @@ static void shrink(uint64_t memory_bytes)
 {
 	struct member *member = (struct member *)members_get(d.coordinator->members, 0);
 
-	member->memory_bytes = memory_bytes;
+	member->hello.memory_bytes = memory_bytes;
 }
 
 static void a_sequence_longer_than_a_smaller_pool_ends_with_an_error_and_others_go_on(void **state)

@@ -24,7 +24,6 @@
 #define PATIENCE_NS (60 * NS_PER_SECOND)
 
 struct stage {
-	struct fabric *fabric;
 	struct worker *worker;
 	struct error error;
 	bool is_ended;
@@ -34,9 +33,8 @@ static struct pipeline {
 	struct manual_clock *clock;	/* moved only where a test waits for time to pass */
 	struct loop *loop;
 	struct loopback_hub *hub;
-	struct fabric *fabric;
+	struct loopback_port port;
 	struct coordinator *coordinator;
-	struct worker_peer peers[N + 1];
 	struct stage stages[N];
 	enum coordinator_phase phase;
 	struct error error;
@@ -61,6 +59,12 @@ static void on_end(void *arg, const struct error *err)
 	stage->error = *err;
 }
 
+static void on_detached(void *arg, enum worker_detachment why, const struct error *err)
+{
+	(void)why;
+	on_end(arg, err);
+}
+
 static void on_logits(void *arg, uint32_t sequence, uint32_t position, const float *logits,
 		      uint32_t n_vocab)
 {
@@ -75,50 +79,38 @@ static void on_logits(void *arg, uint32_t sequence, uint32_t position, const flo
 	}
 }
 
-static void open_fabrics(const struct fabric_config *config)
-{
-	struct fabric_config fabric = *config;
-	struct error err;
-
-	assert_int_equal(loopback_hub_create(&p.hub), SC_OK);
-	for (unsigned rank = 0; rank <= N; rank++) {
-		struct fabric **out = rank ? &p.stages[rank - 1].fabric : &p.fabric;
-
-		fabric.self = rank;
-		if (fabric_loopback_open(p.loop, p.hub, &fabric, out, &err) != SC_OK)
-			fail_msg("%s", err.text);
-		fabric_address(*out, &p.peers[rank].address, &p.peers[rank].n_bytes);
-	}
-}
-
-static void create_workers(const struct coordinator_config *coordinator)
+static void create_workers(void)
 {
 	struct worker_config config = {
 		.loop = p.loop, .model = rig_model()->model, .backend = backend_find("cpu"),
-		.n_threads = 1, .on_end = on_end, .on_logits = on_logits,
+		.fabrics = loopback_source(&p.port), .n_threads = 1,
+		.on_end = on_end, .on_detached = on_detached, .on_logits = on_logits,
 	};
+	struct channel *ends[2];
 	struct error err;
+	char id[16];
 
+	config.id = id;
 	for (unsigned i = 0; i < N; i++) {
-		config.fabric = p.stages[i].fabric;
-		config.link = coordinator_link(coordinator, 0, i + 1);
+		snprintf(id, sizeof id, "w%u", i + 1);
 		config.arg = &p.stages[i];
-		if (worker_create(&config, p.peers, &p.stages[i].worker, &err) != SC_OK)
+		if (worker_create(&config, &p.stages[i].worker, &err) != SC_OK)
 			fail_msg("%s", err.text);
+		assert_int_equal(channel_pair(p.loop, ends), SC_OK);
+		coordinator_accept(p.coordinator, ends[0]);
+		worker_attach(p.stages[i].worker, ends[1]);
 	}
 }
 
 static void create(bool hangs)
 {
 	const struct opened_model *model = rig_model();
-	struct config none = { .spin_us = 0 };
 	struct coordinator_config config = {
 		.model = model->model, .tokenizer = model->tokenizer, .n_stages = N,
 		.max_rows = 32, .max_sequences = 4, .max_queue = 8, .kv_positions = 1024,
 		.block_length = 8, .heartbeat_ms = 50, .deadline_ms = 60000, .start_ms = 60000,
-		.keep_jobs = 10, .on_phase = on_phase,
+		.keep_jobs = 10, .has_fixed_workers = true, .on_phase = on_phase,
 	};
-	struct fabric_config fabric = wire_fabric_config(&none, config.n_stages, 0);
 	struct error err;
 
 	p = (struct pipeline){ .loop = NULL };
@@ -126,25 +118,20 @@ static void create(bool hangs)
 	assert_int_equal(sem_init(&p.go, 0, 0), 0);
 	assert_int_equal(manual_clock_create(&p.clock), SC_OK);
 	assert_int_equal(loop_create_on(p.clock, &p.loop), SC_OK);
-	open_fabrics(&fabric);
+	assert_int_equal(loopback_hub_create(&p.hub), SC_OK);
+	p.port = (struct loopback_port){ p.loop, p.hub };
 	config.loop = p.loop;
-	config.fabric = p.fabric;
+	config.fabrics = loopback_source(&p.port);
 	if (coordinator_create(&config, &p.coordinator, &err) != SC_OK)
 		fail_msg("%s", err.text);
-	for (unsigned rank = 1; rank <= N; rank++)
-		if (coordinator_connect(p.coordinator, rank, p.peers[rank].address,
-					p.peers[rank].n_bytes, &err) != SC_OK)
-			fail_msg("%s", err.text);
-	create_workers(&config);
+	create_workers();
 }
 
 /* As a process that dies: its stage and its end of all links are gone. */
 static void kill_stage(unsigned i)
 {
-	worker_destroy(p.stages[i].worker);
-	fabric_close(p.stages[i].fabric);
+	assert_int_equal(worker_destroy(p.stages[i].worker), SC_OK);
 	p.stages[i].worker = NULL;
-	p.stages[i].fabric = NULL;
 }
 
 static void destroy(void)
@@ -152,7 +139,7 @@ static void destroy(void)
 	coordinator_destroy(p.coordinator);
 	for (unsigned i = 0; i < N; i++)
 		kill_stage(i);
-	fabric_close(p.fabric);
+	manual_clock_settle(p.clock);
 	loopback_hub_destroy(p.hub);
 	loop_destroy(p.loop);
 	manual_clock_destroy(p.clock);
@@ -187,7 +174,7 @@ static void names_stage(const char *text, unsigned i)
 {
 	char expected[64];
 
-	snprintf(expected, sizeof expected, "stage %u (rank %u, host ", i + 1, i + 1);
+	snprintf(expected, sizeof expected, "stage %u (worker w%u, host ", i + 1, i + 1);
 	if (!strstr(text, expected) || !strstr(text, ", pid "))
 		fail_msg("expected \"%s\", found: %s", expected, text);
 }

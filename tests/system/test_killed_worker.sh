@@ -17,10 +17,10 @@ lose_stage() {
 	wait $client
 	code=$?
 	[ $code = 69 ] || fail "client: exit code $code, expected 69"
-	grep -q "stage $rank (rank $rank, host .*, pid $lost_pid): .*$why" "$dir/client.log" ||
+	grep -q "stage $rank (worker [^,]*, host .*, pid $lost_pid): .*$why" "$dir/client.log" ||
 		fail "the client was not told which stage was lost: $(cat "$dir/client.log")"
 	wait_launcher
-	grep -q "error: stage $rank (rank $rank," "$dir/log" ||
+	grep -q "error: stage $rank (worker [^,]*," "$dir/log" ||
 		fail "the log does not name the stage"
 	expect_none_left
 	echo "SIG$signal to rank $rank, $*: $(tail -n 1 "$dir/client.log")"
@@ -30,7 +30,7 @@ for rank in 1 2 3; do
 	lose_stage KILL $rank . --transport ucx
 done
 for rank in 1 3; do
-	lose_stage KILL $rank "the peer's process has ended" --transport mpi
+	lose_stage KILL $rank . --transport mpi
 done
 # Those that are left must not wait for the stopped one in a collective operation of MPI.
 for transport in ucx mpi; do
@@ -39,7 +39,7 @@ done
 plain_flags=$MPIRUN_FLAGS
 MPIRUN_FLAGS="$plain_flags --enable-recovery"
 lose_stage KILL 2 . --transport ucx
-lose_stage KILL 2 "the peer's process has ended" --transport mpi
+lose_stage KILL 2 . --transport mpi
 
 # An mpirun that hangs, as it does when it cannot reach a host any more, is ended: else no
 # supervisor would notice.
@@ -57,7 +57,7 @@ MPIRUN_FLAGS="$plain_flags --enable-recovery"
 start_daemon 4 --transport ucx
 kill -9 "$(pid_of_rank 2)"
 wait_launcher
-grep -q 'error: stage 2 (rank 2,' "$dir/log" || fail "the log does not name the stage"
+grep -q 'error: stage 2 (worker [^,]*,' "$dir/log" || fail "the log does not name the stage"
 expect_none_left
 
 # A coordinator that dies takes its workers along.

@@ -19,7 +19,7 @@ run() {
 
 run
 [ "$code" != 0 ] || fail "another C library was not refused"
-grep -q 'C library gives other results of cos, .* than that of stage' "$dir/log" ||
+grep -q 'C library gives other results of cos, .* than that of worker' "$dir/log" ||
 	fail "the error does not say why"
 run --allow-mixed-backends
 [ "$code" = 0 ] || fail "not allowed: exit code $code"

@@ -94,7 +94,7 @@ what='stage on b cut off, rank 0 beside mpirun'
 begin_on a,b,c
 begin_text $LONG_TOKENS
 cut b
-expect_told 'stage [12] (rank [12], host b, pid .*): silent for'
+expect_told 'stage [12] (worker b[^,]*, host b, pid .*): silent for'
 expect_all_gone
 join b
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# On one host no process listens where another machine could reach it. The daemon's own processes
-# open only the port of gRPC; mpirun, which listens on all interfaces, has a network of its own, by
-# the command of README.md, in ./demo and in the unit.
+# On one host no process listens where another machine could reach it. Rank 0 opens the port of gRPC
+# and one for its workers, both on loopback; mpirun, which listens on all interfaces, has a network of
+# its own, by the command of README.md, in ./demo and in the unit.
 . "$(dirname "$0")/daemon.sh"
 
 private=$SRCDIR/tools/private_network.sh
@@ -36,15 +36,18 @@ s = socket.create_server(("0.0.0.0", 0)); print("open", flush=True); time.sleep(
 	kill $opener
 }
 
-# Everything under mpirun, in the network of this test: gRPC of rank 0 and nothing else.
-expect_grpc_only() {
+# Everything under mpirun, in the network of this test: gRPC and the control port of rank 0, both on
+# loopback, and nothing else.
+expect_loopback_only() {
 	start_daemon 3 "$@"
 	port=$(printf '%04X' "${address##*:}")
 	found=$(for pid in $(ranks); do listeners "$pid"; done)
-	[ "$found" = "0100007F:$port" ] || fail "$*: the ranks listen on: $found"
+	[ "$(echo "$found" | grep -c '^0100007F:')" = 2 ] && [ "$(echo "$found" | wc -l)" = 2 ] &&
+		echo "$found" | grep -q ":$port\$" || fail "$*: the ranks listen on: $found"
+	[ "$(listeners "$(pid_of_rank 0)")" = "$found" ] || fail "$*: a worker listens"
 	stop_daemon
 	expect_none_left
-	echo "$*: the ranks listen on $address alone"
+	echo "$*: rank 0 listens on loopback alone, and the others not at all"
 }
 
 # All processes are where there is no interface but loopback, and no port is open to clients.
@@ -54,14 +57,15 @@ expect_private() {
 		[ "$(interfaces "$pid")" = 'lo ' ] ||
 			fail "$1: process $pid sees $(interfaces "$pid")"
 	done
-	[ -z "$(for pid in $(ranks); do listeners "$pid"; done)" ] || fail "$1: a rank listens"
+	found=$(for pid in $(ranks); do listeners "$pid"; done)
+	echo "$found" | grep -qv '^0100007F:' && fail "$1: the ranks listen on: $found"
 	stagecoach generate --socket "$socket" -p x -n 3 >/dev/null 2>"$dir/client.log" ||
 		fail "$1: the Unix socket does not serve"
 }
 
 listeners_are_seen
-expect_grpc_only --transport ucx
-expect_grpc_only --transport mpi
+expect_loopback_only --transport ucx
+expect_loopback_only --transport mpi
 
 unit=$SRCDIR/systemd/stagecoach.service.in
 grep -q '^PrivateNetwork=yes$' "$unit" || fail "the unit has no network of its own"

@@ -34,7 +34,7 @@ static void a_hello_comes_back_without_control_characters(void **state)
 	char host[] = "node\n7\x7f";
 
 	(void)state;
-	hello.rank = 3;
+	hello.launch_rank = 3;
 	hello.host = host;
 	hello.memory_bytes = UINT64_C(1) << 40;
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO;
@@ -43,7 +43,7 @@ static void a_hello_comes_back_without_control_characters(void **state)
 	assert_int_equal(frame->type, FRAME_CONTROL);
 	assert_int_equal(control_decode(frame, &got, &err), SC_OK);
 	assert_int_equal(got->body_case, STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO);
-	assert_int_equal(got->hello->rank, 3);
+	assert_int_equal(got->hello->launch_rank, 3);
 	assert_int_equal(got->hello->memory_bytes, UINT64_C(1) << 40);
 	assert_string_equal(got->hello->host, "node 7 ");
 	assert_string_equal(got->hello->version, "");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a worker says and does when its coordinator, or a neighbour, behaves well and badly. Rank 1
- * is the worker; 0 and 2 are hand-written. */
+/* What a worker says and does when its coordinator, or a neighbour, behaves well and badly. The
+ * coordinator and the next stage are hand-written. */
 #include "worker/sizes.h"
 #include "worker/worker.h"
 
@@ -16,32 +16,39 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define N_RANKS 3
 #define EPOCH 3
 #define HEARTBEAT_MS 20
 #define DEADLINE_MS 400
+#define INCARNATION 11
 
 enum {
 	HELLO = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO,
+	OPENED = STAGECOACH__CLUSTER__V1__CONTROL__BODY_OPENED,
 	PROGRESS = STAGECOACH__CLUSTER__V1__CONTROL__BODY_PROGRESS,
 	READY = STAGECOACH__CLUSTER__V1__CONTROL__BODY_READY,
 	HEARTBEAT = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT,
 	FAILED = STAGECOACH__CLUSTER__V1__CONTROL__BODY_FAILED,
+	LINK_DOWN = STAGECOACH__CLUSTER__V1__CONTROL__BODY_LINK_DOWN,
+	BYE = STAGECOACH__CLUSTER__V1__CONTROL__BODY_BYE,
 };
 
 static struct buf file = BUF_INIT;
 static struct model *model;
 
+static const struct stage_limits limits = {
+	.max_rows = 8, .max_sequences = 4, .block_length = 4, .kv_type = TENSOR_BF16,
+};
+
 static struct cluster {
 	struct manual_clock *clock;
 	struct loop *loop;
 	struct loopback_hub *hub;
-	struct fabric *fabric;
 	struct worker *worker;
-	struct worker_peer addresses[N_RANKS];
 	struct peer coordinator;
-	struct peer next;
+	struct peer next;	/* stage 2, if there is one */
 	unsigned n_ended;
+	unsigned n_detached;
+	enum worker_detachment detachment;
 	struct error error;
 } c;
 
@@ -52,52 +59,61 @@ static void on_end(void *arg, const struct error *err)
 	c.error = *err;
 }
 
-static void open_all(unsigned coordinator_credits, size_t next_max_payload)
+static void on_detached(void *arg, enum worker_detachment why, const struct error *err)
 {
-	struct fabric_config fabric = { .self = 1, .n_peers = N_RANKS };
-	struct peer_config coordinator = { .n_ranks = N_RANKS, .credits = coordinator_credits };
-	struct peer_config next = { .rank = 2, .n_ranks = N_RANKS,
-				    .max_payload = next_max_payload };
-	struct error err;
-
-	c = (struct cluster){ 0 };
-	assert_int_equal(manual_clock_create(&c.clock), SC_OK);
-	assert_int_equal(loop_create_on(c.clock, &c.loop), SC_OK);
-	assert_int_equal(loopback_hub_create(&c.hub), SC_OK);
-	coordinator.loop = next.loop = c.loop;
-	coordinator.hub = next.hub = c.hub;
-	peer_open(&c.coordinator, &coordinator);
-	peer_open(&c.next, &next);
-	if (fabric_loopback_open(c.loop, c.hub, &fabric, &c.fabric, &err) != SC_OK)
-		fail_msg("%s", err.text);
-	peer_connect(&c.coordinator, c.fabric);
-	peer_connect(&c.next, c.fabric);
-	fabric_address(c.coordinator.fabric, &c.addresses[0].address, &c.addresses[0].n_bytes);
-	fabric_address(c.fabric, &c.addresses[1].address, &c.addresses[1].n_bytes);
-	fabric_address(c.next.fabric, &c.addresses[2].address, &c.addresses[2].n_bytes);
+	(void)arg;
+	c.n_detached++;
+	c.detachment = why;
+	c.error = *err;
 }
 
-static void start_worker(void)
+static enum sc_status open_fabric(void *arg, const struct fabric_config *config,
+				  struct fabric **fabric_out, struct error *err)
 {
+	(void)arg;
+	return fabric_loopback_open(c.loop, c.hub, config, fabric_out, err);
+}
+
+static void create_worker(void)
+{
+	static const struct resources resources = {
+		.n_memory = 2, .memory = { { 1, 1000 }, { 2, 2000 } },
+		.n_processors = 1, .processors = { { 1, 2000 } },
+	};
 	struct worker_config config = {
-		.loop = c.loop, .fabric = c.fabric, .model = model,
-		.link = { .max_payload = 1u << 20, .credits = 64 },
+		.loop = c.loop, .fabrics = { .open = open_fabric, .name = "loopback" },
+		.id = "the worker", .model = model, .resources = &resources,
 		.isa = cpu_isa_best() < CPU_AVX2 ? CPU_AUTO : CPU_AVX2,
 		.backend = backend_find("cpu"), .n_threads = 1, .memory_bytes = 12345,
-		.on_end = on_end,
+		.on_end = on_end, .on_detached = on_detached,
 	};
 	struct error err;
 
-	if (worker_create(&config, c.addresses, &c.worker, &err) != SC_OK)
+	if (worker_create(&config, &c.worker, &err) != SC_OK)
 		fail_msg("%s", err.text);
+}
+
+/* Another coordinator, or the same one again. */
+static void attach(uint64_t incarnation)
+{
+	c.coordinator.n_controls[HELLO] = 0;
+	worker_attach(c.worker, peer_dial(&c.coordinator));
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[HELLO]);
+	peer_say_welcome(&c.coordinator, incarnation, HEARTBEAT_MS, DEADLINE_MS, &limits);
+	manual_clock_settle(c.clock);
 }
 
 static int start(void **state)
 {
 	(void)state;
-	open_all(0, 0);
-	start_worker();
-	peer_wait_for_thread(c.loop, c.coordinator.n_controls[HELLO]);
+	c = (struct cluster){ 0 };
+	assert_int_equal(manual_clock_create(&c.clock), SC_OK);
+	assert_int_equal(loop_create_on(c.clock, &c.loop), SC_OK);
+	assert_int_equal(loopback_hub_create(&c.hub), SC_OK);
+	peer_open(&c.coordinator, c.loop, c.hub);
+	peer_open(&c.next, c.loop, c.hub);
+	create_worker();
+	attach(INCARNATION);
 	return 0;
 }
 
@@ -105,9 +121,9 @@ static int stop(void **state)
 {
 	(void)state;
 	worker_destroy(c.worker);
-	fabric_close(c.fabric);
 	peer_close(&c.coordinator);
 	peer_close(&c.next);
+	manual_clock_settle(c.clock);
 	loopback_hub_destroy(c.hub);
 	loop_destroy(c.loop);
 	manual_clock_destroy(c.clock);
@@ -128,75 +144,20 @@ static Stagecoach__Cluster__V1__Assign whole_model(void)
 	assign.block_length = 4;
 	assign.max_context = 16;
 	assign.window = 2;
-	assign.heartbeat_ms = HEARTBEAT_MS;
-	assign.deadline_ms = DEADLINE_MS;
+	assign.in_bytes = 64;
+	assign.in_credits = 3;
 	assign.instruction_set = (char *)cpu_isa_name(CPU_SCALAR);
 	return assign;
 }
 
-static void say_welcome(Stagecoach__Cluster__V1__StageLimits *limits)
+/* The first of two stages. */
+static Stagecoach__Cluster__V1__Assign first_half(void)
 {
-	Stagecoach__Cluster__V1__Welcome welcome = STAGECOACH__CLUSTER__V1__WELCOME__INIT;
-	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
 
-	welcome.limits = limits;
-	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_WELCOME;
-	message.welcome = &welcome;
-	peer_say(&c.coordinator, 1, &message, 0);
-}
-
-static Stagecoach__Cluster__V1__StageLimits usual_limits(void)
-{
-	Stagecoach__Cluster__V1__StageLimits limits = STAGECOACH__CLUSTER__V1__STAGE_LIMITS__INIT;
-
-	limits.max_rows = 8;
-	limits.max_sequences = 4;
-	limits.block_length = 4;
-	limits.kv_type = TENSOR_BF16;
-	return limits;
-}
-
-static void sizes_are_said_for_every_instruction_set(void **state)
-{
-	const struct worker_config config = { .model = model, .backend = backend_find("cpu") };
-	const struct stage_limits same = {
-		.max_rows = 8, .max_sequences = 4, .block_length = 4, .kv_type = TENSOR_BF16,
-	};
-	Stagecoach__Cluster__V1__StageLimits limits = usual_limits();
-	enum cpu_isa best = cpu_isa_best() < CPU_AVX2 ? cpu_isa_best() : CPU_AVX2;
-	struct stage_sizes expected;
-	struct error err;
-
-	(void)state;
-	say_welcome(&limits);
-	peer_wait_for_thread(c.loop, c.coordinator.n_tables);
-	assert_int_equal(c.coordinator.n_tables, best);
-	for (enum cpu_isa isa = CPU_SCALAR; isa <= best; isa++) {
-		assert_int_equal(worker_sizes_of(&config, isa, &same, &expected, &err), SC_OK);
-		assert_memory_equal(&c.coordinator.tables[isa], &expected, sizeof expected);
-	}
-	assert_int_equal(c.n_ended, 0);
-}
-
-static void limits_that_no_stage_can_have_end_the_worker(void **state)
-{
-	Stagecoach__Cluster__V1__StageLimits limits = usual_limits();
-
-	(void)state;
-	limits.block_length = 0;
-	say_welcome(&limits);
-	peer_wait_for_thread(c.loop, c.n_ended);
-	peer_wait_for_thread(c.loop, *c.coordinator.failed_text);
-	assert_non_null(strstr(c.coordinator.failed_text, "welcome: kv cache: out of range"));
-}
-
-static void a_welcome_without_limits_ends_the_worker(void **state)
-{
-	(void)state;
-	say_welcome(NULL);
-	peer_wait_for_thread(c.loop, c.n_ended);
-	peer_wait_for_thread(c.loop, *c.coordinator.failed_text);
-	assert_int_equal(c.coordinator.failed_status, SC_E_PROTOCOL);
+	assign.n_stages = 2;
+	assign.n_layers--;
+	return assign;
 }
 
 static void say_assign(Stagecoach__Cluster__V1__Assign *assign)
@@ -205,13 +166,42 @@ static void say_assign(Stagecoach__Cluster__V1__Assign *assign)
 
 	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN;
 	message.assign = assign;
-	peer_say(&c.coordinator, 1, &message, EPOCH);
+	peer_say(&c.coordinator, &message);
+}
+
+/* The coordinator and, with two stages, the next one open fabrics of theirs and connect. */
+static void connect_all(uint32_t epoch, unsigned n_stages)
+{
+	struct peer *next = n_stages == 2 ? &c.next : &c.coordinator;
+	struct peer_address previous_address, next_address;
+
+	peer_open_fabric(&c.coordinator, 0, n_stages + 1);
+	if (n_stages == 2)
+		peer_open_fabric(&c.next, 2, n_stages + 1);
+	previous_address = peer_address(&c.coordinator);
+	next_address = peer_address(next);
+	peer_say_connect(&c.coordinator, epoch, &previous_address, &next_address);
+	peer_connect(&c.coordinator, 1, &c.coordinator.opened);
+	if (n_stages == 2)
+		peer_connect(&c.next, 1, &c.coordinator.opened);
 }
 
 static void become_ready(Stagecoach__Cluster__V1__Assign assign)
 {
+	unsigned n_ready = c.coordinator.n_controls[READY];
+	unsigned n_opened = c.coordinator.n_controls[OPENED];
+
+	assign.in_bytes = step_bytes_into(&(struct step_limits){
+		.max_rows = assign.max_rows, .max_sequences = assign.max_sequences,
+		.max_blocks = assign.n_blocks, .block_length = assign.block_length,
+		.max_context = assign.max_context, .n_vocab = model->hparams.n_vocab,
+		.dim = model->hparams.dim,
+	}, assign.stage);
 	say_assign(&assign);
-	peer_wait_for_thread(c.loop, c.coordinator.n_controls[READY]);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[OPENED] > n_opened);
+	connect_all(assign.epoch, assign.n_stages);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[READY] > n_ready);
+	assert_int_equal(c.coordinator.ready_epoch, assign.epoch);
 }
 
 /* One row of a new sequence in slot. */
@@ -238,20 +228,45 @@ static void ends_with(enum sc_status status, const char *text)
 		fail_msg("expected \"%s\", found: %s", text, c.error.text);
 }
 
-/* The coordinator hears the same. */
+static void detaches_with(enum sc_status status, const char *text)
+{
+	peer_wait_for_thread(c.loop, c.n_detached);
+	assert_false(worker_is_attached(c.worker));
+	assert_int_equal(c.error.status, status);
+	if (!strstr(c.error.text, text))
+		fail_msg("expected \"%s\", found: %s", text, c.error.text);
+}
+
+/* The stage is over, and the coordinator hears why. The worker stays, and takes another one. */
 static void fails_with(enum sc_status status, const char *text)
 {
-	ends_with(status, text);
 	peer_wait_for_thread(c.loop, c.coordinator.n_controls[FAILED]);
-	assert_int_equal(c.coordinator.failed_status, status);
-	assert_string_equal(c.coordinator.failed_text, c.error.text);
+	assert_int_equal(c.coordinator.failed_epoch, EPOCH);
+	if (status)
+		assert_int_equal(c.coordinator.failed_status, status);
+	assert_int_not_equal(c.coordinator.failed_status, SC_E_NOMEM);
+	if (!strstr(c.coordinator.failed_text, text))
+		fail_msg("expected \"%s\", found: %s", text, c.coordinator.failed_text);
+	assert_int_equal(c.n_ended, 0);
+	assert_int_equal(c.n_detached, 0);
+}
+
+static void runs(uint32_t epoch)
+{
+	unsigned n_tokens = c.coordinator.n_tokens;
+
+	send_step(&c.coordinator, 1, 0, epoch);
+	peer_wait_for_thread(c.loop, c.coordinator.n_tokens > n_tokens);
+}
+
+static void runs_to_next(uint64_t id)
+{
+	send_step(&c.coordinator, id, 0, EPOCH);
+	peer_wait_for_thread(c.loop, c.next.last_step == id);
 }
 
 static void a_worker_loads_runs_and_stops(void **state)
 {
-	Stagecoach__Cluster__V1__Stop end = STAGECOACH__CLUSTER__V1__STOP__INIT;
-	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
-
 	(void)state;
 	become_ready(whole_model());
 	assert_true(c.coordinator.weight_bytes > 0);
@@ -259,11 +274,26 @@ static void a_worker_loads_runs_and_stops(void **state)
 	send_step(&c.coordinator, 2, 1, EPOCH);
 	peer_wait_for_thread(c.loop, c.coordinator.n_tokens == 2);
 	assert_int_equal(c.coordinator.last_step, 2);
-	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
-	message.stop = &end;
-	peer_say(&c.coordinator, 1, &message, EPOCH);
+	peer_say_stop(&c.coordinator, SC_OK, "enough");
 	peer_wait_for_thread(c.loop, c.n_ended);
 	assert_int_equal(c.error.status, SC_OK);
+	assert_int_equal(c.n_detached, 0);
+}
+
+/* Loading takes no time here. The links must be there as well. */
+static void a_worker_that_is_not_connected_is_not_ready(void **state)
+{
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
+
+	(void)state;
+	say_assign(&assign);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[HEARTBEAT] >= 3 ||
+			     (peer_beat(&c.coordinator, 0),
+			      manual_clock_pass(c.clock, HEARTBEAT_MS), false));
+	assert_int_equal(c.coordinator.n_controls[OPENED], 1);
+	assert_int_equal(c.coordinator.n_controls[READY], 0);
+	connect_all(EPOCH, 1);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[READY]);
 }
 
 static void a_worker_says_once_that_it_is_ready(void **state)
@@ -273,8 +303,7 @@ static void a_worker_says_once_that_it_is_ready(void **state)
 	(void)state;
 	become_ready(whole_model());
 	/* Each heartbeat looks for news to tell, and so does every finished step. */
-	send_step(&c.coordinator, 1, 0, EPOCH);
-	peer_wait_for_thread(c.loop, c.coordinator.n_tokens == 1);
+	runs(EPOCH);
 	peer_wait(c.loop, c.coordinator.n_controls[HEARTBEAT] >= n_beats + 5);
 	assert_int_equal(c.coordinator.n_controls[READY], 1);
 }
@@ -293,12 +322,14 @@ static void counters_come_at_once_when_the_coordinator_wants_them(void **state)
 		peer_wait_for_thread(c.loop, c.coordinator.n_tokens == id);
 		n_beats = c.coordinator.n_controls[HEARTBEAT];
 		heartbeat.wants_counters = true;
+		heartbeat.question = 7 + (uint32_t)id;
 		message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_HEARTBEAT;
 		message.heartbeat = &heartbeat;
-		peer_say(&c.coordinator, 1, &message, EPOCH);
+		peer_say(&c.coordinator, &message);
 		/* The clock stands still: no other heartbeat is due. */
 		peer_wait_for_thread(c.loop, c.coordinator.n_controls[HEARTBEAT] > n_beats);
 		assert_int_equal(c.coordinator.n_counted, id);
+		assert_int_equal(c.coordinator.question, 7 + id);
 	}
 }
 
@@ -307,6 +338,47 @@ static void hello_says_what_results_depend_on(void **state)
 	(void)state;
 	assert_true(c.coordinator.libm_fingerprint == libm_fingerprint());
 	assert_int_equal(c.coordinator.kernel_version, backend_cpu.kernel_version);
+	assert_string_equal(c.coordinator.hello_id, "the worker");
+	assert_int_not_equal(c.coordinator.hello_incarnation, 0);
+	assert_int_equal(c.coordinator.n_resources, 2);
+}
+
+static void sizes_are_said_for_every_instruction_set(void **state)
+{
+	const struct worker_config config = { .model = model, .backend = backend_find("cpu") };
+	enum cpu_isa best = cpu_isa_best() < CPU_AVX2 ? cpu_isa_best() : CPU_AVX2;
+	struct stage_sizes expected;
+	struct error err;
+
+	(void)state;
+	peer_wait_for_thread(c.loop, c.coordinator.n_tables);
+	assert_int_equal(c.coordinator.n_tables, best);
+	for (enum cpu_isa isa = CPU_SCALAR; isa <= best; isa++) {
+		assert_int_equal(worker_sizes_of(&config, isa, &limits, &expected, &err), SC_OK);
+		assert_memory_equal(&c.coordinator.tables[isa], &expected, sizeof expected);
+	}
+}
+
+static void limits_that_no_stage_can_have_are_told(void **state)
+{
+	struct stage_limits odd = limits;
+
+	(void)state;
+	odd.block_length = 0;
+	worker_attach(c.worker, peer_dial(&c.coordinator));
+	peer_say_welcome(&c.coordinator, INCARNATION, HEARTBEAT_MS, DEADLINE_MS, &odd);
+	detaches_with(SC_E_INVALID, "welcome: kv cache: out of range");
+	assert_int_equal(c.detachment, WORKER_REFUSED);
+	peer_wait_for_thread(c.loop, *c.coordinator.failed_text);
+	assert_int_equal(c.coordinator.failed_epoch, 0);
+}
+
+static void a_welcome_without_limits_is_told(void **state)
+{
+	(void)state;
+	worker_attach(c.worker, peer_dial(&c.coordinator));
+	peer_say_welcome(&c.coordinator, INCARNATION, HEARTBEAT_MS, DEADLINE_MS, NULL);
+	detaches_with(SC_E_PROTOCOL, "welcome: no limits");
 }
 
 static void ready_names_the_weights_that_are_not_finite(void **state)
@@ -331,13 +403,8 @@ static void ready_names_the_weights_that_are_not_finite(void **state)
 
 static void a_stop_before_any_assignment_ends_it_too(void **state)
 {
-	Stagecoach__Cluster__V1__Stop end = STAGECOACH__CLUSTER__V1__STOP__INIT;
-	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
-
 	(void)state;
-	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
-	message.stop = &end;
-	peer_say(&c.coordinator, 1, &message, 0);
+	peer_say_stop(&c.coordinator, SC_OK, "enough");
 	peer_wait_for_thread(c.loop, c.n_ended);
 	assert_int_equal(c.error.status, SC_OK);
 }
@@ -345,16 +412,9 @@ static void a_stop_before_any_assignment_ends_it_too(void **state)
 /* Such a worker must not wait for the others: they may be gone. */
 static void a_stop_after_a_failure_says_so(void **state)
 {
-	Stagecoach__Cluster__V1__Stop end = STAGECOACH__CLUSTER__V1__STOP__INIT;
-	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
-
 	(void)state;
 	assert_false(worker_is_stopped(c.worker));
-	end.status = SC_E_TIMEOUT;
-	end.reason = (char *)"stage 9 is lost";
-	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_STOP;
-	message.stop = &end;
-	peer_say(&c.coordinator, 1, &message, 0);
+	peer_say_stop(&c.coordinator, SC_E_TIMEOUT, "stage 9 is lost");
 	ends_with(SC_E_TIMEOUT, "stage 9 is lost");
 	assert_true(worker_is_stopped(c.worker));
 }
@@ -367,7 +427,10 @@ static void an_abort_from_outside_is_told_to_the_coordinator(void **state)
 	become_ready(whole_model());
 	error_set(&err, SC_E_UNAVAILABLE, "the launcher has ended");
 	worker_abort(c.worker, &err);
-	fails_with(SC_E_UNAVAILABLE, "the launcher has ended");
+	ends_with(SC_E_UNAVAILABLE, "the launcher has ended");
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[FAILED]);
+	assert_int_equal(c.coordinator.failed_epoch, 0);
+	assert_string_equal(c.coordinator.failed_text, "the launcher has ended");
 	assert_false(worker_is_stopped(c.worker));
 }
 
@@ -379,12 +442,22 @@ static void an_abort_after_the_end_says_nothing(void **state)
 	become_ready(whole_model());
 	error_set(&err, SC_E_UNAVAILABLE, "the launcher has ended");
 	worker_abort(c.worker, &err);
-	fails_with(SC_E_UNAVAILABLE, "the launcher has ended");
+	ends_with(SC_E_UNAVAILABLE, "the launcher has ended");
 	error_set(&err, SC_E_INTERNAL, "something else");
 	worker_abort(c.worker, &err);
 	manual_clock_pass(c.clock, DEADLINE_MS);
 	assert_int_equal(c.coordinator.n_controls[FAILED], 1);
 	assert_int_equal(c.n_ended, 1);
+}
+
+static void a_worker_that_leaves_says_goodbye(void **state)
+{
+	(void)state;
+	become_ready(whole_model());
+	worker_leave(c.worker, "SIGTERM");
+	ends_with(SC_OK, "");
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[BYE]);
+	assert_int_equal(c.coordinator.n_controls[FAILED], 0);
 }
 
 static void assignments_that_cannot_be_are_refused(void **state)
@@ -406,28 +479,30 @@ static void assignments_that_cannot_be_are_refused(void **state)
 		CASE(n_blocks, UINT32_MAX, "max_blocks"),
 		CASE(block_length, 0, "block_length"),
 		CASE(max_context, UINT32_MAX, "max_context"),
-		CASE(heartbeat_ms, 0, "heartbeat"),
+		CASE(stage, 1, "stage 1 of 1"), CASE(n_stages, 0, "stage 0 of 0"),
+		CASE(n_stages, 100, "stage 0 of 100"),
+		CASE(in_credits, 0, "in_credits 0"), CASE(in_credits, 4, "expected 1 to 3"),
+		CASE(in_bytes, 0, "in_bytes 0"), CASE(in_bytes, UINT32_MAX, "in_bytes 4294967295"),
+		CASE(n_threads, UINT32_MAX, "4294967295 threads"),
+		CASE(n_sharers, UINT32_MAX, "sharer 0 of 4294967295"),
 		CASE(kv_type, 24, "type 24"), CASE(kv_type, 1000, "type 1000"),
-		CASE(deadline_ms, 0, "deadline"),
-		CASE(next_rank, 3, "rank 3"),
-		CASE(previous_rank, 1, "rank 1"),
 #undef CASE
 	};
 
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		Stagecoach__Cluster__V1__Assign assign;
+	(void)state;
+	for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		Stagecoach__Cluster__V1__Assign assign = whole_model();
 
-		if (i) {
-			stop(state);
-			start(state);
-		}
-		assign = whole_model();
 		memcpy((char *)&assign + cases[i].offset, &cases[i].value, sizeof cases[i].value);
+		c.coordinator.n_controls[FAILED] = 0;
+		assign.epoch = EPOCH + i;
 		say_assign(&assign);
-		peer_wait_for_thread(c.loop, c.n_ended);
-		fails_with(c.error.status, cases[i].text);
-		assert_int_not_equal(c.error.status, SC_E_NOMEM);
+		peer_wait_for_thread(c.loop, c.coordinator.n_controls[FAILED]);
+		assert_int_equal(c.coordinator.failed_epoch, EPOCH + i);
+		c.coordinator.failed_epoch = EPOCH;
+		fails_with(SC_OK, cases[i].text);
 	}
+	assert_int_equal(c.coordinator.n_controls[OPENED], 0);
 }
 
 /* The worker of these tests may use AVX2 at most. */
@@ -447,29 +522,71 @@ static void an_instruction_set_that_the_worker_does_not_have_is_refused(void **s
 
 	if (cpu_isa_best() < CPU_AVX2)
 		skip();
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		Stagecoach__Cluster__V1__Assign assign;
+	(void)state;
+	for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		Stagecoach__Cluster__V1__Assign assign = whole_model();
 
-		if (i) {
-			stop(state);
-			start(state);
-		}
-		assign = whole_model();
-		assign.instruction_set = (char *)cases[i].set;
+		assign.instruction_set = (char *)(uintptr_t)cases[i].set;
+		c.coordinator.n_controls[FAILED] = 0;
+		assign.epoch = EPOCH + i;
 		say_assign(&assign);
-		peer_wait_for_thread(c.loop, c.n_ended);
+		peer_wait_for_thread(c.loop, c.coordinator.n_controls[FAILED]);
+		c.coordinator.failed_epoch = EPOCH;
 		fails_with(SC_E_PROTOCOL, cases[i].text);
 	}
 }
 
-static void a_second_assignment_is_refused(void **state)
+/* The worker's stage changes, and frames of the old epoch reach nobody. */
+static void a_second_assignment_replaces_the_first(void **state)
 {
-	Stagecoach__Cluster__V1__Assign assign = whole_model();
+	Stagecoach__Cluster__V1__Assign again = first_half();
 
 	(void)state;
-	become_ready(assign);
-	say_assign(&assign);
-	fails_with(SC_E_PROTOCOL, "already has a stage");
+	become_ready(whole_model());
+	runs(EPOCH);
+	again.epoch = EPOCH + 1;
+	become_ready(again);
+	send_step(&c.coordinator, 5, 0, EPOCH + 1);
+	peer_wait_for_thread(c.loop, c.next.n_steps);
+	assert_int_equal(c.next.last_step, 5);
+	assert_int_equal(c.coordinator.n_tokens, 1);
+	assert_int_equal(c.coordinator.n_controls[FAILED], 0);
+}
+
+static void an_assignment_of_an_older_epoch_is_dropped(void **state)
+{
+	Stagecoach__Cluster__V1__Assign old = whole_model();
+
+	(void)state;
+	become_ready(whole_model());
+	say_assign(&old);
+	old.epoch = EPOCH - 1;
+	say_assign(&old);
+	runs(EPOCH);
+	assert_int_equal(c.coordinator.n_controls[OPENED], 1);
+	assert_int_equal(c.coordinator.n_controls[FAILED], 0);
+}
+
+static void a_release_ends_the_stage_and_not_the_worker(void **state)
+{
+	Stagecoach__Cluster__V1__Release release = STAGECOACH__CLUSTER__V1__RELEASE__INIT;
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+	Stagecoach__Cluster__V1__Assign again = whole_model();
+
+	(void)state;
+	become_ready(whole_model());
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_RELEASE;
+	message.release = &release;
+	release.epoch = EPOCH;		/* late: this epoch has a stage */
+	peer_say(&c.coordinator, &message);
+	runs(EPOCH);
+	release.epoch = EPOCH + 1;
+	peer_say(&c.coordinator, &message);
+	peer_wait_for_thread(c.loop, !c.coordinator.links[1]);
+	/* An epoch of that number may follow. */
+	again.epoch = EPOCH + 1;
+	become_ready(again);
+	runs(EPOCH + 1);
 }
 
 static void a_step_of_an_older_epoch_is_dropped(void **state)
@@ -483,39 +600,51 @@ static void a_step_of_an_older_epoch_is_dropped(void **state)
 	assert_int_equal(c.n_ended, 0);
 }
 
-static void a_step_from_a_peer_that_is_not_the_stage_before_ends_it(void **state)
-{
-	Stagecoach__Cluster__V1__Assign assign = whole_model();
-
-	(void)state;
-	/* The stage behind cannot send any: its link takes no frames. */
-	assign.first_layer = 1;
-	assign.n_layers--;
-	assign.previous_rank = 2;
-	become_ready(assign);
-	send_step(&c.coordinator, 1, 0, EPOCH);
-	fails_with(SC_E_PROTOCOL,
-		   "step from rank 0: expected steps from the previous stage only, rank 2");
-}
-
-static void a_step_before_any_assignment_ends_it(void **state)
+/* The next stage has no credits to send anything at all. */
+static void the_next_stage_cannot_send(void **state)
 {
 	(void)state;
-	send_step(&c.coordinator, 1, 0, 0);
-	fails_with(SC_E_PROTOCOL, "step from rank 0: this worker has no stage yet");
+	become_ready(first_half());
+	send_step(&c.next, 1, 0, EPOCH);
+	runs_to_next(1);
+	assert_int_equal(c.coordinator.n_controls[LINK_DOWN], 0);
+	assert_int_equal(c.coordinator.n_controls[FAILED], 0);
 }
 
-static void more_steps_than_the_window_end_it(void **state)
+static void a_frame_that_is_no_step_breaks_the_link(void **state)
+{
+	static const uint8_t tokens[16];
+
+	(void)state;
+	become_ready(first_half());
+	peer_send(&c.coordinator, 1, FRAME_TOKENS, EPOCH - 1, tokens, sizeof tokens);
+	runs_to_next(1);
+	assert_int_equal(c.coordinator.n_controls[LINK_DOWN], 0);
+	peer_send(&c.coordinator, 1, FRAME_TOKENS, EPOCH, tokens, sizeof tokens);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[LINK_DOWN]);
+	assert_int_equal(c.coordinator.down_peer, 0);
+	assert_int_equal(c.coordinator.n_links_down, 1);
+	assert_int_equal(c.coordinator.n_controls[FAILED], 0);
+}
+
+/* Its link has credits for one more than the window of 2. That many steps at once may find its queue
+ * full. */
+static void more_steps_than_the_window_are_not_taken(void **state)
 {
 	(void)state;
 	become_ready(whole_model());
-	/* It answers nothing while its answers are not taken. */
+	/* It answers no third step while its two answers are not taken. */
 	c.coordinator.holds_frames = true;
-	for (uint32_t i = 0; i < 8; i++)
+	for (uint32_t i = 0; i < 2; i++)
+		send_step(&c.coordinator, i + 1, i, EPOCH);
+	peer_wait_for_thread(c.loop, c.coordinator.n_tokens == 2);
+	for (uint32_t i = 2; i < 8; i++)
 		send_step(&c.coordinator, i + 1, i % 4, EPOCH);
-	peer_wait_for_thread(c.loop, c.n_ended);
-	assert_int_equal(c.error.status, SC_E_PROTOCOL);
-	assert_non_null(strstr(c.error.text, "more steps are in flight than the window of 2"));
+	assert_int_equal(c.coordinator.n_unsent, 3);
+	manual_clock_settle(c.clock);
+	assert_int_equal(c.coordinator.n_tokens, 2);
+	if (c.coordinator.n_controls[FAILED])
+		fails_with(SC_E_PROTOCOL, "more steps are in flight than the window of 2");
 }
 
 static void a_step_that_contradicts_is_told(void **state)
@@ -538,24 +667,26 @@ static void garbage_instead_of_a_step_is_told(void **state)
 	fails_with(SC_E_PROTOCOL, "step");
 }
 
-static void garbage_instead_of_a_message_ends_it(void **state)
-{
-	static const uint8_t garbage[] = { 0xff, 0xff, 0xff };
-
-	(void)state;
-	peer_send(&c.coordinator, 1, FRAME_CONTROL, 0, garbage, sizeof garbage);
-	ends_with(SC_E_PROTOCOL, "coordinator: control");
-}
-
 static void a_silent_coordinator_is_given_up(void **state)
 {
 	(void)state;
 	become_ready(whole_model());
 	manual_clock_pass(c.clock, DEADLINE_MS);
-	assert_int_equal(c.n_ended, 0);
+	assert_int_equal(c.n_detached, 0);
 	manual_clock_pass(c.clock, 2 * HEARTBEAT_MS);
-	assert_int_equal(c.n_ended, 1);
-	ends_with(SC_E_TIMEOUT, "coordinator: silent for");
+	detaches_with(SC_E_TIMEOUT, "coordinator: silent for");
+	assert_int_equal(c.detachment, WORKER_LOST);
+	assert_int_equal(c.n_ended, 0);
+	manual_clock_pass(c.clock, 2 * DEADLINE_MS);
+	assert_int_equal(c.n_detached, 1);
+}
+
+static void a_coordinator_that_never_answers_is_given_up(void **state)
+{
+	(void)state;
+	worker_attach(c.worker, peer_dial(&c.coordinator));
+	manual_clock_pass(c.clock, 20000);
+	detaches_with(SC_E_TIMEOUT, "coordinator: silent for");
 }
 
 static void a_worker_that_was_held_up_itself_blames_nobody(void **state)
@@ -563,72 +694,111 @@ static void a_worker_that_was_held_up_itself_blames_nobody(void **state)
 	(void)state;
 	become_ready(whole_model());
 	manual_clock_jump(c.clock, 2 * DEADLINE_MS);
-	peer_beat(&c.coordinator, 1);
+	peer_beat(&c.coordinator, 0);
 	manual_clock_pass(c.clock, DEADLINE_MS);
-	assert_int_equal(c.n_ended, 0);
+	assert_int_equal(c.n_detached, 0);
 }
 
-static void a_coordinator_that_is_gone_ends_it(void **state)
+/* It keeps what it holds, and takes the next channel that its owner finds. */
+static void a_coordinator_that_is_gone_detaches_it(void **state)
 {
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
+
 	(void)state;
 	become_ready(whole_model());
-	peer_disconnect(&c.coordinator, 1);
-	ends_with(SC_E_CLOSED, "coordinator lost");
+	peer_hang_up(&c.coordinator);
+	detaches_with(SC_E_CLOSED, "coordinator lost");
+	assert_int_equal(c.n_ended, 0);
+	/* The same one: its epochs go on. An older one is no news. */
+	attach(INCARNATION);
+	assign.epoch = 1;
+	say_assign(&assign);
+	manual_clock_settle(c.clock);
+	assert_int_equal(c.coordinator.n_controls[FAILED], 0);
+	/* Another life of the coordinator counts from 1 again. */
+	attach(INCARNATION + 1);
+	become_ready(assign);
+	runs(1);
+}
+
+static void a_refusal_is_told_to_the_owner(void **state)
+{
+	Stagecoach__Cluster__V1__Refused refused = STAGECOACH__CLUSTER__V1__REFUSED__INIT;
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	(void)state;
+	worker_attach(c.worker, peer_dial(&c.coordinator));
+	refused.status = SC_E_CONFIG;
+	refused.text = (char *)"another model";
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_REFUSED;
+	message.refused = &refused;
+	peer_say(&c.coordinator, &message);
+	detaches_with(SC_E_CONFIG, "the coordinator refuses this worker: another model");
+	assert_int_equal(c.detachment, WORKER_REFUSED);
+}
+
+static void a_first_message_that_is_no_answer_detaches_it(void **state)
+{
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
+
+	(void)state;
+	worker_attach(c.worker, peer_dial(&c.coordinator));
+	say_assign(&assign);
+	detaches_with(SC_E_PROTOCOL, "neither Welcome nor Refused");
+	worker_attach(c.worker, peer_dial(&c.coordinator));
+	c.n_detached = 0;
+	peer_say_welcome(&c.coordinator, INCARNATION, 0, 0, &limits);
+	detaches_with(SC_E_PROTOCOL, "heartbeat or a deadline that cannot be");
+}
+
+static void an_ended_worker_takes_no_channel(void **state)
+{
+	(void)state;
+	peer_say_stop(&c.coordinator, SC_OK, "enough");
+	peer_wait_for_thread(c.loop, c.n_ended);
+	worker_attach(c.worker, peer_dial(&c.coordinator));
+	peer_wait_for_thread(c.loop, c.coordinator.is_down);
 }
 
 static void a_neighbour_that_is_gone_is_the_coordinators_business(void **state)
 {
-	Stagecoach__Cluster__V1__Assign assign = whole_model();
-
 	(void)state;
-	assign.n_layers--;
-	assign.next_rank = 2;
-	become_ready(assign);
+	become_ready(first_half());
 	peer_disconnect(&c.next, 1);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[LINK_DOWN]);
+	assert_int_equal(c.coordinator.down_peer, 2);
 	send_step(&c.coordinator, 1, 0, EPOCH);
 	for (int i = 0; i < 5; i++) {
-		peer_beat(&c.coordinator, 1);
+		peer_beat(&c.coordinator, 0);
 		manual_clock_pass(c.clock, HEARTBEAT_MS);
 	}
 	assert_int_equal(c.n_ended, 0);
-}
-
-static void ready_comes_as_soon_as_there_is_credit_for_it(void **state)
-{
-	Stagecoach__Cluster__V1__Assign assign = whole_model();
-
-	(void)state;
-	open_all(1, 0);
-	c.coordinator.holds_frames = true;
-	start_worker();
-	peer_wait_for_thread(c.loop, c.coordinator.n_controls[HELLO]);
-	assign.heartbeat_ms = 60000;
-	assign.deadline_ms = 60000;
-	assign.n_layers--;
-	assign.next_rank = 2;
-	say_assign(&assign);
-	/* The stage is ready, but Hello has used the only credit up. */
-	send_step(&c.coordinator, 1, 0, EPOCH);
-	peer_wait_for_thread(c.loop, c.next.n_steps);
-	assert_int_equal(c.coordinator.n_controls[READY], 0);
-	peer_release(&c.coordinator);
-	peer_wait_for_thread(c.loop, c.coordinator.n_controls[READY]);
-	stop(state);
+	assert_int_equal(c.coordinator.n_controls[LINK_DOWN], 1);
+	assert_int_equal(c.coordinator.n_controls[FAILED], 0);
 }
 
 static void an_output_that_the_next_stage_cannot_take_is_told(void **state)
 {
+	(void)state;
+	c.next.in.max_payload = 64;
+	become_ready(first_half());
+	send_step(&c.coordinator, 1, 0, EPOCH);
+	fails_with(SC_E_TOO_LARGE, "for stage 2");
+}
+
+static void addresses_that_are_none_are_told(void **state)
+{
 	Stagecoach__Cluster__V1__Assign assign = whole_model();
+	struct peer_address garbage = { .bytes = { 1, 2, 3 }, .n_bytes = 3 };
 
 	(void)state;
-	open_all(0, 64);
-	start_worker();
-	assign.n_layers--;
-	assign.next_rank = 2;
-	become_ready(assign);
-	send_step(&c.coordinator, 1, 0, EPOCH);
-	fails_with(SC_E_TOO_LARGE, "rank 2");
-	stop(state);
+	say_assign(&assign);
+	peer_wait_for_thread(c.loop, c.coordinator.n_controls[OPENED]);
+	peer_say_connect(&c.coordinator, EPOCH - 1, &garbage, &garbage);
+	manual_clock_settle(c.clock);
+	assert_int_equal(c.coordinator.n_controls[FAILED], 0);
+	peer_say_connect(&c.coordinator, EPOCH, &garbage, &garbage);
+	fails_with(SC_E_PROTOCOL, "address");
 }
 
 static int open_model(void **state)
@@ -654,33 +824,40 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 	const struct CMUnitTest tests[] = {
 		TEST(a_worker_loads_runs_and_stops),
+		TEST(a_worker_that_is_not_connected_is_not_ready),
 		TEST(a_worker_says_once_that_it_is_ready),
 		TEST(counters_come_at_once_when_the_coordinator_wants_them),
 		TEST(hello_says_what_results_depend_on),
 		TEST(sizes_are_said_for_every_instruction_set),
-		TEST(limits_that_no_stage_can_have_end_the_worker),
-		TEST(a_welcome_without_limits_ends_the_worker),
+		TEST(limits_that_no_stage_can_have_are_told),
+		TEST(a_welcome_without_limits_is_told),
 		TEST(ready_names_the_weights_that_are_not_finite),
 		TEST(a_stop_before_any_assignment_ends_it_too),
 		TEST(a_stop_after_a_failure_says_so),
 		TEST(an_abort_from_outside_is_told_to_the_coordinator),
 		TEST(an_abort_after_the_end_says_nothing),
+		TEST(a_worker_that_leaves_says_goodbye),
 		TEST(assignments_that_cannot_be_are_refused),
 		TEST(an_instruction_set_that_the_worker_does_not_have_is_refused),
-		TEST(a_second_assignment_is_refused),
+		TEST(a_second_assignment_replaces_the_first),
+		TEST(an_assignment_of_an_older_epoch_is_dropped),
+		TEST(a_release_ends_the_stage_and_not_the_worker),
 		TEST(a_step_of_an_older_epoch_is_dropped),
-		TEST(a_step_from_a_peer_that_is_not_the_stage_before_ends_it),
-		TEST(a_step_before_any_assignment_ends_it),
-		TEST(more_steps_than_the_window_end_it),
+		TEST(the_next_stage_cannot_send),
+		TEST(a_frame_that_is_no_step_breaks_the_link),
+		TEST(more_steps_than_the_window_are_not_taken),
 		TEST(a_step_that_contradicts_is_told),
 		TEST(garbage_instead_of_a_step_is_told),
-		TEST(garbage_instead_of_a_message_ends_it),
 		TEST(a_silent_coordinator_is_given_up),
+		TEST(a_coordinator_that_never_answers_is_given_up),
 		TEST(a_worker_that_was_held_up_itself_blames_nobody),
-		TEST(a_coordinator_that_is_gone_ends_it),
+		TEST(a_coordinator_that_is_gone_detaches_it),
+		TEST(a_refusal_is_told_to_the_owner),
+		TEST(a_first_message_that_is_no_answer_detaches_it),
+		TEST(an_ended_worker_takes_no_channel),
 		TEST(a_neighbour_that_is_gone_is_the_coordinators_business),
-		cmocka_unit_test(ready_comes_as_soon_as_there_is_credit_for_it),
-		cmocka_unit_test(an_output_that_the_next_stage_cannot_take_is_told),
+		TEST(an_output_that_the_next_stage_cannot_take_is_told),
+		TEST(addresses_that_are_none_are_told),
 	};
 #undef TEST
 
