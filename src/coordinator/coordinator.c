@@ -110,31 +110,6 @@ static void fail(struct coordinator *c, const struct error *err)
 
 /* --- steps --- */
 
-/* Marks jobs as running when their first rows are in this step. */
-static void note_started(struct coordinator *c)
-{
-	uint32_t n_left = c->jobs.n_queued;
-
-	list_for_each(node, &c->jobs.active) {
-		struct job *job = list_entry(node, struct job, active_node);
-
-		/* The list is newest first, and most queued jobs are new, so the search usually
-		 * ends early. */
-		if (!n_left)
-			return;
-		if (job->state != JOB_QUEUED)
-			continue;
-		n_left--;
-		for (uint32_t i = 0; i < job->n_streams; i++) {
-			if (job->streams[i].sequence.state > SEQUENCE_WAITING) {
-				c->prompt_tokens += job->n_prompt_tokens;
-				job_set_state(job, JOB_RUNNING, NULL);
-				break;
-			}
-		}
-	}
-}
-
 /* Sends a step. Returns false if there is no credit (the frame is kept for later) or the epoch is
  * over. */
 static bool send_step(struct coordinator *c, struct frame *frame)
@@ -186,8 +161,6 @@ void coordinator_pump(struct coordinator *c)
 		frame->epoch = c->epoch->number;
 		frame->n_bytes = (uint32_t)step_bytes(&step);
 		step_encode(&step, frame_payload(frame));
-		if (step.n_segments)
-			note_started(c);
 		if (!send_step(c, frame))
 			break;
 	}

@@ -112,6 +112,9 @@ void coordinator_add_job(struct coordinator *c, struct job *job);
 void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state state,
 			 const struct error *err);
 
+/* The step being made has the first rows of a sequence: a job that was queued runs. */
+void coordinator_on_started(void *arg, struct sequence *sequence);
+
 /* A stream of the job drew a token. Returns false if the stream is over. */
 bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, uint32_t token,
 			    float logprob);

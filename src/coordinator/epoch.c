@@ -33,6 +33,8 @@ static enum sc_status make_parts(struct epoch *epoch, const struct epoch_config 
 		.prompt_chunk = config->prompt_chunk,
 		.max_gap_ns = config->max_gap_ns,
 		.n_spare = config->n_spare,
+		.on_started = config->on_started,
+		.arg = config->arg,
 	};
 	enum sc_status status = scheduler_create(&scheduler, &epoch->scheduler, err);
 

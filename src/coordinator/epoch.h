@@ -46,6 +46,8 @@ struct epoch_config {
 	uint32_t prompt_chunk;		/* these three as in scheduler_config */
 	uint64_t max_gap_ns;
 	uint32_t n_spare;
+	void (*on_started)(void *arg, struct sequence *sequence);	/* likewise; also the probe */
+	void *arg;
 	uint32_t probe_token;
 };
 

@@ -189,6 +189,8 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 		segment->flags |= SEGMENT_NEW;
 		segment->sampling = sequence->sampling;
 		sequence->is_known = true;
+		if (s->config.on_started)
+			s->config.on_started(s->config.arg, sequence);
 	}
 	while (sequence->n_blocks_told < n_blocks)
 		s->step_blocks[s->n_step_blocks++] = sequence->blocks[sequence->n_blocks_told++];

@@ -48,6 +48,10 @@ struct scheduler_config {
 					 * 4 times at most */
 	uint32_t n_spare;		/* of limits.max_sequences slots, those that only clients
 					 * with less than their share may use */
+	/* The step being made has the first rows of a sequence, also of one that starts over. Must
+	 * not call the scheduler. May be NULL. */
+	void (*on_started)(void *arg, struct sequence *sequence);
+	void *arg;
 };
 
 /* SC_E_INVALID: the pool cannot hold one sequence of max_context positions. */

@@ -210,6 +210,8 @@ static enum sc_status make_epoch(struct coordinator *c, const struct step_limits
 		.prompt_chunk = c->config.prompt_chunk,
 		.max_gap_ns = c->config.max_gap_ms * NS_PER_MS,
 		.n_spare = spare_slots(&c->config),
+		.on_started = coordinator_on_started,
+		.arg = c,
 		.probe_token = tokenizer_bos(c->config.tokenizer),
 	};
 	enum sc_status status = epoch_create(&config, plan, &c->epoch, err);

@@ -355,6 +355,17 @@ void job_cancel(struct job *job)
 	wake_send(c->settle_soon);
 }
 
+void coordinator_on_started(void *arg, struct sequence *sequence)
+{
+	struct coordinator *c = arg;
+	struct job *job = sequence->job;
+
+	if (!job || job->state != JOB_QUEUED)	/* the probe; another of its sequences, or again */
+		return;
+	c->prompt_tokens += job->n_prompt_tokens;
+	job_set_state(job, JOB_RUNNING, NULL);
+}
+
 bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, uint32_t token,
 			    float logprob)
 {

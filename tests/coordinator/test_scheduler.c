@@ -31,6 +31,7 @@ static struct plot {
 	uint32_t n_stories;
 	const struct story *spoilt;		/* its records have a fault */
 	uint32_t spoilt_from;			/* from this position on */
+	uint32_t n_started;			/* told since the last step */
 } plot;
 
 static uint64_t random_state;
@@ -54,11 +55,21 @@ static struct scheduler_config roomy(void)
 	};
 }
 
+static void note_started(void *arg, struct sequence *sequence)
+{
+	(void)arg;
+	assert_int_equal(sequence->n_issued, 0);
+	plot.n_started++;
+}
+
 static void sim_start(const struct scheduler_config *config)
 {
+	struct scheduler_config told = *config;
+
+	told.on_started = note_started;
 	plot = (struct plot){ .n_stories = 0 };
 	random_state = 42;
-	step_sim_start(config);
+	step_sim_start(&told);
 }
 
 static void sim_stop(void)
@@ -150,6 +161,17 @@ static void check_blocks(const struct step *step)
 		assert_true(step->segments[i].n_blocks <= step->segments[i].n_rows);
 }
 
+/* Whoever has its first rows in the step was told to start, and nobody else. */
+static void check_started(const struct step *step)
+{
+	uint32_t n_new = 0;
+
+	for (uint32_t i = 0; i < step->n_segments; i++)
+		n_new += !!(step->segments[i].flags & SEGMENT_NEW);
+	assert_int_equal(plot.n_started, n_new);
+	plot.n_started = 0;
+}
+
 static void spoil_records(struct sim_flight *flight)
 {
 	for (uint32_t i = 0; i < flight->tokens.n_records; i++) {
@@ -168,8 +190,11 @@ static bool make_step(void)
 {
 	struct sim_flight *flight = step_sim_make();
 
-	if (!flight)
+	if (!flight) {
+		assert_int_equal(plot.n_started, 0);
 		return false;
+	}
+	check_started(&sim.step);
 	assert_true(sim.step.n_rows > 0 && sim.step.n_rows <= SIM_MAX_ROWS);
 	assert_true(prompt_rows(&sim.step) <= sim.config.prompt_chunk);
 	check_blocks(&sim.step);

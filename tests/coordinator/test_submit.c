@@ -122,6 +122,43 @@ static void expect_counted_once(enum limit limit)
 				 (unsigned)counts->n[i], limit_table[i].name);
 }
 
+/* The second job has a slot once the second step is made, but all rows of the first three steps are
+ * the first one's. The third step finds no credit. */
+static void a_job_is_queued_until_it_has_rows_in_a_step(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	const struct job_request longer = stage_double_request(56, 2);
+	const struct job_request shorter = stage_double_request(20, 2);
+	struct coordinator_status status;
+	struct job *first, *second;
+
+	(void)state;
+	config.window = 1;
+	config.prompt_chunk = 16;
+	config.heartbeat_ms = 60000;
+	stage_double_create_narrow(&d, &config, 2);
+	stage_double_come_up(&d);
+	d.peer.holds_frames = true;
+	first = stage_double_submit(&d, &longer);
+	second = stage_double_submit(&d, &shorter);
+	stage_double_run_for(&d, 5);
+	assert_int_equal(job_prompt_done(first), 32);
+	assert_int_equal(job_state(first), JOB_RUNNING);
+	assert_int_equal(job_state(second), JOB_QUEUED);
+	assert_int_equal(job_times(second).started_ms, 0);
+	coordinator_status(d.coordinator, &status);
+	assert_int_equal(status.prompt_tokens, 56);
+	peer_release(&d.peer);
+	peer_wait(d.loop, job_is_ended(first) && job_is_ended(second));
+	assert_int_equal(job_state(second), JOB_DONE);
+	assert_true(job_times(second).started_ms);
+	coordinator_status(d.coordinator, &status);
+	assert_int_equal(status.prompt_tokens, 76);
+	job_release(first);
+	job_release(second);
+	stage_double_destroy(&d);
+}
+
 static void what_is_refused_is_counted_once_and_under_its_name(void **state)
 {
 	char long_stop[JOB_MAX_STOP_BYTES + 2];
@@ -197,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_space_is_dropped_only_where_no_text_was_before),
 		cmocka_unit_test(a_job_runs_until_its_last_sequence_has_ended),
+		cmocka_unit_test(a_job_is_queued_until_it_has_rows_in_a_step),
 		cmocka_unit_test(what_is_refused_is_counted_once_and_under_its_name),
 		cmocka_unit_test(a_full_queue_is_counted),
 		cmocka_unit_test(a_forgotten_job_is_counted),
