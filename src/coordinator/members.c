@@ -119,6 +119,7 @@ static bool close_channel(struct member *member)
 	channel_close(member->channel);
 	member->channel = NULL;
 	member->question = 0;
+	member->has_orders = false;
 	member->since_ns = loop_now_ns(member->members->config.loop);
 	member_enter(member, MEMBER_GONE);
 	return was_stopped;
@@ -161,6 +162,7 @@ void members_lose_stage(struct member *member, enum sc_status status, const char
 	name_member(member, name, sizeof name);
 	error_set(&err, status, "%s: %s", name, why);
 	member_enter(member, MEMBER_SPARE);
+	member->has_orders = false;
 	note_loss(member);
 	members->config.on_lost(members->config.arg, member, &err);
 	members_judge_suspicion(members);
@@ -338,6 +340,8 @@ struct member *members_admit(struct members *members, const struct hello *hello,
 			members->stages[i] = NULL;
 	member_leave_epoch(member);
 	member->hello = *hello;
+	member->held_first_layer = hello->held_first_layer;
+	member->held_n_layers = hello->held_n_layers;
 	put_in(members, member);
 	member->channel = channel;
 	member->since_ns = member->heard_ns = loop_now_ns(members->config.loop);

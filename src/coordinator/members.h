@@ -58,10 +58,14 @@ struct member {
 	char backend[64];		/* text for people: "cpu avx2, 2 threads" */
 	struct stage_sizes sizes[CPU_N_ISAS];	/* what a stage takes, by instruction set; from
 						 * SPARE on */
+	uint32_t held_first_layer;	/* layers whose weights it has in memory, as it said last */
+	uint32_t held_n_layers;
 	struct allowance allowance;	/* its part of its machine, as of the last
 					 * members_divide; memory_bytes 0: unknown */
 
-	/* Of the epoch, and kept until the next one if the member is lost. */
+	bool has_orders;		/* it was told of a stage, and not that it has none any more */
+
+	/* Of the epoch, and kept until the epoch ends if the member is lost. */
 	unsigned stage;			/* or MEMBER_NO_STAGE */
 	void *address;			/* of its data fabric, from LOADING on; owned */
 	size_t n_address;
@@ -158,9 +162,17 @@ must_check enum sc_status members_assign(struct members *members,
 /* Tells every stage the addresses of its neighbours. address is the coordinator's fabric. Call it
  * once, after on_opened. */
 void members_connect(struct members *members, const void *address, size_t n_bytes);
-/* Ends the epoch without another one: all its members become spares. epoch is the number that the
- * next one will have at least. */
+/* Ends the epoch: all its members become spares, and what they still say of it is dropped. They are
+ * told by the next members_assign or members_release, whichever comes first. So a stage that goes on
+ * with the same layers keeps its memory for keys and values. */
+void members_end_epoch(struct members *members);
+/* The same, and tells them that they have no stage, for example because no epoch will follow soon.
+ * epoch is the number that the next one will have at least. */
 void members_release(struct members *members, uint32_t epoch);
+/* Has a spare load the weights of these layers, so that it can take them over sooner. Its
+ * held_n_layers says when it has. Not before the first epoch. */
+void members_preload(struct members *members, const struct member *member, uint32_t first_layer,
+		     uint32_t n_layers);
 /* The coordinator's own data link to a peer broke, or a worker said so of its link. If one of the
  * two ends is lost within a short time, on_lost says so. Else on_link_down is called. Both are asked
  * to answer meanwhile. Of several broken links the first one counts. */

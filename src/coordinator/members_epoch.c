@@ -43,6 +43,25 @@ static void send_assign(const struct member *member, const struct assignment *as
 	member_send(member, &message);
 }
 
+void members_preload(struct members *members, const struct member *member, uint32_t first_layer,
+		     uint32_t n_layers)
+{
+	Stagecoach__Cluster__V1__Preload preload = STAGECOACH__CLUSTER__V1__PRELOAD__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	assert(member->state == MEMBER_SPARE && members->has_isa);
+	preload.first_layer = first_layer;
+	preload.n_layers = n_layers;
+	preload.n_threads = member->allowance.n_processors;
+	preload.n_sharers = member->allowance.n_sharers;
+	preload.sharer = member->allowance.sharer;
+	if (member->hello.kernels.best_isa != CPU_AUTO)
+		preload.instruction_set = (char *)cpu_isa_name(members->isa);
+	message.body_case = CONTROL_BODY(PRELOAD);
+	message.preload = &preload;
+	member_send(member, &message);
+}
+
 static void send_release(const struct member *member, uint32_t epoch)
 {
 	Stagecoach__Cluster__V1__Release release = STAGECOACH__CLUSTER__V1__RELEASE__INIT;
@@ -62,6 +81,7 @@ static void give_stage(struct member *member, unsigned stage, const struct assig
 	enum cpu_isa best = member->hello.kernels.best_isa;
 
 	member->stage = stage;
+	member->has_orders = true;
 	member->members->stages[stage] = member;
 	/* The stage's own total replaces this one. Without it the percentage of all stages would
 	 * jump when a stage reports its first progress. */
@@ -72,32 +92,28 @@ static void give_stage(struct member *member, unsigned stage, const struct assig
 	member_enter(member, MEMBER_OPENING);
 }
 
-/* All members leave the epoch. Those that are here keep their stage's number for now, so that
- * release_others knows to whom Release must be sent. */
-static void end_epoch(struct members *members)
+void members_end_epoch(struct members *members)
 {
 	for (unsigned i = 0; i < members->n_records; i++) {
 		struct member *member = members->records[i];
-		unsigned stage = member->stage;
 
 		member_leave_epoch(member);
-		if (member_has_stage(member)) {
+		if (member_has_stage(member))
 			member_enter(member, MEMBER_SPARE);
-			member->stage = stage;
-		}
 	}
 	members->suspicion.is_active = false;
 	members->n_stages = 0;
 }
 
+/* Whoever had a stage in an earlier epoch, and has none now. */
 static void release_others(struct members *members, uint32_t epoch)
 {
 	for (unsigned i = 0; i < members->n_records; i++) {
 		struct member *member = members->records[i];
 
-		if (member->state != MEMBER_SPARE || member->stage == MEMBER_NO_STAGE)
+		if (member->state != MEMBER_SPARE || !member->has_orders)
 			continue;
-		member->stage = MEMBER_NO_STAGE;
+		member->has_orders = false;
 		send_release(member, epoch);
 	}
 }
@@ -111,7 +127,7 @@ enum sc_status members_assign(struct members *members, const struct assignment *
 	if (!stages)
 		return error_set(err, SC_E_NOMEM, "out of memory for %u stages", n_stages);
 	assert(assignment->epoch > members->epoch);
-	end_epoch(members);
+	members_end_epoch(members);
 	free(members->stages);
 	members->stages = stages;
 	members->n_stages = n_stages;
@@ -130,7 +146,7 @@ enum sc_status members_assign(struct members *members, const struct assignment *
 void members_release(struct members *members, uint32_t epoch)
 {
 	assert(epoch > members->epoch);
-	end_epoch(members);
+	members_end_epoch(members);
 	/* The next epoch may have this number. */
 	members->epoch = epoch - 1;
 	release_others(members, epoch);
@@ -252,6 +268,8 @@ void member_take_heartbeat(struct member *member,
 {
 	struct members *members = member->members;
 
+	member->held_first_layer = heartbeat->held_first_layer;
+	member->held_n_layers = heartbeat->held_n_layers;
 	if (member->question && heartbeat->question == member->question) {
 		member->question = 0;
 		members_judge_suspicion(members);

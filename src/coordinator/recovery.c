@@ -51,6 +51,7 @@ void coordinator_drop_epoch(struct coordinator *c)
 	list_for_each(node, &c->jobs.active)
 		suspend_job(c, list_entry(node, struct job, active_node));
 	add_totals(c);
+	members_end_epoch(c->members);
 	epoch_destroy(c->epoch);
 	c->epoch = NULL;
 	c->suspect = NULL;

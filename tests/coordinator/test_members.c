@@ -948,6 +948,26 @@ static void members_without_a_stage_in_the_new_epoch_are_released(void **state)
 	assert_int_equal(c.peers[0].epoch, EPOCH + 2);
 }
 
+/* Who goes on with a stage hears nothing in between, so that its keys' and values' memory stays. */
+static void an_epoch_that_has_ended_is_told_with_the_next_one(void **state)
+{
+	(void)state;
+	hello(2);
+	come_up();
+	members_end_epoch(c.members);
+	assert_int_equal(members_n_stages(c.members), 0);
+	peer_say_link_down(&c.peers[0], EPOCH, 2);
+	peer_say_failed(&c.peers[0], EPOCH, SC_E_CAPACITY, "late");
+	beat_for(2 * DEADLINE_MS, 3);
+	assert_int_equal(c.n_lost + c.n_links_down, 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(c.peers[i].n_controls[BODY(RELEASE)], 0);
+	assign_to(EPOCH + 1, 1, 2);
+	assert_int_equal(c.peers[0].released_epoch, EPOCH + 1);
+	assert_int_equal(c.peers[1].n_controls[BODY(RELEASE)], 0);
+	assert_int_equal(c.peers[2].n_controls[BODY(RELEASE)], 0);
+}
+
 /* --- broken data links --- */
 
 static void a_broken_link_between_living_ends_is_the_fault_of_the_pair(void **state)
@@ -1080,6 +1100,7 @@ int main(void)
 		TEST(losses_that_are_far_apart_are_no_flapping),
 		TEST(an_epoch_may_have_other_members_than_the_last_one),
 		TEST(members_without_a_stage_in_the_new_epoch_are_released),
+		TEST(an_epoch_that_has_ended_is_told_with_the_next_one),
 		TEST(a_broken_link_between_living_ends_is_the_fault_of_the_pair),
 		TEST(a_broken_link_to_a_process_that_dies_is_that_ones_fault),
 		TEST(an_end_of_a_broken_link_that_does_not_answer_is_lost),
