@@ -178,6 +178,11 @@ struct backend_ops {
 					       struct kv_cache **cache_out, struct error *err);
 	void (*kv_destroy)(struct backend *backend, struct kv_cache *cache);
 
+	/* Called when weights, caches and memory have been made. The backend may improve how its
+	 * memory is mapped, beside operations, until something is made or released. Results do not
+	 * change. */
+	void (*settle)(struct backend *backend);
+
 	/* out[n_rows][n_in] = rows `tokens` of the embedding matrix, as float. */
 	void (*embed)(struct backend *backend, const struct weight *embedding,
 		      const uint32_t *tokens, unsigned n_rows, float *out);

@@ -29,7 +29,7 @@ bool backend_is_complete(const struct backend_ops *ops)
 	       ops->release && ops->upload && ops->download && ops->weight_create &&
 	       ops->weight_destroy &&
 	       ops->weight_bytes && ops->weight_is_finite && ops->kv_create && ops->kv_destroy &&
-	       ops->embed && ops->matmul && ops->gated_matmul && ops->rms_norm && ops->rope &&
+	       ops->settle && ops->embed && ops->matmul && ops->gated_matmul && ops->rms_norm && ops->rope &&
 	       ops->kv_write && ops->kv_saturated && ops->attention && ops->logit_maxima &&
 	       ops->logit_sums && ops->share;
 }

@@ -14,6 +14,9 @@ uint64_t clock_ns(void);
  * call. */
 uint64_t clock_thread_ns(void);
 
+/* CPU time of all threads of this process together. */
+uint64_t clock_process_ns(void);
+
 /* Milliseconds since 1970-01-01 UTC. */
 uint64_t clock_unix_ms(void);
 

@@ -343,6 +343,8 @@ enum sc_status stage_assign(struct stage *stage, const struct stage_assignment *
 	stage->is_assigned = !status;
 	if (status)
 		stage_release(stage);
+	else
+		stage->backend->ops->settle(stage->backend);
 	return status;
 }
 
@@ -355,7 +357,11 @@ enum sc_status stage_preload(struct stage *stage, enum cpu_isa isa, uint32_t fir
 	stage_release(stage);
 	if (!status)
 		status = prepare_backend(stage, isa, 0, err);
-	return status ? status : load_weights(stage, &loading, first_layer, n_layers, err);
+	if (!status)
+		status = load_weights(stage, &loading, first_layer, n_layers, err);
+	if (!status)
+		stage->backend->ops->settle(stage->backend);
+	return status;
 }
 
 void stage_held(const struct stage *stage, uint32_t *first_out, uint32_t *n_out)

@@ -132,6 +132,28 @@ static void free_block(struct cpu_arena_chunk *chunk, size_t first)
 	cpu_memory_give_back(chunk->memory + start, end - start);
 }
 
+static const struct cpu_arena_chunk *find_chunk(const struct cpu_arena *arena, const void *memory)
+{
+	const struct cpu_arena_chunk *chunk = arena->chunks;
+
+	while (!has_memory(chunk, memory))
+		chunk = chunk->next;
+	return chunk;
+}
+
+void cpu_arena_take(const struct cpu_arena *arena, struct pages *pages, void *memory,
+		    size_t n_bytes)
+{
+	const struct cpu_arena_chunk *chunk = find_chunk(arena, memory);
+	size_t first = (size_t)((uint8_t *)memory - chunk->memory), end = first + n_bytes;
+
+	if (!pages->has_huge || !cpu_memory_is_mapped(chunk->size))
+		return;
+	for (size_t at = first / PAGES_HUGE * PAGES_HUGE; at < end; at += PAGES_HUGE)
+		(void)!pages_take(pages, chunk->memory + at,
+				  min_of(chunk->size - at, PAGES_HUGE));
+}
+
 void cpu_arena_free(struct cpu_arena *arena, void *memory)
 {
 	struct cpu_arena_chunk **link = &arena->chunks, *chunk;

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 struct cpu_arena_chunk;
+struct pages;
 
 struct cpu_arena {
 	struct cpu_arena_chunk *chunks;
@@ -21,6 +22,10 @@ struct cpu_arena {
 /* Allocates n_bytes (at least 1), aligned to 64 bytes, uninitialised. The thread that writes a page
  * first gets it on its own memory node. Returns NULL if there is no memory. */
 void *cpu_arena_alloc(struct cpu_arena *arena, size_t n_bytes);
+/* Takes the pages of memory .. memory + n_bytes, part of a block that is about to be written, from
+ * the kernel. If the kernel has no memory, writing will fail. Thread: any, beside other takes. */
+void cpu_arena_take(const struct cpu_arena *arena, struct pages *pages, void *memory,
+		    size_t n_bytes);
 /* Releases a block. Its whole huge pages return to the system at once, and later blocks may use its
  * space. A chunk is released with its last block. Accepts NULL. */
 void cpu_arena_free(struct cpu_arena *arena, void *memory);

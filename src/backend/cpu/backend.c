@@ -3,6 +3,7 @@
 
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/places.h"
+#include "base/clock.h"
 #include "base/cpu.h"
 
 #include <pthread.h>
@@ -53,11 +54,13 @@ static void close_backend(struct backend *backend)
 
 	if (!cpu)
 		return;
+	pages_leave(cpu->pages);
 	team_destroy(cpu->team);
 	unbind(cpu);
 	for (unsigned i = 0; i < CPU_N_ARRAYS; i++)
 		cpu_memory_free(cpu->arrays[i]);
 	assert(!cpu->weights.chunks);
+	pages_destroy(cpu->pages);
 	free(cpu);
 }
 
@@ -120,6 +123,9 @@ static enum sc_status open_backend(unsigned device, const struct backend_config 
 	cpu->n_threads = cpu_n_threads(config);
 	cpu->max_rows = config->max_rows;
 	cpu->max_width = config->max_width;
+	cpu->pages = pages_create(clock_thread_ns);
+	if (!cpu->pages)
+		goto no_memory;
 	status = team_create(cpu->n_threads, &cpu->team, err);
 	if (!status)
 		status = bind_threads(cpu, &config->place, err);
@@ -156,6 +162,7 @@ static enum sc_status resize(struct backend *backend, unsigned max_rows, struct 
 	if (!max_rows || max_rows > MAX_ROWS)
 		return error_set(err, SC_E_INVALID, "cpu backend: %u rows, expected 1 to %u",
 				 max_rows, MAX_ROWS);
+	pages_leave(cpu->pages);
 	drop_row_arrays(cpu);
 	cpu->max_rows = max_rows;
 	if (init_memory(cpu))
@@ -177,8 +184,13 @@ static enum sc_status alloc(struct backend *backend, size_t n_bytes, void **out)
 
 static void release(struct backend *backend, void *memory)
 {
-	(void)backend;
+	pages_leave(cpu_of(backend)->pages);
 	cpu_memory_free(memory);
+}
+
+static void settle(struct backend *backend)
+{
+	pages_settle(cpu_of(backend)->pages);
 }
 
 static void upload(struct backend *backend, void *device, const void *host, size_t n_bytes)
@@ -213,6 +225,7 @@ const struct backend_ops backend_cpu = {
 	.weight_is_finite = cpu_weight_is_finite,
 	.kv_create = cpu_kv_create,
 	.kv_destroy = cpu_kv_destroy,
+	.settle = settle,
 	.embed = cpu_embed,
 	.matmul = cpu_matmul,
 	.gated_matmul = cpu_gated_matmul,

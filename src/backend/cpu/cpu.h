@@ -10,6 +10,7 @@
 #include "backend/cpu/arena.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/memory.h"
+#include "backend/cpu/pages.h"
 #include "backend/cpu/sizes.h"
 #include "backend/cpu/tiles.h"
 #include "backend/cpu/team.h"
@@ -49,6 +50,7 @@ struct cpu_backend {
 	cpu_set_t allowed;
 	unsigned max_rows;
 	unsigned max_width;
+	struct pages *pages;
 	struct cpu_arena weights;
 	struct cpu_tiles tiles;
 	void *arrays[CPU_N_ARRAYS];	/* owned; the following members and

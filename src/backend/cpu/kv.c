@@ -188,9 +188,9 @@ fail:
 
 void cpu_kv_destroy(struct backend *backend, struct kv_cache *cache)
 {
-	(void)backend;
 	if (!cache)
 		return;
+	pages_leave(cpu_of(backend)->pages);
 	cpu_memory_free(cache->records);
 	cpu_memory_free(cache->scratch);
 	cpu_memory_free(cache->parts);

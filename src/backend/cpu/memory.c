@@ -3,17 +3,10 @@
 
 #include "backend/cpu/cpu.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23	/* Linux 5.14 */
-#endif
-
-#define HUGE_PAGE ((size_t)2 << 20)
 
 enum {
 	PIECE_BYTES = 16 << 20,	/* taken by a thread at a time */
@@ -69,13 +62,13 @@ static void *map(size_t n_bytes)
 	uint8_t *start, *memory, *first, *end;
 	size_t total;
 
-	if (n_bytes > SIZE_MAX - HUGE_PAGE - page)
+	if (n_bytes > SIZE_MAX - PAGES_HUGE - page)
 		return NULL;
-	total = round_up(n_bytes, page) + HUGE_PAGE;
+	total = round_up(n_bytes, page) + PAGES_HUGE;
 	start = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (start == MAP_FAILED)
 		return NULL;
-	memory = start + (HUGE_PAGE - (uintptr_t)start % HUGE_PAGE);
+	memory = start + (PAGES_HUGE - (uintptr_t)start % PAGES_HUGE);
 	first = memory - page;
 	end = memory + round_up(n_bytes, page);
 	unmap(start, first);
@@ -84,16 +77,16 @@ static void *map(size_t n_bytes)
 	return note_origin(memory, first, (size_t)(end - first));
 }
 
-static bool is_mapped(size_t n_bytes)
+bool cpu_memory_is_mapped(size_t n_bytes)
 {
-	return HAS_MAPPINGS && n_bytes >= HUGE_PAGE;
+	return HAS_MAPPINGS && n_bytes >= PAGES_HUGE;
 }
 
 size_t cpu_memory_bytes(size_t n_bytes)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	return is_mapped(n_bytes) ? round_up(n_bytes, page) + page
+	return cpu_memory_is_mapped(n_bytes) ? round_up(n_bytes, page) + page
 				  : n_bytes + sizeof(struct origin) + ALIGNMENT;
 }
 
@@ -105,7 +98,7 @@ size_t cpu_memory_bytes_beyond(void)
 
 void *cpu_memory_untouched(size_t n_bytes)
 {
-	return is_mapped(n_bytes) ? map(n_bytes) : allocate(n_bytes);
+	return cpu_memory_is_mapped(n_bytes) ? map(n_bytes) : allocate(n_bytes);
 }
 
 void *cpu_memory(const struct cpu_backend *cpu, size_t n_bytes)
@@ -113,7 +106,7 @@ void *cpu_memory(const struct cpu_backend *cpu, size_t n_bytes)
 	void *memory = cpu_memory_untouched(n_bytes);
 
 	/* Blocks of malloc were written when they were made. */
-	if (!memory || !is_mapped(n_bytes) ||
+	if (!memory || !cpu_memory_is_mapped(n_bytes) ||
 	    cpu_memory_take(cpu, memory, n_bytes, NULL, NULL) == SC_OK)
 		return memory;
 	cpu_memory_free(memory);
@@ -135,16 +128,17 @@ void cpu_memory_free(void *memory)
 
 void cpu_memory_give_back(void *memory, size_t n_bytes)
 {
-	size_t before = (HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE) % HUGE_PAGE;
+	size_t before = (PAGES_HUGE - (uintptr_t)memory % PAGES_HUGE) % PAGES_HUGE;
 
-	if (n_bytes >= before + HUGE_PAGE)
+	if (n_bytes >= before + PAGES_HUGE)
 		(void)madvise((uint8_t *)memory + before,
-			      (n_bytes - before) / HUGE_PAGE * HUGE_PAGE, MADV_DONTNEED);
+			      (n_bytes - before) / PAGES_HUGE * PAGES_HUGE, MADV_DONTNEED);
 }
 
 /* --- taking --- */
 
 struct taking {
+	struct pages *pages;
 	uint8_t *memory;
 	size_t n_bytes;
 	atomic_bool is_short;
@@ -160,26 +154,24 @@ static void touch(uint8_t *memory, size_t n_bytes)
 	at[n_bytes - 1] = at[n_bytes - 1];
 }
 
-/* Kernels before 5.14 and some sandboxes do not support the request, and blocks of malloc are not
- * page-aligned. Returns false only if the kernel supports the request and has no memory. */
-static bool populate(uint8_t *memory, size_t n_bytes)
+static bool take_pages(struct pages *pages, uint8_t *at, size_t n_bytes)
 {
-	if (!madvise(memory, n_bytes, MADV_POPULATE_WRITE))
-		return true;
-	if (errno != EINVAL && errno != ENOSYS && errno != EPERM)
-		return false;
-	touch(memory, n_bytes);
-	return true;
+	enum sc_status status = pages_take(pages, at, n_bytes);
+
+	if (status == SC_E_UNSUPPORTED)
+		touch(at, n_bytes);
+	return status != SC_E_CAPACITY;
 }
 
 static void take_piece(void *arg, size_t i, unsigned thread)
 {
 	struct taking *taking = arg;
-	size_t first = i * PIECE_BYTES;
+	size_t at = i * PIECE_BYTES, end = min_of(taking->n_bytes, at + PIECE_BYTES);
 
 	(void)thread;
-	if (!populate(taking->memory + first, min_of(taking->n_bytes - first, PIECE_BYTES)))
-		atomic_store(&taking->is_short, true);
+	for (; at < end; at += PAGES_HUGE)
+		if (!take_pages(taking->pages, taking->memory + at, min_of(end - at, PAGES_HUGE)))
+			atomic_store(&taking->is_short, true);
 }
 
 static void take_portion(const struct cpu_backend *cpu, struct taking *taking)
@@ -198,6 +190,7 @@ enum sc_status cpu_memory_take(const struct cpu_backend *cpu, void *memory, size
 {
 	for (size_t done = 0; done < n_bytes;) {
 		struct taking taking = {
+			.pages = cpu ? cpu->pages : NULL,
 			.memory = (uint8_t *)memory + done,
 			.n_bytes = min_of(n_bytes - done, CPU_MEMORY_PORTION),
 		};

@@ -8,7 +8,7 @@
  * memory is therefore taken (every page touched) before the backend is used.
  * The kernel also zeroes each page at that time. Taking asks for pages with MADV_POPULATE_WRITE,
  * which saves writing zeros a second time. Blocks of 2 MiB or more have their own mapping and ask
- * for huge pages, which the kernel provides three to six times as fast.
+ * for huge pages, which the kernel provides three to six times as fast, or not (pages.h).
  * Thread: the backend's.
  */
 #include "base/error.h"
@@ -39,6 +39,8 @@ void *cpu_memory(const struct cpu_backend *cpu, size_t n_bytes);
 /* The same without taking: for memory that is soon written as a whole or passed to cpu_memory_take.
  * A page is placed near the processor that touches it first. */
 void *cpu_memory_untouched(size_t n_bytes);
+/* Whether a block of n_bytes has its own mapping. */
+bool cpu_memory_is_mapped(size_t n_bytes);
 /* Accepts NULL. */
 void cpu_memory_free(void *memory);
 /* What a block of n_bytes takes, with the bookkeeping before it and the rest of its last page. */

@@ -37,7 +37,8 @@ void cpu_array_bytes(unsigned n_threads, unsigned max_rows, unsigned max_width,
 /* The arrays of a backend without threads, and what its objects take. */
 static uint64_t backend_bytes(const struct backend_config *config)
 {
-	uint64_t n = sizeof(struct cpu_backend) + sizeof(struct kv_cache) + team_bytes(0);
+	uint64_t n = sizeof(struct cpu_backend) + sizeof(struct kv_cache) + team_bytes(0) +
+		     pages_bytes();
 	size_t n_bytes[CPU_N_ARRAYS];
 
 	cpu_array_bytes(0, config->max_rows, config->max_width, n_bytes);

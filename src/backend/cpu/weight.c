@@ -14,6 +14,7 @@ enum {
 
 /* A thread packs a slab of panels and then releases the file's pages. */
 struct packing {
+	const struct cpu_backend *cpu;
 	const struct cpu_kernels *kernels;
 	struct weight *weight;
 	const struct tensor *tensor;
@@ -35,6 +36,16 @@ static void pack_panel(const struct packing *p, size_t row, size_t n_rows)
 		atomic_store(&weight->has_odd, true);
 }
 
+/* The thread that writes panels takes their pages, so they are on its own memory node. */
+static void take_panels(const struct packing *p, size_t first_row, size_t end_row)
+{
+	const struct weight *weight = p->weight;
+	size_t first = first_row / p->kernels->panel, end = div_up(end_row, p->kernels->panel);
+
+	cpu_arena_take(&p->cpu->weights, p->cpu->pages, weight->panels + first * weight->panel_bytes,
+		       (end - first) * weight->panel_bytes);
+}
+
 static void pack_slab(void *arg, size_t slab, unsigned thread)
 {
 	const struct packing *p = arg;
@@ -45,6 +56,7 @@ static void pack_slab(void *arg, size_t slab, unsigned thread)
 
 	(void)thread;
 	tensor_expect(p->tensor, slab * slab_bytes + AHEAD_BYTES, slab_bytes);
+	take_panels(p, first, end);
 	for (size_t row = first; row < end; row += panel)
 		pack_panel(p, row, end - row < panel ? end - row : panel);
 	tensor_release(p->tensor, slab * slab_bytes, slab_bytes);
@@ -54,7 +66,9 @@ static void pack(const struct cpu_backend *cpu, struct weight *weight,
 		 const struct tensor *tensor)
 {
 	unsigned n_threads = cpu_threads_for(cpu, weight->n_bytes), panel = cpu->kernels->panel;
-	struct packing p = { cpu->kernels, weight, tensor, .row_bytes = tensor_row_bytes(tensor) };
+	struct packing p = {
+		cpu, cpu->kernels, weight, tensor, .row_bytes = tensor_row_bytes(tensor),
+	};
 	size_t n_panels = SLAB_BYTES / (panel * p.row_bytes);
 
 	if (n_panels > (weight->n_panels + n_threads - 1) / n_threads)
@@ -133,6 +147,7 @@ void cpu_weight_destroy(struct backend *backend, struct weight *weight)
 {
 	if (!weight)
 		return;
+	pages_leave(cpu_of(backend)->pages);
 	cpu_arena_free(&cpu_of(backend)->weights, weight->panels);
 	free(weight);
 }
