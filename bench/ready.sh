@@ -189,7 +189,8 @@ for setting in $SETTINGS; do
 	done
 done
 
-ls "$work"/*.same "$work"/*.default >/dev/null 2>&1 || die 1 "nothing was measured"
+compgen -G "$work/*.same" >/dev/null || compgen -G "$work/*.default" >/dev/null ||
+	die 1 "nothing was measured"
 echo "$(basename "$model"), $([ -n "$cold" ] && echo cold || echo warm) file, $rounds rounds," \
 	"$rest s of rest${is_twice:+, second of two starts}"
 echo
