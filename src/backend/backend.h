@@ -170,6 +170,8 @@ struct backend_ops {
 	/* Returns true if the stored matrix holds neither NaN nor infinity; checked while it is
 	 * copied. */
 	bool (*weight_is_finite)(const struct weight *weight);
+	/* tensor_hash of the stored matrix, computed while it is copied. */
+	uint64_t (*weight_hash)(const struct weight *weight);
 
 	/* SC_E_UNSUPPORTED: the cache cannot have this type. SC_E_CANCELLED: on_progress returned
 	 * false. */

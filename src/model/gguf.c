@@ -341,6 +341,13 @@ const struct tensor *gguf_tensor(const struct gguf *gguf, size_t i)
 	return &gguf->entries[i].tensor;
 }
 
+size_t gguf_tensor_number(const struct gguf *gguf, const struct tensor *tensor)
+{
+	uintptr_t first = (uintptr_t)&gguf->entries[0].tensor;
+
+	return ((uintptr_t)tensor - first) / sizeof gguf->entries[0];
+}
+
 const struct tensor *gguf_find_tensor(const struct gguf *gguf, const char *name)
 {
 	uint32_t i;

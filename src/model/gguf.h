@@ -147,6 +147,8 @@ const char *gguf_type_name(enum gguf_type type);
 /* Tensors of all shards, in file order. */
 size_t gguf_n_tensors(const struct gguf *gguf);
 const struct tensor *gguf_tensor(const struct gguf *gguf, size_t i);
+/* The number of a tensor of this file. */
+size_t gguf_tensor_number(const struct gguf *gguf, const struct tensor *tensor);
 /* Returns NULL if there is no tensor of that name. */
 const struct tensor *gguf_find_tensor(const struct gguf *gguf, const char *name);
 

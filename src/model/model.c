@@ -277,6 +277,13 @@ enum sc_status model_open_gguf(struct gguf *gguf, struct model **model_out, stru
 	model_name(gguf, model->name);
 	model->fingerprint = gguf_fingerprint(gguf);
 	model->n_params = count_params(model);
+	model->hashes = calloc(gguf_n_tensors(gguf), sizeof *model->hashes);
+	if (!model->hashes) {
+		status = error_set(err, SC_E_NOMEM, "%s: no memory for hashes of %zu tensors",
+				   gguf_path(gguf), gguf_n_tensors(gguf));
+		model_close(model);
+		return status;
+	}
 	*model_out = model;
 	return SC_OK;
 }
@@ -296,7 +303,37 @@ void model_close(struct model *model)
 		return;
 	gguf_close(model->gguf);
 	free(model->layers);
+	free(model->hashes);
 	free(model);
+}
+
+uint64_t model_hash(const struct model *model, size_t i)
+{
+	return atomic_load(&model->hashes[i]);
+}
+
+void model_visit_layers(const struct model *model, uint32_t first_layer, uint32_t n_layers,
+			model_tensor_fn *visit, void *arg)
+{
+	if (first_layer == 0)
+		visit(arg, model, model->token_embd);
+	for (uint32_t i = first_layer; i < first_layer + n_layers; i++) {
+		const struct tensor *const *tensors = (const void *)&model->layers[i];
+
+		for (size_t k = 0; k < sizeof model->layers[i] / sizeof *tensors; k++)
+			if (tensors[k])
+				visit(arg, model, tensors[k]);
+	}
+	if (first_layer + n_layers < model->hparams.n_layers)
+		return;
+	visit(arg, model, model->output_norm);
+	if (first_layer || model->output != model->token_embd)
+		visit(arg, model, model->output);
+}
+
+void model_note_hash(const struct model *model, const struct tensor *tensor, uint64_t hash)
+{
+	atomic_store(&model->hashes[gguf_tensor_number(model->gguf, tensor)], hash);
 }
 
 uint64_t model_layer_bytes(const struct model *model, uint32_t layer)

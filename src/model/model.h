@@ -5,12 +5,15 @@
  * model - a model file that was read and validated: its architecture, its hyper-parameters and the
  * tensors of each layer. Every shape is checked against the hyper-parameters.
  * Opening computes nothing and reads no weights; a stage reads them when it loads its layers.
- * Thread: one thread opens; afterwards read-only and freely shared.
+ * Thread: one thread opens; afterwards read-only and freely shared, except for hashes, which are
+ * atomic.
  */
 #include "base/error.h"
 #include "model/arch.h"
 #include "model/gguf.h"
 #include "model/tensor.h"
+
+#include <stdatomic.h>
 
 /* With these limits every product of sizes stays well below 2^63. */
 #define MODEL_MAX_LAYERS 1024
@@ -59,7 +62,8 @@ struct model {
 	const struct arch *arch;
 	struct hparams hparams;
 	char name[MODEL_NAME_BYTES];	/* see model_name */
-	uint64_t fingerprint;	/* XXH3 of metadata and tensor directory: workers compare it */
+	uint64_t fingerprint;	/* XXH3 of metadata and tensor directory */
+	uint64_t samples;	/* XXH3 of samples of each tensor, once taken; 0: not taken */
 	uint64_t n_params;
 	const struct tensor *token_embd;	/* [n_vocab][dim] */
 	const struct tensor *output_norm;	/* [dim] */
@@ -67,6 +71,7 @@ struct model {
 	const struct tensor *rope_factors;	/* rope_freqs.weight [rope_dim/2]: each angle is
 						 * divided by its factor (llama3); or NULL */
 	struct layer_tensors *layers;		/* [n_layers], owned */
+	atomic_uint_least64_t *hashes;		/* [gguf_n_tensors], owned; see model_hash */
 };
 
 /* As gguf_open, and:
@@ -79,6 +84,22 @@ must_check enum sc_status model_open(const char *path, struct model **model_out,
 must_check enum sc_status model_open_gguf(struct gguf *gguf, struct model **model_out,
 					  struct error *err);
 void model_close(struct model *model);
+
+/* Sets model->samples: the hash of three pieces of 4 KiB of each tensor, at its start, middle and
+ * end. Files with the same header and other weights differ in it, unless all differences are
+ * elsewhere; tensor_hash.h sees every byte. Call it before the model is shared. Reads from the
+ * disk. */
+void model_take_samples(struct model *model);
+
+/* tensor_hash of tensor i of the file, if any stage of this process has loaded it; else 0. Caches
+ * may use it as a key. Thread: any. */
+uint64_t model_hash(const struct model *model, size_t i);
+/* Calls visit for each tensor that a stage of these layers holds: with the embedding at the start of
+ * the model, with norm and output matrix at its end. */
+typedef void model_tensor_fn(void *arg, const struct model *model, const struct tensor *tensor);
+void model_visit_layers(const struct model *model, uint32_t first_layer, uint32_t n_layers,
+			model_tensor_fn *visit, void *arg);
+void model_note_hash(const struct model *model, const struct tensor *tensor, uint64_t hash);
 
 /* general.name, or the file's name without .gguf; whole, printable characters of UTF-8 alone. */
 void model_name(const struct gguf *gguf, char name_out[MODEL_NAME_BYTES]);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage/weights.h"
 
+#include "model/tensor_hash.h"
+
 #include <stdlib.h>
 
 #define MIB(n_bytes) ((double)(n_bytes) / (1 << 20))
@@ -167,10 +169,12 @@ static enum sc_status report_failure(struct loader *l, const struct tensor *tens
 
 /* Counts a loaded tensor. Tensors are loaded in the order of the file, but a layer may already hold
  * some of its tensors. */
-static void count(struct weights *weights, const struct item *item, size_t n_bytes, bool is_finite)
+static void count(struct weights *weights, const struct item *item, size_t n_bytes, bool is_finite,
+		  uint64_t hash)
 {
 	struct weights_sum *sum = item->sum;
 
+	model_note_hash(weights->model, item->tensor, hash);
 	weights->n_bytes += n_bytes;
 	sum->n_bytes += n_bytes;
 	if (is_finite)
@@ -190,7 +194,8 @@ static enum sc_status load_matrix(struct loader *l, const struct item *item)
 	if (status)
 		return report_failure(l, tensor, status, &why);
 	count(l->weights, item, l->backend->ops->weight_bytes(*item->matrix),
-	      l->backend->ops->weight_is_finite(*item->matrix));
+	      l->backend->ops->weight_is_finite(*item->matrix),
+	      l->backend->ops->weight_hash(*item->matrix));
 	/* Releases the file's pages, so that never more than one matrix is in memory twice. */
 	tensor_release(tensor, 0, tensor->n_bytes);
 	return SC_OK;
@@ -214,7 +219,8 @@ static enum sc_status load_vector(struct loader *l, const struct item *item)
 	if (status)
 		goto out;
 	l->backend->ops->upload(l->backend, device, host, n_bytes);
-	count(l->weights, item, n_bytes, tensor_blocks_are_finite(TENSOR_F32, host, n_bytes));
+	count(l->weights, item, n_bytes, tensor_blocks_are_finite(TENSOR_F32, host, n_bytes),
+	      tensor_hash(tensor));
 	*item->vector = device;
 out:
 	free(host);

@@ -223,6 +223,7 @@ const struct backend_ops backend_cpu = {
 	.weight_destroy = cpu_weight_destroy,
 	.weight_bytes = cpu_weight_bytes,
 	.weight_is_finite = cpu_weight_is_finite,
+	.weight_hash = cpu_weight_hash,
 	.kv_create = cpu_kv_create,
 	.kv_destroy = cpu_kv_destroy,
 	.settle = settle,

@@ -68,6 +68,7 @@ struct weight {
 	size_t panel_bytes;
 	size_t n_bytes;
 	atomic_bool has_odd;	/* some stored value is NaN or infinity */
+	atomic_uint_least64_t hash_sum;	/* of tensor_hash_rows */
 	uint8_t *panels;	/* [n_panels], as formats.h says; of the backend's arena */
 };
 
@@ -100,6 +101,7 @@ enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *t
 void cpu_weight_destroy(struct backend *backend, struct weight *weight);
 size_t cpu_weight_bytes(const struct weight *weight);
 bool cpu_weight_is_finite(const struct weight *weight);
+uint64_t cpu_weight_hash(const struct weight *weight);
 void cpu_embed(struct backend *backend, const struct weight *embedding, const uint32_t *tokens,
 	       unsigned n_rows, float *out);
 void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned n_products,

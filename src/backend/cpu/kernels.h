@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "backend/cpu/formats.h"
+#include "model/tensor_hash.h"
 
 enum {
 	CPU_MAX_PANEL = 32,
@@ -62,6 +63,8 @@ struct cpu_kernels {
 	unsigned tile_rows[CPU_N_TILE_KINDS];
 	uint8_t byte_flip;	/* whole bytes are xored with it when packed: 0x80
 				 * if the multiply-add needs unsigned weights */
+
+	tensor_hash_fn *hash;	/* XXH3_64bits */
 
 	/* Packs `panel` stored rows, stride bytes apart, into a panel of n_in inputs. n_in must be
 	 * a whole number of blocks, or a multiple of 32 for formats whose block is one input. */

@@ -4,6 +4,7 @@
 
 #include "backend/cpu/isa/vec_avx512.h"
 #include "backend/cpu/isa/exp.h"
+#include "backend/cpu/isa/hash.h"
 #include "backend/cpu/isa/rows.h"
 #include "backend/cpu/isa/logits.h"
 #include "backend/cpu/isa/words_avx512.h"
@@ -39,6 +40,7 @@ FOR_BYTES_FORMATS(ROWS_OF_BYTES)
 	.panel = 2 * LANES,								\
 	.tile_rows = { [CPU_TILE_FLOAT] = 24, [CPU_TILE_BF16] = 12, [CPU_TILE_INT] = 6 },	\
 	.byte_flip = BYTE_FLIP,								\
+	.hash = hash_bytes,								\
 	.pack = pack,									\
 	.gemm = {									\
 		[CPU_F32] = GEMM_ROWS_24(f32),						\

@@ -4,6 +4,7 @@
 
 #include "backend/cpu/isa/vec_scalar.h"
 #include "backend/cpu/isa/exp.h"
+#include "backend/cpu/isa/hash.h"
 #include "backend/cpu/isa/rows.h"
 #include "backend/cpu/isa/logits.h"
 #include "backend/cpu/isa/words_scalar.h"
@@ -74,6 +75,7 @@ const struct cpu_kernels cpu_kernels_scalar = {
 	.panel = 2 * LANES,
 	.tile_rows = { [CPU_TILE_FLOAT] = 4, [CPU_TILE_BF16] = 4, [CPU_TILE_INT] = 4 },
 	.byte_flip = BYTE_FLIP,
+	.hash = hash_bytes,
 	.pack = pack,
 	.gemm = {
 		[CPU_F32] = GEMM_ROWS_4(f32),

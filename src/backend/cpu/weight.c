@@ -23,8 +23,8 @@ struct packing {
 	size_t n_slabs;
 };
 
-/* Packs a panel and checks its values while they are in the cache. */
-static void pack_panel(const struct packing *p, size_t row, size_t n_rows)
+/* Packs a panel, and checks and hashes its values while they are in the cache. Returns the hash. */
+static uint64_t pack_panel(const struct packing *p, size_t row, size_t n_rows)
 {
 	struct weight *weight = p->weight;
 	const uint8_t *stored = p->tensor->data;
@@ -34,6 +34,7 @@ static void pack_panel(const struct packing *p, size_t row, size_t n_rows)
 	if (!tensor_blocks_are_finite(p->tensor->type, stored + row * p->row_bytes,
 				      n_rows * p->row_bytes))
 		atomic_store(&weight->has_odd, true);
+	return tensor_hash_rows(p->tensor, row, n_rows, p->kernels->hash);
 }
 
 /* The thread that writes panels takes their pages, so they are on its own memory node. */
@@ -49,16 +50,18 @@ static void take_panels(const struct packing *p, size_t first_row, size_t end_ro
 static void pack_slab(void *arg, size_t slab, unsigned thread)
 {
 	const struct packing *p = arg;
-	const struct weight *weight = p->weight;
+	struct weight *weight = p->weight;
 	size_t panel = p->kernels->panel, first = slab * p->slab_rows;
 	size_t slab_bytes = p->slab_rows * p->row_bytes;
 	size_t end = first + p->slab_rows < weight->n_out ? first + p->slab_rows : weight->n_out;
+	uint64_t hash_sum = 0;
 
 	(void)thread;
 	tensor_expect(p->tensor, slab * slab_bytes + AHEAD_BYTES, slab_bytes);
 	take_panels(p, first, end);
 	for (size_t row = first; row < end; row += panel)
-		pack_panel(p, row, end - row < panel ? end - row : panel);
+		hash_sum += pack_panel(p, row, end - row < panel ? end - row : panel);
+	atomic_fetch_add(&weight->hash_sum, hash_sum);
 	tensor_release(p->tensor, slab * slab_bytes, slab_bytes);
 }
 
@@ -160,6 +163,11 @@ size_t cpu_weight_bytes(const struct weight *weight)
 bool cpu_weight_is_finite(const struct weight *weight)
 {
 	return !atomic_load(&weight->has_odd);
+}
+
+uint64_t cpu_weight_hash(const struct weight *weight)
+{
+	return tensor_hash_of_sum(atomic_load(&weight->hash_sum));
 }
 
 struct embedding {
