@@ -396,7 +396,8 @@ static enum sc_status create_members(struct coordinator *c, struct error *err)
 	struct members_config config = {
 		.loop = own->loop,
 		.incarnation = random_id(),
-		.wish = { own->model->fingerprint, own->model_samples, own->fabrics.name },
+		.hashes = c->hashes,
+		.wish = { own->model->fingerprint, own->model->samples, own->fabrics.name },
 		.limits = coordinator_stage_limits(own),
 		.heartbeat_ms = own->heartbeat_ms,
 		.deadline_ms = own->deadline_ms,
@@ -451,6 +452,8 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 	coordinator_set_defaults(c);
 	note_limits(c);
 	status = step_limits_check(&c->limits, err);
+	if (status == SC_OK && tensor_hashes_create(config->model->gguf, &c->hashes) != SC_OK)
+		status = error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
 	if (status == SC_OK)
 		status = create_members(c, err);
 	if (status == SC_OK &&
@@ -478,6 +481,7 @@ void coordinator_destroy(struct coordinator *c)
 	counters_deinit(&c->counters);
 	epoch_destroy(c->epoch);
 	members_destroy(c->members);
+	tensor_hashes_destroy(c->hashes);
 	wake_destroy(c->settle_soon);
 	timer_destroy(c->deadline_timer);
 	free(c);

@@ -38,7 +38,6 @@ struct coordinator_config {
 	unsigned spin_us;			/* as fabric_config */
 	const struct model *model;		/* borrowed */
 	const struct tokenizer *tokenizer;	/* borrowed */
-	uint64_t model_samples;			/* hash of samples of the weights; 0: unknown */
 	unsigned n_stages;			/* also the number of workers that are awaited */
 	bool has_fixed_workers;			/* a launcher started all workers: none will come
 						 * in place of one that is refused or leaves */

@@ -27,6 +27,7 @@ struct coordinator {
 	uint64_t loading_ns;		/* when loading started */
 	uint64_t load_ms;
 	struct members *members;
+	struct tensor_hashes *hashes;
 	struct counters counters;
 	struct epoch *epoch;		/* NULL: before the first one, and between two */
 	uint32_t n_epochs;		/* the number of the last epoch */

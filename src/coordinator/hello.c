@@ -60,10 +60,10 @@ static enum sc_status check_wish(const hello_message *message, const struct hell
 	if (message->model_fingerprint != wish->model_fingerprint)
 		return error_set(err, SC_E_INVALID, "has opened another model file than the "
 				 "coordinator: copy the same file to all machines");
-	if (wish->model_samples && message->model_samples &&
-	    message->model_samples != wish->model_samples)
-		return error_set(err, SC_E_INVALID, "has opened a model file with other weights "
-				 "than the coordinator's: copy the same file to all machines");
+	if (message->model_samples != wish->model_samples)
+		return error_set(err, SC_E_INVALID, "has opened a model file with the same header "
+				 "as the coordinator's, but other tensor data: copy the same file "
+				 "to all machines");
 	if (strcmp(message->fabric, wish->fabric))
 		return error_set(err, SC_E_CONFIG, "has data links of kind \"%.16s\", expected "
 				 "\"%.16s\": give all processes the same --transport",

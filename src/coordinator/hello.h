@@ -29,7 +29,7 @@ struct hello {
 /* What the coordinator expects of every worker. */
 struct hello_wish {
 	uint64_t model_fingerprint;
-	uint64_t model_samples;		/* 0: not compared */
+	uint64_t model_samples;		/* as model->samples */
 	const char *fabric;		/* kind of data links: "ucx" */
 };
 

@@ -20,6 +20,7 @@
 #include "coordinator/allowance.h"
 #include "coordinator/hello.h"
 #include "coordinator/plan.h"
+#include "coordinator/tensor_hashes.h"
 #include "event/loop.h"
 #include "model/stage_sizes.h"
 #include "transport/channel.h"
@@ -99,6 +100,8 @@ struct members_config {
 	struct loop *loop;
 	uint64_t incarnation;		/* of this coordinator; never 0 */
 	struct hello_wish wish;		/* of every worker; borrows its text */
+	struct tensor_hashes *hashes;	/* that stages are compared with; borrowed. NULL: they
+					 * are not compared */
 	struct stage_limits limits;	/* of all plans */
 	uint32_t heartbeat_ms;
 	uint32_t deadline_ms;

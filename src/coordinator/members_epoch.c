@@ -222,12 +222,35 @@ void member_take_progress(struct member *member,
 	members->config.on_progress(members->config.arg);
 }
 
+/* Compares the hashes of the stage's tensors with those that members have said before. */
+static enum sc_status compare_tensors(struct member *member,
+				      const Stagecoach__Cluster__V1__Ready *ready,
+				      struct error *err)
+{
+	struct tensor_hashes *hashes = member->members->config.hashes;
+	enum sc_status status = SC_OK;
+	char whose[192];
+
+	if (!hashes)
+		return SC_OK;
+	hello_name(&member->hello, whose, sizeof whose);
+	for (size_t i = 0; status == SC_OK && i < ready->n_tensors && i < ready->n_hashes; i++)
+		status = tensor_hashes_note(hashes, ready->tensors[i], ready->hashes[i], whose,
+					    err);
+	return status;
+}
+
 void member_take_ready(struct member *member, const Stagecoach__Cluster__V1__Ready *ready)
 {
 	struct members *members = member->members;
+	struct error err;
 
 	if (member->state != MEMBER_LOADING || ready->epoch != members->epoch)
 		return;
+	if (compare_tensors(member, ready, &err) != SC_OK) {
+		members_lose_stage(member, err.status, err.text);
+		return;
+	}
 	member_enter(member, MEMBER_READY);
 	member->weight_bytes = ready->weight_bytes;
 	member->kv_bytes = ready->kv_bytes;

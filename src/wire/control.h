@@ -15,6 +15,8 @@
 #define CONTROL_MAX_BYTES 65536
 /* The payload size of pools of control frames: enough for every message that this program sends. */
 #define CONTROL_FRAME_BYTES 4096
+/* The most hashes in Ready, of 14 bytes at most, so that it fits. */
+#define CONTROL_MAX_HASHES 4096
 
 /* Packs message into frame and sets n_bytes. SC_E_TOO_LARGE: the message does not fit. */
 must_check enum sc_status control_encode(const Stagecoach__Cluster__V1__Control *message,

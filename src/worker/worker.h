@@ -36,7 +36,6 @@ struct worker_config {
 	const char *id;			/* 1 to 63 bytes; the same in every life; copied */
 	uint32_t launch_rank;		/* the launcher's rank of this process; 0: none */
 	const struct model *model;	/* borrowed */
-	uint64_t model_samples;		/* hash of samples of the weights; 0: unknown */
 	const struct backend_ops *backend;
 	unsigned device;
 	enum cpu_isa isa;		/* CPU backend: the best instruction set that it

@@ -235,6 +235,7 @@ static enum sc_status begin_epoch(struct worker *worker, const struct assignment
 
 	worker->epoch = (struct worker_epoch){
 		.number = assignment->epoch, .stage = assignment->stage,
+		.first_layer = assignment->first_layer, .n_layers = assignment->n_layers,
 		.window = assignment->window,
 	};
 	log_debug("epoch %u: stage %u of %u, layers %u to %u", assignment->epoch,

@@ -18,6 +18,8 @@ typedef Stagecoach__Cluster__V1__Control control_message;
 struct worker_epoch {
 	uint32_t number;
 	unsigned stage;
+	uint32_t first_layer;
+	uint32_t n_layers;
 	uint32_t window;		/* steps that may be in flight */
 	struct ring *ring;
 	bool is_ready_told;

@@ -61,7 +61,7 @@ void worker_say_hello(const struct worker *worker)
 	hello.host = host;
 	hello.version = (char *)PACKAGE_VERSION;
 	hello.model_fingerprint = config->model->fingerprint;
-	hello.model_samples = config->model_samples;
+	hello.model_samples = config->model->samples;
 	hello.backend = (char *)config->backend->name;
 	hello.kernel_version = config->backend->kernel_version;
 	hello.libm_fingerprint = libm_fingerprint();
@@ -140,8 +140,46 @@ void worker_say_progress(const struct worker *worker)
 	worker_send(worker, &message);
 }
 
+/* The hashes of a Ready message. */
+struct hash_list {
+	size_t n;
+	uint32_t tensors[CONTROL_MAX_HASHES];
+	uint64_t hashes[CONTROL_MAX_HASHES];
+};
+
+/* A model_tensor_fn. */
+static void add_hash(void *arg, const struct model *model, const struct tensor *tensor)
+{
+	struct hash_list *list = arg;
+	size_t i = gguf_tensor_number(model->gguf, tensor);
+	uint64_t hash = model_hash(model, i);
+
+	if (!hash || list->n == CONTROL_MAX_HASHES)
+		return;
+	list->tensors[list->n] = (uint32_t)i;
+	list->hashes[list->n++] = hash;
+}
+
+/* Hashes are left out if there is no memory for them. */
+static struct hash_list *make_hashes(const struct worker *worker,
+				     Stagecoach__Cluster__V1__Ready *ready)
+{
+	struct hash_list *list = malloc(sizeof *list);
+
+	if (!list)
+		return NULL;
+	list->n = 0;
+	model_visit_layers(worker->config.model, worker->epoch.first_layer,
+			   worker->epoch.n_layers, add_hash, list);
+	ready->n_tensors = ready->n_hashes = list->n;
+	ready->tensors = list->tensors;
+	ready->hashes = list->hashes;
+	return list;
+}
+
 void worker_say_ready(const struct worker *worker)
 {
+	struct hash_list *hashes;
 	Stagecoach__Cluster__V1__Ready ready = STAGECOACH__CLUSTER__V1__READY__INIT;
 	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 	const char *not_finite;
@@ -153,9 +191,11 @@ void worker_say_ready(const struct worker *worker)
 	not_finite = compute_not_finite(worker->compute, &ready.n_not_finite);
 	if (not_finite)
 		ready.not_finite = (char *)(uintptr_t)not_finite;
+	hashes = make_hashes(worker, &ready);
 	message.body_case = CONTROL_BODY(READY);
 	message.ready = &ready;
 	worker_send(worker, &message);
+	free(hashes);
 }
 
 void worker_say_failed(const struct worker *worker, uint32_t epoch, const struct error *err)

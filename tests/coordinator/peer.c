@@ -199,6 +199,7 @@ static void note_hello(struct peer *peer, const Stagecoach__Cluster__V1__Hello *
 {
 	peer->kernel_version = hello->kernel_version;
 	peer->libm_fingerprint = hello->libm_fingerprint;
+	peer->model_samples = hello->model_samples;
 	peer->hello_incarnation = hello->incarnation;
 	snprintf(peer->hello_id, sizeof peer->hello_id, "%s", hello->worker_id);
 	peer->n_resources = hello->resources ? (uint32_t)hello->resources->n_memory : 0;
@@ -240,6 +241,13 @@ static void note_ready(struct peer *peer, const Stagecoach__Cluster__V1__Ready *
 	peer->weight_bytes = ready->weight_bytes;
 	peer->n_not_finite = ready->n_not_finite;
 	snprintf(peer->not_finite, sizeof peer->not_finite, "%s", ready->not_finite);
+	assert_int_equal(ready->n_tensors, ready->n_hashes);
+	assert_true(ready->n_hashes <= 64);
+	peer->n_hashes = ready->n_hashes;
+	for (size_t i = 0; i < peer->n_hashes; i++) {
+		peer->tensors[i] = ready->tensors[i];
+		peer->hashes[i] = ready->hashes[i];
+	}
 }
 
 static void note_heartbeat(struct peer *peer, const Stagecoach__Cluster__V1__Heartbeat *heartbeat)
@@ -464,6 +472,9 @@ void peer_say_ready(struct peer *peer, uint32_t epoch)
 	ready.epoch = epoch;
 	ready.not_finite = peer->not_finite;
 	ready.n_not_finite = peer->n_not_finite;
+	ready.tensors = peer->tensors;
+	ready.hashes = peer->hashes;
+	ready.n_tensors = ready.n_hashes = peer->n_hashes;
 	SAY(peer, READY, ready, &ready);
 }
 

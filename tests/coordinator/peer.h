@@ -64,6 +64,9 @@ struct peer {
 	uint32_t draws;				/* the only token that it draws; 0: letters */
 	char not_finite[64];			/* what its Ready says, or said */
 	uint32_t n_not_finite;
+	size_t n_hashes;			/* likewise */
+	uint32_t tensors[64];
+	uint64_t hashes[64];
 	uint32_t fault;				/* of records for fault_position */
 	uint32_t fault_position;
 	bool holds_frames;			/* gives no credit back until peer_release */

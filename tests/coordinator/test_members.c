@@ -3,6 +3,7 @@
 #include "coordinator/members.h"
 
 #include "tests/coordinator/peer.h"
+#include "tests/model/tiny_model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +31,7 @@ static struct cluster {
 	struct manual_clock *clock;
 	struct loop *loop;
 	struct members *members;
+	struct tensor_hashes *hashes;
 	struct peer peers[N_PEERS];
 	unsigned n_enough, n_short, n_joined, n_refused, n_opened, n_ready, n_gone, n_lost,
 		n_progress, n_links_down;
@@ -116,6 +118,24 @@ static void on_gone(void *arg)
 
 static const char *const ids[N_PEERS] = { "w1", "w2", "w3", "w10" };
 
+static struct buf file = BUF_INIT;
+static struct model *model;
+
+static int open_model(void **state)
+{
+	(void)state;
+	model = tiny_model_open(&tiny_llama, &file);
+	return 0;
+}
+
+static int close_model(void **state)
+{
+	(void)state;
+	model_close(model);
+	buf_deinit(&file);
+	return 0;
+}
+
 static void start_members(bool allows_mixed_backends)
 {
 	struct members_config config = {
@@ -136,12 +156,15 @@ static void start_members(bool allows_mixed_backends)
 	assert_int_equal(manual_clock_create(&c.clock), SC_OK);
 	assert_int_equal(loop_create_on(c.clock, &c.loop), SC_OK);
 	config.loop = c.loop;
+	assert_int_equal(tensor_hashes_create(model->gguf, &c.hashes), SC_OK);
+	config.hashes = c.hashes;
 	if (members_create(&config, &c.members, &err) != SC_OK)
 		fail_msg("%s", err.text);
 	members_await(c.members, N, START_MS);
 	for (unsigned i = 0; i < N_PEERS; i++) {
 		peer_open(&c.peers[i], c.loop, NULL);
 		c.peers[i].id = ids[i];
+		c.peers[i].model_samples = SAMPLES;
 	}
 }
 
@@ -156,6 +179,7 @@ static int stop(void **state)
 {
 	(void)state;
 	members_destroy(c.members);
+	tensor_hashes_destroy(c.hashes);
 	for (unsigned i = 0; i < N_PEERS; i++)
 		peer_close(&c.peers[i]);
 	loop_destroy(c.loop);
@@ -417,12 +441,46 @@ static void another_model_file_is_refused_by_name(void **state)
 static void equal_headers_with_other_weights_are_refused(void **state)
 {
 	(void)state;
-	c.peers[0].model_samples = SAMPLES;
 	hello(0);
 	peer_wait(c.loop, c.n_joined);
 	c.peers[1].model_samples = SAMPLES + 1;
 	hello(1);
-	refuses(1, SC_E_INVALID, "other weights");
+	refuses(1, SC_E_INVALID, "the same header as the coordinator's, but other tensor data");
+}
+
+/* Of a worker that does not take samples nothing is known. */
+static void weights_without_samples_are_refused(void **state)
+{
+	(void)state;
+	c.peers[0].model_samples = 0;
+	hello(0);
+	refuses(0, SC_E_INVALID, "other tensor data");
+}
+
+/* The first worker that says a hash is believed, also by workers of later epochs. */
+static void a_tensor_of_other_data_loses_its_stage(void **state)
+{
+	(void)state;
+	c.peers[0].n_hashes = c.peers[1].n_hashes = 2;
+	c.peers[0].tensors[0] = c.peers[1].tensors[1] = 1;
+	c.peers[0].hashes[0] = c.peers[1].hashes[1] = 50;
+	c.peers[0].tensors[1] = 3;
+	c.peers[0].hashes[1] = 51;
+	c.peers[1].tensors[0] = 2;	/* nobody else has this one */
+	c.peers[1].hashes[0] = 52;
+	come_up();
+	c.peers[1].hashes[1]++;
+	assign_to(EPOCH + 1, 0, 1);
+	open_all(EPOCH + 1, 0, 1);
+	peer_say_ready(&c.peers[0], EPOCH + 1);
+	settle();
+	assert_int_equal(c.n_lost, 0);
+	peer_say_ready(&c.peers[1], EPOCH + 1);
+	loses_stage_2(SC_E_INVALID, "has other data than that of worker w1 (host " PEER_HOST
+		      ", pid 4711)");
+	assert_non_null(strstr(c.error.text, gguf_tensor(model->gguf, 1)->name));
+	assert_int_equal(c.n_ready, 1);
+	assert_int_equal(member_of(1)->state, MEMBER_SPARE);
 }
 
 static void another_kind_of_data_links_is_refused(void **state)
@@ -1066,6 +1124,8 @@ int main(void)
 		TEST(another_protocol_version_is_refused_by_name),
 		TEST(another_model_file_is_refused_by_name),
 		TEST(equal_headers_with_other_weights_are_refused),
+		TEST(weights_without_samples_are_refused),
+		TEST(a_tensor_of_other_data_loses_its_stage),
 		TEST(another_kind_of_data_links_is_refused),
 		TEST(a_worker_without_an_id_is_refused),
 		TEST(a_first_message_that_is_no_hello_ends_the_channel),
@@ -1110,5 +1170,5 @@ int main(void)
 	};
 #undef TEST
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, open_model, close_model);
 }

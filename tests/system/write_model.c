@@ -7,6 +7,10 @@
  *   large-values   the values of layer 3 are over 65504, which its output matrix makes up for
  *   bf16           matrices are BF16
  *   spm            nothing is; the vocabulary is of the SentencePiece kind
+ *   tied           nothing is; the embedding is the head, too
+ *   tied-start     as `tied`, but the first element of a matrix of layer 3 is another
+ *   tied-inside    as `tied`, but an element inside the embedding is another, where no samples are
+ *                  taken
  */
 #include "tests/model/tiny_model.h"
 
@@ -43,7 +47,12 @@ static bool change(const struct model *model, const char *kind)
 	} else if (!strcmp(kind, "large-values")) {
 		scale(model->layers[3].attn_v, LARGE);
 		scale(model->layers[3].attn_output, 1 / LARGE);
-	} else if (strcmp(kind, "good") && strcmp(kind, "bf16") && strcmp(kind, "spm")) {
+	} else if (!strcmp(kind, "tied-start")) {
+		*floats_of(model->layers[3].ffn_down) *= 2;
+	} else if (!strcmp(kind, "tied-inside")) {
+		floats_of(model->token_embd)[1250] *= 2;
+	} else if (strcmp(kind, "good") && strcmp(kind, "bf16") && strcmp(kind, "spm") &&
+		   strcmp(kind, "tied")) {
 		fprintf(stderr, "write_model: no kind '%s'\n", kind);
 		return false;
 	}
@@ -63,6 +72,7 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "bf16"))
 		tiny.type = TENSOR_BF16;
 	tiny.is_spm = !strcmp(argv[1], "spm");
+	tiny.is_tied = !strncmp(argv[1], "tied", 4);
 	model = tiny_model_open(&tiny, &bytes);
 	if (!change(model, argv[1]))
 		return EXIT_FAILURE;

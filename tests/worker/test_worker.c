@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a worker says and does when its coordinator, or a neighbour, behaves well and badly. The
  * coordinator and the next stage are hand-written. */
+#include "model/tensor_hash.h"
 #include "worker/sizes.h"
 #include "worker/worker.h"
 
@@ -338,6 +339,7 @@ static void hello_says_what_results_depend_on(void **state)
 	(void)state;
 	assert_true(c.coordinator.libm_fingerprint == libm_fingerprint());
 	assert_int_equal(c.coordinator.kernel_version, backend_cpu.kernel_version);
+	assert_true(model->samples && c.coordinator.model_samples == model->samples);
 	assert_string_equal(c.coordinator.hello_id, "the worker");
 	assert_int_not_equal(c.coordinator.hello_incarnation, 0);
 	assert_int_equal(c.coordinator.n_resources, 2);
@@ -379,6 +381,33 @@ static void a_welcome_without_limits_is_told(void **state)
 	worker_attach(c.worker, peer_dial(&c.coordinator));
 	peer_say_welcome(&c.coordinator, INCARNATION, HEARTBEAT_MS, DEADLINE_MS, NULL);
 	detaches_with(SC_E_PROTOCOL, "welcome: no limits");
+}
+
+/* In the order of the layers. */
+static void ready_says_the_hash_of_every_tensor(void **state)
+{
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
+	const size_t n = gguf_n_tensors(model->gguf);
+
+	(void)state;
+	become_ready(assign);
+	assert_int_equal(c.coordinator.n_hashes, n);
+	for (size_t k = 0; k < n; k++) {
+		size_t i = c.coordinator.tensors[k];
+
+		assert_true(c.coordinator.hashes[k] == tensor_hash(gguf_tensor(model->gguf, i)));
+		assert_true(model_hash(model, i) == c.coordinator.hashes[k]);
+		for (size_t j = 0; j < k; j++)
+			assert_int_not_equal(c.coordinator.tensors[j], i);
+	}
+	/* Of the layers that it has now. */
+	assign.epoch++;
+	assign.n_stages = 2;
+	assign.n_layers = 1;
+	become_ready(assign);
+	assert_int_equal(c.coordinator.n_hashes, 1 + 9);
+	assert_int_equal(c.coordinator.tensors[0],
+			 gguf_tensor_number(model->gguf, model->token_embd));
 }
 
 static void ready_names_the_weights_that_are_not_finite(void **state)
@@ -808,6 +837,7 @@ static int open_model(void **state)
 	(void)state;
 	tiny.n_layers = 2;
 	model = tiny_model_open(&tiny, &file);
+	model_take_samples(model);
 	return 0;
 }
 
@@ -831,6 +861,7 @@ int main(void)
 		TEST(sizes_are_said_for_every_instruction_set),
 		TEST(limits_that_no_stage_can_have_are_told),
 		TEST(a_welcome_without_limits_is_told),
+		TEST(ready_says_the_hash_of_every_tensor),
 		TEST(ready_names_the_weights_that_are_not_finite),
 		TEST(a_stop_before_any_assignment_ends_it_too),
 		TEST(a_stop_after_a_failure_says_so),
