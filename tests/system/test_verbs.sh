@@ -7,8 +7,8 @@
 
 writers='run generate submit'
 loaders='run perplexity bench'
-clients='generate submit jobs watch cancel status'
-all='run perplexity bench tokenize inspect quantize generate submit jobs watch cancel status'
+clients='generate submit jobs watch cancel status workers'
+all='run perplexity bench tokenize inspect quantize generate submit jobs watch cancel status workers'
 
 # group WORD VERBS FLAG...: a flag with a value as FLAG=VALUE
 groups() {
