@@ -8,17 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_ADDRESSES 8
-#define MAX_ADDRESS 272	/* a host name of 255 bytes, and a port */
-
 /* What each process tells the others. Same binary, same layout. */
 struct card {
 	struct error error;	/* SC_OK, or why it cannot go on */
 	char host[64];
 	/* Of rank 0. */
 	unsigned n_addresses;
-	char addresses[MAX_ADDRESSES][MAX_ADDRESS];
-	struct cluster_keys keys;
+	char addresses[CLUSTER_MAX_ADDRESSES][CLUSTER_ADDRESS_MAX];
+	struct cluster_keys keys;	/* none, if all processes read a key file */
 };
 
 static const struct card *card_of(const struct cluster *cluster, unsigned rank)
@@ -28,8 +25,8 @@ static const struct card *card_of(const struct cluster *cluster, unsigned rank)
 
 /* --- what this process tells --- */
 
-static enum sc_status prepare_links(struct cluster *cluster, struct loop *loop,
-				    const struct config *config, struct error *err)
+enum sc_status cluster_prepare_links(struct cluster *cluster, struct loop *loop,
+				     const struct config *config, struct error *err)
 {
 	enum sc_status status;
 
@@ -44,7 +41,7 @@ static enum sc_status prepare_links(struct cluster *cluster, struct loop *loop,
 	return status;
 }
 
-static void on_accept(void *arg, struct channel *channel, const char *key_id)
+void cluster_accept(void *arg, struct channel *channel, const char *key_id)
 {
 	struct cluster *cluster = arg;
 
@@ -56,17 +53,17 @@ static void add_address(struct card *card, const char *host, const char *port)
 {
 	const bool is_ipv6 = strchr(host, ':');
 
-	if (card->n_addresses < MAX_ADDRESSES)
-		snprintf(card->addresses[card->n_addresses++], MAX_ADDRESS, "%s%.255s%s:%.5s",
+	if (card->n_addresses < CLUSTER_MAX_ADDRESSES)
+		snprintf(card->addresses[card->n_addresses++], CLUSTER_ADDRESS_MAX, "%s%.255s%s:%.5s",
 			 is_ipv6 ? "[" : "", host, is_ipv6 ? "]" : "", port);
 }
 
 /* The addresses by which other hosts may reach the listener, whose own one says the port. */
 static void list_addresses(const char *listening, struct card *card)
 {
-	struct net_address all[MAX_ADDRESSES];
+	struct net_address all[CLUSTER_MAX_ADDRESSES];
 	const char *port = strrchr(listening, ':') + 1;
-	unsigned n = interface_addresses(NULL, all, MAX_ADDRESSES);
+	unsigned n = interface_addresses(NULL, all, CLUSTER_MAX_ADDRESSES);
 
 	for (unsigned i = 0; i < n; i++)
 		add_address(card, all[i].host, port);
@@ -83,21 +80,25 @@ static enum sc_status listen_for_ranks(struct cluster *cluster, struct loop *loo
 	struct channel_listener_config listener = {
 		.loop = loop,
 		.address = is_on_one_host ? "127.0.0.1:0" : "*:0",
-		.keys = &card->keys,
+		.keys = &cluster->keys,
 		.dead_ms = config->deadline_ms,
 		.max_strangers_per_address = cluster->n_ranks + 16,
 		.max_strangers = cluster->n_ranks + 64,
-		.on_accept = on_accept,
+		.on_accept = cluster_accept,
 		.arg = cluster,
 	};
-	enum sc_status status = cluster_keys_random(&card->keys, err);
+	enum sc_status status = SC_OK;
 
+	if (!cluster->keys.n_keys) {
+		status = cluster_keys_random(&cluster->keys, err);
+		card->keys = cluster->keys;
+	}
 	if (status == SC_OK)
 		status = channel_listener_create(&listener, &cluster->listener, err);
 	if (status != SC_OK)
 		return status;
 	if (is_on_one_host)
-		snprintf(card->addresses[card->n_addresses++], MAX_ADDRESS, "%s",
+		snprintf(card->addresses[card->n_addresses++], CLUSTER_ADDRESS_MAX, "%s",
 			 channel_listener_address(cluster->listener));
 	else
 		list_addresses(channel_listener_address(cluster->listener), card);
@@ -112,7 +113,9 @@ static void fill_card(struct cluster *cluster, struct loop *loop, const struct c
 		card->error = *trouble;
 		return;
 	}
-	if (prepare_links(cluster, loop, config, &card->error) != SC_OK ||
+	if ((*config->cluster_key_file &&
+	     cluster_keys_read(config->cluster_key_file, &cluster->keys, &card->error) != SC_OK) ||
+	    cluster_prepare_links(cluster, loop, config, &card->error) != SC_OK ||
 	    (!cluster->rank &&
 	     listen_for_ranks(cluster, loop, config, card, &card->error) != SC_OK))
 		return;
@@ -145,13 +148,30 @@ static enum sc_status find_trouble(const struct cluster *cluster, struct error *
 			 first->error.text);
 }
 
+/* Takes over what rank 0 says of itself. */
+static enum sc_status learn_coordinator(struct cluster *cluster, struct error *err)
+{
+	const struct card *card = card_of(cluster, 0);
+
+	cluster->n_addresses = card->n_addresses;
+	memcpy(cluster->addresses, card->addresses, sizeof cluster->addresses);
+	if (card->keys.n_keys)
+		cluster->keys = card->keys;
+	if (!cluster->keys.n_keys)
+		return error_set(err, SC_E_CONFIG, "cluster-key-file: rank 0 has one and rank %u "
+				 "has none: give it to all processes", cluster->rank);
+	return SC_OK;
+}
+
 static enum sc_status read_cards(struct cluster *cluster, struct error *err)
 {
 	for (unsigned i = 0; i < cluster->n_ranks; i++)
 		if (cluster->blobs[i].n_bytes != sizeof(struct card))
 			return error_set(err, SC_E_PROTOCOL, "rank %u runs another version of "
 					 "stagecoachd: install the same on all hosts", i);
-	return find_trouble(cluster, err);
+	if (find_trouble(cluster, err) != SC_OK)
+		return err->status;
+	return learn_coordinator(cluster, err);
 }
 
 enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
@@ -190,26 +210,25 @@ enum sc_status cluster_dial(const struct cluster *cluster, struct loop *loop, un
 			    const struct channel_dialler_events *events, void *arg,
 			    struct channel_dialler **dialler_out, struct error *err)
 {
-	const struct card *card = card_of(cluster, 0);
-	const char *addresses[MAX_ADDRESSES];
+	const char *addresses[CLUSTER_MAX_ADDRESSES];
 	struct channel_dialler_config config = {
 		.loop = loop,
 		.addresses = addresses,
-		.n_addresses = card->n_addresses,
-		.keys = &card->keys,
+		.n_addresses = cluster->n_addresses,
+		.keys = &cluster->keys,
 		.dead_ms = dead_ms,
 		.events = events,
 		.arg = arg,
 	};
 
-	for (unsigned i = 0; i < card->n_addresses; i++)
-		addresses[i] = card->addresses[i];
+	for (unsigned i = 0; i < cluster->n_addresses; i++)
+		addresses[i] = cluster->addresses[i];
 	return channel_dialler_create(&config, dialler_out, err);
 }
 
 bool cluster_close(struct cluster *cluster)
 {
-	bool is_abandoned = cluster->world && cluster->is_lost;
+	const bool is_abandoned = cluster->world && cluster->is_lost;
 
 	channel_listener_close(cluster->listener);
 	ucx_port_close(cluster->ucx);
@@ -218,9 +237,10 @@ bool cluster_close(struct cluster *cluster)
 	else
 		mpi_world_close(cluster->world);
 	mpi_world_free(cluster->blobs);
+	cluster_keys_wipe(&cluster->keys);
 	cluster->listener = NULL;
 	cluster->ucx = NULL;
 	cluster->world = NULL;
 	cluster->blobs = NULL;
-	return !is_abandoned;
+	return !is_abandoned && !cluster->must_exit;
 }

@@ -25,6 +25,41 @@ static enum sc_status check_doors(const struct config *config, struct error *err
 			 "the server. Give --listen HOST:PORT or --socket PATH");
 }
 
+static bool is_role(const struct config *config, const char *role)
+{
+	return !strcmp(config->role, role);
+}
+
+/* A role is for processes that no launcher started. */
+static enum sc_status check_role(const struct config *config, unsigned n_ranks, struct error *err)
+{
+	if (is_role(config, "auto")) {
+		if (*config->coordinator_address)
+			return error_set(err, SC_E_CONFIG, "coordinator: given, but this process "
+					 "is no worker. Give --role worker");
+		return SC_OK;
+	}
+	if (n_ranks > 1)
+		return error_set(err, SC_E_CONFIG, "role: %s, but %u processes were launched "
+				 "together, and the rank decides there. Leave --role out, or start "
+				 "each process without a launcher", config->role, n_ranks);
+	if (strcmp(config->transport, "ucx") != 0)
+		return error_set(err, SC_E_CONFIG, "transport: %s needs a launcher or works inside "
+				 "one process. --role %s needs --transport ucx", config->transport,
+				 config->role);
+	if (!*config->cluster_key_file)
+		return error_set(err, SC_E_CONFIG, "cluster-key-file: none, but --role %s needs "
+				 "one. Make a key with `openssl rand -hex 32 >FILE; chmod 600 FILE` "
+				 "and copy the file to all machines", config->role);
+	if (is_role(config, "worker") && !*config->coordinator_address)
+		return error_set(err, SC_E_CONFIG, "coordinator: none. --role worker needs "
+				 "--coordinator HOST");
+	if (is_role(config, "worker") && config_has_prompt(config))
+		return error_set(err, SC_E_CONFIG, "prompt: a worker takes none. Give it to the "
+				 "coordinator");
+	return SC_OK;
+}
+
 /* What was launched must be what was asked for. */
 static enum sc_status check_launch(const struct config *config, unsigned n_ranks,
 				   struct error *err)
@@ -41,8 +76,10 @@ static enum sc_status check_launch(const struct config *config, unsigned n_ranks
 
 enum sc_status prepare_settings(const struct config *config, unsigned n_ranks, struct error *err)
 {
-	enum sc_status status = check_doors(config, err);
+	enum sc_status status = check_role(config, n_ranks, err);
 
+	if (status == SC_OK && !is_role(config, "worker"))
+		status = check_doors(config, err);
 	return status == SC_OK ? check_launch(config, n_ranks, err) : status;
 }
 
@@ -66,6 +103,25 @@ enum sc_status prepare_descriptors(const struct config *config, unsigned n_ranks
 	return SC_OK;
 }
 
+unsigned prepare_n_stages(const struct config *config, unsigned n_ranks)
+{
+	if (n_ranks > 1)
+		return n_ranks - 1;
+	if (is_role(config, "coordinator"))
+		return config->n_workers;
+	return is_role(config, "worker") ? 1 : config->stages;
+}
+
+bool prepare_is_worker(const struct config *config, unsigned rank)
+{
+	return rank || is_role(config, "worker");
+}
+
+bool prepare_is_alone(const struct config *config, unsigned n_ranks)
+{
+	return n_ranks <= 1 && is_role(config, "auto");
+}
+
 size_t prepare_client_bytes(const struct config *config)
 {
 	const uint64_t least = config->max_message * GATEWAY_BUDGET_MESSAGES;
@@ -77,7 +133,7 @@ enum sc_status prepare_model(const struct config *config, unsigned n_ranks,
 			     struct opened_model *opened, struct coordinator_config *coordinator,
 			     struct error *err)
 {
-	const unsigned n_stages = n_ranks > 1 ? n_ranks - 1 : config->stages;
+	const unsigned n_stages = prepare_n_stages(config, n_ranks);
 	const struct allowance any = { .n_processors = 1, .n_sharers = 1 };
 	uint32_t n_layers;
 	struct worker_config worker;
@@ -142,9 +198,9 @@ static void print_model(const struct config *config, const struct opened_model *
 		opened->model->hparams.n_layers, n_stages, n_stages == 1 ? "" : "s");
 }
 
-static void print_room(const struct fit *fit, unsigned n_ranks, FILE *out)
+static void print_room(const struct fit *fit, bool is_alone, FILE *out)
 {
-	if (n_ranks > 1)
+	if (!is_alone)
 		fputs("  memory:  not checked, because the stages are in other processes\n", out);
 	else if (fit->plan)
 		fprintf(out, "  memory:  is enough now for a context of %u and %llu KV positions\n",
@@ -169,14 +225,14 @@ enum sc_status prepare_check(const struct config *config, unsigned n_ranks, FILE
 	}
 	if (status == SC_OK)
 		status = prepare_model(config, n_ranks, &opened, &coordinator, err);
-	if (status == SC_OK && n_ranks == 1)
+	if (status == SC_OK && prepare_is_alone(config, n_ranks))
 		status = find_room(config, &coordinator, &fit, err);
 	if (status == SC_OK && out) {
 		report_ignored_keys(opened.model->gguf, config->ignored_keys);
 		fputs("The configuration is valid.\n", out);
 		print_places(config, listen, out);
 		print_model(config, &opened, coordinator.n_stages, out);
-		print_room(&fit, n_ranks, out);
+		print_room(&fit, prepare_is_alone(config, n_ranks), out);
 	}
 	fit_deinit(&fit);
 	opened_model_close(&opened);

@@ -14,6 +14,12 @@
 must_check enum sc_status prepare_settings(const struct config *config, unsigned n_ranks,
 					   struct error *err);
 
+/* Stages that the cluster starts with; for a worker, which does not know, 1. */
+unsigned prepare_n_stages(const struct config *config, unsigned n_ranks);
+/* What this process is: one of the workers of a cluster; all there is of the pipeline. */
+bool prepare_is_worker(const struct config *config, unsigned rank);
+bool prepare_is_alone(const struct config *config, unsigned n_ranks);
+
 /* Whether the process may open enough files and connections to run. Warns when there are too few
  * for all clients. */
 must_check enum sc_status prepare_descriptors(const struct config *config, unsigned n_ranks,

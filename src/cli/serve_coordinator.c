@@ -245,7 +245,7 @@ static void on_accept(void *arg, struct channel *channel)
 	engine_accept(server->engine, channel);
 }
 
-/* What the engine must know of a cluster that a launcher started. */
+/* What the engine must know of a cluster. */
 static void describe_cluster(struct server *server, struct engine_cluster *out)
 {
 	const struct serve_config *serve = server->serve;
@@ -253,7 +253,7 @@ static void describe_cluster(struct server *server, struct engine_cluster *out)
 	*out = (struct engine_cluster){
 		.coordinator = serve->coordinator,
 		.fabrics = serve->cluster->fabrics,
-		.has_fixed_workers = true,
+		.has_fixed_workers = serve->cluster->n_ranks > 1,
 		.resources = &serve->cluster->resources,
 		.own_bytes = wire_coordinator_bytes(serve->coordinator, true, serve->client_bytes),
 	};

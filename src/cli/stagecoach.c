@@ -29,6 +29,7 @@ static const struct {
 	{ "watch", cmd_watch, "print the text of a job as it arrives" },
 	{ "cancel", cmd_cancel, "cancel jobs" },
 	{ "status", cmd_status, "show the jobs, plan and stages of a server" },
+	{ "workers", cmd_workers, "list the workers of a server, spare and lost ones too" },
 };
 
 /* Whoever pages through the output may take a while to come to an error at its end. */

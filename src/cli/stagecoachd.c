@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoachd - the daemon. Started by mpirun or srun, rank 0 coordinates and the others are
  * stages; started alone, it holds all stages itself. */
+#include "cli/dial_in.h"
 #include "cli/prepare.h"
 #include "cli/report.h"
 #include "cli/serve.h"
@@ -22,10 +23,13 @@
 
 static const char usage[] =
 	"usage: stagecoachd -m FILE [OPTION...]\n"
-	"       mpirun -n N stagecoachd -m FILE [OPTION...]\n\n"
+	"       mpirun --enable-recovery -n N stagecoachd -m FILE [OPTION...]\n"
+	"       stagecoachd --role coordinator --workers N --cluster-key-file FILE -m FILE\n"
+	"       stagecoachd --role worker --coordinator HOST --cluster-key-file FILE -m FILE\n\n"
 	"Serve a transformer model in pipeline stages. Under a launcher such as mpirun, rank 0\n"
 	"is the coordinator and every other rank is one stage. Without a launcher, all stages run\n"
-	"in this process, and --stages sets their number.\n"
+	"in this process, and --stages sets their number. With --role, workers connect to the\n"
+	"coordinator over the network, at any time, and replace one that is lost.\n"
 	"Flags override STAGECOACH_* variables. Variables override the configuration file. The\n"
 	"default file is " SYSCONFDIR "/stagecoach/stagecoach.conf. --config names another one.\n";
 
@@ -75,19 +79,20 @@ static bool handle_questions(const struct config *config, unsigned rank)
 	return is_asked;
 }
 
-static void start_log(const struct config *config, unsigned rank, bool is_cluster)
+static void start_log(const struct config *config, unsigned rank)
 {
 	char name[32] = "";
 
-	if (is_cluster && rank)
-		snprintf(name, sizeof name, "stage %u", rank);
+	if (rank)
+		snprintf(name, sizeof name, "worker %u", rank);
 	log_init((enum log_level)config_log_level(config), name);
 }
 
 static int run(struct config *config, int argc, char **argv, unsigned rank, unsigned n_ranks,
 	       struct launcher *launcher)
 {
-	bool is_cluster = n_ranks > 1, is_closed;
+	const bool is_alone = prepare_is_alone(config, n_ranks);
+	bool is_closed;
 	struct coordinator_config coordinator;
 	struct opened_model opened = { 0 };
 	struct cluster cluster = { 0 };
@@ -108,15 +113,17 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 		report_ignored_keys(opened.model->gguf, config->ignored_keys);
 	err = trouble;
 	serve.client_bytes = prepare_client_bytes(config);
-	if (is_cluster) {
+	if (!is_alone)
 		serve.cluster = &cluster;
+	if (n_ranks > 1)
 		status = cluster_open(&cluster, serve.loop, config,
 				      status == SC_OK ? NULL : &trouble, &err);
-	}
+	else if (!is_alone && status == SC_OK)
+		status = dial_in_open(&cluster, serve.loop, config, &err);
 	if (status != SC_OK) {
 		complain(rank, &err);
 		exit_code = sc_status_exit_code(status);
-	} else if (is_cluster && rank) {
+	} else if (prepare_is_worker(config, rank)) {
 		exit_code = serve_worker(&serve);
 	} else {
 		exit_code = serve_coordinator(&serve);
@@ -195,9 +202,9 @@ int main(int argc, char **argv)
 	streams_reserve();
 	is_launched = mpi_world_is_launched(&rank, &n_ranks);
 	if (config_load(&config, PROGRAM_DAEMON, default_config_file, argc, argv, &err) == SC_OK) {
-		if (n_ranks > 1 && !strcmp(config.transport, "ucx"))
+		if (!prepare_is_alone(&config, n_ranks) && !strcmp(config.transport, "ucx"))
 			ucx_env_prepare(argv);
-		start_log(&config, rank, n_ranks > 1);
+		start_log(&config, rank);
 		exit_code = act(&config, argc, argv, is_launched, rank, n_ranks);
 	} else {
 		complain_early(&err);

@@ -20,5 +20,6 @@ int cmd_jobs(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_cancel(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_workers(int argc, char **argv);
 
 #endif

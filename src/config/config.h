@@ -115,6 +115,16 @@ struct config {
 	uint32_t deadline_ms;
 	uint32_t start_ms;
 
+	/* cluster */
+	char *role;
+	char *coordinator_address;	/* "": none */
+	uint32_t n_workers;
+	char *cluster_listen;
+	char *cluster_key_file;		/* "": none */
+	char *worker_id;		/* "": from the host, and the rank */
+	uint32_t rejoin_ms;
+	bool are_spares_warm;
+
 	/* serving */
 	char *host;
 	uint32_t port;
@@ -171,8 +181,9 @@ enum program {
 	PROGRAM_STATUS = 1024,
 	PROGRAM_TOKENIZE = 2048,
 	PROGRAM_INSPECT = 4096,
+	PROGRAM_WORKERS = 8192,
 };
-#define PROGRAM_VERBS (2 * PROGRAM_INSPECT - 1 - PROGRAM_DAEMON)
+#define PROGRAM_VERBS (2 * PROGRAM_WORKERS - 1 - PROGRAM_DAEMON)
 
 /* Defaults, then the file (--config, or STAGECOACH_CONFIG, or default_file when it exists), then
  * the environment, then argv. SC_E_INVALID: a bad flag (exit 64). SC_E_CONFIG: file or environment

@@ -22,7 +22,7 @@
 #define COMPUTE_NO_LIST (COMPUTE & ~PROGRAM_BENCH)
 #define SERVING (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_INSPECT)
 #define CLIENT (PROGRAM_GENERATE | PROGRAM_SUBMIT | PROGRAM_JOBS | PROGRAM_WATCH | \
-		PROGRAM_CANCEL | PROGRAM_STATUS)
+		PROGRAM_CANCEL | PROGRAM_STATUS | PROGRAM_WORKERS)
 #define EVERY (MODEL | PROGRAM_QUANTIZE | CLIENT)
 #define AT(field) .offset = offsetof(struct config, field)
 #define U32_MAX 4294967295.0
@@ -234,6 +234,43 @@ const struct option_info options[] = {
 	{ "start-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Pipeline", "N", "30000", 100,
 	  3600000, NULL, AT(start_ms),
 	  "milliseconds in which all workers must report after the start" },
+
+	{ "role", 0, NULL, OPTION_CHOICE, PROGRAM_DAEMON, 0, "Cluster", "ROLE", "auto",
+	  .choices = "auto|coordinator|worker", AT(role),
+	  .help = "what this process does in a cluster without a launcher. coordinator: serves "
+	  "clients, and waits for --workers to connect. worker: connects to --coordinator and "
+	  "computes a stage. auto: under a launcher the rank decides; otherwise all stages run in "
+	  "this process" },
+	{ "coordinator", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Cluster", "HOST[:PORT]", "",
+	  AT(coordinator_address),
+	  .help = "for --role worker: the coordinator's address. The worker connects again after "
+	  "each loss, for as long as it lives. The default port is 7080" },
+	{ "workers", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Cluster", "N", "1", 1, 1024, NULL,
+	  AT(n_workers),
+	  "for --role coordinator: number of workers, and of pipeline stages, to start with. "
+	  "Further workers are spares: each replaces a worker that is lost" },
+	{ "cluster-listen", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Cluster",
+	  "ADDRESS[:PORT]", "127.0.0.1:7080", AT(cluster_listen),
+	  .help = "for the coordinator: address, or name of a network interface, at which workers "
+	  "connect. The port 0 means any free port" },
+	{ "cluster-key-file", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Cluster", "FILE", "",
+	  AT(cluster_key_file),
+	  .help = "file with the secret that all processes of the cluster share, one key a line. "
+	  "Make one with `openssl rand -hex 32`. With two lines, both keys are valid, so that the "
+	  "key can be changed without a stop. Nobody but the owner may read or write the file. "
+	  "Under a launcher, rank 0 makes a key if no file is given" },
+	{ "worker-id", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Cluster", "NAME", "",
+	  AT(worker_id),
+	  .help = "name of this worker in the cluster. It must stay the same after a restart. "
+	  "Default: the name of the host, and under a launcher also the rank" },
+	{ "rejoin-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Cluster", "N", "60000", 0,
+	  86400000, NULL, AT(rejoin_ms),
+	  "milliseconds for which a worker keeps its weights after it has lost the coordinator. "
+	  "Under a launcher the worker then ends" },
+	{ "spares-warm", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, 0, "Cluster", NULL, "off",
+	  AT(are_spares_warm),
+	  .help = "let spare workers load layers beforehand, so that a lost worker is replaced "
+	  "sooner" },
 
 	{ "host", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "ADDRESS", "127.0.0.1",
 	  AT(host),

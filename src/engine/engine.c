@@ -187,6 +187,16 @@ void engine_stage_status(const struct engine *engine, unsigned stage, struct sta
 	coordinator_stage_status(engine->coordinator, stage, out);
 }
 
+unsigned engine_n_workers(const struct engine *engine)
+{
+	return coordinator_n_workers(engine->coordinator);
+}
+
+void engine_worker_status(const struct engine *engine, unsigned i, struct worker_status *out)
+{
+	coordinator_worker_status(engine->coordinator, i, out);
+}
+
 void engine_await_counters(struct engine *engine, struct counters_wait *wait)
 {
 	coordinator_await_counters(engine->coordinator, wait);

@@ -8,7 +8,7 @@
  *	load	opened_model_open, engine_create
  *	submit	engine_submit
  *	watch	job_watch and what else job.h tells of a job; engine_find, engine_list
- *	status	engine_status, engine_stage_status
+ *	status	engine_status, engine_stage_status, engine_worker_status
  *	stop	engine_drain or engine_abort; engine_destroy
  *
  * Without a cluster the engine makes its stages itself, in this process. The stages of a cluster
@@ -23,6 +23,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
 #include "coordinator/prompt.h"
+#include "coordinator/worker_status.h"
 
 struct config;
 struct engine;
@@ -112,6 +113,10 @@ const struct plan *engine_plan(const struct engine *engine);
 void engine_status(const struct engine *engine, struct coordinator_status *out);
 /* stage is below the plan's n_stages. Strings are borrowed until the next turn of the loop. */
 void engine_stage_status(const struct engine *engine, unsigned stage, struct stage_status *out);
+/* Workers that the coordinator knows, those that are gone included, and what there is to say of one
+ * of them; strings as above. */
+unsigned engine_n_workers(const struct engine *engine);
+void engine_worker_status(const struct engine *engine, unsigned i, struct worker_status *out);
 /* As coordinator_await_counters: wait->on_current comes when counters of stages are up to date;
  * counters_forget ends the wait. */
 void engine_await_counters(struct engine *engine, struct counters_wait *wait);

@@ -51,6 +51,8 @@ extern const struct grpc_call_ops service_detokenize;
 /* service_status.c */
 extern const struct grpc_call_ops service_get_model;
 extern const struct grpc_call_ops service_get_status;
+/* service_workers.c */
+extern const struct grpc_call_ops service_list_workers;
 /* health.c */
 extern const struct grpc_call_ops service_health_check;
 extern const struct grpc_call_ops service_health_watch;

@@ -120,6 +120,11 @@ static void take_stop(struct worker *worker, const Stagecoach__Cluster__V1__Stop
 	error_set(&err, status_of(stop->status), "%s", stop->reason);
 	if (worker->epoch.number)
 		worker_say_heartbeat(worker, 0);	/* sends the final counters */
+	if (worker->config.outlives_stop) {
+		error_set(&err, SC_E_CLOSED, "the coordinator has stopped: %s", stop->reason);
+		detach(worker, WORKER_LOST, &err);
+		return;
+	}
 	worker->is_stopped = true;
 	end(worker, &err);
 }

@@ -47,6 +47,8 @@ struct worker_config {
 	uint64_t memory_bytes;		/* limit for weights, KV and work memory;
 					 * 0: what resources allow */
 	const struct resources *resources;	/* of this process; copied. NULL: unknown */
+	bool outlives_stop;		/* Stop only detaches (WORKER_LOST): another coordinator
+					 * will come. false: Stop ends the worker */
 	/* The coordinator is gone, or refuses this worker. The owner may attach another channel,
 	 * inside this callback or later. */
 	void (*on_detached)(void *arg, enum worker_detachment why, const struct error *err);

@@ -464,6 +464,30 @@ void engine_stage_status(const struct engine *engine, unsigned stage, struct sta
 	};
 }
 
+unsigned engine_n_workers(const struct engine *engine)
+{
+	(void)engine;
+	return 3;
+}
+
+/* One with a stage, a spare one in quarantine, and one that is gone. */
+void engine_worker_status(const struct engine *engine, unsigned i, struct worker_status *out)
+{
+	static const struct worker_status workers[] = {
+		{ .id = "node-a", .host = "a", .backend = "fake", .pid = 4000,
+		  .state = MEMBER_READY, .stage = 0, .n_layers = 4, .state_ms = 61000,
+		  .heard_ms_ago = 42, .memory_bytes = 1 << 30 },
+		{ .id = "node-b", .host = "b", .backend = "fake", .pid = 4001,
+		  .state = MEMBER_SPARE, .is_quarantined = true, .stage = MEMBER_NO_STAGE,
+		  .n_losses = 3, .quarantine_ms = 200000 },
+		{ .id = "node-c", .host = "c", .backend = "fake", .pid = 4002,
+		  .state = MEMBER_GONE, .stage = MEMBER_NO_STAGE, .n_losses = 1 },
+	};
+
+	(void)engine;
+	*out = workers[i];
+}
+
 /* ---- the model ---- */
 
 const struct model *engine_model(const struct engine *engine)

@@ -757,6 +757,34 @@ static Stagecoach__V1__Phase phase_of(struct server *server, struct client *clie
 	return phase;
 }
 
+static void workers_are_listed_with_their_stages_and_losses(void **state)
+{
+	Stagecoach__V1__ListWorkersRequest request = STAGECOACH__V1__LIST_WORKERS_REQUEST__INIT;
+	const Stagecoach__V1__ListWorkersResponse *list;
+	struct server *server = *state;
+	ProtobufCMessage *answer;
+
+	connect_client(server);
+	assert_int_equal(client_ask(server->client, "ListWorkers", &request.base, 0,
+				    &stagecoach__v1__list_workers_response__descriptor, &answer,
+				    &server->err), SC_OK);
+	list = (const Stagecoach__V1__ListWorkersResponse *)answer;
+	assert_int_equal(list->n_workers, 3);
+	assert_string_equal(list->workers[0]->id, "node-a");
+	assert_int_equal(list->workers[0]->state,
+			 STAGECOACH__V1__WORKER_STATE__WORKER_STATE_READY);
+	assert_int_equal(list->workers[0]->stage, 1);
+	assert_int_equal(list->workers[0]->n_layers, 4);
+	assert_int_equal(list->workers[1]->state,
+			 STAGECOACH__V1__WORKER_STATE__WORKER_STATE_QUARANTINED);
+	assert_int_equal(list->workers[1]->stage, 0);
+	assert_int_equal(list->workers[1]->losses, 3);
+	assert_true(list->workers[1]->quarantine_seconds == 200);
+	assert_int_equal(list->workers[2]->state,
+			 STAGECOACH__V1__WORKER_STATE__WORKER_STATE_GONE);
+	protobuf_c_message_free_unpacked(answer, NULL);
+}
+
 static void whoever_asks_is_told_how_far_the_prompt_is(void **state)
 {
 	struct server *server = *state;
@@ -1159,6 +1187,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SERVED(a_job_is_streamed_from_start_to_end),
 		SERVED(one_connection_serves_many_calls),
+		SERVED(workers_are_listed_with_their_stages_and_losses),
 		SERVED(whoever_asks_is_told_how_far_the_prompt_is),
 		SERVED(a_status_is_answered_when_the_counters_have_come),
 		SERVED(a_client_that_leaves_does_not_wait_for_counters),

@@ -116,6 +116,12 @@ done
 ends 0 jobs --state running --json
 check "jobs after SIGINT" "" "$(out)"
 
+ends 0 workers
+check "workers: one that runs" 1 "$("$stagecoach" workers | grep -c '^node-a  *ready  *1 (0-3) ')"
+check "workers: one in quarantine" 1 \
+	"$("$stagecoach" workers | grep -c '^node-b  *quarantined  *- .*in quarantine for another 3 min')"
+check "workers --json" 1 "$("$stagecoach" workers --json | grep -c '"id":"node-c","state":"gone"')"
+
 # A server that hangs is not waited for longer than asked.
 kill -STOP $server
 ends 69 status --timeout 0.3
