@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "net/listener.h"
+#include "net/listener_private.h"
 
-#include "base/log.h"
 #include "net/net_address.h"
 
 #include <errno.h>
@@ -17,32 +16,7 @@
 #include <unistd.h>
 
 #define BACKLOG 128
-#define MAX_ACCEPTED 64		/* in one turn of the loop */
-#define QUIET_MS 60000		/* between two warnings */
-#define MAX_SOCKETS 8
 #define SOCKET_TYPE (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
-
-struct listening_socket {
-	uv_poll_t poll;
-	struct listener *listener;
-	int fd;
-};
-
-struct listener {
-	listener_fn *fn;
-	void *arg;
-	uv_loop_t *uv;
-	struct listening_socket *sockets[MAX_SOCKETS];
-	unsigned n_sockets;
-	int spare_fd;		/* given up to close a connection that has no descriptor; or -1 */
-	unsigned n_shed;	/* connections closed so since the last warning */
-	uint64_t quiet_until_ms;	/* no warning before; of uv_now */
-	char address[512];
-	bool is_exposed;	/* other machines may reach it */
-	bool is_unix;
-	dev_t device;		/* device of the Unix socket's file */
-	ino_t inode;
-};
 
 static struct listener *new_listener(uv_loop_t *uv, listener_fn *fn, void *arg)
 {
@@ -55,102 +29,6 @@ static struct listener *new_listener(uv_loop_t *uv, listener_fn *fn, void *arg)
 	listener->arg = arg;
 	listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return listener;
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static void close_socket(struct listening_socket *socket)
-{
-	uv_close((uv_handle_t *)&socket->poll, on_closed);
-	close(socket->fd);	/* at once: somebody may want the port */
-}
-
-/* --- clients --- */
-
-/* What is used up: of this process, of the machine. NULL: accept failed of something else. */
-static const char *used_up(int errnum)
-{
-	switch (errnum) {
-	case EMFILE:
-		return "this process has no file descriptor left (ulimit -n). Raise that limit, "
-		       "LimitNOFILE= of the unit, or lower max-connections";
-	case ENFILE:
-		return "this machine has no file descriptor left (fs.file-max)";
-	case ENOBUFS:
-	case ENOMEM:
-		return "this machine has no memory left for sockets";
-	default:
-		return NULL;
-	}
-}
-
-/* A flood of clients must not be a flood of warnings. */
-static void warn(struct listener *listener, int errnum)
-{
-	const char *what = used_up(errnum);
-
-	if (uv_now(listener->uv) < listener->quiet_until_ms)
-		return;
-	listener->quiet_until_ms = uv_now(listener->uv) + QUIET_MS;
-	if (!what)
-		log_warning("listening at %s: accept: %s", listener->address, strerror(errnum));
-	else if (listener->n_shed > 1)
-		log_warning("listening at %s: %u new connections were closed: %s", listener->address,
-			    listener->n_shed, what);
-	else
-		log_warning("listening at %s: new connections are closed: %s", listener->address, what);
-	listener->n_shed = 0;
-}
-
-static int accept_one(const struct listening_socket *socket)
-{
-	return accept4(socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-}
-
-/* Closes the connection of a client that finds no descriptor. Otherwise the client would wait for
- * ever, and would wake this loop again and again. False: there is not even a spare descriptor. */
-static bool shed_one(struct listening_socket *socket)
-{
-	struct listener *listener = socket->listener;
-	int fd;
-
-	if (listener->spare_fd >= 0)
-		close(listener->spare_fd);
-	fd = accept_one(socket);
-	if (fd >= 0) {
-		listener->n_shed++;
-		close(fd);
-	}
-	listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return fd >= 0;
-}
-
-static void on_readable(uv_poll_t *poll, int rc, int events)
-{
-	struct listening_socket *socket = poll->data;
-	struct listener *listener = socket->listener;
-	bool goes_on = true;
-
-	(void)rc;
-	(void)events;
-	for (int i = 0; i < MAX_ACCEPTED && goes_on; i++) {
-		int fd = accept_one(socket);
-
-		if (fd >= 0) {
-			listener->fn(listener->arg, fd, listener->is_unix);
-			continue;
-		}
-		if (errno == EAGAIN)
-			return;
-		if (errno == EINTR || errno == ECONNABORTED)
-			continue;
-		rc = errno;
-		goes_on = used_up(rc) && shed_one(socket);
-		warn(listener, rc);
-	}
 }
 
 /* --- sockets --- */
@@ -168,16 +46,9 @@ static enum sc_status add_socket(struct listener *listener, int fd, const char *
 	}
 	socket->listener = listener;
 	socket->fd = fd;
-	rc = listen(fd, BACKLOG) == 0 ? uv_poll_init(listener->uv, &socket->poll, fd) : -errno;
+	rc = listen(fd, BACKLOG) == 0 ? listening_socket_start(socket) : -errno;
 	if (rc != 0) {
-		close(fd);
-		free(socket);
-		return error_set(err, SC_E_IO, "%s: %s", address, uv_strerror(rc));
-	}
-	socket->poll.data = socket;
-	rc = uv_poll_start(&socket->poll, UV_READABLE, on_readable);
-	if (rc != 0) {
-		close_socket(socket);
+		listening_socket_close(socket);
 		return error_set(err, SC_E_IO, "%s: %s", address, uv_strerror(rc));
 	}
 	listener->sockets[listener->n_sockets++] = socket;
@@ -258,7 +129,7 @@ static enum sc_status open_all(struct listener *listener, const struct addrinfo 
 	enum sc_status status;
 	int errnum = 0;
 
-	for (const struct addrinfo *info = list; info && listener->n_sockets < MAX_SOCKETS;
+	for (const struct addrinfo *info = list; info && listener->n_sockets < LISTENER_MAX_SOCKETS;
 	     info = info->ai_next) {
 		int fd = -1;
 
@@ -482,7 +353,7 @@ void listener_close(struct listener *listener)
 	    st.st_dev == listener->device && st.st_ino == listener->inode)
 		(void)unlink(listener->address);
 	for (unsigned i = 0; i < listener->n_sockets; i++)
-		close_socket(listener->sockets[i]);
+		listening_socket_close(listener->sockets[i]);
 	if (listener->spare_fd >= 0)
 		close(listener->spare_fd);
 	free(listener);

@@ -14,7 +14,9 @@ struct listener;
 
 /* A client has come. Takes fd, a connected socket that does not block. Must not close the listener.
  * Clients that find no file descriptor free are not told of: their connections are closed, with a
- * warning once a minute. */
+ * warning once a minute.
+ * Where even that cannot be done, clients wait in the kernel's queue, and the listener tries again
+ * every 100 ms. */
 typedef void listener_fn(void *arg, int fd, bool is_unix);
 
 /* "0.0.0.0:8080", "[::]:8080" and "*:8080" are all addresses of this machine, IPv4 and IPv6.

@@ -2,6 +2,7 @@
 /* Which addresses a listener opens, as its clients see it. */
 #include "net/listener.h"
 
+#include "base/clock.h"
 #include "event/loop.h"
 
 #include <errno.h>
@@ -229,6 +230,34 @@ static void without_descriptors_clients_are_closed_with_one_warning(void **state
 	close(real_stderr);
 }
 
+/* With an accept in every turn the loop would not rest while descriptors are missing. */
+static void where_nothing_can_be_done_the_listener_pauses(void **state)
+{
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct rlimit before, none;
+	uint64_t begin_ns;
+
+	(void)state;
+	listen_on("127.0.0.1:0");
+	n_clients = 0;
+	connect_to(client);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 3;	/* so the spare descriptor cannot be had back either */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	begin_ns = clock_ns();
+	loop_turn(loop, true);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	/* The client waits, unless this machine was so slow that the pause of 100 ms is over. */
+	loop_turn(loop, false);
+	if (clock_ns() - begin_ns < 100 * NS_PER_MS)
+		assert_int_equal(n_clients, 0);
+	for (int i = 0; i < 1000 && !n_clients; i++)
+		loop_turn(loop, true);
+	assert_int_equal(n_clients, 1);
+	close(client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +267,7 @@ int main(void)
 		TEST(loopback_is_not_exposed),
 		TEST(a_taken_port_is_an_error_that_names_the_address),
 		TEST(without_descriptors_clients_are_closed_with_one_warning),
+		TEST(where_nothing_can_be_done_the_listener_pauses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
