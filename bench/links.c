@@ -77,8 +77,6 @@ static void answer(struct end *end, struct frame *frame)
 		frame_release(frame);
 		return;
 	}
-	if (frame->type == FRAME_CONTROL)
-		frame->n_bytes = 0;
 	send_or_wait(end, frame);
 }
 
@@ -161,7 +159,7 @@ static void print_bandwidth(struct end *end, int i)
 
 	for (unsigned k = 0; k < sizes[i].n_stream; k++)
 		send_now(end, take(end, FRAME_TOKENS, sizes[i].n_bytes));
-	(void)round_trip_us(end, FRAME_CONTROL, 0);
+	(void)round_trip_us(end, FRAME_STEP, 0);
 	printf(" %.0f |", (double)sizes[i].n_bytes * sizes[i].n_stream * 1e3 /
 			  (double)(clock_ns() - begin_ns));
 	fflush(stdout);

@@ -3,22 +3,7 @@
 
 #include "base/bytes.h"
 
-#include <assert.h>
-
 #define LENGTH_BYTES 4
-
-enum sc_status control_encode(const Stagecoach__Cluster__V1__Control *message,
-			      struct frame *frame)
-{
-	size_t n_bytes = stagecoach__cluster__v1__control__get_packed_size(message);
-
-	if (n_bytes > CONTROL_MAX_BYTES || n_bytes > frame_max_payload(frame))
-		return SC_E_TOO_LARGE;
-	stagecoach__cluster__v1__control__pack(message, frame_payload(frame));
-	frame->type = FRAME_CONTROL;
-	frame->n_bytes = (uint32_t)n_bytes;
-	return SC_OK;
-}
 
 /* Text from a peer goes into our log. Control characters are removed, because they could forge log
  * lines. */
@@ -88,18 +73,6 @@ static enum sc_status unpack(const uint8_t *bytes, size_t n_bytes,
 	clean_strings(message);
 	*message_out = message;
 	return SC_OK;
-}
-
-enum sc_status control_decode(const struct frame *frame,
-			      Stagecoach__Cluster__V1__Control **message_out, struct error *err)
-{
-	if (frame->type != FRAME_CONTROL)
-		return error_set(err, SC_E_PROTOCOL, "control: frame of type %d, expected %d",
-				 frame->type, FRAME_CONTROL);
-	if (frame->n_bytes > CONTROL_MAX_BYTES)
-		return error_set(err, SC_E_PROTOCOL, "control: %u bytes, expected at most %d",
-				 frame->n_bytes, CONTROL_MAX_BYTES);
-	return unpack(frame_payload(frame), frame->n_bytes, message_out, err);
 }
 
 enum sc_status control_add(const Stagecoach__Cluster__V1__Control *message, struct buf *out)

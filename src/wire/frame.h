@@ -21,7 +21,6 @@
 enum frame_type {
 	FRAME_STEP = 1,
 	FRAME_TOKENS = 2,
-	FRAME_CONTROL = 3,	/* a stagecoach.cluster.v1 Control message */
 	FRAME_N_TYPES,
 };
 

@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A frame as a peer sends it: its header, and its payload as a control message. */
+/* Bytes of a channel: messages behind their lengths, and what a coordinator and a worker make of
+ * them before they use them. And the same bytes as the header of a frame. */
 #include "tests/fuzz/fuzz.h"
 
+#include "coordinator/hello.h"
 #include "wire/control.h"
+#include "worker/assignment.h"
+#include "worker/sizes.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_PAYLOAD (CONTROL_MAX_BYTES + 64)
-
-static struct frame_pool *pool;
+#define MAX_BYTES (2 * CONTROL_MAX_BYTES)
 
 static void check(bool condition)
 {
 	if (!condition)
 		abort();
-}
-
-static struct frame *new_frame(void)
-{
-	struct frame *frame;
-
-	if (!pool)
-		check(frame_pool_create(2, MAX_PAYLOAD, &pool) == SC_OK);
-	frame = frame_take(pool, FRAME_CONTROL);
-	check(frame != NULL);
-	return frame;
 }
 
 static void check_text(const char *text)
@@ -119,76 +110,163 @@ static bool has_unknown_fields(const Stagecoach__Cluster__V1__Control *message)
 	       message->heartbeat->counters->base.n_unknown_fields;
 }
 
-/* What was accepted is accepted again after our own encoder had it. Not so with unknown fields:
- * protobuf-c keeps them as they came, some of them in forms that it would not read again. */
-static void try_message(struct frame *frame)
+/* What a worker says of itself, as the coordinator takes it. */
+static void try_hello(const Stagecoach__Cluster__V1__Hello *message)
 {
-	Stagecoach__Cluster__V1__Control *message, *again;
+	const struct hello_wish wish = { .fabric = message->fabric };
 	struct error err = { .status = SC_OK };
-	struct frame *copy;
+	struct hello hello;
+	char name[64];
 
-	if (control_decode(frame, &message, &err) != SC_OK) {
-		check(err.status == SC_E_PROTOCOL && err.text[0]);
+	hello_identify(message, &hello);
+	hello_name(&hello, name, sizeof name);
+	if (hello_read(message, &wish, &hello, &err) != SC_OK) {
+		check(err.status != SC_OK && err.text[0]);
 		return;
 	}
-	check_message(message);
-	copy = new_frame();
-	if (!has_unknown_fields(message) && control_encode(message, copy) == SC_OK) {
-		check(control_decode(copy, &again, &err) == SC_OK);
-		check(again->body_case == message->body_case);
-		control_free(again);
-	}
-	frame_release(copy);
-	control_free(message);
+	check(hello.worker_id[0] && hello.incarnation);
+	check(hello.resources.n_memory <= RESOURCES_MAX_LIMITS);
+	check(hello.resources.n_processors <= RESOURCES_MAX_LIMITS);
+	check(!hello_compare(&hello, &hello));
 }
 
-static void try_header(struct frame *frame, size_t n_bytes)
+/* Sizes are all that a worker needs of its model here. */
+static const struct model model = {
+	.hparams = {
+		.n_layers = 8, .n_vocab = 512, .dim = 64, .n_heads = 4, .n_kv_heads = 4,
+		.head_dim = 16, .value_dim = 16, .rope_dim = 16,
+		.rope_base = 10000, .rope_factor = 1, .ffn_dim = 128, .n_context = 512,
+	},
+};
+
+static void try_welcome(const Stagecoach__Cluster__V1__Welcome *message)
+{
+	const struct worker_config config = { .model = &model, .backend = &backend_cpu };
+	struct error err = { .status = SC_OK };
+	struct worker_sizes sizes;
+
+	if (worker_sizes_for(&config, CPU_AVX2, message->limits, &sizes, &err) != SC_OK)
+		check(err.status != SC_OK && err.text[0]);
+	else
+		check(sizes.body.n_tables == CPU_AVX2);
+}
+
+/* What a worker allocates must be bounded by the model and by limits that it has checked. */
+static void try_assign(const Stagecoach__Cluster__V1__Assign *message)
 {
 	struct error err = { .status = SC_OK };
-	uint8_t header[FRAME_HEADER_BYTES];
+	struct assignment assignment;
 
-	if (frame_open(frame, n_bytes, &err) != SC_OK) {
-		check(err.status == SC_E_PROTOCOL && err.text[0]);
+	if (assignment_read(message, &model, CPU_AVX2, &assignment, &err) != SC_OK) {
+		check(err.status != SC_OK && err.text[0]);
 		return;
 	}
-	check(frame->n_bytes == n_bytes - FRAME_HEADER_BYTES);
-	memcpy(header, frame->data, sizeof header);
-	frame_seal(frame);
-	check(memcmp(header, frame->data, sizeof header) == 0);
+	check(assignment.epoch && assignment.stage < assignment.n_stages);
+	check(assignment.first_layer + assignment.n_layers <= model.hparams.n_layers);
+	check(step_limits_check(&assignment.limits, &err) == SC_OK);
+	check(assignment.in.max_payload <= step_bytes_max(&assignment.limits));
+	check(assignment.in.credits && assignment.in.credits <= LINK_MAX_CREDITS);
+	check(assignment.isa != CPU_AUTO && assignment.isa <= CPU_AVX2);
+	check(!assignment.n_sharers || assignment.sharer < assignment.n_sharers);
+}
+
+/* What was accepted is accepted again after our own encoder had it. Not so with unknown fields:
+ * protobuf-c keeps them as they came, some of them in forms that it would not read again. */
+static void try_again(const Stagecoach__Cluster__V1__Control *message)
+{
+	Stagecoach__Cluster__V1__Control *again;
+	struct buf copy = BUF_INIT;
+	struct error err;
+	size_t n_used;
+
+	if (!has_unknown_fields(message) && control_add(message, &copy) == SC_OK) {
+		check(control_take(copy.data, copy.length, &again, &n_used, &err) == SC_OK);
+		check(n_used == copy.length && again->body_case == message->body_case);
+		control_free(again);
+	}
+	buf_deinit(&copy);
+}
+
+static void try_messages(const uint8_t *bytes, size_t n_bytes)
+{
+	Stagecoach__Cluster__V1__Control *message;
+	struct error err = { .status = SC_OK };
+	enum sc_status status;
+	size_t n_used;
+
+	while ((status = control_take(bytes, n_bytes, &message, &n_used, &err)) == SC_OK) {
+		check(n_used && n_used <= n_bytes);
+		check_message(message);
+		try_again(message);
+		if (message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY_HELLO)
+			try_hello(message->hello);
+		if (message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY_WELCOME)
+			try_welcome(message->welcome);
+		if (message->body_case == STAGECOACH__CLUSTER__V1__CONTROL__BODY_ASSIGN)
+			try_assign(message->assign);
+		control_free(message);
+		bytes += n_used;
+		n_bytes -= n_used;
+	}
+	check(status == SC_AGAIN || (err.status == SC_E_PROTOCOL && err.text[0]));
+}
+
+static void try_header(const uint8_t *bytes, size_t n_bytes)
+{
+	static struct frame_pool *pool;
+	struct error err = { .status = SC_OK };
+	uint8_t header[FRAME_HEADER_BYTES];
+	struct frame *frame;
+
+	if (!pool)
+		check(frame_pool_create(1, MAX_BYTES, &pool) == SC_OK);
+	frame = frame_take(pool, FRAME_STEP);
+	if (n_bytes)
+		memcpy(frame->data, bytes, n_bytes);
+	if (frame_open(frame, n_bytes, &err) != SC_OK) {
+		check(err.status == SC_E_PROTOCOL && err.text[0]);
+	} else {
+		check(frame->n_bytes == n_bytes - FRAME_HEADER_BYTES);
+		memcpy(header, frame->data, sizeof header);
+		frame_seal(frame);
+		check(memcmp(header, frame->data, sizeof header) == 0);
+	}
+	frame_release(frame);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct frame *frame;
-
-	if (size > FRAME_HEADER_BYTES + MAX_PAYLOAD)
+	if (size > MAX_BYTES)
 		return 0;
-	frame = new_frame();
-	if (size)
-		memcpy(frame->data, data, size);
-	try_header(frame, size);
-	if (size >= FRAME_HEADER_BYTES) {
-		frame->type = FRAME_CONTROL;
-		frame->n_bytes = (uint32_t)(size - FRAME_HEADER_BYTES);
-		try_message(frame);
-	}
-	frame_release(frame);
+	try_messages(data, size);
+	try_header(data, size);
 	return 0;
 }
 
 static void add_message(const Stagecoach__Cluster__V1__Control *message, struct buf *seed)
 {
-	struct frame *frame = new_frame();
+	check(control_add(message, seed) == SC_OK);
+}
 
-	check(control_encode(message, frame) == SC_OK);
-	frame->sequence = 1;
+static void add_frame(struct buf *seed)
+{
+	struct frame_pool *pool;
+	struct frame *frame;
+
+	check(frame_pool_create(1, 64, &pool) == SC_OK);
+	frame = frame_take(pool, FRAME_TOKENS);
 	frame->epoch = 3;
+	frame->sequence = 1;
+	frame->n_bytes = 16;
 	frame_seal(frame);
 	check(buf_add(seed, frame->data, FRAME_HEADER_BYTES + frame->n_bytes) == SC_OK);
 	frame_release(frame);
+	frame_pool_destroy(pool);
 }
 
 #define BODY(NAME) STAGECOACH__CLUSTER__V1__CONTROL__BODY_##NAME
+
+enum { N_BODIES = BODY(SIZES) + 1 };
 
 static char odd_text[] = "line\none";
 
@@ -205,6 +283,11 @@ static void make_hello(Stagecoach__Cluster__V1__Hello *hello)
 	resources.memory = resources.processors = limits;
 	resources.n_memory = resources.n_processors = 1;
 	hello->host = hello->worker_id = odd_text;
+	hello->protocol_version = CONTROL_PROTOCOL_VERSION;
+	hello->backend = (char *)"cpu";
+	hello->instruction_set = (char *)"avx2";
+	hello->kernel_version = 1;
+	hello->libm_fingerprint = 1;
 	hello->incarnation = UINT64_C(1) << 60;
 	hello->resources = &resources;
 }
@@ -219,6 +302,27 @@ static void make_sizes(Stagecoach__Cluster__V1__Sizes *sizes)
 	table.kv_block_bytes = UINT64_MAX;
 	sizes->tables = tables;
 	sizes->n_tables = 2;
+}
+
+/* One that a worker accepts. */
+static void make_assign(Stagecoach__Cluster__V1__Assign *assign)
+{
+	assign->epoch = 1;
+	assign->stage = 1;
+	assign->n_stages = 2;
+	assign->first_layer = 4;
+	assign->n_layers = 4;
+	assign->max_rows = 512;
+	assign->max_sequences = 4;
+	assign->n_blocks = 64;
+	assign->block_length = 16;
+	assign->max_context = 512;
+	assign->window = 3;
+	assign->in_bytes = 1 << 16;
+	assign->in_credits = 4;
+	assign->kv_type = TENSOR_F16;
+	assign->n_sharers = 2;
+	assign->instruction_set = (char *)"avx2";
 }
 
 bool fuzz_seed(unsigned i, struct buf *seed)
@@ -249,10 +353,12 @@ bool fuzz_seed(unsigned i, struct buf *seed)
 	make_sizes(&sizes);
 	welcome.incarnation = 5;
 	limits.max_rows = 512;
+	limits.max_sequences = 4;
+	limits.block_length = 16;
+	limits.kv_type = TENSOR_F16;
 	welcome.limits = &limits;
 	refused.text = failed.text = link_down.text = stop.reason = bye.text = odd_text;
-	assign.max_rows = 512;
-	assign.in_bytes = UINT64_C(1) << 40;
+	make_assign(&assign);
 	opened.address.data = connect.previous_address.data = address;
 	opened.address.len = connect.previous_address.len = sizeof address;
 	counters.busy_ns = UINT64_C(1) << 50;
@@ -276,6 +382,7 @@ bool fuzz_seed(unsigned i, struct buf *seed)
 	case BODY(STOP): message.stop = &stop; break;
 	case BODY(BYE): message.bye = &bye; break;
 	case BODY(SIZES): message.sizes = &sizes; break;
+	case N_BODIES: add_frame(seed); return true;
 	default: return false;
 	}
 	add_message(&message, seed);

@@ -111,7 +111,7 @@ static void forward(struct node *node, struct frame *frame)
 
 static void start_frame(struct node *node, bool is_last)
 {
-	struct frame *frame = frame_take(node->pool, is_last ? FRAME_CONTROL : FRAME_STEP);
+	struct frame *frame = frame_take(node->pool, is_last ? FRAME_TOKENS : FRAME_STEP);
 	const struct stamp stamp = { node->n_started, 1, is_last };
 	uint8_t *payload;
 

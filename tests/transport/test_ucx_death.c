@@ -229,7 +229,7 @@ static struct child child_start(enum traffic traffic, unsigned n_frames)
 /* Both talk: a frame went there, and its ready came back. */
 static void meet(struct end *end, const struct child *child)
 {
-	struct frame *frame = frame_take(end->pool, FRAME_CONTROL);
+	struct frame *frame = frame_take(end->pool, FRAME_TOKENS);
 	char ready;
 
 	assert_non_null(frame);
