@@ -199,7 +199,8 @@ void member_take_opened(struct member *member, const Stagecoach__Cluster__V1__Op
 				   "address of its data links");
 		return;
 	}
-	memcpy(member->address, opened->address.data, opened->address.len);
+	if (opened->address.len)
+		memcpy(member->address, opened->address.data, opened->address.len);
 	member->n_address = opened->address.len;
 	member_enter(member, MEMBER_LOADING);
 	if (are_all(members, MEMBER_LOADING))

@@ -27,12 +27,13 @@ void worker_end_epoch(struct worker *worker)
 /* The stage cannot go on. The worker stays, without a stage. */
 static void fail_epoch(struct worker *worker, const struct error *err)
 {
-	uint32_t number = worker->epoch.number;
+	const uint32_t number = worker->epoch.number;
+	const struct error own = *err;	/* it may belong to what ends here */
 
 	if (!number)
 		return;
 	worker_end_epoch(worker);
-	worker_say_failed(worker, number, err);
+	worker_say_failed(worker, number, &own);
 }
 
 /* --- steps --- */

@@ -178,7 +178,8 @@ static struct peer_address address_of(const ProtobufCBinaryData *data)
 	struct peer_address address = { .n_bytes = data->len };
 
 	assert_true(data->len <= sizeof address.bytes);
-	memcpy(address.bytes, data->data, data->len);
+	if (data->len)
+		memcpy(address.bytes, data->data, data->len);
 	return address;
 }
 
