@@ -226,6 +226,25 @@ enum sc_status cluster_dial(const struct cluster *cluster, struct loop *loop, un
 	return channel_dialler_create(&config, dialler_out, err);
 }
 
+enum sc_status cluster_reload_keys(struct cluster *cluster, const char *key_file,
+				   struct channel_dialler *dialler, struct error *err)
+{
+	struct cluster_keys keys;
+	enum sc_status status;
+
+	if (!*key_file)
+		return SC_OK;
+	status = cluster_keys_read(key_file, &keys, err);
+	if (status == SC_OK && cluster->listener)
+		status = channel_listener_set_keys(cluster->listener, &keys, err);
+	if (status == SC_OK && dialler)
+		status = channel_dialler_set_keys(dialler, &keys, err);
+	if (status == SC_OK)
+		cluster->keys = keys;
+	cluster_keys_wipe(&keys);
+	return status;
+}
+
 bool cluster_close(struct cluster *cluster)
 {
 	const bool is_abandoned = cluster->world && cluster->is_lost;

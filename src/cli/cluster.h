@@ -65,6 +65,11 @@ must_check enum sc_status cluster_dial(const struct cluster *cluster, struct loo
 				       unsigned dead_ms,
 				       const struct channel_dialler_events *events, void *arg,
 				       struct channel_dialler **dialler_out, struct error *err);
+/* Reads the key file again, if there is one: the listener, or the dialler of a worker, uses the new
+ * keys from now on. Channels stay. On failure the old keys stay. */
+must_check enum sc_status cluster_reload_keys(struct cluster *cluster, const char *key_file,
+					      struct channel_dialler *dialler,
+					      struct error *err);
 /* Due in any case, also after a failure. Collective: nobody leaves before all have entered. With
  * is_lost this process takes part in nothing collective, because that would never return. False:
  * MPI is not finalised or a thread hangs, and the process has to end by _exit. */

@@ -171,6 +171,15 @@ static void tell_change(void *arg, const char *name, bool is_applied)
 		log_warning("reload: %s changed, but takes effect only after a restart", name);
 }
 
+static void reload_keys(const struct serve_config *serve)
+{
+	struct error err;
+
+	if (serve->cluster && cluster_reload_keys(serve->cluster, serve->config->cluster_key_file,
+						  NULL, &err) != SC_OK)
+		log_error("reload: the old cluster keys stay in use: %s", err.text);
+}
+
 static void on_reload_signal(void *arg, int signum)
 {
 	struct server *server = arg;
@@ -191,6 +200,7 @@ static void on_reload_signal(void *arg, int signum)
 		log_set_level((enum log_level)config_log_level(serve->config));
 		engine_set_limits(server->engine, serve->config->max_queue,
 				  serve->config->keep_jobs);
+		reload_keys(serve);
 	}
 	if (server->is_ready)
 		notify_ready();

@@ -39,7 +39,7 @@ struct service {
 	struct error launcher_end;
 	struct error dial_error;	/* of the last attempt that was logged */
 	uint64_t logged_ns;
-	struct signal_watch *signals[2];
+	struct signal_watch *signals[3];
 	int id_claim;		/* descriptor; -1: none */
 	unsigned n_signals;
 	bool is_lost;		/* the end is not in good order */
@@ -182,6 +182,23 @@ static void on_signal(void *arg, int signum)
 	loop_stop(service->loop);
 }
 
+/* Of a worker, only the keys can change. Under a launcher reloading is the coordinator's. */
+static void on_reload(void *arg, int signum)
+{
+	struct service *service = arg;
+	const struct serve_config *serve = service->serve;
+	struct error err;
+
+	(void)signum;
+	if (service->is_launched || !service->dialler)
+		return;
+	if (cluster_reload_keys(serve->cluster, serve->config->cluster_key_file, service->dialler,
+				&err) != SC_OK)
+		log_error("reload: the old cluster keys stay in use: %s", err.text);
+	else
+		log_info("reload: the cluster keys were read again");
+}
+
 static void on_launcher_gone(void *arg, const struct error *err)
 {
 	struct service *service = arg;
@@ -237,13 +254,15 @@ static enum sc_status start(struct service *service, const struct serve_config *
 {
 	enum sc_status status;
 
-	signal(SIGHUP, SIG_IGN);	/* reloading is the coordinator's */
 	signal(SIGPIPE, SIG_IGN);	/* the log may have lost its reader: the launcher */
 	status = signal_watch_create(serve->loop, SIGTERM, on_signal, service,
 				     &service->signals[0], err);
 	if (status == SC_OK)
 		status = signal_watch_create(serve->loop, SIGINT, on_signal, service,
 					     &service->signals[1], err);
+	if (status == SC_OK)
+		status = signal_watch_create(serve->loop, SIGHUP, on_reload, service,
+					     &service->signals[2], err);
 	if (status == SC_OK)
 		status = create_worker(service, serve, err);
 	if (status == SC_OK && service->is_launched)
@@ -281,8 +300,8 @@ static void stop(struct service *service, const struct serve_config *serve)
 	timer_destroy(service->watchdog);
 	if (service->id_claim >= 0)
 		close(service->id_claim);
-	signal_watch_destroy(service->signals[0]);
-	signal_watch_destroy(service->signals[1]);
+	for (int i = 0; i < 3; i++)
+		signal_watch_destroy(service->signals[i]);
 }
 
 int serve_worker(const struct serve_config *serve)

@@ -84,6 +84,30 @@ start_coordinator 2
 wait_ready
 expect_text
 
+what='another key, without a stop'
+old=$(cat "$key_file")
+new=ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100
+reload() {
+	printf '%s\n' "$@" >"$key_file"
+	n=$((n_reloads += 1))
+	kill -HUP "$coordinator" $(pid_of_worker early) $(pid_of_worker late) $(pid_of_worker more)
+	for id in early late more; do
+		wait_for has_reloaded $id || fail "$what: $id does not reload"
+	done
+}
+has_reloaded() { [ "$(grep -c 'cluster keys were read again' "$dir/$1.log")" = $n_reloads ]; }
+n_reloads=0
+reload "$old" "$new"
+reload "$new" "$old"
+reload "$new"
+printf '%s\n' "$old" >"$dir/old.key"
+chmod 600 "$dir/old.key"
+key_file=$dir/old.key
+start_worker outdated
+wait_for grep -q 'cluster key file' "$dir/outdated.log" || fail "$what: the old key is valid"
+key_file=$right_key
+expect_text
+
 what='a worker that is told to end'
 id=$(list_workers | sed -n 's/^\([a-z]*\) .*spare.*/\1/p' | head -n 1)
 kill -TERM "$(pid_of_worker "$id")"
