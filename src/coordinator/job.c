@@ -259,38 +259,52 @@ void jobs_tell(struct jobs *jobs)
 	forget_surplus(jobs, 0);
 }
 
-void jobs_note_loss(struct jobs *jobs, const struct error *err)
+void jobs_note_loss(struct jobs *jobs, uint32_t epoch, const struct error *err, uint64_t now_ns)
 {
 	jobs->is_recovering = true;
+	jobs->lost_epoch = epoch;
 	snprintf(jobs->loss, sizeof jobs->loss, "%s", err->text);
 	list_for_each(node, &jobs->active) {
 		struct job *job = list_entry(node, struct job, active_node);
 
 		job->n_losses++;
+		if (!job->is_recovering)
+			job->waiting_ns = now_ns;
 		job->is_recovering = true;
 		job_touch(job);
 	}
 }
 
-void job_note_recovered(struct job *job)
+static void note_recovered(struct job *job, uint32_t epoch, uint64_t now_ns)
 {
 	if (!job->is_recovering)
 		return;
 	job->is_recovering = false;
+	job->n_overcome = job->n_losses;
+	job->recovery_epoch = epoch;
+	job->waited_ns = now_ns - job->waiting_ns;
 	job_touch(job);
 }
 
-void jobs_note_recovered(struct jobs *jobs)
+void jobs_note_recovered(struct jobs *jobs, uint32_t epoch, uint64_t now_ns)
 {
 	jobs->is_recovering = false;
+	list_for_each(node, &jobs->active)
+		note_recovered(list_entry(node, struct job, active_node), epoch, now_ns);
 }
 
 struct job_recovery job_recovery(const struct job *job)
 {
+	bool has_loss = job->n_losses && job->jobs;
+
 	return (struct job_recovery){
 		.n_losses = job->n_losses,
+		.n_overcome = job->n_overcome,
 		.is_under_way = job->is_recovering,
-		.reason = job->n_losses && job->jobs ? job->jobs->loss : "",
+		.reason = has_loss ? job->jobs->loss : "",
+		.lost_epoch = has_loss ? job->jobs->lost_epoch : 0,
+		.epoch = job->recovery_epoch,
+		.waited_ns = job->waited_ns,
 	};
 }
 
@@ -375,6 +389,7 @@ enum sc_status job_create(struct jobs *jobs, const struct job_request *request, 
 	job->times.submitted_ms = clock_unix_ms();
 	job->deadline_ms = request->deadline_ms;
 	job->deadline_ns = deadline_in(request->deadline_ms, now_ns);
+	job->waiting_ns = now_ns;
 	make_id(job->id);
 	job->client = take_client(jobs, request->client);
 	job->streams = calloc(job->n_streams, sizeof job->streams[0]);

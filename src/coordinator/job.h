@@ -120,8 +120,9 @@ void job_release(struct job *job);
 /* Cancels a job. Does nothing if the job has ended. */
 void job_cancel(struct job *job);
 
-/* on_change is called from the loop after the job's tokens, state or recovery changed. Several changes may
- * lead to a single call. A watcher holds the job. job_unwatch may be called inside on_change. */
+/* on_change is called from the loop after the job's tokens, state or recovery changed. Several
+ * changes may lead to a single call. A watcher holds the job. job_unwatch may be called inside
+ * on_change. */
 struct job_watcher {
 	struct list node;
 	void (*on_change)(void *arg, struct job *job);
@@ -131,13 +132,17 @@ void job_watch(struct job *job, struct job_watcher *watcher);
 void job_unwatch(struct job *job, struct job_watcher *watcher);
 
 /* Stages that were lost while the job was active. It goes on with the same tokens, later. A watcher
- * compares n_losses with what it has told its client, because several changes may lead to a single
- * call of on_change. */
+ * compares n_losses and n_overcome with what it has told its client, because several changes may
+ * lead to a single call of on_change. Losses count from 1. */
 struct job_recovery {
 	uint32_t n_losses;
+	uint32_t n_overcome;	/* the job has gone on after so many of them */
 	bool is_under_way;	/* the job waits until its sequences can go on */
 	const char *reason;	/* of the last loss: which stage was lost, and why; "" without one.
 				 * Borrowed until the next turn of the loop */
+	uint32_t lost_epoch;	/* the epoch that ended at the last loss; 0 without one */
+	uint32_t epoch;		/* in which the job last went on; 0: it did not have to */
+	uint64_t waited_ns;	/* how long it had waited then */
 };
 struct job_recovery job_recovery(const struct job *job);
 

@@ -42,6 +42,11 @@ struct job {
 	uint64_t deadline_ns;		/* the same in loop time; 0: none */
 	unsigned n_holds;		/* holds of the table, callers and watchers */
 	uint32_t n_losses;		/* of stages, while it was active */
+	uint32_t n_overcome;		/* as job_recovery has these three */
+	uint32_t recovery_epoch;
+	uint64_t waited_ns;
+	uint64_t waiting_ns;		/* loop time since which it waits, if it is recovering: of
+					 * the loss, or of the submission after it */
 	bool is_recovering;		/* its sequences wait for the next epoch */
 	bool is_attached;
 	bool ignore_end;
@@ -82,6 +87,7 @@ struct jobs {
 	uint64_t ended_by_state[JOB_N_STATES];
 	bool is_recovering;		/* an epoch was lost, and none runs */
 	char loss[ERROR_TEXT_MAX];	/* text of the last one */
+	uint32_t lost_epoch;		/* its number */
 	struct limit_counts *refused;	/* borrowed; NULL: nobody counts */
 	void (*on_dirty)(void *arg);	/* watchers must be called: call jobs_tell soon */
 	/* An attached job lost its last watcher. */
@@ -121,12 +127,11 @@ struct job *jobs_find(struct jobs *jobs, const char *id);
  * reason for CANCELLED and FAILED. */
 void job_set_state(struct job *job, enum job_state state, const struct error *err);
 
-/* An epoch was lost, because of err: tells the watchers of all active jobs. Jobs that are added from
- * now on wait, too. */
-void jobs_note_loss(struct jobs *jobs, const struct error *err);
-/* The job goes on, or all jobs do that are added from now on. */
-void job_note_recovered(struct job *job);
-void jobs_note_recovered(struct jobs *jobs);
+/* Epoch `epoch` was lost, because of err: tells the watchers of all active jobs. Jobs that are added
+ * from now on wait, too. */
+void jobs_note_loss(struct jobs *jobs, uint32_t epoch, const struct error *err, uint64_t now_ns);
+/* All active jobs go on in epoch `epoch`: tells their watchers. */
+void jobs_note_recovered(struct jobs *jobs, uint32_t epoch, uint64_t now_ns);
 
 /* Marks the job: its watchers are called in the next jobs_tell. */
 void job_touch(struct job *job);

@@ -69,7 +69,7 @@ void coordinator_lose_epoch(struct coordinator *c, const struct error *err)
 	c->lost_ns = loop_now_ns(c->config.loop);
 	c->n_recoveries += has_run;
 	coordinator_drop_epoch(c);
-	jobs_note_loss(&c->jobs, err);
+	jobs_note_loss(&c->jobs, c->n_epochs, err, c->lost_ns);
 	list_for_each(node, &c->jobs.active)
 		end_if_culprit(c, list_entry(node, struct job, active_node));
 	if (coordinator_may_become(c->phase, COORDINATOR_RECOVERING))
@@ -159,9 +159,7 @@ void coordinator_resume(struct coordinator *c)
 	}
 	add_oldest_first(c, true);
 	add_oldest_first(c, false);
-	jobs_note_recovered(&c->jobs);
-	list_for_each(node, &c->jobs.active)
-		job_note_recovered(list_entry(node, struct job, active_node));
+	jobs_note_recovered(&c->jobs, c->epoch->number, loop_now_ns(c->config.loop));
 }
 
 void coordinator_clear(struct coordinator *c, struct sequence *sequence)

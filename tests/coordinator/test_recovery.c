@@ -383,6 +383,22 @@ static void nothing_is_lost_after_the_end(void **state)
 	job_release(job);
 }
 
+static void a_job_that_ends_while_it_waits_has_overcome_nothing(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	job = submit(5, 20);
+	stage_double_run_for(&d, 1);
+	lose();
+	job_cancel(job);
+	assert_false(job_recovery(job).is_under_way);
+	assert_int_equal(job_recovery(job).n_losses, 1);
+	assert_int_equal(job_recovery(job).n_overcome, 0);
+	job_release(job);
+}
+
 /* What a watcher saw of its job's recovery. */
 struct witness {
 	struct job_watcher watcher;
@@ -423,9 +439,11 @@ static void watchers_learn_of_a_loss_and_of_its_end(void **state)
 	assert_string_equal(job_recovery(job).reason, "");
 	stage_double_run_for(&d, 1);
 	lose();
+	stage_double_run_for(&d, 1);
 	late = submit(6, 5);
 	watch(&new, late);
 	assert_true(job_recovery(late).is_under_way);
+	assert_int_equal(job_recovery(late).lost_epoch, 1);
 	stage_double_run_for(&d, 1);
 	assert_int_equal(old.n_losses, 1);
 	assert_true(old.was_under_way);
@@ -435,6 +453,9 @@ static void watchers_learn_of_a_loss_and_of_its_end(void **state)
 	stage_double_run_for(&d, 1);
 	assert_int_equal(old.n_losses, 2);
 	assert_int_equal(old.n_recovered, 0);
+	assert_int_equal(job_recovery(job).n_overcome, 0);
+	assert_int_equal(job_recovery(job).lost_epoch, 2);
+	assert_int_equal(job_recovery(job).epoch, 0);
 	d.peer.answers_steps = true;
 	recover();
 	peer_wait(d.loop, job_is_ended(job) && job_is_ended(late));
@@ -443,6 +464,11 @@ static void watchers_learn_of_a_loss_and_of_its_end(void **state)
 	assert_int_equal(new.n_recovered, 1);
 	assert_int_equal(new.n_losses, 2);
 	assert_false(job_recovery(job).is_under_way);
+	assert_int_equal(job_recovery(job).n_overcome, 2);
+	assert_int_equal(job_recovery(job).epoch, 3);
+	/* From the first of two losses in a row on; the late job came after it. */
+	assert_true(job_recovery(job).waited_ns > job_recovery(late).waited_ns);
+	assert_true(job_recovery(late).waited_ns > 0);
 	job_unwatch(job, &old.watcher);
 	job_unwatch(late, &new.watcher);
 	expect_end(job, 5, 20);
@@ -636,6 +662,7 @@ int main(void)
 		TEST(a_drain_without_an_epoch_ends_at_its_time_limit),
 		TEST(nothing_is_lost_after_the_end),
 		TEST(watchers_learn_of_a_loss_and_of_its_end),
+		TEST(a_job_that_ends_while_it_waits_has_overcome_nothing),
 		TEST(a_sequence_that_ends_stages_is_found_and_fails_alone),
 		TEST(a_suspect_that_draws_a_token_is_cleared_and_others_follow),
 		TEST(others_follow_when_a_suspect_is_cancelled),
