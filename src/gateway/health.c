@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grpc.health.v1: SERVING means that a job submitted now would run. */
+/* grpc.health.v1. For "" and the services of this server, SERVING means that a job submitted now
+ * would run, rather than wait for a model to load or for a stage that was lost. For "liveness", it
+ * means that a restart would be of no use: the server comes up, serves, recovers or drains. */
 #include "gateway/service.h"
 
 #include "engine/engine.h"
@@ -12,6 +14,7 @@
 #include <string.h>
 
 typedef Grpc__Health__V1__HealthCheckResponse__ServingStatus serving_status;
+#define LIVENESS "liveness"
 #define UNKNOWN_SERVICE GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN
 #define SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
 #define NOT_SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
@@ -20,21 +23,24 @@ struct health_watch {
 	struct list node;	/* in service->health_watchers */
 	struct grpc_call *call;
 	bool is_known;		/* the watched service is known */
+	bool is_liveness;
 	int sent;		/* the last status sent, -1: none */
 };
 
 static bool is_known_service(const char *name)
 {
-	return strcmp(name, "") == 0 || strcmp(name, "stagecoach.v1.Stagecoach") == 0 ||
+	return strcmp(name, "") == 0 || strcmp(name, LIVENESS) == 0 ||
+	       strcmp(name, "stagecoach.v1.Stagecoach") == 0 ||
 	       strcmp(name, "grpc.health.v1.Health") == 0;
 }
 
-static serving_status current(const struct service *service)
+static serving_status current(const struct service *service, bool is_liveness)
 {
-	bool is_serving = !service->is_draining &&
-			  engine_phase(service->engine) == COORDINATOR_READY;
+	enum coordinator_phase phase = engine_phase(service->engine);
+	bool is_ready = !service->is_draining && phase == COORDINATOR_READY;
+	bool is_alive = phase != COORDINATOR_STOPPED && phase != COORDINATOR_FAILED;
 
-	return is_serving ? SERVING : NOT_SERVING;
+	return (is_liveness ? is_alive : is_ready) ? SERVING : NOT_SERVING;
 }
 
 static const char *service_of(const struct request *request)
@@ -49,8 +55,9 @@ static enum sc_status check_health(struct request *request, struct error *err)
 
 	if (!is_known_service(service_of(request)))
 		return error_set(err, SC_E_NOT_FOUND, "no such service: expected \"\", "
-				 "stagecoach.v1.Stagecoach or grpc.health.v1.Health");
-	response.status = current(grpc_call_context(request->call));
+				 "stagecoach.v1.Stagecoach, grpc.health.v1.Health or " LIVENESS);
+	response.status = current(grpc_call_context(request->call),
+				  strcmp(service_of(request), LIVENESS) == 0);
 	proto_reply(request->call, &response.base);
 	return SC_OK;
 }
@@ -65,6 +72,7 @@ static enum sc_status watch_health(struct request *request, struct error *err)
 	watch->call = request->call;
 	watch->sent = -1;
 	watch->is_known = is_known_service(service_of(request));
+	watch->is_liveness = strcmp(service_of(request), LIVENESS) == 0;
 	list_append(&service->health_watchers, &watch->node);
 	grpc_call_set_state(request->call, watch);
 	return SC_OK;
@@ -98,7 +106,9 @@ static void watch_pull(struct grpc_call *call)
 	struct error err = { .status = SC_OK };
 	enum sc_status status;
 
-	response.status = watch->is_known ? current(grpc_call_context(call)) : UNKNOWN_SERVICE;
+	response.status = UNKNOWN_SERVICE;
+	if (watch->is_known)
+		response.status = current(grpc_call_context(call), watch->is_liveness);
 	if ((int)response.status == watch->sent)
 		return;
 	watch->sent = (int)response.status;

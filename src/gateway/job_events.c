@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/job_events.h"
 
+#include "base/clock.h"
 #include "gateway/job_message.h"
 #include "gateway/plain_text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct job_events {
 	struct job *job;
@@ -14,6 +16,8 @@ struct job_events {
 	bool is_over;
 	uint32_t n_sequences;
 	uint32_t turn;			/* the sequence that gives the next token */
+	uint32_t n_losses;		/* of the job, that were told or need not be */
+	bool is_waiting;		/* Recovering was told, Recovered was not */
 	struct buf text;		/* text of the message under construction */
 	uint32_t next_token[];		/* [n_sequences] */
 };
@@ -27,6 +31,7 @@ enum sc_status job_events_create(struct job *job, bool from_now, struct job_even
 		return SC_E_NOMEM;
 	events->job = job;
 	events->n_sequences = n;
+	events->n_losses = job_recovery(job).n_losses - job_recovery(job).is_under_way;
 	buf_init(&events->text);
 	for (uint32_t i = 0; from_now && i < n; i++)
 		events->next_token[i] = job_output(job, i)->n_tokens;
@@ -48,7 +53,8 @@ bool job_events_have_progress(const struct job_events *events)
 
 	for (uint32_t i = 0; i < events->n_sequences; i++)
 		has_all_begun &= job_output(events->job, i)->n_tokens > 0;
-	return events->is_started && !has_all_begun && !job_is_ended(events->job);
+	return events->is_started && !has_all_begun && !job_is_ended(events->job) &&
+	       !job_recovery(events->job).is_under_way;
 }
 
 enum sc_status job_events_progress(struct job_events *events, job_event_fn *fn, void *arg,
@@ -69,6 +75,8 @@ bool job_events_are_over(const struct job_events *events)
 {
 	return events->is_over;
 }
+
+/* --- the beginning, and tokens --- */
 
 static enum sc_status send_started(struct job_events *events, struct error *err)
 {
@@ -112,6 +120,53 @@ static enum sc_status send_token(struct job_events *events, uint32_t sequence, s
 	event.token = &message;
 	return events->fn(events->arg, &event, err);
 }
+
+/* --- losses --- */
+
+static bool has_recovered(const struct job_events *events, const struct job_recovery *recovery)
+{
+	return events->is_waiting && recovery->n_overcome >= events->n_losses;
+}
+
+static enum sc_status send_recovered(struct job_events *events,
+				     const struct job_recovery *recovery, struct error *err)
+{
+	Stagecoach__V1__GenerateResponse event = STAGECOACH__V1__GENERATE_RESPONSE__INIT;
+	Stagecoach__V1__Recovered recovered = STAGECOACH__V1__RECOVERED__INIT;
+
+	recovered.epoch = recovery->epoch;
+	recovered.seconds = clock_seconds(recovery->waited_ns);
+	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_RECOVERED;
+	event.recovered = &recovered;
+	events->is_waiting = false;
+	return events->fn(events->arg, &event, err);
+}
+
+static bool is_newly_lost(const struct job_events *events, const struct job_recovery *recovery)
+{
+	return recovery->is_under_way && recovery->n_losses > events->n_losses;
+}
+
+static enum sc_status send_recovering(struct job_events *events,
+				      const struct job_recovery *recovery, struct error *err)
+{
+	Stagecoach__V1__GenerateResponse event = STAGECOACH__V1__GENERATE_RESPONSE__INIT;
+	Stagecoach__V1__Recovering recovering = STAGECOACH__V1__RECOVERING__INIT;
+	enum sc_status status = plain_text_set(&events->text, recovery->reason,
+					       strlen(recovery->reason));
+
+	if (status != SC_OK)
+		return status;
+	recovering.reason = events->text.data;
+	recovering.epoch = recovery->lost_epoch;
+	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_RECOVERING;
+	event.recovering = &recovering;
+	events->n_losses = recovery->n_losses;
+	events->is_waiting = true;
+	return events->fn(events->arg, &event, err);
+}
+
+/* --- the end --- */
 
 /* Text that became final only at the end, so no token carried it. */
 static enum sc_status set_rest(Stagecoach__V1__SequenceEnd *end, const struct output *output,
@@ -190,14 +245,19 @@ static bool find_token(struct job_events *events, uint32_t *sequence_out)
 enum sc_status job_events_next(struct job_events *events, job_event_fn *fn, void *arg,
 			       struct error *err)
 {
+	struct job_recovery recovery = job_recovery(events->job);
 	uint32_t sequence;
 
 	events->fn = fn;
 	events->arg = arg;
 	if (!events->is_started)
 		return send_started(events, err);
+	if (has_recovered(events, &recovery))
+		return send_recovered(events, &recovery, err);
 	if (find_token(events, &sequence))
 		return send_token(events, sequence, err);
+	if (is_newly_lost(events, &recovery))
+		return send_recovering(events, &recovery, err);
 	if (events->is_over || !job_is_ended(events->job))
 		return SC_AGAIN;
 	events->is_over = true;

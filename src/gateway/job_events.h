@@ -5,6 +5,9 @@
  * job_events - a job as the events of a stream: started first, then the tokens of its sequences in
  * turn, finished last. It reads the job's output from a place of its own, so it holds no tokens and
  * slows nobody down; whoever has no room for events asks for the next one later.
+ * Losses of stages are told in order with the tokens: Recovering after the tokens that were drawn
+ * before the loss, Recovered before those that are drawn later. A loss that is over before its turn
+ * comes is not told, so losses do not pile up for whoever reads slowly.
  * Thread: the loop's.
  */
 #include "engine/engine.h"
@@ -29,7 +32,8 @@ typedef enum sc_status job_event_fn(void *arg, const Stagecoach__V1__GenerateRes
 must_check enum sc_status job_events_next(struct job_events *events, job_event_fn *fn, void *arg,
 					  struct error *err);
 
-/* Somebody may want to know how far the prompt is: not all sequences have a token yet. */
+/* Somebody may want to know how far the prompt is: not all sequences have a token yet, and the job
+ * does not wait for a stage that was lost. */
 bool job_events_have_progress(const struct job_events *events);
 
 /* Give a PromptProgress to fn. Between other events, and not after the last one. */

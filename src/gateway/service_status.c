@@ -131,6 +131,10 @@ static void set_counters(Stagecoach__V1__Status *message, const struct coordinat
 	message->prompt_tokens = status->prompt_tokens;
 	message->generated_tokens = status->generated_tokens;
 	message->preemptions = status->preemptions;
+	message->epoch = status->epoch;
+	message->recoveries = status->recoveries;
+	message->last_loss_seconds_ago = status->last_loss ? (double)status->lost_ms_ago * 1e-3
+							   : 0.0;
 	message->longest_turn_seconds = (double)status->longest_turn_ns * 1e-9;
 }
 
@@ -192,9 +196,12 @@ static void answer_status(struct grpc_call *call)
 	struct limit_page limit_page;
 	struct coordinator_status status;
 	char name[sizeof ((struct model *)0)->name];
+	char last_loss[ERROR_TEXT_MAX];
 
 	engine_status(engine, &status);
 	set_counters(&message, &status);
+	plain_text_copy(status.last_loss ? status.last_loss : "", last_loss, sizeof last_loss);
+	message.last_loss = last_loss;
 	message.version = borrowed(PACKAGE_VERSION);
 	plain_text_copy(engine_model(engine)->name, name, sizeof name);
 	message.model = name;

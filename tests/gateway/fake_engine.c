@@ -25,6 +25,9 @@ struct engine {
 	uint64_t n_tokens;
 	struct limit_counts refused;
 	uint64_t last_client;
+	unsigned n_epochs;
+	unsigned n_losses;
+	char last_loss[64];
 	struct list waits;	/* for counters, while these are held back */
 	bool holds_counters;
 };
@@ -47,6 +50,8 @@ struct job {
 	uint64_t deadline_ns;
 	bool is_attached;
 	bool has_changed;
+	struct job_recovery recovery;	/* but for the reason */
+	uint64_t waiting_ns;
 	struct output outputs[JOB_MAX_SEQUENCES];
 	struct output_token *tokens[JOB_MAX_SEQUENCES];
 };
@@ -62,6 +67,7 @@ static void end_job(struct job *job, enum job_state state, enum finish_reason re
 	job->engine->n_by_state[state]++;
 	job->times.ended_ms = clock_unix_ms();
 	job->has_changed = true;
+	job->recovery.is_under_way = false;
 	if (status != SC_OK)
 		error_set(&job->error, status, "%s", text);
 	for (uint32_t i = 0; i < job->n_outputs; i++)
@@ -101,7 +107,7 @@ static void step_job(struct job *job)
 	if (job->deadline_ns && clock_ns() >= job->deadline_ns)
 		end_job(job, JOB_CANCELLED, FINISH_CANCELLED, SC_E_DEADLINE,
 			"the job's deadline passed");
-	if (job_is_ended(job))
+	if (job_is_ended(job) || job->recovery.is_under_way)
 		return;
 	if (job->state == JOB_QUEUED) {
 		job->state = JOB_RUNNING;
@@ -120,6 +126,8 @@ static void step_job(struct job *job)
 	if (strncmp(job->prompt, "fail", 4) == 0 && job->outputs[0].n_tokens == 3)
 		end_job(job, JOB_FAILED, FINISH_ERROR, SC_E_CLOSED,
 			"stage 1: link closed: connection reset");
+	else if (strncmp(job->prompt, "lose", 4) == 0 && job->outputs[0].n_tokens == 3)
+		fake_lose(job->engine, "stage 2 (worker b): it hung up");
 	else if (job->outputs[0].n_tokens >= job->max_tokens)
 		end_job(job, JOB_DONE, FINISH_LENGTH, SC_OK, NULL);
 }
@@ -147,19 +155,87 @@ static void on_tick(void *arg)
 	}
 }
 
+static void begin_waiting(struct job *job)
+{
+	struct engine *engine = job->engine;
+
+	job->recovery.n_losses++;
+	job->recovery.lost_epoch = engine->n_epochs;
+	if (!job->recovery.is_under_way)
+		job->waiting_ns = clock_ns();
+	job->recovery.is_under_way = true;
+}
+
+static void tell_phase(struct engine *engine)
+{
+	list_for_each(node, &engine->jobs) {
+		struct job *job = list_entry(node, struct job, node);
+
+		if (!job_is_ended(job))
+			notify(job);
+	}
+	if (engine->config.on_phase)
+		engine->config.on_phase(engine->config.arg);
+}
+
+void fake_lose(struct engine *engine, const char *reason)
+{
+	engine->phase = COORDINATOR_RECOVERING;
+	engine->n_losses++;
+	snprintf(engine->last_loss, sizeof engine->last_loss, "%s", reason);
+	list_for_each(node, &engine->jobs) {
+		struct job *job = list_entry(node, struct job, node);
+
+		if (!job_is_ended(job))
+			begin_waiting(job);
+	}
+	tell_phase(engine);
+}
+
+void fake_recover(struct engine *engine)
+{
+	engine->phase = COORDINATOR_READY;
+	engine->n_epochs++;
+	list_for_each(node, &engine->jobs) {
+		struct job *job = list_entry(node, struct job, node);
+
+		if (!job->recovery.is_under_way)
+			continue;
+		job->recovery.is_under_way = false;
+		job->recovery.n_overcome = job->recovery.n_losses;
+		job->recovery.epoch = engine->n_epochs;
+		job->recovery.waited_ns = clock_ns() - job->waiting_ns;
+	}
+	tell_phase(engine);
+}
+
+struct job_recovery job_recovery(const struct job *job)
+{
+	struct job_recovery recovery = job->recovery;
+
+	recovery.reason = job->engine->last_loss;
+	return recovery;
+}
+
 static const char *phase_name(enum coordinator_phase phase)
 {
-	static const char *const names[] = {
-		"connecting", "loading", "probing", "ready", "draining", "stopped", "failed",
+	static const char *const names[COORDINATOR_N_PHASES] = {
+		"connecting", "loading", "probing", "ready", "recovering", "draining", "stopped",
+		"failed",
 	};
 
 	return names[phase];
 }
 
+static bool accepts_jobs(const struct engine *engine)
+{
+	return engine->phase == COORDINATOR_READY || engine->phase == COORDINATOR_RECOVERING;
+}
+
 static enum sc_status check(struct engine *engine, const struct job_request *r, size_t n_prompt,
 			    struct error *err)
 {
-	if (engine->phase != COORDINATOR_READY)
+	if (!accepts_jobs(engine))
 		return error_set(err, SC_E_UNAVAILABLE, "not ready: %s",
 				 phase_name(engine->phase));
 	if (r->n_sequences > JOB_MAX_SEQUENCES)
@@ -215,6 +291,8 @@ enum sc_status engine_submit(struct engine *engine, const struct job_request *re
 		buf_init(&job->outputs[i].text);
 	}
 	list_prepend(&engine->jobs, &job->node);
+	if (engine->phase == COORDINATOR_RECOVERING)
+		begin_waiting(job);
 	*job_out = job;
 	return SC_OK;
 }
@@ -227,7 +305,7 @@ uint64_t fake_last_client(const struct engine *engine)
 enum sc_status engine_check_room(struct engine *engine, uint64_t client, struct error *err)
 {
 	(void)client;
-	if (engine->phase != COORDINATOR_READY)
+	if (!accepts_jobs(engine))
 		return error_set(err, SC_E_UNAVAILABLE, "not ready: %s",
 				 phase_name(engine->phase));
 	if (fake_n_alive(engine) >= engine->config.max_queue)
@@ -336,6 +414,7 @@ struct engine *fake_create(const struct fake_config *config)
 	assert(engine);
 	engine->config = *config;
 	engine->phase = COORDINATOR_READY;
+	engine->n_epochs = 1;
 	list_init(&engine->jobs);
 	list_init(&engine->waits);
 	if (timer_create_on(config->loop, on_tick, engine, &engine->timer) != SC_OK)
@@ -446,7 +525,9 @@ void engine_status(const struct engine *engine, struct coordinator_status *out)
 		.max_context = MAX_CONTEXT, .steps_in_flight = n_alive ? 1 : 0, .steps = 77,
 		.n_blocks = 256, .n_blocks_free = 200, .block_length = 16,
 		.jobs_running = n_alive, .generated_tokens = engine->n_tokens,
-		.longest_turn_ns = 12300000,
+		.longest_turn_ns = 12300000, .epoch = engine->n_epochs,
+		.recoveries = engine->n_losses, .lost_ms_ago = 2500,
+		.last_loss = engine->n_losses ? engine->last_loss : NULL,
 	};
 	for (int i = 0; i < JOB_N_STATES; i++)
 		out->jobs_by_state[i] = engine->n_by_state[i];

@@ -7,7 +7,8 @@
  * and the text "w<i> ". A token is a byte of the prompt; 256 is put in front of text.
  * What a prompt begins with decides what becomes of its job:
  *   "stall"  it runs, but no token ever comes; each tick computes a token of the prompt
- *   "fail"   a stage is lost after three tokens
+ *   "fail"   a stage is lost for good after three tokens
+ *   "lose"   a stage is lost after three tokens: fake_lose
  *   "burst"  512 tokens come at once
  *   "nul"    the first token's text holds a NUL
  */
@@ -17,11 +18,17 @@ struct fake_config {
 	struct loop *loop;
 	unsigned token_ms;	/* from token to token */
 	unsigned max_queue;	/* jobs that have not ended */
+	void (*on_phase)(void *arg);	/* by fake_lose and fake_recover; NULL: nobody is told */
+	void *arg;
 };
 
 struct engine *fake_create(const struct fake_config *config);
 void fake_destroy(struct engine *engine);
 void fake_set_phase(struct engine *engine, enum coordinator_phase phase);
+
+/* A stage is lost: all jobs wait, and so do new ones, until fake_recover. */
+void fake_lose(struct engine *engine, const char *reason);
+void fake_recover(struct engine *engine);
 
 /* One token for every job, now. */
 void fake_tick(struct engine *engine);

@@ -4,6 +4,7 @@
  *   serve_fake [--listen HOST:PORT] [--socket PATH] [--load MS]
  * Prints the bound address on a line of its own when it listens; "loading" for the first MS
  * milliseconds. SIGTERM drains, and it ends when no job is left, at the latest after 5 seconds.
+ * SIGUSR1 loses a stage, SIGUSR2 ends the recovery.
  */
 #include "tests/gateway/fake_engine.h"
 #include "gateway/gateway.h"
@@ -44,6 +45,29 @@ static void on_term(void *arg, int signum)
 	timer_start(server->timer, 50, 50);
 }
 
+static void on_loss(void *arg, int signum)
+{
+	struct server *server = arg;
+
+	(void)signum;
+	fake_lose(server->engine, "stage 1 (worker a): it hung up");
+}
+
+static void on_recovery(void *arg, int signum)
+{
+	struct server *server = arg;
+
+	(void)signum;
+	fake_recover(server->engine);
+}
+
+static void on_phase(void *arg)
+{
+	struct server *server = arg;
+
+	gateway_phase_changed(server->gateway);
+}
+
 static void on_loaded(void *arg)
 {
 	struct server *server = arg;
@@ -54,11 +78,14 @@ static void on_loaded(void *arg)
 
 static int serve(struct server *server, const struct gateway_config *config, unsigned load_ms)
 {
-	struct signal_watch *term = NULL;
+	struct signal_watch *term = NULL, *loss = NULL, *recovery = NULL;
 	struct error err;
 
 	if (gateway_create(config, &server->gateway, &err) != SC_OK ||
-	    signal_watch_create(server->loop, SIGTERM, on_term, server, &term, &err) != SC_OK) {
+	    signal_watch_create(server->loop, SIGTERM, on_term, server, &term, &err) != SC_OK ||
+	    signal_watch_create(server->loop, SIGUSR1, on_loss, server, &loss, &err) != SC_OK ||
+	    signal_watch_create(server->loop, SIGUSR2, on_recovery, server, &recovery,
+				&err) != SC_OK) {
 		fprintf(stderr, "serve_fake: %s\n", err.text);
 		gateway_destroy(server->gateway);
 		return sc_status_exit_code(err.status);
@@ -72,6 +99,8 @@ static int serve(struct server *server, const struct gateway_config *config, uns
 	loop_run(server->loop);
 	gateway_destroy(server->gateway);
 	signal_watch_destroy(term);
+	signal_watch_destroy(loss);
+	signal_watch_destroy(recovery);
 	return 0;
 }
 
@@ -97,6 +126,8 @@ int main(int argc, char **argv)
 	if (loop_create(&server.loop) != SC_OK)
 		return 1;
 	fake.loop = server.loop;
+	fake.on_phase = on_phase;
+	fake.arg = &server;
 	server.engine = fake_create(&fake);
 	if (timer_create_on(server.loop, on_loaded, &server, &server.timer) != SC_OK)
 		return 1;

@@ -307,7 +307,7 @@ def slow_reader(client, _):
 
 def health(client, _):
     serving = health_pb2.HealthCheckResponse.SERVING
-    for name in ("", "stagecoach.v1.Stagecoach"):
+    for name in ("", "stagecoach.v1.Stagecoach", "liveness"):
         answer = client.health_check(health_pb2.HealthCheckRequest(service=name),
                                      timeout=PATIENCE)
         check(answer.status == serving, "%r: %s" % (name, answer))
@@ -319,6 +319,40 @@ def health(client, _):
     watch = client.health_watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
     check(next(watch).status == serving, "watch")
     watch.cancel()
+
+
+def recovery(client, args):
+    """A stage is lost: health and streams say so, new jobs wait, and all go on."""
+    states = health_pb2.HealthCheckResponse
+    ready = client.health_watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+    check(next(ready).status == states.SERVING, "watch")
+    stream = client.jobs.Generate(request("lose", max_tokens=5), timeout=PATIENCE)
+    events = [next(stream) for _ in range(5)]   # started, three tokens, recovering
+    check(events[4].recovering.reason == "stage 2 (worker b): it hung up",
+          "expected recovering, found %s" % events[4])
+    check(events[4].recovering.epoch == 1, "epoch %d" % events[4].recovering.epoch)
+    check(next(ready).status == states.NOT_SERVING, "watch: recovering")
+    live = client.health_check(health_pb2.HealthCheckRequest(service="liveness"), timeout=PATIENCE)
+    check(live.status == states.SERVING, "liveness: recovering")
+    status = client.jobs.GetStatus(pb.GetStatusRequest(), timeout=PATIENCE)
+    check(status.phase == pb.PHASE_RECOVERING and status.epoch == 1 and status.recoveries == 1 and
+          status.last_loss == "stage 2 (worker b): it hung up" and
+          status.last_loss_seconds_ago > 0, "GetStatus: %s" % status)
+    late = client.jobs.Generate(request(max_tokens=2), timeout=PATIENCE)
+    check([next(late).WhichOneof("event") for _ in range(2)] == ["started", "recovering"],
+          "a job that comes during the recovery")
+    os.kill(args.drain_pid, signal.SIGUSR2)
+    check(next(ready).status == states.SERVING, "watch: recovered")
+    ready.cancel()
+    events += list(stream)
+    kinds = [event.WhichOneof("event") for event in events]
+    check(kinds == ["started"] + ["token"] * 3 + ["recovering", "recovered"] + ["token"] * 2 +
+          ["finished"], "events are %s" % kinds)
+    check(events[5].recovered.epoch == 2 and events[5].recovered.seconds > 0,
+          "recovered: %s" % events[5])
+    check(events[-1].finished.state == pb.JOB_STATE_DONE, "the end is %s" % events[-1])
+    kinds = [event.WhichOneof("event") for event in late]
+    check(kinds == ["recovered", "token", "token", "finished"], "the late job: %s" % kinds)
 
 
 def drain(client, args):
@@ -349,9 +383,10 @@ def main():
     parser.add_argument("address")
     parser.add_argument("--max-message", type=int, default=4 << 20)
     parser.add_argument("--drain-pid", type=int)
+    parser.add_argument("--can-lose", action="store_true")   # it is serve_fake
     parser.add_argument("tests", nargs="*")
     args = parser.parse_args()
-    tests = TESTS + ([drain] if args.drain_pid else [])
+    tests = TESTS + ([recovery] if args.can_lose else []) + ([drain] if args.drain_pid else [])
     if args.tests:
         tests = [test for test in tests if test.__name__ in args.tests]
     n_failed = 0
