@@ -55,6 +55,21 @@ static void keys_and_values_have_the_size_of_their_type(void **state)
 	}
 }
 
+/* 17 lines of 64 bytes, which are no even number. */
+static void records_are_padded_to_lines_and_no_further(void **state)
+{
+	struct backend_config config = some_config;
+	struct kv_cache_config cache = some_cache;
+
+	(void)state;
+	cache.value_dim = 32;
+	cache.type = TENSOR_Q8_0;
+	for (enum cpu_isa isa = CPU_SCALAR; isa <= cpu_isa_best(); isa++) {
+		config.isa = isa;
+		assert_int_equal(sizes_of(&config, &cache).kv_block_bytes, 2 * 17 * 64);
+	}
+}
+
 /* A block of one position has a vector for each element of a key. */
 static void short_blocks_are_padded_to_vectors(void **state)
 {
@@ -108,6 +123,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_and_values_have_the_size_of_their_type),
+		cmocka_unit_test(records_are_padded_to_lines_and_no_further),
 		cmocka_unit_test(short_blocks_are_padded_to_vectors),
 		cmocka_unit_test(what_open_and_kv_create_refuse_has_no_sizes),
 		cmocka_unit_test(threads_layers_and_blocks_are_not_looked_at),
