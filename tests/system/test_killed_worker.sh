@@ -60,8 +60,8 @@ wait_launcher
 grep -q 'error: stage 2 (worker [^,]*,' "$dir/log" || fail "the log does not name the stage"
 expect_none_left
 
-# A coordinator that dies takes its workers along.
-start_daemon 3 --transport ucx
+# Workers whose coordinator has died look for another one for a while, and end.
+start_daemon 3 --transport ucx --rejoin-ms 1000
 kill -9 "$(pid_of_rank 0)"
 wait_launcher
 expect_none_left
