@@ -54,7 +54,8 @@ void prompt_run_phase(struct prompt_run *run, enum coordinator_phase phase,
 {
 	switch (phase) {
 	case COORDINATOR_READY:
-		begin(run);
+		if (!run->one_shot)	/* else a stage was lost, and the text goes on */
+			begin(run);
 		break;
 	case COORDINATOR_FAILED:
 		fail(run, err);

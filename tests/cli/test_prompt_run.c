@@ -18,10 +18,25 @@ static struct progress progress;
 static struct prompt_run run;
 static enum coordinator_phase interrupts_at;	/* SIGTERM comes then; CONNECTING: never */
 
+static bool recovers;			/* a stage is lost and replaced at once */
+static uint32_t n_jobs;			/* at the end */
+
 static void on_phase(void *arg, enum coordinator_phase phase, const struct error *err)
 {
+	struct coordinator_status status;
+
 	(void)arg;
 	prompt_run_phase(&run, phase, err);
+	if (recovers && phase == COORDINATOR_READY) {
+		prompt_run_phase(&run, COORDINATOR_RECOVERING, NULL);
+		prompt_run_phase(&run, COORDINATOR_READY, NULL);
+	}
+	if (phase == COORDINATOR_STOPPED) {
+		engine_status(run.engine, &status);
+		n_jobs = status.jobs_queued + status.jobs_running;
+		for (int i = 0; i < JOB_N_STATES; i++)
+			n_jobs += (uint32_t)status.jobs_by_state[i];
+	}
 	if (interrupts_at && phase == interrupts_at)
 		prompt_run_interrupt(&run, SIGTERM);
 }
@@ -63,6 +78,16 @@ static void a_text_that_is_whole_ends_well(void **state)
 	assert_int_equal(run_with_memory(0), 0);
 }
 
+static void a_stage_that_is_replaced_begins_no_other_text(void **state)
+{
+	(void)state;
+	interrupts_at = COORDINATOR_CONNECTING;
+	recovers = true;
+	assert_int_equal(run_with_memory(0), 0);
+	assert_int_equal(n_jobs, 1);
+	recovers = false;
+}
+
 /* While it loads as well as later: the text is missing either way. */
 static void a_signal_is_told_by_the_exit_code(void **state)
 {
@@ -88,6 +113,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_text_that_is_whole_ends_well),
+		cmocka_unit_test(a_stage_that_is_replaced_begins_no_other_text),
 		cmocka_unit_test(a_signal_is_told_by_the_exit_code),
 		cmocka_unit_test(a_model_without_room_is_told_by_the_exit_code),
 	};
