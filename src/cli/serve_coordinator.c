@@ -42,12 +42,31 @@ static void leave_loop(void *arg)
 
 /* --- phases --- */
 
+/* What the service manager shows, apart from READY=1, which a loss does not take back: the service
+ * takes jobs all the time. */
+static void notify_phase(struct server *server)
+{
+	struct coordinator_status status;
+
+	engine_status(server->engine, &status);
+	if (status.phase == COORDINATOR_RECOVERING)
+		notify_status("Recovering: %s",
+			      status.last_loss ? status.last_loss : "a worker has come");
+	else
+		notify_status("Serving");
+}
+
 static void on_ready(struct server *server)
 {
 	const struct config *config = server->serve->config;
+	bool was_ready = server->is_ready;
 
 	progress_end(&server->progress);
 	server->is_ready = true;
+	if (was_ready) {
+		notify_phase(server);
+		return;
+	}
 	notify_ready();
 	if (!server->gateway)
 		return;
@@ -95,6 +114,9 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 	case COORDINATOR_READY:
 		on_ready(server);
 		break;
+	case COORDINATOR_RECOVERING:
+		notify_phase(server);
+		break;
 	case COORDINATOR_DRAINING:
 		server->is_ready = false;
 		notify_stopping();
@@ -116,7 +138,12 @@ static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	struct server *server = arg;
 
 	report_loading(&server->progress, loop_now_ns(server->loop), done_bytes, total_bytes);
-	if (total_bytes)
+	if (!total_bytes)
+		return;
+	if (engine_phase(server->engine) == COORDINATOR_RECOVERING)
+		notify_status("Recovering: loading %.0f %%",
+			      100.0 * (double)done_bytes / (double)total_bytes);
+	else if (engine_phase(server->engine) == COORDINATOR_LOADING)
 		notify_loading(100.0 * (double)done_bytes / (double)total_bytes);
 }
 
@@ -202,8 +229,10 @@ static void on_reload_signal(void *arg, int signum)
 				  serve->config->keep_jobs);
 		reload_keys(serve);
 	}
-	if (server->is_ready)
+	if (server->is_ready) {
 		notify_ready();
+		notify_phase(server);
+	}
 }
 
 static enum sc_status watch_signals(struct server *server, struct error *err)
