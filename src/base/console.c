@@ -23,6 +23,10 @@
 /* To the beginning of the line; and to there, erasing all of it. */
 #define REWIND "\r"
 #define ERASE_END "\033[K"
+/* For a line below the cursor. Down and up again scrolls a screen that ends here. */
+#define BEGIN_BELOW "\033D\033M" "\0337" "\r\n"
+#define END_BELOW ERASE_END "\0338"
+#define ERASE_BELOW "\033[J"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_uint_least64_t n_dropped;
@@ -36,7 +40,7 @@ static struct {
 	char rest[MAX_TEXT];		/* the rest of a half-written text, or last
 					 * words; written before anything else */
 	size_t n_rest;
-	bool is_line_shown;		/* by console_show */
+	const char *eraser;		/* takes away what console_show shows; NULL: nothing */
 	bool is_broken;			/* the last write failed, and not for want of room */
 } console = { .outlet = OUTLET_INIT(STDERR_FILENO, true) };
 
@@ -79,11 +83,9 @@ static bool put_or_keep(const char *text, size_t n_bytes)
 /* Takes the line of console_show away. False: there was no room for that. */
 static bool erase_line(void)
 {
-	static const char erase[] = REWIND ERASE_END;
-
-	if (console.is_line_shown && !put_or_keep(erase, sizeof erase - 1))
+	if (console.eraser && !put_or_keep(console.eraser, strlen(console.eraser)))
 		return false;
-	console.is_line_shown = false;
+	console.eraser = NULL;
 	return !console.n_rest;
 }
 
@@ -134,9 +136,9 @@ void console_write(const char *text, size_t n_bytes, enum console_weight weight)
 	pthread_mutex_unlock(&lock);
 }
 
-void console_show(const char *line)
+static void show(const char *begin, const char *line, const char *end, const char *eraser)
 {
-	char text[MAX_SHOWN + sizeof REWIND ERASE_END];
+	char text[MAX_SHOWN + sizeof BEGIN_BELOW END_BELOW];
 	int n;
 
 	pthread_mutex_lock(&lock);
@@ -145,12 +147,26 @@ void console_show(const char *line)
 		;	/* no room: the next line says more than this one */
 	} else if (!line) {
 		erase_line();
-	} else {
-		n = snprintf(text, sizeof text, REWIND "%.*s" ERASE_END, MAX_SHOWN, line);
+	} else if (console.eraser == eraser || erase_line()) {
+		n = snprintf(text, sizeof text, "%s%.*s%s", begin, MAX_SHOWN, line, end);
 		if (put_or_keep(text, (size_t)n))
-			console.is_line_shown = true;
+			console.eraser = eraser;
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+void console_show(const char *line)
+{
+	static const char eraser[] = REWIND ERASE_END;
+
+	show(REWIND, line, ERASE_END, eraser);
+}
+
+void console_show_below(const char *line)
+{
+	static const char eraser[] = ERASE_BELOW;
+
+	show(BEGIN_BELOW, line, END_BELOW, eraser);
 }
 
 void console_print(const char *text)

@@ -36,6 +36,9 @@ void console_printf(enum console_weight weight, const char *format, ...)
  * left out and not counted as dropped, because the next line says more. For terminals: "\r" and
  * escape sequences move the cursor. */
 void console_show(const char *line);
+/* The same below the line that the cursor is in, for a terminal whose line was begun by somebody
+ * else. The cursor stays where it is. */
+void console_show_below(const char *line);
 
 /* Sets the function that writes the start of the line "N lines dropped", so that it looks like a
  * log line. fn returns the length of what it wrote. fn runs under the console's lock, so it must

@@ -72,6 +72,25 @@ static void show_progress(struct stream *stream, const Stagecoach__V1__GenerateR
 			      stream->n_tokens, stream->printer.n_sequences);
 }
 
+/* Standard output may have begun the line of the terminal. With --json the events tell. */
+static void show_loss(struct stream *stream, const Stagecoach__V1__GenerateResponse *event)
+{
+	const struct event_printer *printer = &stream->printer;
+
+	if (printer->is_json)
+		return;
+	if (event->event_case == STAGECOACH__V1__GENERATE_RESPONSE__EVENT_RECOVERING)
+		progress_note(&stream->progress, printer->is_line_open && isatty(STDOUT_FILENO),
+			      "a stage was lost; waiting for others to take over: %s",
+			      event->recovering->reason);
+	if (event->event_case != STAGECOACH__V1__GENERATE_RESPONSE__EVENT_RECOVERED)
+		return;
+	progress_hide(&stream->progress);
+	if (stream->progress.kind == PROGRESS_LINES)
+		progress_note(&stream->progress, false, "going on after %.1f s",
+			      event->recovered->seconds);
+}
+
 static void keep_job_error(struct stream *stream, const Stagecoach__V1__Finished *finished)
 {
 	const Stagecoach__V1__JobError *error = finished->error;
@@ -89,6 +108,7 @@ static enum sc_status print_event(struct stream *stream,
 	if (event->event_case == STAGECOACH__V1__GENERATE_RESPONSE__EVENT_STARTED)
 		client_warn(event->started->warnings, event->started->n_warnings);
 	show_progress(stream, event);
+	show_loss(stream, event);
 	status = event_printer_add(&stream->printer, event, &stream->output_error);
 	if (status == SC_OK)
 		status = write_out(stream);

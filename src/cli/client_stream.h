@@ -3,7 +3,7 @@
 #define STAGECOACH_CLI_CLIENT_STREAM_H
 /*
  * client_stream - the events of Generate and Watch on standard output (event_printer.h); what it
- * cost, why it stopped, and how far a long prompt is, on standard error.
+ * cost, why it stopped, how far a long prompt is, and that a stage was lost, on standard error.
  * Thread: the main thread.
  */
 #include "base/error.h"

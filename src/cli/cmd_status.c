@@ -29,14 +29,20 @@ static const char *phase_word(const Stagecoach__V1__Status *status, char *word, 
 				n_bytes);
 }
 
-/* The phase, and while the stages load how far they are. */
+static bool is_loading(const Stagecoach__V1__Status *status)
+{
+	return status->phase == STAGECOACH__V1__PHASE__PHASE_LOADING ||
+	       status->phase == STAGECOACH__V1__PHASE__PHASE_RECOVERING;
+}
+
+/* The phase, and while stages load, also after a loss, how far they are. */
 static const char *describe_phase(const Stagecoach__V1__Status *status, char *text, size_t n_bytes)
 {
 	double total = (double)status->load_total_bytes, done = (double)status->load_done_bytes;
 	char word[32];
 
 	phase_word(status, word, sizeof word);
-	if (status->phase == STAGECOACH__V1__PHASE__PHASE_LOADING && total > 0)
+	if (is_loading(status) && total > 0)
 		snprintf(text, n_bytes, "%s %.0f %%: %.0f of %.0f MiB", word,
 			 floor(100 * done / total), done / MIB, total / MIB);
 	else
@@ -69,6 +75,16 @@ static void print_stages(const Stagecoach__V1__Status *status)
 			       "were cut. Restart the server with --kv-type bf16 or f32\n",
 			       status->stages[i]->rank,
 			       (unsigned long long)status->stages[i]->kv_saturated);
+}
+
+static void print_epoch(const Stagecoach__V1__Status *status)
+{
+	printf("epoch   %u; %u recover%s", status->epoch, status->recoveries,
+	       status->recoveries == 1 ? "y" : "ies");
+	if (status->last_loss[0])
+		printf("; last loss %.0f s ago: %s", status->last_loss_seconds_ago,
+		       status->last_loss);
+	putchar('\n');
 }
 
 /* How often each limit was met. Not every limit refuses: old jobs are forgotten, idle connections
@@ -109,6 +125,7 @@ static void print_status(const Stagecoach__V1__Status *status)
 	printf("KV      %u of %u blocks free, %u tokens per block; context %u tokens\n",
 	       status->n_blocks_free, status->n_blocks, status->block_length,
 	       status->max_context);
+	print_epoch(status);
 	printf("loop    longest turn %.1f ms\n", status->longest_turn_seconds * 1e3);
 	if (status->log_lines_dropped)
 		printf("log     %llu lines dropped: nothing reads the server's standard error\n",

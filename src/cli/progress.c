@@ -22,6 +22,7 @@ void progress_init(struct progress *progress, bool is_quiet)
 		.kind = is_quiet ? PROGRESS_NONE :
 			isatty(STDERR_FILENO) ? PROGRESS_TERMINAL : PROGRESS_LINES,
 		.rewrite = console_show,
+		.rewrite_below = console_show_below,
 		.say = say,
 	};
 }
@@ -52,9 +53,20 @@ static int line_width(void)
 	return USUAL_WIDTH;
 }
 
+/* Shows as much of the line as the terminal is wide. */
+static void rewrite(struct progress *progress, void (*show)(const char *line), const char *line)
+{
+	char cut[PROGRESS_MAX];
+
+	snprintf(cut, sizeof cut, "%.*s", (progress->width ? progress->width : line_width()) - 1,
+		 line);
+	show(cut);
+	progress->is_shown = true;
+}
+
 void progress_show(struct progress *progress, uint64_t now_ns, const char *format, ...)
 {
-	char line[PROGRESS_MAX], cut[PROGRESS_MAX];
+	char line[PROGRESS_MAX];
 	va_list args;
 
 	if (!progress->is_waiting)
@@ -66,14 +78,24 @@ void progress_show(struct progress *progress, uint64_t now_ns, const char *forma
 	va_end(args);
 	progress->next_ns = now_ns + NS_PER_MS * (progress->kind == PROGRESS_TERMINAL ?
 						  PROGRESS_REWRITE_MS : PROGRESS_LINE_MS);
-	if (progress->kind == PROGRESS_LINES) {
+	if (progress->kind == PROGRESS_LINES)
 		progress->say(line);
-		return;
-	}
-	snprintf(cut, sizeof cut, "%.*s", (progress->width ? progress->width : line_width()) - 1,
-		 line);
-	progress->rewrite(cut);
-	progress->is_shown = true;
+	else
+		rewrite(progress, progress->rewrite, line);
+}
+
+void progress_note(struct progress *progress, bool is_line_open, const char *format, ...)
+{
+	char line[PROGRESS_NOTE_MAX];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	if (progress->kind == PROGRESS_LINES)
+		progress->say(line);
+	else if (progress->kind == PROGRESS_TERMINAL)
+		rewrite(progress, is_line_open ? progress->rewrite_below : progress->rewrite, line);
 }
 
 void progress_hide(struct progress *progress)

@@ -26,10 +26,12 @@ enum progress_kind {
 /* Patience with prompts. */
 #define PROGRESS_PROMPT_MS 2000
 #define PROGRESS_MAX 256
+#define PROGRESS_NOTE_MAX 640
 
 struct progress {
 	enum progress_kind kind;
 	void (*rewrite)(const char *line);	/* console_show; NULL: away with it */
+	void (*rewrite_below)(const char *line);	/* console_show_below */
 	void (*say)(const char *line);		/* a line of its own; gets no newline */
 	int width;		/* of the line at most; 0: the terminal's */
 	bool is_waiting;
@@ -49,6 +51,12 @@ bool progress_is_due(const struct progress *progress, uint64_t now_ns);
 /* How far it is, if it is time to say so: a text without newline that fits into a line. Begins the
  * waiting, with no patience, if nobody has. */
 void progress_show(struct progress *progress, uint64_t now_ns, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* What a person must hear of at once, without newline: on a terminal in place of how far it is, until
+ * progress_hide; elsewhere as a line. is_line_open: the line of the terminal where the cursor is has
+ * text from standard output, which stays. */
+void progress_note(struct progress *progress, bool is_line_open, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Take the line away that would be in the way of text on standard output; waiting goes on. */

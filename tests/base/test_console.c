@@ -316,6 +316,23 @@ static void a_line_that_is_shown_gives_way_to_the_next_and_to_any_text(void **st
 	expect_output("\r30 %\033[K\r\033[K");
 }
 
+static void a_line_below_leaves_the_line_that_was_begun(void **state)
+{
+	(void)state;
+	use_pipe();
+	console_show_below("10 %");
+	expect_output("\033D\033M\0337\r\n10 %\033[K\0338");
+	console_show_below("20 %");
+	console_show_below(NULL);
+	console_show_below(NULL);
+	expect_output("\033D\033M\0337\r\n20 %\033[K\0338\033[J");
+	console_show_below("30 %");
+	(void)read(reader, (char[64]){ 0 }, 64);
+	console_show("40 %");
+	console_show(NULL);
+	expect_output("\033[J\r40 %\033[K\r\033[K");
+}
+
 static void a_line_without_room_is_left_out_and_not_counted(void **state)
 {
 	uint64_t n_before, n_told, n_dropped;
@@ -367,6 +384,7 @@ int main(void)
 		TEST(lines_of_many_threads_stay_whole),
 		TEST(a_text_of_many_lines_is_cut_between_them),
 		TEST(a_line_that_is_shown_gives_way_to_the_next_and_to_any_text),
+		TEST(a_line_below_leaves_the_line_that_was_begun),
 		TEST(a_line_without_room_is_left_out_and_not_counted),
 		TEST(where_writing_fails_the_end_waits_for_nothing),
 	};

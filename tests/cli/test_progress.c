@@ -11,7 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-static char told[4096];		/* "[line]" for each that was shown, "(line)" for each said */
+static char told[4096];		/* "[line]" for each that was shown, "(line)" for each said,
+				 * "_line_" for each shown below */
 static uint64_t now_ns;
 static struct progress progress;
 
@@ -20,6 +21,13 @@ static void rewrite(const char *line)
 	size_t n = strlen(told);
 
 	snprintf(told + n, sizeof told - n, "[%s]", line ? line : "");
+}
+
+static void rewrite_below(const char *line)
+{
+	size_t n = strlen(told);
+
+	snprintf(told + n, sizeof told - n, "_%s_", line);
 }
 
 static void say(const char *line)
@@ -34,6 +42,7 @@ static void use(enum progress_kind kind)
 	progress_init(&progress, kind == PROGRESS_NONE);
 	progress.kind = kind;
 	progress.rewrite = rewrite;
+	progress.rewrite_below = rewrite_below;
 	progress.say = say;
 	told[0] = '\0';
 	now_ns = 1000 * NS_PER_SECOND;
@@ -66,6 +75,29 @@ static void a_terminal_has_one_line_that_is_rewritten_ten_times_a_second(void **
 	progress_end(&progress);
 	expect("[]");
 	progress_end(&progress);
+	expect("");
+}
+
+static void a_note_is_told_at_once_wherever_the_cursor_is(void **state)
+{
+	(void)state;
+	use(PROGRESS_TERMINAL);
+	progress_begin(&progress, now_ns, PROGRESS_PROMPT_MS);
+	progress_note(&progress, false, "a stage was %s", "lost");
+	expect("[a stage was lost]");
+	progress_note(&progress, true, "another");
+	expect("_another_");
+	progress_hide(&progress);
+	expect("[]");
+	progress.width = 8;
+	progress_note(&progress, true, "0123456789");
+	expect("_0123456_");
+	use(PROGRESS_LINES);
+	progress_begin(&progress, now_ns, PROGRESS_PROMPT_MS);
+	progress_note(&progress, true, "a stage was lost");
+	expect("(a stage was lost)");
+	use(PROGRESS_NONE);
+	progress_note(&progress, true, "a stage was lost");
 	expect("");
 }
 
@@ -157,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_terminal_has_one_line_that_is_rewritten_ten_times_a_second),
 		cmocka_unit_test(elsewhere_there_is_a_line_every_few_seconds),
+		cmocka_unit_test(a_note_is_told_at_once_wherever_the_cursor_is),
 		cmocka_unit_test(whoever_does_not_wait_long_is_told_nothing),
 		cmocka_unit_test(quiet_is_quiet),
 		cmocka_unit_test(a_line_is_cut_before_it_breaks),

@@ -122,6 +122,63 @@ check "workers: one in quarantine" 1 \
 	"$("$stagecoach" workers | grep -c '^node-b  *quarantined  *- .*in quarantine for another 3 min')"
 check "workers --json" 1 "$("$stagecoach" workers --json | grep -c '"id":"node-c","state":"gone"')"
 
+# lose ARGUMENT...: a job whose stage is lost and replaced, as generate tells it with these flags.
+lose() {
+	"$stagecoach" generate -p lose -n 5 "$@" >"$work/out" 2>"$work/err" &
+	verb=$!
+	tries=0
+	while ! "$stagecoach" status >"$work/status" || ! grep -q recovering "$work/status"; do
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || break
+		sleep 0.05
+	done
+	"$stagecoach" status --wait --timeout 60 >"$work/waited" 2>"$work/waited.err" &
+	waiter=$!
+	kill -USR2 $server
+	wait $verb
+	check "exit code after a loss ($*)" 0 $?
+	wait $waiter
+	check "exit code of status --wait after a loss" 0 $?
+}
+lost="a stage was lost; waiting for others to take over: stage 2 (worker b): it hung up"
+check "before a loss" "epoch   1; 0 recoveries" "$("$stagecoach" status | grep '^epoch')"
+lose
+check "the text after a loss" "w0 w1 w2 w3 w4 " "$(out)"
+check "a loss is told" "$lost" "$(sed -n 1p "$work/err")"
+check "its end is told" 1 "$(sed -n 2p "$work/err" | grep -c '^going on after [0-9]*\.[0-9] s$')"
+check "lines after a loss" 4 "$(lines err)"
+check "phase during the recovery" 1 "$(grep -c '^fake model: recovering' "$work/status")"
+check "status during the recovery" \
+	"epoch   1; 1 recovery; last loss 2 s ago: stage 2 (worker b): it hung up" \
+	"$(grep '^epoch' "$work/status")"
+check "status --wait after the recovery" 1 "$(grep -c '^fake model: ready' "$work/waited")"
+lose --quiet
+check "the text after a loss with --quiet" "w0 w1 w2 w3 w4 " "$(out)"
+check "nothing of a loss with --quiet" "" "$(cat "$work/err")"
+lose --json
+check "events of a loss" \
+	'{"recovering":{"reason":"stage 2 (worker b): it hung up","epoch":3}}|{"recovered":{"epoch":4,"seconds":}}|' \
+	"$(grep recover "$work/out" | sed 's/\("seconds":\)[0-9.e-]*/\1/' | tr '\n' '|')"
+check "nothing else of a loss with --json" "" "$(cat "$work/err")"
+ends 0 submit -p x -n 3
+id=$(out)
+kill -USR1 $server
+ends 0 submit -p y -n 3
+later=$(out)
+"$stagecoach" watch "$later" >"$work/out" 2>"$work/err" &
+verb=$!
+tries=0
+while [ ! -s "$work/err" ] && [ $tries -lt 200 ]; do
+	tries=$((tries + 1))
+	sleep 0.05
+done
+kill -USR2 $server
+wait $verb
+check "watch of a loss" "w0 w1 w2 |a stage was lost; waiting for others to take over: stage 1 (worker a): it hung up" \
+	"$(out)|$(sed -n 1p "$work/err")"
+ends 0 watch "$id"
+check "watch of what is over" "w0 w1 w2 |0" "$(out)|$(grep -c 'a stage was lost' "$work/err")"
+
 # A server that hangs is not waited for longer than asked.
 kill -STOP $server
 ends 69 status --timeout 0.3
