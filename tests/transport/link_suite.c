@@ -99,9 +99,15 @@ static bool is_filled(const uint8_t *payload, size_t n_bytes, unsigned rank, uns
 	return true;
 }
 
+/* Every type in turn. */
+static enum frame_type type_of(unsigned i)
+{
+	return (enum frame_type)(1 + i % (FRAME_N_TYPES - 1));
+}
+
 struct frame *stream_frame(struct actor *actor, unsigned i)
 {
-	struct frame *frame = frame_take(actor->pool, (enum frame_type)(1 + i % 3));
+	struct frame *frame = frame_take(actor->pool, type_of(i));
 
 	if (!frame)
 		return NULL;
@@ -113,8 +119,7 @@ struct frame *stream_frame(struct actor *actor, unsigned i)
 
 void stream_check(struct actor *actor, const struct frame *frame, unsigned i)
 {
-	if (frame->type != (enum frame_type)(1 + i % 3) ||
-	    frame->epoch != i * 3 + !actor->rank || frame->n_bytes != size_of(actor->test, i) ||
+	if (frame->type != type_of(i) || frame->epoch != i * 3 + !actor->rank || frame->n_bytes != size_of(actor->test, i) ||
 	    frame->sequence != i + UINT64_C(1))
 		actor_fail(actor, "frame %u came as type %d, epoch %u, %u bytes, sequence %llu", i,
 			   frame->type, frame->epoch, frame->n_bytes,
