@@ -119,7 +119,8 @@ struct frame *stream_frame(struct actor *actor, unsigned i)
 
 void stream_check(struct actor *actor, const struct frame *frame, unsigned i)
 {
-	if (frame->type != type_of(i) || frame->epoch != i * 3 + !actor->rank || frame->n_bytes != size_of(actor->test, i) ||
+	if (frame->type != type_of(i) || frame->epoch != i * 3 + !actor->rank ||
+	    frame->n_bytes != size_of(actor->test, i) ||
 	    frame->sequence != i + UINT64_C(1))
 		actor_fail(actor, "frame %u came as type %d, epoch %u, %u bytes, sequence %llu", i,
 			   frame->type, frame->epoch, frame->n_bytes,
