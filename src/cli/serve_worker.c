@@ -115,11 +115,18 @@ static void on_up(void *arg, struct channel *channel, const char *key_id)
 	worker_attach(service->worker, channel);
 }
 
+/* A launcher does not start another coordinator: where nobody listens any more, it has ended. */
 static void on_failed(void *arg, const struct error *err, unsigned wait_ms)
 {
 	struct service *service = arg;
 	uint64_t now_ns = loop_now_ns(service->loop);
+	struct error ended;
 
+	if (service->is_launched && err->status == SC_E_CLOSED) {
+		error_set(&ended, SC_E_UNAVAILABLE, "the coordinator has ended: %s", err->text);
+		end(service, &ended);
+		return;
+	}
 	if (!strcmp(service->dial_error.text, err->text) &&
 	    now_ns - service->logged_ns < REPEAT_MS * NS_PER_MS) {
 		log_debug("%s; the next attempt is in %u ms", err->text, wait_ms);

@@ -58,6 +58,7 @@ struct channel_dialler {
 	struct found found[MAX_FOUND];	/* what it stands for */
 	unsigned n_found;
 	unsigned n_tried;		/* of found */
+	bool is_all_refused;		/* every address of this round so far */
 	bool is_second_key;		/* the first has failed at this address */
 	struct tls_channel *channel;	/* while DIALLER_CONNECTS */
 };
@@ -79,7 +80,7 @@ static void note_fault(struct channel_dialler *dialler, const char *peer, const 
 	size_t length = fault->status == SC_OK ? 0 : strlen(fault->text);
 	bool is_same = !peer || !strcmp(peer, address);
 
-	fault->status = SC_E_UNAVAILABLE;
+	fault->status = dialler->is_all_refused ? SC_E_CLOSED : SC_E_UNAVAILABLE;
 	snprintf(fault->text + length, sizeof fault->text - length, "%s%s%s%s%s: %s",
 		 length ? "; " : "", address, is_same ? "" : " (", is_same ? "" : peer,
 		 is_same ? "" : ")", why);
@@ -100,6 +101,7 @@ static void end_round(struct channel_dialler *dialler)
 static void begin_round(struct channel_dialler *dialler)
 {
 	dialler->fault = (struct error){ .status = SC_OK };
+	dialler->is_all_refused = true;
 	dialler->at = 0;
 	dialler->n_found = dialler->n_tried = 0;
 	dialler->is_second_key = false;
@@ -134,6 +136,7 @@ static void add_all_found(struct channel_dialler *dialler, const struct addrinfo
 /* The name stands for nothing: on to the next address. */
 static void give_up_name(struct channel_dialler *dialler, const char *why)
 {
+	dialler->is_all_refused = false;
 	note_fault(dialler, NULL, why);
 	dialler->at++;
 	try_next(dialler);
@@ -254,6 +257,8 @@ static void note_attempt(struct channel_dialler *dialler, const struct error *er
 	char peer[128], why[ERROR_TEXT_MAX + 100];
 
 	describe(&dialler->found[dialler->n_tried], peer, sizeof peer);
+	if (was_connected || strcmp(err->text, uv_strerror(UV_ECONNREFUSED)) != 0)
+		dialler->is_all_refused = false;
 	if (was_connected && err->status != SC_E_TIMEOUT)
 		snprintf(why, sizeof why, "%s (is key '%s' in its cluster key file?)", err->text,
 			 key_id);

@@ -25,7 +25,8 @@ struct channel_dialler_events {
 	 * until channel_dialler_again. */
 	void (*on_up)(void *arg, struct channel *channel, const char *key_id);
 	/* A round has failed; err names each address with the reason. The next round begins in
-	 * wait_ms. For logs; may be NULL. */
+	 * wait_ms. May be NULL. SC_E_CLOSED: at every address a host has answered that nobody
+	 * listens there. SC_E_UNAVAILABLE: any other reason. */
 	void (*on_failed)(void *arg, const struct error *err, unsigned wait_ms);
 };
 

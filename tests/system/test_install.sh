@@ -16,7 +16,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 make -C "$BUILDDIR" install DESTDIR="$dir/root" prefix=/usr sysconfdir=/etc >"$dir/log" 2>&1 ||
 	fail "make install"
 files=$(cd "$dir/root" && find . -type f | sort)
-for file in bin/stagecoach sbin/stagecoachd libexec/stagecoach/launch \
+for file in bin/stagecoach sbin/stagecoachd libexec/stagecoach/launch libexec/stagecoach/first_rank \
 	share/doc/stagecoach/LICENSE share/doc/stagecoach/README.md share/doc/stagecoach/NEWS.md \
 	share/stagecoach/proto/stagecoach/v1/stagecoach.proto \
 	share/stagecoach/proto/grpc/health/v1/health.proto \
@@ -30,7 +30,9 @@ done
 for file in stagecoach/stagecoach.conf default/stagecoach; do
 	echo "$files" | grep -qx "./etc/$file" || fail "/etc/$file is missing"
 done
-[ -x "$dir/root/usr/libexec/stagecoach/launch" ] || fail "launch cannot be run"
+for script in launch first_rank; do
+	[ -x "$dir/root/usr/libexec/stagecoach/$script" ] || fail "$script cannot be run"
+done
 echo "installed: $(echo "$files" | wc -l) files"
 
 # What a client's author needs is enough to make code of.

@@ -29,7 +29,8 @@ END
 chmod +x "$dir/late"
 set -- -m "$MODEL" --listen none --socket "$socket" --config "$dir/conf"
 NOTIFY_SOCKET=$dir/notify WATCHDOG_USEC=400000 "$SRCDIR/systemd/launch" "$MPIRUN" $MPIRUN_FLAGS \
-	-np 1 "$BUILDDIR/stagecoachd" "$@" : -np 1 "$BUILDDIR/stagecoachd" "$@" : \
+	--enable-recovery -np 1 "$SRCDIR/systemd/first_rank" "$BUILDDIR/stagecoachd" "$@" : \
+	-np 1 "$BUILDDIR/stagecoachd" "$@" : \
 	-np 1 "$dir/late" "$@" >"$dir/out" 2>"$dir/log" </dev/null &
 launcher=$!
 sleep 2
@@ -63,3 +64,12 @@ wait_launcher
 [ $code = 0 ] || fail "exit code $code"
 expect_none_left
 echo "ok: stopped"
+
+# mpirun returns 0 if a rank fails, because it goes on without it; a supervisor must see the failure.
+"$SRCDIR/systemd/launch" "$MPIRUN" $MPIRUN_FLAGS --enable-recovery \
+	-np 1 "$SRCDIR/systemd/first_rank" "$BUILDDIR/stagecoachd" "$@" -m "$dir/no-such-model" : \
+	-np 1 "$BUILDDIR/stagecoachd" -m "$dir/no-such-model" >"$dir/out" 2>"$dir/log" </dev/null
+code=$?
+[ $code = 66 ] || fail "a model that does not exist: exit code $code, expected 66"
+expect_none_left
+echo "ok: a failed start has its exit code"

@@ -17,7 +17,7 @@ failed=0
 # As installed, but with programs that are here.
 mkdir "$work/bin"
 ln -s "$BUILDDIR/stagecoachd" "$work/bin/stagecoachd"
-ln -s "$SRCDIR/systemd/launch" "$work/bin/launch"
+ln -s "$SRCDIR/systemd/launch" "$SRCDIR/systemd/first_rank" "$work/bin"
 for name in stagecoach stagecoach-coordinator stagecoach-worker; do
 	unit=$work/$name.service
 	sed -e "/^@common@\$/{r $SRCDIR/systemd/common.inc" -e 'd;}' \

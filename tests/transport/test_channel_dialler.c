@@ -181,6 +181,7 @@ static void a_dialler_that_starts_first_finds_the_coordinator_later(void **state
 	rig_dial(&rig, KEY_A, address, &config);
 	for (unsigned i = 1; i <= 12; i++) {
 		rig_run(&rig, &rig.n_failures, i);
+		assert_int_equal(rig.failure.status, SC_E_CLOSED);
 		assert_non_null(strstr(rig.failure.text, "connection refused"));
 		assert_non_null(strstr(rig.failure.text, address));
 		assert_null(strstr(rig.failure.text, "key"));
