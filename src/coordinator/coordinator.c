@@ -6,6 +6,7 @@
 #include "base/random.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* How long workers may take to leave after Stop. */
@@ -103,6 +104,9 @@ static void fail(struct coordinator *c, const struct error *err)
 						 * submit again */
 	error_set(&lost, SC_E_UNAVAILABLE, "%s", err->text);
 	end_all_jobs(c, JOB_FAILED, &lost);
+	coordinator_stop_watching_loading(c);
+	watchdog_reset(&c->watchdog);
+	timer_stop(c->seek_timer);
 	members_stop(c->members, err->status, err->text);
 	tell_phase(c);
 	counters_check(&c->counters);
@@ -166,12 +170,14 @@ void coordinator_pump(struct coordinator *c)
 	}
 	if (c->epoch)
 		epoch_note_activity(c->epoch, loop_now_ns(c->config.loop));
+	coordinator_watch_steps(c);
 }
 
 static void finish_probe(struct coordinator *c)
 {
 	c->load_ms = (clock_ns() - c->loading_ns) / NS_PER_MS;
 	epoch_run(c->epoch);
+	coordinator_note_running(c);
 	coordinator_resume(c);
 	if (c->phase < COORDINATOR_DRAINING)
 		coordinator_set_phase(c, COORDINATOR_READY);
@@ -208,6 +214,7 @@ static void settle(void *arg)
 	coordinator_pump(c);
 	jobs_tell(&c->jobs);
 	stop_when_drained(c);
+	coordinator_grow_if_idle(c);
 }
 
 static void on_dirty(void *arg)
@@ -215,6 +222,17 @@ static void on_dirty(void *arg)
 	struct coordinator *c = arg;
 
 	wake_send(c->settle_soon);
+}
+
+/* The last stage sent what is no answer. */
+static void blame_last_stage(struct coordinator *c, const struct error *err)
+{
+	struct member *last = members_of_stage(c->members, c->epoch->plan->n_stages - 1);
+
+	if (last)
+		members_lose(c->members, last, err->status, err->text);
+	else
+		fail(c, err);
 }
 
 static void take_tokens(struct coordinator *c, const struct frame *frame)
@@ -227,9 +245,11 @@ static void take_tokens(struct coordinator *c, const struct frame *frame)
 	if (tokens_decode(frame_payload(frame), frame->n_bytes, &c->epoch->limits, &tokens, &err) ||
 	    scheduler_take(c->epoch->scheduler, clock_ns(), &tokens, take_token, c,
 			   &err) != SC_OK) {
-		fail(c, &err);
+		blame_last_stage(c, &err);
 		return;
 	}
+	watchdog_note_answer(&c->watchdog);
+	coordinator_watch_steps(c);
 	counters_note_step(&c->counters, tokens.step_id);
 	if (c->epoch->state == EPOCH_PROBING)
 		finish_probe(c);
@@ -276,7 +296,7 @@ static void on_refused(void *arg, const struct error *err)
 {
 	struct coordinator *c = arg;
 
-	if (c->config.has_fixed_workers)
+	if (c->config.has_fixed_workers && c->phase == COORDINATOR_CONNECTING)
 		fail(c, err);
 	else
 		log_warning("refused: %s", err->text);
@@ -297,27 +317,46 @@ static void on_gone(void *arg)
 		coordinator_set_phase(c, COORDINATOR_STOPPED);
 }
 
+static void replace_lost(struct coordinator *c, const struct member *member,
+			 const struct error *err)
+{
+	snprintf(c->lost_worker, sizeof c->lost_worker, "%s", member->hello.worker_id);
+	coordinator_replace_epoch(c, err);
+}
+
 static void on_lost(void *arg, struct member *member, const struct error *err)
 {
 	struct coordinator *c = arg;
 
-	if (c->config.has_fixed_workers || (c->epoch && member->stage != MEMBER_NO_STAGE))
+	if (c->phase == COORDINATOR_CONNECTING && c->config.has_fixed_workers)
 		fail(c, err);
+	else if (c->epoch && member->stage != MEMBER_NO_STAGE)
+		replace_lost(c, member, err);
 	else
 		log_warning("%s", err->text);
+	/* One worker less is here: the number that is awaited has changed. */
+	if (c->seek_until_ns)
+		coordinator_seek(c);
 }
 
 static void on_broken_pair(void *arg, const struct link_fault *fault)
 {
+	struct coordinator *c = arg;
+	const char *ids[2] = { "", "" };
 	struct error err;
 
-	error_set(&err, SC_E_CLOSED, "%s", fault->text);
-	fail(arg, &err);
-}
+	for (int i = 0; i < 2; i++) {
+		struct member *member = fault->peers[i] ?
+					members_of_stage(c->members, fault->peers[i] - 1) : NULL;
 
-static void on_short(void *arg, const struct error *err)
-{
-	fail(arg, err);
+		if (member)
+			ids[i] = member->hello.worker_id;
+	}
+	if (link_faults_note(&c->link_faults, ids[0], ids[1], loop_now_ns(c->config.loop)))
+		log_warning("workers %s and %s: their data link broke again, so they are kept apart",
+			    *ids[0] ? ids[0] : "coordinator", *ids[1] ? ids[1] : "coordinator");
+	error_set(&err, SC_E_CLOSED, "%s", fault->text);
+	coordinator_replace_epoch(c, &err);
 }
 
 /* --- deadlines --- */
@@ -412,8 +451,8 @@ static enum sc_status create_members(struct coordinator *c, struct error *err)
 		.on_ready = coordinator_on_ready,
 		.on_counters = on_counters,
 		.on_link_down = on_broken_pair,
-		.on_enough = coordinator_on_known,
-		.on_short = on_short,
+		.on_enough = coordinator_on_enough,
+		.on_short = coordinator_on_short,
 		.on_gone = on_gone,
 		.arg = c,
 	};
@@ -449,7 +488,7 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 	c->jobs.on_unwatched = on_unwatched;
 	c->jobs.on_dirty = on_dirty;
 	c->jobs.arg = c;
-	coordinator_set_defaults(c);
+	c->limits = coordinator_widest_limits(config);
 	note_limits(c);
 	status = step_limits_check(&c->limits, err);
 	if (status == SC_OK && tensor_hashes_create(config->model->gguf, &c->hashes) != SC_OK)
@@ -458,7 +497,9 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 		status = create_members(c, err);
 	if (status == SC_OK &&
 	    (timer_create_on(config->loop, on_deadline, c, &c->deadline_timer) != SC_OK ||
-	     wake_create(config->loop, settle, c, &c->settle_soon) != SC_OK))
+	     timer_create_on(config->loop, coordinator_seek, c, &c->seek_timer) != SC_OK ||
+	     wake_create(config->loop, settle, c, &c->settle_soon) != SC_OK ||
+	     coordinator_init_watch(c) != SC_OK))
 		status = error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
 	if (status != SC_OK) {
 		coordinator_destroy(c);
@@ -484,6 +525,9 @@ void coordinator_destroy(struct coordinator *c)
 	tensor_hashes_destroy(c->hashes);
 	wake_destroy(c->settle_soon);
 	timer_destroy(c->deadline_timer);
+	timer_destroy(c->seek_timer);
+	coordinator_deinit_watch(c);
+	plan_destroy(c->last_plan);
 	free(c);
 }
 

@@ -41,6 +41,9 @@ struct coordinator_config {
 	unsigned n_stages;			/* also the number of workers that are awaited */
 	bool has_fixed_workers;			/* a launcher started all workers: none will come
 						 * in place of one that is refused or leaves */
+	bool survives_losses;			/* a lost worker is replaced, and jobs go on; false:
+						 * the first loss is the end */
+	bool warms_spares;			/* spares load layers of likely losses */
 	const struct resources *resources;	/* of this process, to divide its machine; copied.
 						 * NULL: unknown */
 	uint64_t own_bytes;			/* memory that this process comes to take */
@@ -62,7 +65,8 @@ struct coordinator_config {
 	uint32_t heartbeat_ms;
 	uint32_t deadline_ms;			/* a worker that is silent for
 						 * longer counts as dead */
-	uint32_t start_ms;			/* time limit for all workers to say Hello */
+	uint32_t start_ms;			/* time limit for all workers to say Hello,
+						 * and after a loss for one to come */
 	bool allows_mixed_backends;		/* also mixed kernel versions and C libraries */
 	uint32_t keep_jobs;			/* number of ended jobs to remember */
 	uint64_t max_job_bytes;			/* memory for the tokens and

@@ -2,15 +2,22 @@
 #ifndef STAGECOACH_COORDINATOR_COORDINATOR_PRIVATE_H
 #define STAGECOACH_COORDINATOR_COORDINATOR_PRIVATE_H
 /*
- * Internals of the coordinator, shared by coordinator.c (phases and steps), startup.c (limits,
- * plan, and an epoch's way to its steps), recovery.c (losing an epoch), coordinator_status.c,
- * submit.c (jobs) and fault.c.
+ * Internals of the coordinator, shared by
+ *	coordinator.c	phases, steps, deadlines
+ *	startup.c	limits and sizes, and an epoch's way to its steps
+ *	formation.c	which workers take the stages of an epoch
+ *	recovery.c	losing an epoch, and finding another one
+ *	resume.c	sequences between two epochs
+ *	watch.c		stages that make no progress
+ *	coordinator_status.c, submit.c (jobs), fault.c (numbers)
  */
 #include "coordinator/coordinator.h"
 #include "coordinator/counters.h"
 #include "coordinator/epoch.h"
 #include "coordinator/jobs.h"
+#include "coordinator/link_faults.h"
 #include "coordinator/members.h"
+#include "coordinator/watchdog.h"
 
 /* What is counted over all epochs. */
 struct coordinator_totals {
@@ -40,6 +47,17 @@ struct coordinator {
 	const struct sequence *suspect;	/* it runs alone, see coordinator_resume; NULL: none */
 	struct error last_loss;		/* status SC_OK: none */
 	uint64_t lost_ns;		/* when that was */
+	char lost_worker[64];		/* id of the worker whose stage was lost last */
+	struct plan *last_plan;		/* of the epoch that was dropped last; NULL: none */
+	unsigned n_attempts;		/* epochs that were begun since the last one that ran */
+	uint64_t seek_until_ns;		/* time limit for finding workers; 0: enough are here */
+	struct timer *seek_timer;	/* a pause before the next attempt */
+	struct link_faults link_faults;
+	struct watchdog watchdog;
+	struct timer *load_timer;	/* looks whether stages load */
+	uint64_t load_watched_ns;	/* since when loading is watched without interruption */
+	uint64_t load_looked_ns;
+	bool may_grow;			/* more workers are here than stages, and fewer than wanted */
 	struct timer *deadline_timer;	/* of jobs, and of the drain */
 	struct wake *settle_soon;	/* jobs changed outside the step stream */
 	uint64_t drain_until_ns;	/* time limit of draining jobs, then
@@ -57,8 +75,14 @@ bool coordinator_may_become(enum coordinator_phase from, enum coordinator_phase 
 /* Changes the phase and calls on_phase. Asserts that the transition is legal. */
 void coordinator_set_phase(struct coordinator *c, enum coordinator_phase phase);
 
-/* Fills in settings that were left open, and the widest limits that they allow. */
-void coordinator_set_defaults(struct coordinator *c);
+/* Of an epoch with so many stages: settings, or what is best if they were left open. */
+uint32_t coordinator_window(const struct coordinator_config *config, unsigned n_stages);
+uint32_t coordinator_chunk(const struct coordinator_config *config, unsigned n_stages);
+uint32_t coordinator_spare_slots(const struct coordinator_config *config);
+/* The widest limits of steps that the settings allow. */
+struct step_limits coordinator_widest_limits(const struct coordinator_config *config);
+/* What the coordinator receives from the last stage. */
+struct link_config coordinator_link_of_tokens(const struct step_limits *limits, uint32_t window);
 
 /* Callbacks of members on an epoch's way to its steps: enough workers are here; all stages have
  * opened their fabrics; weights were loaded; all are ready. */
@@ -72,8 +96,14 @@ void coordinator_on_tokens(void *arg, struct frame *frame);
 void coordinator_on_credit(void *arg);
 void coordinator_on_link_down(void *arg, unsigned peer, enum sc_status status, const char *why);
 
-/* Makes an epoch of the known workers and assigns its stages. */
-must_check enum sc_status coordinator_begin_epoch(struct coordinator *c, struct error *err);
+/* Makes an epoch of workers that are here, at least n_least of them, and assigns its stages. Drops
+ * the epoch before once the new one is whole. SC_E_UNAVAILABLE: too few workers; SC_E_CAPACITY: the
+ * model does not fit into them; SC_E_NOMEM; others if data links cannot be opened. */
+must_check enum sc_status coordinator_begin_epoch(struct coordinator *c, unsigned n_least,
+						  struct error *err);
+
+/* Asks spares to load layers of likely losses beforehand. */
+void coordinator_warm_spares(struct coordinator *c);
 
 /* Drops the epoch. Jobs go on in the next one: their sequences wait until coordinator_resume. Does
  * nothing without an epoch. */
@@ -83,6 +113,34 @@ void coordinator_drop_epoch(struct coordinator *c);
  * unless the coordinator drains. */
 void coordinator_lose_epoch(struct coordinator *c, const struct error *err);
 
+/* The epoch is lost because of err. If losses are survived, another epoch is begun, now or once there
+ * are workers for it. Else the coordinator fails. */
+void coordinator_replace_epoch(struct coordinator *c, const struct error *err);
+
+/* Callbacks of members, see members_await. */
+void coordinator_on_enough(void *arg);
+void coordinator_on_short(void *arg, const struct error *err);
+
+/* A pause is over. */
+void coordinator_seek(void *arg);
+
+/* The epoch has answered its probe. */
+void coordinator_note_running(struct coordinator *c);
+/* Begins an epoch with more stages, if workers for it have come and no job is active. */
+void coordinator_grow_if_idle(struct coordinator *c);
+
+/* What watches the progress of stages. */
+must_check enum sc_status coordinator_init_watch(struct coordinator *c);
+void coordinator_deinit_watch(struct coordinator *c);
+void coordinator_watch_loading(struct coordinator *c);
+void coordinator_stop_watching_loading(struct coordinator *c);
+/* Call after steps were made. */
+void coordinator_watch_steps(struct coordinator *c);
+
+/* All sequences of jobs leave the epoch's scheduler. */
+void coordinator_suspend_jobs(struct coordinator *c);
+/* Fails jobs that have been in flight at too many losses in a row. */
+void coordinator_end_culprits(struct coordinator *c);
 /* The epoch runs: adds all sequences of unfinished jobs to its scheduler. But a sequence that was in
  * flight at the last two losses, and has drawn no token since, may be what ends stages. While there
  * are such sequences, one of them runs alone, and all others wait. */

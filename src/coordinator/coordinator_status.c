@@ -74,7 +74,8 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.recoveries = c->n_recoveries,
 		.lost_ms_ago = (loop_now_ns(c->config.loop) - c->lost_ns) / NS_PER_MS,
 		.last_loss = c->last_loss.status ? c->last_loss.text : NULL,
-		.window = c->config.window,
+		.window = c->epoch ? c->epoch->window
+				   : coordinator_window(&c->config, c->config.n_stages),
 		.max_rows = c->limits.max_rows,
 		.max_context = c->limits.max_context,
 		.steps_in_flight = counts.in_flight,

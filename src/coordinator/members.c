@@ -103,11 +103,15 @@ bool member_is_quarantined(const struct member *member)
 
 bool member_is_usable(const struct member *member)
 {
+	return member_is_fit(member) && !member_is_quarantined(member);
+}
+
+bool member_is_fit(const struct member *member)
+{
 	const struct members *members = member->members;
 	enum cpu_isa best = member->hello.kernels.best_isa;
 
 	return member->state >= MEMBER_SPARE && member->state <= MEMBER_READY &&
-	       !member_is_quarantined(member) &&
 	       (!members->has_isa || best == CPU_AUTO || best >= members->isa);
 }
 

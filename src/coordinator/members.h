@@ -159,7 +159,7 @@ void members_divide(struct members *members);
 
 /* Begins an epoch: assigns the stages, releases members of the last epoch that have none now.
  * on_opened, on_progress and on_ready follow. May be called at any time, as often as needed; it ends
- * the epoch before. Workers must be usable. SC_E_NOMEM: nothing has changed. */
+ * the epoch before. Workers must be fit. SC_E_NOMEM: nothing has changed. */
 must_check enum sc_status members_assign(struct members *members,
 					 const struct assignment *assignment, struct error *err);
 /* Tells every stage the addresses of its neighbours. address is the coordinator's fabric. Call it
@@ -191,8 +191,9 @@ void members_stop(struct members *members, enum sc_status status, const char *re
 /* Has stages that are ready tell their counters at once, not only with the next heartbeat. */
 void members_ask(struct members *members);
 
-/* True if the member is here and has said its sizes, is not in quarantine, and has the cluster's
- * instruction set. */
+/* True if the member is here, has said its sizes, and has the cluster's instruction set. */
+bool member_is_fit(const struct member *member);
+/* The same, and it is not in quarantine. */
 bool member_is_usable(const struct member *member);
 bool member_is_quarantined(const struct member *member);
 

@@ -134,7 +134,7 @@ enum sc_status members_assign(struct members *members, const struct assignment *
 	members->epoch = assignment->epoch;
 	members_choose_isa(members, assignment->workers, n_stages);
 	for (unsigned i = 0; i < n_stages; i++) {
-		assert(member_is_usable(assignment->workers[i]));
+		assert(member_is_fit(assignment->workers[i]));
 		give_stage(assignment->workers[i], i, assignment);
 	}
 	release_others(members, assignment->epoch);

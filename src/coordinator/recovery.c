@@ -1,39 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Losing an epoch, and going on in the next one. A lost epoch ends no job: its sequences wait, and
- * start over from their tokens, as after a preemption. Tokens that were in flight are drawn again.
- */
+/* Losing an epoch, and finding another one: at once, after a pause, or once there are workers. */
 #include "coordinator/coordinator_private.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
-/* --- out of an epoch --- */
+/* Epochs that may be lost in a row before their probe is answered. The first two attempts follow
+ * each other at once, because losses often come in pairs. Then each pause is twice as long. */
+enum { MAX_ATTEMPTS = 12, ATTEMPTS_WITHOUT_PAUSE = 2 };
+#define FIRST_PAUSE_MS 250
+#define LONGEST_PAUSE_MS 8000
 
-/* A sequence that was in flight at this many losses in a row runs alone, and fails its job. */
-enum { LOSSES_OF_SUSPECT = 2, LOSSES_OF_CULPRIT = 3 };
-
-static void suspend_job(struct coordinator *c, struct job *job)
-{
-	for (uint32_t i = 0; i < job->n_streams; i++) {
-		struct sequence *sequence = &job->streams[i].sequence;
-
-		sequence->n_losses += scheduler_suspend(c->epoch->scheduler, sequence);
-	}
-}
-
-static void end_if_culprit(struct coordinator *c, struct job *job)
-{
-	struct error err;
-
-	for (uint32_t i = 0; i < job->n_streams; i++) {
-		if (job->streams[i].sequence.n_losses < LOSSES_OF_CULPRIT)
-			continue;
-		error_set(&err, SC_E_INTERNAL, "sequence %u was in flight at %u losses in a row, "
-			  "and may be their cause: %s", i, LOSSES_OF_CULPRIT, c->last_loss.text);
-		coordinator_end_job(c, job, JOB_FAILED, &err);
-		return;
-	}
-}
+/* --- losing --- */
 
 static void add_totals(struct coordinator *c)
 {
@@ -48,13 +26,15 @@ void coordinator_drop_epoch(struct coordinator *c)
 {
 	if (!c->epoch)
 		return;
-	list_for_each(node, &c->jobs.active)
-		suspend_job(c, list_entry(node, struct job, active_node));
+	coordinator_suspend_jobs(c);
 	add_totals(c);
-	members_end_epoch(c->members);
+	plan_destroy(c->last_plan);
+	c->last_plan = c->epoch->plan;
+	c->epoch->plan = NULL;
 	epoch_destroy(c->epoch);
 	c->epoch = NULL;
-	c->suspect = NULL;
+	watchdog_reset(&c->watchdog);
+	coordinator_stop_watching_loading(c);
 	counters_restart(&c->counters);
 }
 
@@ -68,109 +48,171 @@ void coordinator_lose_epoch(struct coordinator *c, const struct error *err)
 	c->last_loss = *err;
 	c->lost_ns = loop_now_ns(c->config.loop);
 	c->n_recoveries += has_run;
+	if (c->epoch)
+		members_end_epoch(c->members);
 	coordinator_drop_epoch(c);
 	jobs_note_loss(&c->jobs, c->n_epochs, err, c->lost_ns);
-	list_for_each(node, &c->jobs.active)
-		end_if_culprit(c, list_entry(node, struct job, active_node));
+	coordinator_end_culprits(c);
 	if (coordinator_may_become(c->phase, COORDINATOR_RECOVERING))
 		coordinator_set_phase(c, COORDINATOR_RECOVERING);
+	wake_send(c->settle_soon);
 }
 
-/* --- into the next --- */
+/* --- finding another one --- */
 
-static bool is_over(const struct job *job, uint32_t i)
+static unsigned count_usable(const struct coordinator *c)
 {
-	return job->streams[i].writer.output.finish != FINISH_NONE;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < members_count(c->members); i++)
+		n += member_is_usable(members_get(c->members, i));
+	return n;
 }
 
-/* Sequences that had started before come first: their clients have seen tokens of them. */
-static void add_sequences(struct coordinator *c, struct job *job, bool has_run)
+static uint64_t seek_left_ms(const struct coordinator *c)
 {
-	for (uint32_t i = 0; i < job->n_streams; i++) {
-		struct sequence *sequence = &job->streams[i].sequence;
+	uint64_t now_ns = loop_now_ns(c->config.loop);
 
-		if (!is_over(job, i) && sequence->is_preempted == has_run &&
-		    sequence->state == SEQUENCE_IDLE)
-			scheduler_add(c->epoch->scheduler, sequence);
-	}
+	return c->seek_until_ns > now_ns ? (c->seek_until_ns - now_ns) / NS_PER_MS : 0;
 }
 
-/* The list of jobs is newest first. */
-static void add_oldest_first(struct coordinator *c, bool has_run)
-{
-	for (struct list *node = c->jobs.active.prev; node != &c->jobs.active; node = node->prev)
-		add_sequences(c, list_entry(node, struct job, active_node), has_run);
-}
-
-bool coordinator_has_room(const struct coordinator *c, const struct sequence *sequence,
-			  struct error *err)
-{
-	uint32_t max_context = c->epoch->limits.max_context;
-
-	if (sequence->n_tokens < max_context)
-		return true;
-	error_set(err, SC_E_CAPACITY, "sequence %u has %u tokens, but since a worker was lost the "
-		  "context holds %u: shorten the prompt, or start more workers", sequence->index,
-		  sequence->n_tokens, max_context);
-	return false;
-}
-
-/* The new pool may be smaller than the one that the job was accepted for. */
-static void end_if_too_long(struct coordinator *c, struct job *job)
+static void give_up(struct coordinator *c, const char *why)
 {
 	struct error err;
 
-	for (uint32_t i = 0; i < job->n_streams; i++)
-		if (!is_over(job, i) &&
-		    !coordinator_has_room(c, &job->streams[i].sequence, &err)) {
-			coordinator_end_job(c, job, JOB_FAILED, &err);
-			return;
-		}
+	error_set(&err, SC_E_UNAVAILABLE, "%s; %s", c->last_loss.text, why);
+	coordinator_abort(c, &err);
 }
 
-static struct sequence *find_suspect(const struct coordinator *c)
+/* Those that are here cannot hold the model. Waits for one more. */
+static void await_worker(struct coordinator *c, const struct error *why)
 {
-	for (struct list *node = c->jobs.active.prev; node != &c->jobs.active; node = node->prev) {
-		struct job *job = list_entry(node, struct job, active_node);
+	uint64_t left_ms;
 
-		for (uint32_t i = 0; i < job->n_streams; i++)
-			if (!is_over(job, i) &&
-			    job->streams[i].sequence.n_losses >= LOSSES_OF_SUSPECT)
-				return &job->streams[i].sequence;
+	if (!c->seek_until_ns) {
+		c->seek_until_ns = loop_now_ns(c->config.loop) + c->config.start_ms * NS_PER_MS;
+		log_warning("no epoch is possible: %s. Waiting %u ms for a worker", why->text,
+			    c->config.start_ms);
 	}
-	return NULL;
-}
-
-void coordinator_resume(struct coordinator *c)
-{
-	struct sequence *suspect;
-
-	list_for_each(node, &c->jobs.active)
-		end_if_too_long(c, list_entry(node, struct job, active_node));
-	suspect = find_suspect(c);
-	c->suspect = suspect;
-	if (suspect) {
-		log_warning("%s, sequence %u: in flight at %u losses in a row, so it runs alone "
-			    "until its next token", job_id(suspect->job), suspect->index,
-			    suspect->n_losses);
-		if (suspect->state == SEQUENCE_IDLE)
-			scheduler_add(c->epoch->scheduler, suspect);
+	left_ms = seek_left_ms(c);
+	if (!left_ms) {
+		give_up(c, why->text);
 		return;
 	}
-	add_oldest_first(c, true);
-	add_oldest_first(c, false);
-	jobs_note_recovered(&c->jobs, c->epoch->number, loop_now_ns(c->config.loop));
+	members_release(c->members, c->n_epochs + 1);
+	members_await(c->members, count_usable(c) + 1, (uint32_t)left_ms);
 }
 
-void coordinator_clear(struct coordinator *c, struct sequence *sequence)
+void coordinator_seek(void *arg)
 {
-	sequence->n_losses = 0;
-	if (c->suspect == sequence)
-		c->suspect = NULL;
+	struct coordinator *c = arg;
+	struct error err;
+
+	if (c->epoch || c->is_stopping || c->phase >= COORDINATOR_STOPPED)
+		return;
+	if (coordinator_begin_epoch(c, 1, &err) != SC_OK) {
+		await_worker(c, &err);
+		return;
+	}
+	c->seek_until_ns = 0;
+	members_await(c->members, 0, 0);
+	log_info("epoch %u: %u stage%s", c->epoch->number, c->epoch->plan->n_stages,
+		 c->epoch->plan->n_stages == 1 ? "" : "s");
 }
 
-void coordinator_add_job(struct coordinator *c, struct job *job)
+static uint64_t pause_ms(unsigned n_attempts)
 {
-	if (c->epoch && c->epoch->state == EPOCH_RUNNING && !c->jobs.is_recovering)
-		add_sequences(c, job, false);
+	uint64_t ms = FIRST_PAUSE_MS;
+
+	for (unsigned i = ATTEMPTS_WITHOUT_PAUSE; i < n_attempts && ms < LONGEST_PAUSE_MS; i++)
+		ms *= 2;
+	return ms < LONGEST_PAUSE_MS ? ms : LONGEST_PAUSE_MS;
+}
+
+void coordinator_replace_epoch(struct coordinator *c, const struct error *err)
+{
+	if (!c->config.survives_losses) {
+		coordinator_abort(c, err);
+		return;
+	}
+	coordinator_lose_epoch(c, err);
+	if (c->is_stopping || c->phase >= COORDINATOR_STOPPED)
+		return;
+	if (++c->n_attempts > MAX_ATTEMPTS) {
+		give_up(c, "this was the last of many attempts that were lost before a step was "
+			"answered");
+	} else if (c->n_attempts <= ATTEMPTS_WITHOUT_PAUSE) {
+		coordinator_seek(c);
+	} else {
+		members_release(c->members, c->n_epochs + 1);
+		timer_start(c->seek_timer, pause_ms(c->n_attempts), 0);
+	}
+}
+
+void coordinator_on_short(void *arg, const struct error *err)
+{
+	struct coordinator *c = arg;
+	struct error why;
+
+	if (c->phase == COORDINATOR_CONNECTING) {
+		coordinator_abort(c, err);
+		return;
+	}
+	error_set(&why, SC_E_UNAVAILABLE, "no other worker came within %u ms", c->config.start_ms);
+	give_up(c, why.text);
+}
+
+/* --- growing --- */
+
+/* Waits for a worker beyond those that have a stage, if fewer have one than are wanted. */
+static void await_growth(struct coordinator *c)
+{
+	unsigned n = c->epoch->plan->n_stages;
+
+	c->may_grow = false;
+	if (c->config.survives_losses && n < c->config.n_stages)
+		members_await(c->members, n + 1, 0);
+}
+
+void coordinator_grow_if_idle(struct coordinator *c)
+{
+	struct error err;
+	unsigned n;
+
+	if (!c->may_grow || c->phase != COORDINATOR_READY || c->jobs.n_active)
+		return;
+	c->may_grow = false;
+	n = c->epoch->plan->n_stages;
+	if (coordinator_begin_epoch(c, n + 1, &err) != SC_OK) {
+		log_debug("%u stages remain: %s", n, err.text);
+		return;
+	}
+	log_info("epoch %u: %u stages instead of %u, because workers have come",
+		 c->epoch->number, c->epoch->plan->n_stages, n);
+	coordinator_set_phase(c, COORDINATOR_RECOVERING);
+}
+
+void coordinator_on_enough(void *arg)
+{
+	struct coordinator *c = arg;
+
+	if (c->phase == COORDINATOR_CONNECTING) {
+		coordinator_on_known(c);
+	} else if (!c->epoch) {
+		coordinator_seek(c);
+	} else {
+		c->may_grow = true;
+		wake_send(c->settle_soon);
+	}
+}
+
+void coordinator_note_running(struct coordinator *c)
+{
+	if (c->n_attempts)
+		log_info("epoch %u runs: %u job%s go on", c->epoch->number, c->jobs.n_active,
+			 c->jobs.n_active == 1 ? "" : "s");
+	c->n_attempts = 0;
+	await_growth(c);
+	if (c->config.warms_spares)
+		coordinator_warm_spares(c);
 }

@@ -396,6 +396,18 @@ enum sc_status scheduler_take(struct scheduler *s, uint64_t now_ns, const struct
 	return SC_OK;
 }
 
+struct scheduler_oldest scheduler_oldest(const struct scheduler *s)
+{
+	const struct flight *flight = &s->flights[s->first_flight];
+
+	if (!s->n_flights)
+		return (struct scheduler_oldest){ .step_id = 0 };
+	return (struct scheduler_oldest){
+		.step_id = flight->step_id,
+		.expected_ns = s->pace.n_seen ? pace_predict(&s->pace, flight->load) : 0,
+	};
+}
+
 struct scheduler_counts scheduler_counts(const struct scheduler *s)
 {
 	return (struct scheduler_counts){

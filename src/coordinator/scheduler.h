@@ -91,6 +91,13 @@ must_check enum sc_status scheduler_take(struct scheduler *scheduler, uint64_t n
 					 const struct tokens *tokens, scheduler_token_fn *fn,
 					 void *arg, struct error *err);
 
+/* The oldest step in flight. */
+struct scheduler_oldest {
+	uint64_t step_id;	/* 0: no step is in flight */
+	double expected_ns;	/* time that all stages take for it; 0: unknown */
+};
+struct scheduler_oldest scheduler_oldest(const struct scheduler *scheduler);
+
 struct scheduler_counts {
 	uint32_t waiting;
 	uint32_t running;

@@ -42,7 +42,7 @@ static void lose(void)
 /* The worker that was lost comes back. */
 static void begin(void)
 {
-	if (coordinator_begin_epoch(d.coordinator, &err) != SC_OK)
+	if (coordinator_begin_epoch(d.coordinator, 1, &err) != SC_OK)
 		fail_msg("%s", err.text);
 	stage_double_run_for(&d, 1);
 }
