@@ -57,6 +57,8 @@ static enum sc_status describe_coordinator(const struct engine_config *config,
 	out->has_fixed_workers = true;
 	if (cluster) {
 		out->fabrics = cluster->fabrics;
+		out->survives_losses = cluster->fabrics.survives_losses;
+		out->warms_spares = config->settings->are_spares_warm;
 		out->has_fixed_workers = cluster->has_fixed_workers;
 		out->resources = cluster->resources;
 		out->own_bytes = cluster->own_bytes;

@@ -127,7 +127,7 @@ prompt_kill() {
 	what="dial-in, $1, prompt"
 	start_three --kv-positions 40000 -c 20000
 	steps=$(stagecoach status --json --socket "$socket" | sed 's/.*"steps":\([0-9]*\).*/\1/')
-	for i in $(seq 3000); do echo "line $i of a long text."; done | head -c 40000 >"$dir/prompt"
+	for i in $(seq 3000); do echo "line $i of a long text."; done | head -c 24000 >"$dir/prompt"
 	"$BUILDDIR/stagecoach" run -m "$MODEL" -c 20000 --kv-positions 40000 -f "$dir/prompt" \
 		-n 50 --temp 0 --ignore-eos >"$dir/reference" 2>/dev/null
 	victim=$(pid_of_stage "$2")
