@@ -64,7 +64,7 @@ struct member {
 	struct allowance allowance;	/* its part of its machine, as of the last
 					 * members_divide; memory_bytes 0: unknown */
 
-	bool has_orders;		/* it was told of a stage, and not that it has none any more */
+	bool has_orders;		/* it was told of a stage, and of no end of it */
 
 	/* Of the epoch, and kept until the epoch ends if the member is lost. */
 	unsigned stage;			/* or MEMBER_NO_STAGE */
@@ -113,8 +113,8 @@ struct members_config {
 	void (*on_joined)(void *arg, struct member *member);
 	/* A worker was sent away. err names it and says why. */
 	void (*on_refused)(void *arg, const struct error *err);
-	/* A member died, hung, left, or failed in its stage. member->stage is the stage that it had.
-	 * err names the member and says why. The state is GONE, or SPARE if only its stage
+	/* A member died, hung, left, or failed in its stage. member->stage is the stage that it
+	 * had. err names the member and says why. The state is GONE, or SPARE if only its stage
 	 * failed. Not called for members that were told to stop. */
 	void (*on_lost)(void *arg, struct member *member, const struct error *err);
 	/* The fabrics of all stages are open: members_connect may be called. */
@@ -158,16 +158,16 @@ void members_await(struct members *members, unsigned n, uint32_t within_ms);
 void members_divide(struct members *members);
 
 /* Begins an epoch: assigns the stages, releases members of the last epoch that have none now.
- * on_opened, on_progress and on_ready follow. May be called at any time, as often as needed; it ends
- * the epoch before. Workers must be fit. SC_E_NOMEM: nothing has changed. */
+ * on_opened, on_progress and on_ready follow. May be called at any time, as often as needed; it
+ * ends the epoch before. Workers must be fit. SC_E_NOMEM: nothing has changed. */
 must_check enum sc_status members_assign(struct members *members,
 					 const struct assignment *assignment, struct error *err);
 /* Tells every stage the addresses of its neighbours. address is the coordinator's fabric. Call it
  * once, after on_opened. */
 void members_connect(struct members *members, const void *address, size_t n_bytes);
 /* Ends the epoch: all its members become spares, and what they still say of it is dropped. They are
- * told by the next members_assign or members_release, whichever comes first. So a stage that goes on
- * with the same layers keeps its memory for keys and values. */
+ * told by the next members_assign or members_release, whichever comes first. So a stage that goes
+ * on with the same layers keeps its memory for keys and values. */
 void members_end_epoch(struct members *members);
 /* The same, and tells them that they have no stage, for example because no epoch will follow soon.
  * epoch is the number that the next one will have at least. */
@@ -177,8 +177,8 @@ void members_release(struct members *members, uint32_t epoch);
 void members_preload(struct members *members, const struct member *member, uint32_t first_layer,
 		     uint32_t n_layers);
 /* The coordinator's own data link to a peer broke, or a worker said so of its link. If one of the
- * two ends is lost within a short time, on_lost says so. Else on_link_down is called. Both are asked
- * to answer meanwhile. Of several broken links the first one counts. */
+ * two ends is lost within a short time, on_lost says so. Else on_link_down is called. Both are
+ * asked to answer meanwhile. Of several broken links the first one counts. */
 void members_suspect_link(struct members *members, unsigned peer_a, unsigned peer_b,
 			  const char *why);
 /* Declares a member lost, for example because its compute thread hangs. on_lost is called. */

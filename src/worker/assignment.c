@@ -68,8 +68,8 @@ static enum sc_status check_place(const assign_message *assign, uint32_t n_layer
 				 "this version does not support: " SAME_VERSION, assign->kv_type);
 	if (assign->n_threads > MAX_THREADS || assign->n_sharers > MAX_THREADS ||
 	    (assign->n_sharers && assign->sharer >= assign->n_sharers))
-		return error_set(err, SC_E_PROTOCOL, "assign: %u threads, sharer %u of %u, expected "
-				 "at most %d threads and a sharer below their number",
+		return error_set(err, SC_E_PROTOCOL, "assign: %u threads, sharer %u of %u, "
+				 "expected at most %d threads and a sharer below their number",
 				 assign->n_threads, assign->sharer, assign->n_sharers, MAX_THREADS);
 	return SC_OK;
 }

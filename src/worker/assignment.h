@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_WORKER_ASSIGNMENT_H
 #define STAGECOACH_WORKER_ASSIGNMENT_H
 /*
- * assignment - what the coordinator asks a worker to be in an epoch, read from an Assign message and
- * checked.
+ * assignment - what the coordinator asks a worker to be in an epoch, read from an Assign message
+ * and checked.
  * Thread: any.
  */
 #include "base/cpu.h"

@@ -2,12 +2,12 @@
 #ifndef STAGECOACH_WORKER_WORKER_H
 #define STAGECOACH_WORKER_WORKER_H
 /*
- * worker - a process, or a part of one, that computes a stage for a coordinator: receives steps from
- * the previous stage, computes, and sends the results on.
+ * worker - a process, or a part of one, that computes a stage for a coordinator: receives steps
+ * from the previous stage, computes, and sends the results on.
  *
  * A worker outlives its coordinators. While it has a channel to one (worker_attach) it may be given
- * a stage, epoch after epoch. For each epoch it opens data links of its own. When an epoch ends, the
- * links and keys and values are dropped, and the weights stay in memory. When the channel is lost,
+ * a stage, epoch after epoch. For each epoch it opens data links of its own. When an epoch ends,
+ * the links and keys and values are dropped, and the weights stay in memory. When the channel is lost,
  * the same happens, and the owner finds another channel.
  * Threads: the loop's thread owns links and control messages; a compute thread owns the stage.
  * Frames pass between them through bounded queues. The loop's thread never waits for the compute
@@ -76,8 +76,8 @@ bool worker_is_attached(const struct worker *worker);
  * back for too long. */
 void worker_drop_weights(struct worker *worker);
 
-/* Ends the worker for a reason outside of the cluster: tells the coordinator err, then calls on_end.
- * Does nothing after the end. */
+/* Ends the worker for a reason outside of the cluster: tells the coordinator err, then calls
+ * on_end. Does nothing after the end. */
 void worker_abort(struct worker *worker, const struct error *err);
 /* The same in good order: says Bye, and on_end gets SC_OK. reason is a text for people. */
 void worker_leave(struct worker *worker, const char *reason);

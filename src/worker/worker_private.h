@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_WORKER_WORKER_PRIVATE_H
 #define STAGECOACH_WORKER_WORKER_PRIVATE_H
 /*
- * Internals of the worker, shared by worker.c (its channel, heartbeats and end), worker_epoch.c (its
- * stage and data links) and worker_say.c (messages to the coordinator).
+ * Internals of the worker, shared by worker.c (its channel, heartbeats and end), worker_epoch.c
+ * (its stage and data links) and worker_say.c (messages to the coordinator).
  */
 #include "transport/ring.h"
 #include "worker/assignment.h"

@@ -114,7 +114,8 @@ static void start_coordinator(void)
 		.loop = c.loop, .fabrics = loopback_source(&c.port),
 		.model = model->model, .tokenizer = model->tokenizer, .n_stages = N_STAGES,
 		.max_rows = 32, .max_sequences = 4, .max_queue = 8, .kv_positions = 1024,
-		.block_length = 8, .heartbeat_ms = HEARTBEAT_MS, .deadline_ms = 60000, .start_ms = 60000,
+		.block_length = 8, .heartbeat_ms = HEARTBEAT_MS, .deadline_ms = 60000,
+		.start_ms = 60000,
 		.keep_jobs = 10, .on_phase = on_phase,
 	};
 	struct error err;

@@ -656,8 +656,8 @@ static void a_frame_that_is_no_step_breaks_the_link(void **state)
 	assert_int_equal(c.coordinator.n_controls[FAILED], 0);
 }
 
-/* Its link has credits for one more than the window of 2. That many steps at once may find its queue
- * full. */
+/* Its link has credits for one more than the window of 2. That many steps at once may find its
+ * queue full. */
 static void more_steps_than_the_window_are_not_taken(void **state)
 {
 	(void)state;
