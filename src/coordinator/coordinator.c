@@ -282,7 +282,7 @@ void coordinator_on_link_down(void *arg, unsigned peer, enum sc_status status, c
 
 static void on_joined(void *arg, struct member *member)
 {
-	const struct coordinator *c = arg;
+	struct coordinator *c = arg;
 	char name[256];
 
 	hello_name(&member->hello, name, sizeof name);
@@ -290,6 +290,8 @@ static void on_joined(void *arg, struct member *member)
 		log_debug("%s is here", name);
 	else
 		log_info("%s is here", name);
+	if (c->config.warms_spares && c->epoch && c->epoch->state == EPOCH_RUNNING)
+		coordinator_warm_spares(c);
 }
 
 static void on_refused(void *arg, const struct error *err)

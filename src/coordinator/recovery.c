@@ -209,8 +209,8 @@ void coordinator_on_enough(void *arg)
 void coordinator_note_running(struct coordinator *c)
 {
 	if (c->n_attempts)
-		log_info("epoch %u runs: %u job%s go on", c->epoch->number, c->jobs.n_active,
-			 c->jobs.n_active == 1 ? "" : "s");
+		log_info("epoch %u runs: %u job%s on", c->epoch->number, c->jobs.n_active,
+			 c->jobs.n_active == 1 ? " goes" : "s go");
 	c->n_attempts = 0;
 	await_growth(c);
 	if (c->config.warms_spares)

@@ -18,6 +18,7 @@
 
 static struct wanted wanted[N_WANTED];
 static struct job *jobs[N_WANTED];
+static struct job_watcher watchers[N_WANTED];
 static struct troupe troupe;
 
 static int run_alone(void **state)
@@ -37,12 +38,6 @@ static struct troupe_options options_of(unsigned n_stages)
 	return options;
 }
 
-static void submit_all(void)
-{
-	for (unsigned i = 0; i < N_WANTED; i++)
-		jobs[i] = wanted_submit(&troupe.rig, &wanted[i]);
-}
-
 static uint32_t count_tokens(void)
 {
 	uint32_t n = 0;
@@ -50,6 +45,47 @@ static uint32_t count_tokens(void)
 	for (unsigned i = 0; i < N_WANTED; i++)
 		n += job_output(jobs[i], 0)->n_tokens;
 	return n;
+}
+
+/* A turn of the loop may take many steps. So workers are killed by a watcher of the jobs, who is
+ * called after each of them. */
+static struct {
+	bool is_set;
+	uint32_t n_tokens;		/* when so many were drawn, in all */
+	void (*act)(void);
+} sabotage;
+
+static void on_change(void *arg, struct job *job)
+{
+	(void)arg;
+	(void)job;
+	if (!sabotage.is_set || count_tokens() < sabotage.n_tokens)
+		return;
+	sabotage.is_set = false;
+	sabotage.act();
+}
+
+static void submit_all(void)
+{
+	for (unsigned i = 0; i < N_WANTED; i++)
+		jobs[i] = wanted_submit(&troupe.rig, &wanted[i]);
+	for (unsigned i = 0; i < N_WANTED; i++) {
+		watchers[i] = (struct job_watcher){ .on_change = on_change };
+		job_watch(jobs[i], &watchers[i]);
+	}
+}
+
+/* Submits all jobs; act is called when so many tokens were drawn; returns once an epoch was lost. */
+static void submit_and_lose(uint32_t n_tokens, void (*act)(void))
+{
+	sabotage.is_set = true;
+	sabotage.n_tokens = n_tokens;
+	sabotage.act = act;
+	submit_all();
+	if (!n_tokens)
+		on_change(NULL, jobs[0]);
+	rig_wait(&troupe.rig, troupe.n_recovering);
+	assert_false(sabotage.is_set);
 }
 
 static bool are_all_ended(void)
@@ -65,6 +101,7 @@ static void expect_all(void)
 	rig_wait(&troupe.rig, are_all_ended());
 	for (unsigned i = 0; i < N_WANTED; i++) {
 		wanted_check(jobs[i], &wanted[i]);
+		job_unwatch(jobs[i], &watchers[i]);
 		job_release(jobs[i]);
 	}
 }
@@ -110,8 +147,24 @@ static void expect_layers(const char *expected)
 	assert_string_equal(text, expected);
 }
 
-/* Kills the worker of a stage of three when so many tokens were drawn in all. */
-static void lose_stage(unsigned stage, unsigned n_workers, uint32_t n_tokens)
+static unsigned victims[2], n_victims;
+
+static void kill_victims(void)
+{
+	for (unsigned i = 0; i < n_victims; i++)
+		troupe_kill(&troupe, victims[i]);
+}
+
+/* Kills the workers of one stage, or two, when so many tokens were drawn in all. */
+static void lose_stages(unsigned a, unsigned b, uint32_t n_tokens)
+{
+	victims[0] = troupe_of_stage(&troupe, a);
+	victims[1] = troupe_of_stage(&troupe, b);
+	n_victims = a == b ? 1 : 2;
+	submit_and_lose(n_tokens, kill_victims);
+}
+
+static void lose_one_of_three(unsigned stage, unsigned n_workers, uint32_t n_tokens)
 {
 	const struct troupe_options options = options_of(3);
 	unsigned before[3];
@@ -119,11 +172,7 @@ static void lose_stage(unsigned stage, unsigned n_workers, uint32_t n_tokens)
 	troupe_start(&troupe, &options, n_workers);
 	for (unsigned i = 0; i < 3; i++)
 		before[i] = troupe_of_stage(&troupe, i);
-	submit_all();
-	rig_wait(&troupe.rig, count_tokens() >= n_tokens);
-	assert_false(are_all_ended());
-	troupe_kill(&troupe, before[stage]);
-	rig_wait(&troupe.rig, troupe.n_recovering);
+	lose_stages(stage, stage, n_tokens);
 	rig_wait(&troupe.rig, is_running());
 	if (n_workers > 3) {
 		for (unsigned i = 0; i < 3; i++)
@@ -140,20 +189,20 @@ static void a_spare_takes_the_place_of_any_stage(void **state)
 {
 	(void)state;
 	for (unsigned stage = 0; stage < 3; stage++)
-		lose_stage(stage, 4, 10 + 10 * stage);
+		lose_one_of_three(stage, 4, 10 + 10 * stage);
 }
 
 static void without_a_spare_the_others_take_all_layers(void **state)
 {
 	(void)state;
 	for (unsigned stage = 0; stage < 3; stage++)
-		lose_stage(stage, 3, 10 + 10 * stage);
+		lose_one_of_three(stage, 3, 10 + 10 * stage);
 }
 
 static void jobs_go_on_when_a_stage_is_lost_in_their_prompts(void **state)
 {
 	(void)state;
-	lose_stage(1, 4, 0);
+	lose_one_of_three(1, 4, 0);
 }
 
 static void the_only_stage_may_be_lost(void **state)
@@ -162,9 +211,7 @@ static void the_only_stage_may_be_lost(void **state)
 
 	(void)state;
 	troupe_start(&troupe, &options, 2);
-	submit_all();
-	rig_wait(&troupe.rig, count_tokens() >= 20);
-	troupe_kill(&troupe, troupe_of_stage(&troupe, 0));
+	lose_stages(0, 0, 20);
 	expect_all();
 	expect_epochs(2);
 	stop();
@@ -178,13 +225,9 @@ static void first_and_last_stage_may_be_lost_together(void **state)
 	(void)state;
 	troupe_start(&troupe, &options, 5);
 	expect_layers("0-2 3-5 6-7");
-	submit_all();
-	rig_wait(&troupe.rig, count_tokens() >= 20);
 	first = troupe_of_stage(&troupe, 0);
 	last = troupe_of_stage(&troupe, 2);
-	troupe_kill(&troupe, first);
-	troupe_kill(&troupe, last);
-	rig_wait(&troupe.rig, troupe.n_recovering);
+	lose_stages(0, 2, 20);
 	expect_all();
 	rig_wait(&troupe.rig, is_running());
 	expect_layers("0-2 3-5 6-7");
@@ -199,11 +242,7 @@ static void all_stages_may_be_lost_and_come_back(void **state)
 
 	(void)state;
 	troupe_start(&troupe, &options, 2);
-	submit_all();
-	rig_wait(&troupe.rig, count_tokens() >= 20);
-	troupe_kill(&troupe, 0);
-	troupe_kill(&troupe, 1);
-	rig_wait(&troupe.rig, troupe.n_recovering);
+	lose_stages(0, 1, 20);
 	for (unsigned i = 0; i < 20; i++)
 		loop_turn(troupe.rig.loop, false);
 	assert_int_equal(troupe.rig.phase, COORDINATOR_RECOVERING);
@@ -213,20 +252,29 @@ static void all_stages_may_be_lost_and_come_back(void **state)
 	stop();
 }
 
+/* Kills it first. A third loss would be that of a flapping worker. */
+static void add_again(void)
+{
+	troupe_add(&troupe, 0);
+}
+
 static void a_worker_that_comes_back_is_taken_again(void **state)
 {
 	const struct troupe_options options = options_of(1);
 
 	(void)state;
 	troupe_start(&troupe, &options, 1);
-	submit_all();
-	rig_wait(&troupe.rig, count_tokens() >= 5);
-	/* Kills it first. A second and a third loss would be those of a flapping worker. */
-	troupe_add(&troupe, 0);
-	rig_wait(&troupe.rig, troupe.n_recovering);
+	submit_and_lose(5, add_again);
 	expect_all();
 	expect_epochs(2);
 	stop();
+}
+
+/* Worker 0 was lost, and 2 takes its place. */
+static void kill_newcomer(void)
+{
+	troupe.on_recovering = NULL;
+	troupe_kill(&troupe, 2);
 }
 
 static void a_spare_may_be_lost_while_it_loads(void **state)
@@ -235,11 +283,8 @@ static void a_spare_may_be_lost_while_it_loads(void **state)
 
 	(void)state;
 	troupe_start(&troupe, &options, 4);
-	submit_all();
-	rig_wait(&troupe.rig, count_tokens() >= 10);
-	troupe_kill(&troupe, 0);
-	rig_wait(&troupe.rig, epoch_now() == 2);
-	troupe_kill(&troupe, troupe_of_stage(&troupe, 0));
+	troupe.on_recovering = kill_newcomer;
+	lose_stages(0, 0, 10);
 	expect_all();
 	expect_epochs(3);
 	stop();
@@ -252,9 +297,7 @@ static void without_workers_jobs_fail_after_the_time_limit(void **state)
 	(void)state;
 	options.start_ms = 300;
 	troupe_start(&troupe, &options, 1);
-	submit_all();
-	rig_wait(&troupe.rig, count_tokens() >= 5);
-	troupe_kill(&troupe, 0);
+	lose_stages(0, 0, 5);
 	rig_wait(&troupe.rig, troupe.rig.phase == COORDINATOR_FAILED);
 	assert_int_equal(troupe.rig.error.status, SC_E_UNAVAILABLE);
 	assert_non_null(strstr(troupe.rig.error.text, "stage 1 (worker worker.0"));
@@ -263,13 +306,10 @@ static void without_workers_jobs_fail_after_the_time_limit(void **state)
 		assert_true(job_is_ended(jobs[i]));
 		if (job_state(jobs[i]) == JOB_FAILED)
 			assert_int_equal(job_error(jobs[i])->status, SC_E_UNAVAILABLE);
+		job_unwatch(jobs[i], &watchers[i]);
 		job_release(jobs[i]);
 	}
-	for (unsigned i = 0; i < TROUPE_MAX_WORKERS; i++)
-		troupe_kill(&troupe, i);
-	engine_destroy(troupe.rig.engine);
-	loopback_hub_destroy(troupe.hub);
-	loop_destroy(troupe.rig.loop);
+	troupe_stop(&troupe);
 	rig_free_logits(&troupe.rig);
 }
 
@@ -279,11 +319,8 @@ static void a_worker_that_comes_later_gets_a_stage_once_nobody_waits(void **stat
 
 	(void)state;
 	troupe_start(&troupe, &options, 3);
-	submit_all();
-	rig_wait(&troupe.rig, count_tokens() >= 5);
-	troupe_kill(&troupe, 1);
-	rig_wait(&troupe.rig, troupe.n_recovering == 1);
-	rig_wait(&troupe.rig, is_running() || are_all_ended());
+	lose_stages(1, 1, 5);
+	rig_wait(&troupe.rig, is_running());
 	troupe_add(&troupe, 5);
 	expect_all();
 	rig_wait(&troupe.rig, troupe_n_stages(&troupe) == 3 && is_running());
@@ -302,30 +339,39 @@ static unsigned draw_victim(unsigned n_started)
 								      : TROUPE_MAX_WORKERS;
 }
 
-/* Kills come when tokens are seen, so their number does not depend on the machine. The dead are
- * replaced under other names: nobody flaps. Returns the number of the killed. */
-static unsigned kill_at_random(unsigned n_workers, unsigned n_kills)
+static struct killer {
+	unsigned n_started;
+	unsigned n_killed;
+	unsigned n_kills;	/* wanted */
+	uint32_t n_tokens[N_WANTED];	/* of each job, at the last kill */
+} killer;
+
+/* A job that is in flight at three losses in a row, without a token in between, is failed as their
+ * cause. So every job has drawn one before the next kill. */
+static bool have_all_drawn(void)
 {
-	uint32_t n_all = 0, next_kill = 0;
-	unsigned n_started = n_workers, n_killed = 0;
-
 	for (unsigned i = 0; i < N_WANTED; i++)
-		n_all += wanted[i].n_tokens;
-	while (!are_all_ended()) {
-		unsigned victim;
+		if (!job_is_ended(jobs[i]) &&
+		    job_output(jobs[i], 0)->n_tokens <= killer.n_tokens[i])
+			return false;
+	return true;
+}
 
-		loop_turn(troupe.rig.loop, true);
-		if (n_killed == n_kills || count_tokens() < next_kill)
-			continue;
-		victim = draw_victim(n_started);
-		if (victim == TROUPE_MAX_WORKERS)
-			continue;
-		troupe_kill(&troupe, victim);
-		troupe_add(&troupe, n_started++);
-		n_killed++;
-		next_kill = count_tokens() + wanted_draw(n_all / n_kills);
-	}
-	return n_killed;
+/* The dead are replaced under other names: nobody flaps. */
+static void kill_at_random(void)
+{
+	unsigned victim = have_all_drawn() ? draw_victim(killer.n_started) : TROUPE_MAX_WORKERS;
+
+	sabotage.is_set = true;
+	sabotage.n_tokens = count_tokens() + 1;
+	if (victim == TROUPE_MAX_WORKERS)
+		return;
+	for (unsigned i = 0; i < N_WANTED; i++)
+		killer.n_tokens[i] = job_output(jobs[i], 0)->n_tokens;
+	troupe_kill(&troupe, victim);
+	troupe_add(&troupe, killer.n_started++);
+	sabotage.is_set = ++killer.n_killed < killer.n_kills;
+	sabotage.n_tokens += wanted_draw(20);
 }
 
 static void random_kills_change_no_token(void **state)
@@ -337,9 +383,14 @@ static void random_kills_change_no_token(void **state)
 	(void)state;
 	for (unsigned round = 0; round < N_ROUNDS; round++) {
 		troupe_start(&troupe, &options, N_WORKERS);
+		killer = (struct killer){ .n_started = N_WORKERS, .n_kills = N_KILLS };
+		sabotage.act = kill_at_random;
+		sabotage.n_tokens = wanted_draw(10);
+		sabotage.is_set = true;
 		submit_all();
-		n_killed += kill_at_random(N_WORKERS, N_KILLS);
 		expect_all();
+		sabotage.is_set = false;
+		n_killed += killer.n_killed;
 		n_losses += epoch_now() - 1;
 		stop();
 	}

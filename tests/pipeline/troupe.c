@@ -17,9 +17,20 @@ static void on_phase(void *arg, enum coordinator_phase phase, const struct error
 	struct troupe *troupe = arg;
 
 	troupe->rig.phase = phase;
-	troupe->n_recovering += phase == COORDINATOR_RECOVERING;
+	if (phase == COORDINATOR_RECOVERING) {
+		troupe->n_recovering++;
+		wake_send(troupe->recovering);
+	}
 	if (err)
 		troupe->rig.error = *err;
+}
+
+static void on_recovering(void *arg)
+{
+	struct troupe *troupe = arg;
+
+	if (troupe->on_recovering)
+		troupe->on_recovering();
 }
 
 /* On the thread of whichever worker has the last stage. */
@@ -107,6 +118,8 @@ void troupe_start(struct troupe *troupe, const struct troupe_options *options, u
 	troupe->settings.heartbeat_ms = 50;
 	assert_int_equal(loop_create(&troupe->rig.loop), SC_OK);
 	assert_int_equal(loopback_hub_create(&troupe->hub), SC_OK);
+	assert_int_equal(wake_create(troupe->rig.loop, on_recovering, troupe,
+				     &troupe->recovering), SC_OK);
 	troupe->port = (struct loopback_port){ troupe->rig.loop, troupe->hub };
 	if (wire_coordinator_config(&troupe->settings, rig_model(), options->rig.n_stages,
 				    &coordinator, &err) != SC_OK)
@@ -134,7 +147,8 @@ static void sweep(struct troupe *troupe)
 
 void troupe_stop(struct troupe *troupe)
 {
-	engine_drain(troupe->rig.engine, 0);
+	if (troupe->rig.phase < COORDINATOR_STOPPED)
+		engine_drain(troupe->rig.engine, 0);
 	while (troupe->rig.phase < COORDINATOR_STOPPED) {
 		loop_turn(troupe->rig.loop, true);
 		sweep(troupe);
@@ -143,6 +157,7 @@ void troupe_stop(struct troupe *troupe)
 		troupe_kill(troupe, i);
 	engine_destroy(troupe->rig.engine);
 	loopback_hub_destroy(troupe->hub);
+	wake_destroy(troupe->recovering);
 	loop_destroy(troupe->rig.loop);
 	pthread_mutex_destroy(&troupe->mutex);
 }

@@ -33,6 +33,8 @@ struct troupe {
 	bool is_ended[TROUPE_MAX_WORKERS];		/* on_end came, or the channel is gone */
 	pthread_mutex_t mutex;				/* of rig.logits */
 	unsigned n_recovering;				/* times that the phase was told */
+	void (*on_recovering)(void);			/* called then, a turn later; or NULL */
+	struct wake *recovering;
 };
 
 /* Starts n_workers, and returns once the pipeline is ready, or has failed. */
