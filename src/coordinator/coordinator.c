@@ -292,6 +292,9 @@ static void on_joined(void *arg, struct member *member)
 		log_info("%s is here", name);
 	if (c->config.warms_spares && c->epoch && c->epoch->state == EPOCH_RUNNING)
 		coordinator_warm_spares(c);
+	/* If it is in quarantine, members_await does not count it, but it may be the last resort. */
+	if (c->seek_until_ns)
+		coordinator_seek(c);
 }
 
 static void on_refused(void *arg, const struct error *err)

@@ -6,6 +6,8 @@
 #include "tests/pipeline/troupe.h"
 #include "tests/sanitizer.h"
 
+#include "coordinator/members.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -270,6 +272,24 @@ static void a_worker_that_comes_back_is_taken_again(void **state)
 	stop();
 }
 
+/* In quarantine, it is still the last resort when it comes. */
+static void the_only_worker_may_be_lost_often(void **state)
+{
+	const struct troupe_options options = options_of(1);
+
+	(void)state;
+	troupe_start(&troupe, &options, 1);
+	for (unsigned i = 1; i <= MEMBER_FLAPS + 1; i++) {
+		troupe_kill(&troupe, 0);
+		rig_wait(&troupe.rig, troupe.n_recovering == i);
+		troupe_add(&troupe, 0);
+		expect_epochs(i + 1);
+	}
+	submit_all();
+	expect_all();
+	stop();
+}
+
 /* Worker 0 was lost, and 2 takes its place. */
 static void kill_newcomer(void)
 {
@@ -408,6 +428,7 @@ int main(void)
 		cmocka_unit_test(first_and_last_stage_may_be_lost_together),
 		cmocka_unit_test(all_stages_may_be_lost_and_come_back),
 		cmocka_unit_test(a_worker_that_comes_back_is_taken_again),
+		cmocka_unit_test(the_only_worker_may_be_lost_often),
 		cmocka_unit_test(a_spare_may_be_lost_while_it_loads),
 		cmocka_unit_test(without_workers_jobs_fail_after_the_time_limit),
 		cmocka_unit_test(a_worker_that_comes_later_gets_a_stage_once_nobody_waits),
