@@ -402,11 +402,27 @@ static enum sc_status start(struct server *server, struct error *err)
 	return status;
 }
 
+/* mpirun may wait for ever for the host of a worker that was lost. */
+static bool has_lost_worker(const struct engine *engine)
+{
+	struct worker_status worker;
+
+	for (unsigned i = 0; i < engine_n_workers(engine); i++) {
+		engine_worker_status(engine, i, &worker);
+		if (worker.n_losses)
+			return true;
+	}
+	return false;
+}
+
 static void stop(struct server *server)
 {
+	const struct engine *engine = server->engine;
+
 	if (server->serve->cluster)
 		server->serve->cluster->is_lost =
-			!server->engine || engine_phase(server->engine) != COORDINATOR_STOPPED;
+			!engine || engine_phase(engine) != COORDINATOR_STOPPED ||
+			has_lost_worker(engine);
 	launcher_detach(server->serve->launcher);
 	prompt_run_deinit(&server->text);
 	gateway_destroy(server->gateway);

@@ -131,7 +131,7 @@ static int run(struct config *config, int argc, char **argv, unsigned rank, unsi
 	is_closed = cluster_close(&cluster);
 	fflush(NULL);
 	if (cluster.is_lost)
-		launcher_end(launcher);
+		launcher_end(launcher, !rank);
 	if (!is_closed) {
 		console_flush(LAST_WORDS_MS);
 		_exit(exit_code);

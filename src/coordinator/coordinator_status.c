@@ -72,7 +72,8 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.n_stages = c->config.n_stages,
 		.epoch = c->n_epochs,
 		.recoveries = c->n_recoveries,
-		.lost_ms_ago = (loop_now_ns(c->config.loop) - c->lost_ns) / NS_PER_MS,
+		.lost_ms_ago = c->last_loss.status
+			? (loop_now_ns(c->config.loop) - c->lost_ns) / NS_PER_MS : 0,
 		.last_loss = c->last_loss.status ? c->last_loss.text : NULL,
 		.window = c->epoch ? c->epoch->window
 				   : coordinator_window(&c->config, c->config.n_stages),

@@ -305,12 +305,12 @@ static bool survives_losses(void)
 	return text && strcmp(text, "0");
 }
 
-void launcher_end(const struct launcher *launcher)
+void launcher_end(const struct launcher *launcher, bool ends_cluster)
 {
 	pid_t pid;
 
 	if (!launcher || launcher->pid_fd < 0 || has_ended(launcher->pid_fd, 0) ||
-	    !ancestor_is_open_mpi(launcher->ancestor.pid) || survives_losses())
+	    !ancestor_is_open_mpi(launcher->ancestor.pid) || (survives_losses() && !ends_cluster))
 		return;
 	pid = fork();
 	if (pid == 0)

@@ -38,16 +38,17 @@ must_check enum sc_status launcher_attach(struct launcher *launcher, struct loop
 void launcher_detach(struct launcher *launcher);
 
 /*
- * Call as the last act of a process that leaves because its cluster has failed.
+ * Call as the last act of a process of a cluster that has lost some process.
  * A launcher normally ends when its processes have ended. But mpirun waits for ever for a host that
  * it cannot reach, and orted on that host waits for mpirun, so no supervisor notices the failure.
  * This function therefore starts a helper process that outlives the caller. If the launcher has not
  * ended after LAUNCHER_END_MS, the helper kills it.
- * Does nothing for launchers other than Open MPI's, or with --enable-recovery, because mpirun may
- * then have other processes to manage. Accepts NULL.
+ * With --enable-recovery mpirun goes on after the end of single workers. Only the coordinator, whose
+ * end is that of the whole cluster (ends_cluster), ends the launcher then.
+ * Does nothing for launchers other than Open MPI's. Accepts NULL.
  */
 #define LAUNCHER_END_MS 8000
-void launcher_end(const struct launcher *launcher);
+void launcher_end(const struct launcher *launcher, bool ends_cluster);
 
 /* Ends the watch. From now on the process may outlive its launcher. Accepts NULL. */
 void launcher_destroy(struct launcher *launcher);

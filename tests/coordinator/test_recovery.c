@@ -247,6 +247,7 @@ static void status_says_what_there_is_between_two_epochs(void **state)
 
 	(void)state;
 	assert_null(before.last_loss);
+	assert_int_equal(before.lost_ms_ago, 0);
 	assert_int_equal(before.epoch, 1);
 	assert_int_equal(before.n_blocks, 64);
 	lose();

@@ -89,12 +89,12 @@ static int end_launcher(struct launcher *launcher, const char *what)
 {
 	if (!strcmp(what, "end without close_range"))	/* as on a kernel before 5.9 */
 		forbid(SYS_close_range, ENOSYS);
-	if (!strcmp(what, "end without fork")) {
+	if (strstr(what, "without fork")) {
 		forbid(SYS_clone, EAGAIN);
 		if (dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
 			return EXIT_BROKEN;
 	}
-	launcher_end(launcher);
+	launcher_end(launcher, strstr(what, "coordinator") != NULL);
 	return EXIT_OF_RANK;
 }
 
@@ -402,25 +402,40 @@ static void helper_holds_no_descriptor_of_its_rank(void **state)
 	remove_open_mpi(&family);
 }
 
-static void helper_that_cannot_be_started_is_told(void **state)
+/* Without fork, a rank that would end its launcher says that it cannot. */
+static bool tries_to_end_launcher(const char *what)
 {
 	struct family family;
 	char text[1024];
 	size_t n_bytes = 0;
 	ssize_t n;
 
-	(void)state;
-	start_open_mpi(&family, "end without fork");
+	start_open_mpi(&family, what);
 	while ((n = read(family.from_rank, text + n_bytes, sizeof text - 1 - n_bytes)) > 0)
 		n_bytes += (size_t)n;
 	text[n_bytes] = '\0';
 	close(family.from_rank);
-	assert_non_null(strstr(text, "starting a process that ends it failed: "
-				     "Resource temporarily unavailable"));
 	kill_launcher(&family);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	remove_open_mpi(&family);
+	return strstr(text, "starting a process that ends it failed: "
+			    "Resource temporarily unavailable") != NULL;
+}
+
+static void helper_that_cannot_be_started_is_told(void **state)
+{
+	(void)state;
+	assert_true(tries_to_end_launcher("end without fork"));
+}
+
+static void with_recovery_only_the_coordinator_ends_the_launcher(void **state)
+{
+	(void)state;
+	setenv("OMPI_MCA_orte_enable_recovery", "1", 1);
+	assert_false(tries_to_end_launcher("end without fork"));
+	assert_true(tries_to_end_launcher("end coordinator without fork"));
+	unsetenv("OMPI_MCA_orte_enable_recovery");
 }
 
 static void names_are_read_from_proc(void **state)
@@ -447,6 +462,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ancestor_that_cannot_be_looked_up_is_alive),
 		cmocka_unit_test(helper_holds_no_descriptor_of_its_rank),
 		cmocka_unit_test(helper_that_cannot_be_started_is_told),
+		cmocka_unit_test(with_recovery_only_the_coordinator_ends_the_launcher),
 		cmocka_unit_test(names_are_read_from_proc),
 	};
 
