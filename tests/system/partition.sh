@@ -2,11 +2,11 @@
 # Sourced after cluster.sh and hosts.sh by tests that cut hosts off while a text is generated.
 #
 #	do_cut FROM TO, do_join FROM TO	the commands of the switch as text for a shell, for
-#					text_and_kill; "cut" in $dir/cut_ms is the time of it
+#					text_and_kill
 #	disturb COMMAND			asks for $N_TOKENS tokens and runs COMMAND in the middle; the
-#					text must be the undisturbed one. Sets $gap and $found
-#	print_row CASE WHO		a row of the table
-#	came_back ID N			the worker has been admitted N times
+#					text must be the undisturbed one. Sets $found (ms) and $why
+#	print_row WHO			a row of the table, for the case $what
+#	n_admitted ID			how often the worker was admitted
 
 AT=2000			# bytes of the text after which something is done
 # The loss is found within the deadline, which is counted from the last word of the lost one, and is
@@ -21,7 +21,8 @@ do_join() { printf 'echo "join %s %s" >&7; read -r answer <&8; ' "$1" "$2"; }
 
 # The time in ms of the first line of the coordinator's log that tells of a loss after $cut_ms.
 found_ms() {
-	grep ' warning: \| error: ' "$dir/log" | grep 'stage [0-9]\|worker ' | while read -r when rest; do
+	grep ' warning: \| error: ' "$dir/log" | grep 'stage [0-9]\|worker ' |
+	while read -r when rest; do
 		ms=$(date -d "$when" +%s%3N)
 		if [ "$ms" -ge "$1" ]; then
 			echo "$ms $rest"

@@ -86,7 +86,8 @@ kill -CONT $old
 wait $client || fail "$what: the new coordinator's client failed: $(cat "$dir/client2.log")"
 cmp -s "$dir/text.second" "$dir/reference" || fail "$what: the old coordinator disturbs the text"
 wait $text
-[ "$(cat "$dir/client.code")" = 69 ] || fail "$what: the old one's client: $(cat "$dir/client.code")"
+[ "$(cat "$dir/client.code")" = 69 ] ||
+	fail "$what: the old one's client ended with $(cat "$dir/client.code")"
 wait_for is_gone "$old" || fail "$what: the old coordinator does not end"
 wait "$old"
 [ $? = 69 ] || fail "$what: the old coordinator's exit code"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A cluster of four hosts whose workers dial in: the text is that of one process, also over a network
-# that delays and loses frames. Strangers on another host, with junk, a wrong key, a recorded
+# A cluster of four hosts whose workers dial in: the text is that of one process, also over a
+# network that delays and loses frames. Strangers on another host, with junk, a wrong key, a recorded
 # handshake or many silent connections, do not disturb it. Two hosts cannot be the same worker.
 . "$(dirname "$0")/daemon.sh"
 . "$(dirname "$0")/cluster.sh"
@@ -129,7 +129,8 @@ joined=$(($(date +%s%3N) - began))
 expect_text
 wait $silent
 [ "$(tail -n 1 "$dir/silent.out")" -gt 100 ] || fail "$what: they were not dropped"
-row "a worker joins meanwhile" "$joined ms" - "coordinator: $rss KiB, then $(resident_kib "$coordinator")"
+row "a worker joins meanwhile" "$joined ms" - \
+	"coordinator: $rss KiB, then $(resident_kib "$coordinator")"
 
 # --- one id on two hosts ---
 
