@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A link between hosts is cut while a text is generated: clients are told which stage is lost, the
-# processes end, and so do mpirun, so that a supervisor notices, and orted on the host that was cut
-# off. The hosts are network namespaces on a switch in another one; only root may make them.
+# A link between hosts is cut while a text is generated, under an mpirun without --enable-recovery.
+# What mpirun does not notice is survived, and the text goes on. What it notices ends everything:
+# clients are told why. In both cases all processes end at the end, and so do mpirun, so that a
+# supervisor notices, and orted on the host that was cut off. The hosts are network namespaces on a switch in another one; only root may make them.
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
 . "$(dirname "$0")/daemon.sh"
@@ -57,7 +58,7 @@ begin_on() {
 		--mca plm_rsh_agent "$agent" --mca orte_tmpdir_base "$dir" \
 		-x NETNS_PREFIX -x NETNS_HOSTS -x UCX_NET_DEVICES=eth0 "$@" \
 		"$BUILDDIR/stagecoachd" -m "$MODEL" --config /dev/null --listen none \
-		--socket "$socket" $LONG --heartbeat-ms 200 --deadline-ms 5000 \
+		--socket "$socket" $LONG --heartbeat-ms 200 --deadline-ms 5000 --rejoin-ms 2000 \
 		>"$dir/out" 2>"$dir/log" </dev/null &
 	launcher=$!
 	wait_for is_started || fail "the daemon did not become ready"
@@ -92,9 +93,13 @@ expect_told() {
 
 what='stage on b cut off, rank 0 beside mpirun'
 begin_on a,b,c
-begin_text $LONG_TOKENS
+begin_text 6000
 cut b
-expect_told 'stage [12] (worker b[^,]*, host b, pid .*): silent for'
+wait_for is_gone $client || fail "$what: the client hangs"
+wait $client || fail "$what: the client's exit code"
+grep -q 'a stage was lost.*stage [12] (worker b[^,]*, host b, pid .*): silent for' \
+	"$dir/client.log" || fail "$what: no stage was lost: $(cat "$dir/client.log")"
+kill -TERM "$(pid_of_rank 0)"
 expect_all_gone
 join b
 
