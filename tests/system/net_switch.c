@@ -240,9 +240,12 @@ int main(int argc, char **argv)
 	for (;;) {
 		if (poll(polled, n_ports + 1, wait_ms) < 0 && errno != EINTR)
 			return 1;
-		for (unsigned i = 0; i < n_ports; i++)
-			if (polled[i].revents)
+		for (unsigned i = 0; i < n_ports; i++) {
+			if (polled[i].revents & POLLIN)
 				receive(i);
+			else if (polled[i].revents)
+				polled[i].fd = -1;	/* the host is gone, with its device */
+		}
 		if (polled[n_ports].revents && !read_commands())
 			return 0;
 		wait_ms = deliver_due();
