@@ -7,7 +7,7 @@
 #	start_worker ID OPTION...	sets $worker_ID (pid); its log is $dir/ID.log
 #	wait_ready			fails if the coordinator does not become ready
 #	pid_of_worker ID
-#	worker_of_stage STAGE		the id of the worker that has it, from 1; "" if nobody
+#	is_here ID			has it come?
 #	wait_status PATTERN		until a line of `stagecoach workers` matches
 #	reference N			the text of N tokens, undisturbed: $dir/reference
 #	text_and_kill N AT COMMAND	asks for N tokens; after AT bytes runs COMMAND; the text is
@@ -46,12 +46,18 @@ start_coordinator() {
 }
 is_listening() { grep -q 'workers connect to' "$dir/log" || is_gone "$coordinator"; }
 
+# On this machine other tests may run at the same time, and a machine has one worker of an id.
+name_of() {
+	eval "host=\${HOST_OF_$1-}"
+	[ -n "$host" ] && echo "$1" || echo "$1-$$"
+}
+
 start_worker() {
 	id=$1
 	shift
 	eval "host=\${HOST_OF_$id-}"
 	run_on "$host" "$BUILDDIR/stagecoachd" --role worker --coordinator "$cluster" \
-		--cluster-key-file "$key_file" --worker-id "$id" -m "$MODEL" --config /dev/null \
+		--cluster-key-file "$key_file" --worker-id "$(name_of $id)" -m "$MODEL" --config /dev/null \
 		$CLUSTER_OPTIONS "$@" >"$dir/$id.out" 2>>"$dir/$id.log" </dev/null &
 	eval "worker_$id=\$!"
 	case " $worker_ids " in
@@ -67,11 +73,8 @@ wait_ready() {
 		fail "the coordinator did not become ready"
 }
 
-list_workers() { stagecoach workers --socket "$socket"; }
-worker_of_stage() {
-	stagecoach workers --json --socket "$socket" |
-		sed -n "s/.*\"id\":\"\([^\"]*\)\".*\"stage\":$1[,}].*/\1/p" | head -n 1
-}
+list_workers() { stagecoach workers --socket "$socket" | sed "s/^\([a-z]*\)-$$/\1/"; }
+is_here() { grep -q "worker $(name_of "$1") .*is here" "$dir/log"; }
 shows() { list_workers | grep -q -- "$1"; }
 wait_status() { wait_for shows "$1" || fail "workers do not show '$1': $(list_workers)"; }
 

@@ -45,15 +45,15 @@ expect_text
 
 what='a second process with the id of another'
 "$BUILDDIR/stagecoachd" --role worker --coordinator "$cluster" --cluster-key-file "$key_file" \
-	--worker-id late -m "$MODEL" --config /dev/null 2>"$dir/twin.log"
+	--worker-id "$(name_of late)" -m "$MODEL" --config /dev/null 2>"$dir/twin.log"
 [ $? = 78 ] || fail "$what: its exit code"
-grep -q 'worker-id: another process of this machine is worker late' "$dir/twin.log" ||
+grep -q "worker-id: another process of this machine is worker late-$$" "$dir/twin.log" ||
 	fail "$what: $(cat "$dir/twin.log")"
 
 what='a key file that others may read'
 chmod 644 "$key_file"
 "$BUILDDIR/stagecoachd" --role worker --coordinator "$cluster" --cluster-key-file "$key_file" \
-	--worker-id other -m "$MODEL" --config /dev/null 2>"$dir/open.log"
+	--worker-id "$(name_of other)" -m "$MODEL" --config /dev/null 2>"$dir/open.log"
 [ $? = 78 ] || fail "$what: its exit code"
 chmod 600 "$key_file"
 

@@ -12,7 +12,9 @@ reason="NaN or infinity in token_embd.weight of $dir/spoilt-token.gguf"
 # Text of 64 sequences that ends where it ends, without the spoilt token.
 innocent() {
 	stagecoach generate --socket "$socket" -p 'the thin' -n 300 --sequences 64 --seed 3 \
-		>"$dir/$1" 2>"$dir/$1.log"
+		>"$dir/lines" 2>"$dir/$1.log" || return
+	# Which sequence is the first to end a line depends on what else runs.
+	LC_ALL=C sort -s -t ']' -k 1,1 "$dir/lines" >"$dir/$1"
 }
 poison() {
 	stagecoach generate --socket "$socket" --parse-special -p 'the <|end|>' -n 3 >"$dir/poison" \

@@ -33,7 +33,7 @@ start_three() {
 	start_coordinator 2 "$@"
 	for id in a b c; do
 		start_worker $id
-		wait_for grep -q "worker $id .*is here" "$dir/log" || fail "$id does not come"
+		wait_for is_here $id || fail "$id does not come"
 	done
 	wait_ready
 }
@@ -108,7 +108,7 @@ kill_in_load() {
 	what="dial-in, $1, loading"
 	start_coordinator 2
 	start_worker $2
-	wait_for grep -q "worker $2 .*is here" "$dir/log" || fail "$what: $2 does not come"
+	wait_for is_here $2 || fail "$what: $2 does not come"
 	kill -STOP "$(pid_of_worker $2)"
 	start_worker $3
 	start_worker c
