@@ -8,6 +8,7 @@
 #	wait_ready			fails if the coordinator does not become ready
 #	pid_of_worker ID
 #	is_here ID			has it come?
+#	worker_of_stage STAGE		the id of the worker that has it, from 1; "" if nobody
 #	wait_status PATTERN		until a line of `stagecoach workers` matches
 #	reference N			the text of N tokens, undisturbed: $dir/reference
 #	text_and_kill N AT COMMAND	asks for N tokens; after AT bytes runs COMMAND; the text is
@@ -75,6 +76,10 @@ wait_ready() {
 
 list_workers() { stagecoach workers --socket "$socket" | sed "s/^\([a-z]*\)-$$/\1/"; }
 is_here() { grep -q "worker $(name_of "$1") .*is here" "$dir/log"; }
+worker_of_stage() {
+	stagecoach workers --json --socket "$socket" |
+		sed -n "s/.*\"id\":\"\([^\"]*\)\".*\"stage\":$1[,}].*/\1/p" | head -n 1
+}
 shows() { list_workers | grep -q -- "$1"; }
 wait_status() { wait_for shows "$1" || fail "workers do not show '$1': $(list_workers)"; }
 
