@@ -533,6 +533,7 @@ void coordinator_destroy(struct coordinator *c)
 	timer_destroy(c->seek_timer);
 	coordinator_deinit_watch(c);
 	plan_destroy(c->last_plan);
+	plan_change_deinit(&c->change);
 	free(c);
 }
 

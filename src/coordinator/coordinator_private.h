@@ -17,6 +17,7 @@
 #include "coordinator/jobs.h"
 #include "coordinator/link_faults.h"
 #include "coordinator/members.h"
+#include "coordinator/plan_change.h"
 #include "coordinator/watchdog.h"
 
 /* What is counted over all epochs. */
@@ -47,6 +48,8 @@ struct coordinator {
 	const struct sequence *suspect;	/* it runs alone, see coordinator_resume; NULL: none */
 	struct error last_loss;		/* status SC_OK: none */
 	uint64_t lost_ns;		/* when that was */
+	uint64_t first_lost_ns;		/* the first loss since an epoch last ran */
+	struct plan_change change;	/* since the epoch that last ran */
 	char lost_worker[64];		/* id of the worker whose stage was lost last */
 	struct plan *last_plan;		/* of the epoch that was dropped last; NULL: none */
 	unsigned n_attempts;		/* epochs that were begun since the last one that ran */

@@ -47,6 +47,8 @@ void coordinator_lose_epoch(struct coordinator *c, const struct error *err)
 	log_warning("%s", err->text);
 	c->last_loss = *err;
 	c->lost_ns = loop_now_ns(c->config.loop);
+	if (!c->n_attempts)
+		c->first_lost_ns = c->lost_ns;
 	c->n_recoveries += has_run;
 	if (c->epoch)
 		members_end_epoch(c->members);
@@ -206,11 +208,26 @@ void coordinator_on_enough(void *arg)
 	}
 }
 
+/* How long the pipeline stood, and who has the layers now. */
+static void log_running(struct coordinator *c)
+{
+	const struct epoch *epoch = c->epoch;
+	struct buf change = BUF_INIT;
+
+	if (plan_change_note(&c->change, epoch->plan, &change) != SC_OK)
+		log_debug("epoch %u: no memory to say what its plan changes", epoch->number);
+	if (c->n_attempts)
+		log_info("epoch %u runs %.1f s after the loss: %s; %u job%s on", epoch->number,
+			 clock_seconds(loop_now_ns(c->config.loop) - c->first_lost_ns),
+			 change.data, c->jobs.n_active, c->jobs.n_active == 1 ? " goes" : "s go");
+	else if (epoch->number > 1)
+		log_info("epoch %u runs: %s", epoch->number, change.data);
+	buf_deinit(&change);
+}
+
 void coordinator_note_running(struct coordinator *c)
 {
-	if (c->n_attempts)
-		log_info("epoch %u runs: %u job%s on", c->epoch->number, c->jobs.n_active,
-			 c->jobs.n_active == 1 ? " goes" : "s go");
+	log_running(c);
 	c->n_attempts = 0;
 	await_growth(c);
 	if (c->config.warms_spares)

@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # What systemd hears of a daemon under mpirun, and how the unit's commands reach it: ready only once
-# all stages answer, the watchdog fed, busy while reloading, stopping on SIGTERM, exit code 0.
+# all stages answer, the watchdog fed, busy while reloading, stopping on SIGTERM, exit code 0. Then
+# what it hears of a coordinator that loses a worker and goes on with another.
 . "$(dirname "$0")/daemon.sh"
+. "$(dirname "$0")/cluster.sh"
 grep -q '^#define HAVE_SYSTEMD 1' "$BUILDDIR/config.h" ||
 	{ echo "built without libsystemd"; exit 77; }
 
 notices=$dir/notices.log
-"$BUILDDIR/tests/system/notify_listener" "$dir/notify" >"$notices" &
+"$BUILDDIR/tests/system/notify_listener" "$dir/notify" >>"$notices" &
 listener=$!
 trap 'kill $listener; clean_up' EXIT
 has_socket() { [ -S "$dir/notify" ]; }
@@ -73,3 +75,23 @@ code=$?
 [ $code = 66 ] || fail "a model that does not exist: exit code $code, expected 66"
 expect_none_left
 echo "ok: a failed start has its exit code"
+
+: >"$notices"
+export NOTIFY_SOCKET="$dir/notify" WATCHDOG_USEC=400000
+start_coordinator 1
+unset NOTIFY_SOCKET WATCHDOG_USEC
+first=n1_$$ second=n2_$$
+start_worker "$first"
+wait_ready
+start_worker "$second"
+wait_status "^$second .*spare"
+wait_for has_heard STATUS=Serving || fail "not serving"
+kill -9 "$(pid_of_worker "$(worker_of_stage 1)")"
+wait_for has_heard 'STATUS=Recovering: stage 1 (worker ' || fail "no word of the recovery"
+serves_again() { grep '^STATUS=' "$notices" | tail -n 1 | grep -q '^STATUS=Serving$'; }
+wait_for serves_again || fail "no word of its end: $(grep ^STATUS= "$notices" | tail -n 5)"
+[ "$(n_heard READY=1)" = 1 ] || fail "ready more than once"
+n=$(n_heard WATCHDOG=1)
+wait_for has_heard WATCHDOG=1 $((n + 3)) || fail "the watchdog is not fed after a loss"
+stop_cluster
+echo "ok: recovered"

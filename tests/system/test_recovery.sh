@@ -58,6 +58,9 @@ kill_in_decode() {
 	start_three
 	text_and_kill $N_TOKENS $AT "kill -$3 $(pid_of_stage "$2")"
 	expect_same dial-in "$1" decode
+	[ "$2" = spare ] ||
+		grep -q 'epoch 2 runs .* s after the loss: worker .* takes layers' "$dir/log" ||
+		fail "$what: the log does not say who took over: $(tail -n 3 "$dir/log")"
 	stop_cluster
 }
 wanted dial-in:stage1:decode && kill_in_decode stage1 1 KILL
