@@ -27,12 +27,17 @@ struct loopback_port {
 };
 struct fabric_source loopback_source(struct loopback_port *port);
 
-/* What the ucx fabrics of one loop share. It must outlive its fabrics, and the loop must outlive the
- * port. Close accepts NULL. */
+/* What the ucx fabrics of one loop share: UCX's context, and the closed fabrics that are not gone
+ * yet (parked). Closing a fabric never waits: links say goodbye from the loop, for a second at most,
+ * also to peers that are dead or stopped. If UCX does not give memory back two seconds after
+ * closing, the memory is kept; with eight such fabrics no other can be opened (SC_E_CAPACITY).
+ * The port must outlive its fabrics, and the loop must outlive the port. Closing the port waits for
+ * parked fabrics, for two seconds at most. Close accepts NULL. */
 struct ucx_port;
 must_check enum sc_status ucx_port_open(struct loop *loop, struct ucx_port **port_out,
 					struct error *err);
 void ucx_port_close(struct ucx_port *port);
+unsigned ucx_port_n_parked(const struct ucx_port *port);
 
 /* UCX 1.13: posix shared memory inside a host, RDMA or TCP between hosts, errors reported per peer.
  * Environment: sets the UCX_* variables that it relies on, unless the user has set them. Call it
@@ -42,7 +47,8 @@ void ucx_port_close(struct ucx_port *port);
  * left out (UCX_TLS), and if the user asks for TCP, it stays on loopback (UCX_NET_DEVICES).
  * Limitation: a peer that is killed while it writes into shared memory leaves a slot in this end's
  * queue that is never filled. Then nothing more is received from any peer that shares the memory.
- * Links go down in time nevertheless. To go on, close the fabric and open another. */
+ * Links go down in time nevertheless. To go on, close the fabric and open another: each has a queue
+ * of its own. */
 must_check enum sc_status fabric_ucx_open(struct ucx_port *port, const struct fabric_config *config,
 					  struct fabric **fabric_out, struct error *err);
 struct fabric_source ucx_source(struct ucx_port *port);

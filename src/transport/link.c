@@ -2,6 +2,21 @@
 #include "transport/link.h"
 
 #include <assert.h>
+#include <stdlib.h>
+
+enum sc_status fabric_init(struct fabric *fabric, const struct fabric_ops *ops,
+			   const struct fabric_config *config)
+{
+	*fabric = (struct fabric){ .ops = ops, .config = *config };
+	fabric->links = calloc(config->n_peers, sizeof fabric->links[0]);
+	return fabric->links ? SC_OK : SC_E_NOMEM;
+}
+
+void fabric_deinit(struct fabric *fabric)
+{
+	free(fabric->links);
+	fabric->links = NULL;
+}
 
 enum sc_status fabric_open(const struct fabric_source *source, const struct fabric_config *config,
 			   struct fabric **fabric_out, struct error *err)
@@ -45,6 +60,9 @@ static enum sc_status check_connect(const struct fabric *fabric, unsigned peer,
 		return error_set(err, SC_E_INVALID, "%s link from %u to %u: expected another peer "
 				 "below %u", fabric_name(fabric), fabric->config.self, peer,
 				 fabric->config.n_peers);
+	if (fabric->links[peer])
+		return error_set(err, SC_E_EXISTS, "%s: there is already a link to peer %u",
+				 fabric_name(fabric), peer);
 	if (config->credits > LINK_MAX_CREDITS || config->max_payload > LINK_MAX_PAYLOAD)
 		return error_set(err, SC_E_INVALID, "%s link to peer %u: %u credits for frames of "
 				 "%zu bytes, expected at most %d and %zu", fabric_name(fabric),
@@ -63,8 +81,11 @@ enum sc_status fabric_connect(struct fabric *fabric, unsigned peer, const void *
 	assert(events->on_frame && events->on_down);
 	if (status != SC_OK)
 		return status;
-	return fabric->ops->connect(fabric, peer, address, n_bytes, config, events, arg, link_out,
-				    err);
+	status = fabric->ops->connect(fabric, peer, address, n_bytes, config, events, arg,
+				      &fabric->links[peer], err);
+	if (status == SC_OK)
+		*link_out = fabric->links[peer];
+	return status;
 }
 
 enum sc_status link_send(struct link *link, struct frame *frame)
@@ -74,6 +95,8 @@ enum sc_status link_send(struct link *link, struct frame *frame)
 
 void link_close(struct link *link)
 {
-	if (link)
-		link->fabric->ops->close_link(link);
+	if (!link)
+		return;
+	link->fabric->links[link->peer] = NULL;
+	link->fabric->ops->close_link(link);
 }

@@ -59,6 +59,7 @@ struct fabric_ops {
 	void (*close)(struct fabric *fabric);
 	/* The bytes that peers need to connect. Borrowed until close. */
 	void (*address)(const struct fabric *fabric, const void **address_out, size_t *n_bytes_out);
+	/* Called if there is no link to this peer. */
 	must_check enum sc_status (*connect)(struct fabric *fabric, unsigned peer,
 					     const void *address, size_t n_bytes,
 					     const struct link_config *config,
@@ -71,7 +72,13 @@ struct fabric_ops {
 struct fabric {
 	const struct fabric_ops *ops;
 	struct fabric_config config;
+	struct link **links;	/* [n_peers] the link that the owner has open, or NULL */
 };
+
+/* For kinds. deinit accepts a fabric that is all zeros. */
+must_check enum sc_status fabric_init(struct fabric *fabric, const struct fabric_ops *ops,
+				      const struct fabric_config *config);
+void fabric_deinit(struct fabric *fabric);
 
 struct link {
 	struct fabric *fabric;

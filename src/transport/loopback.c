@@ -54,7 +54,6 @@ struct loopback_fabric {
 	bool is_delivering;
 	bool is_closed;
 	struct loopback_link *first_closed;
-	struct loopback_link *links[];	/* [n_peers] */
 };
 
 enum sc_status loopback_hub_create(struct loopback_hub **hub_out)
@@ -233,8 +232,10 @@ static void free_closed(struct loopback_fabric *fabric)
 		fabric->first_closed = link->next_closed;
 		free(link);
 	}
-	if (fabric->is_closed)
+	if (fabric->is_closed) {
+		fabric_deinit(&fabric->base);
 		free(fabric);
+	}
 }
 
 static void deliver_all(void *arg)
@@ -243,8 +244,8 @@ static void deliver_all(void *arg)
 
 	fabric->is_delivering = true;
 	for (unsigned i = 0; i < fabric->base.config.n_peers && !fabric->is_closed; i++)
-		if (fabric->links[i])
-			deliver(fabric, fabric->links[i]);
+		if (fabric->base.links[i])
+			deliver(fabric, (struct loopback_link *)fabric->base.links[i]);
 	fabric->is_delivering = false;
 	free_closed(fabric);
 }
@@ -289,9 +290,6 @@ static enum sc_status loopback_connect(struct fabric *base, unsigned peer, const
 
 	if (status != SC_OK)
 		return status;
-	if (fabric->links[peer])
-		return error_set(err, SC_E_EXISTS, "loopback: peer %u already has a link to peer "
-				 "%u", base->config.self, peer);
 	link = calloc(1, sizeof *link);
 	if (!link)
 		return error_set(err, SC_E_NOMEM, "loopback link: out of memory");
@@ -304,7 +302,6 @@ static enum sc_status loopback_connect(struct fabric *base, unsigned peer, const
 		free(link);
 		return error_set(err, status, "loopback link: out of memory");
 	}
-	fabric->links[peer] = link;
 	*link_out = &link->base;
 	return SC_OK;
 }
@@ -323,7 +320,6 @@ static void loopback_close_link(struct link *base)
 
 	assert(!link->is_closed);
 	link->is_closed = true;
-	fabric->links[base->peer] = NULL;
 	pthread_mutex_lock(&fabric->hub->lock);
 	leave(fabric, link);
 	pthread_mutex_unlock(&fabric->hub->lock);
@@ -338,8 +334,7 @@ static void loopback_close(struct fabric *base)
 	struct loopback_fabric *fabric = (struct loopback_fabric *)base;
 
 	for (unsigned i = 0; i < base->config.n_peers; i++)
-		if (fabric->links[i])
-			loopback_close_link(&fabric->links[i]->base);
+		link_close(base->links[i]);
 	pthread_mutex_lock(&fabric->hub->lock);
 	leave_hub(fabric);
 	pthread_mutex_unlock(&fabric->hub->lock);
@@ -379,14 +374,15 @@ enum sc_status fabric_loopback_open(struct loop *loop, struct loopback_hub *hub,
 	struct loopback_fabric *fabric;
 	enum sc_status status;
 
-	fabric = calloc(1, sizeof *fabric + config->n_peers * sizeof(struct loopback_link *));
+	fabric = calloc(1, sizeof *fabric);
 	if (!fabric)
 		return error_set(err, SC_E_NOMEM, "loopback: out of memory");
-	fabric->base.ops = &loopback_ops;
-	fabric->base.config = *config;
 	fabric->hub = hub;
-	status = wake_create(loop, deliver_all, fabric, &fabric->wake);
+	status = fabric_init(&fabric->base, &loopback_ops, config);
+	if (status == SC_OK)
+		status = wake_create(loop, deliver_all, fabric, &fabric->wake);
 	if (status != SC_OK) {
+		fabric_deinit(&fabric->base);
 		free(fabric);
 		return error_set(err, status, "loopback: cannot create a wake-up");
 	}

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The mpi fabric: its poller, opening and closing. See mpi_fabric.h. */
+/* The mpi fabric: its poller, greetings and opening. See mpi_fabric.h. */
 #include "transport/mpi_fabric.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "transport/fabrics.h"
 
 #include <poll.h>
@@ -21,86 +20,64 @@
 #define NAP_NS 50000
 #define NAPPING_NS (5 * NS_PER_MS)
 #define IDLE_MS 2
-#define CLOSE_LIMIT_MS 3000
+#define LINKS_PER_FABRIC 256	/* more than this take the numbers of the next fabric */
 
-static void destroy(struct mpi_fabric *fabric);
-
-/* Hello */
-
-static void take_hello(struct mpi_fabric *fabric, const struct envelope *hello)
+static struct mpi_fabric *fabric_of(struct remote_fabric *base)
 {
-	struct mpi_link *link;
-
-	list_for_each(node, &fabric->links) {
-		link = list_entry(node, struct mpi_link, in_fabric);
-		if (link->base.peer == hello->peer && link->state == MPI_LINK_GREETING &&
-		    !link->peer_id && is_same_fabric(link->peer_fabric, hello->from) &&
-		    (link->id == hello->to || fabric->id == hello->to)) {
-			mpi_link_greet(link, hello);
-			return;
-		}
-	}
-	fabric->hellos[hello->peer] = *hello;
+	return (struct mpi_fabric *)base;
 }
 
-static void receive_hello(struct mpi_fabric *fabric)
+/* Greetings: hello, and goodbye to a link that has not connected yet */
+
+static void expect_greeting(struct mpi_fabric *fabric)
 {
-	if (MPI_Irecv(fabric->hello, ENVELOPE_BYTES, MPI_BYTE, MPI_ANY_SOURCE, MPI_HELLO_TAG,
-		      MPI_COMM_WORLD, &fabric->hello_request) != MPI_SUCCESS)
-		fabric->hello_request = MPI_REQUEST_NULL;
+	if (MPI_Irecv(fabric->greeting, ENVELOPE_BYTES, MPI_BYTE, MPI_ANY_SOURCE, MPI_GREETING_TAG,
+		      MPI_COMM_WORLD, &fabric->greeting_request) != MPI_SUCCESS)
+		fabric->greeting_request = MPI_REQUEST_NULL;
 }
 
-static bool take_hellos(struct mpi_fabric *fabric)
+static bool take_greetings(struct mpi_fabric *fabric)
 {
-	struct envelope hello;
+	struct envelope greeting;
 	bool is_news = false;
 	MPI_Status status;
 	struct error err;
 	int is_done, n;
 
-	while (fabric->hello_request != MPI_REQUEST_NULL &&
-	       MPI_Test(&fabric->hello_request, &is_done, &status) == MPI_SUCCESS && is_done) {
+	while (fabric->greeting_request != MPI_REQUEST_NULL &&
+	       MPI_Test(&fabric->greeting_request, &is_done, &status) == MPI_SUCCESS && is_done) {
 		is_news = true;
 		MPI_Get_count(&status, MPI_BYTE, &n);
-		if (envelope_decode(fabric->hello, (size_t)n, &hello, &err) == SC_OK &&
-		    hello.kind == ENVELOPE_HELLO && hello.peer < fabric->base.config.n_peers &&
-		    is_same_fabric(hello.to, fabric->id) && hello.from)
-			take_hello(fabric, &hello);
-		receive_hello(fabric);
+		if (envelope_decode(fabric->greeting, (size_t)n, &greeting, &err) == SC_OK)
+			remote_dispatch(&fabric->base, &greeting);
+		expect_greeting(fabric);
 	}
 	return is_news;
 }
 
-static bool advance_links(struct mpi_fabric *fabric)
+/* Progress */
+
+static struct mpi_link *link_at(struct list *node)
 {
+	return (struct mpi_link *)list_entry(node, struct remote_link, in_fabric);
+}
+
+static bool progress(struct remote_fabric *base)
+{
+	struct mpi_fabric *fabric = fabric_of(base);
 	uint64_t now_ns = clock_ns();
 	bool is_look_due = now_ns - fabric->last_look_ns >= MPI_LOOK_MS * NS_PER_MS;
-	bool is_news = take_hellos(fabric);
+	bool is_news = take_greetings(fabric);
 
-	if (is_look_due) {
+	if (is_look_due)
 		fabric->last_look_ns = now_ns;
-		list_for_each(node, &fabric->links)
-			mpi_link_look(list_entry(node, struct mpi_link, in_fabric));
+	list_for_each(node, &base->links) {
+		if (is_look_due)
+			mpi_link_look(link_at(node));
+		is_news |= mpi_link_progress(link_at(node));
 	}
-	list_for_each(node, &fabric->links)
-		is_news |= mpi_link_advance(list_entry(node, struct mpi_link, in_fabric));
-	return is_news;
-}
-
-static bool progress(void *arg)
-{
-	struct mpi_fabric *fabric = arg;
-	bool is_news;
-
-	if (fabric->is_busy)
-		return false;
-	fabric->is_busy = true;
-	is_news = advance_links(fabric);
-	fabric->is_busy = false;
 	if (is_news)
-		fabric->last_news_ns = clock_ns();
-	if (fabric->is_closed)
-		destroy(fabric);
+		fabric->last_news_ns = now_ns;
 	return is_news;
 }
 
@@ -109,127 +86,73 @@ static bool arm(void *arg)
 {
 	struct mpi_fabric *fabric = arg;
 	const struct timespec nap = { .tv_nsec = NAP_NS };
-	struct pollfd loop_news = { .fd = uv_backend_fd(loop_uv(fabric->loop)), .events = POLLIN };
+	struct pollfd loop_news = {
+		.fd = uv_backend_fd(loop_uv(fabric->base.loop)), .events = POLLIN,
+	};
 
-	if (list_is_empty(&fabric->links) || clock_ns() - fabric->last_news_ns > NAPPING_NS)
+	if (list_is_empty(&fabric->base.links) || clock_ns() - fabric->last_news_ns > NAPPING_NS)
 		return true;
 	return ppoll(&loop_news, 1, &nap, NULL) > 0;
 }
 
-static const struct poller_ops poller_ops = { .progress = progress, .arm = arm };
-
-static void on_wake(void *arg)
+static enum sc_status connect_link(struct remote_link *base, const struct fabric_address *address,
+				   struct error *err)
 {
-	(void)progress(arg);
+	((struct mpi_fabric *)base->base.fabric)->last_news_ns = clock_ns();
+	return mpi_link_connect(base, address, err);
 }
 
-static enum sc_status join_loop(struct mpi_fabric *fabric, struct error *err)
+static void destroy(struct remote_fabric *base)
 {
+	struct mpi_fabric *fabric = fabric_of(base);
+
+	if (fabric->greeting_request == MPI_REQUEST_NULL)
+		return;
+	MPI_Cancel(&fabric->greeting_request);
+	MPI_Wait(&fabric->greeting_request, MPI_STATUS_IGNORE);
+}
+
+/* Opening */
+
+static enum sc_status start(struct mpi_fabric *fabric, struct error *err)
+{
+	static const struct poller_ops poller_ops = { .progress = remote_progress, .arm = arm };
 	const struct poller_config poller = {
 		.ops = &poller_ops,
 		.arg = fabric,
 		.fd = -1,
-		.spin_us = fabric->base.config.spin_us,
+		.spin_us = fabric->base.base.config.spin_us,
 		.idle_ms = IDLE_MS,
 	};
-
-	if (wake_create(fabric->loop, on_wake, fabric, &fabric->wake) != SC_OK)
-		return error_set(err, SC_E_NOMEM, "mpi: no memory for the loop's objects");
-	return poller_create(fabric->loop, &poller, &fabric->poller, err);
-}
-
-static void leave_loop(struct mpi_fabric *fabric)
-{
-	if (fabric->poller)
-		poller_destroy(fabric->poller);
-	if (fabric->wake)
-		wake_destroy(fabric->wake);
-}
-
-static void close_links(struct mpi_fabric *fabric)
-{
-	list_for_each(node, &fabric->links) {
-		struct mpi_link *link = list_entry(node, struct mpi_link, in_fabric);
-
-		if (!link->is_closed)
-			mpi_link_close(&link->base);
-	}
-}
-
-static void destroy(struct mpi_fabric *fabric)
-{
-	uint64_t limit = clock_ns() + CLOSE_LIMIT_MS * NS_PER_MS;
-	const struct timespec nap = { .tv_nsec = NAP_NS };
-
-	close_links(fabric);
-	while (!list_is_empty(&fabric->links) && clock_ns() < limit)
-		if (!advance_links(fabric))
-			nanosleep(&nap, NULL);
-	if (!list_is_empty(&fabric->links)) {
-		/* MPI may still write into these frames, so freeing them would be worse than
-		 * leaking them. */
-		log_warning("mpi: requests did not come back within %d ms of closing",
-			    CLOSE_LIMIT_MS);
-		list_for_each(node, &fabric->links)
-			grant_detach(list_entry(node, struct mpi_link, in_fabric)->grant);
-		leave_loop(fabric);
-		return;
-	}
-	if (fabric->hello_request != MPI_REQUEST_NULL) {
-		MPI_Cancel(&fabric->hello_request);
-		MPI_Wait(&fabric->hello_request, MPI_STATUS_IGNORE);
-	}
-	leave_loop(fabric);
-	free(fabric->address);
-	free(fabric->by_peer);
-	free(fabric->hellos);
-	free(fabric);
-}
-
-static void mpi_close(struct fabric *base)
-{
-	struct mpi_fabric *fabric = (struct mpi_fabric *)base;
-
-	if (!fabric->is_busy) {
-		destroy(fabric);
-		return;
-	}
-	close_links(fabric);
-	fabric->is_closed = true;
-}
-
-static void mpi_address(const struct fabric *base, const void **address_out, size_t *n_bytes_out)
-{
-	const struct mpi_fabric *fabric = (const struct mpi_fabric *)base;
-
-	*address_out = fabric->address;
-	*n_bytes_out = fabric->n_address;
-}
-
-static const struct fabric_ops link_fabric_mpi = {
-	.name = "mpi",
-	.has_buffers = true,
-	.close = mpi_close,
-	.address = mpi_address,
-	.connect = mpi_link_connect,
-	.send = mpi_link_send,
-	.close_link = mpi_link_close,
-};
-
-static enum sc_status make_address(struct mpi_fabric *fabric)
-{
 	struct mpi_native self = { .rank = mpi_world_rank(fabric->world) };
-	const struct fabric_address address = {
-		.transport = MPI_TRANSPORT,
-		.peer = fabric->base.config.self,
-		.id = fabric->id,
-		.native = &self,
-		.n_native = sizeof self,
-	};
 
 	process_id_of_self(&self.process);
-	return address_encode(&address, &fabric->address, &fabric->n_address);
+	return remote_fabric_start(&fabric->base, &self, sizeof self, &poller, err);
 }
+
+static const struct remote_ops remote_mpi = {
+	.fabric = {
+		.name = "mpi",
+		.has_buffers = true,
+		.close = remote_fabric_close,
+		.address = remote_fabric_address,
+		.connect = remote_link_connect,
+		.send = remote_link_send,
+		.close_link = remote_link_close,
+	},
+	.transport = "mpi ",
+	.link_bytes = sizeof(struct mpi_link),
+	.has_plain_frames = true,
+	.must_receive_all = true,
+	.progress = progress,
+	.destroy = destroy,
+	.connect = connect_link,
+	.greet = mpi_link_greet,
+	.post = mpi_link_post,
+	.end = mpi_link_end,
+	.is_ended = mpi_link_is_ended,
+	.destroy_link = mpi_link_destroy,
+};
 
 enum sc_status fabric_mpi_open(struct loop *loop, struct mpi_world *world,
 			       const struct fabric_config *config, struct fabric **fabric_out,
@@ -240,28 +163,20 @@ enum sc_status fabric_mpi_open(struct loop *loop, struct mpi_world *world,
 
 	if (!fabric)
 		return error_set(err, SC_E_NOMEM, "mpi: no memory");
-	fabric->base = (struct fabric){ .ops = &link_fabric_mpi, .config = *config };
-	fabric->loop = loop;
 	fabric->world = world;
-	fabric->hello_request = MPI_REQUEST_NULL;
-	list_init(&fabric->links);
-	fabric->by_peer = calloc(config->n_peers, sizeof *fabric->by_peer);
-	fabric->hellos = calloc(config->n_peers, sizeof *fabric->hellos);
-	if (!fabric->by_peer || !fabric->hellos || address_make_id(&fabric->id) != SC_OK ||
-	    make_address(fabric) != SC_OK) {
-		status = error_set(err, SC_E_NOMEM, "mpi: no memory for %u peers",
-				   config->n_peers);
-		goto fail;
+	fabric->greeting_request = MPI_REQUEST_NULL;
+	/* No lot: a world has one fabric at a time, and its loop may go before the world does. */
+	status = remote_fabric_init(&fabric->base, &remote_mpi, config, loop, NULL, err);
+	fabric->base.last_link = mpi_world_count_fabric(world) * LINKS_PER_FABRIC;
+	if (status == SC_OK)
+		status = start(fabric, err);
+	if (status != SC_OK) {
+		remote_fabric_destroy(&fabric->base);
+		return status;
 	}
-	status = join_loop(fabric, err);
-	if (status != SC_OK)
-		goto fail;
-	receive_hello(fabric);
-	*fabric_out = &fabric->base;
+	expect_greeting(fabric);
+	*fabric_out = &fabric->base.base;
 	return SC_OK;
-fail:
-	destroy(fabric);
-	return status;
 }
 
 static enum sc_status open_at(void *arg, const struct fabric_config *config,

@@ -23,7 +23,7 @@
 struct mpi_world {
 	unsigned rank;
 	unsigned size;
-	uint32_t n_links;
+	uint32_t n_fabrics;
 };
 
 static bool read_rank(const char *name, unsigned *value_out)
@@ -132,11 +132,9 @@ unsigned mpi_world_size(const struct mpi_world *world)
 	return world->size;
 }
 
-uint32_t mpi_world_count_link(struct mpi_world *world)
+uint32_t mpi_world_count_fabric(struct mpi_world *world)
 {
-	if (!++world->n_links)
-		world->n_links = 1;
-	return world->n_links;
+	return world->n_fabrics++;
 }
 
 /* Computes where each rank's blob begins. MPI counts in int. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "link_suite.h"
+#include "tests/sanitizer.h"
 #include "transport/fabrics.h"
 
 #include <stdio.h>
@@ -22,6 +23,16 @@ static void close_port(void *arg, const struct fabric_source *source)
 	(void)arg;
 	ucx_port_close(source->arg);
 }
+
+#if HAS_ASAN
+/* UCX 1.13 leaks 100 bytes when a peer that has just connected closes its worker at once, and this
+ * end then cannot map the peer's queue. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libuct.so";
+}
+#endif
 
 /* The peer's worker is in this process too, where shared memory and sockets work all the same. It
  * needs a thread of its own: both ends must make progress for a link to open, and to close. */
