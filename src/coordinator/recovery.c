@@ -105,23 +105,6 @@ static void await_worker(struct coordinator *c, const struct error *why)
 	members_await(c->members, count_usable(c) + 1, (uint32_t)left_ms);
 }
 
-void coordinator_seek(void *arg)
-{
-	struct coordinator *c = arg;
-	struct error err;
-
-	if (c->epoch || c->is_stopping || c->phase >= COORDINATOR_STOPPED)
-		return;
-	if (coordinator_begin_epoch(c, 1, &err) != SC_OK) {
-		await_worker(c, &err);
-		return;
-	}
-	c->seek_until_ns = 0;
-	members_await(c->members, 0, 0);
-	log_info("epoch %u: %u stage%s", c->epoch->number, c->epoch->plan->n_stages,
-		 c->epoch->plan->n_stages == 1 ? "" : "s");
-}
-
 static uint64_t pause_ms(unsigned n_attempts)
 {
 	uint64_t ms = FIRST_PAUSE_MS;
@@ -129,6 +112,39 @@ static uint64_t pause_ms(unsigned n_attempts)
 	for (unsigned i = ATTEMPTS_WITHOUT_PAUSE; i < n_attempts && ms < LONGEST_PAUSE_MS; i++)
 		ms *= 2;
 	return ms < LONGEST_PAUSE_MS ? ms : LONGEST_PAUSE_MS;
+}
+
+/* Tries again after a pause, unless that was tried too often. */
+static void try_later(struct coordinator *c, const char *why)
+{
+	members_release(c->members, c->n_epochs + 1);
+	if (c->n_attempts > MAX_ATTEMPTS)
+		give_up(c, why);
+	else
+		timer_start(c->seek_timer, pause_ms(c->n_attempts), 0);
+}
+
+void coordinator_seek(void *arg)
+{
+	struct coordinator *c = arg;
+	enum sc_status status;
+	struct error err;
+
+	if (c->epoch || c->is_stopping || c->phase >= COORDINATOR_STOPPED)
+		return;
+	status = coordinator_begin_epoch(c, 1, &err);
+	if (status == SC_E_UNAVAILABLE || status == SC_E_CAPACITY) {
+		await_worker(c, &err);
+	} else if (status != SC_OK) {	/* out of memory, or no data links: not the workers' fault */
+		log_warning("no epoch is possible now: %s", err.text);
+		c->n_attempts++;
+		try_later(c, err.text);
+	} else {
+		c->seek_until_ns = 0;
+		members_await(c->members, 0, 0);
+		log_info("epoch %u: %u stage%s", c->epoch->number, c->epoch->plan->n_stages,
+			 c->epoch->plan->n_stages == 1 ? "" : "s");
+	}
 }
 
 void coordinator_replace_epoch(struct coordinator *c, const struct error *err)
@@ -140,15 +156,11 @@ void coordinator_replace_epoch(struct coordinator *c, const struct error *err)
 	coordinator_lose_epoch(c, err);
 	if (c->is_stopping || c->phase >= COORDINATOR_STOPPED)
 		return;
-	if (++c->n_attempts > MAX_ATTEMPTS) {
-		give_up(c, "this was the last of many attempts that were lost before a step was "
-			"answered");
-	} else if (c->n_attempts <= ATTEMPTS_WITHOUT_PAUSE) {
+	if (++c->n_attempts <= ATTEMPTS_WITHOUT_PAUSE)
 		coordinator_seek(c);
-	} else {
-		members_release(c->members, c->n_epochs + 1);
-		timer_start(c->seek_timer, pause_ms(c->n_attempts), 0);
-	}
+	else
+		try_later(c, "this was the last of many attempts that were lost before a step was "
+			  "answered");
 }
 
 void coordinator_on_short(void *arg, const struct error *err)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Creating a coordinator, and submitting a job, with each allocation failing in turn: a clean
  * error, nothing is left behind, and what was there goes on. */
+#include "coordinator/coordinator_private.h"
+
 #include "tests/coordinator/stage_double.h"
 #include "tests/model/failing_alloc.h"
 
@@ -122,11 +124,56 @@ static void every_allocation_of_a_job_may_fail(void **state)
 	stage_double_destroy(&d);
 }
 
+/* A loss, with allocation n failing while the next epoch is formed. */
+static bool replace_with_failure(long n)
+{
+	struct job_request request = stage_double_request(5, 20);
+	uint32_t n_epochs = d.peer.epoch;
+	struct job *job;
+	struct error err;
+	bool has_failed;
+
+	d.peer.answers_steps = false;
+	job = stage_double_submit(&d, &request);
+	stage_double_run_for(&d, 1);
+	d.peer.answers_steps = true;
+	error_set(&err, SC_E_CLOSED, "the data link broke");
+	failing_alloc_arm(n);
+	coordinator_replace_epoch(d.coordinator, &err);
+	has_failed = failing_alloc_disarm();
+	peer_wait(d.loop, d.peer.epoch > n_epochs);
+	peer_say_ready(&d.peer, d.peer.epoch);
+	peer_wait(d.loop, job_is_ended(job));
+	assert_int_equal(job_state(job), JOB_DONE);
+	assert_int_equal(job_output(job, 0)->n_tokens, 20);
+	job_release(job);
+	return !has_failed;
+}
+
+static void every_allocation_of_another_epoch_may_fail(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	long n = 0;
+
+	(void)state;
+	if (!has_failing_alloc)
+		skip();
+	config.survives_losses = true;
+	stage_double_create(&d, &config, 0);
+	stage_double_come_up(&d);
+	while (!replace_with_failure(n))
+		n++;
+	/* at least: workers, choice, plan, epoch, scheduler, frames, links, stages */
+	assert_true(n >= 20);
+	stage_double_destroy(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_of_a_coordinator_may_fail),
 		cmocka_unit_test(every_allocation_of_a_job_may_fail),
+		cmocka_unit_test(every_allocation_of_another_epoch_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, stage_double_open_model,
