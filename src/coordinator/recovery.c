@@ -163,13 +163,26 @@ void coordinator_replace_epoch(struct coordinator *c, const struct error *err)
 			  "answered");
 }
 
+/* Those that are here, also in quarantine. */
+static unsigned count_fit(const struct coordinator *c)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < members_count(c->members); i++)
+		n += member_is_fit(members_get(c->members, i));
+	return n;
+}
+
 void coordinator_on_short(void *arg, const struct error *err)
 {
 	struct coordinator *c = arg;
 	struct error why;
 
 	if (c->phase == COORDINATOR_CONNECTING) {
-		coordinator_abort(c, err);
+		if (count_fit(c) >= c->config.n_stages)
+			coordinator_on_known(c);
+		else
+			coordinator_abort(c, err);
 		return;
 	}
 	error_set(&why, SC_E_UNAVAILABLE, "no other worker came within %u ms", c->config.start_ms);

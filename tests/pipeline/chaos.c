@@ -287,7 +287,7 @@ static void begin_log(const struct chaos_scenario *scenario)
 		  scenario->warms_spares ? "warm spares" : "cold spares", scenario->kv_positions);
 }
 
-static void run_scenario(const struct chaos_scenario *scenario, struct chaos_stats *stats)
+void chaos_run_scenario(const struct chaos_scenario *scenario, struct chaos_stats *stats)
 {
 	struct chaos *chaos = calloc(1, sizeof *chaos);
 
@@ -307,7 +307,7 @@ void chaos_run(uint64_t seed, struct chaos_stats *stats)
 	struct chaos_scenario scenario;
 
 	chaos_scenario_make(seed, &scenario);
-	run_scenario(&scenario, stats);
+	chaos_run_scenario(&scenario, stats);
 }
 
 /* --- undisturbed results --- */

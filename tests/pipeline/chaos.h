@@ -108,6 +108,8 @@ void chaos_release(void);
 void chaos_be_loud(void);
 /* One run. Adds to stats. */
 void chaos_run(uint64_t seed, struct chaos_stats *stats);
+/* The same with a scenario that no seed gives. */
+void chaos_run_scenario(const struct chaos_scenario *scenario, struct chaos_stats *stats);
 
 /* Prints the log of a run in which the process ends. */
 void chaos_print_log_of_dead(void);

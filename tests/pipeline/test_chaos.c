@@ -10,6 +10,7 @@
  *					exactly, the others as far as threads allow
  */
 #include "base/log.h"
+#include "coordinator/members.h"
 
 #include "tests/pipeline/chaos.h"
 #include "tests/sanitizer.h"
@@ -117,6 +118,26 @@ static void jobs_survive_chaos(void **state)
 	}
 }
 
+/* Its losses put it into quarantine, but without it there are too few workers. */
+static void a_worker_may_flap_before_the_first_epoch(void **state)
+{
+	const struct chaos_fault kill_before_welcome = {
+		.trigger = CHAOS_AT_MESSAGE, .where = 1, .n = 1,
+		.action = CHAOS_KILL, .ticks = 2 * CHAOS_ROUND_TICKS,
+	};
+	struct chaos_scenario scenario = {
+		.n_stages = 2, .n_workers = 2, .is_strict = true, .kv_positions = 1024,
+		.n_jobs = 1, .n_faults = MEMBER_FLAPS,
+	};
+	struct chaos_stats stats = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < scenario.n_faults; i++)
+		scenario.faults[i] = kill_before_welcome;
+	chaos_run_scenario(&scenario, &stats);
+	assert_int_equal(stats.n_fired[CHAOS_KILL][COORDINATOR_CONNECTING], MEMBER_FLAPS);
+}
+
 /* A failed assertion, a crash or a run that hangs says what it was doing. */
 static void on_signal(int signum)
 {
@@ -146,6 +167,7 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_worker_may_flap_before_the_first_epoch),
 		cmocka_unit_test(jobs_survive_chaos),
 	};
 	const char *level = getenv("CHAOS_LOG");
