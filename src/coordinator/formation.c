@@ -268,7 +268,50 @@ static enum sc_status begin_placed(struct coordinator *c, const struct placement
 	return status;
 }
 
-/* Chooses workers, at least n_least of them, and makes an epoch of them. */
+/* Some chosen worker has too little memory for its layers. The one with the least is left out, and
+ * counts as not usable from now on: others may hold the model without it. */
+static void leave_out_smallest(const struct placement *placement, struct placement_worker *workers)
+{
+	unsigned smallest = placement->workers[0];
+
+	for (unsigned i = 1; i < placement->n_stages; i++)
+		if (workers[placement->workers[i]].memory_bytes < workers[smallest].memory_bytes)
+			smallest = placement->workers[i];
+	workers[smallest].is_usable = false;
+}
+
+/* Chooses workers and makes an epoch of them; where they have too little memory, of fewer or of
+ * others. The error is that of the first choice, because it is the best one. */
+static enum sc_status begin_with_any(struct coordinator *c, const struct placement_input *input,
+				     struct placement_worker *workers, unsigned n_least,
+				     struct error *err)
+{
+	enum sc_status first = SC_OK;
+	struct error ignored;
+
+	for (;;) {
+		struct error *why = first == SC_OK ? err : &ignored;
+		struct placement placement = { .n_stages = 0 };
+		enum sc_status status = placement_choose(input, &placement);
+
+		if (status == SC_E_NOMEM)
+			error_set(why, status, "out of memory for a plan");
+		else if (placement.n_stages < n_least)
+			status = error_set(why, SC_E_UNAVAILABLE, "%u workers could take stages, "
+					   "and %u are needed", placement.n_stages, n_least);
+		else
+			status = begin_placed(c, &placement, why);
+		if (status == SC_E_CAPACITY)
+			leave_out_smallest(&placement, workers);
+		placement_deinit(&placement);
+		if (first == SC_OK)
+			first = status;
+		if (status != SC_E_CAPACITY)
+			return status == SC_OK ? SC_OK : first;
+	}
+}
+
+/* Makes an epoch of at least n_least workers. */
 static enum sc_status begin(struct coordinator *c, unsigned n_least, bool allows_quarantined,
 			    struct error *err)
 {
@@ -284,21 +327,14 @@ static enum sc_status begin(struct coordinator *c, unsigned n_least, bool allows
 		.n_apart = find_pairs(c, apart),
 		.allows_quarantined = allows_quarantined,
 	};
-	struct placement placement = { .n_stages = 0 };
-	enum sc_status status = SC_E_NOMEM;
+	enum sc_status status;
 
 	for (unsigned i = 0; workers && i < n; i++)
 		workers[i] = describe(c, members_get(c->members, i));
 	if (workers)
-		status = placement_choose(&input, &placement);
-	if (status == SC_E_NOMEM)
-		error_set(err, status, "out of memory for a plan");
-	else if (placement.n_stages < n_least)
-		status = error_set(err, SC_E_UNAVAILABLE, "%u workers could take stages, and %u "
-				   "are needed", placement.n_stages, n_least);
+		status = begin_with_any(c, &input, workers, n_least, err);
 	else
-		status = begin_placed(c, &placement, err);
-	placement_deinit(&placement);
+		status = error_set(err, SC_E_NOMEM, "out of memory for a plan");
 	free(workers);
 	return status;
 }

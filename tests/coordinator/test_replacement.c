@@ -67,14 +67,20 @@ static void hello(struct peer *peer)
 	stage_double_run_for(&d, 1);
 }
 
-static void add_spare(void)
+static void add_spare_with(uint64_t memory_bytes)
 {
 	peer_open(&spare, d.loop, d.hub);
+	spare.memory_bytes = memory_bytes;
 	spare.id = "spare";
 	spare.joins_epochs = spare.answers_steps = spare.answers_questions = true;
 	spare.limits = d.peer.limits;
 	has_spare = true;
 	hello(&spare);
+}
+
+static void add_spare(void)
+{
+	add_spare_with(0);
 }
 
 /* Time in which both workers say that they are alive. */
@@ -250,6 +256,26 @@ static void a_worker_that_comes_in_time_is_taken(void **state)
 	expect_end(job);
 }
 
+/* A worker that has been lost counts as worse than a spare, and the spare is too small. */
+static void a_worker_with_too_little_memory_is_passed_over(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	d.peer.answers_steps = false;
+	job = submit();
+	stage_double_run_for(&d, 1);
+	add_spare_with(4096);
+	peer_hang_up(&d.peer);
+	stage_double_run_for(&d, 100);
+	assert_null(d.coordinator->epoch);
+	d.peer.answers_steps = true;
+	d.peer.incarnation = 2;
+	hello(&d.peer);
+	take_over(&d.peer);
+	expect_end(job);
+}
+
 /* The channel is alive, so nobody knows which end is at fault. */
 static void a_link_that_breaks_twice_keeps_its_ends_apart(void **state)
 {
@@ -327,6 +353,7 @@ int main(void)
 		TEST(loading_that_stands_still_ends_the_epoch),
 		TEST(without_a_worker_jobs_wait_and_then_fail),
 		TEST(a_worker_that_comes_in_time_is_taken),
+		TEST(a_worker_with_too_little_memory_is_passed_over),
 		TEST(a_link_that_breaks_twice_keeps_its_ends_apart),
 		TEST(attempts_that_all_fail_are_the_end),
 		cmocka_unit_test(spares_load_what_may_be_lost),
