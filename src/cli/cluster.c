@@ -25,6 +25,16 @@ static const struct card *card_of(const struct cluster *cluster, unsigned rank)
 
 /* --- what this process tells --- */
 
+enum sc_status cluster_read_keys(const struct config *config, struct cluster_keys *keys_out,
+				 struct error *err)
+{
+	enum sc_status status = cluster_keys_read(config->cluster_key_file, keys_out, err);
+
+	if (status != SC_OK)
+		error_prefix(err, "cluster-key-file");
+	return status;
+}
+
 enum sc_status cluster_prepare_links(struct cluster *cluster, struct loop *loop,
 				     const struct config *config, struct error *err)
 {
@@ -114,7 +124,7 @@ static void fill_card(struct cluster *cluster, struct loop *loop, const struct c
 		return;
 	}
 	if ((*config->cluster_key_file &&
-	     cluster_keys_read(config->cluster_key_file, &cluster->keys, &card->error) != SC_OK) ||
+	     cluster_read_keys(config, &cluster->keys, &card->error) != SC_OK) ||
 	    cluster_prepare_links(cluster, loop, config, &card->error) != SC_OK ||
 	    (!cluster->rank &&
 	     listen_for_ranks(cluster, loop, config, card, &card->error) != SC_OK))

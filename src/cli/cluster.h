@@ -55,6 +55,9 @@ struct cluster {
 must_check enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
 				       const struct config *config, const struct error *trouble,
 				       struct error *err);
+/* Reads the key file that config names. Errors as of cluster_keys_read; err names the setting. */
+must_check enum sc_status cluster_read_keys(const struct config *config,
+					    struct cluster_keys *keys_out, struct error *err);
 /* Prepares the links that config names: sets fabrics. For a cluster that is being opened. */
 must_check enum sc_status cluster_prepare_links(struct cluster *cluster, struct loop *loop,
 						const struct config *config, struct error *err);

@@ -2,6 +2,7 @@
 #include "cli/dial_in.h"
 
 #include "base/log.h"
+#include "net/net_address.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -41,6 +42,21 @@ enum sc_status dial_in_address(const char *text, size_t n_bytes, char out[CLUSTE
 	return SC_OK;
 }
 
+/* An address to dial. */
+static enum sc_status check_peer(const char *text, struct error *err)
+{
+	struct net_address address;
+	enum sc_status status;
+
+	if (*text == '/')
+		return SC_OK;
+	status = net_address_parse(text, &address, err);
+	if (status == SC_OK && !strcmp(address.port, "0"))
+		return error_set(err, SC_E_INVALID, "%s: expected a port from 1 to 65535 after "
+				 "the last colon", text);
+	return status;
+}
+
 /* Addresses with commas between them. */
 static enum sc_status list_addresses(struct cluster *cluster, const char *list, struct error *err)
 {
@@ -52,7 +68,9 @@ static enum sc_status list_addresses(struct cluster *cluster, const char *list, 
 		if (cluster->n_addresses == CLUSTER_MAX_ADDRESSES)
 			return error_set(err, SC_E_CONFIG, "coordinator: more than %d addresses",
 					 CLUSTER_MAX_ADDRESSES);
-		status = dial_in_address(list, n, cluster->addresses[cluster->n_addresses++], err);
+		status = dial_in_address(list, n, cluster->addresses[cluster->n_addresses], err);
+		if (status == SC_OK)
+			status = check_peer(cluster->addresses[cluster->n_addresses++], err);
 		list += n + (list[n] == ',');
 	}
 	if (status != SC_OK)
@@ -61,6 +79,12 @@ static enum sc_status list_addresses(struct cluster *cluster, const char *list, 
 }
 
 /* --- opening --- */
+
+static enum sc_status listen_address(const struct config *config,
+				     char out[CLUSTER_ADDRESS_MAX], struct error *err)
+{
+	return dial_in_address(config->cluster_listen, strlen(config->cluster_listen), out, err);
+}
 
 static enum sc_status listen_for_workers(struct cluster *cluster, struct loop *loop,
 					 const struct config *config, struct error *err)
@@ -74,8 +98,7 @@ static enum sc_status listen_for_workers(struct cluster *cluster, struct loop *l
 		.on_accept = cluster_accept,
 		.arg = cluster,
 	};
-	enum sc_status status = dial_in_address(config->cluster_listen,
-						strlen(config->cluster_listen), address, err);
+	enum sc_status status = listen_address(config, address, err);
 
 	if (status == SC_OK)
 		status = channel_listener_create(&listener, &cluster->listener, err);
@@ -92,7 +115,7 @@ enum sc_status dial_in_open(struct cluster *cluster, struct loop *loop,
 	enum sc_status status;
 
 	*cluster = (struct cluster){ .n_ranks = 1 };
-	status = cluster_keys_read(config->cluster_key_file, &cluster->keys, err);
+	status = cluster_read_keys(config, &cluster->keys, err);
 	if (status == SC_OK)
 		status = cluster_prepare_links(cluster, loop, config, err);
 	if (status == SC_OK && !strcmp(config->role, "coordinator"))
@@ -125,8 +148,8 @@ static int claim(const char *id)
 	return fd;
 }
 
-enum sc_status dial_in_claim_id(const struct config *config, unsigned rank,
-				char id_out[CLUSTER_ID_MAX], int *claim_out, struct error *err)
+static enum sc_status name_worker(const struct config *config, unsigned rank,
+				  char id_out[CLUSTER_ID_MAX], struct error *err)
 {
 	char host[CLUSTER_ID_MAX - 8] = "";
 	int n;
@@ -141,7 +164,17 @@ enum sc_status dial_in_claim_id(const struct config *config, unsigned rank,
 	if (n < 1 || n >= CLUSTER_ID_MAX)
 		return error_set(err, SC_E_CONFIG, "worker-id: %d bytes, expected 1 to %d", n,
 				 CLUSTER_ID_MAX - 1);
+	return SC_OK;
+}
+
+enum sc_status dial_in_claim_id(const struct config *config, unsigned rank,
+				char id_out[CLUSTER_ID_MAX], int *claim_out, struct error *err)
+{
+	enum sc_status status = name_worker(config, rank, id_out, err);
+
 	*claim_out = -1;
+	if (status != SC_OK)
+		return status;
 	if (rank)
 		return SC_OK;	/* a launcher gives each process another rank */
 	*claim_out = claim(id_out);
@@ -152,4 +185,27 @@ enum sc_status dial_in_claim_id(const struct config *config, unsigned rank,
 		return error_set(err, SC_E_IO, "worker-id: %s cannot be claimed: %s", id_out,
 				 strerror(errno));
 	return SC_OK;
+}
+
+/* --- checking --- */
+
+enum sc_status dial_in_check(const struct config *config, struct error *err)
+{
+	struct cluster cluster = { .n_ranks = 1 };
+	char address[CLUSTER_ADDRESS_MAX], id[CLUSTER_ID_MAX];
+	enum sc_status status = cluster_read_keys(config, &cluster.keys, err);
+
+	cluster_keys_wipe(&cluster.keys);
+	if (status != SC_OK)
+		return status;
+	if (!strcmp(config->role, "worker")) {
+		status = list_addresses(&cluster, config->coordinator_address, err);
+		return status == SC_OK ? name_worker(config, 0, id, err) : status;
+	}
+	status = listen_address(config, address, err);
+	if (status == SC_OK)
+		status = channel_listener_check(address, err);
+	if (status != SC_OK)
+		error_prefix(err, "cluster-listen");
+	return status;
 }

@@ -17,6 +17,10 @@
 must_check enum sc_status dial_in_open(struct cluster *cluster, struct loop *loop,
 				       const struct config *config, struct error *err);
 
+/* The same without opening anything: whether the key file, the addresses and the worker's id are
+ * good. Whether a port or an id is in use is not noticed. Errors as of dial_in_open and
+ * dial_in_claim_id. */
+must_check enum sc_status dial_in_check(const struct config *config, struct error *err);
 /* Makes one address "HOST:PORT" of a part of text, whose port may be missing. IPv6 addresses may
  * stand in brackets or not. Paths of Unix sockets stay as they are. SC_E_CONFIG: empty or too
  * long. */

@@ -4,6 +4,7 @@
 #include "base/descriptors.h"
 #include "base/integers.h"
 #include "base/log.h"
+#include "cli/dial_in.h"
 #include "cli/report.h"
 #include "coordinator/fit.h"
 #include "gateway/gateway.h"
@@ -182,10 +183,19 @@ static enum sc_status find_room(const struct config *config,
 	return error_set(err, report_fault(config, fit->why_not.status), "%s", fit->why_not.text);
 }
 
+static bool serves_clients(const struct config *config)
+{
+	return !config_has_prompt(config) && !is_role(config, "worker");
+}
+
 static void print_places(const struct config *config, const char *listen, FILE *out)
 {
 	fprintf(out, "  file:    %s\n", config->file_read ? config->file_read : "none");
-	if (config_has_prompt(config))
+	if (is_role(config, "coordinator"))
+		fprintf(out, "  workers: connect to %s\n", config->cluster_listen);
+	if (is_role(config, "worker"))
+		fprintf(out, "  coordinator: %s\n", config->coordinator_address);
+	if (!serves_clients(config))
 		return;
 	fprintf(out, "  TCP:     %s\n", *listen ? listen : "none");
 	fprintf(out, "  socket:  %s\n", *config->socket ? config->socket : "none");
@@ -194,20 +204,33 @@ static void print_places(const struct config *config, const char *listen, FILE *
 static void print_model(const struct config *config, const struct opened_model *opened,
 			unsigned n_stages, FILE *out)
 {
-	fprintf(out, "  model:   %s, %u layers in %u stage%s\n", config->model,
-		opened->model->hparams.n_layers, n_stages, n_stages == 1 ? "" : "s");
+	fprintf(out, "  model:   %s, %u layers", config->model, opened->model->hparams.n_layers);
+	if (!is_role(config, "worker"))
+		fprintf(out, " in %u stage%s", n_stages, n_stages == 1 ? "" : "s");
+	fputc('\n', out);
 }
 
 static void print_room(const struct fit *fit, bool is_alone, FILE *out)
 {
 	if (!is_alone)
-		fputs("  memory:  not checked, because the stages are in other processes\n", out);
+		fputs("  memory:  not checked, because other processes hold stages\n", out);
 	else if (fit->plan)
 		fprintf(out, "  memory:  is enough now for a context of %u and %llu KV positions\n",
 			fit->context, (unsigned long long)fit->n_positions);
 	else
 		fprintf(out, "  memory:  is not enough now: %s\n", fit->why_not.text);
 	fputs("  not checked: whether another program uses the port or the socket\n", out);
+}
+
+/* Under a launcher, where a key file is not needed. */
+static enum sc_status check_keys(const struct config *config, struct error *err)
+{
+	struct cluster_keys keys = { .n_keys = 0 };
+	enum sc_status status = *config->cluster_key_file ?
+				cluster_read_keys(config, &keys, err) : SC_OK;
+
+	cluster_keys_wipe(&keys);
+	return status;
 }
 
 enum sc_status prepare_check(const struct config *config, unsigned n_ranks, FILE *out,
@@ -219,12 +242,16 @@ enum sc_status prepare_check(const struct config *config, unsigned n_ranks, FILE
 	char listen[256] = "";
 	enum sc_status status = SC_OK;
 
-	if (!config_has_prompt(config)) {
+	if (serves_clients(config)) {
 		config_listen_address(config, listen, sizeof listen);
 		status = gateway_check_addresses(listen, config->socket, err);
 	}
 	if (status == SC_OK)
 		status = prepare_model(config, n_ranks, &opened, &coordinator, err);
+	if (status == SC_OK && !is_role(config, "auto"))
+		status = dial_in_check(config, err);
+	else if (status == SC_OK && n_ranks > 1)
+		status = check_keys(config, err);
 	if (status == SC_OK && prepare_is_alone(config, n_ranks))
 		status = find_room(config, &coordinator, &fit, err);
 	if (status == SC_OK && out) {

@@ -186,20 +186,25 @@ static enum sc_status listen_on(struct channel_listener *listener, const char *a
 	return status;
 }
 
+static enum sc_status find_addresses(const char *interface, struct net_address *found_out,
+				     unsigned *n_out, struct error *err)
+{
+	*n_out = interface_addresses(interface, found_out, MAX_LISTENERS);
+	return *n_out ? SC_OK : error_set(err, SC_E_IO, "%s: this network interface has no address",
+					  interface);
+}
+
 /* Listens on all addresses of the interface, with one port. */
 static enum sc_status listen_on_interface(struct channel_listener *listener,
 					  const struct net_address *address, struct error *err)
 {
 	struct net_address found[MAX_LISTENERS];
-	unsigned n = interface_addresses(address->host, found, MAX_LISTENERS);
-	enum sc_status status = SC_OK;
 	char port[sizeof found[0].port];
+	unsigned n;
+	enum sc_status status = find_addresses(address->host, found, &n, err);
 
-	if (!n)
-		return error_set(err, SC_E_IO, "%s: this network interface has no address",
-				 address->host);
 	snprintf(port, sizeof port, "%s", address->port);
-	for (unsigned i = 0; i < n && status == SC_OK; i++) {
+	for (unsigned i = 0; status == SC_OK && i < n; i++) {
 		char text[300];
 
 		snprintf(text, sizeof text, strchr(found[i].host, ':') ? "[%s]:%s" : "%s:%s",
@@ -225,6 +230,20 @@ static enum sc_status start(struct channel_listener *listener, const char *addre
 	if (status == SC_OK && interface_exists(parsed.host))
 		return listen_on_interface(listener, &parsed, err);
 	return status == SC_OK ? listen_on(listener, address, err) : status;
+}
+
+enum sc_status channel_listener_check(const char *address, struct error *err)
+{
+	struct net_address parsed, found[MAX_LISTENERS];
+	enum sc_status status;
+	unsigned n;
+
+	if (*address == '/')
+		return listener_check_unix(address, err);
+	status = net_address_parse(address, &parsed, err);
+	if (status == SC_OK && interface_exists(parsed.host))
+		return find_addresses(parsed.host, found, &n, err);
+	return status == SC_OK ? listener_check_tcp(address, err) : status;
 }
 
 static unsigned or_default(unsigned value, unsigned otherwise)

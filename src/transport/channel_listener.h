@@ -38,10 +38,14 @@ struct channel_listener_config {
 	void *arg;
 };
 
-/* Copies config. From then on the process ignores SIGPIPE. SC_E_INVALID, SC_E_IO: err names the address and the reason. */
+/* Copies config. From then on the process ignores SIGPIPE. SC_E_INVALID, SC_E_IO: err names the
+ * address and the reason. */
 must_check enum sc_status channel_listener_create(const struct channel_listener_config *config,
 						  struct channel_listener **listener_out,
 						  struct error *err);
+/* Whether an address of the config above makes sense and belongs to this machine. Whether it is in
+ * use is not noticed. Errors as above. */
+must_check enum sc_status channel_listener_check(const char *address, struct error *err);
 /* Stops listening and drops all strangers. Channels that were handed out live on. Those that were
  * closed, and still send their last messages, are cut off: let the loop run for a moment first if
  * last messages matter. Accepts NULL. */

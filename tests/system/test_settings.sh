@@ -43,6 +43,25 @@ check_as_start -m "$MODEL" --port 0 --stages 99
 check_as_start -m "$MODEL" --port 0 --deadline-ms 600
 check_as_start -m "$MODEL" --temprature 1
 
+# Clusters without a launcher.
+(umask 077 && echo 00112233445566778899aabbccddeeff >"$dir/cluster.key" && echo no >"$dir/bad.key")
+cp "$dir/cluster.key" "$dir/open.key"
+chmod 644 "$dir/open.key"
+coordinator="-m $MODEL --role coordinator --cluster-key-file $dir/cluster.key --listen 127.0.0.1:0"
+worker="-m $MODEL --role worker --cluster-key-file $dir/cluster.key --coordinator"
+check_as_start $coordinator --cluster-listen 127.0.0.1:99999
+check_as_start $coordinator --cluster-listen nowhere.invalid
+for key in missing bad open; do
+	check_as_start $coordinator --cluster-key-file "$dir/$key.key"
+	grep -q "cluster-key-file: $dir/$key.key" "$dir/log" || fail "$key.key: $(cat "$dir/log")"
+done
+check_as_start $worker 127.0.0.1:99999
+check_as_start $worker 127.0.0.1:0
+check_as_start $worker 127.0.0.1 --worker-id "$(printf %99d 0)"
+stagecoachd --check-config $worker 10.0.0.1 >"$dir/out" || fail "a worker's settings are refused"
+grep -q 'coordinator: *10.0.0.1' "$dir/out" || fail "where it dials: $(cat "$dir/out")"
+grep -q 'TCP:\|stage$' "$dir/out" && fail "a worker serves no clients: $(cat "$dir/out")"
+
 # A valid one is told, also beside a server that has the same port.
 start_daemon 1
 stagecoachd --check-config -m "$MODEL" --listen "$address" >"$dir/out" 2>"$dir/log" ||
