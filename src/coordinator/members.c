@@ -90,6 +90,8 @@ static void note_loss(struct member *member)
 	uint64_t now_ns = loop_now_ns(member->members->config.loop);
 	uint64_t oldest_ns;
 
+	if (members_were_given_up(member->members))
+		return;
 	member->loss_ns[member->n_losses++ % MEMBER_FLAPS] = now_ns;
 	oldest_ns = member->loss_ns[member->n_losses % MEMBER_FLAPS];
 	if (member->n_losses >= MEMBER_FLAPS && now_ns - oldest_ns <= MEMBER_FLAP_MS * NS_PER_MS)

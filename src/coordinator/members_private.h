@@ -56,6 +56,8 @@ struct members {
 	struct wake *judge;
 	unsigned n_polls_left;		/* turns of the loop until silent members are judged */
 	uint64_t beat_ns;		/* time of the last heartbeat */
+	uint64_t excused_until_ns;	/* this process was suspended: until then, losses are no
+					 * fault of the members */
 };
 
 /* --- members.c --- */
@@ -72,6 +74,9 @@ static inline bool member_has_stage(const struct member *member)
 void member_enter(struct member *member, enum member_state state);
 /* Forgets everything that belongs to an epoch. */
 void member_leave_epoch(struct member *member);
+/* Whether a loss may be the fault of this process, which was suspended for so long that members
+ * gave it up. */
+bool members_were_given_up(const struct members *members);
 void member_send(const struct member *member, const control_message *message);
 /* The record of this worker, or NULL. */
 struct member *members_find(const struct members *members, const char *worker_id);

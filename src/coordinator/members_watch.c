@@ -214,16 +214,30 @@ static void look_for_silence(struct members *members)
 	}
 }
 
+static bool is_late(const struct members *members, uint64_t now_ns)
+{
+	return (now_ns - members->beat_ns) / NS_PER_MS >
+	       members->config.heartbeat_ms + members->config.deadline_ms / 2;
+}
+
+bool members_were_given_up(const struct members *members)
+{
+	uint64_t now_ns = loop_now_ns(members->config.loop);
+
+	return is_late(members, now_ns) || now_ns < members->excused_until_ns;
+}
+
 /* While this process was suspended, the members' messages were not read, so do not count that time
- * as silence. */
+ * as silence. Members may have taken it for dead, and may hang up now. */
 static void forgive(struct members *members, uint64_t now_ns)
 {
+	const bool was_suspended = is_late(members, now_ns);
 	uint64_t late_ns = now_ns - members->beat_ns;
 
 	members->beat_ns = now_ns;
-	if (late_ns / NS_PER_MS <=
-	    members->config.heartbeat_ms + members->config.deadline_ms / 2)
+	if (!was_suspended)
 		return;
+	members->excused_until_ns = now_ns + members->config.deadline_ms * NS_PER_MS;
 	if (members->await_until_ns)
 		members->await_until_ns += late_ns;
 	members->suspicion.until_ns += late_ns;

@@ -715,6 +715,25 @@ static void a_loop_that_was_held_up_itself_blames_nobody(void **state)
 	assert_int_equal(c.n_lost, 0);
 }
 
+/* Workers take a suspended coordinator for dead and hang up. That is no flapping of theirs. */
+static void a_loop_that_was_held_up_counts_no_losses(void **state)
+{
+	(void)state;
+	come_up();
+	beat_for(4 * HEARTBEAT_MS, 2);
+	manual_clock_jump(c.clock, 2 * DEADLINE_MS);
+	peer_hang_up(&c.peers[1]);
+	run_for(2 * HEARTBEAT_MS);
+	assert_int_equal(c.n_lost, 1);
+	assert_int_equal(c.lost->n_losses, 0);
+	c.n_lost = 0;
+	beat_for(DEADLINE_MS, 1);
+	peer_hang_up(&c.peers[0]);
+	settle();
+	assert_int_equal(c.n_lost, 1);
+	assert_int_equal(c.lost->n_losses, 1);
+}
+
 /* --- failing --- */
 
 static void a_stage_that_fails_leaves_its_worker_as_a_spare(void **state)
@@ -1143,6 +1162,7 @@ int main(void)
 		TEST(a_silent_spare_is_lost_as_well),
 		TEST(a_message_that_waits_to_be_read_counts),
 		TEST(a_loop_that_was_held_up_itself_blames_nobody),
+		TEST(a_loop_that_was_held_up_counts_no_losses),
 		TEST(a_stage_that_fails_leaves_its_worker_as_a_spare),
 		TEST(a_failure_of_another_epoch_does_not_count),
 		TEST(a_worker_that_cannot_go_on_says_why),
