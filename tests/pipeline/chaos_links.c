@@ -155,6 +155,7 @@ static void net_close_fabric(struct fabric *base)
 	fabric->port->net->n_fabrics--;
 	list_remove(&fabric->node);
 	fabric_close(fabric->inner);
+	fabric_deinit(&fabric->base);
 	free(fabric);
 }
 
@@ -179,8 +180,8 @@ static enum sc_status open_fabric(void *arg, const struct fabric_config *config,
 		free(fabric);
 		return status;
 	}
-	fabric->base.ops = &net_ops;
-	fabric->base.config = *config;
+	if (fabric_init(&fabric->base, &net_ops, config) != SC_OK)
+		abort();
 	fabric->port = port;
 	fabric->can_send = true;
 	list_init(&fabric->links);
