@@ -30,7 +30,7 @@ struct service {
 	struct loop *loop;
 	const struct serve_config *serve;
 	bool is_launched;	/* by a launcher, which starts no other coordinator */
-	struct worker *worker;
+	struct worker *worker;	/* NULL at the end, while the loop still runs */
 	struct channel_dialler *dialler;
 	struct timer *lonely;	/* no channel to the coordinator for too long */
 	struct timer *again;	/* time to dial again, after a refusal */
@@ -108,6 +108,10 @@ static void on_up(void *arg, struct channel *channel, const char *key_id)
 {
 	struct service *service = arg;
 
+	if (!service->worker) {
+		channel_close(channel);
+		return;
+	}
 	timer_stop(service->lonely);
 	log_info("connected to the coordinator at %s, with key %s", channel_peer(channel), key_id);
 	notify_status("Connected to the coordinator");
@@ -122,6 +126,8 @@ static void on_failed(void *arg, const struct error *err, unsigned wait_ms)
 	uint64_t now_ns = loop_now_ns(service->loop);
 	struct error ended;
 
+	if (!service->worker)
+		return;
 	if (service->is_launched && err->status == SC_E_CLOSED) {
 		error_set(&ended, SC_E_UNAVAILABLE, "the coordinator has ended: %s", err->text);
 		end(service, &ended);
@@ -291,24 +297,31 @@ static void flush(struct loop *loop)
 		loop_turn(loop, false);
 }
 
+/* Nothing calls the worker any more, except the dialler, whose channels have last words to send. */
+static void leave_loop(struct service *service)
+{
+	timer_destroy(service->orphan);
+	timer_destroy(service->lonely);
+	timer_destroy(service->again);
+	for (int i = 0; i < 3; i++)
+		signal_watch_destroy(service->signals[i]);
+}
+
 static void stop(struct service *service, const struct serve_config *serve)
 {
 	serve->cluster->is_lost = service->is_lost;
 	launcher_detach(serve->launcher);
-	timer_destroy(service->orphan);
+	leave_loop(service);
 	if (worker_destroy(service->worker) != SC_OK) {
 		serve->cluster->is_lost = true;
 		serve->cluster->must_exit = true;
 	}
+	service->worker = NULL;
 	flush(serve->loop);
 	channel_dialler_destroy(service->dialler);
-	timer_destroy(service->lonely);
-	timer_destroy(service->again);
 	timer_destroy(service->watchdog);
 	if (service->id_claim >= 0)
 		close(service->id_claim);
-	for (int i = 0; i < 3; i++)
-		signal_watch_destroy(service->signals[i]);
 }
 
 int serve_worker(const struct serve_config *serve)
