@@ -257,8 +257,8 @@ const struct option_info options[] = {
 	  AT(cluster_key_file),
 	  .help = "file with the secret that all processes of the cluster share, one key a line. "
 	  "Make one with `openssl rand -hex 32`. With two lines, both keys are valid, so that the "
-	  "key can be changed without a stop. Nobody but the owner may read or write the file. "
-	  "Under a launcher, rank 0 makes a key if no file is given" },
+	  "key can be changed without a stop. Only its owner and group may use the file (mode 600 or "
+	  "640). Under a launcher, rank 0 makes a key if no file is given" },
 	{ "worker-id", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Cluster", "NAME", "",
 	  AT(worker_id),
 	  .help = "name of this worker in the cluster. It must stay the same after a restart. "
