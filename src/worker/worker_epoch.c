@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <string.h>
+#include <stdio.h>
 
 /* --- end --- */
 
@@ -48,14 +48,17 @@ static void wake_loop(void *arg)
 
 static void drop_unsent(struct worker *worker, enum sc_status status)
 {
+	const unsigned next = ring_next(worker->epoch.ring);
 	struct frame *frame = worker->epoch.unsent;
+	char whom[32] = "the coordinator";
 	struct error err;
 
 	worker->epoch.unsent = NULL;
+	if (next)
+		snprintf(whom, sizeof whom, "stage %u", next);
 	if (status != SC_E_CLOSED) {	/* for SC_E_CLOSED, on_down reports the reason */
-		error_set(&err, status, "a frame of %u bytes for %s %u cannot be sent: %s",
-			  frame->n_bytes, ring_next(worker->epoch.ring) ? "stage" : "peer",
-			  ring_next(worker->epoch.ring), sc_status_name(status));
+		error_set(&err, status, "a frame of %u bytes for %s cannot be sent: %s",
+			  frame->n_bytes, whom, sc_status_name(status));
 		fail_epoch(worker, &err);
 	}
 	frame_release(frame);
