@@ -36,15 +36,17 @@ static void format_stage(const Stagecoach__V1__Worker *worker, char *text, size_
 
 static void print_worker(const Stagecoach__V1__Worker *worker)
 {
-	char word[32], stage[48], since[32], heard[32];
+	char word[32], stage[48], since[32], heard[32], memory[32] = "-";
 
 	client_json_word(&stagecoach__v1__worker_state__descriptor, (int)worker->state, word,
 			 sizeof word);
 	format_stage(worker, stage, sizeof stage);
-	printf("%-20s %-11s %-12s %7s %7s %6u %6.0f MiB  %s:%u, %s", worker->id, word, stage,
+	if (worker->memory_bytes)
+		snprintf(memory, sizeof memory, "%.0f MiB", (double)worker->memory_bytes / MIB);
+	printf("%-20s %-11s %-14s %7s %7s %6u %10s  %s:%u, %s", worker->id, word, stage,
 	       format_time(worker->state_seconds, since, sizeof since),
 	       format_time(worker->heard_seconds_ago, heard, sizeof heard), worker->losses,
-	       (double)worker->memory_bytes / MIB, worker->host, worker->pid, worker->backend);
+	       memory, worker->host, worker->pid, worker->backend);
 	if (worker->quarantine_seconds > 0)
 		printf("; in quarantine for another %s",
 		       format_time(worker->quarantine_seconds, since, sizeof since));
@@ -60,7 +62,7 @@ static void print_workers(const Stagecoach__V1__ListWorkersResponse *list)
 		printf("; last, %s ago: %s",
 		       format_time(list->last_loss_seconds_ago, ago, sizeof ago),
 		       list->last_loss);
-	printf("\n\n%-20s %-11s %-12s %7s %7s %6s %10s  %s\n", "WORKER", "STATE",
+	printf("\n\n%-20s %-11s %-14s %7s %7s %6s %10s  %s\n", "WORKER", "STATE",
 	       "STAGE (LAYERS)", "SINCE", "HEARD", "LOSSES", "MEMORY", "WHERE");
 	for (size_t i = 0; i < list->n_workers; i++)
 		print_worker(list->workers[i]);

@@ -66,10 +66,14 @@ void member_send(const struct member *member, const control_message *message)
 void member_describe_backend(struct member *member, const char *instruction_set)
 {
 	unsigned n_threads = member->allowance.n_processors;
+	char threads[32] = "";	/* unknown before the machine is divided */
 
-	snprintf(member->backend, sizeof member->backend, "%s%s%s, %u thread%s",
+	if (n_threads)
+		snprintf(threads, sizeof threads, ", %u thread%s", n_threads,
+			 n_threads == 1 ? "" : "s");
+	snprintf(member->backend, sizeof member->backend, "%s%s%s%s",
 		 member->hello.kernels.backend, *instruction_set ? " " : "", instruction_set,
-		 n_threads, n_threads == 1 ? "" : "s");
+		 threads);
 }
 
 /* --- losses --- */
