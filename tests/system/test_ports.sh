@@ -88,7 +88,8 @@ echo "README's command: nothing is reachable from outside"
 # ./demo as it is, with what is built here. Its text, which names this test, lasts long.
 tree=$dir/tree
 mkdir -p "$tree/tools" && cp "$SRCDIR/demo" "$tree" && ln -s "$private" "$tree/tools" &&
-	ln -s "$BUILDDIR" "$tree/build" && ln -s "$SRCDIR/models" "$tree" ||
+	ln -s "$BUILDDIR" "$tree/build" &&
+	ln -s "$SRCDIR/models" "$SRCDIR/systemd" "$tree" ||
 	fail "no place for the demo"
 printf '#!/bin/sh\n' >"$tree/tools/prepare.sh"
 chmod +x "$tree/tools/prepare.sh"
