@@ -5,12 +5,14 @@
 #include "net/net_address.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 /* --- addresses --- */
 
@@ -129,14 +131,17 @@ enum sc_status dial_in_open(struct cluster *cluster, struct loop *loop,
 
 /* --- the worker's name --- */
 
-/* A name in the abstract namespace of Unix sockets: the kernel frees it with the process. */
-static int claim(const char *id)
+/* A name in the abstract namespace of Unix sockets: the kernel frees it with the process. Workers of
+ * different coordinators may have the same id. */
+static int claim(const char *coordinator, const char *id)
 {
+	const uint64_t hash = XXH3_64bits(coordinator, strlen(coordinator));
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	socklen_t n_bytes;
 	int fd, n;
 
-	n = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "stagecoach/worker/%s", id);
+	n = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "stagecoach/worker/%016" PRIx64
+		     "/%s", hash, id);
 	n_bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, n_bytes) != 0) {
@@ -177,7 +182,7 @@ enum sc_status dial_in_claim_id(const struct config *config, unsigned rank,
 		return status;
 	if (rank)
 		return SC_OK;	/* a launcher gives each process another rank */
-	*claim_out = claim(id_out);
+	*claim_out = claim(config->coordinator_address, id_out);
 	if (*claim_out < 0 && errno == EADDRINUSE)
 		return error_set(err, SC_E_CONFIG, "worker-id: another process of this machine is "
 				 "worker %s. Give --worker-id another name", id_out);

@@ -50,6 +50,14 @@ what='a second process with the id of another'
 grep -q "worker-id: another process of this machine is worker late-$$" "$dir/twin.log" ||
 	fail "$what: $(cat "$dir/twin.log")"
 
+what='a worker of another coordinator with the same id'
+"$BUILDDIR/stagecoachd" --role worker --coordinator 127.0.0.1:1 --cluster-key-file "$key_file" \
+	--worker-id late -m "$MODEL" --config /dev/null 2>"$dir/apart.log" &
+apart=$!
+wait_for grep -q 'will try again' "$dir/apart.log" || fail "$what: $(cat "$dir/apart.log")"
+kill -9 $apart
+wait $apart
+
 what='a key file that others may read'
 chmod 644 "$key_file"
 "$BUILDDIR/stagecoachd" --role worker --coordinator "$cluster" --cluster-key-file "$key_file" \
