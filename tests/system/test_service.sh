@@ -45,6 +45,20 @@ for delay in 0 0.05 0.2 0.5; do
 	expect_code "SIGTERM after $delay s of starting" 0
 done
 
+# The others must not wait in MPI_Init for one that never comes.
+first_rank_daemon() {
+	for pid in $(processes); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = stagecoachd ] &&
+			tr "\0" "\n" <"/proc/$pid/environ" | grep -qx OMPI_COMM_WORLD_RANK=0 &&
+			echo "$pid" && return
+	done
+	return 1
+}
+begin
+wait_for first_rank_daemon || fail "rank 0 does not start"
+kill -9 "$(first_rank_daemon)" || fail "rank 0 has ended"
+expect_code "kill -9 of rank 0 while it starts" 137
+
 printf 'max_queue = 7;\n' >"$dir/conf"
 begin_ready --config "$dir/conf"
 printf 'max_queue = 8;\n' >"$dir/conf"
