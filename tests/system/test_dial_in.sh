@@ -117,6 +117,8 @@ key_file=$right_key
 expect_text
 
 what='a worker that is told to end'
+# The last of the workers may still be dialling the coordinator that was started again.
+wait_status ' spare'
 id=$(list_workers | sed -n 's/^\([a-z]*\) .*spare.*/\1/p' | head -n 1)
 kill -TERM "$(pid_of_worker "$id")"
 wait "$(pid_of_worker "$id")"
