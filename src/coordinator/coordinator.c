@@ -329,11 +329,21 @@ static void replace_lost(struct coordinator *c, const struct member *member,
 	coordinator_replace_epoch(c, err);
 }
 
+/* Before the first epoch runs, nobody takes the place of a worker that a launcher started. One that
+ * dies while it loads has none either, but the others may be able to hold the model. Other weights
+ * are a mistake that somebody has to mend. */
+static bool ends_start(const struct coordinator *c, const struct member *member)
+{
+	return c->config.has_fixed_workers &&
+	       (c->phase == COORDINATOR_CONNECTING ||
+		(c->phase < COORDINATOR_READY && member_is_barred(member)));
+}
+
 static void on_lost(void *arg, struct member *member, const struct error *err)
 {
 	struct coordinator *c = arg;
 
-	if (c->phase == COORDINATOR_CONNECTING && c->config.has_fixed_workers)
+	if (ends_start(c, member))
 		fail(c, err);
 	else if (c->epoch && member->stage != MEMBER_NO_STAGE)
 		replace_lost(c, member, err);

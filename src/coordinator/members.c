@@ -178,6 +178,19 @@ void members_lose_stage(struct member *member, enum sc_status status, const char
 	members_judge_suspicion(members);
 }
 
+void members_bar(struct member *member, enum sc_status status, const char *why)
+{
+	member->barred_life = member->hello.incarnation;
+	snprintf(member->barred_why, sizeof member->barred_why, "%s", why);
+	members_say_refused(member->channel, status, why);
+	lose(member, status, why, true);
+}
+
+bool member_is_barred(const struct member *member)
+{
+	return member->barred_life && member->barred_life == member->hello.incarnation;
+}
+
 void members_check_gone(struct members *members)
 {
 	if (!members->is_stopped)

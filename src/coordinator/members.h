@@ -56,6 +56,9 @@ struct member {
 	unsigned n_losses;		/* in all its lives */
 	uint64_t loss_ns[MEMBER_FLAPS];	/* times of the last losses, in a ring */
 	uint64_t quarantined_until_ns;	/* 0: never was */
+	uint64_t barred_life;		/* incarnation of the worker that has other weights, and is
+					 * never taken again; 0: none */
+	char barred_why[ERROR_TEXT_MAX];
 	char backend[64];		/* text for people: "cpu avx2, 2 threads" */
 	struct stage_sizes sizes[CPU_N_ISAS];	/* what a stage takes, by instruction set; from
 						 * SPARE on */
@@ -191,6 +194,9 @@ void members_stop(struct members *members, enum sc_status status, const char *re
 /* Has stages that are ready tell their counters at once, not only with the next heartbeat. */
 void members_ask(struct members *members);
 
+/* True if this life of the worker was sent away for good, because its weights are not those of the
+ * others. */
+bool member_is_barred(const struct member *member);
 /* True if the member is here, has said its sizes, and has the cluster's instruction set. */
 bool member_is_fit(const struct member *member);
 /* The same, and it is not in quarantine. */

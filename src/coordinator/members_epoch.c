@@ -249,7 +249,7 @@ void member_take_ready(struct member *member, const Stagecoach__Cluster__V1__Rea
 	if (member->state != MEMBER_LOADING || ready->epoch != members->epoch)
 		return;
 	if (compare_tensors(member, ready, &err) != SC_OK) {
-		members_lose_stage(member, err.status, err.text);
+		members_bar(member, err.status, err.text);
 		return;
 	}
 	member_enter(member, MEMBER_READY);

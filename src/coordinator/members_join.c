@@ -41,23 +41,28 @@ void members_dismiss_arrivals(struct members *members)
 		dismiss(list_entry(members->arrivals.next, struct arrival, node));
 }
 
+void members_say_refused(struct channel *channel, enum sc_status status, const char *why)
+{
+	Stagecoach__Cluster__V1__Refused refused = STAGECOACH__CLUSTER__V1__REFUSED__INIT;
+	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+
+	refused.status = status;
+	refused.text = (char *)(uintptr_t)why;
+	message.body_case = CONTROL_BODY(REFUSED);
+	message.refused = &refused;
+	if (channel_send(channel, &message) != SC_OK)
+		log_debug("worker at %s: cannot be told that it is refused", channel_peer(channel));
+}
+
 /* Tells the worker why, and drops its channel. */
 static void refuse(struct arrival *arrival, const struct hello *hello, enum sc_status status,
 		   const char *why)
 {
 	struct members *members = arrival->members;
-	Stagecoach__Cluster__V1__Refused refused = STAGECOACH__CLUSTER__V1__REFUSED__INIT;
-	control_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
 	struct error err;
 	char name[256];
 
-	refused.status = status;
-	refused.text = (char *)why;
-	message.body_case = CONTROL_BODY(REFUSED);
-	message.refused = &refused;
-	if (channel_send(arrival->channel, &message) != SC_OK)
-		log_debug("worker at %s: cannot be told that it is refused",
-			  channel_peer(arrival->channel));
+	members_say_refused(arrival->channel, status, why);
 	hello_name(hello, name, sizeof name);
 	error_set(&err, status, "%s: %s", name, why);
 	drop(arrival);
@@ -212,6 +217,17 @@ static enum sc_status check_kernels(const struct members *members, const struct 
 	return SC_OK;
 }
 
+/* A life of a worker that was sent away for good. */
+static enum sc_status check_barred(const struct members *members, const struct hello *hello,
+				   struct error *err)
+{
+	const struct member *member = members_find(members, hello->worker_id);
+
+	if (!member || !member->barred_life || member->barred_life != hello->incarnation)
+		return SC_OK;
+	return error_set(err, SC_E_INVALID, "%s", member->barred_why);
+}
+
 static void take_hello(struct arrival *arrival, const Stagecoach__Cluster__V1__Hello *message)
 {
 	struct members *members = arrival->members;
@@ -222,6 +238,8 @@ static void take_hello(struct arrival *arrival, const Stagecoach__Cluster__V1__H
 
 	if (status == SC_OK)
 		status = check_kernels(members, &hello, &err);
+	if (status == SC_OK)
+		status = check_barred(members, &hello, &err);
 	if (status != SC_OK) {
 		hello_identify(message, &hello);
 		refuse(arrival, &hello, status, err.text);

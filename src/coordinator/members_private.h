@@ -86,6 +86,9 @@ struct member *members_admit(struct members *members, const struct hello *hello,
 			     struct channel *channel);
 /* The member's stage failed, but its worker lives: it becomes a spare. */
 void members_lose_stage(struct member *member, enum sc_status status, const char *why);
+/* Tells the worker why it can never have a stage, and sends it away. on_lost is called. Its later
+ * channels are refused until it is another life. */
+void members_bar(struct member *member, enum sc_status status, const char *why);
 /* Calls on_gone if all members have gone after Stop. */
 void members_check_gone(struct members *members);
 /* Sends Stop with the status and reason of members_stop. */
@@ -98,6 +101,7 @@ void member_describe_backend(struct member *member, const char *instruction_set)
 void members_close_arrivals(struct members *members);
 /* The same, after telling them to stop. */
 void members_dismiss_arrivals(struct members *members);
+void members_say_refused(struct channel *channel, enum sc_status status, const char *why);
 /* The answer to Welcome. */
 void member_take_sizes(struct member *member, const Stagecoach__Cluster__V1__Sizes *sizes);
 /* The rival of arrivals has answered, or is gone, or time has passed. */

@@ -48,5 +48,5 @@ enum sc_status tensor_hashes_note(struct tensor_hashes *hashes, uint32_t i, uint
 		return SC_OK;
 	return error_set(err, SC_E_INVALID, "tensor '%s' has other data than that of %s, although "
 			 "the headers of the model files are the same: copy the same file to all "
-			 "machines", gguf_tensor(hashes->gguf, i)->name, known->whose);
+			 "machines, and start this worker again", gguf_tensor(hashes->gguf, i)->name, known->whose);
 }

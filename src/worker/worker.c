@@ -135,6 +135,7 @@ static void take_message(struct worker *worker, const control_message *message)
 	case CONTROL_BODY(ASSIGN): worker_take_assign(worker, message->assign); break;
 	case CONTROL_BODY(CONNECT): worker_take_connect(worker, message->connect); break;
 	case CONTROL_BODY(RELEASE): worker_take_release(worker, message->release); break;
+	case CONTROL_BODY(REFUSED): take_refused(worker, message->refused); break;
 	case CONTROL_BODY(PRELOAD): worker_take_preload(worker, message->preload); break;
 	case CONTROL_BODY(HEARTBEAT):
 		if (message->heartbeat->wants_counters)

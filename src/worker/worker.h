@@ -26,8 +26,9 @@ struct worker;
 /* Why a worker has no channel any more. */
 enum worker_detachment {
 	WORKER_LOST,		/* the coordinator is gone, silent, or broke the protocol */
-	WORKER_REFUSED,		/* it does not take this worker, or this worker cannot have a stage
-				 * of it; dialling again soon is no use */
+	WORKER_REFUSED,		/* it does not take this worker, from the start or any more, or
+				 * this worker cannot have a stage of it; dialling again soon is no
+				 * use */
 };
 
 struct worker_config {

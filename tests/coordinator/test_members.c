@@ -458,7 +458,7 @@ static void weights_without_samples_are_refused(void **state)
 }
 
 /* The first worker that says a hash is believed, also by workers of later epochs. */
-static void a_tensor_of_other_data_loses_its_stage(void **state)
+static void a_tensor_of_other_data_bars_its_worker(void **state)
 {
 	(void)state;
 	c.peers[0].n_hashes = c.peers[1].n_hashes = 2;
@@ -480,7 +480,17 @@ static void a_tensor_of_other_data_loses_its_stage(void **state)
 		      ", pid 4711)");
 	assert_non_null(strstr(c.error.text, gguf_tensor(model->gguf, 1)->name));
 	assert_int_equal(c.n_ready, 1);
-	assert_int_equal(member_of(1)->state, MEMBER_SPARE);
+	assert_int_equal(member_of(1)->state, MEMBER_GONE);
+	peer_wait(c.loop, c.peers[1].is_down);
+	assert_non_null(strstr(c.peers[1].refusal, "has other data than that of worker w1"));
+	/* It is not taken again, until it has started again: then it may have another file. */
+	hello(1);
+	refuses(1, SC_E_INVALID, "has other data than that of worker w1");
+	assert_true(member_is_barred(member_of(1)));
+	c.peers[1].incarnation = 2;
+	hello(1);
+	peer_wait(c.loop, member_of(1)->state == MEMBER_SPARE);
+	assert_false(member_is_barred(member_of(1)));
 }
 
 static void another_kind_of_data_links_is_refused(void **state)
@@ -1144,7 +1154,7 @@ int main(void)
 		TEST(another_model_file_is_refused_by_name),
 		TEST(equal_headers_with_other_weights_are_refused),
 		TEST(weights_without_samples_are_refused),
-		TEST(a_tensor_of_other_data_loses_its_stage),
+		TEST(a_tensor_of_other_data_bars_its_worker),
 		TEST(another_kind_of_data_links_is_refused),
 		TEST(a_worker_without_an_id_is_refused),
 		TEST(a_first_message_that_is_no_hello_ends_the_channel),

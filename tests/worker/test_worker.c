@@ -766,6 +766,25 @@ static void a_refusal_is_told_to_the_owner(void **state)
 	assert_int_equal(c.detachment, WORKER_REFUSED);
 }
 
+/* After Welcome: its weights turned out to be other ones than those of the other workers. */
+static void a_refusal_may_come_later(void **state)
+{
+	Stagecoach__Cluster__V1__Refused refused = STAGECOACH__CLUSTER__V1__REFUSED__INIT;
+	peer_message message = STAGECOACH__CLUSTER__V1__CONTROL__INIT;
+	Stagecoach__Cluster__V1__Assign assign = whole_model();
+
+	(void)state;
+	attach(INCARNATION);
+	become_ready(assign);
+	refused.status = SC_E_INVALID;
+	refused.text = (char *)"other data";
+	message.body_case = STAGECOACH__CLUSTER__V1__CONTROL__BODY_REFUSED;
+	message.refused = &refused;
+	peer_say(&c.coordinator, &message);
+	detaches_with(SC_E_INVALID, "the coordinator refuses this worker: other data");
+	assert_int_equal(c.detachment, WORKER_REFUSED);
+}
+
 static void a_first_message_that_is_no_answer_detaches_it(void **state)
 {
 	Stagecoach__Cluster__V1__Assign assign = whole_model();
@@ -884,6 +903,7 @@ int main(void)
 		TEST(a_worker_that_was_held_up_itself_blames_nobody),
 		TEST(a_coordinator_that_is_gone_detaches_it),
 		TEST(a_refusal_is_told_to_the_owner),
+		TEST(a_refusal_may_come_later),
 		TEST(a_first_message_that_is_no_answer_detaches_it),
 		TEST(an_ended_worker_takes_no_channel),
 		TEST(a_neighbour_that_is_gone_is_the_coordinators_business),
