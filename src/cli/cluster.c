@@ -167,6 +167,7 @@ static enum sc_status learn_coordinator(struct cluster *cluster, struct error *e
 	memcpy(cluster->addresses, card->addresses, sizeof cluster->addresses);
 	if (card->keys.n_keys)
 		cluster->keys = card->keys;
+	cluster_keys_wipe((struct cluster_keys *)(uintptr_t)&card->keys);
 	if (!cluster->keys.n_keys)
 		return error_set(err, SC_E_CONFIG, "cluster-key-file: rank 0 has one and rank %u "
 				 "has none: give it to all processes", cluster->rank);
@@ -212,6 +213,7 @@ enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,
 	if (status == SC_OK)
 		resources_read("", &cluster->resources);
 out:
+	cluster_keys_wipe(&card->keys);
 	free(card);
 	return status;
 }

@@ -252,7 +252,8 @@ const struct option_info options[] = {
 	{ "cluster-listen", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Cluster",
 	  "ADDRESS[:PORT]", "127.0.0.1:7080", AT(cluster_listen),
 	  .help = "for the coordinator: address, or name of a network interface, at which workers "
-	  "connect. The port 0 means any free port" },
+	  "connect. The port 0 means any free port. Under a launcher this setting is not used: "
+	  "rank 0 listens on loopback if all ranks are on one host, else on all addresses" },
 	{ "cluster-key-file", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Cluster", "FILE", "",
 	  AT(cluster_key_file),
 	  .help = "file with the secret that all processes of the cluster share, one key a line. "

@@ -133,7 +133,7 @@ static bool send_step(struct coordinator *c, struct frame *frame)
 			  frame->n_bytes, sc_status_name(status));
 	frame_release(frame);
 	if (status != SC_E_CLOSED)
-		fail(c, &err);
+		coordinator_replace_epoch(c, &err);
 	return false;
 }
 
