@@ -80,13 +80,13 @@ echo "ok: a failed start has its exit code"
 export NOTIFY_SOCKET="$dir/notify" WATCHDOG_USEC=400000
 start_coordinator 1
 unset NOTIFY_SOCKET WATCHDOG_USEC
-first=n1_$$ second=n2_$$
+first=one second=two
 start_worker "$first"
 wait_ready
 start_worker "$second"
 wait_status "^$second .*spare"
 wait_for has_heard STATUS=Serving || fail "not serving"
-kill -9 "$(pid_of_worker "$(worker_of_stage 1)")"
+kill -9 "$(pid_of_worker "$first")"
 wait_for has_heard 'STATUS=Recovering: stage 1 (worker ' || fail "no word of the recovery"
 serves_again() { grep '^STATUS=' "$notices" | tail -n 1 | grep -q '^STATUS=Serving$'; }
 wait_for serves_again || fail "no word of its end: $(grep ^STATUS= "$notices" | tail -n 5)"

@@ -44,8 +44,8 @@ stop_daemon
 [ $code = 0 ] || fail "ulimit -n 40: exit code $code"
 echo "40 descriptors: warned, served"
 
-# Kibibytes of address space. Below some 15 MB the dynamic linker cannot load the libraries.
-for kib in 20000 40000 60000 80000; do
+# Kibibytes of address space. Below some 23 MB the dynamic linker cannot load the libraries.
+for kib in 30000 40000 60000 80000; do
 	for verb in "$run" "quantize --allow-requantize $MODEL $dir/q Q4_0"; do
 		outcome "-v $kib" "$BUILDDIR/stagecoach" $verb
 		[ $code = 0 ] || { [ $code = 1 ] && grep -q 'error: ' "$dir/log"; } ||
