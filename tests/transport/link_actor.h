@@ -28,6 +28,7 @@ struct link_case {
 	size_t max_payload;
 	struct link_config receives[2];	/* unless it says what each receives */
 	bool is_late;			/* the test connects rank 0 */
+	unsigned n_epochs;		/* fabrics, one after the other, that do all of it; 0: 1 */
 	unsigned n_frames[2];		/* that each rank sends */
 	enum payload_sizes sizes;
 	unsigned n_kept;		/* by a receiver, before it releases the oldest */

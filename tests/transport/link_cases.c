@@ -501,6 +501,11 @@ const struct link_case link_cases[] = {
 		.on_frame = lives_on_frame, .on_tick = lives_on_tick, .on_down = lives_on_down,
 	},
 	{
+		.name = "fabrics_of_several_epochs_follow_each_other_at_once",
+		.credits = 8, .max_payload = 70000, .n_frames = { 100, 100 }, .n_kept = 3,
+		.n_epochs = 5,
+	},
+	{
 		.name = "an_oversized_frame_is_refused_and_stays_the_callers",
 		.credits = 4, .max_payload = 1000, .n_frames = { 10, 0 },
 		.on_start = send_oversized, .on_credit = oversized_on_credit,

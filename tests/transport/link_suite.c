@@ -377,14 +377,18 @@ static unsigned n_frames(const struct link_suite *suite, const struct link_case 
 	return n > LONG_STREAM && (suite->is_short || HAS_ASAN || HAS_TSAN) ? n / 100 : n;
 }
 
+static void open_fabric(struct actor *actor)
+{
+	const struct fabric_config config = { .self = actor->rank, .n_peers = 2, .spin_us = 20 };
+	struct error err = { .text = "" };
+
+	if (fabric_open(&actor->source, &config, &actor->fabric, &err) != SC_OK)
+		fail_msg("open: %s", err.text);
+}
+
 static void open_actor(struct actor_set *set, const struct link_case *test, unsigned rank)
 {
 	struct actor *actor = &set->actors[rank];
-	struct fabric_config config = {
-		.self = rank,
-		.n_peers = 2,
-		.spin_us = 20,
-	};
 	struct error err = { .text = "" };
 
 	actor->suite = set->suite;
@@ -402,9 +406,9 @@ static void open_actor(struct actor_set *set, const struct link_case *test, unsi
 		assert_int_equal(pthread_create(&actor->releaser, NULL, release_elsewhere,
 						actor->to_release), 0);
 	}
-	if (set->suite->open(set->suite->arg, actor->loop, &actor->source, &err) != SC_OK ||
-	    fabric_open(&actor->source, &config, &actor->fabric, &err) != SC_OK)
+	if (set->suite->open(set->suite->arg, actor->loop, &actor->source, &err) != SC_OK)
 		fail_msg("open: %s", err.text);
+	open_fabric(actor);
 }
 
 static void connect_set(struct actor_set *set)
@@ -478,13 +482,54 @@ struct suite_case {
 	const struct link_case *test;
 };
 
+/* Frames of the old epoch may still be kept, and the old fabric may still say goodbye. */
+static void begin_epoch(struct actor *actor)
+{
+	fabric_close(actor->fabric);
+	actor->link = NULL;
+	open_fabric(actor);
+	stream_release_kept(actor);
+	actor->n_sent = 0;
+	actor->n_received = 0;
+	actor->n_again = 0;
+	actor->n_credit_calls = 0;
+	atomic_store(&actor->is_done, false);
+}
+
+static void wait_for_peer(const struct link_suite *suite)
+{
+	const void *nothing;
+	size_t n_nothing;
+
+	if (suite->exchange)
+		suite->exchange(suite->arg, "", 0, &nothing, &n_nothing);
+}
+
+static bool has_failed(struct actor_set *set)
+{
+	return atomic_load(&set->actors[0].has_failed) || atomic_load(&set->actors[1].has_failed);
+}
+
+static void run_epochs(struct actor_set *set, unsigned n_epochs)
+{
+	connect_set(set);
+	run_set(set);
+	wait_for_peer(set->suite);
+	while (n_epochs-- > 1 && !has_failed(set)) {
+		for (unsigned i = 0; i < 2; i++)
+			if (set->is_here[i])
+				begin_epoch(&set->actors[i]);
+		connect_set(set);
+		run_set(set);
+		wait_for_peer(set->suite);
+	}
+}
+
 static void run_case(void **state)
 {
 	static struct actor_set set;
 	const struct suite_case *suite_case = *state;
 	const struct link_suite *suite = suite_case->suite;
-	const void *nothing;
-	size_t n_nothing;
 
 	memset(&set, 0, sizeof set);
 	set.suite = suite;
@@ -495,10 +540,7 @@ static void run_case(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		if (set.is_here[i])
 			open_actor(&set, suite_case->test, i);
-	connect_set(&set);
-	run_set(&set);
-	if (suite->exchange)
-		suite->exchange(suite->arg, "", 0, &nothing, &n_nothing);
+	run_epochs(&set, suite_case->test->n_epochs);
 	close_set(&set);
 	for (unsigned i = 0; i < 2; i++)
 		loop_destroy(set.loops[i]);

@@ -18,7 +18,7 @@ struct link_suite {
 	void *arg;
 	bool has_two_threads;
 	/* Set: this process is `rank`. Gives ours, gets the peer's (borrowed until the next call),
-	 * and waits until both have called. Called twice per test, the second time with nothing. */
+	 * and waits until both have called. Called twice per epoch, the second time with nothing. */
 	void (*exchange)(void *arg, const void *data, size_t n_bytes, const void **peer_out,
 			 size_t *n_peer_bytes_out);
 	unsigned rank;
