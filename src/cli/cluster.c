@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cluster.h"
 
+#include "cli/dial_in.h"
 #include "net/interface.h"
 
 #include <stdio.h>
@@ -12,6 +13,7 @@
 struct card {
 	struct error error;	/* SC_OK, or why it cannot go on */
 	char host[64];
+	bool has_key_file;
 	/* Of rank 0. */
 	unsigned n_addresses;
 	char addresses[CLUSTER_MAX_ADDRESSES][CLUSTER_ADDRESS_MAX];
@@ -81,15 +83,31 @@ static void list_addresses(const char *listening, struct card *card)
 		add_address(card, card->host, port);
 }
 
-/* On one host nobody else can reach the listener. */
+/* As set; if nobody has set it, where the other ranks are. On one host nobody else can then reach the
+ * listener. */
+static enum sc_status choose_address(const struct config *config,
+				     char address_out[CLUSTER_ADDRESS_MAX], struct error *err)
+{
+	if (config_source_of(config, "cluster-listen") != CONFIG_DEFAULT)
+		return dial_in_listen_address(config, address_out, err);
+	strcpy(address_out, mpi_world_is_on_one_host() ? "127.0.0.1:0" : "*:0");
+	return SC_OK;
+}
+
+/* A listener on all addresses says the wildcard. */
+static bool is_wildcard(const char *listening)
+{
+	return !strncmp(listening, "0.0.0.0:", 8) || !strncmp(listening, "[::]:", 5);
+}
+
 static enum sc_status listen_for_ranks(struct cluster *cluster, struct loop *loop,
 				       const struct config *config, struct card *card,
 				       struct error *err)
 {
-	const bool is_on_one_host = mpi_world_is_on_one_host();
+	char address[CLUSTER_ADDRESS_MAX];
 	struct channel_listener_config listener = {
 		.loop = loop,
-		.address = is_on_one_host ? "127.0.0.1:0" : "*:0",
+		.address = address,
 		.keys = &cluster->keys,
 		.dead_ms = config->deadline_ms,
 		.max_strangers_per_address = cluster->n_ranks + 16,
@@ -97,21 +115,23 @@ static enum sc_status listen_for_ranks(struct cluster *cluster, struct loop *loo
 		.on_accept = cluster_accept,
 		.arg = cluster,
 	};
-	enum sc_status status = SC_OK;
+	enum sc_status status = choose_address(config, address, err);
 
-	if (!cluster->keys.n_keys) {
+	if (status == SC_OK && !cluster->keys.n_keys) {
 		status = cluster_keys_random(&cluster->keys, err);
 		card->keys = cluster->keys;
 	}
 	if (status == SC_OK)
 		status = channel_listener_create(&listener, &cluster->listener, err);
-	if (status != SC_OK)
+	if (status != SC_OK) {
+		error_prefix(err, "cluster-listen");
 		return status;
-	if (is_on_one_host)
+	}
+	if (is_wildcard(channel_listener_address(cluster->listener)))
+		list_addresses(channel_listener_address(cluster->listener), card);
+	else
 		snprintf(card->addresses[card->n_addresses++], CLUSTER_ADDRESS_MAX, "%s",
 			 channel_listener_address(cluster->listener));
-	else
-		list_addresses(channel_listener_address(cluster->listener), card);
 	return SC_OK;
 }
 
@@ -119,6 +139,7 @@ static void fill_card(struct cluster *cluster, struct loop *loop, const struct c
 		      const struct error *trouble, struct card *card)
 {
 	gethostname(card->host, sizeof card->host - 1);
+	card->has_key_file = *config->cluster_key_file;
 	if (trouble) {
 		card->error = *trouble;
 		return;
@@ -158,8 +179,21 @@ static enum sc_status find_trouble(const struct cluster *cluster, struct error *
 			 first->error.text);
 }
 
+/* All processes have a key file, or none. */
+static enum sc_status check_key_files(const struct cluster *cluster, struct error *err)
+{
+	const bool has_first = card_of(cluster, 0)->has_key_file;
+
+	for (unsigned i = 1; i < cluster->n_ranks; i++)
+		if (card_of(cluster, i)->has_key_file != has_first)
+			return error_set(err, SC_E_CONFIG, "cluster-key-file: rank %u has one and "
+					 "rank %u has none: give it to all processes",
+					 has_first ? 0 : i, has_first ? i : 0);
+	return SC_OK;
+}
+
 /* Takes over what rank 0 says of itself. */
-static enum sc_status learn_coordinator(struct cluster *cluster, struct error *err)
+static void learn_coordinator(struct cluster *cluster)
 {
 	const struct card *card = card_of(cluster, 0);
 
@@ -168,10 +202,6 @@ static enum sc_status learn_coordinator(struct cluster *cluster, struct error *e
 	if (card->keys.n_keys)
 		cluster->keys = card->keys;
 	cluster_keys_wipe((struct cluster_keys *)(uintptr_t)&card->keys);
-	if (!cluster->keys.n_keys)
-		return error_set(err, SC_E_CONFIG, "cluster-key-file: rank 0 has one and rank %u "
-				 "has none: give it to all processes", cluster->rank);
-	return SC_OK;
 }
 
 static enum sc_status read_cards(struct cluster *cluster, struct error *err)
@@ -182,7 +212,10 @@ static enum sc_status read_cards(struct cluster *cluster, struct error *err)
 					 "stagecoachd: install the same on all hosts", i);
 	if (find_trouble(cluster, err) != SC_OK)
 		return err->status;
-	return learn_coordinator(cluster, err);
+	if (check_key_files(cluster, err) != SC_OK)
+		return err->status;
+	learn_coordinator(cluster);
+	return SC_OK;
 }
 
 enum sc_status cluster_open(struct cluster *cluster, struct loop *loop,

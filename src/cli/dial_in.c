@@ -82,8 +82,8 @@ static enum sc_status list_addresses(struct cluster *cluster, const char *list, 
 
 /* --- opening --- */
 
-static enum sc_status listen_address(const struct config *config,
-				     char out[CLUSTER_ADDRESS_MAX], struct error *err)
+enum sc_status dial_in_listen_address(const struct config *config, char out[CLUSTER_ADDRESS_MAX],
+				      struct error *err)
 {
 	return dial_in_address(config->cluster_listen, strlen(config->cluster_listen), out, err);
 }
@@ -100,7 +100,7 @@ static enum sc_status listen_for_workers(struct cluster *cluster, struct loop *l
 		.on_accept = cluster_accept,
 		.arg = cluster,
 	};
-	enum sc_status status = listen_address(config, address, err);
+	enum sc_status status = dial_in_listen_address(config, address, err);
 
 	if (status == SC_OK)
 		status = channel_listener_create(&listener, &cluster->listener, err);
@@ -207,7 +207,7 @@ enum sc_status dial_in_check(const struct config *config, struct error *err)
 		status = list_addresses(&cluster, config->coordinator_address, err);
 		return status == SC_OK ? name_worker(config, 0, id, err) : status;
 	}
-	status = listen_address(config, address, err);
+	status = dial_in_listen_address(config, address, err);
 	if (status == SC_OK)
 		status = channel_listener_check(address, err);
 	if (status != SC_OK)

@@ -27,6 +27,11 @@ must_check enum sc_status dial_in_check(const struct config *config, struct erro
 must_check enum sc_status dial_in_address(const char *text, size_t n_bytes,
 					  char out[CLUSTER_ADDRESS_MAX], struct error *err);
 
+/* The same for the setting cluster-listen. */
+must_check enum sc_status dial_in_listen_address(const struct config *config,
+						 char out[CLUSTER_ADDRESS_MAX],
+						 struct error *err);
+
 /* The worker's id: config's, or the name of the host, with the launcher's rank behind it if that is
  * not 0. Claims it for this process, so that no other worker of this machine that dials the
  * same coordinator uses it at the same time; *claim_out is a descriptor that keeps the claim. SC_E_CONFIG: the id is too long, or in

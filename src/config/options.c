@@ -252,8 +252,9 @@ const struct option_info options[] = {
 	{ "cluster-listen", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Cluster",
 	  "ADDRESS[:PORT]", "127.0.0.1:7080", AT(cluster_listen),
 	  .help = "for the coordinator: address, or name of a network interface, at which workers "
-	  "connect. The port 0 means any free port. Under a launcher this setting is not used: "
-	  "rank 0 listens on loopback if all ranks are on one host, else on all addresses" },
+	  "connect. The port 0 means any free port. Under a launcher rank 0 listens there. If this "
+	  "is not set, rank 0 listens on any port of loopback if all ranks are on one host, else of "
+	  "all addresses" },
 	{ "cluster-key-file", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Cluster", "FILE", "",
 	  AT(cluster_key_file),
 	  .help = "file with the secret that all processes of the cluster share, one key a line. "

@@ -67,6 +67,22 @@ listeners_are_seen
 expect_loopback_only --transport ucx
 expect_loopback_only --transport mpi
 
+# Workers connect where the setting says. A key file that only a worker has is told.
+start_daemon 3 --cluster-listen 127.0.0.2:0
+listeners "$(pid_of_rank 0)" | grep -q '^0200007F:' ||
+	fail "cluster-listen: rank 0 listens on $(listeners "$(pid_of_rank 0)")"
+stop_daemon
+[ $code = 0 ] || fail "cluster-listen: exit code $code"
+(umask 077 && echo 00112233445566778899aabbccddeeff >"$dir/key")
+"$MPIRUN" $MPIRUN_FLAGS -n 1 "$BUILDDIR/stagecoachd" -m "$MODEL" --listen none --socket "$socket" : \
+	-n 1 "$BUILDDIR/stagecoachd" -m "$MODEL" --listen none --socket "$socket" \
+	--cluster-key-file "$dir/key" >"$dir/out" 2>"$dir/log" </dev/null &&
+	fail "a key file for one rank alone: it runs"
+grep -q 'cluster-key-file: rank 1 has one and rank 0 has none' "$dir/log" ||
+	fail "a key file for one rank alone: $(cat "$dir/log")"
+expect_none_left
+echo "cluster-listen and cluster-key-file count under mpirun, too"
+
 unit=$SRCDIR/systemd/stagecoach.service.in
 grep -q '^PrivateNetwork=yes$' "$unit" || fail "the unit has no network of its own"
 grep -q '^Environment="STAGECOACHD_OPTIONS=.*--listen none"$' "$unit" ||
