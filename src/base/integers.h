@@ -26,6 +26,12 @@ static inline uint64_t round_up(uint64_t n, uint64_t unit)
 	return div_up(n, unit) * unit;
 }
 
+/* For settings where 0 asks for the default. */
+static inline uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+	return value ? value : otherwise;
+}
+
 /* Sums and products that are UINT64_MAX when they are too large to count. */
 static inline uint64_t add_capped(uint64_t a, uint64_t b)
 {

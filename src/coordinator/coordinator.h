@@ -117,7 +117,6 @@ void coordinator_set_limits(struct coordinator *coordinator, uint32_t max_queue,
 
 enum coordinator_phase coordinator_phase(const struct coordinator *coordinator);
 const char *coordinator_phase_name(enum coordinator_phase phase);
-const struct model *coordinator_model(const struct coordinator *coordinator);
 const struct tokenizer *coordinator_tokenizer(const struct coordinator *coordinator);
 /* The most positions of a sequence. Between two epochs that of the last one, before the first one
  * the most that the settings allow. */

@@ -11,11 +11,6 @@ enum coordinator_phase coordinator_phase(const struct coordinator *c)
 	return c->phase;
 }
 
-const struct model *coordinator_model(const struct coordinator *c)
-{
-	return c->config.model;
-}
-
 const struct tokenizer *coordinator_tokenizer(const struct coordinator *c)
 {
 	return c->config.tokenizer;

@@ -201,6 +201,8 @@ bool member_is_barred(const struct member *member);
 bool member_is_fit(const struct member *member);
 /* The same, and it is not in quarantine. */
 bool member_is_usable(const struct member *member);
+/* The number of members for whom that is true. */
+unsigned members_n_usable(const struct members *members);
 bool member_is_quarantined(const struct member *member);
 
 /* The instruction set of the cluster: the best one that these workers, those of the first epoch,

@@ -123,7 +123,7 @@ void members_judge_suspicion(struct members *members)
 
 /* --- waiting for workers --- */
 
-static unsigned count_usable(const struct members *members)
+unsigned members_n_usable(const struct members *members)
 {
 	unsigned n = 0;
 
@@ -134,7 +134,7 @@ static unsigned count_usable(const struct members *members)
 
 void members_check_awaited(struct members *members)
 {
-	if (!members->n_awaited || count_usable(members) < members->n_awaited)
+	if (!members->n_awaited || members_n_usable(members) < members->n_awaited)
 		return;
 	members->n_awaited = 0;
 	members->config.on_enough(members->config.arg);
@@ -142,7 +142,7 @@ void members_check_awaited(struct members *members)
 
 static void check_await_time(struct members *members, uint64_t now_ns)
 {
-	unsigned n_awaited = members->n_awaited, n_here = count_usable(members);
+	unsigned n_awaited = members->n_awaited, n_here = members_n_usable(members);
 	uint64_t waited_ms = (now_ns - members->await_since_ns) / NS_PER_MS;
 	struct error err;
 

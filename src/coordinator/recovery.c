@@ -62,15 +62,6 @@ void coordinator_lose_epoch(struct coordinator *c, const struct error *err)
 
 /* --- finding another one --- */
 
-static unsigned count_usable(const struct coordinator *c)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < members_count(c->members); i++)
-		n += member_is_usable(members_get(c->members, i));
-	return n;
-}
-
 static uint64_t seek_left_ms(const struct coordinator *c)
 {
 	uint64_t now_ns = loop_now_ns(c->config.loop);
@@ -102,7 +93,7 @@ static void await_worker(struct coordinator *c, const struct error *why)
 		return;
 	}
 	members_release(c->members, c->n_epochs + 1);
-	members_await(c->members, count_usable(c) + 1, (uint32_t)left_ms);
+	members_await(c->members, members_n_usable(c->members) + 1, (uint32_t)left_ms);
 }
 
 static uint64_t pause_ms(unsigned n_attempts)

@@ -38,6 +38,12 @@ must_check enum sc_status proto_request_unpack(struct proto_request *request,
 					       struct error *err);
 void proto_request_deinit(struct proto_request *request);
 
+/* Text for a field of a message that only reads it. NULL becomes "". */
+static inline char *proto_borrow(const char *text)
+{
+	return (char *)(uintptr_t)(text ? text : "");
+}
+
 /* Checks, before an answer is made, whether n_bytes would be refused. SC_E_OVERLOADED as
  * proto_send. */
 must_check enum sc_status proto_check_room(const struct grpc_call *call, size_t n_bytes,

@@ -11,11 +11,6 @@
 
 #include <stdlib.h>
 
-static char *borrowed(const char *text)
-{
-	return (char *)(uintptr_t)(text ? text : "");
-}
-
 static void set_tokenizer(Stagecoach__V1__Tokenizer *message, const struct tokenizer *tokenizer)
 {
 	uint32_t bos = tokenizer_bos(tokenizer);
@@ -48,7 +43,7 @@ static void get_model_start(struct grpc_call *call, const uint8_t *bytes, size_t
 	plain_text_copy(model->name, name, sizeof name);
 	plain_text_copy(gguf_path(model->gguf), path, sizeof path);
 	message.name = name;
-	message.architecture = borrowed(model->arch->name);
+	message.architecture = proto_borrow(model->arch->name);
 	message.path = path;
 	message.file_bytes = gguf_n_bytes(model->gguf);
 	message.n_parameters = model->n_params;
@@ -88,9 +83,9 @@ static void set_stage(Stagecoach__V1__Stage *message, const struct stage_status 
 	stagecoach__v1__stage__init(message);
 	message->rank = stage->rank;
 	message->pid = stage->pid;
-	message->host = borrowed(stage->host);
-	message->backend = borrowed(stage->backend);
-	message->instruction_set = borrowed(stage->instruction_set);
+	message->host = proto_borrow(stage->host);
+	message->backend = proto_borrow(stage->backend);
+	message->instruction_set = proto_borrow(stage->instruction_set);
 	message->first_layer = stage->first_layer;
 	message->n_layers = stage->n_layers;
 	message->weight_bytes = stage->weight_bytes;
@@ -151,7 +146,7 @@ static void add_limits(Stagecoach__V1__Status *message, const struct limit_count
 	message->n_limits = N_LIMITS;
 	for (unsigned i = 0; i < N_LIMITS; i++) {
 		stagecoach__v1__limit_count__init(&page->rows[i]);
-		page->rows[i].name = borrowed(limit_table[i].name);
+		page->rows[i].name = proto_borrow(limit_table[i].name);
 		page->rows[i].count = counts->n[i];
 		page->rows[i].value = counts->value[i];
 		page->list[i] = &page->rows[i];
@@ -202,7 +197,7 @@ static void answer_status(struct grpc_call *call)
 	set_counters(&message, &status);
 	plain_text_copy(status.last_loss ? status.last_loss : "", last_loss, sizeof last_loss);
 	message.last_loss = last_loss;
-	message.version = borrowed(PACKAGE_VERSION);
+	message.version = proto_borrow(PACKAGE_VERSION);
 	plain_text_copy(engine_model(engine)->name, name, sizeof name);
 	message.model = name;
 	message.log_lines_dropped = console_n_dropped();

@@ -9,11 +9,6 @@
 
 #include <stdlib.h>
 
-static char *borrowed(const char *text)
-{
-	return (char *)(uintptr_t)(text ? text : "");
-}
-
 static Stagecoach__V1__WorkerState state_message(const struct worker_status *status)
 {
 	static const Stagecoach__V1__WorkerState states[] = {
@@ -34,11 +29,11 @@ static Stagecoach__V1__WorkerState state_message(const struct worker_status *sta
 static void set_worker(Stagecoach__V1__Worker *message, const struct worker_status *status)
 {
 	stagecoach__v1__worker__init(message);
-	message->id = borrowed(status->id);
+	message->id = proto_borrow(status->id);
 	message->state = state_message(status);
-	message->host = borrowed(status->host);
+	message->host = proto_borrow(status->host);
 	message->pid = status->pid;
-	message->backend = borrowed(status->backend);
+	message->backend = proto_borrow(status->backend);
 	message->stage = status->stage == MEMBER_NO_STAGE ? 0 : status->stage + 1;
 	message->first_layer = status->first_layer;
 	message->n_layers = status->n_layers;
@@ -56,7 +51,7 @@ static void set_epoch(Stagecoach__V1__ListWorkersResponse *message, const struct
 	engine_status(engine, &status);
 	message->epoch = status.epoch;
 	message->recoveries = status.recoveries;
-	message->last_loss = borrowed(status.last_loss);
+	message->last_loss = proto_borrow(status.last_loss);
 	message->last_loss_seconds_ago = (double)status.lost_ms_ago * 1e-3;
 }
 

@@ -2,6 +2,7 @@
 #include "transport/channel_dialler.h"
 
 #include "base/clock.h"
+#include "base/integers.h"
 #include "net/net_address.h"
 #include "transport/backoff.h"
 #include "transport/tls_channel.h"
@@ -366,11 +367,6 @@ static void on_timer(void *arg)
 }
 
 /* --- the dialler --- */
-
-static unsigned or_default(unsigned value, unsigned otherwise)
-{
-	return value ? value : otherwise;
-}
 
 static void set_config(struct channel_dialler *dialler, const struct channel_dialler_config *given)
 {

@@ -2,6 +2,7 @@
 #include "transport/channel_listener.h"
 
 #include "base/clock.h"
+#include "base/integers.h"
 #include "base/log.h"
 #include "net/interface.h"
 #include "net/listener.h"
@@ -244,11 +245,6 @@ enum sc_status channel_listener_check(const char *address, struct error *err)
 	if (status == SC_OK && interface_exists(parsed.host))
 		return find_addresses(parsed.host, found, &n, err);
 	return status == SC_OK ? listener_check_tcp(address, err) : status;
-}
-
-static unsigned or_default(unsigned value, unsigned otherwise)
-{
-	return value ? value : otherwise;
 }
 
 enum sc_status channel_listener_create(const struct channel_listener_config *config,

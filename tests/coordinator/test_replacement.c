@@ -63,7 +63,7 @@ static void hello(struct peer *peer)
 {
 	coordinator_accept(d.coordinator, peer_dial(peer));
 	peer_say_hello(peer, CONTROL_PROTOCOL_VERSION,
-		       coordinator_model(d.coordinator)->fingerprint);
+		       stage_double_config().model->fingerprint);
 	stage_double_run_for(&d, 1);
 }
 
