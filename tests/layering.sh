@@ -26,9 +26,13 @@ BEGIN {
 	allow("worker", "base model backend stage transport wire event config")
 	allow("coordinator", "base model transport wire event config stagecoach")
 	allow("engine", "base config event wire transport model backend stage worker coordinator")
-	allow("gateway", "base engine event net config model stagecoach grpc")
+	allow("http", "base config")
+	allow("jinja", "base")
+	allow("chat", "base jinja model")
+	allow("openai", "base config event http chat engine model")
+	allow("gateway", "base engine event net config model http chat openai stagecoach grpc")
 	allow("cli", "base config event net wire transport model measure backend quant stage worker " \
-	      "coordinator engine gateway stagecoach")
+	      "coordinator engine http jinja chat openai gateway stagecoach")
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split(FILENAME, path, "/")
@@ -44,8 +48,9 @@ BEGIN {
 		bad = bad FILENAME ":" FNR ": " layer " may not use " target[1] "\n"
 	# The boundary of the engine is one header. Programs that are a stage of another engine or ask
 	# whether a model would fit know a little more.
-	else if (layer == "gateway" && target[1] == "engine" && quoted[2] != "engine/engine.h")
-		bad = bad FILENAME ":" FNR ": gateway may use only engine/engine.h of engine\n"
+	else if ((layer == "gateway" || layer == "openai") && target[1] == "engine" &&
+		 quoted[2] != "engine/engine.h")
+		bad = bad FILENAME ":" FNR ": " layer " may use only engine/engine.h of engine\n"
 	else if (layer == "cli" && target[1] == "engine" &&
 		 quoted[2] !~ /^engine\/(engine|wiring)\.h$/)
 		bad = bad FILENAME ":" FNR ": cli may not use " quoted[2] "\n"

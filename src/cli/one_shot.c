@@ -247,7 +247,7 @@ static enum sc_status submit(struct engine *engine, const struct config *config,
 		.n_prompt_tokens = prompt->n,
 		.max_tokens = config->n_predict >= 0 ? (uint32_t)config->n_predict
 						     : JOB_UNLIMITED,
-		.with_special = config->special,
+		.special = config->special ? SPECIAL_NAMES : SPECIAL_HIDDEN,
 		.stops = (const char *const *)config->stops.texts,
 		.n_stops = config->stops.n,
 		.ignore_end = config->ignore_eos,

@@ -44,6 +44,25 @@ enum finish_reason {
 #define JOB_MAX_STOPS 16
 #define JOB_MAX_STOP_BYTES 256
 
+#define JOB_MAX_STOP_TOKENS 64
+#define JOB_MAX_BIASES 512
+#define JOB_MAX_TOP_LOGPROBS 20
+#define JOB_MAX_SAMPLERS 9
+#define JOB_MAX_DRY_BREAKERS 16
+
+struct token_bias {
+	uint32_t token;
+	float bias;		/* -INFINITY: the token is never drawn */
+};
+
+/* What generated control tokens print. */
+enum special_text {
+	SPECIAL_HIDDEN,		/* nothing */
+	SPECIAL_NAMES,		/* their names */
+	SPECIAL_MARKED,		/* their names between the bytes 0xff and 0xfe, which no UTF-8
+				 * contains */
+};
+
 struct job_request {
 	uint64_t client;		/* the client: jobs of one client share
 					 * its turns. 0: this process itself */
@@ -57,13 +76,49 @@ struct job_request {
 					 * 0: none, but the prompt is read */
 	bool ignore_end;		/* continue after an end token */
 	uint32_t score_from;		/* score the prompt's tokens from this index on; 0: none */
+	/* How tokens are drawn. What a filter keeps and in which order they run: stage/sampler.h. */
 	float temperature;		/* 0: greedy */
 	uint32_t top_k;			/* 0: off */
 	float top_p;			/* 1: off */
 	float min_p;			/* 0: off */
-	bool wants_logprobs;		/* log-probabilities of generated tokens */
+	float typical_p;		/* 0 or 1: off */
+	float top_n_sigma;		/* 0: off */
+	float xtc_probability;		/* 0: off */
+	float xtc_threshold;		/* above 0.5: off */
+	float dynatemp_range;		/* 0: off */
+	float dynatemp_exponent;
+	/* Penalties. repetition: tokens of prompt and output; divides positive logits, multiplies
+	 * negative ones. presence and frequency: tokens of the output; subtracted once, or once per
+	 * occurrence. Of the last penalty_last_n tokens only, if that is not 0. */
+	float repetition_penalty;	/* 0 or 1: off */
+	float presence_penalty;		/* 0: off */
+	float frequency_penalty;	/* 0: off */
+	uint32_t penalty_last_n;	/* 0: all tokens */
+	float dry_multiplier;		/* 0: off */
+	float dry_base;
+	uint32_t dry_allowed_length;
+	uint32_t dry_last_n;		/* 0: all tokens */
+	const char *const *dry_breakers;	/* a token whose text contains one of these ends a
+						 * repetition */
+	uint32_t n_dry_breakers;
+	const struct token_bias *biases;	/* added to the logits before everything else */
+	uint32_t n_biases;
+	uint8_t samplers[JOB_MAX_SAMPLERS];	/* enum sampler_kind, in their order */
+	uint32_t n_samplers;		/* 0: the default order */
 	uint64_t seed;
-	bool with_special;		/* generated control tokens print their names */
+	/* When a sequence ends, and what is told of it. */
+	uint32_t min_tokens;		/* no end token and no stop token is drawn before so many */
+	const uint32_t *stop_tokens;	/* output ends at the first of these, like at an end token */
+	uint32_t n_stop_tokens;
+	bool wants_logprobs;		/* log-probabilities of generated tokens */
+	uint32_t n_top_logprobs;	/* the likeliest tokens, too: of generated tokens with
+					 * wants_logprobs, of prompt tokens with score_from */
+	enum special_text special;	/* what generated control tokens print */
+	/* Between these texts, stop strings are not looked for, because the client does not see
+	 * what is there. NULL: nowhere. starts_hidden: the prompt ended after hidden_open. */
+	const char *hidden_open;
+	const char *hidden_close;
+	bool starts_hidden;
 	const char *const *stops;	/* NUL-terminated; output ends before the first match. The
 					 * name of a control token matches even if unprinted */
 	uint32_t n_stops;

@@ -206,7 +206,7 @@ static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint
 	stream->writer.output.has_logprobs = r->wants_logprobs;
 	if (r->max_tokens > room_for(c, prompt))
 		stream->writer.limit = FINISH_CONTEXT;
-	stream->writer.stream.with_special = r->with_special;
+	stream->writer.stream.with_special = r->special == SPECIAL_NAMES;
 	stream->writer.ignore_end = job->ignore_end;
 	stream->writer.stops = (const char *const *)job->stops;
 	stream->writer.n_stops = job->n_stops;

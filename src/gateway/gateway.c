@@ -22,7 +22,7 @@
 struct gateway {
 	struct service service;
 	struct work_pool *pool;
-	struct grpc_budget budget;
+	struct budget budget;
 	struct connections *connections;
 	struct listener *tcp;
 	struct listener *unix_socket;
@@ -103,7 +103,7 @@ static struct limit_counts *note_limits(const struct gateway *gateway,
 }
 
 /* Reserved from the start, so that all clients together stay within the budget. */
-static size_t helper_bytes(const struct gateway_config *config, const struct grpc_budget *budget)
+static size_t helper_bytes(const struct gateway_config *config, const struct budget *budget)
 {
 	size_t most = budget->max_bytes / 2;
 

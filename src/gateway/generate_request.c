@@ -61,7 +61,7 @@ enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *mess
 {
 	struct job_request request = {
 		.parse_special = message->parse_special,
-		.with_special = message->with_special,
+		.special = message->with_special ? SPECIAL_NAMES : SPECIAL_HIDDEN,
 		.n_sequences = message->n,
 		.max_tokens = message->_max_tokens_case ? message->max_tokens : JOB_UNLIMITED,
 		.ignore_end = message->ignore_end,

@@ -45,10 +45,7 @@ static void charge(struct grpc_call *call)
 
 static bool is_affordable(const struct grpc_call *call, size_t n_bytes)
 {
-	const struct grpc_budget *budget = call->session->config.budget;
-
-	return budget->n_bytes <= budget->max_bytes &&
-	       n_bytes <= budget->max_bytes - budget->n_bytes;
+	return budget_has(call->session->config.budget, n_bytes);
 }
 
 static void drop_request(struct grpc_call *call)
@@ -388,7 +385,7 @@ void *grpc_call_context(const struct grpc_call *call)
 	return call->session->config.context;
 }
 
-struct grpc_budget *grpc_call_budget(const struct grpc_call *call)
+struct budget *grpc_call_budget(const struct grpc_call *call)
 {
 	return call->session->config.budget;
 }

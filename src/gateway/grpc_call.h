@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct grpc_budget;
+struct budget;
 struct grpc_call;
 
 #define GRPC_CALL_ROOM ((size_t)16 << 10)
@@ -59,7 +59,7 @@ void grpc_call_suspend(struct grpc_call *call, void (*on_close)(void *arg), void
 void grpc_call_resume(struct grpc_call *call, uint64_t now_ns, void (*fn)(void *arg), void *arg);
 
 /* The memory that all calls of the server share. */
-struct grpc_budget *grpc_call_budget(const struct grpc_call *call);
+struct budget *grpc_call_budget(const struct grpc_call *call);
 
 /* Counters of refusals, or NULL. */
 struct limit_counts *grpc_call_limits(const struct grpc_call *call);

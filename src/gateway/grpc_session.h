@@ -8,6 +8,7 @@
  * GRPC_CALL_ROOM of output per call. Memory of all clients together is bounded by the budget.
  * Thread: one at a time. Nothing blocks.
  */
+#include "base/budget.h"
 #include "base/error.h"
 #include "config/limits.h"
 #include "gateway/grpc_call.h"
@@ -29,19 +30,14 @@ struct grpc_session;
 #define GRPC_FRAMES_PER_STREAM 4
 #define GRPC_FRAMES_BESIDES 1000
 
-/* Memory for requests and answers, shared by all sessions. If it is used up, large requests and
- * answers are refused with RESOURCE_EXHAUSTED; small requests and one message per stream still
- * pass. */
-struct grpc_budget {
-	size_t n_bytes;		/* held now */
-	size_t max_bytes;
-};
-
 struct grpc_session_config {
 	const struct grpc_method *methods;	/* [n_methods], borrowed */
 	size_t n_methods;
 	void *context;				/* for the services */
-	struct grpc_budget *budget;		/* borrowed */
+	/* Borrowed. Memory for requests and answers, shared by all sessions. If it is used up,
+	 * large requests and answers are refused with RESOURCE_EXHAUSTED; small requests and one
+	 * message per stream still pass. */
+	struct budget *budget;
 	uint64_t client;			/* id of the connection, for grpc_call_client */
 	unsigned max_streams;
 	size_t max_message;			/* bytes of a request */

@@ -43,7 +43,7 @@ struct request {
 	struct buf bytes;			/* the message, not yet unpacked */
 	struct proto_request unpacked;
 	size_t n_charged;			/* to the gateway's budget */
-	struct grpc_budget *budget;
+	struct budget *budget;
 	enum sc_status status;
 	struct error error;
 };

@@ -24,7 +24,7 @@ static struct loop *loop;
 
 static struct grpc_session *open_session(struct service *service)
 {
-	static struct grpc_budget budget = { .max_bytes = MAX_OUTPUT };
+	static struct budget budget = { .max_bytes = MAX_OUTPUT };
 	const struct grpc_session_config config = {
 		.methods = service_methods,
 		.n_methods = service_n_methods,

@@ -35,7 +35,7 @@ static const char ping[] = "\0\0\x08\6\0\0\0\0\0" "pingping";
 struct fixture {
 	struct manual_clock *clock;
 	struct loop *loop;
-	struct grpc_budget budget;
+	struct budget budget;
 	struct limit_counts limits;
 	struct connections *connections;
 	struct listener *listener;

@@ -23,7 +23,7 @@ struct context {
 };
 
 struct fixture {
-	struct grpc_budget budget;
+	struct budget budget;
 	struct limit_counts limits;
 	struct context context;
 	struct grpc_session *session;

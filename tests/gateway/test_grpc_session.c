@@ -154,7 +154,7 @@ static const struct grpc_method methods[] = {
 };
 
 struct fixture {
-	struct grpc_budget budget;
+	struct budget budget;
 	struct context context;
 	struct grpc_session *session;
 	struct memory_client client;
@@ -182,7 +182,7 @@ static void open_session(struct fixture *f, size_t max_message)
 		.arg = &f->context,
 	};
 
-	f->budget = (struct grpc_budget){ .max_bytes = BUDGET };
+	f->budget = (struct budget){ .max_bytes = BUDGET };
 	memset(&f->context, 0, sizeof f->context);
 	buf_init(&f->context.request);
 	assert_int_equal(grpc_session_create(&config, &f->session), SC_OK);

@@ -31,7 +31,7 @@ struct fixture {
 	struct loop *loop;
 	struct engine *engine;
 	struct service service;
-	struct grpc_budget budget;
+	struct budget budget;
 	struct grpc_session *session;
 	struct memory_client client;
 	struct memory_call call;

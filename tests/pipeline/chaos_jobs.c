@@ -35,7 +35,7 @@ static void make_kind(struct chaos_kind *kind, unsigned i, uint64_t *state)
 		.wants_logprobs = true,
 		.seed = 1000 + i,
 		.score_from = n_prompt > 4 && i % 3 == 1 ? 2 : 0,
-		.with_special = i % 2,
+		.special = i % 2 ? SPECIAL_NAMES : SPECIAL_HIDDEN,
 	};
 }
 
