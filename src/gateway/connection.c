@@ -9,7 +9,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
-#define WRITE_BYTES 65536
 /* Writes per connection before other connections have their turn. */
 #define WRITES_PER_TURN 4
 /* Input bytes processed between two looks at the clock: one or two milliseconds of work at
@@ -41,8 +40,7 @@ void connection_close(struct connection *connection)
 	list_remove(&connection->unread);
 	connection->owner->count--;
 	admission_leave(&connection->owner->admission, &connection->guest);
-	grpc_session_destroy(connection->session);
-	connection->session = NULL;
+	session_destroy(&connection->session);
 	uv_close(&connection->handle, on_closed);
 	timer_destroy(connection->timer);
 	connection->timer = NULL;
@@ -50,7 +48,7 @@ void connection_close(struct connection *connection)
 
 static struct limit_counts *limits_of(const struct connection *connection)
 {
-	return connection->owner->config.session.limits;
+	return connection->owner->config.limits;
 }
 
 /* --- time --- */
@@ -69,14 +67,14 @@ static void begin_end(struct connection *connection)
 
 static bool is_on_notice(const struct connection *connection)
 {
-	return connection->is_ending || !grpc_session_is_established(connection->session);
+	return connection->is_ending || !session_is_established(&connection->session);
 }
 
 /* Only calls count as use, not SETTINGS, PING and other frames. Unprocessed input may contain a
  * call. */
 static void note_idle(struct connection *connection)
 {
-	uint64_t since_ns = grpc_session_idle_since_ns(connection->session);
+	uint64_t since_ns = session_idle_since_ns(&connection->session);
 
 	if (connection->input.length)
 		since_ns = UINT64_MAX;
@@ -102,7 +100,7 @@ static uint64_t idle_end_ns(const struct connection *connection)
 
 static uint64_t write_end_ns(const struct connection *connection)
 {
-	uint64_t stall_ns = connection->owner->config.session.stall_ns;
+	uint64_t stall_ns = connection->owner->config.stall_ns;
 
 	return connection->is_writing && stall_ns ? connection->written_ns + stall_ns : UINT64_MAX;
 }
@@ -126,7 +124,7 @@ static bool is_write_stalled(struct connection *connection, uint64_t now_ns)
 static void lose_patience(struct connection *connection)
 {
 	log_debug("gateway: a client %s: closed", connection->is_ending ?
-		  "does not close its end" : "says nothing that is HTTP/2");
+		  "does not close its end" : "does not say what it speaks");
 	if (!connection->is_ending)
 		limit_refuse(limits_of(connection), LIMIT_PREFACE);
 	connection_close(connection);
@@ -148,10 +146,10 @@ static void on_timer(void *arg)
 		connection_close(connection);
 		return;
 	}
-	grpc_session_expire(connection->session, now_ns);
+	session_expire(&connection->session, now_ns);
 	if (now_ns >= idle_end_ns(connection)) {
 		limit_refuse(limits_of(connection), LIMIT_IDLE);
-		grpc_session_refuse_calls(connection->session);
+		session_refuse_calls(&connection->session);
 		begin_end(connection);
 	}
 	connection_flush(connection);
@@ -159,7 +157,7 @@ static void on_timer(void *arg)
 
 static void set_timer(struct connection *connection)
 {
-	uint64_t deadline_ns = grpc_session_deadline_ns(connection->session);
+	uint64_t deadline_ns = session_deadline_ns(&connection->session);
 	uint64_t now_ns;
 
 	note_idle(connection);
@@ -192,31 +190,6 @@ static void on_written(uv_write_t *write, int rc)
 		connection_close(connection);
 	else
 		connections_add_bulk(connection->owner, connection);
-}
-
-/* Fills the empty output with what the session has to send. */
-static enum sc_status gather(struct connection *connection)
-{
-	struct buf *output = &connection->output;
-	enum sc_status status = SC_OK;
-	uint64_t now_ns = now(connection);
-
-	buf_truncate(output, 0);
-	if (connection->speaks != SPEAKS_HTTP2)
-		return connection_answer_stranger(connection);
-	/* Each iteration may make a whole answer, so do at least one. */
-	while (output->length < WRITE_BYTES && status == SC_OK &&
-	       !(output->length && connections_is_turn_over(connection->owner))) {
-		const uint8_t *bytes;
-		size_t n = 0;
-
-		status = grpc_session_send(connection->session, now_ns, &bytes, &n, NULL);
-		if (status == SC_OK && n)
-			status = buf_add(output, bytes, n);
-		if (!n)
-			break;
-	}
-	return status;
 }
 
 static void write_rest(struct connection *connection)
@@ -264,7 +237,7 @@ static void on_shut(uv_shutdown_t *shutdown, int rc)
 static void finish(struct connection *connection)
 {
 	if (!connection->is_ending) {
-		if (grpc_session_is_done(connection->session))
+		if (session_is_done(&connection->session))
 			connection_close(connection);
 		else
 			set_timer(connection);
@@ -284,7 +257,7 @@ static void flush(struct connection *connection)
 	for (unsigned i = 0; i < WRITES_PER_TURN; i++) {
 		if (i && connections_is_turn_over(connection->owner))
 			break;
-		if (gather(connection) != SC_OK) {
+		if (connection_gather(connection) != SC_OK) {
 			connection_close(connection);
 			return;
 		}
@@ -314,22 +287,6 @@ void connection_flush(struct connection *connection)
 	}
 	flush(connection);
 	connections_spend(connection, begin_ns);
-}
-
-/* A session has something to send. It is not flushed here, because this is called from deep inside
- * a change of a job. */
-static void on_wake(void *arg)
-{
-	struct connection *connection = arg;
-
-	connections_add_dirty(connection->owner, connection);
-}
-
-static bool is_restricted(void *arg)
-{
-	struct connection *connection = arg;
-
-	return connections_is_restricted(connection->owner, connection);
 }
 
 /* --- reading --- */
@@ -436,7 +393,7 @@ void connection_read_slice(struct connection *connection)
 
 static void set_options(struct connection *connection)
 {
-	unsigned timeout_ms = (unsigned)(connection->owner->config.session.stall_ns / NS_PER_MS);
+	unsigned timeout_ms = (unsigned)(connection->owner->config.stall_ns / NS_PER_MS);
 	int fd;
 
 	if (connection->handle.type != UV_TCP)
@@ -449,24 +406,11 @@ static void set_options(struct connection *connection)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
 }
 
-static enum sc_status open_session(struct connection *connection)
-{
-	struct grpc_session_config config = connection->owner->config.session;
-
-	config.on_wake = on_wake;
-	config.is_restricted = is_restricted;
-	config.arg = connection;
-	config.client = ++connection->owner->last_client;
-	return grpc_session_create(&config, &connection->session);
-}
-
 enum sc_status connection_start(struct connection *connection)
 {
 	set_options(connection);
 	if (timer_create_on(connection->owner->config.loop, on_timer, connection,
 			    &connection->timer) != SC_OK)
-		return SC_E_NOMEM;
-	if (open_session(connection) != SC_OK)
 		return SC_E_NOMEM;
 	if (uv_read_start(&connection->stream, on_alloc, on_read) != 0)
 		return SC_E_IO;

@@ -229,7 +229,7 @@ static void send_away(struct guest *guest)
 {
 	struct connection *connection = list_entry(guest, struct connection, guest);
 
-	grpc_session_refuse_calls(connection->session);
+	session_refuse_calls(&connection->session);
 	connection_flush(connection);
 	connection_close(connection);
 }
@@ -246,7 +246,7 @@ static enum sc_status seat(struct connection *connection)
 	if (answer.victim || answer.seat != SEAT_ORDINARY)
 		tell_full(owner, answer.limit);
 	if (answer.victim || answer.seat == SEAT_NONE)
-		limit_refuse(owner->config.session.limits, answer.limit);
+		limit_refuse(owner->config.limits, answer.limit);
 	if (answer.seat == SEAT_NONE)
 		return SC_E_OVERLOADED;
 	if (answer.victim)
@@ -269,7 +269,7 @@ bool connections_is_restricted(struct connections *connections, struct connectio
 	if (answer.seat == SEAT_NONE || (answer.victim && guest->seat == SEAT_RESERVED))
 		return guest->seat == SEAT_RESTRICTED;
 	if (answer.victim) {
-		limit_refuse(connections->config.session.limits, answer.limit);
+		limit_refuse(connections->config.limits, answer.limit);
 		send_away(answer.victim);
 	}
 	admission_promote(&connections->admission, guest);
@@ -315,20 +315,22 @@ static void on_drain_timer(void *arg)
 {
 	struct connections *connections = arg;
 
+	connections->drain = DRAIN_REFUSE;
 	list_for_each(node, &connections->list) {
 		struct connection *connection = list_entry(node, struct connection, node);
 
-		grpc_session_refuse_calls(connection->session);
+		session_refuse_calls(&connection->session);
 		connection_flush(connection);
 	}
 }
 
 void connections_drain(struct connections *connections)
 {
+	connections->drain = DRAIN_ANNOUNCE;
 	list_for_each(node, &connections->list) {
 		struct connection *connection = list_entry(node, struct connection, node);
 
-		grpc_session_announce_end(connection->session);
+		session_announce_end(&connection->session);
 		connections_add_dirty(connections, connection);
 	}
 	timer_start(connections->drain_timer, DRAIN_NOTICE_MS, 0);
@@ -386,7 +388,7 @@ static void say_goodbye(struct connection *connection)
 	connection_flush(connection);
 	if (connection->is_closing)
 		return;
-	grpc_session_end_calls(connection->session, GRPC_UNAVAILABLE, "the server is stopping");
+	session_end_calls(&connection->session, "the server is stopping");
 	connection_flush(connection);
 }
 

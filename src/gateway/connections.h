@@ -4,8 +4,9 @@
 /*
  * connections - the accepted sockets of a gateway, each with its session.
  * - Moves bytes between socket and session.
- * - Keeps time limits: a client that has not proved within preface_ms that it speaks HTTP/2 is
- *   dropped; a client without calls for idle_ms is told to go; deadlines of calls are enforced.
+ * - Keeps time limits: a client that has not proved within preface_ms that it speaks a protocol of
+ *   this server is dropped; a client without calls for idle_ms is told to go; deadlines of calls
+ *   are enforced.
  * - Bounds output: each connection has one write in progress.
  * - Shares the loop: all clients together get some milliseconds per turn of the loop. Input beyond
  *   that waits, first come first served.
@@ -23,7 +24,9 @@ struct connections_config {
 	struct loop *loop;
 	/* The configuration of each session, except on_wake and other members of the connection's
 	 * own. Its pointers are borrowed until destroy. */
-	struct grpc_session_config session;
+	struct grpc_session_config grpc;
+	struct limit_counts *limits;	/* borrowed; NULL: nobody counts */
+	uint64_t stall_ns;	/* time limit for a client to take output; 0: none */
 	unsigned max;		/* see admission.h */
 	unsigned max_per_peer;
 	unsigned preface_ms;

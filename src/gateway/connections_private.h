@@ -8,8 +8,11 @@
 #include "gateway/admission.h"
 #include "gateway/connections.h"
 #include "gateway/first_bytes.h"
+#include "gateway/session.h"
 
 #define CONNECTION_READ_BYTES 32768
+
+enum drain { DRAIN_NONE, DRAIN_ANNOUNCE, DRAIN_REFUSE };
 
 struct connections {
 	uv_idle_t idle;		/* runs while some connection is on one of the lists */
@@ -22,6 +25,7 @@ struct connections {
 	uint64_t quiet_until_ns[N_LIMITS];	/* no warning of this limit before this time */
 	uint64_t last_client;	/* id of the newest connection; ids start at 1 */
 	uint64_t turn_ns;	/* when work for clients started in this turn; 0: not yet */
+	enum drain drain;	/* what new sessions are told */
 	struct list list;
 	struct list dirty;	/* woken connections: flushed in the loop's next turn */
 	struct list bulk;	/* connections with more output than a
@@ -44,10 +48,10 @@ struct connection {
 	struct list dirty;	/* in the owner's dirty or bulk */
 	struct list unread;
 	struct connections *owner;
-	struct grpc_session *session;
+	struct session session;	/* there is one when speaks is known */
 	struct guest guest;
 	struct first_bytes first;
-	enum speaks speaks;	/* the session says nothing before this is SPEAKS_HTTP2 */
+	enum speaks speaks;
 	struct buf input;	/* read, but not yet passed to the session */
 	struct buf output;	/* being written */
 	uint64_t accepted_ns;
@@ -77,15 +81,15 @@ void connection_flush(struct connection *connection);
 /* Passes a slice of the input to the session. Reading continues when no input is left. */
 void connection_read_slice(struct connection *connection);
 
-/* --- connection_first.c --- */
+/* --- connection_session.c: all bytes between the socket and the session pass here --- */
 
-/* Adds to the output what a client that does not speak HTTP/2 is told: nothing, but to HTTP/1. */
-must_check enum sc_status connection_answer_stranger(struct connection *connection);
-/* Passes what the client sent on to the session, which gets nothing before the first bytes have
- * shown that it will understand them. As grpc_session_receive; SC_E_PROTOCOL also when the client
- * does not speak HTTP/2. */
+/* Passes on what the client sent: to first_bytes until the protocol is known, then to a session of
+ * that protocol. SC_E_PROTOCOL: the client breaks the protocol, or speaks none of this server.
+ * SC_E_NOMEM. */
 must_check enum sc_status connection_take(struct connection *connection, const char *bytes,
 					  size_t n_bytes, struct error *err);
+/* Fills the empty output with what there is to send. */
+must_check enum sc_status connection_gather(struct connection *connection);
 
 /* --- connections.c --- */
 

@@ -118,7 +118,7 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	struct gateway *gateway = calloc(1, sizeof *gateway);
 	struct connections_config connections = {
 		.loop = config->loop,
-		.session = {
+		.grpc = {
 			.methods = service_methods,
 			.n_methods = service_n_methods,
 			.max_streams = config->max_streams,
@@ -126,6 +126,7 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 			.request_ns = config->request_ms * NS_PER_MS,
 			.stall_ns = config->stall_ms * NS_PER_MS,
 		},
+		.stall_ns = config->stall_ms * NS_PER_MS,
 		.max = config->max_connections,
 		.max_per_peer = peer_share(config),
 		.preface_ms = GATEWAY_PREFACE_MS,
@@ -138,14 +139,15 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	/* Writing to a client that has left must be an error of write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	service_init(&gateway->service, config->engine);
-	connections.session.context = &gateway->service;
+	connections.grpc.context = &gateway->service;
 	gateway->budget.max_bytes = config->max_bytes;
 	if (gateway->budget.max_bytes / GATEWAY_BUDGET_MESSAGES < config->max_message)
 		gateway->budget.max_bytes = config->max_message * GATEWAY_BUDGET_MESSAGES;
 	gateway->budget.n_bytes = helper_bytes(config, &gateway->budget);
-	connections.session.budget = &gateway->budget;
+	connections.grpc.budget = &gateway->budget;
 	if (config->engine)
-		connections.session.limits = note_limits(gateway, config);
+		connections.limits = note_limits(gateway, config);
+	connections.grpc.limits = connections.limits;
 	status = request_pool_create(config->loop, config->max_message, &gateway->pool);
 	gateway->service.pool = gateway->pool;
 	gateway->service.loop = config->loop;

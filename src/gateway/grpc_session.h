@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "config/limits.h"
 #include "gateway/grpc_call.h"
+#include "gateway/session.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -98,5 +99,8 @@ void grpc_session_end_calls(struct grpc_session *session, enum grpc_status statu
 			    const char *text);
 
 unsigned grpc_session_n_calls(const struct grpc_session *session);
+
+/* The functions above as those of a session. */
+extern const struct session_ops grpc_session_ops;
 
 #endif

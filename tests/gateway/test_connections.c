@@ -154,13 +154,14 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 	struct connections_config config = {
-		.session = {
+		.grpc = {
 			.methods = methods,
 			.n_methods = sizeof methods / sizeof methods[0],
 			.max_streams = 100,
 			.max_message = 1 << 16,
 			.stall_ns = STALL_MS * NS_PER_MS,
 		},
+		.stall_ns = STALL_MS * NS_PER_MS,
 		.max = 4,
 		.max_per_peer = 4,
 		.preface_ms = PREFACE_MS,
@@ -176,9 +177,10 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(f->directory));
 	snprintf(f->socket, sizeof f->socket, "%s/grpc.sock", f->directory);
 	config.loop = f->loop;
-	config.session.context = f;
-	config.session.budget = &f->budget;
-	config.session.limits = &f->limits;
+	config.grpc.context = f;
+	config.grpc.budget = &f->budget;
+	config.grpc.limits = &f->limits;
+	config.limits = &f->limits;
 	assert_int_equal(connections_create(&config, &f->connections), SC_OK);
 	assert_int_equal(listener_open_unix(loop_uv(f->loop), f->socket, accept_client, f,
 					    &f->listener, &err), SC_OK);
