@@ -63,6 +63,8 @@ struct chat_request {
 	bool leaves_open;		/* add_generation_prompt is false: the prompt ends with
 					 * the last message */
 	int64_t now_unix;		/* seconds */
+	uint64_t id_seed;		/* ids of tool calls come from this number and the prompt:
+					 * give each choice of one request another number */
 };
 
 struct chat_prompt {

@@ -49,7 +49,8 @@ static enum sc_status add_token(struct special_trie *trie, const struct vocab *v
 	if (trie->nodes[at].token == TOKEN_NONE)
 		trie->nodes[at] = (struct node){
 			.token = token,
-			.is_control = vocab->types[token] != VOCAB_USER_DEFINED,
+			.is_control = vocab->types[token] != VOCAB_USER_DEFINED ||
+				      vocab->flags[token] & VOCAB_IS_END,
 		};
 	return SC_OK;
 }
@@ -92,36 +93,41 @@ void special_trie_destroy(struct special_trie *trie)
 	free(trie);
 }
 
-/* The longest token at the start of the text. */
+/* The longest token at `start`. */
 static bool match_here(const struct special_trie *trie, const char *text, size_t n_bytes,
-		       bool with_control, struct special_match *match)
+		       size_t start, struct control_places control, struct special_match *match)
 {
 	uint64_t at = 0;
 	bool is_found = false;
 
-	for (size_t i = 0; i < n_bytes; i++) {
+	for (size_t i = start; i < n_bytes; i++) {
 		const struct node *node;
 
 		if (!pairmap_find(trie->edges, (uint32_t)at, (uint8_t)text[i], &at))
 			break;
 		node = &trie->nodes[at];
-		if (node->token == TOKEN_NONE || (node->is_control && !with_control))
+		/* A control token that begins here is as long as the run of allowed bytes, or
+		 * shorter. */
+		if (control.mask && !control.mask[i])
+			control.is_allowed = false;
+		if (node->token == TOKEN_NONE || (node->is_control && !control.is_allowed))
 			continue;
 		match->token = node->token;
-		match->n_bytes = i + 1;
+		match->n_bytes = i + 1 - start;
 		is_found = true;
 	}
 	return is_found;
 }
 
 struct special_match special_trie_find(const struct special_trie *trie, const char *text,
-				       size_t n_bytes, size_t from, bool with_control)
+				       size_t n_bytes, size_t from,
+				       struct control_places control)
 {
 	struct special_match match = { .start = n_bytes, .token = TOKEN_NONE };
 
 	for (size_t at = from; at < n_bytes; at++) {
 		if (!trie->begins[(uint8_t)text[at]] ||
-		    !match_here(trie, text + at, n_bytes - at, with_control, &match))
+		    !match_here(trie, text, n_bytes, at, control, &match))
 			continue;
 		match.start = at;
 		break;

@@ -3,7 +3,8 @@
 #define STAGECOACH_MODEL_SPECIAL_TRIE_H
 /*
  * special_trie - finds tokens that are written out in a text, before the text is split into words:
- * always user-defined tokens; control and unknown tokens only if the caller asks.
+ * always user-defined tokens; control and unknown tokens, and whatever ends generation, only where
+ * the caller allows them.
  * The leftmost match counts; of several matches at one place, the longest.
  * Private to the tokenizer. Thread: read-only after creation. Borrows nothing.
  */
@@ -22,8 +23,16 @@ struct special_match {
 	uint32_t token;
 };
 
+/* Where control tokens may match. */
+struct control_places {
+	bool is_allowed;	/* false: nowhere */
+	const char *mask;	/* [n_bytes of the text]: only where all bytes of the token have a
+				 * value other than 0. NULL: everywhere */
+};
+
 /* Finds the first token at or after `from`. */
 struct special_match special_trie_find(const struct special_trie *trie, const char *text,
-				       size_t n_bytes, size_t from, bool with_control);
+				       size_t n_bytes, size_t from,
+				       struct control_places control);
 
 #endif

@@ -234,7 +234,7 @@ static bool is_ascii_space(char c)
 }
 
 static enum sc_status encode_all(struct encoding *encoding, const char *text, size_t n_bytes,
-				 bool with_control)
+				 struct control_places control)
 {
 	const struct tokenizer *tokenizer = encoding->tokenizer;
 	enum sc_status status = SC_OK;
@@ -242,7 +242,7 @@ static enum sc_status encode_all(struct encoding *encoding, const char *text, si
 
 	while (!status && at < n_bytes) {
 		struct special_match match = special_trie_find(tokenizer->specials, text, n_bytes,
-							       at, with_control);
+							       at, control);
 
 		status = encode_text(encoding, text + at, match.start - at);
 		if (status || match.token == TOKEN_NONE)
@@ -269,9 +269,19 @@ enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *t
 				size_t n_bytes, unsigned flags, struct token_list *ids,
 				struct error *err)
 {
+	return tokenizer_encode_masked(tokenizer, text, NULL, n_bytes, flags, ids, err);
+}
+
+enum sc_status tokenizer_encode_masked(const struct tokenizer *tokenizer, const char *text,
+				       const char *mask, size_t n_bytes, unsigned flags,
+				       struct token_list *ids, struct error *err)
+{
 	const struct vocab *vocab = &tokenizer->vocab;
 	struct encoding encoding = {
 		.tokenizer = tokenizer, .ids = ids, .escaped = BUF_INIT, .err = err,
+	};
+	const struct control_places control = {
+		.is_allowed = flags & TOKENIZE_PARSE_SPECIAL, .mask = mask,
 	};
 	const bool adds_bos = flags & TOKENIZE_ADD_BOS && vocab->adds_bos;
 	size_t n_before = ids->n;
@@ -283,7 +293,7 @@ enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *t
 	if (adds_bos)
 		status = token_list_add(ids, vocab->bos);
 	if (!status)
-		status = encode_all(&encoding, text, n_bytes, flags & TOKENIZE_PARSE_SPECIAL);
+		status = encode_all(&encoding, text, n_bytes, control);
 	if (!status && adds_bos)
 		drop_second_bos(ids, n_before, vocab->bos);
 	if (status == SC_E_NOMEM)

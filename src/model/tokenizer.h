@@ -70,12 +70,22 @@ enum {
  *   them if the vocabulary has a token for each byte. A byte without a token becomes the unknown
  *   token (SentencePiece) or is dropped (byte-level; U+FFFD for bytes that never occur in UTF-8).
  * - Control tokens come only from flags. Other text never becomes a control token, whatever the
- *   vocabulary's merges.
+ *   vocabulary's merges. A user-defined token that ends generation counts as a control token.
  * SC_E_NOMEM. SC_E_TOO_LARGE: more than 2^31 bytes (a space counts as three in SentencePiece), or a
  * pre-tokenizer's pattern gave up, which no known text causes. */
 must_check enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
 					   size_t n_bytes, unsigned flags,
 					   struct token_list *ids, struct error *err);
+
+/* As tokenizer_encode, but a control token is recognised only where every byte of its name has a
+ * value other than 0 in mask ([n_bytes]; NULL: all have). Without TOKENIZE_PARSE_SPECIAL none is.
+ * The text is still one text: it is split and merged as without a mask. So a text of which a part
+ * comes from a stranger is tokenized like any other, and the stranger writes no control token, nor
+ * completes one. */
+must_check enum sc_status tokenizer_encode_masked(const struct tokenizer *tokenizer,
+						  const char *text, const char *mask,
+						  size_t n_bytes, unsigned flags,
+						  struct token_list *ids, struct error *err);
 
 /* Appends the text of ids. Special tokens are left out unless with_special. The first leading space
  * of a SentencePiece vocabulary is dropped, because encode put it there. A space that encode put
