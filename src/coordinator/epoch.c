@@ -19,7 +19,7 @@ static enum sc_status make_probe(struct epoch *epoch, const struct epoch_config 
 	share_client_init(&epoch->probe_client);
 	share_job_init(&epoch->probe_job, &epoch->probe_client);
 	epoch->probe.share = &epoch->probe_job;
-	epoch->probe.sampling.top_p = 1.0f;
+	epoch->probe.sampling = (struct sampling){ .top_p = 1.0f, SAMPLING_OFF };
 	return status;
 }
 

@@ -170,6 +170,15 @@ static void await_records(struct scheduler *s, struct sequence *sequence,
 	};
 }
 
+static void add_sampling(struct scheduler *s, const struct sequence *sequence,
+			 struct segment *segment)
+{
+	segment->sampling_at = s->n_sampling;
+	sampling_write(&sequence->sampling, sequence->biases, sequence->bans,
+		       s->sampling + s->n_sampling);
+	s->n_sampling += sampling_words(&sequence->sampling);
+}
+
 /* A step names only the blocks that its own rows are written to. So the size of a step is bounded
  * by its rows, however long a prompt and however large the pool is. */
 static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t n_rows)
@@ -187,7 +196,7 @@ static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t
 	};
 	if (!sequence->is_known) {
 		segment->flags |= SEGMENT_NEW;
-		segment->sampling = sequence->sampling;
+		add_sampling(s, sequence, segment);
 		sequence->is_known = true;
 		if (s->config.on_started)
 			s->config.on_started(s->config.arg, sequence);
@@ -250,7 +259,7 @@ bool scheduler_next(struct scheduler *s, uint64_t now_ns, struct step *step_out)
 
 	if (s->n_flights == s->config.window)
 		return false;
-	s->n_segments = s->n_step_blocks = 0;
+	s->n_segments = s->n_step_blocks = s->n_sampling = 0;
 	s->load = (struct pace_load){ 0 };
 	flight->n_awaited = 0;
 	scheduler_claim_shares(s);
@@ -275,7 +284,9 @@ bool scheduler_next(struct scheduler *s, uint64_t now_ns, struct step *step_out)
 		.n_segments = s->n_segments,
 		.n_blocks = s->n_step_blocks,
 		.n_frees = s->n_frees,
+		.n_sampling = s->n_sampling,
 		.segments = s->segments,
+		.sampling = s->sampling,
 		.tokens = s->step_tokens,
 		.blocks = s->step_blocks,
 		.frees = s->frees,
@@ -447,11 +458,13 @@ static enum sc_status allocate(struct scheduler *s)
 	uint32_t n = limits->max_sequences;
 
 	s->segments = calloc(n, sizeof s->segments[0]);
+	s->sampling = calloc(step_max_sampling(limits), sizeof s->sampling[0]);
 	s->step_tokens = calloc(limits->max_rows, sizeof s->step_tokens[0]);
 	s->step_blocks = calloc(step_max_blocks(limits), sizeof s->step_blocks[0]);
 	s->frees = calloc(n, sizeof s->frees[0]);
 	s->free_slots = calloc(n, sizeof s->free_slots[0]);
-	if (!s->segments || !s->step_tokens || !s->step_blocks || !s->frees || !s->free_slots)
+	if (!s->segments || !s->sampling || !s->step_tokens || !s->step_blocks || !s->frees ||
+	    !s->free_slots)
 		return SC_E_NOMEM;
 	while (s->n_free_slots < n) {
 		s->free_slots[s->n_free_slots] = n - 1 - s->n_free_slots;
@@ -503,6 +516,7 @@ void scheduler_destroy(struct scheduler *s)
 	free(s->frees);
 	free(s->step_blocks);
 	free(s->step_tokens);
+	free(s->sampling);
 	free(s->segments);
 	free(s);
 }

@@ -55,10 +55,12 @@ struct scheduler {
 
 	/* The step being built; arrays have room for any step within the limits. */
 	struct segment *segments;
+	uint64_t *sampling;
 	uint32_t *step_tokens;
 	uint32_t *step_blocks;
 	uint32_t *frees;
 	uint32_t n_segments;
+	uint32_t n_sampling;
 	struct pace_load load;
 	uint32_t n_step_blocks;
 	uint32_t n_frees;		/* also between steps: slots to be freed by the next */

@@ -32,6 +32,8 @@ struct sequence {
 	struct job *job;		/* borrowed; only for the owner */
 	uint32_t index;			/* index of the job's output */
 	struct sampling sampling;
+	const struct sampling_bias *biases;	/* [sampling.n_biases], borrowed */
+	const uint32_t *bans;		/* [sampling.n_bans], borrowed */
 	uint64_t ticket;		/* order of arrival, from 1: within a client an older
 					 * sequence is never preempted for a younger one;
 					 * 0: it has not arrived, or has ended */

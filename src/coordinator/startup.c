@@ -59,7 +59,7 @@ static struct link_config link_into_stage(const struct step_limits *limits, unsi
 
 struct link_config coordinator_link_of_tokens(const struct step_limits *limits, uint32_t window)
 {
-	return (struct link_config){ tokens_bytes(limits->max_rows), ring_credits(window) };
+	return (struct link_config){ tokens_bytes_max(limits), ring_credits(window) };
 }
 
 /* Bytes that a link receives into, if its kind has memory of its own for that. */

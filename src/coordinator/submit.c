@@ -199,6 +199,8 @@ static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint
 		.top_k = r->top_k,
 		.top_p = r->top_p,
 		.min_p = r->min_p,
+		SAMPLING_OFF,
+		.n_prompt = (uint32_t)prompt->n,
 		.flags = r->wants_logprobs ? SAMPLING_LOGPROB : 0,
 	};
 	status = output_writer_init(&stream->writer, c->config.tokenizer,

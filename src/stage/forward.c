@@ -111,7 +111,8 @@ uint64_t forward_bytes(const struct model *model, const struct step_limits *limi
 	uint64_t n_floats[N_ARRAYS];
 
 	return array_floats(&model->hparams, limits, has_head, n_floats) * sizeof(float) +
-	       limits->max_rows * sizeof *f->positions + limits->max_sequences * sizeof *f->spans +
+	       limits->max_rows * (sizeof *f->positions + sizeof *f->tokens) +
+	       limits->max_sequences * sizeof *f->spans +
 	       model->hparams.rope_dim / 2 * sizeof *f->inverse_frequency;
 }
 
@@ -147,8 +148,9 @@ enum sc_status forward_init(struct forward *f, const struct forward_config *conf
 		.cache = config->cache,
 	};
 	f->positions = calloc(limits->max_rows, sizeof *f->positions);
+	f->tokens = calloc(limits->max_rows, sizeof *f->tokens);
 	f->spans = calloc(limits->max_sequences, sizeof *f->spans);
-	if (!f->positions || !f->spans)
+	if (!f->positions || !f->tokens || !f->spans)
 		return error_set(err, SC_E_NOMEM, "no memory for steps of %u rows",
 				 limits->max_rows);
 	status = init_rope(f, err);
@@ -175,6 +177,7 @@ void forward_deinit(struct forward *f)
 		f->backend->ops->kv_destroy(f->backend, f->cache);
 	free(f->inverse_frequency);
 	free(f->positions);
+	free(f->tokens);
 	free(f->spans);
 	*f = (struct forward){ 0 };
 }
@@ -265,11 +268,17 @@ static float *choose_stream(struct forward *f, float *activations_out)
 	return is_usable ? activations_out : f->x;
 }
 
+static void embed(struct forward *f, const struct step *step, float *x)
+{
+	for (uint32_t i = 0; i < step->n_rows; i++)
+		f->tokens[i] = step_token(step->tokens[i]);
+	f->backend->ops->embed(f->backend, f->weights->embedding, f->tokens, step->n_rows, x);
+}
+
 static void enter(struct forward *f, const struct step *step, float *x)
 {
 	if (f->weights->embedding)
-		f->backend->ops->embed(f->backend, f->weights->embedding, step->tokens,
-				       step->n_rows, x);
+		embed(f, step, x);
 	else if (x != step->activations)
 		f->backend->ops->upload(f->backend, x, step->activations,
 					(size_t)step->n_rows * step->dim * sizeof *x);

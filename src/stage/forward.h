@@ -31,6 +31,7 @@ struct forward {
 	float *inverse_frequency;	/* [rope_dim / 2], host */
 	bool is_rope_finite;		/* all inverse frequencies are finite */
 	uint32_t *positions;		/* [max_rows], host */
+	uint32_t *tokens;		/* [max_rows], host; the first stage's */
 	struct attention_span *spans;	/* [max_sequences], host */
 	void *memory;			/* one block of device memory that
 					 * holds the following arrays */

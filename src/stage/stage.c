@@ -483,7 +483,7 @@ static struct wanted wanted_of(const struct segment *segment, const uint32_t *to
 	};
 
 	if (!wanted.is_drawn)
-		wanted.token = is_last ? segment->next_token : tokens[row + 1];
+		wanted.token = is_last ? segment->next_token : step_token(tokens[row + 1]);
 	return wanted;
 }
 

@@ -2,13 +2,12 @@
 #include "wire/step.h"
 
 #include "base/bytes.h"
+#include "wire/wire_private.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <math.h>
 
 #define ACTIVATIONS_ALIGNMENT 64
-#define RECORDS_ALIGNMENT 8
 
 /* Upper bounds on what a plan may ask for. Within them no sum of sizes overflows. */
 #define LIMIT_ROWS (UINT32_C(1) << 16)
@@ -17,8 +16,8 @@
 #define LIMIT_DIM (UINT32_C(1) << 20)
 #define LIMIT_BYTES (UINT64_C(1) << 30)
 
-/* The payload of a STEP: this header, segments, tokens, blocks, frees, zero padding up to a
- * multiple of 64 bytes, activations. */
+/* The payload of a STEP: this header, segments, words of samplings, tokens, blocks, frees, zero
+ * padding up to a multiple of 64 bytes, activations. */
 struct step_header {
 	uint64_t id;
 	uint32_t n_rows;
@@ -26,50 +25,17 @@ struct step_header {
 	uint32_t n_blocks;
 	uint32_t n_frees;
 	uint32_t dim;
-	uint32_t reserved;	/* 0 */
-};
-
-/* The payload of a TOKENS frame: this header, then records. */
-struct tokens_header {
-	uint64_t step_id;
-	uint32_t n_records;
-	uint32_t reserved;	/* 0 */
+	uint32_t n_sampling;
 };
 
 _Static_assert(sizeof(struct step_header) == 32, "wire format");
-_Static_assert(sizeof(struct sampling) == 32, "wire format");
-_Static_assert(sizeof(struct segment) == 64, "wire format");
-_Static_assert(sizeof(struct tokens_header) == 16, "wire format");
-_Static_assert(sizeof(struct token_record) == 20, "wire format");
-
-/* A set of slots, small enough for the stack. */
-struct slot_set {
-	uint64_t words[STEP_MAX_SEQUENCES / 64];
-};
-
-static void slot_set_init(struct slot_set *set, uint32_t n_slots)
-{
-	memset(set->words, 0, ((size_t)n_slots + 63) / 64 * sizeof set->words[0]);
-}
-
-static bool slot_set_has(const struct slot_set *set, uint32_t slot)
-{
-	return set->words[slot / 64] >> (slot % 64) & 1;
-}
-
-/* Adds the slot. Returns false if the set already contains it. */
-static bool slot_set_add(struct slot_set *set, uint32_t slot)
-{
-	if (slot_set_has(set, slot))
-		return false;
-	set->words[slot / 64] |= UINT64_C(1) << (slot % 64);
-	return true;
-}
+_Static_assert(sizeof(struct segment) == 40, "wire format");
 
 /* Bytes in front of the padding: header and records. */
 static uint64_t records_bytes(const struct step_header *header)
 {
 	return sizeof *header + header->n_segments * (uint64_t)sizeof(struct segment) +
+	       header->n_sampling * (uint64_t)sizeof(uint64_t) +
 	       ((uint64_t)header->n_rows + header->n_blocks + header->n_frees) * sizeof(uint32_t);
 }
 
@@ -96,6 +62,7 @@ static struct step_header header_of(const struct step *step)
 		.n_blocks = step->n_blocks,
 		.n_frees = step->n_frees,
 		.dim = step->dim,
+		.n_sampling = step->n_sampling,
 	};
 }
 
@@ -106,14 +73,38 @@ uint32_t step_max_blocks(const struct step_limits *limits)
 	return (uint32_t)min_of(limits->max_rows, limits->max_blocks);
 }
 
+static uint32_t max_segments(const struct step_limits *limits)
+{
+	return (uint32_t)min_of(limits->max_rows, limits->max_sequences);
+}
+
+uint32_t step_max_extra(const struct step_limits *limits)
+{
+	const struct sampling most = { .n_biases = STEP_MAX_BIASES, .n_bans = STEP_MAX_BANS };
+
+	return (uint32_t)min_of((uint64_t)max_segments(limits) * sampling_extra_words(&most),
+				STEP_MAX_EXTRA / sizeof(uint64_t));
+}
+
+uint32_t step_max_sampling(const struct step_limits *limits)
+{
+	return max_segments(limits) * (uint32_t)STEP_SAMPLING_WORDS + step_max_extra(limits);
+}
+
+uint32_t step_max_tops(const struct step_limits *limits)
+{
+	return (uint32_t)min_of((uint64_t)limits->max_rows * STEP_MAX_TOPS_EACH, STEP_MAX_TOPS);
+}
+
 static struct step_header largest_header(const struct step_limits *limits)
 {
 	return (struct step_header){
 		.n_rows = limits->max_rows,
-		.n_segments = (uint32_t)min_of(limits->max_rows, limits->max_sequences),
+		.n_segments = max_segments(limits),
 		.n_blocks = step_max_blocks(limits),
 		.n_frees = limits->max_sequences,
 		.dim = limits->dim,
+		.n_sampling = step_max_sampling(limits),
 	};
 }
 
@@ -168,13 +159,6 @@ enum sc_status step_limits_check(const struct step_limits *limits, struct error 
 	return SC_OK;
 }
 
-static uint8_t *put(uint8_t *at, const void *bytes, size_t n_bytes)
-{
-	if (n_bytes)
-		memcpy(at, bytes, n_bytes);
-	return at + n_bytes;
-}
-
 void step_encode(const struct step *step, void *out)
 {
 	struct step_header header = header_of(step);
@@ -182,16 +166,17 @@ void step_encode(const struct step *step, void *out)
 	uint8_t *at = start;
 	uint8_t *activations = start + activations_offset(&header);
 
-	at = put(at, &header, sizeof header);
-	at = put(at, step->segments, step->n_segments * sizeof step->segments[0]);
-	at = put(at, step->tokens, step->n_rows * sizeof step->tokens[0]);
-	at = put(at, step->blocks, step->n_blocks * sizeof step->blocks[0]);
-	at = put(at, step->frees, step->n_frees * sizeof step->frees[0]);
+	at = wire_put(at, &header, sizeof header);
+	at = wire_put(at, step->segments, step->n_segments * sizeof step->segments[0]);
+	at = wire_put(at, step->sampling, step->n_sampling * sizeof step->sampling[0]);
+	at = wire_put(at, step->tokens, step->n_rows * sizeof step->tokens[0]);
+	at = wire_put(at, step->blocks, step->n_blocks * sizeof step->blocks[0]);
+	at = wire_put(at, step->frees, step->n_frees * sizeof step->frees[0]);
 	if (!step->dim)
 		return;
 	memset(at, 0, (size_t)(activations - at));
 	if (step->activations)
-		put(activations, step->activations,
+		wire_put(activations, step->activations,
 		    (size_t)step->n_rows * step->dim * sizeof(float));
 }
 
@@ -221,14 +206,12 @@ static enum sc_status check_header(const struct step_header *header, size_t n_by
 
 	if (!header->id)
 		return error_set(err, SC_E_PROTOCOL, "step: id is 0, expected 1 or more");
-	if (header->reserved)
-		return error_set(err, SC_E_PROTOCOL, "step %" PRIu64 ": reserved is 0x%08" PRIx32
-				 ", expected 0", header->id, header->reserved);
 	if (check_count("n_rows", header->n_rows, largest.n_rows, err) != SC_OK ||
 	    check_count("n_segments", header->n_segments,
 			(uint32_t)min_of(largest.n_segments, header->n_rows), err) != SC_OK ||
 	    check_count("n_blocks", header->n_blocks, largest.n_blocks, err) != SC_OK ||
-	    check_count("n_frees", header->n_frees, largest.n_frees, err) != SC_OK)
+	    check_count("n_frees", header->n_frees, largest.n_frees, err) != SC_OK ||
+	    check_count("n_sampling", header->n_sampling, largest.n_sampling, err) != SC_OK)
 		return SC_E_PROTOCOL;
 	if (header->dim && header->dim != limits->dim)
 		return error_set(err, SC_E_PROTOCOL, "step: dim is %" PRIu32 ", expected 0 or "
@@ -239,46 +222,12 @@ static enum sc_status check_header(const struct step_header *header, size_t n_by
 	return SC_OK;
 }
 
-static bool is_in_range(float value, float least, float most)
-{
-	return isfinite(value) && value >= least && value <= most;
-}
-
-static enum sc_status check_sampling(const struct segment *segment, uint32_t i, struct error *err)
-{
-	static const struct sampling none;
-	const struct sampling *sampling = &segment->sampling;
-	const struct {
-		const char *name;
-		float value;
-		float most;
-	} fields[] = {
-		{ "temperature", sampling->temperature, STEP_MAX_TEMPERATURE },
-		{ "top_p", sampling->top_p, 1.0f },
-		{ "min_p", sampling->min_p, 1.0f },
-	};
-
-	if (!(segment->flags & SEGMENT_NEW)) {
-		if (memcmp(sampling, &none, sizeof none) != 0)
-			return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": sampling "
-					 "is set, expected zeros without the NEW flag", i);
-		return SC_OK;
-	}
-	for (size_t k = 0; k < sizeof fields / sizeof fields[0]; k++)
-		if (!is_in_range(fields[k].value, 0.0f, fields[k].most))
-			return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": %s is %g, "
-					 "expected 0 to %g", i, fields[k].name,
-					 (double)fields[k].value, (double)fields[k].most);
-	if (sampling->flags & ~(uint32_t)SAMPLING_LOGPROB)
-		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": sampling.flags "
-				 "is 0x%08" PRIx32 ", expected 0 or 1", i, sampling->flags);
-	return SC_OK;
-}
-
 /* State collected from the segments before the current one. */
 struct segment_scan {
 	uint32_t n_rows;
 	uint32_t n_blocks;
+	uint32_t n_sampling;
+	uint32_t n_extra;
 	struct slot_set used;
 	struct slot_set freed;
 };
@@ -354,6 +303,34 @@ static enum sc_status check_scores(const struct segment *segment, uint32_t i,
 	return SC_OK;
 }
 
+/* Checks the place of a segment's sampling, then the sampling. */
+static enum sc_status check_sampling(const struct step *step, uint32_t i,
+				     const struct step_limits *limits, struct segment_scan *scan,
+				     struct error *err)
+{
+	const struct segment *segment = &step->segments[i];
+	bool is_new = segment->flags & SEGMENT_NEW;
+	uint32_t expected = is_new ? scan->n_sampling : 0;
+	uint32_t n_words;
+	enum sc_status status;
+
+	if (segment->sampling_at != expected || segment->reserved)
+		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": sampling_at is "
+				 "%" PRIu32 " and reserved %" PRIu32 ", expected %" PRIu32 " and 0",
+				 i, segment->sampling_at, segment->reserved, expected);
+	if (!is_new)
+		return SC_OK;
+	status = sampling_check(step->sampling + expected, step->n_sampling - expected, limits,
+				&n_words, err);
+	if (status != SC_OK) {
+		error_prefix(err, "step: segment %" PRIu32, i);
+		return status;
+	}
+	scan->n_sampling += n_words;
+	scan->n_extra += n_words - (uint32_t)STEP_SAMPLING_WORDS;
+	return SC_OK;
+}
+
 static enum sc_status check_frees(const struct step *step, const struct step_limits *limits,
 				  struct segment_scan *scan, struct error *err)
 {
@@ -377,6 +354,7 @@ static enum sc_status check_segments(const struct step *step, const struct step_
 
 	scan.n_rows = 0;
 	scan.n_blocks = 0;
+	scan.n_sampling = scan.n_extra = 0;
 	slot_set_init(&scan.used, limits->max_sequences);
 	slot_set_init(&scan.freed, limits->max_sequences);
 	if (check_frees(step, limits, &scan, err) != SC_OK)
@@ -387,7 +365,7 @@ static enum sc_status check_segments(const struct step *step, const struct step_
 		if (check_slot(segment, i, limits, &scan, err) != SC_OK ||
 		    check_ranges(segment, i, header, limits, &scan, err) != SC_OK ||
 		    check_scores(segment, i, limits, err) != SC_OK ||
-		    check_sampling(segment, i, err) != SC_OK)
+		    check_sampling(step, i, limits, &scan, err) != SC_OK)
 			return SC_E_PROTOCOL;
 	}
 	if (scan.n_rows != step->n_rows)
@@ -396,17 +374,23 @@ static enum sc_status check_segments(const struct step *step, const struct step_
 	if (scan.n_blocks != step->n_blocks)
 		return error_set(err, SC_E_PROTOCOL, "step: segments have %" PRIu32 " blocks, "
 				 "expected n_blocks %" PRIu32, scan.n_blocks, step->n_blocks);
-	return SC_OK;
+	if (scan.n_sampling != step->n_sampling)
+		return error_set(err, SC_E_PROTOCOL, "step: segments have %" PRIu32 " words of "
+				 "sampling, expected n_sampling %" PRIu32, scan.n_sampling,
+				 step->n_sampling);
+	return check_count("biases and bans, in words,", scan.n_extra, step_max_extra(limits),
+			   err);
 }
 
-/* Checks that each of values[n] is below limit. */
+/* Checks that each of values[n] is below limit, without the bits of `flags`. */
 static enum sc_status check_below(const char *name, const uint32_t *values, uint32_t n,
-				  uint32_t limit, struct error *err)
+				  uint32_t limit, uint32_t flags, struct error *err)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (values[i] >= limit)
+		if ((values[i] & ~flags) >= limit)
 			return error_set(err, SC_E_PROTOCOL, "step: %s %" PRIu32 " is %" PRIu32
-					 ", expected below %" PRIu32, name, i, values[i], limit);
+					 ", expected below %" PRIu32, name, i, values[i] & ~flags,
+					 limit);
 	return SC_OK;
 }
 
@@ -444,117 +428,21 @@ enum sc_status step_decode(const void *payload, size_t n_bytes, const struct ste
 		.n_blocks = header.n_blocks,
 		.n_frees = header.n_frees,
 		.dim = header.dim,
+		.n_sampling = header.n_sampling,
 	};
 	step.segments = (const struct segment *)(at + sizeof header);
-	step.tokens = (const uint32_t *)(step.segments + step.n_segments);
+	step.sampling = (const uint64_t *)(step.segments + step.n_segments);
+	step.tokens = (const uint32_t *)(step.sampling + step.n_sampling);
 	step.blocks = step.tokens + step.n_rows;
 	step.frees = step.blocks + step.n_blocks;
 	if (step.dim)
 		step.activations = (const float *)(at + activations_offset(&header));
 	if (check_segments(&step, &header, limits, err) != SC_OK ||
-	    check_below("token", step.tokens, step.n_rows, limits->n_vocab, err) != SC_OK ||
-	    check_below("block", step.blocks, step.n_blocks, limits->max_blocks, err) != SC_OK ||
+	    check_below("token", step.tokens, step.n_rows, limits->n_vocab, STEP_TOKEN_BREAKER,
+			err) != SC_OK ||
+	    check_below("block", step.blocks, step.n_blocks, limits->max_blocks, 0, err) != SC_OK ||
 	    check_padding(&header, at, err) != SC_OK)
 		return SC_E_PROTOCOL;
 	*step_out = step;
-	return SC_OK;
-}
-
-size_t tokens_bytes(uint32_t n_records)
-{
-	return sizeof(struct tokens_header) + (size_t)n_records * sizeof(struct token_record);
-}
-
-void tokens_encode(const struct tokens *tokens, void *out)
-{
-	struct tokens_header header = {
-		.step_id = tokens->step_id,
-		.n_records = tokens->n_records,
-	};
-	uint8_t *at = put(out, &header, sizeof header);
-
-	put(at, tokens->records, tokens->n_records * sizeof tokens->records[0]);
-}
-
-/* The records of a sequence must be adjacent, and their positions consecutive. */
-static enum sc_status check_record_order(const struct token_record *record, uint32_t i,
-					 struct slot_set *used, struct error *err)
-{
-	const struct token_record *last = i ? record - 1 : NULL;
-
-	if (last && last->sequence == record->sequence) {
-		if (record->position == last->position + 1)
-			return SC_OK;
-		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": position is "
-				 "%" PRIu32 ", expected %" PRIu32, i, record->position,
-				 last->position + 1);
-	}
-	if (slot_set_add(used, record->sequence))
-		return SC_OK;
-	return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": sequence %" PRIu32
-			 " has records already, expected them side by side", i, record->sequence);
-}
-
-static enum sc_status check_record(const struct token_record *record, uint32_t i,
-				   const struct step_limits *limits, struct slot_set *used,
-				   struct error *err)
-{
-	if (record->sequence >= limits->max_sequences)
-		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": sequence is "
-				 "%" PRIu32 ", expected below %" PRIu32, i, record->sequence,
-				 limits->max_sequences);
-	/* A full sequence still produces one last token, at max_context; that token is never a
-	 * row. */
-	if (!record->position || record->position > limits->max_context)
-		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": position is "
-				 "%" PRIu32 ", expected 1 to %" PRIu32, i, record->position,
-				 limits->max_context);
-	if (record->token >= limits->n_vocab)
-		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": token is "
-				 "%" PRIu32 ", expected below %" PRIu32, i, record->token,
-				 limits->n_vocab);
-	if (record->fault >= TOKEN_N_FAULTS)
-		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": fault is "
-				 "%" PRIu32 ", expected below %d", i, record->fault,
-				 TOKEN_N_FAULTS);
-	if (!isfinite(record->logprob))
-		return error_set(err, SC_E_PROTOCOL, "tokens: record %" PRIu32 ": logprob is %g, "
-				 "expected a finite number", i, (double)record->logprob);
-	return check_record_order(record, i, used, err);
-}
-
-enum sc_status tokens_decode(const void *payload, size_t n_bytes,
-			     const struct step_limits *limits, struct tokens *tokens_out,
-			     struct error *err)
-{
-	uint32_t most = limits->max_rows;
-	struct tokens_header header;
-	struct slot_set used;
-	struct tokens tokens;
-
-	assert((uintptr_t)payload % RECORDS_ALIGNMENT == 0);
-	assert(limits->max_sequences <= STEP_MAX_SEQUENCES);
-	if (n_bytes < sizeof header)
-		return error_set(err, SC_E_PROTOCOL, "tokens: payload of %zu bytes, expected %zu "
-				 "or more", n_bytes, sizeof header);
-	memcpy(&header, payload, sizeof header);
-	if (!header.step_id || header.reserved)
-		return error_set(err, SC_E_PROTOCOL, "tokens: step_id is %" PRIu64 " and reserved "
-				 "0x%08" PRIx32 ", expected 1 or more and 0", header.step_id,
-				 header.reserved);
-	if (header.n_records > most)
-		return error_set(err, SC_E_PROTOCOL, "tokens: n_records is %" PRIu32 ", expected "
-				 "at most %" PRIu32, header.n_records, most);
-	if (n_bytes != tokens_bytes(header.n_records))
-		return error_set(err, SC_E_PROTOCOL, "tokens: payload of %zu bytes, but n_records "
-				 "makes %zu", n_bytes, tokens_bytes(header.n_records));
-	tokens.step_id = header.step_id;
-	tokens.n_records = header.n_records;
-	tokens.records = (const struct token_record *)((const uint8_t *)payload + sizeof header);
-	slot_set_init(&used, limits->max_sequences);
-	for (uint32_t i = 0; i < tokens.n_records; i++)
-		if (check_record(&tokens.records[i], i, limits, &used, err) != SC_OK)
-			return SC_E_PROTOCOL;
-	*tokens_out = tokens;
 	return SC_OK;
 }

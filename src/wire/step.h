@@ -19,25 +19,96 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The parts of the chain that draws a token. stage/sampler.h says what each of them does. */
+enum sampler_kind {
+	SAMPLER_NONE,
+	SAMPLER_PENALTIES,
+	SAMPLER_DRY,
+	SAMPLER_TOP_N_SIGMA,
+	SAMPLER_TOP_K,
+	SAMPLER_TYPICAL,
+	SAMPLER_TOP_P,
+	SAMPLER_MIN_P,
+	SAMPLER_XTC,
+	SAMPLER_TEMPERATURE,
+	N_SAMPLERS,
+};
+
 /* How tokens are drawn. The last stage keeps this from the segment that carries it until the
- * sequence is freed. Random numbers are a function of (seed, stream, position) only. */
+ * sequence is freed. Random numbers are a function of (seed, stream, position) only.
+ *
+ * This is the fixed part of a sampling. These follow it in step.sampling: n_biases of struct
+ * sampling_bias, n_bans tokens, and zeros up to a multiple of 8 bytes. */
 struct sampling {
 	uint64_t seed;
-	uint32_t stream;	/* index of the sequence within its job */
-	float temperature;	/* 0: greedy; at most STEP_MAX_TEMPERATURE */
-	uint32_t top_k;		/* 0, or over n_vocab: off */
-	float top_p;		/* 1: off */
-	float min_p;		/* 0: off */
-	uint32_t flags;		/* enum sampling_flag */
+	uint32_t stream;		/* index of the sequence within its job */
+	uint32_t flags;			/* enum sampling_flag */
+	float temperature;		/* 0: greedy; at most STEP_MAX_TEMPERATURE */
+	uint32_t top_k;			/* 0, or over n_vocab: off */
+	float top_p;			/* 0 to 1; 1: off */
+	float min_p;			/* 0 to 1; 0: off */
+	float typical_p;		/* above 0, to 1; 1: off */
+	float top_n_sigma;		/* 0: off */
+	float xtc_probability;		/* 0 to 1; 0: off */
+	float xtc_threshold;		/* 0 to 1; above 0.5: off */
+	float dynatemp_range;		/* 0: off; at most STEP_MAX_TEMPERATURE */
+	float dynatemp_exponent;	/* 0 or more */
+	float repetition_penalty;	/* above 0; 1: off */
+	float presence_penalty;		/* 0: off */
+	float frequency_penalty;	/* 0: off */
+	uint32_t penalty_last_n;	/* tokens that count for the three penalties; 0: all */
+	float dry_multiplier;		/* 0 or more; 0: off */
+	float dry_base;			/* 0 or more; below 1: off */
+	uint32_t dry_allowed_length;
+	uint32_t dry_last_n;		/* 0: all */
+	uint32_t n_prompt;		/* tokens of the prompt; later ones are output */
+	uint32_t min_tokens;		/* the bans hold before position n_prompt + min_tokens */
+	uint32_t n_tops;		/* the likeliest tokens of each record that has a logprob:
+					 * exactly as many, at most STEP_MAX_TOPS_EACH and n_vocab */
+	uint8_t order[12];		/* enum sampler_kind, each at most once, then zeros. What is
+					 * missing is off. All zero: the order of the enum */
+	uint32_t n_biases;		/* at most STEP_MAX_BIASES */
+	uint32_t n_bans;		/* at most STEP_MAX_BANS */
 };
+
+/* For initialisers: what is off at a value that is not 0, without top_p. */
+#define SAMPLING_OFF .typical_p = 1.0f, .repetition_penalty = 1.0f
 
 enum sampling_flag {
 	SAMPLING_LOGPROB = 1,	/* records carry the log-probability of drawn tokens */
 };
 
+/* Added to a token's logit before everything else. In ascending order of tokens, each at most
+ * once. */
+struct sampling_bias {
+	uint32_t token;
+	float bias;		/* at most STEP_MAX_BIAS either way, or -INFINITY: never drawn */
+};
+
+#define STEP_MAX_BIASES 512
+#define STEP_MAX_BANS 128	/* tokens that are not drawn before min_tokens; in ascending order,
+				 * each at most once */
+#define STEP_MAX_BIAS 1e9f
+#define STEP_MAX_PENALTY 1000.0f	/* of penalties, their factors and top_n_sigma */
+#define STEP_MAX_TOPS_EACH 20
+
+/* At most so many bytes of biases and bans per step: more than one sequence can have. */
+#define STEP_MAX_EXTRA 16384
+
+/* At most so many likeliest tokens per TOKENS frame. */
+#define STEP_MAX_TOPS 16384
+
+/* Of a row's token: its text ends repetitions for SAMPLER_DRY. The other bits are the token. */
+#define STEP_TOKEN_BREAKER UINT32_C(0x80000000)
+
+static inline uint32_t step_token(uint32_t flagged)
+{
+	return flagged & ~STEP_TOKEN_BREAKER;
+}
+
 enum {
 	SEGMENT_NEW = 1,	/* the sequence starts: its slot is empty or
-				 * freed by this step, and sampling is set */
+				 * freed by this step, and it has a sampling */
 	SEGMENT_SAMPLE = 2,	/* draw a token from the last row's logits */
 };
 
@@ -56,7 +127,9 @@ struct segment {
 	uint32_t n_scored;
 	uint32_t next_token;		/* the token after the last row if
 					 * that row is scored, else 0 */
-	struct sampling sampling;	/* all zero unless SEGMENT_NEW */
+	uint32_t sampling_at;		/* SEGMENT_NEW: word of step.sampling at which its sampling
+					 * starts, behind that of the segment before; else 0 */
+	uint32_t reserved;		/* 0 */
 };
 
 struct step {
@@ -66,8 +139,10 @@ struct step {
 	uint32_t n_blocks;
 	uint32_t n_frees;
 	uint32_t dim;			/* width of activations; 0 on the way to the first stage */
+	uint32_t n_sampling;
 	const struct segment *segments;	/* [n_segments] */
-	const uint32_t *tokens;		/* [n_rows] */
+	const uint64_t *sampling;	/* [n_sampling] words: the samplings of new sequences */
+	const uint32_t *tokens;		/* [n_rows], with STEP_TOKEN_BREAKER */
 	const uint32_t *blocks;		/* [n_blocks] */
 	const uint32_t *frees;		/* [n_frees] slots */
 	const float *activations;	/* [n_rows][dim], aligned to 64 bytes; NULL when dim is 0 */
@@ -101,8 +176,43 @@ static inline uint32_t step_blocks_for(const struct step_limits *limits, uint64_
 	return (uint32_t)min_of(div_up(n_positions, limits->block_length), UINT32_MAX);
 }
 
+/* Words that a sampling takes in a step: all of it, and its biases and bans alone. */
+#define STEP_SAMPLING_WORDS (sizeof(struct sampling) / sizeof(uint64_t))
+static inline uint32_t sampling_extra_words(const struct sampling *sampling)
+{
+	return sampling->n_biases + (sampling->n_bans + 1) / 2;
+}
+static inline uint32_t sampling_words(const struct sampling *sampling)
+{
+	return (uint32_t)STEP_SAMPLING_WORDS + sampling_extra_words(sampling);
+}
+
+/* The sampling of a segment with SEGMENT_NEW, and the parts of a sampling that lies in a step. */
+static inline const struct sampling *segment_sampling(const struct step *step,
+						      const struct segment *segment)
+{
+	return (const struct sampling *)(step->sampling + segment->sampling_at);
+}
+static inline const struct sampling_bias *sampling_biases(const struct sampling *sampling)
+{
+	return (const struct sampling_bias *)(sampling + 1);
+}
+static inline const uint32_t *sampling_bans(const struct sampling *sampling)
+{
+	return (const uint32_t *)(sampling_biases(sampling) + sampling->n_biases);
+}
+
+/* Writes a sampling into out[sampling_words(sampling)] as a step holds it. */
+void sampling_write(const struct sampling *sampling, const struct sampling_bias *biases,
+		    const uint32_t *bans, uint64_t *out);
+
 /* The largest number of blocks that one step can append to all its sequences. */
 uint32_t step_max_blocks(const struct step_limits *limits);
+/* The same for words of samplings, for words of biases and bans among them, and for the likeliest
+ * tokens in a step's answer. */
+uint32_t step_max_sampling(const struct step_limits *limits);
+uint32_t step_max_extra(const struct step_limits *limits);
+uint32_t step_max_tops(const struct step_limits *limits);
 /* The payload's size in bytes, activations included. Activations start at a multiple of 64. */
 size_t step_bytes(const struct step *step);
 /* The largest payload in bytes under these limits. */
@@ -151,15 +261,29 @@ struct token_record {
 				 * filters, if the token is scored or its sampling has
 				 * SAMPLING_LOGPROB; otherwise 0, also with a fault */
 	uint32_t fault;		/* enum token_fault; a fault fails only the sequence's job */
+	uint32_t n_tops;	/* sampling.n_tops of the sequence if the record has a logprob;
+				 * otherwise 0, also with a fault */
+};
+
+/* One of the likeliest tokens in a record's place, by the same probabilities as its logprob. The
+ * record's own token has the same logprob here as there. */
+struct token_top {
+	uint32_t token;
+	float logprob;
 };
 
 struct tokens {
 	uint64_t step_id;
 	uint32_t n_records;
-	const struct token_record *records;
+	uint32_t n_tops;
+	const struct token_record *records;	/* [n_records] */
+	const struct token_top *tops;		/* [n_tops] of all records in their order; those of
+						 * a record best first */
 };
 
-size_t tokens_bytes(uint32_t n_records);
+size_t tokens_bytes(const struct tokens *tokens);
+/* The largest payload in bytes under these limits. */
+size_t tokens_bytes_max(const struct step_limits *limits);
 void tokens_encode(const struct tokens *tokens, void *out);
 must_check enum sc_status tokens_decode(const void *payload, size_t n_bytes,
 					const struct step_limits *limits,

@@ -89,7 +89,8 @@ static void note_saturated(const struct compute *compute, struct order *order)
 static enum sc_status compute_step(struct compute *compute, struct order *order,
 				   const struct step *step, struct frame *out, struct error *err)
 {
-	struct tokens tokens = { .step_id = step->id, .records = order->records };
+	struct tokens tokens = { .step_id = step->id, .records = order->records,
+				 .tops = order->tops };
 	bool is_last = stage_is_last(compute->stage);
 	float *activations = NULL;
 	enum sc_status status;
@@ -106,7 +107,7 @@ static enum sc_status compute_step(struct compute *compute, struct order *order,
 	status = stage_run(compute->stage, step, activations, order->records, &tokens.n_records,
 			   err);
 	if (status == SC_OK && is_last) {
-		out->n_bytes = (uint32_t)tokens_bytes(tokens.n_records);
+		out->n_bytes = (uint32_t)tokens_bytes(&tokens);
 		tokens_encode(&tokens, frame_payload(out));
 	}
 	return status;

@@ -25,11 +25,11 @@ fail:
 			 assignment->window);
 }
 
-/* An output frame must hold the largest step for the next stage, or a token for every row. */
+/* An output frame must hold the largest step for the next stage, or the largest answer. */
 static size_t output_bytes(const struct step_limits *limits)
 {
 	size_t step = step_bytes_max(limits);
-	size_t tokens = tokens_bytes(limits->max_rows);
+	size_t tokens = tokens_bytes_max(limits);
 
 	return step > tokens ? step : tokens;
 }
@@ -40,7 +40,8 @@ enum sc_status order_make_frames(struct order *order)
 	uint32_t window = order->assignment.window;
 
 	order->records = calloc(limits->max_rows, sizeof order->records[0]);
-	if (order->records &&
+	order->tops = calloc(step_max_tops(limits), sizeof order->tops[0]);
+	if (order->records && order->tops &&
 	    frame_pool_create(window, output_bytes(limits), &order->pool) == SC_OK)
 		return SC_OK;
 	return error_set(&order->error, SC_E_NOMEM, "out of memory for %u frames of %zu bytes",
@@ -64,5 +65,6 @@ void order_destroy(struct order *order)
 	drop_frames(order->outbox);
 	frame_pool_destroy(order->pool);
 	free(order->records);
+	free(order->tops);
 	free(order);
 }

@@ -30,6 +30,7 @@ struct order {
 	/* Of the compute thread. */
 	struct frame_pool *pool;		/* pool of finished frames */
 	struct token_record *records;		/* [max_rows], scratch of the last stage */
+	struct token_top *tops;			/* [step_max_tops], likewise */
 
 	/* Written by the compute thread before state becomes READY or FAILED. */
 	uint64_t weight_bytes;

@@ -26,7 +26,9 @@ enum sc_status worker_sizes_of(const struct worker_config *config, enum cpu_isa 
 
 	if (status == SC_OK)
 		sizes_out->fixed_bytes += WORKER_UNCOUNTED_BYTES +
-					  limits->max_rows * sizeof(struct token_record);
+					  limits->max_rows * sizeof(struct token_record) +
+					  step_max_tops(&assignment.limits) *
+					  sizeof(struct token_top);
 	return status;
 }
 

@@ -60,7 +60,7 @@ static void draw_tokens(struct peer *peer, const struct frame *frame)
 	}
 	answer = take_frame(peer, FRAME_TOKENS);
 	answer->epoch = frame->epoch;
-	answer->n_bytes = (uint32_t)tokens_bytes(tokens.n_records);
+	answer->n_bytes = (uint32_t)tokens_bytes(&tokens);
 	tokens_encode(&tokens, frame_payload(answer));
 	send_frame(peer, 0, answer);
 }

@@ -116,7 +116,7 @@ static void a_step_that_the_stage_cannot_take_fails_the_cluster(void **state)
 
 	(void)state;
 	/* Room for the first step, of one row, but not for the prompt. */
-	stage_double_create(&d, &config, 128);
+	stage_double_create(&d, &config, 256);
 	stage_double_come_up(&d);
 	job = stage_double_submit(&d, &request);
 	peer_wait(d.loop, d.phase == COORDINATOR_FAILED);
@@ -227,7 +227,7 @@ static void answer_step(uint64_t id, uint32_t position)
 	uint64_t payload[8];
 
 	tokens_encode(&tokens, payload);
-	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(1));
+	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(&tokens));
 	stage_double_run_for(&d, 0);
 }
 
@@ -266,7 +266,7 @@ static void answer_prompt_step(uint64_t id)
 	uint64_t payload[8];
 
 	tokens_encode(&tokens, payload);
-	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(0));
+	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(&tokens));
 	stage_double_run_for(&d, 0);
 }
 
@@ -428,7 +428,7 @@ static void tokens_that_answer_another_step_fail_the_cluster(void **state)
 	d.peer.answers_steps = false;
 	job = stage_double_submit(&d, &request);
 	tokens_encode(&tokens, payload);
-	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(1));
+	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(&tokens));
 	peer_wait(d.loop, d.phase == COORDINATOR_FAILED);
 	assert_int_equal(d.error.status, SC_E_PROTOCOL);
 	assert_non_null(strstr(d.error.text, "step 99"));

@@ -197,11 +197,11 @@ static void tokens_of_a_lost_epoch_are_dropped(void **state)
 	stage_double_run_for(&d, 5);
 	lose();
 	tokens_encode(&tokens, payload);
-	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(1));
+	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(&tokens));
 	stage_double_run_for(&d, 5);
 	assert_int_equal(job_output(job, 0)->n_tokens, 0);
 	begin();
-	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(1));
+	peer_send(&d.peer, 0, FRAME_TOKENS, 1, payload, tokens_bytes(&tokens));
 	stage_double_run_for(&d, 5);
 	assert_int_equal(job_output(job, 0)->n_tokens, 0);
 	assert_int_equal(d.phase, COORDINATOR_RECOVERING);
@@ -490,7 +490,7 @@ static void recover_silently(void)
 	begin();
 	say_ready();
 	tokens_encode(&tokens, payload);
-	peer_send(&d.peer, 0, FRAME_TOKENS, d.coordinator->n_epochs, payload, tokens_bytes(1));
+	peer_send(&d.peer, 0, FRAME_TOKENS, d.coordinator->n_epochs, payload, tokens_bytes(&tokens));
 	stage_double_run_for(&d, 1);
 	assert_int_equal(d.coordinator->epoch->state, EPOCH_RUNNING);
 }

@@ -89,8 +89,7 @@ static void begin(struct story *story, uint32_t client, uint32_t n_prompt, uint3
 	*story = (struct story){ .n_prompt = n_prompt, .end = n_prompt + n_new };
 	assert_int_equal(sequence_init(&story->sequence, prompt, n_prompt, n_prompt + n_new,
 				       sim.config.limits.block_length), SC_OK);
-	story->sequence.sampling.seed = ++seed;
-	story->sequence.sampling.top_p = 1.0f;
+	story->sequence.sampling = (struct sampling){ .seed = ++seed, .top_p = 1, SAMPLING_OFF };
 	/* Some have none of their prompt scored, some a part, some all of it. */
 	if (n_prompt > 1 && seed % 3)
 		story->sequence.score_from = seed % 3 == 1 ? 1 : n_prompt / 2;

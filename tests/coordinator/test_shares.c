@@ -72,8 +72,9 @@ static struct test_job *add(uint32_t client, uint32_t n_sequences, uint32_t n_pr
 
 		assert_int_equal(sequence_init(sequence, prompt, n_prompt, n_prompt + n_new,
 					       sim.config.limits.block_length), SC_OK);
-		sequence->sampling.seed = load.n_jobs * 64 + i;
-		sequence->sampling.top_p = 1.0f;
+		sequence->sampling = (struct sampling){
+			.seed = load.n_jobs * 64 + i, .top_p = 1, SAMPLING_OFF,
+		};
 		sequence->share = &job->share;
 		scheduler_add(sim.scheduler, sequence);
 	}

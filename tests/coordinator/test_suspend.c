@@ -75,8 +75,7 @@ static struct story *begin(unsigned client, uint32_t n_prompt, uint32_t n_new)
 	*story = (struct story){ .n_prompt = n_prompt, .end = n_prompt + n_new, .is_live = true };
 	assert_int_equal(sequence_init(&story->sequence, prompt, n_prompt, n_prompt + n_new, 4),
 			 SC_OK);
-	story->sequence.sampling.seed = n_stories;
-	story->sequence.sampling.top_p = 1.0f;
+	story->sequence.sampling = (struct sampling){ .seed = n_stories, .top_p = 1, SAMPLING_OFF };
 	story->sequence.score_from = n_stories % 2;
 	story->sequence.scores = story->scores;
 	share_job_init(&story->job, &sim.clients[client]);

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "wire/step.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* An input: a byte, 0 for a step and 1 for tokens; limits; the payload. */
@@ -37,9 +38,27 @@ static void *aligned_copy(const void *data, size_t n_bytes)
 	return copy;
 }
 
+static uint32_t check_sampling(const struct sampling *sampling, const struct step_limits *limits)
+{
+	const struct sampling_bias *biases = sampling_biases(sampling);
+	const uint32_t *bans = sampling_bans(sampling);
+
+	check(sampling->repetition_penalty > 0 && sampling->typical_p > 0);
+	check(sampling->temperature >= 0 && sampling->temperature <= STEP_MAX_TEMPERATURE);
+	check(sampling->n_tops <= STEP_MAX_TOPS_EACH && sampling->n_tops <= limits->n_vocab);
+	check((uint64_t)sampling->n_prompt + sampling->min_tokens <= 2 * (uint64_t)limits->max_context);
+	for (size_t i = 0; i < sizeof sampling->order; i++)
+		check(sampling->order[i] < N_SAMPLERS);
+	for (uint32_t i = 0; i < sampling->n_biases; i++)
+		check(biases[i].token < limits->n_vocab && biases[i].bias <= STEP_MAX_BIAS);
+	for (uint32_t i = 0; i < sampling->n_bans; i++)
+		check(bans[i] < limits->n_vocab);
+	return sampling_words(sampling);
+}
+
 static void check_step(const struct step *step, const struct step_limits *limits)
 {
-	uint64_t n_rows = 0, n_blocks = 0;
+	uint64_t n_rows = 0, n_blocks = 0, n_sampling = 0;
 
 	for (uint32_t i = 0; i < step->n_segments; i++) {
 		const struct segment *segment = &step->segments[i];
@@ -51,15 +70,18 @@ static void check_step(const struct step *step, const struct step_limits *limits
 		check(segment_first_record(segment) < segment->n_rows ||
 		      !segment_n_records(segment));
 		check(segment->next_token < limits->n_vocab);
+		if (segment->flags & SEGMENT_NEW)
+			n_sampling += check_sampling(segment_sampling(step, segment), limits);
 		n_rows += segment->n_rows;
 		n_blocks += segment->n_blocks;
 		for (uint32_t k = 0; k < i && i < 64; k++)
 			check(step->segments[k].sequence != segment->sequence);
 	}
 	check(n_rows == step->n_rows && n_rows <= limits->max_rows);
-	check(n_blocks == step->n_blocks);
+	check(n_blocks == step->n_blocks && n_sampling == step->n_sampling);
+	check(n_sampling <= step_max_sampling(limits));
 	for (uint32_t i = 0; i < step->n_rows; i++)
-		check(step->tokens[i] < limits->n_vocab);
+		check(step_token(step->tokens[i]) < limits->n_vocab);
 	for (uint32_t i = 0; i < step->n_blocks; i++)
 		check(step->blocks[i] < limits->max_blocks);
 	for (uint32_t i = 0; i < step->n_frees; i++)
@@ -91,6 +113,7 @@ static void try_tokens(const uint8_t *payload, size_t n_bytes, const struct step
 {
 	struct error err = { .status = SC_OK };
 	struct tokens tokens;
+	uint32_t n_tops = 0;
 	void *again;
 
 	if (tokens_decode(payload, n_bytes, limits, &tokens, &err) != SC_OK) {
@@ -101,11 +124,16 @@ static void try_tokens(const uint8_t *payload, size_t n_bytes, const struct step
 		check(tokens.records[i].sequence < limits->max_sequences);
 		check(tokens.records[i].token < limits->n_vocab);
 		check(tokens.n_records <= limits->max_rows);
+		check(tokens.records[i].n_tops <= STEP_MAX_TOPS_EACH);
+		n_tops += tokens.records[i].n_tops;
 	}
+	check(n_tops == tokens.n_tops && n_bytes <= tokens_bytes_max(limits));
+	for (uint32_t i = 0; i < n_tops; i++)
+		check(tokens.tops[i].token < limits->n_vocab && tokens.tops[i].logprob < INFINITY);
 	again = aligned_copy(payload, n_bytes);
 	memset(again, 0xff, n_bytes);
 	tokens_encode(&tokens, again);
-	check(tokens_bytes(tokens.n_records) == n_bytes);
+	check(tokens_bytes(&tokens) == n_bytes);
 	check(memcmp(again, payload, n_bytes) == 0);
 	free(again);
 }
@@ -138,16 +166,23 @@ static void add_step(struct buf *seed, unsigned i)
 {
 	const struct segment segments[2] = {
 		{ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 3, .n_blocks = 1, .n_scored = 2,
-		  .next_token = 5,
-		  .sampling = { .seed = 42, .temperature = 0.8f, .top_k = 40, .top_p = 0.95f } },
+		  .next_token = 5 },
 		{ .sequence = 0, .flags = SEGMENT_SAMPLE, .first_position = 9, .n_rows = 1,
 		  .first_block = 1, .n_blocks = 1 },
 	};
-	const uint32_t tokens[4] = { 1, 2, 3, 99 }, blocks[2] = { 0, 15 }, frees[2] = { 1, 2 };
+	const struct sampling sampling = {
+		.seed = 42, .temperature = 0.8f, .top_k = 40, .top_p = 0.95f, SAMPLING_OFF,
+		.order = { SAMPLER_PENALTIES, SAMPLER_TEMPERATURE }, .n_tops = 3, .n_biases = 2,
+		.n_bans = 1,
+	};
+	const struct sampling_bias biases[2] = { { 3, 2.5f }, { 98, -INFINITY } };
+	const uint32_t bans[1] = { 2 };
+	uint64_t words[STEP_SAMPLING_WORDS + 3];
+	const uint32_t tokens[4] = { 1, 2 | STEP_TOKEN_BREAKER, 3, 99 }, blocks[2] = { 0, 15 }, frees[2] = { 1, 2 };
 	const float activations[4 * 5] = { 0.5f };
 	struct step step = {
 		.id = 7, .n_frees = 2, .dim = i & 1 ? 5 : 0,
-		.segments = segments, .tokens = tokens, .blocks = blocks, .frees = frees,
+		.segments = segments, .sampling = words, .tokens = tokens, .blocks = blocks, .frees = frees,
 		.activations = activations,
 	};
 	void *payload = NULL;
@@ -156,6 +191,8 @@ static void add_step(struct buf *seed, unsigned i)
 		step.n_rows = 4;
 		step.n_segments = 2;
 		step.n_blocks = 2;
+		step.n_sampling = sampling_words(&sampling);
+		sampling_write(&sampling, biases, bans, words);
 	}
 	check(posix_memalign(&payload, 64, step_bytes(&step)) == 0);
 	step_encode(&step, payload);
@@ -166,14 +203,17 @@ static void add_step(struct buf *seed, unsigned i)
 static void add_tokens(struct buf *seed)
 {
 	const struct token_record records[2] = {
-		{ .sequence = 3, .position = 32, .token = 99, .logprob = -0.5f },
+		{ .sequence = 3, .position = 32, .token = 99, .logprob = -0.5f,
+		  .n_tops = 2 },
 		{ .sequence = 0, .position = 1, .token = 0, .fault = TOKEN_FAULT_NAN },
 	};
-	const struct tokens tokens = { .step_id = 7, .n_records = 2, .records = records };
-	uint8_t payload[64];
+	const struct token_top tops[2] = { { 99, -0.5f }, { 5, -1.5f } };
+	const struct tokens tokens = { .step_id = 7, .n_records = 2, .n_tops = 2,
+				       .records = records, .tops = tops };
+	uint8_t payload[128];
 
 	tokens_encode(&tokens, payload);
-	add(seed, payload, tokens_bytes(2));
+	add(seed, payload, tokens_bytes(&tokens));
 }
 
 bool fuzz_seed(unsigned i, struct buf *seed)

@@ -26,6 +26,7 @@ struct chain {
 	uint64_t n_steps;
 	uint32_t *tokens;		/* [max_rows] of the step that is made */
 	uint32_t *new_blocks;		/* [max_blocks] */
+	uint64_t *sampling;		/* [step_max_sampling] */
 	void *payloads[2];		/* [step_bytes_max] frames that take turns */
 	struct token_record *records;	/* [max_rows] */
 };
@@ -95,6 +96,7 @@ struct chain *chain_create(const struct chain_config *config)
 	chain->free_blocks = take(limits->max_blocks, sizeof(uint32_t));
 	chain->new_blocks = take(limits->max_blocks, sizeof(uint32_t));
 	chain->tokens = take(limits->max_rows, sizeof(uint32_t));
+	chain->sampling = take(step_max_sampling(limits), sizeof(uint64_t));
 	chain->records = take(limits->max_rows, sizeof chain->records[0]);
 	/* Every other block first, then the rest: neighbours in a table are none in memory. */
 	for (uint32_t i = 0; i < limits->max_blocks; i += 2)
@@ -118,6 +120,7 @@ void chain_destroy(struct chain *chain)
 	free(chain->free_blocks);
 	free(chain->new_blocks);
 	free(chain->tokens);
+	free(chain->sampling);
 	free(chain->records);
 	free(chain);
 }
@@ -148,8 +151,12 @@ static void add_segment(struct chain *chain, struct step *step, struct segment *
 	};
 	segment_out->n_scored = from->n_scored;
 	segment_out->next_token = from->next_token;
-	if (from->sampling)
-		segment_out->sampling = *from->sampling;
+	if (from->sampling) {
+		segment_out->sampling_at = step->n_sampling;
+		sampling_write(from->sampling, from->biases, from->bans,
+			       chain->sampling + step->n_sampling);
+		step->n_sampling += sampling_words(from->sampling);
+	}
 	for (uint32_t i = 0; i < from->n_rows; i++)
 		chain->tokens[step->n_rows++] = from->tokens[i];
 	table->n_positions += from->n_rows;
@@ -193,6 +200,7 @@ const struct token_record *chain_step(struct chain *chain, const struct chain_se
 		.n_frees = n_frees,
 		.dim = chain->limits.dim,
 		.segments = segments,
+		.sampling = chain->sampling,
 		.tokens = chain->tokens,
 		.blocks = chain->new_blocks,
 		.frees = frees,

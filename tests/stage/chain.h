@@ -30,6 +30,8 @@ struct chain_config {
 struct chain_segment {
 	uint32_t sequence;
 	const struct sampling *sampling;
+	const struct sampling_bias *biases;	/* [sampling->n_biases] */
+	const uint32_t *bans;			/* [sampling->n_bans] */
 	const uint32_t *tokens;
 	uint32_t n_rows;
 	bool is_sampling;

@@ -57,7 +57,7 @@ static void run(const char *name)
 {
 	static const struct sampling sampling = { .temperature = 1, .top_p = 0.9f, .top_k = 50,
 						 .flags = SAMPLING_LOGPROB,
-						  .min_p = 0.01f };
+						  .min_p = 0.01f, SAMPLING_OFF };
 	static const uint32_t tokens[24] = { 1, 2, 3 };
 	struct model *model = chain_open_reference(name);
 	const struct chain_config config = { .model = model, .n_stages = 2, .n_threads = 1,

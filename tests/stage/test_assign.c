@@ -7,6 +7,7 @@
 
 #include "tests/model/failing_alloc.h"
 #include "tests/model/tiny_model.h"
+#include "tests/wire/greedy_sampling.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -266,10 +267,11 @@ static struct result run(struct stage *stage, const struct model *model, uint32_
 		struct segment segment = {
 			.flags = SEGMENT_SAMPLE | (k ? 0 : SEGMENT_NEW),
 			.first_position = k ? N_ROWS - 1 : 0, .n_rows = n_rows,
-			.n_blocks = k ? 0 : 2, .sampling.top_p = k ? 0 : 1,
+			.n_blocks = k ? 0 : 2,
 		};
 		const struct step step = {
 			.id = k + 1, .n_rows = n_rows, .n_segments = 1, .n_blocks = k ? 0 : 2,
+			.sampling = greedy_sampling.words,
 			.dim = stage_is_first(stage) ? 0 : dim, .segments = &segment,
 			.tokens = tokens, .blocks = blocks,
 			.activations = stage_is_first(stage) ? NULL : in,

@@ -144,7 +144,7 @@ static void make_jobs(const struct model *model, struct job *jobs)
 		jobs[i] = (struct job){
 			.n_prompt = i ? 1 + i * 9 : N_PROMPT,
 			.chunk = N_PROMPT,
-			.sampling = { .seed = 99, .stream = i, .top_p = 1,
+			.sampling = { .seed = 99, .stream = i, .top_p = 1, SAMPLING_OFF,
 				      .temperature = i % 2 ? 0.8f : 0,
 				      .flags = i == 6 ? 0 : SAMPLING_LOGPROB },
 		};

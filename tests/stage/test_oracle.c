@@ -62,7 +62,7 @@ static void compare(void *arg, uint32_t sequence, uint32_t position, const float
 
 static void run_prompt(struct chain *chain, const uint32_t *tokens)
 {
-	static const struct sampling greedy = { .top_p = 1 };
+	static const struct sampling greedy = { .top_p = 1, SAMPLING_OFF };
 	uint32_t n_records;
 
 	for (uint32_t i = 0; i < N_TOKENS; i++) {

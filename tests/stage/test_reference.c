@@ -79,7 +79,7 @@ static void compare(void *arg, uint32_t sequence, uint32_t position, const float
 /* Each position whose logits are known ends a chunk. */
 static double run_prompt(struct chain *chain, struct comparison *c, const struct prompt *prompt)
 {
-	static const struct sampling greedy = { .top_p = 1 };
+	static const struct sampling greedy = { .top_p = 1, SAMPLING_OFF };
 	uint32_t tokens[MAX_CONTEXT], first = 0, n_records;
 
 	*c = (struct comparison){ .prompt = prompt };

@@ -16,7 +16,7 @@
 #define N_DRAWS 100000
 #define MAX_VOCAB 600
 
-static const struct sampling plain = { .seed = 7, .temperature = 1, .top_p = 1 };
+static const struct sampling plain = { .seed = 7, .temperature = 1, .top_p = 1, SAMPLING_OFF };
 
 static struct backend *backend;
 
@@ -105,7 +105,7 @@ static const float halves[] = { -2.0794415f, -0.6931472f, -2.7725887f, -1.386294
 static void greedy_takes_the_lowest_id_among_maxima(void **state)
 {
 	const float logits[] = { 1, 5, 3, 5, 5, -2 };
-	struct sampling greedy = { .temperature = 0, .top_p = 1 };
+	struct sampling greedy = { .temperature = 0, .top_p = 1, SAMPLING_OFF };
 
 	(void)state;
 	assert_int_equal(draw_one(logits, 6, greedy, 3, NULL), 1);
@@ -249,6 +249,7 @@ static void draws_equal_a_full_sort_in_double(void **state)
 		uint32_t n = 1 + (uint32_t)(philox_uniform(1, trial, 0) * (MAX_VOCAB - 1));
 		double coarse = trial % 3 ? 1e-4 : 0.5;	/* many ties every third time */
 		struct sampling sampling = {
+			SAMPLING_OFF,
 			.seed = trial,
 			.stream = trial % 5,
 			.temperature = (float)(0.1 + 2 * philox_uniform(1, trial, 1)),
@@ -285,7 +286,7 @@ static void top_p_is_exact_in_light_and_in_heavy_tails(void **state)
 		const struct sampling sampling = {
 			.seed = trial, .temperature = 1 + (float)(trial % 4),
 			.top_p = (float)philox_uniform(3, trial, 0),
-			.top_k = trial % 5 ? 0 : 100,
+			.top_k = trial % 5 ? 0 : 100, SAMPLING_OFF,
 		};
 		uint32_t token;
 
@@ -313,7 +314,7 @@ static void logprob_is_the_log_softmax_before_filters(void **state)
 
 		assert_float_equal(logprob, halves[token], 1e-6);
 	}
-	draw_one(halves, 5, (struct sampling){ .temperature = 0 }, 0, &logprob);
+	draw_one(halves, 5, (struct sampling){ SAMPLING_OFF }, 0, &logprob);
 	assert_float_equal(logprob, -0.6931472f, 1e-6);
 	draw_one(large, 3, plain, 0, &logprob);
 	assert_float_equal(logprob, -0.6931472f, 1e-6);
@@ -331,7 +332,7 @@ static void logprob_of_a_large_vocabulary_does_not_lose_its_tail(void **state)
 	assert_non_null(logits);
 	for (uint32_t i = 0; i < N; i++)
 		logits[i] = i ? -17.0f : 0.0f;
-	draw_one(logits, N, (struct sampling){ .temperature = 0 }, 0, &logprob);
+	draw_one(logits, N, (struct sampling){ SAMPLING_OFF }, 0, &logprob);
 	assert_float_equal(logprob, -log1p((N - 1) * exp(-17)), 1e-7);
 	free(logits);
 }
@@ -440,7 +441,7 @@ static void one_finite_logit_is_enough_whatever_the_options(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4 * 3 * 3 * 3; i++) {
 		struct sampling sampling = {
-			.temperature = temperatures[i % 4],
+			.temperature = temperatures[i % 4], SAMPLING_OFF,
 			.top_k = i / 4 % 3 * 2,
 			.top_p = i / 12 % 3 ? i / 12 % 3 == 1 ? 1e-45f : 0.5f : 1,
 			.min_p = i / 36 % 3 ? i / 36 % 3 == 1 ? 1 : 1e-45f : 0,

@@ -117,7 +117,7 @@ static struct sampling sampling_of(uint32_t i, uint32_t n_vocab)
 	static const float min_p[] = { 0, 0.05f, 0, 0.3f };
 
 	return (struct sampling){
-		.seed = i, .stream = i % 3,
+		.seed = i, .stream = i % 3, SAMPLING_OFF,
 		.temperature = i % 9 ? 0.3f + (float)(i % 4) * 0.5f : 0,
 		.top_k = i % 31 == 30 ? n_vocab - 1 : top_k[i % 8],
 		.top_p = top_p[i % 6],
@@ -288,7 +288,7 @@ static void nothing_is_computed_unasked(void **state)
 		{ { .temperature = 0, .top_p = 0.9f }, false, 0, 0 },
 		{ { .temperature = 1, .top_k = 1, .top_p = 0.9f }, false, 0, 0 },
 		{ { .temperature = 0, .top_p = 1, .flags = SAMPLING_LOGPROB }, false, 1, 0 },
-		{ { .temperature = 0 }, true, 1, 0 },
+		{ { SAMPLING_OFF }, true, 1, 0 },
 		/* The draw's own, and top-p's. */
 		{ { .temperature = 1, .top_p = 1, .top_k = 40 }, false, 1, 1 },
 		{ { .temperature = 1, .top_p = 0.9f, .top_k = 40 }, false, 1, 1 },
@@ -329,7 +329,7 @@ static void ties_beyond_the_list_go_by_token(void **state)
 	for (uint32_t trial = 0; trial < 60; trial++) {
 		rows.n = 1;
 		rows.sampling[0] = (struct sampling){
-			.seed = trial, .temperature = 1,
+			.seed = trial, .temperature = 1, SAMPLING_OFF,
 			.top_p = trial % 3 ? (float)philox_uniform(1, trial, 0) : 1,
 			.top_k = trial % 3 == 1 ? 0 : (uint32_t)(philox_uniform(2, trial, 0) * N),
 		};

@@ -45,8 +45,8 @@ static enum sc_status try(struct sequences *s, const struct one *one, struct err
 		.first_position = one->first_position,
 		.n_rows = one->n_rows,
 		.n_blocks = one->n_blocks,
-		.sampling.seed = one->seed,
 	};
+	const struct sampling sampling = { .seed = one->seed };
 	const struct step step = {
 		.id = 1,
 		.n_rows = one->n_rows,
@@ -54,6 +54,7 @@ static enum sc_status try(struct sequences *s, const struct one *one, struct err
 		.n_blocks = one->n_blocks,
 		.n_frees = one->n_frees,
 		.segments = &segment,
+		.sampling = (const uint64_t *)&sampling,
 		.blocks = one->blocks,
 		.frees = one->frees,
 	};

@@ -2,6 +2,7 @@
 #include "stage/stage.h"
 
 #include "tests/stage/chain.h"
+#include "tests/wire/greedy_sampling.h"
 #include "stage/forward.h"
 
 #include <math.h>
@@ -306,6 +307,7 @@ static void a_tied_embedding_is_held_once(void **state)
 /* One-row sequences 0 .. n - 1 begin; sequence i reads token i. */
 struct crowd {
 	struct segment segments[MAX_SEQUENCES];
+	struct sampling samplings[MAX_SEQUENCES];
 	uint32_t tokens[MAX_SEQUENCES], blocks[MAX_SEQUENCES];
 	struct step step;
 };
@@ -317,11 +319,15 @@ static struct step *make_crowd(struct crowd *crowd, uint32_t n)
 		crowd->blocks[i] = i;
 		crowd->segments[i] = (struct segment){
 			.sequence = i, .flags = SEGMENT_NEW | (i % 5 ? SEGMENT_SAMPLE : 0),
-			.n_rows = 1, .first_block = i, .n_blocks = 1, .sampling.top_p = 1,
+			.n_rows = 1, .first_block = i, .n_blocks = 1,
+			.sampling_at = i * (uint32_t)STEP_SAMPLING_WORDS,
 		};
+		crowd->samplings[i] = greedy_sampling.sampling;
 	}
 	crowd->step = (struct step){
 		.id = 3, .n_rows = n, .n_segments = n, .n_blocks = n,
+		.n_sampling = n * (uint32_t)STEP_SAMPLING_WORDS,
+		.sampling = (const uint64_t *)crowd->samplings,
 		.segments = crowd->segments, .tokens = crowd->tokens, .blocks = crowd->blocks,
 	};
 	return &crowd->step;
@@ -479,10 +485,11 @@ static void a_spoilt_row_is_no_others_affair(void **state)
 	struct token_record good[N], found[N], late[2];
 	struct crowd crowd;
 	struct segment again = { .sequence = SPOILT, .flags = SEGMENT_NEW | SEGMENT_SAMPLE,
-				 .n_rows = 1, .n_blocks = 1, .sampling.top_p = 1 };
+				 .n_rows = 1, .n_blocks = 1 };
 	const uint32_t token = SPOILT + 1, block = SPOILT;
 	const struct step second = { .id = 4, .n_rows = 1, .n_segments = 1, .n_blocks = 1,
-				     .n_frees = 1, .segments = &again, .tokens = &token,
+				     .n_frees = 1, .sampling = greedy_sampling.words,
+				     .segments = &again, .tokens = &token,
 				     .blocks = &block, .frees = frees };
 	uint32_t n_good, n_found;
 	struct error err;

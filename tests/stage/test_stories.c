@@ -53,7 +53,7 @@ static size_t read_expected(char *text, size_t max)
 /* Ends after N_TOKENS, or where the model begins another text. */
 static void generate(struct chain *chain, const struct tokenizer *tokenizer, struct buf *text)
 {
-	const struct sampling greedy = { .top_p = 1 };
+	const struct sampling greedy = { .top_p = 1, SAMPLING_OFF };
 	uint32_t tokens[N_TOKENS + 1] = { tokenizer_bos(tokenizer) };
 	uint32_t n = 0, n_records;
 

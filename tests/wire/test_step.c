@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/step.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -22,6 +21,7 @@ static const struct step_limits limits = {
 /* A good step: a new prompt of 3 rows with 2 blocks, a decode row without, a decode row with 1. */
 struct sample {
 	struct segment segments[3];
+	struct sampling sampling;
 	uint32_t tokens[5];
 	uint32_t blocks[3];
 	uint32_t frees[2];
@@ -33,15 +33,15 @@ static void sample_init(struct sample *s)
 {
 	*s = (struct sample){
 		.segments = {
-			{ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 3, .n_blocks = 2,
-			  .sampling = { .seed = 42, .stream = 1, .temperature = 0.8f, .top_k = 40,
-					.top_p = 0.95f, .min_p = 0.05f } },
+			{ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 3, .n_blocks = 2 },
 			{ .sequence = 0, .flags = SEGMENT_SAMPLE, .first_position = 9, .n_rows = 1,
 			  .first_block = 2 },
 			{ .sequence = 3, .flags = SEGMENT_SAMPLE, .first_position = 31,
 			  .n_rows = 1, .first_block = 2, .n_blocks = 1 },
 		},
-		.tokens = { 1, 2, 3, 99, 0 },
+		.sampling = { .seed = 42, .stream = 1, .temperature = 0.8f, .top_k = 40,
+			      .top_p = 0.95f, .min_p = 0.05f, SAMPLING_OFF },
+		.tokens = { 1, 2, 3 | STEP_TOKEN_BREAKER, 99, 0 },
 		.blocks = { 0, 15, 7 },
 		.frees = { 2, 1 },
 	};
@@ -49,8 +49,10 @@ static void sample_init(struct sample *s)
 		s->activations[i] = (float)i;
 	s->step = (struct step){
 		.id = 11, .n_rows = 5, .n_segments = 3, .n_blocks = 3, .n_frees = 2, .dim = 5,
-		.segments = s->segments, .tokens = s->tokens, .blocks = s->blocks,
-		.frees = s->frees, .activations = s->activations,
+		.n_sampling = STEP_SAMPLING_WORDS,
+		.segments = s->segments, .sampling = (const uint64_t *)&s->sampling,
+		.tokens = s->tokens, .blocks = s->blocks, .frees = s->frees,
+		.activations = s->activations,
 	};
 }
 
@@ -98,7 +100,7 @@ static void a_step_comes_back_as_it_was(void **state)
 	(void)state;
 	sample_init(&s);
 	payload = encoded(&s.step, &n_bytes);
-	assert_int_equal(n_bytes, 320 + 25 * 4);
+	assert_int_equal(n_bytes, 320 + 25 * 4);	/* 32 + 3 * 40 + 120 + 10 * 4, padded */
 	assert_int_equal(step_decode(payload, n_bytes, &limits, &got, &err), SC_OK);
 	assert_int_equal(got.id, 11);
 	assert_int_equal(got.n_rows, 5);
@@ -107,6 +109,8 @@ static void a_step_comes_back_as_it_was(void **state)
 	assert_int_equal(got.n_frees, 2);
 	assert_int_equal(got.dim, 5);
 	assert_memory_equal(got.segments, s.segments, sizeof s.segments);
+	assert_int_equal(got.n_sampling, STEP_SAMPLING_WORDS);
+	assert_memory_equal(segment_sampling(&got, got.segments), &s.sampling, sizeof s.sampling);
 	assert_memory_equal(got.tokens, s.tokens, sizeof s.tokens);
 	assert_memory_equal(got.blocks, s.blocks, sizeof s.blocks);
 	assert_memory_equal(got.frees, s.frees, sizeof s.frees);
@@ -197,7 +201,8 @@ static void header_counts_that_the_payload_does_not_hold_are_refused(void **stat
 		{ 16, UINT32_MAX, "n_blocks" },		     { 20, 5, "n_frees is 5" },
 		{ 20, UINT32_MAX, "n_frees" },		     { 20, 4, "again" },
 		{ 24, 0, "payload of" },		     { 24, UINT32_MAX, "dim" },
-		{ 28, 1, "reserved" },			     { 316, 1, "padding byte" },
+		{ 28, 17, "payload of" },		     { 28, UINT32_MAX, "n_sampling is" },
+		{ 316, 1, "padding byte" },
 	};
 	struct sample s;
 	struct step got;
@@ -311,45 +316,94 @@ static void slots_tokens_blocks_and_flags_are_checked(void **state)
 	assert_refused(&s.step, "block 1 is 16, expected below 16");
 }
 
-static void sampling_must_be_finite_in_range_and_only_on_new_sequences(void **state)
+static void only_new_sequences_have_a_sampling(void **state)
 {
 	struct sample s;
-	struct error err;
 
 	(void)state;
 	sample_init(&s);
-	s.segments[0].sampling.temperature = -0.1f;
-	assert_refused(&s.step, "segment 0: temperature is -0.1");
-	s.segments[0].sampling.temperature = NAN;
-	assert_refused(&s.step, "temperature");
-	s.segments[0].sampling.temperature = INFINITY;
-	assert_refused(&s.step, "temperature is inf");
-	s.segments[0].sampling.temperature = 1000.0f;
-	assert_int_equal(decode_again(&s.step, &err), SC_OK);
-	s.segments[0].sampling.top_p = 1.01f;
-	assert_refused(&s.step, "top_p is 1.01, expected 0 to 1");
-	s.segments[0].sampling.top_p = 1.0f;
-	s.segments[0].sampling.min_p = NAN;
-	assert_refused(&s.step, "min_p");
-	s.segments[0].sampling.min_p = 0.0f;
-	s.segments[0].sampling.flags = SAMPLING_LOGPROB;
-	assert_int_equal(decode_again(&s.step, &err), SC_OK);
-	s.segments[0].sampling.flags = SAMPLING_LOGPROB << 1;
-	assert_refused(&s.step, "sampling.flags is 0x00000002, expected 0 or 1");
-	s.segments[0].sampling.flags = 0;
-	s.segments[0].sampling.top_k = UINT32_MAX;
-	assert_int_equal(decode_again(&s.step, &err), SC_OK);
-	s.segments[1].sampling.seed = 1;
-	assert_refused(&s.step, "segment 1: sampling is set");
+	s.segments[0].sampling_at = 1;
+	assert_refused(&s.step, "segment 0: sampling_at is 1 and reserved 0, expected 0 and 0");
+	sample_init(&s);
+	s.segments[1].sampling_at = 15;
+	assert_refused(&s.step, "segment 1: sampling_at is 15");
+	sample_init(&s);
+	s.segments[1].reserved = 7;
+	assert_refused(&s.step, "reserved 7");
+	sample_init(&s);
+	s.segments[0].flags = 0;
+	assert_refused(&s.step, "sequence 1 is freed by this step");
+	s.frees[1] = 0;
+	s.segments[1].flags |= SEGMENT_NEW;
+	assert_int_equal(decode_again(&s.step, &(struct error){ .status = SC_OK }), SC_OK);
+	s.segments[1].flags = SEGMENT_SAMPLE;
+	s.frees[1] = 3;
+	s.segments[2].flags = SEGMENT_SAMPLE;
+	assert_refused(&s.step, "sequence 3 is freed");
+	s.frees[1] = 1;
+	s.frees[0] = 2;
+	s.segments[0].sequence = 0;
+	s.segments[1].sequence = 3;
+	s.step.n_segments = 2;
+	s.step.n_rows = 4;
+	s.step.n_blocks = 2;
+	assert_refused(&s.step, "segments have 0 words of sampling, expected n_sampling 15");
+	s.segments[0].flags = SEGMENT_NEW;
+	s.sampling.top_p = 1.5f;
+	assert_refused(&s.step, "step: segment 0: top_p is 1.5, expected 0 to 1");
+	s.step.n_sampling = 14;
+	assert_refused(&s.step, "segment 0: 14 words of sampling are left, expected 15 or more");
+}
+
+/* Four sequences, each with as many biases as there may be, in a step with room for fewer. */
+static void biases_and_bans_of_a_step_are_bounded(void **state)
+{
+	struct step_limits wide = limits;
+	struct segment segments[4] = { { 0 } };
+	uint32_t tokens[4] = { 0 };
+	const uint32_t n_words = STEP_SAMPLING_WORDS + STEP_MAX_BIASES;
+	uint64_t *words = calloc(4, n_words * sizeof *words);
+	struct sampling_bias biases[STEP_MAX_BIASES];
+	struct sampling sampling = { .n_biases = STEP_MAX_BIASES, SAMPLING_OFF };
+	struct step step = { .id = 1, .segments = segments, .sampling = words, .tokens = tokens },
+		    got;
+	struct error err;
+
+	(void)state;
+	wide.n_vocab = STEP_MAX_BIASES;
+	for (uint32_t i = 0; i < STEP_MAX_BIASES; i++)
+		biases[i] = (struct sampling_bias){ i, -1 };
+	for (uint32_t i = 0; i < 4; i++) {
+		segments[i] = (struct segment){ .sequence = i, .flags = SEGMENT_NEW, .n_rows = 1,
+						.sampling_at = step.n_sampling };
+		sampling_write(&sampling, biases, NULL, words + step.n_sampling);
+		step.n_sampling += sampling_words(&sampling);
+	}
+	assert_int_equal(step_max_extra(&wide), 2048);
+	for (step.n_segments = 3; step.n_segments <= 4; step.n_segments++) {
+		bool is_good = step.n_segments * STEP_MAX_BIASES <= step_max_extra(&wide);
+		uint8_t *payload;
+		size_t n_bytes;
+
+		step.n_rows = step.n_segments;
+		step.n_sampling = step.n_segments * n_words;
+		payload = encoded(&step, &n_bytes);
+		assert_int_equal(step_decode(payload, n_bytes, &wide, &got, &err),
+				 is_good ? SC_OK : SC_E_PROTOCOL);
+		free(payload);
+	}
+	free(words);
 }
 
 static void the_largest_step_is_as_large_as_promised(void **state)
 {
 	struct segment segments[4] = { { 0 } };
 	uint32_t tokens[8] = { 0 }, blocks[8] = { 0 }, frees[4] = { 0 };
+	static const uint64_t words[4 * STEP_SAMPLING_WORDS + 2048];
 	struct step step = {
 		.id = 1, .n_rows = 8, .n_segments = 4, .n_blocks = 8, .n_frees = 4, .dim = 5,
-		.segments = segments, .tokens = tokens, .blocks = blocks, .frees = frees,
+		.n_sampling = 4 * STEP_SAMPLING_WORDS + 2048,
+		.segments = segments, .sampling = words, .tokens = tokens, .blocks = blocks, .frees = frees,
 	};
 	struct step_limits wide = limits;
 	struct error err;
@@ -395,84 +449,6 @@ static void the_widest_slot_set_works_to_its_last_slot(void **state)
 	free(payload);
 }
 
-static enum sc_status tokens_again(const struct tokens *tokens, size_t extra, struct tokens *got,
-				   struct error *err)
-{
-	static _Alignas(64) uint8_t payload[512];
-
-	tokens_encode(tokens, payload);
-	return tokens_decode(payload, tokens_bytes(tokens->n_records) + extra, &limits, got, err);
-}
-
-static void tokens_come_back_and_bad_ones_are_refused(void **state)
-{
-	struct token_record records[9] = {
-		{ .sequence = 3, .position = 32, .token = 99, .logprob = -0.5f },
-		{ .sequence = 0, .position = 1, .token = 0, .logprob = -80.0f },
-	};
-	struct tokens tokens = { .step_id = 5, .n_records = 2, .records = records }, got;
-	struct error err;
-
-	(void)state;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_OK);
-	assert_int_equal(got.step_id, 5);
-	assert_int_equal(got.n_records, 2);
-	assert_memory_equal(got.records, records, 2 * sizeof records[0]);
-	assert_int_equal(tokens_again(&tokens, 1, &got, &err), SC_E_PROTOCOL);
-	tokens.n_records = 9;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	assert_non_null(strstr(err.text, "n_records is 9, expected at most 8"));
-	tokens.n_records = 2;
-	records[1].token = 100;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	records[1].token = 0;
-	records[1].position = 33;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	records[1].position = 0;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	records[1].position = 2;
-	records[1].logprob = NAN;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	records[1].logprob = 0;
-	records[1].fault = TOKEN_FAULT_EMPTY;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_OK);
-	assert_int_equal(got.records[1].fault, TOKEN_FAULT_EMPTY);
-	records[1].fault = TOKEN_N_FAULTS;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	assert_non_null(strstr(err.text, "record 1: fault is 4, expected below 4"));
-	records[1].fault = TOKEN_FAULT_NONE;
-	records[1].sequence = 4;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	records[1].sequence = 0;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_OK);
-	tokens.n_records = 0;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_OK);
-	tokens.step_id = 0;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-}
-
-static void records_of_a_sequence_lie_side_by_side_in_order(void **state)
-{
-	struct token_record records[4] = {
-		{ .sequence = 2, .position = 4 }, { .sequence = 2, .position = 5 },
-		{ .sequence = 0, .position = 1 }, { .sequence = 1, .position = 9 },
-	};
-	struct tokens tokens = { .step_id = 5, .n_records = 4, .records = records }, got;
-	struct error err;
-
-	(void)state;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_OK);
-	records[1].position = 6;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	assert_non_null(strstr(err.text, "record 1: position is 6, expected 5"));
-	records[1].position = 4;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	records[1].position = 5;
-	records[3].sequence = 2;
-	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	assert_non_null(strstr(err.text, "record 3: sequence 2 has records already"));
-}
-
 static void scored_rows_are_checked(void **state)
 {
 	struct sample s;
@@ -512,11 +488,10 @@ int main(void)
 		cmocka_unit_test(every_other_length_is_refused),
 		cmocka_unit_test(segments_must_cover_rows_and_blocks_in_order),
 		cmocka_unit_test(slots_tokens_blocks_and_flags_are_checked),
-		cmocka_unit_test(sampling_must_be_finite_in_range_and_only_on_new_sequences),
+		cmocka_unit_test(only_new_sequences_have_a_sampling),
+		cmocka_unit_test(biases_and_bans_of_a_step_are_bounded),
 		cmocka_unit_test(the_largest_step_is_as_large_as_promised),
 		cmocka_unit_test(the_widest_slot_set_works_to_its_last_slot),
-		cmocka_unit_test(tokens_come_back_and_bad_ones_are_refused),
-		cmocka_unit_test(records_of_a_sequence_lie_side_by_side_in_order),
 		cmocka_unit_test(scored_rows_are_checked),
 	};
 

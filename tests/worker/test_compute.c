@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include "tests/model/tiny_model.h"
+#include "tests/wire/greedy_sampling.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -126,11 +127,12 @@ static struct frame *make_step(uint64_t id)
 		.first_position = (uint32_t)id - 1,
 		.n_rows = 1,
 		.n_blocks = id == 1,
-		.sampling = { .top_p = id == 1 ? 1.0f : 0.0f },
 	};
 	struct step step = {
 		.id = id, .n_rows = 1, .n_segments = 1, .n_blocks = id == 1,
-		.segments = &segment, .tokens = &token, .blocks = &block,
+		.n_sampling = id == 1 ? STEP_SAMPLING_WORDS : 0,
+		.segments = &segment, .sampling = greedy_sampling.words,
+		.tokens = &token, .blocks = &block,
 	};
 	struct frame *frame = frame_take(bench.pool, FRAME_STEP);
 

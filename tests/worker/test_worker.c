@@ -9,6 +9,7 @@
 
 #include "tests/coordinator/peer.h"
 #include "tests/model/tiny_model.h"
+#include "tests/wire/greedy_sampling.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -211,11 +212,13 @@ static void send_step(struct peer *from, uint64_t id, uint32_t slot, uint32_t ep
 	uint32_t token = 65, block = slot;
 	struct segment segment = {
 		.sequence = slot, .flags = SEGMENT_NEW | SEGMENT_SAMPLE, .n_rows = 1,
-		.n_blocks = 1, .sampling = { .top_p = 1.0f },
+		.n_blocks = 1,
 	};
 	struct step step = {
 		.id = id, .n_rows = 1, .n_segments = 1, .n_blocks = 1,
-		.segments = &segment, .tokens = &token, .blocks = &block,
+		.n_sampling = STEP_SAMPLING_WORDS,
+		.segments = &segment, .sampling = greedy_sampling.words,
+		.tokens = &token, .blocks = &block,
 	};
 
 	peer_send_step(from, 1, &step, epoch);
