@@ -19,6 +19,7 @@
 
 struct budget;
 struct http_call;
+struct http_error;
 
 #define HTTP_CALL_ROOM ((size_t)16 << 10)
 
@@ -45,14 +46,22 @@ struct http_call_ops {
 };
 
 struct http_route {
-	const char *path;	/* "/v1/models". A last part "*" stands for one part of any text */
+	const char *path;	/* "/v1/models". A "*" at the end stands for any text, at least
+				 * one byte. A request may have a slash more at its end */
 	unsigned methods;	/* enum http_method; HEAD comes with GET */
 	const struct http_call_ops *ops;
 	bool is_public;		/* needs no key */
 	bool is_vital;		/* also served in a restricted session */
 };
 
-/* The session's context, and the service's state (initially NULL). */
+/* The routes of one layer. */
+struct http_routes {
+	const struct http_route *routes;	/* [n] */
+	size_t n;
+	void *context;				/* for http_call_context */
+};
+
+/* The context of the call's routes, and the service's state (initially NULL). */
 void *http_call_context(const struct http_call *call);
 void *http_call_state(const struct http_call *call);
 void http_call_set_state(struct http_call *call, void *state);
@@ -66,7 +75,8 @@ const char *http_call_query(const struct http_call *call);	/* not decoded; "" wi
  * request has none. Values of several fields of one name are joined with ", ". */
 const char *http_call_header(const struct http_call *call, const char *name);
 const char *http_call_body(const struct http_call *call, size_t *n_bytes_out);
-/* Takes the body's bytes. They live on in the caller's buffer. */
+/* Takes the body's bytes. They live on in the caller's buffer; the session no longer counts them in
+ * the budget. */
 struct buf http_call_take_body(struct http_call *call);
 
 /* The request's id: the client's X-Request-Id if that is short and printable, else one made here.
@@ -76,6 +86,9 @@ const char *http_call_id(const struct http_call *call);
 uint64_t http_call_client(const struct http_call *call);
 /* Name of the key that the client came with; "" without keys. For logs. */
 const char *http_call_key_name(const struct http_call *call);
+
+/* For the access log and metrics: tokens of prompts and of outputs. */
+void http_call_note_tokens(struct http_call *call, uint64_t n_prompt, uint64_t n_output);
 
 /* The memory that all calls of the server share; counters of refusals, or NULL; and the session's
  * time as of its last call. */
@@ -97,7 +110,8 @@ void http_call_wake(struct http_call *call);
 
 /* --- the answer --- */
 
-/* Adds a header field to the answer, before it begins. Both strings are copied. */
+/* Adds a header field to the answer, before it begins. Both strings are copied. SC_E_INVALID: they
+ * have control characters. */
 must_check enum sc_status http_call_add_header(struct http_call *call, const char *name,
 					       const char *value);
 
@@ -124,6 +138,8 @@ void http_call_break(struct http_call *call);
  * an answer that has begun. param may be NULL. */
 void http_call_refuse(struct http_call *call, unsigned status, const char *message,
 		      const char *param);
+/* The same with all that an error object may say, for example the code of an overlong prompt. */
+void http_call_refuse_as(struct http_call *call, const struct http_error *error);
 /* The same for a failure: its status gives the HTTP status (SC_E_INVALID 400, SC_E_OVERLOADED 429
  * and so on). */
 void http_call_fail(struct http_call *call, enum sc_status status, const struct error *err);
