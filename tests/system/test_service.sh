@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # What the unit runs, as systemd sees it: each kind of end gives the right exit code, SIGTERM lets jobs
-# end, SIGHUP reaches the daemon.
+# end, SIGHUP reaches the daemon, and no hanging mpirun keeps the service from ending.
 . "$(dirname "$0")/daemon.sh"
 
 # The command line of the unit, with this test's programs and options.
@@ -37,13 +37,34 @@ wait "$client" || fail "SIGTERM: the job did not end well"
 grep -q '2000 new tokens' "$dir/client.log" || fail "SIGTERM: the job was cut short"
 
 # While it starts: at any time, and once there are ranks.
-for delay in 0 0.05 0.2 0.5; do
+for delay in 0 0.05 0.1 0.2 0.5; do
 	begin
 	[ $delay = 0 ] && wait_for has_mpirun
 	sleep $delay
 	kill -TERM "$launcher"
 	expect_code "SIGTERM after $delay s of starting" 0
 done
+
+# An mpirun that hangs, with a rank that does not end either. Neither of the two obeys SIGTERM.
+cat >"$dir/mpirun" <<END
+#!/bin/sh
+trap '' TERM
+setsid sh -c 'while :; do sleep 1; done' stagecoachd "$dir" &
+[ ! -e "$dir/has_first" ] || "$SRCDIR/systemd/first_rank" false
+touch "$dir/hangs"
+wait
+END
+chmod +x "$dir/mpirun"
+real_mpirun=$MPIRUN
+MPIRUN=$dir/mpirun
+begin
+wait_for test -e "$dir/hangs" || fail "the mpirun that hangs does not start"
+kill -TERM "$launcher"
+expect_code "SIGTERM to an mpirun that hangs" 0
+touch "$dir/has_first"
+begin
+expect_code "the first rank fails and mpirun hangs" 1
+MPIRUN=$real_mpirun
 
 # The others must not wait in MPI_Init for one that never comes.
 first_rank_daemon() {
