@@ -18,7 +18,7 @@ struct row {
 	struct logit_row logits;
 	double total;			/* the sum of e^(logit - best), if needed */
 	struct candidate bound;		/* the worst candidate that may be drawn */
-	struct filter_scratch scratch;
+	struct search_scratch scratch;
 };
 
 struct sampler {

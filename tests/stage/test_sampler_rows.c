@@ -321,7 +321,7 @@ static void nothing_is_computed_unasked(void **state)
  * one value, and ties go by token. */
 static void ties_beyond_the_list_go_by_token(void **state)
 {
-	enum { N = 20 * FILTER_CANDIDATES + 5 };
+	enum { N = 20 * SEARCH_CANDIDATES + 5 };
 	static struct rows rows;
 	struct backend *backend = open_backend(CPU_AUTO, 2);
 
