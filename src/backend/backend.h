@@ -231,6 +231,8 @@ struct backend_ops {
 	void (*logit_sums)(struct backend *backend, const float *logits, unsigned n,
 			   const struct logit_sum *sums, unsigned n_sums);
 
+	/* The number of host threads on which share runs items. */
+	unsigned (*n_threads)(const struct backend *backend);
 	/* Calls run(arg, item) once for each item, on the backend's host threads in parallel, and
 	 * blocks until all calls have returned. run must not call operations. */
 	void (*share)(struct backend *backend, unsigned n_items, backend_task_fn *run, void *arg);

@@ -127,6 +127,10 @@ static bool find_table(const Stagecoach__Cluster__V1__Sizes *sizes, enum cpu_isa
 			.shared_thread_bytes = table->shared_thread_bytes,
 			.shared_block_bytes = table->shared_block_bytes,
 			.shared_most_bytes = table->shared_most_bytes,
+			.token_block_bytes = table->token_block_bytes,
+			.draw_bytes = table->draw_bytes,
+			.draw_context_block_bytes = table->draw_context_block_bytes,
+			.max_draw_threads = table->max_draw_threads,
 		};
 		return true;
 	}

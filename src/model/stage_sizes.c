@@ -16,11 +16,23 @@ static uint64_t shared_bytes(const struct stage_sizes *sizes, const struct stage
 	return shape->n_threads > 1 ? min_of(n, sizes->shared_most_bytes) : 0;
 }
 
+/* Of the last stage. */
+static uint64_t head_bytes(const struct stage_sizes *sizes, const struct stage_shape *shape)
+{
+	uint64_t draw = add_capped(sizes->draw_bytes,
+				   multiply_capped(sizes->draw_context_block_bytes,
+						   shape->n_context_blocks));
+	uint64_t n_draws = min_of(shape->n_threads, sizes->max_draw_threads);
+
+	return add_capped(add_capped(sizes->head_bytes, multiply_capped(draw, n_draws)),
+			  multiply_capped(sizes->token_block_bytes, shape->n_blocks));
+}
+
 uint64_t stage_work_bytes_of(const struct stage_sizes *sizes, const struct stage_shape *shape)
 {
 	const uint64_t parts[] = {
 		sizes->fixed_bytes,
-		shape->has_head ? sizes->head_bytes : 0,
+		shape->has_head ? head_bytes(sizes, shape) : 0,
 		multiply_capped(sizes->layer_bytes, shape->n_layers),
 		multiply_capped(sizes->block_bytes, shape->n_blocks),
 		multiply_capped(sizes->context_block_bytes, shape->n_context_blocks),

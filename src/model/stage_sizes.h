@@ -35,6 +35,13 @@ struct stage_sizes {
 	uint64_t shared_thread_bytes;
 	uint64_t shared_block_bytes;
 	uint64_t shared_most_bytes;
+	/* Of the last stage alone: */
+	uint64_t token_block_bytes;	/* of each block of the pool: the ids of its tokens */
+	/* Up to max_draw_threads of its threads draw tokens. Each of them has so much, and so much
+	 * for each block of a full context. */
+	uint64_t draw_bytes;
+	uint64_t draw_context_block_bytes;
+	uint64_t max_draw_threads;
 };
 
 /* What a plan chooses. */

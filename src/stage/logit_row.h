@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "base/integers.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +32,22 @@ struct logit_row {
 static inline bool candidate_is_better(struct candidate a, struct candidate b)
 {
 	return a.value > b.value || (a.value == b.value && a.token < b.token);
+}
+
+/* Sets row->best from the maxima. Returns false, and does not set it, if no logit is finite. */
+static inline bool logit_row_find_best(struct logit_row *row)
+{
+	uint32_t block = 0, token;
+
+	for (uint32_t i = 1; i < row->n_blocks; i++)
+		if (row->maxima[i] > row->maxima[block])
+			block = i;
+	if (row->maxima[block] == -INFINITY)
+		return false;
+	for (token = block * BACKEND_LOGIT_BLOCK; row->logits[token] != row->maxima[block];)
+		token++;
+	row->best = (struct candidate){ row->logits[token], token };
+	return true;
 }
 
 /* Visits the candidates of a row down to a bound, in order of token. */

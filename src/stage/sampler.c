@@ -2,22 +2,31 @@
 #include "stage/sampler.h"
 
 #include "base/integers.h"
-#include "base/portable_math.h"
 #include "stage/filter.h"
+#include "stage/inversion.h"
 #include "stage/philox.h"
+#include "stage/sampler_chain.h"
+#include "stage/tops.h"
 
-#include <float.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* The most chains that run at the same time. Together they draw 64 rows faster than any step of so
+ * many rows is computed, and each has memory for a vocabulary. */
+#define MAX_CHAINS 16
+
 /* The state of a row. */
 struct row {
+	const struct sampler_row *asked;
 	const struct sampling *sampling;
 	struct token_record *record;
+	bool is_chained;		/* drawn by a chain */
 	struct logit_row logits;
 	double total;			/* the sum of e^(logit - best), if needed */
 	struct candidate bound;		/* the worst candidate that may be drawn */
+	struct token_top *tops;
 	struct search_scratch scratch;
 };
 
@@ -30,19 +39,44 @@ struct sampler {
 	struct logit_sum *wanted;	/* [max_rows] sums of one call */
 	struct row *rows;		/* [max_rows] */
 	uint32_t n_rows;		/* of this call */
+	struct sampler_chain **chains;	/* [n_chains] */
+	uint32_t n_chains;
+	atomic_uint next_row;		/* the next row to look at for a chain */
 };
 
-uint64_t sampler_bytes(uint32_t n_vocab, uint32_t max_rows)
+struct sampler_sizes sampler_sizes(uint32_t n_vocab, uint32_t max_rows)
 {
 	const struct sampler *s = NULL;	/* for the sizes of its arrays' elements */
 	uint64_t n_blocks = div_up(n_vocab, BACKEND_LOGIT_BLOCK);
 
-	return sizeof *s + max_rows * (n_blocks * (sizeof *s->maxima + sizeof *s->sums) +
-				       sizeof *s->wanted + sizeof *s->rows);
+	return (struct sampler_sizes){
+		.fixed_bytes = sizeof *s +
+			       max_rows * (n_blocks * (sizeof *s->maxima + sizeof *s->sums) +
+					   sizeof *s->wanted + sizeof *s->rows),
+		.thread_bytes = sizeof *s->chains + sampler_chain_bytes(n_vocab, 0),
+		.thread_position_bytes = sampler_chain_position_bytes(),
+		.max_threads = (uint32_t)min_of(MAX_CHAINS, max_rows),
+	};
+}
+
+static enum sc_status create_chains(struct sampler *sampler, uint32_t max_rows,
+				    uint32_t max_context)
+{
+	unsigned n_threads = sampler->backend->ops->n_threads(sampler->backend);
+	uint32_t n = (uint32_t)min_of(min_of(MAX_CHAINS, max_rows), n_threads);
+	enum sc_status status = SC_OK;
+
+	sampler->chains = calloc(n, sizeof *sampler->chains);
+	if (!sampler->chains)
+		return SC_E_NOMEM;
+	sampler->n_chains = n;
+	for (uint32_t i = 0; !status && i < n; i++)
+		status = sampler_chain_create(sampler->n_vocab, max_context, &sampler->chains[i]);
+	return status;
 }
 
 enum sc_status sampler_create(struct backend *backend, uint32_t n_vocab, uint32_t max_rows,
-			      struct sampler **sampler_out)
+			      uint32_t max_context, struct sampler **sampler_out)
 {
 	struct sampler *sampler = calloc(1, sizeof *sampler);
 	size_t n_blocks = div_up(n_vocab, BACKEND_LOGIT_BLOCK);
@@ -56,7 +90,8 @@ enum sc_status sampler_create(struct backend *backend, uint32_t n_vocab, uint32_
 	sampler->sums = calloc(max_rows * n_blocks, sizeof *sampler->sums);
 	sampler->wanted = calloc(max_rows, sizeof *sampler->wanted);
 	sampler->rows = calloc(max_rows, sizeof *sampler->rows);
-	if (!sampler->maxima || !sampler->sums || !sampler->wanted || !sampler->rows) {
+	if (!sampler->maxima || !sampler->sums || !sampler->wanted || !sampler->rows ||
+	    create_chains(sampler, max_rows, max_context) != SC_OK) {
 		sampler_destroy(sampler);
 		return SC_E_NOMEM;
 	}
@@ -68,6 +103,9 @@ void sampler_destroy(struct sampler *sampler)
 {
 	if (!sampler)
 		return;
+	for (uint32_t i = 0; i < sampler->n_chains; i++)
+		sampler_chain_destroy(sampler->chains[i]);
+	free(sampler->chains);
 	free(sampler->maxima);
 	free(sampler->sums);
 	free(sampler->wanted);
@@ -94,7 +132,7 @@ static bool is_greedy(const struct sampling *sampling)
 
 static bool wants_draw(const struct row *row)
 {
-	return is_fine(row) && row->sampling && !is_greedy(row->sampling);
+	return is_fine(row) && row->sampling && !row->is_chained && !is_greedy(row->sampling);
 }
 
 static bool wants_total(const struct row *row)
@@ -119,24 +157,11 @@ static enum token_fault find_odd(const struct logit_row *row, uint32_t block, ui
 /* With a fault, *token_out is the first token whose logit has it. */
 static enum token_fault find_best(struct logit_row *row, uint32_t *token_out)
 {
-	float largest = -INFINITY;
-	uint32_t block = 0, token;
-
-	for (uint32_t i = 0; i < row->n_blocks; i++) {
+	for (uint32_t i = 0; i < row->n_blocks; i++)
 		if (isnan(row->maxima[i]))
 			return find_odd(row, i, token_out);
-		if (row->maxima[i] > largest) {
-			largest = row->maxima[i];
-			block = i;
-		}
-	}
 	*token_out = 0;
-	if (largest == -INFINITY)
-		return TOKEN_FAULT_EMPTY;
-	for (token = block * BACKEND_LOGIT_BLOCK; row->logits[token] != largest;)
-		token++;
-	row->best = (struct candidate){ row->logits[token], token };
-	return TOKEN_FAULT_NONE;
+	return logit_row_find_best(row) ? TOKEN_FAULT_NONE : TOKEN_FAULT_EMPTY;
 }
 
 static void survey(struct row *row)
@@ -145,11 +170,31 @@ static void survey(struct row *row)
 	uint32_t token;
 
 	record->logprob = 0;
+	record->n_tops = 0;
 	record->fault = find_best(&row->logits, &token);
 	if (record->fault)
 		record->token = token;
 	else if (row->sampling)
 		record->token = row->logits.best.token;
+}
+
+static void start_row(struct sampler *sampler, uint32_t i, const struct sampler_row *asked,
+		      const float *host_logits)
+{
+	struct row *row = &sampler->rows[i];
+
+	row->asked = asked;
+	row->sampling = asked->sampling;
+	row->record = asked->record;
+	row->is_chained = row->sampling &&
+			  !sampler_chain_is_idle(row->sampling, row->record->position);
+	row->logits = (struct logit_row){
+		.logits = host_logits + (size_t)i * sampler->n_vocab,
+		.n = sampler->n_vocab,
+		.maxima = sampler->maxima + (size_t)i * sampler->n_blocks,
+		.n_blocks = sampler->n_blocks,
+	};
+	survey(row);
 }
 
 /* --- sums of weights --- */
@@ -195,15 +240,7 @@ static void sum_totals(struct sampler *sampler, const float *logits)
 			add_up(sampler->wanted[i].sums_out, sampler->n_blocks);
 }
 
-static float logprob_of(const struct row *row)
-{
-	double logprob = (double)row->logits.logits[row->record->token] -
-			 (double)row->logits.best.value - portable_log(row->total);
-
-	return fmaxf((float)logprob, -FLT_MAX);
-}
-
-/* --- draws --- */
+/* --- draws by top-k, top-p, min-p and temperature alone --- */
 
 static void bound_row(void *arg, unsigned item)
 {
@@ -214,50 +251,13 @@ static void bound_row(void *arg, unsigned item)
 		row->bound = filter_bound(&row->logits, row->sampling, row->total, &row->scratch);
 }
 
-/* Returns the token of the block at which the sum of weights (`sum` before the block) exceeds
- * target. If rounding prevents that, returns the last token with a weight. */
-static uint32_t draw_in_block(const struct row *row, uint32_t block, double scale, double sum,
-			      double target)
-{
-	const struct logit_row *logits = &row->logits;
-	uint32_t first = block * BACKEND_LOGIT_BLOCK, drawn = first;
-	uint32_t end = (uint32_t)min_of((uint64_t)first + BACKEND_LOGIT_BLOCK, logits->n);
-
-	for (uint32_t token = first; token < end; token++) {
-		struct candidate candidate = { logits->logits[token], token };
-		double weight;
-
-		if (candidate_is_better(row->bound, candidate))
-			continue;
-		weight = portable_exp(((double)candidate.value - (double)logits->best.value) *
-				      scale);
-		if (weight == 0)
-			continue;
-		drawn = token;
-		sum += weight;
-		if (sum > target)
-			break;
-	}
-	return drawn;
-}
-
-/* Inverts the cumulative distribution of the tokens that the bound keeps. */
 static uint32_t draw(const struct row *row, const struct logit_sum *weights)
 {
 	const struct sampling *sampling = row->sampling;
-	uint32_t n_blocks = row->logits.n_blocks, block = 0;
-	double before = 0, sum = 0;
-	double target = add_up(weights->sums_out, n_blocks) *
-			philox_uniform(sampling->seed, sampling->stream, row->record->position);
 
-	for (uint32_t i = 0; i < n_blocks && !(sum > target); i++) {
-		if (weights->sums_out[i] == 0)
-			continue;
-		block = i;
-		before = sum;
-		sum += weights->sums_out[i];
-	}
-	return draw_in_block(row, block, weights->scale, before, target);
+	return inversion_draw(&row->logits, row->bound, weights->scale, weights->sums_out,
+			      philox_uniform(sampling->seed, sampling->stream,
+					     row->record->position));
 }
 
 static void draw_rows(struct sampler *sampler, const float *logits)
@@ -286,28 +286,93 @@ static void draw_rows(struct sampler *sampler, const float *logits)
 	}
 }
 
-void sampler_run(struct sampler *sampler, const float *logits, const float *host_logits,
-		 const struct sampler_row *rows, uint32_t n_rows)
+/* --- draws by chains --- */
+
+static bool wants_chain(const struct row *row)
+{
+	return is_fine(row) && row->is_chained;
+}
+
+static void draw_chained(struct sampler_chain *chain, struct row *row)
+{
+	struct token_record *record = row->record;
+	const struct chain_row asked = {
+		.sampling = row->sampling,
+		.logits = &row->logits,
+		.position = record->position,
+		.past = row->asked->past,
+	};
+
+	if (sampler_chain_draw(chain, &asked, &record->token))
+		return;
+	record->fault = TOKEN_FAULT_EMPTY;
+	record->token = 0;
+}
+
+/* A chain draws one row after the other, until all rows are taken. */
+static void run_chain(void *arg, unsigned item)
+{
+	struct sampler *sampler = arg;
+	uint32_t i;
+
+	while ((i = atomic_fetch_add(&sampler->next_row, 1)) < sampler->n_rows)
+		if (wants_chain(&sampler->rows[i]))
+			draw_chained(sampler->chains[item], &sampler->rows[i]);
+}
+
+static void run_chains(struct sampler *sampler)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < sampler->n_rows; i++)
+		n += wants_chain(&sampler->rows[i]);
+	atomic_store(&sampler->next_row, 0);
+	if (n)
+		sampler->backend->ops->share(sampler->backend,
+					     (unsigned)min_of(n, sampler->n_chains), run_chain,
+					     sampler);
+}
+
+/* --- log-probabilities --- */
+
+static void find_tops(void *arg, unsigned item)
+{
+	struct sampler *sampler = arg;
+	struct row *row = &sampler->rows[item];
+
+	tops_find(&row->logits, row->total, row->record->n_tops, &row->scratch, row->tops);
+}
+
+static uint32_t set_logprobs(struct sampler *sampler, struct token_top *tops_out)
+{
+	uint32_t n_tops = 0;
+
+	for (uint32_t i = 0; i < sampler->n_rows; i++) {
+		struct row *row = &sampler->rows[i];
+
+		if (!wants_logprob(row))
+			continue;
+		row->record->logprob = tops_logprob(&row->logits, row->total, row->record->token);
+		row->record->n_tops = row->asked->n_tops;
+		row->tops = tops_out + n_tops;
+		n_tops += row->asked->n_tops;
+	}
+	if (n_tops)
+		sampler->backend->ops->share(sampler->backend, sampler->n_rows, find_tops,
+					     sampler);
+	return n_tops;
+}
+
+uint32_t sampler_run(struct sampler *sampler, const float *logits, const float *host_logits,
+		     const struct sampler_row *rows, uint32_t n_rows, struct token_top *tops_out)
 {
 	sampler->backend->ops->logit_maxima(sampler->backend, logits, n_rows, sampler->n_vocab,
 					    sampler->maxima);
 	sampler->n_rows = n_rows;
-	for (uint32_t i = 0; i < n_rows; i++) {
-		struct row *row = &sampler->rows[i];
-
-		row->sampling = rows[i].sampling;
-		row->record = rows[i].record;
-		row->logits = (struct logit_row){
-			.logits = host_logits + (size_t)i * sampler->n_vocab,
-			.n = sampler->n_vocab,
-			.maxima = sampler->maxima + (size_t)i * sampler->n_blocks,
-			.n_blocks = sampler->n_blocks,
-		};
-		survey(row);
-	}
+	for (uint32_t i = 0; i < n_rows; i++)
+		start_row(sampler, i, &rows[i], host_logits);
 	sum_totals(sampler, logits);
 	draw_rows(sampler, logits);
-	for (uint32_t i = 0; i < n_rows; i++)
-		if (wants_logprob(&sampler->rows[i]))
-			rows[i].record->logprob = logprob_of(&sampler->rows[i]);
+	run_chains(sampler);
+	return set_logprobs(sampler, tops_out);
 }

@@ -185,10 +185,8 @@ static void apply_segment(struct sequences *s, const struct step *step,
 {
 	struct cached_sequence *sequence = &s->slots[segment->sequence].sequence;
 
-	if (segment->flags & SEGMENT_NEW) {
+	if (segment->flags & SEGMENT_NEW)
 		sequence->is_live = true;
-		sequence->sampling = *segment_sampling(step, segment);
-	}
 	for (uint32_t i = 0; i < segment->n_blocks; i++) {
 		uint32_t id = step->blocks[segment->first_block + i];
 

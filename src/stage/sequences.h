@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_STAGE_SEQUENCES_H
 #define STAGECOACH_STAGE_SEQUENCES_H
 /*
- * sequences - a stage's state of each sequence slot: the number of positions in its KV cache, the
- * table of their blocks, and its sampling parameters.
+ * sequences - a stage's state of each sequence slot: the number of positions in its KV cache, and
+ * the table of their blocks.
  * All stages apply the same steps in the same order, so their tables are equal. A step that does
  * not match earlier steps shows that the stages disagree; the whole step is refused.
  * The size is fixed by the limits. Thread: one.
@@ -19,7 +19,6 @@ struct cached_sequence {
 	uint32_t n_positions;		/* positions in the KV cache */
 	uint32_t n_blocks;
 	uint32_t *blocks;		/* [n_blocks]; room for max_context positions */
-	struct sampling sampling;
 };
 
 must_check enum sc_status sequences_create(const struct step_limits *limits,

@@ -3,6 +3,7 @@
 
 #include "base/integers.h"
 #include "stage/forward.h"
+#include "stage/past.h"
 #include "stage/sampler.h"
 #include "stage/sequences.h"
 #include "stage/weights.h"
@@ -19,6 +20,13 @@ struct backend_config stage_backend_config(const struct stage_config *config, en
 	};
 }
 
+static struct sampler_sizes sampler_sizes_of(const struct stage_config *config,
+					     const struct step_limits *limits)
+{
+	return sampler_sizes(config->model->hparams.n_vocab,
+			     (uint32_t)min_of(limits->max_rows, FORWARD_MAX_LOGIT_ROWS));
+}
+
 /* Logits, what drawing tokens from them takes, and a copy of the logits in host memory for backends
  * that are not there. */
 static uint64_t head_bytes(const struct stage_config *config, const struct step_limits *limits)
@@ -26,7 +34,8 @@ static uint64_t head_bytes(const struct stage_config *config, const struct step_
 	const struct model *model = config->model;
 	uint32_t n_rows = (uint32_t)min_of(limits->max_rows, FORWARD_MAX_LOGIT_ROWS);
 	uint64_t n = forward_bytes(model, limits, true) - forward_bytes(model, limits, false) +
-		     sampler_bytes(model->hparams.n_vocab, n_rows);
+		     sampler_sizes_of(config, limits).fixed_bytes +
+		     past_sizes(limits).fixed_bytes;
 
 	if (!config->backend->is_host_memory)
 		n += (uint64_t)n_rows * model->hparams.n_vocab * sizeof(float);
@@ -43,6 +52,7 @@ enum sc_status stage_sizes_of(const struct stage_config *config,
 	const struct kv_cache_config cache = forward_cache_config(config->model, limits,
 								  assignment->kv_type);
 	const struct sequences_sizes sequences = sequences_sizes(limits->max_sequences);
+	const struct sampler_sizes sampler = sampler_sizes_of(config, limits);
 	struct backend_sizes of;
 	enum sc_status status = config->backend->sizes(&backend, &cache, &of, err);
 
@@ -61,6 +71,10 @@ enum sc_status stage_sizes_of(const struct stage_config *config,
 		.shared_thread_bytes = of.shared_thread_bytes,
 		.shared_block_bytes = of.shared_block_bytes,
 		.shared_most_bytes = of.shared_most_bytes,
+		.token_block_bytes = past_sizes(limits).block_bytes,
+		.draw_bytes = sampler.thread_bytes,
+		.draw_context_block_bytes = sampler.thread_position_bytes * limits->block_length,
+		.max_draw_threads = sampler.max_threads,
 	};
 	return SC_OK;
 }

@@ -3,6 +3,7 @@
 
 #include "base/integers.h"
 #include "stage/forward.h"
+#include "stage/past.h"
 #include "stage/sampler.h"
 #include "stage/sequences.h"
 #include "stage/sizes.h"
@@ -33,6 +34,7 @@ struct stage {
 	struct kv_cache *cache;		/* kept from the last assignment; else in forward */
 	struct forward forward;
 	struct sequences *sequences;
+	struct past *past;		/* last stage */
 	struct sampler *sampler;	/* last stage */
 	float *host_logits;		/* logits of a group; NULL if operations use host memory */
 };
@@ -213,11 +215,13 @@ static uint32_t max_group(const struct stage *stage)
 static enum sc_status create_sampler(struct stage *stage, struct error *err)
 {
 	uint32_t n_vocab = stage->limits.n_vocab, n_rows = max_group(stage);
+	uint32_t n_positions = step_blocks_for(&stage->limits, stage->limits.max_context) *
+			       stage->limits.block_length;
 	enum sc_status status;
 
 	if (!stage->is_last)
 		return SC_OK;
-	status = sampler_create(stage->backend, n_vocab, n_rows, &stage->sampler);
+	status = sampler_create(stage->backend, n_vocab, n_rows, n_positions, &stage->sampler);
 	if (!status && !stage->backend->ops->is_host_memory) {
 		stage->host_logits = calloc((size_t)n_rows * n_vocab, sizeof *stage->host_logits);
 		if (!stage->host_logits)
@@ -231,12 +235,17 @@ static enum sc_status create_sampler(struct stage *stage, struct error *err)
 
 static enum sc_status create_sequences(struct stage *stage, struct error *err)
 {
-	if (!sequences_create(&stage->limits, &stage->sequences))
-		return SC_OK;
-	return error_set(err, SC_E_CAPACITY,
-			 "sequences: no memory for %" PRIu64 " bytes: %u slots of %u positions",
-			 sequences_bytes(&stage->limits), stage->limits.max_sequences,
-			 stage->limits.max_context);
+	const struct step_limits *limits = &stage->limits;
+
+	if (sequences_create(limits, &stage->sequences))
+		return error_set(err, SC_E_CAPACITY, "sequences: no memory for %" PRIu64
+				 " bytes: %u slots of %u positions", sequences_bytes(limits),
+				 limits->max_sequences, limits->max_context);
+	if (stage->is_last && past_create(limits, &stage->past))
+		return error_set(err, SC_E_CAPACITY, "tokens: no memory for %u slots and %u blocks "
+				 "of %u positions", limits->max_sequences, limits->max_blocks,
+				 limits->block_length);
+	return SC_OK;
 }
 
 enum sc_status stage_create(const struct stage_config *config, struct stage **stage_out,
@@ -270,9 +279,11 @@ static void end_assignment(struct stage *stage)
 	forward_deinit(&stage->forward);
 	sampler_destroy(stage->sampler);
 	sequences_destroy(stage->sequences);
+	past_destroy(stage->past);
 	free(stage->host_logits);
 	stage->sampler = NULL;
 	stage->sequences = NULL;
+	stage->past = NULL;
 	stage->host_logits = NULL;
 	stage->is_assigned = false;
 }
@@ -445,9 +456,25 @@ static void tell_logits(const struct stage *stage, const struct drawing *group, 
 					 stage->limits.n_vocab);
 }
 
+static struct sampler_row sampler_row_of(const struct stage *stage, const struct wanted *wanted,
+					 struct token_record *record)
+{
+	uint32_t slot = wanted->segment->sequence;
+	const struct sampling *sampling = past_sampling(stage->past, slot);
+
+	*record = (struct token_record){
+		.sequence = slot, .position = wanted->position, .token = wanted->token,
+	};
+	return (struct sampler_row){
+		.sampling = wanted->is_drawn ? sampling : NULL,
+		.record = record,
+		.n_tops = sampling->n_tops,
+		.past = past_view(stage->past, sequences_get(stage->sequences, slot)),
+	};
+}
+
 /* Runs the group through the head and the sampler, and empties it. */
-static void finish_group(struct stage *stage, struct drawing *group,
-			 struct token_record *records_out, uint32_t *n_records)
+static void finish_group(struct stage *stage, struct drawing *group, struct stage_answer *answer)
 {
 	struct sampler_row rows[FORWARD_MAX_LOGIT_ROWS];
 	const float *logits, *host_logits;
@@ -457,18 +484,11 @@ static void finish_group(struct stage *stage, struct drawing *group,
 	logits = forward_logits(&stage->forward, group->rows, group->n);
 	host_logits = download_logits(stage, logits, group->n);
 	tell_logits(stage, group, host_logits);
-	for (uint32_t i = 0; i < group->n; i++) {
-		const struct wanted *wanted = &group->wanted[i];
-		uint32_t slot = wanted->segment->sequence;
-
-		rows[i].record = &records_out[(*n_records)++];
-		*rows[i].record = (struct token_record){
-			.sequence = slot, .position = wanted->position, .token = wanted->token,
-		};
-		rows[i].sampling = wanted->is_drawn ?
-				   &sequences_get(stage->sequences, slot)->sampling : NULL;
-	}
-	sampler_run(stage->sampler, logits, host_logits, rows, group->n);
+	for (uint32_t i = 0; i < group->n; i++)
+		rows[i] = sampler_row_of(stage, &group->wanted[i],
+					 &answer->records[answer->n_records++]);
+	answer->n_tops += sampler_run(stage->sampler, logits, host_logits, rows, group->n,
+				      answer->tops + answer->n_tops);
 	group->n = 0;
 }
 
@@ -487,12 +507,13 @@ static struct wanted wanted_of(const struct segment *segment, const uint32_t *to
 	return wanted;
 }
 
-static uint32_t make_records(struct stage *stage, const struct step *step,
-			     struct token_record *records_out)
+static void make_records(struct stage *stage, const struct step *step,
+			 struct stage_answer *answer)
 {
 	struct drawing group = { .n = 0 };
-	uint32_t n_records = 0, start = 0;
+	uint32_t start = 0;
 
+	answer->n_records = answer->n_tops = 0;
 	for (uint32_t i = 0; i < step->n_segments; i++) {
 		const struct segment *segment = &step->segments[i];
 		uint32_t first = segment_first_record(segment);
@@ -502,20 +523,17 @@ static uint32_t make_records(struct stage *stage, const struct step *step,
 			group.wanted[group.n++] = wanted_of(segment, step->tokens + start,
 							    first + k);
 			if (group.n == FORWARD_MAX_LOGIT_ROWS)
-				finish_group(stage, &group, records_out, &n_records);
+				finish_group(stage, &group, answer);
 		}
 		start += segment->n_rows;
 	}
-	finish_group(stage, &group, records_out, &n_records);
-	return n_records;
+	finish_group(stage, &group, answer);
 }
 
 enum sc_status stage_run(struct stage *stage, const struct step *step, float *activations_out,
-			 struct token_record *records_out, uint32_t *n_records_out,
-			 struct error *err)
+			 struct stage_answer *answer, struct error *err)
 {
 	enum sc_status status = sequences_check(stage->sequences, step, err);
-	uint32_t n_records = 0;
 
 	if (!status)
 		status = check_activations(stage, step, err);
@@ -525,10 +543,10 @@ enum sc_status stage_run(struct stage *stage, const struct step *step, float *ac
 	if (step->n_rows)
 		forward_run(&stage->forward, step, stage->sequences,
 			    stage->is_last ? NULL : activations_out);
-	if (stage->is_last)
-		n_records = make_records(stage, step, records_out);
-	if (n_records_out)
-		*n_records_out = n_records;
+	if (stage->is_last) {
+		past_apply(stage->past, step, stage->sequences);
+		make_records(stage, step, answer);
+	}
 	return SC_OK;
 fail:
 	error_prefix(err, "step %" PRIu64, step->id);

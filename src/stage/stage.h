@@ -83,19 +83,27 @@ uint64_t stage_kv_saturated(const struct stage *stage, uint32_t *layer_out);
  * and 0 if there is none. */
 const char *stage_not_finite(const struct stage *stage, uint32_t *n_out);
 
+/* What the last stage makes of a step. */
+struct stage_answer {
+	struct token_record *records;		/* room for a record of each row */
+	struct token_top *tops;			/* room for step_max_tops */
+	uint32_t n_records;
+	uint32_t n_tops;
+};
+
 /* Runs a step that was decoded under the stage's limits.
  * - Input: the first stage embeds step->tokens; the others read step->activations.
  * - Output of all stages except the last: activations_out[n_rows][dim] in host memory. It may be
  *   the memory of step->activations. If it is aligned to 64 bytes, a backend in host memory
  *   computes in it.
- * - Output of the last stage: records_out[n_rows], one record per sampling or scored row, in row
- *   order. A row whose logits are not finite gets a record with a fault; it does not affect other
- *   rows.
+ * - Output of the last stage: `answer`, with one record per sampling or scored row, in row order,
+ *   and the likeliest tokens that go with them. A row whose logits are not finite gets a record
+ *   with a fault; it does not affect other rows. Other stages do not look at `answer`.
  * SC_E_PROTOCOL: the step contradicts earlier steps (a slot that is not empty, a gap in positions,
  * a block table that is too short). Nothing was changed, and the pipeline cannot continue. */
 must_check enum sc_status stage_run(struct stage *stage, const struct step *step,
-				    float *activations_out, struct token_record *records_out,
-				    uint32_t *n_records_out, struct error *err);
+				    float *activations_out, struct stage_answer *answer,
+				    struct error *err);
 
 /* For tests and evaluation, for all assignments: called on the last stage for each sampling row, before sampling.
  * position is that of the token to be drawn. Borrows logits[n_vocab] during the call. */

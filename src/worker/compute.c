@@ -89,8 +89,7 @@ static void note_saturated(const struct compute *compute, struct order *order)
 static enum sc_status compute_step(struct compute *compute, struct order *order,
 				   const struct step *step, struct frame *out, struct error *err)
 {
-	struct tokens tokens = { .step_id = step->id, .records = order->records,
-				 .tops = order->tops };
+	struct stage_answer answer = { .records = order->records, .tops = order->tops };
 	bool is_last = stage_is_last(compute->stage);
 	float *activations = NULL;
 	enum sc_status status;
@@ -104,9 +103,16 @@ static enum sc_status compute_step(struct compute *compute, struct order *order,
 		step_encode(&next, frame_payload(out));
 		activations = step_activations(frame_payload(out));
 	}
-	status = stage_run(compute->stage, step, activations, order->records, &tokens.n_records,
-			   err);
+	status = stage_run(compute->stage, step, activations, &answer, err);
 	if (status == SC_OK && is_last) {
+		const struct tokens tokens = {
+			.step_id = step->id,
+			.n_records = answer.n_records,
+			.n_tops = answer.n_tops,
+			.records = answer.records,
+			.tops = answer.tops,
+		};
+
 		out->n_bytes = (uint32_t)tokens_bytes(&tokens);
 		tokens_encode(&tokens, frame_payload(out));
 	}

@@ -48,6 +48,10 @@ static void put_table(const struct stage_sizes *from, enum cpu_isa isa,
 	to->shared_thread_bytes = from->shared_thread_bytes;
 	to->shared_block_bytes = from->shared_block_bytes;
 	to->shared_most_bytes = from->shared_most_bytes;
+	to->token_block_bytes = from->token_block_bytes;
+	to->draw_bytes = from->draw_bytes;
+	to->draw_context_block_bytes = from->draw_context_block_bytes;
+	to->max_draw_threads = from->max_draw_threads;
 }
 
 enum sc_status worker_sizes_for(const struct worker_config *config, enum cpu_isa best_isa,

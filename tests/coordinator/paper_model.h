@@ -17,7 +17,8 @@ const struct model *paper_model(uint32_t n_layers, const uint64_t *layer_rows, u
 	.fixed_bytes = 1 << 20, .head_bytes = 150000, .layer_bytes = 700,	\
 	.kv_block_bytes = 16 * 128, .block_bytes = 17, .context_block_bytes = 19,	\
 	.thread_bytes = 300000, .shared_thread_bytes = 50000, .shared_block_bytes = 23,	\
-	.shared_most_bytes = 1 << 20,				\
+	.shared_most_bytes = 1 << 20, .token_block_bytes = 64, .draw_bytes = 90000,	\
+	.draw_context_block_bytes = 128, .max_draw_threads = 16,	\
 }
 extern const struct stage_sizes paper_sizes[PAPER_MAX_LAYERS];
 

@@ -232,6 +232,8 @@ static void note_sizes(struct peer *peer, const Stagecoach__Cluster__V1__Sizes *
 			table->kv_block_bytes, table->block_bytes, table->context_block_bytes,
 			table->thread_bytes, table->shared_thread_bytes,
 			table->shared_block_bytes, table->shared_most_bytes,
+			table->token_block_bytes, table->draw_bytes,
+			table->draw_context_block_bytes, table->max_draw_threads,
 		};
 	}
 }
@@ -415,6 +417,10 @@ void peer_say_sizes(struct peer *peer)
 		table->shared_thread_bytes = peer->sizes.shared_thread_bytes;
 		table->shared_block_bytes = peer->sizes.shared_block_bytes;
 		table->shared_most_bytes = peer->sizes.shared_most_bytes;
+		table->token_block_bytes = peer->sizes.token_block_bytes;
+		table->draw_bytes = peer->sizes.draw_bytes;
+		table->draw_context_block_bytes = peer->sizes.draw_context_block_bytes;
+		table->max_draw_threads = peer->sizes.max_draw_threads;
 		pointers[sizes.n_tables++] = table;
 	}
 	sizes.tables = pointers;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/coordinator/stage_checker.h"
 
+#include "stage/past.h"
 #include "stage/sequences.h"
 
 #include <setjmp.h>
@@ -14,6 +15,7 @@
 struct stage_checker {
 	struct step_limits limits;
 	struct sequences *sequences;
+	struct past *past;
 	void *payload;
 };
 
@@ -27,6 +29,7 @@ struct stage_checker *stage_checker_create(const struct step_limits *limits)
 		fail_msg("%s", err.text);
 	checker->limits = *limits;
 	assert_int_equal(sequences_create(limits, &checker->sequences), SC_OK);
+	assert_int_equal(past_create(limits, &checker->past), SC_OK);
 	checker->payload = aligned_alloc(64, (step_bytes_max(limits) + 63) / 64 * 64);
 	assert_non_null(checker->payload);
 	return checker;
@@ -35,6 +38,7 @@ struct stage_checker *stage_checker_create(const struct step_limits *limits)
 void stage_checker_destroy(struct stage_checker *checker)
 {
 	sequences_destroy(checker->sequences);
+	past_destroy(checker->past);
 	free(checker->payload);
 	free(checker);
 }
@@ -61,11 +65,12 @@ uint32_t stage_checker_run(struct stage_checker *checker, const struct step *ste
 	if (sequences_check(checker->sequences, &decoded, &err) != SC_OK)
 		fail_msg("step %llu: %s", (unsigned long long)step->id, err.text);
 	sequences_apply(checker->sequences, &decoded);
+	past_apply(checker->past, &decoded, checker->sequences);
 	tokens = decoded.tokens;
 	for (uint32_t i = 0; i < decoded.n_segments; i++) {
 		const struct segment *segment = &decoded.segments[i];
 		uint32_t position = segment->first_position + segment->n_rows;
-		uint64_t seed = sequences_get(checker->sequences, segment->sequence)->sampling.seed;
+		uint64_t seed = past_sampling(checker->past, segment->sequence)->seed;
 
 		for (uint32_t k = 0; k < segment->n_scored; k++) {
 			uint32_t row = segment_first_record(segment) + k;

@@ -381,6 +381,8 @@ static void sizes_are_those_of_the_instruction_set_that_all_have(void **state)
 		.fixed_bytes = 1000, .head_bytes = 2, .layer_bytes = 3, .kv_block_bytes = 4,
 		.block_bytes = 5, .context_block_bytes = 6, .thread_bytes = 7,
 		.shared_thread_bytes = 8, .shared_block_bytes = 9, .shared_most_bytes = 10,
+		.token_block_bytes = 11, .draw_bytes = 12, .draw_context_block_bytes = 13,
+		.max_draw_threads = 14,
 	};
 
 	(void)state;

@@ -14,6 +14,8 @@ static const struct stage_sizes sizes = {
 	.block_bytes = 1000, .context_block_bytes = 10000, .thread_bytes = 100000,
 	.shared_thread_bytes = 1000000, .shared_block_bytes = 10000000,
 	.shared_most_bytes = 1000000000,
+	.token_block_bytes = UINT64_C(10000000000), .draw_bytes = UINT64_C(100000000000),
+	.draw_context_block_bytes = UINT64_C(1000000000000), .max_draw_threads = 2,
 };
 
 static uint64_t work(struct stage_shape shape)
@@ -31,7 +33,7 @@ static void each_number_counts_as_often_as_it_should(void **state)
 	assert_int_equal(stage_kv_bytes_of(&sizes, 2, 3), 42);
 	assert_int_equal(work(shape), 143201);
 	shape.has_head = true;
-	assert_int_equal(work(shape), 143211);
+	assert_int_equal(work(shape), UINT64_C(4130000143211));
 }
 
 static void only_several_threads_share_memory_and_not_without_limit(void **state)
@@ -44,6 +46,18 @@ static void only_several_threads_share_memory_and_not_without_limit(void **state
 	assert_int_equal(work(shape), 1001200001);
 	shape.n_threads = 1;
 	assert_int_equal(work(shape), 1100001);
+}
+
+static void only_so_many_threads_have_memory_to_draw_with(void **state)
+{
+	struct stage_shape shape = { .n_context_blocks = 3, .n_threads = 1, .has_head = true };
+
+	(void)state;
+	assert_int_equal(work(shape), UINT64_C(3100000130011));
+	shape.n_threads = 2;
+	assert_int_equal(work(shape), UINT64_C(6200002230011));
+	shape.n_threads = 9;
+	assert_int_equal(work(shape), UINT64_C(6200009930011));
 }
 
 static void what_is_too_large_to_count_is_the_largest_number(void **state)
@@ -67,6 +81,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_number_counts_as_often_as_it_should),
 		cmocka_unit_test(only_several_threads_share_memory_and_not_without_limit),
+		cmocka_unit_test(only_so_many_threads_have_memory_to_draw_with),
 		cmocka_unit_test(what_is_too_large_to_count_is_the_largest_number),
 	};
 

@@ -28,7 +28,7 @@ struct chain {
 	uint32_t *new_blocks;		/* [max_blocks] */
 	uint64_t *sampling;		/* [step_max_sampling] */
 	void *payloads[2];		/* [step_bytes_max] frames that take turns */
-	struct token_record *records;	/* [max_rows] */
+	struct stage_answer answer;	/* records [max_rows], tops [step_max_tops] */
 };
 
 static void *take(size_t n, size_t size)
@@ -97,7 +97,8 @@ struct chain *chain_create(const struct chain_config *config)
 	chain->new_blocks = take(limits->max_blocks, sizeof(uint32_t));
 	chain->tokens = take(limits->max_rows, sizeof(uint32_t));
 	chain->sampling = take(step_max_sampling(limits), sizeof(uint64_t));
-	chain->records = take(limits->max_rows, sizeof chain->records[0]);
+	chain->answer.records = take(limits->max_rows, sizeof chain->answer.records[0]);
+	chain->answer.tops = take(step_max_tops(limits), sizeof chain->answer.tops[0]);
 	/* Every other block first, then the rest: neighbours in a table are none in memory. */
 	for (uint32_t i = 0; i < limits->max_blocks; i += 2)
 		chain->free_blocks[chain->n_free++] = i;
@@ -121,7 +122,8 @@ void chain_destroy(struct chain *chain)
 	free(chain->new_blocks);
 	free(chain->tokens);
 	free(chain->sampling);
-	free(chain->records);
+	free(chain->answer.records);
+	free(chain->answer.tops);
 	free(chain);
 }
 
@@ -169,7 +171,7 @@ static void add_segment(struct chain *chain, struct step *step, struct segment *
 	segment_out->n_blocks = step->n_blocks - first_block;
 }
 
-static void run_stages(struct chain *chain, const struct step *made, uint32_t *n_records_out)
+static void run_stages(struct chain *chain, const struct step *made)
 {
 	size_t n_bytes = step_bytes(made);
 	struct error err = { .text = "" };
@@ -183,8 +185,7 @@ static void run_stages(struct chain *chain, const struct step *made, uint32_t *n
 
 		if (step_decode(in, n_bytes, &chain->limits, &step, &err))
 			fail_msg("%s", err.text);
-		if (stage_run(chain->stages[i], &step, step_activations(out), chain->records,
-			      n_records_out, &err))
+		if (stage_run(chain->stages[i], &step, step_activations(out), &chain->answer, &err))
 			fail_msg("%s", err.text);
 	}
 }
@@ -210,8 +211,15 @@ const struct token_record *chain_step(struct chain *chain, const struct chain_se
 		free_sequence(chain, frees[i]);
 	for (uint32_t i = 0; i < n_segments; i++)
 		add_segment(chain, &step, &segments[i], &from[i]);
-	run_stages(chain, &step, n_records_out);
-	return chain->records;
+	run_stages(chain, &step);
+	*n_records_out = chain->answer.n_records;
+	return chain->answer.records;
+}
+
+const struct token_top *chain_tops(const struct chain *chain, uint32_t *n_out)
+{
+	*n_out = chain->answer.n_tops;
+	return chain->answer.tops;
 }
 
 struct model *chain_open_reference(const char *name)

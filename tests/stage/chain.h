@@ -47,6 +47,9 @@ const struct token_record *chain_step(struct chain *chain, const struct chain_se
 				      uint32_t n_segments, const uint32_t *frees, uint32_t n_frees,
 				      uint32_t *n_records_out);
 
+/* The likeliest tokens that came with the last step's records. */
+const struct token_top *chain_tops(const struct chain *chain, uint32_t *n_out);
+
 /* From now on backends use this instruction set. False, with a message: this processor or build
  * does not have it. */
 bool chain_use_isa(enum cpu_isa isa);

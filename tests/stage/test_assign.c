@@ -247,13 +247,14 @@ static void take_logits(void *arg, uint32_t sequence, uint32_t position, const f
  * come out; the caller frees them. The backing memory is larger than either. */
 static struct result run(struct stage *stage, const struct model *model, uint32_t block)
 {
-	uint32_t dim = model->hparams.dim, n_records;
+	uint32_t dim = model->hparams.dim;
 	struct result result = { calloc(2, (model->hparams.n_vocab + 1) * sizeof(float) +
 					   N_ROWS * dim * sizeof(float)), 0 };
 	float *in = aligned_alloc(64, N_ROWS * dim * sizeof *in);
 	float *out = aligned_alloc(64, N_ROWS * dim * sizeof *out);
 	uint32_t tokens[N_ROWS], blocks[2] = { block, block + 2 };
 	struct token_record records[N_ROWS];
+	struct stage_answer answer = { .records = records };
 	struct error err = { .text = "" };
 
 	assert_true(result.at && in && out);
@@ -277,8 +278,8 @@ static struct result run(struct stage *stage, const struct model *model, uint32_
 			.activations = stage_is_first(stage) ? NULL : in,
 		};
 
-		if (stage_run(stage, &step, stage_is_last(stage) ? NULL : out, records,
-			      &n_records, &err) != SC_OK)
+		if (stage_run(stage, &step, stage_is_last(stage) ? NULL : out, &answer,
+			      &err) != SC_OK)
 			fail_msg("%s", err.text);
 		if (!stage_is_last(stage)) {
 			memcpy(result.at + result.n, out, n_rows * dim * sizeof *out);

@@ -24,7 +24,7 @@ static struct sampler *create(uint32_t n_vocab)
 {
 	struct sampler *sampler;
 
-	assert_int_equal(sampler_create(backend, n_vocab, 1, &sampler), SC_OK);
+	assert_int_equal(sampler_create(backend, n_vocab, 1, 1, &sampler), SC_OK);
 	return sampler;
 }
 
@@ -32,9 +32,9 @@ static struct sampler *create(uint32_t n_vocab)
 static void run_row(struct sampler *sampler, const float *logits, const struct sampling *sampling,
 		    struct token_record *record)
 {
-	const struct sampler_row row = { sampling, record };
+	const struct sampler_row row = { .sampling = sampling, .record = record };
 
-	sampler_run(sampler, logits, logits, &row, 1);
+	sampler_run(sampler, logits, logits, &row, 1, NULL);
 }
 
 /* The record of a draw that has no fault. */

@@ -79,16 +79,18 @@ static void run(struct backend *backend, struct rows *all, uint32_t n_vocab, uin
 	struct sampler *sampler;
 	const float *x = logits + (size_t)first * n_vocab;
 
-	assert_int_equal(sampler_create(backend, n_vocab, n, &sampler), SC_OK);
+	assert_int_equal(sampler_create(backend, n_vocab, n, 1, &sampler), SC_OK);
 	for (uint32_t i = 0; i < n; i++) {
-		rows[i].sampling = all->is_scored[first + i] ? NULL : &all->sampling[first + i];
-		rows[i].record = &all->records[first + i];
+		rows[i] = (struct sampler_row){
+			.sampling = all->is_scored[first + i] ? NULL : &all->sampling[first + i],
+			.record = &all->records[first + i],
+		};
 		*rows[i].record = (struct token_record){
 			.sequence = first + i, .position = 1000 + first + i,
 			.token = (first + i) % n_vocab, .logprob = 99,
 		};
 	}
-	sampler_run(sampler, x, x, rows, n);
+	sampler_run(sampler, x, x, rows, n, NULL);
 	sampler_destroy(sampler);
 }
 
@@ -285,15 +287,17 @@ static void nothing_is_computed_unasked(void **state)
 		bool is_scored;
 		unsigned n_sums, n_shares;
 	} cases[] = {
-		{ { .temperature = 0, .top_p = 0.9f }, false, 0, 0 },
-		{ { .temperature = 1, .top_k = 1, .top_p = 0.9f }, false, 0, 0 },
-		{ { .temperature = 0, .top_p = 1, .flags = SAMPLING_LOGPROB }, false, 1, 0 },
+		{ { SAMPLING_OFF, .temperature = 0, .top_p = 0.9f }, false, 0, 0 },
+		{ { SAMPLING_OFF, .temperature = 1, .top_k = 1, .top_p = 0.9f }, false, 0, 0 },
+		{ { SAMPLING_OFF, .temperature = 0, .top_p = 1, .flags = SAMPLING_LOGPROB },
+		  false, 1, 0 },
 		{ { SAMPLING_OFF }, true, 1, 0 },
 		/* The draw's own, and top-p's. */
-		{ { .temperature = 1, .top_p = 1, .top_k = 40 }, false, 1, 1 },
-		{ { .temperature = 1, .top_p = 0.9f, .top_k = 40 }, false, 1, 1 },
-		{ { .temperature = 1, .top_p = 0.9f }, false, 2, 1 },
-		{ { .temperature = 1, .top_p = 0.9f, .flags = SAMPLING_LOGPROB }, false, 2, 1 },
+		{ { SAMPLING_OFF, .temperature = 1, .top_p = 1, .top_k = 40 }, false, 1, 1 },
+		{ { SAMPLING_OFF, .temperature = 1, .top_p = 0.9f, .top_k = 40 }, false, 1, 1 },
+		{ { SAMPLING_OFF, .temperature = 1, .top_p = 0.9f }, false, 2, 1 },
+		{ { SAMPLING_OFF, .temperature = 1, .top_p = 0.9f, .flags = SAMPLING_LOGPROB },
+		  false, 2, 1 },
 	};
 	static struct rows rows;
 

@@ -34,7 +34,6 @@ struct one {
 	uint32_t sequence, flags, first_position, n_rows;
 	uint32_t blocks[8], n_blocks;
 	uint32_t frees[4], n_frees;
-	uint64_t seed;
 };
 
 static enum sc_status try(struct sequences *s, const struct one *one, struct error *err)
@@ -46,7 +45,6 @@ static enum sc_status try(struct sequences *s, const struct one *one, struct err
 		.n_rows = one->n_rows,
 		.n_blocks = one->n_blocks,
 	};
-	const struct sampling sampling = { .seed = one->seed };
 	const struct step step = {
 		.id = 1,
 		.n_rows = one->n_rows,
@@ -54,7 +52,6 @@ static enum sc_status try(struct sequences *s, const struct one *one, struct err
 		.n_blocks = one->n_blocks,
 		.n_frees = one->n_frees,
 		.segments = &segment,
-		.sampling = (const uint64_t *)&sampling,
 		.blocks = one->blocks,
 		.frees = one->frees,
 	};
@@ -83,7 +80,7 @@ static void refuse(struct sequences *s, struct one one, const char *why)
 }
 
 static const struct one begin_0 = { .sequence = 0, .flags = SEGMENT_NEW, .n_rows = 3,
-				    .blocks = { 5 }, .n_blocks = 1, .seed = 77 };
+				    .blocks = { 5 }, .n_blocks = 1 };
 
 static void a_sequence_grows_block_by_block_until_it_is_freed(void **state)
 {
@@ -92,14 +89,12 @@ static void a_sequence_grows_block_by_block_until_it_is_freed(void **state)
 	assert_false(sequence->is_live);
 	accept(*state, begin_0);
 	assert_true(sequence->is_live);
-	assert_int_equal(sequence->sampling.seed, 77);
 	accept(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 1 });
 	accept(*state, (struct one){ .sequence = 0, .first_position = 4, .n_rows = 5,
 				     .blocks = { 2, 0 }, .n_blocks = 2 });
 	assert_int_equal(sequence->n_positions, 9);
 	assert_int_equal(sequence->n_blocks, 3);
 	assert_memory_equal(sequence->blocks, ((uint32_t[]){ 5, 2, 0 }), 12);
-	assert_int_equal(sequence->sampling.seed, 77);
 	accept(*state, (struct one){ .frees = { 0 }, .n_frees = 1 });
 	assert_false(sequence->is_live);
 	accept(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 9,
@@ -210,11 +205,9 @@ static void a_slot_and_its_blocks_are_used_again_in_the_step_that_frees_them(voi
 	struct one again = begin_0;
 
 	again.n_frees = 1;
-	again.seed = 5;
 	accept(*state, begin_0);
 	accept(*state, again);
 	assert_int_equal(sequences_get(*state, 0)->n_positions, 3);
-	assert_int_equal(sequences_get(*state, 0)->sampling.seed, 5);
 	accept(*state, (struct one){ .sequence = 3, .flags = SEGMENT_NEW, .n_rows = 4,
 				     .blocks = { 5 }, .n_blocks = 1, .n_frees = 1 });
 	assert_false(sequences_get(*state, 0)->is_live);

@@ -333,6 +333,19 @@ static struct step *make_crowd(struct crowd *crowd, uint32_t n)
 	return &crowd->step;
 }
 
+/* Of steps whose records have no likeliest tokens. */
+static enum sc_status run_stage(struct stage *stage, const struct step *step, float *activations,
+				struct token_record *records, uint32_t *n_records_out,
+				struct error *err)
+{
+	struct stage_answer answer = { .records = records };
+	enum sc_status status = stage_run(stage, step, activations, &answer, err);
+
+	if (n_records_out && status == SC_OK)
+		*n_records_out = answer.n_records;
+	return status;
+}
+
 static void more_rows_sample_than_the_head_takes_at_once(void **state)
 {
 	struct model *model = chain_open_reference(MODEL);
@@ -345,7 +358,7 @@ static void more_rows_sample_than_the_head_takes_at_once(void **state)
 
 	(void)state;
 	_Static_assert(MAX_SEQUENCES * 4 / 5 > FORWARD_MAX_LOGIT_ROWS, "one group would do");
-	assert_int_equal(stage_run(stage, make_crowd(&crowd, MAX_SEQUENCES), NULL, records,
+	assert_int_equal(run_stage(stage, make_crowd(&crowd, MAX_SEQUENCES), NULL, records,
 				   &n_records, &err), SC_OK);
 	assert_int_equal(n_records, MAX_SEQUENCES * 4 / 5);
 	stage_destroy(stage);
@@ -357,7 +370,7 @@ static void more_rows_sample_than_the_head_takes_at_once(void **state)
 		make_crowd(&crowd, 1)->tokens = &i;
 		crowd.segments[0].sequence = i;
 		crowd.segments[0].flags |= SEGMENT_SAMPLE;
-		assert_int_equal(stage_run(stage, &crowd.step, NULL, &alone, &n_records, &err),
+		assert_int_equal(run_stage(stage, &crowd.step, NULL, &alone, &n_records, &err),
 				 SC_OK);
 		assert_memory_equal(&records[n++], &alone, sizeof alone);
 		stage_destroy(stage);
@@ -378,12 +391,12 @@ static void a_step_that_only_frees_draws_nothing(void **state)
 	struct error err;
 
 	(void)state;
-	assert_int_equal(stage_run(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
+	assert_int_equal(run_stage(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
 			 SC_OK);
 	assert_int_equal(n_records, 1);
-	assert_int_equal(stage_run(stage, &step, NULL, records, &n_records, &err), SC_OK);
+	assert_int_equal(run_stage(stage, &step, NULL, records, &n_records, &err), SC_OK);
 	assert_int_equal(n_records, 0);
-	assert_int_equal(stage_run(stage, &step, NULL, records, &n_records, &err), SC_E_PROTOCOL);
+	assert_int_equal(run_stage(stage, &step, NULL, records, &n_records, &err), SC_E_PROTOCOL);
 	assert_string_equal(err.text, "step 4: free: sequence 1: its slot is empty");
 	stage_destroy(stage);
 	model_close(model);
@@ -403,7 +416,7 @@ static void a_later_stage_needs_activations(void **state)
 	config.part.first_layer = 2;
 	config.part.n_layers = 2;
 	stage = create(&config);
-	assert_int_equal(stage_run(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
+	assert_int_equal(run_stage(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
 			 SC_E_PROTOCOL);
 	assert_string_equal(err.text, "step 3: activations: expected 2 rows of 48, found none");
 	stage_destroy(stage);
@@ -465,7 +478,7 @@ static void logits_that_are_no_numbers_give_records_that_say_so(void **state)
 	floats_of(model->output_norm)[5] = NAN;
 	stage = create(&config);
 	names_not_finite(stage, "output_norm.weight", 1);
-	assert_int_equal(stage_run(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
+	assert_int_equal(run_stage(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
 			 SC_OK);
 	assert_int_equal(n_records, 1);
 	assert_int_equal(records[0].sequence, 1);
@@ -509,9 +522,9 @@ static void a_spoilt_row_is_no_others_affair(void **state)
 		stage = create(&config);
 		names_not_finite(stage, i ? "token_embd.weight" : NULL, i);
 		make_crowd(&crowd, N);
-		assert_int_equal(stage_run(stage, &crowd.step, NULL, i ? found : good,
+		assert_int_equal(run_stage(stage, &crowd.step, NULL, i ? found : good,
 					   i ? &n_found : &n_good, &err), SC_OK);
-		assert_int_equal(stage_run(stage, &second, NULL, &late[i], &n_found, &err), SC_OK);
+		assert_int_equal(run_stage(stage, &second, NULL, &late[i], &n_found, &err), SC_OK);
 		stage_destroy(stage);
 		model_close(model);
 		free(bytes);
@@ -551,14 +564,14 @@ static void run_two_stages(struct config config, struct token_record *records_ou
 	make_crowd(&crowd, n_rows);
 	config.part.n_layers = 2;
 	stage = create(&config);
-	if (stage_run(stage, &crowd.step, activations, NULL, NULL, &err))
+	if (run_stage(stage, &crowd.step, activations, NULL, NULL, &err))
 		fail_msg("%s", err.text);
 	stage_destroy(stage);
 	config.part.first_layer = 2;
 	crowd.step.dim = config.part.limits.dim;
 	crowd.step.activations = activations;
 	stage = create(&config);
-	if (stage_run(stage, &crowd.step, NULL, records_out, &n_records, &err))
+	if (run_stage(stage, &crowd.step, NULL, records_out, &n_records, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(n_records, 8);
 	stage_destroy(stage);

@@ -33,6 +33,11 @@ static unsigned count(void)
 	return 1;
 }
 
+static unsigned n_threads(const struct backend *backend)
+{
+	return ((const struct cpu_backend *)backend)->n_threads;
+}
+
 /* A backend that is opened later by the same thread chooses among all its processors again. */
 static enum sc_status bind_threads(struct cpu_backend *cpu, const struct backend_place *place,
 				   struct error *err)
@@ -237,6 +242,7 @@ const struct backend_ops backend_cpu = {
 	.attention = cpu_attention,
 	.logit_maxima = cpu_logit_maxima,
 	.logit_sums = cpu_logit_sums,
+	.n_threads = n_threads,
 	.share = cpu_share,
 	.swiglu = cpu_swiglu,
 	.add = cpu_add,
