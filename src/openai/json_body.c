@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "openai/json_body.h"
+
+#include <string.h>
+
+/* What Jansson allocates, rounded up with the allocator's overhead: an object with its first table,
+ * an array with its first eight places, a member's entry in the table, an element. */
+#define OBJECT_BYTES 320
+#define ARRAY_BYTES 160
+#define MEMBER_BYTES 128
+#define VALUE_BYTES 64
+
+/* Returns the index behind the string that begins at `at`. */
+static size_t skip_string(const char *bytes, size_t n_bytes, size_t at)
+{
+	for (at++; at < n_bytes && bytes[at] != '"'; at++)
+		if (bytes[at] == '\\')
+			at++;
+	return at + 1;
+}
+
+size_t json_body_measure(const char *bytes, size_t n_bytes, unsigned *depth_out)
+{
+	size_t total = VALUE_BYTES + n_bytes;
+	unsigned depth = 0;
+	unsigned deepest = 0;
+
+	for (size_t at = 0; at < n_bytes; at++) {
+		switch (bytes[at]) {
+		case '"':
+			at = skip_string(bytes, n_bytes, at) - 1;
+			break;
+		case '{':
+		case '[':
+			total += bytes[at] == '{' ? OBJECT_BYTES : ARRAY_BYTES;
+			depth++;
+			deepest = depth > deepest ? depth : deepest;
+			break;
+		case '}':
+		case ']':
+			depth -= depth > 0;
+			break;
+		case ',':
+			total += VALUE_BYTES;
+			break;
+		case ':':
+			total += MEMBER_BYTES;
+			break;
+		}
+	}
+	*depth_out = deepest;
+	return total;
+}
+
+static enum sc_status check_size(const char *bytes, size_t n_bytes, struct error *err)
+{
+	unsigned depth;
+	size_t n_parsed = json_body_measure(bytes, n_bytes, &depth);
+
+	if (n_parsed > JSON_BODY_MAX_BYTES)
+		return error_set(err, SC_E_TOO_LARGE, "the body has too many values: parsed, it may "
+				 "take %zu MiB, and the limit is %zu MiB", n_parsed >> 20,
+				 JSON_BODY_MAX_BYTES >> 20);
+	if (depth > JSON_BODY_MAX_DEPTH)
+		return error_set(err, SC_E_TOO_LARGE, "the body has brackets in %u levels, and the "
+				 "limit is %u", depth, JSON_BODY_MAX_DEPTH);
+	return SC_OK;
+}
+
+/* Jansson's message may quote the body, so it is not passed on: bodies hold secrets, and bytes that
+ * are no text. */
+static const char *reason_of(enum json_error_code code)
+{
+	switch ((int)code) {
+	case json_error_out_of_memory:
+		return "out of memory";
+	case json_error_premature_end_of_input:
+		return "the body ends inside of a value";
+	case json_error_end_of_input_expected:
+		return "more text after the object";
+	case json_error_invalid_utf8:
+		return "bytes that are not UTF-8, or half of a surrogate pair";
+	case json_error_numeric_overflow:
+		return "a number out of range";
+	default:
+		return "not valid JSON, or half of a surrogate pair";
+	}
+}
+
+enum sc_status json_body_parse(const char *bytes, size_t n_bytes, json_t **object_out,
+			       struct error *err)
+{
+	enum sc_status status = check_size(bytes, n_bytes, err);
+	json_error_t fault;
+	json_t *value;
+
+	if (status != SC_OK)
+		return status;
+	if (!n_bytes)
+		return error_set(err, SC_E_INVALID, "the body is empty: expected a JSON object");
+	value = json_loadb(bytes, n_bytes, JSON_ALLOW_NUL, &fault);
+	if (!value) {
+		enum json_error_code code = json_error_code(&fault);
+
+		return error_set(err, code == json_error_out_of_memory ? SC_E_NOMEM : SC_E_INVALID,
+				 "the body, line %d, column %d: %s", fault.line, fault.column,
+				 reason_of(code));
+	}
+	if (!json_is_object(value)) {
+		json_decref(value);
+		return error_set(err, SC_E_INVALID, "the body: expected a JSON object, found an "
+				 "array");
+	}
+	*object_out = value;
+	return SC_OK;
+}
