@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 /* At most this many bytes of parsed values, and nesting of this depth. */
-#define JSON_BODY_MAX_BYTES ((size_t)256 << 20)
+#define JSON_BODY_MAX_BYTES ((size_t)64 << 20)
 #define JSON_BODY_MAX_DEPTH 256
 
 /* An upper bound of the memory that the parsed body takes, from one pass over its bytes. *depth_out:

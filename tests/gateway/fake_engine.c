@@ -128,6 +128,8 @@ static void step_job(struct job *job)
 			"stage 1: link closed: connection reset");
 	else if (strncmp(job->prompt, "lose", 4) == 0 && job->outputs[0].n_tokens == 3)
 		fake_lose(job->engine, "stage 2 (worker b): it hung up");
+	else if (strncmp(job->prompt, "stop", 4) == 0 && job->outputs[0].n_tokens == 3)
+		end_job(job, JOB_DONE, FINISH_STOP, SC_OK, NULL);
 	else if (job->outputs[0].n_tokens >= job->max_tokens)
 		end_job(job, JOB_DONE, FINISH_LENGTH, SC_OK, NULL);
 }
@@ -257,6 +259,25 @@ static enum sc_status check(struct engine *engine, const struct job_request *r, 
 	return SC_OK;
 }
 
+/* What the prompt begins with: of its text, or of tokens that are bytes. */
+static void set_prompt(struct job *job, const struct job_request *request)
+{
+	const uint32_t *ids = request->prompt_tokens;
+	size_t n_ids = request->n_prompt_tokens;
+
+	if (request->prompt) {
+		snprintf(job->prompt, sizeof job->prompt, "%.*s", (int)request->prompt_bytes,
+			 request->prompt);
+		return;
+	}
+	if (n_ids && ids[0] == BOS) {
+		ids++;
+		n_ids--;
+	}
+	for (size_t i = 0; i < n_ids && i < sizeof job->prompt - 1; i++)
+		job->prompt[i] = (char)ids[i];
+}
+
 enum sc_status engine_submit(struct engine *engine, const struct job_request *request,
 			  struct job **job_out, struct error *err)
 {
@@ -273,9 +294,7 @@ enum sc_status engine_submit(struct engine *engine, const struct job_request *re
 	job->engine = engine;
 	job->holds = 2;		/* the engine's and the caller's */
 	snprintf(job->id, sizeof job->id, "fake-%u", ++engine->n_jobs);
-	if (request->prompt)
-		snprintf(job->prompt, sizeof job->prompt, "%.*s", (int)request->prompt_bytes,
-			 request->prompt);
+	set_prompt(job, request);
 	job->n_prompt_tokens = (uint32_t)n_prompt;
 	job->max_tokens = request->max_tokens == JOB_UNLIMITED ? MAX_CONTEXT
 								: request->max_tokens;
@@ -615,9 +634,13 @@ void token_list_deinit(struct token_list *list)
 
 enum sc_status token_list_add(struct token_list *list, uint32_t id)
 {
-	(void)list;
-	(void)id;
-	return SC_E_INTERNAL;	/* the gateway passes a client's tokens on as they are */
+	uint32_t *ids = realloc(list->ids, (list->n + 1) * sizeof *ids);
+
+	if (!ids)
+		return SC_E_NOMEM;
+	ids[list->n++] = id;
+	list->ids = ids;
+	return SC_OK;
 }
 
 size_t tokenizer_longest_token_bytes(const struct tokenizer *t)

@@ -9,6 +9,7 @@
  *   "stall"  it runs, but no token ever comes; each tick computes a token of the prompt
  *   "fail"   a stage is lost for good after three tokens
  *   "lose"   a stage is lost after three tokens: fake_lose
+ *   "stop"   it ends by itself after three tokens
  *   "burst"  512 tokens come at once
  *   "nul"    the first token's text holds a NUL
  */
