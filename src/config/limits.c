@@ -45,7 +45,29 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"queued-frames", NULL, "1000, and 4 per stream",
 		"frames that wait because the client does not read its connection",
 		"the connection is closed" },
+	[LIMIT_TLS] = {
+		"tls", NULL, "10 s, and 64 KiB",
+		"time and bytes of a TLS handshake. Handshakes that fail for another reason are "
+		"counted, too",
+		"an alert, and the connection is closed" },
 
+	[LIMIT_KEY] = {
+		"key", NULL, "one of --api-key-file or --api-key",
+		"the API key of a request over TCP, where the server has keys",
+		"UNAUTHENTICATED; HTTP status 401" },
+	[LIMIT_KEY_RATE] = {
+		"key-rate", NULL, "rate= in --api-key-file",
+		"requests of one API key in a second, minute or hour. Requests for health and "
+		"status, and Cancel, do not count",
+		"RESOURCE_EXHAUSTED; HTTP status 429" },
+	[LIMIT_KEY_CALLS] = {
+		"key-calls", NULL, "concurrent= in --api-key-file",
+		"requests of one API key at the same time, counted as for key-rate",
+		"RESOURCE_EXHAUSTED; HTTP status 429" },
+	[LIMIT_ORIGIN] = {
+		"origin", NULL, "--allowed-hosts and --cors-origins",
+		"Host and Origin of an HTTP request, which say what page a browser sends it for",
+		"HTTP status 403" },
 	[LIMIT_STREAMS] = {
 		"streams", "max-streams", NULL,
 		"maximum concurrent requests on one connection",
