@@ -233,6 +233,13 @@ static enum sc_status check_keys(const struct config *config, struct error *err)
 	return status;
 }
 
+static enum sc_status check_access(const struct config *config, struct error *err)
+{
+	const struct access_settings settings = access_settings_of(config);
+
+	return access_check(&settings, err);
+}
+
 enum sc_status prepare_check(const struct config *config, unsigned n_ranks, FILE *out,
 			     struct error *err)
 {
@@ -245,6 +252,8 @@ enum sc_status prepare_check(const struct config *config, unsigned n_ranks, FILE
 	if (serves_clients(config)) {
 		config_listen_address(config, listen, sizeof listen);
 		status = gateway_check_addresses(listen, config->socket, err);
+		if (status == SC_OK)
+			status = check_access(config, err);
 	}
 	if (status == SC_OK)
 		status = prepare_model(config, n_ranks, &opened, &coordinator, err);

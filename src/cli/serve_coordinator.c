@@ -198,6 +198,35 @@ static void tell_change(void *arg, const char *name, bool is_applied)
 		log_warning("reload: %s changed, but takes effect only after a restart", name);
 }
 
+static void warn_of_exposure(const struct gateway *gateway)
+{
+	if (!gateway_is_exposed(gateway))
+		return;
+	if (!gateway_has_keys(gateway))
+		log_warning("%s needs no API key%s: whoever reaches this address can use the "
+			    "server. Set --api-key-file%s; stagecoachd(8), SECURITY, tells how",
+			    gateway_address(gateway),
+			    gateway_has_tls(gateway) ? "" : " and has no TLS",
+			    gateway_has_tls(gateway) ? "" : ", --tls-cert and --tls-key");
+	else if (!gateway_has_tls(gateway))
+		log_warning("%s has no TLS: keys and texts cross the network in the clear. Set "
+			    "--tls-cert and --tls-key, or put a proxy in front; stagecoachd(8), "
+			    "SECURITY, tells how", gateway_address(gateway));
+}
+
+static void reload_access(const struct server *server)
+{
+	const struct access_settings settings = access_settings_of(server->serve->config);
+	struct error err;
+
+	if (!server->gateway)
+		return;
+	if (gateway_load_access(server->gateway, &settings, &err) != SC_OK)
+		log_error("reload: the old API keys and the old TLS stay in use: %s", err.text);
+	else
+		warn_of_exposure(server->gateway);
+}
+
 static void reload_keys(const struct serve_config *serve)
 {
 	struct error err;
@@ -228,6 +257,7 @@ static void on_reload_signal(void *arg, int signum)
 		engine_set_limits(server->engine, serve->config->max_queue,
 				  serve->config->keep_jobs);
 		reload_keys(serve);
+		reload_access(server);
 	}
 	if (server->is_ready) {
 		notify_ready();
@@ -330,6 +360,7 @@ static enum sc_status start_engine(struct server *server, struct error *err)
 static enum sc_status start_gateway(struct server *server, struct error *err)
 {
 	const struct config *config = server->serve->config;
+	const struct access_settings access = access_settings_of(config);
 	char listen[256];
 	struct gateway_config gateway = {
 		.loop = server->loop,
@@ -343,18 +374,15 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 		.max_message = config->max_message,
 		.request_ms = config->request_ms,
 		.stall_ms = config->stall_ms,
+		.access = &access,
 		.max_bytes = server->serve->client_bytes,
 	};
-
 	enum sc_status status;
 
 	config_listen_address(config, listen, sizeof listen);
 	status = gateway_create(&gateway, &server->gateway, err);
-	if (status == SC_OK && gateway_is_exposed(server->gateway))
-		log_warning("gRPC on %s has no password and no TLS: whoever reaches this address "
-			    "can use the server. To have both, listen on 127.0.0.1 and put a proxy "
-			    "such as nginx in front; stagecoachd(8), SECURITY, tells how",
-			    gateway_address(server->gateway));
+	if (status == SC_OK)
+		warn_of_exposure(server->gateway);
 	return status;
 }
 

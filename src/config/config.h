@@ -27,7 +27,7 @@ enum config_source {
 	CONFIG_FLAG,
 };
 
-#define CONFIG_MAX_OPTIONS 128
+#define CONFIG_MAX_OPTIONS 192
 
 struct config {
 	/* model */
@@ -88,6 +88,10 @@ struct config {
 
 	/* all clients */
 	double silence;			/* seconds; 0: any */
+	bool uses_tls;
+	char *ca;			/* "": what this machine trusts */
+	char *client_cert;		/* "": none */
+	char *client_cert_key;
 
 	/* compute */
 	char *backend;
@@ -141,6 +145,13 @@ struct config {
 	uint32_t request_ms;
 	uint32_t stall_ms;
 	uint32_t drain_ms;
+	char *api_key;			/* "": none; also of clients */
+	char *api_key_file;		/* "": none */
+	char *tls_cert;			/* "": none */
+	char *tls_key;
+	char *tls_client_ca;		/* "": clients need no certificate */
+	char *allowed_hosts;		/* with commas between them */
+	char *cors_origins;		/* with commas between them; "*": all */
 
 	/* operation */
 	bool is_json;

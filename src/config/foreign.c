@@ -13,8 +13,6 @@
 	"give --special so that its control tokens are parsed"
 #define NO_DOWNLOAD "Stagecoach downloads nothing: fetch the model, convert it to GGUF, and give " \
 	"-m FILE"
-#define NO_PASSWORD "The server has no password and no TLS: use a reverse proxy, see " \
-	"stagecoachd(8), SECURITY"
 #define NO_SAMPLER "Stagecoach samples with --temp, --top-k, --top-p and --min-p only"
 #define NO_GRAMMAR "Stagecoach cannot constrain the output"
 #define NO_DRAFT "Stagecoach has no speculative decoding: leave it out"
@@ -131,8 +129,8 @@ const struct foreign_flag foreign_flags[] = {
 	  "--guided-decoding-backend", BOTH, "a grammar for the output", NO_GRAMMAR },
 
 	/* the server */
-	{ "--api-key --api-key-file --ssl-key-file --ssl-cert-file --ssl-keyfile --ssl-certfile",
-	  BOTH, "passwords and TLS", NO_PASSWORD },
+	{ "--ssl-keyfile --ssl-certfile", VLLM, "TLS", "Use --tls-cert and --tls-key" },
+	{ "--allowed-origins", VLLM, "origins of web pages", "Use --cors-origins" },
 	{ "--metrics --slots --no-slots --props --path --no-webui --webui --root-path "
 	  "--slot-save-path -sps --slot-prompt-similarity", BOTH, "HTTP pages of the server",
 	  "The server speaks only gRPC: use `stagecoach status --json`" },

@@ -46,27 +46,29 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"frames that wait because the client does not read its connection",
 		"the connection is closed" },
 	[LIMIT_TLS] = {
-		"tls", NULL, "10 s, and 64 KiB",
-		"time and bytes of a TLS handshake. Handshakes that fail for another reason are "
-		"counted, too",
+		"tls", NULL, "64 KiB",
+		"bytes that a client sends in its TLS handshake. Handshakes that fail for another "
+		"reason count, too",
 		"an alert, and the connection is closed" },
 
 	[LIMIT_KEY] = {
-		"key", NULL, "one of --api-key-file or --api-key",
+		"key", "api-key-file", NULL,
 		"the API key of a request over TCP, where the server has keys",
 		"UNAUTHENTICATED; HTTP status 401" },
 	[LIMIT_KEY_RATE] = {
-		"key-rate", NULL, "rate= in --api-key-file",
-		"requests of one API key in a second, minute or hour. Requests for health and "
-		"status, and Cancel, do not count",
+		"key-rate", "api-key-file", NULL,
+		"requests of one API key in a second, minute or hour: rate= behind the key. Requests "
+		"for health, status and jobs, and Cancel, do not count",
 		"RESOURCE_EXHAUSTED; HTTP status 429" },
 	[LIMIT_KEY_CALLS] = {
-		"key-calls", NULL, "concurrent= in --api-key-file",
-		"requests of one API key at the same time, counted as for key-rate",
+		"key-calls", "api-key-file", NULL,
+		"requests of one API key at the same time: concurrent= behind the key. The same "
+		"requests count",
 		"RESOURCE_EXHAUSTED; HTTP status 429" },
 	[LIMIT_ORIGIN] = {
-		"origin", NULL, "--allowed-hosts and --cors-origins",
-		"Host and Origin of an HTTP request, which say what page a browser sends it for",
+		"origin", "cors-origins", NULL,
+		"Host and Origin of an HTTP request, which say what page a browser sends it for. "
+		"See SECURITY",
 		"HTTP status 403" },
 	[LIMIT_STREAMS] = {
 		"streams", "max-streams", NULL,

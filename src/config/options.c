@@ -277,8 +277,8 @@ const struct option_info options[] = {
 	{ "host", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "ADDRESS", "127.0.0.1",
 	  AT(host),
 	  .help = "address to listen on. 0.0.0.0, :: and * mean all addresses of this machine, "
-	  "IPv4 and IPv6. The server has no password. To serve other machines, keep 127.0.0.1 "
-	  "and use a proxy with a password and TLS: see stagecoachd(8), SECURITY" },
+	  "IPv4 and IPv6. To serve other machines, set --api-key-file, --tls-cert and --tls-key, "
+	  "too: see stagecoachd(8), SECURITY" },
 	{ "port", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "8080", 0, 65535, NULL,
 	  AT(port), "TCP port to listen on. 0: any free port" },
 	{ "listen", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "HOST:PORT", "",
@@ -322,6 +322,39 @@ const struct option_info options[] = {
 	  0, 86400000, NULL, AT(drain_ms),
 	  "milliseconds that running jobs get to finish after SIGTERM" },
 
+	{ "api-key-file", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",
+	  "FILE", "", AT(api_key_file),
+	  .help = "file with the API keys that may use the server over TCP, one a line: NAME KEY "
+	  "[rate=N/s] [concurrent=N]. NAME stands for the key in logs. The rate may also be N/min "
+	  "or N/h; concurrent limits the requests at the same time. A line may also be a KEY alone. "
+	  "SIGHUP reads the file again. See SECURITY" },
+	{ "api-key", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS | OPTION_SECRET,
+	  "Serving", "KEY", "", AT(api_key),
+	  .help = "API key that may use the server over TCP, or several with commas between them. "
+	  "All users of this machine can read a process's flags: prefer --api-key-file or the "
+	  "variable" },
+	{ "tls-cert", 0, "ssl-cert-file", OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",
+	  "FILE", "", AT(tls_cert),
+	  .help = "certificate of the server (PEM), followed by those between it and its authority. "
+	  "With it, TCP is served with TLS only. The Unix socket stays without. SIGHUP reads it and "
+	  "its key again" },
+	{ "tls-key", 0, "ssl-key-file", OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",
+	  "FILE", "", AT(tls_key), .help = "private key (PEM, no password) of --tls-cert" },
+	{ "tls-client-ca", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",
+	  "FILE", "", AT(tls_client_ca),
+	  .help = "authorities (PEM) of client certificates. With it, each client over TCP must show "
+	  "a certificate that one of them signed" },
+	{ "allowed-hosts", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",
+	  "LIST", "", AT(allowed_hosts),
+	  .help = "host names that HTTP requests may name when the server listens on loopback, in "
+	  "addition to localhost and loopback addresses, with commas between them; '*': all. A web "
+	  "page could otherwise reach the server under a name of its own (DNS rebinding)" },
+	{ "cors-origins", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",
+	  "LIST", "", AT(cors_origins),
+	  .help = "origins whose web pages may use the server from a browser, as in "
+	  "https://chat.example, with commas between them; '*': all. Default: none but the server's "
+	  "own" },
+
 	{ "socket", 0, "uds", OPTION_STRING, CLIENT, 0, "Server", "PATH", "", AT(socket),
 	  .help = "Unix socket of the server" },
 	{ "listen", 0, NULL, OPTION_STRING, CLIENT, 0, "Server", "HOST:PORT", "", AT(listen),
@@ -332,6 +365,19 @@ const struct option_info options[] = {
 	  "TCP port of the server" },
 	{ "silence", 0, NULL, OPTION_FLOAT, CLIENT, 0, "Server", "SECONDS", "20", 0, 1e6, NULL,
 	  AT(silence), "give up if the server sends no sign of life for this time; 0: never" },
+	{ "api-key", 0, NULL, OPTION_STRING, CLIENT, OPTION_SECRET, "Server", "KEY", "",
+	  AT(api_key),
+	  .help = "API key for the server. All users of this machine can read a process's flags: "
+	  "prefer the variable STAGECOACH_API_KEY" },
+	{ "tls", 0, NULL, OPTION_BOOL, CLIENT, 0, "Server", NULL, "off", AT(uses_tls),
+	  .help = "use TLS, and check the server's certificate. A Unix socket has no TLS" },
+	{ "ca", 0, "cacert", OPTION_STRING, CLIENT, 0, "Server", "FILE", "", AT(ca),
+	  .help = "authorities (PEM) that may have signed the server's certificate, instead of "
+	  "those that this machine trusts, or the certificate itself. Implies --tls" },
+	{ "cert", 0, NULL, OPTION_STRING, CLIENT, 0, "Server", "FILE", "", AT(client_cert),
+	  .help = "certificate (PEM) for a server that demands one. Implies --tls" },
+	{ "cert-key", 0, NULL, OPTION_STRING, CLIENT, 0, "Server", "FILE", "",
+	  AT(client_cert_key), .help = "private key (PEM, no password) of --cert" },
 
 	{ "json", 0, NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",
 	  AT(is_json), .help = "print results as JSON Lines on standard output" },

@@ -19,6 +19,7 @@ enum {
 	OPTION_FLAG_ONLY = 1,	/* neither in the file nor in the environment */
 	OPTION_RELOADS = 2,	/* may change while running */
 	OPTION_HIDDEN = 4,	/* not in help and documents */
+	OPTION_SECRET = 8,	/* its value is never shown */
 };
 
 struct option_info {

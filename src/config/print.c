@@ -227,7 +227,7 @@ static void print_limit(FILE *file, const struct limit_info *limit)
 	fputs(".TP\n\\fB", file);
 	print_roff(file, limit->name);
 	fputs("\\fR: ", file);
-	print_roff(file, option ? option->fallback : limit->value);
+	print_roff(file, !option ? limit->value : *option->fallback ? option->fallback : "none");
 	if (option) {
 		fputs(" (\\fB\\-\\-", file);
 		print_roff(file, option->name);

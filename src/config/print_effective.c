@@ -103,6 +103,17 @@ static void print_source(FILE *file, const struct option_info *option,
 	}
 }
 
+/* Only that there is a value. Returns false if there is none. */
+static bool print_secret(FILE *file, const char *key, const struct config *config, unsigned row)
+{
+	if (!**(char *const *)((const char *)config + options[row].offset))
+		return false;
+	fprintf(file, "# %s is set and not shown;%*s# ", key, 1, "");
+	print_source(file, &options[row], config);
+	fputc('\n', file);
+	return true;
+}
+
 void config_print_effective(FILE *file, enum program program, const struct config *config)
 {
 	char name[PROGRAM_NAME_MAX], key[OPTION_NAME_MAX];
@@ -116,6 +127,8 @@ void config_print_effective(FILE *file, enum program program, const struct confi
 		    options[i].flags & (OPTION_FLAG_ONLY | OPTION_HIDDEN))
 			continue;
 		option_file_key(&options[i], key);
+		if (options[i].flags & OPTION_SECRET && print_secret(file, key, config, i))
+			continue;
 		column = fprintf(file, "%s = ", key);
 		column += print_value(file, &options[i], config);
 		fprintf(file, ";%*s# ", column < COMMENT_COLUMN ? COMMENT_COLUMN - column : 1, "");

@@ -36,6 +36,8 @@ static enum sc_status open_grpc(struct connection *connection)
 	config.is_restricted = is_restricted;
 	config.arg = connection;
 	config.client = ++connection->owner->last_client;
+	if (connection->handle.type != UV_TCP)
+		config.gate = NULL;
 	if (grpc_session_create(&config, &session) != SC_OK)
 		return SC_E_NOMEM;
 	connection->session = (struct session){ .ops = &grpc_session_ops, .self = session };

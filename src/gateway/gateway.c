@@ -10,6 +10,7 @@
 #include "gateway/proto_message.h"
 #include "gateway/request.h"
 #include "gateway/service.h"
+#include "gateway/tls_filter.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #define HELPER_BYTES_PER_BYTE 10
 
 struct gateway {
+	struct access access;
 	struct service service;
 	struct work_pool *pool;
 	struct budget budget;
@@ -86,6 +88,7 @@ static struct limit_counts *note_limits(const struct gateway *gateway,
 	limit_set(limits, LIMIT_PREFACE, GATEWAY_PREFACE_MS);
 	limit_set(limits, LIMIT_HEADER_LIST, GRPC_MAX_HEADER_BYTES);
 	limit_set(limits, LIMIT_FRAMES, FRAME_METER_PER_SECOND);
+	limit_set(limits, LIMIT_TLS, TLS_FILTER_MAX_HANDSHAKE);
 	limit_set(limits, LIMIT_QUEUED_FRAMES, GRPC_FRAMES_BESIDES +
 		  GRPC_FRAMES_PER_STREAM * (uint64_t)config->max_streams);
 	limit_set(limits, LIMIT_STREAMS, config->max_streams);
@@ -148,14 +151,19 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	if (config->engine)
 		connections.limits = note_limits(gateway, config);
 	connections.grpc.limits = connections.limits;
-	status = request_pool_create(config->loop, config->max_message, &gateway->pool);
+	status = access_init(&gateway->access, connections.limits);
+	connections.grpc.gate = gateway->access.gate;
+	if (status == SC_OK)
+		status = request_pool_create(config->loop, config->max_message, &gateway->pool);
 	gateway->service.pool = gateway->pool;
 	gateway->service.loop = config->loop;
 	if (status == SC_OK)
 		status = connections_create(&connections, &gateway->connections);
 	if (status != SC_OK)
 		error_set(err, status, "gateway: out of memory");
-	else
+	else if (config->access)
+		status = gateway_load_access(gateway, config->access, err);
+	if (status == SC_OK)
 		status = open_listeners(gateway, config, err);
 	if (status != SC_OK)
 		goto fail;
@@ -180,8 +188,15 @@ void gateway_destroy(struct gateway *gateway)
 		return;
 	close_listeners(gateway);
 	connections_destroy(gateway->connections);
+	access_deinit(&gateway->access);
 	work_pool_destroy(gateway->pool);	/* the pool's items hold memory of the budget */
 	free(gateway);
+}
+
+enum sc_status gateway_load_access(struct gateway *gateway, const struct access_settings *settings,
+				   struct error *err)
+{
+	return access_load(&gateway->access, settings, err);
 }
 
 void gateway_drain(struct gateway *gateway)
@@ -206,6 +221,16 @@ void gateway_phase_changed(struct gateway *gateway)
 const char *gateway_address(const struct gateway *gateway)
 {
 	return gateway->address;
+}
+
+bool gateway_has_keys(const struct gateway *gateway)
+{
+	return gate_has_keys(gateway->access.gate);
+}
+
+bool gateway_has_tls(const struct gateway *gateway)
+{
+	return gateway->access.credentials;
 }
 
 bool gateway_is_exposed(const struct gateway *gateway)

@@ -8,6 +8,7 @@
  */
 #include "base/error.h"
 #include "event/loop.h"
+#include "gateway/access.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,7 @@ struct gateway_config {
 	unsigned request_ms;		/* time limit for a request to arrive; 0: none */
 	unsigned stall_ms;		/* time limit for a client to take
 					 * some of its answers; 0: none */
+	const struct access_settings *access;	/* of TCP; NULL: all may use it */
 	size_t max_bytes;		/* bytes of requests and answers of all clients together */
 };
 
@@ -51,6 +53,12 @@ must_check enum sc_status gateway_check_addresses(const char *listen, const char
  * NULL. */
 void gateway_destroy(struct gateway *gateway);
 
+/* Loads the settings again: keys hold for the next request, TLS for the next connection. On failure
+ * nothing changes. Errors as of access_load. */
+must_check enum sc_status gateway_load_access(struct gateway *gateway,
+					      const struct access_settings *settings,
+					      struct error *err);
+
 /* Call when the engine takes no more jobs: health answers NOT_SERVING from now on. Everything
  * else is still answered, also to new clients, so that the end can be watched. */
 void gateway_drain(struct gateway *gateway);
@@ -65,7 +73,11 @@ void gateway_phase_changed(struct gateway *gateway);
 /* "127.0.0.1:8080" as bound, "" without TCP. Borrowed. */
 const char *gateway_address(const struct gateway *gateway);
 
-/* May other machines reach the TCP address? The gateway asks nobody for a password. */
+/* Does TCP need a key, or TLS? */
+bool gateway_has_keys(const struct gateway *gateway);
+bool gateway_has_tls(const struct gateway *gateway);
+
+/* May other machines reach the TCP address? */
 bool gateway_is_exposed(const struct gateway *gateway);
 
 #endif

@@ -80,6 +80,7 @@ void call_destroy(struct grpc_call *call)
 	call->session->n_calls--;
 	call->session->n_background -= call->is_background;
 	call->session->used_ns = call->session->now_ns;
+	gate_leave(&call->pass);
 	free(call->text);
 	free(call);
 }
@@ -110,12 +111,17 @@ static size_t status_headers(const struct grpc_call *call, char number[16], nght
 static void answer_trailers_only(struct grpc_call *call)
 {
 	char number[16];
-	nghttp2_nv nv[4] = {
+	char retry[16];
+	nghttp2_nv nv[5] = {
 		call_header(":status", "200"),
 		call_header("content-type", "application/grpc"),
 	};
 	size_t n = 2 + status_headers(call, number, nv + 2);
 
+	if (call->retry_s) {
+		snprintf(retry, sizeof retry, "%u", call->retry_s);
+		nv[n++] = call_header("retry-after", retry);
+	}
 	call->is_answered = true;
 	/* Fails only if memory runs out; the stream then ends with its connection. */
 	(void)nghttp2_submit_response(call->session->http, call->stream_id, nv, n, NULL);
@@ -407,7 +413,12 @@ void grpc_call_set_state(struct grpc_call *call, void *state)
 
 uint64_t grpc_call_client(const struct grpc_call *call)
 {
-	return call->session->config.client;
+	return gate_pass_client(&call->pass, call->session->config.client);
+}
+
+const char *grpc_call_key_name(const struct grpc_call *call)
+{
+	return gate_pass_name(&call->pass);
 }
 
 uint64_t grpc_call_now_ns(const struct grpc_call *call)

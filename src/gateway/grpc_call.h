@@ -33,6 +33,8 @@ struct grpc_call_ops {
 	void (*close)(struct grpc_call *call);
 	bool is_vital;	/* also served in a restricted session */
 	bool is_background;	/* an open call does not keep its connection in use */
+	bool is_public;		/* needs no key (gate.h) */
+	bool is_light;		/* the limits of a key do not count it: asks or ends, computes nothing */
 };
 
 struct grpc_method {
@@ -45,8 +47,10 @@ void *grpc_call_context(const struct grpc_call *call);
 void *grpc_call_state(const struct grpc_call *call);
 void grpc_call_set_state(struct grpc_call *call, void *state);
 
-/* Identifies the connection that the call came over. */
+/* Identifies the client: the owner of the call's key, or the connection that it came over. */
 uint64_t grpc_call_client(const struct grpc_call *call);
+/* The name of the call's key, for logs; "" without one. */
+const char *grpc_call_key_name(const struct grpc_call *call);
 
 /* Inside start: takes the request's bytes. They live on in the caller's buffer. */
 struct buf grpc_call_take_request(struct grpc_call *call);

@@ -25,12 +25,28 @@ static int refuse(struct grpc_session *session, enum limit limit, const char *te
 	return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+static void forget_key(struct grpc_session *session)
+{
+	explicit_bzero(session->authorization, sizeof session->authorization);
+	explicit_bzero(session->api_key, sizeof session->api_key);
+}
+
+static void keep_field(char field[GRPC_MAX_KEY_FIELD], const uint8_t *value, size_t n_bytes)
+{
+	/* No key has such a byte. */
+	if (n_bytes >= GRPC_MAX_KEY_FIELD)
+		value = (const uint8_t *)"\1", n_bytes = 1;
+	memcpy(field, value, n_bytes);
+	field[n_bytes] = '\0';
+}
+
 static int on_begin_headers(nghttp2_session *http, const nghttp2_frame *frame, void *arg)
 {
 	struct grpc_session *session = arg;
 	struct grpc_call *call;
 
 	session->n_header_bytes = 0;
+	forget_key(session);
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	call = call_create(session, frame->hd.stream_id);
@@ -89,6 +105,10 @@ static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const ui
 		call->headers |= CALL_HAS_GRPC_TYPE;
 	else if (is_text(name, n_name, "grpc-timeout"))
 		set_timeout(call, (const char *)value, n_value);
+	else if (is_text(name, n_name, "authorization"))
+		keep_field(session->authorization, value, n_value);
+	else if (is_text(name, n_name, "x-api-key"))
+		keep_field(session->api_key, value, n_value);
 	return 0;
 }
 
@@ -111,13 +131,40 @@ static void note_background(struct grpc_call *call)
 	call->session->n_background += call->is_background;
 }
 
-/* All headers are complete: checks that this is a known call. */
+/* Ends the call if the gate does not let it in. */
+static bool is_refused(struct grpc_call *call)
+{
+	struct grpc_session *session = call->session;
+	const struct grpc_call_ops *ops = call->method ? call->method->ops : NULL;
+	const struct gate_request request = {
+		.authorization = session->authorization[0] ? session->authorization : NULL,
+		.api_key = session->api_key[0] ? session->api_key : NULL,
+		.is_light = ops && ops->is_light,
+	};
+	struct gate_refusal refusal;
+	enum gate_answer answer;
+
+	if (!session->config.gate || (ops && ops->is_public))
+		return false;
+	answer = gate_enter(session->config.gate, &request, session->now_ns, &call->pass,
+			    &refusal);
+	if (answer == GATE_OPEN)
+		return false;
+	call->retry_s = refusal.retry_s;
+	grpc_call_finish(call, answer == GATE_LIMITED ? GRPC_RESOURCE_EXHAUSTED :
+			 GRPC_UNAUTHENTICATED, refusal.text);
+	return true;
+}
+
+/* All headers are complete: checks that this is a known call, and that it may be made. */
 static void check_headers(struct grpc_call *call)
 {
 	if (!(call->headers & CALL_HAS_POST))
 		call_refuse_http(call, "405");
 	else if (!(call->headers & CALL_HAS_GRPC_TYPE))
 		call_refuse_http(call, "415");
+	else if (is_refused(call))
+		return;
 	else if (!call->method)
 		grpc_call_finish(call, GRPC_UNIMPLEMENTED, "no such method: see the .proto files "
 				 "of this version");
@@ -145,6 +192,7 @@ static int on_frame_recv(nghttp2_session *http, const nghttp2_frame *frame, void
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
 		note_background(call);
 		check_headers(call);
+		forget_key(session);
 	}
 	if (call->is_request_ended)
 		call_start(call);

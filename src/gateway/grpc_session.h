@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct gate;
 struct grpc_session;
 
 /* All header fields of one request, counted as HTTP/2 does (name + value + 32 each). */
@@ -39,6 +40,8 @@ struct grpc_session_config {
 	 * large requests and answers are refused with RESOURCE_EXHAUSTED; small requests and one
 	 * message per stream still pass. */
 	struct budget *budget;
+	struct gate *gate;			/* borrowed; asked for each call
+						 * that is not public; NULL: all may pass */
 	uint64_t client;			/* id of the connection, for grpc_call_client */
 	unsigned max_streams;
 	size_t max_message;			/* bytes of a request */

@@ -5,10 +5,14 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "gateway/frame_meter.h"
+#include "gateway/gate.h"
 #include "gateway/grpc_message.h"
 #include "gateway/grpc_session.h"
 
 #include <nghttp2/nghttp2.h>
+
+/* Fields with a key: a scheme, and at most KEY_TEXT_MAX bytes of key. */
+#define GRPC_MAX_KEY_FIELD 300
 
 struct grpc_session {
 	struct grpc_session_config config;
@@ -24,6 +28,10 @@ struct grpc_session {
 	struct error refusal;	/* why a callback ended the connection; SC_OK: none did */
 	unsigned depth;		/* > 0: inside receive, send or expire */
 	bool is_established;
+	/* Of the header block that is being received; "\1" stands for what is too long. Overwritten
+	 * when the block is complete. */
+	char authorization[GRPC_MAX_KEY_FIELD];
+	char api_key[GRPC_MAX_KEY_FIELD];
 };
 
 /* Bits that the headers of a request set. */
@@ -55,6 +63,8 @@ struct grpc_call {
 	size_t n_output_taken;		/* bytes of output taken by nghttp2 */
 	size_t n_charged;		/* bytes charged to the budget for reader and output */
 
+	struct gate_pass pass;		/* what the call was let in with */
+	unsigned retry_s;		/* when to try again; 0: not said */
 	enum grpc_status status;
 	char *text;			/* percent-encoded, or NULL */
 	bool is_request_ended;		/* END_STREAM came */

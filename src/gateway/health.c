@@ -132,8 +132,10 @@ void service_health_changed(struct service *service)
 		grpc_call_wake(list_entry(node, struct health_watch, node)->call);
 }
 
-const struct grpc_call_ops service_health_check = { .start = check_start, .is_vital = true };
+const struct grpc_call_ops service_health_check = {
+	.start = check_start, .is_vital = true, .is_public = true,
+};
 const struct grpc_call_ops service_health_watch = {
 	.start = watch_start, .pull = watch_pull, .close = watch_close, .is_vital = true,
-	.is_background = true,
+	.is_background = true, .is_public = true,
 };

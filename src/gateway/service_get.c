@@ -169,5 +169,5 @@ static void get_start(struct grpc_call *call, const uint8_t *bytes, size_t n_byt
 }
 
 const struct grpc_call_ops service_get = {
-	.start = get_start, .pull = get_pull, .close = get_close,
+	.start = get_start, .pull = get_pull, .close = get_close, .is_light = true,
 };

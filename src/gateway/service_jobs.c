@@ -155,6 +155,6 @@ static void cancel_start(struct grpc_call *call, const uint8_t *bytes, size_t n_
 
 const struct grpc_call_ops service_submit = { .start = submit_start };
 const struct grpc_call_ops service_list = {
-	.start = list_start, .pull = list_pull, .close = list_close,
+	.start = list_start, .pull = list_pull, .close = list_close, .is_light = true,
 };
-const struct grpc_call_ops service_cancel = { .start = cancel_start };
+const struct grpc_call_ops service_cancel = { .start = cancel_start, .is_light = true };

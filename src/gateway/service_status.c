@@ -262,5 +262,5 @@ static void get_status_close(struct grpc_call *call)
 const struct grpc_call_ops service_get_model = { .start = get_model_start };
 const struct grpc_call_ops service_get_status = {
 	.start = get_status_start, .pull = get_status_pull, .close = get_status_close,
-	.is_vital = true,
+	.is_vital = true, .is_light = true,
 };

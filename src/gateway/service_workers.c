@@ -85,5 +85,5 @@ static void list_workers_start(struct grpc_call *call, const uint8_t *bytes, siz
 }
 
 const struct grpc_call_ops service_list_workers = {
-	.start = list_workers_start, .is_vital = true,
+	.start = list_workers_start, .is_vital = true, .is_light = true,
 };

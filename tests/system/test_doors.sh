@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # A daemon that serves all addresses is reached over IPv4 and IPv6, warns once that it asks nobody for
-# a password, and tells HTTP/1 clients what it is.
+# a key, and tells HTTP/1 clients what it is.
 . "$(dirname "$0")/daemon.sh"
 
 start_on() {
@@ -27,8 +27,8 @@ get() {
 grep -qs . /proc/net/if_inet6 && ipv6=::1 || ipv6=
 for host in 0.0.0.0 :: '*'; do
 	start_on --host "$host"
-	n=$(grep -c 'warning: .*no password.*proxy' "$dir/log")
-	[ "$n" = 1 ] || fail "--host $host: $n warnings of having no password"
+	n=$(grep -c 'warning: .*needs no API key and has no TLS: ' "$dir/log")
+	[ "$n" = 1 ] || fail "--host $host: $n warnings of having no keys"
 	for address in 127.0.0.1 $ipv6; do
 		stagecoach generate --host $address --port "$port" -p x -n 2 >/dev/null \
 			2>"$dir/client.log" || fail "--host $host: does not serve $address"
@@ -46,7 +46,7 @@ for host in 0.0.0.0 :: '*'; do
 done
 
 start_on --host 127.0.0.1
-grep -q 'password' "$dir/log" && fail "a warning for loopback"
+grep -q 'no API key' "$dir/log" && fail "a warning for loopback"
 stop_daemon
 expect_none_left
 echo "--host 127.0.0.1: no warning"
