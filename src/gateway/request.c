@@ -87,17 +87,17 @@ static void finish(struct request *request, enum sc_status status)
 		grpc_call_fail(request->call, status, &request->error);
 }
 
-static void free_request(struct request *request)
+static void destroy(struct errand *errand)
 {
-	deinit(request);
-	free(request);
+	deinit((struct request *)errand);
+	free(errand);
 }
 
 /* --- long messages --- */
 
-static void run(struct work *work)
+static void run(struct errand *errand)
 {
-	struct request *request = (struct request *)work;
+	struct request *request = (struct request *)errand;
 
 	request->status = unpack_and_prepare(request, (const uint8_t *)request->bytes.data,
 					     request->bytes.length);
@@ -119,23 +119,17 @@ static uint64_t now_ns(const struct grpc_call *call)
 	return loop_now_ns(service->loop);
 }
 
-static void done(struct work *work)
+static void answer(struct errand *errand)
 {
-	struct request *request = (struct request *)work;
+	struct request *request = (struct request *)errand;
 
-	if (request->call && !work->is_cancelled)
-		grpc_call_resume(request->call, now_ns(request->call), go_on, request);
-	free_request(request);
+	grpc_call_resume(request->call, now_ns(request->call), go_on, request);
 }
 
 /* Called if the call ends first. */
 static void on_close(void *arg)
 {
-	struct request *request = arg;
-
-	request->call = NULL;
-	if (work_cancel(&request->work))
-		free_request(request);
+	errand_abandon(arg);
 }
 
 static void start_long(struct grpc_call *call, const struct request_ops *ops)
@@ -152,17 +146,17 @@ static void start_long(struct grpc_call *call, const struct request_ops *ops)
 	request->bytes = grpc_call_take_request(call);
 	request->n_charged = request->bytes.capacity;
 	request->budget->n_bytes += request->n_charged;
-	request->work.run = run;
-	request->work.done = done;
-	request->work.client = grpc_call_client(call);
-	request->work.n_bytes = request->bytes.length;
-	request->work.is_long = request->bytes.length > SHORT_BYTES;
-	if (work_start(service->pool, &request->work) != SC_OK) {
+	request->errand = (struct errand){
+		.work = { .client = grpc_call_client(call), .n_bytes = request->bytes.length,
+			  .is_long = request->bytes.length > SHORT_BYTES },
+		.run = run, .answer = answer, .destroy = destroy,
+	};
+	if (errand_start(service->pool, &request->errand) != SC_OK) {
 		limit_refuse(grpc_call_limits(call), LIMIT_LONG_REQUESTS);
 		error_set(&err, SC_E_OVERLOADED,
 			  "too many long requests are waiting: retry later");
 		grpc_call_fail(call, err.status, &err);
-		free_request(request);
+		destroy(&request->errand);
 		return;
 	}
 	grpc_call_suspend(call, on_close, request);

@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "config/limits.h"
 #include "engine/engine.h"
-#include "event/work.h"
+#include "event/errand.h"
 #include "gateway/proto_message.h"
 #include "model/tokenizer.h"
 
@@ -24,9 +24,9 @@
 struct request_ops;
 
 struct request {
-	struct work work;
+	struct errand errand;
 	const struct request_ops *ops;
-	struct grpc_call *call;			/* NULL: the call is over; not for use in prepare */
+	struct grpc_call *call;			/* not for use in prepare */
 	const ProtobufCMessage *message;	/* of type ops->type; borrowed
 						 * until finish returns */
 	const struct tokenizer *tokenizer;	/* borrowed */

@@ -18,10 +18,10 @@
 
 /* The call's state. */
 struct get {
-	struct work work;
-	struct grpc_call *call;	/* NULL: the call is over */
+	struct errand errand;
+	struct grpc_call *call;
 	struct job *job;	/* held */
-	bool is_working;	/* runs on a helper thread, or done is still to be called */
+	bool is_working;	/* the errand is under way */
 	struct buf packed;
 	enum sc_status status;
 	struct error error;
@@ -58,22 +58,25 @@ static void reply(struct get *get, enum sc_status status)
 	grpc_call_fail(get->call, status, &get->error);
 }
 
-static void run(struct work *work)
+static void run(struct errand *errand)
 {
-	struct get *get = (struct get *)work;
+	struct get *get = (struct get *)errand;
 
 	get->status = pack(get->job, true, &get->packed, &get->error);
 }
 
-static void done(struct work *work)
+/* destroy comes next, so the call forgets its state. */
+static void answer(struct errand *errand)
 {
-	struct get *get = (struct get *)work;
+	struct get *get = (struct get *)errand;
 
-	get->is_working = false;
-	if (!get->call)
-		free_get(get);
-	else if (!work->is_cancelled)
-		reply(get, get->status);
+	grpc_call_set_state(get->call, NULL);
+	reply(get, get->status);
+}
+
+static void destroy(struct errand *errand)
+{
+	free_get((struct get *)errand);
 }
 
 /* The least number of bytes that text and tokens take in a message. */
@@ -93,11 +96,11 @@ static void start_work(struct get *get, struct work_pool *pool, size_t n_bytes)
 {
 	struct error err;
 
-	get->work.run = run;
-	get->work.done = done;
-	get->work.client = grpc_call_client(get->call);
-	get->work.n_bytes = n_bytes;
-	get->is_working = work_start(pool, &get->work) == SC_OK;
+	get->errand = (struct errand){
+		.work = { .client = grpc_call_client(get->call), .n_bytes = n_bytes },
+		.run = run, .answer = answer, .destroy = destroy,
+	};
+	get->is_working = errand_start(pool, &get->errand) == SC_OK;
 	if (get->is_working)
 		return;
 	limit_refuse(grpc_call_limits(get->call), LIMIT_LONG_REQUESTS);
@@ -109,10 +112,11 @@ static void get_pull(struct grpc_call *call)
 {
 	const struct service *service = grpc_call_context(call);
 	struct get *get = grpc_call_state(call);
-	size_t n_bytes = least_bytes(get->job);
+	size_t n_bytes;
 
-	if (get->is_working)
+	if (!get || get->is_working)
 		return;
+	n_bytes = least_bytes(get->job);
 	get->status = proto_check_room(call, n_bytes, &get->error);
 	if (get->status != SC_OK) {
 		grpc_call_fail(call, get->status, &get->error);
@@ -129,8 +133,9 @@ static void get_close(struct grpc_call *call)
 
 	if (!get)
 		return;
-	get->call = NULL;
-	if (!get->is_working || work_cancel(&get->work))
+	if (get->is_working)
+		errand_abandon(&get->errand);
+	else
 		free_get(get);
 }
 
