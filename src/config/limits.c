@@ -29,12 +29,14 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"the server sends GOAWAY and closes the connection" },
 	[LIMIT_PREFACE] = {
 		"preface", NULL, "10 s",
-		"time in which a new client must send the HTTP/2 preface",
+		"time in which a new client must send the HTTP/2 preface or an HTTP/1 request line",
 		"the connection is closed" },
 	[LIMIT_HEADER_LIST] = {
 		"header-list", NULL, "16 KiB",
-		"size of the header fields of one request: names, values, and 32 bytes per field",
-		"GOAWAY with ENHANCE_YOUR_CALM, and the connection is closed" },
+		"size of the header fields of one request: names, values, and 32 bytes per field. "
+		"Over HTTP/1: all lines of the head, of which the request line may have 8 KiB",
+		"GOAWAY with ENHANCE_YOUR_CALM, or 414 or 431 over HTTP/1, and the connection is "
+		"closed" },
 	[LIMIT_FRAMES] = {
 		"frames", NULL, "4000 at once, then 1000 per second",
 		"HTTP/2 frames without payload for a request: PING, SETTINGS, PRIORITY, "
@@ -77,15 +79,15 @@ const struct limit_info limit_table[N_LIMITS] = {
 	[LIMIT_REQUEST_TIME] = {
 		"request-time", "request-ms", NULL,
 		"milliseconds from a request's first byte to its last",
-		"DEADLINE_EXCEEDED" },
+		"DEADLINE_EXCEEDED, or 408 over HTTP/1" },
 	[LIMIT_STALL] = {
 		"stall", "stall-ms", NULL,
 		"milliseconds in which a client reads nothing of an answer that is ready",
 		"the stream is reset with CANCEL, or the connection is closed" },
 	[LIMIT_MESSAGE] = {
 		"message", "max-message", NULL,
-		"bytes of one request message",
-		"RESOURCE_EXHAUSTED" },
+		"bytes of one request message, or of one body over HTTP/1",
+		"RESOURCE_EXHAUSTED, or 413 over HTTP/1" },
 	[LIMIT_REQUEST_BYTES] = {
 		"request-bytes", NULL, "4 times max-message",
 		"bytes of unfinished requests on one connection",
@@ -102,7 +104,7 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"budget", NULL, "256 MiB or an eighth of the free memory, but at least 8 times "
 		"max-message",
 		"total memory for the requests and answers of all clients",
-		"RESOURCE_EXHAUSTED" },
+		"RESOURCE_EXHAUSTED, or 429 over HTTP/1" },
 	[LIMIT_REPLY] = {
 		"reply", NULL, "16 MiB",
 		"bytes of one answer",

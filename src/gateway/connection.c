@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 
 /* Writes per connection before other connections have their turn. */
@@ -18,8 +19,12 @@
 /* How long a client that must leave may take to read the reason and to close its end. */
 #define LAST_WORDS_MS 1000
 /* Bytes that are still read from a client that must leave, to see it close its end. A client that
- * sends more has to wait: nobody reads the rest. */
-#define DISCARD_BYTES 65536
+ * sends more has to wait: nobody reads the rest. More are read of a client that has an answer: it
+ * may first send all of a request that was refused, and read the answer only then. */
+#define DISCARD_BYTES ((size_t)64 << 10)
+#define DISCARD_ANSWERED_BYTES ((size_t)16 << 20)
+/* How often a connection that is not read is asked whether the client is still there. */
+#define LOOK_MS 1000
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -59,9 +64,10 @@ static uint64_t now(const struct connection *connection)
 }
 
 /* Stops reading. What the session still has to say is sent. */
-static void begin_end(struct connection *connection)
+static void begin_end(struct connection *connection, size_t max_discarded)
 {
 	connection->is_ending = true;
+	connection->max_discarded = max_discarded;
 	connection->patience_ns = now(connection) + LAST_WORDS_MS * NS_PER_MS;
 }
 
@@ -130,6 +136,15 @@ static void lose_patience(struct connection *connection)
 	connection_close(connection);
 }
 
+/* Returns true if the client of a connection that is not read has closed its end. */
+static bool has_left(const struct connection *connection)
+{
+	struct pollfd poll_fd = { .events = POLLRDHUP };
+
+	return connection->is_paused && uv_fileno(&connection->handle, &poll_fd.fd) == 0 &&
+	       poll(&poll_fd, 1, 0) > 0;
+}
+
 static void on_timer(void *arg)
 {
 	struct connection *connection = arg;
@@ -146,13 +161,23 @@ static void on_timer(void *arg)
 		connection_close(connection);
 		return;
 	}
+	if (has_left(connection)) {
+		connection_close(connection);
+		return;
+	}
 	session_expire(&connection->session, now_ns);
 	if (now_ns >= idle_end_ns(connection)) {
 		limit_refuse(limits_of(connection), LIMIT_IDLE);
 		session_refuse_calls(&connection->session);
-		begin_end(connection);
+		begin_end(connection, DISCARD_BYTES);
 	}
 	connection_flush(connection);
+}
+
+/* The next look at a connection that is not read: the one that the timer is set for, if any. */
+static uint64_t look_ns(const struct connection *connection)
+{
+	return clock_earlier(connection->timer_ns, now(connection) + LOOK_MS * NS_PER_MS);
 }
 
 static void set_timer(struct connection *connection)
@@ -165,6 +190,8 @@ static void set_timer(struct connection *connection)
 	deadline_ns = clock_earlier(deadline_ns, write_end_ns(connection));
 	if (is_on_notice(connection))
 		deadline_ns = clock_earlier(deadline_ns, connection->patience_ns);
+	if (connection->is_paused)
+		deadline_ns = clock_earlier(deadline_ns, look_ns(connection));
 	if (deadline_ns == connection->timer_ns)
 		return;
 	connection->timer_ns = deadline_ns;
@@ -178,6 +205,8 @@ static void set_timer(struct connection *connection)
 }
 
 /* --- writing --- */
+
+static void read_on(struct connection *connection);
 
 static void on_written(uv_write_t *write, int rc)
 {
@@ -236,11 +265,10 @@ static void on_shut(uv_shutdown_t *shutdown, int rc)
  * kernel reset the connection, and the client could lose our last words. */
 static void finish(struct connection *connection)
 {
+	if (!connection->is_ending && session_is_done(&connection->session))
+		begin_end(connection, DISCARD_ANSWERED_BYTES);
 	if (!connection->is_ending) {
-		if (session_is_done(&connection->session))
-			connection_close(connection);
-		else
-			set_timer(connection);
+		set_timer(connection);
 		return;
 	}
 	if (connection->is_shut)
@@ -275,6 +303,22 @@ static void flush(struct connection *connection)
 	connections_add_bulk(connection->owner, connection);
 }
 
+/* Reads on when the session wants input again, or to see the client close its end. */
+static void end_pause(struct connection *connection)
+{
+	if (!connection->is_paused)
+		return;
+	if (connection->is_ending)
+		buf_truncate(&connection->input, 0);
+	else if (!session_wants_input(&connection->session))
+		return;
+	connection->is_paused = false;
+	if (connection->input.length)
+		connections_add_unread(connection->owner, connection);
+	else
+		read_on(connection);
+}
+
 void connection_flush(struct connection *connection)
 {
 	uint64_t begin_ns = clock_thread_ns();
@@ -286,6 +330,8 @@ void connection_flush(struct connection *connection)
 		return;
 	}
 	flush(connection);
+	if (!connection->is_closing)
+		end_pause(connection);
 	connections_spend(connection, begin_ns);
 }
 
@@ -311,7 +357,7 @@ static size_t receive(struct connection *connection, const char *bytes, size_t n
 		n_bytes = SLICE_BYTES;
 	if (connection_take(connection, bytes, n_bytes, &err) != SC_OK) {
 		log_debug("gateway: closing a connection: %s", err.text);
-		begin_end(connection);
+		begin_end(connection, DISCARD_BYTES);
 	}
 	connections_spend(connection, begin_ns);
 	return n_bytes;
@@ -320,7 +366,7 @@ static size_t receive(struct connection *connection, const char *bytes, size_t n
 static void discard(struct connection *connection, size_t n_bytes)
 {
 	connection->n_discarded += n_bytes;
-	if (connection->n_discarded > DISCARD_BYTES)
+	if (connection->n_discarded > connection->max_discarded)
 		uv_read_stop(&connection->stream);
 }
 
@@ -334,6 +380,14 @@ static void flush_after_input(struct connection *connection)
 		connection_flush(connection);
 }
 
+/* The connection has input: it is processed in a later turn, or when the session wants it. */
+static void wait_for_turn(struct connection *connection)
+{
+	connection->is_paused = !session_wants_input(&connection->session);
+	if (!connection->is_paused)
+		connections_add_unread(connection->owner, connection);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer)
 {
 	struct connection *connection = stream->data;
@@ -342,6 +396,9 @@ static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer
 	const char *bytes = buffer->base;
 
 	if (n_bytes < 0) {
+		/* A client that only closed its sending end still gets what is ready. */
+		if (n_bytes == UV_EOF)
+			connection_flush(connection);
 		connection_close(connection);
 		return;
 	}
@@ -350,7 +407,7 @@ static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer
 		return;
 	}
 	while (n_left && !connection->is_ending && list_is_empty(&owner->unread) &&
-	       !connections_is_turn_over(owner)) {
+	       session_wants_input(&connection->session) && !connections_is_turn_over(owner)) {
 		size_t n = receive(connection, bytes, n_left);
 
 		bytes += n;
@@ -364,10 +421,16 @@ static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer
 			return;
 		}
 		uv_read_stop(stream);
-		connections_add_unread(owner, connection);
+		wait_for_turn(connection);
 	}
 	note_idle(connection);
 	flush_after_input(connection);
+}
+
+static void read_on(struct connection *connection)
+{
+	if (uv_read_start(&connection->stream, on_alloc, on_read) != 0)
+		connection_close(connection);
 }
 
 void connection_read_slice(struct connection *connection)
@@ -375,18 +438,17 @@ void connection_read_slice(struct connection *connection)
 	struct buf *input = &connection->input;
 
 	/* The timer may have ended the connection since. */
-	if (!connection->is_ending)
+	if (!connection->is_ending && session_wants_input(&connection->session))
 		buf_consume(input, receive(connection, input->data, input->length));
 	if (connection->is_ending)
 		buf_truncate(input, 0);
 	note_idle(connection);
 	if (input->length)
-		connections_add_unread(connection->owner, connection);
-	else if (uv_read_start(&connection->stream, on_alloc, on_read) != 0) {
-		connection_close(connection);
-		return;
-	}
-	flush_after_input(connection);
+		wait_for_turn(connection);
+	else
+		read_on(connection);
+	if (!connection->is_closing)
+		flush_after_input(connection);
 }
 
 /* --- start --- */

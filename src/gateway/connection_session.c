@@ -3,9 +3,7 @@
  * session, and carries bytes to it and from it. */
 #include "gateway/connections_private.h"
 
-#include "net/net_address.h"
-
-#include <stdio.h>
+#include "gateway/http_session_ops.h"
 
 #define WRITE_BYTES 65536
 
@@ -44,11 +42,29 @@ static enum sc_status open_grpc(struct connection *connection)
 	return SC_OK;
 }
 
+static enum sc_status open_http(struct connection *connection)
+{
+	struct http_session_config config = connection->owner->config.http;
+	struct http_session *session;
+
+	config.on_wake = on_wake;
+	config.is_restricted = is_restricted;
+	config.arg = connection;
+	config.client = ++connection->owner->last_client;
+	config.peer = connection->peer;
+	if (connection->handle.type != UV_TCP)
+		config.gate = NULL;
+	if (http_session_create(&config, &session) != SC_OK)
+		return SC_E_NOMEM;
+	connection->session = (struct session){ .ops = &http_session_ops, .self = session };
+	return SC_OK;
+}
+
 static enum sc_status open_session(struct connection *connection, struct error *err)
 {
 	const enum drain drain = connection->owner->drain;
 
-	if (open_grpc(connection) != SC_OK)
+	if ((connection->speaks == SPEAKS_HTTP2 ? open_grpc : open_http)(connection) != SC_OK)
 		return error_set(err, SC_E_NOMEM, "out of memory");
 	if (drain >= DRAIN_ANNOUNCE)
 		session_announce_end(&connection->session);
@@ -57,49 +73,11 @@ static enum sc_status open_session(struct connection *connection, struct error *
 	return SC_OK;
 }
 
-/* --- strangers --- */
-
-/* Where the client has found this server, and the flag of `stagecoach` that says so. */
-static const char *own_address(const struct connection *connection, char *text, size_t n_bytes)
-{
-	struct sockaddr_storage address;
-	int length = sizeof address;
-	size_t n = n_bytes - 1;
-
-	if (connection->handle.type == UV_TCP) {
-		snprintf(text, n_bytes, "unknown address");
-		if (!uv_tcp_getsockname(&connection->tcp, (struct sockaddr *)&address, &length))
-			net_address_format((struct sockaddr *)&address, (socklen_t)length, text,
-					   n_bytes);
-		return "--listen";
-	}
-	if (uv_pipe_getsockname(&connection->pipe, text, &n))
-		n = 0;
-	text[n] = '\0';
-	return "--socket";
-}
-
-/* Adds to the output what a client that does not speak HTTP/2 is told: nothing, but to HTTP/1. */
-static enum sc_status answer_stranger(struct connection *connection)
-{
-	char address[256];
-	const char *flag;
-
-	if (connection->speaks != SPEAKS_HTTP1 || connection->is_answered)
-		return SC_OK;
-	connection->is_answered = true;
-	flag = own_address(connection, address, sizeof address);
-	return first_bytes_answer(&connection->first, flag, address, &connection->output);
-}
-
 static enum sc_status refuse_stranger(const struct connection *connection, struct error *err)
 {
-	static const char *const names[] = {
-		[SPEAKS_HTTP1] = "HTTP/1", [SPEAKS_TLS] = "TLS", [SPEAKS_OTHER] = "no HTTP",
-	};
-
-	return error_set(err, SC_E_PROTOCOL, "the client speaks %s, this port gRPC (HTTP/2 without "
-			 "TLS)", names[connection->speaks]);
+	return error_set(err, SC_E_PROTOCOL, "the client speaks %s, this port gRPC (HTTP/2) and "
+			 "HTTP/1.1 without TLS", connection->speaks == SPEAKS_TLS ? "TLS" :
+			 "no HTTP");
 }
 
 /* --- bytes --- */
@@ -123,7 +101,7 @@ enum sc_status connection_take(struct connection *connection, const char *bytes,
 		connection->speaks = first_bytes_add(&connection->first, bytes, n_bytes);
 		if (connection->speaks == SPEAKS_UNKNOWN)
 			return SC_OK;
-		if (connection->speaks != SPEAKS_HTTP2)
+		if (connection->speaks != SPEAKS_HTTP2 && connection->speaks != SPEAKS_HTTP1)
 			return refuse_stranger(connection, err);
 		status = open_session(connection, err);
 		if (status == SC_OK && n_held)
@@ -143,7 +121,7 @@ enum sc_status connection_gather(struct connection *connection)
 
 	buf_truncate(output, 0);
 	if (!session->ops)
-		return answer_stranger(connection);
+		return SC_OK;
 	/* Each iteration may make a whole answer, so do at least one. */
 	while (output->length < WRITE_BYTES && status == SC_OK &&
 	       !(output->length && connections_is_turn_over(connection->owner))) {

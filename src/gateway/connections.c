@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/net_address.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -196,18 +198,21 @@ static int open_stream(struct connection *connection, int fd, bool is_unix)
 	return rc;
 }
 
-/* Returns false if the client has already gone. */
-static bool find_key(const struct connection *connection, struct peer_key *key_out)
+/* Sets the address. Returns false if the client has already gone. */
+static bool find_peer(struct connection *connection, struct peer_key *key_out)
 {
 	struct sockaddr_storage address;
 	int length = sizeof address;
 
 	*key_out = peer_key_of(NULL);
+	snprintf(connection->peer, sizeof connection->peer, "unix");
 	if (connection->handle.type != UV_TCP)
 		return true;
 	if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&address, &length) != 0)
 		return false;
 	*key_out = peer_key_of((const struct sockaddr *)&address);
+	net_address_format((const struct sockaddr *)&address, (socklen_t)length, connection->peer,
+			   sizeof connection->peer);
 	return true;
 }
 
@@ -240,7 +245,7 @@ static enum sc_status seat(struct connection *connection)
 	struct admission_answer answer;
 	struct peer_key key;
 
-	if (!find_key(connection, &key))
+	if (!find_peer(connection, &key))
 		return SC_E_CLOSED;
 	answer = admission_ask(&owner->admission, key, connection->accepted_ns);
 	if (answer.victim || answer.seat != SEAT_ORDINARY)

@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "event/loop.h"
 #include "gateway/grpc_session.h"
+#include "http/http_session.h"
 
 #include <uv.h>
 
@@ -25,6 +26,7 @@ struct connections_config {
 	/* The configuration of each session, except on_wake and other members of the connection's
 	 * own. Its pointers are borrowed until destroy. */
 	struct grpc_session_config grpc;
+	struct http_session_config http;
 	struct limit_counts *limits;	/* borrowed; NULL: nobody counts */
 	uint64_t stall_ns;	/* time limit for a client to take output; 0: none */
 	unsigned max;		/* see admission.h */

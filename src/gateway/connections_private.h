@@ -50,6 +50,7 @@ struct connection {
 	struct connections *owner;
 	struct session session;	/* there is one when speaks is known */
 	struct guest guest;
+	char peer[80];		/* its address, for logs */
 	struct first_bytes first;
 	enum speaks speaks;
 	struct buf input;	/* read, but not yet passed to the session */
@@ -61,11 +62,12 @@ struct connection {
 	size_t n_unwritten;	/* bytes of the write left at that time */
 	uint64_t timer_ns;	/* time that the timer is set for */
 	size_t n_discarded;	/* bytes received after the end */
+	size_t max_discarded;	/* more are not read */
 	uint64_t spent_ns;	/* time that its input and output took recently */
 	uint64_t spent_until_ns;	/* when spent_ns was last reduced */
-	bool is_answered;	/* a client of HTTP/1 */
 	bool is_bulk;		/* dirty is in the owner's bulk */
 	bool is_writing;
+	bool is_paused;		/* reading has stopped because the session wants no input */
 	bool is_ending;		/* reading has stopped; closed when the last words are sent */
 	bool is_shut;		/* the last words are sent: waits for the client to close */
 	bool is_closing;

@@ -9,9 +9,11 @@
 #include "net/listener.h"
 #include "gateway/proto_message.h"
 #include "gateway/request.h"
+#include "gateway/root_page.h"
 #include "gateway/service.h"
 #include "gateway/tls_filter.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +31,8 @@ struct gateway {
 	struct listener *tcp;
 	struct listener *unix_socket;
 	char address[512];	/* of TCP; kept after closing */
+	struct root_page root;
+	struct http_routes routes[GATEWAY_MAX_ROUTES + 1];
 };
 
 static void on_client(void *arg, int fd, bool is_unix)
@@ -53,6 +57,8 @@ static enum sc_status open_listeners(struct gateway *gateway, const struct gatew
 	if (status == SC_OK && gateway->tcp)
 		snprintf(gateway->address, sizeof gateway->address, "%s",
 			 listener_address(gateway->tcp));
+	root_page_init(&gateway->root, gateway->tcp ? "--listen" : "--socket",
+		       gateway->tcp ? gateway->address : config->socket_path);
 	return status;
 }
 
@@ -115,6 +121,16 @@ static size_t helper_bytes(const struct gateway_config *config, const struct bud
 		       : most;
 }
 
+/* The owner's routes, and after them the gateway's. Returns their number. */
+static size_t set_routes(struct gateway *gateway, const struct gateway_config *config)
+{
+	assert(config->n_routes <= GATEWAY_MAX_ROUTES);
+	for (size_t i = 0; i < config->n_routes; i++)
+		gateway->routes[i] = config->routes[i];
+	gateway->routes[config->n_routes] = root_page_routes(&gateway->root);
+	return config->n_routes + 1;
+}
+
 enum sc_status gateway_create(const struct gateway_config *config, struct gateway **gateway_out,
 			      struct error *err)
 {
@@ -128,6 +144,11 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 			.max_message = config->max_message,
 			.request_ns = config->request_ms * NS_PER_MS,
 			.stall_ns = config->stall_ms * NS_PER_MS,
+		},
+		.http = {
+			.observer = config->observer,
+			.max_message = config->max_message,
+			.request_ns = config->request_ms * NS_PER_MS,
 		},
 		.stall_ns = config->stall_ms * NS_PER_MS,
 		.max = config->max_connections,
@@ -148,9 +169,13 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 		gateway->budget.max_bytes = config->max_message * GATEWAY_BUDGET_MESSAGES;
 	gateway->budget.n_bytes = helper_bytes(config, &gateway->budget);
 	connections.grpc.budget = &gateway->budget;
+	connections.http.budget = &gateway->budget;
 	if (config->engine)
 		connections.limits = note_limits(gateway, config);
 	connections.grpc.limits = connections.limits;
+	connections.http.limits = connections.limits;
+	connections.http.routes = gateway->routes;
+	connections.http.n_routes = set_routes(gateway, config);
 	status = access_init(&gateway->access, connections.limits);
 	connections.grpc.gate = gateway->access.gate;
 	if (status == SC_OK)

@@ -2,21 +2,25 @@
 #ifndef STAGECOACH_GATEWAY_GATEWAY_H
 #define STAGECOACH_GATEWAY_GATEWAY_H
 /*
- * gateway - the gRPC server: stagecoach.v1 and grpc.health.v1 over TCP and a Unix socket.
- * Owns sockets, HTTP/2 sessions and RPCs. Holds jobs only as a watcher.
+ * gateway - the server of clients over TCP and a Unix socket: stagecoach.v1 and grpc.health.v1 over
+ * gRPC, and the routes of its owner over HTTP/1.1, on the same addresses.
+ * Owns sockets, sessions and calls. Holds jobs only as a watcher.
  * Thread: the loop's thread only. Nothing blocks.
  */
 #include "base/error.h"
 #include "event/loop.h"
 #include "gateway/access.h"
+#include "http/http_session.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Time limit for a client to prove that it speaks HTTP/2. */
+/* Time limit for a client to prove that it speaks HTTP. */
 #define GATEWAY_PREFACE_MS 10000
 /* There is room for this many of the largest requests, even if max_bytes is smaller. */
 #define GATEWAY_BUDGET_MESSAGES 8
+/* Tables of routes in a configuration. */
+#define GATEWAY_MAX_ROUTES 7
 
 struct engine;
 struct gateway;
@@ -36,6 +40,11 @@ struct gateway_config {
 	unsigned stall_ms;		/* time limit for a client to take
 					 * some of its answers; 0: none */
 	const struct access_settings *access;	/* of TCP; NULL: all may use it */
+	/* For HTTP/1.1, borrowed until destroy: at most GATEWAY_MAX_ROUTES tables, and who is told
+	 * of every request. GET / is the gateway's if no table has it. */
+	const struct http_routes *routes;
+	size_t n_routes;
+	const struct http_observer *observer;	/* NULL: none */
 	size_t max_bytes;		/* bytes of requests and answers of all clients together */
 };
 

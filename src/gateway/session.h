@@ -18,6 +18,8 @@ struct session_ops {
 	 * closes the connection. */
 	enum sc_status (*receive)(void *self, const void *bytes, size_t n_bytes, uint64_t now_ns,
 				  struct error *err);
+	/* Returns false while enough input waits inside: the owner stops reading. NULL: never. */
+	bool (*wants_input)(const void *self);
 	/* Gives the next bytes for the client, borrowed until the next call; 0 bytes: none now. */
 	enum sc_status (*send)(void *self, uint64_t now_ns, const uint8_t **bytes_out,
 			       size_t *n_bytes_out, struct error *err);
@@ -42,6 +44,12 @@ struct session {
 	const struct session_ops *ops;	/* NULL: there is no session yet */
 	void *self;
 };
+
+static inline bool session_wants_input(const struct session *session)
+{
+	return !session->ops || !session->ops->wants_input ||
+	       session->ops->wants_input(session->self);
+}
 
 static inline uint64_t session_deadline_ns(const struct session *session)
 {

@@ -73,8 +73,8 @@ static enum sc_status write_fields(struct http_call *call, unsigned status)
 	return buf_add_string(output, "\r\n");
 }
 
-enum sc_status answer_write_head(struct http_call *call, unsigned status,
-				 const char *content_type, uint64_t n_body)
+enum sc_status http_answer_write_head(struct http_call *call, unsigned status,
+				      const char *content_type, uint64_t n_body)
 {
 	struct http_session *session = call->session;
 	const size_t had = call->output.length;

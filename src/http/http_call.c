@@ -55,7 +55,7 @@ struct buf http_call_take_body(struct http_call *call)
 	struct buf body = call->body;
 
 	buf_init(&call->body);
-	call_charge(call);
+	http_call_charge(call);
 	return body;
 }
 
@@ -126,7 +126,7 @@ void http_call_wake(struct http_call *call)
 		session->config.on_wake(session->config.arg);
 }
 
-void call_pull(struct http_call *call)
+void http_call_pull(struct http_call *call)
 {
 	const struct http_call_ops *ops;
 
@@ -158,7 +158,7 @@ enum sc_status http_call_add_header(struct http_call *call, const char *name, co
 	if (!is_clean(name) || !is_clean(value))
 		return SC_E_INVALID;
 	status = buf_add_format(&call->headers, "%s: %s\r\n", name, value);
-	call_charge(call);
+	http_call_charge(call);
 	return status;
 }
 
@@ -167,7 +167,7 @@ static void finish(struct http_call *call)
 	call->is_finished = true;
 	if (call->closes)
 		call->session->is_closing = true;
-	call_charge(call);
+	http_call_charge(call);
 	http_call_wake(call);
 }
 
@@ -196,7 +196,7 @@ static enum sc_status write_answer(struct http_call *call, unsigned status,
 	const size_t had = call->output.length;
 
 	if (buf_reserve(&call->output, n_bytes + 512) == SC_OK &&
-	    answer_write_head(call, status, content_type, n_bytes) == SC_OK &&
+	    http_answer_write_head(call, status, content_type, n_bytes) == SC_OK &&
 	    (call->has_no_body || buf_add(&call->output, body, n_bytes) == SC_OK))
 		return SC_OK;
 	buf_truncate(&call->output, had);
@@ -228,8 +228,8 @@ enum sc_status http_call_begin(struct http_call *call, unsigned status, const ch
 
 	if (call->is_finished || call->has_begun)
 		return SC_OK;
-	rc = answer_write_head(call, status, content_type, LENGTH_UNKNOWN);
-	call_charge(call);
+	rc = http_answer_write_head(call, status, content_type, LENGTH_UNKNOWN);
+	http_call_charge(call);
 	if (rc == SC_OK)
 		http_call_wake(call);
 	return rc;
@@ -274,7 +274,7 @@ enum sc_status http_call_add(struct http_call *call, const void *bytes, size_t n
 	}
 	status = call->is_chunked ? add_chunk(call, bytes, n_bytes) :
 				    buf_add(&call->output, bytes, n_bytes);
-	call_charge(call);
+	http_call_charge(call);
 	if (status == SC_OK)
 		http_call_wake(call);
 	return status;
@@ -332,7 +332,7 @@ void http_call_fail(struct http_call *call, enum sc_status status, const struct 
 			 has_text ? err->text : sc_status_name(status), NULL);
 }
 
-void call_refuse_closing(struct http_call *call, unsigned status, const char *message)
+void http_call_refuse_closing(struct http_call *call, unsigned status, const char *message)
 {
 	call->drops_body = true;
 	call->closes = true;

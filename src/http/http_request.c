@@ -23,7 +23,7 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-struct http_call *call_create(struct http_session *session)
+struct http_call *http_call_create(struct http_session *session)
 {
 	struct http_call *call = calloc(1, sizeof *call);
 
@@ -46,7 +46,7 @@ struct http_call *call_create(struct http_session *session)
 	return call;
 }
 
-void call_charge(struct http_call *call)
+void http_call_charge(struct http_call *call)
 {
 	const size_t n_held = call->body.capacity + call->output.capacity +
 			      call->headers.capacity;
@@ -70,10 +70,10 @@ static void close_service(struct http_call *call)
 
 static void tell_done(struct http_call *call)
 {
-	const struct http_hooks *hooks = call->session->config.hooks;
+	const struct http_observer *observer = call->session->config.observer;
 	struct http_log *record = &call->record;
 
-	if (!hooks || !hooks->on_done || !call->head.n_bytes)
+	if (!observer || !call->head.n_bytes)
 		return;
 	record->head = &call->head;
 	record->route = call->route;
@@ -83,25 +83,25 @@ static void tell_done(struct http_call *call)
 	record->is_complete = call->is_finished && !call->is_broken &&
 			      call->n_output_taken == call->output.length;
 	record->end_ns = call->session->now_ns;
-	hooks->on_done(hooks->arg, record);
+	observer->on_done(observer->arg, record);
 }
 
-void call_destroy(struct http_call *call)
+void http_call_destroy(struct http_call *call)
 {
-	const struct http_hooks *hooks;
+	const struct http_gate *gate;
 
 	if (!call)
 		return;
-	hooks = call->session->config.hooks;
+	gate = call->session->config.gate;
 	close_service(call);
 	tell_done(call);
-	if (call->pass.ticket && hooks->gate_end)
-		hooks->gate_end(hooks->arg, call->pass.ticket);
+	if (call->pass.ticket)
+		gate->leave(gate->arg, call->pass.ticket);
 	http_head_deinit(&call->head);
 	buf_deinit(&call->body);
 	buf_deinit(&call->headers);
 	buf_deinit(&call->output);
-	call_charge(call);
+	http_call_charge(call);
 	free(call);
 }
 
@@ -115,7 +115,7 @@ static void refuse(struct http_call *call, unsigned status, const char *message)
 
 	call->drops_body = true;
 	if (head->expects_continue || head->is_chunked || head->n_body > MAX_DROPPED)
-		call_refuse_closing(call, status, message);
+		http_call_refuse_closing(call, status, message);
 	else
 		http_call_refuse(call, status, message, NULL);
 }
@@ -195,10 +195,11 @@ static unsigned find_route(struct http_call *call)
 /* Returns true if the gate, if there is one, lets the request pass. */
 static bool pass_gate(struct http_call *call)
 {
-	const struct http_hooks *hooks = call->session->config.hooks;
+	const struct http_gate *gate = call->session->config.gate;
 	struct http_pass *pass = &call->pass;
 
-	if (!hooks || !hooks->gate || hooks->gate(hooks->arg, &call->head, call->route, pass))
+	if (!gate ||
+	    gate->enter(gate->arg, &call->head, call->route, call->session->now_ns, pass))
 		return true;
 	pass->ticket = NULL;
 	if (pass->status == 204) {
@@ -282,7 +283,7 @@ static void start(struct http_call *call)
 	call->is_in_service = true;
 	call->route->ops->start(call);
 	call->is_in_service = false;
-	call_charge(call);
+	http_call_charge(call);
 }
 
 static enum sc_status end_head(struct http_call *call)
@@ -318,7 +319,7 @@ static enum sc_status receive_head(struct http_call *call, const uint8_t **bytes
 		return status == SC_AGAIN ? SC_OK : status;
 	if (fault.status == 414 || fault.status == 431)
 		limit_refuse(session->config.limits, LIMIT_HEADER_LIST);
-	call_refuse_closing(call, fault.status, fault.text);
+	http_call_refuse_closing(call, fault.status, fault.text);
 	return SC_OK;
 }
 
@@ -333,13 +334,13 @@ static bool has_room(struct http_call *call, size_t n_bytes)
 		limit_refuse(config->limits, LIMIT_MESSAGE);
 		snprintf(text, sizeof text, "the body has more than %zu bytes: send less, or raise "
 			 "the server's max-message", config->max_message);
-		call_refuse_closing(call, 413, text);
+		http_call_refuse_closing(call, 413, text);
 		return false;
 	}
 	if (call->body.length + n_bytes > SMALL_REQUEST && !budget_has(config->budget, n_bytes)) {
 		limit_refuse(config->limits, LIMIT_BUDGET);
-		call_refuse_closing(call, 429, "the server's memory for clients is in use: retry "
-				    "later");
+		http_call_refuse_closing(call, 429, "the server's memory for clients is in use: "
+					 "retry later");
 		return false;
 	}
 	return true;
@@ -352,7 +353,7 @@ static enum sc_status add_body(struct http_call *call, const uint8_t *bytes, siz
 	if (call->drops_body || !n_bytes || !has_room(call, n_bytes))
 		return SC_OK;
 	status = buf_add(&call->body, bytes, n_bytes);
-	call_charge(call);
+	http_call_charge(call);
 	return status;
 }
 
@@ -387,11 +388,11 @@ static enum sc_status receive_chunked(struct http_call *call, const uint8_t **by
 	if (status == SC_AGAIN)
 		return add_body(call, content, n);
 	snprintf(text, sizeof text, "the chunked body is broken: expected %s", what);
-	call_refuse_closing(call, 400, text);
+	http_call_refuse_closing(call, 400, text);
 	return SC_OK;
 }
 
-enum sc_status call_receive(struct http_call *call, const uint8_t **bytes, size_t *n_bytes)
+enum sc_status http_call_receive(struct http_call *call, const uint8_t **bytes, size_t *n_bytes)
 {
 	const size_t had = *n_bytes;
 	enum sc_status status = SC_OK;
@@ -409,7 +410,7 @@ enum sc_status call_receive(struct http_call *call, const uint8_t **bytes, size_
 	return status;
 }
 
-void call_end_late_request(struct http_call *call)
+void http_call_end_late_request(struct http_call *call)
 {
 	char text[120];
 
@@ -417,5 +418,5 @@ void call_end_late_request(struct http_call *call)
 	limit_refuse(call->session->config.limits, LIMIT_REQUEST_TIME);
 	snprintf(text, sizeof text, "the request did not arrive within %.3g s: send it faster, or "
 		 "raise the server's request-ms", clock_seconds(call->session->config.request_ns));
-	call_refuse_closing(call, 408, text);
+	http_call_refuse_closing(call, 408, text);
 }

@@ -47,7 +47,7 @@ static void end_call(struct http_session *session)
 
 	session->call = NULL;
 	session->used_ns = session->now_ns;
-	call_destroy(call);
+	http_call_destroy(call);
 }
 
 void http_session_destroy(struct http_session *session)
@@ -80,15 +80,15 @@ static enum sc_status take(struct http_session *session, const uint8_t **bytes, 
 		skip_blank(session, bytes, n_bytes);
 		if (!*n_bytes)
 			return SC_OK;
-		session->call = call_create(session);
+		session->call = http_call_create(session);
 		if (!session->call)
 			return SC_E_NOMEM;
 		/* A CR that no LF follows begins no request. */
 		if (session->n_blank == 1)
-			call_refuse_closing(session->call, 400, "expected LF after CR");
+			http_call_refuse_closing(session->call, 400, "expected LF after CR");
 		session->n_blank = 0;
 	}
-	return call_receive(session->call, bytes, n_bytes);
+	return http_call_receive(session->call, bytes, n_bytes);
 }
 
 static bool is_answering(const struct http_session *session)
@@ -185,7 +185,7 @@ static bool find_output(struct http_session *session, enum sc_status *status)
 			continue;
 		buf_truncate(&session->call->output, 0);
 		session->call->n_output_taken = 0;
-		call_pull(session->call);
+		http_call_pull(session->call);
 		if (has_output(session->call))
 			return true;
 		if (!end_if_over(session))
@@ -229,7 +229,7 @@ void http_session_expire(struct http_session *session, uint64_t now_ns)
 	session->now_ns = now_ns;
 	session->depth++;
 	if (session->call && session->call->arrive_by_ns <= now_ns)
-		call_end_late_request(session->call);
+		http_call_end_late_request(session->call);
 	session->depth--;
 }
 
@@ -275,6 +275,6 @@ void http_session_end_calls(struct http_session *session, const char *text)
 	session->is_draining = true;
 	session->refuses = true;
 	if (call && call->head.has_request_line)
-		call_refuse_closing(call, 503, text);
+		http_call_refuse_closing(call, 503, text);
 	session->depth--;
 }

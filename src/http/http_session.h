@@ -28,8 +28,8 @@ struct http_session;
 struct http_pass {
 	/* if the request may go on */
 	uint64_t client;	/* for http_call_client; 0: the session's */
-	const char *key_name;	/* for http_call_key_name, borrowed until gate_end; NULL: none */
-	void *ticket;		/* for gate_end */
+	const char *key_name;	/* for http_call_key_name, borrowed until leave; NULL: none */
+	void *ticket;		/* for leave; NULL: leave is not called */
 	/* if not */
 	unsigned status;	/* 204 (an answer to a preflight), 401 and so on */
 	char message[240];	/* of the error object */
@@ -52,22 +52,28 @@ struct http_log {
 	uint64_t n_prompt_tokens, n_output_tokens;
 };
 
-/* What is asked and told about every request. NULL functions: all may pass, nobody listens. */
-struct http_hooks {
+/* Decides which requests may go on. */
+struct http_gate {
 	/* The head is complete, the body is not yet read. route: NULL if there is none. Returns
 	 * true to go on; else the request is refused as pass_out says. */
-	bool (*gate)(void *arg, const struct http_head *head, const struct http_route *route,
-		     struct http_pass *pass_out);
-	/* The call is over for which gate gave a ticket. Called once for each ticket. */
-	void (*gate_end)(void *arg, void *ticket);
+	bool (*enter)(void *arg, const struct http_head *head, const struct http_route *route,
+		      uint64_t now_ns, struct http_pass *pass_out);
+	/* The call is over for which enter gave a ticket. Called once for each ticket. */
+	void (*leave)(void *arg, void *ticket);
+	void *arg;
+};
+
+/* Is told of every request that is over. */
+struct http_observer {
 	void (*on_done)(void *arg, const struct http_log *record);
 	void *arg;
 };
 
 struct http_session_config {
-	const struct http_routes *routes;	/* [n_routes] tables, borrowed; the first match counts */
+	const struct http_routes *routes;	/* [n_routes], borrowed; the first match counts */
 	size_t n_routes;
-	const struct http_hooks *hooks;		/* borrowed; NULL: none */
+	const struct http_gate *gate;		/* borrowed; NULL: all requests may go on */
+	const struct http_observer *observer;	/* borrowed; NULL: none */
 	/* Borrowed. Memory for requests and answers, shared by all sessions. If it is used up,
 	 * large requests and answers are refused with 429; small requests and one event per stream
 	 * still pass. */

@@ -76,30 +76,30 @@ struct http_call {
 /* --- http_request.c --- */
 
 /* NULL if memory runs out. The request begins now. */
-struct http_call *call_create(struct http_session *session);
+struct http_call *http_call_create(struct http_session *session);
 /* Also calls the service's close and the hooks. Accepts NULL. */
-void call_destroy(struct http_call *call);
+void http_call_destroy(struct http_call *call);
 /* Takes bytes of the request, until it is complete: advances *bytes and *n_bytes. SC_E_NOMEM. */
-must_check enum sc_status call_receive(struct http_call *call, const uint8_t **bytes,
-				       size_t *n_bytes);
+must_check enum sc_status http_call_receive(struct http_call *call, const uint8_t **bytes,
+					    size_t *n_bytes);
 /* The client has not sent the request in time. */
-void call_end_late_request(struct http_call *call);
+void http_call_end_late_request(struct http_call *call);
 /* Call whenever the call's memory has grown or shrunk. */
-void call_charge(struct http_call *call);
+void http_call_charge(struct http_call *call);
 
 /* --- http_call.c --- */
 
 /* Asks the service for output. */
-void call_pull(struct http_call *call);
+void http_call_pull(struct http_call *call);
 /* Answers with an error object and closes the connection after it. */
-void call_refuse_closing(struct http_call *call, unsigned status, const char *message);
+void http_call_refuse_closing(struct http_call *call, unsigned status, const char *message);
 
 /* --- http_answer.c --- */
 
 #define LENGTH_UNKNOWN UINT64_MAX
 
 /* Appends the answer's head to output. */
-must_check enum sc_status answer_write_head(struct http_call *call, unsigned status,
-					    const char *content_type, uint64_t n_body);
+must_check enum sc_status http_answer_write_head(struct http_call *call, unsigned status,
+						 const char *content_type, uint64_t n_body);
 
 #endif

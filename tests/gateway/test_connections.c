@@ -296,59 +296,9 @@ static void a_client_that_says_nothing_is_closed(void **state)
 	close(fd);
 }
 
-/* Whatever is said to an HTTP/1 client, HTTP/2's SETTINGS must not come before it. */
-static void an_http_1_client_is_told_what_this_is(void **state)
-{
-	static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-	struct fixture *f = *state;
-	char answer[4096], expected[128];
-	bool is_closed;
-	size_t n;
-	int fds[2];
-
-	fds[0] = greet(f, connect_tcp(f), request, 2);
-	assert_true(recv(fds[0], answer, sizeof answer, 0) < 0);
-	send_all(fds[0], request + 2, sizeof request - 3);
-	manual_clock_settle(f->clock);
-	fds[1] = open_client(f, request, sizeof request - 1);
-	for (int i = 0; i < 2; i++) {
-		n = read_all(fds[i], answer, sizeof answer - 1, &is_closed);
-		answer[n] = '\0';
-		assert_true(is_closed);
-		assert_int_equal(strncmp(answer, "HTTP/1.1 400 Bad Request\r\n", 26), 0);
-		snprintf(expected, sizeof expected, i ? "generate --socket %s -p" :
-			 "generate --listen %s -p", i ? f->socket : listener_address(f->tcp));
-		if (!strstr(answer, expected))
-			fail_msg("expected '%s', found: %s", expected, answer);
-		close(fds[i]);
-	}
-	manual_clock_settle(f->clock);
-	assert_int_equal(connections_count(f->connections), 0);
-}
-
-/* A client that goes on sending its request body gets its answer, and is then closed. */
-static void an_http_1_client_that_does_not_go_is_closed(void **state)
-{
-	static char request[60000] = "POST /v1/completions HTTP/1.1\r\n\r\n";
-	struct fixture *f = *state;
-	char answer[4096];
-	bool is_closed;
-	int fd = open_client(f, request, 100);
-
-	for (int i = 0; i < 5; i++) {
-		(void)!send(fd, request, sizeof request, MSG_NOSIGNAL);
-		manual_clock_settle(f->clock);
-	}
-	assert_true(read_all(fd, answer, sizeof answer, &is_closed) > 100);
-	assert_int_equal(strncmp(answer, "HTTP/1.1 400", 12), 0);
-	manual_clock_pass(f->clock, LAST_WORDS_MS);
-	assert_int_equal(connections_count(f->connections), 0);
-	close(fd);
-}
-
 static void a_client_that_speaks_something_else_is_closed_without_a_word(void **state)
 {
-	static const char *const hellos[] = { "\x16\3\1\2", "SSH-2.0-x\r\n", "\1\2\3" };
+	static const char *const hellos[] = { "\x16\3\1\2", "\200\1", "\1\2\3" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof hellos / sizeof hellos[0]; i++) {
@@ -798,8 +748,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_client_that_says_nothing_is_closed),
-		TEST(an_http_1_client_is_told_what_this_is),
-		TEST(an_http_1_client_that_does_not_go_is_closed),
 		TEST(a_client_that_speaks_something_else_is_closed_without_a_word),
 		TEST(a_client_without_calls_is_told_to_go),
 		TEST(a_client_that_does_not_go_is_closed),
