@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_COORDINATOR_SCHEDULER_PRIVATE_H
 #define STAGECOACH_COORDINATOR_SCHEDULER_PRIVATE_H
-/* The scheduler's insides, shared by scheduler.c (states, steps and tokens), room.c (the rows of a
- * step) and claims.c (slots and blocks). */
+/* The scheduler's insides, shared by scheduler.c (states and tokens), next_step.c (steps), room.c
+ * (the rows of a step) and claims.c (slots and blocks). */
 #include "coordinator/blocks.h"
 #include "coordinator/pace.h"
 #include "coordinator/prompt_queue.h"

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the next step of what runs: segments, their tokens and blocks, and what is awaited. */
+#include "coordinator/scheduler_private.h"
+
+#include "base/integers.h"
+
+/* Of the next n_rows rows of a sequence, those whose next token is in its prompt and wants a score.
+ * Once a token is drawn all scores are there. */
+static uint32_t count_scored(const struct sequence *sequence, uint32_t n_rows)
+{
+	uint32_t first = sequence->n_issued;
+	uint32_t end = first + n_rows;
+
+	if (!sequence->score_from || sequence->n_tokens > sequence->n_prompt)
+		return 0;
+	if (first < sequence->score_from - 1)
+		first = sequence->score_from - 1;
+	if (end > sequence->n_prompt - 1)
+		end = sequence->n_prompt - 1;
+	return first < end ? end - first : 0;
+}
+
+/* What the step's answer has to say of the segment. */
+static void await_records(struct scheduler *s, struct sequence *sequence,
+			  const struct segment *segment)
+{
+	struct flight *flight = &s->flights[(s->first_flight + s->n_flights) % s->config.window];
+
+	flight->awaited[flight->n_awaited++] = (struct awaited){
+		.sequence = sequence,
+		.slot = segment->sequence,
+		.position = segment->first_position + segment_first_record(segment) + 1,
+		.n_records = segment_n_records(segment),
+		.n_done = segment->first_position + segment->n_rows,
+		.is_drawn = segment->flags & SEGMENT_SAMPLE,
+	};
+}
+
+static void add_sampling(struct scheduler *s, const struct sequence *sequence,
+			 struct segment *segment)
+{
+	segment->sampling_at = s->n_sampling;
+	sampling_write(&sequence->sampling, sequence->biases, sequence->bans,
+		       s->sampling + s->n_sampling);
+	s->n_sampling += sampling_words(&sequence->sampling);
+}
+
+/* A step names only the blocks that its own rows are written to. So the size of a step is bounded
+ * by its rows, however long a prompt and however large the pool is. */
+static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t n_rows)
+{
+	struct segment *segment = &s->segments[s->n_segments++];
+	uint32_t n_blocks = blocks_for(s, sequence->n_issued + n_rows);
+
+	*segment = (struct segment){
+		.sequence = sequence->slot,
+		.first_position = sequence->n_issued,
+		.n_rows = n_rows,
+		.first_block = s->n_step_blocks,
+		.n_blocks = n_blocks - sequence->n_blocks_told,
+		.n_scored = count_scored(sequence, n_rows),
+	};
+	if (!sequence->is_known) {
+		segment->flags |= SEGMENT_NEW;
+		add_sampling(s, sequence, segment);
+		sequence->is_known = true;
+		if (s->config.on_started)
+			s->config.on_started(s->config.arg, sequence);
+	}
+	while (sequence->n_blocks_told < n_blocks)
+		s->step_blocks[s->n_step_blocks++] = sequence->blocks[sequence->n_blocks_told++];
+	sequence->last_step = s->n_steps + 1;
+	s->load.n_positions += pace_positions(sequence->n_issued, n_rows);
+	for (uint32_t i = 0; i < n_rows; i++)
+		s->step_tokens[s->load.n_rows++] = sequence->tokens[sequence->n_issued++];
+	if (sequence->n_issued == sequence->n_tokens)
+		segment->flags |= SEGMENT_SAMPLE;
+	else if (segment->n_scored)
+		segment->next_token = sequence->tokens[sequence->n_issued];
+	await_records(s, sequence, segment);
+	if (segment->flags & SEGMENT_SAMPLE)
+		scheduler_move_to(s, sequence, SEQUENCE_IN_FLIGHT);
+}
+
+static void add_decodes(struct scheduler *s)
+{
+	uint32_t quota = room_decode_rows(s), n = 0;
+
+	/* Preemption may take any sequence off the list, so start from its head each time. */
+	while (n < quota && !list_is_empty(&s->decodes)) {
+		struct sequence *sequence = list_entry(s->decodes.next, struct sequence, node);
+
+		if (blocks_for(s, sequence->n_tokens) > sequence->n_blocks &&
+		    !scheduler_grow(s, sequence)) {
+			if (sequence->state == SEQUENCE_DECODE)
+				return;
+			continue;
+		}
+		add_segment(s, sequence, 1);
+		n++;
+	}
+}
+
+static void add_prompts(struct scheduler *s)
+{
+	uint32_t n_rows;
+	struct sequence *sequence;
+	struct room room = room_prompts(s);
+
+	while ((sequence = prompt_queue_first(&s->prompts)) &&
+	       (n_rows = room_prompt_rows(s, sequence, &room))) {
+		add_segment(s, sequence, n_rows);
+		/* Else it has left the queue, and its turn is over. */
+		if (sequence->state == SEQUENCE_PROMPT)
+			prompt_queue_note_rows(&s->prompts, n_rows);
+		room.n_rows -= n_rows;
+		room.n_taken += n_rows;
+	}
+}
+
+bool scheduler_next(struct scheduler *s, uint64_t now_ns, struct step *step_out)
+{
+	struct flight *flight = &s->flights[(s->first_flight + s->n_flights) % s->config.window];
+	uint32_t n_decodes;
+
+	if (s->n_flights == s->config.window)
+		return false;
+	s->n_segments = s->n_step_blocks = s->n_sampling = 0;
+	s->load = (struct pace_load){ 0 };
+	flight->n_awaited = 0;
+	scheduler_claim_shares(s);
+	add_decodes(s);
+	if (!s->n_by_state[SEQUENCE_PROMPT])
+		s->chunk = 0;
+	scheduler_admit(s);
+	n_decodes = s->n_segments;
+	add_prompts(s);
+	if (!s->load.n_rows)
+		return false;
+	flight->step_id = ++s->n_steps;
+	flight->has_decodes = n_decodes;
+	flight->has_prompts = s->n_segments > n_decodes;
+	flight->load = s->load;
+	flight->sent_ns = now_ns;
+	s->n_flights++;
+	flight->n_at_once = (uint32_t)min_of(s->n_flights, s->config.n_stages);
+	*step_out = (struct step){
+		.id = flight->step_id,
+		.n_rows = s->load.n_rows,
+		.n_segments = s->n_segments,
+		.n_blocks = s->n_step_blocks,
+		.n_frees = s->n_frees,
+		.n_sampling = s->n_sampling,
+		.segments = s->segments,
+		.sampling = s->sampling,
+		.tokens = s->step_tokens,
+		.blocks = s->step_blocks,
+		.frees = s->frees,
+	};
+	s->n_frees = 0;
+	return true;
+}
