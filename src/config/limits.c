@@ -139,7 +139,23 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"INVALID_ARGUMENT" },
 	[LIMIT_STOP_BYTES] = {
 		"stop-bytes", NULL, "256",
-		"bytes of one stop string",
+		"bytes of one stop string, and of one sequence breaker of DRY",
+		"INVALID_ARGUMENT" },
+	[LIMIT_STOP_TOKENS] = {
+		"stop-tokens", NULL, "64",
+		"stop tokens of one job",
+		"INVALID_ARGUMENT" },
+	[LIMIT_BIASES] = {
+		"biases", NULL, "512",
+		"biases of tokens of one job",
+		"INVALID_ARGUMENT" },
+	[LIMIT_TOP_LOGPROBS] = {
+		"top-logprobs", NULL, "20",
+		"likeliest tokens in the place of each token of a job",
+		"INVALID_ARGUMENT" },
+	[LIMIT_BREAKERS] = {
+		"breakers", NULL, "16",
+		"sequence breakers of DRY of one job",
 		"INVALID_ARGUMENT" },
 	[LIMIT_KEPT_JOBS] = {
 		"kept-jobs", "keep-jobs", NULL,

@@ -183,7 +183,8 @@ static void finish_probe(struct coordinator *c)
 		coordinator_set_phase(c, COORDINATOR_READY);
 }
 
-static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record)
+static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record,
+		       const struct token_top *tops)
 {
 	struct coordinator *c = arg;
 
@@ -191,7 +192,7 @@ static bool take_token(void *arg, struct sequence *sequence, const struct token_
 		coordinator_take_fault(c, sequence, record);
 	if (record->fault || sequence == &c->epoch->probe)
 		return false;
-	return coordinator_take_token(c, sequence, record->token, record->logprob);
+	return coordinator_take_token(c, sequence, record, tops);
 }
 
 static void stop_when_drained(struct coordinator *c)
@@ -441,6 +442,10 @@ static void note_limits(struct coordinator *c)
 	limit_set(&c->refused, LIMIT_SEQUENCES, JOB_MAX_SEQUENCES);
 	limit_set(&c->refused, LIMIT_STOPS, JOB_MAX_STOPS);
 	limit_set(&c->refused, LIMIT_STOP_BYTES, JOB_MAX_STOP_BYTES);
+	limit_set(&c->refused, LIMIT_STOP_TOKENS, JOB_MAX_STOP_TOKENS);
+	limit_set(&c->refused, LIMIT_BIASES, JOB_MAX_BIASES);
+	limit_set(&c->refused, LIMIT_TOP_LOGPROBS, JOB_MAX_TOP_LOGPROBS);
+	limit_set(&c->refused, LIMIT_BREAKERS, JOB_MAX_DRY_BREAKERS);
 	limit_set(&c->refused, LIMIT_KEPT_JOBS, c->jobs.keep_ended);
 }
 
@@ -506,7 +511,9 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 	c->limits = coordinator_widest_limits(config);
 	note_limits(c);
 	status = step_limits_check(&c->limits, err);
-	if (status == SC_OK && tensor_hashes_create(config->model->gguf, &c->hashes) != SC_OK)
+	if (status == SC_OK &&
+	    (tensor_hashes_create(config->model->gguf, &c->hashes) != SC_OK ||
+	     coordinator_find_ends(c) != SC_OK))
 		status = error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
 	if (status == SC_OK)
 		status = create_members(c, err);
@@ -538,6 +545,7 @@ void coordinator_destroy(struct coordinator *c)
 	epoch_destroy(c->epoch);
 	members_destroy(c->members);
 	tensor_hashes_destroy(c->hashes);
+	token_list_deinit(&c->ends);
 	wake_destroy(c->settle_soon);
 	timer_destroy(c->deadline_timer);
 	timer_destroy(c->seek_timer);

@@ -70,6 +70,7 @@ struct coordinator {
 	bool has_warned_of_fault;	/* later faults are logged at debug only */
 	uint64_t prompt_tokens;
 	uint64_t generated_tokens;
+	struct token_list ends;		/* the model's end tokens */
 };
 
 /* The table of legal transitions. */
@@ -174,12 +175,16 @@ void coordinator_add_job(struct coordinator *c, struct job *job);
 void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state state,
 			 const struct error *err);
 
+/* Finds the model's end tokens. SC_E_NOMEM. */
+must_check enum sc_status coordinator_find_ends(struct coordinator *c);
+
 /* The step being made has the first rows of a sequence: a job that was queued runs. */
 void coordinator_on_started(void *arg, struct sequence *sequence);
 
-/* A stream of the job drew a token. Returns false if the stream is over. */
-bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, uint32_t token,
-			    float logprob);
+/* A stream of the job drew a token; tops[record->n_tops] are the likeliest ones in its place.
+ * Returns false if the stream is over. */
+bool coordinator_take_token(struct coordinator *c, struct sequence *sequence,
+			    const struct token_record *record, const struct token_top *tops);
 
 /* A record with a fault: fails the stream's job. For the probe, the caller ends the sequence. */
 void coordinator_take_fault(struct coordinator *c, struct sequence *sequence,

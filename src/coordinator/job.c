@@ -2,6 +2,7 @@
 #include "coordinator/jobs.h"
 
 #include "base/clock.h"
+#include "coordinator/texts.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -343,23 +344,45 @@ static void make_id(char id[JOB_ID_MAX])
 
 static enum sc_status copy_stops(struct job *job, const struct job_request *request)
 {
-	size_t n_bytes = request->n_stops * sizeof job->stops[0];
-	char *text;
-
 	if (!request->n_stops)
 		return SC_OK;
-	for (uint32_t i = 0; i < request->n_stops; i++)
-		n_bytes += strlen(request->stops[i]) + 1;
-	job->stops = malloc(n_bytes);
-	if (!job->stops)
-		return SC_E_NOMEM;
-	text = (char *)(job->stops + request->n_stops);
-	for (uint32_t i = 0; i < request->n_stops; i++) {
-		job->stops[i] = text;
-		text = stpcpy(text, request->stops[i]) + 1;
-	}
+	job->stops = texts_copy(request->stops, request->n_stops);
 	job->n_stops = request->n_stops;
+	return job->stops ? SC_OK : SC_E_NOMEM;
+}
+
+static enum sc_status copy_stop_tokens(struct job *job, const struct job_request *request)
+{
+	size_t n = request->n_stop_tokens;
+
+	if (!n)
+		return SC_OK;
+	job->stop_tokens = calloc(n, sizeof job->stop_tokens[0]);
+	if (!job->stop_tokens)
+		return SC_E_NOMEM;
+	memcpy(job->stop_tokens, request->stop_tokens, n * sizeof job->stop_tokens[0]);
+	job->n_stop_tokens = (uint32_t)n;
 	return SC_OK;
+}
+
+static char *copy_text(const char *text, enum sc_status *status)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		*status = SC_E_NOMEM;
+	return copy;
+}
+
+static enum sc_status copy_texts(struct job *job, const struct job_request *request)
+{
+	enum sc_status status = copy_stops(job, request);
+
+	if (status == SC_OK)
+		status = copy_stop_tokens(job, request);
+	job->hidden_open = copy_text(request->hidden_open, &status);
+	job->hidden_close = copy_text(request->hidden_close, &status);
+	return status;
 }
 
 /* Clients may send any number; a deadline beyond the range of time means none. */
@@ -393,7 +416,7 @@ enum sc_status job_create(struct jobs *jobs, const struct job_request *request, 
 	make_id(job->id);
 	job->client = take_client(jobs, request->client);
 	job->streams = calloc(job->n_streams, sizeof job->streams[0]);
-	if (!job->client || !job->streams || copy_stops(job, request) != SC_OK) {
+	if (!job->client || !job->streams || copy_texts(job, request) != SC_OK) {
 		job_destroy(job);
 		return SC_E_NOMEM;
 	}
@@ -412,20 +435,28 @@ void job_destroy(struct job *job)
 	}
 	leave_client(job);
 	free(job->streams);
+	job_sampling_deinit(&job->sampling);
 	free(job->scores);
+	free(job->score_tops);
 	free(job->stops);
+	free(job->stop_tokens);
+	free(job->hidden_open);
+	free(job->hidden_close);
 	free(job);
 }
 
 static uint64_t output_bytes(const struct job *job)
 {
 	uint64_t n_bytes = sizeof *job + job->n_streams * sizeof job->streams[0] +
-			   job->n_scores * sizeof job->scores[0];
+			   job->n_scores * (sizeof job->scores[0] +
+					    job->n_score_tops * sizeof job->score_tops[0]);
 
 	for (uint32_t i = 0; i < job->n_streams; i++) {
 		const struct output *output = job_output(job, i);
 
-		n_bytes += output->n_tokens * sizeof output->tokens[0] + output->text.capacity;
+		n_bytes += output->n_tokens * (sizeof output->tokens[0] +
+					       output->n_tops * sizeof output->tops[0]) +
+			   output->text.capacity;
 	}
 	return n_bytes;
 }
@@ -545,6 +576,18 @@ const float *job_prompt_scores(const struct job *job, uint32_t *n_out)
 {
 	*n_out = job->n_scores;
 	return job->scores;
+}
+
+const struct token_top *job_prompt_tops(const struct job *job, uint32_t *n_tops_out)
+{
+	*n_tops_out = job->n_score_tops;
+	return job->score_tops;
+}
+
+const char *job_stop_string(const struct job *job, uint32_t i)
+{
+	assert(i < job->n_stops);
+	return job->stops[i];
 }
 
 uint64_t job_seed(const struct job *job)

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/list.h"
+#include "wire/step.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,7 +32,7 @@ enum job_state {
 
 enum finish_reason {
 	FINISH_NONE,		/* not yet */
-	FINISH_STOP,		/* an end token or a stop string */
+	FINISH_STOP,		/* output.stop says which token or string */
 	FINISH_LENGTH,		/* max_tokens */
 	FINISH_CONTEXT,		/* the context is full */
 	FINISH_CANCELLED,
@@ -42,12 +43,11 @@ enum finish_reason {
 #define JOB_UNLIMITED UINT32_MAX
 #define JOB_MAX_SEQUENCES 64
 #define JOB_MAX_STOPS 16
-#define JOB_MAX_STOP_BYTES 256
-
+#define JOB_MAX_STOP_BYTES 256	/* also of a DRY breaker, and of hidden_open and hidden_close */
 #define JOB_MAX_STOP_TOKENS 64
-#define JOB_MAX_BIASES 512
-#define JOB_MAX_TOP_LOGPROBS 20
-#define JOB_MAX_SAMPLERS 9
+#define JOB_MAX_BIASES STEP_MAX_BIASES
+#define JOB_MAX_TOP_LOGPROBS STEP_MAX_TOPS_EACH
+#define JOB_MAX_SAMPLERS (N_SAMPLERS - 1)
 #define JOB_MAX_DRY_BREAKERS 16
 
 struct token_bias {
@@ -59,9 +59,12 @@ struct token_bias {
 enum special_text {
 	SPECIAL_HIDDEN,		/* nothing */
 	SPECIAL_NAMES,		/* their names */
-	SPECIAL_MARKED,		/* their names between the bytes 0xff and 0xfe, which no UTF-8
-				 * contains */
+	SPECIAL_MARKED,		/* their names, whole, between the bytes SPECIAL_BEGIN and
+				 * SPECIAL_END, which no UTF-8 contains */
 };
+
+#define SPECIAL_BEGIN '\xff'
+#define SPECIAL_END '\xfe'
 
 struct job_request {
 	uint64_t client;		/* the client: jobs of one client share
@@ -86,7 +89,7 @@ struct job_request {
 	float xtc_probability;		/* 0: off */
 	float xtc_threshold;		/* above 0.5: off */
 	float dynatemp_range;		/* 0: off */
-	float dynatemp_exponent;
+	float dynatemp_exponent;	/* 0 or more */
 	/* Penalties. repetition: tokens of prompt and output; divides positive logits, multiplies
 	 * negative ones. presence and frequency: tokens of the output; subtracted once, or once per
 	 * occurrence. Of the last penalty_last_n tokens only, if that is not 0. */
@@ -95,7 +98,7 @@ struct job_request {
 	float frequency_penalty;	/* 0: off */
 	uint32_t penalty_last_n;	/* 0: all tokens */
 	float dry_multiplier;		/* 0: off */
-	float dry_base;
+	float dry_base;			/* 1 or more, with a multiplier */
 	uint32_t dry_allowed_length;
 	uint32_t dry_last_n;		/* 0: all tokens */
 	const char *const *dry_breakers;	/* a token whose text contains one of these ends a
@@ -103,19 +106,22 @@ struct job_request {
 	uint32_t n_dry_breakers;
 	const struct token_bias *biases;	/* added to the logits before everything else */
 	uint32_t n_biases;
-	uint8_t samplers[JOB_MAX_SAMPLERS];	/* enum sampler_kind, in their order */
+	uint8_t samplers[JOB_MAX_SAMPLERS];	/* enum sampler_kind, in their order, each at most
+						 * once; what is missing is off */
 	uint32_t n_samplers;		/* 0: the default order */
 	uint64_t seed;
 	/* When a sequence ends, and what is told of it. */
-	uint32_t min_tokens;		/* no end token and no stop token is drawn before so many */
+	uint32_t min_tokens;		/* no end token and no stop token is drawn, and no stop
+					 * string looked for, before so many; at most max_tokens */
 	const uint32_t *stop_tokens;	/* output ends at the first of these, like at an end token */
 	uint32_t n_stop_tokens;
 	bool wants_logprobs;		/* log-probabilities of generated tokens */
 	uint32_t n_top_logprobs;	/* the likeliest tokens, too: of generated tokens with
 					 * wants_logprobs, of prompt tokens with score_from */
 	enum special_text special;	/* what generated control tokens print */
-	/* Between these texts, stop strings are not looked for, because the client does not see
-	 * what is there. NULL: nowhere. starts_hidden: the prompt ended after hidden_open. */
+	/* Stop strings are not looked for in these texts and between them, because the client does
+	 * not see what is there. NULL: nowhere. starts_hidden: the prompt ended after hidden_open.
+	 */
 	const char *hidden_open;
 	const char *hidden_close;
 	bool starts_hidden;
@@ -135,14 +141,46 @@ struct output_token {
 	uint32_t text_end;
 };
 
+/* Why an output with FINISH_STOP is over. */
+enum stop_cause {
+	STOP_NONE,		/* it is not */
+	STOP_END,		/* one of the model's end tokens */
+	STOP_TOKEN,		/* one of the request's stop tokens, which is no end token */
+	STOP_STRING,
+};
+
 /* The output of one sequence so far. Arrays and text only grow at their ends. */
 struct output {
 	const struct output_token *tokens;	/* [n_tokens]; moves when it grows */
 	uint32_t n_tokens;
 	bool has_logprobs;			/* the request wanted them */
-	struct buf text;			/* valid UTF-8, never part of a character */
+	/* [n_tokens][n_tops] the likeliest tokens in each token's place, best first, with their
+	 * log-probabilities; moves when it grows. NULL if n_tops is 0. */
+	const struct token_top *tops;
+	uint32_t n_tops;
+	struct buf text;			/* valid UTF-8, never part of a character; with
+						 * SPECIAL_MARKED also the two marks */
 	enum finish_reason finish;
+	enum stop_cause stop_cause;
+	uint32_t stop;				/* the token, or the index of the stop string */
 };
+
+/* llama.cpp's defaults, because people's prompts are tuned for them: a request without prompt,
+ * client and seed. */
+struct job_request job_request_default(void);
+/* 32 random bits, because people read a seed from a screen and type it again. */
+uint64_t job_random_seed(void);
+
+/* Reads llama.cpp's names of samplers ("penalties;dry;top_k;temperature"), in which commas and
+ * spaces may stand for semicolons, and dashes for underscores. SC_E_INVALID: err names the one that
+ * is unknown or too many. */
+must_check enum sc_status job_samplers_read(const char *names,
+					    uint8_t samplers_out[JOB_MAX_SAMPLERS],
+					    uint32_t *n_out, struct error *err);
+/* The same for a sequence of letters, as in llama.cpp's --sampler-seq: "edskypmxt". */
+must_check enum sc_status job_samplers_read_letters(const char *letters,
+						    uint8_t samplers_out[JOB_MAX_SAMPLERS],
+						    uint32_t *n_out, struct error *err);
 
 /* Checks whether the client's next job would be accepted, before any work is spent on the request.
  * SC_E_OVERLOADED, SC_E_UNAVAILABLE. */
@@ -217,6 +255,11 @@ const char *job_warning(const struct job *job);
  * given the tokens before it: [*n_out]. Complete once the first output has a token or has ended
  * well. Borrowed while the job is held. */
 const float *job_prompt_scores(const struct job *job, uint32_t *n_out);
+/* The likeliest tokens in the places of job_prompt_scores, best first: [n_scores][*n_tops_out]. NULL
+ * if *n_tops_out is 0. Complete and borrowed as those. */
+const struct token_top *job_prompt_tops(const struct job *job, uint32_t *n_tops_out);
+/* The request's stop string of this index, for output.stop. Borrowed while the job is held. */
+const char *job_stop_string(const struct job *job, uint32_t i);
 uint64_t job_seed(const struct job *job);	/* the request's seed: repeats the job's output */
 uint32_t job_n_outputs(const struct job *job);
 const struct output *job_output(const struct job *job, uint32_t i);

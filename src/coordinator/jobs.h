@@ -7,6 +7,7 @@
  */
 #include "config/limits.h"
 #include "coordinator/job.h"
+#include "coordinator/job_sampling.h"
 #include "coordinator/output.h"
 #include "coordinator/sequence.h"
 
@@ -54,9 +55,15 @@ struct job {
 	const char *warning;		/* for the client, static; NULL: none */
 	char **stops;			/* [n_stops], owned; one block with their text */
 	uint32_t n_stops;
+	uint32_t *stop_tokens;		/* [n_stop_tokens], owned */
+	uint32_t n_stop_tokens;
+	char *hidden_open, *hidden_close;	/* owned; NULL: none */
 	uint32_t n_prompt_tokens;
 	float *scores;			/* [n_scores] of the prompt's last tokens; owned */
 	uint32_t n_scores;
+	struct token_top *score_tops;	/* [n_scores][n_score_tops]; owned */
+	uint32_t n_score_tops;
+	struct job_sampling sampling;	/* until the job ends; its streams borrow from it */
 	uint32_t n_streams;
 	uint32_t n_running;		/* number of streams that have not ended */
 	uint64_t n_bytes;		/* as jobs counts it */

@@ -81,6 +81,17 @@ uint32_t room_decode_rows(const struct scheduler *s)
 	return (uint32_t)min_of(n_rows, most);
 }
 
+/* As decode rows do not fill a step that prompts wait for, their likeliest tokens do not fill its
+ * answer. */
+uint32_t room_decode_tops(const struct scheduler *s)
+{
+	uint32_t most = STEP_MAX_TOPS - MIN_PROMPT_ROWS * STEP_MAX_TOPS_EACH;
+
+	if (!has_prompts(s))
+		most = STEP_MAX_TOPS;
+	return (uint32_t)min_of(most, step_max_tops(&s->config.limits));
+}
+
 /* While a pipeline fills and drains each further stage idles for one step. So rows in steps of c
  * take as long as rows + (stages - 1) c do, and STEP_ROWS / c of that more: least at
  * c^2 = STEP_ROWS rows / (stages - 1), and for one stage with the largest steps. */

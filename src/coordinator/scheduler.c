@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- states --- */
 
@@ -136,11 +137,19 @@ void scheduler_preempt(struct scheduler *s, struct sequence *sequence)
 
 /* --- tokens --- */
 
+/* Record i of the awaited ones: the number of its likeliest tokens. */
+static uint32_t tops_of_record(const struct awaited *awaited, uint32_t i)
+{
+	bool is_draw = awaited->is_drawn && i + 1 == awaited->n_records;
+
+	return is_draw ? awaited->n_draw_tops : awaited->n_score_tops;
+}
+
 static enum sc_status check_records(const struct awaited *awaited,
 				    const struct token_record *records, uint32_t first,
 				    struct error *err)
 {
-	for (uint32_t i = 0; i < awaited->n_records; i++)
+	for (uint32_t i = 0; i < awaited->n_records; i++) {
 		if (records[i].sequence != awaited->slot ||
 		    records[i].position != awaited->position + i)
 			return error_set(err, SC_E_PROTOCOL,
@@ -148,6 +157,11 @@ static enum sc_status check_records(const struct awaited *awaited,
 					 "expected slot %u position %u",
 					 first + i, records[i].sequence, records[i].position,
 					 awaited->slot, awaited->position + i);
+		if (!records[i].fault && records[i].n_tops != tops_of_record(awaited, i))
+			return error_set(err, SC_E_PROTOCOL,
+					 "tokens: record %u has %u likeliest tokens, expected %u",
+					 first + i, records[i].n_tops, tops_of_record(awaited, i));
+	}
 	return SC_OK;
 }
 
@@ -174,33 +188,46 @@ static enum sc_status check_answer(const struct flight *flight, const struct tok
 }
 
 static void take_token(struct scheduler *s, struct sequence *sequence,
-		       const struct token_record *record, scheduler_token_fn *fn, void *arg)
+		       const struct token_record *record, const struct token_top *tops,
+		       scheduler_token_fn *fn, void *arg)
 {
 	assert(sequence->n_tokens < sequence->max_tokens);
 	sequence->tokens[sequence->n_tokens++] = record->token;
 	scheduler_move_to(s, sequence, SEQUENCE_DECODE);
-	if (!fn(arg, sequence, record))
+	if (!fn(arg, sequence, record, tops))
 		scheduler_remove(s, sequence);
+}
+
+static void take_score(struct sequence *sequence, const struct token_record *record,
+		       const struct token_top *tops)
+{
+	size_t i = record->position - sequence->score_from;
+
+	sequence->scores[i] = record->logprob;
+	if (record->n_tops)
+		memcpy(sequence->score_tops + i * record->n_tops, tops,
+		       record->n_tops * sizeof tops[0]);
 }
 
 /* A sequence's records of one step, up to the first with a fault. */
 static void take_records(struct scheduler *s, const struct awaited *awaited,
-			 const struct token_record *records, scheduler_token_fn *fn, void *arg)
+			 const struct token_record *records, const struct token_top *tops,
+			 scheduler_token_fn *fn, void *arg)
 {
 	struct sequence *sequence = awaited->sequence;
 	uint32_t n_scores = awaited->n_records - awaited->is_drawn;
 
 	for (uint32_t i = 0; i < awaited->n_records; i++) {
 		if (records[i].fault) {
-			(void)fn(arg, sequence, &records[i]);
+			(void)fn(arg, sequence, &records[i], tops);
 			scheduler_remove(s, sequence);
 			return;
 		}
 		if (i < n_scores)
-			sequence->scores[records[i].position - sequence->score_from] =
-				records[i].logprob;
+			take_score(sequence, &records[i], tops);
 		else
-			take_token(s, sequence, &records[i], fn, arg);
+			take_token(s, sequence, &records[i], tops, fn, arg);
+		tops += records[i].n_tops;
 	}
 }
 
@@ -221,6 +248,7 @@ enum sc_status scheduler_take(struct scheduler *s, uint64_t now_ns, const struct
 			      scheduler_token_fn *fn, void *arg, struct error *err)
 {
 	const struct token_record *records = tokens->records;
+	const struct token_top *tops = tokens->tops;
 	struct flight *flight = &s->flights[s->first_flight];
 	enum sc_status status;
 
@@ -236,7 +264,9 @@ enum sc_status scheduler_take(struct scheduler *s, uint64_t now_ns, const struct
 		if (awaited->sequence)
 			awaited->sequence->n_done = awaited->n_done;
 		if (awaited->sequence)
-			take_records(s, awaited, records, fn, arg);
+			take_records(s, awaited, records, tops, fn, arg);
+		for (uint32_t k = 0; k < awaited->n_records; k++)
+			tops += records[k].n_tops;
 		records += awaited->n_records;
 	}
 	s->n_rows_done += flight->load.n_rows;

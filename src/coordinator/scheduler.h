@@ -13,6 +13,8 @@
  * - A decoding sequence is in one step at a time. A prompt may have chunks in several.
  * - While sequences decode, the rows in flight over all stages, prompt chunks and decodes together,
  *   take at most max_gap_ns, by the times that pace.h has learnt.
+ * - A step carries the biases and bans of new sequences up to STEP_MAX_EXTRA, and its answer the
+ *   likeliest tokens up to STEP_MAX_TOPS. What goes beyond waits for the next step.
  * - With several stages, prompt chunks start small so that every stage gets work early. The chunk
  *   size grows with the number of waiting prompt rows and is reset when no prompt is left.
  *
@@ -80,10 +82,11 @@ bool scheduler_suspend(struct scheduler *scheduler, struct sequence *sequence);
  * A sequence's state leaves WAITING when its first step is made. */
 bool scheduler_next(struct scheduler *scheduler, uint64_t now_ns, struct step *step_out);
 
-/* A drawn token of a sequence that is still wanted: return false to end the sequence. Or a record
- * with a fault, of a drawn or a scored token: the sequence ends whatever is returned. */
+/* A drawn token of a sequence that is still wanted, with the likeliest tokens in its place:
+ * tops[record->n_tops]. Return false to end the sequence. Or a record with a fault, of a drawn or a
+ * scored token: the sequence ends whatever is returned. */
 typedef bool scheduler_token_fn(void *arg, struct sequence *sequence,
-				const struct token_record *record);
+				const struct token_record *record, const struct token_top *tops);
 
 /* What the last stage answered to the oldest step in flight.
  * SC_E_PROTOCOL: it is not the answer to that step. */

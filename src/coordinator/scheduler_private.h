@@ -14,6 +14,8 @@ struct awaited {
 	uint32_t slot;
 	uint32_t position;		/* of the first record */
 	uint32_t n_records;		/* 0: rows of a prompt that give none */
+	uint32_t n_score_tops;		/* likeliest tokens of each score */
+	uint32_t n_draw_tops;		/* likeliest tokens of the drawn token */
 	uint32_t n_done;		/* tokens that are computed once the answer comes */
 	bool is_drawn;			/* the last record; all others are scores */
 };
@@ -61,6 +63,8 @@ struct scheduler {
 	uint32_t *frees;
 	uint32_t n_segments;
 	uint32_t n_sampling;
+	uint32_t n_extra;		/* words of biases and bans in sampling */
+	uint32_t n_tops;		/* likeliest tokens that the answer will have */
 	struct pace_load load;
 	uint32_t n_step_blocks;
 	uint32_t n_frees;		/* also between steps: slots to be freed by the next */
@@ -93,6 +97,9 @@ bool scheduler_grow(struct scheduler *s, struct sequence *sequence);
 
 /* How many decoding sequences the next step takes. */
 uint32_t room_decode_rows(const struct scheduler *s);
+
+/* How many likeliest tokens of these its answer may have. */
+uint32_t room_decode_tops(const struct scheduler *s);
 
 /* What is left for prompts in a step that has its decode rows. The caller counts what it takes. */
 struct room {

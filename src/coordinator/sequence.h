@@ -34,6 +34,7 @@ struct sequence {
 	struct sampling sampling;
 	const struct sampling_bias *biases;	/* [sampling.n_biases], borrowed */
 	const uint32_t *bans;		/* [sampling.n_bans], borrowed */
+	const struct breakers *breakers;	/* of DRY, borrowed; NULL: none */
 	uint64_t ticket;		/* order of arrival, from 1: within a client an older
 					 * sequence is never preempted for a younger one;
 					 * 0: it has not arrived, or has ended */
@@ -44,6 +45,8 @@ struct sequence {
 	uint32_t n_prompt;
 	float *scores;			/* [n_prompt - score_from] log-probabilities; borrowed,
 					 * filled by the time that the first token is drawn */
+	struct token_top *score_tops;	/* [n_prompt - score_from][sampling.n_tops] the likeliest
+					 * tokens in their places; likewise */
 	uint32_t n_done;		/* number of tokens, from the front, whose step was
 					 * answered */
 	uint32_t n_issued;		/* number of tokens, from the

@@ -1,51 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Turns a request into a queued job, and drawn tokens into its output and end. */
 #include "coordinator/coordinator_private.h"
+#include "coordinator/job_request.h"
 #include "coordinator/prompt.h"
 
 #include "base/clock.h"
+#include "base/integers.h"
 #include "base/log.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define MAX_TEMPERATURE 100.0f
-
-static enum sc_status check_sampling(const struct job_request *r, struct error *err)
+enum sc_status coordinator_find_ends(struct coordinator *c)
 {
-	if (!(r->temperature >= 0.0f && r->temperature <= MAX_TEMPERATURE))
-		return error_set(err, SC_E_INVALID, "temperature: expected 0 to %g, found %g",
-				 (double)MAX_TEMPERATURE, (double)r->temperature);
-	if (!(r->top_p > 0.0f && r->top_p <= 1.0f))
-		return error_set(err, SC_E_INVALID, "top_p: expected above 0 and up to 1, found %g",
-				 (double)r->top_p);
-	if (!(r->min_p >= 0.0f && r->min_p <= 1.0f))
-		return error_set(err, SC_E_INVALID, "min_p: expected 0 to 1, found %g",
-				 (double)r->min_p);
-	return SC_OK;
-}
+	uint32_t n = (uint32_t)min_of(tokenizer_n_vocab(c->config.tokenizer), c->limits.n_vocab);
+	enum sc_status status = SC_OK;
 
-static enum sc_status check_stops(struct coordinator *c, const struct job_request *r,
-				  struct error *err)
-{
-	if (r->n_stops > JOB_MAX_STOPS) {
-		limit_refuse(&c->refused, LIMIT_STOPS);
-		return error_set(err, SC_E_INVALID, "stop: expected at most %u strings, found %u",
-				 JOB_MAX_STOPS, r->n_stops);
-	}
-	for (uint32_t i = 0; i < r->n_stops; i++) {
-		size_t n = strlen(r->stops[i]);
-
-		if (n && n <= JOB_MAX_STOP_BYTES)
-			continue;
-		if (n)
-			limit_refuse(&c->refused, LIMIT_STOP_BYTES);
-		return error_set(err, SC_E_INVALID,
-				 "stop: string %u has %zu bytes, expected 1 to %u", i + 1, n,
-				 JOB_MAX_STOP_BYTES);
-	}
-	return SC_OK;
+	for (uint32_t i = 0; status == SC_OK && i < n; i++)
+		if (tokenizer_is_end(c->config.tokenizer, i))
+			status = token_list_add(&c->ends, i);
+	return status;
 }
 
 enum sc_status job_check_room(struct coordinator *c, uint64_t client, struct error *err)
@@ -71,13 +44,7 @@ static enum sc_status check_request(struct coordinator *c, const struct job_requ
 
 	if (status != SC_OK)
 		return status;
-	if (r->n_sequences > JOB_MAX_SEQUENCES) {
-		limit_refuse(&c->refused, LIMIT_SEQUENCES);
-		return error_set(err, SC_E_INVALID, "n: expected at most %u sequences, found %u",
-				 JOB_MAX_SEQUENCES, r->n_sequences);
-	}
-	status = check_stops(c, r, err);
-	return status == SC_OK ? check_sampling(r, err) : status;
+	return job_request_check(r, c->limits.n_vocab, &c->refused, err);
 }
 
 static enum sc_status check_tokens(struct coordinator *c, const struct job_request *r,
@@ -143,19 +110,22 @@ static uint32_t sequence_room(const struct token_list *prompt, uint32_t max_toke
 	return (uint32_t)prompt->n + (max_tokens ? max_tokens : 1);
 }
 
-/* Bytes that set_up_stream allocates for all sequences. */
+/* Bytes that make_job allocates, for all sequences. */
 static uint64_t job_bytes(const struct coordinator *c, const struct job_request *r,
 			  const struct token_list *prompt)
 {
 	uint64_t max_new = max_tokens_of(c, r, prompt);
 	uint64_t max_all = sequence_room(prompt, (uint32_t)max_new);
+	uint64_t top_bytes = r->n_top_logprobs * sizeof(struct token_top);
 	uint64_t n_bytes = sizeof(struct job_stream) +
 			   max_all * sizeof(uint32_t) +
 			   (max_all / c->limits.block_length + 1) * sizeof(uint32_t) +
-			   max_new * (sizeof(struct output_token) + OUTPUT_TEXT_BYTES_PER_TOKEN);
+			   max_new * (sizeof(struct output_token) + OUTPUT_TEXT_BYTES_PER_TOKEN +
+				      (r->wants_logprobs ? top_bytes : 0));
 
 	return sizeof(struct job) + n_bytes * (r->n_sequences ? r->n_sequences : 1) +
-	       (r->score_from ? (prompt->n - r->score_from) * sizeof(float) : 0);
+	       (r->score_from ? (prompt->n - r->score_from) * (sizeof(float) + top_bytes) : 0) +
+	       job_sampling_bytes(r);
 }
 
 static enum sc_status make_room(struct coordinator *c, uint64_t client, uint64_t n_bytes,
@@ -178,6 +148,23 @@ static enum sc_status make_room(struct coordinator *c, uint64_t client, uint64_t
 			 (double)c->jobs.max_bytes / mib);
 }
 
+/* When the output ends, and what its text shows. */
+static void set_up_ends(struct output_writer *writer, const struct job *job,
+			const struct job_request *r)
+{
+	writer->stream.with_special = r->special == SPECIAL_NAMES;
+	writer->marks_special = r->special == SPECIAL_MARKED;
+	writer->ignore_end = job->ignore_end;
+	writer->min_tokens = job->sampling.fixed.min_tokens;
+	writer->stop_tokens = job->stop_tokens;
+	writer->n_stop_tokens = job->n_stop_tokens;
+	writer->stops = (const char *const *)job->stops;
+	writer->n_stops = job->n_stops;
+	writer->scan.hidden_open = job->hidden_open;
+	writer->scan.hidden_close = job->hidden_close;
+	writer->scan.is_hidden = r->starts_hidden;
+}
+
 static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint32_t i,
 				    const struct job_request *r, const struct token_list *prompt)
 {
@@ -192,26 +179,14 @@ static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint
 	stream->sequence.job = job;
 	stream->sequence.share = &job->share;
 	stream->sequence.index = i;
-	stream->sequence.sampling = (struct sampling){
-		.seed = r->seed,
-		.stream = i,
-		.temperature = r->temperature,
-		.top_k = r->top_k,
-		.top_p = r->top_p,
-		.min_p = r->min_p,
-		SAMPLING_OFF,
-		.n_prompt = (uint32_t)prompt->n,
-		.flags = r->wants_logprobs ? SAMPLING_LOGPROB : 0,
-	};
+	job_sampling_lend(&job->sampling, i, &stream->sequence);
 	status = output_writer_init(&stream->writer, c->config.tokenizer,
 				    !has_text(c->config.tokenizer, prompt), max_tokens);
-	stream->writer.output.has_logprobs = r->wants_logprobs;
+	if (status == SC_OK && r->wants_logprobs)
+		status = output_writer_keep_logprobs(&stream->writer, job->sampling.fixed.n_tops);
 	if (r->max_tokens > room_for(c, prompt))
 		stream->writer.limit = FINISH_CONTEXT;
-	stream->writer.stream.with_special = r->special == SPECIAL_NAMES;
-	stream->writer.ignore_end = job->ignore_end;
-	stream->writer.stops = (const char *const *)job->stops;
-	stream->writer.n_stops = job->n_stops;
+	set_up_ends(&stream->writer, job, r);
 	return status;
 }
 
@@ -223,11 +198,16 @@ static enum sc_status set_up_scores(struct job *job, uint32_t score_from)
 	if (!score_from)
 		return SC_OK;
 	job->n_scores = job->n_prompt_tokens - score_from;
+	job->n_score_tops = job->sampling.fixed.n_tops;
 	job->scores = calloc(job->n_scores, sizeof job->scores[0]);
-	if (!job->scores)
+	if (job->n_score_tops)
+		job->score_tops = calloc((size_t)job->n_scores * job->n_score_tops,
+					 sizeof job->score_tops[0]);
+	if (!job->scores || (job->n_score_tops && !job->score_tops))
 		return SC_E_NOMEM;
 	sequence->score_from = score_from;
 	sequence->scores = job->scores;
+	sequence->score_tops = job->score_tops;
 	return SC_OK;
 }
 
@@ -239,6 +219,21 @@ static const char *warning_of(const struct coordinator *c, const struct token_li
 		return NULL;
 	return "the prompt begins with two BOS tokens, and models are trained with one: leave one "
 	       "out";
+}
+
+static enum sc_status set_up_sampling(const struct coordinator *c, struct job *job,
+				      const struct job_request *r,
+				      const struct token_list *prompt, struct error *err)
+{
+	const struct job_sampling_context context = {
+		.tokenizer = c->config.tokenizer,
+		.ends = &c->ends,
+		.n_vocab = c->limits.n_vocab,
+		.n_prompt = (uint32_t)prompt->n,
+		.max_tokens = max_tokens_of(c, r, prompt),
+	};
+
+	return job_sampling_init(&job->sampling, r, &context, err);
 }
 
 static enum sc_status make_job(struct coordinator *c, const struct job_request *request,
@@ -253,6 +248,11 @@ static enum sc_status make_job(struct coordinator *c, const struct job_request *
 		return error_set(err, status, "out of memory for a job");
 	job->n_prompt_tokens = (uint32_t)prompt->n;
 	job->warning = warning_of(c, prompt);
+	status = set_up_sampling(c, job, request, prompt, err);
+	if (status != SC_OK) {
+		job_destroy(job);
+		return status;
+	}
 	for (uint32_t i = 0; status == SC_OK && i < job->n_streams; i++)
 		status = set_up_stream(c, job, i, request, prompt);
 	if (status == SC_OK)
@@ -338,6 +338,7 @@ void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state 
 								 * separately */
 		output_writer_trim(&job->streams[i].writer);
 	}
+	job_sampling_deinit(&job->sampling);	/* the sequences borrowed it */
 	job->n_running = 0;
 	log_debug("%s: %s%s%s", job->id, job_state_name(state), err ? ": " : "",
 		  err ? err->text : "");
@@ -368,14 +369,14 @@ void coordinator_on_started(void *arg, struct sequence *sequence)
 	job_set_state(job, JOB_RUNNING, NULL);
 }
 
-bool coordinator_take_token(struct coordinator *c, struct sequence *sequence, uint32_t token,
-			    float logprob)
+bool coordinator_take_token(struct coordinator *c, struct sequence *sequence,
+			    const struct token_record *record, const struct token_top *tops)
 {
 	struct job *job = sequence->job;
 	struct output_writer *writer = &job->streams[sequence->index].writer;
 	struct error err;
 
-	if (output_writer_add(writer, token, logprob) != SC_OK) {
+	if (output_writer_add(writer, record->token, record->logprob, tops) != SC_OK) {
 		error_set(&err, SC_E_NOMEM, "out of memory for the output");
 		coordinator_end_job(c, job, JOB_FAILED, &err);
 		return false;

@@ -14,9 +14,13 @@ struct stage_checker;
 struct stage_checker *stage_checker_create(const struct step_limits *limits);
 void stage_checker_destroy(struct stage_checker *checker);
 
-/* Run step; records_out[max_sequences] takes its tokens. Returns how many. */
-uint32_t stage_checker_run(struct stage_checker *checker, const struct step *step,
-			   struct token_record *records_out);
+/* Runs step and fills in tokens_out but for its arrays, which have room for any answer. */
+void stage_checker_run(struct stage_checker *checker, const struct step *step,
+		       struct token_record *records, struct token_top *tops,
+		       struct tokens *tokens_out);
+
+/* The k-th likeliest token at position. */
+struct token_top stage_checker_top(uint32_t position, uint32_t k);
 
 /* The token that a sequence of that seed has at position. */
 uint32_t stage_checker_token(uint64_t seed, uint32_t position);

@@ -47,9 +47,7 @@ struct sim_flight *step_sim_make(void)
 	if (!scheduler_next(sim.scheduler, sim.now_ns, &sim.step))
 		return NULL;
 	assert_int_equal(sim.step.id, ++sim.n_steps);
-	flight->tokens.step_id = sim.step.id;
-	flight->tokens.records = flight->records;
-	flight->tokens.n_records = stage_checker_run(sim.stage, &sim.step, flight->records);
+	stage_checker_run(sim.stage, &sim.step, flight->records, flight->tops, &flight->tokens);
 	sim.n_flights++;
 	return flight;
 }

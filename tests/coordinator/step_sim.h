@@ -12,11 +12,12 @@
 
 #define SIM_MAX_CLIENTS 40
 #define SIM_MAX_WINDOW 9
-#define SIM_MAX_ROWS 256
+#define SIM_MAX_ROWS 1024
 
 struct sim_flight {
 	struct tokens tokens;
 	struct token_record records[SIM_MAX_ROWS];
+	struct token_top tops[STEP_MAX_TOPS];
 };
 
 extern struct step_sim {

@@ -29,7 +29,7 @@ static void begin(const char *const *stops, uint32_t n_stops, uint32_t max_token
 /* A byte is a token. False: the output is over. */
 static bool add(int byte)
 {
-	assert_int_equal(output_writer_add(&writer, (uint8_t)byte, -1.0f), SC_OK);
+	assert_int_equal(output_writer_add(&writer, (uint8_t)byte, -1.0f, NULL), SC_OK);
 	return writer.output.finish == FINISH_NONE;
 }
 
@@ -195,7 +195,7 @@ static void an_end_token_ends_it_and_adds_nothing(void **state)
 	(void)state;
 	begin(stops, 1, MAX_TOKENS);
 	add_all("sto");
-	assert_int_equal(output_writer_add(&writer, TINY_EOS, -1.0f), SC_OK);
+	assert_int_equal(output_writer_add(&writer, TINY_EOS, -1.0f, NULL), SC_OK);
 	assert_int_equal(writer.output.finish, FINISH_STOP);
 	assert_int_equal(writer.output.n_tokens, 3);
 	shows("sto");
@@ -208,7 +208,7 @@ static void an_end_token_as_the_first_leaves_an_empty_output(void **state)
 {
 	(void)state;
 	begin(NULL, 0, MAX_TOKENS);
-	assert_int_equal(output_writer_add(&writer, TINY_EOS, -1.0f), SC_OK);
+	assert_int_equal(output_writer_add(&writer, TINY_EOS, -1.0f, NULL), SC_OK);
 	assert_int_equal(writer.output.finish, FINISH_STOP);
 	assert_int_equal(writer.output.n_tokens, 0);
 	shows("");
@@ -221,7 +221,7 @@ static void an_end_token_may_be_ignored(void **state)
 	begin(NULL, 0, 3);
 	writer.ignore_end = true;
 	add('a');
-	assert_int_equal(output_writer_add(&writer, TINY_EOS, -1.0f), SC_OK);
+	assert_int_equal(output_writer_add(&writer, TINY_EOS, -1.0f, NULL), SC_OK);
 	assert_int_equal(writer.output.finish, FINISH_NONE);
 	assert_int_equal(writer.output.n_tokens, 2);
 	add('b');
@@ -305,7 +305,7 @@ static int close_model(void **state)
 /* The names of control tokens as the tiny model writes them. */
 static void add_token(uint32_t token)
 {
-	assert_int_equal(output_writer_add(&writer, token, -1.0f), SC_OK);
+	assert_int_equal(output_writer_add(&writer, token, -1.0f, NULL), SC_OK);
 }
 
 static const char *bos_name(void)
@@ -370,6 +370,186 @@ static void control_tokens_leave_no_trace_without_a_match(void **state)
 	end();
 }
 
+static void a_marked_name_is_printed_whole_or_not_at_all(void **state)
+{
+	char inside[64], text[64];
+	const char *const stops[] = { inside };
+
+	(void)state;
+	snprintf(text, sizeof text, "a\xff%s\xfe" "b", bos_name());
+	begin(NULL, 0, MAX_TOKENS);
+	writer.marks_special = true;
+	add('a');
+	add_token(TINY_BOS);
+	shows("a\xff<|begin|>\xfe");
+	add('b');
+	shows(text);
+	end();
+	/* A stop string that may begin inside the name, and does not. */
+	snprintf(inside, sizeof inside, "%c!", bos_name()[strlen(bos_name()) - 1]);
+	begin(stops, 1, MAX_TOKENS);
+	writer.marks_special = true;
+	add('a');
+	add_token(TINY_BOS);
+	shows("a");
+	add('b');
+	shows(text);
+	/* And one that does. */
+	add_token(TINY_BOS);
+	add('!');
+	shows(text);
+	assert_int_equal(writer.output.finish, FINISH_STOP);
+	end();
+}
+
+static void an_unfinished_character_does_not_go_on_behind_a_marked_name(void **state)
+{
+	(void)state;
+	begin(NULL, 0, MAX_TOKENS);
+	writer.marks_special = true;
+	add(0xe2);
+	add_token(TINY_BOS);
+	add(0x82);
+	output_writer_finish(&writer, FINISH_LENGTH);
+	shows("\xef\xbf\xbd\xff<|begin|>\xfe\xef\xbf\xbd");
+	end();
+}
+
+static void marks_stand_around_every_name(void **state)
+{
+	static const char *const stops[] = { "never" };
+
+	(void)state;
+	for (uint32_t n_stops = 0; n_stops < 2; n_stops++) {
+		begin(stops, n_stops, MAX_TOKENS);
+		writer.marks_special = true;
+		add_token(TINY_BOS);
+		add_token(TINY_BOS);
+		shows("\xff<|begin|>\xfe\xff<|begin|>\xfe");
+		end();
+	}
+}
+
+static void what_is_hidden_holds_no_stop_string(void **state)
+{
+	static const char *const stops[] = { "\n" };
+
+	(void)state;
+	begin(stops, 1, MAX_TOKENS);
+	writer.scan.hidden_open = "<t>";
+	writer.scan.hidden_close = "</t>";
+	add_all("<t>a\nb</t>c\nd");
+	shows("<t>a\nb</t>c");
+	assert_int_equal(writer.output.stop_cause, STOP_STRING);
+	end();
+	/* An opening that was not one. */
+	begin(stops, 1, MAX_TOKENS);
+	writer.scan.hidden_open = "<t>";
+	writer.scan.hidden_close = "</t>";
+	add_all("a<");
+	shows("a");
+	add('\n');
+	shows("a<");
+	assert_int_equal(writer.output.finish, FINISH_STOP);
+	end();
+}
+
+static void a_stop_string_that_only_the_end_makes_certain_counts(void **state)
+{
+	static const char *const stops[] = { "<" };
+
+	(void)state;
+	begin(stops, 1, 2);
+	writer.scan.hidden_open = "<t>";
+	writer.scan.hidden_close = "</t>";
+	add_all("a<");
+	shows("a");
+	assert_int_equal(writer.output.finish, FINISH_STOP);
+	assert_int_equal(writer.output.stop_cause, STOP_STRING);
+	end();
+	begin(stops, 1, 10);
+	writer.scan.hidden_open = "<t>";
+	writer.scan.hidden_close = "</t>";
+	add_all("a<");
+	output_writer_finish(&writer, FINISH_CANCELLED);
+	shows("a");
+	assert_int_equal(writer.output.finish, FINISH_CANCELLED);
+	assert_int_equal(writer.output.stop_cause, STOP_NONE);
+	end();
+}
+
+static void an_output_says_why_it_stopped(void **state)
+{
+	static const char *const stops[] = { "x", "stop" };
+	static const uint32_t tokens[] = { 'q', 'z', TINY_EOS };
+
+	(void)state;
+	begin(stops, 2, MAX_TOKENS);
+	add_all("a stop");
+	assert_int_equal(writer.output.stop_cause, STOP_STRING);
+	assert_int_equal(writer.output.stop, 1);
+	end();
+	begin(stops, 2, MAX_TOKENS);
+	writer.stop_tokens = tokens;
+	writer.n_stop_tokens = 3;
+	add_all("abz");
+	shows("ab");
+	assert_int_equal(writer.output.n_tokens, 2);
+	assert_int_equal(writer.output.finish, FINISH_STOP);
+	assert_int_equal(writer.output.stop_cause, STOP_TOKEN);
+	assert_int_equal(writer.output.stop, 'z');
+	end();
+	/* An end token counts as such, unless it is ignored. */
+	for (int ignores = 0; ignores < 2; ignores++) {
+		begin(stops, 2, MAX_TOKENS);
+		writer.ignore_end = ignores;
+		writer.stop_tokens = tokens;
+		writer.n_stop_tokens = 3;
+		add_token(TINY_EOS);
+		assert_int_equal(writer.output.finish, FINISH_STOP);
+		assert_int_equal(writer.output.stop_cause, ignores ? STOP_TOKEN : STOP_END);
+		assert_int_equal(writer.output.stop, TINY_EOS);
+		end();
+	}
+	begin(stops, 2, 1);
+	add('a');
+	assert_int_equal(writer.output.finish, FINISH_LENGTH);
+	assert_int_equal(writer.output.stop_cause, STOP_NONE);
+	end();
+}
+
+static void no_stop_string_counts_before_the_least_number_of_tokens(void **state)
+{
+	static const char *const stops[] = { "x" };
+
+	(void)state;
+	begin(stops, 1, MAX_TOKENS);
+	writer.min_tokens = 3;
+	assert_int_equal(add_all("xxxax"), 5);
+	shows("xxxa");
+	assert_int_equal(writer.output.n_tokens, 5);
+	end();
+}
+
+static void an_output_keeps_the_likeliest_tokens_of_each_place(void **state)
+{
+	const struct token_top tops[][2] = { { { 'a', -1 }, { 'b', -2 } },
+					     { { 'c', -3 }, { 'd', -4 } } };
+
+	(void)state;
+	begin(NULL, 0, MAX_TOKENS);
+	assert_int_equal(output_writer_keep_logprobs(&writer, 2), SC_OK);
+	assert_true(writer.output.has_logprobs);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(output_writer_add(&writer, 'a', -1, tops[i]), SC_OK);
+	assert_int_equal(writer.output.n_tops, 2);
+	assert_memory_equal(writer.output.tops, tops, sizeof tops);
+	output_writer_finish(&writer, FINISH_LENGTH);
+	output_writer_trim(&writer);
+	assert_memory_equal(writer.output.tops, tops, sizeof tops);
+	end();
+}
+
 static void control_tokens_are_printed_where_asked_for(void **state)
 {
 	char text[64];
@@ -415,6 +595,14 @@ int main(void)
 		cmocka_unit_test(a_stop_string_may_begin_or_end_within_a_control_token),
 		cmocka_unit_test(control_tokens_leave_no_trace_without_a_match),
 		cmocka_unit_test(control_tokens_are_printed_where_asked_for),
+		cmocka_unit_test(a_marked_name_is_printed_whole_or_not_at_all),
+		cmocka_unit_test(an_unfinished_character_does_not_go_on_behind_a_marked_name),
+		cmocka_unit_test(marks_stand_around_every_name),
+		cmocka_unit_test(what_is_hidden_holds_no_stop_string),
+		cmocka_unit_test(a_stop_string_that_only_the_end_makes_certain_counts),
+		cmocka_unit_test(an_output_says_why_it_stopped),
+		cmocka_unit_test(no_stop_string_counts_before_the_least_number_of_tokens),
+		cmocka_unit_test(an_output_keeps_the_likeliest_tokens_of_each_place),
 		cmocka_unit_test(a_limit_of_no_tokens_takes_none),
 		cmocka_unit_test(random_texts_stop_where_a_search_in_the_whole_says),
 	};

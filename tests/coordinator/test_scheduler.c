@@ -23,6 +23,7 @@ struct story {
 	uint32_t n_prompt;
 	uint32_t end;		/* tokens in all at which it ends */
 	float scores[MAX_CONTEXT];
+	struct token_top score_tops[MAX_CONTEXT * 3];
 	bool is_ended;
 };
 
@@ -36,6 +37,12 @@ static struct plot {
 
 static uint64_t random_state;
 
+enum { N_VOCAB = 256 };
+
+/* Of every token, for sequences that have some. */
+static struct sampling_bias biases[N_VOCAB];
+static uint32_t bans[N_VOCAB];
+
 static uint32_t draw(uint32_t below)
 {
 	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -47,7 +54,7 @@ static struct scheduler_config roomy(void)
 	return (struct scheduler_config){
 		.limits = {
 			.max_rows = 32, .max_sequences = 16, .max_blocks = 400, .block_length = 4,
-			.max_context = MAX_CONTEXT, .n_vocab = 256, .dim = 1,
+			.max_context = MAX_CONTEXT, .n_vocab = N_VOCAB, .dim = 1,
 		},
 		.window = 3,
 		.n_stages = 2,
@@ -62,6 +69,17 @@ static void note_started(void *arg, struct sequence *sequence)
 	plot.n_started++;
 }
 
+/* The n likeliest tokens are those of position. */
+static void check_tops(const struct token_top *tops, uint32_t n, uint32_t position)
+{
+	for (uint32_t k = 0; k < n; k++) {
+		struct token_top expected = stage_checker_top(position, k);
+
+		assert_int_equal(tops[k].token, expected.token);
+		assert_true(tops[k].logprob == expected.logprob);
+	}
+}
+
 static void sim_start(const struct scheduler_config *config)
 {
 	struct scheduler_config told = *config;
@@ -69,6 +87,10 @@ static void sim_start(const struct scheduler_config *config)
 	told.on_started = note_started;
 	plot = (struct plot){ .n_stories = 0 };
 	random_state = 42;
+	for (uint32_t i = 0; i < N_VOCAB; i++) {
+		biases[i] = (struct sampling_bias){ i, (float)i };
+		bans[i] = i;
+	}
 	step_sim_start(&told);
 }
 
@@ -89,11 +111,19 @@ static void begin(struct story *story, uint32_t client, uint32_t n_prompt, uint3
 	*story = (struct story){ .n_prompt = n_prompt, .end = n_prompt + n_new };
 	assert_int_equal(sequence_init(&story->sequence, prompt, n_prompt, n_prompt + n_new,
 				       sim.config.limits.block_length), SC_OK);
-	story->sequence.sampling = (struct sampling){ .seed = ++seed, .top_p = 1, SAMPLING_OFF };
+	story->sequence.sampling = (struct sampling){
+		.seed = ++seed, .top_p = 1, SAMPLING_OFF,
+		.flags = seed % 2 ? SAMPLING_LOGPROB : 0, .n_tops = seed % 4,
+		.n_biases = seed % 5 ? 0 : draw(N_VOCAB + 1),
+		.n_bans = seed % 7 ? 0 : draw(STEP_MAX_BANS + 1),
+	};
+	story->sequence.biases = biases;
+	story->sequence.bans = bans;
 	/* Some have none of their prompt scored, some a part, some all of it. */
 	if (n_prompt > 1 && seed % 3)
 		story->sequence.score_from = seed % 3 == 1 ? 1 : n_prompt / 2;
 	story->sequence.scores = story->scores;
+	story->sequence.score_tops = story->score_tops;
 	share_job_init(&story->job, &sim.clients[client]);
 	story->sequence.share = &story->job;
 	scheduler_add(sim.scheduler, &story->sequence);
@@ -173,15 +203,23 @@ static void check_started(const struct step *step)
 
 static void spoil_records(struct sim_flight *flight)
 {
+	uint32_t n_tops = 0, n_kept = 0;
+
 	for (uint32_t i = 0; i < flight->tokens.n_records; i++) {
 		struct token_record *record = &flight->records[i];
+		bool is_spoilt = record->sequence == plot.spoilt->sequence.slot &&
+				 record->position >= plot.spoilt_from;
 
-		if (record->sequence == plot.spoilt->sequence.slot &&
-		    record->position >= plot.spoilt_from) {
+		for (uint32_t k = 0; k < record->n_tops; k++, n_tops++)
+			if (!is_spoilt)
+				flight->tops[n_kept++] = flight->tops[n_tops];
+		if (is_spoilt) {
 			record->fault = TOKEN_FAULT_NAN;
 			record->logprob = 0;
+			record->n_tops = 0;
 		}
 	}
+	flight->tokens.n_tops = n_kept;
 }
 
 /* False: no step can be made now. */
@@ -204,9 +242,12 @@ static bool make_step(void)
 }
 
 /* Tokens are the sequence's own, each once and in order, however often it started over. */
-static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record)
+static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record,
+		       const struct token_top *tops)
 {
 	struct story *story = (struct story *)((char *)sequence - offsetof(struct story, sequence));
+
+	uint32_t n_tops = sequence->sampling.n_tops;
 
 	(void)arg;
 	assert_false(story->is_ended);
@@ -220,6 +261,10 @@ static bool take_token(void *arg, struct sequence *sequence, const struct token_
 						    sequence->n_tokens - 1));
 	for (uint32_t i = sequence->score_from; i && i < story->n_prompt; i++)
 		assert_true(story->scores[i - sequence->score_from] == -(float)i);
+	for (uint32_t i = sequence->score_from; i && i < story->n_prompt; i++)
+		check_tops(story->score_tops + (i - sequence->score_from) * n_tops, n_tops, i);
+	assert_int_equal(record->n_tops, sequence->sampling.flags ? n_tops : 0);
+	check_tops(tops, record->n_tops, record->position);
 	story->is_ended = sequence->n_tokens == story->end;
 	return !story->is_ended;
 }
@@ -917,18 +962,24 @@ static void answers_to_something_else_are_refused(void **state)
 {
 	struct scheduler_config config = roomy();
 	struct token_record record;
+	struct token_top tops[2];
 	struct tokens tokens;
+	struct story *story;
 
 	(void)state;
 	sim_start(&config);
-	add(3, 3)->sequence.score_from = 0;	/* one record, whichever tests ran before */
+	story = add(3, 3);
+	story->sequence.score_from = 0;	/* one record, whichever tests ran before */
+	story->sequence.sampling.flags = SAMPLING_LOGPROB;
+	story->sequence.sampling.n_tops = 2;
 	tokens = (struct tokens){ .step_id = 1 };
 	is_refused(&tokens, "no step is in flight");
 	assert_true(make_step());
 	record = sim.flights[0].records[0];
-	tokens = (struct tokens){ .step_id = 2, .n_records = 1, .records = &record };
+	memcpy(tops, sim.flights[0].tops, sizeof tops);
+	tokens = (struct tokens){ .step_id = 2, .n_records = 1, .records = &record, .tops = tops };
 	is_refused(&tokens, "step 2");
-	tokens = (struct tokens){ .step_id = 1, .n_records = 0, .records = &record };
+	tokens = (struct tokens){ .step_id = 1, .n_records = 0, .records = &record, .tops = tops };
 	is_refused(&tokens, "0 records");
 	tokens.n_records = 1;
 	record.sequence++;
@@ -936,6 +987,9 @@ static void answers_to_something_else_are_refused(void **state)
 	record.sequence--;
 	record.position++;
 	is_refused(&tokens, "position 4");
+	record.position--;
+	record.n_tops = 1;
+	is_refused(&tokens, "record 0 has 1 likeliest tokens, expected 2");
 	/* None of this changed anything. */
 	finish_all();
 	sim_stop();

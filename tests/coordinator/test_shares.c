@@ -81,11 +81,13 @@ static struct test_job *add(uint32_t client, uint32_t n_sequences, uint32_t n_pr
 	return job;
 }
 
-static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record)
+static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record,
+		       const struct token_top *tops)
 {
 	struct test_job *job = list_entry(sequence->share, struct test_job, share);
 
 	(void)arg;
+	(void)tops;
 	assert_int_equal(record->token, stage_checker_token(sequence->sampling.seed,
 							    sequence->n_tokens - 1));
 	load.n_tokens++;

@@ -92,11 +92,13 @@ static struct story *add(unsigned client, uint32_t n_prompt, uint32_t n_new)
 }
 
 /* Each token is the one that the sequence has there whatever happened before. */
-static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record)
+static bool take_token(void *arg, struct sequence *sequence, const struct token_record *record,
+		       const struct token_top *tops)
 {
 	struct story *story = list_entry(sequence, struct story, sequence);
 
 	(void)arg;
+	(void)tops;
 	assert_true(story->is_live);
 	assert_int_equal(record->token, stage_checker_token(sequence->sampling.seed,
 							    sequence->n_tokens - 1));

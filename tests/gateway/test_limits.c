@@ -396,6 +396,10 @@ static void the_manual_gives_the_values_of_the_code(void **state)
 	expect_text(LIMIT_SEQUENCES, "%d", JOB_MAX_SEQUENCES);
 	expect_text(LIMIT_STOPS, "%d", JOB_MAX_STOPS);
 	expect_text(LIMIT_STOP_BYTES, "%d", JOB_MAX_STOP_BYTES);
+	expect_text(LIMIT_STOP_TOKENS, "%d", JOB_MAX_STOP_TOKENS);
+	expect_text(LIMIT_BIASES, "%d", JOB_MAX_BIASES);
+	expect_text(LIMIT_TOP_LOGPROBS, "%d", JOB_MAX_TOP_LOGPROBS);
+	expect_text(LIMIT_BREAKERS, "%d", JOB_MAX_DRY_BREAKERS);
 	snprintf(least, sizeof least, "at least %d times max-message", GATEWAY_BUDGET_MESSAGES);
 	assert_non_null(strstr(limit_table[LIMIT_BUDGET].value, least));
 }
