@@ -192,6 +192,7 @@ static bool take_token(void *arg, struct sequence *sequence, const struct token_
 		coordinator_take_fault(c, sequence, record);
 	if (record->fault || sequence == &c->epoch->probe)
 		return false;
+	coordinator_measure_token(c, sequence);
 	return coordinator_take_token(c, sequence, record, tops);
 }
 
@@ -240,15 +241,20 @@ static void take_tokens(struct coordinator *c, const struct frame *frame)
 {
 	struct tokens tokens;
 	struct error err;
+	uint64_t n_rows;
 
 	if (!has_steps(c) || frame->epoch != c->epoch->number)
 		return;
+	n_rows = scheduler_counts(c->epoch->scheduler).rows;
 	if (tokens_decode(frame_payload(frame), frame->n_bytes, &c->epoch->limits, &tokens, &err) ||
 	    scheduler_take(c->epoch->scheduler, clock_ns(), &tokens, take_token, c,
 			   &err) != SC_OK) {
 		blame_last_stage(c, &err);
 		return;
 	}
+	if (c->epoch->state == EPOCH_RUNNING)
+		metrics_note_step(&c->metrics,
+				  scheduler_counts(c->epoch->scheduler).rows - n_rows);
 	watchdog_note_answer(&c->watchdog);
 	coordinator_watch_steps(c);
 	counters_note_step(&c->counters, tokens.step_id);
@@ -509,6 +515,7 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 	c->jobs.on_dirty = on_dirty;
 	c->jobs.arg = c;
 	c->limits = coordinator_widest_limits(config);
+	metrics_init(&c->metrics, c->limits.max_context);
 	note_limits(c);
 	status = step_limits_check(&c->limits, err);
 	if (status == SC_OK &&

@@ -121,6 +121,9 @@ const struct tokenizer *coordinator_tokenizer(const struct coordinator *coordina
 /* The most positions of a sequence. Between two epochs that of the last one, before the first one
  * the most that the settings allow. */
 uint32_t coordinator_max_context(const struct coordinator *coordinator);
+/* Counters and histograms of all jobs so far. Borrowed. */
+struct metrics;
+const struct metrics *coordinator_metrics(const struct coordinator *coordinator);
 /* Counters of refusals. The gateway counts refusals by its own limits here, too. Borrowed. */
 struct limit_counts *coordinator_limits(struct coordinator *coordinator);
 
@@ -183,6 +186,9 @@ struct coordinator_status {
 	uint64_t prompt_tokens;
 	uint64_t generated_tokens;
 	uint64_t preemptions;
+	uint32_t sequences_running;	/* that hold a slot */
+	uint32_t sequences_waiting;	/* all others that have not ended */
+	uint64_t active_ns;		/* time with a step in flight */
 	uint64_t longest_turn_ns;	/* loop_longest_turn_ns of the coordinator's loop */
 };
 void coordinator_status(const struct coordinator *coordinator, struct coordinator_status *out);

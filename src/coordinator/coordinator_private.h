@@ -9,6 +9,7 @@
  *	recovery.c	losing an epoch, and finding another one
  *	resume.c	sequences between two epochs
  *	watch.c		stages that make no progress
+ *	measure.c	metrics of sequences and jobs
  *	coordinator_status.c, submit.c (jobs), fault.c (numbers)
  */
 #include "coordinator/coordinator.h"
@@ -17,6 +18,7 @@
 #include "coordinator/jobs.h"
 #include "coordinator/link_faults.h"
 #include "coordinator/members.h"
+#include "coordinator/metrics.h"
 #include "coordinator/plan_change.h"
 #include "coordinator/watchdog.h"
 
@@ -25,6 +27,7 @@ struct coordinator_totals {
 	uint64_t steps;
 	uint64_t rows;
 	uint64_t preemptions;
+	uint64_t active_ns;		/* time with a step in flight */
 };
 
 struct coordinator {
@@ -71,6 +74,7 @@ struct coordinator {
 	uint64_t prompt_tokens;
 	uint64_t generated_tokens;
 	struct token_list ends;		/* the model's end tokens */
+	struct metrics metrics;
 };
 
 /* The table of legal transitions. */
@@ -185,6 +189,13 @@ void coordinator_on_started(void *arg, struct sequence *sequence);
  * Returns false if the stream is over. */
 bool coordinator_take_token(struct coordinator *c, struct sequence *sequence,
 			    const struct token_record *record, const struct token_top *tops);
+
+/* measure.c: what metrics observe of a sequence and of a job. */
+void coordinator_measure_start(const struct coordinator *c, struct sequence *sequence);
+void coordinator_measure_token(struct coordinator *c, struct sequence *sequence);
+/* The output of stream i is over. */
+void coordinator_measure_end(struct coordinator *c, struct job *job, uint32_t i);
+void coordinator_measure_done(struct coordinator *c, const struct job *job);
 
 /* A record with a fault: fails the stream's job. For the probe, the caller ends the sequence. */
 void coordinator_take_fault(struct coordinator *c, struct sequence *sequence,

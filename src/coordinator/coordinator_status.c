@@ -26,6 +26,11 @@ struct limit_counts *coordinator_limits(struct coordinator *c)
 	return &c->refused;
 }
 
+const struct metrics *coordinator_metrics(const struct coordinator *c)
+{
+	return &c->metrics;
+}
+
 enum tensor_type coordinator_kv_type(const struct coordinator *c)
 {
 	return c->config.kv_type;
@@ -52,6 +57,16 @@ static void count_jobs(const struct coordinator *c, struct coordinator_status *o
 	out->jobs_queued = c->jobs.n_queued;
 	out->jobs_running = c->jobs.n_active - c->jobs.n_queued;
 	memcpy(out->jobs_by_state, c->jobs.ended_by_state, sizeof c->jobs.ended_by_state);
+	if (c->epoch && c->epoch->state != EPOCH_RUNNING)
+		out->sequences_running = 0;	/* the probe is nobody's */
+	out->sequences_waiting = (uint32_t)(c->metrics.n_submitted - c->metrics.n_ended) -
+				 out->sequences_running;
+}
+
+/* The time with a step in flight in this epoch. */
+static uint64_t active_ns(const struct coordinator *c)
+{
+	return c->epoch ? epoch_active_ns(c->epoch, loop_now_ns(c->config.loop)) : 0;
 }
 
 void coordinator_status(const struct coordinator *c, struct coordinator_status *out)
@@ -83,6 +98,8 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.prompt_tokens = c->prompt_tokens,
 		.generated_tokens = c->generated_tokens,
 		.preemptions = c->totals.preemptions + counts.preemptions,
+		.sequences_running = counts.running,
+		.active_ns = c->totals.active_ns + active_ns(c),
 		.longest_turn_ns = loop_longest_turn_ns(c->config.loop),
 	};
 	coordinator_load_progress(c, &out->load_done_bytes, &out->load_total_bytes);
@@ -96,14 +113,12 @@ void coordinator_await_counters(struct coordinator *c, struct counters_wait *wai
 
 static double bubble_ratio(const struct coordinator *c, const struct member *member)
 {
-	uint64_t active_ns = 0;
+	uint64_t all_ns = active_ns(c);
 	double ratio;
 
-	if (c->epoch)
-		active_ns = epoch_active_ns(c->epoch, loop_now_ns(c->config.loop));
-	if (!active_ns || !member->steps)
+	if (!all_ns || !member->steps)
 		return 0.0;
-	ratio = 1.0 - (double)member->busy_ns / (double)active_ns;
+	ratio = 1.0 - (double)member->busy_ns / (double)all_ns;
 	return ratio < 0.0 ? 0.0 : ratio;
 }
 

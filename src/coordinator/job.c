@@ -413,6 +413,7 @@ enum sc_status job_create(struct jobs *jobs, const struct job_request *request, 
 	job->deadline_ms = request->deadline_ms;
 	job->deadline_ns = deadline_in(request->deadline_ms, now_ns);
 	job->waiting_ns = now_ns;
+	job->submitted_ns = now_ns;
 	make_id(job->id);
 	job->client = take_client(jobs, request->client);
 	job->streams = calloc(job->n_streams, sizeof job->streams[0]);

@@ -8,12 +8,14 @@
 #include "config/limits.h"
 #include "coordinator/job.h"
 #include "coordinator/job_sampling.h"
+#include "coordinator/metrics.h"
 #include "coordinator/output.h"
 #include "coordinator/sequence.h"
 
 struct job_stream {
 	struct output_writer writer;
 	struct sequence sequence;
+	struct metrics_times times;
 };
 
 /* A client, whose jobs share turns. Exists while one of its jobs is active or about to be. */
@@ -41,6 +43,7 @@ struct job {
 	struct job_times times;
 	uint64_t deadline_ms;		/* counted from submission; 0: none */
 	uint64_t deadline_ns;		/* the same in loop time; 0: none */
+	uint64_t submitted_ns;		/* in loop time */
 	unsigned n_holds;		/* holds of the table, callers and watchers */
 	uint32_t n_losses;		/* of stages, while it was active */
 	uint32_t n_overcome;		/* as job_recovery has these three */

@@ -20,6 +20,7 @@ static void add_totals(struct coordinator *c)
 	c->totals.steps += counts.steps;
 	c->totals.rows += counts.rows;
 	c->totals.preemptions += counts.preemptions;
+	c->totals.active_ns += epoch_active_ns(c->epoch, loop_now_ns(c->config.loop));
 }
 
 void coordinator_drop_epoch(struct coordinator *c)

@@ -288,6 +288,7 @@ enum sc_status job_submit(struct coordinator *c, const struct job_request *reque
 	if (status != SC_OK)
 		return status;
 	jobs_add(&c->jobs, job, n_bytes);
+	metrics_note_submitted(&c->metrics, job->n_streams);
 	coordinator_add_job(c, job);
 	log_debug("%s: %u prompt tokens, %u sequences", job->id, job->n_prompt_tokens,
 		  job->n_streams);
@@ -334,12 +335,15 @@ void coordinator_end_job(struct coordinator *c, struct job *job, enum job_state 
 		if (c->epoch)
 			scheduler_remove(c->epoch->scheduler, &job->streams[i].sequence);
 		output_writer_finish(&job->streams[i].writer, reason);
+		coordinator_measure_end(c, job, i);
 		sequence_deinit(&job->streams[i].sequence);	/* the output is stored
 								 * separately */
 		output_writer_trim(&job->streams[i].writer);
 	}
 	job_sampling_deinit(&job->sampling);	/* the sequences borrowed it */
 	job->n_running = 0;
+	if (state == JOB_DONE)
+		coordinator_measure_done(c, job);
 	log_debug("%s: %s%s%s", job->id, job_state_name(state), err ? ": " : "",
 		  err ? err->text : "");
 	job_set_state(job, state, err);
@@ -363,6 +367,8 @@ void coordinator_on_started(void *arg, struct sequence *sequence)
 	struct coordinator *c = arg;
 	struct job *job = sequence->job;
 
+	if (job)
+		coordinator_measure_start(c, sequence);
 	if (!job || job->state != JOB_QUEUED)	/* the probe; another of its sequences, or again */
 		return;
 	c->prompt_tokens += job->n_prompt_tokens;
@@ -392,6 +398,7 @@ bool coordinator_take_token(struct coordinator *c, struct sequence *sequence,
 		coordinator_end_job(c, job, JOB_FAILED, &err);
 		return false;
 	}
+	coordinator_measure_end(c, job, sequence->index);
 	if (!--job->n_running)
 		coordinator_end_job(c, job, JOB_DONE, NULL);
 	return false;

@@ -204,6 +204,11 @@ void engine_await_counters(struct engine *engine, struct counters_wait *wait)
 	coordinator_await_counters(engine->coordinator, wait);
 }
 
+const struct metrics *engine_metrics(const struct engine *engine)
+{
+	return coordinator_metrics(engine->coordinator);
+}
+
 struct limit_counts *engine_limits(struct engine *engine)
 {
 	return coordinator_limits(engine->coordinator);

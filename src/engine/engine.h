@@ -22,6 +22,7 @@
 #include "base/error.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
+#include "coordinator/metrics.h"
 #include "coordinator/prompt.h"
 #include "coordinator/worker_status.h"
 
@@ -120,6 +121,8 @@ void engine_worker_status(const struct engine *engine, unsigned i, struct worker
 /* As coordinator_await_counters: wait->on_current comes when counters of stages are up to date;
  * counters_forget ends the wait. */
 void engine_await_counters(struct engine *engine, struct counters_wait *wait);
+/* Counters and histograms of all jobs so far. */
+const struct metrics *engine_metrics(const struct engine *engine);
 /* Values of limits, and counters of what was refused by them. The gateway counts here, too. */
 struct limit_counts *engine_limits(struct engine *engine);
 

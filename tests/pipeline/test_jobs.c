@@ -535,6 +535,61 @@ static void counters_add_up(void **state)
 	rig_free_logits(&own);
 }
 
+static uint64_t metric_count(const struct metrics *metrics, enum metric metric)
+{
+	return histogram_count(&metrics->histograms[metric]);
+}
+
+/* One job of two sequences, one that is cancelled while it runs, one without output. */
+static void metrics_add_up(void **state)
+{
+	struct job_request request = greedy("slings", 20);
+	const struct metrics *metrics;
+	struct coordinator_status status;
+	struct job *jobs[3];
+	uint32_t n_prompt;
+	struct rig own;
+
+	(void)state;
+	rig_start(&own, &rig_defaults);
+	metrics = engine_metrics(own.engine);
+	request.n_sequences = 2;
+	assert_int_equal(engine_submit(own.engine, &request, &jobs[0], &err), SC_OK);
+	request.n_sequences = 1;
+	request.max_tokens = 0;
+	assert_int_equal(engine_submit(own.engine, &request, &jobs[1], &err), SC_OK);
+	request.max_tokens = JOB_UNLIMITED;
+	assert_int_equal(engine_submit(own.engine, &request, &jobs[2], &err), SC_OK);
+	engine_status(own.engine, &status);
+	assert_int_equal(status.sequences_running + status.sequences_waiting, 4);
+	rig_wait(&own, job_is_ended(jobs[0]) && job_is_ended(jobs[1]));
+	rig_wait(&own, job_output(jobs[2], 0)->n_tokens);
+	job_cancel(jobs[2]);
+	n_prompt = job_n_prompt_tokens(jobs[0]);
+	engine_status(own.engine, &status);
+	assert_int_equal(status.sequences_running + status.sequences_waiting, 0);
+	assert_true(status.active_ns > 0);
+	assert_int_equal(metrics->n_submitted, 4);
+	assert_int_equal(metrics->n_ended, 4);
+	assert_int_equal(metrics->by_finish[FINISH_LENGTH], 3);
+	assert_int_equal(metrics->by_finish[FINISH_CANCELLED], 1);
+	assert_int_equal(metrics->prompt_tokens, 4 * n_prompt);
+	assert_int_equal(metrics->output_tokens, status.generated_tokens);
+	assert_int_equal(metric_count(metrics, METRIC_FIRST_TOKEN), 4);
+	assert_int_equal(metric_count(metrics, METRIC_INTER_TOKEN),
+			 2 * 19 + job_output(jobs[2], 0)->n_tokens - 1);
+	assert_int_equal(metric_count(metrics, METRIC_LATENCY), 3);
+	assert_true(metrics->histograms[METRIC_OUTPUT_TOKENS].sum == 40);
+	assert_int_equal(metric_count(metrics, METRIC_N), 2);
+	/* All steps but the probe, and all their rows. */
+	assert_int_equal(metric_count(metrics, METRIC_STEP_ROWS), metrics->n_steps);
+	assert_true(metrics->histograms[METRIC_STEP_ROWS].sum == (double)status.rows - 1);
+	for (int i = 0; i < 3; i++)
+		job_release(jobs[i]);
+	rig_stop(&own);
+	rig_free_logits(&own);
+}
+
 static void an_old_job_that_runs_is_listed_before_newer_ones_that_do_not(void **state)
 {
 	struct job_request request = greedy("x", 400);
@@ -676,6 +731,7 @@ int main(void)
 		cmocka_unit_test(a_prompt_as_long_as_the_context_is_refused),
 		cmocka_unit_test(draining_lets_jobs_end_and_takes_no_new_ones),
 		cmocka_unit_test(counters_add_up),
+		cmocka_unit_test(metrics_add_up),
 		cmocka_unit_test(an_old_job_that_runs_is_listed_before_newer_ones_that_do_not),
 		cmocka_unit_test(jobs_share_a_limit_of_memory_and_ended_ones_give_way),
 		cmocka_unit_test(an_ended_job_holds_no_more_than_its_output),
