@@ -235,9 +235,24 @@ const char *answer_finish_reason(const struct choice *choice, bool has_calls)
 	}
 }
 
+static void put_stop_reason(struct json_writer *writer, const struct choice *choice)
+{
+	const struct output *output = choice->output;
+	const struct job_request *job = &choice->answer->generation->job;
+
+	json_put_key(writer, "stop_reason");
+	if (output->stop_cause == STOP_STRING && output->stop < job->n_stops)
+		json_put_string(writer, job->stops[output->stop]);
+	else if (output->stop_cause == STOP_TOKEN)
+		json_put_uint(writer, output->stop);
+	else
+		json_put_null(writer);
+}
+
 void answer_put_finish(struct json_writer *writer, const struct choice *choice,
 		       const char *reason)
 {
-	(void)choice;
 	json_put_member_string(writer, "finish_reason", reason);
+	if (reason)
+		put_stop_reason(writer, choice);
 }

@@ -142,7 +142,8 @@ enum sc_status answer_event_close(struct choice *choice, bool is_last);
 
 /* "stop", "length"; calls: the choice called tools. */
 const char *answer_finish_reason(const struct choice *choice, bool has_calls);
-/* Members "finish_reason" and, with one, "stop_reason". reason NULL: null. */
+/* Members "finish_reason" and, with one, vLLM's "stop_reason": the stop string or the stop token, or
+ * null. */
 void answer_put_finish(struct json_writer *writer, const struct choice *choice,
 		       const char *reason);
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "openai/generation.h"
 
-#include "base/random.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,24 +8,10 @@
 void generation_init(struct generation *generation, uint32_t max_tokens)
 {
 	*generation = (struct generation){ .n = 1 };
-	/* The defaults of llama.cpp, as for gRPC: people's prompts are tuned for them. */
-	generation->job = (struct job_request){
-		.n_sequences = 1,
-		.max_tokens = max_tokens,
-		.temperature = 0.8f,
-		.top_k = 40,
-		.top_p = 0.95f,
-		.min_p = 0.05f,
-		.typical_p = 1.0f,
-		.xtc_threshold = 0.1f,
-		.dynatemp_exponent = 1.0f,
-		.repetition_penalty = 1.0f,
-		.dry_base = 1.75f,
-		.dry_allowed_length = 2,
-		.is_attached = true,
-		/* 32 bits, because people read the seed from a screen and type it again. */
-		.seed = (uint32_t)random_id(),
-	};
+	generation->job = job_request_default();
+	generation->job.max_tokens = max_tokens;
+	generation->job.is_attached = true;
+	generation->job.seed = job_random_seed();
 }
 
 void generation_deinit(struct generation *generation)

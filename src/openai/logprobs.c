@@ -6,9 +6,6 @@
 
 /* As vLLM writes -infinity, which JSON does not have. */
 #define LEAST (-9999.0f)
-#define PROMPT_TOPS(job, n) (*(n) = 0, NULL)
-#define OUTPUT_TOPS(output, at) NULL
-#define OUTPUT_N_TOPS(output) 0
 
 struct scored_token {
 	uint32_t id;
@@ -44,7 +41,7 @@ static struct scored_token prompt_token(const struct logprob_source *source, uin
 	uint32_t n_scores;
 	uint32_t n_tops;
 	const float *scores = job_prompt_scores(source->job, &n_scores);
-	const struct token_top *tops = PROMPT_TOPS(source->job, &n_tops);
+	const struct token_top *tops = job_prompt_tops(source->job, &n_tops);
 	uint32_t first = n_prompt(source) - n_scores;
 
 	if (!scores || i < first)
@@ -67,8 +64,8 @@ static struct scored_token token_at(const struct logprob_source *source, uint32_
 		.id = output->tokens[at].id,
 		.has_logprob = output->has_logprobs,
 		.logprob = output->tokens[at].logprob,
-		.tops = OUTPUT_TOPS(output, at),
-		.n_tops = OUTPUT_N_TOPS(output),
+		.tops = output->tops ? output->tops + (size_t)at * output->n_tops : NULL,
+		.n_tops = output->tops ? output->n_tops : 0,
 	};
 }
 

@@ -73,23 +73,20 @@ static void read_stops(struct generation *generation, struct json_reader *reader
 	job->stops = (const char *const *)generation->stops;
 }
 
-/* llama.cpp's. */
 static void read_breakers(struct generation *generation, struct json_reader *reader)
 {
-	static const char *const standard[] = { "\n", ":", "\"", "*" };
+	static const char name[] = "dry_sequence_breakers";
 	struct job_request *job = &generation->job;
 	const struct string_list list = {
-		"dry_sequence_breakers", generation->breakers, JOB_MAX_DRY_BREAKERS,
-		JOB_MAX_STOP_BYTES,
+		name, generation->breakers, JOB_MAX_DRY_BREAKERS, JOB_MAX_STOP_BYTES,
 	};
-	bool is_given = json_object_get(reader->object, list.name) != NULL;
+	const json_t *value = json_object_get(reader->object, name);
+	unsigned n = read_strings(reader, &list);
 
-	job->n_dry_breakers = read_strings(reader, &list);
+	if (!value || json_is_null(value))
+		return;		/* those of the default */
+	job->n_dry_breakers = n;
 	job->dry_breakers = (const char *const *)generation->breakers;
-	if (!is_given) {
-		job->dry_breakers = standard;
-		job->n_dry_breakers = sizeof standard / sizeof standard[0];
-	}
 }
 
 /* --- lists of tokens --- */

@@ -3,6 +3,7 @@
  * thing, the later one of the list wins. */
 #include "openai/generation.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MOST 1000.0	/* where mathematics sets no bound */
@@ -86,76 +87,50 @@ static void read_seed(struct json_reader *reader, struct job_request *job)
 
 /* --- the order --- */
 
-struct sampler_name {
-	const char *name;
-	char letter;		/* of llama.cpp's sampling sequence */
-	uint8_t kind;		/* enum sampler_kind */
-};
-
-static const struct sampler_name samplers[] = {
-	{ "penalties", 'e', SAMPLER_PENALTIES },
-	{ "dry", 'd', SAMPLER_DRY },
-	{ "top_n_sigma", 's', SAMPLER_TOP_N_SIGMA },
-	{ "top_k", 'k', SAMPLER_TOP_K },
-	{ "typ_p", 'y', SAMPLER_TYPICAL },
-	{ "typical_p", 'y', SAMPLER_TYPICAL },
-	{ "top_p", 'p', SAMPLER_TOP_P },
-	{ "min_p", 'm', SAMPLER_MIN_P },
-	{ "xtc", 'x', SAMPLER_XTC },
-	{ "temperature", 't', SAMPLER_TEMPERATURE },
-};
-
-static uint8_t find_name(const char *name)
+/* Names in an array, as one text. */
+static void join_names(struct json_reader *reader, const json_t *array, char *text, size_t capacity)
 {
-	for (size_t i = 0; i < sizeof samplers / sizeof samplers[0]; i++)
-		if (strcmp(samplers[i].name, name) == 0)
-			return samplers[i].kind;
-	return SAMPLER_NONE;
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		const char *name = json_string_value(json_array_get(array, i));
+
+		if (!name || n + strlen(name) + 2 > capacity) {
+			json_reader_fail(reader, "samplers", SC_E_INVALID,
+					 "item %zu: expected the name of a sampler", i);
+			return;
+		}
+		n += (size_t)snprintf(text + n, capacity - n, "%s;", name);
+	}
 }
 
-static uint8_t find_letter(char letter)
-{
-	for (size_t i = 0; i < sizeof samplers / sizeof samplers[0]; i++)
-		if (samplers[i].letter == letter)
-			return samplers[i].kind;
-	return SAMPLER_NONE;
-}
-
-static void add_sampler(struct json_reader *reader, struct job_request *job, uint8_t kind,
-			size_t at)
-{
-	if (kind == SAMPLER_NONE)
-		json_reader_fail(reader, "samplers", SC_E_INVALID,
-				 "item %zu is unknown: expected penalties, dry, top_n_sigma, top_k, "
-				 "typ_p, top_p, min_p, xtc or temperature", at);
-	else if (job->n_samplers == JOB_MAX_SAMPLERS || memchr(job->samplers, kind,
-							       job->n_samplers))
-		json_reader_fail(reader, "samplers", SC_E_INVALID,
-				 "item %zu is there twice: expected each sampler once", at);
-	else
-		job->samplers[job->n_samplers++] = kind;
-}
-
+/* llama.cpp's forms: an array of names, or one text of letters. */
 static void read_order(struct json_reader *reader, struct job_request *job)
 {
 	const json_t *value = json_read(reader, "samplers");
-	const json_t *item;
-	size_t i;
+	char names[256];
+	struct error err;
+	enum sc_status status = SC_OK;
 
+	if (!value)
+		return;
 	if (json_is_string(value)) {
-		for (i = 0; i < json_string_length(value) && reader->status == SC_OK; i++)
-			add_sampler(reader, job, find_letter(json_string_value(value)[i]), i);
+		status = job_samplers_read_letters(json_string_value(value), job->samplers,
+						   &job->n_samplers, &err);
 	} else if (json_is_array(value)) {
-		for (i = 0; i < json_array_size(value) && reader->status == SC_OK; i++) {
-			item = json_array_get(value, i);
-			add_sampler(reader, job, json_is_string(item)
-				    ? find_name(json_string_value(item)) : SAMPLER_NONE, i);
-		}
-	} else if (value) {
+		join_names(reader, value, names, sizeof names);
+		if (reader->status == SC_OK)
+			status = job_samplers_read(names, job->samplers, &job->n_samplers, &err);
+	} else {
 		json_reader_fail(reader, "samplers", SC_E_INVALID,
 				 "expected an array of names or a string, found %s",
 				 json_reader_type(value));
 	}
+	if (status != SC_OK)
+		json_reader_fail(reader, "samplers", status, "%s",
+				 strncmp(err.text, "samplers: ", 10) == 0 ? err.text + 10
+									   : err.text);
 }
 
 void sampling_read(struct generation *generation, struct json_reader *reader)

@@ -41,6 +41,13 @@ const float *job_prompt_scores(const struct job *job, uint32_t *n_out)
 	return NULL;
 }
 
+const struct token_top *job_prompt_tops(const struct job *job, uint32_t *n_tops_out)
+{
+	(void)job;
+	*n_tops_out = 0;
+	return NULL;
+}
+
 const char *coordinator_phase_name(enum coordinator_phase phase)
 {
 	return phase == COORDINATOR_RECOVERING ? "recovering" : "not ready";
