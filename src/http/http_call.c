@@ -230,7 +230,9 @@ enum sc_status http_call_begin(struct http_call *call, unsigned status, const ch
 		return SC_OK;
 	rc = http_answer_write_head(call, status, content_type, LENGTH_UNKNOWN);
 	http_call_charge(call);
-	if (rc == SC_OK)
+	if (rc == SC_OK && call->has_no_body)
+		finish(call);
+	else if (rc == SC_OK)
 		http_call_wake(call);
 	return rc;
 }
@@ -266,7 +268,7 @@ enum sc_status http_call_add(struct http_call *call, const void *bytes, size_t n
 {
 	enum sc_status status;
 
-	if (call->is_finished || call->has_no_body || !n_bytes)
+	if (call->is_finished || !n_bytes)
 		return SC_OK;
 	if (!can_add(call, n_bytes)) {
 		limit_refuse(call->session->config.limits, LIMIT_BUDGET);
@@ -288,8 +290,7 @@ void http_call_end(struct http_call *call)
 		http_call_answer(call, 500, NULL, NULL, 0);
 		return;
 	}
-	if (call->is_chunked && !call->has_no_body &&
-	    buf_add_string(&call->output, "0\r\n\r\n") != SC_OK)
+	if (call->is_chunked && buf_add_string(&call->output, "0\r\n\r\n") != SC_OK)
 		break_off(call);
 	else
 		finish(call);

@@ -120,7 +120,8 @@ must_check enum sc_status http_call_add_header(struct http_call *call, const cha
 void http_call_answer(struct http_call *call, unsigned status, const char *content_type,
 		      const void *body, size_t n_bytes);
 
-/* Begins an answer of unknown length; then http_call_add while there is room, and http_call_end. */
+/* Begins an answer of unknown length; then http_call_add while there is room, and http_call_end. To
+ * HEAD the answer is complete with that. */
 must_check enum sc_status http_call_begin(struct http_call *call, unsigned status,
 					  const char *content_type);
 bool http_call_has_begun(const struct http_call *call);

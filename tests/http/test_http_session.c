@@ -213,6 +213,10 @@ static void head_is_get_without_its_body(void **state)
 	peer_ask(&f->peer, "HEAD /nothing HTTP/1.1\r\n" END);
 	peer_expect_status(&f->peer, 404);
 	assert_string_equal(strstr(f->peer.answer.data, "\r\n\r\n"), "\r\n\r\n");
+	peer_ask(&f->peer, "HEAD /stream HTTP/1.1\r\n" END);
+	peer_expect_status(&f->peer, 200);
+	assert_string_equal(strstr(f->peer.answer.data, "\r\n\r\n"), "\r\n\r\n");
+	assert_int_equal(f->service.n_closed, 1);
 	/* The connection goes on in step. */
 	peer_ask(&f->peer, GET("/echo"));
 	peer_expect_status(&f->peer, 200);
