@@ -501,7 +501,7 @@ static void a_client_that_takes_nothing_is_closed(void **state)
 	int fd;
 
 	f->is_endless = true;
-	fd = open_client(f, false, GET("/stream"));
+	fd = open_client(f, true, GET("/stream"));
 	manual_clock_pass(f->clock, STALL_MS - 1);
 	assert_true(f->budget.n_bytes > 0 && f->budget.n_bytes < 3 * HTTP_CALL_ROOM);
 	manual_clock_pass(f->clock, 1);
