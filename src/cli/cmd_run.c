@@ -52,7 +52,7 @@ static enum sc_status read_files(struct run *run, struct error *err)
 	if (status != SC_OK)
 		return status;
 	report_ignored_keys(run->opened.model->gguf, run->config.ignored_keys);
-	status = one_shot_read_prompt(&run->config, run->opened.tokenizer, &run->text.prompt, err);
+	status = one_shot_read_prompt(&run->config, &run->opened, &run->text.prompt, err);
 	run->opened.n_prompt_tokens = run->text.prompt.n;
 	return status;
 }

@@ -6,6 +6,7 @@
 #include "base/console.h"
 #include "base/outlet.h"
 #include "cli/event_printer.h"
+#include "cli/job_settings.h"
 #include "cli/prompt_text.h"
 #include "event/loop.h"
 #include "gateway/job_events.h"
@@ -13,7 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define TICK_MS 200
@@ -209,9 +209,8 @@ bool one_shot_is_writing(const struct one_shot *one_shot)
 	return one_shot && !one_shot->is_told;
 }
 
-enum sc_status one_shot_read_prompt(const struct config *config,
-				    const struct tokenizer *tokenizer, struct token_list *prompt,
-				    struct error *err)
+static enum sc_status read_prompt(const struct config *config, const struct tokenizer *tokenizer,
+				  struct token_list *prompt, struct error *err)
 {
 	struct buf text = BUF_INIT;
 	enum sc_status status = prompt_text_read(config, &text, err);
@@ -225,44 +224,29 @@ enum sc_status one_shot_read_prompt(const struct config *config,
 	return status;
 }
 
-/* Random when the setting is -1: of 32 bits, as the gateway makes them, so that people can type it
- * again. */
-static uint64_t choose_seed(const struct config *config)
+enum sc_status one_shot_read_prompt(const struct config *config, const struct opened_model *opened,
+				    struct token_list *prompt, struct error *err)
 {
-	uint32_t seed;
+	struct job_settings settings;
+	enum sc_status status = job_settings_read(config, opened->model->hparams.n_vocab, &settings,
+						  err);
 
-	if (config->seed >= 0)
-		return (uint64_t)config->seed;
-	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-		seed = (uint32_t)clock_ns();
-	return seed;
+	return status == SC_OK ? read_prompt(config, opened->tokenizer, prompt, err) : status;
 }
 
 static enum sc_status submit(struct engine *engine, const struct config *config,
 			     const struct token_list *prompt, struct job **job_out,
 			     struct error *err)
 {
-	struct job_request request = {
-		.prompt_tokens = prompt->ids,
-		.n_prompt_tokens = prompt->n,
-		.max_tokens = config->n_predict >= 0 ? (uint32_t)config->n_predict
-						     : JOB_UNLIMITED,
-		.special = config->special ? SPECIAL_NAMES : SPECIAL_HIDDEN,
-		.stops = (const char *const *)config->stops.texts,
-		.n_stops = config->stops.n,
-		.ignore_end = config->ignore_eos,
-		.n_sequences = config->n_sequences,
-		.wants_logprobs = config->wants_logprobs,
-		.deadline_ms = (uint64_t)(config->job_timeout * 1e3),
-		.temperature = (float)config->temperature,
-		.top_k = config->top_k,
-		.top_p = (float)config->top_p,
-		.min_p = (float)config->min_p,
-		.seed = choose_seed(config),
-		.is_attached = true,
-	};
+	struct job_settings settings;
+	enum sc_status status = job_settings_read(config, 0, &settings, err);
 
-	return engine_submit(engine, &request, job_out, err);
+	if (status != SC_OK)
+		return status;
+	settings.request.prompt_tokens = prompt->ids;
+	settings.request.n_prompt_tokens = prompt->n;
+	settings.request.is_attached = true;
+	return engine_submit(engine, &settings.request, job_out, err);
 }
 
 enum sc_status one_shot_start(struct loop *loop, struct engine *engine,

@@ -13,10 +13,11 @@
 
 struct one_shot;
 
-/* Append the tokens of the prompt that config means (prompt_text.h). Blocks as long as reading it
- * takes, so call it before others wait for this process. */
+/* Checks the settings of the job, then appends the tokens of the prompt that config means
+ * (prompt_text.h). Blocks as long as reading it takes, so call it before others wait for this
+ * process. */
 must_check enum sc_status one_shot_read_prompt(const struct config *config,
-					       const struct tokenizer *tokenizer,
+					       const struct opened_model *opened,
 					       struct token_list *prompt, struct error *err);
 
 /* Submits the job that config describes. progress, borrowed, tells how far it is while no text

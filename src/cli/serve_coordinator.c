@@ -411,8 +411,8 @@ static enum sc_status start(struct server *server, struct error *err)
 
 	init_progress(server);
 	if (has_prompt)
-		status = one_shot_read_prompt(serve->config, serve->opened->tokenizer,
-					      &server->text.prompt, err);
+		status = one_shot_read_prompt(serve->config, serve->opened, &server->text.prompt,
+					      err);
 	if (status == SC_OK)
 		status = watch_signals(server, err);
 	if (status == SC_OK && timer_create_on(server->loop, leave_loop, server,

@@ -42,6 +42,26 @@ struct config {
 	uint32_t top_k;
 	double top_p;
 	double min_p;
+	double typical;			/* 1: off */
+	double top_nsigma;		/* 0 or less: off */
+	double xtc_probability;		/* 0: off */
+	double xtc_threshold;
+	double dynatemp_range;		/* 0: off */
+	double dynatemp_exp;
+	double repeat_penalty;		/* 1: off */
+	double presence_penalty;
+	double frequency_penalty;
+	int64_t repeat_last_n;		/* 0: no penalties; -1: all tokens */
+	double dry_multiplier;		/* 0: off */
+	double dry_base;
+	uint32_t dry_allowed_length;
+	int64_t dry_penalty_last_n;	/* 0: off; -1: all tokens */
+	struct text_list dry_sequence_breakers;	/* none: the usual ones */
+	char *samplers;			/* "": the usual ones; not with sampler_seq */
+	char *sampler_seq;
+	struct text_list logit_biases;
+	uint32_t min_tokens;
+	struct text_list stop_tokens;
 	int64_t seed;			/* -1: random */
 	bool ignore_eos;
 	bool special;			/* both ways: in the prompt, and of what is drawn */

@@ -13,7 +13,7 @@
 	"give --special so that its control tokens are parsed"
 #define NO_DOWNLOAD "Stagecoach downloads nothing: fetch the model, convert it to GGUF, and give " \
 	"-m FILE"
-#define NO_SAMPLER "Stagecoach samples with --temp, --top-k, --top-p and --min-p only"
+#define NO_SAMPLER "--samplers lists the samplers that there are"
 #define NO_GRAMMAR "Stagecoach cannot constrain the output"
 #define NO_DRAFT "Stagecoach has no speculative decoding: leave it out"
 #define NO_LORA "Merge the adapter into the model first"
@@ -120,10 +120,7 @@ const struct foreign_flag foreign_flags[] = {
 	  "`stagecoach status` names the device of each stage" },
 
 	/* sampling */
-	{ "--repeat-penalty --repeat-last-n --presence-penalty --frequency-penalty --typical "
-	  "--mirostat --mirostat-lr --mirostat-ent --dry-multiplier --dry-base "
-	  "--dry-allowed-length --dry-penalty-last-n --xtc-probability --xtc-threshold "
-	  "--top-nsigma --dynatemp-range --dynatemp-exp --samplers --sampling-seq -l --logit-bias --repetition-penalty", BOTH,
+	{ "--mirostat --mirostat-lr --mirostat-ent --adaptive-target --adaptive-decay", LLAMA,
 	  "how tokens are drawn", NO_SAMPLER },
 	{ "--grammar --grammar-file -j --json-schema -jf --json-schema-file "
 	  "--guided-decoding-backend", BOTH, "a grammar for the output", NO_GRAMMAR },

@@ -26,6 +26,7 @@ struct job_request job_request_default(void)
 		.penalty_last_n = 64,
 		.dry_base = 1.75f,
 		.dry_allowed_length = 2,
+		.dry_last_n = 64,
 		.dry_breakers = breakers,
 		.n_dry_breakers = sizeof breakers / sizeof breakers[0],
 	};

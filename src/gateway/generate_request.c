@@ -1,26 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/generate_request.h"
 
-#include "base/clock.h"
-
 #include <string.h>
-#include <sys/random.h>
-
-/* llama.cpp's defaults, because people's prompts are tuned for them. */
-#define DEFAULT_TEMPERATURE 0.8f
-#define DEFAULT_TOP_K 40
-#define DEFAULT_TOP_P 0.95f
-#define DEFAULT_MIN_P 0.05f
-
-/* 32 bits, because people read the seed from a screen and type it again. */
-static uint32_t random_seed(void)
-{
-	uint32_t seed;
-
-	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
-		seed = (uint32_t)(clock_ns() ^ clock_unix_ms());
-	return seed;
-}
 
 static enum sc_status read_prompt(const Stagecoach__V1__GenerateRequest *message,
 				  struct job_request *request, struct error *err)
@@ -44,36 +25,41 @@ static enum sc_status read_prompt(const Stagecoach__V1__GenerateRequest *message
 	return error_set(err, SC_E_INVALID, "prompt: expected text, raw_text or tokens");
 }
 
+/* What the client leaves open keeps its default. */
 static void read_sampling(const Stagecoach__V1__Sampling *sampling, struct job_request *request)
 {
 	static const Stagecoach__V1__Sampling none = STAGECOACH__V1__SAMPLING__INIT;
 	const Stagecoach__V1__Sampling *s = sampling ? sampling : &none;
 
-	request->temperature = s->_temperature_case ? s->temperature : DEFAULT_TEMPERATURE;
-	request->top_k = s->_top_k_case ? s->top_k : DEFAULT_TOP_K;
-	request->top_p = s->_top_p_case ? s->top_p : DEFAULT_TOP_P;
-	request->min_p = s->_min_p_case ? s->min_p : DEFAULT_MIN_P;
-	request->seed = s->_seed_case ? s->seed : random_seed();
+	if (s->_temperature_case)
+		request->temperature = s->temperature;
+	if (s->_top_k_case)
+		request->top_k = s->top_k;
+	if (s->_top_p_case)
+		request->top_p = s->top_p;
+	if (s->_min_p_case)
+		request->min_p = s->min_p;
+	request->seed = s->_seed_case ? s->seed : job_random_seed();
 }
 
 enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *message,
 				     struct job_request *request_out, struct error *err)
 {
-	struct job_request request = {
-		.parse_special = message->parse_special,
-		.special = message->with_special ? SPECIAL_NAMES : SPECIAL_HIDDEN,
-		.n_sequences = message->n,
-		.max_tokens = message->_max_tokens_case ? message->max_tokens : JOB_UNLIMITED,
-		.ignore_end = message->ignore_end,
-		.wants_logprobs = message->logprobs,
-		.stops = (const char *const *)message->stop,
-		.deadline_ms = message->timeout_ms,
-	};
+	struct job_request request = job_request_default();
 	enum sc_status status = read_prompt(message, &request, err);
 
 	if (status != SC_OK)
 		return status;
+	request.parse_special = message->parse_special;
+	request.special = message->with_special ? SPECIAL_NAMES : SPECIAL_HIDDEN;
+	request.n_sequences = message->n;
+	if (message->_max_tokens_case)
+		request.max_tokens = message->max_tokens;
+	request.ignore_end = message->ignore_end;
+	request.wants_logprobs = message->logprobs;
+	request.stops = (const char *const *)message->stop;
 	request.n_stops = (uint32_t)message->n_stop;
+	request.deadline_ms = message->timeout_ms;
 	read_sampling(message->sampling, &request);
 	*request_out = request;
 	return SC_OK;

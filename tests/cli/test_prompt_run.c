@@ -54,6 +54,7 @@ static int run_with_memory(uint64_t memory)
 	settings.n_predict = 4;
 	settings.n_sequences = 1;
 	settings.top_p = 1.0;
+	settings.samplers = settings.sampler_seq = (char *)"";
 	if (memory)
 		settings.memory = memory;
 	progress_init(&progress, true);
