@@ -344,6 +344,10 @@ static enum sc_status grpc_ask(struct door *door, unsigned index,
 {
 	struct grpc *grpc = (struct grpc *)door;
 	struct call *call = &grpc->calls[index];
+	static const struct client_http_route route = {
+		.scheme = "http", .authority = "localhost",
+		.path = "/stagecoach.v1.Stagecoach/Generate",
+	};
 	enum sc_status status;
 	int32_t stream_id;
 
@@ -358,8 +362,7 @@ static enum sc_status grpc_ask(struct door *door, unsigned index,
 	call->error.status = SC_OK;
 	/* The call before may have been cancelled in the middle of a message. */
 	grpc_reader_next(&call->reader);
-	stream_id = client_http_submit(grpc->http, "/stagecoach.v1.Stagecoach/Generate", NULL, 0,
-				       &call->request, call);
+	stream_id = client_http_submit(grpc->http, &route, NULL, 0, &call->request, call);
 	if (stream_id < 0)
 		return error_set(err, SC_E_CLOSED, "%s", nghttp2_strerror(stream_id));
 	call->stream_id = stream_id;

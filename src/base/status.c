@@ -17,6 +17,7 @@ static const struct {
 	[SC_E_UNSUPPORTED] = { "not supported", EXIT_FAILURE },
 	[SC_E_OVERLOADED] = { "overloaded", EX_TEMPFAIL },
 	[SC_E_UNAVAILABLE] = { "unavailable", EX_UNAVAILABLE },
+	[SC_E_DENIED] = { "denied", EX_NOPERM },
 	[SC_E_CANCELLED] = { "cancelled", EXIT_FAILURE },
 	[SC_E_DEADLINE] = { "deadline exceeded", EXIT_FAILURE },
 	[SC_E_NUMERIC] = { "not a number", EX_DATAERR },

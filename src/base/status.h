@@ -22,6 +22,7 @@ enum sc_status {
 	SC_E_UNSUPPORTED,	/* valid, but not implemented */
 	SC_E_OVERLOADED,	/* a queue is full: retry later */
 	SC_E_UNAVAILABLE,	/* loading, draining, or a stage is lost */
+	SC_E_DENIED,		/* without the key or the permission that it needs */
 
 	/* One job fails. */
 	SC_E_CANCELLED,
@@ -50,7 +51,7 @@ enum sc_status {
 const char *sc_status_name(enum sc_status status);
 
 /* The exit code of a program that ends with status: 0, 1, or one of sysexits.h (64 usage, 65 data,
- * 66 input missing, 69 unavailable, 75 try again, 78 configuration). */
+ * 66 input missing, 69 unavailable, 75 try again, 77 denied, 78 configuration). */
 int sc_status_exit_code(enum sc_status status);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cli/client_http.h"
 #include "cli/client_signal.h"
+#include "cli/client_wire.h"
 #include "gateway/grpc_header.h"
 #include "gateway/grpc_message.h"
 #include "gateway/grpc_status.h"
@@ -15,8 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define SERVICE_PATH "/stagecoach.v1.Stagecoach/"
 #define CONNECT_MS 5000
@@ -24,6 +23,8 @@
 /* What a cancelled call may still wait for its last bytes to leave. */
 #define GOODBYE_MS 500
 #define DEFAULT_SILENCE_MS 20000
+/* No server has a longer key. */
+#define MAX_KEY 1024
 
 /* The call under way. */
 struct exchange {
@@ -41,16 +42,17 @@ struct exchange {
 };
 
 struct client {
-	int fd;
+	struct client_target target;
+	struct client_wire *wire;
 	nghttp2_session *http;
 	struct exchange *exchange;	/* NULL: none */
 	struct buf output;
-	char name[300];
 	uint64_t silence_ns;		/* UINT64_MAX: any */
 	uint64_t heard_ns;		/* when bytes last came */
 	uint64_t pinged_ns;		/* since then; 0: not yet */
 	bool has_received;		/* any bytes */
 	bool is_http2;			/* the server's settings came */
+	bool must_use_tls;		/* the server says so */
 };
 
 static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const uint8_t *name,
@@ -112,6 +114,9 @@ static int on_frame_recv(nghttp2_session *http, const nghttp2_frame *frame, void
 	(void)http;
 	if (frame->hd.type == NGHTTP2_SETTINGS)
 		client->is_http2 = true;
+	if (frame->hd.type == NGHTTP2_GOAWAY &&
+	    frame->goaway.error_code == NGHTTP2_INADEQUATE_SECURITY)
+		client->must_use_tls = true;
 	return 0;
 }
 
@@ -151,15 +156,14 @@ enum sc_status client_open(const struct client_target *target, struct client **c
 
 	if (!client)
 		return error_set(err, SC_E_NOMEM, "out of memory");
-	client->fd = -1;
+	client->target = *target;
 	buf_init(&client->output);
-	snprintf(client->name, sizeof client->name, "%s", target->name);
 	client->silence_ns = silence_ns_of(target);
 	if (client_http_create(&http, &client->http) != SC_OK) {
 		error_set(err, SC_E_NOMEM, "out of memory");
 		goto fail;
 	}
-	status = client_target_connect(target, CONNECT_MS, &client->fd, err);
+	status = client_wire_open(&client->target, CONNECT_MS, &client->wire, err);
 	if (status != SC_OK)
 		goto fail;
 	client->heard_ns = clock_ns();
@@ -174,8 +178,7 @@ void client_close(struct client *client)
 {
 	if (!client)
 		return;
-	if (client->fd >= 0)
-		close(client->fd);
+	client_wire_close(client->wire);
 	nghttp2_session_del(client->http);
 	buf_deinit(&client->output);
 	free(client);
@@ -184,48 +187,46 @@ void client_close(struct client *client)
 static enum sc_status no_grpc(struct client *client, const char *why, struct error *err)
 {
 	return error_set(err, SC_E_PROTOCOL, "%s: what answers there is no gRPC server (%s)",
-			 client->name, why);
+			 client->target.name, why);
 }
 
 static enum sc_status closed(struct client *client, struct error *err)
 {
+	if (client->must_use_tls)
+		return error_set(err, SC_E_PROTOCOL, "%s: the server speaks TLS. Give --tls, or "
+				 "--ca FILE if the authority of its certificate is not one that "
+				 "this machine trusts", client->target.name);
 	if (client->has_received && !client->is_http2)
 		return no_grpc(client, "it does not speak HTTP/2", err);
-	return error_set(err, SC_E_CLOSED, "%s: the server closed the connection", client->name);
+	return error_set(err, SC_E_CLOSED, "%s: the server closed the connection", client->target.name);
 }
 
 /* Move what HTTP/2 wants to say into output, and as much of that as goes into the socket. */
 static enum sc_status send_some(struct client *client, struct error *err)
 {
+	enum sc_status status;
+
 	if (client_http_fill(client->http, &client->output) != SC_OK)
 		return error_set(err, SC_E_NOMEM, "out of memory");
-	while (client->output.length) {
-		ssize_t n = send(client->fd, client->output.data, client->output.length,
-				 MSG_NOSIGNAL);
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return SC_OK;
-		if (n < 0)
-			return closed(client, err);
-		buf_consume(&client->output, (size_t)n);
-	}
-	return SC_OK;
+	status = client_wire_send(client->wire, &client->output, err);
+	return status == SC_E_CLOSED ? closed(client, err) : status;
 }
 
 static enum sc_status receive_some(struct client *client, struct error *err)
 {
-	uint8_t bytes[65536];
-	ssize_t n = recv(client->fd, bytes, sizeof bytes, 0);
+	const void *bytes;
+	size_t n = 0;
+	enum sc_status status = client_wire_receive(client->wire, &bytes, &n, err);
 	ssize_t n_used;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return SC_OK;
-	if (n <= 0)
+	if (status == SC_E_CLOSED)
 		return closed(client, err);
+	if (status != SC_OK || !n)
+		return status;
 	client->has_received = true;
 	client->heard_ns = clock_ns();
 	client->pinged_ns = 0;
-	n_used = nghttp2_session_mem_recv(client->http, bytes, (size_t)n);
+	n_used = nghttp2_session_mem_recv(client->http, bytes, n);
 	if (n_used < 0)
 		return no_grpc(client, nghttp2_strerror((int)n_used), err);
 	return SC_OK;
@@ -259,7 +260,7 @@ static enum sc_status check_server(struct client *client, uint64_t now_ns, struc
 {
 	if (client->pinged_ns)
 		return error_set(err, SC_E_UNAVAILABLE, "%s: no sign of life for %.3g s. The "
-				 "server, its host or the network failed or hangs", client->name,
+				 "server, its host or the network failed or hangs", client->target.name,
 				 clock_seconds(now_ns - client->heard_ns));
 	client->pinged_ns = now_ns;
 	if (nghttp2_submit_ping(client->http, NGHTTP2_FLAG_NONE, NULL) != 0)
@@ -276,14 +277,19 @@ static enum sc_status run_out(struct client *client, uint64_t end_ns, struct err
 	if (now_ns >= end_ns)
 		return error_set(err, SC_E_DEADLINE, "%s: the server did not answer within the "
 				 "time limit. `stagecoach status` shows whether it is busy",
-				 client->name);
+				 client->target.name);
 	return now_ns >= check_ns(client) ? check_server(client, now_ns, err) : SC_OK;
+}
+
+static bool has_output(const struct client *client)
+{
+	return client->output.length || client_wire_has_output(client->wire);
 }
 
 /* One round of sending, waiting and receiving. SC_E_CANCELLED: a signal came. */
 static enum sc_status turn(struct client *client, uint64_t end_ns, struct error *err)
 {
-	struct pollfd poll_fd = { .fd = client->fd, .events = POLLIN };
+	struct pollfd poll_fd = { .fd = client_wire_fd(client->wire), .events = POLLIN };
 	enum sc_status status = send_some(client, err);
 	uint64_t wake_ns = end_ns;
 	struct timespec left;
@@ -291,7 +297,9 @@ static enum sc_status turn(struct client *client, uint64_t end_ns, struct error 
 
 	if (status != SC_OK)
 		return status;
-	if (client->output.length || nghttp2_session_want_write(client->http))
+	if (client_wire_has_input(client->wire))
+		return receive_some(client, err);
+	if (has_output(client) || nghttp2_session_want_write(client->http))
 		poll_fd.events |= POLLOUT;
 	if (client_signal_caught())
 		return error_set(err, SC_E_CANCELLED, "interrupted");
@@ -299,7 +307,7 @@ static enum sc_status turn(struct client *client, uint64_t end_ns, struct error 
 		wake_ns = check_ns(client);
 	n = ppoll(&poll_fd, 1, time_left(wake_ns, &left), client_signal_mask());
 	if (n < 0 && errno != EINTR)
-		return error_errno(err, SC_E_IO, errno, "%s", client->name);
+		return error_errno(err, SC_E_IO, errno, "%s", client->target.name);
 	if (client_signal_caught())
 		return error_set(err, SC_E_CANCELLED, "interrupted");
 	if (n == 0)
@@ -312,12 +320,12 @@ static enum sc_status turn(struct client *client, uint64_t end_ns, struct error 
 /* Tell the server that nobody waits for the answer any more. */
 static void cancel(struct client *client, int32_t stream_id)
 {
-	struct pollfd poll_fd = { .fd = client->fd, .events = POLLOUT };
+	struct pollfd poll_fd = { .fd = client_wire_fd(client->wire), .events = POLLOUT };
 	struct error err;
 
 	(void)nghttp2_submit_rst_stream(client->http, NGHTTP2_FLAG_NONE, stream_id,
 					NGHTTP2_CANCEL);
-	while (send_some(client, &err) == SC_OK && client->output.length &&
+	while (send_some(client, &err) == SC_OK && has_output(client) &&
 	       poll(&poll_fd, 1, GOODBYE_MS) > 0)
 		;
 }
@@ -327,7 +335,14 @@ static int32_t submit(struct client *client, struct exchange *x)
 {
 	char path[128];
 	char timeout[GRPC_TIMEOUT_MAX];
-	nghttp2_nv extra[2];
+	const struct client_target *target = &client->target;
+	char authorization[sizeof "Bearer " + MAX_KEY];
+	const struct client_http_route route = {
+		.scheme = target->uses_tls && !target->is_unix ? "https" : "http",
+		.authority = target->is_unix ? "localhost" : target->name,
+		.path = path,
+	};
+	nghttp2_nv extra[3];
 	size_t n = 0;
 
 	snprintf(path, sizeof path, SERVICE_PATH "%s", x->call->method);
@@ -336,7 +351,11 @@ static int32_t submit(struct client *client, struct exchange *x)
 		grpc_format_timeout(x->call->timeout_ms * NS_PER_MS, timeout);
 		extra[n++] = client_http_header("grpc-timeout", timeout);
 	}
-	return client_http_submit(client->http, path, extra, n, &x->request, x);
+	if (target->api_key && *target->api_key) {
+		snprintf(authorization, sizeof authorization, "Bearer %s", target->api_key);
+		extra[n++] = client_http_header("authorization", authorization);
+	}
+	return client_http_submit(client->http, &route, extra, n, &x->request, x);
 }
 
 /* What the server made of the call, once the stream is closed. */
@@ -351,12 +370,12 @@ static enum sc_status verdict(const struct client *client, const struct exchange
 				 grpc_status_name((enum grpc_status)x->grpc_status));
 	if (x->http_error == NGHTTP2_REFUSED_STREAM)
 		return error_set(err, SC_E_UNAVAILABLE, "%s: the server accepts no more calls",
-				 client->name);
+				 client->target.name);
 	if (x->http_status && x->http_status != 200)
 		return error_set(err, SC_E_PROTOCOL, "%s: what answers there is no gRPC server "
-				 "(HTTP status %d)", client->name, x->http_status);
+				 "(HTTP status %d)", client->target.name, x->http_status);
 	return error_set(err, SC_E_CLOSED, "%s: the server ended the call without a status (%s)",
-			 client->name, nghttp2_http2_strerror(x->http_error));
+			 client->target.name, nghttp2_http2_strerror(x->http_error));
 }
 
 static enum sc_status exchange_run(struct client *client, struct exchange *x, struct error *err)
@@ -365,7 +384,7 @@ static enum sc_status exchange_run(struct client *client, struct exchange *x, st
 	enum sc_status status = SC_OK;
 
 	if (stream_id < 0)
-		return error_set(err, SC_E_CLOSED, "%s: %s", client->name,
+		return error_set(err, SC_E_CLOSED, "%s: %s", client->target.name,
 				 nghttp2_strerror(stream_id));
 	while (!x->is_over && !x->is_stopped && x->error.status == SC_OK && status == SC_OK) {
 		status = turn(client, x->end_ns, err);

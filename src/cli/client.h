@@ -16,7 +16,8 @@
 
 struct client;
 
-/* SC_E_UNAVAILABLE: nobody there. */
+/* Borrows the strings of target until the client is closed. SC_E_UNAVAILABLE: nobody there. Other
+ * errors as of client_wire_open. */
 must_check enum sc_status client_open(const struct client_target *target,
 				      struct client **client_out, struct error *err);
 void client_close(struct client *client);

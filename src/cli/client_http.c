@@ -76,15 +76,16 @@ nghttp2_nv client_http_header(const char *name, const char *value)
 			     strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE };
 }
 
-int32_t client_http_submit(nghttp2_session *http, const char *path, const nghttp2_nv *extra,
-			   size_t n_extra, struct client_body *body, void *arg)
+int32_t client_http_submit(nghttp2_session *http, const struct client_http_route *route,
+			   const nghttp2_nv *extra, size_t n_extra, struct client_body *body,
+			   void *arg)
 {
 	nghttp2_data_provider provider = { .source.ptr = body, .read_callback = read_body };
 	nghttp2_nv nv[6 + CLIENT_HTTP_MAX_EXTRA] = {
 		client_http_header(":method", "POST"),
-		client_http_header(":scheme", "http"),
-		client_http_header(":path", path),
-		client_http_header(":authority", "localhost"),
+		client_http_header(":scheme", route->scheme),
+		client_http_header(":path", route->path),
+		client_http_header(":authority", route->authority),
 		client_http_header("content-type", "application/grpc"),
 		client_http_header("te", "trailers"),
 	};

@@ -43,12 +43,20 @@ must_check enum sc_status client_body_pack(struct client_body *body,
 /* name and value are borrowed until the request is submitted. */
 nghttp2_nv client_http_header(const char *name, const char *value);
 
-/* Submits a call to path with its usual headers and n_extra more, at most CLIENT_HTTP_MAX_EXTRA.
+/* Where a call goes. */
+struct client_http_route {
+	const char *scheme;	/* "http" or "https" */
+	const char *authority;	/* the server's name, as the client knows it */
+	const char *path;
+};
+
+/* Submits a call with its usual headers and n_extra more, at most CLIENT_HTTP_MAX_EXTRA.
  * Borrows body until the stream is closed; arg becomes the stream's user data. Returns a stream id,
  * or a negative error of nghttp2. */
 enum { CLIENT_HTTP_MAX_EXTRA = 4 };
-int32_t client_http_submit(nghttp2_session *http, const char *path, const nghttp2_nv *extra,
-			   size_t n_extra, struct client_body *body, void *arg);
+int32_t client_http_submit(nghttp2_session *http, const struct client_http_route *route,
+			   const nghttp2_nv *extra, size_t n_extra, struct client_body *body,
+			   void *arg);
 
 /* Moves what the session wants to send into output, until output has enough for a write.
  * SC_E_NOMEM. */

@@ -43,6 +43,9 @@ void client_target_init(struct client_target *target, const struct config *confi
 	*target = (struct client_target){
 		.silence_ms = config->silence > 0.0 ? (uint64_t)ceil(config->silence * 1e3)
 						    : UINT64_MAX,
+		.uses_tls = config->uses_tls || *config->ca || *config->client_cert,
+		.tls = { config->client_cert, config->client_cert_key, config->ca },
+		.api_key = config->api_key,
 	};
 	if (source == CONFIG_DEFAULT)
 		return;

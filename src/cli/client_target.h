@@ -9,6 +9,7 @@
  */
 #include "base/error.h"
 #include "config/config.h"
+#include "gateway/tls_credentials.h"
 #include "net/net_address.h"
 
 #include <stdbool.h>
@@ -21,6 +22,9 @@ struct client_target {
 	uint32_t port;		/* 0: not given */
 	uint64_t silence_ms;	/* of the server, before it is given up; UINT64_MAX: any; 0: the
 				 * default */
+	bool uses_tls;		/* over TCP */
+	struct tls_files tls;
+	const char *api_key;	/* NULL or "": none */
 	bool is_unix;		/* chosen by client_target_choose, with one of the two */
 	struct net_address address;
 	struct sockaddr_un unix_address;

@@ -53,6 +53,8 @@ unsigned http_status_of(enum sc_status status)
 		return 200;
 	case SC_E_INVALID:
 		return 400;
+	case SC_E_DENIED:
+		return 401;
 	case SC_E_NOT_FOUND:
 		return 404;
 	case SC_E_EXISTS:
