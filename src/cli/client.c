@@ -190,12 +190,17 @@ static enum sc_status no_grpc(struct client *client, const char *why, struct err
 			 client->target.name, why);
 }
 
+static enum sc_status needs_tls(const struct client *client, struct error *err)
+{
+	return error_set(err, SC_E_PROTOCOL, "%s: the server speaks TLS. Give --tls, or --ca FILE if "
+			 "the authority of its certificate is not one that this machine trusts",
+			 client->target.name);
+}
+
 static enum sc_status closed(struct client *client, struct error *err)
 {
 	if (client->must_use_tls)
-		return error_set(err, SC_E_PROTOCOL, "%s: the server speaks TLS. Give --tls, or "
-				 "--ca FILE if the authority of its certificate is not one that "
-				 "this machine trusts", client->target.name);
+		return needs_tls(client, err);
 	if (client->has_received && !client->is_http2)
 		return no_grpc(client, "it does not speak HTTP/2", err);
 	return error_set(err, SC_E_CLOSED, "%s: the server closed the connection", client->target.name);
@@ -368,6 +373,8 @@ static enum sc_status verdict(const struct client *client, const struct exchange
 		return error_set(err, grpc_status_to_sc((enum grpc_status)x->grpc_status), "%s",
 				 x->text[0] ? x->text :
 				 grpc_status_name((enum grpc_status)x->grpc_status));
+	if (client->must_use_tls)
+		return needs_tls(client, err);
 	if (x->http_error == NGHTTP2_REFUSED_STREAM)
 		return error_set(err, SC_E_UNAVAILABLE, "%s: the server accepts no more calls",
 				 client->target.name);

@@ -30,7 +30,9 @@ static void on_closed(uv_handle_t *handle)
 {
 	struct connection *connection = handle->data;
 
+	tls_filter_destroy(connection->tls);
 	buf_deinit(&connection->input);
+	buf_deinit(&connection->plain);
 	buf_deinit(&connection->output);
 	free(connection);
 }
@@ -76,13 +78,25 @@ static bool is_on_notice(const struct connection *connection)
 	return connection->is_ending || !session_is_established(&connection->session);
 }
 
+/* Input that was read, but had no turn yet. */
+static bool has_input(const struct connection *connection)
+{
+	return connection->input.length || connection->plain.length;
+}
+
+static void drop_input(struct connection *connection)
+{
+	buf_truncate(&connection->input, 0);
+	buf_truncate(&connection->plain, 0);
+}
+
 /* Only calls count as use, not SETTINGS, PING and other frames. Unprocessed input may contain a
  * call. */
 static void note_idle(struct connection *connection)
 {
 	uint64_t since_ns = session_idle_since_ns(&connection->session);
 
-	if (connection->input.length)
+	if (has_input(connection))
 		since_ns = UINT64_MAX;
 	if (since_ns < connection->accepted_ns)
 		since_ns = connection->accepted_ns;
@@ -265,8 +279,6 @@ static void on_shut(uv_shutdown_t *shutdown, int rc)
  * kernel reset the connection, and the client could lose our last words. */
 static void finish(struct connection *connection)
 {
-	if (!connection->is_ending && session_is_done(&connection->session))
-		begin_end(connection, DISCARD_ANSWERED_BYTES);
 	if (!connection->is_ending) {
 		set_timer(connection);
 		return;
@@ -289,6 +301,11 @@ static void flush(struct connection *connection)
 			connection_close(connection);
 			return;
 		}
+		if (!connection->output.length && session_is_done(&connection->session) &&
+		    !connection->is_ending)
+			begin_end(connection, DISCARD_ANSWERED_BYTES);
+		if (!connection->output.length && connection_says_bye(connection))
+			continue;
 		if (!connection->output.length) {
 			finish(connection);
 			return;
@@ -309,11 +326,11 @@ static void end_pause(struct connection *connection)
 	if (!connection->is_paused)
 		return;
 	if (connection->is_ending)
-		buf_truncate(&connection->input, 0);
+		drop_input(connection);
 	else if (!session_wants_input(&connection->session))
 		return;
 	connection->is_paused = false;
-	if (connection->input.length)
+	if (has_input(connection))
 		connections_add_unread(connection->owner, connection);
 	else
 		read_on(connection);
@@ -346,16 +363,23 @@ static void on_alloc(uv_handle_t *handle, size_t n_suggested, uv_buf_t *buffer)
 	*buffer = uv_buf_init(connection->owner->read_buffer, CONNECTION_READ_BYTES);
 }
 
-/* Returns the number of bytes that were processed, at least 1. The caller calls note_idle when it
- * knows what is left. */
+/* Processes a slice: of what came out of TLS before, else of bytes. Returns how many of bytes were
+ * processed. The caller calls note_idle when it knows what is left. */
 static size_t receive(struct connection *connection, const char *bytes, size_t n_bytes)
 {
 	uint64_t begin_ns = clock_thread_ns();
+	enum sc_status status;
 	struct error err;
 
 	if (n_bytes > SLICE_BYTES)
 		n_bytes = SLICE_BYTES;
-	if (connection_take(connection, bytes, n_bytes, &err) != SC_OK) {
+	if (connection->plain.length) {
+		n_bytes = 0;
+		status = connection_take_plain(connection, SLICE_BYTES, &err);
+	} else {
+		status = connection_take(connection, bytes, n_bytes, &err);
+	}
+	if (status != SC_OK) {
 		log_debug("gateway: closing a connection: %s", err.text);
 		begin_end(connection, DISCARD_BYTES);
 	}
@@ -406,8 +430,9 @@ static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer
 		discard(connection, n_left);
 		return;
 	}
-	while (n_left && !connection->is_ending && list_is_empty(&owner->unread) &&
-	       session_wants_input(&connection->session) && !connections_is_turn_over(owner)) {
+	while ((n_left || connection->plain.length) && !connection->is_ending &&
+	       list_is_empty(&owner->unread) && session_wants_input(&connection->session) &&
+	       !connections_is_turn_over(owner)) {
 		size_t n = receive(connection, bytes, n_left);
 
 		bytes += n;
@@ -415,7 +440,7 @@ static void on_read(uv_stream_t *stream, ssize_t n_bytes, const uv_buf_t *buffer
 	}
 	if (connection->is_ending)
 		discard(connection, n_left);
-	else if (n_left) {
+	else if (n_left || connection->plain.length) {
 		if (buf_add(&connection->input, bytes, n_left) != SC_OK) {
 			connection_close(connection);
 			return;
@@ -441,9 +466,9 @@ void connection_read_slice(struct connection *connection)
 	if (!connection->is_ending && session_wants_input(&connection->session))
 		buf_consume(input, receive(connection, input->data, input->length));
 	if (connection->is_ending)
-		buf_truncate(input, 0);
+		drop_input(connection);
 	note_idle(connection);
-	if (input->length)
+	if (has_input(connection))
 		wait_for_turn(connection);
 	else
 		read_on(connection);
@@ -471,6 +496,8 @@ static void set_options(struct connection *connection)
 enum sc_status connection_start(struct connection *connection)
 {
 	set_options(connection);
+	connection->demands_tls = connection->handle.type == UV_TCP &&
+				  connection->owner->credentials;
 	if (timer_create_on(connection->owner->config.loop, on_timer, connection,
 			    &connection->timer) != SC_OK)
 		return SC_E_NOMEM;

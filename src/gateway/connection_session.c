@@ -4,6 +4,7 @@
 #include "gateway/connections_private.h"
 
 #include "gateway/http_session_ops.h"
+#include "gateway/stranger.h"
 
 #define WRITE_BYTES 65536
 
@@ -73,11 +74,21 @@ static enum sc_status open_session(struct connection *connection, struct error *
 	return SC_OK;
 }
 
+/* --- strangers --- */
+
 static enum sc_status refuse_stranger(const struct connection *connection, struct error *err)
 {
 	return error_set(err, SC_E_PROTOCOL, "the client speaks %s, this port gRPC (HTTP/2) and "
 			 "HTTP/1.1 without TLS", connection->speaks == SPEAKS_TLS ? "TLS" :
 			 "no HTTP");
+}
+
+static enum sc_status answer_stranger(struct connection *connection)
+{
+	if (connection->is_answered || connection->speaks == SPEAKS_UNKNOWN || connection->tls)
+		return SC_OK;
+	connection->is_answered = true;
+	return stranger_answer(connection->speaks, connection->demands_tls, &connection->output);
 }
 
 /* --- bytes --- */
@@ -91,8 +102,9 @@ static enum sc_status receive(struct connection *connection, const void *bytes, 
 	return session->ops->receive(session->self, bytes, n_bytes, now_ns, err);
 }
 
-enum sc_status connection_take(struct connection *connection, const char *bytes, size_t n_bytes,
-			       struct error *err)
+/* Bytes of the protocol, out of TLS where there is TLS. */
+static enum sc_status take(struct connection *connection, const char *bytes, size_t n_bytes,
+			   struct error *err)
 {
 	const size_t n_held = connection->first.n;
 	enum sc_status status = SC_OK;
@@ -112,16 +124,53 @@ enum sc_status connection_take(struct connection *connection, const char *bytes,
 	return status;
 }
 
-enum sc_status connection_gather(struct connection *connection)
+/* A client that agreed on HTTP/2 in TLS may wait for our settings before it says anything. */
+static enum sc_status follow_alpn(struct connection *connection, struct error *err)
+{
+	if (connection->speaks != SPEAKS_UNKNOWN || !connection->tls ||
+	    !tls_filter_is_secure(connection->tls) ||
+	    tls_filter_alpn(connection->tls) != TLS_ALPN_HTTP2)
+		return SC_OK;
+	connection->speaks = SPEAKS_HTTP2;
+	return open_session(connection, err);
+}
+
+enum sc_status connection_take(struct connection *connection, const char *bytes, size_t n_bytes,
+			       struct error *err)
+{
+	enum sc_status status;
+
+	if (!connection->demands_tls)
+		return take(connection, bytes, n_bytes, err);
+	status = connection_take_sealed(connection, bytes, n_bytes, err);
+	return status == SC_OK ? follow_alpn(connection, err) : status;
+}
+
+enum sc_status connection_take_plain(struct connection *connection, size_t n_max,
+				     struct error *err)
+{
+	struct buf *plain = &connection->plain;
+	const size_t n = plain->length < n_max ? plain->length : n_max;
+	enum sc_status status = take(connection, plain->data, n, err);
+
+	buf_consume(plain, n);
+	if (plain->length)
+		return status;
+	buf_deinit(plain);
+	if (status == SC_OK && connection->has_heard_bye)
+		return error_set(err, SC_E_CLOSED, "the client has ended TLS");
+	return status;
+}
+
+static enum sc_status gather(struct connection *connection)
 {
 	const struct session *session = &connection->session;
 	const uint64_t now_ns = loop_now_ns(connection->owner->config.loop);
 	struct buf *output = &connection->output;
 	enum sc_status status = SC_OK;
 
-	buf_truncate(output, 0);
 	if (!session->ops)
-		return SC_OK;
+		return answer_stranger(connection);
 	/* Each iteration may make a whole answer, so do at least one. */
 	while (output->length < WRITE_BYTES && status == SC_OK &&
 	       !(output->length && connections_is_turn_over(connection->owner))) {
@@ -135,4 +184,13 @@ enum sc_status connection_gather(struct connection *connection)
 			break;
 	}
 	return status;
+}
+
+enum sc_status connection_gather(struct connection *connection)
+{
+	enum sc_status status;
+
+	buf_truncate(&connection->output, 0);
+	status = gather(connection);
+	return status == SC_OK && connection->tls ? connection_seal(connection) : status;
 }

@@ -300,6 +300,7 @@ void connections_accept(struct connections *connections, int fd, bool is_unix)
 	list_init(&connection->dirty);
 	list_init(&connection->unread);
 	buf_init(&connection->input);
+	buf_init(&connection->plain);
 	buf_init(&connection->output);
 	if (init_stream(connection, is_unix) != 0) {
 		close(fd);
@@ -339,6 +340,14 @@ void connections_drain(struct connections *connections)
 		connections_add_dirty(connections, connection);
 	}
 	timer_start(connections->drain_timer, DRAIN_NOTICE_MS, 0);
+}
+
+void connections_set_tls(struct connections *connections, struct tls_credentials *credentials)
+{
+	if (credentials)
+		tls_credentials_ref(credentials);
+	tls_credentials_unref(connections->credentials);
+	connections->credentials = credentials;
 }
 
 unsigned connections_count(const struct connections *connections)
@@ -407,6 +416,7 @@ void connections_destroy(struct connections *connections)
 		say_goodbye(connection);
 		connection_close(connection);
 	}
+	tls_credentials_unref(connections->credentials);
 	uv_close((uv_handle_t *)&connections->idle, on_owner_closed);
 	uv_close((uv_handle_t *)&connections->prepare, on_owner_closed);
 	timer_destroy(connections->drain_timer);

@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "event/loop.h"
 #include "gateway/grpc_session.h"
+#include "gateway/tls_credentials.h"
 #include "http/http_session.h"
 
 #include <uv.h>
@@ -42,6 +43,10 @@ void connections_destroy(struct connections *connections);
 
 /* Serves a client that has come. Takes its socket. */
 void connections_accept(struct connections *connections, int fd, bool is_unix);
+
+/* Clients that come over TCP from now on must speak TLS with these credentials. Refs credentials;
+ * NULL: TCP is without TLS. */
+void connections_set_tls(struct connections *connections, struct tls_credentials *credentials);
 
 /* Tells the clients that the server is ending. Calls in progress continue. */
 void connections_drain(struct connections *connections);

@@ -9,6 +9,7 @@
 #include "gateway/connections.h"
 #include "gateway/first_bytes.h"
 #include "gateway/session.h"
+#include "gateway/tls_filter.h"
 
 #define CONNECTION_READ_BYTES 32768
 
@@ -21,6 +22,7 @@ struct connections {
 	unsigned n_handles;	/* handles that are not closed yet */
 	struct connections_config config;
 	struct admission admission;
+	struct tls_credentials *credentials;	/* NULL: no TLS */
 	unsigned count;
 	uint64_t quiet_until_ns[N_LIMITS];	/* no warning of this limit before this time */
 	uint64_t last_client;	/* id of the newest connection; ids start at 1 */
@@ -53,7 +55,9 @@ struct connection {
 	char peer[80];		/* its address, for logs */
 	struct first_bytes first;
 	enum speaks speaks;
-	struct buf input;	/* read, but not yet passed to the session */
+	struct tls_filter *tls;	/* NULL: no TLS, or the client has not begun */
+	struct buf input;	/* read, but not yet passed to the session, or to tls */
+	struct buf plain;	/* out of tls, but not yet passed to the session */
 	struct buf output;	/* being written */
 	uint64_t accepted_ns;
 	uint64_t idle_since_ns;	/* UINT64_MAX: there are open calls */
@@ -65,6 +69,10 @@ struct connection {
 	size_t max_discarded;	/* more are not read */
 	uint64_t spent_ns;	/* time that its input and output took recently */
 	uint64_t spent_until_ns;	/* when spent_ns was last reduced */
+	bool demands_tls;	/* the client must begin with TLS */
+	bool has_said_bye;	/* in TLS */
+	bool has_heard_bye;
+	bool is_answered;	/* a client that speaks TLS where there is none, or the reverse */
 	bool is_bulk;		/* dirty is in the owner's bulk */
 	bool is_writing;
 	bool is_paused;		/* reading has stopped because the session wants no input */
@@ -86,12 +94,28 @@ void connection_read_slice(struct connection *connection);
 /* --- connection_session.c: all bytes between the socket and the session pass here --- */
 
 /* Passes on what the client sent: to first_bytes until the protocol is known, then to a session of
- * that protocol. SC_E_PROTOCOL: the client breaks the protocol, or speaks none of this server.
- * SC_E_NOMEM. */
+ * that protocol; with TLS to plain. SC_E_PROTOCOL: the client breaks the protocol, or speaks none of
+ * this server. SC_E_CLOSED: TLS has ended. SC_E_NOMEM. */
 must_check enum sc_status connection_take(struct connection *connection, const char *bytes,
 					  size_t n_bytes, struct error *err);
+/* The same for at most n_max bytes that came out of TLS and wait in plain. */
+must_check enum sc_status connection_take_plain(struct connection *connection, size_t n_max,
+						struct error *err);
 /* Fills the empty output with what there is to send. */
 must_check enum sc_status connection_gather(struct connection *connection);
+
+/* --- connection_tls.c: for connection_session.c, where the client must speak TLS --- */
+
+/* Bytes of the client: begins TLS, and adds what they hold to plain. Errors as of connection_take.
+ * When the client says that it sends no more, has_heard_bye is set, and the error comes when nothing
+ * waits in plain. */
+must_check enum sc_status connection_take_sealed(struct connection *connection, const void *bytes,
+						 size_t n_bytes, struct error *err);
+/* Replaces the output by its encrypted form, with what TLS itself has to say. SC_E_NOMEM. */
+must_check enum sc_status connection_seal(struct connection *connection);
+/* Everything is sent, and nothing more will be. Returns true if that must be said in TLS:
+ * connection_gather then gives the words. */
+bool connection_says_bye(struct connection *connection);
 
 /* --- connections.c --- */
 

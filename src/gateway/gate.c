@@ -20,6 +20,7 @@ struct gate {
 	struct keys *keys;		/* NULL: none are needed */
 	char *allowed_hosts;
 	char *cors_origins;
+	bool checks_hosts;
 	uint64_t quiet_until_ns;
 	unsigned n_untold;		/* wrong keys since the last line of the log */
 };
@@ -126,6 +127,16 @@ enum sc_status gate_load(struct gate *gate, const struct gate_settings *settings
 	gate->allowed_hosts = hosts;
 	gate->cors_origins = origins;
 	return SC_OK;
+}
+
+void gate_check_hosts(struct gate *gate, bool checks)
+{
+	gate->checks_hosts = checks;
+}
+
+bool gate_checks_hosts(const struct gate *gate)
+{
+	return gate->checks_hosts;
 }
 
 bool gate_has_keys(const struct gate *gate)

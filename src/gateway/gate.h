@@ -36,6 +36,11 @@ must_check enum sc_status gate_load(struct gate *gate, const struct gate_setting
 /* The same check, without a gate. */
 must_check enum sc_status gate_check(const struct gate_settings *settings, struct error *err);
 
+/* Are the hosts of HTTP requests checked? The caller says so where only this machine can reach the
+ * server; elsewhere a name says nothing. */
+void gate_check_hosts(struct gate *gate, bool checks);
+bool gate_checks_hosts(const struct gate *gate);
+
 bool gate_has_keys(const struct gate *gate);
 const char *gate_allowed_hosts(const struct gate *gate);
 const char *gate_cors_origins(const struct gate *gate);
@@ -61,7 +66,7 @@ enum gate_answer {
 };
 
 struct gate_refusal {
-	char text[256];		/* for the client; never holds a key */
+	char text[240];		/* for the client; never holds a key */
 	unsigned retry_s;	/* when to try again; 0: that is of no use */
 };
 

@@ -6,6 +6,7 @@
 #include "gateway/admission.h"
 #include "gateway/connections.h"
 #include "gateway/frame_meter.h"
+#include "gateway/gate_http.h"
 #include "net/listener.h"
 #include "gateway/proto_message.h"
 #include "gateway/request.h"
@@ -24,6 +25,7 @@
 
 struct gateway {
 	struct access access;
+	struct http_gate http_gate;
 	struct service service;
 	struct work_pool *pool;
 	struct budget budget;
@@ -54,6 +56,8 @@ static enum sc_status open_listeners(struct gateway *gateway, const struct gatew
 	if (status == SC_OK && config->socket_path && config->socket_path[0])
 		status = listener_open_unix(uv, config->socket_path, on_client, gateway,
 					    &gateway->unix_socket, err);
+	gate_check_hosts(gateway->access.gate,
+			 gateway->tcp && !listener_is_exposed(gateway->tcp));
 	if (status == SC_OK && gateway->tcp)
 		snprintf(gateway->address, sizeof gateway->address, "%s",
 			 listener_address(gateway->tcp));
@@ -177,7 +181,9 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	connections.http.routes = gateway->routes;
 	connections.http.n_routes = set_routes(gateway, config);
 	status = access_init(&gateway->access, connections.limits);
+	gateway->http_gate = gate_http(gateway->access.gate);
 	connections.grpc.gate = gateway->access.gate;
+	connections.http.gate = &gateway->http_gate;
 	if (status == SC_OK)
 		status = request_pool_create(config->loop, config->max_message, &gateway->pool);
 	gateway->service.pool = gateway->pool;
@@ -221,7 +227,11 @@ void gateway_destroy(struct gateway *gateway)
 enum sc_status gateway_load_access(struct gateway *gateway, const struct access_settings *settings,
 				   struct error *err)
 {
-	return access_load(&gateway->access, settings, err);
+	enum sc_status status = access_load(&gateway->access, settings, err);
+
+	if (status == SC_OK)
+		connections_set_tls(gateway->connections, gateway->access.credentials);
+	return status;
 }
 
 void gateway_drain(struct gateway *gateway)

@@ -11,7 +11,8 @@
 /* TLS 1.2 and 1.3 with what HTTP/2 allows (RFC 9113, 9.2.2): an ephemeral exchange, AEAD ciphers.
  * The fastest cipher is first. */
 #define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA:-CIPHER-ALL:" \
-		   "+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:-MAC-ALL:+AEAD"
+		   "+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:-MAC-ALL:+AEAD:" \
+		   "%SERVER_PRECEDENCE"
 
 void tls_credentials_ref(struct tls_credentials *credentials)
 {

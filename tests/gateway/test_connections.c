@@ -298,7 +298,7 @@ static void a_client_that_says_nothing_is_closed(void **state)
 
 static void a_client_that_speaks_something_else_is_closed_without_a_word(void **state)
 {
-	static const char *const hellos[] = { "\x16\3\1\2", "\200\1", "\1\2\3" };
+	static const char *const hellos[] = { "\x16\2\1\2", "\200\1", "\1\2\3" };
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof hellos / sizeof hellos[0]; i++) {
@@ -312,6 +312,23 @@ static void a_client_that_speaks_something_else_is_closed_without_a_word(void **
 		manual_clock_settle(f->clock);
 		assert_int_equal(connections_count(f->connections), 0);
 	}
+}
+
+static void a_client_of_tls_is_told_that_there_is_none(void **state)
+{
+	struct fixture *f = *state;
+	int fd = open_client(f, "\x16\3\1\2", 4);
+	bool is_closed;
+	char bytes[1024];
+	size_t n = read_all(fd, bytes, sizeof bytes - 1, &is_closed);
+
+	bytes[n] = '\0';
+	assert_ptr_equal(strstr(bytes, "HTTP/1.1 400 "), bytes);
+	assert_non_null(strstr(bytes, "this port speaks no TLS"));
+	assert_true(is_closed);
+	close(fd);
+	manual_clock_settle(f->clock);
+	assert_int_equal(connections_count(f->connections), 0);
 }
 
 /* Neither SETTINGS nor PING, again and again, are use of a connection. */
@@ -749,6 +766,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_client_that_says_nothing_is_closed),
 		TEST(a_client_that_speaks_something_else_is_closed_without_a_word),
+		TEST(a_client_of_tls_is_told_that_there_is_none),
 		TEST(a_client_without_calls_is_told_to_go),
 		TEST(a_client_that_does_not_go_is_closed),
 		TEST(a_client_that_floods_learns_why_and_is_read_no_more),
