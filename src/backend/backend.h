@@ -231,6 +231,11 @@ struct backend_ops {
 	void (*logit_sums)(struct backend *backend, const float *logits, unsigned n,
 			   const struct logit_sum *sums, unsigned n_sums);
 
+	/* Returns the sum of e^((logit - largest) * scale) over n logits in host memory, n at most
+	 * BACKEND_LOGIT_BLOCK, with the bits of logit_sums. Thread: any, also in share's run. */
+	double (*weigh_block)(const struct backend *backend, const float *logits, unsigned n,
+			      float largest, double scale);
+
 	/* The number of host threads on which share runs items. */
 	unsigned (*n_threads)(const struct backend *backend);
 	/* Calls run(arg, item) once for each item, on the backend's host threads in parallel, and

@@ -32,5 +32,5 @@ bool backend_is_complete(const struct backend_ops *ops)
 	       ops->kv_destroy && ops->settle && ops->embed && ops->matmul && ops->gated_matmul &&
 	       ops->rms_norm && ops->rope &&
 	       ops->kv_write && ops->kv_saturated && ops->attention && ops->logit_maxima &&
-	       ops->logit_sums && ops->n_threads && ops->share;
+	       ops->logit_sums && ops->weigh_block && ops->n_threads && ops->share;
 }

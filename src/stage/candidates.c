@@ -39,6 +39,7 @@ void candidates_deinit(struct candidates *c)
 void candidates_fill(struct candidates *c, const struct logit_row *row)
 {
 	c->n = row->n;
+	c->n_masked = 0;
 	c->is_whole = true;
 	memcpy(c->values, row->logits, row->n * sizeof *row->logits);
 	memcpy(c->maxima, row->maxima, row->n_blocks * sizeof *row->maxima);
@@ -104,6 +105,20 @@ void candidates_keep(struct candidates *c, const struct logit_row *by, struct ca
 	while (walk_next(&walk, &candidate))
 		keep_candidate(c, candidate.token, &n_kept);
 	end_keeping(c, n_kept);
+}
+
+void candidates_mask(struct candidates *c, double least)
+{
+	uint32_t n_before = c->n, n_masked = c->n_masked;
+	struct candidate bound = { (float)least, UINT32_MAX };
+	struct logit_row row;
+
+	if ((double)bound.value < least)
+		bound.value = nextafterf(bound.value, INFINITY);
+	if (!candidates_row(c, &row))
+		return;
+	candidates_keep(c, &row, bound);
+	c->n_masked = n_masked + n_before - c->n;
 }
 
 void candidates_drop_better(struct candidates *c, struct candidate bound)

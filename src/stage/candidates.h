@@ -14,6 +14,8 @@
 
 struct candidates {
 	uint32_t n;
+	uint32_t n_masked;	/* candidates of value -infinity that are not in the list. They
+				 * count for top-k and for the largest possible entropy */
 	bool is_whole;		/* candidate i is token i; tokens is not set */
 	float *values;		/* [n] of [n_vocab] */
 	uint32_t *tokens;	/* likewise */
@@ -36,6 +38,14 @@ void candidates_survey(struct candidates *c);
 /* Views the set as a row, in which candidate i counts as token i. Valid until the set changes.
  * Returns false if no value is finite. */
 bool candidates_row(const struct candidates *c, struct logit_row *row_out);
+
+/* Gives candidates below `least` the value -infinity, and takes them off the list. */
+void candidates_mask(struct candidates *c, double least);
+/* Keeps at most n masked candidates. */
+static inline void candidates_keep_masked(struct candidates *c, uint32_t n)
+{
+	c->n_masked = (uint32_t)min_of(c->n_masked, n);
+}
 
 /* Drops the candidates that are worse than `bound` by the logits of `by`, which is a row over the
  * same candidates. */

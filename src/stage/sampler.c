@@ -71,7 +71,8 @@ static enum sc_status create_chains(struct sampler *sampler, uint32_t max_rows,
 		return SC_E_NOMEM;
 	sampler->n_chains = n;
 	for (uint32_t i = 0; !status && i < n; i++)
-		status = sampler_chain_create(sampler->n_vocab, max_context, &sampler->chains[i]);
+		status = sampler_chain_create(sampler->backend, sampler->n_vocab, max_context,
+					      &sampler->chains[i]);
 	return status;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage/sampler_chain.h"
 
-#include "base/portable_math.h"
 #include "stage/filter.h"
 #include "stage/inversion.h"
 #include "stage/penalties.h"
@@ -17,6 +16,7 @@
 #define XTC_STREAM UINT32_C(0x80000000)
 
 struct sampler_chain {
+	const struct backend *backend;
 	struct candidates candidates;
 	double temperature;		/* values are still to be divided by it */
 	struct typical_scratch scratch;
@@ -55,14 +55,15 @@ uint64_t sampler_chain_bytes(uint32_t n_vocab, uint32_t max_context)
 	       max_context * sampler_chain_position_bytes();
 }
 
-enum sc_status sampler_chain_create(uint32_t n_vocab, uint32_t max_context,
-				    struct sampler_chain **chain_out)
+enum sc_status sampler_chain_create(const struct backend *backend, uint32_t n_vocab,
+				    uint32_t max_context, struct sampler_chain **chain_out)
 {
 	struct sampler_chain *chain = calloc(1, sizeof *chain);
 	uint32_t n_blocks = n_blocks_of(n_vocab);
 
 	if (!chain)
 		return SC_E_NOMEM;
+	chain->backend = backend;
 	chain->scratch.scores = calloc(n_vocab, sizeof *chain->scratch.scores);
 	chain->scratch.maxima = calloc(n_blocks, sizeof *chain->scratch.maxima);
 	chain->sums = calloc(n_blocks, sizeof *chain->sums);
@@ -209,43 +210,65 @@ static void set_temperature(struct sampler_chain *chain, const struct sampling *
 		chain->temperature = temperature;
 }
 
-static double weights_of(const struct logit_row *row, double scale, double *sums)
+/* Sets the sums of e^((value - best) * scale) of each block of candidates. Returns their sum. */
+static double weigh(struct sampler_chain *chain, const struct logit_row *row, double scale)
 {
+	const struct backend *backend = chain->backend;
 	double total = 0;
 
 	for (uint32_t block = 0; block < row->n_blocks; block++) {
 		uint32_t first = block * BACKEND_LOGIT_BLOCK;
-		uint32_t end = (uint32_t)min_of((uint64_t)first + BACKEND_LOGIT_BLOCK, row->n);
-		double sum = 0;
+		uint32_t n = (uint32_t)min_of(row->n - first, BACKEND_LOGIT_BLOCK);
 
-		for (uint32_t i = first; row->maxima[block] > -INFINITY && i < end; i++)
-			sum += portable_exp(((double)row->logits[i] - (double)row->best.value) *
-					    scale);
-		sums[block] = sum;
-		total += sum;
+		chain->sums[block] = backend->ops->weigh_block(backend, row->logits + first, n,
+							       row->best.value, scale);
+		total += chain->sums[block];
 	}
 	return total;
 }
 
-static void run_filter(struct sampler_chain *chain, enum sampler_kind kind,
-		       const struct sampling *s)
+static void run_top_k(struct sampler_chain *chain, uint32_t k)
 {
 	struct candidates *c = &chain->candidates;
-	struct candidate bound = filter_keep_all;
 	struct logit_row row;
 
-	if (!candidates_row(c, &row))
+	if (!k || !candidates_row(c, &row))
 		return;
-	if (kind == SAMPLER_TOP_K && s->top_k && s->top_k < c->n)
-		bound = search_count(&row, s->top_k, &chain->scratch.search);
-	if (kind == SAMPLER_TOP_P && s->top_p < 1)
-		bound = filter_top_p(&row, bound,
-				     (double)s->top_p * weights_of(&row, 1, chain->sums),
-				     &chain->scratch.search);
-	if (kind == SAMPLER_MIN_P && s->min_p > 0)
-		bound = filter_min_p(&row, bound, s->min_p);
-	if (candidate_is_better(bound, filter_keep_all))
-		candidates_keep(c, &row, bound);
+	candidates_keep_masked(c, k - (uint32_t)min_of(k, c->n));
+	if (k < c->n)
+		candidates_keep(c, &row, search_count(&row, k, &chain->scratch.search));
+}
+
+static void run_top_p(struct sampler_chain *chain, float p)
+{
+	struct candidates *c = &chain->candidates;
+	struct logit_row row;
+
+	if (p >= 1 || !candidates_row(c, &row))
+		return;
+	candidates_keep_masked(c, 0);
+	candidates_keep(c, &row, filter_top_p(&row, filter_keep_all,
+					      (double)p * weigh(chain, &row, 1),
+					      &chain->scratch.search));
+}
+
+static void run_min_p(struct sampler_chain *chain, float min_p)
+{
+	struct candidates *c = &chain->candidates;
+	struct logit_row row;
+
+	if (min_p <= 0 || !candidates_row(c, &row))
+		return;
+	candidates_keep_masked(c, 0);
+	candidates_keep(c, &row, filter_min_p(&row, filter_keep_all, min_p));
+}
+
+static void run_typical(struct sampler_chain *chain, float p)
+{
+	if (p >= 1)
+		return;
+	candidates_keep_masked(&chain->candidates, 0);
+	shape_typical(&chain->candidates, p, &chain->scratch);
 }
 
 static void run_xtc(struct sampler_chain *chain, const struct chain_row *row)
@@ -276,9 +299,17 @@ static void run_sampler(struct sampler_chain *chain, enum sampler_kind kind,
 		if (s->top_n_sigma > 0)
 			shape_top_n_sigma(c, s->top_n_sigma);
 		break;
+	case SAMPLER_TOP_K:
+		run_top_k(chain, s->top_k);
+		break;
 	case SAMPLER_TYPICAL:
-		if (s->typical_p < 1)
-			shape_typical(c, s->typical_p, &chain->scratch);
+		run_typical(chain, s->typical_p);
+		break;
+	case SAMPLER_TOP_P:
+		run_top_p(chain, s->top_p);
+		break;
+	case SAMPLER_MIN_P:
+		run_min_p(chain, s->min_p);
 		break;
 	case SAMPLER_XTC:
 		run_xtc(chain, row);
@@ -286,8 +317,9 @@ static void run_sampler(struct sampler_chain *chain, enum sampler_kind kind,
 	case SAMPLER_TEMPERATURE:
 		set_temperature(chain, s);
 		break;
-	default:
-		run_filter(chain, kind, s);
+	case SAMPLER_NONE:
+	case N_SAMPLERS:
+		break;
 	}
 }
 
@@ -299,7 +331,7 @@ static uint32_t invert(struct sampler_chain *chain, const struct logit_row *left
 	const struct sampling *s = row->sampling;
 	double scale = 1 / chain->temperature;
 
-	(void)weights_of(left, scale, chain->sums);
+	(void)weigh(chain, left, scale);
 	return inversion_draw(left, filter_keep_all, scale, chain->sums,
 			      philox_uniform(s->seed, s->stream, row->position));
 }

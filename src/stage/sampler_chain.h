@@ -30,8 +30,9 @@ bool sampler_chain_is_idle(const struct sampling *sampling, uint32_t position);
 uint64_t sampler_chain_bytes(uint32_t n_vocab, uint32_t max_context);
 uint64_t sampler_chain_position_bytes(void);
 
-/* max_context: the most tokens of a sequence. SC_E_NOMEM. */
-must_check enum sc_status sampler_chain_create(uint32_t n_vocab, uint32_t max_context,
+/* Borrows the backend. max_context: the most tokens of a sequence. SC_E_NOMEM. */
+must_check enum sc_status sampler_chain_create(const struct backend *backend, uint32_t n_vocab,
+					       uint32_t max_context,
 					       struct sampler_chain **chain_out);
 void sampler_chain_destroy(struct sampler_chain *chain);
 

@@ -8,30 +8,45 @@
 
 /* --- top-n-sigma --- */
 
-static double mean_of(const struct candidates *c, uint32_t *n_finite_out)
+/* Sums are kept side by side, because each addition waits for the one before it. */
+enum { SIDE = 8 };
+
+static double join(const double *sums)
 {
-	uint32_t n = 0;
 	double sum = 0;
 
+	for (unsigned k = 0; k < SIDE; k++)
+		sum += sums[k];
+	return sum;
+}
+
+static double mean_of(const struct candidates *c, uint32_t *n_finite_out)
+{
+	double sums[SIDE] = { 0 };
+	uint32_t n = 0;
+
 	for (uint32_t i = 0; i < c->n; i++) {
-		if (c->values[i] == -INFINITY)
-			continue;
-		sum += (double)c->values[i];
-		n++;
+		bool is_finite = c->values[i] > -INFINITY;
+
+		sums[i % SIDE] += is_finite ? (double)c->values[i] : 0;
+		n += is_finite;
 	}
 	*n_finite_out = n;
-	return sum / n;
+	return join(sums) / n;
 }
 
 static double deviation_of(const struct candidates *c)
 {
+	double sums[SIDE] = { 0 };
 	uint32_t n;
-	double mean = mean_of(c, &n), sum = 0;
+	double mean = mean_of(c, &n);
 
-	for (uint32_t i = 0; i < c->n; i++)
-		if (c->values[i] != -INFINITY)
-			sum += ((double)c->values[i] - mean) * ((double)c->values[i] - mean);
-	return sqrt(sum / n);
+	for (uint32_t i = 0; i < c->n; i++) {
+		double x = c->values[i] > -INFINITY ? (double)c->values[i] - mean : 0;
+
+		sums[i % SIDE] += x * x;
+	}
+	return sqrt(join(sums) / n);
 }
 
 void shape_top_n_sigma(struct candidates *c, float n)
@@ -42,10 +57,7 @@ void shape_top_n_sigma(struct candidates *c, float n)
 	if (!candidates_row(c, &row))
 		return;
 	least = (double)row.best.value - (double)n * deviation_of(c);
-	for (uint32_t i = 0; i < c->n; i++)
-		if ((double)c->values[i] < least)
-			c->values[i] = -INFINITY;
-	candidates_survey(c);
+	candidates_mask(c, least);
 }
 
 /* --- entropy --- */
@@ -91,15 +103,16 @@ double dynamic_temperature(const struct candidates *c, float temperature, float 
 {
 	double least = fmax(0, (double)temperature - (double)range);
 	double most = (double)temperature + (double)range;
+	uint32_t n = c->n + c->n_masked;
 	struct moments moments;
 	struct logit_row row;
 	double entropy;
 
-	if (c->n <= 1 || !candidates_row(c, &row))
+	if (n <= 1 || !candidates_row(c, &row))
 		return 1;
 	moments = moments_of(&row);
 	entropy = fmax(0, portable_log(moments.total) - moments.mean);
-	return least + (most - least) * power(entropy / portable_log(c->n), (double)exponent);
+	return least + (most - least) * power(entropy / portable_log(n), (double)exponent);
 }
 
 /* --- locally typical --- */

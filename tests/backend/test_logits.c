@@ -203,6 +203,36 @@ static void a_weight_is_portable_exp(void **state)
 	with_each_backend(check_exp);
 }
 
+/* The last block is not whole, and rows of an odd length are not aligned. */
+static void check_block(struct backend *backend)
+{
+	const unsigned n = 3 * B + 11;
+
+	fill(5, (size_t)MAX_ROWS * n);
+	logits[B + 3] = -INFINITY;
+	find(backend, MAX_ROWS, n);
+	for (unsigned row = 0; row < MAX_ROWS; row++) {
+		const struct logit_sum wanted = {
+			row, 12, 1.25, -INFINITY, UINT32_MAX, maxima[0] + row * n_blocks(n),
+			sums[row],
+		};
+
+		backend->ops->logit_sums(backend, logits, n, &wanted, 1);
+		for (unsigned i = 0; i < n_blocks(n); i++) {
+			double sum = backend->ops->weigh_block(backend, logits + row * n + i * B,
+							       i < 3 ? B : 11, 12, 1.25);
+
+			assert_true(sum == sums[row][i]);
+		}
+	}
+}
+
+static void a_block_alone_weighs_the_same(void **state)
+{
+	(void)state;
+	with_each_backend(check_block);
+}
+
 static void count_item(void *arg, unsigned item)
 {
 	atomic_uint *counts = arg;
@@ -234,6 +264,7 @@ int main(void)
 		cmocka_unit_test(a_block_with_nan_or_infinity_says_so),
 		cmocka_unit_test(sums_are_right_and_the_same_everywhere),
 		cmocka_unit_test(a_weight_is_portable_exp),
+		cmocka_unit_test(a_block_alone_weighs_the_same),
 		cmocka_unit_test(every_shared_item_is_done_once),
 	};
 

@@ -58,6 +58,12 @@ static void run(const char *name)
 	static const struct sampling sampling = { .temperature = 1, .top_p = 0.9f, .top_k = 50,
 						 .flags = SAMPLING_LOGPROB,
 						  .min_p = 0.01f, SAMPLING_OFF };
+	static const struct sampling chained = {
+		.temperature = 1, .dynatemp_range = 0.5f, .dynatemp_exponent = 1, .top_p = 0.9f,
+		.typical_p = 0.9f, .top_n_sigma = 2, .xtc_probability = 0.5f,
+		.repetition_penalty = 1.2f, .frequency_penalty = 0.1f, .dry_multiplier = 1,
+		.dry_base = 1.75f, .flags = SAMPLING_LOGPROB, .n_tops = STEP_MAX_TOPS_EACH,
+	};
 	static const uint32_t tokens[24] = { 1, 2, 3 };
 	struct model *model = chain_open_reference(name);
 	const struct chain_config config = { .model = model, .n_stages = 2, .n_threads = 1,
@@ -68,19 +74,22 @@ static void run(const char *name)
 		  .is_sampling = true },
 		{ .sequence = 1, .sampling = &sampling, .tokens = tokens, .n_rows = 1,
 		  .is_sampling = true },
+		{ .sequence = 2, .sampling = &chained, .tokens = tokens, .n_rows = 5,
+		  .is_sampling = true, .n_scored = 2 },
 	};
 	unsigned n_before = n_calls;
 	uint32_t n_records;
 
 	assert_true(n_before > 0);
 	for (unsigned step = 0; step < N_STEPS; step++) {
-		chain_step(chain, segments, 2, NULL, 0, &n_records);
-		for (unsigned i = 0; i < 2; i++) {
+		chain_step(chain, segments, 3, NULL, 0, &n_records);
+		for (unsigned i = 0; i < 3; i++) {
 			segments[i].sampling = NULL;
 			segments[i].n_rows = 1;
+			segments[i].n_scored = 0;
 		}
 	}
-	chain_step(chain, NULL, 0, (uint32_t[]){ 0, 1 }, 2, &n_records);
+	chain_step(chain, NULL, 0, (uint32_t[]){ 0, 1, 2 }, 3, &n_records);
 	assert_int_equal(n_calls - n_before, 0);
 	chain_destroy(chain);
 	model_close(model);

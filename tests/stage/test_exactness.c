@@ -136,6 +136,21 @@ static void play(const struct model *model, struct setup setup, const struct job
 	chain_destroy(chain);
 }
 
+/* Most jobs depend on the tokens before: these must be the same in every stage's pool. */
+static void add_samplers(struct sampling *s, uint32_t job)
+{
+	s->presence_penalty = job == 1 || job == 2 ? 1.5f : 0;
+	s->frequency_penalty = job == 4 ? 0.8f : 0;
+	s->repetition_penalty = job == 0 || job == 3 ? 1.4f : 1;
+	s->penalty_last_n = job == 3 ? 9 : 0;
+	s->dry_multiplier = job == 0 || job == 6 ? 3 : 0;
+	s->dry_base = 1.75f;
+	s->dry_allowed_length = 1;
+	s->xtc_probability = job == 7 ? 0.5f : 0;
+	s->xtc_threshold = 0.01f;
+	s->typical_p = job == 5 ? 0.8f : 1;
+}
+
 static void make_jobs(const struct model *model, struct job *jobs)
 {
 	uint32_t random = 12345;
@@ -148,6 +163,8 @@ static void make_jobs(const struct model *model, struct job *jobs)
 				      .temperature = i % 2 ? 0.8f : 0,
 				      .flags = i == 6 ? 0 : SAMPLING_LOGPROB },
 		};
+		jobs[i].sampling.n_prompt = jobs[i].n_prompt;
+		add_samplers(&jobs[i].sampling, i);
 		if (i % 4 == 3)
 			jobs[i].sampling.top_k = 40;
 		if (i == 5)
@@ -316,6 +333,66 @@ static void a_scored_row_says_what_was_said_of_the_drawn_token(void **state)
 	}
 }
 
+/* As after a preemption: prompt and some of the output are computed again, in another slot, as one
+ * text. */
+static void a_sequence_that_starts_over_draws_the_same_tokens(void **state)
+{
+	const uint32_t n_kept = 7;
+
+	(void)state;
+	for (uint32_t j = 0; j < N_JOBS; j++) {
+		struct model *model = open_model(names[j % 2]);
+		const struct chain_config config = {
+			.model = model, .n_stages = 2, .n_threads = 1,
+			.max_rows = 128, .max_context = 128,
+		};
+		struct chain *chain = chain_create(&config);
+		uint32_t text[N_PROMPT + N_GENERATED], n_prompt = jobs[j].n_prompt, n_records;
+		struct chain_segment segment = {
+			.sequence = 3, .sampling = &jobs[j].sampling, .tokens = text,
+			.n_rows = n_prompt + n_kept, .is_sampling = true,
+		};
+
+		play(model, simple, &jobs[j], 1, baseline);
+		memcpy(text, jobs[j].prompt, sizeof jobs[j].prompt);
+		for (uint32_t k = 0; k < N_GENERATED; k++)
+			text[n_prompt + k] = baseline[0].records[k].token;
+		for (uint32_t k = n_kept; k < N_GENERATED; k++) {
+			const struct token_record *records = chain_step(chain, &segment, 1, NULL,
+									0, &n_records);
+
+			assert_int_equal(n_records, 1);
+			assert_int_equal(records[0].token, text[n_prompt + k]);
+			segment = (struct chain_segment){
+				.sequence = 3, .tokens = text + n_prompt + k, .n_rows = 1,
+				.is_sampling = true,
+			};
+		}
+		chain_destroy(chain);
+		model_close(model);
+	}
+}
+
+/* The samplers that look at tokens have something to do. */
+static void penalties_change_the_output(void **state)
+{
+	struct model *model = open_model(names[0]);
+	uint32_t n_changed = 0;
+
+	(void)state;
+	for (uint32_t j = 0; j < N_JOBS; j++) {
+		play(model, simple, &jobs[j], 1, baseline);
+		jobs[j].sampling.repetition_penalty = jobs[j].sampling.typical_p = 1;
+		jobs[j].sampling.presence_penalty = jobs[j].sampling.frequency_penalty = 0;
+		jobs[j].sampling.dry_multiplier = jobs[j].sampling.xtc_probability = 0;
+		play(model, simple, &jobs[j], 1, outputs);
+		n_changed += memcmp(baseline[0].records, outputs[0].records,
+				    sizeof baseline[0].records) != 0;
+	}
+	assert_int_equal(n_changed, N_JOBS);
+	model_close(model);
+}
+
 /* The tests above would pass on outputs that never differ. */
 static void prompts_and_seeds_do_change_the_output(void **state)
 {
@@ -343,6 +420,8 @@ int main(void)
 		cmocka_unit_test(chunks_of_a_prompt_do_not_change_a_bit),
 		cmocka_unit_test(other_sequences_in_the_step_do_not_change_a_bit),
 		cmocka_unit_test(a_scored_row_says_what_was_said_of_the_drawn_token),
+		cmocka_unit_test(a_sequence_that_starts_over_draws_the_same_tokens),
+		cmocka_unit_test(penalties_change_the_output),
 		cmocka_unit_test(prompts_and_seeds_do_change_the_output),
 	};
 	int n_failed = 0;

@@ -498,6 +498,65 @@ static void extreme_logits_and_settings_draw_a_token(void **state)
 	}
 }
 
+/* --- llama.cpp --- */
+
+#define BREAKER STEP_TOKEN_BREAKER
+
+/* What llama.cpp leaves of a row, with probabilities. */
+static const struct llama_vector {
+	struct sampling sampling;
+	uint32_t n_vocab, n_past, n_left;
+	float logits[24];
+	uint32_t past[40];
+	struct {
+		uint32_t token;
+		float probability;
+	} left[24];
+} llama_vectors[] = {
+#include "tests/stage/llama_vectors.h"
+};
+
+/* Draws often, and compares how often each token comes. */
+static void check_vector(const struct llama_vector *v, uint32_t index)
+{
+	enum { N_DRAWS = 4000 };
+	static struct trial trial;
+	uint32_t counts[24] = { 0 };
+	double left[24] = { 0 };
+
+	memset(&trial, 0, sizeof trial);
+	trial.n_vocab = v->n_vocab;
+	trial.position = v->n_past;
+	memcpy(trial.logits, v->logits, sizeof v->logits);
+	memcpy(trial.past, v->past, sizeof v->past);
+	trial.words.sampling = v->sampling;
+	place_past(&trial);
+	for (uint32_t i = 0; i < N_DRAWS; i++) {
+		struct token_record record = { 0 };
+
+		trial.words.sampling.seed = i;
+		draw(&trial, &record);
+		counts[record.token]++;
+	}
+	for (uint32_t i = 0; i < v->n_left; i++)
+		left[v->left[i].token] = (double)v->left[i].probability;
+	for (uint32_t i = 0; i < v->n_vocab; i++) {
+		double expected = left[i] * N_DRAWS;
+		double most = left[i] > 0 ? 5 * sqrt(expected * (1 - left[i])) + 4 : 0;
+
+		if (fabs(counts[i] - expected) > most)
+			fail_msg("vector %u: token %u came %u times, expected %g", index, i,
+				 counts[i], expected);
+	}
+}
+
+static void draws_follow_the_distributions_of_llama_cpp(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < sizeof llama_vectors / sizeof llama_vectors[0]; i++)
+		check_vector(&llama_vectors[i], i);
+}
+
 /* --- the backend --- */
 
 static int open_backend(void **state)
@@ -528,6 +587,7 @@ int main(void)
 		cmocka_unit_test(bans_hold_until_min_tokens),
 		cmocka_unit_test(no_token_is_left_when_all_are_banned),
 		cmocka_unit_test(extreme_logits_and_settings_draw_a_token),
+		cmocka_unit_test(draws_follow_the_distributions_of_llama_cpp),
 	};
 
 	return cmocka_run_group_tests(tests, open_backend, close_backend);

@@ -242,6 +242,7 @@ const struct backend_ops backend_cpu = {
 	.attention = cpu_attention,
 	.logit_maxima = cpu_logit_maxima,
 	.logit_sums = cpu_logit_sums,
+	.weigh_block = cpu_weigh_block,
 	.n_threads = n_threads,
 	.share = cpu_share,
 	.swiglu = cpu_swiglu,

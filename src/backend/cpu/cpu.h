@@ -128,6 +128,8 @@ void cpu_logit_maxima(struct backend *backend, const float *logits, unsigned n_r
 		      float *maxima);
 void cpu_logit_sums(struct backend *backend, const float *logits, unsigned n,
 		    const struct logit_sum *sums, unsigned n_sums);
+double cpu_weigh_block(const struct backend *backend, const float *logits, unsigned n,
+		       float largest, double scale);
 void cpu_share(struct backend *backend, unsigned n_items, backend_task_fn *run, void *arg);
 
 #endif

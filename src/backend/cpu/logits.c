@@ -98,6 +98,15 @@ void cpu_logit_sums(struct backend *backend, const float *logits, unsigned n,
 			  n_sums * work.n_runs, sum_weights, &work);
 }
 
+double cpu_weigh_block(const struct backend *backend, const float *logits, unsigned n,
+		       float largest, double scale)
+{
+	const struct cpu_backend *cpu = (const struct cpu_backend *)backend;
+	const struct cpu_logit_weights weights = { (double)largest, scale, -INFINITY };
+
+	return cpu->kernels->logit_sum(logits, n, &weights);
+}
+
 struct host_work {
 	backend_task_fn *run;
 	void *arg;
