@@ -6,6 +6,7 @@
 #include "cli/one_shot.h"
 #include "cli/prompt_run.h"
 #include "cli/report.h"
+#include "cli/serve_http.h"
 #include "engine/wiring.h"
 #include "event/loop.h"
 #include "gateway/gateway.h"
@@ -27,6 +28,7 @@ struct server {
 	struct timer *farewell;
 	struct engine *engine;
 	struct gateway *gateway;	/* NULL: there is a prompt */
+	struct serve_http http;		/* likewise */
 	struct prompt_run text;		/* what becomes of the prompt; it has the exit code, too */
 	struct progress progress;	/* of loading, then of the prompt */
 	unsigned n_stop_signals;
@@ -83,6 +85,7 @@ static void tell_gateway(struct server *server, enum coordinator_phase phase,
 	switch (phase) {
 	case COORDINATOR_DRAINING:
 		gateway_drain(server->gateway);
+		serve_http_drain(&server->http);
 		break;
 	case COORDINATOR_STOPPED:
 		gateway_close(server->gateway);
@@ -380,9 +383,15 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 	enum sc_status status;
 
 	config_listen_address(config, listen, sizeof listen);
-	status = gateway_create(&gateway, &server->gateway, err);
+	status = serve_http_open(&server->http, server->serve, server->engine, err);
+	gateway.routes = &server->http.routes;
+	gateway.n_routes = 1;
 	if (status == SC_OK)
-		warn_of_exposure(server->gateway);
+		status = gateway_create(&gateway, &server->gateway, err);
+	if (status != SC_OK)
+		return status;
+	serve_http_use_pool(&server->http, gateway_pool(server->gateway));
+	warn_of_exposure(server->gateway);
 	return status;
 }
 
@@ -454,6 +463,7 @@ static void stop(struct server *server)
 	launcher_detach(server->serve->launcher);
 	prompt_run_deinit(&server->text);
 	gateway_destroy(server->gateway);
+	serve_http_close(&server->http);
 	engine_destroy(server->engine);
 	timer_destroy(server->farewell);
 	timer_destroy(server->watchdog);

@@ -159,6 +159,9 @@ struct config {
 	uint64_t job_memory;
 	uint32_t max_connections;
 	uint32_t max_peer_connections;	/* 0: half of max_connections */
+	char *alias;			/* "": none */
+	char *chat_template;		/* "": that of the model file */
+	uint32_t sse_ping_ms;
 	uint32_t idle_ms;
 	uint32_t max_streams;
 	uint64_t max_message;

@@ -357,6 +357,18 @@ const struct option_info options[] = {
 	  .help = "address and port to listen on, instead of --host and --port; 'none': no TCP" },
 	{ "socket", 0, "uds", OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "PATH", "",
 	  AT(socket), .help = "Unix socket to listen on, in addition to TCP" },
+	{ "alias", 'a', "served-model-name", OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "LIST", "",
+	  AT(alias),
+	  .help = "names of the model for OpenAI clients, with commas between them. Answers "
+	  "carry the first. Default: the model's own name" },
+	{ "chat-template", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "FILE", "",
+	  AT(chat_template),
+	  .help = "chat template (Jinja) to use instead of that of the model file: the name of a "
+	  "file, or the text of a template, which contains a brace" },
+	{ "sse-ping-ms", 0, NULL, OPTION_U32, PROGRAM_DAEMON, 0, "Serving", "N", "15000", 0,
+	  86400000, NULL, AT(sse_ping_ms),
+	  "milliseconds without an event after which a comment is sent to the reader of a stream "
+	  "of server-sent events, so that nobody takes the connection for dead. 0: none" },
 	{ "max-queue", 0, NULL, OPTION_U32, PROGRAM_DAEMON, OPTION_RELOADS, "Serving", "N", "256",
 	  0, 1000000, NULL, AT(max_queue),
 	  "maximum jobs that wait. One quarter more places are reserved for clients with few "

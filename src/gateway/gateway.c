@@ -234,6 +234,11 @@ enum sc_status gateway_load_access(struct gateway *gateway, const struct access_
 	return status;
 }
 
+struct work_pool *gateway_pool(const struct gateway *gateway)
+{
+	return gateway->pool;
+}
+
 void gateway_drain(struct gateway *gateway)
 {
 	gateway->service.is_draining = true;

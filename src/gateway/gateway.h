@@ -24,6 +24,7 @@
 
 struct engine;
 struct gateway;
+struct work_pool;
 
 struct gateway_config {
 	struct loop *loop;
@@ -67,6 +68,9 @@ void gateway_destroy(struct gateway *gateway);
 must_check enum sc_status gateway_load_access(struct gateway *gateway,
 					      const struct access_settings *settings,
 					      struct error *err);
+
+/* The helper threads for long requests, for the owner's routes, too. Borrowed until destroy. */
+struct work_pool *gateway_pool(const struct gateway *gateway);
 
 /* Call when the engine takes no more jobs: health answers NOT_SERVING from now on. Everything
  * else is still answered, also to new clients, so that the end can be watched. */

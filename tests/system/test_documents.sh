@@ -30,7 +30,7 @@ for file in "$SRCDIR/etc/stagecoach.conf" "$work/all.conf"; do
 done
 
 if command -v mandoc >/dev/null; then
-	mandoc -T lint -W warning "$SRCDIR"/man/*.[158] || failed=1
+	mandoc -T lint -W warning "$SRCDIR"/man/*.[1578] || failed=1
 else
 	echo "no mandoc: the pages are not checked"
 fi

@@ -22,7 +22,8 @@ for file in bin/stagecoach sbin/stagecoachd libexec/stagecoach/launch libexec/st
 	share/stagecoach/proto/grpc/health/v1/health.proto \
 	share/stagecoach/models/demo.gguf \
 	share/bash-completion/completions/stagecoach share/bash-completion/completions/stagecoachd \
-	share/man/man1/stagecoach.1 share/man/man5/stagecoach.conf.5 share/man/man8/stagecoachd.8 \
+	share/man/man1/stagecoach.1 share/man/man5/stagecoach.conf.5 \
+	share/man/man7/stagecoach-http.7 share/man/man8/stagecoachd.8 \
 	lib/systemd/system/stagecoach.service lib/sysusers.d/stagecoach.conf \
 	lib/tmpfiles.d/stagecoach.conf; do
 	echo "$files" | grep -qx "./usr/$file" || fail "/usr/$file is missing among: $files"
