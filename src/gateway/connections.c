@@ -205,7 +205,7 @@ static bool find_peer(struct connection *connection, struct peer_key *key_out)
 	int length = sizeof address;
 
 	*key_out = peer_key_of(NULL);
-	snprintf(connection->peer, sizeof connection->peer, "unix");
+	snprintf(connection->peer, sizeof connection->peer, "%s", CONNECTIONS_UNIX_PEER);
 	if (connection->handle.type != UV_TCP)
 		return true;
 	if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&address, &length) != 0)

@@ -22,6 +22,9 @@
 
 struct connections;
 
+/* What http_call_peer says of clients of the Unix socket; of others it says the address. */
+#define CONNECTIONS_UNIX_PEER "unix"
+
 struct connections_config {
 	struct loop *loop;
 	/* The configuration of each session, except on_wake and other members of the connection's

@@ -33,6 +33,7 @@ struct gateway {
 	struct listener *tcp;
 	struct listener *unix_socket;
 	char address[512];	/* of TCP; kept after closing */
+	char socket_path[128];
 	struct root_page root;
 	struct http_routes routes[GATEWAY_MAX_ROUTES + 1];
 };
@@ -61,8 +62,6 @@ static enum sc_status open_listeners(struct gateway *gateway, const struct gatew
 	if (status == SC_OK && gateway->tcp)
 		snprintf(gateway->address, sizeof gateway->address, "%s",
 			 listener_address(gateway->tcp));
-	root_page_init(&gateway->root, gateway->tcp ? "--listen" : "--socket",
-		       gateway->tcp ? gateway->address : config->socket_path);
 	return status;
 }
 
@@ -131,6 +130,11 @@ static size_t set_routes(struct gateway *gateway, const struct gateway_config *c
 	assert(config->n_routes <= GATEWAY_MAX_ROUTES);
 	for (size_t i = 0; i < config->n_routes; i++)
 		gateway->routes[i] = config->routes[i];
+	gateway->root.address = gateway->address;
+	gateway->root.socket_path = gateway->socket_path;
+	if (config->socket_path)
+		snprintf(gateway->socket_path, sizeof gateway->socket_path, "%s",
+			 config->socket_path);
 	gateway->routes[config->n_routes] = root_page_routes(&gateway->root);
 	return config->n_routes + 1;
 }

@@ -74,6 +74,11 @@ const char *http_call_key_name(const struct http_call *call)
 	return call->pass.key_name ? call->pass.key_name : "";
 }
 
+const char *http_call_peer(const struct http_call *call)
+{
+	return call->session->config.peer ? call->session->config.peer : "";
+}
+
 void http_call_note_tokens(struct http_call *call, uint64_t n_prompt, uint64_t n_output)
 {
 	call->record.n_prompt_tokens = n_prompt;

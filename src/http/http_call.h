@@ -87,6 +87,8 @@ uint64_t http_call_client(const struct http_call *call);
 /* Name of the key that the client came with; "" without keys. For logs. */
 const char *http_call_key_name(const struct http_call *call);
 
+/* The client's address, as the owner of the connection has it. "" if it has none. */
+const char *http_call_peer(const struct http_call *call);
 /* For the access log and metrics: tokens of prompts and of outputs. */
 void http_call_note_tokens(struct http_call *call, uint64_t n_prompt, uint64_t n_output);
 

@@ -79,7 +79,7 @@ static void tell_done(struct http_call *call)
 	record->route = call->route;
 	record->id = call->id;
 	record->key_name = http_call_key_name(call);
-	record->peer = call->session->config.peer ? call->session->config.peer : "";
+	record->peer = http_call_peer(call);
 	record->is_complete = call->is_finished && !call->is_broken &&
 			      call->n_output_taken == call->output.length;
 	record->end_ns = call->session->now_ns;

@@ -80,7 +80,7 @@ struct http_session_config {
 	struct budget *budget;
 	struct limit_counts *limits;		/* borrowed; NULL: nobody counts */
 	uint64_t client;			/* id of the connection, for http_call_client */
-	const char *peer;			/* for the log, borrowed; NULL: "" */
+	const char *peer;			/* for http_call_peer, borrowed; NULL: "" */
 	size_t max_message;			/* bytes of a body */
 	uint64_t request_ns;			/* time limit for a request to arrive; 0: none */
 	/* Called when http_session_send has something to do because of events outside of receive,

@@ -18,7 +18,8 @@ get() {
 	/usr/bin/python3 - "$1" "$port" <<-END
 	import socket, sys
 	client = socket.create_connection((sys.argv[1], int(sys.argv[2])), 60)
-	client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	host = ("[%s]:%s" if ":" in sys.argv[1] else "%s:%s") % tuple(sys.argv[1:])
+	client.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\nHost: %s\r\n\r\n" % host.encode())
 	with client.makefile() as answer:
 	    print(answer.read())
 	END
@@ -33,7 +34,7 @@ for host in 0.0.0.0 :: '*'; do
 		stagecoach generate --host $address --port "$port" -p x -n 2 >/dev/null \
 			2>"$dir/client.log" || fail "--host $host: does not serve $address"
 		get $address >"$dir/answer"
-		head -n 1 "$dir/answer" | grep -q '^HTTP/1.1 400 ' &&
+		head -n 1 "$dir/answer" | grep -q '^HTTP/1.1 200 ' &&
 			grep -q "stagecoach generate --listen .*$address.*:$port" "$dir/answer" ||
 			fail "--host $host: HTTP/1 on $address got: $(cat "$dir/answer")"
 	done

@@ -12,8 +12,10 @@ begin_text "$LONG_TOKENS"	# gRPC on the same Unix socket, under way from here on
 if command -v curl >/dev/null; then
 	curl -sS -m $PATIENCE "http://$address/" >"$dir/page" || fail "curl over TCP"
 	grep -q 'This is a Stagecoach server' "$dir/page" || fail "not the page: $(cat "$dir/page")"
-	curl -sS -m $PATIENCE --unix-socket "$socket" http://localhost/ | cmp -s - "$dir/page" ||
+	grep -q "generate --listen $address -p" "$dir/page" || fail "not its address"
+	curl -sS -m $PATIENCE --unix-socket "$socket" http://localhost/ >"$dir/answer" ||
 		fail "curl over the Unix socket"
+	grep -q "generate --socket $socket -p" "$dir/answer" || fail "not the socket's path"
 	curl -sS -m $PATIENCE -I "http://$address/" | grep -q '^HTTP/1.1 200' || fail "curl: HEAD"
 	curl -sS -m $PATIENCE --http1.0 "http://$address/" | cmp -s - "$dir/page" || fail "HTTP/1.0"
 	# An upgrade is not refused, it is not taken.
