@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/pipeline/chaos_jobs.h"
 
+#include "tests/pipeline/samplers.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -37,6 +39,7 @@ static void make_kind(struct chaos_kind *kind, unsigned i, uint64_t *state)
 		.score_from = n_prompt > 4 && i % 3 == 1 ? 2 : 0,
 		.special = i % 2 ? SPECIAL_NAMES : SPECIAL_HIDDEN,
 	};
+	samplers_choose(&kind->request, i);
 }
 
 void chaos_kinds_make(struct chaos_kind kinds[CHAOS_N_KINDS])
@@ -51,9 +54,15 @@ void chaos_kind_keep(struct chaos_kind *kind, const struct job *job)
 {
 	const float *scores = job_prompt_scores(job, &kind->n_scores);
 
+	const struct token_top *tops;
+	uint32_t n_tops;
+
 	assert_int_equal(job_state(job), JOB_DONE);
 	for (uint32_t k = 0; k < kind->n_scores; k++)
 		kind->scores[k] = scores[k];
+	tops = job_prompt_tops(job, &n_tops);
+	for (uint32_t k = 0; k < kind->n_scores * n_tops; k++)
+		kind->score_tops[k] = tops[k];
 	for (uint32_t i = 0; i < job_n_outputs(job); i++) {
 		const struct output *output = job_output(job, i);
 		struct chaos_result *result = &kind->results[i];
@@ -63,8 +72,11 @@ void chaos_kind_keep(struct chaos_kind *kind, const struct job *job)
 		result->n_tokens = output->n_tokens;
 		result->n_text = output->text.length;
 		result->finish = output->finish;
+		result->stop_cause = output->stop_cause;
 		for (uint32_t k = 0; k < output->n_tokens; k++)
 			result->tokens[k] = output->tokens[k];
+		for (uint32_t k = 0; k < output->n_tokens * output->n_tops; k++)
+			result->tops[k] = output->tops[k];
 		memcpy(result->text, output->text.data, output->text.length);
 	}
 }
@@ -87,11 +99,25 @@ static void add_stops(struct chaos_kind *kind)
 	kind->request.n_stops = 2;
 }
 
+/* A token in the middle of the first output ends it. */
+static void add_stop_token(struct chaos_kind *kind)
+{
+	const struct chaos_result *result = &kind->results[0];
+
+	if (!result->n_tokens)
+		return;
+	kind->stop_tokens[0] = result->tokens[result->n_tokens / 2].id;
+	kind->request.stop_tokens = kind->stop_tokens;
+	kind->request.n_stop_tokens = 1;
+}
+
 void chaos_kinds_add_stops(struct chaos_kind kinds[CHAOS_N_KINDS])
 {
 	for (unsigned i = 0; i < CHAOS_N_KINDS; i++)
 		if (i % 3 == 2)
 			add_stops(&kinds[i]);
+		else if (i % 4 == 3)
+			add_stop_token(&kinds[i]);
 }
 
 static bool differ(const struct output_token *a, const struct output_token *b)
@@ -117,8 +143,17 @@ static bool check_output(const struct chaos_result *result, const struct output 
 			 (double)wanted->logprob, wanted->text_end);
 		return false;
 	}
+	if (!samplers_same_tops(output->tops, result->tops, output->n_tokens * output->n_tops)) {
+		snprintf(why, 200, "the likeliest tokens differ");
+		return false;
+	}
 	if (!is_done)
 		return true;
+	if (output->stop_cause != result->stop_cause) {
+		snprintf(why, 200, "stopped by %d, expected %d", output->stop_cause,
+			 result->stop_cause);
+		return false;
+	}
 	if (output->finish != result->finish || output->text.length != result->n_text ||
 	    memcmp(output->text.data, result->text, result->n_text) != 0) {
 		snprintf(why, 200, "finish %d with %zu bytes of text, expected %d with %zu",
@@ -130,10 +165,13 @@ static bool check_output(const struct chaos_result *result, const struct output 
 
 static bool check_scores(const struct chaos_kind *kind, const struct job *job, char why[200])
 {
-	uint32_t n;
+	uint32_t n, n_tops;
 	const float *scores = job_prompt_scores(job, &n);
+	const struct token_top *tops;
 
-	if (n == kind->n_scores && (!n || !memcmp(scores, kind->scores, n * sizeof scores[0])))
+	tops = job_prompt_tops(job, &n_tops);
+	if (n == kind->n_scores && (!n || !memcmp(scores, kind->scores, n * sizeof scores[0])) &&
+	    samplers_same_tops(tops, kind->score_tops, n * n_tops))
 		return true;
 	snprintf(why, 200, "the scores of the prompt differ");
 	return false;

@@ -3,6 +3,8 @@
 
 #include "event/loop.h"
 
+#include "tests/pipeline/samplers.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -35,6 +37,7 @@ static void make_request(struct wanted *w, unsigned i)
 		.min_p = i % 7 ? 0.0f : 0.02f,
 		.seed = i,
 	};
+	samplers_choose(&w->request, i);
 	if (n_prompt > 1 && i % 3)
 		w->request.score_from = 1 + wanted_draw(n_prompt - 1);
 }
@@ -59,8 +62,15 @@ void wanted_keep_scores(const struct job *job, struct wanted *w)
 {
 	const float *scores = job_prompt_scores(job, &w->n_scores);
 
+	const struct token_top *tops;
+	uint32_t n_tops;
+
 	for (uint32_t k = 0; k < w->n_scores; k++)
 		w->scores[k] = scores[k];
+	tops = job_prompt_tops(job, &n_tops);
+	assert_true(n_tops <= MAX_TOPS);
+	if (w->n_scores && n_tops)
+		memcpy(w->score_tops, tops, (size_t)w->n_scores * n_tops * sizeof tops[0]);
 }
 
 static bool has_token(const struct wanted *w, uint32_t token)
@@ -131,6 +141,8 @@ void wanted_run_alone(struct wanted *wanted, unsigned n, const struct rig_option
 		assert_int_equal(output->n_tokens, wanted[i].request.max_tokens);
 		for (uint32_t k = 0; k < output->n_tokens; k++)
 			wanted[i].tokens[k] = output->tokens[k].id;
+		for (uint32_t k = 0; k < output->n_tokens * output->n_tops; k++)
+			wanted[i].tops[k] = output->tops[k];
 		wanted_keep_scores(job, &wanted[i]);
 		job_release(job);
 		rig_stop(&rig);
@@ -139,6 +151,21 @@ void wanted_run_alone(struct wanted *wanted, unsigned n, const struct rig_option
 			wanted[i].hashes[k] = rig.logits[first + k].hash;
 		rig_free_logits(&rig);
 	}
+}
+
+/* As many as the request says, and the same. */
+static void check_tops(const struct job *job, const struct wanted *w)
+{
+	const struct job_request *r = &w->request;
+	const struct output *output = job_output(job, 0);
+	const struct token_top *tops;
+	uint32_t n_tops;
+
+	assert_int_equal(output->n_tops, r->wants_logprobs ? r->n_top_logprobs : 0);
+	assert_true(samplers_same_tops(output->tops, w->tops, w->n_tokens * output->n_tops));
+	tops = job_prompt_tops(job, &n_tops);
+	assert_int_equal(n_tops, r->score_from ? r->n_top_logprobs : 0);
+	assert_true(samplers_same_tops(tops, w->score_tops, w->n_scores * n_tops));
 }
 
 void wanted_check(const struct job *job, const struct wanted *w)
@@ -153,6 +180,7 @@ void wanted_check(const struct job *job, const struct wanted *w)
 	assert_int_equal(output->n_tokens, w->n_tokens);
 	for (uint32_t k = 0; k < w->n_tokens; k++)
 		assert_int_equal(output->tokens[k].id, w->tokens[k]);
+	check_tops(job, w);
 	scores = job_prompt_scores(job, &n_scores);
 	assert_int_equal(n_scores, w->request.score_from ? w->request.n_prompt_tokens -
 							   w->request.score_from : 0);

@@ -10,6 +10,7 @@
 #define MAX_JOBS 32
 #define MAX_PROMPT 90
 #define MAX_NEW 24
+#define MAX_TOPS 3
 
 /* A job and what it must give. */
 struct wanted {
@@ -20,6 +21,8 @@ struct wanted {
 	uint64_t hashes[MAX_NEW];	/* of the logits behind them */
 	uint32_t n_scores;
 	float scores[MAX_PROMPT];
+	struct token_top tops[MAX_NEW * MAX_TOPS];
+	struct token_top score_tops[MAX_PROMPT * MAX_TOPS];
 };
 
 /* Pseudo-random, the same in every run of a program. */
