@@ -32,10 +32,12 @@ must_check enum sc_status jinja_parse(const char *source, size_t n_bytes,
 void jinja_destroy(struct jinja_template *tmpl);
 
 struct jinja_limits {
-	uint64_t max_steps;	/* nodes that are evaluated, and bytes that strings are made of */
+	uint64_t max_steps;	/* nodes that are evaluated, items that are visited, and each 32
+				 * bytes that are copied or searched */
 	size_t max_output;	/* bytes */
-	size_t max_memory;	/* bytes of values that live at once, or ever in one rendering */
-	unsigned max_depth;	/* of macro calls and nested values */
+	size_t max_memory;	/* bytes of all values that a rendering ever makes */
+	unsigned max_depth;	/* of expressions, statements and macros inside of each other, and
+				 * of nested values. One level needs up to 1 KiB of stack */
 };
 extern const struct jinja_limits jinja_default_limits;
 
@@ -46,13 +48,15 @@ struct jinja_output {
 };
 void jinja_output_deinit(struct jinja_output *output);
 
-/* variables: an object; its members are the template's variables. now_unix: what strftime_now
- * says, in UTC.
+/* variables, constants: objects, or NULL; their members are the template's variables. Text of
+ * constants (bos_token, eos_token) counts as the template's own. now_unix: what strftime_now says, in
+ * UTC, in seconds. output is set on success only; the caller calls jinja_output_deinit.
  * SC_E_FORMAT: a fault at run time; err begins with "line L, column C: ". SC_E_INVALID: the template
  * called raise_exception; err is its text. SC_E_TOO_LARGE: a limit was reached; err says which.
  * SC_E_NOMEM. */
 must_check enum sc_status jinja_render(const struct jinja_template *tmpl, const json_t *variables,
-				       int64_t now_unix, const struct jinja_limits *limits,
+				       const json_t *constants, int64_t now_unix,
+				       const struct jinja_limits *limits,
 				       struct jinja_output *output, struct error *err);
 
 #endif

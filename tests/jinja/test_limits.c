@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/jinja/rendering.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const struct jinja_limits small = {
+	.max_steps = 20000, .max_output = 4096, .max_memory = 64 << 10, .max_depth = 60,
+};
+
+static void assert_is_limited(const char *source, const char *message)
+{
+	struct rendering rendering = render_text(source, "{\"x\": \"abcdefgh\"}", &small);
+
+	if (rendering.status != SC_E_TOO_LARGE || !strstr(rendering.err.text, message))
+		fail_msg("%s: status %d, %s", source, rendering.status,
+			 rendering.status ? rendering.err.text : "");
+	rendering_deinit(&rendering);
+}
+
+static void loops_end_at_the_limit_of_steps(void **state)
+{
+	(void)state;
+	assert_is_limited("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}"
+			  "{% endfor %}", "steps");
+	assert_is_limited("{% for a in range(99999) %}{{ 'x'|upper|lower is none }}{% endfor %}",
+			  "line 1");
+	assert_is_limited("{% set l = [1] %}{% for a in l %}{% do l.append(1) %}{% endfor %}", "");
+	assert_is_limited("{{ [1] * 100000000 }}", "");
+	assert_is_limited("{{ 'x'.center(1000000000) }}", "");
+}
+
+static void output_and_memory_end_at_their_limits(void **state)
+{
+	(void)state;
+	assert_is_limited("{% for a in range(999) %}{{ x }}{% endfor %}", "bytes of output");
+	assert_is_limited("{{ x * 1000000 }}", "bytes of output");
+	assert_is_limited("{% set ns = namespace(l=[]) %}{% for a in range(900) %}"
+			  "{% set ns.l = ns.l + [a, a] %}{% endfor %}", "bytes of memory");
+}
+
+static void depth_is_limited(void **state)
+{
+	(void)state;
+	assert_is_limited("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "levels of nesting");
+	assert_is_limited("{% set l = [] %}{% do l.append(l) %}{{ l }}", "levels of nesting");
+	assert_is_limited("{% set l = [] %}{% do l.append(l) %}{{ l|tojson }}",
+			  "levels of nesting");
+	assert_is_limited("{% set l = [] %}{% do l.append(l) %}{{ l == [l] }}",
+			  "levels of nesting");
+	assert_is_limited("{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+			  "levels of nesting");
+}
+
+static void templates_cannot_be_nested_without_end(void **state)
+{
+	enum { N = 100000 };
+	static const char *const openers[] = { "(", "[", "{", "not ", "-", "x[", "x(", "x if " };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof openers / sizeof *openers; i++) {
+		struct jinja_template *tmpl;
+		struct error err;
+		char *source = malloc(3 + N * strlen(openers[i])), *end = source;
+
+		assert_non_null(source);
+		end = stpcpy(end, "{{");
+		for (int k = 0; k < N; k++)
+			end = stpcpy(end, openers[i]);
+		assert_int_not_equal(jinja_parse(source, (size_t)(end - source), &tmpl, &err),
+				     SC_OK);
+		assert_int_equal(strncmp(err.text, "line 1, column ", 15), 0);
+		free(source);
+	}
+}
+
+static void too_long_and_invalid_sources_are_refused(void **state)
+{
+	const size_t n = (1 << 20) + 1;
+	char *source = calloc(n, 1);
+	struct jinja_template *tmpl;
+	struct error err;
+
+	(void)state;
+	assert_non_null(source);
+	assert_int_equal(jinja_parse(source, n, &tmpl, &err), SC_E_TOO_LARGE);
+	assert_int_equal(jinja_parse("a\xff", 2, &tmpl, &err), SC_E_FORMAT);
+	free(source);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(loops_end_at_the_limit_of_steps),
+		cmocka_unit_test(output_and_memory_end_at_their_limits),
+		cmocka_unit_test(depth_is_limited),
+		cmocka_unit_test(templates_cannot_be_nested_without_end),
+		cmocka_unit_test(too_long_and_invalid_sources_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
