@@ -3,9 +3,9 @@
 #define STAGECOACH_CHAT_MARKS_H
 /*
  * marks - the texts by which families of models set off tool calls, reasoning and messages.
- * In most vocabularies many of them are control tokens. Such a mark is recognised only as that token
- * (between CHAT_MARK_BEGIN and CHAT_MARK_END), because an answer may also quote its name. A mark
- * that is no control token of the vocabulary is recognised as text.
+ * In most vocabularies many of them are control tokens. Such a mark is recognised only as that
+ * token (between CHAT_MARK_BEGIN and CHAT_MARK_END), because an answer may also quote its name. A
+ * mark that is no control token of the vocabulary is recognised as text.
  * Thread: read-only once initialised.
  */
 #include "base/status.h"
@@ -31,6 +31,11 @@ enum mark_id {
 	/* tool calls */
 	MARK_TOOL_CALL, MARK_TOOL_CALL_END,
 	MARK_SEED_CALL, MARK_SEED_CALL_END,
+	MARK_MINIMAX_CALL, MARK_MINIMAX_CALL_END,
+	MARK_INVOKE, MARK_INVOKE_END, MARK_NAMED_PARAMETER,	/* MiniMax-M2 */
+	MARK_CALL_LIST, MARK_CALL_LIST_END,		/* Nemotron Nano 2 */
+	MARK_CALLS_TAG, MARK_CALLS_TAG_END,		/* Apriel */
+	MARK_LFM_CALL, MARK_LFM_CALL_END,		/* LFM 2 */
 	MARK_FUNCTION, MARK_FUNCTION_END, MARK_PARAMETER, MARK_PARAMETER_END,
 	MARK_ARG_KEY, MARK_ARG_KEY_END, MARK_ARG_VALUE, MARK_ARG_VALUE_END,
 	MARK_BAR_TOOL_CALL, MARK_BAR_TOOL_CALL_END,	/* Granite, Phi-4-mini */

@@ -5,8 +5,8 @@
  *   {"function": {...}} may be around both. Other keys are skipped.
  * - Arguments are passed on as they are written. If they are a string, as some models write them,
  *   its text is.
- * - Without a mark before it, an object is a call only if its first keys are these, its name is that
- *   of a tool, and its arguments are an object.
+ * - Without a mark before it, an object is a call only if its first keys are these, its name is
+ *   that of a tool, and its arguments are an object.
  */
 #include "chat/parser.h"
 
@@ -384,6 +384,12 @@ enum progress json_calls_open(struct chat_parser *parser)
 		return open(parser, MARK_TOOL_CALL_END);
 	case MARK_BAR_TOOL_CALL:
 		return open(parser, MARK_BAR_TOOL_CALL_END);
+	case MARK_CALL_LIST:
+		return open(parser, MARK_CALL_LIST_END);
+	case MARK_CALLS_TAG:
+		return open(parser, MARK_CALLS_TAG_END);
+	case MARK_LFM_CALL:
+		return open(parser, MARK_LFM_CALL_END);
 	case MARK_SEED_CALL:
 		return open(parser, MARK_SEED_CALL_END);
 	case MARK_PYTHON_START:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls in Python: [f(a=1, b='x'), g()] (Llama 4), and f.call(a="x") (Llama 3's own tools). Literals
- * become JSON as they come. Names must be those of tools, and arguments have names.
+ * Calls in Python: [f(a=1, b='x'), g()] (Llama 4, LFM 2), and f.call(a="x") (Llama 3's own tools).
+ * Literals become JSON as they come. Names must be those of tools, and arguments have names.
  */
 #include "chat/parser.h"
 
@@ -454,5 +454,5 @@ enum progress llama4_open(struct chat_parser *parser)
 		return PROGRESS_MORE;
 	if (parser->pending.data[parser->scan] == '{')
 		return json_calls_open(parser);
-	return open(parser, MARK_PYTHON_END);
+	return open(parser, parser->opened == MARK_LFM_CALL ? MARK_LFM_CALL_END : MARK_PYTHON_END);
 }

@@ -3,6 +3,7 @@
  * Calls whose arguments are marked one by one, without quotes:
  * - Qwen3-Coder, Seed: <function=NAME> <parameter=KEY> VALUE </parameter> ... </function>, with a
  *   line break on either side of a value. </parameter> may be missing.
+ * - MiniMax-M2: <invoke name="NAME"> <parameter name="KEY">VALUE</parameter> ... </invoke>.
  * - GLM-4.5: NAME <arg_key>KEY</arg_key> <arg_value>VALUE</arg_value> ...
  * The arguments are written as JSON, with types from the tool's schema. A string is passed on as it
  * comes; any other value when it is complete.
@@ -12,6 +13,8 @@
 #include <string.h>
 
 struct tag_style {
+	enum mark_id open;		/* before a name, which '>' ends; MARK_NONE: the name stands
+					 * behind the outer mark */
 	enum mark_id key, value_end;
 	enum mark_id key_end, value;	/* MARK_NONE: ">" ends a key, and the value follows */
 	enum mark_id end;		/* of the arguments */
@@ -20,19 +23,24 @@ struct tag_style {
 };
 
 static const struct tag_style coder_style = {
-	.key = MARK_PARAMETER, .value_end = MARK_PARAMETER_END, .end = MARK_FUNCTION_END,
-	.outer_end = MARK_TOOL_CALL_END, .has_lines = true,
+	.open = MARK_FUNCTION, .key = MARK_PARAMETER, .value_end = MARK_PARAMETER_END,
+	.end = MARK_FUNCTION_END, .outer_end = MARK_TOOL_CALL_END, .has_lines = true,
 };
 static const struct tag_style seed_style = {
-	.key = MARK_PARAMETER, .value_end = MARK_PARAMETER_END, .end = MARK_FUNCTION_END,
-	.outer_end = MARK_SEED_CALL_END, .has_lines = true,
+	.open = MARK_FUNCTION, .key = MARK_PARAMETER, .value_end = MARK_PARAMETER_END,
+	.end = MARK_FUNCTION_END, .outer_end = MARK_SEED_CALL_END, .has_lines = true,
+};
+static const struct tag_style minimax_style = {
+	.open = MARK_INVOKE, .key = MARK_NAMED_PARAMETER, .value_end = MARK_PARAMETER_END,
+	.end = MARK_INVOKE_END, .outer_end = MARK_MINIMAX_CALL_END,
 };
 static const struct tag_style glm_style = {
 	.key = MARK_ARG_KEY, .key_end = MARK_ARG_KEY_END, .value = MARK_ARG_VALUE,
 	.value_end = MARK_ARG_VALUE_END, .end = MARK_TOOL_CALL_END,
 };
 
-static parser_state tags_next, tags_key, tags_value_start, tags_value, tags_close;
+static parser_state tags_open, tags_name, tags_next, tags_key, tags_value_start, tags_value,
+	tags_close;
 
 static enum sc_status keep(struct chat_parser *parser, enum sc_status status)
 {
@@ -56,7 +64,8 @@ static enum progress begin(struct chat_parser *parser, const struct tag_style *s
 {
 	if (!parser_begin_call(parser))
 		return parser_reject(parser);
-	parser->tagged = (struct tagged_arguments){ .style = style, .is_first = true };
+	parser->tagged.style = style;
+	parser->tagged.is_first = true;
 	write(parser, "{");
 	flush(parser);
 	return parser_go(parser, tags_next);
@@ -86,21 +95,28 @@ static enum progress tags_next(struct chat_parser *parser)
 	return end == MARK_MATCHES ? parser_go(parser, tags_close) : parser_end_call(parser);
 }
 
-/* Behind the end of the arguments. */
+/* Behind the end of the arguments: the outer end, or another call. */
 static enum progress tags_close(struct chat_parser *parser)
 {
 	const struct tag_style *style = parser->tagged.style;
-	enum mark_match match = MARK_DIFFERS;
+	enum mark_match end, open = MARK_DIFFERS;
 
-	if (style->outer_end) {
-		if (!parser_skip_space(parser))
-			return PROGRESS_MORE;
-		match = parser_match(parser, style->outer_end);
-		if (match == MARK_BEGINS)
-			return PROGRESS_MORE;
-		if (match == MARK_DIFFERS)
-			parser->scan = parser->at;	/* white space before content */
+	if (!style->outer_end)
+		return parser_end_call(parser);
+	if (!parser_skip_space(parser))
+		return PROGRESS_MORE;
+	end = parser_match(parser, style->outer_end);
+	if (end == MARK_DIFFERS)
+		open = parser_match(parser, style->open);
+	if (end == MARK_BEGINS || open == MARK_BEGINS)
+		return PROGRESS_MORE;
+	if (open == MARK_MATCHES) {
+		parser->is_in_call = false;
+		parser->reject_to = parser->scan;
+		return parser_go(parser, tags_name);
 	}
+	if (end == MARK_DIFFERS)
+		parser->scan = parser->at;	/* white space before content */
 	return parser_end_call(parser);
 }
 
@@ -122,6 +138,12 @@ static size_t find_key_end(const struct chat_parser *parser, enum mark_id id, si
 	return SIZE_MAX;
 }
 
+/* <parameter name="KEY"> */
+static size_t without_quote(const char *text, size_t n)
+{
+	return n && text[n - 1] == '"' ? n - 1 : n;
+}
+
 static bool is_far(const struct chat_parser *parser)
 {
 	return parser->pending.length - parser->scan >= PARSER_MAX_NAME + MARK_MAX_BYTES;
@@ -137,7 +159,7 @@ static void begin_argument(struct chat_parser *parser, const char *key, size_t n
 	(void)keep(parser, json_write_escaped(&parser->written, key, n));
 	write(parser, "\": ");
 	tagged->is_first = false;
-	tagged->has_started = tagged->is_text = false;
+	tagged->is_text = false;
 	tagged->n_searched = 0;
 }
 
@@ -145,10 +167,12 @@ static enum progress tags_key(struct chat_parser *parser)
 {
 	const struct tag_style *style = parser->tagged.style;
 	size_t n_end, n = find_key_end(parser, style->key_end, &n_end);
+	const char *key;
 
 	if (n == SIZE_MAX)
 		return is_far(parser) ? parser_end_call(parser) : PROGRESS_MORE;
-	begin_argument(parser, parser->pending.data + parser->scan, n);
+	key = parser->pending.data + parser->scan;
+	begin_argument(parser, key, without_quote(key, n));
 	parser->scan += n + n_end;
 	return parser_go(parser, tags_value_start);
 }
@@ -275,34 +299,40 @@ static enum progress tags_value(struct chat_parser *parser)
 	return parser_go(parser, tags_next);
 }
 
-/* <function=NAME> */
-static enum progress coder_name(struct chat_parser *parser)
+/* <function=NAME> or <invoke name="NAME"> */
+static enum progress tags_name(struct chat_parser *parser)
 {
 	size_t n_end, n = find_key_end(parser, MARK_NONE, &n_end);
+	const char *name = parser->pending.data + parser->scan;
 
 	if (n == SIZE_MAX)
 		return is_far(parser) ? parser_reject(parser) : PROGRESS_MORE;
-	if (!parser_set_name(parser, parser->pending.data + parser->scan, n))
+	if (!parser_set_name(parser, name, without_quote(name, n)))
 		return parser_reject(parser);
 	parser->scan += n + n_end;
-	return begin(parser, parser->opened == MARK_SEED_CALL ? &seed_style : &coder_style);
+	return begin(parser, parser->tagged.style);
+}
+
+/* Behind the outer mark. */
+static enum progress tags_open(struct chat_parser *parser)
+{
+	enum mark_match match;
+
+	if (!parser_skip_space(parser))
+		return PROGRESS_MORE;
+	match = parser_match(parser, parser->tagged.style->open);
+	if (match == MARK_BEGINS)
+		return PROGRESS_MORE;
+	/* Relatives of these models also write JSON there. */
+	return match == MARK_DIFFERS ? json_calls_open(parser) : parser_go(parser, tags_name);
 }
 
 enum progress qwen_coder_open(struct chat_parser *parser)
 {
-	if (parser->opened != MARK_FUNCTION) {
-		enum mark_match match;
-
-		if (!parser_skip_space(parser))
-			return PROGRESS_MORE;
-		match = parser_match(parser, MARK_FUNCTION);
-		if (match == MARK_BEGINS)
-			return PROGRESS_MORE;
-		/* Qwen3-Coder's relatives also write JSON there. */
-		if (match == MARK_DIFFERS)
-			return json_calls_open(parser);
-	}
-	return parser_go(parser, coder_name);
+	parser->tagged.style = parser->opened == MARK_SEED_CALL ? &seed_style
+			       : parser->opened == MARK_MINIMAX_CALL ? &minimax_style
+			       : &coder_style;
+	return parser_go(parser, parser->opened == MARK_FUNCTION ? tags_name : tags_open);
 }
 
 /* The name ends at a line break or at a mark. */

@@ -42,7 +42,8 @@ static enum mark_match match_any(const struct chat_parser *parser, const char *t
 		enum mark_id id = opens ? family->opens[i] : family->drops[i - FAMILY_MAX_MARKS];
 		enum mark_match match;
 
-		if (!id || (opens && !parser->tools))
+		if (!id || (opens && !parser->tools) ||
+		    (!opens && family->drops_follow_reasoning && !parser->follows_reasoning))
 			continue;
 		match = mark_compare(&parser->format->marks[id], text, n);
 		if (match == MARK_MATCHES) {

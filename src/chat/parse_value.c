@@ -258,8 +258,8 @@ enum progress glm4_bare(struct chat_parser *parser)
 {
 	size_t n, n_name;
 	const char *text = parser_view(parser, &n);
-	const char *line_end = memchr(text, '\n', n < PARSER_MAX_NAME + 1 ? n : PARSER_MAX_NAME + 1);
-	const char *brace;
+	const size_t n_line = n < PARSER_MAX_NAME + 1 ? n : PARSER_MAX_NAME + 1;
+	const char *line_end = memchr(text, '\n', n_line), *brace;
 
 	if (!line_end)
 		return n > PARSER_MAX_NAME ? parser_reject(parser) : PROGRESS_MORE;

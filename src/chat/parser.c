@@ -13,8 +13,8 @@ static void note_marks(struct chat_parser *parser, const enum mark_id *ids)
 		parser->begins[(uint8_t)parser->format->marks[ids[i]].text[0]] = true;
 }
 
-/* The part of the prompt behind the last mark of a message's beginning. Harmony's prompts end within
- * a header, or behind one when an answer is continued. */
+/* The part of the prompt behind the last mark of a message's beginning. Harmony's prompts end
+ * within a header, or behind one when an answer is continued. */
 static size_t find_header(const struct chat_prompt *prompt, size_t *end_out)
 {
 	static const char start[] = "<|start|>assistant", message[] = "<|message|>";

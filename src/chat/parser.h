@@ -4,8 +4,8 @@
 /*
  * parser - reads a model's output piece by piece. Private to chat; chat.h has the public part.
  *
- * Output is collected in `pending`. A state looks at the text at `scan` and says whether it could go
- * on. It must decide the same way when more text is there, so that the pieces make no difference.
+ * Output is collected in `pending`. A state looks at the text at `scan` and says whether it could
+ * go on. It must decide the same way when more text is there, so that the pieces make no difference.
  * Text between `at` and `scan` was looked at, but nothing was said of it yet: if it turns out to be
  * no tool call, parser_reject gives it back as content. parser_begin_call makes it a call for good.
  *
@@ -52,7 +52,6 @@ struct tagged_arguments {
 	unsigned types;		/* of the value's schema */
 	bool is_first;		/* no argument was written yet */
 	bool is_text;		/* the value is a string and is passed on as it comes */
-	bool has_started;	/* the line break before the value is behind us */
 	size_t n_searched;	/* bytes of the value without an end */
 };
 

@@ -32,11 +32,14 @@ static void marked_json_is_a_call(void **state)
 				    "{\"name\": \"get_time\", \"arguments\": {}}\n</tool_call>\n",
 		  .expected = "C{Let me see.} get_weather{{\"city\": \"a\"}} get_time{{}}" },
 		/* Braces, quotes and marks in strings; nested arrays of objects. */
-		{ HERMES, .output = "<tool_call>{\"name\":\"get_weather\",\"arguments\":{\"a\":\"}]\\\""
+		{ HERMES, .output = "<tool_call>{\"name\":\"get_weather\",\"arguments\":{\"a\":\""
+				    "}]\\\""
 				    "</tool_call>\",\"b\":[{\"c\":[1,{}]},[]]}}</tool_call>done",
-		  .expected = "get_weather{{\"a\":\"}]\\\"</tool_call>\",\"b\":[{\"c\":[1,{}]},[]]}} "
+		  .expected = "get_weather{{\"a\":\"}]\\\"</tool_call>\",\"b\":[{\"c\":[1,{}]},[]"
+			      "]}} "
 			      "C{done}",
-		  .expected_control = "get_weather{{\"a\":\"}]\\\"} C{\",\"b\":[{\"c\":[1,{}]},[]]}}"
+		  .expected_control = "get_weather{{\"a\":\"}]\\\"} "
+				      "C{\",\"b\":[{\"c\":[1,{}]},[]]}}"
 				      "done}" },
 		/* Other orders and keys. */
 		{ HERMES, .output = "<tool_call>{\"arguments\": {\"x\": 1}, \"id\": 7, \"name\": "
@@ -55,7 +58,8 @@ static void marked_json_is_a_call(void **state)
 				    "\"get_time\",\"arguments\":{}}]</tool_call>",
 		  .expected = "get_time{{\"x\": \"\u00e9\U0001F600\"}} get_time{{}}" },
 		/* The model knows a name that the request does not have: the client decides. */
-		{ HERMES, .output = "<tool_call>{\"name\": \"other\", \"arguments\": {}}</tool_call>",
+		{ HERMES, .output = "<tool_call>{\"name\": \"other\", \"arguments\": "
+				    "{}}</tool_call>",
 		  .expected = "other{{}}" },
 		/* One bracket too many. */
 		{ HERMES, .output = "<tool_call>{\"name\": \"get_time\", \"arguments\": {}}}"
@@ -69,8 +73,8 @@ static void marked_json_is_a_call(void **state)
 static void what_is_no_call_stays_as_it_is(void **state)
 {
 	static const struct answer answers[] = {
-		{ HERMES, .output = "a < b <tool <tool_calls> {\"name\": 1}\n ",
-		  .expected = "C{a < b <tool <tool_calls> {\"name\": 1}\n }" },
+		{ HERMES, .output = "a < b <tool <tool_cats> {\"name\": 1}\n ",
+		  .expected = "C{a < b <tool <tool_cats> {\"name\": 1}\n }" },
 		{ HERMES, .output = " <tool_call> is a mark",
 		  .expected = "C{ <tool_call> is a mark}", .expected_control = "C{  is a mark}" },
 		{ HERMES, .output = "<tool_call>{\"name\": \"get_wea",
@@ -83,7 +87,8 @@ static void what_is_no_call_stays_as_it_is(void **state)
 		  .output = "<tool_call>{\"name\": \"get_time\"}</tool_call> ",
 		  .expected = "C{<tool_call>{\"name\": \"get_time\"}</tool_call> }",
 		  .expected_control = "C{{\"name\": \"get_time\"} }" },
-		{ HERMES, .choice = CHAT_TOOLS_NONE, .output = "<tool_call>{\"name\": \"get_time\"}",
+		{ HERMES, .choice = CHAT_TOOLS_NONE, .output = "<tool_call>{\"name\": "
+							       "\"get_time\"}",
 		  .expected = "C{<tool_call>{\"name\": \"get_time\"}}",
 		  .expected_control = "C{{\"name\": \"get_time\"}}" },
 		{ HERMES, .output = "", .expected = "" },
@@ -98,11 +103,13 @@ static void what_is_no_call_stays_as_it_is(void **state)
 static void a_call_that_breaks_off_keeps_its_arguments_so_far(void **state)
 {
 	static const struct answer answers[] = {
-		{ HERMES, .output = "<tool_call>{\"name\": \"get_time\", \"arguments\": {\"a\": \"b",
+		{ HERMES, .output = "<tool_call>{\"name\": \"get_time\", \"arguments\": {\"a\": "
+				    "\"b",
 		  .expected = "get_time{{\"a\": \"b}" },
 		{ HERMES, .output = "<tool_call>{\"name\": \"get_time\", \"argum",
 		  .expected = "get_time{}" },
-		{ HERMES, .output = "<tool_call>{\"name\": \"get_time\", \"arguments\": {}}\n</tool_",
+		{ HERMES, .output = "<tool_call>{\"name\": \"get_time\", \"arguments\": {}}\n"
+				    "</tool_",
 		  .expected = "get_time{{}}", .expected_control = "get_time{{}} C{</tool_}" },
 		{ HERMES, .output = "<tool_call>{\"name\": \"get_time\", \"arguments\": {}} text",
 		  .expected = "get_time{{}} C{text}" },
@@ -147,7 +154,8 @@ static void bare_json_is_a_call_only_of_a_known_tool(void **state)
 static void arrays_hold_several_calls(void **state)
 {
 	static const struct answer answers[] = {
-		{ MISTRAL, .output = "[TOOL_CALLS] [{\"name\": \"get_time\", \"arguments\": {\"a\": 1}, "
+		{ MISTRAL, .output = "[TOOL_CALLS] [{\"name\": \"get_time\", \"arguments\": "
+				     "{\"a\": 1}, "
 				     "\"id\": \"123456789\"}, {\"arguments\": {}, \"name\": "
 				     "\"get_weather\"}]",
 		  .expected = "get_time{{\"a\": 1}} get_weather{{}}" },
@@ -160,6 +168,13 @@ static void arrays_hold_several_calls(void **state)
 		  .output = "<|tool_call|>[{\"name\": \"get_time\", \"arguments\": {}}]"
 			    "<|/tool_call|>",
 		  .expected = "get_time{{}}" },
+		{ .template = "<TOOLCALL>",
+		  .output = "a\n<TOOLCALL>[{\"name\": \"get_time\", \"arguments\": {}}]</TOOLCALL>",
+		  .expected = "C{a} get_time{{}}" },
+		{ .template = "<tool_calls>[",
+		  .output = "<tool_calls>[{\"name\": \"get_time\", \"arguments\": "
+			    "{}}]</tool_calls>",
+		  .expected = "get_time{{}}" },
 		{ COMMAND_R, .output = "I look.\nAction: ```json\n[\n    {\n        \"tool_name\": "
 				       "\"get_time\",\n        \"parameters\": {}\n    }\n]```",
 		  .expected = "C{I look.} get_time{{}}" },
@@ -171,7 +186,8 @@ static void arrays_hold_several_calls(void **state)
 				 "{\"tool_call_id\": \"0\", \"tool_name\": \"get_time\", "
 				 "\"parameters\": {\"a\": [1, 2]}}\n]<|END_ACTION|>",
 		  .expected = "R{I think.} get_time{{\"a\": [1, 2]}}" },
-		{ R7B, .output = "<|START_RESPONSE|>Hello.<|END_RESPONSE|>", .expected = "C{Hello.}" },
+		{ R7B, .output = "<|START_RESPONSE|>Hello.<|END_RESPONSE|>",
+		  .expected = "C{Hello.}" },
 	};
 
 	(void)state;

@@ -9,6 +9,7 @@
 #include "tests/chat/answer.h"
 
 #define LLAMA4 .template = "<|header_start|>"
+#define LFM2 .template = "<|tool_call_start|>"
 #define LLAMA3 .template = "<|start_header_id|>ipython"
 
 static void check(const struct answer *answers, size_t n)
@@ -23,15 +24,19 @@ static void calls_in_a_list_become_json(void **state)
 	static const struct answer answers[] = {
 		{ LLAMA4, .output = "[get_weather(city=\"Oslo\", days=3), get_time()]",
 		  .expected = "get_weather{{\"city\": \"Oslo\", \"days\": 3}} get_time{{}}" },
-		{ LLAMA4, .output = " [get_time(a='it\\'s \"x\"', b=[1, 2.5,], c={'k': True, 'l': {}, "
+		{ LLAMA4, .output = " [get_time(a='it\\'s \"x\"', b=[1, 2.5,], c={'k': True, "
+				    "'l': {}, "
 				    "3: None}, d=(1,), e=-1e5, f=[], g=some.name)]",
-		  .expected = "get_time{{\"a\": \"it's \\\"x\\\"\", \"b\": [1, 2.5], \"c\": {\"k\": "
+		  .expected = "get_time{{\"a\": \"it's \\\"x\\\"\", \"b\": [1, 2.5], \"c\": "
+			      "{\"k\": "
 			      "true, \"l\": {}, \"3\": null}, \"d\": [1], \"e\": -1e5, \"f\": [], "
 			      "\"g\": \"some.name\"}}" },
 		{ LLAMA4, .output = "[get_time(a='\\n\\x41\\u00e9\\U0001F600\\q\t')]",
 		  .expected = "get_time{{\"a\": \"\\n\\u0041\\u00e9\\ud83d\\ude00\\\\q\\t\"}}" },
 		{ LLAMA4, .output = "Now <|python_start|>[get_time()]<|python_end|> then",
 		  .expected = "C{Now} get_time{{}} C{ then}" },
+		{ LFM2, .output = "<|tool_call_start|>[get_time(a=1)]<|tool_call_end|>Now",
+		  .expected = "get_time{{\"a\": 1}} C{Now}" },
 		{ LLAMA4, .output = "{\"name\": \"get_time\", \"parameters\": {}}",
 		  .expected = "get_time{{}}" },
 		{ LLAMA4, .output = "<|python_start|>{\"name\": \"get_time\", \"parameters\": {}}"

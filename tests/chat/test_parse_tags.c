@@ -10,6 +10,7 @@
 
 #define CODER .template = "<function=<parameter=</think>"
 #define SEED .template = "<seed:tool_call><seed:think>"
+#define MINIMAX .template = "<minimax:tool_call>"
 #define GLM .template = "<tool_call><arg_key></think>"
 
 static void check(const struct answer *answers, size_t n)
@@ -36,7 +37,8 @@ static void values_get_the_types_of_the_schema(void **state)
 				   "</tool_call>",
 		  .expected = "get_weather{{\"days\": \"soon\", \"units\": \"nullable \\\"x\\\"\", "
 			      "\"flags\": \"{broken\"}}" },
-		{ GLM, .output = "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value> O\n\\"
+		{ GLM, .output = "<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value> "
+				 "O\n\\"
 				 "</arg_value>\n<arg_key>days</arg_key>\n<arg_value>2</arg_value>\n"
 				 "</tool_call>",
 		  .expected = "get_weather{{\"city\": \" O\\n\\\\\", \"days\": 2}}" },
@@ -49,13 +51,24 @@ static void values_get_the_types_of_the_schema(void **state)
 static void text_around_and_several_calls(void **state)
 {
 	static const struct answer answers[] = {
-		{ CODER, .output = "I look.\n<tool_call>\n<function=get_time>\n</function>\n</tool_call>"
+		{ CODER, .output = "I look.\n<tool_call>\n<function=get_time>\n</function>\n"
+				   "</tool_call>"
 				   "\n<tool_call>\n<function=get_time>\n<parameter=a>\nb\n"
 				   "</parameter>\n</function>\n</tool_call> ok",
 		  .expected = "C{I look.} get_time{{}} get_time{{\"a\": \"b\"}} C{ ok}" },
+		{ CODER, .output = "<tool_call><function=get_time></function><function=get_time>"
+				   "</function></tool_call>",
+		  .expected = "get_time{{}} get_time{{}}" },
+		{ MINIMAX, .output = "a <minimax:tool_call>\n<invoke name=\"get_weather\">\n"
+				     "<parameter "
+				     "name=\"days\">3</parameter>\n</invoke>\n<invoke "
+				     "name=\"get_time\">"
+				     "\n</invoke>\n</minimax:tool_call>",
+		  .expected = "C{a} get_weather{{\"days\": 3}} get_time{{}}" },
 		/* Without the outer mark. */
 		{ CODER, .output = "<function=get_time>\n</function>", .expected = "get_time{{}}" },
-		{ CODER, .output = "<tool_call>{\"name\": \"get_time\", \"arguments\": {}}</tool_call>",
+		{ CODER, .output = "<tool_call>{\"name\": \"get_time\", \"arguments\": "
+				   "{}}</tool_call>",
 		  .expected = "get_time{{}}" },
 		{ SEED, .output = "<seed:think>x</seed:think><seed:tool_call><function=get_time>"
 				  "<parameter=a>b</parameter></function></seed:tool_call>",
@@ -75,7 +88,8 @@ static void line_breaks_and_marks_inside_of_values_stay(void **state)
 		{ CODER, .output = "<tool_call>\n<function=get_time>\n<parameter=a>\n\nx < y\n\n"
 				   "</para\n\n</parameter>\n</function>\n</tool_call>",
 		  .expected = "get_time{{\"a\": \"\\nx < y\\n\\n</para\\n\"}}" },
-		{ CODER, .output = "<tool_call>\n<function=get_time>\n<parameter=a>\nif <parameter=b>"
+		{ CODER, .output = "<tool_call>\n<function=get_time>\n<parameter=a>\nif "
+				   "<parameter=b>"
 				   "\n</parameter>\n</function>\n</tool_call>",
 		  .expected = "get_time{{\"a\": \"if <parameter=b>\"}}" },
 	};

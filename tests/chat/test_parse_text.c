@@ -33,7 +33,8 @@ static void reasoning_stands_at_the_start(void **state)
 		{ QWEN, .output = "\n<think>\n\n</think>\n\nYes", .expected = "C{Yes}" },
 		{ QWEN, .output = "<think>cut off </thi", .expected = "R{cut off </thi}" },
 		{ QWEN, .output = " <thin", .expected = "C{ <thin}" },
-		{ QWEN, .starts_in_reasoning = true, .output = "A </think> B", .expected = "R{A} C{B}" },
+		{ QWEN, .starts_in_reasoning = true, .output = "A </think> "
+							       "B", .expected = "R{A} C{B}" },
 		{ QWEN, .starts_in_reasoning = true, .output = "\n A", .expected = "R{A}" },
 		{ QWEN, .output = "<think>x</think><tool_call>{\"name\": \"get_time\"}</tool_call>",
 		  .expected = "R{x} get_time{{}}" },
@@ -42,6 +43,11 @@ static void reasoning_stands_at_the_start(void **state)
 		  .expected_control = "R{x} get_time{{}}" },
 		{ GRANITE, .output = "Here is my thought process: a\nHere is my response: b",
 		  .expected = "R{a} C{b}" },
+		{ .template = "<|tool_call|><|start_of_role|><think>",
+		  .output = "<think>a</think><response>b</response>", .expected = "R{a} C{b}" },
+		{ .template = "<|tool_call|><|start_of_role|><think>",
+		  .output = "<response>b</response>", .expected = "C{<response>b</response>}",
+		  .expected_control = "C{b}" },
 		{ GRANITE, .output = "Here is my cat", .expected = "C{Here is my cat}" },
 	};
 
@@ -54,21 +60,25 @@ static void harmony_has_channels(void **state)
 	static const struct answer answers[] = {
 		{ HARMONY, .output = ANALYSIS "Hm." "<|end|>" FINAL "Yes.<|return|>",
 		  .expected = "R{Hm.} C{Yes.}" },
-		{ HARMONY, .output = ANALYSIS "A<|end|><|start|>assistant" ANALYSIS "B<|end|>" FINAL "C",
+		{ HARMONY, .output = ANALYSIS "A<|end|><|start|>assistant" ANALYSIS "B<|end|>"
+				     FINAL "C",
 		  .expected = "R{A\n\nB} C{C}" },
 		{ HARMONY, .output = ANALYSIS "Hm.<|end|><|start|>assistant<|channel|>commentary "
-				     "to=functions.get_weather <|constrain|>json<|message|>{\"city\": "
+				     "to=functions.get_weather "
+				     "<|constrain|>json<|message|>{\"city\": "
 				     "\"x\"}<|call|>",
 		  .expected = "R{Hm.} get_weather{{\"city\": \"x\"}}" },
 		{ HARMONY, .output = " to=functions.get_time<|channel|>commentary json<|message|>{}"
 				     "<|call|>", .expected = "get_time{{}}" },
-		{ HARMONY, .output = "<|channel|>commentary<|message|>I will.<|end|><|start|>assistant"
+		{ HARMONY, .output = "<|channel|>commentary<|message|>I "
+				     "will.<|end|><|start|>assistant"
 				     "<|channel|>commentary to=functions.get_time<|message|>{}",
 		  .expected = "C{I will.} get_time{{}}" },
 		{ HARMONY, .output = "<|channel|>analysis to=python code<|message|>1+1<|call|>",
 		  .expected = "R{1+1}" },
 		{ HARMONY, .has_no_tools = true,
-		  .output = "<|channel|>commentary to=functions.x<|message|>{}", .expected = "C{{}}" },
+		  .output = "<|channel|>commentary "
+			    "to=functions.x<|message|>{}", .expected = "C{{}}" },
 		{ HARMONY, .output = "No header", .expected = "C{No header}" },
 		{ HARMONY, .output = FINAL "Hi<|end|><|start|>assi", .expected = "C{Hi}" },
 		{ HARMONY, .output = ANALYSIS "a<|e", .expected = "R{a<|e}" },
@@ -81,13 +91,16 @@ static void harmony_has_channels(void **state)
 static void harmony_goes_on_where_the_prompt_ends(void **state)
 {
 	static const struct answer answers[] = {
-		{ HARMONY, .prompt = "x<|start|>assistant", .output = ANALYSIS "a", .expected = "R{a}" },
-		{ HARMONY, .prompt = "x<|start|>assistant<|channel|>final<|message|>Once", .output = " upon",
+		{ HARMONY, .prompt = "x<|start|>assistant", .output = ANALYSIS "a",
+		  .expected = "R{a}" },
+		{ HARMONY, .prompt = "x<|start|>assistant<|channel|>final<|message|>Once",
+		  .output = " upon",
 		  .expected = "C{ upon}" },
 		{ HARMONY, .prompt = "x<|start|>assistant<|channel|>commentary to=functions.",
 		  .output = "get_time <|constrain|>json<|message|>{}<|call|>",
 		  .expected = "get_time{{}}" },
-		{ HARMONY, .prompt = "<|start|>assistant<|channel|>commentary to=functions.get_time "
+		{ HARMONY, .prompt = "<|start|>assistant<|channel|>commentary "
+				     "to=functions.get_time "
 				     "<|constrain|>json<|message|>", .output = "{}",
 		  .expected = "get_time{{}}" },
 	};

@@ -68,14 +68,18 @@ static void a_broken_separated_call_is_content(void **state)
 		{ V31, .output = CALLS CALL "get_ti", .expected = "C{" CALL "get_ti}",
 		  .expected_control = "C{get_ti}" },
 		{ V31, .output = CALL "get_time" SEP "{\"a\": ", .expected = "get_time{{\"a\": }" },
-		{ V31, .output = "a " CALL "no separator in sight, although the text goes on and on and"
-				 " on, longer than any name of a tool may be, which ends it at some "
+		{ V31, .output = "a " CALL "no separator in sight, although the text goes on and "
+					   "on and"
+				 " on, longer than any name of a tool may be, which ends it at "
+				 "some "
 				 "point, at the latest here.",
-		  .expected = "C{a " CALL "no separator in sight, although the text goes on and on and"
+		  .expected = "C{a " CALL "no separator in sight, although the text goes on and "
+					  "on and"
 			      " on, longer than any name of a tool may be, which ends it at some "
 			      "point, at the latest here.}",
 		  .expected_control = "C{a no separator in sight, although the text goes on and on "
-				      "and on, longer than any name of a tool may be, which ends it "
+				      "and on, longer than any name of a tool may be, which ends "
+				      "it "
 				      "at some point, at the latest here.}" },
 	};
 
@@ -86,7 +90,8 @@ static void a_broken_separated_call_is_content(void **state)
 static void kimi_numbers_its_calls(void **state)
 {
 	static const struct answer answers[] = {
-		{ KIMI, .output = "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_time:0"
+		{ KIMI, .output = "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_t"
+				  "ime:0"
 				  "<|tool_call_argument_begin|>{\"a\":1}<|tool_call_end|>"
 				  "<|tool_call_begin|>functions.get_weather:1"
 				  "<|tool_call_argument_begin|>{}<|tool_call_end|>"
@@ -101,7 +106,8 @@ static void kimi_numbers_its_calls(void **state)
 static void mistral_writes_names_behind_its_mark(void **state)
 {
 	static const struct answer answers[] = {
-		{ MISTRAL, .output = "[TOOL_CALLS]get_time[ARGS]{\"a\": {}}[TOOL_CALLS]get_weather[ARGS]"
+		{ MISTRAL, .output = "[TOOL_CALLS]get_time[ARGS]{\"a\": "
+				     "{}}[TOOL_CALLS]get_weather[ARGS]"
 				     "{}",
 		  .expected = "get_time{{\"a\": {}}} get_weather{{}}" },
 		{ MISTRAL, .output = "[TOOL_CALLS]get_time[CALL_ID]abc123456[ARGS]{}",
@@ -109,11 +115,13 @@ static void mistral_writes_names_behind_its_mark(void **state)
 		{ MISTRAL, .output = "Hi [TOOL_CALLS]get_time{\"a\": \"[ARGS\"}",
 		  .expected = "C{Hi} get_time{{\"a\": \"[ARGS\"}}" },
 		{ MISTRAL, .output = "[THINK]Well[/THINK]Now [TOOL_CALLS]",
-		  .expected = "R{Well} C{Now [TOOL_CALLS]}", .expected_control = "R{Well} C{Now }" },
+		  .expected = "R{Well} C{Now "
+			      "[TOOL_CALLS]}", .expected_control = "R{Well} C{Now }" },
 		{ MISTRAL, .output = "[TOOL_CALLS]not a\nname[ARGS]{}",
 		  .expected = "C{[TOOL_CALLS]not a\nname[ARGS]{}}",
 		  .expected_control = "C{not a\nname{}}" },
-		{ MISTRAL, .choice = CHAT_TOOLS_NAMED, .tool_name = "get_time", .output = "{\"b\": 2}",
+		{ MISTRAL, .choice = CHAT_TOOLS_NAMED, .tool_name = "get_time", .output = "{\"b\""
+											  ": 2}",
 		  .expected = "get_time{{\"b\": 2}}" },
 		{ MISTRAL, .choice = CHAT_TOOLS_REQUIRED, .output = "get_weather[ARGS]{}",
 		  .expected = "get_weather{{}}" },
@@ -129,7 +137,8 @@ static void glm4_writes_the_name_as_the_first_line(void **state)
 		{ GLM4, .output = "\nget_weather\n{\"city\": \"x\"}",
 		  .expected = "get_weather{{\"city\": \"x\"}}" },
 		{ GLM4, .output = "get_weather", .expected = "C{get_weather}" },
-		{ GLM4, .output = "get_weather\nis a tool", .expected = "C{get_weather\nis a tool}" },
+		{ GLM4, .output = "get_weather\nis a tool", .expected = "C{get_weather\nis a "
+									"tool}" },
 		{ GLM4, .output = "other\n{}", .expected = "C{other\n{}}" },
 		{ GLM4, .choice = CHAT_TOOLS_NAMED, .tool_name = "get_time", .output = "{}",
 		  .expected = "get_time{{}}" },

@@ -47,6 +47,9 @@ static const struct {
 	{ "<|tool_call|><|start_of_role|>", "<response>a</response><|tool_call|>[{\"name\": "
 					    "\"get_time\"}]" },
 	{ "<|tool|><|/tool|>", "functools[{\"name\": \"get_time\", \"arguments\": {}}]" },
+	{ "<minimax:tool_call>", "<minimax:tool_call><invoke name=\"get_time\"><parameter "
+				 "name=\"a\">"
+				 "b</parameter></invoke></minimax:tool_call>" },
 	{ "<|observation|>", "get_time\n{\"a\": 1}" },
 };
 #define N_FAMILIES (sizeof families / sizeof *families)
