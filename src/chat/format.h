@@ -6,18 +6,9 @@
  * its tool calls, and the marks of its reasoning. Private to chat.
  */
 #include "base/error.h"
-#include "chat/abilities.h"
 #include "chat/family.h"
 #include "chat/marks.h"
-
-struct jinja_template;
-
-/* A template that could be parsed. */
-struct chat_template {
-	struct jinja_template *parsed;	/* NULL: there is none */
-	char *text;			/* as the file has it; NUL-terminated */
-	struct chat_abilities abilities;
-};
+#include "chat/template.h"
 
 struct chat_format {
 	const struct tokenizer *tokenizer;	/* borrowed */
@@ -28,7 +19,7 @@ struct chat_format {
 	struct mark marks[N_MARKS];
 	enum mark_id reasoning_open;		/* MARK_NONE: the format has no reasoning */
 	enum mark_id reasoning_close;
-	char *bos, *eos;			/* names of these tokens, or "" */
+	struct buf hidden_open, hidden_close;	/* see chat_format_reasoning_open */
 };
 
 /* Finds family and reasoning by the template's text, and the marks in the vocabulary. tokenizer
