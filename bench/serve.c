@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct door_ops *const doors[] = { &door_grpc, &door_llama };
+static const struct door_ops *const doors[] = { &door_grpc, &door_openai, &door_llama };
 enum { N_DOORS = sizeof doors / sizeof doors[0], RETRY_US = 10000, POISSON_STREAMS = 64 };
 #define MIN_RATE 0.001
 
@@ -40,7 +40,8 @@ static const char usage_text[] =
 "Load a server and measure what its clients feel.\n"
 "\n"
 " Server:\n"
-"      --door NAME            grpc: Stagecoach; llama: llama-server, POST /completion (grpc)\n"
+"      --door NAME            grpc: Stagecoach; openai: POST /v1/completions, of Stagecoach or\n"
+"                             others; llama: llama-server, POST /completion (grpc)\n"
 "      --listen HOST:PORT     TCP address of the server\n"
 "      --socket PATH          its Unix socket\n"
 "      --wait SECONDS         instead of a run: ask for one token until the server gives it\n"
@@ -57,7 +58,7 @@ static const char usage_text[] =
 "                             that finds none free waits, and that counts)\n"
 "      --rate R               instead: requests come at random, R a second on average\n"
 "      --burst                instead: all requests come at once\n"
-"      --connections N        which the streams share; llama needs one each (one each)\n"
+"      --connections N        which the streams share; the others need one each (one each)\n"
 "      --requests N           end after so many (one for each stream; with --seconds: no limit)\n"
 "      --seconds S            end after so long, and cut off what runs then\n"
 "      --timeout S            fail after so long (240)\n"

@@ -11,12 +11,13 @@
 #	-n N	 pipeline stages of ours (1)
 #	-T NAME  run the stages as processes under mpirun, with this transport (ucx or mpi)
 #	-x NAME=OPTIONS	 our daemon once more, with these options; may be repeated
+#	-w	 our daemon once more, asked over HTTP (POST /v1/completions) instead of gRPC
 #	-o DIR	 keep results.json, and of each run its events as CSV
 #	-a	 add to what DIR holds already; with -r 0: only print its tables
 #
 #	gaps	   8 streams decode; then a prompt of 4000 tokens comes; then they go on
 #	burst	   16 prompts of 200 tokens at once, each over its own connection, 32 tokens each
-#	burst-one  the same over one connection (not for llama-server: HTTP/1.1)
+#	burst-one  the same over one connection (gRPC only)
 #	closed	   8 streams, prompts of 128 tokens, 64 tokens each, 3 requests a stream
 #	open	   requests of that shape come at random, RATE a second, for 30 s
 #	ready	   from the start of the process to the first token that anyone gets
@@ -42,14 +43,14 @@ STREAMS=${STREAMS:-8} RATE=${RATE:-1}
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 scenarios=gaps,burst,burst-one,closed,open,ready
 rounds=3 threads=0 stages=1 transport='' out='' adds=no
-variants=()
+variants=() http=''
 
 usage() {
 	sed -n '3,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
 	exit "$1"
 }
 
-while getopts s:r:t:n:T:x:o:ah option; do
+while getopts s:r:t:n:T:x:wo:ah option; do
 	case $option in
 	s) scenarios=$OPTARG ;;
 	r) rounds=$OPTARG ;;
@@ -57,6 +58,7 @@ while getopts s:r:t:n:T:x:o:ah option; do
 	n) stages=$OPTARG ;;
 	T) transport=$OPTARG ;;
 	x) variants+=("$OPTARG") ;;
+	w) http=http ;;
 	o) out=$OPTARG ;;
 	a) adds=yes ;;
 	h) usage 0 ;;
@@ -90,7 +92,7 @@ for scenario in ${scenarios//,/ }; do
 	*) die 64 "no scenario \"$scenario\"; see bench/serve.sh -h" ;;
 	esac
 done
-names=' stagecoach before llama-server '
+names=' stagecoach before llama-server http '
 for variant in "${variants[@]}"; do
 	[[ $variant =~ ^[A-Za-z0-9_.-]+= ]] || die 64 "-x: expected NAME=OPTIONS with a NAME of \
 letters, digits, _, . and -, found '$variant'"
@@ -162,6 +164,7 @@ start() {
 client() {
 	local door=grpc
 	[ "$1" != llama-server ] || door=llama
+	[ "$1" != http ] || door=openai
 	shift
 	"$BUILDDIR/bench/serve" --door $door --listen "127.0.0.1:$PORT" "$@"
 }
@@ -195,7 +198,7 @@ run() {
 		context=$((SHORT + SHORT_TOKENS + 64))
 		options=(--burst --requests "$BURST" --prompt "$SHORT" --tokens "$SHORT_TOKENS") ;;&
 	burst-one)
-		[ "$side" != llama-server ] || return 0
+		[ "$side" != llama-server ] && [ "$side" != http ] || return 0
 		options+=(--connections 1) ;;
 	closed)
 		sequences=$STREAMS
@@ -234,7 +237,7 @@ run() {
 			"$scenario" "${side%%=*}" "$round" "$ready" "$line" >>"$out/results.json"
 }
 
-sides=(stagecoach "${variants[@]}" ${OLD_BUILDDIR:+before} ${LLAMA_SERVER:+llama-server})
+sides=(stagecoach ${http:+"$http"} "${variants[@]}" ${OLD_BUILDDIR:+before} ${LLAMA_SERVER:+llama-server})
 for scenario in ${scenarios//,/ }; do
 	for round in $(seq "$rounds"); do
 		echo "$scenario: round $round of $rounds" >&2

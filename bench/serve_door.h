@@ -55,5 +55,6 @@ struct door_ops {
 
 extern const struct door_ops door_grpc;		/* stagecoach.v1.Stagecoach.Generate */
 extern const struct door_ops door_llama;	/* llama-server's POST /completion */
+extern const struct door_ops door_openai;	/* OpenAI's POST /v1/completions */
 
 #endif

@@ -15,6 +15,12 @@ struct span {
 	size_t length;
 };
 
+/* What was found so far. */
+struct found {
+	struct completion_event event;
+	struct span error;	/* start NULL: none */
+};
+
 static void skip_blanks(struct skim *skim)
 {
 	while (skim->at < skim->end && strchr(" \t\r\n", *skim->at) && *skim->at)
@@ -126,24 +132,86 @@ static bool parse_count(const struct span *value, uint32_t *count_out)
 	return value->length > 0;
 }
 
-static enum sc_status broken(const char *text, size_t n_bytes, struct error *err)
+typedef bool take_member(const struct span *key, const struct span *value, struct found *found);
+
+/* Passes each member of an object to take; keys come with their quotes. */
+static bool take_object(struct skim *skim, take_member *take, struct found *found)
 {
-	return error_set(err, SC_E_PROTOCOL, "an event is no JSON object of a completion: %.*s",
-			 n_bytes < 80 ? (int)n_bytes : 80, text);
+	bool is_more = true;
+
+	if (!take_char(skim, '{'))
+		return false;
+	while (is_more) {
+		struct span key, value;
+
+		skip_blanks(skim);
+		key.start = skim->at;
+		if (!skip_string(skim))
+			return false;
+		key.length = (size_t)(skim->at - key.start);
+		if (!take_char(skim, ':') || !take_value(skim, &value) ||
+		    !take(&key, &value, found))
+			return false;
+		is_more = take_char(skim, ',');
+	}
+	return take_char(skim, '}');
 }
 
-/* key comes with its quotes. */
-static bool take_member(const struct span *key, const struct span *value,
-			struct completion_event *event)
+static bool take_of_usage(const struct span *key, const struct span *value,
+			  struct found *found)
 {
+	if (is_text(key, "\"completion_tokens\""))
+		return parse_count(value, &found->event.n_predicted);
+	if (is_text(key, "\"prompt_tokens\""))
+		return parse_count(value, &found->event.n_evaluated);
+	return true;
+}
+
+static bool take_of_choice(const struct span *key, const struct span *value,
+			   struct found *found)
+{
+	if (is_text(key, "\"finish_reason\""))
+		found->event.has_token = is_text(value, "null");
+	return true;
+}
+
+static bool take_usage(const struct span *value, struct found *found)
+{
+	struct skim skim = { value->start, value->start + value->length };
+
+	if (is_text(value, "null"))
+		return true;
+	found->event.is_last = true;
+	return take_object(&skim, take_of_usage, found);
+}
+
+/* The first of the choices, if there is one. */
+static bool take_choices(const struct span *value, struct found *found)
+{
+	struct skim skim = { value->start, value->start + value->length };
+
+	if (!take_char(&skim, '['))
+		return false;
+	return take_char(&skim, ']') || take_object(&skim, take_of_choice, found);
+}
+
+static bool take_top(const struct span *key, const struct span *value,
+		     struct found *found)
+{
+	if (is_text(key, "\"error\""))
+		found->error = *value;
 	if (is_text(key, "\"stop\"")) {
-		event->is_last = is_text(value, "true");
-		return event->is_last || is_text(value, "false");
+		found->event.is_last = is_text(value, "true");
+		return found->event.is_last || is_text(value, "false");
 	}
 	if (is_text(key, "\"tokens_predicted\""))
-		return parse_count(value, &event->n_predicted);
+		return parse_count(value, &found->event.n_predicted);
 	if (is_text(key, "\"tokens_evaluated\""))
-		return parse_count(value, &event->n_evaluated);
+		return parse_count(value, &found->event.n_evaluated);
+	if (is_text(key, "\"choices\""))
+		return take_choices(value, found);
+	if (is_text(key, "\"usage\""))
+		return take_usage(value, found);
 	return true;
 }
 
@@ -151,34 +219,17 @@ enum sc_status completion_event_parse(const char *text, size_t n_bytes,
 				      struct completion_event *event_out, struct error *err)
 {
 	struct skim skim = { text, text + n_bytes };
-	struct completion_event event = { .is_last = false };
-	bool is_more = true;
+	struct found found = { .error = { .start = NULL } };
+	const bool is_good = take_object(&skim, take_top, &found);
+	const struct span *error = &found.error;
 
-	if (!take_char(&skim, '{'))
-		return broken(text, n_bytes, err);
-	while (is_more) {
-		struct span key, value;
-
-		skip_blanks(&skim);
-		key.start = skim.at;
-		if (!skip_string(&skim))
-			return broken(text, n_bytes, err);
-		key.length = (size_t)(skim.at - key.start);
-		if (!take_char(&skim, ':') || !take_value(&skim, &value))
-			return broken(text, n_bytes, err);
-		if (is_text(&key, "\"error\""))
-			return error_set(err, SC_E_UNAVAILABLE, "the server failed: %.*s",
-					 value.length < 300 ? (int)value.length : 300,
-					 value.start);
-		if (!take_member(&key, &value, &event))
-			return broken(text, n_bytes, err);
-		is_more = take_char(&skim, ',');
-	}
-	if (!take_char(&skim, '}'))
-		return broken(text, n_bytes, err);
+	if (error->start)
+		return error_set(err, SC_E_UNAVAILABLE, "the server failed: %.*s",
+				 error->length < 300 ? (int)error->length : 300, error->start);
 	skip_blanks(&skim);
-	if (skim.at != skim.end)
-		return broken(text, n_bytes, err);
-	*event_out = event;
+	if (!is_good || skim.at != skim.end)
+		return error_set(err, SC_E_PROTOCOL, "an event is no JSON object of a completion: "
+				 "%.*s", n_bytes < 80 ? (int)n_bytes : 80, text);
+	*event_out = found.event;
 	return SC_OK;
 }

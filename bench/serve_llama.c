@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door to llama-server: POST /completion, one request at a time per connection. */
+/* The doors of HTTP/1.1, one request at a time per connection: llama-server's POST /completion, and
+ * OpenAI's POST /v1/completions. */
 #include "bench/serve_door.h"
 
 #include "base/buf.h"
@@ -14,8 +15,16 @@
 
 #define CONNECT_MS 5000
 
+/* What differs between the servers. */
+struct dialect {
+	const char *path;
+	const char *max_tokens;	/* name of the field */
+	const char *members;	/* other fields, with a comma at the end */
+};
+
 struct llama {
 	struct door door;
+	const struct dialect *dialect;
 	const struct client_target *target;
 	const struct door_listener *listener;
 	struct reply reply;
@@ -32,15 +41,18 @@ struct llama {
 static enum sc_status take_event(struct llama *llama, const struct completion_event *event,
 				 struct error *err)
 {
-	uint32_t n_tokens = event->n_predicted - llama->n_predicted;
+	/* OpenAI's servers count at the end only. */
+	const uint32_t n_predicted = event->has_token ? llama->n_predicted + 1 :
+				     event->n_predicted ? event->n_predicted : llama->n_predicted;
+	const uint32_t n_tokens = n_predicted - llama->n_predicted;
 
-	if (llama->is_complete || event->n_predicted < llama->n_predicted)
+	if (llama->is_complete || n_predicted < llama->n_predicted)
 		return error_set(err, SC_E_PROTOCOL, "the server counts %u tokens after %u",
-				 event->n_predicted, llama->n_predicted);
+				 n_predicted, llama->n_predicted);
 	if (event->n_evaluated && event->n_evaluated != llama->n_prompt)
 		return error_set(err, SC_E_PROTOCOL, "the server counts %u tokens in a prompt of "
 				 "%u", event->n_evaluated, llama->n_prompt);
-	llama->n_predicted = event->n_predicted;
+	llama->n_predicted = n_predicted;
 	llama->is_complete = event->is_last;
 	if (n_tokens)
 		llama->listener->on_tokens(llama->listener->arg, 0, n_tokens);
@@ -88,17 +100,18 @@ static void llama_close(struct door *door)
 	free(llama);
 }
 
-static enum sc_status llama_open(const struct client_target *target, unsigned n_calls,
-				 const struct door_listener *listener, struct door **door_out,
-				 struct error *err)
+static enum sc_status open_door(const struct door_ops *ops, const struct dialect *dialect,
+				const struct client_target *target,
+				const struct door_listener *listener, struct door **door_out,
+				struct error *err)
 {
 	struct llama *llama = calloc(1, sizeof *llama);
 	enum sc_status status;
 
-	(void)n_calls;
 	if (!llama)
 		return error_set(err, SC_E_NOMEM, "out of memory");
-	llama->door = (struct door){ .ops = &door_llama, .fd = -1 };
+	llama->door = (struct door){ .ops = ops, .fd = -1 };
+	llama->dialect = dialect;
 	llama->target = target;
 	llama->listener = listener;
 	reply_init(&llama->reply, on_event, llama);
@@ -216,18 +229,19 @@ static enum sc_status pack(struct llama *llama, const struct door_request *reque
 
 	buf_truncate(&llama->body, 0);
 	buf_truncate(&llama->output, 0);
-	status = buf_add_format(&llama->body, "{\"stream\":true,\"cache_prompt\":false,"
-				"\"temperature\":0,\"ignore_eos\":true,\"n_predict\":%u,"
-				"\"prompt\":[", request->n_tokens);
+	status = buf_add_format(&llama->body, "{\"stream\":true,\"temperature\":0,"
+				"\"ignore_eos\":true,\"%s\":%u,%s\"prompt\":[",
+				llama->dialect->max_tokens, request->n_tokens,
+				llama->dialect->members);
 	for (uint32_t i = 0; i < request->n_ids && status == SC_OK; i++)
 		status = buf_add_format(&llama->body, i ? ",%u" : "%u", request->ids[i]);
 	if (status == SC_OK)
 		status = buf_add_string(&llama->body, "]}");
 	if (status == SC_OK)
-		status = buf_add_format(&llama->output, "POST /completion HTTP/1.1\r\n"
+		status = buf_add_format(&llama->output, "POST %s HTTP/1.1\r\n"
 					"Host: localhost\r\nContent-Type: application/json\r\n"
 					"Accept: text/event-stream\r\nContent-Length: %zu\r\n\r\n",
-					llama->body.length);
+					llama->dialect->path, llama->body.length);
 	if (status == SC_OK)
 		status = buf_add(&llama->output, llama->body.data, llama->body.length);
 	return status;
@@ -267,6 +281,42 @@ static void llama_cancel(struct door *door, unsigned call)
 	llama->is_busy = false;
 	disconnect(llama);
 }
+
+static enum sc_status llama_open(const struct client_target *target, unsigned n_calls,
+				 const struct door_listener *listener, struct door **door_out,
+				 struct error *err)
+{
+	static const struct dialect dialect = {
+		.path = "/completion", .max_tokens = "n_predict",
+		.members = "\"cache_prompt\":false,",
+	};
+
+	(void)n_calls;
+	return open_door(&door_llama, &dialect, target, listener, door_out, err);
+}
+
+static enum sc_status openai_open(const struct client_target *target, unsigned n_calls,
+				  const struct door_listener *listener, struct door **door_out,
+				  struct error *err)
+{
+	static const struct dialect dialect = {
+		.path = "/v1/completions", .max_tokens = "max_tokens",
+		.members = "\"stream_options\":{\"include_usage\":true},",
+	};
+
+	(void)n_calls;
+	return open_door(&door_openai, &dialect, target, listener, door_out, err);
+}
+
+const struct door_ops door_openai = {
+	.name = "openai",
+	.max_calls = 1,
+	.open = openai_open,
+	.close = llama_close,
+	.ask = llama_ask,
+	.cancel = llama_cancel,
+	.turn = llama_turn,
+};
 
 const struct door_ops door_llama = {
 	.name = "llama",

@@ -42,6 +42,26 @@ static void members_are_found_among_others(void **state)
 	assert_int_equal(event.n_evaluated, 0);
 }
 
+static void a_chunk_of_openai_has_a_token_until_its_choice_ends(void **state)
+{
+	const char *token = "{\"id\":\"cmpl-1\",\"choices\":[{\"index\":0,\"text\":\"a\","
+			    "\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}";
+	const char *end = "{\"choices\":[{\"text\":\"\",\"finish_reason\":\"length\"}]}";
+	const char *usage = "{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,"
+			    "\"prompt_tokens_details\":{\"cached_tokens\":0}}}";
+	struct completion_event event;
+
+	(void)state;
+	assert_int_equal(parse(token, strlen(token), &event, NULL), SC_OK);
+	assert_true(event.has_token && !event.is_last && !event.n_predicted);
+	assert_int_equal(parse(end, strlen(end), &event, NULL), SC_OK);
+	assert_true(!event.has_token && !event.is_last);
+	assert_int_equal(parse(usage, strlen(usage), &event, NULL), SC_OK);
+	assert_true(!event.has_token && event.is_last);
+	assert_int_equal(event.n_predicted, 4);
+	assert_int_equal(event.n_evaluated, 3);
+}
+
 static void an_error_is_quoted(void **state)
 {
 	const char *text = "{\"error\":{\"code\":400,\"message\":\"too long\"}}";
@@ -95,6 +115,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(members_are_found_among_others),
+		cmocka_unit_test(a_chunk_of_openai_has_a_token_until_its_choice_ends),
 		cmocka_unit_test(an_error_is_quoted),
 		cmocka_unit_test(an_object_that_is_cut_anywhere_is_refused),
 		cmocka_unit_test(what_is_no_such_object_is_refused),

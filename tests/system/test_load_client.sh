@@ -90,10 +90,11 @@ load nowhere --requests 1 --csv "$dir/missing/file"
 load late --requests 1 --background 1 --lead 50 --timeout 0.3
 [ $? = 1 ] || fail "a run without an end"
 grep -q 'did not end within 0.3 s' "$dir/client.log" || fail "no limit: $(cat "$dir/client.log")"
-# The other door.
+# The other doors: OpenAI's, and llama-server's, whose own endpoint a daemon does not have.
+load http --door openai --streams 3 --requests 12 || fail "openai: $(cat "$dir/client.log")"
+check http "$all_done"
 load other --door llama --listen "$address" --requests 1 && fail "a daemon as llama-server"
-grep -q 'HTTP status 400: This is a Stagecoach server' "$dir/client.log" ||
-	fail "no reason: $(cat "$dir/client.log")"
+grep -q 'HTTP status 501: ' "$dir/client.log" || fail "no reason: $(cat "$dir/client.log")"
 stop_daemon
 load gone --requests 1
 [ $? = 69 ] || fail "without a server: exit code $?"
