@@ -28,7 +28,7 @@ static enum config_source source_of(const struct config *config)
 				       config_source_of(config, "port"));
 	enum config_source whole = config_source_of(config, "listen");
 
-	if (!*config->listen || !strcmp(config->listen, "none"))
+	if (!*config->listen || config_listen_is_word(config))
 		whole = CONFIG_DEFAULT;
 	if (!*config->socket)
 		return later(tcp, whole);
@@ -38,7 +38,7 @@ static enum config_source source_of(const struct config *config)
 void client_target_init(struct client_target *target, const struct config *config)
 {
 	const enum config_source source = source_of(config);
-	const bool has_listen = *config->listen && strcmp(config->listen, "none") != 0;
+	const bool has_listen = *config->listen && !config_listen_is_word(config);
 
 	*target = (struct client_target){
 		.silence_ms = config->silence > 0.0 ? (uint64_t)ceil(config->silence * 1e3)

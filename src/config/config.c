@@ -124,11 +124,19 @@ void config_reload(struct config *config, struct config *fresh,
 	}
 }
 
+bool config_listen_is_word(const struct config *config)
+{
+	return !strcmp(config->listen, "none") || !strcmp(config->listen, "keys");
+}
+
 void config_listen_address(const struct config *config, char *out, size_t size)
 {
-	if (!strcmp(config->listen, "none"))
+	const bool has_keys = *config->api_key || *config->api_key_file;
+	const bool is_word = config_listen_is_word(config);
+
+	if (is_word && (!has_keys || !strcmp(config->listen, "none")))
 		snprintf(out, size, "%s", "");
-	else if (*config->listen)
+	else if (*config->listen && !is_word)
 		snprintf(out, size, "%s", config->listen);
 	else if (strchr(config->host, ':'))
 		snprintf(out, size, "[%s]:%u", config->host, config->port);

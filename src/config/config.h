@@ -152,7 +152,7 @@ struct config {
 	/* serving */
 	char *host;
 	uint32_t port;
-	char *listen;			/* "": host:port; "none": no TCP */
+	char *listen;			/* "": host:port; "none": no TCP; "keys": host:port with keys */
 	char *socket;			/* "": none */
 	uint32_t max_queue;
 	uint32_t keep_jobs;
@@ -241,7 +241,11 @@ enum sc_status config_fault(const struct config *config, const char *name);
 void config_reload(struct config *config, struct config *fresh,
 		   void (*fn)(void *arg, const char *name, bool is_applied), void *arg);
 
-/* "HOST:PORT" by listen, or by host and port; "" for none. */
+/* Is listen "none" or "keys", and no address? */
+bool config_listen_is_word(const struct config *config);
+
+/* "HOST:PORT" by listen, or by host and port; "" for none, also if listen is "keys" and there are
+ * none. */
 void config_listen_address(const struct config *config, char *out, size_t size);
 
 /* --prompt or --file was given: there is one text to continue. */

@@ -354,7 +354,8 @@ const struct option_info options[] = {
 	  AT(port), "TCP port to listen on. 0: any free port" },
 	{ "listen", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "HOST:PORT", "",
 	  AT(listen),
-	  .help = "address and port to listen on, instead of --host and --port; 'none': no TCP" },
+	  .help = "address and port to listen on, instead of --host and --port; 'none': no TCP; "
+	  "'keys': --host and --port if there are API keys, else no TCP" },
 	{ "socket", 0, "uds", OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "PATH", "",
 	  AT(socket), .help = "Unix socket to listen on, in addition to TCP" },
 	{ "alias", 'a', "served-model-name", OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "LIST", "",

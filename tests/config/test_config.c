@@ -377,9 +377,18 @@ static void the_listen_address_is_put_together(void **state)
 	config_listen_address(&config, address, sizeof address);
 	assert_string_equal(address, "[::1]:9");
 	config_deinit(&config);
-	assert_int_equal(LOAD(NULL, "--listen", "none"), SC_OK);
+	assert_int_equal(LOAD(NULL, "--listen", "none", "--api-key", "x"), SC_OK);
 	config_listen_address(&config, address, sizeof address);
 	assert_string_equal(address, "");
+	config_deinit(&config);
+	assert_int_equal(LOAD(NULL, "--listen", "keys"), SC_OK);
+	config_listen_address(&config, address, sizeof address);
+	assert_string_equal(address, "");
+	config_deinit(&config);
+	assert_int_equal(LOAD(NULL, "--listen", "keys", "--port", "9", "--api-key-file", "f"),
+			 SC_OK);
+	config_listen_address(&config, address, sizeof address);
+	assert_string_equal(address, "127.0.0.1:9");
 	config_deinit(&config);
 }
 

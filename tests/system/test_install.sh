@@ -24,7 +24,8 @@ for file in bin/stagecoach sbin/stagecoachd libexec/stagecoach/launch libexec/st
 	share/bash-completion/completions/stagecoach share/bash-completion/completions/stagecoachd \
 	share/man/man1/stagecoach.1 share/man/man5/stagecoach.conf.5 \
 	share/man/man7/stagecoach-http.7 share/man/man8/stagecoachd.8 \
-	lib/systemd/system/stagecoach.service lib/sysusers.d/stagecoach.conf \
+	lib/systemd/system/stagecoach.service lib/systemd/system/stagecoach-tcp.socket \
+	lib/systemd/system/stagecoach-tcp.service lib/sysusers.d/stagecoach.conf \
 	lib/tmpfiles.d/stagecoach.conf; do
 	echo "$files" | grep -qx "./usr/$file" || fail "/usr/$file is missing among: $files"
 done

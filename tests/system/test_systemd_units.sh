@@ -18,12 +18,20 @@ failed=0
 mkdir "$work/bin"
 ln -s "$BUILDDIR/stagecoachd" "$work/bin/stagecoachd"
 ln -s "$SRCDIR/systemd/launch" "$SRCDIR/systemd/first_rank" "$work/bin"
-for name in stagecoach stagecoach-coordinator stagecoach-worker; do
-	unit=$work/$name.service
+ln -s /bin/true "$work/bin/systemd-socket-proxyd"
+for unit in stagecoach.service stagecoach-coordinator.service stagecoach-tcp.service \
+	stagecoach-tcp.socket stagecoach-worker.service; do
 	sed -e "/^@common@\$/{r $SRCDIR/systemd/common.inc" -e 'd;}' \
 		-e "s|@sbindir@|$work/bin|" -e "s|@MPIRUN@|$MPIRUN|" -e "s|@sysconfdir@|/etc|" \
-		-e "s|@pkglibexecdir@|$work/bin|" \
-		"$SRCDIR/systemd/$name.service.in" >"$unit"
+		-e "s|@pkglibexecdir@|$work/bin|" -e "s|@systemdutildir@|$work/bin|" \
+		"$SRCDIR/systemd/$unit.in" >"$work/$unit"
+done
+if grep -n '@[a-z]*@' "$work"/*.service "$work"/*.socket; then
+	echo "FAIL: a place is not filled in"
+	failed=1
+fi
+for name in stagecoach stagecoach-coordinator stagecoach-tcp stagecoach-worker; do
+	unit=$work/$name.service
 	grep -q '^NoNewPrivileges=yes' "$unit" || {
 		echo "FAIL: $name lacks what all units have in common"
 		failed=1
@@ -47,7 +55,10 @@ for name in stagecoach stagecoach-coordinator stagecoach-worker; do
 
 	# The unit of one machine has a network of its own, the others have the machine's.
 	max=$MAX_EXPOSURE
-	[ $name = stagecoach ] || max=$MAX_NETWORK_EXPOSURE
+	case $name in
+	stagecoach | stagecoach-tcp) ;;
+	*) max=$MAX_NETWORK_EXPOSURE ;;
+	esac
 	if systemd-analyze security --no-pager --offline=yes --threshold=$max "$unit" \
 		>"$work/said" 2>&1; then
 		tail -n 1 "$work/said"
@@ -57,6 +68,15 @@ for name in stagecoach stagecoach-coordinator stagecoach-worker; do
 		failed=1
 	fi
 done
+
+if systemd-analyze verify --man=no --recursive-errors=no "$work/stagecoach-tcp.socket" \
+	>"$work/said" 2>&1 && [ ! -s "$work/said" ]; then
+	echo "ok: stagecoach-tcp.socket verified"
+else
+	cat "$work/said"
+	echo "FAIL: systemd-analyze verify stagecoach-tcp.socket"
+	failed=1
+fi
 
 if command -v systemd-sysusers >/dev/null; then
 	mkdir -p "$work/root/etc"
