@@ -252,7 +252,12 @@ void gateway_drain(struct gateway *gateway)
 void gateway_close(struct gateway *gateway)
 {
 	gateway_drain(gateway);
-	/* First, because a client that reconnects would start new calls. */
+	/* First, because a client that reconnects would start new calls. Those that are connected
+	 * already are told so, too. */
+	if (gateway->tcp)
+		listener_take_waiting(gateway->tcp);
+	if (gateway->unix_socket)
+		listener_take_waiting(gateway->unix_socket);
 	close_listeners(gateway);
 	connections_drain(gateway->connections);
 }

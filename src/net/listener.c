@@ -343,6 +343,12 @@ enum sc_status listener_check_unix(const char *path, struct error *err)
 	return cannot_create(path, errno, err);
 }
 
+void listener_take_waiting(struct listener *listener)
+{
+	for (unsigned i = 0; i < listener->n_sockets; i++)
+		listening_socket_take_waiting(listener->sockets[i]);
+}
+
 void listener_close(struct listener *listener)
 {
 	struct stat st;

@@ -37,6 +37,10 @@ must_check enum sc_status listener_open_unix(uv_loop_t *uv, const char *path, li
 must_check enum sc_status listener_check_tcp(const char *address, struct error *err);
 must_check enum sc_status listener_check_unix(const char *path, struct error *err);
 
+/* Takes the clients that have come, but had no turn of the loop yet. listener_close resets them
+ * otherwise, although to them they are connected. Passes on some hundred clients at most. */
+void listener_take_waiting(struct listener *listener);
+
 /* Stops accepting. Removes the Unix socket's path if it is still ours. Accepts NULL. */
 void listener_close(struct listener *listener);
 

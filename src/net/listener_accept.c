@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define MAX_ACCEPTED 64		/* in one turn of the loop */
+#define MAX_WAITING 256		/* taken before a socket is closed */
 #define QUIET_MS 60000		/* between two warnings */
 #define PAUSE_MS 100		/* before the next try where accepting fails */
 
@@ -115,6 +116,19 @@ static void on_readable(uv_poll_t *poll, int rc, int events)
 		warn(listener, rc);
 		if (!goes_on)
 			wait_a_moment(socket);
+	}
+}
+
+void listening_socket_take_waiting(struct listening_socket *socket)
+{
+	const struct listener *listener = socket->listener;
+
+	for (int i = 0; i < MAX_WAITING; i++) {
+		int fd = accept_one(socket);
+
+		if (fd < 0)
+			return;
+		listener->fn(listener->arg, fd, listener->is_unix);
 	}
 }
 

@@ -34,6 +34,8 @@ struct listener {
 
 /* Accepts clients on socket->fd, which listens. Returns 0 or an error of libuv. */
 int listening_socket_start(struct listening_socket *socket);
+/* Accepts the clients that are there already. */
+void listening_socket_take_waiting(struct listening_socket *socket);
 /* Closes fd now, and frees the socket, which may be started or not, in a later phase of the loop or
  * now. */
 void listening_socket_close(struct listening_socket *socket);

@@ -130,6 +130,19 @@ static void loopback_is_not_exposed(void **state)
 	}
 }
 
+static void clients_that_wait_are_taken_before_the_end(void **state)
+{
+	(void)state;
+	listen_on("127.0.0.1:0");
+	n_clients = 0;
+	for (int i = 0; i < 3; i++)
+		assert_true(is_open_on("127.0.0.1"));
+	listener_take_waiting(listener);
+	assert_int_equal(n_clients, 3);
+	listener_take_waiting(listener);
+	assert_int_equal(n_clients, 3);
+}
+
 static void a_taken_port_is_an_error_that_names_the_address(void **state)
 {
 	struct listener *second = NULL;
@@ -265,6 +278,7 @@ int main(void)
 		TEST(two_colons_mean_all_addresses_of_both_families),
 		TEST(a_star_means_all_addresses_and_not_loopback),
 		TEST(loopback_is_not_exposed),
+		TEST(clients_that_wait_are_taken_before_the_end),
 		TEST(a_taken_port_is_an_error_that_names_the_address),
 		TEST(without_descriptors_clients_are_closed_with_one_warning),
 		TEST(where_nothing_can_be_done_the_listener_pauses),
