@@ -27,11 +27,11 @@ static unsigned add_string(struct json_reader *reader, const struct string_list 
 				 "expected strings, found %s", json_reader_type(value));
 	} else if (strlen(text) != json_string_length(value)) {
 		json_reader_fail(reader, list->name, SC_E_INVALID, "expected no NUL character");
-	} else if (!*text || strlen(text) > list->max_bytes) {
+	} else if (strlen(text) > list->max_bytes) {
 		json_reader_fail(reader, list->name, SC_E_INVALID,
-				 "string %u has %zu bytes, expected 1 to %zu", n + 1, strlen(text),
-				 list->max_bytes);
-	} else {
+				 "string %u has %zu bytes, expected at most %zu", n + 1,
+				 strlen(text), list->max_bytes);
+	} else if (*text) {
 		list->items[n] = strdup(text);
 		if (list->items[n])
 			return n + 1;
@@ -40,14 +40,14 @@ static unsigned add_string(struct json_reader *reader, const struct string_list 
 	return n;
 }
 
-/* A string, or an array of them. Returns how many. "" is nothing, because clients send it where
- * they mean none. */
+/* A string, or an array of them. Returns how many. "" is left out, because clients send it where they
+ * mean none. */
 static unsigned read_strings(struct json_reader *reader, const struct string_list *list)
 {
 	const json_t *value = json_read(reader, list->name);
 	unsigned n = 0;
 
-	if (!value || (json_is_string(value) && !json_string_length(value)))
+	if (!value)
 		return 0;
 	if (!json_is_array(value))
 		return add_string(reader, list, 0, value);

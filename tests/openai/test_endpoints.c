@@ -902,7 +902,7 @@ static void null_none_and_unknown_fields_do_no_harm(void **state)
 	     "\"top_p\":0,\"tools\":[],\"tool_choice\":\"none\",\"logprobs\":null,\"stop\":null,"
 	     "\"response_format\":{\"type\":\"text\"},\"foo\":{\"bar\":1},\"user\":\"me\","
 	     "\"stream_options\":null,\"functions\":null,\"seed\":-1,\"cache_prompt\":true,"
-	     "\"logit_bias\":[[5,false],[6,-1.5]],\"samplers\":\"edskypmxt\"}");
+	     "\"dry_sequence_breakers\":[\"\",\"x\"],\"logit_bias\":[[5,false],[6,-1.5]],\"samplers\":\"edskypmxt\"}");
 	tick(&f, 1);
 	answer_of(&f, 200);
 	tear_down(&f);
