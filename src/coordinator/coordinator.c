@@ -318,6 +318,7 @@ static void on_counters(void *arg)
 {
 	struct coordinator *c = arg;
 
+	coordinator_note_bubbles(c);
 	counters_check(&c->counters);
 }
 

@@ -150,7 +150,11 @@ struct stage_status {
 	uint64_t rows;
 	double busy_seconds;
 	double waiting_seconds;
-	double sending_seconds;
+	double sending_seconds;		/* output ready, but no credit or no frame for it */
+	double receiving_seconds;	/* steps had come and waited for others, added up */
+	double bubble_seconds;		/* jobs were running, and it did not compute */
+	uint64_t received_bytes;
+	uint64_t sent_bytes;
 	/* Share of busy time (jobs were running) during which this stage was idle. 0 is ideal. */
 	double bubble_ratio;
 	uint64_t heard_ms_ago;

@@ -157,6 +157,9 @@ void coordinator_resume(struct coordinator *c);
  * follow when the coordinator settles next. */
 void coordinator_clear(struct coordinator *c, struct sequence *sequence);
 
+/* Stages have told their counters. */
+void coordinator_note_bubbles(struct coordinator *c);
+
 /* Totals of all stages. */
 void coordinator_load_progress(const struct coordinator *c, uint64_t *done_out,
 			       uint64_t *total_out);

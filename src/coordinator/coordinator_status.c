@@ -111,6 +111,26 @@ void coordinator_await_counters(struct coordinator *c, struct counters_wait *wai
 	counters_await(&c->counters, wait);
 }
 
+/* A stage tells its busy time after each step, so what is missing in the middle of a long step seems
+ * idle. The counter stands still until that is made up for, because a counter must not go back. */
+static void note_bubble(struct member *member, uint64_t all_ns)
+{
+	if (all_ns > member->busy_ns + member->bubble_ns)
+		member->bubble_ns = all_ns - member->busy_ns;
+}
+
+void coordinator_note_bubbles(struct coordinator *c)
+{
+	uint64_t all_ns = active_ns(c);
+
+	for (unsigned i = 0; all_ns && i < members_n_stages(c->members); i++) {
+		struct member *member = members_of_stage(c->members, i);
+
+		if (member && member->steps)
+			note_bubble(member, all_ns);
+	}
+}
+
 static double bubble_ratio(const struct coordinator *c, const struct member *member)
 {
 	uint64_t all_ns = active_ns(c);
@@ -150,6 +170,10 @@ void coordinator_stage_status(const struct coordinator *c, unsigned stage,
 		.busy_seconds = clock_seconds(member->busy_ns),
 		.waiting_seconds = clock_seconds(member->waiting_ns),
 		.sending_seconds = clock_seconds(member->sending_ns),
+		.receiving_seconds = clock_seconds(member->queued_ns),
+		.bubble_seconds = clock_seconds(member->bubble_ns),
+		.received_bytes = member->received_bytes,
+		.sent_bytes = member->sent_bytes,
 		.bubble_ratio = bubble_ratio(c, member),
 		.heard_ms_ago = silent_ns / NS_PER_MS,
 		.kv_saturated = member->kv_saturated,

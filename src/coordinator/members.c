@@ -46,7 +46,8 @@ void member_leave_epoch(struct member *member)
 	member->not_finite[0] = '\0';
 	member->n_not_finite = 0;
 	member->steps = member->rows = member->last_step = 0;
-	member->busy_ns = member->waiting_ns = member->sending_ns = 0;
+	member->busy_ns = member->waiting_ns = member->sending_ns = member->queued_ns = 0;
+	member->received_bytes = member->sent_bytes = member->bubble_ns = 0;
 	member->kv_saturated = 0;
 }
 

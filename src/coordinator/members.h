@@ -86,6 +86,11 @@ struct member {
 	uint64_t busy_ns;
 	uint64_t waiting_ns;
 	uint64_t sending_ns;
+	uint64_t queued_ns;
+	uint64_t received_bytes;
+	uint64_t sent_bytes;
+	uint64_t bubble_ns;		/* time with a step in flight during which it did not
+					 * compute; set by the coordinator, never goes back */
 	uint64_t last_step;		/* the last step that these count */
 	uint64_t kv_saturated;		/* number of keys and values that
 					 * exceeded the type's range */

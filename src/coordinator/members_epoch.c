@@ -281,6 +281,9 @@ static void take_counters(struct member *member,
 	member->busy_ns = counters->busy_ns;
 	member->waiting_ns = counters->waiting_ns;
 	member->sending_ns = counters->sending_ns;
+	member->queued_ns = counters->queued_ns;
+	member->received_bytes = counters->received_bytes;
+	member->sent_bytes = counters->sent_bytes;
 	member->last_step = counters->last_step;
 	member->kv_saturated = counters->kv_saturated;
 	warn_of_kv(member, counters->kv_saturated_layer);

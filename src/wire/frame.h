@@ -42,6 +42,8 @@ struct frame {
 	uint32_t epoch;
 	uint64_t sequence;
 	uint32_t n_bytes;		/* size of the payload in bytes */
+	uint64_t queued_ns;		/* since when it lies in its receiver's queue; only for the
+					 * receiver */
 };
 
 /* Makes n_frames frames of max_payload bytes each. All memory is allocated and touched now. */

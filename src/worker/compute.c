@@ -161,11 +161,15 @@ static struct frame *take_output(const struct compute *compute, struct order *or
  * free frame before the next step can arrive. */
 static enum sc_status handle_frame(struct compute *compute, struct order *order, struct frame *in)
 {
+	uint64_t taken = clock_ns();
 	struct frame *out = take_output(compute, order);
 	uint64_t started = clock_ns();
 	enum sc_status status = SC_OK;
 	uint64_t id = 0;
 
+	atomic_fetch_add(&order->queued_ns, taken - in->queued_ns);
+	atomic_fetch_add(&order->blocked_ns, started - taken);
+	atomic_fetch_add(&order->received_bytes, FRAME_HEADER_BYTES + in->n_bytes);
 	if (out) {
 		out->epoch = order->assignment.epoch;
 		status = run_step(compute, order, in, out, &id);
@@ -174,6 +178,8 @@ static enum sc_status handle_frame(struct compute *compute, struct order *order,
 	if (!out)
 		return SC_OK;
 	atomic_fetch_add(&order->busy_ns, clock_ns() - started);
+	if (status == SC_OK)
+		atomic_fetch_add(&order->sent_bytes, FRAME_HEADER_BYTES + out->n_bytes);
 	/* Whoever sees the output or this id sees everything that was counted for it. */
 	if (status == SC_OK)
 		atomic_store(&order->last_step, id);
@@ -497,6 +503,10 @@ void compute_counters(struct compute *compute, struct compute_counters *out)
 	out->rows = atomic_load(&order->rows);
 	out->busy_ns = atomic_load(&order->busy_ns);
 	out->waiting_ns = atomic_load(&order->waiting_ns);
+	out->blocked_ns = atomic_load(&order->blocked_ns);
+	out->queued_ns = atomic_load(&order->queued_ns);
+	out->received_bytes = atomic_load(&order->received_bytes);
+	out->sent_bytes = atomic_load(&order->sent_bytes);
 	out->last_step = atomic_load(&order->last_step);
 	out->kv_saturated = atomic_load(&order->kv_saturated);
 	out->kv_saturated_layer = atomic_load(&order->kv_saturated_layer);
@@ -520,6 +530,7 @@ enum sc_status compute_push(struct compute *compute, struct frame *frame)
 	struct order *order = compute->newest;
 	enum sc_status status = SC_E_CLOSED;
 
+	frame->queued_ns = clock_ns();
 	if (order->kind == ORDER_ASSIGN)
 		status = queue_push(order->inbox, frame);
 	return status == SC_AGAIN ? SC_E_PROTOCOL : status;

@@ -49,8 +49,15 @@ enum compute_state {
 struct compute_counters {
 	uint64_t steps;
 	uint64_t rows;
+	/* Time of the thread: computing, without a step to compute, and without a free frame for
+	 * its output. */
 	uint64_t busy_ns;
 	uint64_t waiting_ns;
+	uint64_t blocked_ns;
+	uint64_t queued_ns;		/* time that steps lay here before they were taken, added
+					 * up over the steps */
+	uint64_t received_bytes;	/* of steps, headers included */
+	uint64_t sent_bytes;		/* of outputs */
 	uint64_t last_step;
 	uint64_t kv_saturated;		/* as stage_kv_saturated */
 	uint32_t kv_saturated_layer;

@@ -47,6 +47,10 @@ struct order {
 	atomic_uint_least64_t rows;
 	atomic_uint_least64_t busy_ns;
 	atomic_uint_least64_t waiting_ns;
+	atomic_uint_least64_t queued_ns;
+	atomic_uint_least64_t blocked_ns;
+	atomic_uint_least64_t received_bytes;
+	atomic_uint_least64_t sent_bytes;
 	atomic_uint_least64_t last_step;
 	atomic_uint_least64_t kv_saturated;
 	atomic_uint_least32_t kv_saturated_layer;

@@ -85,7 +85,10 @@ static void fill_counters(const struct worker *worker,
 	counters->rows = now.rows;
 	counters->busy_ns = now.busy_ns;
 	counters->waiting_ns = now.waiting_ns;
-	counters->sending_ns = worker->epoch.sending_ns;
+	counters->sending_ns = worker->epoch.sending_ns + now.blocked_ns;
+	counters->queued_ns = now.queued_ns;
+	counters->received_bytes = now.received_bytes;
+	counters->sent_bytes = now.sent_bytes;
 	counters->last_step = now.last_step;
 	counters->kv_saturated = now.kv_saturated;
 	counters->kv_saturated_layer = now.kv_saturated_layer;

@@ -259,6 +259,37 @@ static void the_bubble_is_the_share_of_active_time_that_a_stage_was_idle(void **
 	expect_bubble(0.0);
 }
 
+static double bubble_seconds(void)
+{
+	struct stage_status status;
+
+	coordinator_stage_status(d.coordinator, 0, &status);
+	return status.bubble_seconds;
+}
+
+static void the_time_of_a_bubble_never_goes_back(void **state)
+{
+	struct job_request request = stage_double_request(3, 1);
+
+	(void)state;
+	d.peer.answers_steps = false;
+	job_release(stage_double_submit(&d, &request));
+	stage_double_run_for(&d, 100);
+	assert_true(bubble_seconds() == 0.0);
+	say_counters(2, 25);
+	assert_float_equal(bubble_seconds(), 0.075, 1e-6);
+	stage_double_run_for(&d, 100);
+	say_counters(2, 195);	/* it had computed since */
+	assert_float_equal(bubble_seconds(), 0.075, 1e-6);
+	stage_double_run_for(&d, 100);
+	say_counters(2, 195);
+	assert_float_equal(bubble_seconds(), 0.105, 1e-6);
+	answer_step(2, 3);
+	stage_double_run_for(&d, 800);
+	say_counters(2, 195);
+	assert_float_equal(bubble_seconds(), 0.105, 1e-6);
+}
+
 /* The answer to a step of prompt rows, none of which gives a token. */
 static void answer_prompt_step(uint64_t id)
 {
@@ -688,6 +719,7 @@ int main(void)
 		TEST(steps_that_are_let_go_late_only_delay),
 		cmocka_unit_test(a_step_without_credit_is_kept_and_sent_with_the_next_credit),
 		TEST(the_bubble_is_the_share_of_active_time_that_a_stage_was_idle),
+		TEST(the_time_of_a_bubble_never_goes_back),
 		TEST(a_prompt_is_as_far_as_its_steps_were_answered),
 		cmocka_unit_test(draining_while_stages_load_stops_them),
 		TEST(a_hung_stage_does_not_hold_up_a_drain),

@@ -182,6 +182,7 @@ static void a_step_becomes_tokens_of_the_epoch(void **state)
 	struct tokens tokens;
 	struct frame *frame;
 	struct error err;
+	uint32_t n_sent;
 
 	(void)state;
 	assert_int_equal(compute_push(bench.compute, make_step(1)), SC_OK);
@@ -194,12 +195,16 @@ static void a_step_becomes_tokens_of_the_epoch(void **state)
 	assert_int_equal(tokens.step_id, 1);
 	assert_int_equal(tokens.n_records, 1);
 	assert_int_equal(tokens.records[0].position, 1);
+	n_sent = frame->n_bytes;
 	frame_release(frame);
 	compute_counters(bench.compute, &counters);
 	assert_int_equal(counters.steps, 1);
 	assert_int_equal(counters.rows, 1);
 	assert_int_equal(counters.last_step, 1);
 	assert_true(counters.busy_ns > 0);
+	assert_true(counters.queued_ns > 0);
+	assert_true(counters.received_bytes > FRAME_HEADER_BYTES);
+	assert_int_equal(counters.sent_bytes, FRAME_HEADER_BYTES + n_sent);
 }
 
 static void a_step_is_let_go_before_its_output_can_be_seen(void **state)
