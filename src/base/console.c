@@ -16,8 +16,7 @@
 
 /* The kernel writes up to PIPE_BUF bytes to a pipe atomically: all of them or none. */
 #define MAX_TEXT PIPE_BUF
-#define MAX_PREFIX 128
-#define MAX_NOTE (MAX_PREFIX + 64)
+#define MAX_NOTE 384
 #define PIPE_BYTES (256 << 10)
 #define MAX_SHOWN 255
 /* To the beginning of the line; and to there, erasing all of it. */
@@ -34,8 +33,7 @@ static atomic_uint_least64_t n_dropped;
 /* The lock guards all of this. */
 static struct {
 	struct outlet outlet;
-	console_prefix_fn *prefix;	/* writes the start of the line "N
-					 * lines dropped"; may be NULL */
+	console_note_fn *note;		/* writes the line "N lines dropped"; may be NULL */
 	uint64_t n_untold;		/* lines dropped and not reported yet */
 	char rest[MAX_TEXT];		/* the rest of a half-written text, or last
 					 * words; written before anything else */
@@ -102,9 +100,11 @@ static bool put_rest(void)
 		return !console.n_rest;
 	if (!erase_line())
 		return false;
-	length = console.prefix ? (size_t)console.prefix(note, MAX_PREFIX) : 0;
-	length += (size_t)snprintf(note + length, sizeof note - length, "%llu lines dropped\n",
-				   (unsigned long long)console.n_untold);
+	if (console.note)
+		length = console.note(note, sizeof note, console.n_untold);
+	else
+		length = (size_t)snprintf(note, sizeof note, "%llu lines dropped\n",
+					  (unsigned long long)console.n_untold);
 	if (!put_or_keep(note, length))
 		return false;
 	console.n_untold = 0;
@@ -193,10 +193,10 @@ void console_printf(enum console_weight weight, const char *format, ...)
 		console_write(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1, weight);
 }
 
-void console_set_prefix(console_prefix_fn *fn)
+void console_set_note(console_note_fn *fn)
 {
 	pthread_mutex_lock(&lock);
-	console.prefix = fn;
+	console.note = fn;
 	pthread_mutex_unlock(&lock);
 }
 

@@ -40,11 +40,11 @@ void console_show(const char *line);
  * else. The cursor stays where it is. */
 void console_show_below(const char *line);
 
-/* Sets the function that writes the start of the line "N lines dropped", so that it looks like a
- * log line. fn returns the length of what it wrote. fn runs under the console's lock, so it must
+/* Sets the function that writes the line "N lines dropped", newline included, so that it looks like
+ * a log line. fn returns the length of what it wrote. fn runs under the console's lock, so it must
  * not write to the console. */
-typedef int console_prefix_fn(char *text, size_t size);
-void console_set_prefix(console_prefix_fn *fn);
+typedef size_t console_note_fn(char *text, size_t size, uint64_t n_lines);
+void console_set_note(console_note_fn *fn);
 
 /* The number of lines dropped since the program started. */
 uint64_t console_n_dropped(void);

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "base/console.h"
+#include "base/log_line.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,8 +28,15 @@ static const struct {
 };
 
 static atomic_int current_level = LOG_LEVEL_INFO;
+static atomic_int current_format = LOG_TEXT;
 static char process_name[64];
 static bool is_journal;
+
+/* What the thread handles. */
+static _Thread_local struct {
+	const char *id;
+	const char *trace_id;
+} request;
 
 /* Whether standard error ends in systemd's journal. systemd sets JOURNAL_STREAM to "device:inode"
  * of the stream. A child whose standard error was redirected inherits the variable, so the variable
@@ -49,19 +58,24 @@ static bool is_stderr_journal(void)
 	       st.st_ino == inode;
 }
 
-static int format_prefix(char *line, size_t size, enum log_level level);
+/* A line of level `level`; size is at least 256. */
+static size_t format_line(char *line, size_t size, enum log_level level, const char *message,
+			  const struct log_field *fields, size_t n_fields);
 
-static int prefix_note(char *text, size_t size)
+static size_t write_note(char *text, size_t size, uint64_t n_lines)
 {
-	return format_prefix(text, size, LOG_LEVEL_WARNING);
+	char message[64];
+
+	snprintf(message, sizeof message, "%llu lines dropped", (unsigned long long)n_lines);
+	return format_line(text, size, LOG_LEVEL_WARNING, message, NULL, 0);
 }
 
 void log_init(enum log_level level, const char *name)
 {
 	atomic_store(&current_level, level);
-	snprintf(process_name, sizeof process_name, "%s%s", name, *name ? ": " : "");
+	snprintf(process_name, sizeof process_name, "%s", name);
 	is_journal = is_stderr_journal();
-	console_set_prefix(prefix_note);
+	console_set_note(write_note);
 }
 
 void log_set_level(enum log_level level)
@@ -69,51 +83,106 @@ void log_set_level(enum log_level level)
 	atomic_store(&current_level, level);
 }
 
-static int format_prefix(char *line, size_t size, enum log_level level)
+void log_set_format(enum log_format format)
+{
+	atomic_store(&current_format, format);
+}
+
+void log_set_request(const char *request_id, const char *trace_id)
+{
+	request.id = request_id;
+	request.trace_id = trace_id;
+}
+
+/* Local time in ISO 8601. */
+static void format_time(char *text, size_t size)
 {
 	struct timespec now;
 	char time[32], zone[8];
 	struct tm tm;
 
-	/* The journal notes the time itself. */
-	if (is_journal)
-		return snprintf(line, size, "<%d>%s", levels[level].journal_priority, process_name);
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &tm);
 	strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &tm);
 	strftime(zone, sizeof zone, "%z", &tm);		/* "+0530"; ISO 8601 has a colon in it */
-	return snprintf(line, size, "%s.%03ld%.3s:%s %s: %s", time, now.tv_nsec / 1000000, zone,
-			zone + 3, levels[level].name, process_name);
+	snprintf(text, size, "%s.%03ld%.3s:%s", time, now.tv_nsec / 1000000, zone, zone + 3);
 }
 
-/* Returns the length of the line, or 0 if formatting failed. */
-static size_t format_line(char line[LINE_MAX_BYTES], enum log_level level, const char *format,
-			  va_list args)
+static size_t format_line(char *line, size_t size, enum log_level level, const char *message,
+			  const struct log_field *fields, size_t n_fields)
 {
-	size_t used = (size_t)format_prefix(line, LINE_MAX_BYTES, level);
-	int n = vsnprintf(line + used, LINE_MAX_BYTES - used - 1, format, args);
+	const char *colon = *process_name ? ": " : "";
+	char priority[8] = "", prefix[160], time[64];
+	struct log_line parts = {
+		.prefix = prefix, .time = time, .level = levels[level].name,
+		.process = process_name, .fields = fields, .n_fields = n_fields,
+		.request_id = request.id, .trace_id = request.trace_id, .message = message,
+	};
+	size_t n;
 
-	if (n < 0)
-		return 0;
-	used += (size_t)n;
-	if (used > LINE_MAX_BYTES - 2)
-		used = LINE_MAX_BYTES - 2;
-	line[used++] = '\n';
-	return used;
+	if (is_journal)
+		snprintf(priority, sizeof priority, "<%d>", levels[level].journal_priority);
+	format_time(time, sizeof time);
+	if (atomic_load(&current_format) == LOG_JSON) {
+		n = (size_t)snprintf(line, size, "%s", priority);
+		return n + log_line_json(&parts, line + n, size - n);
+	}
+	/* The journal notes the time itself. */
+	if (is_journal)
+		snprintf(prefix, sizeof prefix, "%s%s%s", priority, process_name, colon);
+	else
+		snprintf(prefix, sizeof prefix, "%s %s: %s%s", time, levels[level].name,
+			 process_name, colon);
+	return log_line_text(&parts, line, size);
+}
+
+static void write_line(enum log_level level, const struct log_field *fields, size_t n_fields,
+		       const char *format, va_list args)
+{
+	char message[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
+	size_t n_bytes;
+
+	if (vsnprintf(message, sizeof message, format, args) < 0)
+		return;
+	n_bytes = format_line(line, sizeof line, level, message, fields, n_fields);
+	console_write(line, n_bytes, level == LOG_LEVEL_ERROR ? CONSOLE_LAST_WORDS : CONSOLE_ANY);
 }
 
 void log_write(enum log_level level, const char *format, ...)
 {
-	char line[LINE_MAX_BYTES];
-	size_t n_bytes;
 	va_list args;
 
 	if ((int)level > atomic_load(&current_level))
 		return;
 	va_start(args, format);
-	n_bytes = format_line(line, level, format, args);
+	write_line(level, NULL, 0, format, args);
 	va_end(args);
-	console_write(line, n_bytes, level == LOG_LEVEL_ERROR ? CONSOLE_LAST_WORDS : CONSOLE_ANY);
+}
+
+void log_write_fields(enum log_level level, const struct log_field *fields, size_t n_fields,
+		      const char *format, ...)
+{
+	va_list args;
+
+	if ((int)level > atomic_load(&current_level))
+		return;
+	va_start(args, format);
+	write_line(level, fields, n_fields, format, args);
+	va_end(args);
+}
+
+void log_print(const char *text)
+{
+	if (atomic_load(&current_format) != LOG_JSON) {
+		console_print(text);
+		return;
+	}
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		log_info("%.*s", (int)n, text);
+		text += n + (text[n] == '\n');
+	}
 }
 
 struct last_words {
@@ -151,14 +220,18 @@ void log_last_words(unsigned timeout_ms, const char *format, ...)
 {
 	struct last_words *words = malloc(sizeof *words);
 	pthread_t thread;
+	char message[LINE_MAX_BYTES];
 	va_list args;
 
 	if (!words)
 		return;
 	words->timeout_ms = timeout_ms;
 	va_start(args, format);
-	words->n_bytes = format_line(words->line, LOG_LEVEL_ERROR, format, args);
+	if (vsnprintf(message, sizeof message, format, args) < 0)
+		message[0] = '\0';
 	va_end(args);
+	words->n_bytes = format_line(words->line, sizeof words->line, LOG_LEVEL_ERROR, message,
+				     NULL, 0);
 	/* The words are not freed while the thread may still read them. */
 	if (pthread_create(&thread, NULL, write_last_words, words) ||
 	    ends_in_time(thread, timeout_ms))

@@ -45,20 +45,22 @@ void report_plan(const struct engine *engine)
 	const char **where = calloc(plan->n_stages, sizeof where[0]);
 	char (*names)[96] = calloc(plan->n_stages, sizeof names[0]);
 	struct buf text = BUF_INIT;
+	char head[512];
 
 	for (unsigned i = 0; stages && where && names && i < plan->n_stages; i++) {
 		engine_stage_status(engine, i, &stages[i]);
 		snprintf(names[i], sizeof names[0], "%s:%u", stages[i].host, stages[i].pid);
 		where[i] = names[i];
 	}
-	console_printf(CONSOLE_ANY, "%s: %s, %u layers, %.1f million parameters, context %u, "
-		       "keys and values in %s\n",
-		       model->name, model->arch->name, model->hparams.n_layers,
-		       (double)model->n_params / 1e6, engine_max_context(engine),
-		       tensor_type_info(engine_kv_type(engine))->name);
+	snprintf(head, sizeof head, "%s: %s, %u layers, %.1f million parameters, context %u, "
+		 "keys and values in %s\n",
+		 model->name, model->arch->name, model->hparams.n_layers,
+		 (double)model->n_params / 1e6, engine_max_context(engine),
+		 tensor_type_info(engine_kv_type(engine))->name);
+	log_print(head);
 	if (plan_format(plan, names ? where : NULL, &text) == SC_OK &&
 	    (!stages || add_isa(stages, plan->n_stages, &text) == SC_OK))
-		console_print(text.data);
+		log_print(text.data);
 	buf_deinit(&text);
 	free(names);
 	free(where);

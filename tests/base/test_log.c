@@ -152,6 +152,90 @@ static void last_words_are_written_before_the_return(void **state)
 	assert_non_null(strstr(logged(), " error: stage 2: code 69\n"));
 }
 
+/* The last line that was logged. */
+static const char *last_line(void)
+{
+	const char *text = logged();
+	const char *at = text + strlen(text) - 1;
+
+	while (at > text && at[-1] != '\n')
+		at--;
+	return at;
+}
+
+static void expect_line(const char *end)
+{
+	const char *line = last_line();
+
+	if (strlen(line) < strlen(end) || strcmp(line + strlen(line) - strlen(end), end))
+		fail_msg("%s does not end in %s", line, end);
+}
+
+static void a_line_as_json_is_one_object(void **state)
+{
+	const struct log_field fields[] = {
+		{ .name = "path", .text = "/v1/\"x\\" },
+		{ .name = "status", .number = 200 },
+		{ .name = "seconds", .number = 0.125 },
+	};
+
+	(void)state;
+	unsetenv("JOURNAL_STREAM");
+	log_init(LOG_LEVEL_INFO, "stage 2");
+	log_set_format(LOG_JSON);
+	log_info("one\ttwo \xff \xc3\xa9 \xed\xa0\x80 \"");
+	assert_memory_equal(last_line(), "{\"time\":\"20", 11);
+	expect_line(",\"level\":\"info\",\"process\":\"stage 2\",\"message\":\"one\\u0009two \\ufffd "
+		    "\xc3\xa9 \\ufffd\\ufffd\\ufffd \\\"\"}\n");
+	log_set_request("req-1", "0af7");
+	log_write_fields(LOG_LEVEL_INFO, fields, 3, "GET");
+	expect_line(",\"path\":\"/v1/\\\"x\\\\\",\"status\":200,\"seconds\":0.125,\"request_id\":\"req-1\","
+		    "\"trace_id\":\"0af7\",\"message\":\"GET\"}\n");
+	log_set_request(NULL, NULL);
+	log_info("done");
+	assert_null(strstr(last_line(), "req-1"));
+	log_set_format(LOG_TEXT);
+}
+
+static void an_object_is_whole_however_long_its_texts_are(void **state)
+{
+	char text[5000];
+	const struct log_field fields[] = {
+		{ .name = "long", .text = text },
+		{ .name = "short", .text = "yes" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof text - 1; i++)
+		text[i] = i % 2 ? '"' : '\n';
+	text[sizeof text - 1] = '\0';
+	log_set_format(LOG_JSON);
+	log_write_fields(LOG_LEVEL_INFO, fields, 2, "%s", text);
+	assert_null(strstr(last_line(), "\"long\""));
+	assert_non_null(strstr(last_line(), ",\"short\":\"yes\",\"message\":\"\\u000a\\\"\\u000a"));
+	expect_line("\"}\n");
+	assert_in_range(strlen(last_line()), 1500, 2048);
+	log_set_format(LOG_TEXT);
+}
+
+static void fields_of_a_text_line_are_pairs(void **state)
+{
+	const struct log_field fields[] = {
+		{ .name = "path", .text = "/v1/a b" },
+		{ .name = "key", .text = "" },
+		{ .name = "peer", .text = "127.0.0.1:80" },
+		{ .name = "status", .number = 404 },
+	};
+
+	(void)state;
+	log_init(LOG_LEVEL_INFO, "stage 2");
+	log_set_request("r1", NULL);
+	log_write_fields(LOG_LEVEL_INFO, fields, 4, "GET");
+	expect_line(" info: stage 2: GET path=\"/v1/a b\" key=\"\" peer=127.0.0.1:80 status=404 "
+		    "request_id=r1\n");
+	log_set_request(NULL, NULL);
+}
+
 int main(void)
 {
 #define LOG_TEST(name) cmocka_unit_test_setup_teardown(name, capture, restore)
@@ -159,6 +243,9 @@ int main(void)
 		LOG_TEST(lines_below_the_level_are_left_out),
 		LOG_TEST(a_line_begins_with_the_time_or_the_journals_priority),
 		LOG_TEST(a_long_line_is_cut_and_still_ends),
+		LOG_TEST(a_line_as_json_is_one_object),
+		LOG_TEST(an_object_is_whole_however_long_its_texts_are),
+		LOG_TEST(fields_of_a_text_line_are_pairs),
 		LOG_TEST(last_words_wait_for_no_thread_that_hangs),
 		LOG_TEST(last_words_are_written_before_the_return),
 	};
