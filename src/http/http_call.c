@@ -2,6 +2,7 @@
 /* What services see of a request, and how they answer it. */
 #include "http/http_call.h"
 
+#include "base/log.h"
 #include "http/http_session_private.h"
 
 #include <stdio.h>
@@ -102,6 +103,18 @@ uint64_t http_call_now_ns(const struct http_call *call)
 
 /* --- waiting --- */
 
+void http_call_enter_service(struct http_call *call)
+{
+	call->is_in_service = true;
+	log_set_request(call->id, call->trace.text);
+}
+
+void http_call_leave_service(struct http_call *call)
+{
+	call->is_in_service = false;
+	log_set_request(NULL, NULL);
+}
+
 void http_call_suspend(struct http_call *call, void (*on_close)(void *arg), void *arg)
 {
 	call->is_suspended = true;
@@ -117,9 +130,9 @@ void http_call_resume(struct http_call *call, uint64_t now_ns, void (*fn)(void *
 		return;
 	}
 	call->session->now_ns = now_ns;
-	call->is_in_service = true;
+	http_call_enter_service(call);
 	fn(arg);
-	call->is_in_service = false;
+	http_call_leave_service(call);
 	http_call_wake(call);
 }
 
@@ -140,9 +153,9 @@ void http_call_pull(struct http_call *call)
 	ops = call->route->ops;
 	if (!ops->pull)
 		return;
-	call->is_in_service = true;
+	http_call_enter_service(call);
 	ops->pull(call);
-	call->is_in_service = false;
+	http_call_leave_service(call);
 }
 
 /* --- the answer --- */

@@ -78,6 +78,7 @@ static void tell_done(struct http_call *call)
 	record->head = &call->head;
 	record->route = call->route;
 	record->id = call->id;
+	record->trace_id = call->trace.text;
 	record->key_name = http_call_key_name(call);
 	record->peer = http_call_peer(call);
 	record->is_complete = call->is_finished && !call->is_broken &&
@@ -217,14 +218,10 @@ static bool pass_gate(struct http_call *call)
 static void take_id(struct http_call *call)
 {
 	const char *id = http_head_value(&call->head, "x-request-id");
-	size_t n = id ? strlen(id) : 0;
 
-	if (!n || n > HTTP_MAX_ID)
-		return;
-	for (size_t i = 0; i < n; i++)
-		if (id[i] <= ' ' || id[i] > '~' || strchr("\"\\,;<>", id[i]))
-			return;
-	memcpy(call->id, id, n + 1);
+	if (id)
+		request_id_copy(call->id, id, strlen(id));
+	trace_id_parse(http_head_value(&call->head, "traceparent"), &call->trace);
 }
 
 static void check_size(struct http_call *call)
@@ -280,9 +277,9 @@ static void start(struct http_call *call)
 	if (call->is_finished)
 		return;
 	call->is_started = true;
-	call->is_in_service = true;
+	http_call_enter_service(call);
 	call->route->ops->start(call);
-	call->is_in_service = false;
+	http_call_leave_service(call);
 	http_call_charge(call);
 }
 

@@ -43,6 +43,7 @@ struct http_log {
 	const struct http_head *head;	/* may be incomplete if the request was refused */
 	const struct http_route *route;	/* NULL: there is none */
 	const char *id;
+	const char *trace_id;	/* of the field traceparent; "" without one */
 	const char *key_name;	/* "" without one */
 	const char *peer;	/* the client's address, as the session has it */
 	unsigned status;	/* of the answer; 0: the client left before there was one */

@@ -6,9 +6,8 @@
 #include "http/http_chunked.h"
 #include "http/http_error.h"
 #include "http/http_session.h"
-
-/* A request id: the client's up to this length, or 16 digits. */
-#define HTTP_MAX_ID 64
+#include "http/request_id.h"
+#include "http/trace_id.h"
 
 struct http_session {
 	struct http_session_config config;
@@ -53,7 +52,8 @@ struct http_call {
 	struct buf body;
 	uint64_t arrive_by_ns;		/* time limit for the request; UINT64_MAX: none */
 
-	char id[HTTP_MAX_ID + 1];
+	char id[REQUEST_ID_MAX + 1];
+	struct trace_id trace;
 	struct http_pass pass;
 	struct buf headers;		/* the service's fields of the answer */
 	struct buf output;
@@ -101,5 +101,9 @@ void http_call_refuse_closing(struct http_call *call, unsigned status, const cha
 /* Appends the answer's head to output. */
 must_check enum sc_status http_answer_write_head(struct http_call *call, unsigned status,
 						 const char *content_type, uint64_t n_body);
+
+/* Around every function of a service: sets is_in_service, and what the log says of the request. */
+void http_call_enter_service(struct http_call *call);
+void http_call_leave_service(struct http_call *call);
 
 #endif
