@@ -10,6 +10,7 @@
 #include "engine/wiring.h"
 #include "event/loop.h"
 #include "gateway/gateway.h"
+#include "openai/openai.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -257,6 +258,9 @@ static void on_reload_signal(void *arg, int signum)
 		config_reload(serve->config, &fresh, tell_change, NULL);
 		config_deinit(&fresh);
 		log_set_level((enum log_level)config_log_level(serve->config));
+		log_set_format(config_logs_json(serve->config) ? LOG_JSON : LOG_TEXT);
+		if (server->gateway)
+			gateway_log_requests(server->gateway, serve->config->access_log);
 		engine_set_limits(server->engine, serve->config->max_queue,
 				  serve->config->keep_jobs);
 		reload_keys(serve);
@@ -378,6 +382,7 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 		.request_ms = config->request_ms,
 		.stall_ms = config->stall_ms,
 		.access = &access,
+		.logs_requests = config->access_log,
 		.max_bytes = server->serve->client_bytes,
 	};
 	enum sc_status status;
@@ -386,8 +391,10 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 	status = serve_http_open(&server->http, server->serve, server->engine, err);
 	gateway.routes = &server->http.routes;
 	gateway.n_routes = 1;
-	if (status == SC_OK)
+	if (status == SC_OK) {
+		gateway.model_name = openai_model_name(server->http.openai);
 		status = gateway_create(&gateway, &server->gateway, err);
+	}
 	if (status != SC_OK)
 		return status;
 	serve_http_use_pool(&server->http, gateway_pool(server->gateway));

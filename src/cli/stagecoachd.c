@@ -86,6 +86,7 @@ static void start_log(const struct config *config, unsigned rank)
 	if (rank)
 		snprintf(name, sizeof name, "worker %u", rank);
 	log_init((enum log_level)config_log_level(config), name);
+	log_set_format(config_logs_json(config) ? LOG_JSON : LOG_TEXT);
 }
 
 static int run(struct config *config, int argc, char **argv, unsigned rank, unsigned n_ranks,

@@ -154,6 +154,11 @@ bool config_parses_special(const struct config *config)
 	return config->special || config->parse_special;
 }
 
+bool config_logs_json(const struct config *config)
+{
+	return config->log_format && !strcmp(config->log_format, "json");
+}
+
 int config_log_level(const struct config *config)
 {
 	static const char *const names[] = {

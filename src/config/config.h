@@ -181,6 +181,8 @@ struct config {
 	bool is_quiet;
 	char *config_file;
 	char *log_level;
+	char *log_format;
+	bool access_log;
 	bool check_config;
 	bool is_help;
 	bool is_version;
@@ -256,6 +258,7 @@ bool config_parses_special(const struct config *config);
 
 /* The value of log_level as enum log_level. */
 int config_log_level(const struct config *config);
+bool config_logs_json(const struct config *config);
 
 /* What is in effect, in the form of a configuration file that would set the same; behind each
  * setting, where it came from. */

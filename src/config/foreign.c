@@ -128,15 +128,18 @@ const struct foreign_flag foreign_flags[] = {
 	/* the server */
 	{ "--ssl-keyfile --ssl-certfile", VLLM, "TLS", "Use --tls-cert and --tls-key" },
 	{ "--allowed-origins", VLLM, "origins of web pages", "Use --cors-origins" },
-	{ "--metrics --slots --no-slots --props --path --no-webui --webui --root-path "
+	{ "--metrics", LLAMA, "metrics", "Leave it out: GET /metrics is always there" },
+	{ "--slots --no-slots --props --path --no-webui --webui --root-path "
 	  "--slot-save-path -sps --slot-prompt-similarity", BOTH, "HTTP pages of the server",
 	  "The server speaks only gRPC: use `stagecoach status --json`" },
 	{ "-to", LLAMA, "how long a client may take", "Use --request-ms N and --stall-ms N" },
 	{ "--embedding --embeddings --rerank --reranking --pooling --task", BOTH,
 	  "embeddings", "Stagecoach only generates text" },
 	{ "-v --verbose -lv --verbosity --log-verbosity --log-disable --log-file --log-colors "
-	  "--log-prefix --log-timestamps --uvicorn-log-level --disable-log-requests "
-	  "--disable-log-stats", BOTH, "what is logged", USE_LOG_LEVEL },
+	  "--log-prefix --log-timestamps --uvicorn-log-level --disable-log-stats", BOTH,
+	  "what is logged", USE_LOG_LEVEL },
+	{ "--disable-log-requests --disable-uvicorn-access-log", VLLM, "lines of requests",
+	  "Leave it out: requests are logged only with --access-log" },
 };
 const unsigned n_foreign_flags = sizeof foreign_flags / sizeof foreign_flags[0];
 

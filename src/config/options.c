@@ -478,6 +478,14 @@ const struct option_info options[] = {
 	{ "log-level", 0, NULL, OPTION_CHOICE, EVERY, OPTION_RELOADS, "Operation", "LEVEL", "info",
 	  .choices = "error|warning|info|debug", AT(log_level),
 	  .help = "least severe messages to log" },
+	{ "log-format", 0, NULL, OPTION_CHOICE, PROGRAM_DAEMON, OPTION_RELOADS, "Operation",
+	  "FORMAT", "text", .choices = "text|json", AT(log_format),
+	  .help = "how lines of the log look: text for people, or one JSON object per line for "
+	  "programs" },
+	{ "access-log", 0, NULL, OPTION_BOOL, PROGRAM_DAEMON, OPTION_RELOADS, "Operation", NULL,
+	  "off", AT(access_log),
+	  .help = "a line in the log for each request when it is over: who, what, status, bytes, "
+	  "seconds. Never texts of prompts or answers" },
 	{ "help", 'h', NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",
 	  AT(is_help), .help = "show this help" },
 	{ "version", 'V', NULL, OPTION_BOOL, EVERY, OPTION_FLAG_ONLY, "Operation", NULL, "off",

@@ -184,6 +184,7 @@ struct coordinator_status {
 	uint32_t n_blocks;		/* 0 without an epoch */
 	uint32_t n_blocks_free;
 	uint32_t block_length;
+	const char *kv_type;		/* "F16" */
 	uint32_t jobs_queued;
 	uint32_t jobs_running;
 	uint64_t jobs_by_state[8];	/* number of jobs that ended in each enum job_state */

@@ -95,6 +95,7 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.n_blocks = c->epoch ? c->epoch->limits.max_blocks : 0,
 		.n_blocks_free = counts.blocks_free,
 		.block_length = c->limits.block_length,
+		.kv_type = tensor_type_info(c->config.kv_type)->name,
 		.prompt_tokens = c->prompt_tokens,
 		.generated_tokens = c->generated_tokens,
 		.preemptions = c->totals.preemptions + counts.preemptions,

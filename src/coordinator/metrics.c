@@ -94,7 +94,10 @@ static void observe_sequence(struct metrics *metrics, const struct metrics_times
 			     const struct metrics_request *request, uint64_t now_ns)
 {
 	double decode = clock_seconds(times->last_ns - times->first_ns);
+	uint64_t n_positions = (uint64_t)request->n_prompt + times->n_tokens;
 
+	if (n_positions > metrics->most_positions)
+		metrics->most_positions = n_positions;
 	observe_time(metrics, METRIC_LATENCY, request->submitted_ns, now_ns);
 	observe_time(metrics, METRIC_QUEUE, request->submitted_ns, times->started_ns);
 	observe_time(metrics, METRIC_PREFILL, times->started_ns, times->first_ns);

@@ -48,6 +48,8 @@ struct metrics {
 	uint64_t n_submitted;		/* sequences */
 	uint64_t n_ended;
 	uint64_t n_steps;
+	uint64_t most_positions;	/* tokens of the longest sequence that ended by itself,
+					 * prompt included */
 };
 
 /* What is measured of one sequence. All zeros at its submission. */

@@ -35,6 +35,7 @@ static enum sc_status open_grpc(struct connection *connection)
 	config.is_restricted = is_restricted;
 	config.arg = connection;
 	config.client = ++connection->owner->last_client;
+	config.peer = connection->peer;
 	if (connection->handle.type != UV_TCP)
 		config.gate = NULL;
 	if (grpc_session_create(&config, &session) != SC_OK)

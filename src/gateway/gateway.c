@@ -7,12 +7,14 @@
 #include "gateway/connections.h"
 #include "gateway/frame_meter.h"
 #include "gateway/gate_http.h"
+#include "gateway/metrics_page.h"
 #include "net/listener.h"
 #include "gateway/proto_message.h"
 #include "gateway/request.h"
 #include "gateway/root_page.h"
 #include "gateway/service.h"
 #include "gateway/tls_filter.h"
+#include "gateway/traffic.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -35,7 +37,12 @@ struct gateway {
 	char address[512];	/* of TCP; kept after closing */
 	char socket_path[128];
 	struct root_page root;
-	struct http_routes routes[GATEWAY_MAX_ROUTES + 1];
+	struct http_routes routes[GATEWAY_MAX_ROUTES + 2];
+	struct metrics_page metrics;
+	struct traffic traffic;
+	const struct http_observer *owner;	/* of the gateway; NULL: none */
+	struct http_observer http_observer;
+	struct grpc_observer grpc_observer;
 };
 
 static void on_client(void *arg, int fd, bool is_unix)
@@ -136,7 +143,43 @@ static size_t set_routes(struct gateway *gateway, const struct gateway_config *c
 		snprintf(gateway->socket_path, sizeof gateway->socket_path, "%s",
 			 config->socket_path);
 	gateway->routes[config->n_routes] = root_page_routes(&gateway->root);
-	return config->n_routes + 1;
+	if (config->engine)
+		gateway->routes[config->n_routes + 1] = metrics_page_routes(&gateway->metrics);
+	return config->n_routes + 1 + !!config->engine;
+}
+
+/* --- what is over --- */
+
+static void on_http_done(void *arg, const struct http_log *record)
+{
+	struct gateway *gateway = arg;
+
+	traffic_note_http(&gateway->traffic, record);
+	if (gateway->owner)
+		gateway->owner->on_done(gateway->owner->arg, record);
+}
+
+static void on_grpc_done(void *arg, const struct grpc_log *record)
+{
+	struct gateway *gateway = arg;
+
+	traffic_note_grpc(&gateway->traffic, record);
+}
+
+static void init_metrics(struct gateway *gateway, const struct gateway_config *config)
+{
+	gateway->traffic.is_logged = config->logs_requests;
+	gateway->owner = config->observer;
+	gateway->http_observer = (struct http_observer){ on_http_done, gateway };
+	gateway->grpc_observer = (struct grpc_observer){ on_grpc_done, gateway };
+	gateway->metrics.source = (struct metrics_source){
+		.model_name = config->model_name,
+		.engine = config->engine,
+		.traffic = &gateway->traffic,
+		.max_connections = config->max_connections,
+	};
+	if (config->engine && !config->model_name)
+		gateway->metrics.source.model_name = engine_model(config->engine)->name;
 }
 
 enum sc_status gateway_create(const struct gateway_config *config, struct gateway **gateway_out,
@@ -154,7 +197,6 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 			.stall_ns = config->stall_ms * NS_PER_MS,
 		},
 		.http = {
-			.observer = config->observer,
 			.max_message = config->max_message,
 			.request_ns = config->request_ms * NS_PER_MS,
 		},
@@ -172,6 +214,9 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	signal(SIGPIPE, SIG_IGN);
 	service_init(&gateway->service, config->engine);
 	connections.grpc.context = &gateway->service;
+	init_metrics(gateway, config);
+	connections.grpc.observer = &gateway->grpc_observer;
+	connections.http.observer = &gateway->http_observer;
 	gateway->budget.max_bytes = config->max_bytes;
 	if (gateway->budget.max_bytes / GATEWAY_BUDGET_MESSAGES < config->max_message)
 		gateway->budget.max_bytes = config->max_message * GATEWAY_BUDGET_MESSAGES;
@@ -194,6 +239,7 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	gateway->service.loop = config->loop;
 	if (status == SC_OK)
 		status = connections_create(&connections, &gateway->connections);
+	gateway->metrics.connections = gateway->connections;
 	if (status != SC_OK)
 		error_set(err, status, "gateway: out of memory");
 	else if (config->access)
@@ -241,6 +287,11 @@ enum sc_status gateway_load_access(struct gateway *gateway, const struct access_
 struct work_pool *gateway_pool(const struct gateway *gateway)
 {
 	return gateway->pool;
+}
+
+void gateway_log_requests(struct gateway *gateway, bool is_wanted)
+{
+	gateway->traffic.is_logged = is_wanted;
 }
 
 void gateway_drain(struct gateway *gateway)

@@ -46,6 +46,8 @@ struct gateway_config {
 	const struct http_routes *routes;
 	size_t n_routes;
 	const struct http_observer *observer;	/* NULL: none */
+	const char *model_name;		/* in metrics; NULL: the model's own */
+	bool logs_requests;		/* a line in the log for each request */
 	size_t max_bytes;		/* bytes of requests and answers of all clients together */
 };
 
@@ -71,6 +73,9 @@ must_check enum sc_status gateway_load_access(struct gateway *gateway,
 
 /* The helper threads for long requests, for the owner's routes, too. Borrowed until destroy. */
 struct work_pool *gateway_pool(const struct gateway *gateway);
+
+/* From now on. */
+void gateway_log_requests(struct gateway *gateway, bool is_wanted);
 
 /* Call when the engine takes no more jobs: health answers NOT_SERVING from now on. Everything
  * else is still answered, also to new clients, so that the end can be watched. */

@@ -31,6 +31,7 @@ struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id)
 	list_append(&session->calls, &call->node);
 	session->used_ns = session->now_ns;
 	session->n_calls++;
+	call_note_begin(call);
 	return call;
 }
 
@@ -72,8 +73,10 @@ void call_destroy(struct grpc_call *call)
 {
 	if (!call)
 		return;
+	call->is_ended_by_client = !call->is_finished;
 	call->is_finished = true;
 	close_service(call);
+	call_tell_done(call);
 	buf_deinit(&call->output);
 	drop_request(call);
 	list_remove(&call->node);
@@ -151,9 +154,9 @@ static void pull(struct grpc_call *call)
 
 	if (call->is_finished || !call->is_started || !ops->pull)
 		return;
-	call->is_in_service = true;
+	call_enter_service(call);
 	ops->pull(call);
-	call->is_in_service = false;
+	call_leave_service(call);
 }
 
 /* Counts bytes that the client takes. Taking them one at a time does not count as progress. */
@@ -189,6 +192,7 @@ static ssize_t read_output(nghttp2_session *http, int32_t stream_id, uint8_t *bu
 	}
 	memcpy(buffer, call->output.data + call->n_output_taken, n);
 	call->n_output_taken += n;
+	call->record.n_bytes_out += n;
 	note_taken(call, n);
 	if (call->is_finished && call->n_output_taken == call->output.length) {
 		call->is_body_open = false;
@@ -261,6 +265,7 @@ void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
 	size_t had = call->reader.message.length;
 	size_t n_offered = n_bytes;
 
+	call->record.n_bytes_in += n_bytes;
 	if (call->is_finished || !n_bytes)
 		return;
 	status = check_room(call, n_bytes, &err);
@@ -292,10 +297,10 @@ void call_start(struct grpc_call *call)
 		return;
 	}
 	call->is_started = true;
-	call->is_in_service = true;
+	call_enter_service(call);
 	call->method->ops->start(call, (const uint8_t *)reader->message.data,
 				 reader->message.length);
-	call->is_in_service = false;
+	call_leave_service(call);
 	drop_request(call);
 	if (!call->is_suspended)
 		answer(call);
@@ -326,9 +331,9 @@ void grpc_call_resume(struct grpc_call *call, uint64_t now_ns, void (*fn)(void *
 		return;
 	}
 	call->session->now_ns = now_ns;
-	call->is_in_service = true;
+	call_enter_service(call);
 	fn(arg);
-	call->is_in_service = false;
+	call_leave_service(call);
 	answer(call);
 	grpc_call_wake(call);
 }

@@ -109,6 +109,10 @@ static int on_header(nghttp2_session *http, const nghttp2_frame *frame, const ui
 		keep_field(session->authorization, value, n_value);
 	else if (is_text(name, n_name, "x-api-key"))
 		keep_field(session->api_key, value, n_value);
+	else if (is_text(name, n_name, "x-request-id"))
+		call_note_request_id(call, (const char *)value, n_value);
+	else if (is_text(name, n_name, "traceparent"))
+		call_note_traceparent(call, (const char *)value, n_value);
 	return 0;
 }
 

@@ -32,6 +32,24 @@ struct grpc_session;
 #define GRPC_FRAMES_PER_STREAM 4
 #define GRPC_FRAMES_BESIDES 1000
 
+/* One gRPC call that is over. Strings are borrowed. */
+struct grpc_log {
+	const char *path;	/* NULL: there is no such method */
+	const char *id;		/* of the request, "" without one */
+	const char *trace_id;
+	const char *key_name;
+	const char *peer;
+	enum grpc_status status;
+	uint64_t n_bytes_in, n_bytes_out;
+	uint64_t begin_ns, end_ns;
+};
+
+/* Is told of every call that is over. */
+struct grpc_observer {
+	void (*on_done)(void *arg, const struct grpc_log *record);
+	void *arg;
+};
+
 struct grpc_session_config {
 	const struct grpc_method *methods;	/* [n_methods], borrowed */
 	size_t n_methods;
@@ -43,6 +61,8 @@ struct grpc_session_config {
 	struct gate *gate;			/* borrowed; asked for each call
 						 * that is not public; NULL: all may pass */
 	uint64_t client;			/* id of the connection, for grpc_call_client */
+	const struct grpc_observer *observer;	/* borrowed; NULL: none */
+	const char *peer;			/* for logs, borrowed; NULL: "" */
 	unsigned max_streams;
 	size_t max_message;			/* bytes of a request */
 	uint64_t request_ns;			/* time limit for a request to arrive; 0: none */

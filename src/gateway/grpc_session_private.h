@@ -8,6 +8,8 @@
 #include "gateway/gate.h"
 #include "gateway/grpc_message.h"
 #include "gateway/grpc_session.h"
+#include "http/request_id.h"
+#include "http/trace_id.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -41,6 +43,14 @@ enum call_header {
 	CALL_HAS_BAD_TIMEOUT = 4,
 };
 
+/* For logs and metrics. */
+struct grpc_record {
+	char id[REQUEST_ID_MAX + 1];	/* of the request; "" without an observer */
+	struct trace_id trace;
+	uint64_t begin_ns;
+	uint64_t n_bytes_in, n_bytes_out;	/* of messages, with their prefixes */
+};
+
 struct grpc_call {
 	struct list node;		/* in session->calls */
 	struct grpc_session *session;
@@ -65,6 +75,7 @@ struct grpc_call {
 
 	struct gate_pass pass;		/* what the call was let in with */
 	unsigned retry_s;		/* when to try again; 0: not said */
+	struct grpc_record record;
 	enum grpc_status status;
 	char *text;			/* percent-encoded, or NULL */
 	bool is_request_ended;		/* END_STREAM came */
@@ -76,6 +87,7 @@ struct grpc_call {
 	bool is_body_open;		/* nghttp2 may still ask for output */
 	bool is_deferred;		/* nghttp2 waits for nghttp2_session_resume_data */
 	bool is_finished;
+	bool is_ended_by_client;	/* it was over before it was finished */
 };
 
 struct grpc_call *call_create(struct grpc_session *session, int32_t stream_id);
@@ -94,6 +106,17 @@ bool call_waits_for_client(const struct grpc_call *call);
 void call_refuse_http(struct grpc_call *call, const char *http_status);
 /* Receives bytes of the request's body. */
 void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes);
+
+/* --- grpc_record.c --- */
+
+void call_note_begin(struct grpc_call *call);
+/* Values of header fields; what is malformed counts as absent. */
+void call_note_request_id(struct grpc_call *call, const char *value, size_t n_bytes);
+void call_note_traceparent(struct grpc_call *call, const char *value, size_t n_bytes);
+/* Around every function of a service: sets is_in_service, and what the log says of the request. */
+void call_enter_service(struct grpc_call *call);
+void call_leave_service(struct grpc_call *call);
+void call_tell_done(const struct grpc_call *call);
 
 /* A name-value pair for nghttp2, which copies both. */
 nghttp2_nv call_header(const char *name, const char *value);

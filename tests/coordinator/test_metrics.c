@@ -112,6 +112,7 @@ static void sequence_is_measured_from_submission_to_end(void **state)
 	assert_int_equal(m.n_ended, 1);
 	assert_int_equal(m.prompt_tokens, 100);
 	assert_int_equal(m.output_tokens, 3);
+	assert_int_equal(m.most_positions, 103);
 }
 
 static void cancelled_sequence_is_counted_but_has_no_times(void **state)

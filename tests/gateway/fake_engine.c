@@ -30,6 +30,7 @@ struct engine {
 	char last_loss[64];
 	struct list waits;	/* for counters, while these are held back */
 	bool holds_counters;
+	struct metrics metrics;
 };
 
 struct job {
@@ -476,6 +477,26 @@ unsigned fake_n_alive(const struct engine *engine)
 
 enum coordinator_phase engine_phase(const struct engine *engine) { return engine->phase; }
 
+const char *coordinator_phase_name(enum coordinator_phase phase)
+{
+	static const char *const names[COORDINATOR_N_PHASES] = {
+		"connecting", "loading", "probing", "ready", "recovering", "draining", "stopped",
+		"failed",
+	};
+
+	return names[phase];
+}
+
+const struct metrics *engine_metrics(const struct engine *engine)
+{
+	return &engine->metrics;
+}
+
+struct metrics *fake_metrics(struct engine *engine)
+{
+	return &engine->metrics;
+}
+
 struct limit_counts *engine_limits(struct engine *engine)
 {
 	return &engine->refused;
@@ -542,7 +563,7 @@ void engine_status(const struct engine *engine, struct coordinator_status *out)
 		.load_done_bytes = engine->phase == COORDINATOR_LOADING ? 1640000 : 4100000,
 		.load_total_bytes = 4100000, .n_stages = N_STAGES, .window = 3, .max_rows = 64,
 		.max_context = MAX_CONTEXT, .steps_in_flight = n_alive ? 1 : 0, .steps = 77,
-		.n_blocks = 256, .n_blocks_free = 200, .block_length = 16,
+		.n_blocks = 256, .n_blocks_free = 200, .block_length = 16, .kv_type = "F16",
 		.jobs_running = n_alive, .generated_tokens = engine->n_tokens,
 		.longest_turn_ns = 12300000, .epoch = engine->n_epochs,
 		.recoveries = engine->n_losses, .lost_ms_ago = 2500,
@@ -556,7 +577,8 @@ void engine_stage_status(const struct engine *engine, unsigned stage, struct sta
 {
 	(void)engine;
 	*out = (struct stage_status){
-		.rank = stage + 1, .pid = 4000 + stage, .host = "localhost", .backend = "fake",
+		.rank = stage + 1, .worker = "fake", .pid = 4000 + stage,
+		.host = "localhost", .backend = "fake",
 		.first_layer = 4 * stage, .n_layers = 4, .weight_bytes = 2000000 + 100000 * stage,
 		.kv_bytes = 1 << 20, .steps = 77, .rows = 777, .busy_seconds = 1.5,
 		.waiting_seconds = 2.5, .sending_seconds = 0.25, .bubble_ratio = 0.125,

@@ -55,4 +55,7 @@ void fake_hold_tokenizer(void);
 bool fake_is_tokenizer_reached(void);
 void fake_release_tokenizer(void);
 
+/* What engine_metrics shows: zeros until a test fills it. */
+struct metrics *fake_metrics(struct engine *engine);
+
 #endif

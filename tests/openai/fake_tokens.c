@@ -48,7 +48,3 @@ const struct token_top *job_prompt_tops(const struct job *job, uint32_t *n_tops_
 	return NULL;
 }
 
-const char *coordinator_phase_name(enum coordinator_phase phase)
-{
-	return phase == COORDINATOR_RECOVERING ? "recovering" : "not ready";
-}
