@@ -48,8 +48,8 @@ struct http_call *http_call_create(struct http_session *session)
 
 void http_call_charge(struct http_call *call)
 {
-	const size_t n_held = call->body.capacity + call->output.capacity +
-			      call->headers.capacity;
+	const size_t n_held = call->head.text.capacity + call->body.capacity +
+			      call->output.capacity + call->headers.capacity;
 
 	call->session->config.budget->n_bytes += n_held - call->n_charged;
 	call->n_charged = n_held;
@@ -207,7 +207,7 @@ static bool pass_gate(struct http_call *call)
 		call->drops_body = true;
 		http_call_answer(call, 204, NULL, NULL, 0);
 	} else {
-		refuse(call, pass->status, pass->message);
+		refuse(call, pass->status ? pass->status : 403, pass->message);
 	}
 	return false;
 }
@@ -288,6 +288,7 @@ static enum sc_status end_head(struct http_call *call)
 	const struct http_head *head = &call->head;
 
 	call->closes = !head->is_persistent;
+	http_call_charge(call);
 	take_id(call);
 	check_head(call);
 	if (call->session->is_closing)
