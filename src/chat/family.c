@@ -3,6 +3,7 @@
 
 #include "chat/format.h"
 #include "chat/parser.h"
+#include "model/tokenizer.h"
 
 #include <string.h>
 
@@ -68,6 +69,12 @@ const struct chat_family family_llama4_pythonic = {
 	.prefill = "[", .prefill_arguments = "(",
 };
 const struct chat_family family_mistral = {
+	.name = "mistral", .opens = { MARK_TOOL_CALLS }, .on_open = mistral_open,
+	.prefill = "[TOOL_CALLS][{\"name\": \"", .prefill_arguments = "\", \"arguments\": ",
+	.suffix = "}]",
+};
+/* Templates of the oldest of these models have a blank there. */
+const struct chat_family family_mistral_blank = {
 	.name = "mistral", .opens = { MARK_TOOL_CALLS }, .on_open = mistral_open,
 	.prefill = "[TOOL_CALLS] [{\"name\": \"", .prefill_arguments = "\", \"arguments\": ",
 	.suffix = "}]",
@@ -144,6 +151,7 @@ static const struct {
 	{ &family_deepseek31, { DS("tool\u2581sep") } },
 	{ &family_kimi, { "<|tool_call_argument_begin|>" } },
 	{ &family_mistral_args, { "[TOOL_CALLS]", "[ARGS]" } },
+	{ &family_mistral_blank, { "[TOOL_CALLS] [" } },
 	{ &family_mistral, { "[TOOL_CALLS]" } },
 	{ &family_granite, { "<|tool_call|>", "<|start_of_role|>" } },
 	{ &family_phi4, { "<|tool|>", "<|/tool|>" } },
@@ -192,6 +200,35 @@ static const struct {
 	{ MARK_THOUGHT, MARK_RESPONSE },
 };
 
+static enum sc_status is_one_token(const struct tokenizer *tokenizer, const char *text,
+				   bool *is_out)
+{
+	struct token_list ids = { 0 };
+	enum sc_status status = tokenizer_encode(tokenizer, text, strlen(text),
+						 TOKENIZE_PARSE_SPECIAL, &ids, NULL);
+
+	*is_out = ids.n == 1;
+	token_list_deinit(&ids);
+	return status;
+}
+
+/* A model that reasons has tokens for it, also if the operator gave it a template that does not
+ * say so. */
+static enum sc_status find_reasoning_tokens(struct chat_format *format,
+					    const struct tokenizer *tokenizer)
+{
+	bool has_open, has_close = false;
+	enum sc_status status = is_one_token(tokenizer, mark_text(MARK_THINK), &has_open);
+
+	if (!status)
+		status = is_one_token(tokenizer, mark_text(MARK_THINK_END), &has_close);
+	if (!status && has_open && has_close) {
+		format->reasoning_open = MARK_THINK;
+		format->reasoning_close = MARK_THINK_END;
+	}
+	return status;
+}
+
 static void find_reasoning(struct chat_format *format, const char *text)
 {
 	format->reasoning_open = format->reasoning_close = MARK_NONE;
@@ -210,7 +247,11 @@ static void find_reasoning(struct chat_format *format, const char *text)
 enum sc_status format_find_family(struct chat_format *format, const char *text,
 				  const struct tokenizer *tokenizer)
 {
+	enum sc_status status = SC_OK;
+
 	format->family = family_find(text);
 	find_reasoning(format, text);
-	return marks_init(format->marks, tokenizer);
+	if (tokenizer && !format->reasoning_open && format->family != &family_harmony)
+		status = find_reasoning_tokens(format, tokenizer);
+	return status ? status : marks_init(format->marks, tokenizer);
 }

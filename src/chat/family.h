@@ -38,8 +38,8 @@ struct chat_family {
 
 extern const struct chat_family family_plain, family_hermes, family_qwen_coder, family_seed,
 	family_glm45, family_llama3, family_llama4, family_mistral, family_mistral_args,
-	family_deepseek, family_deepseek31, family_kimi, family_command_r, family_command_r7b,
-	family_minimax, family_nemotron, family_apriel, family_lfm2,
+	family_mistral_blank, family_deepseek, family_deepseek31, family_kimi, family_command_r,
+	family_command_r7b, family_minimax, family_nemotron, family_apriel, family_lfm2,
 	family_harmony, family_granite, family_phi4, family_glm4, family_llama4_pythonic;
 
 /* Adds a call with arguments that are JSON. The family must have a suffix. */

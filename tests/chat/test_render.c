@@ -231,6 +231,18 @@ static void reasoning_begins_in_the_prompt(void **state)
 			 "'So'}], 'continue': true}", "<think>Hm</think>So", false);
 }
 
+static void reasoning_is_also_known_by_its_tokens(void **state)
+{
+	struct conversation chat;
+
+	(void)state;
+	/* The vocabulary has <think> and </think>; the template does not mention them. */
+	conversation_init(&chat, CHATML, NULL);
+	assert_string_equal(chat_format_reasoning_open(chat.format), "<think>");
+	assert_string_equal(chat_format_reasoning_close(chat.format), "</think>");
+	conversation_deinit(&chat);
+}
+
 static void variables_of_the_request_reach_the_template(void **state)
 {
 	struct conversation chat;
@@ -281,6 +293,7 @@ int main(void)
 		cmocka_unit_test(calls_and_results_fit_together),
 		cmocka_unit_test(a_message_can_go_on),
 		cmocka_unit_test(reasoning_begins_in_the_prompt),
+		cmocka_unit_test(reasoning_is_also_known_by_its_tokens),
 		cmocka_unit_test(variables_of_the_request_reach_the_template),
 		cmocka_unit_test(a_model_without_a_template_cannot_chat),
 	};

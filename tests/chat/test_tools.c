@@ -139,7 +139,7 @@ static void prompt_and_answer_fit_together(void **state)
 	assert_int_equal(conversation_render(&chat, "{" ASK ", 'tools': [" F "], 'tool_choice': "
 					     "'required'}"), SC_OK);
 	assert_string_equal(chat.prompt.prefill,
-			    "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": ");
+			    "[TOOL_CALLS][{\"name\": \"f\", \"arguments\": ");
 	for (size_t i = 0; i < chat.prompt.tokens.n; i++)
 		n_marks += chat.prompt.tokens.ids[i] == TINY_BPE_FIRST + 4;
 	assert_int_equal(n_marks, 1);
