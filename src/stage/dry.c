@@ -38,8 +38,8 @@ static uint32_t match_on(const struct window *w, uint32_t k, uint32_t n)
 }
 
 /* lengths[k] = how many tokens equal the last ones if both are read backwards, from token k and
- * from token 0; at most `most`. This is the Z function of the window. Tokens start .. end - 1 are known
- * to equal tokens 0 .. end - start - 1, so each token is compared at most twice. */
+ * from token 0; at most `most`. This is the Z function of the window: tokens start .. end - 1 are
+ * known to equal tokens 0 .. end - start - 1, so each token is compared at most twice. */
 static void find_lengths(const struct window *w, uint32_t most, uint32_t *lengths)
 {
 	uint32_t start = 0, end = 0;
