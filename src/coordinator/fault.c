@@ -83,6 +83,18 @@ static void describe_cause(const struct coordinator *c, char *text, size_t n_byt
 		 tensors);
 }
 
+/* The request's own doing. */
+static void end_barred(struct coordinator *c, const struct sequence *sequence,
+		       const struct token_record *record)
+{
+	struct error err;
+
+	error_set(&err, SC_E_INVALID, "sequence %u: biases, min_tokens and penalties leave no token "
+		  "for position %u: allow at least one more", sequence->index, record->position);
+	if (sequence->job)
+		coordinator_end_job(c, sequence->job, JOB_FAILED, &err);
+}
+
 void coordinator_take_fault(struct coordinator *c, struct sequence *sequence,
 			    const struct token_record *record)
 {
@@ -90,6 +102,10 @@ void coordinator_take_fault(struct coordinator *c, struct sequence *sequence,
 	char logit[96], cause[ERROR_TEXT_MAX];
 	struct error err;
 
+	if (record->fault == TOKEN_FAULT_BARRED) {
+		end_barred(c, sequence, record);
+		return;
+	}
 	describe_logit(record, logit, sizeof logit);
 	describe_cause(c, cause, sizeof cause);
 	error_set(&err, SC_E_NUMERIC, "sequence %u: %s; %s", sequence->index, logit, cause);

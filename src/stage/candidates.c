@@ -64,13 +64,30 @@ static float maximum(const float *values, uint32_t n)
 	return max[0];
 }
 
+static void survey_block(struct candidates *c, uint32_t block)
+{
+	uint32_t first = block * BACKEND_LOGIT_BLOCK;
+
+	c->maxima[block] = maximum(c->values + first,
+				   (uint32_t)min_of(c->n - first, BACKEND_LOGIT_BLOCK));
+}
+
 void candidates_survey(struct candidates *c)
 {
-	uint32_t block = 0;
+	for (uint32_t block = 0; block < n_blocks_of(c->n); block++)
+		survey_block(c, block);
+}
 
-	for (uint32_t i = 0; i < c->n; i += BACKEND_LOGIT_BLOCK)
-		c->maxima[block++] = maximum(c->values + i,
-					     (uint32_t)min_of(c->n - i, BACKEND_LOGIT_BLOCK));
+void candidates_set(struct candidates *c, uint32_t i, float value)
+{
+	uint32_t block = i / BACKEND_LOGIT_BLOCK;
+	float before = c->values[i];
+
+	c->values[i] = value;
+	if (value >= c->maxima[block])
+		c->maxima[block] = value;
+	else if (before == c->maxima[block])
+		survey_block(c, block);
 }
 
 bool candidates_row(const struct candidates *c, struct logit_row *row_out)

@@ -32,7 +32,9 @@ void candidates_deinit(struct candidates *c);
 /* Starts with all tokens of a row without NaN and +infinity. */
 void candidates_fill(struct candidates *c, const struct logit_row *row);
 
-/* Brings the maxima up to date after values were changed. */
+/* Changes a candidate's value. */
+void candidates_set(struct candidates *c, uint32_t i, float value);
+/* Brings the maxima up to date after values were changed without candidates_set. */
 void candidates_survey(struct candidates *c);
 
 /* Views the set as a row, in which candidate i counts as token i. Valid until the set changes.

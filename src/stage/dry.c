@@ -108,13 +108,12 @@ void dry_apply(struct candidates *c, const struct sampling *s, const struct past
 	mark_followers(&w, s, lengths, marks);
 	for (uint32_t i = 0; !c->is_whole && i < c->n; i++)
 		if (marks[c->tokens[i]])
-			c->values[i] = discouraged(c->values[i], s, marks[c->tokens[i]]);
+			candidates_set(c, i, discouraged(c->values[i], s, marks[c->tokens[i]]));
 	for (uint32_t k = 1; k < w.n; k++) {
 		uint32_t token = step_token(token_at(&w, k - 1));
 
 		if (c->is_whole && marks[token])
-			c->values[token] = discouraged(c->values[token], s, marks[token]);
+			candidates_set(c, token, discouraged(c->values[token], s, marks[token]));
 		marks[token] = 0;
 	}
-	candidates_survey(c);
 }

@@ -40,13 +40,12 @@ void penalties_apply(struct candidates *c, const struct sampling *s,
 	mark_tokens(s, tokens, n, (uint32_t)min_of(past->n_output, n), marks);
 	/* Of a whole vocabulary only the tokens of the window are looked at. */
 	for (uint32_t i = 0; !c->is_whole && i < c->n; i++)
-		c->values[i] = penalised(c->values[i], s, marks[c->tokens[i]]);
+		candidates_set(c, i, penalised(c->values[i], s, marks[c->tokens[i]]));
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t token = step_token(tokens[i]);
 
 		if (c->is_whole && marks[token])
-			c->values[token] = penalised(c->values[token], s, marks[token]);
+			candidates_set(c, token, penalised(c->values[token], s, marks[token]));
 		marks[token] = 0;
 	}
-	candidates_survey(c);
 }

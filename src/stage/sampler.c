@@ -306,7 +306,7 @@ static void draw_chained(struct sampler_chain *chain, struct row *row)
 
 	if (sampler_chain_draw(chain, &asked, &record->token))
 		return;
-	record->fault = TOKEN_FAULT_EMPTY;
+	record->fault = TOKEN_FAULT_BARRED;
 	record->token = 0;
 }
 

@@ -157,16 +157,13 @@ static void add_biases(struct candidates *c, const struct chain_row *row)
 	const uint32_t *bans = sampling_bans(s);
 	bool has_bans = are_bans_on(s, row->position);
 
-	if (!s->n_biases && !has_bans)
-		return;
 	for (uint32_t i = 0; i < s->n_biases; i++) {
-		float *value = &c->values[biases[i].token];
+		uint32_t token = biases[i].token;
 
-		*value = fminf(*value + biases[i].bias, FLT_MAX);
+		candidates_set(c, token, fminf(c->values[token] + biases[i].bias, FLT_MAX));
 	}
 	for (uint32_t i = 0; has_bans && i < s->n_bans; i++)
-		c->values[bans[i]] = -INFINITY;
-	candidates_survey(c);
+		candidates_set(c, bans[i], -INFINITY);
 }
 
 static void keep_best(struct candidates *c)

@@ -36,7 +36,7 @@ must_check enum sc_status sampler_chain_create(const struct backend *backend, ui
 					       struct sampler_chain **chain_out);
 void sampler_chain_destroy(struct sampler_chain *chain);
 
-/* Draws a token. Returns false if biases and bans leave none. */
+/* Draws a token. Returns false if biases, bans and penalties leave none. */
 bool sampler_chain_draw(struct sampler_chain *chain, const struct chain_row *row,
 			uint32_t *token_out);
 

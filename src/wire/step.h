@@ -248,6 +248,7 @@ enum token_fault {
 	TOKEN_FAULT_NAN,	/* a logit is NaN */
 	TOKEN_FAULT_INFINITE,	/* a logit is +infinity */
 	TOKEN_FAULT_EMPTY,	/* every logit is -infinity */
+	TOKEN_FAULT_BARRED,	/* biases, bans and penalties leave no token */
 	TOKEN_N_FAULTS,
 };
 

@@ -172,6 +172,30 @@ static void a_bias_of_minus_infinity_keeps_a_token_out_and_a_large_one_brings_it
 	assert_int_not_equal(ids[0], bias.token);
 }
 
+/* The prompt is fine, and so are the model's weights: the error says what to change. */
+static void a_request_that_bars_all_tokens_is_told_so(void **state)
+{
+	static struct token_bias biases[JOB_MAX_BIASES];
+	struct job_request request = greedy();
+	uint32_t n_vocab = rig_model()->model->hparams.n_vocab;
+	struct error err;
+	struct job *job;
+
+	(void)state;
+	assert_true(n_vocab <= JOB_MAX_BIASES);
+	for (uint32_t i = 0; i < n_vocab; i++)
+		biases[i] = (struct token_bias){ i, -INFINITY };
+	request.biases = biases;
+	request.n_biases = n_vocab;
+	if (engine_submit(rig.engine, &request, &job, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	rig_wait(&rig, job_is_ended(job));
+	assert_int_equal(job_state(job), JOB_FAILED);
+	assert_int_equal(job_error(job)->status, SC_E_INVALID);
+	assert_non_null(strstr(job_error(job)->text, "leave no token for position"));
+	job_release(job);
+}
+
 static void a_stop_token_ends_an_output_but_not_before_min_tokens(void **state)
 {
 	struct job_request request = greedy();
@@ -321,6 +345,7 @@ int main(void)
 		cmocka_unit_test(penalties_make_an_output_use_more_tokens),
 		cmocka_unit_test(breakers_end_the_repetitions_of_dry),
 		cmocka_unit_test(a_bias_of_minus_infinity_keeps_a_token_out_and_a_large_one_brings_it),
+		cmocka_unit_test(a_request_that_bars_all_tokens_is_told_so),
 		cmocka_unit_test(a_stop_token_ends_an_output_but_not_before_min_tokens),
 		cmocka_unit_test(the_end_token_waits_for_min_tokens),
 		cmocka_unit_test(a_stop_string_says_which_it_was),

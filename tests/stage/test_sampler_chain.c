@@ -217,7 +217,7 @@ static void draws_equal_full_sorts_in_double(void **state)
 		has_token = draw_slowly(&trial, &token);
 		n_empty += !has_token;
 		n_greedy += trial.words.sampling.temperature == 0;
-		if (record.fault != (has_token ? TOKEN_FAULT_NONE : TOKEN_FAULT_EMPTY) ||
+		if (record.fault != (has_token ? TOKEN_FAULT_NONE : TOKEN_FAULT_BARRED) ||
 		    record.token != token)
 			fail_msg("trial %u: token %u, fault %u; expected token %u", seed,
 				 record.token, record.fault, token);
@@ -466,7 +466,7 @@ static void no_token_is_left_when_all_are_banned(void **state)
 	trial.biases[0] = (struct sampling_bias){ 0, -INFINITY };
 	trial.biases[1] = (struct sampling_bias){ 1, -INFINITY };
 	draw(&trial, &record);
-	assert_int_equal(record.fault, TOKEN_FAULT_EMPTY);
+	assert_int_equal(record.fault, TOKEN_FAULT_BARRED);
 	assert_int_equal(record.token, 0);
 	assert_int_equal(record.n_tops, 0);
 	assert_true(record.logprob == 0);

@@ -63,7 +63,7 @@ static void tokens_come_back_and_bad_ones_are_refused(void **state)
 	assert_int_equal(got.records[1].fault, TOKEN_FAULT_EMPTY);
 	records[1].fault = TOKEN_N_FAULTS;
 	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
-	assert_non_null(strstr(err.text, "record 1: fault is 4, expected below 4"));
+	assert_non_null(strstr(err.text, "record 1: fault is 5, expected below 5"));
 	records[1].fault = TOKEN_FAULT_NONE;
 	records[1].sequence = 4;
 	assert_int_equal(tokens_again(&tokens, 0, &got, &err), SC_E_PROTOCOL);
