@@ -94,8 +94,8 @@ const struct limit_info limit_table[N_LIMITS] = {
 		"RESOURCE_EXHAUSTED" },
 	[LIMIT_REQUEST_MEMORY] = {
 		"request-memory", NULL, "64 KiB, and 16 bytes per byte of the request",
-		"memory for one decoded request",
-		"INVALID_ARGUMENT" },
+		"memory for one decoded request. Over HTTP/1: 64 MiB",
+		"INVALID_ARGUMENT, or 413 over HTTP/1" },
 	[LIMIT_LONG_REQUESTS] = {
 		"long-requests", NULL, "1024, and 64 MiB or 8 times max-message",
 		"requests larger than 4 KiB that wait for a helper thread: their number and size",
@@ -128,7 +128,7 @@ const struct limit_info limit_table[N_LIMITS] = {
 	[LIMIT_CONTEXT] = {
 		"context", "ctx-size", NULL,
 		"tokens of a prompt. The context must have room for one new token",
-		"INVALID_ARGUMENT" },
+		"INVALID_ARGUMENT. Over HTTP/1 the error has the code context_length_exceeded" },
 	[LIMIT_SEQUENCES] = {
 		"sequences", NULL, "64",
 		"sequences of one job",

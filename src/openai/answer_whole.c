@@ -10,7 +10,6 @@
 #define INLINE_BYTES ((size_t)32 << 10)
 /* Bytes of JSON of a token with its log-probability, and of each likeliest token. */
 #define SCORE_BYTES 60
-#define MAX_REPLY ((size_t)32 << 20)
 
 static bool has_ended(const struct answer *answer)
 {
@@ -53,10 +52,10 @@ static enum sc_status put_choices(struct answer *answer, struct choice **choices
 		status = answer->dialect->whole(choices[i]);
 		if (status == SC_OK)
 			status = json_put_status(&answer->writer);
-		if (status == SC_OK && answer->text.length > MAX_REPLY)
+		if (status == SC_OK && answer->text.length > OPENAI_MAX_REPLY)
 			status = error_set(&answer->error.error, SC_E_TOO_LARGE,
 					   "the answer exceeds the limit of %zu MiB: ask for less "
-					   "at once", MAX_REPLY >> 20);
+					   "at once", OPENAI_MAX_REPLY >> 20);
 	}
 	return status;
 }

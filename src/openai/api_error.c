@@ -38,12 +38,15 @@ enum sc_status api_error_take(struct api_error *error, const struct json_reader 
 	return reader->status;
 }
 
-/* 400 for what is not supported, too: clients send a request again after a status of 500 and
- * more. */
+/* 400 for what is not supported, too: clients send a request again after a status of 500 and more.
+ * 400 for a prompt that is too long, as OpenAI has it; 413 for a body. */
 unsigned api_error_http_status(const struct api_error *error)
 {
+	const bool is_body = error->has_met_limit && error->met_limit == LIMIT_REQUEST_MEMORY;
+
 	switch (error->error.status) {
 	case SC_E_TOO_LARGE:
+		return is_body ? 413 : 400;
 	case SC_E_UNSUPPORTED:
 		return 400;
 	default:

@@ -17,6 +17,9 @@ struct chat_format;
 struct loop;
 struct work_pool;
 
+/* Bytes of one whole answer. */
+#define OPENAI_MAX_REPLY ((size_t)16 << 20)
+
 /* Names that the model goes by, the first of them in answers. */
 #define OPENAI_MAX_NAMES 16
 

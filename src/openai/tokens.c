@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_REPLY ((size_t)16 << 20)
 
 static const struct tokenizer *tokenizer_of(const struct api_request *request)
 {
@@ -25,12 +24,12 @@ static enum sc_status check_reply(struct api_request *request, const struct json
 {
 	if (json_put_status(writer) != SC_OK)
 		return api_request_fail(request, SC_E_NOMEM, NULL, "out of memory");
-	if (request->reply.length <= MAX_REPLY)
+	if (request->reply.length <= OPENAI_MAX_REPLY)
 		return SC_OK;
 	request->error.has_met_limit = true;
 	request->error.met_limit = LIMIT_REPLY;
 	return api_request_fail(request, SC_E_TOO_LARGE, NULL, "the answer exceeds the limit of %zu "
-				"MiB: send less at once", MAX_REPLY >> 20);
+				"MiB: send less at once", OPENAI_MAX_REPLY >> 20);
 }
 
 /* --- tokenize --- */
@@ -98,7 +97,7 @@ static enum sc_status write_tokens(struct api_request *request, const struct tok
 	json_put_key(&writer, "token_strs");
 	if (tokenize->with_strings) {
 		json_put_open(&writer, '[');
-		for (size_t i = 0; i < ids->n && request->reply.length <= MAX_REPLY; i++)
+		for (size_t i = 0; i < ids->n && request->reply.length <= OPENAI_MAX_REPLY; i++)
 			put_piece(&writer, tokenizer, ids->ids[i], false);
 		json_put_close(&writer, ']');
 	} else {
@@ -211,7 +210,7 @@ static enum sc_status write_text(struct api_request *request, const struct token
 
 	json_put_init(&writer, &request->reply);
 	status = tokenizer_decode_within(tokenizer_of(request), ids->ids, ids->n, true,
-					 MAX_REPLY / 2, &text);
+					 OPENAI_MAX_REPLY / 2, &text);
 	if (status == SC_OK) {
 		json_put_open(&writer, '{');
 		json_put_key(&writer, "prompt");

@@ -863,6 +863,23 @@ static void an_overlong_prompt_has_a_code_and_both_counts(void **state)
 	tear_down(&f);
 }
 
+static void a_body_that_would_swell_is_413(void **state)
+{
+	size_t n = 900000;
+	char *body = malloc(n + 8);
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	memcpy(body, "{\"a\":[", 6);
+	for (size_t i = 6; i < n; i += 3)
+		memcpy(body + i, "{},", 4);
+	expect_error(&f, "/v1/completions", body, 413, NULL, "too many values");
+	assert_int_equal(f.peer.limits.n[LIMIT_REQUEST_MEMORY], 1);
+	free(body);
+	tear_down(&f);
+}
+
 static void faults_of_chats_name_their_field(void **state)
 {
 	static const struct { const char *body, *param, *message; } faults[] = {
@@ -1065,6 +1082,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_supported_has_a_type_of_its_own),
 		cmocka_unit_test(faulty_prompts_are_refused),
 		cmocka_unit_test(an_overlong_prompt_has_a_code_and_both_counts),
+		cmocka_unit_test(a_body_that_would_swell_is_413),
 		cmocka_unit_test(faults_of_chats_name_their_field),
 		cmocka_unit_test(null_none_and_unknown_fields_do_no_harm),
 		cmocka_unit_test(a_full_queue_is_429),
