@@ -7,10 +7,19 @@
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 
-/* Unset fields get defaults; the seed is random then. The job_request borrows from the message.
- * SC_E_INVALID: there is no prompt. job_submit checks the rest. */
+/* A job_request, and what it borrows that the message has in another form. */
+struct generate_request {
+	struct job_request job;		/* borrows from the message, too */
+	struct token_bias *biases;	/* owned */
+};
+
+/* Unset fields get defaults; the seed is random then. deinit also after a failure.
+ * SC_E_INVALID: there is no prompt, or a name of a sampler is unknown. SC_E_NOMEM. engine_submit
+ * checks the rest. */
 must_check enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *message,
-						struct job_request *request_out,
+						struct generate_request *request_out,
 						struct error *err);
+/* Accepts a struct of zeros. */
+void generate_request_deinit(struct generate_request *request);
 
 #endif

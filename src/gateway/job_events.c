@@ -19,6 +19,8 @@ struct job_events {
 	uint32_t n_losses;		/* of the job, that were told or need not be */
 	bool is_waiting;		/* Recovering was told, Recovered was not */
 	struct buf text;		/* text of the message under construction */
+	Stagecoach__V1__TopToken tops[JOB_MAX_TOP_LOGPROBS];	/* likewise */
+	Stagecoach__V1__TopToken *top_list[JOB_MAX_TOP_LOGPROBS];
 	uint32_t next_token[];		/* [n_sequences] */
 };
 
@@ -96,6 +98,21 @@ static enum sc_status send_started(struct job_events *events, struct error *err)
 	return events->fn(events->arg, &event, err);
 }
 
+static void set_tops(struct job_events *events, Stagecoach__V1__Token *message,
+		     const struct output *output, uint32_t at)
+{
+	for (uint32_t i = 0; i < output->n_tops; i++) {
+		const struct token_top *top = &output->tops[(size_t)at * output->n_tops + i];
+
+		stagecoach__v1__top_token__init(&events->tops[i]);
+		events->tops[i].id = top->token;
+		events->tops[i].logprob = top->logprob;
+		events->top_list[i] = &events->tops[i];
+	}
+	message->top = events->top_list;
+	message->n_top = output->n_tops;
+}
+
 static enum sc_status send_token(struct job_events *events, uint32_t sequence, struct error *err)
 {
 	Stagecoach__V1__GenerateResponse event = STAGECOACH__V1__GENERATE_RESPONSE__INIT;
@@ -115,6 +132,7 @@ static enum sc_status send_token(struct job_events *events, uint32_t sequence, s
 	if (output->has_logprobs) {
 		message._logprob_case = STAGECOACH__V1__TOKEN___LOGPROB_LOGPROB;
 		message.logprob = token->logprob;
+		set_tops(events, &message, output, at);
 	}
 	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_TOKEN;
 	event.token = &message;

@@ -18,17 +18,17 @@ enum sc_status job_submission_prepare(struct request *request, struct error *err
 	enum sc_status status;
 
 	status = generate_request_read((const Stagecoach__V1__GenerateRequest *)request->message,
-				       &request->job, err);
+				       &request->generate, err);
 	if (status != SC_OK)
 		return status;
-	if (request->job.prompt_tokens) {
+	if (request->generate.job.prompt_tokens) {
 		status = prompt_check_length(request->tokenizer, request->max_context,
-					     &request->job, err);
+					     &request->generate.job, err);
 	} else {
-		status = prompt_tokenize(request->tokenizer, request->max_context, &request->job,
+		status = prompt_tokenize(request->tokenizer, request->max_context, &request->generate.job,
 					 &request->tokens, err);
-		request->job.prompt_tokens = request->tokens.ids;
-		request->job.n_prompt_tokens = request->tokens.n;
+		request->generate.job.prompt_tokens = request->tokens.ids;
+		request->generate.job.n_prompt_tokens = request->tokens.n;
 	}
 	return status == SC_E_TOO_LARGE ? request_meets(request, LIMIT_CONTEXT, status) : status;
 }
@@ -37,7 +37,7 @@ enum sc_status job_submission_prepare(struct request *request, struct error *err
 static void count_elapsed(struct request *request)
 {
 	uint64_t elapsed_ms = (grpc_call_now_ns(request->call) - request->received_ns) / NS_PER_MS;
-	struct job_request *job = &request->job;
+	struct job_request *job = &request->generate.job;
 
 	if (job->deadline_ms)
 		job->deadline_ms = elapsed_ms < job->deadline_ms ? job->deadline_ms - elapsed_ms
@@ -50,8 +50,8 @@ enum sc_status job_submission_finish(struct request *request, uint64_t ms_left,
 	struct service *service = grpc_call_context(request->call);
 
 	count_elapsed(request);
-	if (ms_left && (!request->job.deadline_ms || ms_left < request->job.deadline_ms))
-		request->job.deadline_ms = ms_left;
-	request->job.client = grpc_call_client(request->call);
-	return engine_submit(service->engine, &request->job, job_out, err);
+	if (ms_left && (!request->generate.job.deadline_ms || ms_left < request->generate.job.deadline_ms))
+		request->generate.job.deadline_ms = ms_left;
+	request->generate.job.client = grpc_call_client(request->call);
+	return engine_submit(service->engine, &request->generate.job, job_out, err);
 }

@@ -11,10 +11,10 @@
 /* Checks that the queue has room for a job of the call's client. */
 must_check enum sc_status job_submission_check(struct grpc_call *call, struct error *err);
 
-/* Fills request->job and tokenizes its prompt. Thread: any. */
+/* Fills request->generate.job and tokenizes its prompt. Thread: any. */
 must_check enum sc_status job_submission_prepare(struct request *request, struct error *err);
 
-/* Submits request->job; see job_submit. ms_left: if not 0, the job ends by then. */
+/* Submits request->generate.job; see job_submit. ms_left: if not 0, the job ends by then. */
 must_check enum sc_status job_submission_finish(struct request *request, uint64_t ms_left,
 						struct job **job_out, struct error *err);
 

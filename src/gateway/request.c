@@ -52,6 +52,7 @@ static void init(struct request *request, struct grpc_call *call, const struct r
 
 static void deinit(struct request *request)
 {
+	generate_request_deinit(&request->generate);
 	proto_request_deinit(&request->unpacked);
 	token_list_deinit(&request->tokens);
 	buf_deinit(&request->reply);

@@ -10,8 +10,8 @@
  */
 #include "base/buf.h"
 #include "config/limits.h"
-#include "engine/engine.h"
 #include "event/errand.h"
+#include "gateway/generate_request.h"
 #include "gateway/proto_message.h"
 #include "model/tokenizer.h"
 
@@ -33,7 +33,7 @@ struct request {
 	uint32_t max_context;
 	uint64_t received_ns;
 	/* Results of prepare for finish; freed with the request. */
-	struct job_request job;			/* borrows from message and tokens */
+	struct generate_request generate;	/* its job borrows from message and tokens */
 	struct token_list tokens;
 	struct buf reply;			/* a packed message */
 	bool has_met_limit;			/* prepare refused because of met_limit: */

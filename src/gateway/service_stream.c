@@ -146,7 +146,7 @@ static enum sc_status generate(struct request *request, struct error *err)
 	enum sc_status status;
 	struct job *job;
 
-	request->job.is_attached = true;
+	request->generate.job.is_attached = true;
 	status = job_submission_finish(request, grpc_call_ms_left(request->call), &job, err);
 	return status == SC_OK ? stream_open(request->call, job, options) : status;
 }

@@ -6,6 +6,7 @@
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -20,7 +21,7 @@ static void a_request_of_a_megabyte_of_tokens_is_unpacked(void **state)
 	Stagecoach__V1__GenerateRequest message = STAGECOACH__V1__GENERATE_REQUEST__INIT;
 	Stagecoach__V1__Tokens tokens = STAGECOACH__V1__TOKENS__INIT;
 	struct proto_request request;
-	struct job_request job;
+	struct generate_request job;
 	struct error err;
 	size_t n_bytes;
 	uint8_t *bytes;
@@ -37,7 +38,7 @@ static void a_request_of_a_megabyte_of_tokens_is_unpacked(void **state)
 	stagecoach__v1__generate_request__pack(&message, bytes);
 	assert_int_equal(proto_request_unpack(&request, REQUEST, bytes, n_bytes, &err), SC_OK);
 	assert_int_equal(generate_request_read((void *)request.message, &job, &err), SC_OK);
-	assert_int_equal(job.n_prompt_tokens, 1 << 20);
+	assert_int_equal(job.job.n_prompt_tokens, 1 << 20);
 	proto_request_deinit(&request);
 	free(bytes);
 	free(tokens.ids);
@@ -83,8 +84,8 @@ static void what_is_not_set_has_its_default(void **state)
 {
 	Stagecoach__V1__GenerateRequest message = STAGECOACH__V1__GENERATE_REQUEST__INIT;
 	Stagecoach__V1__Sampling sampling = STAGECOACH__V1__SAMPLING__INIT;
-	struct job_request job;
-	struct job_request other;
+	struct generate_request job;
+	struct generate_request other;
 	struct error err;
 
 	(void)state;
@@ -93,11 +94,11 @@ static void what_is_not_set_has_its_default(void **state)
 	message.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
 	message.text = (char *)(uintptr_t)"hello";
 	assert_int_equal(generate_request_read(&message, &job, &err), SC_OK);
-	assert_int_equal(job.prompt_bytes, 5);
-	assert_true(job.temperature == 0.8f && job.top_k == 40 && job.top_p == 0.95f &&
-		    job.min_p == 0.05f);
+	assert_int_equal(job.job.prompt_bytes, 5);
+	assert_true(job.job.temperature == 0.8f && job.job.top_k == 40 && job.job.top_p == 0.95f &&
+		    job.job.min_p == 0.05f);
 	assert_int_equal(generate_request_read(&message, &other, &err), SC_OK);
-	assert_true(other.seed != job.seed);
+	assert_true(other.job.seed != job.job.seed);
 
 	message.sampling = &sampling;
 	sampling._temperature_case = STAGECOACH__V1__SAMPLING___TEMPERATURE_TEMPERATURE;
@@ -105,8 +106,56 @@ static void what_is_not_set_has_its_default(void **state)
 	sampling._seed_case = STAGECOACH__V1__SAMPLING___SEED_SEED;
 	sampling.seed = 42;
 	assert_int_equal(generate_request_read(&message, &job, &err), SC_OK);
-	assert_true(job.temperature == 0.0f && job.top_k == 0 && job.top_p == 0.95f);
-	assert_int_equal(job.seed, 42);
+	assert_true(job.job.temperature == 0.0f && job.job.top_k == 0 && job.job.top_p == 0.95f);
+	assert_int_equal(job.job.seed, 42);
+}
+
+static void all_of_sampling_reaches_the_job(void **state)
+{
+	Stagecoach__V1__GenerateRequest message = STAGECOACH__V1__GENERATE_REQUEST__INIT;
+	Stagecoach__V1__Sampling sampling = STAGECOACH__V1__SAMPLING__INIT;
+	Stagecoach__V1__TokenBias bias = STAGECOACH__V1__TOKEN_BIAS__INIT;
+	Stagecoach__V1__TokenBias *biases[] = { &bias };
+	char *names[] = { (char *)(uintptr_t)"top_k", (char *)(uintptr_t)"temperature" };
+	uint32_t stop_tokens[] = { 7, 9 };
+	struct generate_request request;
+	const struct job_request *job = &request.job;
+	struct error err;
+
+	(void)state;
+	message.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
+	message.text = (char *)(uintptr_t)"hello";
+	message.sampling = &sampling;
+	message.stop_tokens = stop_tokens;
+	message.n_stop_tokens = 2;
+	message.min_tokens = 3;
+	message.top_logprobs = 4;
+	bias.token = 5;
+	bias.bias = -INFINITY;
+	sampling.biases = biases;
+	sampling.n_biases = 1;
+	sampling.samplers = names;
+	sampling.n_samplers = 2;
+	sampling.repetition_penalty = 1.5f;
+	sampling.dry_multiplier = 0.75f;
+	sampling._dry_base_case = STAGECOACH__V1__SAMPLING___DRY_BASE_DRY_BASE;
+	sampling.dry_base = 2.5f;
+	assert_int_equal(generate_request_read(&message, &request, &err), SC_OK);
+	assert_true(job->n_stop_tokens == 2 && job->stop_tokens[1] == 9);
+	assert_true(job->min_tokens == 3 && job->n_top_logprobs == 4);
+	assert_true(job->n_biases == 1 && job->biases[0].token == 5 &&
+		    job->biases[0].bias == -INFINITY);
+	assert_true(job->n_samplers == 2 && job->samplers[0] == SAMPLER_TOP_K &&
+		    job->samplers[1] == SAMPLER_TEMPERATURE);
+	assert_true(job->repetition_penalty == 1.5f && job->dry_multiplier == 0.75f &&
+		    job->dry_base == 2.5f && job->dry_allowed_length == 2);
+	assert_true(job->xtc_threshold == 0.1f && job->n_dry_breakers == 4);
+	generate_request_deinit(&request);
+
+	names[1] = (char *)(uintptr_t)"no_such";
+	assert_int_equal(generate_request_read(&message, &request, &err), SC_E_INVALID);
+	assert_non_null(strstr(err.text, "no_such"));
+	generate_request_deinit(&request);
 }
 
 static void text_keeps_what_is_utf8_and_replaces_the_rest(void **state)
@@ -199,6 +248,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_message_is_named),
 		cmocka_unit_test(a_string_with_nul_is_refused_not_cut),
 		cmocka_unit_test(what_is_not_set_has_its_default),
+		cmocka_unit_test(all_of_sampling_reaches_the_job),
 		cmocka_unit_test(text_keeps_what_is_utf8_and_replaces_the_rest),
 		cmocka_unit_test(strings_are_cut_at_a_whole_character),
 	};
