@@ -226,15 +226,17 @@ bool fuzz_seed(unsigned i, struct buf *seed)
 		"\1POST /e/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 		"5;x=\"y\"\r\nhello\r\nA\r\n0123456789\r\n0\r\nTrailer: t\r\n\r\n"
 		"DELETE /m/x%2Fy HTTP/1.1\r\nHost: a\r\nA: b\r\nA: c\r\n\r\n",
-		"\7POST /s HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}"
+		"\7POST /s HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+		"Content-Length: 2\r\n\r\n{}"
 		"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, close\r\n\r\n",
-		"\5GET http://h:1/s?x HTTP/1.0\r\nConnection: keep-alive\r\n\r\nHEAD /e HTTP/1.0\r\n\r\n",
+		"\5GET http://h:1/s?x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+		"HEAD /e HTTP/1.0\r\n\r\n",
 		"\3POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
 		"PUT /e HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n",
 		"\11GET /b HTTP/1.1\r\nHost: a\r\n\r\nGET /e HTTP/1.1\r\nHost: a\r\n\r\n",
 		"\2GET /e HTTP/2.0\r\nHost: a\r\n\r\n",
-		"\4POST /e HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n"
-		"\r\n0\r\n\r\n",
+		"\4POST /e HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n"
+		"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 	};
 
 	return i < sizeof seeds / sizeof seeds[0] && buf_add_string(seed, seeds[i]) == SC_OK;

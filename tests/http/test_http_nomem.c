@@ -135,7 +135,7 @@ static void each_allocation_may_fail(void **state)
 		if (failing_alloc_n_live() != n_before)
 			fail_msg("allocation %ld: blocks are left", n);
 		assert_int_equal(budget.n_bytes, 0);
-		/* An answer that is not 200 says so; a stream has its end, or the connection ends. */
+		/* A stream without its end is the last answer. */
 		if (has_failed && status == SC_OK && count(&answers, "HTTP/1.1 200 ") == 4 &&
 		    count(&answers, "\r\n0\r\n\r\n") != 1)
 			fail_msg("allocation %ld: %s", n, answers.bytes);

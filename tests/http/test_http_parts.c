@@ -30,8 +30,8 @@ static void a_head_is_taken_apart(void **state)
 	struct http_head head;
 
 	(void)state;
-	parse(&head, "POST /a%20b/c?d=%20e HTTP/1.1\r\nHost: h\r\nX-Empty:\r\nX-Spaces: \t a b \t\r\n"
-	      "Content-Length: 007\r\nExpect: 100-Continue\r\n\r\nrest");
+	parse(&head, "POST /a%20b/c?d=%20e HTTP/1.1\r\nHost: h\r\nX-Empty:\r\n"
+	      "X-Spaces: \t a b \t\r\nContent-Length: 007\r\nExpect: 100-Continue\r\n\r\nrest");
 	assert_string_equal(http_head_method(&head), "POST");
 	assert_string_equal(http_head_path(&head), "/a b/c");
 	assert_string_equal(http_head_query(&head), "d=%20e");
@@ -49,7 +49,8 @@ static void fields_of_one_name_are_joined_in_their_order(void **state)
 	struct http_head head;
 
 	(void)state;
-	parse(&head, "GET / HTTP/1.1\r\nA: 1\r\nB: x\r\na: 2\r\nHost: h\r\nb: \r\nA: 3\r\n\r\nrest");
+	parse(&head, "GET / HTTP/1.1\r\nA: 1\r\nB: x\r\na: 2\r\nHost: h\r\nb: \r\nA: 3\r\n"
+	      "\r\nrest");
 	assert_string_equal(http_head_value(&head, "a"), "1, 2, 3");
 	assert_string_equal(http_head_value(&head, "b"), "x, ");
 	assert_string_equal(http_head_value(&head, "host"), "h");
@@ -159,8 +160,8 @@ static void broken_chunks_are_refused(void **state)
 	static const char *const bad[] = {
 		"\r\n", "g\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", " 1\r\n", "1 \r\nx\r\n", ";x\r\n",
 		"1\nx\r\n", "1\rx", "1\r\nxy", "1\r\nx\n", "1\r\nx\r\r", "1;\1\r\n", "1;a\n",
-		"1111111111111111\r\n", "0\r\nT\r\n", "0\r\n: v\r\n", "0\r\n T: v\r\n", "0\r\nT : v",
-		"0\r\nT: \1\r\n", "0\r\nT: v\n", "0\r\n\n", "0\r\n\rx", "0\n\r\n", "0\r\n\"",
+		"1111111111111111\r\n", "0\r\nT\r\n", "0\r\n: v\r\n", "0\r\n T: v\r\n",
+		"0\r\nT : v", "0\r\nT: \1\r\n", "0\r\nT: v\n", "0\r\n\n", "0\r\n\rx", "0\n\r\n", "0\r\n\"",
 	};
 
 	(void)state;

@@ -483,7 +483,8 @@ static void a_chunked_body_is_joined(void **state)
 	struct fixture *f = *state;
 
 	peer_ask(&f->peer, "POST /echo HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n" END
-		 "3;a=\"b\"\r\nabc\r\n0a\r\n0123456789\r\n0\r\nX-Trailer: y\r\n\r\n" GET("/echo?2"));
+		 "3;a=\"b\"\r\nabc\r\n0a\r\n0123456789\r\n0\r\nX-Trailer: y\r\n\r\n"
+		 GET("/echo?2"));
 	assert_string_equal(f->service.seen, "[/echo? abc0123456789][/echo?2 ]");
 	peer_ask(&f->peer, "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" END
 		 "2\r\nabc\r\n0\r\n\r\n");
