@@ -415,6 +415,7 @@ enum sc_status job_create(struct jobs *jobs, const struct job_request *request, 
 	job->waiting_ns = now_ns;
 	job->submitted_ns = now_ns;
 	make_id(job->id);
+	job->client_id = request->client;
 	job->client = take_client(jobs, request->client);
 	job->streams = calloc(job->n_streams, sizeof job->streams[0]);
 	if (!job->client || !job->streams || copy_texts(job, request) != SC_OK) {
@@ -527,6 +528,11 @@ void job_unwatch(struct job *job, struct job_watcher *watcher)
 const char *job_id(const struct job *job)
 {
 	return job->id;
+}
+
+uint64_t job_client_id(const struct job *job)
+{
+	return job->client_id;
 }
 
 enum job_state job_state(const struct job *job)

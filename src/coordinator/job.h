@@ -240,6 +240,8 @@ struct job_recovery {
 struct job_recovery job_recovery(const struct job *job);
 
 const char *job_id(const struct job *job);
+/* Whose it is: as job_request.client. */
+uint64_t job_client_id(const struct job *job);
 enum job_state job_state(const struct job *job);
 bool job_is_ended(const struct job *job);
 const char *job_state_name(enum job_state state);

@@ -36,6 +36,7 @@ struct job {
 	struct jobs *jobs;		/* outlives the job while on jobs.all;
 					 * NULL once the job has ended and left */
 	struct job_client *client;	/* NULL once the job has ended */
+	uint64_t client_id;		/* as job_request.client */
 	struct share_job share;
 	char id[JOB_ID_MAX];
 	enum job_state state;

@@ -421,6 +421,11 @@ uint64_t grpc_call_client(const struct grpc_call *call)
 	return gate_pass_client(&call->pass, call->session->config.client);
 }
 
+bool grpc_call_may_see(const struct grpc_call *call, uint64_t client)
+{
+	return !call->pass.key || grpc_call_client(call) == client;
+}
+
 const char *grpc_call_key_name(const struct grpc_call *call)
 {
 	return gate_pass_name(&call->pass);

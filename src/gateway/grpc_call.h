@@ -49,6 +49,9 @@ void grpc_call_set_state(struct grpc_call *call, void *state);
 
 /* Identifies the client: the owner of the call's key, or the connection that it came over. */
 uint64_t grpc_call_client(const struct grpc_call *call);
+/* May the call see and cancel what that client did? Yes if it is the call's own client, or if the
+ * call came without a key: over the Unix socket, or to a server without keys. */
+bool grpc_call_may_see(const struct grpc_call *call, uint64_t client);
 /* The name of the call's key, for logs; "" without one. */
 const char *grpc_call_key_name(const struct grpc_call *call);
 

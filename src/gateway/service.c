@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/service.h"
 
+#include "engine/engine.h"
+
 const struct grpc_method service_methods[] = {
 	{ "/stagecoach.v1.Stagecoach/Generate", &service_generate },
 	{ "/stagecoach.v1.Stagecoach/Submit", &service_submit },
@@ -22,4 +24,21 @@ void service_init(struct service *service, struct engine *engine)
 {
 	*service = (struct service){ .engine = engine };
 	list_init(&service->health_watchers);
+}
+
+enum sc_status service_find_job(struct grpc_call *call, const char *id, struct job **job_out,
+				struct error *err)
+{
+	struct service *service = grpc_call_context(call);
+	struct job *job;
+	enum sc_status status = engine_find(service->engine, id, &job, err);
+
+	if (status != SC_OK)
+		return status;
+	if (!grpc_call_may_see(call, job_client_id(job))) {
+		job_release(job);
+		return error_set(err, SC_E_NOT_FOUND, "this API key has no job %s", id);
+	}
+	*job_out = job;
+	return SC_OK;
 }

@@ -6,6 +6,7 @@
  * state: the engine behind them. It is the context of every session.
  * Thread: the loop's thread only.
  */
+#include "base/error.h"
 #include "base/list.h"
 #include "gateway/grpc_call.h"
 
@@ -16,6 +17,7 @@
 #define SERVICE_MAX_LIST 1000
 
 struct engine;
+struct job;
 struct loop;
 struct work_pool;
 
@@ -29,6 +31,10 @@ struct service {
 };
 
 void service_init(struct service *service, struct engine *engine);
+
+/* As engine_find, but a call with a key finds only the jobs of this key. */
+must_check enum sc_status service_find_job(struct grpc_call *call, const char *id,
+					   struct job **job_out, struct error *err);
 
 /* Call when the phase changed or draining started: tells the watchers of health. */
 void service_health_changed(struct service *service);

@@ -143,13 +143,12 @@ static enum sc_status get(struct request *request, struct error *err)
 {
 	const Stagecoach__V1__GetRequest *message =
 		(const Stagecoach__V1__GetRequest *)request->message;
-	struct service *service = grpc_call_context(request->call);
 	struct get *state = calloc(1, sizeof *state);
 	enum sc_status status;
 
 	if (!state)
 		return SC_E_NOMEM;
-	status = engine_find(service->engine, message->id, &state->job, err);
+	status = service_find_job(request->call, message->id, &state->job, err);
 	if (status != SC_OK) {
 		free(state);
 		return status;

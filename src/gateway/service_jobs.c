@@ -39,9 +39,8 @@ static enum sc_status cancel(struct request *request, struct error *err)
 {
 	const Stagecoach__V1__CancelRequest *message =
 		(const Stagecoach__V1__CancelRequest *)request->message;
-	struct service *service = grpc_call_context(request->call);
 	struct job *job;
-	enum sc_status status = engine_find(service->engine, message->id, &job, err);
+	enum sc_status status = service_find_job(request->call, message->id, &job, err);
 
 	if (status != SC_OK)
 		return status;
@@ -105,18 +104,22 @@ static void list_pull(struct grpc_call *call)
 	const struct list_query *query = grpc_call_state(call);
 	Stagecoach__V1__ListResponse response = STAGECOACH__V1__LIST_RESPONSE__INIT;
 	struct page *page = malloc(sizeof *page + query->limit * sizeof page->messages[0]);
+	struct job_message *message;
 	unsigned n;
 
 	if (!page) {
 		grpc_call_fail(call, SC_E_NOMEM, NULL);
 		return;
 	}
-	n = engine_list(service->engine, query->states, page->jobs, query->limit);
+	n = engine_list(service->engine, query->states, page->jobs, SERVICE_MAX_LIST);
 	response.jobs = page->list;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n && response.n_jobs < query->limit; i++) {
+		if (!grpc_call_may_see(call, job_client_id(page->jobs[i])))
+			continue;
 		/* Without outputs nothing is allocated, so nothing can fail or must be freed. */
-		if (job_message_init(&page->messages[i], page->jobs[i], false) == SC_OK)
-			page->list[response.n_jobs++] = &page->messages[i].job;
+		message = &page->messages[response.n_jobs];
+		if (job_message_init(message, page->jobs[i], false) == SC_OK)
+			page->list[response.n_jobs++] = &message->job;
 	}
 	proto_reply(call, &response.base);
 	free(page);

@@ -158,9 +158,8 @@ static enum sc_status watch(struct request *request, struct error *err)
 	const struct stream_options options = {
 		.from_now = message->from_now, .wants_progress = message->prompt_progress,
 	};
-	struct service *service = grpc_call_context(request->call);
 	struct job *job;
-	enum sc_status status = engine_find(service->engine, message->id, &job, err);
+	enum sc_status status = service_find_job(request->call, message->id, &job, err);
 
 	return status == SC_OK ? stream_open(request->call, job, options) : status;
 }
@@ -191,5 +190,5 @@ const struct grpc_call_ops service_generate = {
 	.start = generate_start, .pull = stream_pull, .close = stream_close,
 };
 const struct grpc_call_ops service_watch = {
-	.start = watch_start, .pull = stream_pull, .close = stream_close,
+	.start = watch_start, .pull = stream_pull, .close = stream_close, .is_light = true,
 };

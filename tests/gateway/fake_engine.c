@@ -38,6 +38,7 @@ struct job {
 	struct list watchers;
 	struct engine *engine;
 	char id[JOB_ID_MAX];
+	uint64_t client_id;
 	unsigned holds;
 	enum job_state state;
 	struct error error;
@@ -293,6 +294,7 @@ enum sc_status engine_submit(struct engine *engine, const struct job_request *re
 		return SC_E_NOMEM;
 	engine->last_client = request->client;
 	job->engine = engine;
+	job->client_id = request->client;
 	job->holds = 2;		/* the engine's and the caller's */
 	snprintf(job->id, sizeof job->id, "fake-%u", ++engine->n_jobs);
 	set_prompt(job, request);
@@ -399,6 +401,7 @@ void job_unwatch(struct job *job, struct job_watcher *watcher)
 }
 
 const char *job_id(const struct job *job) { return job->id; }
+uint64_t job_client_id(const struct job *job) { return job->client_id; }
 enum job_state job_state(const struct job *job) { return job->state; }
 bool job_is_ended(const struct job *job) { return job->state >= JOB_DONE; }
 const struct error *job_error(const struct job *job) { return &job->error; }

@@ -95,6 +95,17 @@ one_more() { stagecoach generate --listen "$address" --api-key $carol -p x -n 1 
 wait_for one_more || fail "a request that has ended still counts"
 echo "rates and requests at once are limited"
 
+# Jobs of one key are nobody else's, but for those who may open the Unix socket.
+job=$(stagecoach submit --listen "$address" --api-key $alice -p secret -n 1 -q) || fail "submit"
+verb 0 "the own job" watch "$job" --api-key $alice
+for verb in watch cancel; do verb 66 "$verb of another's job" $verb "$job" --api-key $bob; done
+verb 0 "own jobs" jobs --api-key $alice
+grep -q "$job" "$dir/out.verb" || fail "the own job is not listed"
+verb 0 "own jobs" jobs --api-key $carol
+grep -q "$job" "$dir/out.verb" && fail "another's job is listed"
+stagecoach jobs --socket "$socket" | grep -q "$job" || fail "the Unix socket does not show all jobs"
+echo "each key sees its own jobs"
+
 # SIGHUP.
 printf 'alice %s\ndave dave-0123456789abcdef\n' $alice >"$keys"
 kill -HUP "$launcher"
