@@ -451,7 +451,8 @@ static uint64_t output_bytes(const struct job *job)
 {
 	uint64_t n_bytes = sizeof *job + job->n_streams * sizeof job->streams[0] +
 			   job->n_scores * (sizeof job->scores[0] +
-					    job->n_score_tops * sizeof job->score_tops[0]);
+					    job->n_score_tops * sizeof job->score_tops[0]) +
+			   texts_bytes((const char *const *)job->stops, job->n_stops);
 
 	for (uint32_t i = 0; i < job->n_streams; i++) {
 		const struct output *output = job_output(job, i);

@@ -74,7 +74,7 @@ static uint64_t stage_frame_bytes(const struct coordinator_config *config, bool 
 	const struct step_limits limits = coordinator_widest_limits(config);
 	const uint32_t window = window_of(config);
 
-	return window * (uint64_t)step_bytes_max(&limits) +
+	return window * (uint64_t)stage_output_bytes_max(&limits) +
 	       buffer_bytes(link_into_stage(&limits, config->n_stages - 1, window), has_links);
 }
 

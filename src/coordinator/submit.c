@@ -3,6 +3,7 @@
 #include "coordinator/coordinator_private.h"
 #include "coordinator/job_request.h"
 #include "coordinator/prompt.h"
+#include "coordinator/texts.h"
 
 #include "base/clock.h"
 #include "base/integers.h"
@@ -125,7 +126,7 @@ static uint64_t job_bytes(const struct coordinator *c, const struct job_request 
 
 	return sizeof(struct job) + n_bytes * (r->n_sequences ? r->n_sequences : 1) +
 	       (r->score_from ? (prompt->n - r->score_from) * (sizeof(float) + top_bytes) : 0) +
-	       job_sampling_bytes(r);
+	       job_sampling_bytes(r) + texts_bytes(r->stops, r->n_stops);
 }
 
 static enum sc_status make_room(struct coordinator *c, uint64_t client, uint64_t n_bytes,

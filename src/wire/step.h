@@ -285,6 +285,11 @@ struct tokens {
 size_t tokens_bytes(const struct tokens *tokens);
 /* The largest payload in bytes under these limits. */
 size_t tokens_bytes_max(const struct step_limits *limits);
+/* The largest payload that any stage sends: a step for the next stage, or an answer. */
+static inline size_t stage_output_bytes_max(const struct step_limits *limits)
+{
+	return (size_t)max_of(step_bytes_max(limits), tokens_bytes_max(limits));
+}
 void tokens_encode(const struct tokens *tokens, void *out);
 must_check enum sc_status tokens_decode(const void *payload, size_t n_bytes,
 					const struct step_limits *limits,

@@ -25,15 +25,6 @@ fail:
 			 assignment->window);
 }
 
-/* An output frame must hold the largest step for the next stage, or the largest answer. */
-static size_t output_bytes(const struct step_limits *limits)
-{
-	size_t step = step_bytes_max(limits);
-	size_t tokens = tokens_bytes_max(limits);
-
-	return step > tokens ? step : tokens;
-}
-
 enum sc_status order_make_frames(struct order *order)
 {
 	const struct step_limits *limits = &order->assignment.stage.limits;
@@ -42,10 +33,10 @@ enum sc_status order_make_frames(struct order *order)
 	order->records = calloc(limits->max_rows, sizeof order->records[0]);
 	order->tops = calloc(step_max_tops(limits), sizeof order->tops[0]);
 	if (order->records && order->tops &&
-	    frame_pool_create(window, output_bytes(limits), &order->pool) == SC_OK)
+	    frame_pool_create(window, stage_output_bytes_max(limits), &order->pool) == SC_OK)
 		return SC_OK;
 	return error_set(&order->error, SC_E_NOMEM, "out of memory for %u frames of %zu bytes",
-			 window, output_bytes(limits));
+			 window, stage_output_bytes_max(limits));
 }
 
 static void drop_frames(struct queue *queue)

@@ -176,7 +176,7 @@ static uint64_t bytes_planned(const struct compute_config *config,
 		.block_length = limits->block_length, .kv_type = assignment->stage.kv_type,
 	};
 	uint32_t n_layers = stage->model->hparams.n_layers;
-	uint64_t frame_bytes = assignment->window * (uint64_t)step_bytes_max(limits);
+	uint64_t frame_bytes = assignment->window * (uint64_t)stage_output_bytes_max(limits);
 	struct stage_sizes sizes;
 	struct error err;
 
