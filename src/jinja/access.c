@@ -235,9 +235,11 @@ struct value value_slice(struct render *r, struct value object, struct value beg
 
 	if (object.kind == VALUE_UNDEFINED)
 		return render_fail_undefined(r, object);
+	if (object.kind == VALUE_DICT)
+		return render_fail(r, "unhashable type: 'slice'");
 	if (object.kind != VALUE_STRING && object.kind != VALUE_LIST &&
 	    object.kind != VALUE_TUPLE && object.kind != VALUE_RANGE)
-		return no_member(object, str_own(r, "slice"));
+		return render_fail(r, "'%s' object is not subscriptable", value_type(object));
 	if (!find_bounds(r, begin, end, step, value_length(r, object), &bounds))
 		return UNDEFINED;
 	if (object.kind == VALUE_STRING)

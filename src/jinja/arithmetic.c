@@ -131,20 +131,13 @@ static const struct str *escaped(struct render *r, const struct str *str, bool i
 static struct value add_strings(struct render *r, const struct str *a, const struct str *b)
 {
 	bool is_safe = a->is_safe || b->is_safe;
-	const struct str *first, *second;
-	size_t begin;
+	const struct str *sum;
 
 	if (!is_safe && !a->n_bytes)
 		return value_string(b);
-	if (!is_safe && !b->n_bytes)
-		return value_string(a);
-	first = escaped(r, a, is_safe && !a->is_safe);
-	second = escaped(r, b, is_safe && !b->is_safe);
-	begin = text_begin(r);
-	text_add_str(r, first);
-	text_add_str(r, second);
-	first = text_end(r, begin);
-	return value_string(is_safe ? str_safe(r, first) : first);
+	sum = str_joined(r, escaped(r, a, is_safe && !a->is_safe),
+			 escaped(r, b, is_safe && !b->is_safe));
+	return value_string(is_safe ? str_safe(r, sum) : sum);
 }
 
 static struct value add_arrays(struct render *r, struct value a, struct value b)

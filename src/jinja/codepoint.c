@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jinja/codepoint.h"
 
+#include <string.h>
 #include <utf8proc.h>
 
 uint32_t codepoint_at(const char *text)
@@ -28,10 +29,18 @@ size_t codepoint_write(uint32_t codepoint, char *bytes)
 
 size_t codepoint_count(const char *text, size_t n_bytes)
 {
-	size_t n = 0;
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	size_t n = n_bytes, i = 0;
 
-	for (size_t i = 0; i < n_bytes; i++)
-		n += codepoint_begins(text[i]);
+	/* Eight bytes at a time: those that are 10xxxxxx begin no character. */
+	for (; i + sizeof(uint64_t) <= n_bytes; i += sizeof(uint64_t)) {
+		uint64_t word;
+
+		memcpy(&word, text + i, sizeof word);
+		n -= ((word >> 7 & ~word >> 6 & ones) * ones) >> 56;
+	}
+	for (; i < n_bytes; i++)
+		n -= !codepoint_begins(text[i]);
 	return n;
 }
 

@@ -21,7 +21,8 @@ int str_compare(const struct str *a, const struct str *b)
 	size_t n = a->n_bytes < b->n_bytes ? a->n_bytes : b->n_bytes;
 	int order = memcmp(a->bytes, b->bytes, n);
 
-	return order ? order : (a->n_bytes > b->n_bytes) - (a->n_bytes < b->n_bytes);
+	return order ? (order > 0) - (order < 0) :
+		       (a->n_bytes > b->n_bytes) - (a->n_bytes < b->n_bytes);
 }
 
 static int compare_numbers(struct value a, struct value b)

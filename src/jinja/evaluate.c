@@ -32,12 +32,13 @@ static struct value evaluate_dict(struct render *r, const struct node *node)
 
 static struct value evaluate_concat(struct render *r, const struct node *node)
 {
+	const struct str *first = text_of(r, evaluate(r, node->children));
 	size_t begin = text_begin(r);
 
-	for (const struct node *child = node->children; child && render_goes_on(r);
+	for (const struct node *child = node->children->next; child && render_goes_on(r);
 	     child = child->next)
 		write_value(r, evaluate(r, child));
-	return value_string(text_end(r, begin));
+	return value_string(str_joined(r, first, text_end(r, begin)));
 }
 
 static bool compare_with(struct render *r, unsigned operator, struct value a, struct value b)

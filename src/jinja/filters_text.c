@@ -147,7 +147,8 @@ static const struct str *indentation(struct render *r, struct value width)
 
 FILTER(indent)
 {
-	const struct str *text = text_of(r, self), *space = indentation(r, args[0]);
+	const struct str *text = string_of(r, self, "what is indented");
+	const struct str *space = indentation(r, args[0]);
 	bool first = truth_arg(args[1], false), blank = truth_arg(args[2], false);
 	const struct array *lines;
 	size_t begin = text_begin(r);
@@ -197,6 +198,7 @@ FILTER(truncate)
 	static const struct str dots = { .bytes = "...", .n_bytes = 3, .n_chars = 3,
 					 .is_own = true };
 	const struct str *text = text_of(r, self);
+	const int64_t n_chars = value_length(r, self);
 	const struct str *tail = is_given(args[2]) ? text_of(r, args[2]) : &dots;
 	int64_t length = integer_arg(r, args[0], 255), leeway = 5, n;
 	size_t begin = text_begin(r), end;
@@ -204,8 +206,10 @@ FILTER(truncate)
 	(void)all;
 	if (is_given(args[3]) && args[3].kind != VALUE_NONE)
 		leeway = integer_arg(r, args[3], 0);
-	if ((int64_t)text->n_chars <= length || (int64_t)text->n_chars - length <= leeway)
-		return value_string(text);
+	if (n_chars <= length || n_chars - length <= leeway)
+		return self;
+	if (self.kind != VALUE_STRING)
+		return render_fail(r, "only a str can be cut, not %s", value_type(self));
 	n = length - (int64_t)tail->n_chars;
 	if (n < 0)
 		return render_fail(r, "expected length >= %zu, got %lld", tail->n_chars,
@@ -228,6 +232,9 @@ FILTER(urlencode)
 	size_t begin = text_begin(r);
 
 	(void)args, (void)all;
+	if (self.kind > VALUE_STRING && value_is_iterable(self))
+		return render_fail(r, "urlencode: only text can be encoded, not %s",
+				   value_type(self));
 	for (size_t i = 0; i < text->n_bytes && render_step(r, 1); i++) {
 		static const char digits[] = "0123456789ABCDEF";
 		unsigned char c = (unsigned char)text->bytes[i];

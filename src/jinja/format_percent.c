@@ -150,7 +150,7 @@ static void put_char(struct percent *percent, struct layout *layout, struct valu
 
 	if (value.kind == VALUE_STRING && value.string->n_chars == 1)
 		text_add_str(r, value.string);
-	else if (is_integer(value) && integer_of(value) > 0 && integer_of(value) < 0x110000 &&
+	else if (is_integer(value) && integer_of(value) >= 0 && integer_of(value) < 0x110000 &&
 		 (integer_of(value) < 0xd800 || integer_of(value) > 0xdfff))
 		text_add_char(r, (uint32_t)integer_of(value), false);
 	else

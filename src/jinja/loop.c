@@ -187,17 +187,18 @@ static void take_turn(struct loop *loop, struct value item, bool is_first)
 	loop->current = item;
 }
 
-/* Returns whether there was an item. */
+/* Returns whether a turn came to its end: as in jinja2, a loop whose turns all ended with break or
+ * continue takes the way of `else`. */
 static bool run_turns(struct render *r, struct loop *loop)
 {
 	const struct node *node = loop->node;
 	struct scope *scope = scope_enter(r);
 	struct value item;
-	bool has_items = false;
+	bool is_first = true, has_ended = false;
 
 	while (scope && r->flow == FLOW_ON && next_item(r, loop, &item)) {
-		take_turn(loop, item, !has_items);
-		has_items = true;
+		take_turn(loop, item, is_first);
+		is_first = false;
 		scope = scope_renew(r, scope);
 		if (!scope)
 			break;
@@ -206,11 +207,14 @@ static bool run_turns(struct render *r, struct loop *loop)
 		assign(r, node->left, item);
 		render_place(r, node);
 		execute(r, node->body);
+		has_ended |= r->flow == FLOW_ON;
 		if (r->flow == FLOW_CONTINUE)
 			r->flow = FLOW_ON;
 	}
+	if (r->flow == FLOW_BREAK)
+		r->flow = FLOW_ON;
 	r->scope = loop->outside;
-	return has_items;
+	return has_ended;
 }
 
 static void run(struct render *r, const struct node *node, struct value items,
@@ -231,8 +235,6 @@ static void run(struct render *r, const struct node *node, struct value items,
 		execute(r, node->otherwise);
 		scope_leave(r, scope);
 	}
-	if (r->flow == FLOW_BREAK)
-		r->flow = FLOW_ON;
 	r->scope = before;
 }
 

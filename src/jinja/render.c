@@ -12,6 +12,7 @@
 enum {
 	STEP_BYTES = 32,	/* bytes whose handling counts as a step */
 	FIRST_VALUES = 4,
+	TAIL_MIN = 1024,	/* bytes of a string that gets a tail */
 };
 
 const struct str str_empty = { .bytes = "", .is_own = true };
@@ -236,6 +237,76 @@ const struct str *str_part(struct render *r, const struct str *str, size_t begin
 		part->origins += begin;
 	return part;
 }
+
+/* --- strings that grow --- */
+
+static void write_tail(struct tail *tail, const struct str *str)
+{
+	memcpy(tail->bytes + tail->n_used, str->bytes, str->n_bytes);
+	if (str->origins)
+		memcpy(tail->origins + tail->n_used, str->origins, str->n_bytes);
+	else
+		memset(tail->origins + tail->n_used, str->is_own, str->n_bytes);
+	tail->n_used += str->n_bytes;
+}
+
+static bool has_room(const struct str *str, size_t n_bytes)
+{
+	const struct tail *tail = str->tail;
+
+	return tail && str->bytes + str->n_bytes == tail->bytes + tail->n_used &&
+	       n_bytes <= tail->capacity - tail->n_used;
+}
+
+/* str at the beginning of a new tail with room for n_bytes more, and for as much again. */
+static struct tail *make_tail(struct render *r, const struct str *str, size_t n_bytes)
+{
+	const size_t capacity = 2 * (str->n_bytes + n_bytes);
+	struct tail *tail = render_alloc(r, sizeof *tail);
+
+	if (!tail || !render_count_bytes(r, str->n_bytes))
+		return NULL;
+	tail->bytes = render_alloc(r, capacity);
+	tail->origins = render_alloc(r, capacity);
+	tail->capacity = capacity;
+	if (!tail->bytes || !tail->origins)
+		return NULL;
+	write_tail(tail, str);
+	return tail;
+}
+
+static const struct str *joined_in_tail(struct render *r, const struct str *a, const struct str *b)
+{
+	const bool is_in_place = has_room(a, b->n_bytes);
+	struct tail *tail = is_in_place ? a->tail : make_tail(r, a, b->n_bytes);
+	struct str *sum = tail ? render_alloc(r, sizeof *sum) : NULL;
+
+	if (!sum || !render_count_bytes(r, b->n_bytes))
+		return &str_empty;
+	write_tail(tail, b);
+	*sum = (struct str){
+		.bytes = is_in_place ? a->bytes : tail->bytes,
+		.n_bytes = a->n_bytes + b->n_bytes, .n_chars = a->n_chars + b->n_chars,
+		.tail = tail,
+	};
+	sum->origins = tail->origins + (sum->bytes - tail->bytes);
+	return sum;
+}
+
+const struct str *str_joined(struct render *r, const struct str *a, const struct str *b)
+{
+	size_t begin = text_begin(r);
+
+	if (!b->n_bytes && !a->is_safe)
+		return a;
+	if (a->n_bytes >= TAIL_MIN && a->n_bytes >= b->n_bytes)
+		return joined_in_tail(r, a, b);
+	text_add_str(r, a);
+	text_add_str(r, b);
+	return text_end(r, begin);
+}
+
+/* --- short ways --- */
 
 const struct str *str_own(struct render *r, const char *string)
 {

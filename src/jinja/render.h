@@ -96,6 +96,8 @@ static inline bool str_byte_is_own(const struct str *str, size_t at)
 const struct str *str_borrow(struct render *r, const char *bytes, size_t n_bytes, bool is_own);
 /* Bytes [begin, end) of str, shared. */
 const struct str *str_part(struct render *r, const struct str *str, size_t begin, size_t end);
+/* a and b as one string. */
+const struct str *str_joined(struct render *r, const struct str *a, const struct str *b);
 /* string is copied. */
 const struct str *str_own(struct render *r, const char *string);
 

@@ -4,6 +4,7 @@
  */
 #include "jinja/ast.h"
 #include "jinja/compare.h"
+#include "jinja/dict.h"
 #include "jinja/evaluate.h"
 #include "jinja/iterate.h"
 
@@ -87,13 +88,17 @@ TEST(upper)
 
 TEST(is_filter)
 {
-	(void)r, (void)args, (void)all;
+	(void)args, (void)all;
+	if (!dict_can_have(self))
+		return render_fail(r, "unhashable type: '%s'", value_type(self));
 	return value_bool(self.kind == VALUE_STRING && filter_find(self.string));
 }
 
 TEST(is_test)
 {
-	(void)r, (void)args, (void)all;
+	(void)args, (void)all;
+	if (!dict_can_have(self))
+		return render_fail(r, "unhashable type: '%s'", value_type(self));
 	return value_bool(self.kind == VALUE_STRING && test_find(self.string));
 }
 

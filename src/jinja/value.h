@@ -71,12 +71,21 @@ struct value {
 	};
 };
 
+/* Room behind a string. Templates put long texts together piece by piece (`text = text ~ piece`); a
+ * piece is written behind the bytes that are there, so that all of them together cost one pass. */
+struct tail {
+	char *bytes;
+	uint8_t *origins;
+	size_t n_used, capacity;
+};
+
 /* A string never changes. Parts of it share its bytes. */
 struct str {
 	const char *bytes;
 	const uint8_t *origins;	/* a byte per byte, as jinja_output has it; NULL: all are alike */
 	size_t n_bytes;
 	size_t n_chars;
+	struct tail *tail;	/* where more can be written behind the bytes, or NULL */
 	bool is_own;		/* without origins: the template wrote it */
 	bool is_safe;		/* Markup of Python: what is added to it is escaped */
 };
@@ -170,7 +179,7 @@ static inline double real_of(struct value value)
 
 bool str_equals(const struct str *a, const struct str *b);
 bool str_is(const struct str *a, const char *text);
-/* As memcmp; the order of UTF-8 is that of code points. */
+/* -1, 0 or 1; the order of UTF-8 is that of code points. */
 int str_compare(const struct str *a, const struct str *b);
 
 bool value_is_true(struct value value);

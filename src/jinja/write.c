@@ -44,7 +44,7 @@ static void write_escape(struct render *r, uint32_t c, bool is_own)
 	text_add(r, text, strlen(text), is_own);
 }
 
-static void repr_string(struct render *r, const struct str *str)
+static void quote_string(struct render *r, const struct str *str)
 {
 	bool has_single = memchr(str->bytes, '\'', str->n_bytes);
 	const char quote = has_single && !memchr(str->bytes, '"', str->n_bytes) ? '"' : '\'';
@@ -66,6 +66,15 @@ static void repr_string(struct render *r, const struct str *str)
 		}
 	}
 	text_add_foreign(r, quotes);
+}
+
+static void repr_string(struct render *r, const struct str *str)
+{
+	if (str->is_safe)
+		text_add_foreign(r, "Markup(");
+	quote_string(r, str);
+	if (str->is_safe)
+		text_add_foreign(r, ")");
 }
 
 /* --- containers --- */

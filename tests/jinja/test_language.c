@@ -67,6 +67,8 @@ static void loops_know_where_they_are(void **state)
 	assert_renders("{% for t in x recursive %}{{ t.n }}({{ loop(t.c) }}){{ loop.depth }}"
 		       "{% endfor %}", "{\"x\": [{\"n\": 1, \"c\": [{\"n\": 2, \"c\": []}]}]}",
 		       "1(2()2)1");
+	assert_renders("{% for i in [1, 2] %}{{ i }}{% continue %}{% else %}e{% endfor %}", NULL,
+		       "12e");
 	assert_renders("{% set x = 1 %}{% for i in [1, 2] %}{% set x = x + i %}{{ x }}{% endfor %}"
 		       "{{ x }}", NULL, "231");
 	assert_renders("{% set ns = namespace(f=false) %}{% for i in [1, 2] if not ns.f %}"
@@ -137,6 +139,7 @@ static void undefined_prints_nothing_and_has_no_members(void **state)
 	assert_fails("{{ x.y.z }}", "{\"x\": {}}", SC_E_FORMAT,
 		     "'dict object' has no attribute 'y'");
 	assert_fails("{{ x + 1 }}", NULL, SC_E_FORMAT, "'x' is undefined");
+	assert_fails("{{ n[1:] }}", "{\"n\": 1}", SC_E_FORMAT, "'int' object is not subscriptable");
 }
 
 static void filters_work_on_sequences(void **state)
@@ -154,6 +157,8 @@ static void filters_work_on_sequences(void **state)
 	assert_renders("{% for k, g in m|groupby('r') %}{{ k }}{{ g|length }}{% endfor %}"
 		       "{{ {'b': 1, 'a': 2}|dictsort }}{{ [1,2,3]|batch(2)|list }}", variables,
 		       "a1u2[('a', 2), ('b', 1)][[1, 2], [3]]");
+	assert_renders("{{ ['a', 'c', 'A', 'b']|max }}{{ ['a', 'c', 'A', 'b']|max(case_sensitive=true) }}"
+		       "{{ 'a' < 'c' }}{{ 'c' is gt 'a' }}", NULL, "ccTrueTrue");
 	assert_renders("{{ none|selectattr('a')|list }}{{ x|map('upper')|list }}", NULL, "[][]");
 }
 

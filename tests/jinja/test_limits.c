@@ -43,6 +43,35 @@ static void output_and_memory_end_at_their_limits(void **state)
 			  "{% set ns.l = ns.l + [a, a] %}{% endfor %}", "bytes of memory");
 }
 
+/* Templates put the whole prompt into one variable. Copies of each step would need 50 MiB here. */
+static void a_text_of_many_pieces_needs_no_copies(void **state)
+{
+	static const struct jinja_limits limits = {
+		.max_steps = 100000, .max_output = 1 << 20, .max_memory = 2 << 20, .max_depth = 60,
+	};
+	struct rendering rendering =
+		render_text("{% set ns = namespace(t='', u='') %}{% for i in range(3000) %}"
+			    "{% set ns.t = ns.t ~ x ~ '.' %}{% set ns.u = ns.u + x %}{% endfor %}"
+			    "{{ ns.t | length }} {{ ns.u | length }} {{ ns.t[-2:] }} {{ ns.u[:3] }}",
+			    "{\"x\": \"\u00e9bcdefgh\"}", &limits);
+
+	(void)state;
+	assert_int_equal(rendering.status, SC_OK);
+	assert_string_equal(rendering.output.text.data, "27000 24000 h. \u00e9bc");
+	assert_memory_equal(rendering.output.from_template.data + 12, "\0\1\1\0\0\0\0", 7);
+	rendering_deinit(&rendering);
+}
+
+/* What was put behind a text does not show in the text. */
+static void pieces_do_not_change_the_text_that_they_follow(void **state)
+{
+	(void)state;
+	assert_renders("{% set a = 'x' * 2000 %}{% set b = a + 'y' %}{% set c = b + '1' %}"
+		       "{% set d = b + '2' %}{{ b[1999:] }} {{ c[1999:] }} {{ d[1999:] }} "
+		       "{{ (c[1:] + 'z')[1998:] }} {{ (d[1000:] + d[:1000])|length }}", NULL,
+		       "xy xy1 xy2 xy1z 2002");
+}
+
 static void depth_is_limited(void **state)
 {
 	(void)state;
@@ -97,6 +126,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loops_end_at_the_limit_of_steps),
 		cmocka_unit_test(output_and_memory_end_at_their_limits),
+		cmocka_unit_test(a_text_of_many_pieces_needs_no_copies),
+		cmocka_unit_test(pieces_do_not_change_the_text_that_they_follow),
 		cmocka_unit_test(depth_is_limited),
 		cmocka_unit_test(templates_cannot_be_nested_without_end),
 		cmocka_unit_test(too_long_and_invalid_sources_are_refused),
