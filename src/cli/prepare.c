@@ -4,8 +4,10 @@
 #include "base/descriptors.h"
 #include "base/integers.h"
 #include "base/log.h"
+#include "chat/chat.h"
 #include "cli/dial_in.h"
 #include "cli/report.h"
+#include "cli/serve_http.h"
 #include "coordinator/fit.h"
 #include "gateway/gateway.h"
 #include "worker/sizes.h"
@@ -240,6 +242,16 @@ static enum sc_status check_access(const struct config *config, struct error *er
 	return access_check(&settings, err);
 }
 
+static enum sc_status check_chat(const struct config *config, const struct opened_model *opened,
+				 struct error *err)
+{
+	struct chat_format *chat = NULL;
+	enum sc_status status = serve_http_read_chat(config, opened, &chat, err);
+
+	chat_format_destroy(chat);
+	return status;
+}
+
 enum sc_status prepare_check(const struct config *config, unsigned n_ranks, FILE *out,
 			     struct error *err)
 {
@@ -257,6 +269,8 @@ enum sc_status prepare_check(const struct config *config, unsigned n_ranks, FILE
 	}
 	if (status == SC_OK)
 		status = prepare_model(config, n_ranks, &opened, &coordinator, err);
+	if (status == SC_OK && serves_clients(config))
+		status = check_chat(config, &opened, err);
 	if (status == SC_OK && !is_role(config, "auto"))
 		status = dial_in_check(config, err);
 	else if (status == SC_OK && n_ranks > 1)

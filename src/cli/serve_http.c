@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/serve_http.h"
 
+#include "base/log.h"
 #include "chat/chat.h"
 #include "config/config.h"
 #include "model/model.h"
@@ -45,11 +46,11 @@ static enum sc_status read_template(const char *setting, struct buf *text, struc
 	return SC_OK;
 }
 
-static enum sc_status open_chat(struct serve_http *http, const struct serve_config *serve,
-				struct error *err)
+enum sc_status serve_http_read_chat(const struct config *config, const struct opened_model *opened,
+				    struct chat_format **chat_out, struct error *err)
 {
-	const struct opened_model *opened = serve->opened;
-	const char *setting = serve->config->chat_template;
+	const char *setting = config->chat_template;
+	struct chat_format *chat = NULL;
 	struct buf text = BUF_INIT;
 	enum sc_status status = SC_OK;
 
@@ -57,13 +58,27 @@ static enum sc_status open_chat(struct serve_http *http, const struct serve_conf
 		status = read_template(setting, &text, err);
 	if (status == SC_OK)
 		status = chat_format_create(opened->model->gguf, opened->tokenizer,
-					    *setting ? text.data : NULL, &http->chat, err);
-	if (status == SC_OK && *setting && chat_format_check(http->chat, err) != SC_OK) {
-		error_prefix(err, "chat-template: ");
+					    *setting ? text.data : NULL, &chat, err);
+	if (status == SC_OK && *setting && chat_format_check(chat, err) != SC_OK) {
+		error_prefix(err, "chat-template");
 		status = err->status = SC_E_CONFIG;
 	}
 	buf_deinit(&text);
+	if (status == SC_OK)
+		*chat_out = chat;
+	else
+		chat_format_destroy(chat);
 	return status;
+}
+
+/* A template of the model file that cannot be used is no reason to serve nothing. */
+static void warn_of_fault(const struct chat_format *chat)
+{
+	struct error err;
+
+	if (*chat_format_template(chat) && chat_format_check(chat, &err) != SC_OK)
+		log_warning("the chat endpoints refuse all requests: %s. --chat-template sets "
+			    "another template", err.text);
 }
 
 enum sc_status serve_http_open(struct serve_http *http, const struct serve_config *serve,
@@ -77,11 +92,13 @@ enum sc_status serve_http_open(struct serve_http *http, const struct serve_confi
 		.ping_ms = config->sse_ping_ms,
 		.n_slots = config->max_sequences,
 	};
-	enum sc_status status = open_chat(http, serve, err);
+	enum sc_status status = serve_http_read_chat(config, serve->opened, &http->chat, err);
 
+	if (status != SC_OK)
+		return status;
+	warn_of_fault(http->chat);
 	openai.chat = http->chat;
-	if (status == SC_OK)
-		status = openai_create(&openai, &http->openai, err);
+	status = openai_create(&openai, &http->openai, err);
 	if (status == SC_OK)
 		http->routes = (struct http_routes){
 			.routes = openai_routes, .n = openai_n_routes, .context = http->openai,

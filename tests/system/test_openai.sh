@@ -70,6 +70,9 @@ stop_daemon
 stagecoachd -m "$MODEL" --listen 127.0.0.1:0 --chat-template '{% if %}' >"$dir/out" 2>"$dir/log2"
 [ $? = 78 ] || fail "a faulty template: exit code $?"
 grep -q 'chat-template' "$dir/log2" || fail "a faulty template is not named"
+stagecoachd -m "$MODEL" --check-config --chat-template "$dir/none" >"$dir/out" 2>"$dir/log2"
+[ $? = 66 ] || fail "a missing template: exit code $?"
+grep -q "chat-template: $dir/none" "$dir/log2" || fail "a missing template is not named"
 
 # Without a template a chat says what is missing.
 start_daemon 1
