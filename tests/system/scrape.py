@@ -3,6 +3,9 @@
 """What a server says on /metrics.
 
   scrape.py get ADDRESS PATH [HEADER:VALUE ...]	prints status, content type, an empty line, the body
+  scrape.py post ADDRESS PATH JSON [HEADER:VALUE ...]	likewise
+  scrape.py grpc ADDRESS PATH [NAME:VALUE ...]	calls a method with an empty message and metadata;
+			exits 77 without python3-grpcio
   scrape.py check FILE NAME[,LABEL=VALUE ...]=NUMBER ...
 			the samples of NAME with these labels, added up, make NUMBER; ">N": more than N
   scrape.py read FILE	reads all of it with python3-prometheus-client; exits 77 without that
@@ -14,15 +17,36 @@ import re
 import sys
 
 
-def get(address, path, *headers):
+def ask(method, address, path, body, headers):
     connection = http.client.HTTPConnection(address, timeout=60)
-    connection.request("GET", path, headers=dict(h.split(":", 1) for h in headers))
+    fields = dict(h.split(":", 1) for h in headers)
+    if body:
+        fields["Content-Type"] = "application/json"
+    connection.request(method, path, body=body, headers=fields)
     answer = connection.getresponse()
     body = answer.read().decode()
     print(answer.status)
     print(answer.getheader("Content-Type"))
     print()
     sys.stdout.write(body)
+
+
+def get(address, path, *headers):
+    ask("GET", address, path, None, headers)
+
+
+def post(address, path, body, *headers):
+    ask("POST", address, path, body, headers)
+
+
+def call(address, path, *metadata):
+    try:
+        import grpc
+    except ImportError:
+        sys.exit(77)
+    with grpc.insecure_channel(address) as channel:
+        channel.unary_unary(path)(b"", timeout=60,
+                                  metadata=[tuple(m.split(":", 1)) for m in metadata])
 
 
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
@@ -73,4 +97,4 @@ def read(path):
 
 
 if __name__ == "__main__":
-    {"get": get, "check": check, "read": read}[sys.argv[1]](*sys.argv[2:])
+    {"get": get, "post": post, "grpc": call, "check": check, "read": read}[sys.argv[1]](*sys.argv[2:])

@@ -79,13 +79,35 @@ check_with_promtool
 scrape_py read "$dir/scrape" || [ $? = 77 ] || fail "python3-prometheus-client cannot read it"
 echo "metrics add up"
 
+# Over HTTP: what the answer says of its tokens is what metrics and the log say.
+value() { sed -n "s/^$1{[^}]*} //p" "$dir/scrape"; }
+prompt_before=$(value vllm:prompt_tokens_total)
+output_before=$(value vllm:generation_tokens_total)
+scrape_py post "$address" /v1/completions '{"prompt": "SECRET PROMPT", "max_tokens": 12,
+	"ignore_eos": true}' X-Request-Id:completion-1 >"$dir/answer" || fail "no completion"
+usage=$(/usr/bin/python3 -c '
+import json, sys
+usage = json.loads(open(sys.argv[1]).read().split("\n\n", 1)[1])["usage"]
+print(usage["prompt_tokens"], usage["completion_tokens"])' "$dir/answer") ||
+	fail "no usage: $(cat "$dir/answer")"
+scrape
+[ "$usage" = "$(($(value vllm:prompt_tokens_total) - prompt_before)) \
+$(($(value vllm:generation_tokens_total) - output_before))" ] ||
+	fail "usage $usage, and metrics: $(value vllm:prompt_tokens_total) since $prompt_before," \
+		"$(value vllm:generation_tokens_total) since $output_before"
+expect 'http_requests_total,handler=/v1/completions,method=POST,status=2xx=1'
+
+trace=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
+scrape_py grpc "$address" /stagecoach.v1.Stagecoach/GetModel x-request-id:grpc-1 \
+	traceparent:$trace && has_grpc=1 || has_grpc=0
+
 scrape_py get "$address" '/v1/nothing?token=SECRET' X-Request-Id:abc-1 \
 	traceparent:00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 >/dev/null
 stop_daemon
 [ "$code" = 0 ] || fail "exit code $code"
 expect_none_left
 
-/usr/bin/python3 - "$dir/log" <<'END' || fail "the access log is not as expected"
+/usr/bin/python3 - "$dir/log" "$usage" $has_grpc <<'END' || fail "the access log is not as expected"
 import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]
 access = [line for line in lines if line["message"] == "access"]
@@ -94,6 +116,12 @@ assert len(calls) == 5, calls
 assert {line["status"] for line in calls} == {"OK", "CANCELLED"}, calls
 for line in access:
     assert line["bytes_out"] >= 0 and line["seconds"] >= 0 and line["request_id"], line
+done = [line for line in access if line["request_id"] == "completion-1"][0]
+assert "%d %d" % (done["prompt_tokens"], done["output_tokens"]) == sys.argv[2], done
+if sys.argv[3] == "1":
+    model = [line for line in access if line["request_id"] == "grpc-1"][0]
+    assert model["path"].endswith("/GetModel") and model["protocol"] == "gRPC", model
+    assert model["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736", model
 last = access[-1]
 assert last["method"] == "GET" and last["path"] == "/v1/nothing" and last["status"] == 404, last
 assert last["request_id"] == "abc-1", last
