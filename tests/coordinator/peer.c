@@ -35,10 +35,22 @@ static void send_frame(struct peer *peer, unsigned other, struct frame *frame)
 	}
 }
 
+static void note_tops(struct peer *peer, const struct step *step, const struct segment *segment)
+{
+	const struct sampling *sampling;
+
+	if (!(segment->flags & SEGMENT_NEW))
+		return;
+	sampling = segment_sampling(step, segment);
+	peer->n_tops[segment->sequence] =
+		sampling->flags & SAMPLING_LOGPROB ? sampling->n_tops : 0;
+}
+
 static void draw_tokens(struct peer *peer, const struct frame *frame)
 {
-	struct token_record records[256];
-	struct tokens tokens = { .records = records };
+	struct token_record records[PEER_MAX_SLOTS];
+	struct token_top tops[PEER_MAX_SLOTS * STEP_MAX_TOPS_EACH];
+	struct tokens tokens = { .records = records, .tops = tops };
 	struct frame *answer;
 	struct step step;
 	struct error err;
@@ -49,14 +61,21 @@ static void draw_tokens(struct peer *peer, const struct frame *frame)
 	for (uint32_t i = 0; i < step.n_segments; i++) {
 		const struct segment *segment = &step.segments[i];
 		uint32_t position = segment->first_position + segment->n_rows;
+		bool is_fault = position == peer->fault_position && peer->fault;
 
-		if (segment->flags & SEGMENT_SAMPLE)
-			records[tokens.n_records++] = (struct token_record){
-				.sequence = segment->sequence,
-				.position = position,
-				.token = peer->draws ? peer->draws : 'a' + position % 26,
-				.fault = position == peer->fault_position ? peer->fault : 0,
-			};
+		assert_true(segment->sequence < PEER_MAX_SLOTS);
+		note_tops(peer, &step, segment);
+		if (!(segment->flags & SEGMENT_SAMPLE))
+			continue;
+		records[tokens.n_records++] = (struct token_record){
+			.sequence = segment->sequence,
+			.position = position,
+			.token = peer->draws ? peer->draws : 'a' + position % 26,
+			.fault = is_fault ? peer->fault : 0,
+			.n_tops = is_fault ? 0 : peer->n_tops[segment->sequence],
+		};
+		for (uint32_t k = 0; !is_fault && k < peer->n_tops[segment->sequence]; k++)
+			tops[tokens.n_tops++] = (struct token_top){ k, -(float)k };
 	}
 	answer = take_frame(peer, FRAME_TOKENS);
 	answer->epoch = frame->epoch;

@@ -34,6 +34,8 @@ struct peer_address {
 	size_t n_bytes;
 };
 
+#define PEER_MAX_SLOTS 64
+
 struct peer {
 	struct loop *loop;
 	struct loopback_hub *hub;
@@ -62,6 +64,8 @@ struct peer {
 	struct step_limits limits;		/* with answers_steps */
 	bool answers_steps;
 	uint32_t draws;				/* the only token that it draws; 0: letters */
+	uint32_t n_tops[PEER_MAX_SLOTS];	/* likeliest tokens of each slot's draws, which
+						 * are tokens 0, 1, 2 ... */
 	char not_finite[64];			/* what its Ready says, or said */
 	uint32_t n_not_finite;
 	size_t n_hashes;			/* likewise */

@@ -44,6 +44,8 @@ static bool submit_with_failure(long n)
 {
 	static uint32_t n_prompt;
 	static const char *const stops[] = { "stop", "halt" };
+	static const uint32_t stop_tokens[] = { 1, 2 };
+	static const struct token_bias biases[] = { { 5, 1 }, { 4, 1 } };
 	struct job_request request = stage_double_request(9, 3);
 	long n_before;
 	enum sc_status status;
@@ -56,6 +58,19 @@ static bool submit_with_failure(long n)
 	request.n_sequences = 2;
 	request.stops = stops;
 	request.n_stops = 2;
+	request.hidden_open = "<";
+	request.hidden_close = ">";
+	request.stop_tokens = stop_tokens;
+	request.n_stop_tokens = 2;
+	request.min_tokens = 2;
+	request.biases = biases;
+	request.n_biases = 2;
+	request.dry_multiplier = 1;
+	request.dry_base = 2;
+	request.dry_breakers = stops;
+	request.n_dry_breakers = 2;
+	request.wants_logprobs = true;
+	request.n_top_logprobs = 3;
 	if (!n_prompt) {
 		job = stage_double_submit(&d, &request);
 		n_prompt = job_n_prompt_tokens(job);
@@ -119,8 +134,9 @@ static void every_allocation_of_a_job_may_fail(void **state)
 	stage_double_come_up(&d);
 	while (!submit_with_failure(n))
 		n++;
-	/* at least: tokens, job, streams, stops, and of each stream tokens, blocks, output, text */
-	assert_true(n >= 10);
+	/* at least: tokens, job, streams, stops, stop tokens, hidden parts, biases, bans, breakers,
+	 * and of each stream tokens, blocks, output, likeliest tokens, text */
+	assert_true(n >= 18);
 	stage_double_destroy(&d);
 }
 

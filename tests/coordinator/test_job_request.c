@@ -137,6 +137,39 @@ static void lists_and_counts_are_bounded(void **state)
 	expect_accepted(&request);
 }
 
+static void what_exceeds_a_limit_is_counted_under_its_name(void **state)
+{
+	static const char *const texts[JOB_MAX_STOPS + 1];
+	static const uint32_t tokens[JOB_MAX_STOP_TOKENS + 1];
+	static const struct token_bias biases[JOB_MAX_BIASES + 1];
+	static const struct {
+		enum limit limit;
+		struct job_request request;
+	} cases[] = {
+		{ LIMIT_SEQUENCES, { .n_sequences = JOB_MAX_SEQUENCES + 1 } },
+		{ LIMIT_STOPS, { .stops = texts, .n_stops = JOB_MAX_STOPS + 1 } },
+		{ LIMIT_STOP_TOKENS, { .stop_tokens = tokens,
+				       .n_stop_tokens = JOB_MAX_STOP_TOKENS + 1 } },
+		{ LIMIT_BIASES, { .biases = biases, .n_biases = JOB_MAX_BIASES + 1 } },
+		{ LIMIT_TOP_LOGPROBS, { .n_top_logprobs = JOB_MAX_TOP_LOGPROBS + 1 } },
+		{ LIMIT_BREAKERS, { .dry_breakers = texts,
+				    .n_dry_breakers = JOB_MAX_DRY_BREAKERS + 1 } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct job_request request = cases[i].request;
+		struct limit_counts counts = { .n = { 0 } };
+		struct error err;
+
+		request.top_p = 1;
+		assert_int_equal(job_request_check(&request, N_VOCAB, &counts, &err),
+				 SC_E_INVALID);
+		for (unsigned k = 0; k < N_LIMITS; k++)
+			assert_int_equal(counts.n[k], k == cases[i].limit);
+	}
+}
+
 static void token_ids_are_below_the_vocabulary(void **state)
 {
 	const uint32_t tokens[] = { 5, N_VOCAB };
@@ -399,6 +432,7 @@ int main(void)
 		cmocka_unit_test(numbers_out_of_range_are_refused_by_name),
 		cmocka_unit_test(a_base_of_dry_must_not_shrink),
 		cmocka_unit_test(lists_and_counts_are_bounded),
+		cmocka_unit_test(what_exceeds_a_limit_is_counted_under_its_name),
 		cmocka_unit_test(token_ids_are_below_the_vocabulary),
 		cmocka_unit_test(samplers_are_known_and_named_once),
 		cmocka_unit_test(a_hidden_part_has_an_end),

@@ -265,6 +265,76 @@ static void a_stop_string_says_which_it_was(void **state)
 	job_release(job);
 }
 
+static void a_hidden_part_of_the_text_is_not_searched(void **state)
+{
+	const struct token_bias letters[] = { { 'a', 50 }, { 'b', 50 }, { 'c', 50 } };
+	const char *const stops[] = { "b" };
+	struct job_request request = greedy();
+	size_t n_until_b, n_until_c;
+	const char *text;
+	struct job *job;
+
+	(void)state;
+	request.temperature = 3;
+	request.seed = 5;
+	request.biases = letters;
+	request.n_biases = 3;
+	job = run(&request);
+	text = job_output(job, 0)->text.data;
+	n_until_b = strcspn(text, "b");
+	n_until_c = strcspn(text, "c");
+	assert_true(n_until_b < strlen(text) && n_until_c < strlen(text));
+	request.stops = stops;
+	request.n_stops = 1;
+	request.hidden_close = "c";
+	request.starts_hidden = true;
+	/* The first b behind the first c ends it. */
+	for (int hides = 0; hides < 2; hides++) {
+		struct job *other;
+		size_t n_expected = n_until_b;
+
+		request.starts_hidden = hides;
+		if (hides)
+			n_expected = n_until_c + strcspn(text + n_until_c, "b");
+		other = run(&request);
+		assert_int_equal(job_output(other, 0)->text.length, n_expected);
+		job_release(other);
+	}
+	/* All of it is hidden. */
+	request.hidden_open = "a";
+	request.hidden_close = "\x01";
+	request.starts_hidden = true;
+	assert_int_equal(job_output(job, 0)->n_tokens, N);
+	job_release(job);
+	job = run(&request);
+	assert_int_equal(job_output(job, 0)->n_tokens, N);
+	assert_int_equal(job_output(job, 0)->finish, FINISH_LENGTH);
+	job_release(job);
+}
+
+static void names_of_control_tokens_come_as_the_request_says(void **state)
+{
+	static const char *const expected[] = {
+		[SPECIAL_HIDDEN] = "", [SPECIAL_NAMES] = "<|begin|><|begin|>",
+		[SPECIAL_MARKED] = "\xff<|begin|>\xfe\xff<|begin|>\xfe",
+	};
+	const struct token_bias bias = { TINY_BOS, 1000 };
+	struct job_request request = greedy();
+
+	(void)state;
+	request.biases = &bias;
+	request.n_biases = 1;
+	request.max_tokens = 2;
+	for (unsigned i = 0; i < 3; i++) {
+		struct job *job;
+
+		request.special = (enum special_text)i;
+		job = run(&request);
+		assert_string_equal(job_output(job, 0)->text.data, expected[i]);
+		job_release(job);
+	}
+}
+
 /* Best first. The token is among them with the same bits, or is no likelier than the last. */
 static void check_tops(const struct token_top *tops, uint32_t n_tops, uint32_t id, float logprob)
 {
@@ -349,6 +419,8 @@ int main(void)
 		cmocka_unit_test(a_stop_token_ends_an_output_but_not_before_min_tokens),
 		cmocka_unit_test(the_end_token_waits_for_min_tokens),
 		cmocka_unit_test(a_stop_string_says_which_it_was),
+		cmocka_unit_test(a_hidden_part_of_the_text_is_not_searched),
+		cmocka_unit_test(names_of_control_tokens_come_as_the_request_says),
 		cmocka_unit_test(a_token_has_the_same_logprob_among_the_likeliest),
 		cmocka_unit_test(likeliest_tokens_count_in_the_memory_of_jobs),
 	};
