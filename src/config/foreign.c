@@ -84,8 +84,6 @@ const struct foreign_flag foreign_flags[] = {
 	/* the model */
 	{ "-hf -hfr -hff --hf-repo --hf-file -mu --model-url -dr --docker-repo --download-dir "
 	  "--revision", BOTH, "a model to download", NO_DOWNLOAD },
-	{ "--served-model-name -a --alias", BOTH, "the model's name for clients",
-	  "The model file has the name: leave it out" },
 	{ "--dtype --quantization --load-format", VLLM, "types of the weights",
 	  "The model file defines them. `stagecoach quantize` writes a file with others" },
 	{ "--tokenizer --trust-remote-code --hf-config-path --tokenizer-mode", VLLM,
@@ -103,7 +101,7 @@ const struct foreign_flag foreign_flags[] = {
 	/* prompts and text */
 	{ "-cnv --conversation -no-cnv --no-conversation -st --single-turn -i --interactive -if "
 	  "--interactive-first", LLAMA, "a conversation on the terminal", NO_CHAT },
-	{ "-sys --system-prompt --jinja --no-jinja --chat-template --chat-template-file "
+	{ "-sys --system-prompt --jinja --no-jinja --chat-template-file "
 	  "--in-prefix --in-suffix --reasoning-format --reasoning-parser --tool-call-parser "
 	  "--enable-auto-tool-choice", BOTH, "chat templates", NO_CHAT },
 	{ "-sp", LLAMA, "control tokens in the text", "Use --special" },

@@ -85,8 +85,8 @@ echo "cluster-listen and cluster-key-file count under mpirun, too"
 
 unit=$SRCDIR/systemd/stagecoach.service.in
 grep -q '^PrivateNetwork=yes$' "$unit" || fail "the unit has no network of its own"
-grep -q '^Environment="STAGECOACHD_OPTIONS=.*--listen none"$' "$unit" ||
-	fail "the unit listens on TCP"
+grep -q '^Environment="STAGECOACHD_OPTIONS=.*--listen keys --allowed-hosts \*"$' "$unit" ||
+	fail "the unit listens on TCP without keys"
 
 "$private" true || { echo "no network namespaces here: the rest is skipped"; exit 77; }
 command=$(sed -n '/^    tools\/private_network.sh/,/[^\\]$/p' "$SRCDIR/README.md" | tr -d '\\\n' |
