@@ -3,8 +3,10 @@
 #include "gateway/traffic.h"
 #include "tests/gateway/fake_engine.h"
 #include "tests/gateway/scrape.h"
+#include "tests/model/failing_alloc.h"
 
 #include "base/clock.h"
+#include "base/process_usage.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -170,6 +172,34 @@ static void numbers_that_are_none_are_written_as_prometheus_reads_them(void **st
 	scrape_free(s);
 }
 
+/* What is written without a failure reads well, even if the process could not say what it takes. */
+static void each_allocation_may_fail(void **state)
+{
+	const struct metrics_source source = {
+		.model_name = "m", .engine = engine, .traffic = &traffic,
+	};
+	struct process_usage usage;
+	bool has_failed = has_failing_alloc;
+
+	(void)state;
+	process_usage_read(&usage);	/* what it finds once */
+	for (long n = 0; has_failed; n++) {
+		const long n_before = failing_alloc_n_live();
+		struct buf out = BUF_INIT;
+		enum sc_status status;
+
+		failing_alloc_arm(n);
+		status = metrics_write(&source, &out);
+		has_failed = failing_alloc_disarm();
+		if (status == SC_OK)
+			scrape_free(scrape_parse(out.data));
+		else
+			assert_int_equal(status, SC_E_NOMEM);
+		buf_deinit(&out);
+		assert_int_equal(failing_alloc_n_live(), n_before);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -178,6 +208,7 @@ int main(void)
 		TEST(histograms_show_what_was_observed),
 		TEST(names_of_any_bytes_are_escaped),
 		TEST(requests_are_counted_by_route_method_and_status),
+		TEST(each_allocation_may_fail),
 		TEST(numbers_that_are_none_are_written_as_prometheus_reads_them),
 	};
 
