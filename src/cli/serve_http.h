@@ -20,8 +20,8 @@ struct serve_http {
 	struct http_routes routes;	/* for the gateway */
 };
 
-/* Reads the chat template. A model without a template is no failure: its chat endpoints then say so.
- * A template that --chat-template names must be right. The caller calls chat_format_destroy.
+/* Reads the chat template. A model without a template is no failure: its chat endpoints then say
+ * so. A template that --chat-template names must be right. The caller calls chat_format_destroy.
  * SC_E_CONFIG, SC_E_NOT_FOUND, SC_E_IO, SC_E_NOMEM. */
 must_check enum sc_status serve_http_read_chat(const struct config *config,
 					       const struct opened_model *opened,

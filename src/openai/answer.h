@@ -5,8 +5,8 @@
  * answer - the answer to a request for completions: the jobs of its prompts, and the choices that
  * their outputs become, told as one object (answer_whole.c) or as a stream (answer_stream.c).
  * What a choice looks like is the dialect's: of completions, or of chat.
- * Ownership: an answer is the state of its call. It holds the jobs; with the answer go the jobs that
- * still run, because they are attached.
+ * Ownership: an answer is the state of its call. It holds the jobs; with the answer go the jobs
+ * that still run, because they are attached.
  * Thread: the loop's. Jobs that have ended never change, so a long answer is written on a helper
  * thread.
  */
@@ -142,8 +142,8 @@ enum sc_status answer_event_close(struct choice *choice, bool is_last);
 
 /* "stop", "length"; calls: the choice called tools. */
 const char *answer_finish_reason(const struct choice *choice, bool has_calls);
-/* Members "finish_reason" and, with one, vLLM's "stop_reason": the stop string or the stop token, or
- * null. */
+/* Members "finish_reason" and, with one, vLLM's "stop_reason": the stop string or the stop token,
+ * or null. */
 void answer_put_finish(struct json_writer *writer, const struct choice *choice,
 		       const char *reason);
 

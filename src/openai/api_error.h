@@ -21,7 +21,7 @@ struct api_error {
 	struct error error;	/* SC_OK: none */
 	char param[API_ERROR_PARAM_BYTES];	/* the field at fault; "": none */
 	const char *code;	/* static; NULL: the HTTP status */
-	bool has_met_limit;	/* the limit that was exceeded, to be counted by the loop's thread */
+	bool has_met_limit;	/* met_limit was exceeded; the loop counts it */
 	enum limit met_limit;
 };
 

@@ -129,7 +129,8 @@ void generation_read(struct generation *generation, struct json_reader *reader,
 /* Names go to the log, so they are words. */
 static bool is_word(const char *name)
 {
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			  "0123456789_-.");
 
 	return n > 0 && n < GENERATION_UNKNOWN_BYTES && !name[n];
 }

@@ -58,8 +58,8 @@ static enum sc_status check_size(const char *bytes, size_t n_bytes, struct error
 	size_t n_parsed = json_body_measure(bytes, n_bytes, &depth);
 
 	if (n_parsed > JSON_BODY_MAX_BYTES)
-		return error_set(err, SC_E_TOO_LARGE, "the body has too many values: parsed, it may "
-				 "take %zu MiB, and the limit is %zu MiB", n_parsed >> 20,
+		return error_set(err, SC_E_TOO_LARGE, "the body has too many values: parsed, it may"
+				 " take %zu MiB, and the limit is %zu MiB", n_parsed >> 20,
 				 JSON_BODY_MAX_BYTES >> 20);
 	if (depth > JSON_BODY_MAX_DEPTH)
 		return error_set(err, SC_E_TOO_LARGE, "the body has brackets in %u levels, and the "

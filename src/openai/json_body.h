@@ -17,8 +17,8 @@
 #define JSON_BODY_MAX_BYTES ((size_t)64 << 20)
 #define JSON_BODY_MAX_DEPTH 256
 
-/* An upper bound of the memory that the parsed body takes, from one pass over its bytes. *depth_out:
- * of the deepest brackets. */
+/* An upper bound of the memory that the parsed body takes, from one pass over its bytes.
+ * *depth_out: of the deepest brackets. */
 size_t json_body_measure(const char *bytes, size_t n_bytes, unsigned *depth_out);
 
 /* Parses an object. The caller calls json_decref, on any thread; that takes time by the number of

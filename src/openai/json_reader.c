@@ -181,7 +181,7 @@ static bool is_known(const struct json_reader *reader, const char *name)
 unsigned json_reader_unknown(const struct json_reader *reader, const char **names_out,
 			     unsigned max)
 {
-	json_t *object = (json_t *)(uintptr_t)reader->object;	/* Jansson's iterators take no const */
+	json_t *object = (json_t *)(uintptr_t)reader->object;	/* iterators take no const */
 	const char *name;
 	json_t *value;
 	unsigned n = 0;

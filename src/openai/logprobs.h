@@ -9,7 +9,7 @@
 #include "engine/engine.h"
 #include "openai/json_writer.h"
 
-/* Tokens [from, to) of an output; before them, optionally, those of its prompt. All are borrowed. */
+/* Tokens [from, to) of an output; before them, optionally, those of its prompt. All borrowed. */
 struct logprob_source {
 	const struct tokenizer *tokenizer;
 	const struct token_list *prompt;	/* NULL: without it */

@@ -28,7 +28,7 @@ struct openai_config {
 	struct engine *engine;		/* borrowed */
 	const struct chat_format *chat;	/* borrowed; NULL: the model cannot chat */
 	const char *names;		/* with commas between them; NULL or "": the model's name */
-	unsigned ping_ms;		/* silence of a stream after which a comment is sent; 0: none */
+	unsigned ping_ms;		/* silence after which a stream gets a comment; 0: none */
 	unsigned n_slots;		/* sequences that run at once, for /props */
 };
 

@@ -83,8 +83,8 @@ static enum sc_status add_id(const struct form_reader *r, struct prompt_form *fo
 		return error_set(err, SC_E_INVALID, "item %zu: expected a token id, found %s", i,
 				 json_reader_type(item));
 	if (id < 0 || id >= n_vocab)
-		return error_set(err, SC_E_INVALID, "token %zu: expected an id below %u, found %lld",
-				 i, n_vocab, (long long)id);
+		return error_set(err, SC_E_INVALID, "token %zu: expected an id below %u, found "
+				 "%lld", i, n_vocab, (long long)id);
 	if (token_list_add(&form->tokens, (uint32_t)id) != SC_OK)
 		return error_set(err, SC_E_NOMEM, "out of memory");
 	return SC_OK;

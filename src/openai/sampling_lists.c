@@ -40,8 +40,8 @@ static unsigned add_string(struct json_reader *reader, const struct string_list 
 	return n;
 }
 
-/* A string, or an array of them. Returns how many. "" is left out, because clients send it where they
- * mean none. */
+/* A string, or an array of them. Returns how many. "" is left out, because clients send it where
+ * they mean none. */
 static unsigned read_strings(struct json_reader *reader, const struct string_list *list)
 {
 	const json_t *value = json_read(reader, list->name);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * POST /tokenize, /detokenize and /apply-template, GET /tokenizer_info: the model's vocabulary for
- * clients, by the names of vLLM and of llama.cpp. Answers are made in prepare, so a long one is made
- * on a helper thread.
+ * clients, by the names of vLLM and of llama.cpp. Answers are made in prepare, so a long one is
+ * made on a helper thread.
  */
 #include "openai/chat_body.h"
 #include "openai/json_writer.h"
@@ -28,8 +28,8 @@ static enum sc_status check_reply(struct api_request *request, const struct json
 		return SC_OK;
 	request->error.has_met_limit = true;
 	request->error.met_limit = LIMIT_REPLY;
-	return api_request_fail(request, SC_E_TOO_LARGE, NULL, "the answer exceeds the limit of %zu "
-				"MiB: send less at once", OPENAI_MAX_REPLY >> 20);
+	return api_request_fail(request, SC_E_TOO_LARGE, NULL, "the answer exceeds the limit of %zu"
+				" MiB: send less at once", OPENAI_MAX_REPLY >> 20);
 }
 
 /* --- tokenize --- */

@@ -181,8 +181,8 @@ bool fuzz_seed(unsigned i, struct buf *seed)
 		"\1" MESSAGES ",\"stream\":true,\"n\":2,\"reasoning_effort\":\"low\"}",
 		"\1" MESSAGES TOOLS ",\"tool_choice\":\"auto\",\"stream\":true,\"logprobs\":true,"
 		"\"top_logprobs\":3}",
-		"\1" MESSAGES TOOLS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":"
-		"\"f\"}},\"chat_template_kwargs\":{\"enable_thinking\":false},\"max_tokens\":3}",
+		"\1" MESSAGES TOOLS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\""
+		":\"f\"}},\"chat_template_kwargs\":{\"enable_thinking\":false},\"max_tokens\":3}",
 		"\1" MESSAGES ",\"response_format\":{\"type\":\"json_object\"}}",
 		"\2{\"prompt\":\"abc\",\"add_special_tokens\":false,\"return_token_strs\":true}",
 		"\2{\"content\":\"abc\",\"add_special\":true,\"with_pieces\":true}",

@@ -788,7 +788,8 @@ static void faults_of_completions_name_their_field(void **state)
 		{ "\"logit_bias\":[[1]]", "logit_bias", "pairs" },
 		{ "\"samplers\":[\"top_k\",\"x\"]", "samplers", "expected penalties (e)" },
 		{ "\"samplers\":\"kk\"", "samplers", "once" },
-		{ "\"repeat_penalty\":0,\"repetition_penalty\":0", "repetition_penalty", "above 0" },
+		{ "\"repeat_penalty\":0,\"repetition_penalty\":0", "repetition_penalty",
+		  "above 0" },
 		{ "\"min_tokens\":20", "min_tokens", "at most max_tokens" },
 		{ "\"stream_options\":{\"include_usage\":1}", "stream_options", "true or false" },
 		{ "\"response_format\":{\"type\":\"json_object\"}", "response_format",
@@ -919,7 +920,8 @@ static void null_none_and_unknown_fields_do_no_harm(void **state)
 	     "\"top_p\":0,\"tools\":[],\"tool_choice\":\"none\",\"logprobs\":null,\"stop\":null,"
 	     "\"response_format\":{\"type\":\"text\"},\"foo\":{\"bar\":1},\"user\":\"me\","
 	     "\"stream_options\":null,\"functions\":null,\"seed\":-1,\"cache_prompt\":true,"
-	     "\"dry_sequence_breakers\":[\"\",\"x\"],\"logit_bias\":[[5,false],[6,-1.5]],\"samplers\":\"edskypmxt\"}");
+	     "\"dry_sequence_breakers\":[\"\",\"x\"],\"logit_bias\":[[5,false],[6,-1.5]],"
+	     "\"samplers\":\"edskypmxt\"}");
 	tick(&f, 1);
 	answer_of(&f, 200);
 	tear_down(&f);
