@@ -105,6 +105,8 @@ static struct value find_item(struct render *r, struct value object, struct valu
 
 	switch (object.kind) {
 	case VALUE_DICT:
+		if (key.kind == VALUE_STRING)
+			render_count_bytes(r, key.string->n_bytes);
 		entry = dict_can_have(key) ? dict_find(object.dict, key) : NULL;
 		return entry ? entry->value : MISSING;
 	case VALUE_STRING:
@@ -193,12 +195,13 @@ static struct value slice_string(struct render *r, const struct str *str,
 				 const struct bounds *bounds)
 {
 	const size_t n = count(bounds);
-	size_t begin = text_begin(r), at, *places;
+	size_t begin = text_begin(r), at, end, *places;
 
+	render_count_bytes(r, str->n_bytes);
 	if (bounds->step == 1) {
 		at = codepoint_skip(str->bytes, str->n_bytes, (size_t)bounds->begin);
-		return value_string(str_part(r, str, at, at + codepoint_skip(str->bytes + at,
-									     str->n_bytes - at, n)));
+		end = at + codepoint_skip(str->bytes + at, str->n_bytes - at, n);
+		return value_string(str_part(r, str, at, end));
 	}
 	places = render_alloc_array(r, str->n_chars + 1, sizeof *places);
 	if (!places || !render_step(r, n))

@@ -21,8 +21,8 @@ struct arena {
 
 void arena_init(struct arena *arena, size_t max_bytes);
 void arena_deinit(struct arena *arena);
-/* Memory of n_bytes, aligned for every type, filled with zeros. NULL: the limit is reached, or there
- * is no memory. */
+/* Memory of n_bytes, aligned for every type, filled with zeros. NULL: the limit is reached, or
+ * there is no memory. */
 void *arena_alloc(struct arena *arena, size_t n_bytes);
 
 #endif

@@ -197,7 +197,8 @@ struct value value_arithmetic(struct render *r, unsigned operator, struct value 
 	if (operator == OPERATOR_MULTIPLY && is_integer(a) && is_repeatable(b))
 		return repeat(r, b, integer_of(a));
 	if (operator == OPERATOR_ADD && a.kind == VALUE_STRING)
-		return render_fail(r, "can only concatenate str (not \"%s\") to str", value_type(b));
+		return render_fail(r, "can only concatenate str (not \"%s\") to str",
+				   value_type(b));
 	return render_fail(r, "unsupported operand type(s) for %s: '%s' and '%s'",
 			   symbols[operator], value_type(a), value_type(b));
 }

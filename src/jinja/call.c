@@ -98,7 +98,7 @@ static void sort_named(struct render *r, const struct builtin *builtin, const st
 		}
 		if (is_given(args[place])) {
 			render_fail(r, "%s() got multiple values for argument '%.*s'",
-				    builtin->name, (int)name->n_bytes, name->bytes);
+				    builtin->name, str_shown(name), name->bytes);
 			return;
 		}
 		args[place] = named->entries[i].value;
@@ -186,7 +186,7 @@ static void bind_rest(struct render *r, const struct node *macro, const struct a
 	for (size_t i = 0; args->named && i < args->named->n; i++) {
 		const struct dict_entry *entry = &args->named->entries[i];
 
-		if (has_parameter(macro, entry->key))
+		if (!render_step(r, macro->n_children) || has_parameter(macro, entry->key))
 			continue;
 		if (entry->key.kind == VALUE_STRING && str_is(entry->key.string, "caller"))
 			caller = entry->value;
@@ -195,9 +195,9 @@ static void bind_rest(struct render *r, const struct node *macro, const struct a
 	}
 	if (varargs->n && !(macro->flags & FLAG_VARARGS))
 		render_fail(r, "macro '%.*s' takes not more than %u argument(s)",
-			    (int)name->n_bytes, name->bytes, macro->n_children);
+			    str_shown(name), name->bytes, macro->n_children);
 	if (kwargs->n && !(macro->flags & FLAG_KWARGS))
-		render_fail(r, "macro '%.*s' has no such keyword argument", (int)name->n_bytes,
+		render_fail(r, "macro '%.*s' has no such keyword argument", str_shown(name),
 			    name->bytes);
 	if (macro->flags & FLAG_CALLER)
 		scope_set(r, NAME_CALLER, caller);

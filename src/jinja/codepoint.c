@@ -70,6 +70,14 @@ size_t codepoint_skip(const char *text, size_t n_bytes, size_t n_chars)
 	return at;
 }
 
+int codepoint_fit(const char *text, size_t n_bytes, size_t n_max)
+{
+	if (n_bytes > n_max)
+		for (n_bytes = n_max; n_bytes && !codepoint_begins(text[n_bytes]);)
+			n_bytes--;
+	return (int)n_bytes;
+}
+
 static utf8proc_category_t category(uint32_t codepoint)
 {
 	return utf8proc_category((utf8proc_int32_t)codepoint);

@@ -31,6 +31,9 @@ bool codepoint_is_valid(const char *text, size_t n_bytes);
 /* Bytes of the first n_chars characters, at most n_bytes. */
 size_t codepoint_skip(const char *text, size_t n_bytes, size_t n_chars);
 
+/* How much of a text an error shows: whole characters of at most n_max bytes. For "%.*s". */
+int codepoint_fit(const char *text, size_t n_bytes, size_t n_max);
+
 bool codepoint_is_space(uint32_t codepoint);
 bool codepoint_is_printable(uint32_t codepoint);	/* as Python's repr */
 bool codepoint_is_letter(uint32_t codepoint);

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jinja/compare.h"
 
+#include "jinja/codepoint.h"
 #include "jinja/dict.h"
 #include "jinja/iterate.h"
 
 #include <string.h>
+
+int str_shown(const struct str *str)
+{
+	return codepoint_fit(str->bytes, str->n_bytes, SHOWN_MAX);
+}
 
 bool str_equals(const struct str *a, const struct str *b)
 {
@@ -139,8 +145,10 @@ int value_compare(struct render *r, struct value a, struct value b, const char *
 
 	if (is_number(a) && is_number(b))
 		return compare_numbers(a, b);
-	if (a.kind == VALUE_STRING && b.kind == VALUE_STRING)
+	if (a.kind == VALUE_STRING && b.kind == VALUE_STRING) {
+		render_count_bytes(r, a.string->n_bytes);
 		return str_compare(a.string, b.string);
+	}
 	if (a.kind == VALUE_UNDEFINED || b.kind == VALUE_UNDEFINED) {
 		render_fail_undefined(r, a.kind == VALUE_UNDEFINED ? a : b);
 		return 0;
@@ -182,6 +190,8 @@ bool value_contains(struct render *r, struct value container, struct value eleme
 		return string_contains(r, container.string, element);
 	if (container.kind == VALUE_DICT ||
 	    (container.kind == VALUE_VIEW && container.of == VIEW_KEYS)) {
+		if (element.kind == VALUE_STRING)
+			render_count_bytes(r, element.string->n_bytes);
 		if (dict_can_have(element))
 			return dict_find(container.dict, element);
 		render_fail(r, "unhashable type: '%s'", value_type(element));

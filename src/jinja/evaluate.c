@@ -134,24 +134,13 @@ static struct value evaluate_item(struct render *r, const struct node *node)
 	return value_slice(r, object, begin, end, evaluate_part(r, slice->third));
 }
 
-static const char *text_bytes(const struct node *node, int *n_out)
-{
-	const struct str *text = node->text.string;
-
-	*n_out = text->n_bytes > 100 ? 100 : (int)text->n_bytes;
-	return text->bytes;
-}
-
 static struct value apply_filter(struct render *r, const struct node *node, struct value value)
 {
+	const struct str *name = node->text.string;
 	struct arguments args;
-	int n;
 
-	if (!node->function) {
-		const char *name = text_bytes(node, &n);
-
-		return render_fail(r, "there is no filter '%.*s'", n, name);
-	}
+	if (!node->function)
+		return render_fail(r, "there is no filter '%.*s'", str_shown(name), name->bytes);
 	args = evaluate_arguments(r, node);
 	return builtin_call(r, node->function, value, &args);
 }
@@ -159,14 +148,11 @@ static struct value apply_filter(struct render *r, const struct node *node, stru
 static struct value evaluate_test(struct render *r, const struct node *node)
 {
 	struct value value = evaluate(r, node->left);
+	const struct str *name = node->text.string;
 	struct arguments args;
-	int n;
 
-	if (!node->function) {
-		const char *name = text_bytes(node, &n);
-
-		return render_fail(r, "there is no test '%.*s'", n, name);
-	}
+	if (!node->function)
+		return render_fail(r, "there is no test '%.*s'", str_shown(name), name->bytes);
 	args = evaluate_arguments(r, node);
 	return value_bool(test_holds(r, node->function, value, &args));
 }
@@ -263,8 +249,11 @@ struct value evaluate_filters(struct render *r, const struct node *filters, stru
 {
 	if (!filters)
 		return value;
-	value = evaluate_filters(r, filters->left, value);
-	value = apply_filter(r, filters, value);
+	if (render_enter(r)) {
+		value = evaluate_filters(r, filters->left, value);
+		value = apply_filter(r, filters, value);
+		render_leave(r);
+	}
 	render_place(r, filters);
 	return value;
 }

@@ -151,9 +151,10 @@ static struct value select_items(struct render *r, struct value self, const stru
 	if (!iterate(r, self, &iteration))
 		return UNDEFINED;
 	while (iterate_next(&iteration, &item)) {
-		struct value key = has_attribute ? attribute_path(r, item, all->values[0], MISSING) :
-						   item;
+		struct value key = item;
 
+		if (has_attribute)
+			key = attribute_path(r, item, all->values[0], MISSING);
 		if ((test ? test_holds(r, test, key, &test_args) : value_is_true(key)) == wants)
 			array_add(r, selected, item);
 	}

@@ -124,7 +124,8 @@ FILTER(join)
 
 FILTER(center)
 {
-	static const struct str space = { .bytes = " ", .n_bytes = 1, .n_chars = 1, .is_own = true };
+	static const struct str space = { .bytes = " ", .n_bytes = 1, .n_chars = 1,
+					  .is_own = true };
 
 	(void)all;
 	return value_string(str_padded(r, text_of(r, self), integer_arg(r, args[0], 80), &space,

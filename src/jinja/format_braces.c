@@ -48,7 +48,7 @@ static struct value first_value(struct braces *braces, const struct str *name)
 	if (entry)
 		return entry->value;
 	return render_fail(braces->r, "format(): there is no argument '%.*s'",
-			   name->n_bytes > 100 ? 100 : (int)name->n_bytes, name->bytes);
+			   str_shown(name), name->bytes);
 }
 
 /* Where the name, attribute or key ends that begins at `at`. */

@@ -45,6 +45,8 @@ static void read_name(struct percent *percent)
 {
 	const struct str *format = percent->format;
 	size_t begin = percent->at + 1, end = begin, depth = 1;
+	const struct dict_entry *entry;
+	struct value key;
 
 	while (end < format->n_bytes && depth) {
 		depth += format->bytes[end] == '(';
@@ -60,15 +62,12 @@ static void read_name(struct percent *percent)
 		return;
 	}
 	percent->at = end;
-	{
-		struct value key = value_string(str_part(percent->r, format, begin, end - 1));
-		const struct dict_entry *entry = dict_find(percent->values.dict, key);
-
-		percent->named = entry ? entry->value : MISSING;
-		if (!entry)
-			render_fail(percent->r, "the format's key '%.*s' is not in the mapping",
-				    (int)key.string->n_bytes, key.string->bytes);
-	}
+	key = value_string(str_part(percent->r, format, begin, end - 1));
+	entry = dict_find(percent->values.dict, key);
+	percent->named = entry ? entry->value : MISSING;
+	if (!entry)
+		render_fail(percent->r, "the format's key '%.*s' is not in the mapping",
+			    str_shown(key.string), key.string->bytes);
 }
 
 /* Digits or *. */

@@ -49,11 +49,11 @@ struct jinja_output {
 void jinja_output_deinit(struct jinja_output *output);
 
 /* variables, constants: objects, or NULL; their members are the template's variables. Text of
- * constants (bos_token, eos_token) counts as the template's own. now_unix: what strftime_now says, in
- * UTC, in seconds. output is set on success only; the caller calls jinja_output_deinit.
- * SC_E_FORMAT: a fault at run time; err begins with "line L, column C: ". SC_E_INVALID: the template
- * called raise_exception; err is its text. SC_E_TOO_LARGE: a limit was reached; err says which.
- * SC_E_NOMEM. */
+ * constants (bos_token, eos_token) counts as the template's own. now_unix: what strftime_now says,
+ * in UTC, in seconds. output is set on success only; the caller calls jinja_output_deinit.
+ * SC_E_FORMAT: a fault at run time; err begins with "line L, column C: ". SC_E_INVALID: the
+ * template called raise_exception; err is its text. SC_E_TOO_LARGE: a limit was reached; err says
+ * which. SC_E_NOMEM. */
 must_check enum sc_status jinja_render(const struct jinja_template *tmpl, const json_t *variables,
 				       const json_t *constants, int64_t now_unix,
 				       const struct jinja_limits *limits,

@@ -154,7 +154,7 @@ static bool find_bytes(struct render *r, const struct str *str, struct value beg
 		to = to + n < 0 ? 0 : to + n;
 	if (to > n)
 		to = n;
-	if (from > to)
+	if (from > to || !render_count_bytes(r, str->n_bytes))
 		return false;
 	*begin_out = codepoint_skip(str->bytes, str->n_bytes, (size_t)from);
 	*end_out = codepoint_skip(str->bytes, str->n_bytes, (size_t)to);
@@ -354,7 +354,8 @@ METHOD(join)
 static struct value padded(struct render *r, struct value self, const struct value *args,
 			   char where)
 {
-	static const struct str space = { .bytes = " ", .n_bytes = 1, .n_chars = 1, .is_own = true };
+	static const struct str space = { .bytes = " ", .n_bytes = 1, .n_chars = 1,
+					  .is_own = true };
 	const struct str *fill = is_given(args[1]) ? string_of(r, args[1], "the fill character") :
 						     &space;
 

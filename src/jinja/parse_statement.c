@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "jinja/codepoint.h"
 #include "jinja/parser.h"
 
 #include <string.h>
@@ -322,7 +323,7 @@ static const struct statement {
 
 static void fail_unknown(struct parser *p, const char *ends)
 {
-	const int n = p->token.n_bytes > 40 ? 40 : (int)p->token.n_bytes;
+	const int n = codepoint_fit(p->token.text, p->token.n_bytes, TOKEN_SHOWN_MAX);
 
 	if (at_end_name(p, "include import from extends"))
 		parser_fail(p, &p->token, "the tag '%.*s' needs another template; chat templates "
@@ -399,6 +400,7 @@ struct node *parse_statements(struct parser *p, const char *ends)
 		tail = &node->next;
 	}
 	if (*ends && !p->status)
-		parser_fail(p, &p->token, "the template ends where it needs one of these: %s", ends);
+		parser_fail(p, &p->token, "the template ends where it needs one of these: %s",
+			    ends);
 	return first;
 }

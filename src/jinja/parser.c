@@ -43,7 +43,7 @@ void parser_fail(struct parser *p, const struct token *at, const char *format, .
 
 static void describe(const struct token *token, char text[], size_t n)
 {
-	const int shown = token->n_bytes > 40 ? 40 : (int)token->n_bytes;
+	const int shown = codepoint_fit(token->text, token->n_bytes, TOKEN_SHOWN_MAX);
 
 	if (token->kind == TOKEN_END)
 		snprintf(text, n, "the end of the template");
@@ -155,6 +155,16 @@ struct node *parser_node(struct parser *p, enum node_kind kind, const struct tok
 	node->kind = (uint8_t)kind;
 	node->line = at->line;
 	node->column = at->column;
+	return node;
+}
+
+struct node *parser_join(struct parser *p, enum node_kind kind, const struct token *at,
+			 struct node *left, struct node *right)
+{
+	struct node *node = parser_node(p, kind, at);
+
+	node->left = left;
+	node->right = right;
 	return node;
 }
 

@@ -36,6 +36,21 @@ static inline bool parser_at(const struct parser *p, enum token_kind kind, const
 
 /* Passes by the token if it is that one. */
 bool parser_skip(struct parser *p, enum token_kind kind, const char *text);
+static inline bool skip_operator(struct parser *p, const char *text)
+{
+	return parser_skip(p, TOKEN_OPERATOR, text);
+}
+
+static inline bool at_operator(const struct parser *p, const char *text)
+{
+	return parser_at(p, TOKEN_OPERATOR, text);
+}
+
+static inline bool at_name(const struct parser *p, const char *text)
+{
+	return parser_at(p, TOKEN_NAME, text);
+}
+
 void parser_expect(struct parser *p, enum token_kind kind, const char *text);
 /* kind: one whose text does not matter; what: its name for the error. */
 void parser_expect_kind(struct parser *p, enum token_kind kind, const char *what);
@@ -43,6 +58,7 @@ void parser_fail(struct parser *p, const struct token *at, const char *format, .
 	__attribute__((format(printf, 3, 4)));
 /* Fails: the current token is not what the grammar expects. */
 void parser_fail_unexpected(struct parser *p, const char *expected);
+enum { TOKEN_SHOWN_MAX = 40 };	/* bytes of a token that an error shows */
 /* Bounds rules that contain themselves. */
 bool parser_enter(struct parser *p);
 static inline void parser_leave(struct parser *p)
@@ -53,6 +69,8 @@ static inline void parser_leave(struct parser *p)
 /* --- nodes --- */
 
 struct node *parser_node(struct parser *p, enum node_kind kind, const struct token *at);
+struct node *parser_join(struct parser *p, enum node_kind kind, const struct token *at,
+			 struct node *left, struct node *right);
 /* Appends node to parent's children; tail: where the last one hangs, at first &parent->children. */
 void parser_add_child(struct node *parent, struct node ***tail, struct node *node);
 /* A string of the template. */

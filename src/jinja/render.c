@@ -41,7 +41,7 @@ struct value render_fail(struct render *r, const char *format, ...)
 struct value render_fail_undefined(struct render *r, struct value value)
 {
 	const struct str *name = value.string ? value.string : &str_empty;
-	const int n = name->n_bytes > 200 ? 200 : (int)name->n_bytes;
+	const int n = str_shown(name);
 
 	if (value.of == OF_NOTHING)
 		return render_fail(r, "'%.*s' is undefined", n, name->bytes);
@@ -64,7 +64,7 @@ void render_raise(struct render *r, const struct str *text)
 		return;
 	r->is_placed = true;
 	r->status = error_set(r->err, SC_E_INVALID, "%.*s",
-			      text->n_bytes < ERROR_TEXT_MAX ? (int)text->n_bytes : ERROR_TEXT_MAX,
+			      codepoint_fit(text->bytes, text->n_bytes, ERROR_TEXT_MAX),
 			      text->bytes);
 }
 

@@ -57,6 +57,8 @@ struct value scope_get(struct render *r, uint32_t name)
 	for (const struct scope *scope = r->scope; scope; scope = scope->parent) {
 		const struct binding *binding = find(scope, name);
 
+		if (!render_step(r, scope->n / 16))
+			return value;
 		if (binding)
 			return binding->value;
 	}
@@ -92,6 +94,8 @@ void scope_set(struct render *r, uint32_t name, struct value value)
 		return;
 	}
 	binding = find(scope, name);
+	if (!render_step(r, scope->n / 16))
+		return;
 	if (binding) {
 		binding->value = value;
 		return;

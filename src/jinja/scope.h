@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_JINJA_SCOPE_H
 #define STAGECOACH_JINJA_SCOPE_H
 /*
- * scope - the variables of a loop's turn, a macro or a block. A name that the scope does not have is
- * looked for in the one around it, and at last among the globals.
+ * scope - the variables of a loop's turn, a macro or a block. A name that the scope does not have
+ * is looked for in the one around it, and at last among the globals.
  */
 #include "jinja/render.h"
 

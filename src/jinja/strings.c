@@ -108,8 +108,9 @@ int64_t str_find(struct render *r, const struct str *str, size_t begin, size_t e
 
 	if (begin > end || part->n_bytes > end - begin)
 		return NOT_FOUND;
-	found = part->n_bytes ? memmem(str->bytes + begin, end - begin, part->bytes, part->n_bytes) :
-				str->bytes + begin;
+	found = str->bytes + begin;
+	if (part->n_bytes)
+		found = memmem(found, end - begin, part->bytes, part->n_bytes);
 	render_count_bytes(r, found ? (size_t)(found - str->bytes) - begin : end - begin);
 	return found ? found - str->bytes : NOT_FOUND;
 }
@@ -117,9 +118,11 @@ int64_t str_find(struct render *r, const struct str *str, size_t begin, size_t e
 int64_t str_find_last(struct render *r, const struct str *str, size_t begin, size_t end,
 		      const struct str *part)
 {
+	const size_t n_steps = 1 + part->n_bytes / 32;
+
 	if (begin > end || part->n_bytes > end - begin)
 		return NOT_FOUND;
-	for (size_t at = end - part->n_bytes + 1; at-- > begin && render_step(r, 1 + part->n_bytes / 32);)
+	for (size_t at = end - part->n_bytes + 1; at-- > begin && render_step(r, n_steps);)
 		if (!memcmp(str->bytes + at, part->bytes, part->n_bytes))
 			return (int64_t)at;
 	return NOT_FOUND;

@@ -177,6 +177,9 @@ static inline double real_of(struct value value)
 	return value.kind == VALUE_FLOAT ? value.real : (double)integer_of(value);
 }
 
+/* How much of str an error shows: see codepoint_fit. */
+enum { SHOWN_MAX = 100 };
+int str_shown(const struct str *str);
 bool str_equals(const struct str *a, const struct str *b);
 bool str_is(const struct str *a, const char *text);
 /* -1, 0 or 1; the order of UTF-8 is that of code points. */

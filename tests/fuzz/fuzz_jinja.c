@@ -14,7 +14,8 @@ enum { NOW = 1753318923 };
 
 static const char conversation[] =
 	"{\"messages\": [{\"role\": \"system\", \"content\": \"Be \\u00e9 \\\"kind\\\".\\n\"},"
-	"{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \" a<|x|> b \\ud83d\\ude00\"}]},"
+	"{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \" a<|x|> b "
+	"\\ud83d\\ude00\"}]},"
 	"{\"role\": \"assistant\", \"content\": null, \"tool_calls\": [{\"id\": \"abc123def\","
 	" \"type\": \"function\", \"function\": {\"name\": \"add\", \"arguments\": {\"a\": 1,"
 	" \"b\": -2.5e10, \"items\": [true, null]}}}]},"
@@ -88,34 +89,46 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 static const char *const seeds[] = {
-	"{{ bos_token }}{% for m in messages %}{{ '<|' + m.role + '|>' }}\n{{ m['content'] | trim }}"
-	"{%- if m.tool_calls is defined %}{% for c in m.tool_calls %}{{ c.function | tojson(indent=2) }}"
+	"{{ bos_token }}{% for m in messages %}{{ '<|' + m.role + '|>' }}\n{{ "
+	"m['content'] | trim }}"
+	"{%- if m.tool_calls is defined %}{% for c in m.tool_calls %}{{ c.function | "
+	"tojson(indent=2) }}"
 	"{% endfor %}{% endif %}{% endfor %}{% if add_generation_prompt %}x{% endif %}",
 	"{%- set ns = namespace(a=0, s='') -%}{% for i in range(n) %}{% set ns.a = ns.a + i %}"
 	"{% set ns.s = ns.s ~ i ~ loop.last %}{% if loop.index is even %}{% continue %}{% endif %}"
-	"{{ loop.cycle('a', 'b') }}{{ loop.previtem }}{{ loop.revindex }}{% else %}-{% endfor %}{{ ns }}",
+	"{{ loop.cycle('a', 'b') }}{{ loop.previtem }}{{ loop.revindex }}{% else %}-{% "
+	"endfor %}{{ ns }}",
 	"{% macro m(a, b='x', *c) %}{% endmacro %}",
 	"{% macro m(a, b=1) %}{{ a }}{{ b }}{{ caller(a) }}{{ varargs }}{{ kwargs }}{% endmacro %}"
 	"{% call(x) m('p', 2, 3, k=4) %}{{ x }}{% endcall %}{{ m is callable }}",
 	"{% for t in l recursive %}{{ t }}{% if t > 1 %}{{ loop([t - 1]) }}{% endif %}{% endfor %}",
-	"{{ s.split(',')[::-1] | join('|') }}{{ s[1:-1:2] }}{{ s.replace(',', '') | upper | title }}"
+	"{{ s.split(',')[::-1] | join('|') }}{{ s[1:-1:2] }}{{ s.replace(',', '') | upper "
+	"| title }}"
 	"{{ s.rsplit(',', 1) }}{{ s.partition(',') }}{{ s.splitlines() }}{{ s.find('b') }}"
 	"{{ s.strip('a').center(20, '.') }}{{ s.zfill(9) }}{{ s.expandtabs(2) }}",
-	"{{ '%s %05.2f %-4d %x %r %%' % (s, n, 4, 255, l) }}{{ '{} {0!r:>9} {x[0]}'.format(s, x=l) }}",
-	"{{ messages | selectattr('role', 'in', ['user']) | map(attribute='content.0.text') | list }}"
+	"{{ '%s %05.2f %-4d %x %r %%' % (s, n, 4, 255, l) }}{{ '{} {0!r:>9} {x[0]}"
+	"'.format(s, x=l) }}",
+	"{{ messages | selectattr('role', 'in', ['user']) | "
+	"map(attribute='content.0.text') | list }}"
 	"{{ messages | groupby('role') }}{{ l | sort(reverse=true) | unique | list }}{{ l | sum }}"
 	"{{ l | batch(2, 0) | list }}{{ l | slice(2) | list }}{{ l | min }}{{ l | max }}"
 	"{{ tools[0].function | dictsort | items if false else {'a': 1} | items | list }}",
-	"{{ 1 + 2 * 3 ** 2 // 4 % 5 - 6 / 7 }}{{ 1 < 2 <= 3 != 4 }}{{ not n and 1 or l is not none }}"
+	"{{ 1 + 2 * 3 ** 2 // 4 % 5 - 6 / 7 }}{{ 1 < 2 <= 3 != 4 }}{{ not n and 1 or l is "
+	"not none }}"
 	"{{ 'a' in s and 3 not in l }}{{ (1, 'x', none, true, 1.5, [], {}) }}{{ -n ** 2 | abs }}",
-	"{% filter upper %}a{% endfilter %}{% with a = 1 %}{{ a }}{% endwith %}{% raw %}{{{% endraw %}"
-	"{# c #}{%+ set a, b = 1, 2 +%}{% set x %}y{% endset %}{% generation %}z{% endgeneration %}",
-	"{{ strftime_now('%Y-%m-%d %H:%M') }}{{ dict(a=1) }}{% set j = joiner() %}{{ j() }}{{ j() }}"
-	"{% set c = cycler(1, 2) %}{{ c.next() }}{{ c.current }}{{ 2.675 | round(2) }}{{ '1_0' | int }}"
+	"{% filter upper %}a{% endfilter %}{% with a = 1 %}{{ a }}{% endwith %}{% raw %}"
+	"{{{% endraw %}"
+	"{# c #}{%+ set a, b = 1, 2 +%}{% set x %}y{% endset %}{% generation %}z{% "
+	"endgeneration %}",
+	"{{ strftime_now('%Y-%m-%d %H:%M') }}{{ dict(a=1) }}{% set j = joiner() %}{{ j() }"
+	"}{{ j() }}"
+	"{% set c = cycler(1, 2) %}{{ c.next() }}{{ c.current }}{{ 2.675 | round(2) }}{{ "
+	"'1_0' | int }}"
 	"{{ s | indent(2, true) }}{{ s | wordcount }}{{ s | truncate(3) }}{{ s | urlencode | e }}",
 	"{{ raise_exception('no ' ~ n) }}",
 	"{{ x.y }}",
-	"{% set l2 = [] %}{% do l2.append(l2) %}{% do l2.extend(l) %}{% do l2.insert(0, l2.pop()) %}"
+	"{% set l2 = [] %}{% do l2.append(l2) %}{% do l2.extend(l) %}{% do l2.insert(0, "
+	"l2.pop()) %}"
 	"{% set d = {} %}{% do d.update({'k': d}) %}{{ d.keys() }}{{ d.pop('k', 0) }}{{ l2 }}",
 };
 

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 static void white_space_goes_as_with_trim_and_lstrip_blocks(void **state)
@@ -44,8 +45,8 @@ static void operators_bind_as_in_jinja2(void **state)
 static void slices_and_indexes_are_pythons(void **state)
 {
 	(void)state;
-	assert_renders("{{ [1,2,3][::-1] }} {{ [1,2,3][-1] }} {{ 'h\u00e9llo'[1:-1] }} {{ 'abc'[::-2] }}",
-		       NULL, "[3, 2, 1] 3 \u00e9ll ca");
+	assert_renders("{{ [1,2,3][::-1] }} {{ [1,2,3][-1] }} {{ 'h\u00e9llo'[1:-1] }} "
+		       "{{ 'abc'[::-2] }}", NULL, "[3, 2, 1] 3 \u00e9ll ca");
 	assert_renders("{{ x.0.1 }} {{ x[0][5] is defined }} {{ (1, 2)[:1] }}", "{\"x\": [[1, 2]]}",
 		       "2 False (1,)");
 	assert_renders("{{ 'abc'.5 is undefined }} {{ {'a': 1}['b'] }}.", NULL, "True .");
@@ -78,12 +79,12 @@ static void loops_know_where_they_are(void **state)
 static void macros_take_defaults_names_and_callers(void **state)
 {
 	(void)state;
-	assert_renders("{% macro m(a, b='x') %}{{ a }}{{ b }}{% endmacro %}{{ m(1) }}{{ m(b=2, a=3) }}",
-		       NULL, "1x32");
+	assert_renders("{% macro m(a, b='x') %}{{ a }}{{ b }}{% endmacro %}{{ m(1) }}"
+		       "{{ m(b=2, a=3) }}", NULL, "1x32");
 	assert_renders("{% macro m(t) %}<{{ caller(t) }}>{% endmacro %}"
 		       "{% call(x) m('a') %}{{ x }}!{% endcall %}", NULL, "<a!>");
-	assert_renders("{% macro m() %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(1, k=2) }}", NULL,
-		       "(1,){'k': 2}");
+	assert_renders("{% macro m() %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(1, k=2) }}",
+		       NULL, "(1,){'k': 2}");
 	assert_renders("{% macro f(n) %}{{ n }}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}"
 		       "{{ f(3) }}", NULL, "3210");
 	assert_fails("{% macro m(a) %}{% endmacro %}{{ m(1, 2) }}", NULL, SC_E_FORMAT,
@@ -96,8 +97,8 @@ static void blocks_set_filter_and_shield(void **state)
 	assert_renders("{% set x | upper %}a{{ 1 }}{% endset %}{{ x }}", NULL, "A1");
 	assert_renders("{% filter upper %}ab{% endfilter %}{% with a = 1, b = 2 %}{{ a + b }}"
 		       "{% endwith %}{{ a }}", NULL, "AB3");
-	assert_renders("{% generation %}x{% set y = 1 %}{% endgeneration %}{{ y is defined }}", NULL,
-		       "xFalse");
+	assert_renders("{% generation %}x{% set y = 1 %}{% endgeneration %}{{ y is defined }}",
+		       NULL, "xFalse");
 	assert_renders("{% set a, b = 1, 'x' %}{{ a }}{{ b }}", NULL, "1x");
 }
 
@@ -112,7 +113,8 @@ static void methods_shadow_keys_behind_a_dot(void **state)
 static void json_is_pythons(void **state)
 {
 	(void)state;
-	assert_renders("{{ x|tojson }}", "{\"x\": {\"b\": [1, 2.0, null, true], \"a\": \"\u00e9<'\\n\"}}",
+	assert_renders("{{ x|tojson }}",
+		       "{\"x\": {\"b\": [1, 2.0, null, true], \"a\": \"\u00e9<'\\n\"}}",
 		       "{\"b\": [1, 2.0, null, true], \"a\": \"\u00e9<'\\n\"}");
 	assert_renders("{{ x|tojson(indent=2, sort_keys=true, ensure_ascii=true) }}",
 		       "{\"x\": {\"b\": [], \"a\": [\"\u00e9\U0001F600\"]}}",
@@ -144,8 +146,8 @@ static void undefined_prints_nothing_and_has_no_members(void **state)
 
 static void filters_work_on_sequences(void **state)
 {
-	static const char variables[] = "{\"m\": [{\"r\": \"u\", \"n\": 2}, {\"r\": \"a\", \"n\": 1},"
-					" {\"r\": \"u\", \"n\": 3}]}";
+	static const char variables[] = "{\"m\": [{\"r\": \"u\", \"n\": 2},"
+					" {\"r\": \"a\", \"n\": 1}, {\"r\": \"u\", \"n\": 3}]}";
 
 	(void)state;
 	assert_renders("{{ m|selectattr('r', 'equalto', 'u')|map(attribute='n')|list }}"
@@ -157,8 +159,8 @@ static void filters_work_on_sequences(void **state)
 	assert_renders("{% for k, g in m|groupby('r') %}{{ k }}{{ g|length }}{% endfor %}"
 		       "{{ {'b': 1, 'a': 2}|dictsort }}{{ [1,2,3]|batch(2)|list }}", variables,
 		       "a1u2[('a', 2), ('b', 1)][[1, 2], [3]]");
-	assert_renders("{{ ['a', 'c', 'A', 'b']|max }}{{ ['a', 'c', 'A', 'b']|max(case_sensitive=true) }}"
-		       "{{ 'a' < 'c' }}{{ 'c' is gt 'a' }}", NULL, "ccTrueTrue");
+	assert_renders("{% set l = ['a', 'c', 'A', 'b'] %}{{ l|max }}"
+		       "{{ l|max(case_sensitive=true) }}{{ 'a' < 'c' }}{{ 'c' is gt 'a' }}", NULL, "ccTrueTrue");
 	assert_renders("{{ none|selectattr('a')|list }}{{ x|map('upper')|list }}", NULL, "[][]");
 }
 
@@ -188,6 +190,25 @@ static void failures_say_where(void **state)
 	assert_fails("{{ raise_exception('No ' + 'way') }}", NULL, SC_E_INVALID, "No way");
 }
 
+/* A message that is cut must not end inside of a character. */
+static void failures_show_whole_characters(void **state)
+{
+	char source[300], *end = stpcpy(source, "{{ d['");
+	struct rendering rendering;
+	json_t *text;
+
+	(void)state;
+	for (int i = 0; i < 60; i++)
+		end = stpcpy(end, "\u4e2d");
+	stpcpy(end, "'].x }}");
+	rendering = render_text(source, "{\"d\": {}}", NULL);
+	assert_int_equal(rendering.status, SC_E_FORMAT);
+	assert_non_null(strstr(rendering.err.text, "has no attribute '\u4e2d"));
+	text = json_string(rendering.err.text);
+	assert_non_null(text);
+	json_decref(text);
+}
+
 static void the_time_is_utc(void **state)
 {
 	(void)state;
@@ -211,6 +232,7 @@ int main(void)
 		cmocka_unit_test(filters_work_on_sequences),
 		cmocka_unit_test(strings_have_pythons_methods),
 		cmocka_unit_test(failures_say_where),
+		cmocka_unit_test(failures_show_whole_characters),
 		cmocka_unit_test(the_time_is_utc),
 	};
 

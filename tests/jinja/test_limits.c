@@ -52,7 +52,7 @@ static void a_text_of_many_pieces_needs_no_copies(void **state)
 	struct rendering rendering =
 		render_text("{% set ns = namespace(t='', u='') %}{% for i in range(3000) %}"
 			    "{% set ns.t = ns.t ~ x ~ '.' %}{% set ns.u = ns.u + x %}{% endfor %}"
-			    "{{ ns.t | length }} {{ ns.u | length }} {{ ns.t[-2:] }} {{ ns.u[:3] }}",
+			    "{{ ns.t|length }} {{ ns.u|length }} {{ ns.t[-2:] }} {{ ns.u[:3] }}",
 			    "{\"x\": \"\u00e9bcdefgh\"}", &limits);
 
 	(void)state;
@@ -83,6 +83,44 @@ static void depth_is_limited(void **state)
 			  "levels of nesting");
 	assert_is_limited("{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}",
 			  "levels of nesting");
+}
+
+/* Chains are no nesting for the parser, but some of them are for the rendering. */
+static void chains_do_not_exhaust_the_stack(void **state)
+{
+	enum { N_BYTES = 900 << 10 };
+	static const char *const parts[][3] = {
+		{ "{% filter e", "|e", "%}{% endfilter %}" }, { "{{ x", "|e", "}}" },
+		{ "{{ x", ".x", "}}" }, { "{{ x", "+x", "}}" }, { "{{ x", " and x", "}}" },
+		{ "{% if 0 %}", "{% elif 0 %}", "{% endif %}" }, { "{{ x", "~x", "}}" },
+		{ "{{ 1", "<2", "}}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		char *source = malloc(64 + N_BYTES), *end;
+		struct rendering rendering;
+
+		assert_non_null(source);
+		end = stpcpy(source, parts[i][0]);
+		while (end < source + N_BYTES)
+			end = stpcpy(end, parts[i][1]);
+		stpcpy(end, parts[i][2]);
+		rendering = render_text(source, "{\"x\": \"a\"}", NULL);
+		assert_true(rendering.status == SC_OK || rendering.status == SC_E_TOO_LARGE);
+		rendering_deinit(&rendering);
+		free(source);
+	}
+}
+
+/* The default depth fits into a small stack, and is enough for what templates do. */
+static void the_default_depth_is_enough_for_recursive_macros(void **state)
+{
+	(void)state;
+	assert_renders("{% macro m(n) %}{% if n %}{% for i in [1] %}{{ m(n - 1) }}{% endfor %}"
+		       "{% else %}end{% endif %}{% endmacro %}{{ m(40) }}", NULL, "end");
+	assert_fails("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", NULL, SC_E_TOO_LARGE,
+		     "levels of nesting");
 }
 
 static void templates_cannot_be_nested_without_end(void **state)
@@ -129,6 +167,8 @@ int main(void)
 		cmocka_unit_test(a_text_of_many_pieces_needs_no_copies),
 		cmocka_unit_test(pieces_do_not_change_the_text_that_they_follow),
 		cmocka_unit_test(depth_is_limited),
+		cmocka_unit_test(chains_do_not_exhaust_the_stack),
+		cmocka_unit_test(the_default_depth_is_enough_for_recursive_macros),
 		cmocka_unit_test(templates_cannot_be_nested_without_end),
 		cmocka_unit_test(too_long_and_invalid_sources_are_refused),
 	};

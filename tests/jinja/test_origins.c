@@ -54,8 +54,8 @@ static void each_byte_keeps_its_origin_through_operations(void **state)
 	assert_origins("{{ ('\n' ~ u)|indent(1) }}", "\n a-B", "TTvvv");
 	assert_origins("{% set x %}<{{ u }}>{% endset %}{{ x }}", "<a-B>", "TvvvT");
 	assert_origins("{% macro m(a) %}<{{ a }}{% endmacro %}{{ m(u) }}", "<a-B", "Tvvv");
-	assert_origins("{% set ns = namespace(t='') %}{% for c in u %}{% set ns.t = ns.t ~ c ~ '.' %}"
-		       "{% endfor %}{{ ns.t }}", "a.-.B.", "vTvTvT");
+	assert_origins("{% set ns = namespace(t='') %}{% for c in u %}"
+		       "{% set ns.t = ns.t ~ c ~ '.' %}{% endfor %}{{ ns.t }}", "a.-.B.", "vTvTvT");
 }
 
 /* A user could write what looks like the punctuation of JSON. */
