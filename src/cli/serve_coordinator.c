@@ -392,6 +392,7 @@ static enum sc_status start_gateway(struct server *server, struct error *err)
 	gateway.routes = &server->http.routes;
 	gateway.n_routes = 1;
 	if (status == SC_OK) {
+		gateway.chat_format = server->http.chat;
 		gateway.model_name = openai_model_name(server->http.openai);
 		status = gateway_create(&gateway, &server->gateway, err);
 	}

@@ -436,6 +436,8 @@ void job_destroy(struct job *job)
 		sequence_deinit(&job->streams[i].sequence);
 	}
 	leave_client(job);
+	if (job->annex)
+		job->annex->destroy(job->annex);
 	free(job->streams);
 	job_sampling_deinit(&job->sampling);
 	free(job->scores);
@@ -452,7 +454,8 @@ static uint64_t output_bytes(const struct job *job)
 	uint64_t n_bytes = sizeof *job + job->n_streams * sizeof job->streams[0] +
 			   job->n_scores * (sizeof job->scores[0] +
 					    job->n_score_tops * sizeof job->score_tops[0]) +
-			   texts_bytes((const char *const *)job->stops, job->n_stops);
+			   texts_bytes((const char *const *)job->stops, job->n_stops) +
+			   (job->annex ? job->annex->n_bytes : 0);
 
 	for (uint32_t i = 0; i < job->n_streams; i++) {
 		const struct output *output = job_output(job, i);
@@ -596,6 +599,11 @@ const char *job_stop_string(const struct job *job, uint32_t i)
 {
 	assert(i < job->n_stops);
 	return job->stops[i];
+}
+
+const struct job_annex *job_annex(const struct job *job)
+{
+	return job->annex;
 }
 
 uint64_t job_seed(const struct job *job)

@@ -66,6 +66,13 @@ enum special_text {
 #define SPECIAL_BEGIN '\xff'
 #define SPECIAL_END '\xfe'
 
+/* What a door keeps with a job, to read its output by; the first member of a struct of the door's
+ * own. It is destroyed with the job. */
+struct job_annex {
+	size_t n_bytes;		/* memory, counted as the job's */
+	void (*destroy)(struct job_annex *annex);
+};
+
 struct job_request {
 	uint64_t client;		/* the client: jobs of one client share
 					 * its turns. 0: this process itself */
@@ -130,6 +137,7 @@ struct job_request {
 	uint32_t n_stops;
 	uint64_t deadline_ms;		/* counted from now; 0: none */
 	bool is_attached;		/* cancelled when its last watcher leaves */
+	struct job_annex *annex;	/* the job takes it on SC_OK; NULL: none */
 };
 
 /* One generated token. text_end: number of bytes of the output's text that are final after this
@@ -262,6 +270,8 @@ const float *job_prompt_scores(const struct job *job, uint32_t *n_out);
 const struct token_top *job_prompt_tops(const struct job *job, uint32_t *n_tops_out);
 /* The request's stop string of this index, for output.stop. Borrowed while the job is held. */
 const char *job_stop_string(const struct job *job, uint32_t i);
+/* The request's annex, or NULL. Borrowed while the job is held. */
+const struct job_annex *job_annex(const struct job *job);
 uint64_t job_seed(const struct job *job);	/* the request's seed: repeats the job's output */
 uint32_t job_n_outputs(const struct job *job);
 const struct output *job_output(const struct job *job, uint32_t i);

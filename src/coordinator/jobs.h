@@ -56,6 +56,7 @@ struct job {
 	bool is_attached;
 	bool ignore_end;
 	uint64_t seed;
+	struct job_annex *annex;	/* owned, or NULL */
 	const char *warning;		/* for the client, static; NULL: none */
 	char **stops;			/* [n_stops], owned; one block with their text */
 	uint32_t n_stops;

@@ -126,7 +126,8 @@ static uint64_t job_bytes(const struct coordinator *c, const struct job_request 
 
 	return sizeof(struct job) + n_bytes * (r->n_sequences ? r->n_sequences : 1) +
 	       (r->score_from ? (prompt->n - r->score_from) * (sizeof(float) + top_bytes) : 0) +
-	       job_sampling_bytes(r) + texts_bytes(r->stops, r->n_stops);
+	       job_sampling_bytes(r) + texts_bytes(r->stops, r->n_stops) +
+	       (r->annex ? r->annex->n_bytes : 0);
 }
 
 static enum sc_status make_room(struct coordinator *c, uint64_t client, uint64_t n_bytes,
@@ -288,6 +289,7 @@ enum sc_status job_submit(struct coordinator *c, const struct job_request *reque
 	token_list_deinit(&prompt);
 	if (status != SC_OK)
 		return status;
+	job->annex = request->annex;
 	jobs_add(&c->jobs, job, n_bytes);
 	metrics_note_submitted(&c->metrics, job->n_streams);
 	coordinator_add_job(c, job);

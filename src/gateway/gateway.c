@@ -213,6 +213,7 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 	/* Writing to a client that has left must be an error of write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	service_init(&gateway->service, config->engine);
+	gateway->service.chat_format = config->chat_format;
 	connections.grpc.context = &gateway->service;
 	init_metrics(gateway, config);
 	connections.grpc.observer = &gateway->grpc_observer;

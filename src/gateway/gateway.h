@@ -22,6 +22,7 @@
 /* Tables of routes in a configuration. */
 #define GATEWAY_MAX_ROUTES 7
 
+struct chat_format;
 struct engine;
 struct gateway;
 struct work_pool;
@@ -29,6 +30,8 @@ struct work_pool;
 struct gateway_config {
 	struct loop *loop;
 	struct engine *engine;		/* borrowed until destroy */
+	const struct chat_format *chat_format;	/* borrowed until destroy; NULL: the
+						 * model cannot chat */
 	const char *listen;		/* as listener.h has it; port 0: any free one;
 					 * NULL or "": none */
 	const char *socket_path;	/* NULL or "": none */

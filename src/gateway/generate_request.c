@@ -5,6 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Also what control tokens print: a chat has its own way. */
+static enum sc_status read_chat(const Stagecoach__V1__Chat *message,
+				const struct chat_format *format,
+				struct generate_request *request, struct error *err)
+{
+	enum sc_status status = job_chat_create(message, format, &request->chat, err);
+
+	if (status == SC_OK)
+		job_chat_set_up(request->chat, &request->job);
+	return status;
+}
+
 static enum sc_status read_prompt(const Stagecoach__V1__GenerateRequest *message,
 				  struct job_request *request, struct error *err)
 {
@@ -24,7 +36,7 @@ static enum sc_status read_prompt(const Stagecoach__V1__GenerateRequest *message
 		request->n_prompt_tokens = message->tokens->n_ids;
 		return SC_OK;
 	}
-	return error_set(err, SC_E_INVALID, "prompt: expected text, raw_text or tokens");
+	return error_set(err, SC_E_INVALID, "prompt: expected text, raw_text, tokens or chat");
 }
 
 /* What the client leaves open keeps its default. */
@@ -126,17 +138,21 @@ static void read_ends(const Stagecoach__V1__GenerateRequest *message, struct job
 }
 
 enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *message,
+				     const struct chat_format *format,
 				     struct generate_request *request_out, struct error *err)
 {
 	struct job_request *job = &request_out->job;
 	enum sc_status status;
 
 	*request_out = (struct generate_request){ .job = job_request_default() };
-	status = read_prompt(message, job, err);
-	if (status != SC_OK)
-		return status;
 	job->parse_special = message->parse_special;
 	job->special = message->with_special ? SPECIAL_NAMES : SPECIAL_HIDDEN;
+	if (message->prompt_case == STAGECOACH__V1__GENERATE_REQUEST__PROMPT_CHAT)
+		status = read_chat(message->chat, format, request_out, err);
+	else
+		status = read_prompt(message, job, err);
+	if (status != SC_OK)
+		return status;
 	job->n_sequences = message->n;
 	job->wants_logprobs = message->logprobs;
 	job->n_top_logprobs = message->top_logprobs;
@@ -148,4 +164,6 @@ void generate_request_deinit(struct generate_request *request)
 {
 	free(request->biases);
 	request->biases = NULL;
+	job_chat_destroy(request->chat);
+	request->chat = NULL;
 }

@@ -2,6 +2,8 @@
 #include "gateway/job_events.h"
 
 #include "base/clock.h"
+#include "gateway/chat_events.h"
+#include "gateway/job_chat.h"
 #include "gateway/job_message.h"
 #include "gateway/plain_text.h"
 
@@ -18,14 +20,32 @@ struct job_events {
 	uint32_t turn;			/* the sequence that gives the next token */
 	uint32_t n_losses;		/* of the job, that were told or need not be */
 	bool is_waiting;		/* Recovering was told, Recovered was not */
+	struct chat_events *chat;	/* NULL: the job is no chat */
 	struct buf text;		/* text of the message under construction */
 	Stagecoach__V1__TopToken tops[JOB_MAX_TOP_LOGPROBS];	/* likewise */
 	Stagecoach__V1__TopToken *top_list[JOB_MAX_TOP_LOGPROBS];
 	uint32_t next_token[];		/* [n_sequences] */
 };
 
+/* Leaves out what is there already. */
+static enum sc_status skip(struct job_events *events)
+{
+	enum sc_status status = SC_OK;
+
+	for (uint32_t i = 0; i < events->n_sequences && status == SC_OK; i++) {
+		const struct output *output = job_output(events->job, i);
+		uint32_t n = output->n_tokens;
+
+		events->next_token[i] = n;
+		if (events->chat && n)
+			status = chat_events_skip(events->chat, i, output->tokens[n - 1].text_end);
+	}
+	return status;
+}
+
 enum sc_status job_events_create(struct job *job, bool from_now, struct job_events **events_out)
 {
+	enum sc_status status = SC_OK;
 	uint32_t n = job_n_outputs(job);
 	struct job_events *events = calloc(1, sizeof *events + n * sizeof events->next_token[0]);
 
@@ -35,8 +55,14 @@ enum sc_status job_events_create(struct job *job, bool from_now, struct job_even
 	events->n_sequences = n;
 	events->n_losses = job_recovery(job).n_losses - job_recovery(job).is_under_way;
 	buf_init(&events->text);
-	for (uint32_t i = 0; from_now && i < n; i++)
-		events->next_token[i] = job_output(job, i)->n_tokens;
+	if (job_chat_of(job))
+		status = chat_events_create(job, &events->chat);
+	if (status == SC_OK && from_now)
+		status = skip(events);
+	if (status != SC_OK) {
+		job_events_destroy(events);
+		return status;
+	}
 	*events_out = events;
 	return SC_OK;
 }
@@ -45,6 +71,7 @@ void job_events_destroy(struct job_events *events)
 {
 	if (!events)
 		return;
+	chat_events_destroy(events->chat);
 	buf_deinit(&events->text);
 	free(events);
 }
@@ -121,8 +148,9 @@ static enum sc_status send_token(struct job_events *events, uint32_t sequence, s
 	uint32_t at = events->next_token[sequence]++;
 	const struct output_token *token = &output->tokens[at];
 	uint32_t start = at ? token[-1].text_end : 0;
-	enum sc_status status = plain_text_set(&events->text, output->text.data + start,
-					       token->text_end - start);
+	uint32_t text_end = token->text_end;
+	enum sc_status status = plain_text_set_output(&events->text, output->text.data + start,
+						      text_end - start);
 
 	if (status != SC_OK)
 		return status;
@@ -136,7 +164,11 @@ static enum sc_status send_token(struct job_events *events, uint32_t sequence, s
 	}
 	event.event_case = STAGECOACH__V1__GENERATE_RESPONSE__EVENT_TOKEN;
 	event.token = &message;
-	return events->fn(events->arg, &event, err);
+	status = events->fn(events->arg, &event, err);
+	if (status == SC_OK && events->chat)
+		status = chat_events_tell(events->chat, sequence, text_end, events->fn,
+					  events->arg, err);
+	return status;
 }
 
 /* --- losses --- */
@@ -195,7 +227,8 @@ static enum sc_status set_rest(Stagecoach__V1__SequenceEnd *end, const struct ou
 
 	if (sent >= output->text.length)
 		return SC_OK;
-	status = plain_text_set(text, output->text.data + sent, output->text.length - sent);
+	status = plain_text_set_output(text, output->text.data + sent,
+				       output->text.length - sent);
 	end->rest = text->data;
 	return status;
 }
@@ -264,6 +297,7 @@ enum sc_status job_events_next(struct job_events *events, job_event_fn *fn, void
 			       struct error *err)
 {
 	struct job_recovery recovery = job_recovery(events->job);
+	enum sc_status status;
 	uint32_t sequence;
 
 	events->fn = fn;
@@ -279,5 +313,6 @@ enum sc_status job_events_next(struct job_events *events, job_event_fn *fn, void
 	if (events->is_over || !job_is_ended(events->job))
 		return SC_AGAIN;
 	events->is_over = true;
-	return send_finished(events, err);
+	status = events->chat ? chat_events_finish(events->chat, fn, arg, err) : SC_OK;
+	return status == SC_OK ? send_finished(events, err) : status;
 }

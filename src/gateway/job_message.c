@@ -2,6 +2,7 @@
 #include "gateway/job_message.h"
 
 #include "gateway/grpc_status.h"
+#include "gateway/job_chat.h"
 #include "gateway/plain_text.h"
 
 #include <stdlib.h>
@@ -100,8 +101,8 @@ static enum sc_status set_output(Stagecoach__V1__Output *message, const struct o
 	stagecoach__v1__output__init(message);
 	message->finish_reason = job_message_reason(output->finish);
 	message->text = output->text.data;
-	if (memchr(output->text.data, '\0', output->text.length)) {
-		status = plain_text_set(text, output->text.data, output->text.length);
+	if (!plain_text_is_plain(output->text.data, output->text.length)) {
+		status = plain_text_set_output(text, output->text.data, output->text.length);
 		if (status != SC_OK)
 			return status;
 		message->text = text->data;
@@ -115,6 +116,27 @@ static enum sc_status set_output(Stagecoach__V1__Output *message, const struct o
 	for (uint32_t i = 0; i < output->n_tokens; i++)
 		message->tokens[i] = output->tokens[i].id;
 	return output->has_logprobs ? set_logprobs(message, output) : SC_OK;
+}
+
+/* The outputs of a chat are messages, too. */
+static enum sc_status set_answers(struct job_message *message, const struct job *job)
+{
+	uint32_t n = job_n_outputs(job);
+
+	if (!job_chat_of(job))
+		return SC_OK;
+	message->answers = calloc(n, sizeof *message->answers);
+	if (!message->answers)
+		return SC_E_NOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		enum sc_status status = chat_answer_init(&message->answers[i], job, i);
+
+		message->n_answers++;
+		if (status != SC_OK)
+			return status;
+		message->outputs[i].message = &message->answers[i].message;
+	}
+	return SC_OK;
 }
 
 static enum sc_status set_outputs(struct job_message *message, const struct job *job)
@@ -138,7 +160,7 @@ static enum sc_status set_outputs(struct job_message *message, const struct job 
 		if (status != SC_OK)
 			return status;
 	}
-	return SC_OK;
+	return set_answers(message, job);
 }
 
 enum sc_status job_message_init(struct job_message *message, const struct job *job,
@@ -179,6 +201,9 @@ void job_message_deinit(struct job_message *message)
 		free(message->outputs[i].logprobs);
 		buf_deinit(&message->texts[i]);
 	}
+	for (size_t i = 0; i < message->n_answers; i++)
+		chat_answer_deinit(&message->answers[i]);
+	free(message->answers);
 	free(message->outputs);
 	free(message->output_list);
 	free(message->texts);

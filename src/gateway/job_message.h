@@ -8,6 +8,7 @@
  */
 #include "base/buf.h"
 #include "engine/engine.h"
+#include "gateway/chat_answer.h"
 
 #include "stagecoach/v1/stagecoach.pb-c.h"
 
@@ -19,7 +20,9 @@ struct job_message {
 	Stagecoach__V1__Timings timings;
 	Stagecoach__V1__Output *outputs;	/* [n], NULL without */
 	Stagecoach__V1__Output **output_list;
-	struct buf *texts;		/* [n]: used where an output's text contains NUL */
+	struct buf *texts;		/* [n]: used where an output's text is no plain string */
+	struct chat_answer *answers;	/* [n_answers], of a chat */
+	size_t n_answers;
 };
 
 must_check enum sc_status job_message_init(struct job_message *message, const struct job *job,

@@ -18,7 +18,9 @@ enum sc_status job_submission_prepare(struct request *request, struct error *err
 	enum sc_status status;
 
 	status = generate_request_read((const Stagecoach__V1__GenerateRequest *)request->message,
-				       &request->generate, err);
+				       request->chat_format, &request->generate, err);
+	if (status == SC_E_TOO_LARGE)
+		return request_meets(request, LIMIT_REQUEST_MEMORY, status);
 	if (status != SC_OK)
 		return status;
 	if (request->generate.job.prompt_tokens) {
@@ -48,10 +50,16 @@ enum sc_status job_submission_finish(struct request *request, uint64_t ms_left,
 				     struct job **job_out, struct error *err)
 {
 	struct service *service = grpc_call_context(request->call);
+	enum sc_status status;
 
 	count_elapsed(request);
 	if (ms_left && (!request->generate.job.deadline_ms || ms_left < request->generate.job.deadline_ms))
 		request->generate.job.deadline_ms = ms_left;
 	request->generate.job.client = grpc_call_client(request->call);
-	return engine_submit(service->engine, &request->generate.job, job_out, err);
+	status = engine_submit(service->engine, &request->generate.job, job_out, err);
+	if (status == SC_OK && request->generate.chat) {
+		job_chat_settle(request->generate.chat);
+		request->generate.chat = NULL;
+	}
+	return status;
 }

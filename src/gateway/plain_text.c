@@ -28,7 +28,15 @@ static size_t character_length(const uint8_t *p, size_t n_left)
 	return n;
 }
 
-enum sc_status plain_text_set(struct buf *text, const char *bytes, size_t n_bytes)
+/* What stands for a byte that is no character. */
+static enum sc_status add_mark(struct buf *text, uint8_t byte, bool drops_marks)
+{
+	if (drops_marks && (byte == 0xff || byte == 0xfe))
+		return SC_OK;
+	return buf_add(text, "\xef\xbf\xbd", 3);
+}
+
+static enum sc_status set(struct buf *text, const char *bytes, size_t n_bytes, bool drops_marks)
 {
 	const uint8_t *p = (const uint8_t *)bytes;
 	size_t start = 0;
@@ -45,12 +53,28 @@ enum sc_status plain_text_set(struct buf *text, const char *bytes, size_t n_byte
 		}
 		status = buf_add(text, bytes + start, at - start);
 		if (status == SC_OK)
-			status = buf_add(text, "\xef\xbf\xbd", 3);
+			status = add_mark(text, p[at], drops_marks);
 		start = ++at;
 	}
 	if (status == SC_OK)
 		status = buf_add(text, bytes + start, at - start);
 	return status;
+}
+
+enum sc_status plain_text_set(struct buf *text, const char *bytes, size_t n_bytes)
+{
+	return set(text, bytes, n_bytes, false);
+}
+
+enum sc_status plain_text_set_output(struct buf *text, const char *bytes, size_t n_bytes)
+{
+	return set(text, bytes, n_bytes, true);
+}
+
+bool plain_text_is_plain(const char *bytes, size_t n_bytes)
+{
+	return !memchr(bytes, '\0', n_bytes) && !memchr(bytes, '\xff', n_bytes) &&
+	       !memchr(bytes, '\xfe', n_bytes);
 }
 
 void plain_text_copy(const char *string, char *out, size_t capacity)

@@ -41,6 +41,7 @@ static void init(struct request *request, struct grpc_call *call, const struct r
 		.ops = ops,
 		.call = call,
 		.tokenizer = engine_tokenizer(service->engine),
+		.chat_format = service->chat_format,
 		.max_context = engine_max_context(service->engine),
 		.received_ns = grpc_call_now_ns(call),
 		.budget = grpc_call_budget(call),

@@ -30,6 +30,7 @@ struct request {
 	const ProtobufCMessage *message;	/* of type ops->type; borrowed
 						 * until finish returns */
 	const struct tokenizer *tokenizer;	/* borrowed */
+	const struct chat_format *chat_format;	/* borrowed; NULL: none */
 	uint32_t max_context;
 	uint64_t received_ns;
 	/* Results of prepare for finish; freed with the request. */

@@ -16,6 +16,7 @@
 /* The most jobs in one answer of List. */
 #define SERVICE_MAX_LIST 1000
 
+struct chat_format;
 struct engine;
 struct job;
 struct loop;
@@ -23,6 +24,7 @@ struct work_pool;
 
 struct service {
 	struct engine *engine;	/* borrowed */
+	const struct chat_format *chat_format;	/* borrowed; NULL: the model cannot chat */
 	struct loop *loop;	/* borrowed; NULL if pool is NULL */
 	struct work_pool *pool;	/* for long requests, borrowed; NULL:
 				 * long requests are handled at once */

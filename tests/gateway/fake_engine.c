@@ -49,6 +49,7 @@ struct job {
 	uint32_t max_tokens;
 	uint32_t n_outputs;
 	uint64_t seed;
+	struct job_annex *annex;
 	uint64_t deadline_ns;
 	bool is_attached;
 	bool has_changed;
@@ -303,6 +304,7 @@ enum sc_status engine_submit(struct engine *engine, const struct job_request *re
 								: request->max_tokens;
 	job->n_outputs = request->n_sequences ? request->n_sequences : 1;
 	job->seed = request->seed;
+	job->annex = request->annex;
 	job->is_attached = request->is_attached;
 	job->times.submitted_ms = clock_unix_ms();
 	if (request->deadline_ms)
@@ -378,6 +380,8 @@ void job_release(struct job *job)
 		buf_deinit(&job->outputs[i].text);
 		free(job->tokens[i]);
 	}
+	if (job->annex)
+		job->annex->destroy(job->annex);
 	free(job);
 }
 
@@ -416,6 +420,7 @@ const char *job_warning(const struct job *job)
 	(void)job;
 	return NULL;
 }
+const struct job_annex *job_annex(const struct job *job) { return job->annex; }
 uint64_t job_seed(const struct job *job) { return job->seed; }
 uint32_t job_n_outputs(const struct job *job) { return job->n_outputs; }
 const struct output *job_output(const struct job *job, uint32_t i) { return &job->outputs[i]; }
