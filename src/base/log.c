@@ -136,6 +136,7 @@ static size_t format_line(char *line, size_t size, enum log_level level, const c
 	return log_line_text(&parts, line, size);
 }
 
+__attribute__((format(printf, 4, 0)))
 static void write_line(enum log_level level, const struct log_field *fields, size_t n_fields,
 		       const char *format, va_list args)
 {

@@ -74,9 +74,9 @@ static void on_ready(struct server *server)
 	if (!server->gateway)
 		return;
 	if (*gateway_address(server->gateway))
-		log_info("ready: gRPC on %s", gateway_address(server->gateway));
+		log_info("ready: gRPC and HTTP on %s", gateway_address(server->gateway));
 	if (*config->socket)
-		log_info("ready: gRPC on unix:%s", config->socket);
+		log_info("ready: gRPC and HTTP on unix:%s", config->socket);
 }
 
 /* What it means for the clients. */

@@ -90,10 +90,10 @@ start_daemon() {
 	fi
 	launcher=$!
 	wait_for is_started || fail "the daemon did not become ready"
-	grep -q 'ready: gRPC on 127' "$dir/log" || fail "the daemon ended before it was ready"
-	address=$(sed -n 's/.*ready: gRPC on \(127[0-9.:]*\).*/\1/p' "$dir/log")
+	grep -q 'ready: gRPC and HTTP on 127' "$dir/log" || fail "the daemon ended before it was ready"
+	address=$(sed -n 's/.*ready: gRPC and HTTP on \(127[0-9.:]*\).*/\1/p' "$dir/log")
 }
-is_started() { grep -q 'ready: gRPC on unix' "$dir/log" || is_gone "$launcher"; }
+is_started() { grep -q 'ready: gRPC and HTTP on unix' "$dir/log" || is_gone "$launcher"; }
 
 # The pid of rank N: the daemon's processes in the order of their ranks.
 pid_of_rank() {

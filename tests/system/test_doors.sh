@@ -9,8 +9,8 @@ start_on() {
 	"$BUILDDIR/stagecoachd" -m "$MODEL" --socket "$socket" --port 0 "$@" >"$dir/out" \
 		2>"$dir/log" </dev/null &
 	launcher=$!
-	wait_for is_started && grep -q 'ready: gRPC on unix' "$dir/log" || fail "$*: not ready"
-	port=$(sed -n 's/.*ready: gRPC on .*:\([0-9]*\)$/\1/p' "$dir/log")
+	wait_for is_started && grep -q 'ready: gRPC and HTTP on unix' "$dir/log" || fail "$*: not ready"
+	port=$(sed -n 's/.*ready: gRPC and HTTP on .*:\([0-9]*\)$/\1/p' "$dir/log")
 }
 
 # What a client of HTTP/1 gets of an address.

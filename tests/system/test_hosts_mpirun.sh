@@ -24,7 +24,7 @@ begin() {	# begin N
 		>"$dir/out" 2>"$dir/log" </dev/null &
 	launcher=$!
 	wait_for is_started || fail "the daemon did not become ready"
-	grep -q 'ready: gRPC on unix' "$dir/log" || fail "the daemon ended before it was ready"
+	grep -q 'ready: gRPC and HTTP on unix' "$dir/log" || fail "the daemon ended before it was ready"
 }
 pid_of_stage() {
 	list_workers | sed -n "s/.* ready  *$1 (.*:\([0-9]*\), cpu.*/\1/p"

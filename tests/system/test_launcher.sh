@@ -191,7 +191,7 @@ what='a daemon of its own'
 : >"$dir/log"
 sh -c '"$@" &' sh "$BUILDDIR/stagecoachd" -m "$MODEL" --listen 127.0.0.1:0 \
 	--socket "$socket" >"$dir/out" 2>"$dir/log" </dev/null
-is_alone_ready() { grep -q 'ready: gRPC on unix' "$dir/log"; }
+is_alone_ready() { grep -q 'ready: gRPC and HTTP on unix' "$dir/log"; }
 wait_for is_alone_ready || fail "$what: did not become ready"
 stagecoach generate --socket "$socket" -p x -n 3 >/dev/null 2>&1 || fail "$what: does not serve"
 launcher=$(pgrep -f "^$BUILDDIR/stagecoachd.*$dir")

@@ -62,7 +62,7 @@ begin_on() {
 		>"$dir/out" 2>"$dir/log" </dev/null &
 	launcher=$!
 	wait_for is_started || fail "the daemon did not become ready"
-	grep -q 'ready: gRPC on unix' "$dir/log" || fail "the daemon ended before it was ready"
+	grep -q 'ready: gRPC and HTTP on unix' "$dir/log" || fail "the daemon ended before it was ready"
 }
 
 cut() { ip -n "$switch" link set "v$1" nomaster; }

@@ -18,7 +18,7 @@ begin() {
 }
 begin_ready() {
 	begin "$@"
-	wait_for is_started && grep -q 'ready: gRPC on unix' "$dir/log" || fail "not ready"
+	wait_for is_started && grep -q 'ready: gRPC and HTTP on unix' "$dir/log" || fail "not ready"
 }
 mpirun_pid() { pgrep -P "$launcher"; }
 has_mpirun() { [ -n "$(mpirun_pid)" ]; }
