@@ -98,8 +98,12 @@ static bool is_answering(const struct http_session *session)
 
 static enum sc_status hold(struct http_session *session, const uint8_t *bytes, size_t n_bytes)
 {
-	enum sc_status status = buf_add(&session->held, bytes, n_bytes);
+	enum sc_status status;
 
+	/* A client that is always a request ahead never empties held. */
+	buf_consume(&session->held, session->n_held_taken);
+	session->n_held_taken = 0;
+	status = buf_add(&session->held, bytes, n_bytes);
 	charge(session);
 	return status;
 }

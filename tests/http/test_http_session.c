@@ -308,6 +308,21 @@ static void later_requests_wait_while_one_is_answered(void **state)
 	assert_true(http_session_wants_input(f->peer.session));
 }
 
+static void a_client_that_is_always_ahead_costs_no_more_with_time(void **state)
+{
+	struct fixture *f = *state;
+
+	peer_give(&f->peer, GET("/wait") GET("/wait"));
+	for (unsigned i = 0; i < 2000; i++) {
+		peer_give(&f->peer, GET("/wait"));
+		http_call_answer(f->service.call, 200, "text/plain", "done", 4);
+		peer_take(&f->peer);
+		peer_forget(&f->peer);
+	}
+	assert_int_equal(f->service.n_closed, 2000);
+	assert_true(f->peer.budget.n_bytes < 8192);
+}
+
 static void a_client_says_that_the_connection_ends(void **state)
 {
 	struct fixture *f = *state;
@@ -748,6 +763,7 @@ int main(void)
 		TEST(an_unknown_path_is_not_found),
 		TEST(requests_are_answered_in_their_order),
 		TEST(later_requests_wait_while_one_is_answered),
+		TEST(a_client_that_is_always_ahead_costs_no_more_with_time),
 		TEST(a_client_says_that_the_connection_ends),
 		TEST(http_1_0_closes_unless_asked_to_stay),
 		TEST(a_draining_server_closes_after_the_answer),
