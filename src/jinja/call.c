@@ -188,7 +188,8 @@ static void bind_rest(struct render *r, const struct node *macro, const struct a
 
 		if (!render_step(r, macro->n_children) || has_parameter(macro, entry->key))
 			continue;
-		if (entry->key.kind == VALUE_STRING && str_is(entry->key.string, "caller"))
+		if ((macro->flags & FLAG_CALLER) && entry->key.kind == VALUE_STRING &&
+		    str_is(entry->key.string, "caller"))
 			caller = entry->value;
 		else
 			dict_set(r, kwargs, entry->key, entry->value);

@@ -197,6 +197,22 @@ static unsigned take(const uint16_t from[CASED_MAX], uint32_t out[CASED_MAX])
 	return n;
 }
 
+static unsigned fold(utf8proc_int32_t codepoint, uint32_t out[CASED_MAX])
+{
+	utf8proc_int32_t folded[CASED_MAX];
+	int boundary = 0;
+	utf8proc_ssize_t n = utf8proc_decompose_char(codepoint, folded, CASED_MAX,
+						     UTF8PROC_CASEFOLD, &boundary);
+
+	if (n < 1 || n > CASED_MAX) {
+		out[0] = (uint32_t)codepoint;
+		return 1;
+	}
+	for (utf8proc_ssize_t i = 0; i < n; i++)
+		out[i] = (uint32_t)folded[i];
+	return (unsigned)n;
+}
+
 static unsigned cased_wide(uint32_t codepoint, enum letter_case to, uint32_t out[CASED_MAX])
 {
 	utf8proc_int32_t c = (utf8proc_int32_t)codepoint;
@@ -207,10 +223,8 @@ static unsigned cased_wide(uint32_t codepoint, enum letter_case to, uint32_t out
 				return take(to == LETTER_UPPER ? longer[i].upper : longer[i].title,
 					    out);
 	}
-	if (to == LETTER_FOLD && (codepoint == 0xdf || codepoint == 0x1e9e)) {
-		out[0] = out[1] = 's';
-		return 2;
-	}
+	if (to == LETTER_FOLD)
+		return fold(c, out);
 	if (to == LETTER_LOWER && codepoint == 0x130) {
 		out[0] = 'i';
 		out[1] = 0x307;

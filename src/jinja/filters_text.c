@@ -183,7 +183,7 @@ FILTER(wordcount)
 	int64_t n = 0;
 
 	(void)args, (void)all;
-	render_count_bytes(r, text->n_bytes);
+	render_count_chars(r, text->n_bytes);
 	for (size_t at = 0; at < text->n_bytes;
 	     at += codepoint_length((unsigned char)text->bytes[at])) {
 		bool is_word = is_word_char(codepoint_at(text->bytes + at));

@@ -39,7 +39,7 @@ FUNCTION(make_range)
 		return render_fail(r, "range() arg 3 must not be zero");
 	if (!range)
 		return UNDEFINED;
-	*range = (struct range){ start, step, range_items(start, stop, step) };
+	*range = (struct range){ start, stop, step, range_items(start, stop, step) };
 	if (range->n > RANGE_MAX)
 		return render_fail(r, "a range of more than %d items", RANGE_MAX);
 	return (struct value){ .kind = VALUE_RANGE, .range = range };

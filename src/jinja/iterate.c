@@ -37,7 +37,8 @@ static bool next_char(struct iteration *iteration, struct value *value_out)
 	if (begin == str->n_bytes)
 		return false;
 	iteration->at += codepoint_length((unsigned char)str->bytes[begin]);
-	*value_out = value_string(str_part(iteration->r, str, begin, iteration->at));
+	str = str_part(iteration->r, str, begin, iteration->at);
+	*value_out = value_string(str->is_safe ? str_unsafe(iteration->r, str) : str);
 	return true;
 }
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 const struct jinja_limits jinja_default_limits = {
-	.max_steps = 50 * 1000 * 1000,
+	.max_steps = 20 * 1000 * 1000,
 	.max_output = 64 << 20,
 	.max_memory = 256 << 20,
 	.max_depth = 500,

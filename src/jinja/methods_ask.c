@@ -25,7 +25,7 @@ static struct value all_are(const struct str *str, bool (*is)(uint32_t))
 				 const struct arguments *all)                                    \
 	{                                                                                   \
 		(void)args, (void)all;                                                      \
-		render_count_bytes(r, self.string->n_bytes);                                \
+		render_count_chars(r, self.string->n_bytes);                                \
 		return all_are(self.string, is);                                            \
 	}
 
@@ -57,7 +57,7 @@ static struct value islower_of(struct render *r, struct value self, const struct
 			       const struct arguments *all)
 {
 	(void)args, (void)all;
-	render_count_bytes(r, self.string->n_bytes);
+	render_count_chars(r, self.string->n_bytes);
 	return value_bool(has_case(self.string, false));
 }
 
@@ -65,7 +65,7 @@ static struct value isupper_of(struct render *r, struct value self, const struct
 			       const struct arguments *all)
 {
 	(void)args, (void)all;
-	render_count_bytes(r, self.string->n_bytes);
+	render_count_chars(r, self.string->n_bytes);
 	return value_bool(has_case(self.string, true));
 }
 
@@ -76,7 +76,7 @@ static struct value istitle(struct render *r, struct value self, const struct va
 	bool is_inside = false, is_found = false;
 
 	(void)args, (void)all;
-	render_count_bytes(r, str->n_bytes);
+	render_count_chars(r, str->n_bytes);
 	for (size_t at = 0; at < str->n_bytes;
 	     at += codepoint_length((unsigned char)str->bytes[at])) {
 		uint32_t c = codepoint_at(str->bytes + at);
@@ -101,7 +101,7 @@ static struct value isprintable(struct render *r, struct value self, const struc
 				const struct arguments *all)
 {
 	(void)args, (void)all;
-	render_count_bytes(r, self.string->n_bytes);
+	render_count_chars(r, self.string->n_bytes);
 	return self.string->n_bytes ? all_are(self.string, codepoint_is_printable) :
 				      value_bool(true);
 }
@@ -117,7 +117,7 @@ static struct value isidentifier(struct render *r, struct value self, const stru
 	const struct str *str = self.string;
 
 	(void)args, (void)all;
-	render_count_bytes(r, str->n_bytes);
+	render_count_chars(r, str->n_bytes);
 	if (!str->n_bytes || codepoint_is_digit(codepoint_at(str->bytes)))
 		return value_bool(false);
 	return all_are(str, is_name);

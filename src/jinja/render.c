@@ -11,6 +11,7 @@
 
 enum {
 	STEP_BYTES = 32,	/* bytes whose handling counts as a step */
+	STEP_CHARS = 4,
 	FIRST_VALUES = 4,
 	TAIL_MIN = 1024,	/* bytes of a string that gets a tail */
 };
@@ -92,6 +93,11 @@ bool render_count_bytes(struct render *r, size_t n_bytes)
 	return render_step(r, n_bytes / STEP_BYTES);
 }
 
+bool render_count_chars(struct render *r, size_t n_bytes)
+{
+	return render_step(r, n_bytes / STEP_CHARS);
+}
+
 bool render_enter(struct render *r)
 {
 	if (r->status)
@@ -131,7 +137,7 @@ void text_add(struct render *r, const char *bytes, size_t n_bytes, bool is_own)
 {
 	struct jinja_output *output = r->output;
 
-	if (!n_bytes || !render_count_bytes(r, n_bytes))
+	if (!n_bytes || !render_step(r, 1 + n_bytes / STEP_BYTES))
 		return;
 	if (n_bytes > r->limits->max_output - output->text.length) {
 		fail_limit(r, "bytes of output", r->limits->max_output);
@@ -307,6 +313,17 @@ const struct str *str_joined(struct render *r, const struct str *a, const struct
 }
 
 /* --- short ways --- */
+
+const struct str *str_unsafe(struct render *r, const struct str *str)
+{
+	struct str *copy = render_alloc(r, sizeof *copy);
+
+	if (!copy)
+		return &str_empty;
+	*copy = *str;
+	copy->is_safe = false;
+	return copy;
+}
 
 const struct str *str_own(struct render *r, const char *string)
 {

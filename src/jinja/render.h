@@ -51,6 +51,8 @@ void render_raise(struct render *r, const struct str *text);
 bool render_step(struct render *r, uint64_t n_steps);
 /* Counts a loop over n_bytes bytes. */
 bool render_count_bytes(struct render *r, size_t n_bytes);
+/* Counts a loop over n_bytes bytes that looks up what each character is. */
+bool render_count_chars(struct render *r, size_t n_bytes);
 /* Calls of itself are bounded. Every render_enter that returned true has a render_leave. */
 bool render_enter(struct render *r);
 static inline void render_leave(struct render *r)
@@ -96,6 +98,8 @@ static inline bool str_byte_is_own(const struct str *str, size_t at)
 const struct str *str_borrow(struct render *r, const char *bytes, size_t n_bytes, bool is_own);
 /* Bytes [begin, end) of str, shared. */
 const struct str *str_part(struct render *r, const struct str *str, size_t begin, size_t end);
+/* A copy that is no Markup. */
+const struct str *str_unsafe(struct render *r, const struct str *str);
 /* a and b as one string. */
 const struct str *str_joined(struct render *r, const struct str *a, const struct str *b);
 /* string is copied. */

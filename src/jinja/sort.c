@@ -5,11 +5,14 @@
 
 #include <string.h>
 
-/* Whether b comes before a. Equal ones keep their order in both directions. */
+/* Whether b comes before a. Equal ones keep their order in both directions; also those that have no
+ * order, as none and none. */
 static bool is_behind(struct render *r, struct value a, struct value b, bool is_reverse)
 {
 	struct value first = a.array->values[0], second = b.array->values[0];
 
+	if (first.kind <= VALUE_NONE && value_equals(r, first, second))
+		return false;
 	return is_reverse ? value_compare(r, first, second, "<") < 0 :
 			    value_compare(r, second, first, "<") < 0;
 }

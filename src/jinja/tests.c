@@ -8,6 +8,8 @@
 #include "jinja/evaluate.h"
 #include "jinja/iterate.h"
 
+#include <string.h>
+
 #define TEST(name)                                                                         \
 	static struct value name(struct render *r, struct value self, const struct value *args, \
 				 const struct arguments *all)
@@ -68,7 +70,7 @@ TEST(divisibleby)
 static struct value ask(struct render *r, struct value self, const char *method)
 {
 	const struct arguments none = { 0 };
-	const struct str name = { .bytes = method, .n_bytes = 7 };
+	const struct str name = { .bytes = method, .n_bytes = strlen(method) };
 	struct value text = value_string(text_of(r, self));
 
 	return builtin_call(r, method_find(text, &name), text, &none);

@@ -98,7 +98,7 @@ struct array {
 };
 
 struct range {
-	int64_t start, step;
+	int64_t start, stop, step;
 	uint64_t n;
 };
 

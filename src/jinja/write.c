@@ -116,7 +116,7 @@ static void repr_range(struct render *r, const struct range *range)
 	text_add_own(r, "range(");
 	write_integer(r, range->start);
 	text_add_own(r, ", ");
-	write_integer(r, range->start + (int64_t)range->n * range->step);
+	write_integer(r, range->stop);
 	if (range->step != 1) {
 		text_add_own(r, ", ");
 		write_integer(r, range->step);

@@ -87,6 +87,9 @@ static void macros_take_defaults_names_and_callers(void **state)
 		       NULL, "(1,){'k': 2}");
 	assert_renders("{% macro f(n) %}{{ n }}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}"
 		       "{{ f(3) }}", NULL, "3210");
+	assert_fails("{% macro m() %}{% endmacro %}{% call m() %}{% endcall %}", NULL, SC_E_FORMAT,
+		     "no such keyword argument");
+	assert_renders("{{ range(-3) }}{{ range(1, 6, 2)|list }}", NULL, "range(0, -3)[1, 3, 5]");
 	assert_fails("{% macro m(a) %}{% endmacro %}{{ m(1, 2) }}", NULL, SC_E_FORMAT,
 		     "takes not more than 1 argument");
 }
@@ -161,6 +164,9 @@ static void filters_work_on_sequences(void **state)
 		       "a1u2[('a', 2), ('b', 1)][[1, 2], [3]]");
 	assert_renders("{% set l = ['a', 'c', 'A', 'b'] %}{{ l|max }}"
 		       "{{ l|max(case_sensitive=true) }}{{ 'a' < 'c' }}{{ 'c' is gt 'a' }}", NULL, "ccTrueTrue");
+	assert_renders("{{ [none, none]|sort }}{{ 'Stra\u00dfe \ufb01'.casefold() }}"
+		       "{{ '\u00dfx'|upper }}{{ ['b', 'A']|sort }}", NULL,
+		       "[None, None]strasse fiSSX['A', 'b']");
 	assert_renders("{{ none|selectattr('a')|list }}{{ x|map('upper')|list }}", NULL, "[][]");
 }
 
