@@ -25,8 +25,10 @@ static int run(enum program program, const char *usage, int argc, char **argv, j
 
 	if (!verb_begin(&config, program, usage, argc, argv, &exit_code))
 		return exit_code;
-	status = prompt_text_read(&config, &text, &err);
-	client_request_init(&request, &config, &text);
+	status = client_request_init(&request, &config, &err);
+	if (status == SC_OK)
+		status = prompt_text_read(&config, &text, &err);
+	client_request_set_text(&request, &text);
 	if (status == SC_OK)
 		status = client_begin(&config, &client, &err);
 	if (status == SC_OK)

@@ -47,7 +47,8 @@ static void set_numbers(const struct config *config, struct job_request *r)
 	r->ignore_end = config->ignore_eos;
 	r->parse_special = config_parses_special(config);
 	r->special = config->special ? SPECIAL_NAMES : SPECIAL_HIDDEN;
-	r->wants_logprobs = config->wants_logprobs;
+	r->wants_logprobs = config->wants_logprobs || config->n_top_logprobs;
+	r->n_top_logprobs = config->n_top_logprobs;
 	r->deadline_ms = (uint64_t)(config->job_timeout * 1e3);
 	r->temperature = (float)config->temperature;
 	r->dynatemp_range = (float)config->dynatemp_range;

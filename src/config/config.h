@@ -69,6 +69,7 @@ struct config {
 	struct text_list stops;
 	uint32_t n_sequences;
 	bool wants_logprobs;
+	uint32_t n_top_logprobs;	/* above 0: wants_logprobs, too */
 	double job_timeout;		/* seconds; 0: none */
 
 	/* perplexity */

@@ -15,7 +15,6 @@
  */
 #define PROMPT (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_GENERATE | PROGRAM_SUBMIT)
 #define SAMPLING PROMPT
-#define LOCAL_SAMPLING (PROGRAM_DAEMON | PROGRAM_RUN)
 #define TEXT (PROMPT | PROGRAM_TOKENIZE)
 #define MODEL (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_PERPLEXITY | PROGRAM_BENCH | \
 	       PROGRAM_TOKENIZE | PROGRAM_INSPECT)
@@ -64,6 +63,10 @@ const struct option_info options[] = {
 	{ "logprobs", 0, NULL, OPTION_BOOL, PROMPT, OPTION_FLAG_ONLY,
 	  "Prompt", NULL, "off", AT(wants_logprobs),
 	  .help = "compute log-probabilities of the new tokens. --json prints them" },
+	{ "top-logprobs", 0, NULL, OPTION_U32, PROGRAM_GENERATE | PROGRAM_SUBMIT,
+	  OPTION_FLAG_ONLY, "Prompt", "N", "0", 0, 20, NULL, AT(n_top_logprobs),
+	  "tell the N likeliest tokens in the place of every new one, with their "
+	  "log-probabilities; with --json" },
 	{ "timeout", 0, NULL, OPTION_FLOAT, PROMPT, OPTION_FLAG_ONLY,
 	  "Prompt", "SECONDS", "0", 0, 1e9, NULL, AT(job_timeout),
 	  "cancel the job after this time; 0: no limit" },
@@ -78,74 +81,74 @@ const struct option_info options[] = {
 	  "tokens" },
 	{ "min-p", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "0.05", 0, 1, NULL,
 	  AT(min_p), "drop tokens that are less likely than X times the most likely token" },
-	{ "typical", 0, "typical-p", OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling", "X", "1", 0, 1,
+	{ "typical", 0, "typical-p", OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "1", 0, 1,
 	  NULL, AT(typical),
 	  "sample only from tokens that are about as surprising as expected (locally typical), "
 	  "whose probabilities add up to X. 1: off" },
-	{ "top-nsigma", 0, "top-n-sigma", OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling", "X", "-1",
+	{ "top-nsigma", 0, "top-n-sigma", OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "-1",
 	  -1, 1000, NULL, AT(top_nsigma),
 	  "drop tokens whose logit is more than X standard deviations below the largest. 0 or "
 	  "less: off" },
-	{ "xtc-probability", 0, NULL, OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling", "X", "0", 0, 1,
+	{ "xtc-probability", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "0", 0, 1,
 	  NULL, AT(xtc_probability),
 	  "with this probability, drop all tokens that reach --xtc-threshold but the least "
 	  "likely of them (XTC). 0: off" },
-	{ "xtc-threshold", 0, NULL, OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling", "X", "0.1", 0, 1,
+	{ "xtc-threshold", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "0.1", 0, 1,
 	  NULL, AT(xtc_threshold), "probability that counts for XTC. Above 0.5: off" },
-	{ "dynatemp-range", 0, NULL, OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling", "X", "0", 0, 100,
+	{ "dynatemp-range", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "0", 0, 100,
 	  NULL, AT(dynatemp_range),
 	  "let the temperature vary by X around --temp, with the entropy of the probabilities. "
 	  "0: off" },
-	{ "dynatemp-exp", 0, NULL, OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling", "X", "1", 0, 1000,
+	{ "dynatemp-exp", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "1", 0, 1000,
 	  NULL, AT(dynatemp_exp), "exponent of the entropy for --dynatemp-range" },
-	{ "repeat-penalty", 0, "repetition-penalty", OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling",
+	{ "repeat-penalty", 0, "repetition-penalty", OPTION_FLOAT, SAMPLING, 0, "Sampling",
 	  "X", "1", 0, 1000, NULL, AT(repeat_penalty),
 	  "make tokens that are already there less likely: positive logits are divided by X, "
 	  "negative ones multiplied. 0 or 1: off" },
-	{ "presence-penalty", 0, NULL, OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling", "X", "0",
+	{ "presence-penalty", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "0",
 	  -1000, 1000, NULL, AT(presence_penalty),
 	  "subtract X from the logit of each token that was generated before. 0: off" },
-	{ "frequency-penalty", 0, NULL, OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling", "X", "0",
+	{ "frequency-penalty", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "0",
 	  -1000, 1000, NULL, AT(frequency_penalty),
 	  "subtract X from the logit of a token for each time that it was generated before. 0: "
 	  "off" },
-	{ "repeat-last-n", 0, NULL, OPTION_I64, LOCAL_SAMPLING, 0, "Sampling", "N", "64", -1, 1e9,
+	{ "repeat-last-n", 0, NULL, OPTION_I64, SAMPLING, 0, "Sampling", "N", "64", -1, 1e9,
 	  NULL, AT(repeat_last_n),
 	  "tokens that the three penalties look back on. 0: no penalties. -1: all tokens" },
-	{ "dry-multiplier", 0, NULL, OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling", "X", "0", 0,
+	{ "dry-multiplier", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "0", 0,
 	  1000, NULL, AT(dry_multiplier),
 	  "make tokens that would continue a repetition less likely (DRY). The penalty is X times "
 	  "--dry-base to the power of the tokens by which the repetition exceeds "
 	  "--dry-allowed-length. 0: off" },
-	{ "dry-base", 0, NULL, OPTION_FLOAT, LOCAL_SAMPLING, 0, "Sampling", "X", "1.75", 1, 1000,
+	{ "dry-base", 0, NULL, OPTION_FLOAT, SAMPLING, 0, "Sampling", "X", "1.75", 1, 1000,
 	  NULL, AT(dry_base), "base of the penalty of DRY" },
-	{ "dry-allowed-length", 0, NULL, OPTION_U32, LOCAL_SAMPLING, 0, "Sampling", "N", "2", 0,
+	{ "dry-allowed-length", 0, NULL, OPTION_U32, SAMPLING, 0, "Sampling", "N", "2", 0,
 	  U32_MAX, NULL, AT(dry_allowed_length),
 	  "repetitions of fewer tokens than N have no penalty of DRY" },
-	{ "dry-penalty-last-n", 0, NULL, OPTION_I64, LOCAL_SAMPLING, 0, "Sampling", "N", "64", -1,
+	{ "dry-penalty-last-n", 0, NULL, OPTION_I64, SAMPLING, 0, "Sampling", "N", "64", -1,
 	  1e9, NULL, AT(dry_penalty_last_n),
 	  "tokens in which DRY looks for repetitions. 0: off. -1: all tokens" },
-	{ "dry-sequence-breaker", 0, NULL, OPTION_LIST, LOCAL_SAMPLING, OPTION_FLAG_ONLY,
+	{ "dry-sequence-breaker", 0, NULL, OPTION_LIST, SAMPLING, OPTION_FLAG_ONLY,
 	  "Sampling", "TEXT", NULL, 1, 16, NULL, AT(dry_sequence_breakers),
 	  "a token with TEXT in it ends a repetition for DRY. Repeat the flag for several texts. "
 	  "The first one replaces the usual ones: a new line, ':', '\"' and '*'. 'none': no such "
 	  "texts" },
-	{ "samplers", 0, NULL, OPTION_STRING, LOCAL_SAMPLING, 0, "Sampling", "LIST", "",
+	{ "samplers", 0, NULL, OPTION_STRING, SAMPLING, 0, "Sampling", "LIST", "",
 	  AT(samplers),
 	  .help = "samplers in their order, with semicolons between them. What is left out is off. "
 	  "Default: penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature" },
-	{ "sampler-seq", 0, "sampling-seq", OPTION_STRING, LOCAL_SAMPLING, 0, "Sampling",
+	{ "sampler-seq", 0, "sampling-seq", OPTION_STRING, SAMPLING, 0, "Sampling",
 	  "LETTERS", "", AT(sampler_seq),
 	  .help = "the same as letters. The default would be edskypmxt" },
-	{ "logit-bias", 'l', NULL, OPTION_LIST, LOCAL_SAMPLING, OPTION_FLAG_ONLY, "Sampling",
+	{ "logit-bias", 'l', NULL, OPTION_LIST, SAMPLING, OPTION_FLAG_ONLY, "Sampling",
 	  "TOKEN(+/-)BIAS", NULL, 1, 512, NULL, AT(logit_biases),
 	  "add BIAS to the logit of the token with the id TOKEN, as in 15043+1 or 15043-0.5. "
 	  "15043-inf: never generate it. Repeat the flag for several tokens" },
-	{ "min-tokens", 0, NULL, OPTION_U32, LOCAL_SAMPLING, 0, "Sampling", "N", "0", 0, 1e9, NULL,
+	{ "min-tokens", 0, NULL, OPTION_U32, SAMPLING, 0, "Sampling", "N", "0", 0, 1e9, NULL,
 	  AT(min_tokens),
 	  "generate at least N tokens: until then no end-of-text token, no --stop-token and no "
 	  "--stop text ends the text" },
-	{ "stop-token", 0, NULL, OPTION_LIST, LOCAL_SAMPLING, OPTION_FLAG_ONLY, "Prompt", "ID",
+	{ "stop-token", 0, NULL, OPTION_LIST, SAMPLING, OPTION_FLAG_ONLY, "Prompt", "ID",
 	  NULL, 1, 64, NULL, AT(stop_tokens),
 	  "end the text at the token with this id. Repeat the flag for several tokens" },
 	{ "seed", 's', NULL, OPTION_I64, SAMPLING, 0, "Sampling", "N", "-1", -1, 9e18,

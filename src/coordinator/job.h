@@ -190,6 +190,9 @@ must_check enum sc_status job_samplers_read_letters(const char *letters,
 						    uint8_t samplers_out[JOB_MAX_SAMPLERS],
 						    uint32_t *n_out, struct error *err);
 
+/* The usual name of a sampler (enum sampler_kind), static. */
+const char *job_sampler_name(uint8_t kind);
+
 /* Checks whether the client's next job would be accepted, before any work is spent on the request.
  * SC_E_OVERLOADED, SC_E_UNAVAILABLE. */
 must_check enum sc_status job_check_room(struct coordinator *coordinator, uint64_t client,

@@ -78,6 +78,14 @@ static enum sampler_kind find_name(const char *text, size_t n_bytes)
 	return SAMPLER_NONE;
 }
 
+const char *job_sampler_name(uint8_t kind)
+{
+	for (size_t i = 0; i < N_NAMED; i++)
+		if (samplers[i].kind == kind)
+			return samplers[i].names[0];
+	return "";
+}
+
 static enum sampler_kind find_letter(char letter)
 {
 	for (size_t i = 0; i < N_NAMED; i++)

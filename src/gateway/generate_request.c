@@ -72,7 +72,7 @@ static void read_penalties(const Stagecoach__V1__Sampling *s, struct job_request
 	if (s->_dry_allowed_length_case)
 		job->dry_allowed_length = s->dry_allowed_length;
 	job->dry_last_n = s->dry_last_n;
-	if (s->n_dry_breakers) {
+	if (s->n_dry_breakers || s->without_dry_breakers) {
 		job->dry_breakers = (const char *const *)s->dry_breakers;
 		job->n_dry_breakers = (uint32_t)s->n_dry_breakers;
 	}

@@ -61,10 +61,10 @@ ends 0 generate -p hi -n 2 -s 7 --json --logprobs
 check "lines of --json" 4 "$(lines out)"
 check "first line" '{"started":{"job_id":"fake-5","n_prompt_tokens":3,"n_sequences":1,"seed":7,"warnings":[]}}' \
 	"$(head -n 1 "$work/out")"
-check "second line" '{"token":{"sequence":0,"id":0,"text":"w0 ","logprob":-0.5}}' \
+check "second line" '{"token":{"sequence":0,"id":0,"text":"w0 ","logprob":-0.5,"top":[]}}' \
 	"$(sed -n 2p "$work/out")"
 ends 0 generate -p hi -n 2 -s 7 --json
-check "no log-probability unasked" '{"token":{"sequence":0,"id":0,"text":"w0 "}}' \
+check "no log-probability unasked" '{"token":{"sequence":0,"id":0,"text":"w0 ","top":[]}}' \
 	"$(sed -n 2p "$work/out")"
 ends 69 generate -p fail
 check "a lost stage" "stagecoach: error: stage 1: link closed: connection reset" \
