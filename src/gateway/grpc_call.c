@@ -56,6 +56,17 @@ static void drop_request(struct grpc_call *call)
 	charge(call);
 }
 
+static bool takes_stream(const struct grpc_call *call)
+{
+	return call->method && call->method->ops->message;
+}
+
+void call_limit_request(struct grpc_call *call)
+{
+	if (takes_stream(call) && call->reader.max_message > GRPC_STREAM_REQUEST)
+		call->reader.max_message = GRPC_STREAM_REQUEST;
+}
+
 static void close_service(struct grpc_call *call)
 {
 	if (!call->is_started)
@@ -257,29 +268,74 @@ static enum sc_status feed(struct grpc_call *call, const uint8_t **bytes, size_t
 	return status;
 }
 
-void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+/* Reads at most to the end of a message. SC_AGAIN: it is not complete. */
+static enum sc_status receive_part(struct grpc_call *call, const uint8_t **bytes, size_t *n_bytes,
+				   struct error *err)
 {
 	struct grpc_session *session = call->session;
-	struct error err;
-	enum sc_status status;
 	size_t had = call->reader.message.length;
-	size_t n_offered = n_bytes;
+	size_t n_offered = *n_bytes;
+	enum sc_status status = check_room(call, n_offered, err);
 
-	call->record.n_bytes_in += n_bytes;
-	if (call->is_finished || !n_bytes)
-		return;
-	status = check_room(call, n_bytes, &err);
 	if (status == SC_OK)
-		status = feed(call, &bytes, &n_bytes, &err);
-	frame_meter_earn(&session->meter, n_offered - n_bytes);
+		status = feed(call, bytes, n_bytes, err);
+	frame_meter_earn(&session->meter, n_offered - *n_bytes);
 	session->n_request_bytes += call->reader.message.length - had;
 	charge(call);
-	if (status == SC_OK && n_bytes)
-		status = error_set(&err, SC_E_INVALID, "expected one request message, found more");
-	if (status != SC_OK && status != SC_AGAIN) {
-		grpc_call_fail(call, status, &err);
-		drop_request(call);
+	return status;
+}
+
+/* Gives a complete message of a stream to the service. */
+static void give_message(struct grpc_call *call)
+{
+	const struct grpc_reader *reader = &call->reader;
+
+	call->arrive_by_ns = UINT64_MAX;
+	call->is_started = true;
+	call_enter_service(call);
+	call->method->ops->message(call, (const uint8_t *)reader->message.data,
+				   reader->message.length);
+	call_leave_service(call);
+	drop_request(call);
+	answer(call);
+	grpc_call_wake(call);
+}
+
+void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes)
+{
+	struct error err;
+
+	call->record.n_bytes_in += n_bytes;
+	while (n_bytes && !call->is_finished) {
+		enum sc_status status = receive_part(call, &bytes, &n_bytes, &err);
+
+		if (status == SC_OK && takes_stream(call))
+			give_message(call);
+		else if (status == SC_OK && n_bytes)
+			status = error_set(&err, SC_E_INVALID,
+					   "expected one request message, found more");
+		if (status != SC_OK && status != SC_AGAIN) {
+			grpc_call_fail(call, status, &err);
+			drop_request(call);
+		}
 	}
+}
+
+/* The client sends no more requests of a stream. */
+static void end_requests(struct grpc_call *call)
+{
+	if (!grpc_reader_is_between(&call->reader)) {
+		grpc_call_finish(call, GRPC_INVALID_ARGUMENT,
+				 "the request ended inside its message");
+		drop_request(call);
+		return;
+	}
+	call->is_started = true;
+	call_enter_service(call);
+	call->method->ops->end(call);
+	call_leave_service(call);
+	answer(call);
+	grpc_call_wake(call);
 }
 
 void call_start(struct grpc_call *call)
@@ -287,7 +343,13 @@ void call_start(struct grpc_call *call)
 	struct grpc_reader *reader = &call->reader;
 
 	call->arrive_by_ns = UINT64_MAX;
-	if (call->is_finished || call->is_started)
+	if (call->is_finished)
+		return;
+	if (takes_stream(call)) {
+		end_requests(call);
+		return;
+	}
+	if (call->is_started)
 		return;
 	if (reader->n_prefix < GRPC_PREFIX_BYTES || reader->message.length < reader->length) {
 		grpc_call_finish(call, GRPC_INVALID_ARGUMENT,

@@ -3,6 +3,7 @@
 #define STAGECOACH_GATEWAY_GRPC_CALL_H
 /*
  * grpc_call - one RPC as a service sees it: one request message in, then messages and a status out.
+ * A method may also take a stream of requests.
  * Ownership: the session owns calls. A service keeps its own state in a call and frees it in close.
  * Flow control: output is pulled. The session asks for more only when the client has taken what
  * there was, so a slow client costs at most GRPC_CALL_ROOM bytes and one message.
@@ -21,15 +22,21 @@ struct budget;
 struct grpc_call;
 
 #define GRPC_CALL_ROOM ((size_t)16 << 10)
+#define GRPC_STREAM_REQUEST ((size_t)1024)
 
 struct grpc_call_ops {
 	/* Called with the whole request, borrowed until start returns. Answers at once, keeps state
 	 * and answers later, or suspends the call. */
 	void (*start)(struct grpc_call *call, const uint8_t *request, size_t n_bytes);
+	/* Of a method that takes a stream of requests, in place of start (NULL): message is called
+	 * with each request as it comes, borrowed until it returns; end when the client sends no
+	 * more. A request may have at most GRPC_STREAM_REQUEST bytes. */
+	void (*message)(struct grpc_call *call, const uint8_t *request, size_t n_bytes);
+	void (*end)(struct grpc_call *call);
 	/* Adds messages while there is room, or finishes. NULL: not needed. */
 	void (*pull)(struct grpc_call *call);
 	/* The call is over, whoever ended it: frees the service's state. NULL: there is none.
-	 * Called exactly once after start, and never without it. */
+	 * Called exactly once after start or the first message, and never without it. */
 	void (*close)(struct grpc_call *call);
 	bool is_vital;	/* also served in a restricted session */
 	bool is_background;	/* an open call does not keep its connection in use */

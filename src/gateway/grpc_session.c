@@ -195,6 +195,7 @@ static int on_frame_recv(nghttp2_session *http, const nghttp2_frame *frame, void
 		call->is_request_ended = true;
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
 		note_background(call);
+		call_limit_request(call);
 		check_headers(call);
 		forget_key(session);
 	}

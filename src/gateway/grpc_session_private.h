@@ -104,6 +104,8 @@ void call_end_stalled(struct grpc_call *call);
 bool call_waits_for_client(const struct grpc_call *call);
 /* Answers requests that are not gRPC with an HTTP error and without a gRPC status. */
 void call_refuse_http(struct grpc_call *call, const char *http_status);
+/* The method is known: bounds the size of its request. */
+void call_limit_request(struct grpc_call *call);
 /* Receives bytes of the request's body. */
 void call_receive(struct grpc_call *call, const uint8_t *bytes, size_t n_bytes);
 

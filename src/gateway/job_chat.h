@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_GATEWAY_JOB_CHAT_H
 #define STAGECOACH_GATEWAY_JOB_CHAT_H
 /*
- * job_chat - a conversation of a GenerateRequest: the prompt that the chat template makes of it, and
- * what is needed to read the job's output as an answer. The job keeps it, so that any client can
- * watch the answer.
+ * job_chat - a conversation of a GenerateRequest: the prompt that the chat template makes of it,
+ * and what is needed to read the job's output as an answer. The job keeps it, so that any client
+ * can watch the answer.
  * Thread: any. After engine_submit it is only read.
  */
 #include "chat/chat.h"
@@ -41,8 +41,8 @@ const struct job_chat *job_chat_of(const struct job *job);
 /* The job has taken chat, and has its tokens. */
 void job_chat_settle(struct job_chat *chat);
 
-/* A parser of the output of one of the job's sequences, as chat_parser_create. *request_out lives as
- * long as the parser. */
+/* A parser of the output of one of the job's sequences, as chat_parser_create. *request_out lives
+ * as long as the parser. */
 must_check enum sc_status job_chat_parser(const struct job *job, uint32_t sequence,
 					  chat_delta_fn *fn, void *arg,
 					  struct chat_request *request_out,

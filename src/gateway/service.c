@@ -15,6 +15,8 @@ const struct grpc_method service_methods[] = {
 	{ "/stagecoach.v1.Stagecoach/GetModel", &service_get_model },
 	{ "/stagecoach.v1.Stagecoach/GetStatus", &service_get_status },
 	{ "/stagecoach.v1.Stagecoach/ListWorkers", &service_list_workers },
+	{ "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", &service_reflection },
+	{ "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", &service_reflection },
 	{ "/grpc.health.v1.Health/Check", &service_health_check },
 	{ "/grpc.health.v1.Health/Watch", &service_health_watch },
 };

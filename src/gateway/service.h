@@ -2,7 +2,7 @@
 #ifndef STAGECOACH_GATEWAY_SERVICE_H
 #define STAGECOACH_GATEWAY_SERVICE_H
 /*
- * service - the methods of stagecoach.v1 and grpc.health.v1, one file per group, and their common
+ * service - the methods of stagecoach.v1, grpc.health and grpc.reflection, one file per group, and their common
  * state: the engine behind them. It is the context of every session.
  * Thread: the loop's thread only.
  */
@@ -61,6 +61,8 @@ extern const struct grpc_call_ops service_get_model;
 extern const struct grpc_call_ops service_get_status;
 /* service_workers.c */
 extern const struct grpc_call_ops service_list_workers;
+/* service_reflection.c */
+extern const struct grpc_call_ops service_reflection;
 /* health.c */
 extern const struct grpc_call_ops service_health_check;
 extern const struct grpc_call_ops service_health_watch;

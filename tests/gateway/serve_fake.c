@@ -133,6 +133,8 @@ int main(int argc, char **argv)
 		return 1;
 	config.loop = server.loop;
 	config.engine = server.engine;
+	/* fake_chat.c looks at no format. */
+	config.chat_format = (const struct chat_format *)&"a format";
 	rc = serve(&server, &config, load_ms);
 	timer_destroy(server.timer);
 	/* Let what closes finish, so that nothing holds a job any more. */

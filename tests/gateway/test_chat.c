@@ -2,7 +2,8 @@
 /*
  * A conversation over gRPC: from the message to a prompt, and from the output to the events of a
  * stream and to a message again. The chat format is tests/openai/fake_chat.c: the output's first
- * word is reasoning if there is a reasoning_effort, and the others are arguments if there are tools.
+ * word is reasoning if there is a reasoning_effort, and the others are arguments if there are
+ * tools.
  */
 #include "gateway/generate_request.h"
 #include "gateway/job_events.h"
@@ -109,8 +110,8 @@ static void listen(bool from_now)
 	buf_truncate(&t.story, 0);
 }
 
-/* "c1:w0 |": content of sequence 1. r: reasoning; b: a call begins; a: its arguments; t: a token; F:
- * the end. */
+/* "c1:w0 |": content of sequence 1. r: reasoning; b: a call begins; a: its arguments; t: a token;
+ * F: the end. */
 static enum sc_status note_event(void *arg, const Stagecoach__V1__GenerateResponse *event,
 				 struct error *err)
 {

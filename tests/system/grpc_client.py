@@ -41,19 +41,23 @@ def make_stubs():
     atexit.register(shutil.rmtree, out)
     proto = os.path.join(SRCDIR, "proto")
     files = [os.path.join(proto, "stagecoach/v1/stagecoach.proto"),
-             os.path.join(proto, "grpc/health/v1/health.proto")]
+             os.path.join(proto, "grpc/health/v1/health.proto"),
+             os.path.join(proto, "grpc/reflection/v1/reflection.proto")]
     subprocess.run(["protoc", "-I" + proto, "--python_out=" + out, "--grpc_out=" + out,
                     "--plugin=protoc-gen-grpc=" + plugin] + files, check=True)
-    # "grpc" is also grpcio's name, so the health stubs must not be a package below it: they are
-    # loaded by file name.
+    # "grpc" is also grpcio's name, so these stubs must not be packages below it: they are loaded
+    # by file name.
     sys.path.insert(0, out)
     sys.path.insert(0, os.path.join(out, "grpc", "health", "v1"))
+    sys.path.insert(0, os.path.join(out, "grpc", "reflection", "v1"))
 
 
 make_stubs()
 from stagecoach.v1 import stagecoach_pb2 as pb  # noqa: E402
 from stagecoach.v1 import stagecoach_pb2_grpc as pb_grpc  # noqa: E402
 import health_pb2  # noqa: E402
+import reflection_pb2  # noqa: E402
+from google.protobuf import descriptor_pb2  # noqa: E402
 
 
 class Failure(Exception):
@@ -321,6 +325,99 @@ def health(client, _):
     watch.cancel()
 
 
+def ask_reflection(client, version, requests):
+    call = client.channel.stream_stream(
+        "/grpc.reflection.%s.ServerReflection/ServerReflectionInfo" % version,
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString)
+    return call(iter(requests), timeout=PATIENCE)
+
+
+def declared_methods(file):
+    return {"/%s.%s/%s" % (file.package, service.name, method.name)
+            for service in file.service for method in service.method}
+
+
+def reflection(client, _):
+    """What `grpcurl list` and `describe` ask for, one after the other over one stream."""
+    ask = reflection_pb2.ServerReflectionRequest
+    for version in ("v1", "v1alpha"):
+        answer, = ask_reflection(client, version, [ask(list_services="*")])
+        names = [service.name for service in answer.list_services_response.service]
+        check(names == ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+                        "grpc.reflection.v1alpha.ServerReflection", "stagecoach.v1.Stagecoach"],
+              "services: %s" % names)
+        methods = set()
+        for answer in ask_reflection(client, version,
+                                     [ask(file_containing_symbol=name) for name in names]):
+            bytes_of_file, = answer.file_descriptor_response.file_descriptor_proto
+            file = descriptor_pb2.FileDescriptorProto.FromString(bytes_of_file)
+            methods |= declared_methods(file)
+        check("/stagecoach.v1.Stagecoach/Generate" in methods, "methods: %s" % methods)
+        for method in methods:
+            # Any answer but "no such method".
+            call = client.channel.unary_stream(method)
+            try:
+                next(call(b"", timeout=PATIENCE))
+            except StopIteration:
+                pass
+            except grpc.RpcError as error:
+                check(error.code() != grpc.StatusCode.UNIMPLEMENTED, "%s is missing" % method)
+        good = ["stagecoach.v1.Stagecoach.Watch", "stagecoach.v1.Token", "stagecoach.v1.Token.text",
+                "stagecoach.v1.JobState", "stagecoach.v1.JOB_STATE_DONE",
+                "grpc.health.v1.HealthCheckResponse.ServingStatus",
+                "grpc.health.v1.HealthCheckResponse.SERVING"]
+        bad = ["", "stagecoach", "stagecoach.v1", "stagecoach.v1.Nobody", "stagecoach.v1.Token.nope",
+               "stagecoach.v1.Stagecoach.Generate.text", "stagecoach.v1.JobState.JOB_STATE_DONE",
+               "stagecoach.v1.Toke", "tagecoach.v1.Token"]
+        answers = list(ask_reflection(client, version, [ask(file_containing_symbol=name)
+                                                        for name in good + bad]))
+        kinds = [answer.WhichOneof("message_response") for answer in answers]
+        check(kinds == ["file_descriptor_response"] * len(good) + ["error_response"] * len(bad),
+              "symbols: %s" % kinds)
+        check(answers[-1].error_response.error_code == 5, "code of a symbol that is not there")
+        check(answers[-1].original_request.file_containing_symbol == bad[-1], "original request")
+        kinds = [answer.WhichOneof("message_response") for answer in ask_reflection(
+            client, version, [ask(file_by_filename="stagecoach/v1/stagecoach.proto"),
+                              ask(file_by_filename="nope.proto"), ask(),
+                              ask(all_extension_numbers_of_type="stagecoach.v1.Token"),
+                              ask(all_extension_numbers_of_type="stagecoach.v1.JobState")])]
+        check(kinds == ["file_descriptor_response", "error_response", "error_response",
+                        "all_extension_numbers_response", "error_response"], "others: %s" % kinds)
+        check(list(ask_reflection(client, version, [])) == [], "no request")
+        expect_code(grpc.StatusCode.RESOURCE_EXHAUSTED, lambda: list(ask_reflection(
+            client, version, [ask(file_by_filename="x" * 2000)])))
+
+
+def chat(client, _):
+    """The format is fake_chat.c's."""
+    message = pb.Chat(messages=[pb.ChatMessage(role="user", content="hello")],
+                      tools=['{"type": "function", "function": {"name": "look"}}'],
+                      reasoning_effort="low")
+    job = client.jobs.Submit(pb.GenerateRequest(chat=message, max_tokens=3), timeout=PATIENCE)
+    events = list(client.jobs.Watch(pb.WatchRequest(id=job.id), timeout=PATIENCE))
+    kinds = [event.WhichOneof("event") for event in events]
+    check(kinds == ["started", "token", "chat_delta", "token", "chat_delta", "chat_delta", "token",
+                    "chat_delta", "finished"], "events are %s" % kinds)
+    deltas = [event.chat_delta for event in events if event.WhichOneof("event") == "chat_delta"]
+    check(deltas[0].reasoning == "w0 ", "reasoning: %s" % deltas[0])
+    check(deltas[1].tool_call.name == "look" and deltas[1].tool_call.id, "call: %s" % deltas[1])
+    check(deltas[2].tool_call.arguments + deltas[3].tool_call.arguments == "w1 w2 ", "arguments")
+    answer = client.jobs.Get(pb.GetRequest(id=job.id), timeout=PATIENCE).outputs[0].message
+    check(answer.role == "assistant" and answer.reasoning_content == "w0 " and
+          answer.tool_calls[0].name == "look" and answer.tool_calls[0].arguments == "w1 w2 ",
+          "Get: %s" % answer)
+    bad = pb.Chat(messages=[pb.ChatMessage(role="bad", content="hello")])
+    error = expect_code(grpc.StatusCode.INVALID_ARGUMENT, lambda: client.jobs.Submit(
+        pb.GenerateRequest(chat=bad), timeout=PATIENCE))
+    check("chat" in error.details(), "details: %r" % error.details())
+    # Long enough for a helper thread.
+    long = pb.Chat(messages=[pb.ChatMessage(role="user", content="x" * 3000) for _ in range(2)])
+    error = expect_code(grpc.StatusCode.INVALID_ARGUMENT, lambda: client.jobs.Submit(
+        pb.GenerateRequest(chat=long), timeout=PATIENCE))
+    check("6000" in error.details(), "details: %r" % error.details())
+
+
 def recovery(client, args):
     """A stage is lost: health and streams say so, new jobs wait, and all go on."""
     states = health_pb2.HealthCheckResponse
@@ -375,7 +472,7 @@ def drain(client, args):
 
 TESTS = [unary, tokens_and_text, streaming, log_probabilities, sequences, submitted_job,
          cancel_by_client, cancel_by_disconnect, cancel_by_id, deadline, oversized_message,
-         unknown_method, bad_requests, concurrent_streams, slow_reader, health]
+         unknown_method, bad_requests, concurrent_streams, slow_reader, health, reflection]
 
 
 def main():
@@ -386,7 +483,7 @@ def main():
     parser.add_argument("--can-lose", action="store_true")   # it is serve_fake
     parser.add_argument("tests", nargs="*")
     args = parser.parse_args()
-    tests = TESTS + ([recovery] if args.can_lose else []) + ([drain] if args.drain_pid else [])
+    tests = TESTS + ([chat, recovery] if args.can_lose else []) + ([drain] if args.drain_pid else [])
     if args.tests:
         tests = [test for test in tests if test.__name__ in args.tests]
     n_failed = 0
