@@ -31,10 +31,16 @@ static void init(struct api_request *request, struct http_call *call,
 	buf_init(&request->bytes);
 }
 
-static void deinit(struct api_request *request)
+static void destroy_body(struct api_request *request)
 {
 	if (request->ops->destroy && request->body)
 		request->ops->destroy(request);
+	request->body = NULL;
+}
+
+static void deinit(struct api_request *request)
+{
+	destroy_body(request);
 	buf_deinit(&request->reply);
 	buf_deinit(&request->bytes);
 	request->budget->n_bytes -= request->n_charged;
@@ -61,8 +67,8 @@ enum sc_status api_request_fail(struct api_request *request, enum sc_status stat
 	return status;
 }
 
-/* The parsed values are freed here, too, because that takes time by their number. What a body keeps
- * of them holds a reference. */
+/* The parsed values are freed here, too, because that takes time by their number. A body holds
+ * references to what it keeps of them, so a body that failed goes here, too. */
 static void parse_and_prepare(struct api_request *request, const char *bytes, size_t n_bytes)
 {
 	json_t *object;
@@ -77,6 +83,8 @@ static void parse_and_prepare(struct api_request *request, const char *bytes, si
 	request->error.error.status = SC_OK;
 	json_reader_init(&request->reader, object);
 	request->error.error.status = request->ops->prepare(request);
+	if (request->error.error.status != SC_OK)
+		destroy_body(request);
 	json_decref(object);
 }
 

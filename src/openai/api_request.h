@@ -41,7 +41,7 @@ struct api_request_ops {
 	/* Answers, or keeps state and answers later. A failure is in request->error. NULL: the
 	 * answer is request->reply. */
 	enum sc_status (*finish)(struct api_request *request);
-	/* Frees request->body, which may be NULL. NULL: nothing to free. */
+	/* Frees request->body. Called on any thread. NULL: nothing to free. */
 	void (*destroy)(struct api_request *request);
 };
 

@@ -3,6 +3,9 @@
 
 /* As OpenAI documents. */
 #define DEFAULT_MAX_TOKENS 16
+/* Log-probabilities of a prompt in a stream. They are one event, which is written at once, so that it
+ * must not take longer than other clients may wait. */
+#define STREAM_MAX_SCORES 8192
 
 void completion_body_init(struct completion_body *body)
 {
@@ -65,6 +68,24 @@ static void check_choices(const struct completion_body *body, struct json_reader
 				 "together, found %u", GENERATION_MAX_CHOICES, n);
 }
 
+static void check_streamed_scores(const struct completion_body *body, struct json_reader *reader)
+{
+	const struct generation *generation = &body->generation;
+
+	if (!generation->is_streamed || !body->echoes || !body->has_logprobs)
+		return;
+	for (uint32_t i = 0; i < body->prompts.n; i++) {
+		size_t n_scores = body->prompts.prompts[i].tokens.n *
+				  (1 + (size_t)generation->job.n_top_logprobs);
+
+		if (n_scores > STREAM_MAX_SCORES)
+			json_reader_fail(reader, "stream", SC_E_INVALID, "a stream tells at most "
+					 "%d log-probabilities of a prompt, and this one has %zu. "
+					 "Leave out stream, or ask for fewer logprobs",
+					 STREAM_MAX_SCORES, n_scores);
+	}
+}
+
 static void refuse_suffix(struct json_reader *reader)
 {
 	const char *suffix = "";
@@ -93,6 +114,7 @@ void completion_body_read(struct completion_body *body, struct json_reader *read
 	options.keeps_text = body->echoes;
 	prompt_forms_read(&body->prompts, reader, "prompt", &options);
 	check_choices(body, reader);
+	check_streamed_scores(body, reader);
 	/* Evaluation tools ask for one token behind the prompt and count its place in logprobs, so
 	 * an end token must have one, too. */
 	if (body->echoes && body->has_logprobs && body->generation.job.max_tokens == 1 &&

@@ -333,6 +333,18 @@ static void a_client_says_that_the_connection_ends(void **state)
 	assert_false(is_open(f));
 }
 
+/* Clients of Java offer HTTP/2 with their first request. */
+static void an_offer_of_http_2_is_left_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	peer_ask(&f->peer, "POST /echo HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+		 "Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\nContent-Length: 4\r\n" END
+		 "body" GET("/echo"));
+	peer_expect_status(&f->peer, 200);
+	assert_string_equal(f->service.seen, "[/echo? body][/echo? ]");
+}
+
 static void http_1_0_closes_unless_asked_to_stay(void **state)
 {
 	struct fixture *f = *state;
@@ -765,6 +777,7 @@ int main(void)
 		TEST(later_requests_wait_while_one_is_answered),
 		TEST(a_client_that_is_always_ahead_costs_no_more_with_time),
 		TEST(a_client_says_that_the_connection_ends),
+		TEST(an_offer_of_http_2_is_left_alone),
 		TEST(http_1_0_closes_unless_asked_to_stay),
 		TEST(a_draining_server_closes_after_the_answer),
 		TEST(the_server_stops_and_says_so),

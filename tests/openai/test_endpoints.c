@@ -3,11 +3,13 @@
  * only pretend. */
 #include "event/manual_clock.h"
 #include "event/work.h"
+#include "openai/api_request.h"
 #include "openai/openai.h"
 #include "tests/gateway/fake_engine.h"
 #include "tests/http/peer.h"
 
 #include <jansson.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -289,6 +291,10 @@ static void health_tells_ready_from_loading(void **state)
 	get(&f, "/health");
 	assert_string_equal(text_at(answer_of(&f, 503), "error.type"), "unavailable_error");
 	peer_expect(&f.peer, "Retry-After:");
+	peer_forget(&f.peer);
+	peer_send(&f.peer, "HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n");
+	peer_expect_status(&f.peer, 503);
+	peer_expect_not(&f.peer, "{");
 	get(&f, "/livez");
 	answer_of(&f, 200);
 	fake_set_phase(f.engine, COORDINATOR_FAILED);
@@ -512,6 +518,29 @@ static void an_echo_comes_first_in_a_stream(void **state)
 	assert_string_equal(text_at(events.items[0], "choices.0.text"), "abc");
 	free_events(&events);
 	tick(&f, 1);
+	tear_down(&f);
+}
+
+/* The event that tells them is made at once, on the loop's thread. */
+static void a_stream_tells_few_log_probabilities_of_a_prompt(void **state)
+{
+	enum { N_TOKENS = 1000 };
+	static const char end[] = "],\"max_tokens\":1,\"echo\":true,\"stream\":true,\"logprobs\":";
+	struct fixture f;
+	char body[4 * N_TOKENS + 100] = "{\"prompt\":[65";
+	char *at = body + strlen(body);
+
+	(void)state;
+	set_up(&f);
+	for (unsigned i = 1; i < N_TOKENS; i++)
+		at = stpcpy(at, ",66");
+	at = stpcpy(at, end);
+	strcpy(at, "20}");
+	expect_error(&f, "/v1/completions", body, 400, "stream", "21000");
+	assert_int_equal(fake_n_alive(f.engine), 0);
+	strcpy(at, "0}");
+	post(&f, "/v1/completions", body);
+	peer_expect_status(&f.peer, 200);
 	tear_down(&f);
 }
 
@@ -1009,6 +1038,57 @@ static void a_long_body_is_read_on_a_helper_thread(void **state)
 	tear_down(&f);
 }
 
+/* --- a body that fails --- */
+
+static pthread_t failing_thread, freeing_thread;
+
+static enum sc_status prepare_failing(struct api_request *request)
+{
+	failing_thread = pthread_self();
+	request->body = request;
+	return api_request_fail(request, SC_E_INVALID, "pad", "no");
+}
+
+static void destroy_failing(struct api_request *request)
+{
+	assert_ptr_equal(request->body, request);
+	freeing_thread = pthread_self();
+}
+
+static void start_failing(struct http_call *call)
+{
+	static const struct api_request_ops ops = {
+		.prepare = prepare_failing, .destroy = destroy_failing,
+	};
+
+	api_request_start(call, &ops);
+}
+
+/* Freeing the values of a body takes time by their number. */
+static void a_long_body_that_fails_is_freed_on_the_helper_thread(void **state)
+{
+	static const struct http_call_ops ops = { .start = start_failing };
+	static const struct http_route routes[] = { { "/fail", HTTP_POST, &ops, false, false } };
+	struct fixture f;
+	char *body = long_body("a");
+
+	(void)state;
+	set_up(&f);
+	use_pool(&f);
+	f.routes.routes = routes;
+	f.routes.n = 1;
+	post(&f, "/fail", body);
+	while (!f.peer.answer.length) {
+		loop_turn(f.loop, true);
+		peer_take(&f.peer);
+	}
+	assert_string_equal(text_at(answer_of(&f, 400), "error.param"), "pad");
+	assert_true(!pthread_equal(failing_thread, pthread_self()));
+	assert_true(pthread_equal(failing_thread, freeing_thread));
+	free(body);
+	tear_down(&f);
+}
+
 static void a_client_may_leave_while_its_body_is_read(void **state)
 {
 	struct fixture f;
@@ -1067,6 +1147,7 @@ int main(void)
 		cmocka_unit_test(a_stream_tells_each_token_then_finish_usage_and_done),
 		cmocka_unit_test(a_stream_without_the_option_has_no_usage),
 		cmocka_unit_test(an_echo_comes_first_in_a_stream),
+		cmocka_unit_test(a_stream_tells_few_log_probabilities_of_a_prompt),
 		cmocka_unit_test(a_failure_in_a_stream_is_an_event),
 		cmocka_unit_test(a_failure_before_the_answer_has_a_status),
 		cmocka_unit_test(a_client_that_leaves_cancels_its_jobs),
@@ -1090,6 +1171,7 @@ int main(void)
 		cmocka_unit_test(a_full_queue_is_429),
 		cmocka_unit_test(text_becomes_tokens_and_text_again),
 		cmocka_unit_test(a_long_body_is_read_on_a_helper_thread),
+		cmocka_unit_test(a_long_body_that_fails_is_freed_on_the_helper_thread),
 		cmocka_unit_test(a_client_may_leave_while_its_body_is_read),
 		cmocka_unit_test(a_long_answer_is_written_on_a_helper_thread),
 	};
