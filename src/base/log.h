@@ -54,8 +54,8 @@ struct log_field {
 void log_write_fields(enum log_level level, const struct log_field *fields, size_t n_fields,
 		      const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Text for people, of several lines: as it is, or at level info with a line of the log for each line
- * of text if the log is for programs. */
+/* Text for people, of several lines: as it is, or at level info with a line of the log for each
+ * line of text if the log is for programs. */
 void log_print(const char *text);
 
 /* The request that this thread handles from now on, which its lines name; NULL: none. Borrowed

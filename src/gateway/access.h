@@ -27,8 +27,8 @@ struct access {
 must_check enum sc_status access_init(struct access *access, struct limit_counts *limits);
 void access_deinit(struct access *access);
 
-/* Reads all files. On failure nothing changes. Warns of certificates that expire soon, and of secret
- * files that other users can read. SC_E_CONFIG, SC_E_IO: err names the file and what was
+/* Reads all files. On failure nothing changes. Warns of certificates that expire soon, and of
+ * secret files that other users can read. SC_E_CONFIG, SC_E_IO: err names the file and what was
  * expected. */
 must_check enum sc_status access_load(struct access *access,
 				      const struct access_settings *settings, struct error *err);

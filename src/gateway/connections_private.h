@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef STAGECOACH_GATEWAY_CONNECTIONS_PRIVATE_H
 #define STAGECOACH_GATEWAY_CONNECTIONS_PRIVATE_H
-/* connections_private - shared by connections.c (admission and turns) and connection.c (reading,
- * writing and time limits of one connection). */
+/* connections_private - shared by connections.c (admission and turns), connection.c (reading,
+ * writing and time limits of one connection), connection_session.c and connection_tls.c. */
 #include "base/buf.h"
 #include "base/list.h"
 #include "gateway/admission.h"
@@ -94,8 +94,8 @@ void connection_read_slice(struct connection *connection);
 /* --- connection_session.c: all bytes between the socket and the session pass here --- */
 
 /* Passes on what the client sent: to first_bytes until the protocol is known, then to a session of
- * that protocol; with TLS to plain. SC_E_PROTOCOL: the client breaks the protocol, or speaks none of
- * this server. SC_E_CLOSED: TLS has ended. SC_E_NOMEM. */
+ * that protocol; with TLS to plain. SC_E_PROTOCOL: the client breaks the protocol, or speaks none
+ * of this server. SC_E_CLOSED: TLS has ended. SC_E_NOMEM. */
 must_check enum sc_status connection_take(struct connection *connection, const char *bytes,
 					  size_t n_bytes, struct error *err);
 /* The same for at most n_max bytes that came out of TLS and wait in plain. */
@@ -107,8 +107,8 @@ must_check enum sc_status connection_gather(struct connection *connection);
 /* --- connection_tls.c: for connection_session.c, where the client must speak TLS --- */
 
 /* Bytes of the client: begins TLS, and adds what they hold to plain. Errors as of connection_take.
- * When the client says that it sends no more, has_heard_bye is set, and the error comes when nothing
- * waits in plain. */
+ * When the client says that it sends no more, has_heard_bye is set, and the error comes when
+ * nothing waits in plain. */
 must_check enum sc_status connection_take_sealed(struct connection *connection, const void *bytes,
 						 size_t n_bytes, struct error *err);
 /* Replaces the output by its encrypted form, with what TLS itself has to say. SC_E_NOMEM. */

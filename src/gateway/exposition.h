@@ -16,7 +16,7 @@
 
 struct exposition {
 	struct buf *out;		/* borrowed */
-	const char *labels;		/* of every sample, as label_text writes them; "" for none */
+	const char *labels;		/* of every sample, as label_add writes them; "": none */
 	const char *name;		/* of the family being written; static */
 	enum sc_status status;
 };

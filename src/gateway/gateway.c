@@ -182,21 +182,42 @@ static void init_metrics(struct gateway *gateway, const struct gateway_config *c
 		gateway->metrics.source.model_name = engine_model(config->engine)->name;
 }
 
-enum sc_status gateway_create(const struct gateway_config *config, struct gateway **gateway_out,
-			      struct error *err)
+static void init_budget(struct budget *budget, const struct gateway_config *config)
 {
-	struct gateway *gateway = calloc(1, sizeof *gateway);
-	struct connections_config connections = {
+	budget->max_bytes = config->max_bytes;
+	if (budget->max_bytes / GATEWAY_BUDGET_MESSAGES < config->max_message)
+		budget->max_bytes = config->max_message * GATEWAY_BUDGET_MESSAGES;
+	budget->n_bytes = helper_bytes(config, budget);
+}
+
+/* What the sessions of both protocols borrow from the gateway. limits may be NULL. */
+static struct connections_config connections_config_of(struct gateway *gateway,
+						       const struct gateway_config *config,
+						       struct limit_counts *limits)
+{
+	return (struct connections_config){
 		.loop = config->loop,
+		.limits = limits,
 		.grpc = {
 			.methods = service_methods,
 			.n_methods = service_n_methods,
+			.context = &gateway->service,
+			.gate = gateway->access.gate,
+			.observer = &gateway->grpc_observer,
+			.budget = &gateway->budget,
+			.limits = limits,
 			.max_streams = config->max_streams,
 			.max_message = config->max_message,
 			.request_ns = config->request_ms * NS_PER_MS,
 			.stall_ns = config->stall_ms * NS_PER_MS,
 		},
 		.http = {
+			.routes = gateway->routes,
+			.n_routes = set_routes(gateway, config),
+			.gate = &gateway->http_gate,
+			.observer = &gateway->http_observer,
+			.budget = &gateway->budget,
+			.limits = limits,
 			.max_message = config->max_message,
 			.request_ns = config->request_ms * NS_PER_MS,
 		},
@@ -206,45 +227,48 @@ enum sc_status gateway_create(const struct gateway_config *config, struct gatewa
 		.preface_ms = GATEWAY_PREFACE_MS,
 		.idle_ms = config->idle_ms,
 	};
+}
+
+/* All but the addresses. Errors as of gateway_create. */
+static enum sc_status set_up(struct gateway *gateway, const struct gateway_config *config,
+			     struct error *err)
+{
+	struct connections_config connections;
+	struct limit_counts *limits = NULL;
+	enum sc_status status;
+
+	service_init(&gateway->service, config->engine);
+	gateway->service.chat_format = config->chat_format;
+	init_metrics(gateway, config);
+	init_budget(&gateway->budget, config);
+	if (config->engine)
+		limits = note_limits(gateway, config);
+	status = access_init(&gateway->access, limits);
+	gateway->http_gate = gate_http(gateway->access.gate);
+	if (status == SC_OK)
+		status = request_pool_create(config->loop, config->max_message, &gateway->pool);
+	gateway->service.pool = gateway->pool;
+	gateway->service.loop = config->loop;
+	connections = connections_config_of(gateway, config, limits);
+	if (status == SC_OK)
+		status = connections_create(&connections, &gateway->connections);
+	gateway->metrics.connections = gateway->connections;
+	if (status != SC_OK)
+		return error_set(err, status, "gateway: out of memory");
+	return config->access ? gateway_load_access(gateway, config->access, err) : SC_OK;
+}
+
+enum sc_status gateway_create(const struct gateway_config *config, struct gateway **gateway_out,
+			      struct error *err)
+{
+	struct gateway *gateway = calloc(1, sizeof *gateway);
 	enum sc_status status;
 
 	if (!gateway)
 		return error_set(err, SC_E_NOMEM, "gateway: out of memory");
 	/* Writing to a client that has left must be an error of write, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
-	service_init(&gateway->service, config->engine);
-	gateway->service.chat_format = config->chat_format;
-	connections.grpc.context = &gateway->service;
-	init_metrics(gateway, config);
-	connections.grpc.observer = &gateway->grpc_observer;
-	connections.http.observer = &gateway->http_observer;
-	gateway->budget.max_bytes = config->max_bytes;
-	if (gateway->budget.max_bytes / GATEWAY_BUDGET_MESSAGES < config->max_message)
-		gateway->budget.max_bytes = config->max_message * GATEWAY_BUDGET_MESSAGES;
-	gateway->budget.n_bytes = helper_bytes(config, &gateway->budget);
-	connections.grpc.budget = &gateway->budget;
-	connections.http.budget = &gateway->budget;
-	if (config->engine)
-		connections.limits = note_limits(gateway, config);
-	connections.grpc.limits = connections.limits;
-	connections.http.limits = connections.limits;
-	connections.http.routes = gateway->routes;
-	connections.http.n_routes = set_routes(gateway, config);
-	status = access_init(&gateway->access, connections.limits);
-	gateway->http_gate = gate_http(gateway->access.gate);
-	connections.grpc.gate = gateway->access.gate;
-	connections.http.gate = &gateway->http_gate;
-	if (status == SC_OK)
-		status = request_pool_create(config->loop, config->max_message, &gateway->pool);
-	gateway->service.pool = gateway->pool;
-	gateway->service.loop = config->loop;
-	if (status == SC_OK)
-		status = connections_create(&connections, &gateway->connections);
-	gateway->metrics.connections = gateway->connections;
-	if (status != SC_OK)
-		error_set(err, status, "gateway: out of memory");
-	else if (config->access)
-		status = gateway_load_access(gateway, config->access, err);
+	status = set_up(gateway, config, err);
 	if (status == SC_OK)
 		status = open_listeners(gateway, config, err);
 	if (status != SC_OK)

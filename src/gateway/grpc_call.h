@@ -41,7 +41,8 @@ struct grpc_call_ops {
 	bool is_vital;	/* also served in a restricted session */
 	bool is_background;	/* an open call does not keep its connection in use */
 	bool is_public;		/* needs no key (gate.h) */
-	bool is_light;		/* the limits of a key do not count it: asks or ends, computes nothing */
+	bool is_light;		/* the limits of a key do not count it, because it computes
+				 * nothing */
 };
 
 struct grpc_method {

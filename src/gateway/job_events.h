@@ -5,8 +5,8 @@
  * job_events - a job as the events of a stream: started first, then the tokens of its sequences in
  * turn, finished last. It reads the job's output from a place of its own, so it holds no tokens and
  * slows nobody down; whoever has no room for events asks for the next one later.
- * If the job is a chat, ChatDelta follow the token that completed them. They count as one event with
- * it, or with Finished.
+ * If the job is a chat, ChatDelta follow the token that completed them. They count as one event
+ * with it, or with Finished.
  * Losses of stages are told in order with the tokens: Recovering after the tokens that were drawn
  * before the loss, Recovered before those that are drawn later. A loss that is over before its turn
  * comes is not told, so losses do not pile up for whoever reads slowly.

@@ -63,7 +63,8 @@ static void write_all_stages(const struct metrics_source *source, struct exposit
 		double (*value)(const struct stage_status *stage);
 	} families[] = {
 		{ "counter", "stagecoach_stage_busy_seconds_total",
-		  "Time that a stage computed. Counters of stages begin again with an epoch.", busy },
+		  "Time that a stage computed. Counters of stages begin again with an epoch.",
+		  busy },
 		{ "counter", "stagecoach_stage_waiting_seconds_total",
 		  "Time that a stage had no step to compute.", waiting },
 		{ "counter", "stagecoach_stage_bubble_seconds_total",

@@ -14,7 +14,8 @@
 #include <stddef.h>
 
 /* Does a Host field ("localhost:8080") name this machine, or a name of the list? Names in list have
- * commas between them and no port; "*" allows any. An empty host is allowed: no browser sends it. */
+ * commas between them and no port; "*" allows any. An empty host is allowed, because no browser
+ * sends it. */
 bool host_is_allowed(const char *host, const char *list);
 
 /* Is the page of this origin ("http://localhost:8080") the server that a Host field names? */

@@ -18,7 +18,8 @@ struct tls_credentials;
 struct tls_files {
 	const char *cert;	/* the own certificate, and those between it and its authority */
 	const char *key;	/* of the own certificate, without a password */
-	const char *ca;		/* authorities that the other side's certificate must be signed by */
+	const char *ca;		/* authorities that must have signed the other side's
+				 * certificate */
 };
 
 /* cert and key are needed. With ca every client must show a certificate of one of them.

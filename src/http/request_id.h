@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_HTTP_REQUEST_ID_H
 #define STAGECOACH_HTTP_REQUEST_ID_H
 /*
- * request_id - the name that a client gives a request in a header field "x-request-id". It goes into
- * logs and back to the client, so only short ids of harmless characters are taken.
+ * request_id - the name that a client gives a request in a header field "x-request-id". The name
+ * goes into logs and back to the client, so only short ids of harmless characters are taken.
  * Thread: any.
  */
 #include <stdbool.h>

@@ -12,8 +12,8 @@ struct trace_id {
 	char text[33];	/* 32 digits; "": there is none */
 };
 
-/* value: the field, or NULL. Returns false, and sets "", if it is missing or malformed: such a field
- * counts as absent. Later versions may have more parts behind the four. */
+/* value: the field, or NULL. Returns false, and sets "", if the field is missing or malformed.
+ * Versions after 00 may have more parts behind the four. */
 bool trace_id_parse(const char *value, struct trace_id *out);
 
 #endif

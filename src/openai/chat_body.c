@@ -64,9 +64,9 @@ static void read_named_choice(struct chat_body *body, struct json_reader *reader
 	const char *name = tool_name(choice);
 
 	if (!name) {
-		json_reader_fail(reader, "tool_choice", SC_E_INVALID, "expected \"none\", \"auto\","
-				 " \"required\" or {\"type\": \"function\", \"function\": {\"name\":"
-				 " ...}}");
+		json_reader_fail(reader, "tool_choice", SC_E_INVALID,
+				 "expected \"none\", \"auto\", \"required\" or {\"type\": "
+				 "\"function\", \"function\": {\"name\": ...}}");
 		return;
 	}
 	if (!has_tool(body->request.tools, name)) {
