@@ -137,7 +137,7 @@ static void *alloc(struct parser *p, size_t n_bytes)
 	void *memory = p->status ? NULL : arena_alloc(&p->tmpl->arena, n_bytes);
 
 	if (!memory)
-		fail_status(p, SC_E_NOMEM, &p->token, "out of memory");
+		fail_status(p, SC_E_NOMEM, &p->token, "no memory for the template");
 	return memory;
 }
 
@@ -199,7 +199,7 @@ static uint32_t name_number(struct parser *p, const char *bytes, size_t n_bytes)
 		return (uint32_t)entry->value.integer;
 	key = parser_string(p, bytes, n_bytes);
 	if (!p->status && !dict_put(names, &p->tmpl->arena, key, value_int((int64_t)names->n)))
-		fail_status(p, SC_E_NOMEM, &p->token, "out of memory");
+		fail_status(p, SC_E_NOMEM, &p->token, "no memory for the template");
 	return (uint32_t)names->n - 1;
 }
 

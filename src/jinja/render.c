@@ -118,7 +118,7 @@ void *render_alloc(struct render *r, size_t n_bytes)
 	if (!memory && r->arena.is_full)
 		fail_limit(r, "bytes of memory", r->limits->max_memory);
 	else if (!memory)
-		fail_status(r, SC_E_NOMEM, "out of memory");
+		fail_status(r, SC_E_NOMEM, "no memory for the rendering");
 	return memory;
 }
 
@@ -145,7 +145,7 @@ void text_add(struct render *r, const char *bytes, size_t n_bytes, bool is_own)
 	}
 	if (buf_reserve(&output->from_template, n_bytes) ||
 	    buf_add(&output->text, bytes, n_bytes)) {
-		fail_status(r, SC_E_NOMEM, "out of memory");
+		fail_status(r, SC_E_NOMEM, "no memory for the rendering");
 		return;
 	}
 	memset(output->from_template.data + output->from_template.length, is_own, n_bytes);
@@ -389,7 +389,7 @@ void dict_set(struct render *r, struct dict *dict, struct value key, struct valu
 	if (r->arena.is_full)
 		fail_limit(r, "bytes of memory", r->limits->max_memory);
 	else
-		fail_status(r, SC_E_NOMEM, "out of memory");
+		fail_status(r, SC_E_NOMEM, "no memory for the rendering");
 }
 
 struct value value_pair(struct render *r, struct value first, struct value second)

@@ -8,6 +8,18 @@
 
 enum { NOW = 1753318923 };	/* 2025-07-24 01:02:03 UTC, a Thursday */
 
+const char rich_template[] =
+	"{% macro m(a, b=[1, 2]) %}{{ a|upper }}{{ b[::-1] }}{{ caller(a) }}{% endmacro %}"
+	"{% set ns = namespace(n=0, t='') %}"
+	"{% for k, v in d|dictsort if v %}{% set ns.n = ns.n + v %}{% set ns.t = ns.t ~ k * 300 %}"
+	"{{ loop.index }}{{ loop.last }}{{ '%s-%03d' % (k, v) }}{% else %}none{% endfor %}"
+	"{% call(x) m('p') %}{{ x.replace('p', 'q').split('q')|tojson }}{% endcall %}"
+	"{% set b %}{{ d|tojson(indent=1)|length }}{{ ns.t|length }}{% endset %}{{ b|trim }}"
+	"{{ l|sort|unique|map('string')|join(',') }}{{ '{:>3}'.format(ns.n) }}"
+	"{{ l|groupby('x')|length if false else l|batch(2)|list }}{{ undefined_one|default('u') }}";
+const char rich_variables[] = "{\"d\": {\"b\": 2, \"a\": 1, \"z\": 0}, \"l\": [3, 1, 3]}";
+const char rich_text[] = "1Falsea-0012Trueb-002P[2, 1][\"\", \"\"]296001,3  3[[3, 1], [3]]u";
+
 struct rendering render_text(const char *source, const char *variables,
 			     const struct jinja_limits *limits)
 {

@@ -6,6 +6,9 @@
  */
 #include "jinja/jinja.h"
 
+/* A template with something of everything, its variables, and what it writes. */
+extern const char rich_template[], rich_variables[], rich_text[];
+
 struct rendering {
 	enum sc_status status;
 	struct jinja_output output;	/* if status is SC_OK */

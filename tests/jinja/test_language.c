@@ -163,7 +163,8 @@ static void filters_work_on_sequences(void **state)
 		       "{{ {'b': 1, 'a': 2}|dictsort }}{{ [1,2,3]|batch(2)|list }}", variables,
 		       "a1u2[('a', 2), ('b', 1)][[1, 2], [3]]");
 	assert_renders("{% set l = ['a', 'c', 'A', 'b'] %}{{ l|max }}"
-		       "{{ l|max(case_sensitive=true) }}{{ 'a' < 'c' }}{{ 'c' is gt 'a' }}", NULL, "ccTrueTrue");
+		       "{{ l|max(case_sensitive=true) }}{{ 'a' < 'c' }}{{ 'c' is gt 'a' }}", NULL,
+		       "ccTrueTrue");
 	assert_renders("{{ [none, none]|sort }}{{ 'Stra\u00dfe \ufb01'.casefold() }}"
 		       "{{ '\u00dfx'|upper }}{{ ['b', 'A']|sort }}", NULL,
 		       "[None, None]strasse fiSSX['A', 'b']");

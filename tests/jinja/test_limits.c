@@ -72,6 +72,36 @@ static void pieces_do_not_change_the_text_that_they_follow(void **state)
 		       "xy xy1 xy2 xy1z 2002");
 }
 
+static void assert_clean(const struct jinja_limits *limits)
+{
+	struct rendering rendering = render_text(rich_template, rich_variables, limits);
+
+	if (rendering.status)
+		assert_int_equal(rendering.status, SC_E_TOO_LARGE);
+	else
+		assert_string_equal(rendering.output.text.data, rich_text);
+	rendering_deinit(&rendering);
+}
+
+static void each_limit_ends_a_rendering_cleanly(void **state)
+{
+	struct jinja_limits limits = jinja_default_limits;
+
+	(void)state;
+	assert_renders(rich_template, rich_variables, rich_text);
+	for (limits.max_steps = 0; limits.max_steps < 600; limits.max_steps++)
+		assert_clean(&limits);
+	limits = jinja_default_limits;
+	for (limits.max_memory = 0; limits.max_memory < 30000; limits.max_memory += 48)
+		assert_clean(&limits);
+	limits = jinja_default_limits;
+	for (limits.max_output = 0; limits.max_output < 700; limits.max_output++)
+		assert_clean(&limits);
+	limits = jinja_default_limits;
+	for (limits.max_depth = 0; limits.max_depth < 40; limits.max_depth++)
+		assert_clean(&limits);
+}
+
 static void depth_is_limited(void **state)
 {
 	(void)state;
@@ -166,6 +196,7 @@ int main(void)
 		cmocka_unit_test(output_and_memory_end_at_their_limits),
 		cmocka_unit_test(a_text_of_many_pieces_needs_no_copies),
 		cmocka_unit_test(pieces_do_not_change_the_text_that_they_follow),
+		cmocka_unit_test(each_limit_ends_a_rendering_cleanly),
 		cmocka_unit_test(depth_is_limited),
 		cmocka_unit_test(chains_do_not_exhaust_the_stack),
 		cmocka_unit_test(the_default_depth_is_enough_for_recursive_macros),
