@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Bodies up to this size are accepted even if the budget is spent. */
 #define SMALL_REQUEST 4096
@@ -237,6 +238,14 @@ static void check_size(struct http_call *call)
 	refuse(call, 413, text);
 }
 
+/* Bodies are read as they come. */
+static bool is_coded(const struct http_head *head)
+{
+	const char *coding = http_head_value(head, "content-encoding");
+
+	return coding && (head->is_chunked || head->n_body) && strcasecmp(coding, "identity");
+}
+
 /* Answers what can be refused by the head alone. */
 static void check_head(struct http_call *call)
 {
@@ -258,6 +267,9 @@ static void check_head(struct http_call *call)
 		       "max-peer-connections");
 	} else if (call->head.has_other_expectation) {
 		refuse(call, 417, "the only expectation of this server is 100-continue");
+	} else if (is_coded(&call->head)) {
+		refuse(call, 415, "the body has a Content-Encoding, and this server decodes none: "
+		       "send the body as it is");
 	} else {
 		check_size(call);
 	}

@@ -539,6 +539,20 @@ static void a_client_is_told_to_send_its_body(void **state)
 		       417);
 }
 
+static void a_compressed_body_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	peer_ask(&f->peer, "POST /echo HTTP/1.1\r\nContent-Encoding: gzip\r\n"
+		 "Content-Length: 2\r\n" END "ab" GET("/echo?2"));
+	peer_expect_status(&f->peer, 415);
+	peer_expect(&f->peer, "Content-Encoding");
+	assert_string_equal(f->service.seen, "[/echo?2 ]");
+	peer_ask(&f->peer, "POST /echo HTTP/1.1\r\nContent-Encoding: Identity\r\n"
+		 "Content-Length: 2\r\n" END "ok");
+	peer_expect_status(&f->peer, 200);
+}
+
 static void a_body_that_is_too_large_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -790,6 +804,7 @@ int main(void)
 		TEST(a_suspended_call_answers_later),
 		TEST(a_chunked_body_is_joined),
 		TEST(a_client_is_told_to_send_its_body),
+		TEST(a_compressed_body_is_refused),
 		TEST(a_body_that_is_too_large_is_refused),
 		TEST(a_large_body_needs_budget),
 		TEST(a_request_must_arrive_in_time),
