@@ -136,8 +136,13 @@ static enum sc_status refuse_letter(const struct reader *reader, char letter)
 static enum sc_status set(const struct reader *reader, const struct option_info *option,
 			  const char *value)
 {
-	enum sc_status status = option_set(option, reader->config, value, reader->err);
+	enum sc_status status;
 
+	/* --api-key "$KEY" without the variable would serve everybody. */
+	if (option->flags & OPTION_GUARDS && !*value)
+		return error_set(reader->err, SC_E_INVALID, "--%s: the value is empty: leave the "
+				 "flag out if you mean none", option->name);
+	status = option_set(option, reader->config, value, reader->err);
 	if (status != SC_OK)
 		error_prefix(reader->err, "--%s", option->name);
 	else

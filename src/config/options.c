@@ -409,26 +409,27 @@ const struct option_info options[] = {
 	  0, 86400000, NULL, AT(drain_ms),
 	  "milliseconds that running jobs get to finish after SIGTERM" },
 
-	{ "api-key-file", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",
-	  "FILE", "", AT(api_key_file),
+	{ "api-key-file", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS |
+	  OPTION_GUARDS, "Serving", "FILE", "", AT(api_key_file),
 	  .help = "file with the API keys that may use the server over TCP, one a line: NAME KEY "
 	  "[rate=N/s] [concurrent=N]. NAME stands for the key in logs. The rate may also be N/min "
 	  "or N/h; concurrent limits the requests at the same time. A line may also be a KEY alone. "
 	  "SIGHUP reads the file again. See SECURITY" },
-	{ "api-key", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS | OPTION_SECRET,
-	  "Serving", "KEY", "", AT(api_key),
+	{ "api-key", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS | OPTION_SECRET |
+	  OPTION_GUARDS, "Serving", "KEY", "", AT(api_key),
 	  .help = "API key that may use the server over TCP, or several with commas between them. "
 	  "All users of this machine can read a process's flags: prefer --api-key-file or the "
 	  "variable" },
-	{ "tls-cert", 0, "ssl-cert-file", OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",
-	  "FILE", "", AT(tls_cert),
+	{ "tls-cert", 0, "ssl-cert-file", OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS |
+	  OPTION_GUARDS, "Serving", "FILE", "", AT(tls_cert),
 	  .help = "certificate of the server (PEM), followed by those between it and its authority. "
 	  "With it, TCP is served with TLS only. The Unix socket stays without. SIGHUP reads it and "
 	  "its key again" },
-	{ "tls-key", 0, "ssl-key-file", OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",
-	  "FILE", "", AT(tls_key), .help = "private key (PEM, no password) of --tls-cert" },
-	{ "tls-client-ca", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",
-	  "FILE", "", AT(tls_client_ca),
+	{ "tls-key", 0, "ssl-key-file", OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS |
+	  OPTION_GUARDS, "Serving", "FILE", "", AT(tls_key),
+	  .help = "private key (PEM, no password) of --tls-cert" },
+	{ "tls-client-ca", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS |
+	  OPTION_GUARDS, "Serving", "FILE", "", AT(tls_client_ca),
 	  .help = "authorities (PEM) of client certificates. With it, each client over TCP must show "
 	  "a certificate that one of them signed" },
 	{ "allowed-hosts", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, OPTION_RELOADS, "Serving",

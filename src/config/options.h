@@ -20,6 +20,7 @@ enum {
 	OPTION_RELOADS = 2,	/* may change while running */
 	OPTION_HIDDEN = 4,	/* not in help and documents */
 	OPTION_SECRET = 8,	/* its value is never shown */
+	OPTION_GUARDS = 16,	/* without it the server is open: a flag is never empty by mistake */
 };
 
 struct option_info {

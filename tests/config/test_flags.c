@@ -99,6 +99,19 @@ static void a_wrong_flag_is_answered_with_what_was_meant(void **state)
 	}
 }
 
+/* As when a script's variable is not set: the server would ask nobody for a key. */
+static void what_guards_the_server_is_not_empty(void **state)
+{
+	(void)state;
+	assert_int_equal(LOAD(PROGRAM_DAEMON, "--api-key", ""), SC_E_INVALID);
+	assert_string_equal(err.text, "--api-key: the value is empty: leave the flag out if you "
+			    "mean none");
+	assert_int_equal(LOAD(PROGRAM_DAEMON, "--api-key-file="), SC_E_INVALID);
+	assert_int_equal(LOAD(PROGRAM_DAEMON, "--tls-cert", ""), SC_E_INVALID);
+	assert_int_equal(LOAD(PROGRAM_DAEMON, "--tls-client-ca", ""), SC_E_INVALID);
+	assert_int_equal(LOAD(PROGRAM_DAEMON, "--socket", "", "--api-key", "k"), SC_OK);
+}
+
 /* --temp was once taken for the beginning of --template. */
 static void the_beginning_of_a_flag_is_no_flag(void **state)
 {
@@ -145,6 +158,7 @@ int main(void)
 		cmocka_unit_test(switches_stand_alone_or_with_a_value),
 		cmocka_unit_test(other_words_may_stand_anywhere),
 		cmocka_unit_test(a_wrong_flag_is_answered_with_what_was_meant),
+		cmocka_unit_test(what_guards_the_server_is_not_empty),
 		cmocka_unit_test(the_beginning_of_a_flag_is_no_flag),
 		cmocka_unit_test(letters_of_other_programs_are_not_taken_apart),
 		cmocka_unit_test(foreign_flags_are_none_of_ours),
