@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/keys.h"
+#include "gateway/origin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +99,7 @@ enum sc_status gate_check(const struct gate_settings *settings, struct error *er
 	enum sc_status status = read_keys(settings, false, &keys, err);
 
 	keys_destroy(keys);
-	return status;
+	return status == SC_OK ? origin_list_check(settings->cors_origins, err) : status;
 }
 
 enum sc_status gate_load(struct gate *gate, const struct gate_settings *settings,
@@ -106,8 +107,10 @@ enum sc_status gate_load(struct gate *gate, const struct gate_settings *settings
 {
 	struct keys *keys = NULL;
 	char *hosts = NULL, *origins = NULL;
-	enum sc_status status = read_keys(settings, true, &keys, err);
+	enum sc_status status = origin_list_check(settings->cors_origins, err);
 
+	if (status == SC_OK)
+		status = read_keys(settings, true, &keys, err);
 	if (status != SC_OK)
 		return status;
 	hosts = strdup(settings->allowed_hosts);

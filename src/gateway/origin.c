@@ -160,6 +160,38 @@ bool origin_is_listed(const char *origin, const char *list)
 	return false;
 }
 
+static bool may_be_origin(struct text item)
+{
+	const char *separator = item.n ? memmem(item.at, item.n, "://", 3) : NULL;
+	struct text rest;
+
+	if (!separator)
+		return is_word(item, "*") || is_word(item, "null");
+	rest.at = separator + 3;
+	rest.n = (size_t)(item.at + item.n - rest.at);
+	if (rest.n && rest.at[rest.n - 1] == '/')
+		rest.n--;
+	if (separator == item.at || !rest.n)
+		return false;
+	for (size_t i = 0; i < rest.n; i++)
+		if (isspace((unsigned char)rest.at[i]) || strchr("/?#*@", rest.at[i]))
+			return false;
+	return true;
+}
+
+enum sc_status origin_list_check(const char *list, struct error *err)
+{
+	struct text item;
+
+	while (next_item(&list, &item))
+		if (item.n && !may_be_origin(item))
+			return error_set(err, SC_E_CONFIG, "cors-origins: '%.*s' is no origin: "
+					 "expected SCHEME://HOST[:PORT], as in https://chat.example, "
+					 "with commas between several", (int)(item.n < 80 ? item.n
+					 : 80), item.at);
+	return SC_OK;
+}
+
 bool content_type_is_simple(const char *type)
 {
 	static const char *const simple[] = {

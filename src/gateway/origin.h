@@ -10,6 +10,8 @@
  *   answers unless CORS header fields allow it (Fetch standard, "HTTP-CORS protocol").
  * Thread: any. Allocates nothing.
  */
+#include "base/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -23,6 +25,10 @@ bool origin_is_host(const char *origin, const char *host);
 
 /* Is origin in the list, with commas between its origins? "*" allows any. */
 bool origin_is_listed(const char *origin, const char *list);
+
+/* Could each item of the list be an origin: SCHEME://HOST[:PORT], "null" or "*"? err quotes the first
+ * that could not. SC_E_CONFIG. */
+must_check enum sc_status origin_list_check(const char *list, struct error *err);
 
 /* Can a page of any site send a body of this type without being asked for permission first? NULL or
  * "": it has no type. */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 static void hosts_of_this_machine_are_allowed(void **state)
@@ -74,6 +75,31 @@ static void origins_of_the_list_are_found(void **state)
 	assert_true(origin_is_listed("null", "null"));
 }
 
+static void what_can_be_no_origin_is_named(void **state)
+{
+	static const char *const good[] = {
+		"", "*", "null", "https://chat.example, http://localhost:3000/", "http://[::1]:80,",
+		"chrome-extension://abcdef",
+	};
+	static const struct { const char *list, *said; } bad[] = {
+		{ "chat.example", "'chat.example'" }, { "https://", "'https://'" },
+		{ "https://a b", "'https://a b'" }, { "https://a.example/page", "is no origin" },
+		{ "https://*.example", "is no origin" }, { "http://a, b", "'b'" },
+		{ "://a", "'://a'" }, { "http://a http://b", "is no origin" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+		assert_int_equal(origin_list_check(good[i], NULL), SC_OK);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct error err = { .text = "" };
+
+		assert_int_equal(origin_list_check(bad[i].list, &err), SC_E_CONFIG);
+		if (!strstr(err.text, bad[i].said))
+			fail_msg("%s: %s", bad[i].list, err.text);
+	}
+}
+
 static void types_that_need_no_permission_are_known(void **state)
 {
 	(void)state;
@@ -106,6 +132,7 @@ int main(void)
 		cmocka_unit_test(other_hosts_are_not_allowed_unless_listed),
 		cmocka_unit_test(an_origin_is_the_servers_own_if_host_and_port_are_equal),
 		cmocka_unit_test(origins_of_the_list_are_found),
+		cmocka_unit_test(what_can_be_no_origin_is_named),
 		cmocka_unit_test(types_that_need_no_permission_are_known),
 		cmocka_unit_test(only_lists_of_names_are_repeated),
 	};
