@@ -50,7 +50,8 @@ enum sc_status small_file_read(const char *path, size_t max_bytes, struct buf *t
 	enum sc_status status;
 
 	if (fd < 0)
-		return error_errno(err, SC_E_IO, errno, "%s", path);
+		return error_errno(err, errno == ENOENT ? SC_E_NOT_FOUND : SC_E_IO, errno, "%s",
+				   path);
 	status = check(fd, path, is_public_out, err);
 	if (status == SC_OK)
 		status = read_all(fd, path, max_bytes, text, err);

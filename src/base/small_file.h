@@ -11,8 +11,8 @@
 #include <stdbool.h>
 
 /* Adds the file's bytes to text. *is_public_out, if not NULL: users other than the owner and the
- * group may read or write the file. SC_E_IO: the file cannot be read. SC_E_CONFIG: it is no file, or
- * has over max_bytes. On failure text holds nothing; bytes that were read are overwritten. */
+ * group may read or write the file. SC_E_NOT_FOUND, SC_E_IO: the file is missing, or cannot be read.
+ * SC_E_CONFIG: it is no file, or has over max_bytes. On failure text holds nothing; bytes that were read are overwritten. */
 must_check enum sc_status small_file_read(const char *path, size_t max_bytes, struct buf *text,
 					  bool *is_public_out, struct error *err);
 

@@ -37,9 +37,14 @@ static enum sc_status read_file(const char *path, struct buf *text, struct error
 }
 
 /* A text with a brace is a template; without one it could say nothing of the messages. */
+static bool is_file(const char *setting)
+{
+	return !strchr(setting, '{');
+}
+
 static enum sc_status read_template(const char *setting, struct buf *text, struct error *err)
 {
-	if (!strchr(setting, '{'))
+	if (is_file(setting))
 		return read_file(setting, text, err);
 	if (buf_add_string(text, setting) != SC_OK)
 		return error_set(err, SC_E_NOMEM, "chat-template: out of memory");
@@ -60,6 +65,8 @@ enum sc_status serve_http_read_chat(const struct config *config, const struct op
 		status = chat_format_create(opened->model->gguf, opened->tokenizer,
 					    *setting ? text.data : NULL, &chat, err);
 	if (status == SC_OK && *setting && chat_format_check(chat, err) != SC_OK) {
+		if (is_file(setting))
+			error_prefix(err, "%s", setting);
 		error_prefix(err, "chat-template");
 		status = err->status = SC_E_CONFIG;
 	}

@@ -38,7 +38,7 @@ void keys_destroy(struct keys *keys);
  * and what was expected. SC_E_NOMEM. On failure some keys may have been added. */
 must_check enum sc_status keys_parse(struct keys *keys, const char *text, size_t n_bytes,
 				     const char *name, struct error *err);
-/* Reads a key file. Also SC_E_IO. */
+/* Reads a key file. Also SC_E_NOT_FOUND and SC_E_IO. */
 must_check enum sc_status keys_read(struct keys *keys, const char *path, bool *is_public_out,
 				    struct error *err);
 /* Adds keys with commas between them, as of --api-key, without limits. */

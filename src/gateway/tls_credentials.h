@@ -23,7 +23,7 @@ struct tls_files {
 };
 
 /* cert and key are needed. With ca every client must show a certificate of one of them.
- * SC_E_CONFIG: err names the file and what is wrong with it. SC_E_IO. SC_E_NOMEM. */
+ * SC_E_CONFIG: err names the file and what is wrong with it. SC_E_NOT_FOUND. SC_E_IO. SC_E_NOMEM. */
 must_check enum sc_status tls_credentials_serve(const struct tls_files *files,
 						struct tls_credentials **out, struct error *err);
 /* cert and key are what the server may ask for. Without ca the authorities that this machine trusts

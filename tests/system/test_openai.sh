@@ -73,6 +73,9 @@ grep -q 'chat-template' "$dir/log2" || fail "a faulty template is not named"
 stagecoachd -m "$MODEL" --check-config --chat-template "$dir/none" >"$dir/out" 2>"$dir/log2"
 [ $? = 66 ] || fail "a missing template: exit code $?"
 grep -q "chat-template: $dir/none" "$dir/log2" || fail "a missing template is not named"
+echo '{% if %}' >"$dir/faulty"
+stagecoachd -m "$MODEL" --check-config --chat-template "$dir/faulty" >"$dir/out" 2>"$dir/log2"
+grep -q "chat-template: $dir/faulty: .*line 1" "$dir/log2" || fail "a faulty template is not named"
 
 # Without a template a chat says what is missing.
 start_daemon 1

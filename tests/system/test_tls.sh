@@ -40,7 +40,7 @@ verb 77 "didn't provide an API key" status --port $port --ca "$dir/ca.crt"
 verb 1 'not signed by an authority of the --ca file' status --port $port --ca "$dir/other.crt"
 verb 1 'Give with --ca FILE' status --port $port --tls
 verb 1 'the server speaks TLS. Give --tls' status --port $port
-verb 1 'no.crt: No such file' status --port $port --ca "$dir/no.crt"
+verb 66 'no.crt: No such file' status --port $port --ca "$dir/no.crt"
 echo "gRPC over TLS, and its faults in words"
 
 # HTTP/1.1 by Python's ssl, and what ALPN agrees on.
