@@ -11,7 +11,8 @@ struct answer {
 	struct chat_events *events;
 	struct chat_request request;	/* the parser borrows it */
 	struct chat_parser *parser;	/* NULL: nothing was read yet */
-	size_t n_read;			/* bytes of the output's text */
+	size_t n_skipped;		/* bytes of the output's text that are passed over */
+	size_t n_read;			/* bytes of it */
 };
 
 struct chat_events {
@@ -151,28 +152,40 @@ static enum sc_status read_text(struct chat_events *events, uint32_t sequence, s
 	size_t n_bytes = text_end - answer->n_read;
 	enum sc_status status = SC_OK;
 
-	if (!answer->parser)
-		status = job_chat_parser(events->job, sequence, on_delta, answer,
-					 &answer->request, &answer->parser);
 	answer->n_read = text_end;
-	if (status == SC_OK && n_bytes)
+	if (n_bytes)
 		status = chat_parser_add(answer->parser, text, n_bytes);
 	return status == SC_OK ? flush(events) : status;
 }
 
-enum sc_status chat_events_skip(struct chat_events *events, uint32_t sequence, size_t text_end)
+void chat_events_skip(struct chat_events *events, uint32_t sequence, size_t text_end)
 {
+	events->answers[sequence].n_skipped = text_end;
+}
+
+/* What is passed over is read here, so that the sequences take turns. */
+static enum sc_status open_parser(struct chat_events *events, uint32_t sequence)
+{
+	struct answer *answer = &events->answers[sequence];
+	enum sc_status status;
+
+	if (answer->parser)
+		return SC_OK;
+	status = job_chat_parser(events->job, sequence, on_delta, answer, &answer->request,
+				 &answer->parser);
 	events->fn = NULL;
-	return read_text(events, sequence, text_end);
+	return status == SC_OK ? read_text(events, sequence, answer->n_skipped) : status;
 }
 
 enum sc_status chat_events_tell(struct chat_events *events, uint32_t sequence, size_t text_end,
 				job_event_fn *fn, void *arg, struct error *err)
 {
+	enum sc_status status = open_parser(events, sequence);
+
 	events->fn = fn;
 	events->arg = arg;
 	events->err = err;
-	return read_text(events, sequence, text_end);
+	return status == SC_OK ? read_text(events, sequence, text_end) : status;
 }
 
 enum sc_status chat_events_finish(struct chat_events *events, job_event_fn *fn, void *arg,

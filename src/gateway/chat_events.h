@@ -15,10 +15,10 @@ must_check enum sc_status chat_events_create(struct job *job, struct chat_events
 /* Accepts NULL. */
 void chat_events_destroy(struct chat_events *events);
 
-/* The sequence's output up to this many bytes of its text: passed over, or told. Text of which the
- * parser does not know yet what it is comes later. Fails as fn does, or with SC_E_NOMEM. */
-must_check enum sc_status chat_events_skip(struct chat_events *events, uint32_t sequence,
-					   size_t text_end);
+/* The sequence's output up to this many bytes of its text: passed over (before anything is told), or
+ * told. Text of which the parser does not know yet what it is comes later. tell fails as fn does, or
+ * with SC_E_NOMEM. */
+void chat_events_skip(struct chat_events *events, uint32_t sequence, size_t text_end);
 must_check enum sc_status chat_events_tell(struct chat_events *events, uint32_t sequence,
 					   size_t text_end, job_event_fn *fn, void *arg,
 					   struct error *err);

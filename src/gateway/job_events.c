@@ -28,19 +28,16 @@ struct job_events {
 };
 
 /* Leaves out what is there already. */
-static enum sc_status skip(struct job_events *events)
+static void skip(struct job_events *events)
 {
-	enum sc_status status = SC_OK;
-
-	for (uint32_t i = 0; i < events->n_sequences && status == SC_OK; i++) {
+	for (uint32_t i = 0; i < events->n_sequences; i++) {
 		const struct output *output = job_output(events->job, i);
 		uint32_t n = output->n_tokens;
 
 		events->next_token[i] = n;
 		if (events->chat && n)
-			status = chat_events_skip(events->chat, i, output->tokens[n - 1].text_end);
+			chat_events_skip(events->chat, i, output->tokens[n - 1].text_end);
 	}
-	return status;
 }
 
 enum sc_status job_events_create(struct job *job, bool from_now, struct job_events **events_out)
@@ -57,12 +54,12 @@ enum sc_status job_events_create(struct job *job, bool from_now, struct job_even
 	buf_init(&events->text);
 	if (job_chat_of(job))
 		status = chat_events_create(job, &events->chat);
-	if (status == SC_OK && from_now)
-		status = skip(events);
 	if (status != SC_OK) {
 		job_events_destroy(events);
 		return status;
 	}
+	if (from_now)
+		skip(events);
 	*events_out = events;
 	return SC_OK;
 }

@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_GATEWAY_SERVICE_H
 #define STAGECOACH_GATEWAY_SERVICE_H
 /*
- * service - the methods of stagecoach.v1, grpc.health and grpc.reflection, one file per group, and their common
- * state: the engine behind them. It is the context of every session.
+ * service - the methods of stagecoach.v1, grpc.health and grpc.reflection, one file per group, and
+ * their common state: the engine behind them. It is the context of every session.
  * Thread: the loop's thread only.
  */
 #include "base/error.h"

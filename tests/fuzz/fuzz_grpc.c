@@ -110,6 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config.loop = loop;
 	engine = fake_create(&config);
 	service_init(&service, engine);
+	/* fake_chat.c looks at no format. */
+	service.chat_format = (const struct chat_format *)&"a format";
 	session = open_session(&service);
 	if (data[0] < service_n_methods && size - 1 <= MAX_MESSAGE)
 		run_call(session, engine, service_methods[data[0]].path, data + 1, size - 1);
@@ -157,6 +159,45 @@ static void add_generate(struct buf *seed)
 		&request, (uint8_t *)seed->data + seed->length);
 }
 
+/* A conversation with a tool and a call of it. */
+static void add_chat(struct buf *seed)
+{
+	Stagecoach__V1__GenerateRequest request = STAGECOACH__V1__GENERATE_REQUEST__INIT;
+	Stagecoach__V1__Chat chat = STAGECOACH__V1__CHAT__INIT;
+	Stagecoach__V1__ChatMessage messages[2];
+	Stagecoach__V1__ChatMessage *list[2] = { &messages[0], &messages[1] };
+	Stagecoach__V1__ToolCall call = STAGECOACH__V1__TOOL_CALL__INIT, *calls = &call;
+	char user[] = "user", assistant[] = "assistant", text[] = "burst", name[] = "look";
+	char tool[] = "{\"function\":{\"name\":\"look\"}}", kwargs[] = "{\"a\":[1]}";
+	char *tools[] = { tool };
+	size_t n_bytes;
+
+	stagecoach__v1__chat_message__init(&messages[0]);
+	messages[0].role = user;
+	messages[0].content = text;
+	stagecoach__v1__chat_message__init(&messages[1]);
+	messages[1].role = assistant;
+	messages[1].reasoning_content = text;
+	messages[1].tool_calls = &calls;
+	messages[1].n_tool_calls = 1;
+	call.name = name;
+	call.arguments = kwargs;
+	chat.messages = list;
+	chat.n_messages = 2;
+	chat.tools = tools;
+	chat.n_tools = 1;
+	chat.tool_choice = name;
+	chat.template_kwargs = kwargs;
+	chat.reasoning_effort = text;
+	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_CHAT;
+	request.chat = &chat;
+	n_bytes = stagecoach__v1__generate_request__get_packed_size(&request);
+	if (buf_reserve(seed, n_bytes) != SC_OK)
+		abort();
+	seed->length += stagecoach__v1__generate_request__pack(
+		&request, (uint8_t *)seed->data + seed->length);
+}
+
 /* A whole connection: two calls, one of them cancelled. */
 static void add_connection(struct buf *seed, const char *path)
 {
@@ -189,13 +230,17 @@ bool fuzz_seed(unsigned i, struct buf *seed)
 	static const char text[] = "\x0a\x05hello\x1a\x03\x01\x02\x03";
 	char method = (char)i;
 
-	if (i >= 2 * service_n_methods)
+	if (i >= 2 * service_n_methods + 2)
 		return false;
 	if (i >= service_n_methods)
 		method = (char)0xff;
+	if (i >= 2 * service_n_methods)	/* Generate and Submit again */
+		method = (char)(i - 2 * service_n_methods);
 	if (buf_add(seed, &method, 1) != SC_OK)
 		abort();
-	if (i >= service_n_methods)
+	if (i >= 2 * service_n_methods)
+		add_chat(seed);
+	else if (i >= service_n_methods)
 		add_connection(seed, service_methods[i - service_n_methods].path);
 	else if (i < 2)
 		add_generate(seed);

@@ -137,6 +137,21 @@ static void fail_later(void *arg)
 	grpc_call_finish(context->waiting, GRPC_NOT_FOUND, "none");
 }
 
+/* Answers each request of a stream with itself. */
+static void talk_message(struct grpc_call *call, const uint8_t *request, size_t n_bytes)
+{
+	count_start(call);
+	add(call, request, n_bytes);
+}
+
+static void talk_end(struct grpc_call *call)
+{
+	grpc_call_finish(call, GRPC_OK, NULL);
+}
+
+static const struct grpc_call_ops talk_ops = {
+	.message = talk_message, .end = talk_end, .close = count_close,
+};
 static const struct grpc_call_ops suspend_ops = { .start = suspend_start, .close = count_close };
 static const struct grpc_call_ops echo_ops = { .start = echo_start, .close = count_close };
 static const struct grpc_call_ops fail_ops = { .start = fail_start, .close = count_close };
@@ -151,6 +166,7 @@ static const struct grpc_method methods[] = {
 	{ "/t.T/Wait", &wait_ops },
 	{ "/t.T/Many", &many_ops },
 	{ "/t.T/Suspend", &suspend_ops },
+	{ "/t.T/Talk", &talk_ops },
 };
 
 struct fixture {
@@ -687,6 +703,96 @@ static void nothing_is_pulled_while_the_client_has_no_window(void **state)
 	assert_int_equal(f->context.n_pulled, 1);
 }
 
+static const char two_requests[] = "\0\0\0\0\5hello\0\0\0\0\0";
+
+static void set_body(struct fixture *f, const void *bytes, size_t n_bytes)
+{
+	buf_truncate(&f->body, 0);
+	assert_int_equal(buf_add(&f->body, bytes, n_bytes), SC_OK);
+}
+
+static void requests_of_a_stream_are_answered_while_it_is_open(void **state)
+{
+	struct fixture *f = *state;
+
+	f->call.keeps_open = true;
+	set_body(f, two_requests, 15);
+	call_method(f, "/t.T/Talk", NULL);
+	assert_false(f->call.is_closed);
+	assert_int_equal(f->context.n_started, 2);
+	assert_int_equal(f->context.n_closed, 0);
+	assert_int_equal(f->call.body.length, 15);
+	assert_memory_equal(f->call.body.data, two_requests, 15);
+	memory_call_cancel(&f->client, &f->call);
+	memory_client_run(&f->client);
+	assert_int_equal(f->context.n_closed, 1);
+	assert_int_equal(grpc_session_n_calls(f->session), 0);
+}
+
+static void a_stream_of_requests_ends_when_the_client_ends_it(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned n = 0; n <= 15; n += 15) {
+		set_body(f, two_requests, n);
+		call_method(f, "/t.T/Talk", NULL);
+		assert_true(f->call.is_closed);
+		assert_int_equal(f->call.grpc_status, GRPC_OK);
+		assert_int_equal(f->call.body.length, n);
+		memory_call_deinit(&f->call);
+	}
+	assert_int_equal(f->context.n_started, 2);
+	assert_int_equal(f->context.n_closed, 2);
+}
+
+static void a_stream_that_ends_inside_a_request_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	set_body(f, two_requests, 12);
+	call_method(f, "/t.T/Talk", NULL);
+	assert_int_equal(f->call.grpc_status, GRPC_INVALID_ARGUMENT);
+	assert_int_equal(f->context.n_closed, 1);
+	memory_call_deinit(&f->call);
+	set_body(f, two_requests, 7);
+	call_method(f, "/t.T/Talk", NULL);
+	assert_int_equal(f->call.grpc_status, GRPC_INVALID_ARGUMENT);
+	assert_int_equal(f->context.n_closed, 1);
+}
+
+static void a_long_request_of_a_stream_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	static const char prefix[] = { 0, 0, 0, (GRPC_STREAM_REQUEST + 1) >> 8,
+				       (GRPC_STREAM_REQUEST + 1) & 0xff };
+
+	close_session(f);
+	open_session(f, 10 * GRPC_STREAM_REQUEST);
+	f->call.keeps_open = true;
+	set_body(f, prefix, sizeof prefix);
+	call_method(f, "/t.T/Talk", NULL);
+	assert_true(f->call.is_closed);
+	assert_int_equal(f->call.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+	assert_int_equal(f->context.n_started, 0);
+}
+
+static void requests_of_a_stream_work_byte_by_byte(void **state)
+{
+	struct fixture *f = *state;
+	struct buf bytes = BUF_INIT;
+
+	set_body(f, two_requests, 15);
+	memory_call_open(&f->client, &f->call, "/t.T/Talk", NULL, f->body.data, f->body.length);
+	memory_client_take(&f->client, &bytes);
+	for (size_t i = 0; i < bytes.length; i++)
+		assert_int_equal(grpc_session_receive(f->session, bytes.data + i, 1, 1, NULL),
+				 SC_OK);
+	buf_deinit(&bytes);
+	memory_client_run(&f->client);
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+	assert_int_equal(f->call.body.length, 15);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -719,6 +825,11 @@ int main(void)
 		TEST(a_suspended_call_that_ends_is_told_once),
 		TEST(a_suspended_call_of_a_server_that_goes_does_not_resume),
 		TEST(nothing_is_pulled_while_the_client_has_no_window),
+		TEST(requests_of_a_stream_are_answered_while_it_is_open),
+		TEST(a_stream_of_requests_ends_when_the_client_ends_it),
+		TEST(a_stream_that_ends_inside_a_request_is_refused),
+		TEST(a_long_request_of_a_stream_is_refused),
+		TEST(requests_of_a_stream_work_byte_by_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
