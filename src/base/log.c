@@ -58,16 +58,17 @@ static bool is_stderr_journal(void)
 	       st.st_ino == inode;
 }
 
-/* A line of level `level`; size is at least 256. */
-static size_t format_line(char *line, size_t size, enum log_level level, const char *message,
-			  const struct log_field *fields, size_t n_fields);
+/* A line with what the parts hold, and with time, level and process; size is at least 256. */
+static size_t format_line(char *line, size_t size, enum log_level level, struct log_line *parts);
 
 static size_t write_note(char *text, size_t size, uint64_t n_lines)
 {
 	char message[64];
+	/* Without the request that is being handled: the lines may have been of others. */
+	struct log_line parts = { .message = message };
 
 	snprintf(message, sizeof message, "%llu lines dropped", (unsigned long long)n_lines);
-	return format_line(text, size, LOG_LEVEL_WARNING, message, NULL, 0);
+	return format_line(text, size, LOG_LEVEL_WARNING, &parts);
 }
 
 void log_init(enum log_level level, const char *name)
@@ -108,24 +109,23 @@ static void format_time(char *text, size_t size)
 	snprintf(text, size, "%s.%03ld%.3s:%s", time, now.tv_nsec / 1000000, zone, zone + 3);
 }
 
-static size_t format_line(char *line, size_t size, enum log_level level, const char *message,
-			  const struct log_field *fields, size_t n_fields)
+static size_t format_line(char *line, size_t size, enum log_level level, struct log_line *parts)
 {
 	const char *colon = *process_name ? ": " : "";
 	char priority[8] = "", prefix[160], time[64];
-	struct log_line parts = {
-		.prefix = prefix, .time = time, .level = levels[level].name,
-		.process = process_name, .fields = fields, .n_fields = n_fields,
-		.request_id = request.id, .trace_id = request.trace_id, .message = message,
-	};
 	size_t n;
+
+	parts->prefix = prefix;
+	parts->time = time;
+	parts->level = levels[level].name;
+	parts->process = process_name;
 
 	if (is_journal)
 		snprintf(priority, sizeof priority, "<%d>", levels[level].journal_priority);
 	format_time(time, sizeof time);
 	if (atomic_load(&current_format) == LOG_JSON) {
 		n = (size_t)snprintf(line, size, "%s", priority);
-		return n + log_line_json(&parts, line + n, size - n);
+		return n + log_line_json(parts, line + n, size - n);
 	}
 	/* The journal notes the time itself. */
 	if (is_journal)
@@ -133,7 +133,7 @@ static size_t format_line(char *line, size_t size, enum log_level level, const c
 	else
 		snprintf(prefix, sizeof prefix, "%s %s: %s%s", time, levels[level].name,
 			 process_name, colon);
-	return log_line_text(&parts, line, size);
+	return log_line_text(parts, line, size);
 }
 
 __attribute__((format(printf, 4, 0)))
@@ -141,11 +141,15 @@ static void write_line(enum log_level level, const struct log_field *fields, siz
 		       const char *format, va_list args)
 {
 	char message[LINE_MAX_BYTES], line[LINE_MAX_BYTES];
+	struct log_line parts = {
+		.fields = fields, .n_fields = n_fields, .request_id = request.id,
+		.trace_id = request.trace_id, .message = message,
+	};
 	size_t n_bytes;
 
 	if (vsnprintf(message, sizeof message, format, args) < 0)
 		return;
-	n_bytes = format_line(line, sizeof line, level, message, fields, n_fields);
+	n_bytes = format_line(line, sizeof line, level, &parts);
 	console_write(line, n_bytes, level == LOG_LEVEL_ERROR ? CONSOLE_LAST_WORDS : CONSOLE_ANY);
 }
 
@@ -222,6 +226,7 @@ void log_last_words(unsigned timeout_ms, const char *format, ...)
 	struct last_words *words = malloc(sizeof *words);
 	pthread_t thread;
 	char message[LINE_MAX_BYTES];
+	struct log_line parts = { .message = message };
 	va_list args;
 
 	if (!words)
@@ -231,8 +236,7 @@ void log_last_words(unsigned timeout_ms, const char *format, ...)
 	if (vsnprintf(message, sizeof message, format, args) < 0)
 		message[0] = '\0';
 	va_end(args);
-	words->n_bytes = format_line(words->line, sizeof words->line, LOG_LEVEL_ERROR, message,
-				     NULL, 0);
+	words->n_bytes = format_line(words->line, sizeof words->line, LOG_LEVEL_ERROR, &parts);
 	/* The words are not freed while the thread may still read them. */
 	if (pthread_create(&thread, NULL, write_last_words, words) ||
 	    ends_in_time(thread, timeout_ms))

@@ -209,7 +209,8 @@ static void expect_json(const ProtobufCMessage *message, const char *expected)
 static void messages_become_json_by_their_fields(void **state)
 {
 	Stagecoach__V1__TokenizeResponse tokens = STAGECOACH__V1__TOKENIZE_RESPONSE__INIT;
-	Stagecoach__V1__Sampling sampling = STAGECOACH__V1__SAMPLING__INIT;
+	Stagecoach__V1__WatchRequest watch = STAGECOACH__V1__WATCH_REQUEST__INIT;
+	Stagecoach__V1__Started started = STAGECOACH__V1__STARTED__INIT;
 	Stagecoach__V1__JobError error = STAGECOACH__V1__JOB_ERROR__INIT;
 	Stagecoach__V1__Token token = STAGECOACH__V1__TOKEN__INIT;
 	Stagecoach__V1__JobState states[] = {
@@ -225,16 +226,17 @@ static void messages_become_json_by_their_fields(void **state)
 	tokens.pieces = (ProtobufCBinaryData[]){ { 2, (uint8_t[]){ 0x0a, 0xff } }, { 0, NULL } };
 	tokens.n_pieces = 2;
 	expect_json(&tokens.base, "{\"ids\":[1,4294967295],\"pieces\":[\"0aff\",\"\"]}");
-	expect_json(&sampling.base, "{}");
-	sampling._seed_case = STAGECOACH__V1__SAMPLING___SEED_SEED;
-	sampling.seed = UINT64_MAX;
-	expect_json(&sampling.base, "{\"seed\":\"18446744073709551615\"}");
+	expect_json(&watch.base, "{\"id\":\"\",\"from_now\":false,\"prompt_progress\":false}");
+	started.seed = UINT64_MAX;
+	expect_json(&started.base, "{\"job_id\":\"\",\"n_prompt_tokens\":0,\"n_sequences\":0,"
+		    "\"seed\":\"18446744073709551615\",\"warnings\":[]}");
 	error.message = quoted;
 	expect_json(&error.base, "{\"code\":0,\"message\":\"\\\"\\n\xc3\xa4\"}");
-	expect_json(&token.base, "{\"sequence\":0,\"id\":0,\"text\":\"\"}");
+	expect_json(&token.base, "{\"sequence\":0,\"id\":0,\"text\":\"\",\"top\":[]}");
 	token._logprob_case = STAGECOACH__V1__TOKEN___LOGPROB_LOGPROB;
 	token.logprob = -INFINITY;
-	expect_json(&token.base, "{\"sequence\":0,\"id\":0,\"text\":\"\",\"logprob\":null}");
+	expect_json(&token.base, "{\"sequence\":0,\"id\":0,\"text\":\"\",\"logprob\":null,"
+		    "\"top\":[]}");
 	list.states = states;
 	list.n_states = 2;
 	expect_json(&list.base, "{\"limit\":0,\"states\":[\"done\",\"?\"]}");
