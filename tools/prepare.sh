@@ -10,7 +10,7 @@ set -eu
 cd -- "$(dirname -- "$0")/.."
 
 build_packages='build-essential autoconf automake iproute2 pkgconf libcmocka-dev libconfig-dev
-	libgnutls28-dev libhwloc-dev libjansson-dev libnghttp2-dev libopenmpi-dev libpcre2-dev libprotobuf-c-dev
+	libedit-dev libgnutls28-dev libhwloc-dev libjansson-dev libnghttp2-dev libopenmpi-dev libpcre2-dev libprotobuf-c-dev
 	libsystemd-dev libucx-dev libutf8proc-dev libuv1-dev libxxhash-dev openmpi-bin procps
 	protobuf-c-compiler'
 test_packages='mandoc protobuf-compiler protobuf-compiler-grpc python3-grpcio python3-protobuf

@@ -40,6 +40,14 @@ int client_signal_caught(void)
 	return caught;
 }
 
+int client_signal_take(void)
+{
+	int signum = caught;
+
+	caught = 0;
+	return signum;
+}
+
 bool client_signal_sleep(unsigned ms)
 {
 	const struct timespec time = { ms / 1000, (long)(ms % 1000) * 1000000 };

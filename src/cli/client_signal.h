@@ -17,6 +17,9 @@ const sigset_t *client_signal_mask(void);
 /* The signal that came, or 0. */
 int client_signal_caught(void);
 
+/* The same, and forget it: waits go on as before. */
+int client_signal_take(void);
+
 /* Wait; true: a signal came before the time was over. */
 bool client_signal_sleep(unsigned ms);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach run - a model in this process that continues one prompt. */
+#include "base/console.h"
+#include "chat/chat.h"
 #include "cli/one_shot.h"
 #include "cli/prompt_run.h"
 #include "cli/report.h"
@@ -7,8 +9,10 @@
 #include "cli/verbs.h"
 
 #include "event/loop.h"
+#include "model/model.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 struct run {
 	struct config config;
@@ -44,6 +48,22 @@ static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	report_loading(&run->progress, loop_now_ns(run->loop), done_bytes, total_bytes);
 }
 
+/* A model that was trained to chat answers better there. For a person: programs know what they run. */
+static void hint_at_chat(const struct run *run)
+{
+	const struct opened_model *opened = &run->opened;
+	struct chat_format *format = NULL;
+	struct error err;
+
+	if (run->config.is_quiet || run->config.is_json || !isatty(STDERR_FILENO))
+		return;
+	if (chat_format_create(opened->model->gguf, opened->tokenizer, NULL, &format, &err) == SC_OK &&
+	    chat_format_check(format, &err) == SC_OK)
+		console_printf(CONSOLE_ANY, "This model can chat: `stagecoach chat -m %s` holds a "
+			       "conversation.\n", run->config.model);
+	chat_format_destroy(format);
+}
+
 static enum sc_status read_files(struct run *run, struct error *err)
 {
 	enum sc_status status = opened_model_open(&run->opened, run->config.model,
@@ -54,6 +74,8 @@ static enum sc_status read_files(struct run *run, struct error *err)
 	report_ignored_keys(run->opened.model->gguf, run->config.ignored_keys);
 	status = one_shot_read_prompt(&run->config, &run->opened, &run->text.prompt, err);
 	run->opened.n_prompt_tokens = run->text.prompt.n;
+	if (status == SC_OK)
+		hint_at_chat(run);
 	return status;
 }
 

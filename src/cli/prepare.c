@@ -5,9 +5,9 @@
 #include "base/integers.h"
 #include "base/log.h"
 #include "chat/chat.h"
+#include "cli/chat_template.h"
 #include "cli/dial_in.h"
 #include "cli/report.h"
-#include "cli/serve_http.h"
 #include "coordinator/fit.h"
 #include "gateway/gateway.h"
 #include "worker/sizes.h"
@@ -246,7 +246,7 @@ static enum sc_status check_chat(const struct config *config, const struct opene
 				 struct error *err)
 {
 	struct chat_format *chat = NULL;
-	enum sc_status status = serve_http_read_chat(config, opened, &chat, err);
+	enum sc_status status = chat_template_open(config, opened, &chat, err);
 
 	chat_format_destroy(chat);
 	return status;

@@ -3,80 +3,9 @@
 
 #include "base/log.h"
 #include "chat/chat.h"
+#include "cli/chat_template.h"
 #include "config/config.h"
-#include "model/model.h"
 #include "openai/openai.h"
-
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
-#define MAX_TEMPLATE ((size_t)1 << 20)
-
-static enum sc_status read_file(const char *path, struct buf *text, struct error *err)
-{
-	FILE *file = fopen(path, "re");
-	char chunk[4096];
-	enum sc_status status = SC_OK;
-	size_t n;
-
-	if (!file)
-		return error_errno(err, errno == ENOENT ? SC_E_NOT_FOUND : SC_E_IO, errno,
-				   "chat-template: %s", path);
-	while (status == SC_OK && (n = fread(chunk, 1, sizeof chunk, file)) > 0) {
-		if (text->length + n > MAX_TEMPLATE)
-			status = error_set(err, SC_E_CONFIG, "chat-template: %s: longer than %zu "
-					   "bytes", path, MAX_TEMPLATE);
-		else if (buf_add(text, chunk, n) != SC_OK)
-			status = error_set(err, SC_E_NOMEM, "chat-template: out of memory");
-	}
-	if (status == SC_OK && ferror(file))
-		status = error_errno(err, SC_E_IO, errno, "chat-template: %s", path);
-	fclose(file);
-	return status;
-}
-
-/* A text with a brace is a template; without one it could say nothing of the messages. */
-static bool is_file(const char *setting)
-{
-	return !strchr(setting, '{');
-}
-
-static enum sc_status read_template(const char *setting, struct buf *text, struct error *err)
-{
-	if (is_file(setting))
-		return read_file(setting, text, err);
-	if (buf_add_string(text, setting) != SC_OK)
-		return error_set(err, SC_E_NOMEM, "chat-template: out of memory");
-	return SC_OK;
-}
-
-enum sc_status serve_http_read_chat(const struct config *config, const struct opened_model *opened,
-				    struct chat_format **chat_out, struct error *err)
-{
-	const char *setting = config->chat_template;
-	struct chat_format *chat = NULL;
-	struct buf text = BUF_INIT;
-	enum sc_status status = SC_OK;
-
-	if (*setting)
-		status = read_template(setting, &text, err);
-	if (status == SC_OK)
-		status = chat_format_create(opened->model->gguf, opened->tokenizer,
-					    *setting ? text.data : NULL, &chat, err);
-	if (status == SC_OK && *setting && chat_format_check(chat, err) != SC_OK) {
-		if (is_file(setting))
-			error_prefix(err, "%s", setting);
-		error_prefix(err, "chat-template");
-		status = err->status = SC_E_CONFIG;
-	}
-	buf_deinit(&text);
-	if (status == SC_OK)
-		*chat_out = chat;
-	else
-		chat_format_destroy(chat);
-	return status;
-}
 
 /* A template of the model file that cannot be used is no reason to serve nothing. */
 static void warn_of_fault(const struct chat_format *chat)
@@ -99,7 +28,7 @@ enum sc_status serve_http_open(struct serve_http *http, const struct serve_confi
 		.ping_ms = config->sse_ping_ms,
 		.n_slots = config->max_sequences,
 	};
-	enum sc_status status = serve_http_read_chat(config, serve->opened, &http->chat, err);
+	enum sc_status status = chat_template_open(config, serve->opened, &http->chat, err);
 
 	if (status != SC_OK)
 		return status;

@@ -20,14 +20,9 @@ struct serve_http {
 	struct http_routes routes;	/* for the gateway */
 };
 
-/* Reads the chat template. A model without a template is no failure: its chat endpoints then say
- * so. A template that --chat-template names must be right. The caller calls chat_format_destroy.
- * SC_E_CONFIG, SC_E_NOT_FOUND, SC_E_IO, SC_E_NOMEM. */
-must_check enum sc_status serve_http_read_chat(const struct config *config,
-					       const struct opened_model *opened,
-					       struct chat_format **chat_out, struct error *err);
-
-/* Reads the chat template and makes the routes. Errors as above. close also after a failure. */
+/* Reads the chat template (chat_template.h, whose errors it has) and makes the routes. A model
+ * without a template is no failure: its chat endpoints then say so. SC_E_NOMEM. close also after a
+ * failure. */
 must_check enum sc_status serve_http_open(struct serve_http *http, const struct serve_config *serve,
 					  struct engine *engine, struct error *err);
 /* Call when the gateway is there, with its helper threads. */

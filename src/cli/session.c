@@ -178,6 +178,15 @@ enum sc_status session_turn(struct session *session, struct error *err)
 	return err->status;
 }
 
+int session_take_signal(struct session *session)
+{
+	int signum = caught;
+
+	(void)session;
+	caught = 0;
+	return signum;
+}
+
 int session_exit_code(const struct error *err)
 {
 	return caught ? 128 + caught : sc_status_exit_code(err->status);

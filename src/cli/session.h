@@ -35,6 +35,9 @@ void session_forget(struct session *session, struct job *job);
  * pipeline failed of. */
 must_check enum sc_status session_turn(struct session *session, struct error *err);
 
+/* The signal that ended a turn, which is forgotten so that turns go on; 0: none. */
+int session_take_signal(struct session *session);
+
 /* Of a verb that ended with err: 130 after Ctrl-C, else what its status says. */
 int session_exit_code(const struct error *err);
 

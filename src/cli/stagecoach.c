@@ -18,6 +18,7 @@ static const struct {
 	const char *help;
 } verbs[] = {
 	{ "run", cmd_run, "load a model in this process and continue a prompt" },
+	{ "chat", cmd_chat, "talk with a model, of a server or in this process" },
 	{ "perplexity", cmd_perplexity, "measure how well a model predicts a text" },
 	{ "bench", cmd_bench, "measure tokens per second, and the limit that the machine sets" },
 	{ "quantize", cmd_quantize, "write a model file with smaller tensors" },

@@ -22,4 +22,7 @@ int cmd_cancel(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_workers(int argc, char **argv);
 
+/* A client, or a model in this process. */
+int cmd_chat(int argc, char **argv);
+
 #endif

@@ -72,6 +72,10 @@ struct config {
 	uint32_t n_top_logprobs;	/* above 0: wants_logprobs, too */
 	double job_timeout;		/* seconds; 0: none */
 
+	/* chat */
+	char *system_text;		/* "": none */
+	bool hides_reasoning;
+
 	/* perplexity */
 	char *text_file;
 	uint32_t chunk_length;
@@ -219,8 +223,9 @@ enum program {
 	PROGRAM_TOKENIZE = 2048,
 	PROGRAM_INSPECT = 4096,
 	PROGRAM_WORKERS = 8192,
+	PROGRAM_CHAT = 16384,
 };
-#define PROGRAM_VERBS (2 * PROGRAM_WORKERS - 1 - PROGRAM_DAEMON)
+#define PROGRAM_VERBS (2 * PROGRAM_CHAT - 1 - PROGRAM_DAEMON)
 
 /* Defaults, then the file (--config, or STAGECOACH_CONFIG, or default_file when it exists), then
  * the environment, then argv. SC_E_INVALID: a bad flag (exit 64). SC_E_CONFIG: file or environment

@@ -9,8 +9,7 @@
 #define BOTH "llama.cpp and vLLM"
 
 /* Advice that several rows give. */
-#define NO_CHAT "Stagecoach applies no chat template: write the template into the prompt, and " \
-	"give --special so that its control tokens are parsed"
+#define USE_CHAT "`stagecoach chat -m FILE` holds conversations, with the model's chat template"
 #define NO_DOWNLOAD "Stagecoach downloads nothing: fetch the model, convert it to GGUF, and give " \
 	"-m FILE"
 #define NO_SAMPLER "--samplers lists the samplers that there are"
@@ -100,10 +99,10 @@ const struct foreign_flag foreign_flags[] = {
 
 	/* prompts and text */
 	{ "-cnv --conversation -no-cnv --no-conversation -st --single-turn -i --interactive -if "
-	  "--interactive-first", LLAMA, "a conversation on the terminal", NO_CHAT },
-	{ "-sys --system-prompt --jinja --no-jinja --chat-template-file "
-	  "--in-prefix --in-suffix --reasoning-format --reasoning-parser --tool-call-parser "
-	  "--enable-auto-tool-choice", BOTH, "chat templates", NO_CHAT },
+	  "--interactive-first", LLAMA, "a conversation on the terminal", USE_CHAT },
+	{ "-sys --system-prompt --jinja --no-jinja --chat-template-file --in-prefix "
+	  "--in-suffix --reasoning-format --reasoning-parser --tool-call-parser "
+	  "--enable-auto-tool-choice", BOTH, "chat templates", USE_CHAT },
 	{ "-sp", LLAMA, "control tokens in the text", "Use --special" },
 	{ "-e --escape --no-escape", LLAMA, "\\n and \\t in prompts",
 	  "Use -f FILE, or -p $'...' of the shell" },

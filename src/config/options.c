@@ -14,15 +14,16 @@
  * a number, and has -p and -n of llama-bench.
  */
 #define PROMPT (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_GENERATE | PROGRAM_SUBMIT)
-#define SAMPLING PROMPT
+#define ASKING (PROMPT | PROGRAM_CHAT)
+#define SAMPLING ASKING
 #define TEXT (PROMPT | PROGRAM_TOKENIZE)
 #define MODEL (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_PERPLEXITY | PROGRAM_BENCH | \
-	       PROGRAM_TOKENIZE | PROGRAM_INSPECT)
+	       PROGRAM_TOKENIZE | PROGRAM_INSPECT | PROGRAM_CHAT)
 #define COMPUTE (MODEL & ~PROGRAM_TOKENIZE)
 #define COMPUTE_NO_LIST (COMPUTE & ~PROGRAM_BENCH)
-#define SERVING (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_INSPECT)
+#define SERVING (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_INSPECT | PROGRAM_CHAT)
 #define CLIENT (PROGRAM_GENERATE | PROGRAM_SUBMIT | PROGRAM_JOBS | PROGRAM_WATCH | \
-		PROGRAM_CANCEL | PROGRAM_STATUS | PROGRAM_WORKERS)
+		PROGRAM_CANCEL | PROGRAM_STATUS | PROGRAM_WORKERS | PROGRAM_CHAT)
 #define EVERY (MODEL | PROGRAM_QUANTIZE | CLIENT)
 #define AT(field) .offset = offsetof(struct config, field)
 #define U32_MAX 4294967295.0
@@ -40,7 +41,7 @@ const struct option_info options[] = {
 	  AT(prompt), .help = "prompt text to continue; '-' reads standard input" },
 	{ "file", 'f', NULL, OPTION_STRING, TEXT, OPTION_FLAG_ONLY, "Prompt", "FILE", "",
 	  AT(prompt_file), .help = "read the prompt from FILE; '-' reads standard input" },
-	{ "n-predict", 'n', "predict", OPTION_I64, PROMPT, 0, "Prompt", "N", "-1", -2, 1e9, NULL,
+	{ "n-predict", 'n', "predict", OPTION_I64, ASKING, 0, "Prompt", "N", "-1", -2, 1e9, NULL,
 	  AT(n_predict),
 	  "maximum number of new tokens. 0: only read the prompt. -1: continue until the text "
 	  "ends or the context is full" },
@@ -48,7 +49,7 @@ const struct option_info options[] = {
 	  "Prompt", "N", "1", 1, 64, NULL, AT(n_sequences),
 	  "number of continuations of the prompt. With more than one, each line starts with the "
 	  "number of its sequence: [0], [1]" },
-	{ "stop", 0, NULL, OPTION_LIST, PROMPT, OPTION_FLAG_ONLY, "Prompt", "TEXT", NULL, 1, 16,
+	{ "stop", 0, NULL, OPTION_LIST, ASKING, OPTION_FLAG_ONLY, "Prompt", "TEXT", NULL, 1, 16,
 	  NULL, AT(stops),
 	  "end the text before TEXT appears. TEXT may be the name of a control token. Repeat "
 	  "the flag for several texts" },
@@ -58,7 +59,7 @@ const struct option_info options[] = {
 	{ "parse-special", 0, NULL, OPTION_BOOL, TEXT, 0, "Prompt", NULL, "off",
 	  AT(parse_special),
 	  .help = "parse the names of control tokens in the prompt as control tokens" },
-	{ "ignore-eos", 0, NULL, OPTION_BOOL, PROMPT, 0, "Prompt", NULL, "off", AT(ignore_eos),
+	{ "ignore-eos", 0, NULL, OPTION_BOOL, ASKING, 0, "Prompt", NULL, "off", AT(ignore_eos),
 	  .help = "continue after an end-of-text token" },
 	{ "logprobs", 0, NULL, OPTION_BOOL, PROMPT, OPTION_FLAG_ONLY,
 	  "Prompt", NULL, "off", AT(wants_logprobs),
@@ -67,7 +68,7 @@ const struct option_info options[] = {
 	  OPTION_FLAG_ONLY, "Prompt", "N", "0", 0, 20, NULL, AT(n_top_logprobs),
 	  "tell the N likeliest tokens in the place of every new one, with their "
 	  "log-probabilities; with --json" },
-	{ "timeout", 0, NULL, OPTION_FLOAT, PROMPT, OPTION_FLAG_ONLY,
+	{ "timeout", 0, NULL, OPTION_FLOAT, ASKING, OPTION_FLAG_ONLY,
 	  "Prompt", "SECONDS", "0", 0, 1e9, NULL, AT(job_timeout),
 	  "cancel the job after this time; 0: no limit" },
 
@@ -154,6 +155,20 @@ const struct option_info options[] = {
 	{ "seed", 's', NULL, OPTION_I64, SAMPLING, 0, "Sampling", "N", "-1", -1, 9e18,
 	  NULL, AT(seed),
 	  "random seed. The same seed gives the same text. -1: a new seed each time" },
+
+	{ "prompt", 'p', NULL, OPTION_STRING, PROGRAM_CHAT, OPTION_FLAG_ONLY, "Chat", "TEXT", NULL,
+	  AT(prompt), .help = "send this message, print the answer and end" },
+	{ "system", 0, "system-prompt", OPTION_STRING, PROGRAM_CHAT, OPTION_FLAG_ONLY, "Chat",
+	  "TEXT", "", AT(system_text), .help = "system message of the conversation" },
+	{ "hide-reasoning", 0, NULL, OPTION_BOOL, PROGRAM_CHAT, 0, "Chat", NULL, "off",
+	  AT(hides_reasoning),
+	  .help = "do not show what the model thinks before it answers. It is shown on terminals "
+	  "alone, dimmed" },
+	{ "chat-template", 0, "chat-template-file", OPTION_STRING, PROGRAM_CHAT, 0, "Chat", "FILE",
+	  "",
+	  AT(chat_template),
+	  .help = "with -m: chat template (Jinja) to use instead of that of the model file: the "
+	  "name of a file, or the text of a template, which contains a brace" },
 
 	{ "file", 'f', NULL, OPTION_STRING, PROGRAM_PERPLEXITY, OPTION_FLAG_ONLY, "Perplexity",
 	  "FILE", "", AT(text_file), .help = "text to measure; '-' reads standard input" },
@@ -365,7 +380,8 @@ const struct option_info options[] = {
 	  AT(alias),
 	  .help = "names of the model for OpenAI clients, with commas between them. Answers "
 	  "carry the first. Default: the model's own name" },
-	{ "chat-template", 0, NULL, OPTION_STRING, PROGRAM_DAEMON, 0, "Serving", "FILE", "",
+	{ "chat-template", 0, "chat-template-file", OPTION_STRING, PROGRAM_DAEMON, 0, "Serving",
+	  "FILE", "",
 	  AT(chat_template),
 	  .help = "chat template (Jinja) to use instead of that of the model file: the name of a "
 	  "file, or the text of a template, which contains a brace" },

@@ -6,15 +6,20 @@
 . "$(dirname "$0")/daemon.sh"
 
 writers='run generate submit'
-loaders='run perplexity bench'
-clients='generate submit jobs watch cancel status workers'
-all='run perplexity bench tokenize inspect quantize generate submit jobs watch cancel status workers'
+loaders='run perplexity bench chat'
+clients='generate submit jobs watch cancel status workers chat'
+all='run chat perplexity bench tokenize inspect quantize generate submit jobs watch cancel status workers'
 
 # group WORD VERBS FLAG...: a flag with a value as FLAG=VALUE
 groups() {
 	group prompt "$writers" --prompt=x --file=x --n-predict=1 --sequences=2 --stop=x \
 		--special --parse-special --ignore-eos --logprobs --timeout=5
-	group sampling "$writers" --temp=1 --top-k=1 --top-p=1 --min-p=0 --seed=1
+	group sampling "$writers chat" --temp=1 --top-k=1 --top-p=1 --min-p=0 --seed=1 --typical=1 \
+		--top-nsigma=1 --xtc-probability=0 --xtc-threshold=0.1 --dynatemp-range=0 \
+		--dynatemp-exp=1 --repeat-penalty=1 --presence-penalty=0 --frequency-penalty=0 \
+		--repeat-last-n=1 --dry-multiplier=0 --dry-base=1 --dry-allowed-length=1 \
+		--dry-penalty-last-n=1 --dry-sequence-breaker=x --samplers=top_k --sampler-seq=k \
+		--logit-bias=1+1 --min-tokens=0 --stop-token=1
 	group model "$loaders tokenize inspect" --model=x --ignore-key=x
 	group compute "$loaders" --backend=cpu --cpu=auto --device=0 --threads=1 --pin=off \
 		--memory=0 --stages=1 --batch-size=8 --ubatch-size=8 --block-length=16 \
@@ -23,6 +28,7 @@ groups() {
 	group answer "$all" --json --quiet --log-level=info --help --version
 	group letters "$writers" -px -fx -n1 -s1
 	group letters "$loaders" -mx -t1
+	group letters "$writers chat" -n1 -s1
 	group letters "$all" -q -h -V
 }
 
@@ -142,6 +148,13 @@ want_empty=
 same -p JULIET: -n 20 --seed 5
 stopped 'the limit of 20 new tokens'
 same -p JULIET: --seed 5 --temp 1.5 --top-k 0 --top-p 0.9 --min-p 0 -n 20
+same -p JULIET: -n 30 --seed 5 --repeat-penalty 1.5 --presence-penalty 0.5 --frequency-penalty 1 \
+	--repeat-last-n 20 --samplers 'penalties;top_k;temperature'
+same -p JULIET: -n 30 --seed 5 --typical 0.9 --top-nsigma 2 --dynatemp-range 0.5 --dynatemp-exp 2
+same -p JULIET: -n 30 --seed 5 --xtc-probability 0.9 --xtc-threshold 0.05 --sampler-seq xmt
+same -p JULIET: -n 30 --temp 0 --dry-multiplier 2 --dry-base 2 --dry-allowed-length 1 \
+	--dry-penalty-last-n -1 --dry-sequence-breaker none --dry-sequence-breaker x
+same -p JULIET: -n 30 --temp 0 --logit-bias 15-inf --logit-bias 20+3.5 --min-tokens 9 --stop-token 20
 same -f "$dir/prompt" -n 20 --temp 0
 cp "$dir/run" "$dir/of-file"
 same -f - -n 20 --temp 0
