@@ -17,10 +17,10 @@ enum {
 
 /* --- layout --- */
 
-static void pad(struct render *r, uint32_t fill, int64_t n)
+static void pad(struct render *r, const struct layout *layout, uint32_t fill, int64_t n)
 {
 	for (int64_t i = 0; i < n && render_step(r, 1); i++)
-		text_add_char(r, fill, true);
+		text_add_char(r, fill, !layout->fill_is_foreign);
 }
 
 void format_text(struct render *r, const struct layout *layout, const struct str *str)
@@ -36,9 +36,9 @@ void format_text(struct render *r, const struct layout *layout, const struct str
 	if (space < 0)
 		space = 0;
 	before = layout->align == '>' ? space : layout->align == '^' ? space / 2 : 0;
-	pad(r, layout->fill, before);
+	pad(r, layout, layout->fill, before);
 	text_add_part(r, str, 0, n_bytes);
-	pad(r, layout->fill, space - before);
+	pad(r, layout, layout->fill, space - before);
 }
 
 /* sign, prefix and digits with what fills the width. */
@@ -52,14 +52,14 @@ static void lay_out(struct render *r, const struct layout *layout, const char *s
 
 	if (space < 0)
 		space = before = 0;
-	pad(r, fill, before);
+	pad(r, layout, fill, before);
 	text_add_own(r, sign);
 	if (align == '=') {
-		pad(r, fill, space);
+		pad(r, layout, fill, space);
 		space = 0;
 	}
 	text_add_own(r, digits);
-	pad(r, fill, space - before);
+	pad(r, layout, fill, space - before);
 }
 
 static void sign_of(const struct layout *layout, bool is_negative, const char *prefix,

@@ -9,6 +9,7 @@
 /* How a value is laid out: [[fill]align][sign][#][0][width][,][.precision][type]. */
 struct layout {
 	uint32_t fill;
+	bool fill_is_foreign;	/* a variable wrote it */
 	char align;		/* < > ^ =, or NUL */
 	char sign;		/* + - or space, or NUL */
 	bool has_alternate;

@@ -115,6 +115,7 @@ static bool read_layout(const struct str *spec, struct layout *layout)
 	n_fill = spec->n_bytes ? codepoint_length((unsigned char)*spec->bytes) : 0;
 	if (n_fill < spec->n_bytes && strchr("<>=^", spec->bytes[n_fill])) {
 		layout->fill = codepoint_at(spec->bytes);
+		layout->fill_is_foreign = !str_byte_is_own(spec, 0);
 		layout->align = spec->bytes[n_fill];
 		at = n_fill + 1;
 	} else {

@@ -51,6 +51,7 @@ static void each_byte_keeps_its_origin_through_operations(void **state)
 	assert_origins("{{ u.split('-')|join('+') }}", "a+B", "vTv");
 	assert_origins("{{ '+'.join(l) }}", "p+q", "vTv");
 	assert_origins("{{ '<%s>' % u }}{{ '({})'.format(u) }}", "<a-B>(a-B)", "TvvvTTvvvT");
+	assert_origins("{{ ('{:' ~ l[0] ~ '>3}').format('x') }}", "ppx", "vvT");
 	assert_origins("{{ ('\n' ~ u)|indent(1) }}", "\n a-B", "TTvvv");
 	assert_origins("{% set x %}<{{ u }}>{% endset %}{{ x }}", "<a-B>", "TvvvT");
 	assert_origins("{% macro m(a) %}<{{ a }}{% endmacro %}{{ m(u) }}", "<a-B", "Tvvv");
