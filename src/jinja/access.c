@@ -64,6 +64,7 @@ struct value value_attribute(struct render *r, struct value object, const struct
 
 	if (object.kind == VALUE_UNDEFINED)
 		return render_fail_undefined(r, object);
+	render_count_bytes(r, name->n_bytes);
 	value = find_attribute(r, object, name);
 	if (is_given(value))
 		return value;
@@ -105,9 +106,7 @@ static struct value find_item(struct render *r, struct value object, struct valu
 
 	switch (object.kind) {
 	case VALUE_DICT:
-		if (key.kind == VALUE_STRING)
-			render_count_bytes(r, key.string->n_bytes);
-		entry = dict_can_have(key) ? dict_find(object.dict, key) : NULL;
+		entry = dict_key_is_fine(r, key) ? dict_find(object.dict, key) : NULL;
 		return entry ? entry->value : MISSING;
 	case VALUE_STRING:
 	case VALUE_LIST:
@@ -133,6 +132,7 @@ struct value value_subscript(struct render *r, struct value object, struct value
 	if (is_given(value))
 		return value;
 	if (key.kind == VALUE_STRING) {
+		render_count_bytes(r, key.string->n_bytes);
 		value = find_attribute(r, object, key.string);
 		return is_given(value) ? value : no_member(object, key.string);
 	}

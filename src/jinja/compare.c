@@ -89,7 +89,7 @@ static bool arrays_are_equal(struct render *r, const struct array *a, const stru
 	if (a->n != b->n)
 		return false;
 	for (size_t i = 0; i < a->n; i++)
-		if (!value_equals(r, a->values[i], b->values[i]))
+		if (!render_step(r, 1) || !value_equals(r, a->values[i], b->values[i]))
 			return false;
 	return true;
 }
@@ -99,8 +99,10 @@ static bool dicts_are_equal(struct render *r, const struct dict *a, const struct
 	if (a->n != b->n)
 		return false;
 	for (size_t i = 0; i < a->n; i++) {
-		const struct dict_entry *entry = dict_find(b, a->entries[i].key);
+		const struct dict_entry *entry = NULL;
 
+		if (render_step(r, 1) && dict_key_is_fine(r, a->entries[i].key))
+			entry = dict_find(b, a->entries[i].key);
 		if (!entry || !value_equals(r, a->entries[i].value, entry->value))
 			return false;
 	}
@@ -190,9 +192,7 @@ bool value_contains(struct render *r, struct value container, struct value eleme
 		return string_contains(r, container.string, element);
 	if (container.kind == VALUE_DICT ||
 	    (container.kind == VALUE_VIEW && container.of == VIEW_KEYS)) {
-		if (element.kind == VALUE_STRING)
-			render_count_bytes(r, element.string->n_bytes);
-		if (dict_can_have(element))
+		if (dict_key_is_fine(r, element))
 			return dict_find(container.dict, element);
 		render_fail(r, "unhashable type: '%s'", value_type(element));
 		return false;

@@ -10,7 +10,6 @@
 enum {
 	FIRST_CAPACITY = 4,
 	FEW = 8,		/* entries that are searched one by one */
-	TUPLES_MAX = 16,	/* nested tuples in a key */
 };
 
 static bool can_have(struct value key, unsigned depth)

@@ -21,6 +21,8 @@ struct dict {
 	size_t n_slots;
 };
 
+enum { TUPLES_MAX = 16 };	/* nested tuples in a key */
+
 /* False: such a key cannot be in a dict (lists, dicts). */
 bool dict_can_have(struct value key);
 /* The entry, or NULL. key: one that a dict can have. */

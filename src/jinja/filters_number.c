@@ -44,6 +44,8 @@ FILTER(to_int)
 		return value_int(integer_of(self));
 	if (self.kind == VALUE_FLOAT && truncated(self.real, &integer))
 		return value_int(integer);
+	if (self.kind == VALUE_STRING)
+		render_count_bytes(r, self.string->n_bytes);
 	if (self.kind == VALUE_STRING && base >= 0 && base <= 36 &&
 	    number_parse_int(self.string->bytes, self.string->n_bytes, (unsigned)base, &integer))
 		return value_int(integer);
@@ -63,6 +65,8 @@ FILTER(to_float)
 		return render_fail_undefined(r, self);
 	if (is_number(self))
 		return value_float(real_of(self));
+	if (self.kind == VALUE_STRING)
+		render_count_bytes(r, self.string->n_bytes);
 	if (self.kind == VALUE_STRING &&
 	    number_parse_float(self.string->bytes, self.string->n_bytes, &real))
 		return value_float(real);
@@ -85,6 +89,15 @@ static double rounded(double real, int precision)
 	return nearbyint(real / pow(10, -precision)) * pow(10, -precision);
 }
 
+static struct value rounded_integer(struct render *r, struct value self, int precision)
+{
+	int64_t integer;
+
+	if (!truncated(rounded(real_of(self), precision), &integer))
+		return render_fail(r, "the result needs more than 64 bits");
+	return value_int(integer);
+}
+
 FILTER(round_to)
 {
 	int64_t precision = integer_arg(r, args[0], 0);
@@ -101,7 +114,7 @@ FILTER(round_to)
 		if (is_integer(self) && precision >= 0)
 			return value_int(integer_of(self));
 		if (is_integer(self))
-			return value_int((int64_t)rounded(real_of(self), (int)precision));
+			return rounded_integer(r, self, (int)precision);
 		return value_float(rounded(self.real, (int)precision));
 	}
 	if (!str_is(method, "ceil") && !str_is(method, "floor"))

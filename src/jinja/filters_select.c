@@ -50,6 +50,7 @@ struct value attribute_path(struct render *r, struct value item, struct value pa
 		const char *dot = memchr(str->bytes + at, '.', str->n_bytes - at);
 		size_t end = dot ? (size_t)(dot - str->bytes) : str->n_bytes;
 
+		render_count_bytes(r, end - at);
 		item = follow(r, item, part_key(str_part(r, str, at, end)), otherwise);
 		at = end + 1;
 	} while (at <= path.string->n_bytes && render_step(r, 1));

@@ -193,7 +193,7 @@ FILTER(unique)
 	(void)all;
 	for (size_t i = 0; i < pairs->n && render_goes_on(r); i++) {
 		const struct value *pair = pairs->values[i].array->values;
-		bool is_new = !dict_can_have(pair[0]) || !dict_find(seen, pair[0]);
+		bool is_new = !dict_key_is_fine(r, pair[0]) || !dict_find(seen, pair[0]);
 
 		dict_set(r, seen, pair[0], NONE);
 		if (is_new)

@@ -205,6 +205,7 @@ FILTER(truncate)
 	size_t begin = text_begin(r), end;
 
 	(void)all;
+	render_count_bytes(r, text->n_bytes);
 	if (is_given(args[3]) && args[3].kind != VALUE_NONE)
 		leeway = integer_arg(r, args[3], 0);
 	if (n_chars <= length || n_chars - length <= leeway)

@@ -139,7 +139,7 @@ METHOD(items)
 /* The entry, or NULL; fails if a dict cannot have such a key. */
 static struct dict_entry *entry_of(struct render *r, struct value self, struct value key)
 {
-	if (dict_can_have(key))
+	if (dict_key_is_fine(r, key))
 		return dict_find(self.dict, key);
 	render_fail(r, "unhashable type: '%s'", value_type(key));
 	return NULL;

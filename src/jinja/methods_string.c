@@ -107,14 +107,15 @@ METHOD(rstrip)
 					 STRIP_RIGHT));
 }
 
-static bool begins(const struct str *str, const struct str *part)
+static bool begins(struct render *r, const struct str *str, const struct str *part)
 {
-	return part->n_bytes <= str->n_bytes && !memcmp(str->bytes, part->bytes, part->n_bytes);
+	return part->n_bytes <= str->n_bytes && render_count_bytes(r, part->n_bytes) &&
+	       !memcmp(str->bytes, part->bytes, part->n_bytes);
 }
 
-static bool ends(const struct str *str, const struct str *part)
+static bool ends(struct render *r, const struct str *str, const struct str *part)
 {
-	return part->n_bytes <= str->n_bytes &&
+	return part->n_bytes <= str->n_bytes && render_count_bytes(r, part->n_bytes) &&
 	       !memcmp(str->bytes + str->n_bytes - part->n_bytes, part->bytes, part->n_bytes);
 }
 
@@ -123,7 +124,7 @@ METHOD(removeprefix)
 	const struct str *part = string_of(r, args[0], "removeprefix() argument");
 
 	(void)all;
-	if (!begins(self.string, part))
+	if (!begins(r, self.string, part))
 		return self;
 	return value_string(str_part(r, self.string, part->n_bytes, self.string->n_bytes));
 }
@@ -133,7 +134,7 @@ METHOD(removesuffix)
 	const struct str *part = string_of(r, args[0], "removesuffix() argument");
 
 	(void)all;
-	if (!ends(self.string, part))
+	if (!ends(r, self.string, part))
 		return self;
 	return value_string(str_part(r, self.string, 0, self.string->n_bytes - part->n_bytes));
 }
@@ -163,7 +164,8 @@ static bool find_bytes(struct render *r, const struct str *str, struct value beg
 
 /* startswith and endswith: a string, or a tuple of some. */
 static struct value has_end(struct render *r, const struct str *str, const struct value *args,
-			    bool (*has)(const struct str *, const struct str *), const char *name)
+			    bool (*has)(struct render *, const struct str *, const struct str *),
+			    const char *name)
 {
 	struct iteration iteration;
 	struct value item;
@@ -173,13 +175,13 @@ static struct value has_end(struct render *r, const struct str *str, const struc
 		return value_bool(false);
 	str = str_part(r, str, begin, end);
 	if (args[0].kind == VALUE_STRING)
-		return value_bool(has(str, args[0].string));
+		return value_bool(has(r, str, args[0].string));
 	if (args[0].kind != VALUE_TUPLE)
 		return render_fail(r, "%s first arg must be str or a tuple of str, not %s", name,
 				   value_type(args[0]));
 	if (iterate(r, args[0], &iteration))
 		while (iterate_next(&iteration, &item))
-			if (has(str, string_of(r, item, name)))
+			if (has(r, str, string_of(r, item, name)))
 				return value_bool(true);
 	return value_bool(false);
 }

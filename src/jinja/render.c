@@ -376,11 +376,28 @@ struct dict *dict_create(struct render *r)
 	return dict ? dict : &none;
 }
 
+/* Tuples can share their items: such a key can have many more nodes than memory has. */
+static bool count_key(struct render *r, struct value key, unsigned depth)
+{
+	if (key.kind == VALUE_STRING)
+		return render_count_bytes(r, key.string->n_bytes);
+	if (key.kind != VALUE_TUPLE || depth == TUPLES_MAX)
+		return render_goes_on(r);
+	for (size_t i = 0; i < key.array->n && render_step(r, 1); i++)
+		count_key(r, key.array->values[i], depth + 1);
+	return render_goes_on(r);
+}
+
+bool dict_key_is_fine(struct render *r, struct value key)
+{
+	return count_key(r, key, 0) && dict_can_have(key);
+}
+
 void dict_set(struct render *r, struct dict *dict, struct value key, struct value value)
 {
 	if (!render_step(r, 1))
 		return;
-	if (!dict_can_have(key)) {
+	if (!dict_key_is_fine(r, key)) {
 		render_fail(r, "unhashable type: '%s'", value_type(key));
 		return;
 	}

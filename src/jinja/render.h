@@ -110,6 +110,9 @@ const struct str *str_own(struct render *r, const char *string);
 struct array *array_create(struct render *r, size_t capacity);
 void array_add(struct render *r, struct array *array, struct value value);
 struct dict *dict_create(struct render *r);
+/* Whether a dict can have such a key; false after a failure. Counts the work of a search for it:
+ * dict_find itself counts nothing. */
+bool dict_key_is_fine(struct render *r, struct value key);
 /* Fails if key cannot be one. */
 void dict_set(struct render *r, struct dict *dict, struct value key, struct value value);
 struct value value_pair(struct render *r, struct value first, struct value second);

@@ -111,7 +111,9 @@ int64_t str_find(struct render *r, const struct str *str, size_t begin, size_t e
 	found = str->bytes + begin;
 	if (part->n_bytes)
 		found = memmem(found, end - begin, part->bytes, part->n_bytes);
-	render_count_bytes(r, found ? (size_t)(found - str->bytes) - begin : end - begin);
+	/* memmem reads part before it searches. */
+	render_count_bytes(r, part->n_bytes +
+			      (found ? (size_t)(found - str->bytes) - begin : end - begin));
 	return found ? found - str->bytes : NOT_FOUND;
 }
 

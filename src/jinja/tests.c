@@ -39,7 +39,14 @@ IS(callable, self.kind == VALUE_UNDEFINED || self.kind == VALUE_MACRO ||
 	     self.kind == VALUE_FUNCTION || self.kind == VALUE_METHOD ||
 	     self.kind == VALUE_LOOP || self.kind == VALUE_JOINER)
 IS(escaped, self.kind == VALUE_STRING && self.string->is_safe)
-IS(sameas, value_is_same(self, args[0]))
+
+TEST(sameas)
+{
+	(void)all;
+	if (self.kind == VALUE_STRING)
+		render_count_bytes(r, self.string->n_bytes);
+	return value_bool(value_is_same(self, args[0]));
+}
 
 static struct value remainder_is(struct render *r, struct value self, struct value divisor,
 				 int64_t wanted)
@@ -91,7 +98,7 @@ TEST(upper)
 TEST(is_filter)
 {
 	(void)args, (void)all;
-	if (!dict_can_have(self))
+	if (!dict_key_is_fine(r, self))
 		return render_fail(r, "unhashable type: '%s'", value_type(self));
 	return value_bool(self.kind == VALUE_STRING && filter_find(self.string));
 }
@@ -99,7 +106,7 @@ TEST(is_filter)
 TEST(is_test)
 {
 	(void)args, (void)all;
-	if (!dict_can_have(self))
+	if (!dict_key_is_fine(r, self))
 		return render_fail(r, "unhashable type: '%s'", value_type(self));
 	return value_bool(self.kind == VALUE_STRING && test_find(self.string));
 }

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -189,10 +190,49 @@ static void too_long_and_invalid_sources_are_refused(void **state)
 	free(source);
 }
 
+/* Each of these handles long texts or many items again and again, in a few hundred steps of the
+ * template. */
+static void long_values_count_by_their_length(void **state)
+{
+	static const struct jinja_limits limits = {
+		.max_steps = 20000, .max_output = 8192, .max_memory = 1 << 20, .max_depth = 60,
+	};
+	static const char *const bodies[] = {
+		"{% if a == b %}{% endif %}", "{% if d == e %}{% endif %}", "{% do d.get(k) %}",
+		"{% do d.get(t) %}", "{% do {t: 1} %}", "{% if k in d %}{% endif %}",
+		"{{ [k, k]|unique|first is none }}", "{{ u|truncate(3000, false, '', 0) }}",
+		"{{ [x]|map(attribute=n)|first }}", "{{ ns|attr(t) }}", "{{ ns[t] }}",
+		"{% do t.removeprefix(p) %}", "{% do t.removesuffix(q) %}", "{% do s|int %}",
+		"{% do s|float %}", "{% do t.replace(t, '') %}", "{% if t is sameas p %}{% endif %}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+		char source[1024];
+		struct rendering rendering;
+
+		snprintf(source, sizeof source,
+			 "{%% set a = [0] * 400 %%}{%% set b = [0] * 400 %%}{%% set d = {} %%}"
+			 "{%% set e = {} %%}{%% for i in range(200) %%}{%% do d.setdefault(i, 0) %%}"
+			 "{%% do e.setdefault(i, 0) %%}{%% endfor %%}{%% set k = (1,) * 100 %%}"
+			 "{%% set k = (k, k) %%}{%% set t = 'x' * 3000 %%}"
+			 "{%% set u = ' ' ~ t ~ 'y' %%}{%% set n = '1' * 3000 %%}"
+			 "{%% set p = t[1:] ~ 'y' %%}{%% set q = 'y' ~ t[1:] %%}"
+			 "{%% set s = ' ' * 3000 %%}{%% set ns = namespace() %%}"
+			 "{%% for i in range(300) %%}%s{%% endfor %%}", bodies[i]);
+		rendering = render_text(source, "{\"x\": \"abcdefgh\"}", &limits);
+		if (rendering.status != SC_E_TOO_LARGE || !strstr(rendering.err.text, "steps"))
+			fail_msg("%s: status %d, %s", bodies[i], rendering.status,
+				 rendering.status ? rendering.err.text : "");
+		rendering_deinit(&rendering);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loops_end_at_the_limit_of_steps),
+		cmocka_unit_test(long_values_count_by_their_length),
 		cmocka_unit_test(output_and_memory_end_at_their_limits),
 		cmocka_unit_test(a_text_of_many_pieces_needs_no_copies),
 		cmocka_unit_test(pieces_do_not_change_the_text_that_they_follow),
