@@ -31,17 +31,38 @@ int str_compare(const struct str *a, const struct str *b)
 		       (a->n_bytes > b->n_bytes) - (a->n_bytes < b->n_bytes);
 }
 
+static int compare_reals(double a, double b)
+{
+	if (a != a || b != b)
+		return COMPARE_NOT_ORDERED;
+	return (a > b) - (a < b);
+}
+
+/* Exact, as in Python: 2**53 + 1 and 2.0**53 differ. */
+static int compare_mixed(int64_t a, double b)
+{
+	int64_t whole;
+
+	if (!(b >= -0x1p63 && b < 0x1p63))
+		return compare_reals((double)a, b);
+	whole = (int64_t)b;
+	if (a != whole)
+		return a > whole ? 1 : -1;
+	return compare_reals((double)whole, b);
+}
+
 static int compare_numbers(struct value a, struct value b)
 {
-	double x, y;
+	int order;
 
 	if (is_integer(a) && is_integer(b))
 		return (integer_of(a) > integer_of(b)) - (integer_of(a) < integer_of(b));
-	x = real_of(a);
-	y = real_of(b);
-	if (x != x || y != y)
-		return COMPARE_NOT_ORDERED;
-	return (x > y) - (x < y);
+	if (is_integer(a))
+		return compare_mixed(integer_of(a), b.real);
+	if (!is_integer(b))
+		return compare_reals(a.real, b.real);
+	order = compare_mixed(integer_of(b), a.real);
+	return order == COMPARE_NOT_ORDERED ? order : -order;
 }
 
 bool value_is_same(struct value a, struct value b)

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jinja/dict.h"
 
+#include "base/clock.h"
 #include "jinja/compare.h"
 
 #include <assert.h>
+#include <math.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/random.h>
 #include <xxhash.h>
 
 enum {
@@ -37,22 +41,37 @@ bool dict_can_have(struct value key)
 	return can_have(key, 0);
 }
 
-static uint64_t hash_real(double real)
+/* A number of this process: whoever writes the names of a JSON object must not be able to choose
+ * names that collide, because searches would then read all of them. */
+static uint64_t hash_seed(void)
 {
-	/* Equal numbers are one key, whatever their types are. */
-	if (real >= -0x1p62 && real <= 0x1p62 && real == (double)(int64_t)real) {
-		int64_t integer = (int64_t)real;
+	static _Atomic uint64_t kept;
+	uint64_t seed = atomic_load_explicit(&kept, memory_order_relaxed), found = 0;
 
-		return XXH3_64bits(&integer, sizeof integer);
-	}
-	return XXH3_64bits(&real, sizeof real);
+	if (seed)
+		return seed;
+	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+		seed = clock_ns();
+	seed |= 1;
+	return atomic_compare_exchange_strong(&kept, &found, seed) ? seed : found;
+}
+
+static uint64_t hash_bytes(const void *bytes, size_t n_bytes)
+{
+	return XXH3_64bits_withSeed(bytes, n_bytes, hash_seed());
 }
 
 static uint64_t hash_integer(int64_t integer)
 {
-	if (integer > INT64_C(1) << 53 || integer < -(INT64_C(1) << 53))
-		return hash_real((double)integer);
-	return XXH3_64bits(&integer, sizeof integer);
+	return hash_bytes(&integer, sizeof integer);
+}
+
+/* Equal numbers are one key, whatever their types are. */
+static uint64_t hash_real(double real)
+{
+	if (real >= -0x1p63 && real < 0x1p63 && real == (double)(int64_t)real)
+		return hash_integer((int64_t)real);
+	return hash_bytes(&real, sizeof real);
 }
 
 static uint64_t hash(struct value key)
@@ -69,19 +88,23 @@ static uint64_t hash(struct value key)
 	case VALUE_FLOAT:
 		return hash_real(key.real);
 	case VALUE_STRING:
-		return XXH3_64bits(key.string->bytes, key.string->n_bytes);
+		return hash_bytes(key.string->bytes, key.string->n_bytes);
 	case VALUE_TUPLE:
 		for (size_t i = 0; i < key.array->n; i++)
 			sum = sum * 31 + hash(key.array->values[i]);
 		return sum;
 	default:
-		return (uintptr_t)key.dict;
+		return hash_bytes(&key.dict, sizeof key.dict);
 	}
 }
 
 static bool is_at(const struct dict_entry *entry, struct value key, uint64_t key_hash)
 {
-	return entry->hash == key_hash && value_equals_flat(entry->key, key);
+	bool are_nan = key.kind == VALUE_FLOAT && entry->key.kind == VALUE_FLOAT &&
+		       isnan(key.real) && isnan(entry->key.real);
+
+	/* Each nan that equals none would be an entry that all others have to pass by. */
+	return entry->hash == key_hash && (are_nan || value_equals_flat(entry->key, key));
 }
 
 static struct dict_entry *find(const struct dict *dict, struct value key, uint64_t key_hash)

@@ -31,6 +31,10 @@ static void operators_bind_as_in_jinja2(void **state)
 	assert_renders("{{ 1 + 2 * 3 ** 2 // 4 % 3 - -1 }}", NULL, "3");
 	assert_renders("{{ 2 ** 3 ** 2 }} {{ 7 / 2 }} {{ -7 // 2 }} {{ -7 % 3 }}", NULL,
 		       "64 3.5 -4 2");
+	assert_renders("{{ 2 ** 53 + 1 == 2.0 ** 53 }} {{ 2.0 ** 53 < 2 ** 53 + 1 }} "
+		       "{{ 2 ** 62 > 1e300 }} {{ {2: 'a'}[2.0] }} {{ 1 == 1.5 }}", NULL,
+		       "False True False a False");
+	assert_fails("{{ 9223372036854775807|round(-1) }}", NULL, SC_E_FORMAT, "64 bits");
 	assert_renders("{{ 1 < 2 < 3 }} {{ 3 > 2 > 2 }} {{ 1 in [1] }} {{ 'b' not in 'abc' }}",
 		       NULL, "True False True False");
 	assert_renders("{{ not 1 == 2 and 0 or 'x' }}", NULL, "x");
