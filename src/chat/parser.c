@@ -261,6 +261,10 @@ enum progress parser_reject(struct chat_parser *parser)
 	size_t to = parser->reject_to > parser->at ? parser->reject_to : parser->at;
 
 	parser->is_in_call = false;
+	if (parser->scan > to)
+		parser->n_reread += parser->scan - to;
+	if (parser->n_reread > PARSER_MAX_REREAD)
+		parser->tools = NULL;
 	parser_emit(parser, CHAT_CONTENT, parser->pending.data + parser->at, to - parser->at);
 	parser->at = parser->scan = to;
 	return parser_go(parser, parse_content);

@@ -13,7 +13,9 @@
  * - What is no complete beginning of a call (mark, and name) is content, unchanged.
  * - A call that breaks off behind its name keeps the arguments so far; text behind a broken call is
  *   content.
- * - Without tools in the request, or with tool_choice none, calls are content.
+ * - Without tools in the request, or with tool_choice none, calls are content. So they are after
+ *   PARSER_MAX_REREAD bytes of beginnings that were no calls: an answer of nothing else would take
+ *   time by the square of its length.
  */
 #include "base/buf.h"
 #include "chat/arguments.h"
@@ -25,6 +27,7 @@
 #define PARSER_MAX_NAME 128
 #define PARSER_MAX_CALLS 256
 #define PARSER_MAX_HELD (1u << 20)	/* bytes that may wait for a decision */
+#define PARSER_MAX_REREAD (4u << 20)	/* bytes of text that was no call and is read again */
 #define PARSER_MAX_SPACE 4096		/* bytes of white space that may wait */
 
 /* JSON objects with the name and the arguments of a call. */
@@ -91,6 +94,7 @@ struct chat_parser {
 	struct buf pending;
 	size_t at, scan;
 	size_t reject_to;		/* where content goes on after parser_reject */
+	size_t n_reread;		/* bytes that parser_reject gave back to be read again */
 	enum mark_id opened;		/* the mark before the call */
 	parser_state *state;
 	bool is_final;			/* no more output comes */

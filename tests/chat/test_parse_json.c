@@ -2,7 +2,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "tests/chat/answer.h"
@@ -68,6 +70,42 @@ static void marked_json_is_a_call(void **state)
 
 	(void)state;
 	CHECK(answers);
+}
+
+/* Each beginning reads on to the end of the text, which shows that it is none. Behind enough of that
+ * even a whole call is content. */
+static void beginnings_without_end_are_given_up(void **state)
+{
+	static const char beginning[] = "<tool_call>{\"a\":1";
+	static const char call[] = "}<tool_call>{\"name\": \"get_time\", \"arguments\": {}}"
+				   "</tool_call>";
+	static const unsigned counts[] = { 50, 2000 };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = counts[i] * strlen(beginning);
+		char *output = malloc(n + sizeof call), *expected = malloc(n + sizeof call + 4);
+		struct answer answer = { HERMES, .output = output, .expected = expected };
+		char *end = output;
+		struct buf text;
+
+		assert_non_null(output);
+		assert_non_null(expected);
+		for (unsigned k = 0; k < counts[i]; k++)
+			end = stpcpy(end, beginning);
+		stpcpy(end, call);
+		if (i)
+			sprintf(expected, "C{%s}", output);
+		else
+			sprintf(expected, "C{%.*s}} get_time{{}}", (int)n, output);
+		for (uint64_t pieces = 0; pieces < 3; pieces++) {
+			text = read_answer(&answer, pieces, false);
+			assert_string_equal(text.data, expected);
+			buf_deinit(&text);
+		}
+		free(output);
+		free(expected);
+	}
 }
 
 static void what_is_no_call_stays_as_it_is(void **state)
@@ -216,6 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(marked_json_is_a_call),
+		cmocka_unit_test(beginnings_without_end_are_given_up),
 		cmocka_unit_test(what_is_no_call_stays_as_it_is),
 		cmocka_unit_test(a_call_that_breaks_off_keeps_its_arguments_so_far),
 		cmocka_unit_test(bare_json_is_a_call_only_of_a_known_tool),
