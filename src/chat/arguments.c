@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define MAX_DEPTH 16		/* of schemas in schemas, and of references */
-#define MAX_SCHEMAS 256		/* that are looked at for one argument */
+#define MAX_SCHEMAS 256		/* that are looked at for one argument; and of one schema, the types
+				 * and values of its lists */
 
 static const json_t *tool_function(const json_t *tool)
 {
@@ -97,7 +98,7 @@ static unsigned types_of_all(struct walk *walk, const json_t *schemas, unsigned 
 {
 	unsigned types = 0;
 
-	for (size_t i = 0; i < json_array_size(schemas); i++)
+	for (size_t i = 0; i < json_array_size(schemas) && walk->n_left; i++)
 		types |= schema_types(walk, json_array_get(schemas, i), depth);
 	return types;
 }
@@ -106,7 +107,7 @@ static unsigned listed_types(const json_t *type)
 {
 	unsigned types = type_bit(json_string_value(type));
 
-	for (size_t i = 0; i < json_array_size(type); i++)
+	for (size_t i = 0; i < json_array_size(type) && i < MAX_SCHEMAS; i++)
 		types |= type_bit(json_string_value(json_array_get(type, i)));
 	return types;
 }
@@ -118,7 +119,7 @@ static unsigned implied_types(const json_t *schema)
 	const json_t *value = json_object_get(schema, "const");
 	unsigned types = value ? value_bit(value) : 0;
 
-	for (size_t i = 0; i < json_array_size(values); i++)
+	for (size_t i = 0; i < json_array_size(values) && i < MAX_SCHEMAS; i++)
 		types |= value_bit(json_array_get(values, i));
 	if (json_object_get(schema, "properties"))
 		types |= ARGUMENT_OBJECT;
@@ -130,12 +131,14 @@ static unsigned implied_types(const json_t *schema)
 static unsigned schema_types(struct walk *walk, const json_t *schema, unsigned depth)
 {
 	static const char *const unions[] = { "anyOf", "oneOf", "allOf" };
-	const char *reference = json_string_value(json_object_get(schema, "$ref"));
-	unsigned types = listed_types(json_object_get(schema, "type"));
+	const char *reference;
+	unsigned types;
 
 	if (!depth || !walk->n_left || !json_is_object(schema))
 		return 0;
 	walk->n_left--;
+	reference = json_string_value(json_object_get(schema, "$ref"));
+	types = listed_types(json_object_get(schema, "type"));
 	if (json_is_true(json_object_get(schema, "nullable")))
 		types |= ARGUMENT_NULL;
 	if (reference)

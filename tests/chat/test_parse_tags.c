@@ -48,6 +48,24 @@ static void values_get_the_types_of_the_schema(void **state)
 	CHECK(answers);
 }
 
+/* Requests bring schemas of any size, and each argument asks for its type. */
+static void long_schemas_are_not_read_to_their_end(void **state)
+{
+	static const char before[] = "[{\"type\": \"function\", \"function\": {\"name\": \"f\", "
+				     "\"parameters\": {\"properties\": {\"p\": {\"enum\": [";
+	char tools[4096], *end = stpcpy(tools, before);
+	struct answer answer = {
+		CODER, .tools = tools, .expected = "f{{\"p\": \"5\"}}",
+		.output = "<tool_call><function=f><parameter=p>5</parameter></function></tool_call>",
+	};
+
+	(void)state;
+	for (int i = 0; i < 300; i++)
+		end = stpcpy(end, "\"a\", ");
+	stpcpy(end, "5]}}}}}]");
+	expect_answer(&answer);
+}
+
 static void text_around_and_several_calls(void **state)
 {
 	static const struct answer answers[] = {
@@ -150,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_get_the_types_of_the_schema),
+		cmocka_unit_test(long_schemas_are_not_read_to_their_end),
 		cmocka_unit_test(text_around_and_several_calls),
 		cmocka_unit_test(line_breaks_and_marks_inside_of_values_stay),
 		cmocka_unit_test(a_missing_end_of_a_value_is_tolerated),
