@@ -4,10 +4,12 @@
 #include "model/pairmap.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct node {
 	uint32_t token;		/* that ends here, or TOKEN_NONE */
 	bool is_control;
+	bool looks_like_control;
 };
 
 struct special_trie {
@@ -21,6 +23,22 @@ static bool is_listed(const struct vocab *vocab, size_t i)
 {
 	return vocab->types[i] == VOCAB_USER_DEFINED || vocab->types[i] == VOCAB_CONTROL ||
 	       vocab->types[i] == VOCAB_UNKNOWN;
+}
+
+static bool is_between(struct gguf_string text, const char *begin, const char *end)
+{
+	size_t n_begin = strlen(begin), n_end = strlen(end);
+
+	return text.length >= n_begin + n_end && !memcmp(text.data, begin, n_begin) &&
+	       !memcmp(text.data + text.length - n_end, end, n_end);
+}
+
+/* Phi, Command-R, ChatML and others; DeepSeek, with U+FF5C for |; Gemma. Their tokenizers do not
+ * call all of these special, and older converters of models then made them user-defined. */
+static bool looks_like_control(struct gguf_string text)
+{
+	return is_between(text, "<|", "|>") || is_between(text, "<\uFF5C", "\uFF5C>") ||
+	       is_between(text, "<start_of_", ">") || is_between(text, "<end_of_", ">");
 }
 
 static enum sc_status add_token(struct special_trie *trie, const struct vocab *vocab,
@@ -51,6 +69,7 @@ static enum sc_status add_token(struct special_trie *trie, const struct vocab *v
 			.token = token,
 			.is_control = vocab->types[token] != VOCAB_USER_DEFINED ||
 				      vocab->flags[token] & VOCAB_IS_END,
+			.looks_like_control = looks_like_control(text),
 		};
 	return SC_OK;
 }
@@ -93,6 +112,11 @@ void special_trie_destroy(struct special_trie *trie)
 	free(trie);
 }
 
+static bool needs_leave(const struct node *node, struct control_places control)
+{
+	return node->is_control || (control.mask && node->looks_like_control);
+}
+
 /* The longest token at `start`. */
 static bool match_here(const struct special_trie *trie, const char *text, size_t n_bytes,
 		       size_t start, struct control_places control, struct special_match *match)
@@ -110,7 +134,8 @@ static bool match_here(const struct special_trie *trie, const char *text, size_t
 		 * shorter. */
 		if (control.mask && !control.mask[i])
 			control.is_allowed = false;
-		if (node->token == TOKEN_NONE || (node->is_control && !control.is_allowed))
+		if (node->token == TOKEN_NONE ||
+		    (needs_leave(node, control) && !control.is_allowed))
 			continue;
 		match->token = node->token;
 		match->n_bytes = i + 1 - start;

@@ -4,7 +4,8 @@
 /*
  * special_trie - finds tokens that are written out in a text, before the text is split into words:
  * always user-defined tokens; control and unknown tokens, and whatever ends generation, only where
- * the caller allows them.
+ * the caller allows them. A user-defined token that looks like a control token, as <|user|> does,
+ * is one as soon as the caller gives a mask: model files often have the wrong type for it.
  * The leftmost match counts; of several matches at one place, the longest.
  * Private to the tokenizer. Thread: read-only after creation. Borrows nothing.
  */

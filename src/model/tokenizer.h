@@ -81,7 +81,8 @@ must_check enum sc_status tokenizer_encode(const struct tokenizer *tokenizer, co
  * value other than 0 in mask ([n_bytes]; NULL: all have). Without TOKENIZE_PARSE_SPECIAL none is.
  * The text is still one text: it is split and merged as without a mask. So a text of which a part
  * comes from a stranger is tokenized like any other, and the stranger writes no control token, nor
- * completes one. */
+ * completes one. With a mask, user-defined tokens that look like control tokens (<|user|>) count as
+ * such. */
 must_check enum sc_status tokenizer_encode_masked(const struct tokenizer *tokenizer,
 						  const char *text, const char *mask,
 						  size_t n_bytes, unsigned flags,

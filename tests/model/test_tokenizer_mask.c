@@ -10,11 +10,13 @@
 
 #include "tests/model/expect_tokens.h"
 
-/* 256 and on: ab, <|im_end|>, <|im|>, <|im|>more, <tool>, <stop>. */
+/* 256 and on: ab, <|im_end|>, <|im|>, <|im|>more, <tool>, <stop>, and what files have the wrong
+ * type for. */
 static const struct tiny_token tokens[] = {
 	{ "ab", 0, T_NORMAL }, { "<|im_end|>", 0, T_CONTROL }, { "<|im|>", 0, T_CONTROL },
 	{ "<|im|>more", 0, T_CONTROL }, { "<tool>", 0, T_USER_DEFINED },
-	{ "<stop>", 0, T_USER_DEFINED },
+	{ "<stop>", 0, T_USER_DEFINED }, { "<|user|>", 0, T_USER_DEFINED },
+	{ "<\uFF5Cuser\uFF5C>", 0, T_USER_DEFINED }, { "<start_of_turn>", 0, T_USER_DEFINED },
 };
 #define N_TOKENS (sizeof tokens / sizeof *tokens)
 enum { AB = 256, IM_END, IM, IM_MORE, TOOL, STOP };
@@ -98,6 +100,21 @@ static void user_defined_tokens_are_text_unless_they_end_generation(void **state
 	expect_masked("<stop>", "tttttt", 0, "<stop>");
 }
 
+/* Without a mask they match everywhere, as in llama.cpp. */
+static void user_defined_tokens_that_look_like_control_tokens_need_leave(void **state)
+{
+	(void)state;
+	expect_masked("<|user|>", "uuuuuuuu", TOKENIZE_PARSE_SPECIAL, "<|user|>");
+	expect_masked("<|user|>", "uutttttt", TOKENIZE_PARSE_SPECIAL, "<|user|>");
+	expect_masked("<|user|>", "tttttttt", TOKENIZE_PARSE_SPECIAL, "{262}");
+	expect_masked("<\uFF5Cuser\uFF5C>", "uuuuuuuuuuuu", TOKENIZE_PARSE_SPECIAL,
+		      "<\uFF5Cuser\uFF5C>");
+	expect_masked("<\uFF5Cuser\uFF5C>", "tttttttttttt", TOKENIZE_PARSE_SPECIAL, "{263}");
+	expect_masked("<start_of_turn>", "uuuuuuuuuuuuuuu", TOKENIZE_PARSE_SPECIAL,
+		      "<start_of_turn>");
+	expect_masked("<start_of_turn>", "ttttttttttttttt", TOKENIZE_PARSE_SPECIAL, "{264}");
+}
+
 /* A mask of ones is no mask; a mask of zeros is TOKENIZE_PARSE_SPECIAL not given. */
 static void whole_masks_are_the_two_flags(void **state)
 {
@@ -142,6 +159,7 @@ int main(void)
 		cmocka_unit_test(a_stranger_cannot_complete_a_control_token),
 		cmocka_unit_test(merges_go_across_the_edges_of_the_mask),
 		cmocka_unit_test(user_defined_tokens_are_text_unless_they_end_generation),
+		cmocka_unit_test(user_defined_tokens_that_look_like_control_tokens_need_leave),
 		cmocka_unit_test(whole_masks_are_the_two_flags),
 	};
 
