@@ -23,8 +23,8 @@
 #include <stdbool.h>
 
 /* *messages_out: a new array, which the caller decrefs; messages stays unchanged. ends_with: text
- * to add to the last message, to its content, or to its reasoning if that is all it has; NULL: none.
- * *in_reasoning_out: it was added to the reasoning.
+ * to add to the last message, to its content, or to its reasoning if that is all it has; NULL:
+ * none. *in_reasoning_out: it was added to the reasoning.
  * SC_E_INVALID: err says which message is wrong, and why. SC_E_NOMEM. */
 must_check enum sc_status normalize_messages(const struct chat_template *tmpl,
 					     const json_t *messages,

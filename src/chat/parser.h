@@ -5,7 +5,8 @@
  * parser - reads a model's output piece by piece. Private to chat; chat.h has the public part.
  *
  * Output is collected in `pending`. A state looks at the text at `scan` and says whether it could
- * go on. It must decide the same way when more text is there, so that the pieces make no difference.
+ * go on. It must decide the same way when more text is there, so that the pieces make no
+ * difference.
  * Text between `at` and `scan` was looked at, but nothing was said of it yet: if it turns out to be
  * no tool call, parser_reject gives it back as content. parser_begin_call makes it a call for good.
  *

@@ -38,7 +38,8 @@ static enum sc_status describe(const struct chat_family *family, const json_t *t
 		status = add_json(text, json_array_get(tools, i), "\n");
 	if (!status)
 		status = buf_add_string(text, "\nTo call one, write nothing but this, with the "
-					      "name of the function and its arguments as JSON:\n\n");
+					      "name of the function and its arguments as "
+					      "JSON:\n\n");
 	return status ? status : family_write_call(family, "NAME", "{\"ARGUMENT\": VALUE}", text);
 }
 

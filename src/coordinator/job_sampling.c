@@ -163,7 +163,8 @@ static uint32_t sort_tokens(uint32_t *tokens, uint32_t n)
 	return n_left;
 }
 
-/* Until min_tokens are there, neither the model's end tokens nor the job's stop tokens are drawn. */
+/* Until min_tokens are there, neither the model's end tokens nor the job's stop tokens are
+ * drawn. */
 static enum sc_status make_bans(struct job_sampling *sampling, const struct job_request *r,
 				const struct job_sampling_context *context, struct error *err)
 {

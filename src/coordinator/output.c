@@ -232,7 +232,8 @@ static void store(struct output_writer *writer, uint32_t token, float logprob,
 	output->n_tokens++;
 }
 
-/* A token that ends the output. Text that was held back may hold a stop string, which came before. */
+/* A token that ends the output. Text that was held back may hold a stop string, which came
+ * before. */
 static void finish_at(struct output_writer *writer, enum stop_cause cause, uint32_t token)
 {
 	struct output *output = &writer->output;

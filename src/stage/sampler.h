@@ -22,7 +22,8 @@
  *   is between temperature - range and temperature + range, by (entropy / largest possible
  *   entropy)^exponent.
  * Each sampler sees the probabilities of what those before it left. At least one token stays,
- * unless biases, bans and penalties take all. Of equal logits, that of the lower token id counts as larger.
+ * unless biases, bans and penalties take all. Of equal logits, that of the lower token id counts as
+ * larger.
  * The samplers are llama.cpp's, with two exceptions: the scopes of penalties (penalties.h), and a
  * breaker of DRY is always a single token.
  *
@@ -90,8 +91,8 @@ void sampler_destroy(struct sampler *sampler);
  * at temperature 1. If the token's logit is -infinity, it is the lowest finite number. Likeliest
  * tokens get their logprobs by the same function.
  * Faults: if a logit is NaN or +infinity, or none is finite, no token is drawn. The record then has
- * the fault and the first token whose logit has it. If biases, bans and penalties leave no token, the
- * record has TOKEN_FAULT_BARRED and token 0. */
+ * the fault and the first token whose logit has it. If biases, bans and penalties leave no token,
+ * the record has TOKEN_FAULT_BARRED and token 0. */
 uint32_t sampler_run(struct sampler *sampler, const float *logits, const float *host_logits,
 		     const struct sampler_row *rows, uint32_t n_rows, struct token_top *tops_out);
 

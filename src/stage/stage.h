@@ -105,8 +105,8 @@ must_check enum sc_status stage_run(struct stage *stage, const struct step *step
 				    float *activations_out, struct stage_answer *answer,
 				    struct error *err);
 
-/* For tests and evaluation, for all assignments: called on the last stage for each sampling row, before sampling.
- * position is that of the token to be drawn. Borrows logits[n_vocab] during the call. */
+/* For tests and evaluation, for all assignments: called on the last stage for each sampling row,
+ * before sampling. position is that of the token to be drawn. Borrows logits[n_vocab] during the call. */
 typedef void stage_logits_fn(void *arg, uint32_t sequence, uint32_t position, const float *logits,
 			     uint32_t n_vocab);
 void stage_on_logits(struct stage *stage, stage_logits_fn *fn, void *arg);

@@ -61,8 +61,8 @@ must_check enum sc_status weights_init(struct weights *weights, struct backend *
 				       const struct model *model, struct error *err);
 /* Changes the range: first frees the tensors that the new range does not need, then loads the ones
  * that are missing and reads every page of those. After a failure, the tensors that were loaded
- * stay for the next change, and no layer may be used until then. The hash of each tensor that is loaded
- * is noted in the model.
+ * stay for the next change, and no layer may be used until then. The hash of each tensor that is
+ * loaded is noted in the model.
  * SC_E_CAPACITY: err names the tensor, its size, what is already loaded and the total.
  * SC_E_CANCELLED: on_progress returned false. SC_E_IO: layers are missing, and the model's file was
  * changed since it was opened. */

@@ -21,8 +21,8 @@
 must_check enum sc_status control_add(const Stagecoach__Cluster__V1__Control *message,
 				      struct buf *out);
 /* Unpacks the first message of bytes; n_used_out is its size, the length included. The caller frees
- * the message with control_free. Control characters in texts become spaces, so that the texts can be
- * logged. SC_AGAIN: the message is not complete yet. SC_E_PROTOCOL: a length out of range, bytes
+ * the message with control_free. Control characters in texts become spaces, so that the texts can
+ * be logged. SC_AGAIN: the message is not complete yet. SC_E_PROTOCOL: a length out of range, bytes
  * that are no Control message, or a message without a known body. */
 must_check enum sc_status control_take(const void *bytes, size_t n_bytes,
 				       Stagecoach__Cluster__V1__Control **message_out,

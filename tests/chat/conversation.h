@@ -3,8 +3,9 @@
 #define STAGECOACH_TESTS_CHAT_CONVERSATION_H
 /*
  * conversation - a model with a chat template and a small vocabulary, and requests to it as JSON.
- * Control tokens: <s>, </s>, <|im_start|>, <|im_end|>, [TOOL_CALLS], <|user|>, <|end|>. User-defined tokens: <think>,
- * </think>, <tool_call>, </tool_call>. Fails the test when something that must work does not.
+ * Control tokens: <s>, </s>, <|im_start|>, <|im_end|>, [TOOL_CALLS], <|user|>, <|end|>.
+ * User-defined tokens: <think>, </think>, <tool_call>, </tool_call>. Fails the test when something
+ * that must work does not.
  */
 #include "chat/chat.h"
 #include "tests/model/tiny_vocab.h"

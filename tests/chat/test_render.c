@@ -197,7 +197,8 @@ static void a_message_can_go_on(void **state)
 }
 
 #define THINKING "{% for m in messages %}{% if m.reasoning_content %}<think>" \
-		 "{{ m.reasoning_content }}</think>{% endif %}{{ m.content }};{% endfor %}{% if add_generation_prompt %}A:" \
+		 "{{ m.reasoning_content }}</think>{% endif %}{{ m.content }};{% endfor %}" \
+		 "{% if add_generation_prompt %}A:" \
 		 "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}" \
 		 "{% endif %}"
 
