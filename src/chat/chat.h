@@ -132,9 +132,9 @@ uint32_t chat_parser_n_tool_calls(const struct chat_parser *parser);
 #define CHAT_MARK_END '\xfe'
 
 /* Where reasoning begins and ends in the output, so that stop strings do not end an answer that the
- * client does not see yet (job_request.hidden_open, hidden_close). They are written as the output
- * has them with SPECIAL_MARKED: names of control tokens between CHAT_MARK_BEGIN and CHAT_MARK_END.
- * NULL: the format has none. */
+ * client does not see yet (job_request.hidden_open, hidden_close). As stop strings see it: names of
+ * control tokens stand there as they are, without the marks of SPECIAL_MARKED. NULL: the format has
+ * none. */
 const char *chat_format_reasoning_open(const struct chat_format *format);
 const char *chat_format_reasoning_close(const struct chat_format *format);
 

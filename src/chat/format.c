@@ -92,23 +92,6 @@ static enum sc_status find_family(struct chat_format *format)
 	return status;
 }
 
-static enum sc_status find_hidden(struct chat_format *format)
-{
-	static const char analysis[] = "<|channel|>analysis<|message|>", end[] = "<|end|>";
-	const struct mark *open = &format->marks[format->reasoning_open];
-	const struct mark *close = &format->marks[format->reasoning_close];
-	enum sc_status status;
-
-	if (format->family == &family_harmony) {
-		status = marks_frame(format->marks, analysis, sizeof analysis - 1,
-				     &format->hidden_open);
-		return status ? status : marks_frame(format->marks, end, sizeof end - 1,
-						     &format->hidden_close);
-	}
-	status = buf_add(&format->hidden_open, open->text, open->n_bytes);
-	return status ? status : buf_add(&format->hidden_close, close->text, close->n_bytes);
-}
-
 enum sc_status chat_format_create(const struct gguf *gguf, const struct tokenizer *tokenizer,
 				  const char *override, struct chat_format **format_out,
 				  struct error *err)
@@ -119,15 +102,11 @@ enum sc_status chat_format_create(const struct gguf *gguf, const struct tokenize
 	if (!format)
 		return error_set(err, SC_E_NOMEM, "no memory for a chat format");
 	format->tokenizer = tokenizer;
-	buf_init(&format->hidden_open);
-	buf_init(&format->hidden_close);
 	status = load_usual(format, gguf, override);
 	if (!status && !override)
 		status = load_for_tools(format, gguf);
 	if (!status)
 		status = find_family(format);
-	if (!status)
-		status = find_hidden(format);
 	if (status) {
 		chat_format_destroy(format);
 		return error_set(err, status, "no memory for a chat format");
@@ -142,8 +121,6 @@ void chat_format_destroy(struct chat_format *format)
 		return;
 	chat_template_deinit(&format->usual);
 	chat_template_deinit(&format->for_tools);
-	buf_deinit(&format->hidden_open);
-	buf_deinit(&format->hidden_close);
 	free(format);
 }
 
@@ -175,10 +152,14 @@ bool chat_format_has_tools(const struct chat_format *format)
 
 const char *chat_format_reasoning_open(const struct chat_format *format)
 {
-	return format->hidden_open.length ? format->hidden_open.data : NULL;
+	if (format->family == &family_harmony)
+		return "<|channel|>analysis<|message|>";
+	return format->reasoning_open ? mark_text(format->reasoning_open) : NULL;
 }
 
 const char *chat_format_reasoning_close(const struct chat_format *format)
 {
-	return format->hidden_close.length ? format->hidden_close.data : NULL;
+	if (format->family == &family_harmony)
+		return "<|end|>";
+	return format->reasoning_close ? mark_text(format->reasoning_close) : NULL;
 }

@@ -19,7 +19,6 @@ struct chat_format {
 	struct mark marks[N_MARKS];
 	enum mark_id reasoning_open;		/* MARK_NONE: the format has no reasoning */
 	enum mark_id reasoning_close;
-	struct buf hidden_open, hidden_close;	/* see chat_format_reasoning_open */
 };
 
 /* Finds family and reasoning by the template's text, and the marks in the vocabulary. tokenizer

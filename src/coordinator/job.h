@@ -127,8 +127,8 @@ struct job_request {
 					 * wants_logprobs, of prompt tokens with score_from */
 	enum special_text special;	/* what generated control tokens print */
 	/* Stop strings are not looked for in these texts and between them, because the client does
-	 * not see what is there. NULL: nowhere. starts_hidden: the prompt ended after hidden_open.
-	 */
+	 * not see what is there. Names of control tokens match as they do in stops. NULL: nowhere.
+	 * starts_hidden: the prompt ended after hidden_open. */
 	const char *hidden_open;
 	const char *hidden_close;
 	bool starts_hidden;

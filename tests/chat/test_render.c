@@ -283,6 +283,20 @@ static void a_model_without_a_template_cannot_chat(void **state)
 	conversation_deinit(&chat);
 }
 
+/* The vocabulary has <|end|> as a control token. */
+static void stop_strings_know_reasoning_by_names_without_marks(void **state)
+{
+	struct conversation chat;
+
+	(void)state;
+	conversation_init(&chat, "<|channel|><|message|>{% for m in messages %}{{ m.content }}"
+				 "{% endfor %}", NULL);
+	assert_string_equal(chat_format_reasoning_open(chat.format),
+			    "<|channel|>analysis<|message|>");
+	assert_string_equal(chat_format_reasoning_close(chat.format), "<|end|>");
+	conversation_deinit(&chat);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +309,7 @@ int main(void)
 		cmocka_unit_test(a_message_can_go_on),
 		cmocka_unit_test(reasoning_begins_in_the_prompt),
 		cmocka_unit_test(reasoning_is_also_known_by_its_tokens),
+		cmocka_unit_test(stop_strings_know_reasoning_by_names_without_marks),
 		cmocka_unit_test(variables_of_the_request_reach_the_template),
 		cmocka_unit_test(a_model_without_a_template_cannot_chat),
 	};

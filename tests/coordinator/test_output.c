@@ -442,6 +442,15 @@ static void what_is_hidden_holds_no_stop_string(void **state)
 	shows("<t>a\nb</t>c");
 	assert_int_equal(writer.output.stop_cause, STOP_STRING);
 	end();
+	/* The name of a control token, which is shown between marks. */
+	begin(stops, 1, MAX_TOKENS);
+	writer.marks_special = true;
+	writer.scan.hidden_open = "<|begin|>";
+	writer.scan.hidden_close = "</t>";
+	add_token(TINY_BOS);
+	add_all("a\nb</t>c\nd");
+	shows("\xff<|begin|>\xfe" "a\nb</t>c");
+	end();
 	/* An opening that was not one. */
 	begin(stops, 1, MAX_TOKENS);
 	writer.scan.hidden_open = "<t>";
