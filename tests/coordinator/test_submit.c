@@ -229,6 +229,42 @@ static void a_forgotten_job_is_counted(void **state)
 	stage_double_destroy(&d);
 }
 
+static unsigned n_destroyed;
+
+static void count_destroyed(struct job_annex *annex)
+{
+	(void)annex;
+	n_destroyed++;
+}
+
+/* A job has its annex as long as anybody holds it, and nothing of a request that is refused. */
+static void an_annex_belongs_to_the_job_that_was_accepted(void **state)
+{
+	struct coordinator_config config = stage_double_config();
+	struct job_request request = stage_double_request(3, 2);
+	struct job_annex small = { .n_bytes = 100, .destroy = count_destroyed };
+	struct job_annex large = { .n_bytes = 1 << 20, .destroy = count_destroyed };
+	struct job *job = NULL;
+	struct error err;
+
+	(void)state;
+	n_destroyed = 0;
+	config.max_job_bytes = 1 << 20;
+	stage_double_create(&d, &config, 0);
+	stage_double_come_up(&d);
+	request.annex = &large;
+	assert_int_equal(job_submit(d.coordinator, &request, &job, &err), SC_E_TOO_LARGE);
+	assert_int_equal(n_destroyed, 0);
+	request.annex = &small;
+	job = stage_double_submit(&d, &request);
+	assert_ptr_equal(job_annex(job), &small);
+	peer_wait(d.loop, job_is_ended(job));
+	assert_int_equal(n_destroyed, 0);
+	job_release(job);
+	stage_double_destroy(&d);
+	assert_int_equal(n_destroyed, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +274,7 @@ int main(void)
 		cmocka_unit_test(what_is_refused_is_counted_once_and_under_its_name),
 		cmocka_unit_test(a_full_queue_is_counted),
 		cmocka_unit_test(a_forgotten_job_is_counted),
+		cmocka_unit_test(an_annex_belongs_to_the_job_that_was_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, stage_double_open_model,
