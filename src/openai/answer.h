@@ -103,6 +103,7 @@ struct answer {
 	struct timer *progress;		/* NULL: none */
 	uint64_t sent_ns;		/* when something was sent last */
 	bool is_ping_due;
+	bool has_pinged;		/* since the last event */
 	bool is_progress_due;
 };
 

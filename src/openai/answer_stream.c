@@ -232,24 +232,36 @@ static enum sc_status next_event(struct answer *answer)
 	}
 }
 
-static enum sc_status send_ping(struct answer *answer)
+static enum sc_status send_comment(struct answer *answer)
 {
 	static const char comment[] = ": keep-alive" EVENT_END;
 
-	answer->is_ping_due = false;
-	answer->sent_ns = loop_now_ns(answer->openai->loop);
 	return http_call_add(answer->call, comment, sizeof comment - 1);
 }
 
+static enum sc_status send_ping(struct answer *answer)
+{
+	answer->is_ping_due = false;
+	answer->has_pinged = true;
+	answer->sent_ns = loop_now_ns(answer->openai->loop);
+	return send_comment(answer);
+}
+
+/* vLLM's benchmark strips what it has read at once, so it joins a comment that came alone to what
+ * comes next. The next thing is therefore a comment, too, right before an event. */
 static enum sc_status send_event(struct answer *answer)
 {
 	enum sc_status status = next_event(answer);
 
 	if (status != SC_OK || !answer->text.length)
 		return status;
+	if (answer->has_pinged)
+		status = send_comment(answer);
 	answer->sent_ns = loop_now_ns(answer->openai->loop);
 	answer->is_ping_due = false;
-	return http_call_add(answer->call, answer->text.data, answer->text.length);
+	answer->has_pinged = false;
+	return status == SC_OK
+		? http_call_add(answer->call, answer->text.data, answer->text.length) : status;
 }
 
 void answer_stream_pull(struct answer *answer)

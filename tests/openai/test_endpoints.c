@@ -616,6 +616,30 @@ static void silence_is_broken_by_comments(void **state)
 	tear_down(&f);
 }
 
+/* vLLM's benchmark joins a comment that came alone to what comes next. */
+static void a_comment_precedes_the_event_after_a_silence(void **state)
+{
+	struct fixture f;
+	const char *comment;
+
+	(void)state;
+	set_up(&f);
+	post(&f, "/v1/completions", "{\"prompt\":\"a\",\"max_tokens\":9,\"stream\":true}");
+	manual_clock_pass(f.clock, PING_MS);
+	peer_take(&f.peer);
+	peer_expect(&f.peer, ": keep-alive\n\n");
+	peer_forget(&f.peer);
+	tick(&f, 1);
+	comment = strstr(f.peer.answer.data, ": keep-alive\n\n");
+	assert_non_null(comment);
+	assert_true(comment < strstr(f.peer.answer.data, "data: "));
+	peer_forget(&f.peer);
+	tick(&f, 1);
+	peer_expect(&f.peer, "data: ");
+	peer_expect_not(&f.peer, ": keep-alive");
+	tear_down(&f);
+}
+
 static void progress_of_the_prompt_is_told_on_request(void **state)
 {
 	struct fixture f;
@@ -1152,6 +1176,7 @@ int main(void)
 		cmocka_unit_test(a_failure_before_the_answer_has_a_status),
 		cmocka_unit_test(a_client_that_leaves_cancels_its_jobs),
 		cmocka_unit_test(silence_is_broken_by_comments),
+		cmocka_unit_test(a_comment_precedes_the_event_after_a_silence),
 		cmocka_unit_test(progress_of_the_prompt_is_told_on_request),
 		cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
 		cmocka_unit_test(the_role_comes_before_the_prompt_is_computed),
