@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "coordinator/prompt.h"
 
+/* litellm and other clients know this case by the words "prompt is too long", and do not read the
+ * error's code. */
+#define TOO_LONG "The prompt is too long: shorten it or raise --ctx-size"
+
 enum sc_status prompt_check_tokens(size_t n_tokens, uint32_t max_context, struct error *err)
 {
 	/* The last position must stay free for the first new token. */
 	if (n_tokens < max_context)
 		return SC_OK;
 	return error_set(err, SC_E_TOO_LARGE,
-			 "prompt: %zu tokens, but the context holds %u. Shorten the prompt or "
-			 "raise --ctx-size", n_tokens, max_context);
+			 "prompt: %zu tokens, but the context holds %u. " TOO_LONG, n_tokens,
+			 max_context);
 }
 
 enum sc_status prompt_check_length(const struct tokenizer *tokenizer, uint32_t max_context,
@@ -24,8 +28,7 @@ enum sc_status prompt_check_length(const struct tokenizer *tokenizer, uint32_t m
 		return SC_OK;
 	return error_set(err, SC_E_TOO_LARGE,
 			 "prompt: %zu bytes are at least %zu tokens, but the context holds %u. "
-			 "Shorten the prompt or raise --ctx-size", request->prompt_bytes,
-			 n_tokens, max_context);
+			 TOO_LONG, request->prompt_bytes, n_tokens, max_context);
 }
 
 enum sc_status prompt_tokenize(const struct tokenizer *tokenizer, uint32_t max_context,

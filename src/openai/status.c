@@ -92,6 +92,50 @@ static void put_token(struct json_writer *writer, const char *name,
 	json_put_text(writer, piece, n_bytes);
 }
 
+static void put_samplers(struct json_writer *writer)
+{
+	static const char *const names[] = {
+		"penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc",
+		"temperature",
+	};
+
+	json_put_key(writer, "samplers");
+	json_put_open(writer, '[');
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		json_put_string(writer, names[i]);
+	json_put_close(writer, ']');
+}
+
+/* What llama.cpp's web page shows as the values of fields that it leaves out. */
+static void put_params(struct json_writer *writer)
+{
+	const struct job_request job = job_request_default();
+
+	json_put_key(writer, "params");
+	json_put_open(writer, '{');
+	json_put_member_double(writer, "temperature", (double)job.temperature);
+	json_put_member_double(writer, "dynatemp_range", (double)job.dynatemp_range);
+	json_put_member_double(writer, "dynatemp_exponent", (double)job.dynatemp_exponent);
+	json_put_member_uint(writer, "top_k", job.top_k);
+	json_put_member_double(writer, "top_p", (double)job.top_p);
+	json_put_member_double(writer, "min_p", (double)job.min_p);
+	json_put_member_double(writer, "top_n_sigma", (double)job.top_n_sigma);
+	json_put_member_double(writer, "xtc_probability", (double)job.xtc_probability);
+	json_put_member_double(writer, "xtc_threshold", (double)job.xtc_threshold);
+	json_put_member_double(writer, "typ_p", (double)job.typical_p);
+	json_put_member_uint(writer, "repeat_last_n", job.penalty_last_n);
+	json_put_member_double(writer, "repeat_penalty", (double)job.repetition_penalty);
+	json_put_member_double(writer, "presence_penalty", (double)job.presence_penalty);
+	json_put_member_double(writer, "frequency_penalty", (double)job.frequency_penalty);
+	json_put_member_double(writer, "dry_multiplier", (double)job.dry_multiplier);
+	json_put_member_double(writer, "dry_base", (double)job.dry_base);
+	json_put_member_uint(writer, "dry_allowed_length", job.dry_allowed_length);
+	json_put_member_double(writer, "dry_penalty_last_n", -1.0);	/* see sampling_reader.c */
+	json_put_member_double(writer, "max_tokens", -1.0);
+	put_samplers(writer);
+	json_put_close(writer, '}');
+}
+
 /* llama.cpp's, as far as its web page and other clients read them. */
 static void put_props(struct json_writer *writer, const struct openai *openai)
 {
@@ -102,6 +146,7 @@ static void put_props(struct json_writer *writer, const struct openai *openai)
 	json_put_key(writer, "default_generation_settings");
 	json_put_open(writer, '{');
 	json_put_member_uint(writer, "n_ctx", engine_max_context(openai->engine));
+	put_params(writer);
 	json_put_close(writer, '}');
 	json_put_member_uint(writer, "total_slots", openai->n_slots);
 	json_put_member_string(writer, "model_alias", openai_model_name(openai));

@@ -700,7 +700,7 @@ static void a_prompt_of_too_many_tokens_is_refused_before_they_are_copied(void *
 	assert_null(ask_for_job(server, "Submit", &request.base));
 	assert_int_equal(server->err.status, SC_E_INVALID);
 	assert_string_equal(server->err.text, "prompt: 20000 tokens, but the context holds 4096. "
-			    "Shorten the prompt or raise --ctx-size");
+			    "The prompt is too long: shorten it or raise --ctx-size");
 }
 
 /* 20,000 bytes of ids stand for 20 MB of text. */

@@ -318,6 +318,9 @@ static void props_and_tokenizer_info_tell_of_the_model(void **state)
 	answer = answer_of(&f, 200);
 	assert_int_equal(number_at(answer, "total_slots"), 4);
 	assert_int_equal(number_at(answer, "default_generation_settings.n_ctx"), 4096);
+	assert_int_equal(number_at(answer, "default_generation_settings.params.top_k"), 40);
+	assert_int_equal(json_array_size(at(answer, "default_generation_settings.params.samplers")),
+			 9);
 	assert_string_equal(text_at(answer, "chat_template"), "{{ fake }}");
 	get(&f, "/tokenizer_info");
 	assert_string_equal(text_at(answer_of(&f, 200), "eos_token"), "<257>");
