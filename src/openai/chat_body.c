@@ -192,6 +192,16 @@ static void read_logprobs(struct chat_body *body, struct json_reader *reader)
 	job->wants_logprobs = body->has_logprobs;
 }
 
+/* llama.cpp's "none" wants reasoning where the model wrote it. Its other values differ in nothing
+ * here. */
+static void read_reasoning_format(struct chat_body *body, struct json_reader *reader)
+{
+	const char *format = "";
+
+	json_read_string(reader, "reasoning_format", &format);
+	body->inlines_reasoning = strcmp(format, "none") == 0;
+}
+
 static void check_length(const struct chat_body *body, struct json_reader *reader,
 			 uint32_t max_context)
 {
@@ -212,6 +222,7 @@ void chat_body_read(struct chat_body *body, struct json_reader *reader,
 	json_read_ignored(reader, "model");
 	generation_read(&body->generation, reader, tokenizer);
 	read_logprobs(body, reader);
+	read_reasoning_format(body, reader);
 	chat_body_read_messages(body, reader);
 	check_length(body, reader, max_context);
 	generation_note_unknown(&body->generation, reader);
@@ -225,6 +236,8 @@ struct job_request chat_body_job(const struct chat_body *body)
 	job.n_prompt_tokens = body->prompt.tokens.n;
 	/* The parser of the answer looks for control tokens. */
 	job.special = SPECIAL_MARKED;
+	if (body->inlines_reasoning)
+		return job;
 	job.hidden_open = chat_format_reasoning_open(body->format);
 	job.hidden_close = chat_format_reasoning_close(body->format);
 	job.starts_hidden = body->prompt.starts_in_reasoning;

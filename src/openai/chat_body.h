@@ -18,6 +18,7 @@ struct chat_body {
 	struct chat_prompt prompt;
 	bool has_prompt;		/* prompt was made */
 	bool has_logprobs;
+	bool inlines_reasoning;		/* as a part of content */
 
 	json_t *kept[2];		/* tools and tool_choice, held for request */
 };

@@ -45,7 +45,7 @@ static enum sc_status open_parser(struct choice *choice, bool is_delta)
 	choice->message = malloc(sizeof *choice->message);
 	if (!choice->message)
 		return SC_E_NOMEM;
-	chat_message_init(choice->message, is_delta);
+	chat_message_init(choice->message, is_delta, body->inlines_reasoning);
 	return chat_parser_create(body->format, &body->request, &body->prompt, chat_message_add,
 				  choice->message, &choice->parser);
 }

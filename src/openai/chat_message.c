@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "openai/chat_message.h"
 
-void chat_message_init(struct chat_message *message, bool is_delta)
+/* How models write it themselves, for the most part. */
+#define REASONING_OPEN "<think>\n"
+#define REASONING_CLOSE "\n</think>\n\n"
+
+void chat_message_init(struct chat_message *message, bool is_delta, bool inlines_reasoning)
 {
-	*message = (struct chat_message){ .is_delta = is_delta };
+	*message = (struct chat_message){ .is_delta = is_delta,
+					  .inlines_reasoning = inlines_reasoning };
 	buf_init(&message->content);
 	buf_init(&message->reasoning);
 	buf_init(&message->calls);
@@ -66,16 +71,40 @@ static void add_arguments(struct chat_message *message, const struct chat_delta 
 	json_put_text_part(&message->writer, delta->text, delta->n_bytes);
 }
 
+/* --- reasoning --- */
+
+/* Reasoning as a part of the content. */
+static enum sc_status add_inline(struct chat_message *message, const struct chat_delta *delta)
+{
+	if (!message->is_in_reasoning &&
+	    buf_add_string(&message->content, REASONING_OPEN) != SC_OK)
+		return SC_E_NOMEM;
+	message->is_in_reasoning = true;
+	return buf_add(&message->content, delta->text, delta->n_bytes);
+}
+
+static enum sc_status close_reasoning(struct chat_message *message)
+{
+	if (!message->is_in_reasoning)
+		return SC_OK;
+	message->is_in_reasoning = false;
+	return buf_add_string(&message->content, REASONING_CLOSE);
+}
+
 /* --- all --- */
 
 enum sc_status chat_message_add(void *arg, const struct chat_delta *delta)
 {
 	struct chat_message *message = arg;
 
+	if (delta->kind != CHAT_REASONING && close_reasoning(message) != SC_OK)
+		return SC_E_NOMEM;
 	switch (delta->kind) {
 	case CHAT_CONTENT:
 		return buf_add(&message->content, delta->text, delta->n_bytes);
 	case CHAT_REASONING:
+		if (message->inlines_reasoning)
+			return add_inline(message, delta);
 		return buf_add(&message->reasoning, delta->text, delta->n_bytes);
 	case CHAT_TOOL_BEGIN:
 		open_call(message, delta, true);

@@ -15,11 +15,13 @@ struct chat_message {
 	struct buf calls;	/* elements of the array tool_calls, as JSON */
 	struct json_writer writer;	/* to calls */
 	bool is_delta;		/* calls carry their index, and may go on later */
+	bool inlines_reasoning;	/* reasoning is a part of content, between <think> and </think> */
+	bool is_in_reasoning;	/* with inlines_reasoning: </think> is to come */
 	bool has_open_call;	/* the last element of calls is not finished */
 	uint32_t open_index;
 };
 
-void chat_message_init(struct chat_message *message, bool is_delta);
+void chat_message_init(struct chat_message *message, bool is_delta, bool inlines_reasoning);
 void chat_message_deinit(struct chat_message *message);
 
 /* A chat_delta_fn; arg is the message. */

@@ -60,7 +60,7 @@ static void read_ignored(struct json_reader *reader)
 		"prompt_cache_key", "safety_identifier", "priority", "request_id", "session_id",
 		"id_slot", "n_keep", "n_cache_reuse", "truncation_side", "mirostat",
 		"mirostat_tau", "mirostat_eta", "use_beam_search", "length_penalty",
-		"spaces_between_special_tokens", "backend_sampling", "reasoning_format",
+		"spaces_between_special_tokens", "backend_sampling",
 		"parallel_tool_calls", "return_token_ids", "detokenize", "min_keep", "stream_id",
 		"verbosity", "prediction", "modalities", "web_search_options", "audio",
 	};

@@ -705,6 +705,22 @@ static void the_role_comes_before_the_prompt_is_computed(void **state)
 	tear_down(&f);
 }
 
+static void reasoning_is_a_part_of_content_on_request(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f);
+	post(&f, "/v1/chat/completions", USER("a") ",\"max_tokens\":2,"
+	     "\"reasoning_effort\":\"low\",\"reasoning_format\":\"none\"}");
+	tick(&f, 3);
+	assert_string_equal(text_at(answer_of(&f, 200), "choices.0.message.content"),
+			    "<think>\nw0 \n</think>\n\nw1 ");
+	assert_null(json_object_get(at(answer_of(&f, 200), "choices.0.message"),
+				    "reasoning_content"));
+	tear_down(&f);
+}
+
 static void a_chat_stream_tells_reasoning_then_content(void **state)
 {
 	struct fixture f;
@@ -1183,6 +1199,7 @@ int main(void)
 		cmocka_unit_test(progress_of_the_prompt_is_told_on_request),
 		cmocka_unit_test(a_slow_reader_gets_everything_in_the_end),
 		cmocka_unit_test(the_role_comes_before_the_prompt_is_computed),
+		cmocka_unit_test(reasoning_is_a_part_of_content_on_request),
 		cmocka_unit_test(a_chat_stream_tells_reasoning_then_content),
 		cmocka_unit_test(a_tool_call_is_named_once_and_then_continued),
 		cmocka_unit_test(a_whole_chat_answer_has_a_message),
