@@ -4,8 +4,9 @@
 
   openai_client.py ADDRESS [TEST ...]
 
-ADDRESS is HOST:PORT or unix:PATH. Without TESTs all run but "tools". The server has a chat template
-in the manner of ChatML, and for "tools" one that also tells of tools.
+ADDRESS is HOST:PORT or unix:PATH. Without TESTs all run but "tools" and those of a scripted model.
+The server has a chat template in the manner of ChatML, for "tools" one that also tells of tools, and
+for scripted_* the model of scripted_model.py.
 """
 import http.client
 import json
@@ -312,6 +313,64 @@ def test_tools():
     check('"name": "look"' in prompt, prompt)
 
 
+ASK = [{"role": "user", "content": "What is the weather in Paris?"}]
+WEATHER = [{"type": "function", "function": {"name": "get_weather", "parameters": {
+    "type": "object", "properties": {"city": {"type": "string"}}}}}]
+
+
+def gather(events, field):
+    return "".join(e["choices"][0]["delta"].get(field) or "" for e in events)
+
+
+def test_scripted_tools():
+    """A model that calls a tool: by itself, because it must, and because the tool is named."""
+    named = {"type": "function", "function": {"name": "get_weather"}}
+    for tool_choice in (None, "auto", "required", named):
+        body = dict(messages=ASK, tools=WEATHER, tool_choice=tool_choice)
+        choice = post("/v1/chat/completions", body)["choices"][0]
+        call, = choice["message"]["tool_calls"]
+        check(call["function"]["name"] == "get_weather", choice)
+        check(json.loads(call["function"]["arguments"]) == {"city": "Paris"}, choice)
+        check(choice["finish_reason"] == "tool_calls" and not choice["message"]["content"], choice)
+        events = stream("/v1/chat/completions", body)
+        deltas = [c for e in events for c in e["choices"][0]["delta"].get("tool_calls", [])]
+        check(deltas[0]["function"]["name"] == "get_weather", deltas)
+        check("".join(c["function"]["arguments"] for c in deltas)
+              == call["function"]["arguments"], deltas)
+        check(len(deltas) > 3, "the arguments are not streamed", deltas)
+        check(not gather(events, "content"), "a part of the call is content", events)
+        check(events[-1]["choices"][0]["finish_reason"] == "tool_calls", events[-1])
+    plain = post("/v1/chat/completions", dict(body, tool_choice="none"))["choices"][0]
+    check(plain["finish_reason"] == "stop" and "tool_calls" not in plain["message"], plain)
+
+
+def test_scripted_result():
+    """The answer to a tool's result."""
+    message = post("/v1/chat/completions",
+                   dict(messages=ASK, tools=WEATHER))["choices"][0]["message"]
+    result = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "21"}
+    body = dict(messages=[*ASK, message, result], tools=WEATHER)
+    choice = post("/v1/chat/completions", body)["choices"][0]
+    check(choice["message"]["content"] == "It is 21 degrees in Paris!", choice)
+    prompt = post("/apply-template", body)["prompt"]
+    check('"arguments": {"city": "Paris"}' in prompt, "not as an object:", prompt)
+
+
+def test_scripted_reasoning():
+    body = dict(messages=ASK, chat_template_kwargs={"enable_thinking": True})
+    message = post("/v1/chat/completions", body)["choices"][0]["message"]
+    check(message["reasoning_content"].strip() == "The user greets me.", message)
+    check(message["content"].strip() == "Hello from the stagecoach.", message)
+    events = stream("/v1/chat/completions", body)
+    for field in ("reasoning_content", "content"):
+        check(gather(events, field) == message[field], field, events)
+    body["reasoning_format"] = "none"
+    raw = post("/v1/chat/completions", body)["choices"][0]["message"]
+    check(raw["content"] == "<think>\nThe user greets me.\n</think>\n\nHello from the stagecoach.",
+          raw)
+    check(gather(stream("/v1/chat/completions", body), "content") == raw["content"], "stream")
+
+
 def test_no_tools():
     """The template has no such format."""
     error = post("/v1/chat/completions", dict(messages=MESSAGES, tools=TOOLS), 400)["error"]
@@ -419,7 +478,8 @@ def main():
     ADDRESS = sys.argv[1]
     tests = {name[5:]: test for name, test in globals().items() if name.startswith("test_")}
     n_failed = 0
-    for name in sys.argv[2:] or [name for name in tests if name != "tools"]:
+    for name in sys.argv[2:] or [name for name in tests if name != "tools"
+                                 and not name.startswith("scripted")]:
         try:
             tests[name]()
             print("ok", name)

@@ -66,6 +66,12 @@ start_daemon 1 --chat-template "$dir/tools"
 client "$address" tools
 stop_daemon
 
+# A model that calls tools and reasons.
+/usr/bin/python3 "$SRCDIR/tests/system/scripted_model.py" "$dir/scripted.gguf" ||
+	fail "the scripted model is not written"
+(MODEL="$dir/scripted.gguf"; start_daemon 1; client "$address" scripted_tools scripted_result \
+	scripted_reasoning; stop_daemon) || exit 1
+
 # A template that cannot be read ends the start.
 stagecoachd -m "$MODEL" --listen 127.0.0.1:0 --chat-template '{% if %}' >"$dir/out" 2>"$dir/log2"
 [ $? = 78 ] || fail "a faulty template: exit code $?"
