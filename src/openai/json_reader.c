@@ -29,6 +29,14 @@ const char *json_reader_type(const json_t *value)
 	}
 }
 
+/* Does text name the field, or a place in it, already ("tools[0].function: ...")? */
+static bool names_field(const char *text, const char *name)
+{
+	const size_t n = strlen(name);
+
+	return !strncmp(text, name, n) && text[n] && strchr(":[.", text[n]);
+}
+
 void json_reader_fail(struct json_reader *reader, const char *name, enum sc_status status,
 		      const char *format, ...)
 {
@@ -41,7 +49,8 @@ void json_reader_fail(struct json_reader *reader, const char *name, enum sc_stat
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	snprintf(reader->param, sizeof reader->param, "%s", name);
-	reader->status = error_set(&reader->error, status, "%s: %s", name, text);
+	reader->status = names_field(text, name) ? error_set(&reader->error, status, "%s", text) :
+			 error_set(&reader->error, status, "%s: %s", name, text);
 }
 
 static void fail_type(struct json_reader *reader, const char *name, const char *expected,

@@ -277,6 +277,23 @@ static void a_fault_names_its_field(void **state)
 	}
 }
 
+static void a_text_that_names_the_field_is_not_prefixed(void **state)
+{
+	static const char *const texts[] = {
+		"tools: expected a list", "tools[0].function: missing", "tools.x: odd",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		struct json_reader reader;
+
+		json_reader_init(&reader, NULL);
+		json_reader_fail(&reader, "tools", SC_E_INVALID, "%s", texts[i]);
+		assert_string_equal(reader.error.text, texts[i]);
+		assert_string_equal(reader.param, "tools");
+	}
+}
+
 static void the_first_fault_counts(void **state)
 {
 	struct fields fields = { 0 };
@@ -319,6 +336,7 @@ int main(void)
 		cmocka_unit_test(null_and_absent_leave_the_default),
 		cmocka_unit_test(an_integer_may_be_written_with_a_point),
 		cmocka_unit_test(a_fault_names_its_field),
+		cmocka_unit_test(a_text_that_names_the_field_is_not_prefixed),
 		cmocka_unit_test(the_first_fault_counts),
 		cmocka_unit_test(names_that_nobody_asked_for_are_unknown),
 	};
