@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "chat/normalize.h"
 
+#include "base/json_measure.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,6 +295,50 @@ static bool has_late_system(const json_t *messages)
 	return false;
 }
 
+/* --- arguments --- */
+
+/* What the arguments of a call take when they are parsed. Arguments that are an object were parsed
+ * and measured with the request. */
+static size_t arguments_bytes(const json_t *function, unsigned *depth_in_out)
+{
+	const json_t *arguments = json_object_get(function, "arguments");
+	unsigned depth;
+	size_t n_bytes;
+
+	if (!json_is_string(arguments))
+		return 0;
+	n_bytes = json_measure(json_string_value(arguments), json_string_length(arguments),
+			       &depth);
+	if (depth > *depth_in_out)
+		*depth_in_out = depth;
+	return n_bytes;
+}
+
+/* Of all calls together, because a request may have as many as it likes. */
+static enum sc_status check_arguments(const json_t *messages, struct error *err)
+{
+	size_t n_bytes = 0;
+	unsigned depth = 0;
+
+	for (size_t i = 0; i < json_array_size(messages); i++) {
+		const json_t *message = json_array_get(messages, i);
+		const json_t *calls = json_object_get(message, "tool_calls");
+
+		n_bytes += arguments_bytes(json_object_get(message, "function_call"), &depth);
+		for (size_t k = 0; k < json_array_size(calls); k++)
+			n_bytes += arguments_bytes(json_object_get(json_array_get(calls, k),
+								   "function"), &depth);
+	}
+	if (n_bytes > JSON_MAX_PARSED)
+		return error_set(err, SC_E_INVALID, "the arguments of tool calls have too many "
+				 "values: parsed, they may take %zu MiB, and the limit is %zu MiB",
+				 n_bytes >> 20, JSON_MAX_PARSED >> 20);
+	if (depth > JSON_MAX_DEPTH)
+		return error_set(err, SC_E_INVALID, "the arguments of a tool call have brackets in "
+				 "%u levels, and the limit is %u", depth, JSON_MAX_DEPTH);
+	return SC_OK;
+}
+
 enum sc_status normalize_messages(const struct chat_template *tmpl, const json_t *messages,
 				  const struct chat_family *family, const char *ends_with,
 				  json_t **messages_out,
@@ -308,6 +354,8 @@ enum sc_status normalize_messages(const struct chat_template *tmpl, const json_t
 	if (!status && !n)
 		status = error_set(err, SC_E_INVALID, "messages: expected a list of at least one "
 				   "message");
+	if (!status)
+		status = check_arguments(messages, err);
 	for (size_t i = 0; i < n && !status; i++)
 		status = normalize_message(&work, json_array_get(messages, i), i, i + 1 == n);
 	if (!status && !tmpl->abilities.has_late_system && has_late_system(work.out))

@@ -2,7 +2,7 @@
 #include "gateway/job_chat.h"
 
 #include "base/clock.h"
-#include "openai/json_body.h"
+#include "base/json_measure.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,16 +26,16 @@ static enum sc_status check_size(const Stagecoach__V1__Chat *message, struct err
 							: message->template_kwargs;
 		unsigned depth;
 
-		n_bytes += json_body_measure(json, strlen(json), &depth);
+		n_bytes += json_measure(json, strlen(json), &depth);
 		deepest = depth > deepest ? depth : deepest;
 	}
-	if (n_bytes > JSON_BODY_MAX_BYTES)
+	if (n_bytes > JSON_MAX_PARSED)
 		return error_set(err, SC_E_TOO_LARGE, "chat: too many messages, calls or values: "
 				 "as JSON they may take %zu MiB, and the limit is %zu MiB",
-				 n_bytes >> 20, JSON_BODY_MAX_BYTES >> 20);
-	if (deepest > JSON_BODY_MAX_DEPTH)
+				 n_bytes >> 20, JSON_MAX_PARSED >> 20);
+	if (deepest > JSON_MAX_DEPTH)
 		return error_set(err, SC_E_TOO_LARGE, "chat: brackets in %u levels, and the limit "
-				 "is %u", deepest, JSON_BODY_MAX_DEPTH);
+				 "is %u", deepest, JSON_MAX_DEPTH);
 	return SC_OK;
 }
 
@@ -226,7 +226,7 @@ static void destroy_annex(struct job_annex *annex)
 	job_chat_destroy((struct job_chat *)annex);
 }
 
-/* What stays with the job. Tools are counted by their text, as json_body_measure does. */
+/* What stays with the job. Tools are counted by their text, as json_measure does. */
 static size_t count_bytes(const struct job_chat *chat, const Stagecoach__V1__Chat *message)
 {
 	size_t n_bytes = sizeof *chat + chat->prompt.text.capacity +
@@ -234,7 +234,7 @@ static size_t count_bytes(const struct job_chat *chat, const Stagecoach__V1__Cha
 	unsigned depth;
 
 	for (size_t i = 0; i < message->n_tools; i++)
-		n_bytes += json_body_measure(message->tools[i], strlen(message->tools[i]), &depth);
+		n_bytes += json_measure(message->tools[i], strlen(message->tools[i]), &depth);
 	return n_bytes;
 }
 

@@ -1,69 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "openai/json_body.h"
 
-#include <string.h>
-
-/* What Jansson allocates, rounded up with the allocator's overhead: an object with its first table,
- * an array with its first eight places, a member's entry in the table, an element. */
-#define OBJECT_BYTES 320
-#define ARRAY_BYTES 160
-#define MEMBER_BYTES 128
-#define VALUE_BYTES 64
-
-/* Returns the index behind the string that begins at `at`. */
-static size_t skip_string(const char *bytes, size_t n_bytes, size_t at)
-{
-	for (at++; at < n_bytes && bytes[at] != '"'; at++)
-		if (bytes[at] == '\\')
-			at++;
-	return at + 1;
-}
-
-size_t json_body_measure(const char *bytes, size_t n_bytes, unsigned *depth_out)
-{
-	size_t total = VALUE_BYTES + n_bytes;
-	unsigned depth = 0;
-	unsigned deepest = 0;
-
-	for (size_t at = 0; at < n_bytes; at++) {
-		switch (bytes[at]) {
-		case '"':
-			at = skip_string(bytes, n_bytes, at) - 1;
-			break;
-		case '{':
-		case '[':
-			total += bytes[at] == '{' ? OBJECT_BYTES : ARRAY_BYTES;
-			depth++;
-			deepest = depth > deepest ? depth : deepest;
-			break;
-		case '}':
-		case ']':
-			depth -= depth > 0;
-			break;
-		case ',':
-			total += VALUE_BYTES;
-			break;
-		case ':':
-			total += MEMBER_BYTES;
-			break;
-		}
-	}
-	*depth_out = deepest;
-	return total;
-}
+#include "base/json_measure.h"
 
 static enum sc_status check_size(const char *bytes, size_t n_bytes, struct error *err)
 {
 	unsigned depth;
-	size_t n_parsed = json_body_measure(bytes, n_bytes, &depth);
+	size_t n_parsed = json_measure(bytes, n_bytes, &depth);
 
-	if (n_parsed > JSON_BODY_MAX_BYTES)
+	if (n_parsed > JSON_MAX_PARSED)
 		return error_set(err, SC_E_TOO_LARGE, "the body has too many values: parsed, it may"
 				 " take %zu MiB, and the limit is %zu MiB", n_parsed >> 20,
-				 JSON_BODY_MAX_BYTES >> 20);
-	if (depth > JSON_BODY_MAX_DEPTH)
+				 JSON_MAX_PARSED >> 20);
+	if (depth > JSON_MAX_DEPTH)
 		return error_set(err, SC_E_TOO_LARGE, "the body has brackets in %u levels, and the "
-				 "limit is %u", depth, JSON_BODY_MAX_DEPTH);
+				 "limit is %u", depth, JSON_MAX_DEPTH);
 	return SC_OK;
 }
 

@@ -146,6 +146,30 @@ static void arguments_become_what_the_template_reads(void **state)
 		      "{};tool=r;");
 }
 
+/* A request's own values are measured before they are parsed; these are in a string. */
+static void arguments_that_would_swell_are_refused(void **state)
+{
+	static const char begin[] = "{'messages': [{'role': 'assistant', 'tool_calls': ["
+				    "{'function': {'name': 'f', 'arguments': '{\\u0022x\\u0022:[{}";
+	static const char end[] = "]}'}}]}]}";
+	const unsigned n = 300000;
+	char *request = malloc(sizeof begin + 3 * (size_t)n + sizeof end);
+	struct conversation chat;
+	char *at;
+
+	(void)state;
+	assert_non_null(request);
+	at = stpcpy(request, begin);
+	for (unsigned i = 0; i < n; i++)
+		at = stpcpy(at, ",{}");
+	strcpy(at, end);
+	conversation_init(&chat, CHATML, NULL);
+	assert_int_equal(conversation_render(&chat, request), SC_E_INVALID);
+	assert_non_null(strstr(chat.err.text, "too many values"));
+	conversation_deinit(&chat);
+	free(request);
+}
+
 static void calls_and_results_fit_together(void **state)
 {
 	const char *request =
@@ -305,6 +329,7 @@ int main(void)
 		cmocka_unit_test(content_becomes_what_the_template_reads),
 		cmocka_unit_test(system_and_developer_go_where_the_template_has_them),
 		cmocka_unit_test(arguments_become_what_the_template_reads),
+		cmocka_unit_test(arguments_that_would_swell_are_refused),
 		cmocka_unit_test(calls_and_results_fit_together),
 		cmocka_unit_test(a_message_can_go_on),
 		cmocka_unit_test(reasoning_begins_in_the_prompt),

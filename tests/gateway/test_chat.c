@@ -9,8 +9,8 @@
 #include "gateway/job_events.h"
 #include "gateway/job_message.h"
 
+#include "base/json_measure.h"
 #include "event/loop.h"
-#include "openai/json_body.h"
 #include "tests/gateway/fake_engine.h"
 
 #include <setjmp.h>
@@ -283,7 +283,7 @@ static void faulty_chats_are_refused_by_their_field(void **state)
 /* A message of two bytes takes a thousand once it is JSON. */
 static void a_chat_that_would_take_too_much_memory_is_refused(void **state)
 {
-	const size_t n = JSON_BODY_MAX_BYTES / 1024;
+	const size_t n = JSON_MAX_PARSED / 1024;
 	Stagecoach__V1__ChatMessage **list = calloc(n, sizeof *list);
 	Stagecoach__V1__ChatMessage *message = say("user", "hello");
 

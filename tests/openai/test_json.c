@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json_measure.h"
 #include "openai/json_body.h"
 #include "openai/json_reader.h"
 #include "openai/json_writer.h"
@@ -181,7 +182,7 @@ static void brackets_in_strings_do_not_count(void **state)
 	unsigned depth;
 
 	(void)state;
-	json_body_measure(text, sizeof text - 1, &depth);
+	json_measure(text, sizeof text - 1, &depth);
 	assert_int_equal(depth, 1);
 }
 
