@@ -115,6 +115,8 @@ static enum sc_status parse_request_line(struct http_head *head, char *line,
 		return http_fault_set(fault, 400, "the target * is for OPTIONS only");
 	head->method_at = (uint32_t)(line - head->text.data);
 	head->path_at = (uint32_t)(parts.path - head->text.data);
+	if (parts.authority)
+		head->authority_at = (uint32_t)(parts.authority - head->text.data);
 	head->query_at = parts.query[0] ? (uint32_t)(parts.query - head->text.data) : 0;
 	head->has_request_line = true;
 	return SC_OK;
@@ -284,6 +286,14 @@ static bool lists(const char *list, const char *word)
 	return false;
 }
 
+/* The host of a target that is an address counts, whatever Host says (RFC 9112, 3.2.2). */
+static void prefer_authority(struct http_head *head)
+{
+	for (unsigned i = 0; head->authority_at && i < head->n_fields; i++)
+		if (is_named(head, i, "host"))
+			head->fields[i].value = head->authority_at;
+}
+
 static enum sc_status finish(struct http_head *head, struct http_fault *fault)
 {
 	const unsigned n_hosts = count(head, "host");
@@ -294,6 +304,7 @@ static enum sc_status finish(struct http_head *head, struct http_fault *fault)
 		return http_fault_set(fault, 400, "expected one Host header, found %u", n_hosts);
 	if (parse_length(head, fault) != SC_OK || parse_coding(head, fault) != SC_OK)
 		return SC_E_INVALID;
+	prefer_authority(head);
 	if (join_fields(head) != SC_OK)
 		return SC_E_NOMEM;
 	connection = http_head_value(head, "connection");

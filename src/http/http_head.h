@@ -32,6 +32,7 @@ struct http_head {
 	struct http_field { uint32_t name, value; } fields[HTTP_MAX_FIELDS];
 	unsigned n_fields;
 	uint32_t method_at, path_at, query_at;
+	uint32_t authority_at;	/* of a target that is an address; 0: it is none */
 	enum http_method method;
 	unsigned minor;		/* HTTP/1.minor: 0 or 1 */
 	uint32_t line_at;	/* where the line begins that is being received */

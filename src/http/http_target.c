@@ -43,32 +43,43 @@ static enum sc_status decode(char *path, struct http_fault *fault)
 	return SC_OK;
 }
 
-/* The end of "http://host:port", or NULL if target does not begin so. */
-static char *skip_authority(char *target)
+/* The end of "http://host:port", or NULL if target does not begin so. The authority moves over the
+ * two slashes in front of it, which leaves room for its end and for a path. */
+static char *take_authority(char *target, const char **authority_out)
 {
-	char *host = NULL;
+	char *host = NULL, *moved;
+	size_t n;
 
 	if (!strncasecmp(target, "http://", 7))
 		host = target + 7;
 	else if (!strncasecmp(target, "https://", 8))
 		host = target + 8;
-	if (!host || !strcspn(host, "/?"))
+	n = host ? strcspn(host, "/?") : 0;
+	if (!n)
 		return NULL;
-	return host + strcspn(host, "/?");
+	moved = host - 2;
+	memmove(moved, host, n);
+	moved[n] = '\0';
+	*authority_out = moved;
+	return host + n;
 }
 
 enum sc_status http_target_parse(char *target, struct http_target *parts_out,
 				 struct http_fault *fault)
 {
 	const bool is_origin_form = target[0] == '/';
-	char *path = is_origin_form ? target : skip_authority(target);
-	char *query;
+	const char *authority = NULL;
+	char *path, *query;
 
 	if (!strcmp(target, "*")) {
 		*parts_out = (struct http_target){ .path = target, .query = "" };
 		return SC_OK;
 	}
-	if (!path || strchr(target, '\t'))
+	if (strchr(target, '\t'))
+		path = NULL;
+	else
+		path = is_origin_form ? target : take_authority(target, &authority);
+	if (!path)
 		return http_fault_set(fault, 400, "the request's target is neither a path nor an "
 				      "http:// address");
 	query = strchr(path, '?');
@@ -76,10 +87,10 @@ enum sc_status http_target_parse(char *target, struct http_target *parts_out,
 		*query = '\0';
 	if (decode(path, fault) != SC_OK)
 		return SC_E_INVALID;
-	/* "http://host": the last byte of the host makes room for the path. */
 	if (!path[0])
 		*--path = '/';
-	parts_out->path = path;
-	parts_out->query = query ? query + 1 : "";
+	*parts_out = (struct http_target){
+		.path = path, .query = query ? query + 1 : "", .authority = authority,
+	};
 	return SC_OK;
 }

@@ -11,6 +11,7 @@
 struct http_target {
 	const char *path;	/* decoded */
 	const char *query;	/* "" without one */
+	const char *authority;	/* "host:port" of an address; NULL: the target has none */
 };
 
 /* Splits and decodes target in place; the parts are borrowed from it. SC_E_INVALID: fault says

@@ -58,6 +58,29 @@ static void fields_of_one_name_are_joined_in_their_order(void **state)
 }
 
 /* The longest head with the most fields of one name stays bounded in memory. */
+static void the_host_of_an_address_counts(void **state)
+{
+	static const struct { const char *target, *path, *host; } cases[] = {
+		{ "/a", "/a", "x" },
+		{ "http://h:80/a?b", "/a", "h:80" },
+		{ "https://h?b", "/", "h" },
+		{ "http://host", "/", "host" },
+	};
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct http_head head;
+
+		snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: x\r\n\r\nrest",
+			 cases[i].target);
+		parse(&head, text);
+		assert_string_equal(http_head_path(&head), cases[i].path);
+		assert_string_equal(http_head_value(&head, "host"), cases[i].host);
+		http_head_deinit(&head);
+	}
+}
+
 static void the_largest_head_is_bounded(void **state)
 {
 	struct buf text = BUF_INIT;
@@ -256,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_head_is_taken_apart),
 		cmocka_unit_test(fields_of_one_name_are_joined_in_their_order),
+		cmocka_unit_test(the_host_of_an_address_counts),
 		cmocka_unit_test(the_largest_head_is_bounded),
 		cmocka_unit_test(a_connection_field_is_a_list),
 		cmocka_unit_test(chunks_are_joined_however_they_come),
