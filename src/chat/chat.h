@@ -59,6 +59,8 @@ struct chat_request {
 	const char *tool_name;		/* of CHAT_TOOLS_NAMED */
 	const json_t *template_kwargs;	/* object, or NULL: more variables for the template */
 	const char *reasoning_effort;	/* or NULL */
+	uint32_t max_prompt_tokens;	/* a text that must have more is refused before it is
+					 * tokenized; 0: any number */
 	bool continues_final_message;	/* the last message is a beginning that goes on */
 	bool leaves_open;		/* add_generation_prompt is false: the prompt ends with
 					 * the last message */
@@ -112,8 +114,8 @@ typedef enum sc_status chat_delta_fn(void *arg, const struct chat_delta *delta);
 
 struct chat_parser;
 
-/* request and prompt: what the output answers; borrowed until destroy (tools and tool_choice of the
- * request are read, and how the prompt ends). */
+/* request and prompt: what the output answers. They are read now; the request's tools are borrowed
+ * until destroy. */
 must_check enum sc_status chat_parser_create(const struct chat_format *format,
 					     const struct chat_request *request,
 					     const struct chat_prompt *prompt, chat_delta_fn *fn,

@@ -337,6 +337,20 @@ static void trust_roles(struct chat_prompt *prompt)
 	}
 }
 
+static enum sc_status check_length(const struct rendering *work)
+{
+	const size_t longest = tokenizer_longest_token_bytes(work->format->tokenizer);
+	const size_t n_bytes = work->prompt->text.length;
+	const size_t n_tokens = longest ? n_bytes / longest : 0;
+	const uint32_t max = work->request->max_prompt_tokens;
+
+	if (!max || n_tokens < max)
+		return SC_OK;
+	return error_set(work->err, SC_E_TOO_LARGE, "%zu bytes are at least %zu tokens, but the "
+			 "context holds %u. Shorten the messages or raise --ctx-size", n_bytes,
+			 n_tokens, max);
+}
+
 static enum sc_status finish(struct rendering *work)
 {
 	struct chat_prompt *prompt = work->prompt;
@@ -354,6 +368,9 @@ static enum sc_status finish(struct rendering *work)
 	if (status)
 		return status;
 	*work->param_out = "messages";
+	status = check_length(work);
+	if (status)
+		return status;
 	return tokenizer_encode_masked(work->format->tokenizer, prompt->text.data,
 				       prompt->from_template.data, prompt->text.length,
 				       TOKENIZE_PARSE_SPECIAL, &prompt->tokens, work->err);

@@ -219,6 +219,7 @@ static void check_length(const struct chat_body *body, struct json_reader *reade
 void chat_body_read(struct chat_body *body, struct json_reader *reader,
 		    const struct tokenizer *tokenizer, uint32_t max_context)
 {
+	body->request.max_prompt_tokens = max_context;
 	json_read_ignored(reader, "model");
 	generation_read(&body->generation, reader, tokenizer);
 	read_logprobs(body, reader);

@@ -40,8 +40,10 @@ static void put_logprobs(struct choice *choice, uint32_t to)
 
 static enum sc_status open_parser(struct choice *choice, bool is_delta)
 {
-	const struct chat_body *body = body_of(choice);
+	struct chat_body *body = choice->answer->body;
 
+	/* Calls of different choices, and of different requests, have different ids. */
+	body->request.id_seed = body->generation.job.seed + choice->index;
 	choice->message = malloc(sizeof *choice->message);
 	if (!choice->message)
 		return SC_E_NOMEM;

@@ -90,6 +90,7 @@ enum sc_status conversation_render(struct conversation *conversation, const char
 		.reasoning_effort = json_string_value(json_object_get(json, "effort")),
 		.continues_final_message = json_is_true(json_object_get(json, "continue")),
 		.leaves_open = json_is_true(json_object_get(json, "open")),
+		.max_prompt_tokens = (uint32_t)json_integer_value(json_object_get(json, "most")),
 	};
 	conversation->param = "";
 	status = chat_render(conversation->format, request, &conversation->prompt,

@@ -26,7 +26,7 @@ void conversation_init(struct conversation *conversation, const char *template,
 void conversation_deinit(struct conversation *conversation);
 
 /* Renders a request: {"messages", "tools", "tool_choice" (a string, or an object with a name),
- * "kwargs", "effort", "continue", "open"}, with ' for ". */
+ * "kwargs", "effort", "continue", "open", "most" (tokens of the prompt)}, with ' for ". */
 enum sc_status conversation_render(struct conversation *conversation, const char *request);
 
 /* Renders one request to a model of its own. The text of the prompt, or "ERROR[param]: text", must

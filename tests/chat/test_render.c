@@ -170,6 +170,22 @@ static void arguments_that_would_swell_are_refused(void **state)
 	free(request);
 }
 
+/* Tokenizing a long text takes seconds. */
+static void a_prompt_that_cannot_fit_is_not_tokenized(void **state)
+{
+	struct conversation chat;
+
+	(void)state;
+	conversation_init(&chat, CHATML, NULL);
+	assert_int_equal(conversation_render(&chat, "{'most': 3, 'messages': [{'role': 'user', "
+		"'content': 'abababababababababababababababababababababababababab'}]}"),
+		SC_E_TOO_LARGE);
+	assert_non_null(strstr(chat.err.text, "are at least"));
+	assert_int_equal(conversation_render(&chat, "{'most': 100, 'messages': [{'role': 'user', "
+		"'content': 'abababababababababababababababababababababababababab'}]}"), SC_OK);
+	conversation_deinit(&chat);
+}
+
 static void calls_and_results_fit_together(void **state)
 {
 	const char *request =
@@ -330,6 +346,7 @@ int main(void)
 		cmocka_unit_test(system_and_developer_go_where_the_template_has_them),
 		cmocka_unit_test(arguments_become_what_the_template_reads),
 		cmocka_unit_test(arguments_that_would_swell_are_refused),
+		cmocka_unit_test(a_prompt_that_cannot_fit_is_not_tokenized),
 		cmocka_unit_test(calls_and_results_fit_together),
 		cmocka_unit_test(a_message_can_go_on),
 		cmocka_unit_test(reasoning_begins_in_the_prompt),

@@ -180,7 +180,7 @@ static void reasoning_and_calls_are_told_apart(void **state)
 	submit(3, 1);
 	listen(false);
 	tick(4);
-	expect("t|r0:w0 |t|b0:0 abcdefghi look|a0:w1 |t|a0:w2 |F|");
+	expect("t|r0:w0 |t|b0:0 000000007 look|a0:w1 |t|a0:w2 |F|");
 }
 
 static void each_sequence_has_an_answer_of_its_own(void **state)
@@ -191,7 +191,7 @@ static void each_sequence_has_an_answer_of_its_own(void **state)
 	submit(2, 2);
 	listen(false);
 	tick(3);
-	expect("t|c0:w0 |t|c1:w0 |t|b0:0 abcdefghi look|a0:w1 |t|b1:0 abcdefghi look|a1:w1 |F|");
+	expect("t|c0:w0 |t|c1:w0 |t|b0:0 000000007 look|a0:w1 |t|b1:0 000000008 look|a1:w1 |F|");
 }
 
 static void who_watches_from_now_gets_the_later_parts(void **state)

@@ -7,6 +7,7 @@
  */
 #include "chat/chat.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ struct chat_parser {
 	chat_delta_fn *fn;
 	void *arg;
 	const char *tool;	/* NULL: no tools */
+	char id[10];		/* of a call, by the request's id_seed */
 	bool is_thinking;
 	unsigned n_words;	/* that are over */
 	bool has_call;
@@ -92,6 +94,8 @@ enum sc_status chat_parser_create(const struct chat_format *format,
 	parser->fn = fn;
 	parser->arg = arg;
 	parser->is_thinking = prompt->starts_in_reasoning;
+	snprintf(parser->id, sizeof parser->id, "%09llu",
+		 (unsigned long long)(request->id_seed % 1000000000));
 	parser->tool = json_string_value(json_object_get(json_object_get(tool, "function"),
 							 "name"));
 	*parser_out = parser;
@@ -106,7 +110,7 @@ void chat_parser_destroy(struct chat_parser *parser)
 static enum sc_status add_byte(struct chat_parser *parser, const char *byte)
 {
 	struct chat_delta delta = { .kind = CHAT_CONTENT, .text = byte, .n_bytes = 1 };
-	struct chat_delta begin = { .kind = CHAT_TOOL_BEGIN, .id = "abcdefghi",
+	struct chat_delta begin = { .kind = CHAT_TOOL_BEGIN, .id = parser->id,
 				    .name = parser->tool };
 	enum sc_status status = SC_OK;
 

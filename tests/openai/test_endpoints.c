@@ -758,7 +758,7 @@ static void a_tool_call_is_named_once_and_then_continued(void **state)
 	assert_int_equal(events.n, 5);
 	call = at(events.items[2], "choices.0.delta.tool_calls.0");
 	assert_int_equal(number_at(call, "index"), 0);
-	assert_string_equal(text_at(call, "id"), "abcdefghi");
+	assert_int_equal(strlen(text_at(call, "id")), 9);
 	assert_string_equal(text_at(call, "type"), "function");
 	assert_string_equal(text_at(call, "function.name"), "look");
 	assert_string_equal(text_at(call, "function.arguments"), "w1 ");
@@ -768,6 +768,21 @@ static void a_tool_call_is_named_once_and_then_continued(void **state)
 	assert_string_equal(text_at(call, "function.arguments"), "w2 ");
 	assert_string_equal(text_at(events.items[4], "choices.0.finish_reason"), "tool_calls");
 	free_events(&events);
+	tear_down(&f);
+}
+
+static void calls_of_two_choices_have_different_ids(void **state)
+{
+	struct fixture f;
+	const json_t *answer;
+
+	(void)state;
+	set_up(&f);
+	post(&f, "/v1/chat/completions", USER("stop") TOOLS ",\"n\":2}");
+	tick(&f, 3);
+	answer = answer_of(&f, 200);
+	assert_string_not_equal(text_at(answer, "choices.0.message.tool_calls.0.id"),
+				text_at(answer, "choices.1.message.tool_calls.0.id"));
 	tear_down(&f);
 }
 
@@ -1202,6 +1217,7 @@ int main(void)
 		cmocka_unit_test(reasoning_is_a_part_of_content_on_request),
 		cmocka_unit_test(a_chat_stream_tells_reasoning_then_content),
 		cmocka_unit_test(a_tool_call_is_named_once_and_then_continued),
+		cmocka_unit_test(calls_of_two_choices_have_different_ids),
 		cmocka_unit_test(a_whole_chat_answer_has_a_message),
 		cmocka_unit_test(a_cut_call_is_reported_as_length),
 		cmocka_unit_test(a_chat_goes_on_until_the_context_is_full),
