@@ -363,6 +363,7 @@ static void read_lines(struct dialog *dialog)
 		case LINE_FAILED:
 			fail(dialog, &err);
 			dialog->is_over = true;
+			dialog->exit_code = sc_status_exit_code(err.status);
 			break;
 		}
 	}
