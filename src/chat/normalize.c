@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_CALLS 256	/* that are looked through for the name of a result's function */
+#define MAX_CALLS 256	/* that are looked through for the name of a result's function; and the
+			 * most results behind them that get a name */
 
 struct normalizing {
 	const struct chat_template *tmpl;
@@ -82,9 +83,10 @@ static json_t *joined(const json_t *text, const char *more)
  * none. */
 static const json_t *find_called(const json_t *messages, const char *id)
 {
+	const size_t n = json_array_size(messages);
 	const json_t *calls = NULL;
 
-	for (size_t i = json_array_size(messages); i-- > 0 && !calls;) {
+	for (size_t i = n; i-- > 0 && n - i <= MAX_CALLS && !calls;) {
 		const json_t *message = json_array_get(messages, i);
 
 		if (is_role(message, "user"))

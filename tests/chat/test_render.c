@@ -219,6 +219,23 @@ static void calls_and_results_fit_together(void **state)
 	conversation_deinit(&chat);
 }
 
+/* Each looks back for its call: with results without end that would be the square of their number. */
+static void results_find_their_function_among_a_few_hundred(void **state)
+{
+	enum { N_RESULTS = 300, N_NAMED = 256 };
+	char request[64 * N_RESULTS], expected[N_NAMED + 3] = "{}", *end;
+
+	(void)state;
+	end = stpcpy(request, "{'messages': [{'role': 'assistant', 'content': '', 'tool_calls': "
+			      "[{'id': 'a', 'function': {'name': 'f', 'arguments': '{}'}}]}");
+	for (int i = 0; i < N_RESULTS; i++)
+		end = stpcpy(end, ", {'role': 'tool', 'tool_call_id': 'a', 'content': ''}");
+	stpcpy(end, "]}");
+	memset(expected + 2, 'f', N_NAMED);
+	expect_prompt("{% for m in messages %}{% if m.tool_calls %}{{ m.tool_calls[0].function."
+		      "arguments }}{% endif %}{{ m.name }}{% endfor %}", request, expected);
+}
+
 static void a_message_can_go_on(void **state)
 {
 	(void)state;
@@ -348,6 +365,7 @@ int main(void)
 		cmocka_unit_test(arguments_that_would_swell_are_refused),
 		cmocka_unit_test(a_prompt_that_cannot_fit_is_not_tokenized),
 		cmocka_unit_test(calls_and_results_fit_together),
+		cmocka_unit_test(results_find_their_function_among_a_few_hundred),
 		cmocka_unit_test(a_message_can_go_on),
 		cmocka_unit_test(reasoning_begins_in_the_prompt),
 		cmocka_unit_test(reasoning_is_also_known_by_its_tokens),
