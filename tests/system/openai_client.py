@@ -4,9 +4,9 @@
 
   openai_client.py ADDRESS [TEST ...]
 
-ADDRESS is HOST:PORT or unix:PATH. Without TESTs all run but "tools" and those of a scripted model.
-The server has a chat template in the manner of ChatML, for "tools" one that also tells of tools, and
-for scripted_* the model of scripted_model.py.
+ADDRESS is HOST:PORT or unix:PATH. Without TESTs all run but "tools" and scripted_*. The server has
+a chat template in the manner of ChatML, for "tools" one that also tells of tools, and for
+scripted_* the model of scripted_model.py.
 """
 import http.client
 import json
@@ -294,7 +294,7 @@ TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {
 
 
 def test_tools():
-    """The template has a format of tool calls. The model has not learnt it, so the call is named."""
+    """The template has a format of tool calls; the model has not learnt it: the call is named."""
     body = dict(GREEDY, messages=MESSAGES, tools=TOOLS, max_tokens=12,
                 tool_choice={"type": "function", "function": {"name": "look"}})
     answer = post("/v1/chat/completions", body)
