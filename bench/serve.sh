@@ -5,7 +5,7 @@
 #
 #	bench/serve.sh [OPTION...] MODEL.gguf
 #
-#	-s LIST  scenarios (gaps,burst,burst-one,closed,open,ready), see below
+#	-s LIST  scenarios (gaps,burst,burst-one,closed,open,ready), see below; crowd is one more
 #	-r N	 rounds (3)
 #	-t N	 threads of a server, shared out over its stages (0: all processors)
 #	-n N	 pipeline stages of ours (1)
@@ -20,13 +20,16 @@
 #	burst-one  the same over one connection (gRPC only)
 #	closed	   8 streams, prompts of 128 tokens, 64 tokens each, 3 requests a stream
 #	open	   requests of that shape come at random, RATE a second, for 30 s
+#	crowd	   64 prompts of one token at once, 64 tokens each, one connection each; and as many
+#		   sequences in one process without any client (stagecoach bench): "engine alone"
 #	ready	   from the start of the process to the first token that anyone gets
 #
 # Environment: BUILDDIR (build), EXTRA: more options of the daemon; OLD_BUILDDIR: another build,
 # shown as "before", with OLD_EXTRA; LLAMA_SERVER: the program llama-server, with LLAMA_FLAGS; PORT
 # (21200).
 # Sizes: BACKGROUND (8), LONG (4000), LONG_TOKENS (32), LEAD (3: seconds before and after the long
-# prompt), BURST (16), SHORT (200), SHORT_TOKENS (32), STREAMS (8), RATE (1).
+# prompt), BURST (16), SHORT (200), SHORT_TOKENS (32), STREAMS (8), RATE (1), CROWD (64),
+# CROWD_TOKENS (64).
 #
 # In each round every server does every scenario once, in a process of its own, alone; medians of
 # the rounds are printed, least and most in brackets. One Markdown table for each scenario.
@@ -39,7 +42,7 @@ LLAMA_SERVER=${LLAMA_SERVER:-}
 PORT=${PORT:-21200}
 BACKGROUND=${BACKGROUND:-8} LONG=${LONG:-4000} LONG_TOKENS=${LONG_TOKENS:-32} LEAD=${LEAD:-3}
 BURST=${BURST:-16} SHORT=${SHORT:-200} SHORT_TOKENS=${SHORT_TOKENS:-32}
-STREAMS=${STREAMS:-8} RATE=${RATE:-1}
+STREAMS=${STREAMS:-8} RATE=${RATE:-1} CROWD=${CROWD:-64} CROWD_TOKENS=${CROWD_TOKENS:-64}
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 scenarios=gaps,burst,burst-one,closed,open,ready
 rounds=3 threads=0 stages=1 transport='' out='' adds=no
@@ -88,7 +91,7 @@ done
 [ -n "${scenarios//,/}" ] || die 64 "-s: expected scenarios, see bench/serve.sh -h"
 for scenario in ${scenarios//,/ }; do
 	case $scenario in
-	gaps | burst | burst-one | closed | open | ready) ;;
+	gaps | burst | burst-one | closed | open | crowd | ready) ;;
 	*) die 64 "no scenario \"$scenario\"; see bench/serve.sh -h" ;;
 	esac
 done
@@ -208,6 +211,10 @@ run() {
 		sequences=16
 		context=256
 		options=(--rate "$RATE" --seconds 30) ;;
+	crowd)
+		sequences=$CROWD
+		context=$((CROWD_TOKENS + 64))
+		options=(--burst --requests "$CROWD" --prompt 1 --tokens "$CROWD_TOKENS") ;;
 	ready)
 		sequences=16
 		context=4096
@@ -233,8 +240,21 @@ run() {
 	fi
 	stop
 	[ -z "$line" ] ||
-		printf '{"scenario":"%s","side":"%s","round":%d,"ready_ms":%d,"run":%s}\n' \
-			"$scenario" "${side%%=*}" "$round" "$ready" "$line" >>"$out/results.json"
+		printf '{"scenario":"%s","side":"%s","round":%d,"ready_ms":%d,"csv":"%s","run":%s}\n' \
+			"$scenario" "${side%%=*}" "$round" "$ready" "$name.csv" "$line" \
+			>>"$out/results.json"
+}
+
+# run_alone ROUND: the crowd's sequences in one process, as one more line of results.json.
+run_alone() {
+	local line
+	line=$("$BUILDDIR/stagecoach" bench -m "$model" --tests batch --sequences "$CROWD" \
+		-n "$CROWD_TOKENS" -t "$each" --stages "$stages" -r 1 -o json 2>"$work/error") || {
+		echo "serve.sh: stagecoach bench failed: $(cat "$work/error")" >&2
+		return 0
+	}
+	printf '{"scenario":"crowd","side":"engine alone","round":%d,"alone":%s}\n' "$1" "$line" \
+		>>"$out/results.json"
 }
 
 sides=(stagecoach ${http:+"$http"} "${variants[@]}" ${OLD_BUILDDIR:+before} ${LLAMA_SERVER:+llama-server})
@@ -244,12 +264,15 @@ for scenario in ${scenarios//,/ }; do
 		for side in "${sides[@]}"; do
 			run $((${before:-0} + round)) "$side" "$scenario"
 		done
+		[ "$scenario" != crowd ] || run_alone $((${before:-0} + round))
 	done
 done
 
 [ -s "$out/results.json" ] || die 1 "nothing was measured"
 python3 - "$out/results.json" "$(basename "$model")" <<'PYTHON'
+import csv
 import json
+import os
 import statistics
 import sys
 
@@ -280,12 +303,39 @@ def worse(row):
     return find(row, "run.windows.during.gap_ms.p99") / before if before else None
 
 
+def crowd_rate(row):
+    """Tokens per second of each stream from its first to its last token, added up."""
+    if "alone" in row:
+        return row["alone"]["tokens_per_second"]
+    streams = {}
+    with open(os.path.join(os.path.dirname(sys.argv[1]), row["csv"]), encoding="utf-8") as file:
+        for event in csv.DictReader(file):
+            if event["event"] == "tokens":
+                streams.setdefault(event["request"], []).append(event)
+    rate = 0.0
+    for events in streams.values():
+        seconds = float(events[-1]["seconds"]) - float(events[0]["seconds"])
+        rate += sum(int(e["tokens"]) for e in events[1:]) / seconds if seconds else 0
+    return rate or None
+
+
+def ratio_to(side):
+    """Of a row's crowd_rate to that of another side in the same round."""
+    def ratio(row):
+        others = [crowd_rate(r) for r in rows if (r["scenario"], r["side"], r["round"]) ==
+                  ("crowd", side, row["round"])]
+        rate = crowd_rate(row)
+        return rate / others[0] if rate and others and others[0] else None
+    return ratio
+
+
 LATENCY = [("first token p50, ms", "run.foreground.first_ms.p50"),
            ("p90", "run.foreground.first_ms.p90"), ("p99", "run.foreground.first_ms.p99")]
 SPEED = [("tokens/s", "run.foreground.tokens_per_second")]
 GAPS = [("gap p50, ms", "run.foreground.gap_ms.p50"), ("p90", "run.foreground.gap_ms.p90"),
         ("p99", "run.foreground.gap_ms.p99")]
-CLIENT = [("client's CPU, %", lambda r: 100 * find(r, "run.client_cpu"))]
+CLIENT = [("client's CPU, %",
+           lambda r: 100 * find(r, "run.client_cpu") if "run" in r else None)]
 COLUMNS = {
     "gaps": [("gap before p50, ms", "run.windows.before.gap_ms.p50"),
              ("p99", "run.windows.before.gap_ms.p99"),
@@ -301,6 +351,10 @@ COLUMNS = {
     "burst": LATENCY + SPEED + CLIENT,
     "closed": LATENCY + GAPS + SPEED +
               [("requests/s", "run.foreground.requests_per_second")] + CLIENT,
+    "crowd": [("tokens/s while decoding", crowd_rate),
+              ("to engine alone", ratio_to("engine alone")),
+              ("to llama-server", ratio_to("llama-server")),
+              ("tokens/s in all", "run.foreground.tokens_per_second")] + GAPS + CLIENT,
     "ready": [("until the first token, ms", "ready_ms")],
 }
 COLUMNS["burst-one"] = COLUMNS["burst"]

@@ -12,6 +12,7 @@ print(s.getsockname()[1])')
 export PORT BUILDDIR
 unset LLAMA_SERVER LLAMA_BENCH IK_BENCH OLD_BUILDDIR EXTRA
 export BACKGROUND=2 LONG=40 LONG_TOKENS=3 LEAD=0.3 BURST=3 SHORT=20 SHORT_TOKENS=3 STREAMS=2
+export CROWD=2 CROWD_TOKENS=40
 
 # script NAME OPTION...: output in $dir/out, errors in $dir/err; exit code in $code.
 script() {
@@ -63,13 +64,14 @@ stop_daemon
 
 # All in order, with a build that is named from where we are. A relative peer is found, too.
 cd "$BUILDDIR" || exit 99
-BUILDDIR=. script serve.sh -r 1 -s gaps,burst,burst-one,closed,ready -t 1 -n 2 \
+BUILDDIR=. script serve.sh -r 1 -s gaps,burst,burst-one,closed,crowd,ready -t 1 -n 2 \
 	-x 'short=--max-gap-ms 5' -o "$dir/runs" "$MODEL"
 [ "$code" = 0 ] || fail "serve.sh: exit code $code: $(cat "$dir/err")"
-[ "$(grep -c '^| stagecoach |' "$dir/out")" = 5 ] || fail "serve.sh: $(cat "$dir/out" "$dir/err")"
-[ "$(grep -c '^| short |' "$dir/out")" = 5 ] || fail "serve.sh: $(cat "$dir/out" "$dir/err")"
+grep -q '^| engine alone | [0-9]' "$dir/out" || fail "serve.sh: $(cat "$dir/out" "$dir/err")"
+[ "$(grep -c '^| stagecoach |' "$dir/out")" = 6 ] || fail "serve.sh: $(cat "$dir/out" "$dir/err")"
+[ "$(grep -c '^| short |' "$dir/out")" = 6 ] || fail "serve.sh: $(cat "$dir/out" "$dir/err")"
 script serve.sh -r 0 -a -o "$dir/runs" "$MODEL"
-[ "$(grep -c '^| stagecoach |' "$dir/out")" = 5 ] || fail "serve.sh -r 0 -a: $(cat "$dir/out")"
+[ "$(grep -c '^| stagecoach |' "$dir/out")" = 6 ] || fail "serve.sh -r 0 -a: $(cat "$dir/out")"
 script ready.sh -r 2 -w 0 -t 1 -s 2 -c 64 -p "$PORT" "$MODEL"
 [ "$(grep -c '^| stagecoachd |' "$dir/out")" = 2 ] || fail "ready.sh: $(cat "$dir/out" "$dir/err")"
 cd "$dir" || exit 99
