@@ -64,6 +64,8 @@ struct chat_request {
 	bool continues_final_message;	/* the last message is a beginning that goes on */
 	bool leaves_open;		/* add_generation_prompt is false: the prompt ends with
 					 * the last message */
+	bool is_brief;			/* give up if the template takes more than about two
+					 * milliseconds, for a thread that must not be kept */
 	int64_t now_unix;		/* seconds */
 	uint64_t id_seed;		/* ids of tool calls come from this number and the prompt:
 					 * give each choice of one request another number */
@@ -83,7 +85,8 @@ struct chat_prompt {
 void chat_prompt_deinit(struct chat_prompt *prompt);
 
 /* SC_E_INVALID: the messages are not what the API or the template allows; err says which and why.
- * SC_E_UNSUPPORTED: tools, but the model's family has no format for them. SC_E_TOO_LARGE.
+ * SC_E_UNSUPPORTED: tools, but the model's family has no format for them. SC_E_TOO_LARGE. SC_AGAIN:
+ * the request is brief, and this takes longer: render it on a helper thread.
  * *param_out: the name of the field that is wrong ("messages", "tools"), static, or NULL. Time
  * grows with the messages: call it on a helper thread for long ones. */
 must_check enum sc_status chat_render(const struct chat_format *format,

@@ -7,10 +7,10 @@
 
 /* Also what control tokens print: a chat has its own way. */
 static enum sc_status read_chat(const Stagecoach__V1__Chat *message,
-				const struct chat_format *format,
+				const struct chat_format *format, bool is_brief,
 				struct generate_request *request, struct error *err)
 {
-	enum sc_status status = job_chat_create(message, format, &request->chat, err);
+	enum sc_status status = job_chat_create(message, format, is_brief, &request->chat, err);
 
 	if (status == SC_OK)
 		job_chat_set_up(request->chat, &request->job);
@@ -138,7 +138,7 @@ static void read_ends(const Stagecoach__V1__GenerateRequest *message, struct job
 }
 
 enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *message,
-				     const struct chat_format *format,
+				     const struct chat_format *format, bool is_brief,
 				     struct generate_request *request_out, struct error *err)
 {
 	struct job_request *job = &request_out->job;
@@ -148,7 +148,7 @@ enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *mess
 	job->parse_special = message->parse_special;
 	job->special = message->with_special ? SPECIAL_NAMES : SPECIAL_HIDDEN;
 	if (message->prompt_case == STAGECOACH__V1__GENERATE_REQUEST__PROMPT_CHAT)
-		status = read_chat(message->chat, format, request_out, err);
+		status = read_chat(message->chat, format, is_brief, request_out, err);
 	else
 		status = read_prompt(message, job, err);
 	if (status != SC_OK)

@@ -16,11 +16,12 @@ struct generate_request {
 };
 
 /* Unset fields get defaults; the seed is random then. deinit also after a failure. format: for
- * chats; NULL: the server has none.
+ * chats; NULL: the server has none. is_brief: as chat_request has it.
  * SC_E_INVALID: there is no prompt, or a name of a sampler is unknown. SC_E_NOMEM. Of a chat: as
  * job_chat_create. engine_submit checks the rest. */
 must_check enum sc_status generate_request_read(const Stagecoach__V1__GenerateRequest *message,
 						const struct chat_format *format,
+						bool is_brief,
 						struct generate_request *request_out,
 						struct error *err);
 /* Accepts a struct of zeros. */

@@ -239,8 +239,8 @@ static size_t count_bytes(const struct job_chat *chat, const Stagecoach__V1__Cha
 }
 
 enum sc_status job_chat_create(const Stagecoach__V1__Chat *message,
-			       const struct chat_format *format, struct job_chat **chat_out,
-			       struct error *err)
+			       const struct chat_format *format, bool is_brief,
+			       struct job_chat **chat_out, struct error *err)
 {
 	struct job_chat *chat;
 	enum sc_status status;
@@ -252,6 +252,7 @@ enum sc_status job_chat_create(const Stagecoach__V1__Chat *message,
 		return error_set(err, SC_E_NOMEM, "out of memory for a chat");
 	chat->annex.destroy = destroy_annex;
 	chat->format = format;
+	chat->request.is_brief = is_brief;
 	status = fill(chat, message, err);
 	if (status != SC_OK) {
 		job_chat_destroy(chat);

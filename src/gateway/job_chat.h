@@ -22,11 +22,12 @@ struct job_chat {
 	bool has_prompt;		/* prompt was made */
 };
 
-/* Renders the prompt. format: NULL if the server has none. SC_E_INVALID: err names the field.
+/* Renders the prompt. format: NULL if the server has none. is_brief: as chat_request has it, with
+ * SC_AGAIN. SC_E_INVALID: err names the field.
  * SC_E_UNSUPPORTED: the model cannot chat, or not with tools. SC_E_TOO_LARGE: the JSON of the
  * request would take too much memory. SC_E_NOMEM. */
 must_check enum sc_status job_chat_create(const Stagecoach__V1__Chat *message,
-					  const struct chat_format *format,
+					  const struct chat_format *format, bool is_brief,
 					  struct job_chat **chat_out, struct error *err);
 /* Accepts NULL. Not for one that a job has taken. */
 void job_chat_destroy(struct job_chat *chat);

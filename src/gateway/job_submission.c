@@ -18,7 +18,8 @@ enum sc_status job_submission_prepare(struct request *request, struct error *err
 	enum sc_status status;
 
 	status = generate_request_read((const Stagecoach__V1__GenerateRequest *)request->message,
-				       request->chat_format, &request->generate, err);
+				       request->chat_format, request->is_brief,
+				       &request->generate, err);
 	if (status == SC_E_TOO_LARGE)
 		return request_meets(request, LIMIT_REQUEST_MEMORY, status);
 	if (status != SC_OK)

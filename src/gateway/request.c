@@ -134,7 +134,8 @@ static void on_close(void *arg)
 	errand_abandon(arg);
 }
 
-static void start_long(struct grpc_call *call, const struct request_ops *ops)
+/* is_slow: however short it is. */
+static void start_long(struct grpc_call *call, const struct request_ops *ops, bool is_slow)
 {
 	struct service *service = grpc_call_context(call);
 	struct request *request = malloc(sizeof *request);
@@ -150,7 +151,7 @@ static void start_long(struct grpc_call *call, const struct request_ops *ops)
 	request->budget->n_bytes += request->n_charged;
 	request->errand = (struct errand){
 		.work = { .client = grpc_call_client(call), .n_bytes = request->bytes.length,
-			  .is_long = request->bytes.length > SHORT_BYTES },
+			  .is_long = is_slow || request->bytes.length > SHORT_BYTES },
 		.run = run, .answer = answer, .destroy = destroy,
 	};
 	if (errand_start(service->pool, &request->errand) != SC_OK) {
@@ -164,21 +165,35 @@ static void start_long(struct grpc_call *call, const struct request_ops *ops)
 	grpc_call_suspend(call, on_close, request);
 }
 
+static void start_short(struct grpc_call *call, const struct request_ops *ops,
+			const uint8_t *bytes, size_t n_bytes)
+{
+	const struct service *service = grpc_call_context(call);
+	struct request request;
+	enum sc_status status;
+
+	init(&request, call, ops);
+	request.is_brief = service->pool != NULL;
+	status = unpack_and_prepare(&request, bytes, n_bytes);
+	if (status != SC_AGAIN)
+		finish(&request, status);
+	deinit(&request);
+	if (status == SC_AGAIN)
+		start_long(call, ops, true);
+}
+
 void request_start(struct grpc_call *call, const struct request_ops *ops, const uint8_t *bytes,
 		   size_t n_bytes)
 {
 	const struct service *service = grpc_call_context(call);
-	struct request request;
 	struct error err = { .status = SC_OK };
 	enum sc_status status = ops->check ? ops->check(call, &err) : SC_OK;
 
 	if (status != SC_OK) {
 		grpc_call_fail(call, status, &err);
 	} else if (n_bytes > INLINE_BYTES && service->pool) {
-		start_long(call, ops);
+		start_long(call, ops, false);
 	} else {
-		init(&request, call, ops);
-		finish(&request, unpack_and_prepare(&request, bytes, n_bytes));
-		deinit(&request);
+		start_short(call, ops, bytes, n_bytes);
 	}
 }

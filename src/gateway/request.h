@@ -32,6 +32,9 @@ struct request {
 	const struct tokenizer *tokenizer;	/* borrowed */
 	const struct chat_format *chat_format;	/* borrowed; NULL: none */
 	uint32_t max_context;
+	bool is_brief;				/* prepare is on the loop's thread: rather than keep
+						 * it, it returns SC_AGAIN, and is called again
+						 * on a helper thread */
 	uint64_t received_ns;
 	/* Results of prepare for finish; freed with the request. */
 	struct generate_request generate;	/* its job borrows from message and tokens */

@@ -142,7 +142,8 @@ static void on_close(void *arg)
 	errand_abandon(arg);
 }
 
-static void start_long(struct http_call *call, const struct api_request_ops *ops)
+/* is_slow: however short it is. */
+static void start_long(struct http_call *call, const struct api_request_ops *ops, bool is_slow)
 {
 	struct api_request *request = malloc(sizeof *request);
 
@@ -156,7 +157,7 @@ static void start_long(struct http_call *call, const struct api_request_ops *ops
 	request->budget->n_bytes += request->n_charged;
 	request->errand = (struct errand){
 		.work = { .client = http_call_client(call), .n_bytes = request->bytes.length,
-			  .is_long = request->bytes.length > SHORT_BYTES },
+			  .is_long = is_slow || request->bytes.length > SHORT_BYTES },
 		.run = run, .answer = answer, .destroy = destroy,
 	};
 	if (errand_start(request->openai->pool, &request->errand) == SC_OK) {
@@ -177,7 +178,13 @@ static void start_short(struct http_call *call, const struct api_request_ops *op
 	const char *bytes = http_call_body(call, &n_bytes);
 
 	init(&request, call, ops);
+	request.is_brief = request.openai->pool != NULL;
 	parse_and_prepare(&request, bytes, n_bytes);
+	if (request.error.error.status == SC_AGAIN) {
+		deinit(&request);
+		start_long(call, ops, true);
+		return;
+	}
 	finish(&request);
 	deinit(&request);
 }
@@ -193,7 +200,7 @@ void api_request_start(struct http_call *call, const struct api_request_ops *ops
 	if (ops->check && ops->check(call, &error.error) != SC_OK)
 		api_error_answer(call, &error);
 	else if (n_bytes > INLINE_BYTES && openai->pool)
-		start_long(call, ops);
+		start_long(call, ops, false);
 	else
 		start_short(call, ops);
 }

@@ -5,7 +5,8 @@
  * api_request - processes the JSON body of a call, from its bytes to an answer.
  * An endpoint has up to four functions: check, prepare, finish, destroy. prepare does all work that
  * grows with the body. For a short body all are called at once. A long body is parsed and prepared
- * on a helper thread; meanwhile the call is suspended, and the loop goes on.
+ * on a helper thread; meanwhile the call is suspended, and the loop goes on. So is a short one of
+ * which prepare says SC_AGAIN.
  * Thread: the loop's, except prepare.
  */
 #include "event/errand.h"
@@ -22,6 +23,8 @@ struct api_request {
 	struct http_call *call;		/* not for use in prepare */
 	const struct openai *openai;	/* borrowed; prepare uses what never changes */
 	uint32_t max_context;
+	bool is_brief;			/* prepare is on the loop's thread: rather than keep it, it
+					 * returns SC_AGAIN, and is called again elsewhere */
 	struct json_reader reader;	/* of the body; only in prepare */
 	struct api_error error;		/* of prepare, and of finish */
 	struct buf reply;		/* JSON */

@@ -5,11 +5,11 @@
 
 #include <string.h>
 
-void chat_body_init(struct chat_body *body, const struct chat_format *format)
+void chat_body_init(struct chat_body *body, const struct chat_format *format, bool is_brief)
 {
 	generation_init(&body->generation, JOB_UNLIMITED);
 	body->format = format;
-	body->request = (struct chat_request){ 0 };
+	body->request = (struct chat_request){ .is_brief = is_brief };
 	body->has_prompt = false;
 	body->has_logprobs = false;
 	memset(body->kept, 0, sizeof body->kept);

@@ -23,7 +23,8 @@ struct chat_body {
 	json_t *kept[2];		/* tools and tool_choice, held for request */
 };
 
-void chat_body_init(struct chat_body *body, const struct chat_format *format);
+/* is_brief: as chat_request has it; the reader's status is then SC_AGAIN. */
+void chat_body_init(struct chat_body *body, const struct chat_format *format, bool is_brief);
 void chat_body_deinit(struct chat_body *body);
 
 /* Reads the fields about messages and renders them. Faults are in the reader. format NULL: the

@@ -70,7 +70,7 @@ static enum sc_status prepare_chat(struct api_request *request)
 
 	if (!body)
 		return api_request_fail(request, SC_E_NOMEM, NULL, "out of memory");
-	chat_body_init(body, request->openai->chat);
+	chat_body_init(body, request->openai->chat, request->is_brief);
 	request->body = body;
 	if (model_field_check(request) != SC_OK)
 		return request->error.error.status;

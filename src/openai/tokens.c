@@ -109,7 +109,7 @@ static enum sc_status write_tokens(struct api_request *request, const struct tok
 
 static void tokenize_messages(struct api_request *request, struct tokenize *tokenize)
 {
-	chat_body_init(&tokenize->chat, request->openai->chat);
+	chat_body_init(&tokenize->chat, request->openai->chat, request->is_brief);
 	tokenize->has_chat = true;
 	chat_body_read_messages(&tokenize->chat, &request->reader);
 	if (!tokenize->chat.has_prompt)
@@ -269,7 +269,7 @@ static enum sc_status prepare_template(struct api_request *request)
 	struct chat_body body;
 	enum sc_status status;
 
-	chat_body_init(&body, request->openai->chat);
+	chat_body_init(&body, request->openai->chat, request->is_brief);
 	status = model_field_check(request);
 	if (status == SC_OK) {
 		chat_body_read_messages(&body, &request->reader);

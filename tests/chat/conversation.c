@@ -89,6 +89,7 @@ enum sc_status conversation_render(struct conversation *conversation, const char
 		.template_kwargs = json_object_get(json, "kwargs"),
 		.reasoning_effort = json_string_value(json_object_get(json, "effort")),
 		.continues_final_message = json_is_true(json_object_get(json, "continue")),
+		.is_brief = json_is_true(json_object_get(json, "brief")),
 		.leaves_open = json_is_true(json_object_get(json, "open")),
 		.max_prompt_tokens = (uint32_t)json_integer_value(json_object_get(json, "most")),
 	};

@@ -47,6 +47,32 @@ static void texts_of_users_never_become_control_tokens(void **state)
 	conversation_deinit(&chat);
 }
 
+/* Whatever takes long: steps, or the length of the text. */
+static void what_takes_long_is_not_brief(void **state)
+{
+	static const char *const slow[] = {
+		"{% for i in range(9000) %}{{ '' }}{% if i %}{% endif %}{% endfor %}" CHATML,
+		"{% for i in range(900) %}{% for m in messages %}{{ m.content }}{% endfor %}"
+		"{% endfor %}",
+	};
+	static const char messages[] = "{'messages': [{'role': 'user', 'content': 'some text that "
+				       "is repeated and repeated and repeated'}], 'brief': true}";
+	struct conversation chat;
+
+	(void)state;
+	conversation_init(&chat, CHATML, NULL);
+	assert_int_equal(conversation_render(&chat, messages), SC_OK);
+	conversation_deinit(&chat);
+	for (size_t i = 0; i < sizeof slow / sizeof slow[0]; i++) {
+		conversation_init(&chat, slow[i], NULL);
+		assert_int_equal(conversation_render(&chat, messages), SC_AGAIN);
+		chat.request.is_brief = false;
+		assert_int_equal(chat_render(chat.format, &chat.request, &chat.prompt, NULL,
+					     &chat.err), SC_OK);
+		conversation_deinit(&chat);
+	}
+}
+
 static void roles_may_be_part_of_control_tokens(void **state)
 {
 	struct conversation chat;
@@ -358,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts_of_users_never_become_control_tokens),
+		cmocka_unit_test(what_takes_long_is_not_brief),
 		cmocka_unit_test(roles_may_be_part_of_control_tokens),
 		cmocka_unit_test(content_becomes_what_the_template_reads),
 		cmocka_unit_test(system_and_developer_go_where_the_template_has_them),

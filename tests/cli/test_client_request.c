@@ -49,7 +49,7 @@ static void expect_same(const char *flags)
 	stagecoach__v1__generate_request__pack(&request.message, bytes);
 	message = stagecoach__v1__generate_request__unpack(NULL, n_bytes, bytes);
 	assert_non_null(message);
-	assert_int_equal(generate_request_read(message, NULL, &received, &err), SC_OK);
+	assert_int_equal(generate_request_read(message, NULL, false, &received, &err), SC_OK);
 	assert_int_equal(r->prompt_bytes, 1);
 #define SAME(field) assert_true(r->field == sent->field)
 	SAME(temperature);

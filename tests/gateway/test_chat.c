@@ -89,7 +89,7 @@ static Stagecoach__V1__ChatMessage *say(const char *role, const char *content)
 
 static enum sc_status read_request(const struct chat_format *with)
 {
-	return generate_request_read(&t.message, with, &t.request, &t.err);
+	return generate_request_read(&t.message, with, false, &t.request, &t.err);
 }
 
 static void submit(uint32_t max_tokens, uint32_t n)

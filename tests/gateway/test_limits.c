@@ -404,6 +404,35 @@ static void the_manual_gives_the_values_of_the_code(void **state)
 	assert_non_null(strstr(limit_table[LIMIT_BUDGET].value, least));
 }
 
+/* fake_chat.c does not render the role "slow" at once. */
+static void a_slow_template_runs_on_a_helper_thread(void **state)
+{
+	struct fixture *f = *state;
+	Stagecoach__V1__GenerateRequest request = STAGECOACH__V1__GENERATE_REQUEST__INIT;
+	Stagecoach__V1__Chat chat = STAGECOACH__V1__CHAT__INIT;
+	Stagecoach__V1__ChatMessage message = STAGECOACH__V1__CHAT_MESSAGE__INIT;
+	Stagecoach__V1__ChatMessage *messages[] = { &message };
+
+	message.role = (char *)(uintptr_t)"slow";
+	message.content = (char *)(uintptr_t)"hold";
+	chat.messages = messages;
+	chat.n_messages = 1;
+	request.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_CHAT;
+	request.chat = &chat;
+	f->service.chat_format = (const struct chat_format *)&"a format";
+	assert_int_equal(request_pool_create(f->loop, MAX_MESSAGE, &f->service.pool), SC_OK);
+	fake_hold_tokenizer();
+	assert_int_equal(ask(f, SERVICE "Submit", &request.base), -1);
+	while (!fake_is_tokenizer_reached())
+		;
+	fake_release_tokenizer();
+	while (!f->call.is_closed) {
+		loop_turn(f->loop, true);
+		memory_client_run(&f->client);
+	}
+	assert_int_equal(f->call.grpc_status, GRPC_OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -412,6 +441,7 @@ int main(void)
 		cmocka_unit_test(what_is_refused_is_counted_once_and_under_its_name),
 		TEST(an_answer_to_get_is_made_when_the_client_takes_it),
 		TEST(an_answer_to_list_is_made_when_the_client_takes_it),
+		TEST(a_slow_template_runs_on_a_helper_thread),
 		cmocka_unit_test(the_manual_gives_the_values_of_the_code),
 	};
 

@@ -37,7 +37,7 @@ static void a_request_of_a_megabyte_of_tokens_is_unpacked(void **state)
 	assert_non_null(bytes);
 	stagecoach__v1__generate_request__pack(&message, bytes);
 	assert_int_equal(proto_request_unpack(&request, REQUEST, bytes, n_bytes, &err), SC_OK);
-	assert_int_equal(generate_request_read((void *)request.message, NULL, &job, &err), SC_OK);
+	assert_int_equal(generate_request_read((void *)request.message, NULL, false, &job, &err), SC_OK);
 	assert_int_equal(job.job.n_prompt_tokens, 1 << 20);
 	proto_request_deinit(&request);
 	free(bytes);
@@ -89,15 +89,15 @@ static void what_is_not_set_has_its_default(void **state)
 	struct error err;
 
 	(void)state;
-	assert_int_equal(generate_request_read(&message, NULL, &job, &err), SC_E_INVALID);
+	assert_int_equal(generate_request_read(&message, NULL, false, &job, &err), SC_E_INVALID);
 	assert_string_equal(err.text, "prompt: expected text, raw_text, tokens or chat");
 	message.prompt_case = STAGECOACH__V1__GENERATE_REQUEST__PROMPT_TEXT;
 	message.text = (char *)(uintptr_t)"hello";
-	assert_int_equal(generate_request_read(&message, NULL, &job, &err), SC_OK);
+	assert_int_equal(generate_request_read(&message, NULL, false, &job, &err), SC_OK);
 	assert_int_equal(job.job.prompt_bytes, 5);
 	assert_true(job.job.temperature == 0.8f && job.job.top_k == 40 && job.job.top_p == 0.95f &&
 		    job.job.min_p == 0.05f);
-	assert_int_equal(generate_request_read(&message, NULL, &other, &err), SC_OK);
+	assert_int_equal(generate_request_read(&message, NULL, false, &other, &err), SC_OK);
 	assert_true(other.job.seed != job.job.seed);
 
 	message.sampling = &sampling;
@@ -105,7 +105,7 @@ static void what_is_not_set_has_its_default(void **state)
 	sampling._top_k_case = STAGECOACH__V1__SAMPLING___TOP_K_TOP_K;
 	sampling._seed_case = STAGECOACH__V1__SAMPLING___SEED_SEED;
 	sampling.seed = 42;
-	assert_int_equal(generate_request_read(&message, NULL, &job, &err), SC_OK);
+	assert_int_equal(generate_request_read(&message, NULL, false, &job, &err), SC_OK);
 	assert_true(job.job.temperature == 0.0f && job.job.top_k == 0 && job.job.top_p == 0.95f);
 	assert_int_equal(job.job.seed, 42);
 }
@@ -140,7 +140,7 @@ static void all_of_sampling_reaches_the_job(void **state)
 	sampling.dry_multiplier = 0.75f;
 	sampling._dry_base_case = STAGECOACH__V1__SAMPLING___DRY_BASE_DRY_BASE;
 	sampling.dry_base = 2.5f;
-	assert_int_equal(generate_request_read(&message, NULL, &request, &err), SC_OK);
+	assert_int_equal(generate_request_read(&message, NULL, false, &request, &err), SC_OK);
 	assert_true(job->n_stop_tokens == 2 && job->stop_tokens[1] == 9);
 	assert_true(job->min_tokens == 3 && job->n_top_logprobs == 4);
 	assert_true(job->n_biases == 1 && job->biases[0].token == 5 &&
@@ -153,7 +153,7 @@ static void all_of_sampling_reaches_the_job(void **state)
 	generate_request_deinit(&request);
 
 	names[1] = (char *)(uintptr_t)"no_such";
-	assert_int_equal(generate_request_read(&message, NULL, &request, &err), SC_E_INVALID);
+	assert_int_equal(generate_request_read(&message, NULL, false, &request, &err), SC_E_INVALID);
 	assert_non_null(strstr(err.text, "no_such"));
 	generate_request_deinit(&request);
 }

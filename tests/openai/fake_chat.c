@@ -3,7 +3,8 @@
  * The functions of chat.h, for a format of its own. A prompt is the contents of the messages, one
  * behind the other. The output's first word is reasoning if the request has a reasoning_effort,
  * else content; the other words are content, or with tools the arguments of a call of the first
- * tool. A message of the role "bad" is a fault.
+ * tool. A message of the role "bad" is a fault, and one of the role "slow" is not rendered when the
+ * request is brief.
  */
 #include "chat/chat.h"
 
@@ -64,6 +65,8 @@ enum sc_status chat_render(const struct chat_format *format, const struct chat_r
 		const char *content = json_string_value(json_object_get(message, "content"));
 
 		*param_out = "messages";
+		if (request->is_brief && role && strcmp(role, "slow") == 0)
+			status = error_set(err, SC_AGAIN, "slow");
 		if (role && strcmp(role, "bad") == 0)
 			status = error_set(err, SC_E_INVALID, "message %zu: a bad role", i);
 		if (status == SC_OK && content)

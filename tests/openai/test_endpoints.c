@@ -1147,6 +1147,35 @@ static void a_long_body_that_fails_is_freed_on_the_helper_thread(void **state)
 	tear_down(&f);
 }
 
+/* fake_chat.c does not render the role "slow" at once. */
+static void a_slow_template_runs_on_a_helper_thread(void **state)
+{
+	static const char *const paths[] = { "/v1/chat/completions", "/apply-template",
+					     "/tokenize" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+		struct fixture f;
+
+		set_up(&f);
+		use_pool(&f);
+		fake_hold_tokenizer();
+		post(&f, paths[i], "{\"messages\":[{\"role\":\"slow\",\"content\":\"hold\"}],"
+				   "\"max_tokens\":1}");
+		while (!fake_is_tokenizer_reached())
+			;
+		assert_string_equal(f.peer.answer.data, "");
+		fake_release_tokenizer();
+		while (!f.peer.answer.length) {
+			loop_turn(f.loop, true);
+			tick(&f, fake_n_alive(f.engine) ? 1 : 0);
+			peer_take(&f.peer);
+		}
+		answer_of(&f, 200);
+		tear_down(&f);
+	}
+}
+
 static void a_client_may_leave_while_its_body_is_read(void **state)
 {
 	struct fixture f;
@@ -1233,6 +1262,7 @@ int main(void)
 		cmocka_unit_test(text_becomes_tokens_and_text_again),
 		cmocka_unit_test(a_long_body_is_read_on_a_helper_thread),
 		cmocka_unit_test(a_long_body_that_fails_is_freed_on_the_helper_thread),
+		cmocka_unit_test(a_slow_template_runs_on_a_helper_thread),
 		cmocka_unit_test(a_client_may_leave_while_its_body_is_read),
 		cmocka_unit_test(a_long_answer_is_written_on_a_helper_thread),
 	};
