@@ -195,6 +195,7 @@ struct coordinator_status {
 	uint32_t sequences_waiting;	/* all others that have not ended */
 	uint64_t active_ns;		/* time with a step in flight */
 	uint64_t longest_turn_ns;	/* loop_longest_turn_ns of the coordinator's loop */
+	uint64_t most_work_ns;		/* loop_most_work_ns of it */
 };
 void coordinator_status(const struct coordinator *coordinator, struct coordinator_status *out);
 

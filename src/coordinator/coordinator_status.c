@@ -102,6 +102,7 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.sequences_running = counts.running,
 		.active_ns = c->totals.active_ns + active_ns(c),
 		.longest_turn_ns = loop_longest_turn_ns(c->config.loop),
+		.most_work_ns = loop_most_work_ns(c->config.loop),
 	};
 	coordinator_load_progress(c, &out->load_done_bytes, &out->load_total_bytes);
 	count_jobs(c, out);

@@ -37,6 +37,9 @@ void loop_spin(struct loop *loop, unsigned spin_us);
 /* The longest time between two waits of the loop since loop_create: no client, link or timer waited
  * longer for the loop. Turns of more than 50 ms are logged at debug. */
 uint64_t loop_longest_turn_ns(const struct loop *loop);
+/* The most processor time that a turn took: what is left of the longest turn when other processes
+ * do not keep the loop from running. */
+uint64_t loop_most_work_ns(const struct loop *loop);
 
 /* The underlying libuv loop, for the gateway's sockets and pipes. */
 uv_loop_t *loop_uv(struct loop *loop);

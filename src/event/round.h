@@ -32,7 +32,9 @@ struct turn {
 	uint64_t begin_ns;	/* when the previous turn ended; includes the wait */
 	uint64_t idle_ns;	/* total of all waits up to begin_ns */
 	uint64_t timers_ns;	/* spent in timers during this turn */
+	uint64_t work_ns;	/* processor time of the thread at begin_ns */
 	uint64_t longest_ns;	/* of all turns */
+	uint64_t most_work_ns;	/* of all turns */
 };
 
 struct loop {

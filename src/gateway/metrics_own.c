@@ -174,6 +174,9 @@ static void write_steps(const struct coordinator_status *status, struct expositi
 	exposition_gauge(e, "stagecoach_loop_turn_seconds_max",
 			 "The longest turn of the event loop.",
 			 clock_seconds(status->longest_turn_ns));
+	exposition_gauge(e, "stagecoach_loop_turn_cpu_seconds_max",
+			 "The most processor time of a turn of the event loop.",
+			 clock_seconds(status->most_work_ns));
 	exposition_counter(e, "stagecoach_log_lines_dropped_total",
 			   "Lines of the log that its reader did not take.", console_n_dropped());
 }

@@ -246,7 +246,28 @@ static void the_longest_turn_is_all_work_between_two_waits(void **state)
 	assert_int_equal(f->n_calls, 2);
 	assert_true(loop_longest_turn_ns(f->loop) >= 2 * BUSY_NS);
 	assert_true(loop_longest_turn_ns(f->loop) < 1000 * NS_PER_MS);
+	assert_true(loop_most_work_ns(f->loop) > 0);
+	assert_true(loop_most_work_ns(f->loop) <= loop_longest_turn_ns(f->loop));
 	wake_destroy(wake);
+	timer_destroy(f->timer);
+}
+
+static void rest(void *arg)
+{
+	(void)arg;
+	usleep(BUSY_NS / 1000);
+}
+
+/* Time in which the thread does not run is part of a turn, but no work. */
+static void only_running_is_work(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(timer_create_on(f->loop, rest, f, &f->timer), SC_OK);
+	timer_start(f->timer, 1, 0);
+	loop_run(f->loop);
+	assert_true(loop_longest_turn_ns(f->loop) >= BUSY_NS);
+	assert_true(loop_most_work_ns(f->loop) < loop_longest_turn_ns(f->loop));
 	timer_destroy(f->timer);
 }
 
@@ -290,6 +311,7 @@ int main(void)
 		LOOP_TEST(wakes_of_other_threads_become_at_least_one_call_after_the_last),
 		LOOP_TEST(no_wake_comes_after_destroy),
 		LOOP_TEST(the_longest_turn_is_all_work_between_two_waits),
+		LOOP_TEST(only_running_is_work),
 		LOOP_TEST(work_for_descriptors_belongs_to_a_turn),
 	};
 
