@@ -16,7 +16,7 @@ load() {
 start_daemon 1 --max-connections 2000 --max-peer-connections 1500 --keep-jobs 100
 load crowd "$address" "$launcher" "$BUILDDIR/stagecoach" --seconds $seconds
 load memory "$address" "$launcher" --requests $requests
-load drain "$address" "$launcher"
+load drain "$address" "$launcher" "$BUILDDIR/stagecoach"
 wait_launcher
 [ "$code" = 0 ] || fail "after the drain: exit code $code"
 expect_none_left
