@@ -115,6 +115,8 @@ static int be_rank(const char *what)
 	if (!strcmp(what, "tell pid")) {
 		pid_t pid = launcher_pid(launcher);
 
+		/* Once the pid is told, the launcher is killed. */
+		launcher_destroy(launcher);
 		return write(STDOUT_FILENO, &pid, sizeof pid) == sizeof pid ? 0 : EXIT_BROKEN;
 	}
 	if (!strcmp(what, "loop") || !strcmp(what, "hang after loop")) {
