@@ -100,7 +100,7 @@ const struct foreign_flag foreign_flags[] = {
 	/* prompts and text */
 	{ "-cnv --conversation -no-cnv --no-conversation -st --single-turn -i --interactive -if "
 	  "--interactive-first", LLAMA, "a conversation on the terminal", USE_CHAT },
-	{ "-sys --system-prompt --jinja --no-jinja --in-prefix --in-suffix "
+	{ "-sys --jinja --no-jinja --in-prefix --in-suffix "
 	  "--reasoning-format --reasoning-parser --tool-call-parser "
 	  "--enable-auto-tool-choice", BOTH, "chat templates", USE_CHAT },
 	{ "-sp", LLAMA, "control tokens in the text", "Use --special" },
