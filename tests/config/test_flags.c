@@ -110,6 +110,7 @@ static void what_guards_the_server_is_not_empty(void **state)
 	assert_int_equal(LOAD(PROGRAM_DAEMON, "--tls-cert", ""), SC_E_INVALID);
 	assert_int_equal(LOAD(PROGRAM_DAEMON, "--tls-client-ca", ""), SC_E_INVALID);
 	assert_int_equal(LOAD(PROGRAM_DAEMON, "--socket", "", "--api-key", "k"), SC_OK);
+	config_deinit(&config);
 }
 
 /* --temp was once taken for the beginning of --template. */
