@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log_line.h"
 
+#include "base/utf8.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -38,33 +40,12 @@ static void settle(struct writer *w, size_t mark)
 
 /* --- characters --- */
 
-/* The length of the character that text begins with; 0: it is no UTF-8. */
-static size_t utf8_length(const unsigned char *text)
-{
-	static const unsigned char least[] = { 0, 0, 0x80, 0xa0, 0x90 };
-	size_t n;
-
-	if (text[0] < 0x80)
-		return 1;
-	if (text[0] < 0xc2 || text[0] > 0xf4)
-		return 0;
-	n = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-	for (size_t i = 1; i < n; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	/* Overlong forms, surrogates, and what is beyond U+10FFFF. */
-	if ((text[0] == 0xe0 || text[0] == 0xf0) && text[1] < least[n])
-		return 0;
-	if ((text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf4 && text[1] > 0x8f))
-		return 0;
-	return n;
-}
-
-static void put_character(struct writer *w, const unsigned char *text, size_t n)
+/* n: as utf8_next returns it. */
+static void put_character(struct writer *w, const unsigned char *text, int n)
 {
 	char escape[8];
 
-	if (!n) {
+	if (n <= 0) {
 		put_string(w, "\\ufffd");
 	} else if (text[0] < 0x20 || text[0] == 0x7f) {
 		snprintf(escape, sizeof escape, "\\u%04x", text[0]);
@@ -73,7 +54,7 @@ static void put_character(struct writer *w, const unsigned char *text, size_t n)
 		snprintf(escape, sizeof escape, "\\%c", text[0]);
 		put_string(w, escape);
 	} else {
-		put(w, (const char *)text, n);
+		put(w, (const char *)text, (size_t)n);
 	}
 }
 
@@ -83,10 +64,10 @@ static void put_escaped(struct writer *w, const char *string)
 	const unsigned char *at = (const unsigned char *)string;
 
 	while (*at && !w->is_full) {
-		size_t n = utf8_length(at);
+		const int n = utf8_next(at, strnlen((const char *)at, UTF8_MAX_BYTES));
 
 		put_character(w, at, n);
-		at += n ? n : 1;
+		at += n > 0 ? n : 1;
 	}
 }
 

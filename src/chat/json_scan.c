@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "chat/json_scan.h"
 
+#include "jinja/codepoint.h"
+
 enum json_scan_end json_scan_first(struct json_scan *scan, char c)
 {
 	*scan = (struct json_scan){ 0 };
@@ -36,30 +38,6 @@ enum json_scan_end json_scan_next(struct json_scan *scan, char c)
 	return JSON_GOES_ON;
 }
 
-static size_t put_code(uint32_t code, char *out)
-{
-	if (code < 0x80) {
-		out[0] = (char)code;
-		return 1;
-	}
-	if (code < 0x800) {
-		out[0] = (char)(0xC0 | code >> 6);
-		out[1] = (char)(0x80 | (code & 0x3F));
-		return 2;
-	}
-	if (code < 0x10000) {
-		out[0] = (char)(0xE0 | code >> 12);
-		out[1] = (char)(0x80 | (code >> 6 & 0x3F));
-		out[2] = (char)(0x80 | (code & 0x3F));
-		return 3;
-	}
-	out[0] = (char)(0xF0 | code >> 18);
-	out[1] = (char)(0x80 | (code >> 12 & 0x3F));
-	out[2] = (char)(0x80 | (code >> 6 & 0x3F));
-	out[3] = (char)(0x80 | (code & 0x3F));
-	return 4;
-}
-
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -87,7 +65,7 @@ static size_t drop_half(struct json_unescape *unescape, char *out)
 	if (!unescape->high)
 		return 0;
 	unescape->high = 0;
-	return put_code(0xFFFD, out);
+	return codepoint_write(0xFFFD, out);
 }
 
 static size_t end_code(struct json_unescape *unescape, char *out)
@@ -98,7 +76,7 @@ static size_t end_code(struct json_unescape *unescape, char *out)
 	if (code >= 0xDC00 && code <= 0xDFFF && unescape->high) {
 		code = 0x10000 + ((unescape->high - 0xD800) << 10) + (code - 0xDC00);
 		unescape->high = 0;
-		return put_code(code, out);
+		return codepoint_write(code, out);
 	}
 	n = drop_half(unescape, out);
 	if (code >= 0xD800 && code <= 0xDBFF) {
@@ -106,7 +84,7 @@ static size_t end_code(struct json_unescape *unescape, char *out)
 		return n;
 	}
 	/* A NUL ends strings in C. */
-	return n + put_code((code >= 0xDC00 && code <= 0xDFFF) || !code ? 0xFFFD : code, out + n);
+	return n + codepoint_write((code >= 0xDC00 && code <= 0xDFFF) || !code ? 0xFFFD : code, out + n);
 }
 
 bool json_unescape_next(struct json_unescape *unescape, char c, char out[8], size_t *n_out)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stagecoach tokenize - the tokens of a text, as a prompt of the same text gets them. */
+#include "base/utf8.h"
 #include "cli/client_verbs.h"
 #include "cli/json_text.h"
 #include "cli/prompt_text.h"
@@ -10,7 +11,6 @@
 #include "model/gguf.h"
 #include "model/printable.h"
 #include "model/tokenizer.h"
-#include "model/utf8.h"
 
 #include <stdio.h>
 

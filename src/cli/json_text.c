@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/json_text.h"
 
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 #include <stdint.h>
 #include <unistd.h>

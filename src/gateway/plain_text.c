@@ -1,31 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/plain_text.h"
 
+#include "base/utf8.h"
+
 #include <stdint.h>
 #include <string.h>
 
-/* Returns the length of the character at p (n_left > 0), or 0 if none starts there. Source: RFC
- * 3629. */
+/* Returns the length of the character at p (n_left > 0), or 0 if none starts there, or NUL does. */
 static size_t character_length(const uint8_t *p, size_t n_left)
 {
-	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 :
-		   p[0] < 0xf8 ? 4 : 0;
-	uint32_t code;
+	const int n = p[0] ? utf8_next(p, n_left) : 0;
 
-	if (n <= 1)
-		return p[0] ? n : 0;
-	if (n > n_left)
-		return 0;
-	code = p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (p[i] & 0x3f);
-	}
-	if (code < smallest[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-		return 0;
-	return n;
+	return n > 0 ? (size_t)n : 0;
 }
 
 /* What stands for a byte that is no character. */

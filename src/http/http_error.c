@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/http_error.h"
 
+#include "base/utf8.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,22 +82,6 @@ unsigned http_status_of(enum sc_status status)
 
 /* --- JSON --- */
 
-/* The length of the UTF-8 character at text, or 0 if there is none. */
-static size_t utf8_length(const unsigned char *text)
-{
-	const size_t n = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 :
-			 text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	/* Overlong forms, surrogates, and more than U+10FFFF. */
-	if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
-	    (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 static enum sc_status add_escaped(struct buf *body, unsigned char c)
 {
 	if (c == '"' || c == '\\')
@@ -111,15 +97,15 @@ static enum sc_status add_string(struct buf *body, const char *string)
 	enum sc_status status = buf_add(body, "\"", 1);
 
 	while (*at && status == SC_OK) {
-		const size_t n = utf8_length(at);
+		const int n = utf8_next(at, strnlen((const char *)at, UTF8_MAX_BYTES));
 
-		if (!n)
+		if (n <= 0)
 			status = buf_add_string(body, "\xef\xbf\xbd");
 		else if (*at < ' ' || *at == '"' || *at == '\\')
 			status = add_escaped(body, *at);
 		else
-			status = buf_add(body, at, n);
-		at += n ? n : 1;
+			status = buf_add(body, at, (size_t)n);
+		at += n > 0 ? n : 1;
 	}
 	return status == SC_OK ? buf_add(body, "\"", 1) : status;
 }

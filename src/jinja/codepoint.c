@@ -44,23 +44,6 @@ size_t codepoint_count(const char *text, size_t n_bytes)
 	return n;
 }
 
-bool codepoint_is_valid(const char *text, size_t n_bytes)
-{
-	while (n_bytes) {
-		utf8proc_int32_t codepoint;
-		utf8proc_ssize_t n = 1;
-
-		if (*text & 0x80)
-			n = utf8proc_iterate((const utf8proc_uint8_t *)text,
-					     (utf8proc_ssize_t)n_bytes, &codepoint);
-		if (n <= 0)
-			return false;
-		text += n;
-		n_bytes -= (size_t)n;
-	}
-	return true;
-}
-
 size_t codepoint_skip(const char *text, size_t n_bytes, size_t n_chars)
 {
 	size_t at = 0;

@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { UTF8_MAX = 4 };
-
 /* Bytes of the character that begins with byte. */
 static inline size_t codepoint_length(unsigned char byte)
 {
@@ -24,10 +22,9 @@ static inline bool codepoint_begins(char byte)
 
 /* The character at text; its length is codepoint_length. */
 uint32_t codepoint_at(const char *text);
-/* Writes at most UTF8_MAX bytes; returns how many. */
+/* Writes at most UTF8_MAX_BYTES (base/utf8.h); returns how many. */
 size_t codepoint_write(uint32_t codepoint, char *bytes);
 size_t codepoint_count(const char *text, size_t n_bytes);
-bool codepoint_is_valid(const char *text, size_t n_bytes);
 /* Bytes of the first n_chars characters, at most n_bytes. */
 size_t codepoint_skip(const char *text, size_t n_bytes, size_t n_chars);
 

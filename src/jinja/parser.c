@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jinja/parser.h"
 
+#include "base/utf8.h"
 #include "jinja/codepoint.h"
 #include "jinja/functions.h"
 
@@ -278,7 +279,7 @@ enum sc_status jinja_parse(const char *source, size_t n_bytes,
 	if (n_bytes > SOURCE_MAX)
 		return error_set(err, SC_E_TOO_LARGE, "the template has %zu bytes; at most %d are "
 				 "allowed", n_bytes, SOURCE_MAX);
-	if (!codepoint_is_valid(source, n_bytes))
+	if (utf8_valid_length(source, n_bytes) != n_bytes)
 		return error_set(err, SC_E_FORMAT, "the template is not valid UTF-8");
 	p.tmpl = calloc(1, sizeof *p.tmpl);
 	if (!p.tmpl)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jinja/render.h"
 
+#include "base/utf8.h"
 #include "jinja/ast.h"
 #include "jinja/codepoint.h"
 #include "jinja/dict.h"
@@ -165,7 +166,7 @@ void text_add_foreign(struct render *r, const char *string)
 
 void text_add_char(struct render *r, uint32_t codepoint, bool is_own)
 {
-	char bytes[UTF8_MAX];
+	char bytes[UTF8_MAX_BYTES];
 
 	text_add(r, bytes, codepoint_write(codepoint, bytes), is_own);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/byte_alphabet.h"
 
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 static bool stands_for_itself(uint32_t code)
 {

@@ -3,8 +3,8 @@
 #include "model/pretokenizer.h"
 
 #include "base/buf.h"
+#include "base/utf8.h"
 #include "model/quote.h"
-#include "model/utf8.h"
 
 #include <pcre2.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "model/spm.h"
 
 #include "base/strmap.h"
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

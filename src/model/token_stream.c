@@ -2,7 +2,7 @@
 /* Decodes one token at a time. Only the start of an unfinished character is ever held back. */
 #include "model/tokenizer.h"
 
-#include "model/utf8.h"
+#include "base/utf8.h"
 #include "model/vocab.h"
 
 #include <string.h>

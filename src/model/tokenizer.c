@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/tokenizer.h"
 
+#include "base/utf8.h"
 #include "model/bpe.h"
 #include "model/quote.h"
 #include "model/special_trie.h"
 #include "model/spm.h"
-#include "model/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "openai/json_writer.h"
 
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -8,8 +8,8 @@
 #include "openai/json_writer.h"
 #include "openai/model_field.h"
 
+#include "base/utf8.h"
 #include "model/tokenizer.h"
-#include "model/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 #include "model/pretokenizer.h"
-#include "model/utf8.h"
 #include "tests/model/tiny_vocab.h"
 
 #include <stdlib.h>

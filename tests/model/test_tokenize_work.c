@@ -5,10 +5,10 @@
  * in $SHARED_DIR/vocabs (none if it is not there) and one of our own.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "base/utf8.h"
 #include "model/bpe.h"
 #include "model/pretokenizer.h"
 #include "model/spm.h"
-#include "model/utf8.h"
 
 #include <inttypes.h>
 #include <pcre2.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_MODEL_UTF8_H
-#define STAGECOACH_MODEL_UTF8_H
+#ifndef STAGECOACH_BASE_UTF8_H
+#define STAGECOACH_BASE_UTF8_H
 /*
  * utf8 - finds the boundaries of characters in arbitrary bytes.
  * Well-formed means the Unicode Standard's table 3-7: no overlong forms, no surrogates, nothing

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "model/utf8.h"
+#include "base/utf8.h"
 
 /* Returns the length of the character that lead starts, and the range of its second byte. Returns 0
  * if lead cannot start a character. */
