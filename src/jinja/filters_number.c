@@ -7,11 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FILTER(name)                                                                       \
-	static struct value name(struct render *r, struct value self, const struct value *args, \
-				 const struct arguments *all)
-
-FILTER(absolute)
+BUILTIN(absolute)
 {
 	(void)args, (void)all;
 	if (self.kind == VALUE_UNDEFINED)
@@ -32,7 +28,7 @@ static bool truncated(double real, int64_t *integer_out)
 	return true;
 }
 
-FILTER(to_int)
+BUILTIN(to_int)
 {
 	int64_t base = integer_arg(r, args[1], 10), integer;
 	double real;
@@ -56,7 +52,7 @@ FILTER(to_int)
 	return is_given(args[0]) ? args[0] : value_int(0);
 }
 
-FILTER(to_float)
+BUILTIN(to_float)
 {
 	double real;
 
@@ -98,7 +94,7 @@ static struct value rounded_integer(struct render *r, struct value self, int pre
 	return value_int(integer);
 }
 
-FILTER(round_to)
+BUILTIN(round_to)
 {
 	int64_t precision = integer_arg(r, args[0], 0);
 	const struct str *method = is_given(args[1]) ? text_of(r, args[1]) : NULL;

@@ -11,10 +11,6 @@
 
 #include <string.h>
 
-#define FILTER(name)                                                                       \
-	static struct value name(struct render *r, struct value self, const struct value *args, \
-				 const struct arguments *all)
-
 static struct value follow(struct render *r, struct value item, struct value key,
 			   struct value otherwise)
 {
@@ -99,7 +95,7 @@ static struct value map_attribute(struct render *r, struct value self, struct va
 	return value_generator(mapped);
 }
 
-FILTER(map)
+BUILTIN(map)
 {
 	const struct value *path = named_argument(all, "attribute");
 	const struct value *otherwise = named_argument(all, "default");
@@ -162,31 +158,31 @@ static struct value select_items(struct render *r, struct value self, const stru
 	return value_generator(selected);
 }
 
-FILTER(select_true)
+BUILTIN(select_true)
 {
 	(void)args;
 	return select_items(r, self, all, false, true);
 }
 
-FILTER(reject)
+BUILTIN(reject)
 {
 	(void)args;
 	return select_items(r, self, all, false, false);
 }
 
-FILTER(selectattr)
+BUILTIN(selectattr)
 {
 	(void)args;
 	return select_items(r, self, all, true, true);
 }
 
-FILTER(rejectattr)
+BUILTIN(rejectattr)
 {
 	(void)args;
 	return select_items(r, self, all, true, false);
 }
 
-FILTER(attr)
+BUILTIN(attr)
 {
 	(void)all;
 	if (self.kind == VALUE_DICT)

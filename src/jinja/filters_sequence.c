@@ -9,23 +9,19 @@
 
 #include <string.h>
 
-#define FILTER(name)                                                                       \
-	static struct value name(struct render *r, struct value self, const struct value *args, \
-				 const struct arguments *all)
-
-FILTER(length)
+BUILTIN(length)
 {
 	(void)args, (void)all;
 	return value_int(value_length(r, self));
 }
 
-FILTER(list)
+BUILTIN(list)
 {
 	(void)args, (void)all;
 	return value_list(value_items(r, self));
 }
 
-FILTER(first)
+BUILTIN(first)
 {
 	struct iteration iteration;
 	struct value item = UNDEFINED;
@@ -37,7 +33,7 @@ FILTER(first)
 	return item;
 }
 
-FILTER(last)
+BUILTIN(last)
 {
 	const struct array *items;
 	struct value none = UNDEFINED;
@@ -50,7 +46,7 @@ FILTER(last)
 	return items->n ? items->values[items->n - 1] : none;
 }
 
-FILTER(reverse)
+BUILTIN(reverse)
 {
 	struct array *items, *reversed;
 
@@ -64,7 +60,7 @@ FILTER(reverse)
 	return value_generator(reversed);
 }
 
-FILTER(items)
+BUILTIN(items)
 {
 	(void)args, (void)all;
 	if (self.kind == VALUE_UNDEFINED)
@@ -76,7 +72,7 @@ FILTER(items)
 							      .dict = self.dict }));
 }
 
-FILTER(default_value)
+BUILTIN(default_value)
 {
 	(void)r, (void)all;
 	if (self.kind == VALUE_UNDEFINED || (truth_arg(args[1], false) && !value_is_true(self)))
@@ -121,7 +117,7 @@ static struct array *seconds(struct array *pairs)
 	return pairs;
 }
 
-FILTER(sort)
+BUILTIN(sort)
 {
 	struct array *pairs = keyed(r, self, args[2], truth_arg(args[1], false));
 
@@ -130,7 +126,7 @@ FILTER(sort)
 	return render_goes_on(r) ? value_list(seconds(pairs)) : UNDEFINED;
 }
 
-FILTER(dictsort)
+BUILTIN(dictsort)
 {
 	bool is_sensitive = truth_arg(args[0], false), by_value = false;
 	struct array *pairs = array_create(r, 0);
@@ -172,19 +168,19 @@ static struct value extreme(struct render *r, struct value self, const struct va
 	return best && render_goes_on(r) ? best[1] : none;
 }
 
-FILTER(least)
+BUILTIN(least)
 {
 	(void)all;
 	return extreme(r, self, args, -1);
 }
 
-FILTER(greatest)
+BUILTIN(greatest)
 {
 	(void)all;
 	return extreme(r, self, args, 1);
 }
 
-FILTER(unique)
+BUILTIN(unique)
 {
 	const struct array *pairs = keyed(r, self, args[1], truth_arg(args[0], false));
 	struct dict *seen = dict_create(r);
@@ -210,7 +206,7 @@ static struct value make_group(struct render *r, struct value key, struct array 
 	return group;
 }
 
-FILTER(groupby)
+BUILTIN(groupby)
 {
 	bool is_sensitive = truth_arg(args[2], false);
 	struct array *pairs = array_create(r, 0), *groups = array_create(r, 0), *members = NULL;
@@ -240,7 +236,7 @@ FILTER(groupby)
 
 /* --- parts --- */
 
-FILTER(batch)
+BUILTIN(batch)
 {
 	const struct array *items = value_items(r, self);
 	int64_t size = integer_arg(r, args[0], 1);
@@ -260,7 +256,7 @@ FILTER(batch)
 	return value_generator(batches);
 }
 
-FILTER(slice)
+BUILTIN(slice)
 {
 	const struct array *items = value_items(r, self);
 	int64_t n = integer_arg(r, args[0], 1), size, n_longer;
@@ -284,7 +280,7 @@ FILTER(slice)
 	return value_generator(slices);
 }
 
-FILTER(sum)
+BUILTIN(sum)
 {
 	struct value total = is_given(args[1]) ? args[1] : value_int(0), item;
 	struct iteration iteration;

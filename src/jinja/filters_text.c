@@ -9,23 +9,19 @@
 
 #include <string.h>
 
-#define FILTER(name)                                                                       \
-	static struct value name(struct render *r, struct value self, const struct value *args, \
-				 const struct arguments *all)
-
-FILTER(upper)
+BUILTIN(upper)
 {
 	(void)args, (void)all;
 	return value_string(str_cased(r, text_of(r, self), LETTER_UPPER));
 }
 
-FILTER(lower)
+BUILTIN(lower)
 {
 	(void)args, (void)all;
 	return value_string(str_cased(r, text_of(r, self), LETTER_LOWER));
 }
 
-FILTER(capitalize)
+BUILTIN(capitalize)
 {
 	(void)args, (void)all;
 	return value_string(str_capitalized(r, text_of(r, self)));
@@ -37,7 +33,7 @@ static bool begins_word(char c)
 }
 
 /* A word begins behind white space, a hyphen or a bracket. */
-FILTER(title)
+BUILTIN(title)
 {
 	const struct str *text = text_of(r, self);
 	size_t begin = text_begin(r);
@@ -56,7 +52,7 @@ FILTER(title)
 	return value_string(text_end(r, begin));
 }
 
-FILTER(trim)
+BUILTIN(trim)
 {
 	const struct str *chars = NULL;
 
@@ -66,7 +62,7 @@ FILTER(trim)
 	return value_string(str_strip(r, text_of(r, self), chars, STRIP_LEFT | STRIP_RIGHT));
 }
 
-FILTER(replace)
+BUILTIN(replace)
 {
 	const struct str *old = text_of(r, args[0]), *new = text_of(r, args[1]);
 	int64_t n_max = is_given(args[2]) && args[2].kind != VALUE_NONE ?
@@ -76,19 +72,19 @@ FILTER(replace)
 	return value_string(str_replaced(r, text_of(r, self), old, new, n_max));
 }
 
-FILTER(string)
+BUILTIN(string)
 {
 	(void)args, (void)all;
 	return value_string(text_of(r, self));
 }
 
-FILTER(safe)
+BUILTIN(safe)
 {
 	(void)args, (void)all;
 	return value_string(str_safe(r, text_of(r, self)));
 }
 
-FILTER(escape)
+BUILTIN(escape)
 {
 	const struct str *text = text_of(r, self);
 
@@ -96,13 +92,13 @@ FILTER(escape)
 	return value_string(text->is_safe ? text : str_escaped(r, text));
 }
 
-FILTER(forceescape)
+BUILTIN(forceescape)
 {
 	(void)args, (void)all;
 	return value_string(str_escaped(r, text_of(r, self)));
 }
 
-FILTER(join)
+BUILTIN(join)
 {
 	const struct str *separator = is_given(args[0]) ? text_of(r, args[0]) : &str_empty;
 	size_t begin = text_begin(r), n = 0;
@@ -122,7 +118,7 @@ FILTER(join)
 	return value_string(text_end(r, begin));
 }
 
-FILTER(center)
+BUILTIN(center)
 {
 	static const struct str space = { .bytes = " ", .n_bytes = 1, .n_chars = 1,
 					  .is_own = true };
@@ -146,7 +142,7 @@ static const struct str *indentation(struct render *r, struct value width)
 	return text_end(r, begin);
 }
 
-FILTER(indent)
+BUILTIN(indent)
 {
 	const struct str *text = string_of(r, self, "what is indented");
 	const struct str *space = indentation(r, args[0]);
@@ -176,7 +172,7 @@ static bool is_word_char(uint32_t c)
 	return codepoint_is_letter(c) || codepoint_is_numeric(c) || c == '_';
 }
 
-FILTER(wordcount)
+BUILTIN(wordcount)
 {
 	const struct str *text = text_of(r, self);
 	bool is_inside = false;
@@ -194,7 +190,7 @@ FILTER(wordcount)
 	return value_int(n);
 }
 
-FILTER(truncate)
+BUILTIN(truncate)
 {
 	static const struct str dots = { .bytes = "...", .n_bytes = 3, .n_chars = 3,
 					 .is_own = true };
@@ -227,7 +223,7 @@ FILTER(truncate)
 	return value_string(text_end(r, begin));
 }
 
-FILTER(urlencode)
+BUILTIN(urlencode)
 {
 	static const char plain[] = "_.-~/";
 	const struct str *text = text_of(r, self);
@@ -252,7 +248,7 @@ FILTER(urlencode)
 	return value_string(text_end(r, begin));
 }
 
-FILTER(format)
+BUILTIN(format)
 {
 	struct array *values = array_create(r, all->n);
 
@@ -285,7 +281,7 @@ static void read_separators(struct render *r, struct value value, struct json_st
 	style->key_separator = string_of(r, pair->values[1], "a separator");
 }
 
-FILTER(tojson)
+BUILTIN(tojson)
 {
 	static const struct str comma = { .bytes = ",", .n_bytes = 1, .n_chars = 1 };
 	static const struct str spaced = { .bytes = ", ", .n_bytes = 2, .n_chars = 2 };

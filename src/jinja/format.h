@@ -6,6 +6,9 @@
  */
 #include "jinja/functions.h"
 
+/* A wider or more precise layout is refused. */
+enum { FORMAT_WIDTH_MAX = 1 << 20 };
+
 /* How a value is laid out: [[fill]align][sign][#][0][width][,][.precision][type]. */
 struct layout {
 	uint32_t fill;

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { WIDTH_MAX = 1 << 20, NESTED_MAX = 2 };
+enum { NESTED_MAX = 2 };
 
 struct braces {
 	struct render *r;
@@ -92,7 +92,7 @@ static int read_number(const struct str *spec, size_t *at)
 	int n = 0;
 
 	while (*at < spec->n_bytes && number_digit(spec->bytes[*at]) >= 0 &&
-	       number_digit(spec->bytes[*at]) < 10 && n <= WIDTH_MAX)
+	       number_digit(spec->bytes[*at]) < 10 && n <= FORMAT_WIDTH_MAX)
 		n = n * 10 + number_digit(spec->bytes[(*at)++]);
 	return n;
 }
@@ -129,7 +129,8 @@ static bool read_layout(const struct str *spec, struct layout *layout)
 	if (takes(spec, &at, ".", &found))
 		layout->precision = read_number(spec, &at);
 	takes(spec, &at, "sdbxXoeEfFgGn%", &layout->type);
-	return at == spec->n_bytes && layout->width <= WIDTH_MAX && layout->precision <= WIDTH_MAX;
+	return at == spec->n_bytes && layout->width <= FORMAT_WIDTH_MAX &&
+	       layout->precision <= FORMAT_WIDTH_MAX;
 }
 
 static void put_value(struct braces *braces, struct value value, const struct str *spec)

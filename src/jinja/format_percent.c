@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-enum { WIDTH_MAX = 1 << 20 };
-
 struct percent {
 	struct render *r;
 	const struct str *format;
@@ -79,8 +77,8 @@ static int read_count(struct percent *percent)
 		struct value value = next_value(percent);
 
 		percent->at++;
-		if (is_integer(value) && integer_of(value) >= -WIDTH_MAX &&
-		    integer_of(value) <= WIDTH_MAX)
+		if (is_integer(value) && integer_of(value) >= -FORMAT_WIDTH_MAX &&
+		    integer_of(value) <= FORMAT_WIDTH_MAX)
 			return (int)integer_of(value);
 		render_fail(percent->r, "* wants int");
 		return 0;
@@ -88,7 +86,7 @@ static int read_count(struct percent *percent)
 	while (number_digit(current(percent)) >= 0 && number_digit(current(percent)) < 10) {
 		n = n * 10 + number_digit(current(percent));
 		percent->at++;
-		if (n > WIDTH_MAX) {
+		if (n > FORMAT_WIDTH_MAX) {
 			render_fail(percent->r, "width too big");
 			return 0;
 		}

@@ -20,6 +20,11 @@ struct arguments {
 typedef struct value builtin_fn(struct render *r, struct value self, const struct value *args,
 				const struct arguments *all);
 
+/* Begins the definition of a builtin_fn. */
+#define BUILTIN(name)                                                                      \
+	static struct value name(struct render *r, struct value self, const struct value *args, \
+				 const struct arguments *all)
+
 struct builtin {
 	const char *name;
 	const char *parameters;	/* their names with spaces between; NULL: any number of arguments */

@@ -10,10 +10,6 @@
 
 enum { RANGE_MAX = 100000 };	/* items; the sandbox of jinja2 has the same limit */
 
-#define FUNCTION(name)                                                                     \
-	static struct value name(struct render *r, struct value self, const struct value *args, \
-				 const struct arguments *all)
-
 /* Items of start, start + step ... before stop; at most RANGE_MAX + 1. */
 static uint64_t range_items(int64_t start, int64_t stop, int64_t step)
 {
@@ -27,7 +23,7 @@ static uint64_t range_items(int64_t start, int64_t stop, int64_t step)
 	return n > RANGE_MAX ? RANGE_MAX + 1 : n;
 }
 
-FUNCTION(make_range)
+BUILTIN(make_range)
 {
 	int64_t start = is_given(args[1]) ? integer_arg(r, args[0], 0) : 0;
 	int64_t stop = integer_arg(r, is_given(args[1]) ? args[1] : args[0], 0);
@@ -73,19 +69,19 @@ static struct dict *gather(struct render *r, const struct arguments *all)
 	return dict;
 }
 
-FUNCTION(make_dict)
+BUILTIN(make_dict)
 {
 	(void)self, (void)args;
 	return value_dict(gather(r, all));
 }
 
-FUNCTION(make_namespace)
+BUILTIN(make_namespace)
 {
 	(void)self, (void)args;
 	return (struct value){ .kind = VALUE_NAMESPACE, .dict = gather(r, all) };
 }
 
-FUNCTION(make_cycler)
+BUILTIN(make_cycler)
 {
 	struct cycler *cycler = render_alloc(r, sizeof *cycler);
 	struct array *values = array_create(r, all->n);
@@ -101,7 +97,7 @@ FUNCTION(make_cycler)
 	return (struct value){ .kind = VALUE_CYCLER, .cycler = cycler };
 }
 
-FUNCTION(make_joiner)
+BUILTIN(make_joiner)
 {
 	static const struct str comma = { .bytes = ", ", .n_bytes = 2, .n_chars = 2,
 					  .is_own = true };
@@ -122,14 +118,14 @@ struct value joiner_next(struct joiner *joiner)
 	return value_string(is_used ? joiner->separator : &str_empty);
 }
 
-FUNCTION(raise_exception)
+BUILTIN(raise_exception)
 {
 	(void)self, (void)all;
 	render_raise(r, text_of(r, args[0]));
 	return UNDEFINED;
 }
 
-FUNCTION(strftime_now)
+BUILTIN(strftime_now)
 {
 	(void)self, (void)all;
 	return value_string(time_text(r, string_of(r, args[0], "the format of the time"),

@@ -11,13 +11,9 @@
 
 #include <string.h>
 
-#define METHOD(name)                                                                       \
-	static struct value name(struct render *r, struct value self, const struct value *args, \
-				 const struct arguments *all)
-
 /* --- lists and tuples --- */
 
-METHOD(index_of)
+BUILTIN(index_of)
 {
 	(void)all;
 	for (size_t i = 0; i < self.array->n && render_step(r, 1); i++)
@@ -26,7 +22,7 @@ METHOD(index_of)
 	return render_fail(r, "the value is not in the %s", value_type(self));
 }
 
-METHOD(count)
+BUILTIN(count)
 {
 	int64_t n = 0;
 
@@ -36,14 +32,14 @@ METHOD(count)
 	return value_int(n);
 }
 
-METHOD(append)
+BUILTIN(append)
 {
 	(void)all;
 	array_add(r, self.array, args[0]);
 	return NONE;
 }
 
-METHOD(extend)
+BUILTIN(extend)
 {
 	const struct array *items = value_items(r, args[0]);
 
@@ -53,7 +49,7 @@ METHOD(extend)
 	return NONE;
 }
 
-METHOD(insert)
+BUILTIN(insert)
 {
 	struct array *array = self.array;
 	int64_t i = integer_arg(r, args[0], 0), n = (int64_t)array->n;
@@ -69,7 +65,7 @@ METHOD(insert)
 	return NONE;
 }
 
-METHOD(pop_item)
+BUILTIN(pop_item)
 {
 	struct array *array = self.array;
 	int64_t n = (int64_t)array->n, i = integer_arg(r, args[0], -1);
@@ -88,7 +84,7 @@ METHOD(pop_item)
 	return value;
 }
 
-METHOD(copy_list)
+BUILTIN(copy_list)
 {
 	(void)args, (void)all;
 	return value_list(value_items(r, self));
@@ -118,19 +114,19 @@ static struct value view(struct value self, uint8_t of)
 	return (struct value){ .kind = VALUE_VIEW, .of = of, .dict = self.dict };
 }
 
-METHOD(keys)
+BUILTIN(keys)
 {
 	(void)r, (void)args, (void)all;
 	return view(self, VIEW_KEYS);
 }
 
-METHOD(values)
+BUILTIN(values)
 {
 	(void)r, (void)args, (void)all;
 	return view(self, VIEW_VALUES);
 }
 
-METHOD(items)
+BUILTIN(items)
 {
 	(void)r, (void)args, (void)all;
 	return view(self, VIEW_ITEMS);
@@ -145,7 +141,7 @@ static struct dict_entry *entry_of(struct render *r, struct value self, struct v
 	return NULL;
 }
 
-METHOD(get)
+BUILTIN(get)
 {
 	const struct dict_entry *entry = entry_of(r, self, args[0]);
 
@@ -153,7 +149,7 @@ METHOD(get)
 	return entry ? entry->value : is_given(args[1]) ? args[1] : NONE;
 }
 
-METHOD(pop_entry)
+BUILTIN(pop_entry)
 {
 	struct dict_entry *entry = entry_of(r, self, args[0]);
 	struct value value;
@@ -168,7 +164,7 @@ METHOD(pop_entry)
 	return value;
 }
 
-METHOD(setdefault)
+BUILTIN(setdefault)
 {
 	const struct dict_entry *entry = entry_of(r, self, args[0]);
 	struct value value = is_given(args[1]) ? args[1] : NONE;
@@ -186,7 +182,7 @@ static void update_from(struct render *r, struct dict *dict, const struct dict *
 		dict_set(r, dict, from->entries[i].key, from->entries[i].value);
 }
 
-METHOD(update)
+BUILTIN(update)
 {
 	(void)args;
 	if (all->n && all->values[0].kind != VALUE_DICT)
@@ -198,7 +194,7 @@ METHOD(update)
 	return NONE;
 }
 
-METHOD(copy_dict)
+BUILTIN(copy_dict)
 {
 	struct dict *copy = dict_create(r);
 
@@ -221,7 +217,7 @@ const struct builtin dict_methods[] = {
 
 /* --- cyclers --- */
 
-METHOD(next_value)
+BUILTIN(next_value)
 {
 	struct cycler *cycler = self.cycler;
 	struct value value = cycler->values[cycler->at];
@@ -231,7 +227,7 @@ METHOD(next_value)
 	return value;
 }
 
-METHOD(reset)
+BUILTIN(reset)
 {
 	(void)r, (void)args, (void)all;
 	self.cycler->at = 0;

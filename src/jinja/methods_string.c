@@ -6,10 +6,6 @@
 
 #include <string.h>
 
-#define METHOD(name)                                                                       \
-	static struct value name(struct render *r, struct value self, const struct value *args, \
-				 const struct arguments *all)
-
 /* Methods of Markup give Markup. */
 static struct value result(struct render *r, struct value self, const struct str *str)
 {
@@ -26,25 +22,25 @@ static const struct str *optional(struct render *r, struct value value, const ch
 
 /* --- case --- */
 
-METHOD(upper)
+BUILTIN(upper)
 {
 	(void)args, (void)all;
 	return result(r, self, str_cased(r, self.string, LETTER_UPPER));
 }
 
-METHOD(lower)
+BUILTIN(lower)
 {
 	(void)args, (void)all;
 	return result(r, self, str_cased(r, self.string, LETTER_LOWER));
 }
 
-METHOD(casefold)
+BUILTIN(casefold)
 {
 	(void)args, (void)all;
 	return result(r, self, str_cased(r, self.string, LETTER_FOLD));
 }
 
-METHOD(capitalize)
+BUILTIN(capitalize)
 {
 	(void)args, (void)all;
 	return result(r, self, str_capitalized(r, self.string));
@@ -72,13 +68,13 @@ static const struct str *recased(struct render *r, const struct str *str, char w
 	return text_end(r, begin);
 }
 
-METHOD(title)
+BUILTIN(title)
 {
 	(void)args, (void)all;
 	return result(r, self, recased(r, self.string, 't'));
 }
 
-METHOD(swapcase)
+BUILTIN(swapcase)
 {
 	(void)args, (void)all;
 	return result(r, self, recased(r, self.string, 's'));
@@ -86,21 +82,21 @@ METHOD(swapcase)
 
 /* --- ends --- */
 
-METHOD(strip)
+BUILTIN(strip)
 {
 	(void)all;
 	return result(r, self, str_strip(r, self.string, optional(r, args[0], "strip arg"),
 					 STRIP_LEFT | STRIP_RIGHT));
 }
 
-METHOD(lstrip)
+BUILTIN(lstrip)
 {
 	(void)all;
 	return result(r, self, str_strip(r, self.string, optional(r, args[0], "lstrip arg"),
 					 STRIP_LEFT));
 }
 
-METHOD(rstrip)
+BUILTIN(rstrip)
 {
 	(void)all;
 	return result(r, self, str_strip(r, self.string, optional(r, args[0], "rstrip arg"),
@@ -119,7 +115,7 @@ static bool ends(struct render *r, const struct str *str, const struct str *part
 	       !memcmp(str->bytes + str->n_bytes - part->n_bytes, part->bytes, part->n_bytes);
 }
 
-METHOD(removeprefix)
+BUILTIN(removeprefix)
 {
 	const struct str *part = string_of(r, args[0], "removeprefix() argument");
 
@@ -129,7 +125,7 @@ METHOD(removeprefix)
 	return value_string(str_part(r, self.string, part->n_bytes, self.string->n_bytes));
 }
 
-METHOD(removesuffix)
+BUILTIN(removesuffix)
 {
 	const struct str *part = string_of(r, args[0], "removesuffix() argument");
 
@@ -186,13 +182,13 @@ static struct value has_end(struct render *r, const struct str *str, const struc
 	return value_bool(false);
 }
 
-METHOD(startswith)
+BUILTIN(startswith)
 {
 	(void)all;
 	return has_end(r, self.string, args, begins, "startswith");
 }
 
-METHOD(endswith)
+BUILTIN(endswith)
 {
 	(void)all;
 	return has_end(r, self.string, args, ends, "endswith");
@@ -215,19 +211,19 @@ static int64_t place(struct render *r, const struct str *str, const struct value
 	return (int64_t)codepoint_count(str->bytes, (size_t)found);
 }
 
-METHOD(find)
+BUILTIN(find)
 {
 	(void)all;
 	return value_int(place(r, self.string, args, false));
 }
 
-METHOD(rfind)
+BUILTIN(rfind)
 {
 	(void)all;
 	return value_int(place(r, self.string, args, true));
 }
 
-METHOD(index_of)
+BUILTIN(index_of)
 {
 	int64_t found = place(r, self.string, args, false);
 
@@ -235,7 +231,7 @@ METHOD(index_of)
 	return found == NOT_FOUND ? render_fail(r, "substring not found") : value_int(found);
 }
 
-METHOD(last_index_of)
+BUILTIN(last_index_of)
 {
 	int64_t found = place(r, self.string, args, true);
 
@@ -243,7 +239,7 @@ METHOD(last_index_of)
 	return found == NOT_FOUND ? render_fail(r, "substring not found") : value_int(found);
 }
 
-METHOD(count)
+BUILTIN(count)
 {
 	const struct str *str = self.string, *part = string_of(r, args[0], "count() argument");
 	size_t begin, end;
@@ -262,7 +258,7 @@ METHOD(count)
 	return value_int(n);
 }
 
-METHOD(replace)
+BUILTIN(replace)
 {
 	const struct str *old = string_of(r, args[0], "replace() argument 1");
 	const struct str *new = string_of(r, args[1], "replace() argument 2");
@@ -273,14 +269,14 @@ METHOD(replace)
 
 /* --- parts --- */
 
-METHOD(split)
+BUILTIN(split)
 {
 	(void)all;
 	return value_list(str_split(r, self.string, optional(r, args[0], "split() argument 1"),
 				    integer_arg(r, args[1], -1)));
 }
 
-METHOD(rsplit)
+BUILTIN(rsplit)
 {
 	(void)all;
 	return value_list(str_split_right(r, self.string,
@@ -288,7 +284,7 @@ METHOD(rsplit)
 					  integer_arg(r, args[1], -1)));
 }
 
-METHOD(splitlines)
+BUILTIN(splitlines)
 {
 	(void)all;
 	return value_list(str_lines(r, self.string, truth_arg(args[0], false)));
@@ -318,19 +314,19 @@ static struct value partitioned(struct render *r, const struct str *str, struct 
 	return value_tuple(parts);
 }
 
-METHOD(partition)
+BUILTIN(partition)
 {
 	(void)all;
 	return partitioned(r, self.string, args[0], false);
 }
 
-METHOD(rpartition)
+BUILTIN(rpartition)
 {
 	(void)all;
 	return partitioned(r, self.string, args[0], true);
 }
 
-METHOD(join)
+BUILTIN(join)
 {
 	struct iteration iteration;
 	struct value item;
@@ -364,25 +360,25 @@ static struct value padded(struct render *r, struct value self, const struct val
 	return result(r, self, str_padded(r, self.string, integer_arg(r, args[0], 0), fill, where));
 }
 
-METHOD(ljust)
+BUILTIN(ljust)
 {
 	(void)all;
 	return padded(r, self, args, 'l');
 }
 
-METHOD(rjust)
+BUILTIN(rjust)
 {
 	(void)all;
 	return padded(r, self, args, 'r');
 }
 
-METHOD(center)
+BUILTIN(center)
 {
 	(void)all;
 	return padded(r, self, args, 'c');
 }
 
-METHOD(zfill)
+BUILTIN(zfill)
 {
 	const struct str *str = self.string;
 	int64_t space = integer_arg(r, args[0], 0) - (int64_t)str->n_chars;
@@ -397,7 +393,7 @@ METHOD(zfill)
 	return value_string(text_end(r, begin));
 }
 
-METHOD(expandtabs)
+BUILTIN(expandtabs)
 {
 	const struct str *str = self.string;
 	int64_t size = integer_arg(r, args[0], 8), column = 0;
@@ -418,7 +414,7 @@ METHOD(expandtabs)
 	return value_string(text_end(r, begin));
 }
 
-METHOD(format_values)
+BUILTIN(format_values)
 {
 	(void)args;
 	return format_braces(r, self.string, all);

@@ -10,13 +10,9 @@
 
 #include <string.h>
 
-#define TEST(name)                                                                         \
-	static struct value name(struct render *r, struct value self, const struct value *args, \
-				 const struct arguments *all)
-
 /* A test of the value alone. */
 #define IS(name, condition)          \
-	TEST(name)                   \
+	BUILTIN(name)                \
 	{                            \
 		(void)r, (void)args, (void)all; \
 		return value_bool(condition); \
@@ -40,7 +36,7 @@ IS(callable, self.kind == VALUE_UNDEFINED || self.kind == VALUE_MACRO ||
 	     self.kind == VALUE_LOOP || self.kind == VALUE_JOINER)
 IS(escaped, self.kind == VALUE_STRING && self.string->is_safe)
 
-TEST(sameas)
+BUILTIN(sameas)
 {
 	(void)all;
 	if (self.kind == VALUE_STRING)
@@ -56,19 +52,19 @@ static struct value remainder_is(struct render *r, struct value self, struct val
 	return value_bool(value_equals(r, rest, value_int(wanted)));
 }
 
-TEST(even)
+BUILTIN(even)
 {
 	(void)args, (void)all;
 	return remainder_is(r, self, value_int(2), 0);
 }
 
-TEST(odd)
+BUILTIN(odd)
 {
 	(void)args, (void)all;
 	return remainder_is(r, self, value_int(2), 1);
 }
 
-TEST(divisibleby)
+BUILTIN(divisibleby)
 {
 	(void)all;
 	return remainder_is(r, self, args[0], 0);
@@ -83,19 +79,19 @@ static struct value ask(struct render *r, struct value self, const char *method)
 	return builtin_call(r, method_find(text, &name), text, &none);
 }
 
-TEST(lower)
+BUILTIN(lower)
 {
 	(void)args, (void)all;
 	return ask(r, self, "islower");
 }
 
-TEST(upper)
+BUILTIN(upper)
 {
 	(void)args, (void)all;
 	return ask(r, self, "isupper");
 }
 
-TEST(is_filter)
+BUILTIN(is_filter)
 {
 	(void)args, (void)all;
 	if (!dict_key_is_fine(r, self))
@@ -103,7 +99,7 @@ TEST(is_filter)
 	return value_bool(self.kind == VALUE_STRING && filter_find(self.string));
 }
 
-TEST(is_test)
+BUILTIN(is_test)
 {
 	(void)args, (void)all;
 	if (!dict_key_is_fine(r, self))
@@ -113,25 +109,25 @@ TEST(is_test)
 
 /* --- comparisons --- */
 
-TEST(equal)
+BUILTIN(equal)
 {
 	(void)all;
 	return value_bool(value_equals(r, self, args[0]));
 }
 
-TEST(not_equal)
+BUILTIN(not_equal)
 {
 	(void)all;
 	return value_bool(!value_equals(r, self, args[0]));
 }
 
-TEST(inside)
+BUILTIN(inside)
 {
 	(void)all;
 	return value_bool(value_contains(r, args[0], self));
 }
 
-TEST(greater)
+BUILTIN(greater)
 {
 	int order = value_compare(r, self, args[0], ">");
 
@@ -139,7 +135,7 @@ TEST(greater)
 	return value_bool(order > 0 && order != COMPARE_NOT_ORDERED);
 }
 
-TEST(greater_or_equal)
+BUILTIN(greater_or_equal)
 {
 	int order = value_compare(r, self, args[0], ">=");
 
@@ -147,13 +143,13 @@ TEST(greater_or_equal)
 	return value_bool(order >= 0 && order != COMPARE_NOT_ORDERED);
 }
 
-TEST(less)
+BUILTIN(less)
 {
 	(void)all;
 	return value_bool(value_compare(r, self, args[0], "<") < 0);
 }
 
-TEST(less_or_equal)
+BUILTIN(less_or_equal)
 {
 	(void)all;
 	return value_bool(value_compare(r, self, args[0], "<=") <= 0);
