@@ -84,7 +84,9 @@ static size_t end_code(struct json_unescape *unescape, char *out)
 		return n;
 	}
 	/* A NUL ends strings in C. */
-	return n + codepoint_write((code >= 0xDC00 && code <= 0xDFFF) || !code ? 0xFFFD : code, out + n);
+	if ((code >= 0xDC00 && code <= 0xDFFF) || !code)
+		code = 0xFFFD;
+	return n + codepoint_write(code, out + n);
 }
 
 bool json_unescape_next(struct json_unescape *unescape, char c, char out[8], size_t *n_out)

@@ -19,26 +19,6 @@ static const enum mark_id all_marks[] = {
 };
 #define N_ALL (sizeof all_marks / sizeof *all_marks)
 
-/* The first mark at or behind scan; the end of the text if there is none. */
-static size_t find_mark(const struct chat_parser *parser, enum mark_match *match_out,
-			enum mark_id *id_out)
-{
-	const struct mark *marks = parser->format->marks;
-	size_t n;
-	const char *text = parser_view(parser, &n);
-
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < N_ALL; k++) {
-			*id_out = all_marks[k];
-			*match_out = mark_compare(&marks[*id_out], text + i, n - i);
-			if (*match_out != MARK_DIFFERS)
-				return parser->scan + i;
-		}
-	}
-	*match_out = MARK_DIFFERS;
-	return parser->pending.length;
-}
-
 static enum progress go_on(struct chat_parser *parser, parser_state *state)
 {
 	parser_commit(parser);
@@ -62,7 +42,7 @@ enum progress harmony_first(struct chat_parser *parser)
 
 	if (start == parser->pending.length)
 		return PROGRESS_MORE;
-	is_mark = find_mark(parser, &match, &id) == start;
+	is_mark = parser_find_mark(parser, all_marks, N_ALL, &match, &id) == start;
 	to = parser_match_text(parser, " to=");
 	parser->scan = start;
 	if (to == MARK_MATCHES || (is_mark && match == MARK_MATCHES))
@@ -127,7 +107,7 @@ static enum progress harmony_header(struct chat_parser *parser)
 	size_t n;
 
 	for (;;) {
-		parser->scan = find_mark(parser, &match, &id);
+		parser->scan = parser_find_mark(parser, all_marks, N_ALL, &match, &id);
 		n = parser->scan - parser->at;
 		if (n > MAX_HEADER)
 			return begin_body(parser, CHAT_REASONING);
@@ -177,7 +157,7 @@ static enum progress harmony_body(struct chat_parser *parser)
 {
 	enum mark_match match;
 	enum mark_id id;
-	size_t end = find_mark(parser, &match, &id);
+	size_t end = parser_find_mark(parser, all_marks, N_ALL, &match, &id);
 
 	if (parser->is_final && match == MARK_BEGINS)
 		end = parser->pending.length;

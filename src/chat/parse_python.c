@@ -22,33 +22,6 @@ enum state {
 	BROKEN,
 };
 
-static void write_bytes(struct chat_parser *parser, const char *text, size_t n)
-{
-	enum sc_status status = buf_add(&parser->written, text, n);
-
-	if (!parser->status)
-		parser->status = status;
-}
-
-static void write(struct chat_parser *parser, const char *text)
-{
-	write_bytes(parser, text, strlen(text));
-}
-
-static void write_escaped(struct chat_parser *parser, const char *text, size_t n)
-{
-	enum sc_status status = json_write_escaped(&parser->written, text, n);
-
-	if (!parser->status)
-		parser->status = status;
-}
-
-static void flush(struct chat_parser *parser)
-{
-	parser_arguments(parser, parser->written.data, parser->written.length);
-	buf_truncate(&parser->written, 0);
-}
-
 static bool is_word_byte(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -82,14 +55,14 @@ static enum state begin_call(struct chat_parser *parser)
 	python->n_word = python->depth = 0;
 	python->needs_comma = false;
 	python->has_begun = true;
-	write(parser, "{");
+	parser_write(parser, "{");
 	return AT_KEY;
 }
 
 static enum state end_call(struct chat_parser *parser)
 {
-	write(parser, "}");
-	flush(parser);
+	parser_write(parser, "}");
+	parser_flush(parser);
 	parser->is_in_call = false;
 	parser->python.n_word = 0;
 	return parser->python.is_listed ? AT_CALL : AT_END;
@@ -113,7 +86,7 @@ static enum state call_byte(struct chat_parser *parser, char c)
 static void write_comma(struct chat_parser *parser)
 {
 	if (parser->python.needs_comma)
-		write(parser, ", ");
+		parser_write(parser, ", ");
 	parser->python.needs_comma = false;
 }
 
@@ -123,9 +96,9 @@ static enum state key_byte(struct chat_parser *parser, char c)
 
 	if (c == '=' && python->n_word) {
 		write_comma(parser);
-		write(parser, "\"");
-		write_escaped(parser, python->word, python->n_word);
-		write(parser, "\": ");
+		parser_write(parser, "\"");
+		parser_write_escaped(parser, python->word, python->n_word);
+		parser_write(parser, "\": ");
 		python->n_word = 0;
 		return AT_VALUE;
 	}
@@ -141,7 +114,7 @@ static enum state open_container(struct chat_parser *parser, char c)
 	if (python->depth == PYTHON_MAX_DEPTH)
 		return BROKEN;
 	write_comma(parser);
-	write(parser, c == '{' ? "{" : "[");
+	parser_write(parser, c == '{' ? "{" : "[");
 	python->is_key[python->depth] = c == '{';
 	python->closers[python->depth++] = c == '{' ? '}' : c == '[' ? ']' : ')';
 	return AT_VALUE;
@@ -155,7 +128,7 @@ static enum state close_container(struct chat_parser *parser, char c)
 		return BROKEN;
 	python->depth--;
 	python->needs_comma = false;
-	write(parser, c == '}' ? "}" : "]");
+	parser_write(parser, c == '}' ? "}" : "]");
 	return BEHIND_VALUE;
 }
 
@@ -167,7 +140,7 @@ static enum state value_byte(struct chat_parser *parser, char c)
 		return AT_VALUE;
 	if (c == '"' || c == '\'') {
 		write_comma(parser);
-		write(parser, "\"");
+		parser_write(parser, "\"");
 		python->quote = c;
 		return IN_STRING;
 	}
@@ -188,7 +161,7 @@ static enum state behind_value_byte(struct chat_parser *parser, char c)
 	if (is_json_space(c))
 		return BEHIND_VALUE;
 	if (c == ':' && is_dictionary && *is_key) {
-		write(parser, ": ");
+		parser_write(parser, ": ");
 		*is_key = false;
 		return AT_VALUE;
 	}
@@ -226,16 +199,16 @@ static void write_word(struct chat_parser *parser, bool is_key)
 		if (strlen(words[i].python) != python->n_word ||
 		    memcmp(words[i].python, python->word, python->n_word))
 			continue;
-		write(parser, words[i].json);
+		parser_write(parser, words[i].json);
 		return;
 	}
 	if (!is_key && is_number(python->word, python->n_word)) {
-		write_bytes(parser, python->word, python->n_word);
+		parser_write_bytes(parser, python->word, python->n_word);
 		return;
 	}
-	write(parser, "\"");
-	write_escaped(parser, python->word, python->n_word);
-	write(parser, "\"");
+	parser_write(parser, "\"");
+	parser_write_escaped(parser, python->word, python->n_word);
+	parser_write(parser, "\"");
 }
 
 static enum state word_byte(struct chat_parser *parser, char c)
@@ -265,14 +238,14 @@ static enum state escape_byte(struct chat_parser *parser, char c)
 	if (c == '\n')
 		return IN_STRING;	/* the line goes on */
 	if (c && strchr(from, c)) {
-		write(parser, "\\");
-		write_bytes(parser, &c, 1);
+		parser_write(parser, "\\");
+		parser_write_bytes(parser, &c, 1);
 		return IN_STRING;
 	}
 	/* A backslash that escapes nothing stays. */
 	if (c != '\\' && c != '\'' && c != '"')
-		write(parser, "\\\\");
-	write_escaped(parser, &c, 1);
+		parser_write(parser, "\\\\");
+	parser_write_escaped(parser, &c, 1);
 	return IN_STRING;
 }
 
@@ -289,7 +262,7 @@ static void write_code(struct chat_parser *parser, uint32_t code)
 			     (unsigned)(0xDC00 + ((code - 0x10000) & 0x3FF)));
 	else
 		n = snprintf(text, sizeof text, "\\u%04x", (unsigned)code);
-	write_bytes(parser, text, (size_t)n);
+	parser_write_bytes(parser, text, (size_t)n);
 }
 
 static enum state hex_byte(struct chat_parser *parser, char c)
@@ -312,10 +285,10 @@ static enum state string_byte(struct chat_parser *parser, char c)
 	if (c == '\\')
 		return IN_ESCAPE;
 	if (c == parser->python.quote) {
-		write(parser, "\"");
+		parser_write(parser, "\"");
 		return BEHIND_VALUE;
 	}
-	write_escaped(parser, &c, 1);
+	parser_write_escaped(parser, &c, 1);
 	return IN_STRING;
 }
 
@@ -361,7 +334,7 @@ static enum progress python_run(struct chat_parser *parser)
 			parser_commit(parser);
 	}
 	if (parser->is_in_call)
-		flush(parser);
+		parser_flush(parser);
 	if (python->state == BROKEN)
 		return break_off(parser);
 	if (python->state == AT_END)
@@ -393,14 +366,14 @@ static enum progress python_code(struct chat_parser *parser)
 	if (!parser->is_in_call) {
 		if (!parser_set_name(parser, name, strlen(name)) || !parser_begin_call(parser))
 			return parser_reject(parser);
-		write(parser, "{\"code\": \"");
+		parser_write(parser, "{\"code\": \"");
 	}
-	write_escaped(parser, text, n);
+	parser_write_escaped(parser, text, n);
 	parser->scan += n;
 	parser_commit(parser);
 	if (parser->is_final)
-		write(parser, "\"}");
-	flush(parser);
+		parser_write(parser, "\"}");
+	parser_flush(parser);
 	return PROGRESS_MORE;
 }
 

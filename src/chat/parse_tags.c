@@ -42,32 +42,14 @@ static const struct tag_style glm_style = {
 static parser_state tags_open, tags_name, tags_next, tags_key, tags_value_start, tags_value,
 	tags_close;
 
-static enum sc_status keep(struct chat_parser *parser, enum sc_status status)
-{
-	if (!parser->status)
-		parser->status = status;
-	return status;
-}
-
-static void write(struct chat_parser *parser, const char *text)
-{
-	(void)keep(parser, buf_add_string(&parser->written, text));
-}
-
-static void flush(struct chat_parser *parser)
-{
-	parser_arguments(parser, parser->written.data, parser->written.length);
-	buf_truncate(&parser->written, 0);
-}
-
 static enum progress begin(struct chat_parser *parser, const struct tag_style *style)
 {
 	if (!parser_begin_call(parser))
 		return parser_reject(parser);
 	parser->tagged.style = style;
 	parser->tagged.is_first = true;
-	write(parser, "{");
-	flush(parser);
+	parser_write(parser, "{");
+	parser_flush(parser);
 	return parser_go(parser, tags_next);
 }
 
@@ -89,8 +71,8 @@ static enum progress tags_next(struct chat_parser *parser)
 	    (key == MARK_BEGINS || end == MARK_BEGINS || outer == MARK_BEGINS))
 		return PROGRESS_MORE;
 	/* Anything else ends the call, too: what is there is content. */
-	write(parser, "}");
-	flush(parser);
+	parser_write(parser, "}");
+	parser_flush(parser);
 	parser_commit(parser);
 	return end == MARK_MATCHES ? parser_go(parser, tags_close) : parser_end_call(parser);
 }
@@ -155,9 +137,9 @@ static void begin_argument(struct chat_parser *parser, const char *key, size_t n
 	struct tagged_arguments *tagged = &parser->tagged;
 
 	tagged->types = argument_types(parser_find_tool(parser), key, n);
-	write(parser, tagged->is_first ? "\"" : ", \"");
-	(void)keep(parser, json_write_escaped(&parser->written, key, n));
-	write(parser, "\": ");
+	parser_write(parser, tagged->is_first ? "\"" : ", \"");
+	parser_write_escaped(parser, key, n);
+	parser_write(parser, "\": ");
 	tagged->is_first = false;
 	tagged->is_text = false;
 	tagged->n_searched = 0;
@@ -267,10 +249,10 @@ static bool must_wait(const struct chat_parser *parser, const char *text, size_t
 
 static void pass_text(struct chat_parser *parser, const char *text, size_t n)
 {
-	(void)keep(parser, json_write_escaped(&parser->written, text, n));
+	parser_write_escaped(parser, text, n);
 	parser->scan += n;
 	parser->tagged.n_searched -= n;
-	flush(parser);
+	parser_flush(parser);
 	parser_commit(parser);
 }
 
@@ -282,7 +264,7 @@ static enum progress tags_value(struct chat_parser *parser)
 	const char *text = parser->pending.data + parser->scan;
 
 	if (!tagged->is_text && !must_wait(parser, text, n)) {
-		write(parser, "\"");
+		parser_write(parser, "\"");
 		tagged->is_text = true;
 	}
 	if (tagged->is_text)
@@ -290,10 +272,10 @@ static enum progress tags_value(struct chat_parser *parser)
 	if (match != MARK_MATCHES)
 		return PROGRESS_MORE;
 	if (tagged->is_text)
-		write(parser, "\"");
+		parser_write(parser, "\"");
 	else
-		(void)keep(parser, argument_write(&parser->written, tagged->types, text, n));
-	flush(parser);
+		parser_keep(parser, argument_write(&parser->written, tagged->types, text, n));
+	parser_flush(parser);
 	parser->scan += (tagged->is_text ? 0 : n) + n_taken;
 	parser_commit(parser);
 	return parser_go(parser, tags_next);

@@ -86,25 +86,6 @@ static enum progress begin(struct chat_parser *parser, enum mark_id close)
 	return parse_value_begin(parser, close);
 }
 
-/* Finds the first place at or behind scan where one of the marks is, or may begin; the end of the
- * text if there is none. */
-static size_t find_mark(const struct chat_parser *parser, const enum mark_id *ids, size_t n_ids,
-			enum mark_match *match_out)
-{
-	size_t n;
-	const char *text = parser_view(parser, &n);
-
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < n_ids; k++) {
-			*match_out = mark_compare(&parser->format->marks[ids[k]], text + i, n - i);
-			if (*match_out != MARK_DIFFERS)
-				return parser->scan + i;
-		}
-	}
-	*match_out = MARK_DIFFERS;
-	return parser->pending.length;
-}
-
 /* Sets the name to the text from `from` to `to`, without white space around it. */
 static bool take_name(struct chat_parser *parser, size_t from, size_t to)
 {
@@ -142,7 +123,7 @@ static enum progress deepseek_separated(struct chat_parser *parser)
 static enum progress separated_name(struct chat_parser *parser, enum mark_id separator)
 {
 	enum mark_match match;
-	size_t end = find_mark(parser, &separator, 1, &match);
+	size_t end = parser_find_mark(parser, &separator, 1, &match, NULL);
 
 	if (end - parser->scan > PARSER_MAX_NAME + 16)
 		return parser_reject(parser);
@@ -209,7 +190,7 @@ static enum progress mistral_call_id(struct chat_parser *parser)
 {
 	const enum mark_id args = MARK_ARGS;
 	enum mark_match match;
-	size_t end = find_mark(parser, &args, 1, &match);
+	size_t end = parser_find_mark(parser, &args, 1, &match, NULL);
 
 	if (end - parser->scan > PARSER_MAX_NAME)
 		return parser_reject(parser);
@@ -223,7 +204,7 @@ static enum progress mistral_name(struct chat_parser *parser)
 {
 	static const enum mark_id marks[] = { MARK_CALL_ID, MARK_ARGS };
 	enum mark_match match;
-	size_t n, end = find_mark(parser, marks, 2, &match);
+	size_t n, end = parser_find_mark(parser, marks, 2, &match, NULL);
 	const char *text = parser_view(parser, &n);
 	const char *brace = memchr(text, '{', end - parser->scan);
 

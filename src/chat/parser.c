@@ -173,6 +173,26 @@ enum mark_match parser_match_text(struct chat_parser *parser, const char *text)
 	return MARK_MATCHES;
 }
 
+size_t parser_find_mark(const struct chat_parser *parser, const enum mark_id *ids, size_t n_ids,
+			enum mark_match *match_out, enum mark_id *id_out)
+{
+	size_t n;
+	const char *text = parser_view(parser, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < n_ids; k++) {
+			*match_out = mark_compare(&parser->format->marks[ids[k]], text + i, n - i);
+			if (*match_out == MARK_DIFFERS)
+				continue;
+			if (id_out)
+				*id_out = ids[k];
+			return parser->scan + i;
+		}
+	}
+	*match_out = MARK_DIFFERS;
+	return parser->pending.length;
+}
+
 void parser_commit(struct chat_parser *parser)
 {
 	parser->at = parser->scan;
@@ -241,6 +261,33 @@ bool parser_begin_call(struct chat_parser *parser)
 void parser_arguments(struct chat_parser *parser, const char *text, size_t n)
 {
 	parser_emit(parser, CHAT_TOOL_ARGUMENTS, text, n);
+}
+
+void parser_keep(struct chat_parser *parser, enum sc_status status)
+{
+	if (!parser->status)
+		parser->status = status;
+}
+
+void parser_write_bytes(struct chat_parser *parser, const char *text, size_t n)
+{
+	parser_keep(parser, buf_add(&parser->written, text, n));
+}
+
+void parser_write(struct chat_parser *parser, const char *text)
+{
+	parser_write_bytes(parser, text, strlen(text));
+}
+
+void parser_write_escaped(struct chat_parser *parser, const char *text, size_t n)
+{
+	parser_keep(parser, json_write_escaped(&parser->written, text, n));
+}
+
+void parser_flush(struct chat_parser *parser)
+{
+	parser_arguments(parser, parser->written.data, parser->written.length);
+	buf_truncate(&parser->written, 0);
 }
 
 enum progress parser_go(struct chat_parser *parser, parser_state *state)

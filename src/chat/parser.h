@@ -132,6 +132,10 @@ bool parser_skip_space(struct chat_parser *parser);
 enum mark_match parser_match(struct chat_parser *parser, enum mark_id id);
 /* The same for a text. */
 enum mark_match parser_match_text(struct chat_parser *parser, const char *text);
+/* Finds the first place at or behind scan where one of the marks `ids` is, or may begin; the end of
+ * the text if there is none. id_out: which mark; NULL, or not set if there is none. */
+size_t parser_find_mark(const struct chat_parser *parser, const enum mark_id *ids, size_t n_ids,
+			enum mark_match *match_out, enum mark_id *id_out);
 /* What was looked at is done with. */
 void parser_commit(struct chat_parser *parser);
 
@@ -147,6 +151,13 @@ bool parser_set_name(struct chat_parser *parser, const char *name, size_t n);
 /* The tool of the request with the parser's name, or NULL. */
 const json_t *parser_find_tool(const struct chat_parser *parser);
 void parser_arguments(struct chat_parser *parser, const char *text, size_t n);
+/* Arguments that are made piece by piece: what is in `written` comes out with parser_flush. */
+void parser_write(struct chat_parser *parser, const char *text);
+void parser_write_bytes(struct chat_parser *parser, const char *text, size_t n);
+void parser_write_escaped(struct chat_parser *parser, const char *text, size_t n);
+void parser_flush(struct chat_parser *parser);
+/* Remembers the first failure. */
+void parser_keep(struct chat_parser *parser, enum sc_status status);
 /* Commits, and goes on with content. */
 enum progress parser_end_call(struct chat_parser *parser);
 /* The text since `at` is no call, up to reject_to; content goes on there. */
