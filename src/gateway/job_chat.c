@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json_measure.h"
+#include "openai/chat_job.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -277,13 +278,7 @@ void job_chat_destroy(struct job_chat *chat)
 void job_chat_set_up(struct job_chat *chat, struct job_request *job)
 {
 	job->annex = &chat->annex;
-	job->prompt_tokens = chat->prompt.tokens.ids;
-	job->n_prompt_tokens = chat->prompt.tokens.n;
-	/* The parser of the answer looks for control tokens. */
-	job->special = SPECIAL_MARKED;
-	job->hidden_open = chat_format_reasoning_open(chat->format);
-	job->hidden_close = chat_format_reasoning_close(chat->format);
-	job->starts_hidden = chat->prompt.starts_in_reasoning;
+	chat_job_set_prompt(job, chat->format, &chat->prompt);
 }
 
 void job_chat_settle(struct job_chat *chat)

@@ -2,6 +2,7 @@
 #include "openai/chat_body.h"
 
 #include "base/clock.h"
+#include "openai/chat_job.h"
 
 #include <string.h>
 
@@ -233,14 +234,11 @@ struct job_request chat_body_job(const struct chat_body *body)
 {
 	struct job_request job = body->generation.job;
 
-	job.prompt_tokens = body->prompt.tokens.ids;
-	job.n_prompt_tokens = body->prompt.tokens.n;
-	/* The parser of the answer looks for control tokens. */
-	job.special = SPECIAL_MARKED;
-	if (body->inlines_reasoning)
-		return job;
-	job.hidden_open = chat_format_reasoning_open(body->format);
-	job.hidden_close = chat_format_reasoning_close(body->format);
-	job.starts_hidden = body->prompt.starts_in_reasoning;
+	chat_job_set_prompt(&job, body->format, &body->prompt);
+	if (body->inlines_reasoning) {
+		job.hidden_open = NULL;
+		job.hidden_close = NULL;
+		job.starts_hidden = false;
+	}
 	return job;
 }
