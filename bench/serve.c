@@ -288,7 +288,7 @@ static void print_json(const struct options *options, const struct numbers *numb
 	const struct load_plan *plan = &options->plan;
 
 	printf("{\"door\":\"%s\",\"streams\":%u,\"connections\":%u,\"prompt\":%u,\"tokens\":%u,"
-	       "\"seconds\":%.3f,\"client_cpu\":%.5f", options->door->name, plan->n_streams,
+	       "\"seconds\":%.6f,\"client_cpu\":%.5f", options->door->name, plan->n_streams,
 	       plan->n_connections, plan->shape.n_prompt, plan->shape.n_tokens, numbers->seconds,
 	       cpu_share);
 	print_class("foreground", &numbers->foreground, numbers->seconds);

@@ -171,7 +171,8 @@ are_in_init() {
 	done
 }
 wait_for are_in_init || fail "$what: the ranks did not come"
-late_pid=$(pgrep -f "$dir/late")
+# Not mpirun, which has this path among its arguments, too.
+late_pid=$(pgrep -f "^/bin/sh $dir/late")
 late_before=$(late_ms)
 t=$(now_ms)
 kill -9 "$launcher"

@@ -195,13 +195,15 @@ static void only_a_stable_channel_resets_the_back_off(void **state)
 {
 	const struct channel_dialler_config config = { .min_backoff_ms = 1,
 		.max_backoff_ms = 1u << 30, .stable_ms = 1u << 30 };
+	enum { N_LOSSES = 32 };
 	unsigned longest = 0;
 
 	(void)state;
 	rig_open(&rig, KEY_A, NULL, NULL);
 	rig_dial(&rig, KEY_A, NULL, &config);
-	/* Accepted and lost at once, many times: the waits grow. */
-	for (unsigned i = 1; i <= 25; i++) {
+	/* Accepted and lost at once, many times: the waits grow. Each is drawn from a range that
+	 * doubles, so a few of the long ones may be short, but not all. */
+	for (unsigned i = 1; i <= N_LOSSES; i++) {
 		unsigned waited = 0;
 
 		while (rig.n_ups < i) {
@@ -217,7 +219,7 @@ static void only_a_stable_channel_resets_the_back_off(void **state)
 		channel_dialler_again(rig.dialler);
 	}
 	assert_true(longest > 1);
-	rig_run(&rig, &rig.n_ups, 25);
+	rig_run(&rig, &rig.n_ups, N_LOSSES);
 }
 
 static void a_stable_channel_is_dialled_again_at_once(void **state)
@@ -291,7 +293,9 @@ static void a_name_is_resolved_in_every_round(void **state)
 
 static void a_silent_listener_is_given_up_at_the_deadline(void **state)
 {
-	const struct channel_dialler_config config = { .connect_ms = 300, .handshake_ms = 500 };
+	/* The next round is far away: its wait is drawn from a range that begins at 0. */
+	const struct channel_dialler_config config = { .connect_ms = 300, .handshake_ms = 500,
+		.min_backoff_ms = 1u << 30, .max_backoff_ms = 1u << 30 };
 	struct sockaddr_storage bound;
 	socklen_t length = sizeof bound;
 	char directory[] = "/tmp/test_dialler_XXXXXX", path[64];
