@@ -22,17 +22,18 @@ BEGIN {
 	allow("measure", "base model")
 	allow("backend", "base model")
 	allow("quant", "base model")
+	allow("hf", "base model")
 	allow("stage", "base model backend wire")
 	allow("worker", "base model backend stage transport wire event config")
 	allow("coordinator", "base model transport wire event config stagecoach")
-	allow("engine", "base config event wire transport model backend stage worker coordinator")
+	allow("engine", "base config event wire transport model hf backend stage worker coordinator")
 	allow("http", "base config")
 	allow("jinja", "base")
 	allow("chat", "base jinja model")
 	allow("openai", "base config event http chat engine model")
 	allow("gateway", "base engine event net config model http chat openai stagecoach grpc")
-	allow("cli", "base config event net wire transport model measure backend quant stage worker " \
-	      "coordinator engine http jinja chat openai gateway stagecoach")
+	allow("cli", "base config event net wire transport model hf measure backend quant stage " \
+	      "worker coordinator engine http jinja chat openai gateway stagecoach")
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split(FILENAME, path, "/")

@@ -55,6 +55,15 @@ must_check enum sc_status gguf_open_memory(const char *name, const void *data, s
 must_check enum sc_status gguf_open_memory_any_types(const char *name, const void *data,
 						     size_t n_bytes, struct gguf **gguf_out,
 						     struct error *err);
+/* Opens a head that was built in memory (gguf_head.h) as if it were a file at `path`, which errors
+ * name. Tensor i gets sources[i]. Copies what it needs of head and sources; the sources themselves
+ * must live until gguf_close, which calls release(arg). That is also called after a failure. */
+struct gguf_head;
+struct tensor_source;
+must_check enum sc_status gguf_open_head(const char *path, const struct gguf_head *head,
+					 const struct tensor_source *const *sources,
+					 void (*release)(void *arg), void *arg,
+					 struct gguf **gguf_out, struct error *err);
 void gguf_close(struct gguf *gguf);
 
 const char *gguf_path(const struct gguf *gguf);		/* of the first shard */

@@ -7,7 +7,8 @@
 void gguf_head_init(struct gguf_head *head, const struct gguf *from)
 {
 	*head = (struct gguf_head){
-		.alignment = from->files[0].alignment, .pairs = BUF_INIT, .directory = BUF_INIT,
+		.alignment = from ? from->files[0].alignment : GGUF_DEFAULT_ALIGNMENT,
+		.pairs = BUF_INIT, .directory = BUF_INIT,
 	};
 }
 
@@ -89,16 +90,76 @@ enum sc_status gguf_head_copy_pairs(struct gguf_head *head, const struct gguf *f
 	return SC_OK;
 }
 
-enum sc_status gguf_head_add_u32(struct gguf_head *head, const char *key, uint32_t value)
+/* Starts a pair; its value of this type must follow. */
+static enum sc_status start_pair(struct gguf_head *head, const char *key, enum gguf_type type)
 {
 	enum sc_status status = add_string(&head->pairs, key, strlen(key));
 
 	if (!status)
-		status = add_u32(&head->pairs, GGUF_U32);
-	if (!status)
-		status = add_u32(&head->pairs, value);
+		status = add_u32(&head->pairs, type);
 	if (!status)
 		head->n_pairs++;
+	return status;
+}
+
+static enum sc_status add_pair(struct gguf_head *head, const char *key, enum gguf_type type,
+			       const void *value, size_t n_bytes)
+{
+	enum sc_status status = start_pair(head, key, type);
+
+	return status ? status : buf_add(&head->pairs, value, n_bytes);
+}
+
+enum sc_status gguf_head_add_u32(struct gguf_head *head, const char *key, uint32_t value)
+{
+	return add_pair(head, key, GGUF_U32, &value, sizeof value);
+}
+
+enum sc_status gguf_head_add_f32(struct gguf_head *head, const char *key, float value)
+{
+	return add_pair(head, key, GGUF_F32, &value, sizeof value);
+}
+
+enum sc_status gguf_head_add_bool(struct gguf_head *head, const char *key, bool value)
+{
+	const uint8_t byte = value;
+
+	return add_pair(head, key, GGUF_BOOL, &byte, sizeof byte);
+}
+
+enum sc_status gguf_head_add_string(struct gguf_head *head, const char *key, const char *data,
+				    size_t length)
+{
+	enum sc_status status = start_pair(head, key, GGUF_STRING);
+
+	return status ? status : add_string(&head->pairs, data, length);
+}
+
+static enum sc_status start_array(struct gguf_head *head, const char *key, enum gguf_type type,
+				  size_t n)
+{
+	enum sc_status status = start_pair(head, key, GGUF_ARRAY);
+
+	if (!status)
+		status = add_u32(&head->pairs, type);
+	return status ? status : add_u64(&head->pairs, n);
+}
+
+enum sc_status gguf_head_add_array(struct gguf_head *head, const char *key, enum gguf_type type,
+				   const void *data, size_t n)
+{
+	enum sc_status status = start_array(head, key, type, n);
+
+	return status ? status : buf_add(&head->pairs, data, n * gguf_type_bytes(type));
+}
+
+enum sc_status gguf_head_add_strings(struct gguf_head *head, const char *key,
+				     const struct gguf_string *strings, size_t n)
+{
+	enum sc_status status = start_array(head, key, GGUF_STRING, n);
+
+	for (size_t i = 0; !status && i < n; i++)
+		status = add_string(&head->pairs, strings[i].data, strings[i].length);
 	return status;
 }
 

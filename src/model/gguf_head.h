@@ -17,7 +17,7 @@ struct gguf_head {
 	struct buf pairs, directory;
 };
 
-/* Starts an empty head with the alignment of `from`. */
+/* Starts an empty head with the alignment of `from`; NULL: the format's default. */
 void gguf_head_init(struct gguf_head *head, const struct gguf *from);
 void gguf_head_deinit(struct gguf_head *head);
 
@@ -26,6 +26,15 @@ must_check enum sc_status gguf_head_copy_pairs(struct gguf_head *head, const str
 					       const char *const *except);
 must_check enum sc_status gguf_head_add_u32(struct gguf_head *head, const char *key,
 					    uint32_t value);
+must_check enum sc_status gguf_head_add_f32(struct gguf_head *head, const char *key, float value);
+must_check enum sc_status gguf_head_add_bool(struct gguf_head *head, const char *key, bool value);
+must_check enum sc_status gguf_head_add_string(struct gguf_head *head, const char *key,
+					       const char *data, size_t length);
+/* An array of n numbers or bools, packed, in this machine's byte order. */
+must_check enum sc_status gguf_head_add_array(struct gguf_head *head, const char *key,
+					      enum gguf_type type, const void *data, size_t n);
+must_check enum sc_status gguf_head_add_strings(struct gguf_head *head, const char *key,
+						const struct gguf_string *strings, size_t n);
 
 /* Adds a tensor by its name, type and dims; does not read its data. *offset_out: where its bytes
  * must be written, relative to the end of the head. */
