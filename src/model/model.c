@@ -250,6 +250,52 @@ static uint64_t count_params(const struct model *model)
 	return n;
 }
 
+/* Finds the layer's group, or makes it. */
+static enum sc_status join_group(struct model *model, struct layer_shape *shape, uint32_t window,
+				 struct error *err)
+{
+	const struct kv_group wanted = {
+		.window = window, .n_kv_heads = shape->n_kv_heads, .head_dim = shape->head_dim,
+		.value_dim = shape->value_dim,
+	};
+
+	for (uint32_t i = 0; i < MODEL_MAX_GROUPS; i++) {
+		struct kv_group *group = &model->groups[i];
+
+		if (i == model->n_groups)
+			model->groups[model->n_groups++] = wanted;
+		if (group->window != window || group->n_kv_heads != shape->n_kv_heads ||
+		    group->head_dim != shape->head_dim || group->value_dim != shape->value_dim)
+			continue;
+		shape->group = i;
+		group->n_layers++;
+		return SC_OK;
+	}
+	return error_set(err, SC_E_UNSUPPORTED, "%s: expected at most %d kinds of layers as to "
+			 "windows and sizes of keys and values, found more",
+			 gguf_path(model->gguf), MODEL_MAX_GROUPS);
+}
+
+static enum sc_status shape_layers(struct model *model, struct error *err)
+{
+	const struct hparams *hp = &model->hparams;
+	enum sc_status status = SC_OK;
+
+	model->shapes = calloc(hp->n_layers, sizeof *model->shapes);
+	if (!model->shapes)
+		return error_set(err, SC_E_NOMEM, "%s: no memory for %" PRIu32 " layers",
+				 gguf_path(model->gguf), hp->n_layers);
+	for (uint32_t i = 0; !status && i < hp->n_layers; i++) {
+		model->shapes[i] = (struct layer_shape){
+			.n_heads = hp->n_heads, .n_kv_heads = hp->n_kv_heads,
+			.head_dim = hp->head_dim, .value_dim = hp->value_dim,
+			.ffn_dim = hp->ffn_dim,
+		};
+		status = join_group(model, &model->shapes[i], 0, err);
+	}
+	return status;
+}
+
 enum sc_status model_open_gguf(struct gguf *gguf, struct model **model_out, struct error *err)
 {
 	struct model *model = calloc(1, sizeof *model);
@@ -268,6 +314,8 @@ enum sc_status model_open_gguf(struct gguf *gguf, struct model **model_out, stru
 		status = hparams_read(gguf, model->arch, &model->hparams, err);
 	if (!status)
 		status = keys_check(gguf, model->arch, err);
+	if (!status)
+		status = shape_layers(model, err);
 	if (!status)
 		status = find_tensors(model, err);
 	if (status) {
@@ -303,6 +351,7 @@ void model_close(struct model *model)
 		return;
 	gguf_close(model->gguf);
 	free(model->layers);
+	free(model->shapes);
 	free(model->hashes);
 	free(model);
 }

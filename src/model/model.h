@@ -42,6 +42,31 @@ struct hparams {
 	enum rope_scaling rope_scaling;
 	float rope_factor;	/* for linear scaling; else 1 */
 	float norm_eps;
+	uint32_t long_from;	/* LongRoPE: sequences that may grow longer than this use the long
+				 * factors from their first position on; 0: never */
+};
+
+/* At most so many kinds of layers as to their keys and values. */
+#define MODEL_MAX_GROUPS 4
+
+/* Layers whose keys and values have the same shape and the same window. Each group has a pool of
+ * blocks, and a sequence a table of blocks in each. */
+struct kv_group {
+	uint32_t window;	/* a row sees so many positions, its own included; 0: all */
+	uint32_t n_kv_heads;
+	uint32_t head_dim;
+	uint32_t value_dim;
+	uint32_t n_layers;	/* of the model */
+};
+
+/* The sizes of one layer. */
+struct layer_shape {
+	uint32_t n_heads;
+	uint32_t n_kv_heads;	/* divides n_heads */
+	uint32_t head_dim;
+	uint32_t value_dim;
+	uint32_t ffn_dim;
+	uint32_t group;		/* index of model.groups */
 };
 
 /* NULL if the architecture or the file does not have the tensor. All are borrowed from the
@@ -71,6 +96,9 @@ struct model {
 	const struct tensor *rope_factors;	/* rope_freqs.weight [rope_dim/2]: each angle is
 						 * divided by its factor (llama3); or NULL */
 	struct layer_tensors *layers;		/* [n_layers], owned */
+	struct layer_shape *shapes;		/* [n_layers], owned */
+	struct kv_group groups[MODEL_MAX_GROUPS];
+	uint32_t n_groups;
 	atomic_uint_least64_t *hashes;		/* [gguf_n_tensors], owned; see model_hash */
 };
 
