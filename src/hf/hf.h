@@ -16,23 +16,6 @@
 
 #include <stdbool.h>
 
-/* Chooses the type of each matrix and encodes rows; the callers fill it with quant's functions,
- * which this layer may not use. */
-struct hf_rounding {
-	/* Returns the type for a tensor that is stored as `tensor` says. */
-	enum tensor_type (*choose)(void *arg, const struct gguf *gguf, const struct tensor *tensor);
-	/* Encodes n elements, whole blocks, of finite values. SC_E_FORMAT: a value that the type
-	 * cannot hold. */
-	enum sc_status (*encode)(void *arg, enum tensor_type type, const float *x, size_t n,
-				 void *out, struct error *err);
-	void *arg;			/* must live until gguf_close */
-	uint32_t file_type;		/* general.file_type */
-};
-
-struct hf_options {
-	const struct hf_rounding *rounding;	/* NULL: types stay as they are */
-};
-
 /* Returns true if path is a directory. */
 bool hf_is_folder(const char *path);
 
@@ -41,7 +24,6 @@ bool hf_is_folder(const char *path);
  * SC_E_NOT_FOUND: no config.json, or a file that it needs is missing. SC_E_FORMAT: a file is
  * malformed, or files contradict each other. SC_E_UNSUPPORTED: a family, a type or a tokenizer that
  * is not supported. SC_E_IO, SC_E_NOMEM. */
-must_check enum sc_status hf_open(const char *path, const struct hf_options *options,
-				  struct gguf **gguf_out, struct error *err);
+must_check enum sc_status hf_open(const char *path, struct gguf **gguf_out, struct error *err);
 
 #endif

@@ -87,9 +87,8 @@ struct hf_tensors {
  * unless the family lists it as harmless (rotary inv_freq, attention masks).
  * SC_E_FORMAT: a missing tensor or a wrong shape. */
 must_check enum sc_status hf_tensors_put(const struct hf_family *family, const json_t *config,
-					 struct hf_store *store, const struct hf_options *options,
-					 struct gguf_head *head, struct hf_tensors *tensors_out,
-					 struct error *err);
+					 struct hf_store *store, struct gguf_head *head,
+					 struct hf_tensors *tensors_out, struct error *err);
 void hf_tensors_deinit(struct hf_tensors *tensors);
 
 /* --- tokenizer.c: tokenizer.json or tokenizer.model, tokenizer_config.json,
