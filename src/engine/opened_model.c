@@ -16,7 +16,7 @@ enum sc_status opened_model_open(struct opened_model *opened, const char *path,
 		status = model_open_gguf(gguf, &opened->model, err);
 	}
 	if (status == SC_OK)
-		model_take_samples(opened->model);
+		status = model_take_samples(opened->model, err);
 	if (status == SC_OK)
 		status = tokenizer_create(opened->model->gguf, &opened->tokenizer, err);
 	if (status != SC_OK)

@@ -3,10 +3,11 @@
 
 #include "base/strmap.h"
 #include "model/gguf_file.h"
+#include "model/gguf_head.h"
+#include "model/tensor_source.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <xxhash.h>
 
 static struct gguf *create(bool takes_any_type, struct error *err)
@@ -201,10 +202,70 @@ enum sc_status gguf_open_memory_any_types(const char *name, const void *data, si
 	return open_bytes(name, data, n_bytes, true, gguf_out, err);
 }
 
+/* Gives each tensor its source. */
+static void attach_sources(struct gguf *gguf, const struct tensor_source *const *sources)
+{
+	for (size_t i = 0; i < gguf->n_tensors; i++) {
+		struct tensor *tensor = &gguf->entries[i].tensor;
+
+		tensor->source = sources[i];
+		tensor->data = sources[i]->data;
+		tensor->is_mapped = tensor->data != NULL;
+	}
+}
+
+static enum sc_status open_built(const char *path, const struct buf *head,
+				 const struct gguf_body *body, struct gguf **gguf_out,
+				 struct error *err)
+{
+	struct gguf *gguf = create(false, err);
+	enum sc_status status;
+
+	if (!gguf)
+		return SC_E_NOMEM;
+	status = gguf_file_borrow(&gguf->files[0], path, head->data, head->length, err);
+	gguf->files[0].has_no_data = true;
+	if (!status)
+		status = gguf_keep_body(gguf, body, err);
+	if (status) {
+		gguf_close(gguf);
+		return status;
+	}
+	status = read_all(gguf, &gguf, err);
+	if (status)
+		return status;
+	gguf->files[0].data = NULL;
+	attach_sources(gguf, body->sources);
+	*gguf_out = gguf;
+	return SC_OK;
+}
+
+enum sc_status gguf_open_head(const char *path, const struct gguf_head *head,
+			      const struct gguf_body *body, struct gguf **gguf_out,
+			      struct error *err)
+{
+	struct buf bytes = BUF_INIT;
+	enum sc_status status = gguf_head_finish(head, &bytes);
+
+	if (status)
+		status = error_set(err, status, "%s: no memory for the metadata", path);
+	else
+		status = open_built(path, &bytes, body, gguf_out, err);
+	buf_deinit(&bytes);
+	if (status && body->release)
+		body->release(body->arg);
+	else if (!status)
+		(*gguf_out)->body.release = body->release;
+	return status;
+}
+
 void gguf_close(struct gguf *gguf)
 {
 	if (!gguf)
 		return;
+	if (gguf->body.release)
+		gguf->body.release(gguf->body.arg);
+	free(gguf->parts);
 	for (size_t i = 0; i < gguf->n_files; i++)
 		gguf_file_deinit(&gguf->files[i]);
 	strmap_destroy(gguf->names);
@@ -220,56 +281,13 @@ const char *gguf_path(const struct gguf *gguf)
 
 const char *gguf_tensor_path(const struct gguf *gguf, const char *name)
 {
+	const struct tensor_source *source;
 	uint32_t i;
 
 	if (!strmap_find(gguf->names, name, strlen(name), &i))
 		return gguf_path(gguf);
-	return file_of_tensor(gguf, i)->path;
-}
-
-uint64_t gguf_n_bytes(const struct gguf *gguf)
-{
-	uint64_t n_bytes = 0;
-
-	for (size_t i = 0; i < gguf->n_files; i++)
-		n_bytes += gguf->files[i].n_bytes;
-	return n_bytes;
-}
-
-size_t gguf_n_files(const struct gguf *gguf)
-{
-	return gguf->n_files;
-}
-
-struct gguf_part gguf_part(const struct gguf *gguf, size_t i)
-{
-	const struct gguf_file *file = &gguf->files[i];
-
-	return (struct gguf_part){
-		.path = file->path, .n_bytes = file->n_bytes, .n_tensors = file->n_tensors,
-	};
-}
-
-bool gguf_is_at(const struct gguf *gguf, const char *path)
-{
-	struct stat there, shard;
-
-	if (stat(path, &there))
-		return false;
-	for (size_t i = 0; i < gguf->n_files; i++)
-		if (gguf->files[i].is_mapped && !stat(gguf->files[i].path, &shard) &&
-		    shard.st_dev == there.st_dev && shard.st_ino == there.st_ino)
-			return true;
-	return false;
-}
-
-enum sc_status gguf_check_unchanged(const struct gguf *gguf, struct error *err)
-{
-	enum sc_status status = SC_OK;
-
-	for (size_t i = 0; status == SC_OK && i < gguf->n_files; i++)
-		status = gguf_file_check(&gguf->files[i], err);
-	return status;
+	source = gguf->entries[i].tensor.source;
+	return source && source->path ? source->path : file_of_tensor(gguf, i)->path;
 }
 
 uint64_t gguf_fingerprint(const struct gguf *gguf)

@@ -55,15 +55,6 @@ must_check enum sc_status gguf_open_memory(const char *name, const void *data, s
 must_check enum sc_status gguf_open_memory_any_types(const char *name, const void *data,
 						     size_t n_bytes, struct gguf **gguf_out,
 						     struct error *err);
-/* Opens a head that was built in memory (gguf_head.h) as if it were a file at `path`, which errors
- * name. Tensor i gets sources[i]. Copies what it needs of head and sources; the sources themselves
- * must live until gguf_close, which calls release(arg). That is also called after a failure. */
-struct gguf_head;
-struct tensor_source;
-must_check enum sc_status gguf_open_head(const char *path, const struct gguf_head *head,
-					 const struct tensor_source *const *sources,
-					 void (*release)(void *arg), void *arg,
-					 struct gguf **gguf_out, struct error *err);
 void gguf_close(struct gguf *gguf);
 
 const char *gguf_path(const struct gguf *gguf);		/* of the first shard */
@@ -78,8 +69,28 @@ struct gguf_part {
 	uint64_t n_bytes;
 	uint64_t n_tensors;
 };
-size_t gguf_n_files(const struct gguf *gguf);
+size_t gguf_n_files(const struct gguf *gguf);	/* with weights */
 struct gguf_part gguf_part(const struct gguf *gguf, size_t i);
+
+/* The weights of a head that was built in memory (gguf_head.h). */
+struct tensor_source;
+struct gguf_body {
+	const struct tensor_source *const *sources;	/* one per tensor, in the head's order */
+	const struct gguf_part *parts;			/* [n_parts] the files with weights */
+	size_t n_parts;
+	/* As gguf_check_unchanged. NULL: nothing can change. */
+	enum sc_status (*check)(const void *arg, struct error *err);
+	void (*release)(void *arg);	/* may be NULL */
+	void *arg;
+};
+/* Opens a head with its body as if they were a file at `path`, which errors name. Copies head, parts
+ * and the array of sources. Sources and paths of parts must live until gguf_close, which calls
+ * release(arg). A failure calls it, too. Statuses as gguf_open. */
+struct gguf_head;
+must_check enum sc_status gguf_open_head(const char *path, const struct gguf_head *head,
+					 const struct gguf_body *body, struct gguf **gguf_out,
+					 struct error *err);
+
 /* Returns true if path names the same file as one of the shards, under any name. */
 bool gguf_is_at(const struct gguf *gguf, const char *path);
 

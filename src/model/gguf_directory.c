@@ -147,7 +147,8 @@ static enum sc_status read_entry(struct gguf_file *file, struct gguf_entry *entr
 static enum sc_status place_data(const struct gguf_file *file, struct gguf_entry *entry,
 				 struct error *err)
 {
-	const size_t room = file->n_bytes > file->data_start ? file->n_bytes - file->data_start : 0;
+	const size_t room = file->has_no_data ? INT64_MAX - file->data_start :
+			    file->n_bytes > file->data_start ? file->n_bytes - file->data_start : 0;
 	uint64_t end;
 
 	if (__builtin_add_overflow(entry->offset, entry->tensor.n_bytes, &end) ||
@@ -162,6 +163,8 @@ static enum sc_status place_data(const struct gguf_file *file, struct gguf_entry
 				  "truncated?",
 				  file->n_bytes, quote(entry->name, strlen(entry->name)).text,
 				  file->data_start + end);
+	if (file->has_no_data)
+		return SC_OK;
 	entry->tensor.data = file->data + file->data_start + entry->offset;
 	entry->tensor.is_mapped = file->is_mapped;
 	return SC_OK;

@@ -49,6 +49,7 @@ struct gguf_file {
 	size_t n_bytes;
 	bool is_mapped;		/* data must be unmapped at the end */
 	struct stat opened;	/* of a mapped file, when it was mapped */
+	bool has_no_data;	/* a head that was built in memory: its tensors have sources */
 	bool takes_any_type;	/* of tensors; else a type that is not supported is an error */
 	uint8_t *head;		/* [header_bytes], owned: the copy that keys and values point to */
 	struct cursor cursor;
@@ -69,7 +70,13 @@ struct gguf {
 	struct gguf_entry *entries;	/* [n_tensors], owned */
 	size_t n_tensors;
 	struct strmap *names;		/* tensor name -> index of entries, owned */
+	struct gguf_body body;		/* of a head that was built in memory; sources is NULL */
+	struct gguf_part *parts;	/* [body.n_parts], owned: what body.parts points to */
 };
+
+/* gguf_parts.c: copies parts and functions, but not release. */
+must_check enum sc_status gguf_keep_body(struct gguf *gguf, const struct gguf_body *body,
+					 struct error *err);
 
 /* gguf_map.c: maps the file at path, or borrows bytes in memory. */
 must_check enum sc_status gguf_file_map(struct gguf_file *file, const char *path,

@@ -3,6 +3,7 @@
 
 #include "model/hparams.h"
 #include "model/keys.h"
+#include "model/tensor_source.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -116,19 +117,26 @@ static enum sc_status find_outer(struct model *model, size_t *n_found, struct er
 /* Rotation angles are divided by these factors, so each must be positive and finite. */
 static enum sc_status check_rope_factors(const struct model *model, struct error *err)
 {
+	struct tensor_bytes bytes;
+	enum sc_status status;
 	const float *factors;
 
 	if (!model->rope_factors)
 		return SC_OK;
-	factors = model->rope_factors->data;
-	for (uint32_t i = 0; i < model->hparams.rope_dim / 2; i++)
+	status = tensor_bytes_get(model->rope_factors, &bytes, err);
+	if (status) {
+		error_prefix(err, "%s", gguf_path(model->gguf));
+		return status;
+	}
+	factors = bytes.tensor.data;
+	for (uint32_t i = 0; !status && i < model->hparams.rope_dim / 2; i++)
 		if (!isfinite(factors[i]) || factors[i] <= 0)
-			return error_set(err, SC_E_FORMAT,
-					 "%s: tensor 'rope_freqs.weight': expected positive, "
-					 "finite factors, found %g at %" PRIu32,
-					 gguf_path(model->gguf),
-					 (double)factors[i], i);
-	return SC_OK;
+			status = error_set(err, SC_E_FORMAT,
+					   "%s: tensor 'rope_freqs.weight': expected positive, "
+					   "finite factors, found %g at %" PRIu32,
+					   gguf_path(model->gguf), (double)factors[i], i);
+	tensor_bytes_put(&bytes);
+	return status;
 }
 
 static bool is_used(const struct model *model, const struct tensor *tensor)

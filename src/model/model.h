@@ -116,8 +116,8 @@ void model_close(struct model *model);
 /* Sets model->samples: the hash of three pieces of 4 KiB of each tensor, at its start, middle and
  * end. Files with the same header and other weights differ in it, unless all differences are
  * elsewhere; tensor_hash.h sees every byte. Call it before the model is shared. Reads from the
- * disk. */
-void model_take_samples(struct model *model);
+ * disk. SC_E_NOMEM, SC_E_FORMAT: as tensor_read_rows. */
+must_check enum sc_status model_take_samples(struct model *model, struct error *err);
 
 /* tensor_hash of tensor i of the file, if any stage of this process has loaded it; else 0. Caches
  * may use it as a key. Thread: any. */

@@ -64,8 +64,8 @@ size_t tensor_row_bytes(const struct tensor *tensor);
 uint64_t tensor_type_bytes(enum tensor_type type, uint64_t n);
 
 /* Converts one row to float: out[dims[0]]. For tests, references and small tensors; backends have
- * faster ways. The type must be supported. tensor_rows.c describes the block layout of each
- * type. */
+ * faster ways. The type must be supported, and the tensor must have data. tensor_rows.c describes
+ * the block layout of each type. */
 void tensor_row_f32(const struct tensor *tensor, uint64_t row, float *out);
 
 /* Returns true if n_bytes of whole blocks of a supported type hold neither NaN nor infinity. */

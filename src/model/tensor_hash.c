@@ -17,6 +17,7 @@ uint64_t tensor_hash_rows(const struct tensor *tensor, uint64_t first_row, uint6
 	const uint64_t row_bytes = tensor_row_bytes(tensor), end = first_row + n_rows;
 	uint64_t sum = 0;
 
+	assert(tensor->data);
 	assert(first_row % TENSOR_HASH_ROWS == 0);
 	if (!hash)
 		hash = library_hash;

@@ -7,7 +7,8 @@
  *
  * Rows are hashed in units of TENSOR_HASH_ROWS with XXH3. Each unit's hash is mixed with the unit's
  * number, and the results are added. So threads may hash units in any order, while the bytes are in
- * their caches for another reason.
+ * their caches for another reason. The tensor must have data: of one with a source, hash what
+ * tensor_bytes_get made.
  * Thread: any.
  */
 #include "model/tensor.h"

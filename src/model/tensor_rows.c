@@ -254,7 +254,7 @@ void tensor_row_f32(const struct tensor *tensor, uint64_t row, float *out)
 	const size_t row_bytes = tensor_row_bytes(tensor);
 	const uint8_t *block = (const uint8_t *)tensor->data + row * row_bytes;
 
-	assert((row + 1) * row_bytes <= tensor->n_bytes);
+	assert(tensor->data && (row + 1) * row_bytes <= tensor->n_bytes);
 	for (uint64_t i = 0; i < tensor->dims[0]; i += info->block_length) {
 		decoders[tensor->type](block, out + i);
 		block += info->block_bytes;

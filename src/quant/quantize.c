@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "quant/quantize.h"
 
+#include "base/integers.h"
 #include "model/gguf_head.h"
+#include "model/tensor_source.h"
 #include "quant/output.h"
 #include "quant/range.h"
 
@@ -11,7 +13,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* Elements per work item of a thread: a multiple of every block length. */
+/* Elements per work item of a thread: a multiple of every block length. For matrices whose elements
+ * are made when they are read, about as many, in whole rows. */
 #define CHUNK ((uint64_t)1 << 18)
 #define PROGRESS_MS 100
 
@@ -21,6 +24,7 @@ struct passage {
 	struct tensor to;	/* data is not set */
 	uint64_t offset;	/* in the output */
 	uint64_t n_elements;
+	uint64_t chunk;		/* elements per work item */
 };
 
 struct task {
@@ -30,6 +34,7 @@ struct task {
 	size_t n_passages;
 	struct output *output;
 	uint64_t total_bytes;		/* of the input's tensors */
+	uint64_t max_chunk;		/* of all passages */
 
 	pthread_mutex_t lock;		/* guards all members below */
 	pthread_cond_t change;
@@ -53,6 +58,13 @@ static bool is_float(enum tensor_type type)
 	return tensor_type_info(type)->block_length == 1;
 }
 
+static uint64_t chunk_of(const struct tensor *tensor)
+{
+	if (tensor->data || tensor->n_dims < 2)
+		return CHUNK;
+	return max_of(CHUNK / tensor->dims[0], 1) * tensor->dims[0];
+}
+
 static enum sc_status plan_passage(struct task *task, const struct quant_facts *facts, size_t i,
 				   struct gguf_head *head, struct quantize_result *result,
 				   struct error *err)
@@ -65,6 +77,8 @@ static enum sc_status plan_passage(struct task *task, const struct quant_facts *
 	passage->to = *from;
 	passage->to.type = quant_mix_type(task->options->mix, facts, from, &is_fallback);
 	passage->n_elements = from->dims[0] * from->dims[1] * from->dims[2] * from->dims[3];
+	passage->chunk = chunk_of(from);
+	task->max_chunk = max_of(task->max_chunk, passage->chunk);
 	passage->to.n_bytes = bytes_of(passage->to.type, passage->n_elements);
 	if (passage->to.type != from->type && !is_float(from->type) &&
 	    !task->options->allows_requantize)
@@ -144,8 +158,9 @@ static enum sc_status begin_output(struct task *task, const struct gguf_head *he
 
 struct worker {
 	struct task *task;
-	float *floats;		/* [CHUNK], owned */
-	uint8_t *blocks;	/* [4 * CHUNK], owned */
+	float *floats;		/* [max_chunk], owned */
+	uint8_t *blocks;	/* [4 * max_chunk], owned: of the output; before that, elements of
+				 * the input that were made */
 	pthread_t thread;
 };
 
@@ -167,16 +182,38 @@ static enum sc_status refuse_value(const struct task *task, const struct passage
 	return SC_E_FORMAT;
 }
 
+/* The stored elements: in the file, or made in the worker's memory. */
+static enum sc_status get_stored(struct worker *worker, const struct tensor *tensor,
+				 uint64_t first, uint64_t n, const uint8_t **stored_out,
+				 struct error *err)
+{
+	enum sc_status status;
+	uint8_t *to;
+
+	if (tensor->data) {
+		*stored_out = (const uint8_t *)tensor->data + bytes_of(tensor->type, first);
+		return SC_OK;
+	}
+	to = tensor->type == TENSOR_F32 ? (uint8_t *)worker->floats : worker->blocks;
+	status = tensor_read(tensor, first, n, to, err);
+	if (status)
+		error_prefix(err, "%s", gguf_path(worker->task->gguf));
+	*stored_out = to;
+	return status;
+}
+
 static enum sc_status convert(struct worker *worker, const struct passage *passage, uint64_t first,
 			      uint64_t n, struct error *err)
 {
 	const struct quant_kernels *kernels = worker->task->options->kernels;
 	const enum tensor_type from_type = passage->from->type, to_type = passage->to.type;
-	const uint8_t *from = (const uint8_t *)passage->from->data + bytes_of(from_type, first);
 	const uint64_t to = passage->offset + bytes_of(to_type, first);
 	const float *floats = worker->floats;
+	const uint8_t *from;
 	size_t misfit;
 
+	if (get_stored(worker, passage->from, first, n, &from, err))
+		return err->status;
 	if (from_type == to_type)
 		return output_write(worker->task->output, to, from, bytes_of(to_type, n), err);
 	if (from_type == TENSOR_F32)
@@ -202,7 +239,7 @@ static bool take_chunk(struct task *task, const struct passage **passage_out, ui
 	left = passage->n_elements - task->next_element;
 	*passage_out = passage;
 	*first_out = task->next_element;
-	*n_out = left < CHUNK ? left : CHUNK;
+	*n_out = min_of(left, passage->chunk);
 	task->next_element += *n_out;
 	if (task->next_element == passage->n_elements) {
 		task->next++;
@@ -225,6 +262,8 @@ static void *work(void *arg)
 
 		pthread_mutex_unlock(&task->lock);
 		status = convert(worker, passage, first, n, &err);
+		tensor_release(passage->from, bytes_of(passage->from->type, first),
+			       bytes_of(passage->from->type, n));
 		pthread_mutex_lock(&task->lock);
 		task->done_bytes += bytes_of(passage->from->type, n);
 		if (status && !task->status) {
@@ -269,8 +308,8 @@ static void watch(struct task *task)
 static enum sc_status start_worker(struct worker *worker, struct task *task, struct error *err)
 {
 	worker->task = task;
-	worker->floats = malloc(CHUNK * sizeof *worker->floats);
-	worker->blocks = malloc(CHUNK * sizeof *worker->floats);
+	worker->floats = malloc(task->max_chunk * sizeof *worker->floats);
+	worker->blocks = malloc(task->max_chunk * sizeof *worker->floats);
 	if (!worker->floats || !worker->blocks ||
 	    pthread_create(&worker->thread, NULL, work, worker))
 		return error_set(err, SC_E_NOMEM, "no memory for a thread");

@@ -2,6 +2,7 @@
 #include "stage/forward.h"
 
 #include "base/integers.h"
+#include "model/tensor_source.h"
 #include "stage/sequences.h"
 
 #include <math.h>
@@ -25,8 +26,15 @@ static enum sc_status init_rope(struct forward *f, struct error *err)
 	if (!f->inverse_frequency)
 		return error_set(err, SC_E_NOMEM, "no memory for %u rotations", n);
 	f->rope.inverse_frequency = f->inverse_frequency;
-	if (factors)
-		tensor_row_f32(factors, 0, f->inverse_frequency);
+	if (factors) {
+		struct tensor_bytes bytes;
+		enum sc_status status = tensor_bytes_get(factors, &bytes, err);
+
+		if (status)
+			return status;
+		tensor_row_f32(&bytes.tensor, 0, f->inverse_frequency);
+		tensor_bytes_put(&bytes);
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		double slowdown = factors ? (double)f->inverse_frequency[i] : 1.0;
 

@@ -2,6 +2,7 @@
 #include "stage/weights.h"
 
 #include "model/tensor_hash.h"
+#include "model/tensor_source.h"
 
 #include <stdlib.h>
 
@@ -128,12 +129,10 @@ static void want(void *arg, const struct item *item)
 	l->total_bytes += item->tensor->n_bytes;
 }
 
-static int by_address(const void *a, const void *b)
+static int by_place(const void *a, const void *b)
 {
-	uintptr_t x = (uintptr_t)((const struct item *)a)->tensor->data;
-	uintptr_t y = (uintptr_t)((const struct item *)b)->tensor->data;
-
-	return (x > y) - (x < y);
+	return tensor_compare_places(((const struct item *)a)->tensor,
+				     ((const struct item *)b)->tensor);
 }
 
 static void want_all(struct loader *l)
@@ -153,7 +152,7 @@ static void want_all(struct loader *l)
 	if (needs_output(weights, range))
 		want(l, &(struct item){ model->output, &weights->output, NULL,
 					sum_of_end(weights, 2) });
-	qsort(l->items, l->n_items, sizeof *l->items, by_address);
+	qsort(l->items, l->n_items, sizeof *l->items, by_place);
 }
 
 static enum sc_status report_failure(struct loader *l, const struct tensor *tensor,
@@ -180,7 +179,7 @@ static void count(struct weights *weights, const struct item *item, size_t n_byt
 	if (is_finite)
 		return;
 	sum->n_not_finite++;
-	if (!sum->not_finite || item->tensor->data < sum->not_finite->data)
+	if (!sum->not_finite || tensor_compare_places(item->tensor, sum->not_finite) < 0)
 		sum->not_finite = item->tensor;
 }
 
@@ -188,9 +187,14 @@ static enum sc_status load_matrix(struct loader *l, const struct item *item)
 {
 	const struct tensor *tensor = item->tensor;
 	struct error why = { .text = "" };
-	enum sc_status status = l->backend->ops->weight_create(l->backend, tensor, item->matrix,
-							       &why);
+	struct tensor_bytes bytes;
+	enum sc_status status = tensor_bytes_get(tensor, &bytes, &why);
 
+	if (!status) {
+		status = l->backend->ops->weight_create(l->backend, &bytes.tensor, item->matrix,
+							&why);
+		tensor_bytes_put(&bytes);
+	}
 	if (status)
 		return report_failure(l, tensor, status, &why);
 	count(l->weights, item, l->backend->ops->weight_bytes(*item->matrix),
@@ -205,26 +209,30 @@ static enum sc_status load_matrix(struct loader *l, const struct item *item)
 static enum sc_status load_vector(struct loader *l, const struct item *item)
 {
 	const struct tensor *tensor = item->tensor;
+	const size_t n_bytes = tensor->dims[0] * sizeof(float);
+	struct error why = { .text = "" };
+	struct tensor_bytes bytes = { .owned = NULL };
+	float *host = malloc(n_bytes);
 	enum sc_status status = SC_E_NOMEM;
-	float *host = NULL;
 	void *device;
-	size_t n_bytes;
 
-	n_bytes = tensor->dims[0] * sizeof *host;
-	host = malloc(n_bytes);
 	if (!host)
 		goto out;
-	tensor_row_f32(tensor, 0, host);
+	status = tensor_bytes_get(tensor, &bytes, &why);
+	if (status)
+		goto out;
+	tensor_row_f32(&bytes.tensor, 0, host);
 	status = l->backend->ops->alloc(l->backend, n_bytes, &device);
 	if (status)
 		goto out;
 	l->backend->ops->upload(l->backend, device, host, n_bytes);
 	count(l->weights, item, n_bytes, tensor_blocks_are_finite(TENSOR_F32, host, n_bytes),
-	      tensor_hash(tensor));
+	      tensor_hash(&bytes.tensor));
 	*item->vector = device;
 out:
+	tensor_bytes_put(&bytes);
 	free(host);
-	return status ? report_failure(l, tensor, status, &(struct error){ .text = "" }) : SC_OK;
+	return status ? report_failure(l, tensor, status, &why) : SC_OK;
 }
 
 static enum sc_status load_item(struct loader *l, const struct item *item)
@@ -413,7 +421,8 @@ const struct tensor *weights_not_finite(const struct weights *weights, uint32_t 
 		const struct weights_sum *sum = &weights->sums[i];
 
 		*n_out += sum->n_not_finite;
-		if (sum->not_finite && (!first || sum->not_finite->data < first->data))
+		if (sum->not_finite &&
+		    (!first || tensor_compare_places(sum->not_finite, first) < 0))
 			first = sum->not_finite;
 	}
 	return first;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "quant/quantize.h"
 
+#include "tests/model/sourced_gguf.h"
 #include "tests/model/tiny_model.h"
 
 #include <dirent.h>
@@ -433,6 +434,64 @@ static void places_that_cannot_be_written_are_refused(void **state)
 	expect_failure(f, SC_E_IO, "No such file or directory");
 }
 
+/* Quantises the input, then the same tensors with elements that are made, and compares the files. */
+static void check_made_elements(struct fixture *f)
+{
+	struct buf of_file = BUF_INIT, of_made = BUF_INIT;
+	struct sourced_count count = { 0 };
+	struct gguf *file = f->input;
+
+	if (quantize(file, &f->options, &f->result, &f->err))
+		fail_msg("%s", f->err.text);
+	read_output(f, &of_file);
+	f->input = sourced_gguf_open(file, &count);
+	if (quantize(f->input, &f->options, &f->result, &f->err))
+		fail_msg("%s", f->err.text);
+	read_output(f, &of_made);
+	assert_int_equal(of_made.length, of_file.length);
+	assert_memory_equal(of_made.data, of_file.data, of_file.length);
+	assert_false(count.is_odd);
+	gguf_close(f->input);
+	f->input = file;
+	buf_deinit(&of_file);
+	buf_deinit(&of_made);
+}
+
+static void elements_that_are_made_are_quantised_alike(void **state)
+{
+	static const enum tensor_type from[] = { TENSOR_F32, TENSOR_F16, TENSOR_BF16 };
+	static const char *const mixes[] = { "Q4_K_M", "BF16", "F16" };
+	struct tiny_model tiny = wide_model();
+	struct fixture *f = *state;
+
+	tiny.ffn_dim = 1280;	/* rows that do not divide a work item */
+	for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
+		tiny.type = from[i];
+		gguf_close(f->input);
+		save_tiny(f, &tiny);
+		for (size_t k = 0; k < sizeof mixes / sizeof mixes[0]; k++) {
+			f->options.mix = quant_mix_find(mixes[k]);
+			assert_non_null(f->options.mix);
+			check_made_elements(f);
+		}
+	}
+}
+
+static void elements_that_cannot_be_made_leave_no_file(void **state)
+{
+	const struct tiny_model tiny = wide_model();
+	struct sourced_count count = { .fails = true };
+	struct fixture *f = *state;
+	struct gguf *file;
+
+	save_tiny(f, &tiny);
+	file = f->input;
+	f->input = sourced_gguf_open(file, &count);
+	expect_failure(f, SC_E_FORMAT, "no elements today");
+	gguf_close(f->input);
+	f->input = file;
+}
+
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -448,6 +507,8 @@ int main(void)
 		WITH_FIXTURE(a_file_without_tensors_is_said_to_have_none),
 		WITH_FIXTURE(an_interruption_or_a_failure_leaves_what_was_there),
 		WITH_FIXTURE(places_that_cannot_be_written_are_refused),
+		WITH_FIXTURE(elements_that_are_made_are_quantised_alike),
+		WITH_FIXTURE(elements_that_cannot_be_made_leave_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

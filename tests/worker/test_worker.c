@@ -859,7 +859,7 @@ static int open_model(void **state)
 	(void)state;
 	tiny.n_layers = 2;
 	model = tiny_model_open(&tiny, &file);
-	model_take_samples(model);
+	assert_int_equal(model_take_samples(model, NULL), SC_OK);
 	return 0;
 }
 
