@@ -71,11 +71,12 @@ static enum sc_status plan_passage(struct task *task, const struct quant_facts *
 {
 	struct passage *passage = &task->passages[i];
 	const struct tensor *from = gguf_tensor(task->gguf, i);
-	bool is_fallback;
+	bool is_fallback = false;
 
 	passage->from = from;
 	passage->to = *from;
-	passage->to.type = quant_mix_type(task->options->mix, facts, from, &is_fallback);
+	if (task->options->mix)
+		passage->to.type = quant_mix_type(task->options->mix, facts, from, &is_fallback);
 	passage->n_elements = from->dims[0] * from->dims[1] * from->dims[2] * from->dims[3];
 	passage->chunk = chunk_of(from);
 	task->max_chunk = max_of(task->max_chunk, passage->chunk);
@@ -101,8 +102,12 @@ static enum sc_status plan_metadata(const struct task *task, struct gguf_head *h
 		"general.file_type", "general.quantization_version", "split.no", "split.count",
 		"split.tensors.count", NULL,
 	};
-	enum sc_status status = gguf_head_copy_pairs(head, task->gguf, replaced);
+	const bool keeps_types = !task->options->mix;
+	enum sc_status status = gguf_head_copy_pairs(head, task->gguf,
+						     replaced + (keeps_types ? 2 : 0));
 
+	if (keeps_types)
+		return status;
 	if (!status)
 		status = gguf_head_add_u32(head, "general.file_type",
 					   task->options->mix->file_type);

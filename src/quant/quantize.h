@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_QUANT_QUANTIZE_H
 #define STAGECOACH_QUANT_QUANTIZE_H
 /*
- * quantize - converts a model file into one with smaller tensors. All metadata except the file type
- * is kept, and split files become one. The same input gives the same bytes with any number of
+ * quantize - writes a model to a file, with smaller tensors or with the same. All metadata except the
+ * file type is kept, and split files become one. The same input gives the same bytes with any number of
  * threads and on every instruction set.
  */
 #include "quant/encode.h"
@@ -11,7 +11,7 @@
 
 struct quantize_options {
 	const char *to;
-	const struct quant_mix *mix;
+	const struct quant_mix *mix;	/* NULL: every tensor keeps its type */
 	const struct quant_kernels *kernels;
 	unsigned n_threads;
 	bool allows_requantize;	/* also convert tensors that are already quantised */

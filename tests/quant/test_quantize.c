@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "quant/quantize.h"
+#include "quant/rounded.h"
 
 #include "tests/model/sourced_gguf.h"
 #include "tests/model/tiny_model.h"
@@ -492,6 +493,89 @@ static void elements_that_cannot_be_made_leave_no_file(void **state)
 	f->input = file;
 }
 
+/* Both have the same tensors, byte for byte. */
+static void expect_same_tensors(const struct gguf *a, const struct gguf *b)
+{
+	struct error err = { .text = "" };
+
+	assert_int_equal(gguf_n_tensors(a), gguf_n_tensors(b));
+	for (size_t i = 0; i < gguf_n_tensors(a); i++) {
+		const struct tensor *x = gguf_tensor(a, i), *y = gguf_find_tensor(b, x->name);
+		struct tensor_bytes of_x, of_y;
+
+		assert_non_null(y);
+		assert_int_equal(x->type, y->type);
+		if (tensor_bytes_get(x, &of_x, &err) || tensor_bytes_get(y, &of_y, &err))
+			fail_msg("%s", err.text);
+		assert_int_equal(x->n_bytes, y->n_bytes);
+		assert_memory_equal(of_x.tensor.data, of_y.tensor.data, x->n_bytes);
+		tensor_bytes_put(&of_x);
+		tensor_bytes_put(&of_y);
+	}
+}
+
+static void without_a_mix_every_tensor_keeps_its_type(void **state)
+{
+	const struct tiny_model tiny = wide_model();
+	struct fixture *f = *state;
+
+	save_tiny(f, &tiny);
+	f->options.mix = NULL;
+	expect_done(f);
+	expect_same_tensors(f->output, f->input);
+	assert_int_equal(gguf_has(f->output, "general.file_type"),
+			 gguf_has(f->input, "general.file_type"));
+}
+
+static void a_rounded_model_is_the_file_that_would_be_written(void **state)
+{
+	static const char *const mixes[] = { "Q4_K_M", "Q8_0", "IQ4_XS", "BF16" };
+	const struct tiny_model tiny = wide_model();
+	struct fixture *f = *state;
+
+	save_tiny(f, &tiny);
+	for (size_t i = 0; i < sizeof mixes / sizeof mixes[0]; i++) {
+		struct gguf *rounded;
+
+		f->options.mix = quant_mix_find(mixes[i]);
+		expect_done(f);
+		if (quant_round(f->input, f->options.mix, f->options.kernels, &rounded, &f->err))
+			fail_msg("%s", f->err.text);
+		expect_same_tensors(rounded, f->output);
+		assert_int_equal(gguf_fingerprint(rounded), gguf_fingerprint(f->output));
+		gguf_close(rounded);
+		gguf_close(f->output);
+		f->output = NULL;
+		open_input(f);
+	}
+}
+
+static void rounding_refuses_what_is_quantised_and_what_does_not_fit(void **state)
+{
+	struct fixture *f = *state;
+	struct tensor_bytes bytes;
+	struct gguf *rounded;
+
+	save_value(f, 1e30f);
+	if (quant_round(f->input, quant_mix_find("Q8_0"), f->options.kernels, &rounded, &f->err))
+		fail_msg("%s", f->err.text);
+	f->input = NULL;
+	assert_int_equal(tensor_bytes_get(gguf_find_tensor(rounded, "blk.0.ffn_up.weight"), &bytes, &f->err),
+			 SC_E_FORMAT);
+	assert_non_null(strstr(f->err.text, "tensor 'blk.0.ffn_up.weight': the value 1e+30 in row 2, "
+			       "column 188 does not fit into Q8_0"));
+	gguf_close(rounded);
+	open_input(f);
+	f->options.mix = quant_mix_find("Q8_0");
+	save_value(f, 1);
+	expect_done(f);
+	if (quant_round(f->output, quant_mix_find("Q4_0"), f->options.kernels, &rounded,
+			&f->err) != SC_E_UNSUPPORTED)
+		fail_msg("expected Q8_0 to be refused");
+	f->output = NULL;
+	assert_non_null(strstr(f->err.text, "is Q8_0 already"));
+}
+
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -509,6 +593,9 @@ int main(void)
 		WITH_FIXTURE(places_that_cannot_be_written_are_refused),
 		WITH_FIXTURE(elements_that_are_made_are_quantised_alike),
 		WITH_FIXTURE(elements_that_cannot_be_made_leave_no_file),
+		WITH_FIXTURE(without_a_mix_every_tensor_keeps_its_type),
+		WITH_FIXTURE(a_rounded_model_is_the_file_that_would_be_written),
+		WITH_FIXTURE(rounding_refuses_what_is_quantised_and_what_does_not_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
