@@ -520,7 +520,7 @@ enum sc_status coordinator_create(const struct coordinator_config *config,
 	note_limits(c);
 	status = step_limits_check(&c->limits, err);
 	if (status == SC_OK &&
-	    (tensor_hashes_create(config->model->gguf, &c->hashes) != SC_OK ||
+	    (tensor_hashes_create(config->model, &c->hashes) != SC_OK ||
 	     coordinator_find_ends(c) != SC_OK))
 		status = error_set(err, SC_E_NOMEM, "out of memory for the coordinator");
 	if (status == SC_OK)

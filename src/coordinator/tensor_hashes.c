@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 struct tensor_hashes {
-	const struct gguf *gguf;
+	const struct model *model;
 	size_t n_tensors;
 	struct known {
 		uint64_t hash;		/* 0: nobody has said it */
@@ -13,14 +13,15 @@ struct tensor_hashes {
 	} known[];			/* [n_tensors] */
 };
 
-enum sc_status tensor_hashes_create(const struct gguf *gguf, struct tensor_hashes **hashes_out)
+enum sc_status tensor_hashes_create(const struct model *model,
+				    struct tensor_hashes **hashes_out)
 {
-	size_t n = gguf_n_tensors(gguf);
+	size_t n = model_n_tensors(model);
 	struct tensor_hashes *hashes = calloc(1, sizeof *hashes + n * sizeof hashes->known[0]);
 
 	if (!hashes)
 		return SC_E_NOMEM;
-	hashes->gguf = gguf;
+	hashes->model = model;
 	hashes->n_tensors = n;
 	*hashes_out = hashes;
 	return SC_OK;
@@ -48,5 +49,6 @@ enum sc_status tensor_hashes_note(struct tensor_hashes *hashes, uint32_t i, uint
 		return SC_OK;
 	return error_set(err, SC_E_INVALID, "tensor '%s' has other data than that of %s, although "
 			 "the headers of the model files are the same: copy the same file to all "
-			 "machines, and start this worker again", gguf_tensor(hashes->gguf, i)->name, known->whose);
+			 "machines, and start this worker again",
+			 model_tensor(hashes->model, i)->name, known->whose);
 }

@@ -9,12 +9,12 @@
  * Thread: the loop's.
  */
 #include "base/error.h"
-#include "model/gguf.h"
+#include "model/model.h"
 
 struct tensor_hashes;
 
-/* Borrows gguf, whose tensors are meant, until destroy. SC_E_NOMEM. */
-must_check enum sc_status tensor_hashes_create(const struct gguf *gguf,
+/* Borrows the model whose tensors are meant until destroy. SC_E_NOMEM. */
+must_check enum sc_status tensor_hashes_create(const struct model *model,
 					       struct tensor_hashes **hashes_out);
 void tensor_hashes_destroy(struct tensor_hashes *hashes);
 

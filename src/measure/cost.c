@@ -22,29 +22,29 @@ static void add_matrix(const struct tensor *tensor, double *int8, double *bf16, 
 		*int8 += macs;
 }
 
+/* Per position that a row attends to. */
+static double attention_macs(const struct layer_shape *shape)
+{
+	return (double)shape->n_heads * (shape->head_dim + shape->value_dim);
+}
+
 struct cost cost_of_model(const struct model *model, double kv_bytes, bool has_byte_attention)
 {
-	const struct hparams *h = &model->hparams;
 	struct cost cost = {
 		.weight_bytes = (double)model_head_bytes(model),
 		.kv_bytes = kv_bytes,
-		.attention_macs = (double)h->n_layers * h->n_heads * (h->head_dim + h->value_dim),
 		.has_byte_attention = has_byte_attention,
 	};
 
-	for (uint32_t i = 0; i < h->n_layers; i++) {
-		const struct layer_tensors *l = &model->layers[i];
-		const struct tensor *const matrices[] = {
-			l->attn_q, l->attn_k, l->attn_v, l->attn_output, l->ffn_gate, l->ffn_up,
-			l->ffn_down,
-		};
-
+	for (uint32_t i = 0; i < model->hparams.n_layers; i++) {
 		cost.weight_bytes += (double)model_layer_bytes(model, i);
-		for (unsigned k = 0; k < sizeof matrices / sizeof matrices[0]; k++)
-			add_matrix(matrices[k], &cost.layer_int8_macs, &cost.layer_bf16_macs,
-				   &cost.layer_f32_macs);
+		cost.attention_macs += attention_macs(&model->shapes[i]);
+		for (unsigned s = 0; s < N_LAYER_SLOTS; s++)
+			if (layer_slots[s].kind == SLOT_PRODUCT)
+				add_matrix(model->layers[i].of[s], &cost.layer_int8_macs,
+					   &cost.layer_bf16_macs, &cost.layer_f32_macs);
 	}
-	add_matrix(model->output, &cost.head_int8_macs, &cost.head_bf16_macs,
+	add_matrix(model->outer[OUTER_OUTPUT], &cost.head_int8_macs, &cost.head_bf16_macs,
 		   &cost.head_f32_macs);
 	return cost;
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum arch_rope {
 	ROPE_NONE,
@@ -21,7 +22,9 @@ enum arch_rope {
 struct arch {
 	const char *name;	/* general.architecture; also the prefix of its keys */
 	enum arch_rope rope;
-	bool has_qkv_bias;	/* blk.N.attn_{q,k,v}.bias is required; if false, optional */
+	/* Sets of slots: bit i is slot i of model/slots.h. A tensor of neither set is refused. */
+	uint64_t layer_required, layer_optional;
+	uint64_t outer_required, outer_optional;
 };
 
 /* Finds a row by name. SC_E_UNSUPPORTED: err lists the known names. */

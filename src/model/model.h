@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "model/arch.h"
 #include "model/gguf.h"
+#include "model/slots.h"
 #include "model/tensor.h"
 
 #include <stdatomic.h>
@@ -69,17 +70,9 @@ struct layer_shape {
 	uint32_t group;		/* index of model.groups */
 };
 
-/* NULL if the architecture or the file does not have the tensor. All are borrowed from the
- * model. */
+/* NULL if the architecture or the file does not have the tensor. Borrowed from the model. */
 struct layer_tensors {
-	const struct tensor *attn_norm;			/* [dim] */
-	const struct tensor *attn_q, *attn_q_bias;	/* [n_heads*head_dim][dim]; a bias [rows] */
-	const struct tensor *attn_k, *attn_k_bias;	/* [n_kv_heads*head_dim][dim] */
-	const struct tensor *attn_v, *attn_v_bias;	/* [n_kv_heads*value_dim][dim] */
-	const struct tensor *attn_output;		/* [dim][n_heads*value_dim] */
-	const struct tensor *ffn_norm;			/* [dim] */
-	const struct tensor *ffn_gate, *ffn_up;		/* [ffn_dim][dim] */
-	const struct tensor *ffn_down;			/* [dim][ffn_dim] */
+	const struct tensor *of[N_LAYER_SLOTS];
 };
 
 struct model {
@@ -90,16 +83,15 @@ struct model {
 	uint64_t fingerprint;	/* XXH3 of metadata and tensor directory */
 	uint64_t samples;	/* XXH3 of samples of each tensor, once taken; 0: not taken */
 	uint64_t n_params;
-	const struct tensor *token_embd;	/* [n_vocab][dim] */
-	const struct tensor *output_norm;	/* [dim] */
-	const struct tensor *output;		/* [n_vocab][dim]; the embedding again when tied */
-	const struct tensor *rope_factors;	/* rope_freqs.weight [rope_dim/2]: each angle is
-						 * divided by its factor (llama3); or NULL */
+	/* As layer_tensors. A tied OUTER_OUTPUT is the embedding again. */
+	const struct tensor *outer[N_OUTER_SLOTS];
 	struct layer_tensors *layers;		/* [n_layers], owned */
 	struct layer_shape *shapes;		/* [n_layers], owned */
 	struct kv_group groups[MODEL_MAX_GROUPS];
 	uint32_t n_groups;
-	atomic_uint_least64_t *hashes;		/* [gguf_n_tensors], owned; see model_hash */
+	struct tensor *views;		/* [n_views], owned: the parts of fused tensors */
+	size_t n_views;
+	atomic_uint_least64_t *hashes;		/* [model_n_tensors], owned; see model_hash */
 };
 
 /* As gguf_open, and:
@@ -119,11 +111,17 @@ void model_close(struct model *model);
  * disk. SC_E_NOMEM, SC_E_FORMAT: as tensor_read_rows. */
 must_check enum sc_status model_take_samples(struct model *model, struct error *err);
 
-/* tensor_hash of tensor i of the file, if any stage of this process has loaded it; else 0. Caches
- * may use it as a key. Thread: any. */
+/* The tensors have numbers: those of the file as in gguf.h, then the parts of fused tensors. A
+ * part has the name of the tensor that it is part of. */
+size_t model_n_tensors(const struct model *model);
+const struct tensor *model_tensor(const struct model *model, size_t i);
+size_t model_tensor_number(const struct model *model, const struct tensor *tensor);
+
+/* tensor_hash of tensor i, if any stage of this process has loaded it; else 0. Caches may use it as
+ * a key. Thread: any. */
 uint64_t model_hash(const struct model *model, size_t i);
 /* Calls visit for each tensor that a stage of these layers holds: with the embedding at the start of
- * the model, with norm and output matrix at its end. */
+ * the model, with the head at its end. A tied output matrix is visited once. */
 typedef void model_tensor_fn(void *arg, const struct model *model, const struct tensor *tensor);
 void model_visit_layers(const struct model *model, uint32_t first_layer, uint32_t n_layers,
 			model_tensor_fn *visit, void *arg);
@@ -132,9 +130,9 @@ void model_note_hash(const struct model *model, const struct tensor *tensor, uin
 /* general.name, or the file's name without .gguf; whole, printable characters of UTF-8 alone. */
 void model_name(const struct gguf *gguf, char name_out[MODEL_NAME_BYTES]);
 
-/* Stored bytes of the tensors of one layer; of the embedding; of the head. The head is the output
- * matrix and its norm. If output and embedding are tied, the head counts the embedding's bytes
- * again, because the last stage needs them, too. */
+/* Stored bytes of the tensors of one layer; of the embedding and what comes with it; of the head.
+ * The head is the output matrix, its norm and biases. If output and embedding are tied, the head
+ * counts the embedding's bytes again, because the last stage needs them, too. */
 uint64_t model_layer_bytes(const struct model *model, uint32_t layer);
 uint64_t model_embedding_bytes(const struct model *model);
 uint64_t model_head_bytes(const struct model *model);
@@ -142,7 +140,7 @@ uint64_t model_head_bytes(const struct model *model);
 /* Returns true if most elements of the layers' matrices are BF16. */
 bool model_is_bf16(const struct model *model);
 
-/* Multiply-adds per row of one layer and of the head; matrices only. */
+/* Multiply-adds per row of one layer and of the head; products with matrices only. */
 uint64_t model_layer_macs(const struct model *model, uint32_t layer);
 uint64_t model_head_macs(const struct model *model);
 

@@ -17,7 +17,7 @@
 static enum sc_status init_rope(struct forward *f, struct error *err)
 {
 	const struct hparams *h = &f->model->hparams;
-	const struct tensor *factors = f->model->rope_factors;
+	const struct tensor *factors = f->model->outer[OUTER_ROPE_FACTORS];
 	uint32_t n = h->rope_dim / 2;
 
 	f->rope.layout = f->model->arch->rope;
@@ -223,6 +223,22 @@ static void locate_rows(struct forward *f, const struct step *step,
 	}
 }
 
+/* A product with a layer's matrix and, if it has one, its bias: the slot after the matrix. */
+static struct matmul product(const struct layer_weights *w, enum layer_slot slot, float *y)
+{
+	return (struct matmul){
+		.weight = w->of[slot].matrix, .bias = w->of[slot + 1].vector, .y = y,
+	};
+}
+
+static struct matmul added_product(const struct layer_weights *w, enum layer_slot slot, float *y)
+{
+	struct matmul product_of_slot = product(w, slot, y);
+
+	product_of_slot.is_added = true;
+	return product_of_slot;
+}
+
 /* x += attention(norm(x)) */
 static void attention_block(struct forward *f, const struct step *step, uint32_t index, float *x)
 {
@@ -230,14 +246,13 @@ static void attention_block(struct forward *f, const struct step *step, uint32_t
 	const struct hparams *h = &f->model->hparams;
 	const struct layer_weights *w = &f->weights->layers[index];
 	const struct matmul qkv[] = {
-		{ .weight = w->q, .bias = w->q_bias, .y = f->q },
-		{ .weight = w->k, .bias = w->k_bias, .y = f->k },
-		{ .weight = w->v, .bias = w->v_bias, .y = f->v },
+		product(w, LAYER_ATTN_Q, f->q), product(w, LAYER_ATTN_K, f->k),
+		product(w, LAYER_ATTN_V, f->v),
 	};
-	const struct matmul output = { .weight = w->attn_output, .y = x, .is_added = true };
+	const struct matmul output = added_product(w, LAYER_ATTN_OUTPUT, x);
 	unsigned n_rows = step->n_rows;
 
-	ops->rms_norm(f->backend, x, w->attn_norm, h->norm_eps, n_rows, h->dim, f->normed);
+	ops->rms_norm(f->backend, x, w->of[LAYER_ATTN_NORM].vector, h->norm_eps, n_rows, h->dim, f->normed);
 	ops->matmul(f->backend, qkv, 3, f->normed, n_rows);
 	if (f->rope.layout != ROPE_NONE) {
 		ops->rope(f->backend, &f->rope, f->q, f->positions, n_rows, h->n_heads,
@@ -258,11 +273,12 @@ static void feed_forward_block(struct forward *f, const struct step *step, uint3
 	const struct backend_ops *ops = f->backend->ops;
 	const struct hparams *h = &f->model->hparams;
 	const struct layer_weights *w = &f->weights->layers[index];
-	const struct matmul down = { .weight = w->down, .y = x, .is_added = true };
+	const struct matmul down = added_product(w, LAYER_FFN_DOWN, x);
 	unsigned n_rows = step->n_rows;
 
-	ops->rms_norm(f->backend, x, w->ffn_norm, h->norm_eps, n_rows, h->dim, f->normed);
-	ops->gated_matmul(f->backend, w->gate, w->up, f->normed, n_rows, f->gated);
+	ops->rms_norm(f->backend, x, w->of[LAYER_FFN_NORM].vector, h->norm_eps, n_rows, h->dim, f->normed);
+	ops->gated_matmul(f->backend, w->of[LAYER_FFN_GATE].matrix,
+			  w->of[LAYER_FFN_UP].matrix, f->normed, n_rows, f->gated);
 	ops->matmul(f->backend, &down, 1, f->gated, n_rows);
 }
 
@@ -319,7 +335,7 @@ const float *forward_logits(struct forward *f, const uint32_t *rows, uint32_t n_
 		if (end < n_rows && rows[end] == rows[end - 1] + 1)
 			continue;
 		f->backend->ops->rms_norm(f->backend, f->x + (size_t)rows[first] * h->dim,
-					  f->weights->output_norm, h->norm_eps, end - first,
+					  f->weights->outer[OUTER_OUTPUT_NORM].vector, h->norm_eps, end - first,
 					  h->dim, f->normed + (size_t)first * h->dim);
 		first = end;
 	}

@@ -63,7 +63,7 @@ enum sc_status stage_sizes_of(const struct stage_config *config,
 			       weights_fixed_bytes(config->model, &of) +
 			       forward_bytes(config->model, limits, false),
 		.head_bytes = head_bytes(config, limits),
-		.layer_bytes = weights_layer_bytes(&of),
+		.layer_bytes = weights_layer_bytes(config->model, &of),
 		.kv_block_bytes = of.kv_block_bytes,
 		.block_bytes = sequences.block_bytes,
 		.context_block_bytes = sequences.context_block_bytes,

@@ -411,7 +411,7 @@ uint64_t stage_kv_saturated(const struct stage *stage, uint32_t *layer_out)
 
 const char *stage_not_finite(const struct stage *stage, uint32_t *n_out)
 {
-	const struct tensor *factors = stage->model->rope_factors;
+	const struct tensor *factors = stage->model->outer[OUTER_ROPE_FACTORS];
 	const struct tensor *first = weights_not_finite(&stage->weights, n_out);
 
 	if (!stage->forward.is_rope_finite && factors) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stage/weights.h"
 
+#include "base/integers.h"
 #include "model/tensor_hash.h"
 #include "model/tensor_source.h"
 
@@ -9,17 +10,14 @@
 #define MIB(n_bytes) ((double)(n_bytes) / (1 << 20))
 
 enum {
-	TENSORS_OF_LAYER = sizeof(struct layer_weights) / sizeof(void *),
-	VECTORS_OF_LAYER = 5,
-	TENSORS_OF_ENDS = 3,	/* token_embd, output_norm, output */
 	AHEAD_BYTES = 8 << 20,	/* bytes of the next tensors that are read in advance */
 };
 
 /* A tensor and its destination. */
 struct item {
 	const struct tensor *tensor;
-	struct weight **matrix;
-	float **vector;
+	bool is_vector;
+	union loaded *loaded;
 	struct weights_sum *sum;
 };
 
@@ -37,24 +35,43 @@ struct loader {
 	struct error *err;
 };
 
+/* What the backend needs beside the tensors that the model has in these slots. */
+static uint64_t bytes_beside(const struct slot *slots, const struct tensor *const *tensors,
+			     unsigned n_slots, const struct backend_sizes *sizes)
+{
+	uint64_t n = 0;
+
+	for (unsigned s = 0; s < n_slots; s++)
+		if (tensors[s] && slots[s].place != PLACE_NONE)
+			n += slots[s].kind == SLOT_VECTOR ? sizes->vector_bytes :
+							    sizes->matrix_bytes;
+	return n;
+}
+
 uint64_t weights_fixed_bytes(const struct model *model, const struct backend_sizes *sizes)
 {
 	const struct weights *w = NULL;		/* for the sizes of its arrays' elements */
 	uint64_t n_layers = model->hparams.n_layers;
 
-	return n_layers * sizeof *w->held + (n_layers + TENSORS_OF_ENDS) * sizeof *w->sums +
-	       sizes->vector_bytes + 2 * sizes->matrix_bytes;
+	return n_layers * sizeof *w->held + (n_layers + N_OUTER_SLOTS) * sizeof *w->sums +
+	       bytes_beside(outer_slots, model->outer, N_OUTER_SLOTS, sizes);
 }
 
-uint64_t weights_layer_bytes(const struct backend_sizes *sizes)
+uint64_t weights_layer_bytes(const struct model *model, const struct backend_sizes *sizes)
 {
-	return VECTORS_OF_LAYER * sizes->vector_bytes +
-	       (TENSORS_OF_LAYER - VECTORS_OF_LAYER) * sizes->matrix_bytes;
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < model->hparams.n_layers; i++)
+		most = max_of(most, bytes_beside(layer_slots, model->layers[i].of, N_LAYER_SLOTS,
+						 sizes));
+	return most;
 }
 
 static bool is_tied(const struct weights *weights)
 {
-	return weights->model->output == weights->model->token_embd;
+	const struct tensor *const *outer = weights->model->outer;
+
+	return outer[OUTER_OUTPUT] == outer[OUTER_TOKEN_EMBD];
 }
 
 static bool holds_embedding(const struct weights_range *range)
@@ -69,19 +86,29 @@ static bool holds_head(const struct weights *weights, const struct weights_range
 }
 
 /* One copy of a tied embedding serves both ends. */
-static bool needs_token_embd(const struct weights *weights, const struct weights_range *range)
+static bool needs_outer(const struct weights *weights, const struct weights_range *range,
+			unsigned s)
 {
-	return holds_embedding(range) || (is_tied(weights) && holds_head(weights, range));
+	const bool is_shared = is_tied(weights) && holds_head(weights, range);
+
+	if (!weights->model->outer[s])
+		return false;
+	if (s == OUTER_TOKEN_EMBD && is_shared)
+		return true;
+	if (outer_slots[s].place == PLACE_FIRST)
+		return holds_embedding(range);
+	return outer_slots[s].place == PLACE_LAST && holds_head(weights, range) &&
+	       !(s == OUTER_OUTPUT && is_shared);
 }
 
-static bool needs_output(const struct weights *weights, const struct weights_range *range)
+static struct item outer_item(struct weights *weights, unsigned s)
 {
-	return holds_head(weights, range) && !is_tied(weights);
-}
-
-static struct weights_sum *sum_of_end(struct weights *weights, unsigned i)
-{
-	return &weights->sums[weights->model->hparams.n_layers + i];
+	return (struct item){
+		.tensor = weights->model->outer[s],
+		.is_vector = outer_slots[s].kind == SLOT_VECTOR,
+		.loaded = &weights->outer[s],
+		.sum = &weights->sums[weights->model->hparams.n_layers + s],
+	};
 }
 
 /* Calls visit for each tensor of the layer that the model has. */
@@ -90,32 +117,20 @@ typedef void visit_fn(void *arg, const struct item *item);
 static void visit_layer(const struct weights *weights, uint32_t layer, visit_fn *visit, void *arg)
 {
 	const struct layer_tensors *from = &weights->model->layers[layer];
-	struct layer_weights *to = &weights->held[layer];
-	struct weights_sum *sum = &weights->sums[layer];
-	const struct item items[] = {
-		{ from->attn_norm, NULL, &to->attn_norm, sum },
-		{ from->attn_q, &to->q, NULL, sum },
-		{ from->attn_k, &to->k, NULL, sum },
-		{ from->attn_v, &to->v, NULL, sum },
-		{ from->attn_q_bias, NULL, &to->q_bias, sum },
-		{ from->attn_k_bias, NULL, &to->k_bias, sum },
-		{ from->attn_v_bias, NULL, &to->v_bias, sum },
-		{ from->attn_output, &to->attn_output, NULL, sum },
-		{ from->ffn_norm, NULL, &to->ffn_norm, sum },
-		{ from->ffn_gate, &to->gate, NULL, sum },
-		{ from->ffn_up, &to->up, NULL, sum },
-		{ from->ffn_down, &to->down, NULL, sum },
-	};
 
-	_Static_assert(sizeof items / sizeof items[0] == TENSORS_OF_LAYER, "a tensor is missing");
-	for (size_t i = 0; i < TENSORS_OF_LAYER; i++)
-		if (items[i].tensor)
-			visit(arg, &items[i]);
+	for (unsigned s = 0; s < N_LAYER_SLOTS; s++)
+		if (from->of[s])
+			visit(arg, &(struct item){
+				.tensor = from->of[s],
+				.is_vector = layer_slots[s].kind == SLOT_VECTOR,
+				.loaded = &weights->held[layer].of[s],
+				.sum = &weights->sums[layer],
+			});
 }
 
 static bool is_loaded(const struct item *item)
 {
-	return item->matrix ? *item->matrix != NULL : *item->vector != NULL;
+	return item->is_vector ? item->loaded->vector != NULL : item->loaded->matrix != NULL;
 }
 
 /* A visit_fn: the tensor must be loaded unless it is there. */
@@ -138,20 +153,16 @@ static int by_place(const void *a, const void *b)
 static void want_all(struct loader *l)
 {
 	struct weights *weights = l->weights;
-	const struct model *model = weights->model;
 	const struct weights_range *range = l->range;
 
 	for (uint32_t i = 0; i < range->n_layers; i++)
 		visit_layer(weights, range->first_layer + i, want, l);
-	if (needs_token_embd(weights, range))
-		want(l, &(struct item){ model->token_embd, &weights->token_embd, NULL,
-					sum_of_end(weights, 0) });
-	if (holds_head(weights, range))
-		want(l, &(struct item){ model->output_norm, NULL, &weights->output_norm,
-					sum_of_end(weights, 1) });
-	if (needs_output(weights, range))
-		want(l, &(struct item){ model->output, &weights->output, NULL,
-					sum_of_end(weights, 2) });
+	for (unsigned s = 0; s < N_OUTER_SLOTS; s++) {
+		const struct item item = outer_item(weights, s);
+
+		if (needs_outer(weights, range, s))
+			want(l, &item);
+	}
 	qsort(l->items, l->n_items, sizeof *l->items, by_place);
 }
 
@@ -191,15 +202,15 @@ static enum sc_status load_matrix(struct loader *l, const struct item *item)
 	enum sc_status status = tensor_bytes_get(tensor, &bytes, &why);
 
 	if (!status) {
-		status = l->backend->ops->weight_create(l->backend, &bytes.tensor, item->matrix,
-							&why);
+		status = l->backend->ops->weight_create(l->backend, &bytes.tensor,
+							&item->loaded->matrix, &why);
 		tensor_bytes_put(&bytes);
 	}
 	if (status)
 		return report_failure(l, tensor, status, &why);
-	count(l->weights, item, l->backend->ops->weight_bytes(*item->matrix),
-	      l->backend->ops->weight_is_finite(*item->matrix),
-	      l->backend->ops->weight_hash(*item->matrix));
+	count(l->weights, item, l->backend->ops->weight_bytes(item->loaded->matrix),
+	      l->backend->ops->weight_is_finite(item->loaded->matrix),
+	      l->backend->ops->weight_hash(item->loaded->matrix));
 	/* Releases the file's pages, so that never more than one matrix is in memory twice. */
 	tensor_release(tensor, 0, tensor->n_bytes);
 	return SC_OK;
@@ -209,7 +220,7 @@ static enum sc_status load_matrix(struct loader *l, const struct item *item)
 static enum sc_status load_vector(struct loader *l, const struct item *item)
 {
 	const struct tensor *tensor = item->tensor;
-	const size_t n_bytes = tensor->dims[0] * sizeof(float);
+	const size_t n_bytes = tensor->dims[0] * tensor->dims[1] * sizeof(float);
 	struct error why = { .text = "" };
 	struct tensor_bytes bytes = { .owned = NULL };
 	float *host = malloc(n_bytes);
@@ -221,14 +232,15 @@ static enum sc_status load_vector(struct loader *l, const struct item *item)
 	status = tensor_bytes_get(tensor, &bytes, &why);
 	if (status)
 		goto out;
-	tensor_row_f32(&bytes.tensor, 0, host);
+	for (uint64_t i = 0; i < tensor->dims[1]; i++)
+		tensor_row_f32(&bytes.tensor, i, host + i * tensor->dims[0]);
 	status = l->backend->ops->alloc(l->backend, n_bytes, &device);
 	if (status)
 		goto out;
 	l->backend->ops->upload(l->backend, device, host, n_bytes);
 	count(l->weights, item, n_bytes, tensor_blocks_are_finite(TENSOR_F32, host, n_bytes),
 	      tensor_hash(&bytes.tensor));
-	*item->vector = device;
+	item->loaded->vector = device;
 out:
 	tensor_bytes_put(&bytes);
 	free(host);
@@ -238,7 +250,7 @@ out:
 static enum sc_status load_item(struct loader *l, const struct item *item)
 {
 	const struct weights_range *range = l->range;
-	enum sc_status status = item->matrix ? load_matrix(l, item) : load_vector(l, item);
+	enum sc_status status = item->is_vector ? load_vector(l, item) : load_matrix(l, item);
 
 	if (status)
 		return status;
@@ -276,20 +288,6 @@ static enum sc_status load_items(struct loader *l)
 	return status;
 }
 
-static void drop_matrix(struct backend *backend, struct weight **weight)
-{
-	if (*weight)
-		backend->ops->weight_destroy(backend, *weight);
-	*weight = NULL;
-}
-
-static void drop_vector(struct backend *backend, float **vector)
-{
-	if (*vector)
-		backend->ops->release(backend, *vector);
-	*vector = NULL;
-}
-
 static void discount(struct weights *weights, struct weights_sum *sum)
 {
 	weights->n_bytes -= sum->n_bytes;
@@ -299,27 +297,26 @@ static void discount(struct weights *weights, struct weights_sum *sum)
 /* A visit_fn. */
 static void drop(void *arg, const struct item *item)
 {
-	struct weights *weights = arg;
+	const struct weights *weights = arg;
 
-	if (item->matrix)
-		drop_matrix(weights->backend, item->matrix);
+	if (!is_loaded(item))
+		return;
+	if (item->is_vector)
+		weights->backend->ops->release(weights->backend, item->loaded->vector);
 	else
-		drop_vector(weights->backend, item->vector);
+		weights->backend->ops->weight_destroy(weights->backend, item->loaded->matrix);
+	*item->loaded = (union loaded){ .matrix = NULL };
 }
 
-static void drop_ends(struct weights *weights, const struct weights_range *range)
+static void drop_outer(struct weights *weights, const struct weights_range *range)
 {
-	if (!needs_token_embd(weights, range)) {
-		drop_matrix(weights->backend, &weights->token_embd);
-		discount(weights, sum_of_end(weights, 0));
-	}
-	if (!holds_head(weights, range)) {
-		drop_vector(weights->backend, &weights->output_norm);
-		discount(weights, sum_of_end(weights, 1));
-	}
-	if (!needs_output(weights, range)) {
-		drop_matrix(weights->backend, &weights->output);
-		discount(weights, sum_of_end(weights, 2));
+	for (unsigned s = 0; s < N_OUTER_SLOTS; s++) {
+		const struct item item = outer_item(weights, s);
+
+		if (needs_outer(weights, range, s))
+			continue;
+		drop(weights, &item);
+		discount(weights, item.sum);
 	}
 }
 
@@ -332,7 +329,7 @@ static void drop_surplus(struct weights *weights, const struct weights_range *ra
 		visit_layer(weights, i, drop, weights);
 		discount(weights, &weights->sums[i]);
 	}
-	drop_ends(weights, range);
+	drop_outer(weights, range);
 }
 
 enum sc_status weights_init(struct weights *weights, struct backend *backend,
@@ -342,7 +339,7 @@ enum sc_status weights_init(struct weights *weights, struct backend *backend,
 
 	*weights = (struct weights){ .backend = backend, .model = model };
 	weights->held = calloc(n_layers, sizeof *weights->held);
-	weights->sums = calloc((size_t)n_layers + TENSORS_OF_ENDS, sizeof *weights->sums);
+	weights->sums = calloc((size_t)n_layers + N_OUTER_SLOTS, sizeof *weights->sums);
 	if (weights->held && weights->sums)
 		return SC_OK;
 	weights_deinit(weights);
@@ -354,9 +351,13 @@ static void show_range(struct weights *weights, const struct weights_range *rang
 {
 	weights->n_layers = range->n_layers;
 	weights->layers = weights->held + range->first_layer;
-	weights->embedding = holds_embedding(range) ? weights->token_embd : NULL;
-	weights->head = !holds_head(weights, range) ? NULL :
-			is_tied(weights) ? weights->token_embd : weights->output;
+	weights->embedding = NULL;
+	weights->head = NULL;
+	if (holds_embedding(range))
+		weights->embedding = weights->outer[OUTER_TOKEN_EMBD].matrix;
+	if (holds_head(weights, range))
+		weights->head = weights->outer[is_tied(weights) ? OUTER_TOKEN_EMBD :
+						OUTER_OUTPUT].matrix;
 }
 
 enum sc_status weights_change(struct weights *weights, const struct weights_range *range,
@@ -372,7 +373,7 @@ enum sc_status weights_change(struct weights *weights, const struct weights_rang
 
 	drop_surplus(weights, range);
 	loader.kept_bytes = weights->n_bytes;
-	loader.items = calloc((size_t)range->n_layers * TENSORS_OF_LAYER + TENSORS_OF_ENDS,
+	loader.items = calloc((size_t)range->n_layers * N_LAYER_SLOTS + N_OUTER_SLOTS,
 			      sizeof *loader.items);
 	if (loader.items) {
 		want_all(&loader);
@@ -413,7 +414,7 @@ void weights_held(const struct weights *weights, uint32_t *first_out, uint32_t *
 
 const struct tensor *weights_not_finite(const struct weights *weights, uint32_t *n_out)
 {
-	const size_t n_sums = (size_t)weights->model->hparams.n_layers + TENSORS_OF_ENDS;
+	const size_t n_sums = (size_t)weights->model->hparams.n_layers + N_OUTER_SLOTS;
 	const struct tensor *first = NULL;
 
 	*n_out = 0;

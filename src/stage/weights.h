@@ -13,17 +13,17 @@
 #include "base/error.h"
 #include "model/model.h"
 
-struct layer_weights {
-	float *attn_norm;			/* [dim] */
-	struct weight *q, *k, *v;		/* [n_heads*head_dim][dim], .. */
-	float *q_bias, *k_bias, *v_bias;	/* [n_heads*head_dim], .. */
-	struct weight *attn_output;		/* [dim][n_heads*value_dim] */
-	float *ffn_norm;			/* [dim] */
-	struct weight *gate, *up;		/* [ffn_dim][dim] */
-	struct weight *down;			/* [dim][ffn_dim] */
+/* A loaded tensor: by the kind of its slot a matrix, or floats in device memory. */
+union loaded {
+	struct weight *matrix;
+	float *vector;
 };
 
-/* Sums over the tensors of a layer, or of one tensor at the ends of the model. */
+struct layer_weights {
+	union loaded of[N_LAYER_SLOTS];
+};
+
+/* Sums over the tensors of a layer, or of one outer tensor. */
 struct weights_sum {
 	uint64_t n_bytes;			/* bytes of device memory */
 	uint32_t n_not_finite;			/* number of tensors with NaN or infinity */
@@ -36,16 +36,13 @@ struct weights {
 	uint32_t n_layers;
 	const struct layer_weights *layers;	/* [n_layers] of the range */
 	struct weight *embedding;	/* [n_vocab][dim]; first stage */
-	float *output_norm;		/* [dim]; last stage */
 	struct weight *head;		/* [n_vocab][dim]; last stage; the embedding when tied */
+	union loaded outer[N_OUTER_SLOTS];	/* of the range; OUTER_OUTPUT is NULL when tied */
 	uint64_t n_bytes;		/* bytes of device memory */
 
 	/* Private. */
 	struct layer_weights *held;	/* [n_layers of the model] */
-	struct weight *token_embd;
-	struct weight *output;		/* NULL when tied */
-	struct weights_sum *sums;	/* [n_layers of the model + 3]; at the end
-					 * token_embd, output_norm and output */
+	struct weights_sum *sums;	/* [n_layers of the model + N_OUTER_SLOTS] */
 };
 
 struct weights_range {
@@ -73,9 +70,10 @@ void weights_held(const struct weights *weights, uint32_t *first_out, uint32_t *
 /* The first tensor in the file that holds NaN or infinity, and the number of such tensors. NULL and
  * 0 if there is none. */
 const struct tensor *weights_not_finite(const struct weights *weights, uint32_t *n_out);
-/* Bytes beyond those of the tensors: of any range, and of each layer in addition. */
+/* Bytes beyond those of the tensors: of any range, and of each layer in addition. All layers count
+ * as the one with the most tensors. */
 uint64_t weights_fixed_bytes(const struct model *model, const struct backend_sizes *sizes);
-uint64_t weights_layer_bytes(const struct backend_sizes *sizes);
+uint64_t weights_layer_bytes(const struct model *model, const struct backend_sizes *sizes);
 /* Accepts a struct of zeros. */
 void weights_deinit(struct weights *weights);
 

@@ -154,7 +154,7 @@ struct hash_list {
 static void add_hash(void *arg, const struct model *model, const struct tensor *tensor)
 {
 	struct hash_list *list = arg;
-	size_t i = gguf_tensor_number(model->gguf, tensor);
+	size_t i = model_tensor_number(model, tensor);
 	uint64_t hash = model_hash(model, i);
 
 	if (!hash || list->n == CONTROL_MAX_HASHES)

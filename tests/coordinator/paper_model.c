@@ -24,20 +24,20 @@ const struct model *paper_model(uint32_t n_layers, const uint64_t *layer_rows, u
 	};
 	for (uint32_t i = 0; i < n_layers; i++) {
 		paper.tensors[i] = matrix(layer_rows[i], 64);
-		paper.layers[i].attn_q = &paper.tensors[i];
+		paper.layers[i].of[LAYER_ATTN_Q] = &paper.tensors[i];
 	}
 	/* What a layer has beside it does not matter, but must be there to be counted. */
 	paper.norm = matrix(1, 64);
 	for (uint32_t i = 0; i < n_layers; i++) {
-		paper.layers[i].attn_k = paper.layers[i].attn_v = &paper.norm;
-		paper.layers[i].attn_output = paper.layers[i].ffn_gate = &paper.norm;
-		paper.layers[i].ffn_up = paper.layers[i].ffn_down = &paper.norm;
+		paper.layers[i].of[LAYER_ATTN_K] = paper.layers[i].of[LAYER_ATTN_V] = &paper.norm;
+		paper.layers[i].of[LAYER_ATTN_OUTPUT] = paper.layers[i].of[LAYER_FFN_GATE] = &paper.norm;
+		paper.layers[i].of[LAYER_FFN_UP] = paper.layers[i].of[LAYER_FFN_DOWN] = &paper.norm;
 	}
 	paper.embedding = matrix(n_vocab, 64);
 	paper.output = matrix(n_vocab, 64);
-	paper.model.token_embd = &paper.embedding;
-	paper.model.output = &paper.output;
-	paper.model.output_norm = &paper.norm;
+	paper.model.outer[OUTER_TOKEN_EMBD] = &paper.embedding;
+	paper.model.outer[OUTER_OUTPUT] = &paper.output;
+	paper.model.outer[OUTER_OUTPUT_NORM] = &paper.norm;
 	return &paper.model;
 }
 

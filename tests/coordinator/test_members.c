@@ -156,7 +156,7 @@ static void start_members(bool allows_mixed_backends)
 	assert_int_equal(manual_clock_create(&c.clock), SC_OK);
 	assert_int_equal(loop_create_on(c.clock, &c.loop), SC_OK);
 	config.loop = c.loop;
-	assert_int_equal(tensor_hashes_create(model->gguf, &c.hashes), SC_OK);
+	assert_int_equal(tensor_hashes_create(model, &c.hashes), SC_OK);
 	config.hashes = c.hashes;
 	if (members_create(&config, &c.members, &err) != SC_OK)
 		fail_msg("%s", err.text);

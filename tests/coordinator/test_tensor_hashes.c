@@ -21,7 +21,7 @@ static void the_first_hash_of_a_tensor_is_the_one_to_have(void **state)
 	char name[80];
 
 	(void)state;
-	assert_int_equal(tensor_hashes_create(model->gguf, &hashes), SC_OK);
+	assert_int_equal(tensor_hashes_create(model, &hashes), SC_OK);
 	for (uint32_t i = 0; i < n; i++)
 		assert_int_equal(tensor_hashes_note(hashes, i, 100 + i, "stage 1", &err), SC_OK);
 	for (uint32_t i = 0; i < n; i++) {

@@ -45,7 +45,7 @@ static uint64_t samples_with(const struct tensor *tensor, size_t at)
 
 static void one_byte_of_a_sample_changes_the_samples(void **state)
 {
-	const struct tensor *large = model->token_embd, *small = model->layers[2].ffn_norm;
+	const struct tensor *large = model->outer[OUTER_TOKEN_EMBD], *small = model->layers[2].of[LAYER_FFN_NORM];
 	const size_t middle = (large->n_bytes - 4096) / 2;
 	uint64_t samples;
 
@@ -82,7 +82,7 @@ static void samples_are_of_every_tensor(void **state)
 /* The limit of samples, which the whole hash does not have. */
 static void bytes_between_the_samples_are_seen_by_the_hash_alone(void **state)
 {
-	const struct tensor *large = model->token_embd;
+	const struct tensor *large = model->outer[OUTER_TOKEN_EMBD];
 	uint64_t hash = tensor_hash(large), samples;
 	uint8_t *byte = (uint8_t *)(uintptr_t)large->data + 5000;
 
@@ -98,7 +98,7 @@ static void bytes_between_the_samples_are_seen_by_the_hash_alone(void **state)
 
 static void every_byte_of_a_tensor_changes_its_hash(void **state)
 {
-	const struct tensor *tensor = model->layers[1].attn_k;
+	const struct tensor *tensor = model->layers[1].of[LAYER_ATTN_K];
 	uint8_t *bytes = (uint8_t *)(uintptr_t)tensor->data;
 	uint64_t hash = tensor_hash(tensor);
 
@@ -113,7 +113,7 @@ static void every_byte_of_a_tensor_changes_its_hash(void **state)
 /* Rows in another place are another tensor. */
 static void units_that_change_places_change_the_hash(void **state)
 {
-	const struct tensor *tensor = model->layers[1].attn_q;
+	const struct tensor *tensor = model->layers[1].of[LAYER_ATTN_Q];
 	const size_t n_bytes = TENSOR_HASH_ROWS * tensor_row_bytes(tensor);
 	uint8_t *bytes = (uint8_t *)(uintptr_t)tensor->data, was[4096];
 	uint64_t hash = tensor_hash(tensor);
@@ -130,7 +130,7 @@ static void units_that_change_places_change_the_hash(void **state)
 
 static void parts_in_any_order_make_the_whole(void **state)
 {
-	const struct tensor *tensor = model->token_embd;	/* 1000 rows: 125 units */
+	const struct tensor *tensor = model->outer[OUTER_TOKEN_EMBD];	/* 1000 rows: 125 units */
 	uint64_t sum = 0;
 
 	(void)state;

@@ -29,10 +29,10 @@ static void tiny_models_of_every_kind_open(void **state)
 		tiny.has_rope_factors = i & 4;
 		model = tiny_model_open(&tiny, &file);
 		assert_string_equal(model->arch->name, tiny.arch);
-		assert_int_equal(model->layers[3].ffn_down->type, tiny.type);
-		assert_int_equal(model->output == model->token_embd, tiny.is_tied);
-		assert_int_equal(model->rope_factors != NULL, tiny.has_rope_factors);
-		assert_int_equal(model->layers[0].attn_q_bias != NULL, i & 1);
+		assert_int_equal(model->layers[3].of[LAYER_FFN_DOWN]->type, tiny.type);
+		assert_int_equal(model->outer[OUTER_OUTPUT] == model->outer[OUTER_TOKEN_EMBD], tiny.is_tied);
+		assert_int_equal(model->outer[OUTER_ROPE_FACTORS] != NULL, tiny.has_rope_factors);
+		assert_int_equal(model->layers[0].of[LAYER_ATTN_Q_BIAS] != NULL, i & 1);
 		model_close(model);
 		buf_deinit(&file);
 	}
@@ -163,8 +163,8 @@ static void a_bias_is_optional_for_llama(void **state)
 	gguf_writer_floats(&f.w, "blk.1.attn_q.bias", TENSOR_F32, 64, 1, values);
 	model_fixture_finish(&f);
 	expect_model(&f);
-	assert_non_null(f.model->layers[1].attn_q_bias);
-	assert_null(f.model->layers[0].attn_q_bias);
+	assert_non_null(f.model->layers[1].of[LAYER_ATTN_Q_BIAS]);
+	assert_null(f.model->layers[0].of[LAYER_ATTN_Q_BIAS]);
 	model_fixture_stop(&f);
 }
 
@@ -247,8 +247,10 @@ static bool is_bf16(uint64_t n_bf16, uint64_t n_f16, enum tensor_type vector_typ
 	const struct tensor f16 = { .type = TENSOR_F16, .n_dims = 2, .dims = { 1, n_f16, 1, 1 } };
 	const struct tensor vector = { .type = vector_type, .n_dims = 1,
 				       .dims = { 1000, 1, 1, 1 } };
-	struct layer_tensors layer = { .attn_norm = &vector, .attn_q = &bf16, .ffn_down = &f16,
-				       .attn_q_bias = &vector };
+	struct layer_tensors layer = { .of = {
+		[LAYER_ATTN_NORM] = &vector, [LAYER_ATTN_Q] = &bf16,
+		[LAYER_ATTN_Q_BIAS] = &vector, [LAYER_FFN_DOWN] = &f16,
+	} };
 	const struct model model = { .hparams = { .n_layers = 1 }, .layers = &layer };
 
 	return model_is_bf16(&model);

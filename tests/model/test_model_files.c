@@ -65,16 +65,16 @@ static void types_and_options_are_those_of_the_file(void **state)
 	struct model *model = open_model(reference_path("llama-q4_0"));
 
 	(void)state;
-	assert_int_equal(model->layers[1].ffn_down->type, TENSOR_Q4_0);
-	assert_int_equal(model->layers[1].attn_norm->type, TENSOR_F32);
-	assert_null(model->layers[1].attn_q_bias);
+	assert_int_equal(model->layers[1].of[LAYER_FFN_DOWN]->type, TENSOR_Q4_0);
+	assert_int_equal(model->layers[1].of[LAYER_ATTN_NORM]->type, TENSOR_F32);
+	assert_null(model->layers[1].of[LAYER_ATTN_Q_BIAS]);
 	assert_int_equal(model->arch->rope, ROPE_INTERLEAVED);
 	model_close(model);
 
 	model = open_model(reference_path("qwen2-bias"));
-	assert_non_null(model->layers[1].attn_q_bias);
+	assert_non_null(model->layers[1].of[LAYER_ATTN_Q_BIAS]);
 	assert_int_equal(model->arch->rope, ROPE_HALVES);
-	assert_int_equal(model->layers[0].attn_k_bias->dims[0],
+	assert_int_equal(model->layers[0].of[LAYER_ATTN_K_BIAS]->dims[0],
 			 model->hparams.n_kv_heads * model->hparams.head_dim);
 	model_close(model);
 
@@ -90,14 +90,14 @@ static void rope_scaling_is_read(void **state)
 	(void)state;
 	assert_int_equal(model->hparams.rope_scaling, ROPE_SCALING_LINEAR);
 	assert_true(model->hparams.rope_factor > 1.0f);
-	assert_null(model->rope_factors);
+	assert_null(model->outer[OUTER_ROPE_FACTORS]);
 	model_close(model);
 
 	model = open_model(reference_path("llama-rope-llama3"));
 	assert_int_equal(model->hparams.rope_scaling, ROPE_SCALING_NONE);
 	assert_true(model->hparams.rope_factor == 1.0f);
-	assert_non_null(model->rope_factors);
-	assert_int_equal(model->rope_factors->dims[0], model->hparams.rope_dim / 2);
+	assert_non_null(model->outer[OUTER_ROPE_FACTORS]);
+	assert_int_equal(model->outer[OUTER_ROPE_FACTORS]->dims[0], model->hparams.rope_dim / 2);
 	model_close(model);
 }
 

@@ -70,7 +70,7 @@ void rig_model_close(void)
 
 void rig_spoil_token(uint32_t token)
 {
-	const struct tensor *embedding = rig_model()->model->token_embd;
+	const struct tensor *embedding = rig_model()->model->outer[OUTER_TOKEN_EMBD];
 
 	rig_mend_token();
 	spoilt.n_bytes = tensor_row_bytes(embedding);

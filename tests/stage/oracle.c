@@ -136,8 +136,8 @@ static double angle_of(const struct model *model, uint32_t pair, uint32_t positi
 
 	if (h->rope_scaling == ROPE_SCALING_LINEAR)
 		angle /= (double)h->rope_factor;
-	if (model->rope_factors)
-		angle /= (double)((const float *)model->rope_factors->data)[pair];
+	if (model->outer[OUTER_ROPE_FACTORS])
+		angle /= (double)((const float *)model->outer[OUTER_ROPE_FACTORS]->data)[pair];
 	return angle;
 }
 
@@ -196,24 +196,24 @@ static void run_layer(const struct run *r, const struct layer_tensors *l)
 {
 	const struct hparams *h = &r->model->hparams;
 
-	norm(r, l->attn_norm, r->normed);
-	multiply(r, l->attn_q, l->attn_q_bias, r->normed, r->q);
-	multiply(r, l->attn_k, l->attn_k_bias, r->normed, r->k);
-	multiply(r, l->attn_v, l->attn_v_bias, r->normed, r->v);
+	norm(r, l->of[LAYER_ATTN_NORM], r->normed);
+	multiply(r, l->of[LAYER_ATTN_Q], l->of[LAYER_ATTN_Q_BIAS], r->normed, r->q);
+	multiply(r, l->of[LAYER_ATTN_K], l->of[LAYER_ATTN_K_BIAS], r->normed, r->k);
+	multiply(r, l->of[LAYER_ATTN_V], l->of[LAYER_ATTN_V_BIAS], r->normed, r->v);
 	rotate(r, h->n_heads, r->q);
 	rotate(r, h->n_kv_heads, r->k);
 	for (uint32_t i = 0; i < r->n; i++)
 		for (uint32_t head = 0; head < h->n_heads; head++)
 			attend(r, i, head, r->attended +
 			       ((size_t)i * h->n_heads + head) * h->value_dim);
-	multiply(r, l->attn_output, NULL, r->attended, r->added);
+	multiply(r, l->of[LAYER_ATTN_OUTPUT], NULL, r->attended, r->added);
 	add(r);
-	norm(r, l->ffn_norm, r->normed);
-	multiply(r, l->ffn_gate, NULL, r->normed, r->gate);
-	multiply(r, l->ffn_up, NULL, r->normed, r->up);
+	norm(r, l->of[LAYER_FFN_NORM], r->normed);
+	multiply(r, l->of[LAYER_FFN_GATE], NULL, r->normed, r->gate);
+	multiply(r, l->of[LAYER_FFN_UP], NULL, r->normed, r->up);
 	for (size_t i = 0; i < (size_t)r->n * h->ffn_dim; i++)
 		r->gate[i] = r->gate[i] / (1 + exp(-r->gate[i])) * r->up[i];
-	multiply(r, l->ffn_down, NULL, r->gate, r->added);
+	multiply(r, l->of[LAYER_FFN_DOWN], NULL, r->gate, r->added);
 	add(r);
 }
 
@@ -234,7 +234,7 @@ void oracle_run(const struct model *model, const uint32_t *tokens, uint32_t n_to
 	double *const all[] = { r.x, r.normed, r.added, r.q, r.k, r.v, r.attended, r.gate, r.up };
 
 	for (uint32_t i = 0; i < n_tokens; i++) {
-		float *row = read_row(model->token_embd, tokens[i]);
+		float *row = read_row(model->outer[OUTER_TOKEN_EMBD], tokens[i]);
 
 		for (uint32_t d = 0; d < h->dim; d++)
 			r.x[(size_t)i * h->dim + d] = (double)row[d];
@@ -242,8 +242,8 @@ void oracle_run(const struct model *model, const uint32_t *tokens, uint32_t n_to
 	}
 	for (uint32_t i = 0; i < h->n_layers; i++)
 		run_layer(&r, &model->layers[i]);
-	norm(&r, model->output_norm, r.normed);
-	multiply(&r, model->output, NULL, r.normed, logits);
+	norm(&r, model->outer[OUTER_OUTPUT_NORM], r.normed);
+	multiply(&r, model->outer[OUTER_OUTPUT], NULL, r.normed, logits);
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		free(all[i]);
 }

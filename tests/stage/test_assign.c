@@ -161,7 +161,8 @@ static int open_models(void **state)
 		tiny.is_tied = i;
 		tiny.type = i ? TENSOR_Q8_0 : TENSOR_F32;
 		models[i] = tiny_model_open(&tiny, &files[i]);
-		assert_int_equal(models[i]->output == models[i]->token_embd, i);
+		assert_int_equal(models[i]->outer[OUTER_OUTPUT] ==
+				 models[i]->outer[OUTER_TOKEN_EMBD], i);
 	}
 	return 0;
 }
@@ -219,7 +220,7 @@ static struct stage_assignment range(const struct model *model, unsigned i)
 static int n_matrices(const struct model *model, const struct stage_assignment *of)
 {
 	bool is_first = of->first_layer == 0, is_last = of->first_layer + of->n_layers == N_LAYERS;
-	bool is_tied = model->output == model->token_embd;
+	bool is_tied = model->outer[OUTER_OUTPUT] == model->outer[OUTER_TOKEN_EMBD];
 
 	return (int)of->n_layers * MATRICES_OF_LAYER +
 	       (is_tied ? is_first || is_last : is_first + is_last);
@@ -327,7 +328,7 @@ static int n_common(const struct model *model, const struct stage_assignment *a,
 	int a_ends = n_matrices(model, a) - (int)a->n_layers * MATRICES_OF_LAYER;
 	int b_ends = n_matrices(model, b) - (int)b->n_layers * MATRICES_OF_LAYER;
 
-	if (model->output == model->token_embd)
+	if (model->outer[OUTER_OUTPUT] == model->outer[OUTER_TOKEN_EMBD])
 		return n + (a_ends && b_ends);
 	return n + (!a->first_layer && !b->first_layer) + (a_end == N_LAYERS && b_end == N_LAYERS);
 }

@@ -85,7 +85,7 @@ static void run_model(const struct model *model, const char *name, unsigned n_pr
 	};
 	struct chain *chain = chain_create(&config);
 	double *expected = calloc((size_t)N_TOKENS * model->hparams.n_vocab, sizeof *expected);
-	const enum tensor_type type = model->layers[0].attn_q->type;
+	const enum tensor_type type = model->layers[0].of[LAYER_ATTN_Q]->type;
 	const bool is_rounding = type != TENSOR_F32 && type != TENSOR_F16;
 	uint32_t tokens[N_TOKENS], random = 1;
 

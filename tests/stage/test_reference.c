@@ -47,7 +47,7 @@ struct comparison {
 static double bound_of(const struct model *model)
 {
 	for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++)
-		if (bounds[i].type == model->layers[0].attn_q->type)
+		if (bounds[i].type == model->layers[0].of[LAYER_ATTN_Q]->type)
 			return bounds[i].limit;
 	fail_msg("no bound for this type");
 	return 0;
@@ -160,7 +160,7 @@ static void run_reference(const char *name, const char *ref_path)
 		double error = run_prompt(chain, &comparison, &prompt);
 
 		print_message("%-20s %-5s %4u tokens %3u positions  error %.2e  limit %.0e%s\n",
-			      name, tensor_type_info(model->layers[0].attn_q->type)->name,
+			      name, tensor_type_info(model->layers[0].of[LAYER_ATTN_Q]->type)->name,
 			      prompt.n_tokens, prompt.n_positions, error, limit,
 			      error < limit ? "" : "  TOO LARGE");
 		assert_true(error < limit);

@@ -285,7 +285,7 @@ static void a_tied_embedding_is_held_once(void **state)
 	struct stage *stage;
 
 	(void)state;
-	assert_ptr_equal(model->output, model->token_embd);
+	assert_ptr_equal(model->outer[OUTER_OUTPUT], model->outer[OUTER_TOKEN_EMBD]);
 	config.part.limits.block_length = 16;
 	stage = create(&config);
 	whole = stage_weight_bytes(stage);
@@ -300,7 +300,7 @@ static void a_tied_embedding_is_held_once(void **state)
 	stage = create(&config);
 	last = stage_weight_bytes(stage);
 	stage_destroy(stage);
-	assert_true(first + last >= whole + model->token_embd->n_bytes);
+	assert_true(first + last >= whole + model->outer[OUTER_TOKEN_EMBD]->n_bytes);
 	model_close(model);
 }
 
@@ -475,7 +475,7 @@ static void logits_that_are_no_numbers_give_records_that_say_so(void **state)
 	struct error err;
 
 	(void)state;
-	floats_of(model->output_norm)[5] = NAN;
+	floats_of(model->outer[OUTER_OUTPUT_NORM])[5] = NAN;
 	stage = create(&config);
 	names_not_finite(stage, "output_norm.weight", 1);
 	assert_int_equal(run_stage(stage, make_crowd(&crowd, 2), NULL, records, &n_records, &err),
@@ -512,11 +512,11 @@ static void a_spoilt_row_is_no_others_affair(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		struct model *model = open_copy("qwen2-bias", &bytes);
 		struct config config = config_for(model);
-		float *row = floats_of(model->token_embd) +
+		float *row = floats_of(model->outer[OUTER_TOKEN_EMBD]) +
 			     (size_t)SPOILT * model->hparams.dim;
 		struct stage *stage;
 
-		assert_ptr_not_equal(model->output, model->token_embd);
+		assert_ptr_not_equal(model->outer[OUTER_OUTPUT], model->outer[OUTER_TOKEN_EMBD]);
 		for (uint32_t k = 0; i && k < model->hparams.dim; k++)
 			row[k] = k % 2 ? NAN : INFINITY;
 		stage = create(&config);

@@ -41,16 +41,16 @@ static bool change(const struct model *model, const char *kind)
 
 	if (!strcmp(kind, "spoilt-token")) {
 		for (uint32_t i = 0; i < dim; i++)
-			floats_of(model->token_embd)[TINY_EOS * dim + i] = NAN;
+			floats_of(model->outer[OUTER_TOKEN_EMBD])[TINY_EOS * dim + i] = NAN;
 	} else if (!strcmp(kind, "spoilt-norm")) {
-		floats_of(model->output_norm)[3] = INFINITY;
+		floats_of(model->outer[OUTER_OUTPUT_NORM])[3] = INFINITY;
 	} else if (!strcmp(kind, "large-values")) {
-		scale(model->layers[3].attn_v, LARGE);
-		scale(model->layers[3].attn_output, 1 / LARGE);
+		scale(model->layers[3].of[LAYER_ATTN_V], LARGE);
+		scale(model->layers[3].of[LAYER_ATTN_OUTPUT], 1 / LARGE);
 	} else if (!strcmp(kind, "tied-start")) {
-		*floats_of(model->layers[3].ffn_down) *= 2;
+		*floats_of(model->layers[3].of[LAYER_FFN_DOWN]) *= 2;
 	} else if (!strcmp(kind, "tied-inside")) {
-		floats_of(model->token_embd)[1250] *= 2;
+		floats_of(model->outer[OUTER_TOKEN_EMBD])[1250] *= 2;
 	} else if (strcmp(kind, "good") && strcmp(kind, "bf16") && strcmp(kind, "spm") &&
 		   strcmp(kind, "tied")) {
 		fprintf(stderr, "write_model: no kind '%s'\n", kind);

@@ -410,13 +410,13 @@ static void ready_says_the_hash_of_every_tensor(void **state)
 	become_ready(assign);
 	assert_int_equal(c.coordinator.n_hashes, 1 + 9);
 	assert_int_equal(c.coordinator.tensors[0],
-			 gguf_tensor_number(model->gguf, model->token_embd));
+			 gguf_tensor_number(model->gguf, model->outer[OUTER_TOKEN_EMBD]));
 }
 
 static void ready_names_the_weights_that_are_not_finite(void **state)
 {
-	float *down = (float *)(uintptr_t)model->layers[1].ffn_down->data;
-	float *norm = (float *)(uintptr_t)model->output_norm->data;
+	float *down = (float *)(uintptr_t)model->layers[1].of[LAYER_FFN_DOWN]->data;
+	float *norm = (float *)(uintptr_t)model->outer[OUTER_OUTPUT_NORM]->data;
 	float was[2] = { down[7], norm[3] };
 
 	(void)state;
@@ -426,7 +426,7 @@ static void ready_names_the_weights_that_are_not_finite(void **state)
 	down[7] = was[0];
 	norm[3] = was[1];
 	assert_int_equal(c.coordinator.n_not_finite, 2);
-	assert_string_equal(c.coordinator.not_finite, model->layers[1].ffn_down->name);
+	assert_string_equal(c.coordinator.not_finite, model->layers[1].of[LAYER_FFN_DOWN]->name);
 	/* And it is there for whatever does not meet them, as far as it knows. */
 	send_step(&c.coordinator, 1, 0, EPOCH);
 	peer_wait_for_thread(c.loop, c.coordinator.n_tokens == 1);
