@@ -17,8 +17,8 @@ element i of a tensor follows from its name:
 NAME.ref: prompts and logits, in the format of make_reference.py.
 
 --folders DIR also writes whole folders to DIR/NAME: config.json, model.safetensors,
-tokenizer.json (bytes and two special tokens), and prompts.json, logits-N.npy: the logits of all
-positions of prompts of N tokens, from 1 to 500.
+tokenizer.json (bytes, two special tokens and some pairs), and the logits of all positions of
+prompts of 1 to 500 tokens: logits.ref, and prompts.json with logits-N.npy.
 
 --check zeroes each tensor and changes each setting in _matters; logits that stay the same fail.
 
@@ -207,10 +207,11 @@ def write_json(path, model):
                 f'"tensors": [\n  {rows}]}}\n')
 
 
-def write_ref(path, model, logits):
+def write_ref(path, model, logits, kept):
+    """kept: {length of a prompt: positions}"""
     with open(path, "wb") as f:
-        f.write(MAGIC + struct.pack("<II", model.vocab, len(KEPT)))
-        for length, positions in KEPT.items():
+        f.write(MAGIC + struct.pack("<II", model.vocab, len(kept)))
+        for length, positions in kept.items():
             f.write(struct.pack("<II", length, len(positions)))
             f.write(np.array(prompt_of(model.name, length, model.vocab), "<u4").tobytes())
             f.write(np.array(positions, "<u4").tobytes())
@@ -259,6 +260,7 @@ def write_folder(folder, model, logits):
             json.dump(value, f, indent=1)
     save_file({n: np.ascontiguousarray(w) for n, w in model.weights.items()},
               os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+    write_ref(os.path.join(folder, "logits.ref"), model, logits, {n: range(n) for n in LENGTHS})
     for length in LENGTHS:
         np.save(os.path.join(folder, f"logits-{length}.npy"), logits[length])
 
@@ -298,7 +300,7 @@ def main():
         model = Model(name)
         logits = {n: model.logits(prompt_of(name, n, model.vocab)) for n in LENGTHS}
         write_json(os.path.join(args.out, name + ".json"), model)
-        write_ref(os.path.join(args.out, name + ".ref"), model, logits)
+        write_ref(os.path.join(args.out, name + ".ref"), model, logits, KEPT)
         if args.folders:
             write_folder(os.path.join(args.folders, name), model, logits)
         if args.check:

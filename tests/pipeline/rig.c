@@ -41,6 +41,16 @@ void rig_use_model(const struct tiny_model *tiny)
 	assert_int_equal(tokenizer_create(opened.model->gguf, &opened.tokenizer, &err), SC_OK);
 }
 
+void rig_use_open_model(struct model *model)
+{
+	struct error err = { .text = "" };
+
+	rig_model_close();
+	opened.model = model;
+	if (tokenizer_create(opened.model->gguf, &opened.tokenizer, &err))
+		fail_msg("%s", err.text);
+}
+
 void rig_use_file(const char *path)
 {
 	struct error err;
@@ -66,6 +76,11 @@ void rig_model_close(void)
 	opened = (struct opened_model){ 0 };
 	spoilt.at = NULL;
 	buf_deinit(&model_file);
+}
+
+bool rig_can_spoil(void)
+{
+	return rig_model() && model_file.length > 0;
 }
 
 void rig_spoil_token(uint32_t token)

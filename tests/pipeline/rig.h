@@ -50,7 +50,11 @@ struct rig {
 const struct opened_model *rig_model(void);
 void rig_use_model(const struct tiny_model *tiny);
 void rig_use_file(const char *path);
+/* Takes the model. */
+void rig_use_open_model(struct model *model);
 void rig_model_close(void);
+/* False if the weights cannot be changed: those of a file. */
+bool rig_can_spoil(void);
 /* The embedding of a token becomes NaN, for rigs that start from now on; or as it was. */
 void rig_spoil_token(uint32_t token);
 void rig_mend_token(void);

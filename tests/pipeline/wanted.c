@@ -198,7 +198,8 @@ void wanted_run_together(const struct wanted *wanted, unsigned n_jobs,
 	unsigned n_submitted = 0, n_ended = 0;
 	struct rig rig;
 
-	rig_spoil_token(token);
+	if (rig_can_spoil())
+		rig_spoil_token(token);
 	rig_start(&rig, options);
 	assert_int_equal(rig.phase, COORDINATOR_READY);
 	while (n_ended < n_jobs) {
@@ -206,7 +207,7 @@ void wanted_run_together(const struct wanted *wanted, unsigned n_jobs,
 			jobs[n_submitted] = wanted_submit(&rig, &wanted[n_submitted]);
 			if (!wanted_draw(4))
 				twins[n_submitted] = wanted_submit(&rig, &wanted[n_submitted]);
-			if (!wanted_draw(3))
+			if (rig_can_spoil() && !wanted_draw(3))
 				spoilt[n_submitted] = wanted_submit_spoilt(&rig, token);
 			n_submitted++;
 		}

@@ -47,7 +47,7 @@ struct job *wanted_submit_spoilt(struct rig *rig, uint32_t token);
 void wanted_check_spoilt(struct job *job);
 
 /* All n together, arriving at random; a quarter of them gets a twin that leaves in the middle, and
- * some a companion whose logits are not numbers. */
+ * some a companion whose logits are not numbers, unless the weights are those of a file. */
 void wanted_run_together(const struct wanted *wanted, unsigned n,
 			 const struct rig_options *options);
 
