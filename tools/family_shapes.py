@@ -6,6 +6,8 @@ SHAPES[name] is config.json as a folder on the Hub has it, and beside it, with a
     _gain      {regular expression: factor}     weights that are drawn larger or smaller
     _matters   {key: another value}             settings that must change the logits
     _names     {pattern: replacement}           names in the file that are not those of the class
+    _extra     {name: shape}                    tensors of the file that no logit depends on
+    _around    {...}                            config.json is this, with the shape as text_config
 
 A family's first shape has the keys that older configurations have (rope_theta, rope_scaling,
 sliding_window_pattern), another one those that transformers 5 writes (rope_parameters,
@@ -216,7 +218,8 @@ SHAPES = {
     "mistral-window": mistral(64, 91, 3, 4, 2, 12, rope_theta=10000.0, sliding_window=W,
                               tie_word_embeddings=False, _matters={"sliding_window": None}),
     "mistral-nemo": mistral(60, 75, 2, 6, 2, 8, sliding_window=None, tie_word_embeddings=False,
-                            rope_parameters={"rope_type": "default", "rope_theta": 1e6}),
+                            rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+                            _extra={"model.layers.0.self_attn.rotary_emb.inv_freq": (4,)}),
     "smollm3-nope": smollm3(48, 81, 5, 4, 2, None, rope_theta=50000.0, no_rope_layer_interval=4,
                             no_rope_layers=[1, 1, 1, 0, 1], tie_word_embeddings=True,
                             _matters={"no_rope_layers": [1, 1, 1, 1, 1]}),
@@ -264,6 +267,18 @@ SHAPES = {
                                "sliding_attention": {"rope_type": "default",
                                                      "rope_theta": 10000.0}},
                            _matters={"query_pre_attn_scalar": 12}),
+    # A folder with a picture encoder, of which only the language model is used.
+    "gemma3-vision": gemma3(48, 81, 4, 4, 2, 16, rope_theta=1e6, rope_local_base_freq=10000.0,
+                            sliding_window=W, sliding_window_pattern=3, query_pre_attn_scalar=16,
+                            _names={r"^model\.": "language_model.model."},
+                            _extra={"vision_tower.vision_model.post_layernorm.weight": (8,),
+                                    "multi_modal_projector.mm_soft_emb_norm.weight": (8,)},
+                            _around={"model_type": "gemma3", "torch_dtype": "float32",
+                                     "architectures": ["Gemma3ForConditionalGeneration"],
+                                     "boi_token_index": 255999, "eoi_token_index": 256000,
+                                     "image_token_index": 262144, "mm_tokens_per_image": 256,
+                                     "vision_config": {"hidden_size": 8, "num_hidden_layers": 1,
+                                                       "model_type": "siglip_vision_model"}}),
 
     "phi3-window": phi3(48, 77, 3, 4, 2, None, rope_theta=10000.0, sliding_window=W,
                         rope_scaling=None, original_max_position_embeddings=CONTEXT,
@@ -335,7 +350,9 @@ SHAPES = {
                          parallel_attn=True, alibi=False, multi_query=True,
                          num_ln_in_parallel_attn=1, ffn_hidden_size=150,
                          rope_parameters={"rope_type": "default", "rope_theta": 500042.0}),
-    "gpt2-hub": gpt2(48, 3, 4, _names={r"^transformer\.": ""}),
+    "gpt2-hub": gpt2(48, 3, 4, _names={r"^transformer\.": ""},
+                     _extra={"h.0.attn.bias": (1, 1, 8, 8), "h.1.attn.bias": (1, 1, 8, 8),
+                             "h.2.attn.bias": (1, 1, 8, 8)}),
     "gpt2-inner": gpt2(60, 2, 5, n_inner=101, activation_function="gelu_new"),
     "gptneox-parallel": gptneox(48, 77, 3, 4, None, None, rotary_pct=0.5, rotary_emb_base=10000,
                                 use_parallel_residual=True, hidden_act="gelu",

@@ -137,6 +137,8 @@ class Model:
         self.tensors = {file_name: (dims, *kind_of(self.config, row.get("_gain", {}), file_name,
                                                    dims))
                         for file_name, dims in ((self.in_file(n), d) for n, d in shapes.items())}
+        self.needed = set(self.tensors)
+        self.tensors.update({n: (dims, 0.0, 1.0) for n, dims in row.get("_extra", {}).items()})
         self.load({n: weights_of(n, *rest) for n, rest in self.tensors.items()})
 
     def create(self):
@@ -178,6 +180,12 @@ class Model:
         return self.module(torch.tensor([prompt]), use_cache=False).logits[0].float().numpy()
 
     @property
+    def file_config(self):
+        """config.json"""
+        around = SHAPES[self.name].get("_around")
+        return {**around, "text_config": self.config} if around else self.config
+
+    @property
     def vocab(self):
         return self.config["vocab_size"]
 
@@ -203,7 +211,7 @@ def folded(model):
 def write_json(path, model):
     rows = ",\n  ".join(json.dumps(row) for row in folded(model))
     with open(path, "w") as f:
-        f.write(f'{{"config": {json.dumps(model.config)},\n "layers": {model.layers},\n '
+        f.write(f'{{"config": {json.dumps(model.file_config)},\n "layers": {model.layers},\n '
                 f'"tensors": [\n  {rows}]}}\n')
 
 
@@ -252,7 +260,7 @@ def tokenizer_json(vocab):
 
 def write_folder(folder, model, logits):
     os.makedirs(folder, exist_ok=True)
-    for name, value in (("config.json", model.config),
+    for name, value in (("config.json", model.file_config),
                         ("tokenizer.json", tokenizer_json(model.vocab)),
                         ("prompts.json", {str(n): prompt_of(model.name, n, model.vocab)
                                           for n in LENGTHS})):
@@ -272,7 +280,8 @@ def difference(a, b):
 def check(model, logits):
     """Fails if a tensor or a setting does not matter."""
     prompt, faults = prompt_of(model.name, 130, model.vocab), []
-    for name, values in model.weights.items():
+    for name in sorted(model.needed):
+        values = model.weights[name]
         if name.endswith((".beta", ".eps")):
             continue
         model.load({**model.weights, name: np.zeros_like(values)})
