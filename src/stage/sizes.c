@@ -59,7 +59,7 @@ enum sc_status stage_sizes_of(const struct stage_config *config,
 	if (status)
 		return status;
 	*sizes_out = (struct stage_sizes){
-		.fixed_bytes = of.fixed_bytes + of.cache_bytes + sequences.fixed_bytes +
+		.fixed_bytes = of.fixed_bytes + sequences.fixed_bytes +
 			       weights_fixed_bytes(config->model, &of) +
 			       forward_bytes(config->model, limits, false),
 		.head_bytes = head_bytes(config, limits),
@@ -67,7 +67,7 @@ enum sc_status stage_sizes_of(const struct stage_config *config,
 		.kv_block_bytes = of.kv_block_bytes,
 		.block_bytes = sequences.block_bytes,
 		.context_block_bytes = sequences.context_block_bytes,
-		.thread_bytes = of.thread_bytes + of.cache_thread_bytes,
+		.thread_bytes = of.thread_bytes,
 		.shared_thread_bytes = of.shared_thread_bytes,
 		.shared_block_bytes = of.shared_block_bytes,
 		.shared_most_bytes = of.shared_most_bytes,

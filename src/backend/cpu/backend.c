@@ -235,7 +235,7 @@ const struct backend_ops backend_cpu = {
 	.embed = cpu_embed,
 	.matmul = cpu_matmul,
 	.gated_matmul = cpu_gated_matmul,
-	.norm = cpu_norm,
+	.rms_norm = cpu_rms_norm,
 	.rope = cpu_rope,
 	.kv_write = cpu_kv_write,
 	.kv_saturated = cpu_kv_saturated,
@@ -245,7 +245,6 @@ const struct backend_ops backend_cpu = {
 	.weigh_block = cpu_weigh_block,
 	.n_threads = n_threads,
 	.share = cpu_share,
-	.activate = cpu_activate,
+	.swiglu = cpu_swiglu,
 	.add = cpu_add,
-	.cap = cpu_cap,
 };

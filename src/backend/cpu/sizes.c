@@ -5,8 +5,9 @@
 #include "backend/cpu/kv.h"
 #include "base/resources.h"
 
-/* Arrays of a cache: keys and values, scratch memory, and parts. */
-enum { N_CACHE_ARRAYS = 3 };
+/* Arrays whose size is the sum of several numbers of the table: keys and values, a cache's scratch
+ * memory, parts, and CPU_ARRAY_SCRATCH. */
+enum { N_GROWING_ARRAYS = 4 };
 
 unsigned cpu_n_threads(const struct backend_config *config)
 {
@@ -36,9 +37,8 @@ void cpu_array_bytes(unsigned n_threads, unsigned max_rows, unsigned max_width,
 /* The arrays of a backend without threads, and what its objects take. */
 static uint64_t backend_bytes(const struct backend_config *config)
 {
-	/* The last: beyond CPU_ARRAY_SCRATCH, whose size depends on the number of threads. */
-	uint64_t n = sizeof(struct cpu_backend) + team_bytes(0) + pages_bytes() +
-		     cpu_memory_bytes_beyond();
+	uint64_t n = sizeof(struct cpu_backend) + sizeof(struct kv_cache) + team_bytes(0) +
+		     pages_bytes();
 	size_t n_bytes[CPU_N_ARRAYS];
 
 	cpu_array_bytes(0, config->max_rows, config->max_width, n_bytes);
@@ -47,13 +47,14 @@ static uint64_t backend_bytes(const struct backend_config *config)
 	return n;
 }
 
-/* The share of a thread in every array of a backend that has one. */
-static uint64_t thread_bytes(void)
+/* The share of a thread in every array that has one. */
+static uint64_t thread_bytes(const struct kv_cache *cache)
 {
 	size_t n_bytes[CPU_N_ARRAYS];
 
 	cpu_array_bytes(1, 0, 0, n_bytes);
-	return n_bytes[CPU_ARRAY_SCRATCH] + CPU_STACK_BYTES + team_bytes(1) - team_bytes(0);
+	return n_bytes[CPU_ARRAY_SCRATCH] + kv_scratch_bytes(cache) + CPU_STACK_BYTES +
+	       team_bytes(1) - team_bytes(0);
 }
 
 enum sc_status cpu_sizes(const struct backend_config *config, const struct kv_cache_config *kv,
@@ -73,11 +74,9 @@ enum sc_status cpu_sizes(const struct backend_config *config, const struct kv_ca
 	if (status)
 		return status;
 	*sizes_out = (struct backend_sizes){
-		.fixed_bytes = backend_bytes(config),
-		.thread_bytes = thread_bytes(),
-		.cache_bytes = sizeof(struct kv_cache) +
-			       N_CACHE_ARRAYS * cpu_memory_bytes_beyond(),
-		.cache_thread_bytes = kv_scratch_bytes(&cache),
+		.fixed_bytes = backend_bytes(config) +
+			       N_GROWING_ARRAYS * cpu_memory_bytes_beyond(),
+		.thread_bytes = thread_bytes(&cache),
 		.kv_block_bytes = kv_block_bytes(&cache),
 		.shared_thread_bytes = cache.thread_part_floats * sizeof(float),
 		.shared_block_bytes = cache.block_part_floats * sizeof(float),
