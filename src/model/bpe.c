@@ -14,7 +14,8 @@
 
 struct bpe {
 	const struct vocab *vocab;
-	struct pretokenizer *pre;	/* owned */
+	struct pretokenizer *pre;	/* owned, or NULL */
+	bool ignores_merges;
 	struct pairmap *merges;		/* (left, right) to rank << 32 | joined token */
 	uint32_t substitutes[3];	/* the tokens that replace a byte
 					 * without a token: U+FFFD, */
@@ -180,7 +181,8 @@ static enum sc_status find_substitutes(struct bpe *bpe)
 }
 
 enum sc_status bpe_create(const struct vocab *vocab, struct pretokenizer *pre,
-			  const struct gguf *gguf, struct bpe **bpe_out, struct error *err)
+			  bool ignores_merges, const struct gguf *gguf, struct bpe **bpe_out,
+			  struct error *err)
 {
 	struct gguf_array merges;
 	struct bpe *bpe = calloc(1, sizeof *bpe);
@@ -192,6 +194,7 @@ enum sc_status bpe_create(const struct vocab *vocab, struct pretokenizer *pre,
 	}
 	bpe->vocab = vocab;
 	bpe->pre = pre;
+	bpe->ignores_merges = ignores_merges;
 	status = get_merges(gguf, &merges, err);
 	if (!status)
 		status = load_merges(bpe, gguf, &merges, err);
@@ -216,7 +219,6 @@ void bpe_destroy(struct bpe *bpe)
 
 struct encoding {
 	const struct bpe *bpe;
-	struct merge_rules rules;
 	struct merger *merger;
 	struct token_list *ids;
 };
@@ -233,21 +235,25 @@ bool bpe_leaves_out_bytes(const struct bpe *bpe)
 static enum sc_status encode_word(void *context, const char *word, size_t n_bytes)
 {
 	const struct encoding *encoding = context;
-	const struct bpe *bpe = encoding->bpe;
+
+	return bpe_encode_word(encoding->bpe, word, n_bytes, encoding->merger, encoding->ids);
+}
+
+enum sc_status bpe_encode_word(const struct bpe *bpe, const char *word, size_t n_bytes,
+			       struct merger *scratch, struct token_list *ids)
+{
+	const struct merge_rules rules = rules_of(bpe);
 	uint32_t token;
 
-	if (pretokenizer_flags(bpe->pre) & PRE_IGNORES_MERGES &&
-	    strmap_find(bpe->vocab->ids, word, n_bytes, &token))
-		return token_list_add(encoding->ids, token);
-	return merger_join(encoding->merger, &encoding->rules, word, n_bytes, encoding->ids);
+	if (bpe->ignores_merges && strmap_find(bpe->vocab->ids, word, n_bytes, &token))
+		return token_list_add(ids, token);
+	return merger_join(scratch, &rules, word, n_bytes, ids);
 }
 
 enum sc_status bpe_encode(const struct bpe *bpe, const char *text, size_t n_bytes,
 			  struct merger *scratch, struct token_list *ids, struct error *err)
 {
-	struct encoding encoding = {
-		.bpe = bpe, .rules = rules_of(bpe), .merger = scratch, .ids = ids,
-	};
+	struct encoding encoding = { .bpe = bpe, .merger = scratch, .ids = ids };
 
 	return pretokenizer_split(bpe->pre, text, n_bytes, encode_word, &encoding, err);
 }

@@ -12,12 +12,13 @@
 
 struct bpe;
 
-/* Borrows vocab until destroy. Takes pre, also on failure. SC_E_FORMAT: tokenizer.ggml.merges is
+/* Borrows vocab until destroy. Takes pre, also on failure; NULL: words come from bpe_encode_word.
+ * ignores_merges: a word that is itself a token is not split. SC_E_FORMAT: tokenizer.ggml.merges is
  * missing, or a merge is not a pair. Pairs whose parts or result are not tokens are ignored. Of
  * equal pairs the first counts. */
 must_check enum sc_status bpe_create(const struct vocab *vocab, struct pretokenizer *pre,
-				     const struct gguf *gguf, struct bpe **bpe_out,
-				     struct error *err);
+				     bool ignores_merges, const struct gguf *gguf,
+				     struct bpe **bpe_out, struct error *err);
 void bpe_destroy(struct bpe *bpe);
 
 /* Returns true if encode drops some bytes, because they have no token and no replacement. */
@@ -31,5 +32,9 @@ bool bpe_leaves_out_bytes(const struct bpe *bpe);
 must_check enum sc_status bpe_encode(const struct bpe *bpe, const char *text, size_t n_bytes,
 				     struct merger *scratch, struct token_list *ids,
 				     struct error *err);
+
+/* The same for one word. SC_E_NOMEM. */
+must_check enum sc_status bpe_encode_word(const struct bpe *bpe, const char *word, size_t n_bytes,
+					  struct merger *scratch, struct token_list *ids);
 
 #endif

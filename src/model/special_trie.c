@@ -35,7 +35,7 @@ static bool is_between(struct gguf_string text, const char *begin, const char *e
 
 /* Phi, Command-R, ChatML and others; DeepSeek, with U+FF5C for |; Gemma. Their tokenizers do not
  * call all of these special, and older converters of models then made them user-defined. */
-static bool looks_like_control(struct gguf_string text)
+bool special_looks_like_control(struct gguf_string text)
 {
 	return is_between(text, "<|", "|>") || is_between(text, "<\uFF5C", "\uFF5C>") ||
 	       is_between(text, "<start_of_", ">") || is_between(text, "<end_of_", ">");
@@ -69,7 +69,7 @@ static enum sc_status add_token(struct special_trie *trie, const struct vocab *v
 			.token = token,
 			.is_control = vocab->types[token] != VOCAB_USER_DEFINED ||
 				      vocab->flags[token] & VOCAB_IS_END,
-			.looks_like_control = looks_like_control(text),
+			.looks_like_control = special_looks_like_control(text),
 		};
 	return SC_OK;
 }

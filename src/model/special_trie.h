@@ -17,6 +17,9 @@ must_check enum sc_status special_trie_create(const struct vocab *vocab,
 					      struct special_trie **trie_out);
 void special_trie_destroy(struct special_trie *trie);
 
+/* Returns true for texts such as <|user|>, which are control tokens whatever their type. */
+bool special_looks_like_control(struct gguf_string text);
+
 struct special_match {
 	size_t start;		/* if there is no match: the text's
 				 * n_bytes, with token TOKEN_NONE */

@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "model/bpe.h"
+#include "model/encoder.h"
 #include "model/quote.h"
 #include "model/special_trie.h"
 #include "model/spm.h"
@@ -16,7 +17,8 @@
 struct tokenizer {
 	struct vocab vocab;
 	struct special_trie *specials;
-	struct bpe *bpe;	/* NULL: SentencePiece-style */
+	struct bpe *bpe;	/* NULL: SentencePiece-style, or a pipeline */
+	struct encoder *encoder;	/* NULL without a pipeline */
 	size_t longest_token_bytes;
 };
 
@@ -28,7 +30,7 @@ static bool is_string(struct gguf_string string, const char *text)
 static enum sc_status create_spm(struct tokenizer *tokenizer, const struct gguf *gguf,
 				 struct error *err)
 {
-	return vocab_load(&tokenizer->vocab, VOCAB_SPM, true, gguf, err);
+	return vocab_load(&tokenizer->vocab, VOCAB_SPM, true, NULL, gguf, err);
 }
 
 static enum sc_status create_bpe(struct tokenizer *tokenizer, const struct gguf *gguf,
@@ -48,12 +50,13 @@ static enum sc_status create_bpe(struct tokenizer *tokenizer, const struct gguf 
 		return status;
 	}
 	status = vocab_load(&tokenizer->vocab, VOCAB_BPE,
-			    pretokenizer_flags(pre) & PRE_ADDS_BOS, gguf, err);
+			    pretokenizer_flags(pre) & PRE_ADDS_BOS, NULL, gguf, err);
 	if (status) {
 		pretokenizer_destroy(pre);
 		return status;
 	}
-	return bpe_create(&tokenizer->vocab, pre, gguf, &tokenizer->bpe, err);
+	return bpe_create(&tokenizer->vocab, pre, pretokenizer_flags(pre) & PRE_IGNORES_MERGES,
+			  gguf, &tokenizer->bpe, err);
 }
 
 static enum sc_status create_family(struct tokenizer *tokenizer, const struct gguf *gguf,
@@ -62,6 +65,8 @@ static enum sc_status create_family(struct tokenizer *tokenizer, const struct gg
 	struct gguf_string model;
 	enum sc_status status;
 
+	if (pipeline_is_in(gguf))
+		return encoder_create(gguf, &tokenizer->vocab, &tokenizer->encoder, err);
 	status = gguf_require(gguf, KEY_MODEL, err);
 	if (!status)
 		status = gguf_get_string(gguf, KEY_MODEL, &model, err);
@@ -84,7 +89,9 @@ static size_t find_longest_token(const struct tokenizer *tokenizer)
 	const struct vocab *vocab = &tokenizer->vocab;
 	size_t longest = vocab->max_key_bytes;
 
-	if (tokenizer->bpe ? bpe_leaves_out_bytes(tokenizer->bpe) : spm_leaves_out_bytes(vocab))
+	if (tokenizer->encoder)
+		;
+	else if (tokenizer->bpe ? bpe_leaves_out_bytes(tokenizer->bpe) : spm_leaves_out_bytes(vocab))
 		return 0;
 	if (longest < UTF8_MAX_BYTES)
 		longest = UTF8_MAX_BYTES;
@@ -97,7 +104,8 @@ static size_t find_longest_token(const struct tokenizer *tokenizer)
 					 vocab->types[i] == VOCAB_USER_DEFINED))
 			longest = length;
 	}
-	return longest;
+	return tokenizer->encoder ? encoder_longest_token_bytes(tokenizer->encoder, longest)
+				  : longest;
 }
 
 enum sc_status tokenizer_create(const struct gguf *gguf, struct tokenizer **tokenizer_out,
@@ -129,6 +137,7 @@ void tokenizer_destroy(struct tokenizer *tokenizer)
 	if (!tokenizer)
 		return;
 	bpe_destroy(tokenizer->bpe);
+	encoder_destroy(tokenizer->encoder);
 	special_trie_destroy(tokenizer->specials);
 	vocab_deinit(&tokenizer->vocab);
 	free(tokenizer);
@@ -291,10 +300,15 @@ enum sc_status tokenizer_encode_masked(const struct tokenizer *tokenizer, const 
 		return error_set(err, SC_E_TOO_LARGE, "text: expected at most %d bytes, found %zu",
 				 INT32_MAX, n_bytes);
 	if (adds_bos)
-		status = token_list_add(ids, vocab->bos);
-	if (!status)
+		status = tokenizer->encoder ? encoder_begin(tokenizer->encoder, ids)
+					    : token_list_add(ids, vocab->bos);
+	if (!status && tokenizer->encoder)
+		status = encoder_encode(tokenizer->encoder, (struct masked_text){
+			.data = text, .mask = mask, .n = n_bytes,
+		}, control.is_allowed, ids, err);
+	else if (!status)
 		status = encode_all(&encoding, text, n_bytes, control);
-	if (!status && adds_bos)
+	if (!status && adds_bos && ids->n > n_before)
 		drop_second_bos(ids, n_before, vocab->bos);
 	if (status == SC_E_NOMEM)
 		error_set(err, status, "no memory to encode %zu bytes", n_bytes);

@@ -3,6 +3,7 @@
 
 #include "base/strmap.h"
 #include "model/byte_alphabet.h"
+#include "model/decoder.h"
 #include "model/model.h"
 #include "model/quote.h"
 
@@ -39,6 +40,18 @@ static enum sc_status get_parallel_array(const struct gguf *gguf, const char *ke
 	}
 	*array_out = array;
 	return SC_OK;
+}
+
+enum sc_status vocab_count(const struct gguf *gguf, size_t *n_out, struct error *err)
+{
+	struct gguf_array texts;
+	enum sc_status status = gguf_require(gguf, KEY_TOKENS, err);
+
+	if (!status)
+		status = gguf_get_array(gguf, KEY_TOKENS, &texts, err);
+	if (!status)
+		*n_out = texts.n;
+	return status;
 }
 
 static enum sc_status load_texts(struct vocab *vocab, const struct gguf *gguf, struct error *err)
@@ -114,8 +127,7 @@ static int hex_digit(char c)
 	     : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Returns the byte of a text like <0x0A>, or -1. */
-static int byte_of_text(struct gguf_string text)
+int vocab_byte_of_text(struct gguf_string text)
 {
 	int high, low;
 
@@ -135,7 +147,7 @@ static enum sc_status load_byte_tokens(struct vocab *vocab, const struct gguf *g
 	memset(vocab->byte_tokens, 0xFF, sizeof vocab->byte_tokens);
 	for (size_t i = 0; i < vocab->n; i++) {
 		struct gguf_string text = gguf_array_string(&vocab->texts, i);
-		int byte = byte_of_text(text);
+		int byte = vocab_byte_of_text(text);
 
 		if (vocab->types[i] == VOCAB_BYTE && byte < 0)
 			return gguf_key_error(gguf, KEY_TOKENS, SC_E_FORMAT, err,
@@ -182,7 +194,7 @@ static size_t put_piece(const struct vocab *vocab, size_t i, char *out, bool *is
 		return 0;
 	switch (vocab->types[i]) {
 	case VOCAB_BYTE:
-		*out = (char)byte_of_text(text);
+		*out = (char)vocab_byte_of_text(text);
 		return 1;
 	case VOCAB_CONTROL:
 	case VOCAB_UNKNOWN:
@@ -276,7 +288,8 @@ static void complete_byte_tokens(struct vocab *vocab)
 }
 
 enum sc_status vocab_load(struct vocab *vocab, enum vocab_family family, bool adds_bos,
-			  const struct gguf *gguf, struct error *err)
+			  const struct vocab_pipeline *pipeline, const struct gguf *gguf,
+			  struct error *err)
 {
 	enum sc_status status = load_texts(vocab, gguf, err);
 
@@ -296,11 +309,37 @@ enum sc_status vocab_load(struct vocab *vocab, enum vocab_family family, bool ad
 		status = vocab_load_special(vocab, adds_bos, gguf, err);
 	if (status)
 		return status;
-	status = build_pieces(vocab);
-	if (status)
+	status = pipeline ? vocab_build_decoded(vocab, pipeline, err) : build_pieces(vocab);
+	if (status == SC_E_NOMEM)
 		return error_set(err, status, "no memory for the texts of %zu tokens", vocab->n);
-	complete_byte_tokens(vocab);
-	return SC_OK;
+	if (!status)
+		complete_byte_tokens(vocab);
+	return status;
+}
+
+/* As vocab_print, by the decoder of a pipeline. */
+static struct gguf_string print_decoded(const struct vocab *vocab, uint32_t token,
+					bool with_special, bool *is_at_start)
+{
+	const struct gguf_string mark = vocab->decoder->mark;
+	struct gguf_string piece = vocab_piece(vocab, token);
+
+	if (vocab_is_special(vocab, token) && !with_special)
+		return (struct gguf_string){ .data = piece.data };
+	if (vocab->decoder->start == START_DROP && *is_at_start) {
+		while (piece.length && piece.data[0] == ' ') {
+			piece.data++;
+			piece.length--;
+		}
+		*is_at_start = false;
+	} else if (vocab->decoder->start == START_STRIP && *is_at_start && piece.length) {
+		if (piece.length >= mark.length && !memcmp(piece.data, mark.data, mark.length)) {
+			piece.data += mark.length;
+			piece.length -= mark.length;
+		}
+		*is_at_start = false;
+	}
+	return piece;
 }
 
 struct gguf_string vocab_print(const struct vocab *vocab, uint32_t token, bool with_special,
@@ -308,6 +347,8 @@ struct gguf_string vocab_print(const struct vocab *vocab, uint32_t token, bool w
 {
 	struct gguf_string piece = vocab_piece(vocab, token);
 
+	if (vocab->decoder)
+		return print_decoded(vocab, token, with_special, is_at_start);
 	if (vocab_is_special(vocab, token)) {
 		if (!with_special)
 			piece.length = 0;
@@ -333,6 +374,7 @@ void vocab_deinit(struct vocab *vocab)
 	free(vocab->priorities);
 	free(vocab->pieces);
 	free(vocab->piece_starts);
+	free(vocab->key_bytes);
 	strmap_destroy(vocab->ids);
 	*vocab = (struct vocab){ 0 };
 }

@@ -17,6 +17,7 @@
 enum vocab_family {
 	VOCAB_SPM,	/* "llama": SentencePiece-style, merges by score */
 	VOCAB_BPE,	/* "gpt2": byte-level, merges by rank */
+	VOCAB_TEXT,	/* with a pipeline: tokens are texts of characters */
 };
 
 /* The numbers of tokenizer.ggml.token_type. Others count as VOCAB_NORMAL. */
@@ -32,7 +33,13 @@ enum vocab_type {
 enum {
 	VOCAB_IS_END = 1,		/* generation ends at this token */
 	VOCAB_EATS_SPACE = 2,		/* white space after this token belongs to the token */
+	VOCAB_NOT_IN_MODEL = 4,		/* with a pipeline: an added token that the model does not
+					 * know */
 };
+
+struct decoder;
+struct normalizer;
+struct pipeline;
 
 struct vocab {
 	enum vocab_family family;
@@ -45,7 +52,8 @@ struct vocab {
 	size_t *piece_starts;		/* [n + 1] */
 	struct strmap *ids;		/* maps text to the token that plain text becomes;
 					 * never a control, unknown or byte token. Keys: the
-					 * token's text (VOCAB_SPM) or its bytes (VOCAB_BPE).
+					 * token's text (VOCAB_SPM, VOCAB_TEXT) or its bytes
+					 * (VOCAB_BPE).
 					 * Of equal texts the lowest id counts */
 	uint32_t byte_tokens[256];	/* or TOKEN_NONE */
 	size_t max_key_bytes;		/* length of the longest key of ids */
@@ -53,11 +61,24 @@ struct vocab {
 					 * after another character */
 	uint32_t bos, eos, unknown;	/* or TOKEN_NONE */
 	bool adds_bos, adds_space_prefix;
+	const struct decoder *decoder;	/* borrowed; NULL without a pipeline */
+	char *key_bytes;		/* with a pipeline: keys of VOCAB_BPE */
 };
 
-/* Loads a vocabulary. adds_bos: the default if the file does not say. vocab must be zeroed; the
- * caller calls vocab_deinit in any case. SC_E_FORMAT, SC_E_NOMEM. */
+/* What loading needs of a pipeline. All borrowed; decoder stays in use. */
+struct vocab_pipeline {
+	const struct pipeline *pipeline;
+	const struct decoder *decoder;
+	const struct normalizer *normalizer;
+};
+
+/* The number of tokens in a file. */
+must_check enum sc_status vocab_count(const struct gguf *gguf, size_t *n_out, struct error *err);
+
+/* Loads a vocabulary. adds_bos: the default if the file does not say. pipeline: NULL without one.
+ * vocab must be zeroed; the caller calls vocab_deinit in any case. SC_E_FORMAT, SC_E_NOMEM. */
 must_check enum sc_status vocab_load(struct vocab *vocab, enum vocab_family family, bool adds_bos,
+				     const struct vocab_pipeline *pipeline,
 				     const struct gguf *gguf, struct error *err);
 void vocab_deinit(struct vocab *vocab);
 
@@ -80,6 +101,14 @@ static inline bool vocab_is_special(const struct vocab *vocab, uint32_t token)
 }
 
 const struct vocab *tokenizer_vocab(const struct tokenizer *tokenizer);
+
+/* Returns the byte of a text like <0x0A>, or -1. */
+int vocab_byte_of_text(struct gguf_string text);
+
+/* Part of vocab_load: pieces and keys as a pipeline has them. */
+must_check enum sc_status vocab_build_decoded(struct vocab *vocab,
+					      const struct vocab_pipeline *pipeline,
+					      struct error *err);
 
 /* Part of vocab_load: reads the special ids and names. Runs before the pieces and the map are
  * built, because it decides which tokens are control tokens. */

@@ -151,14 +151,16 @@ static bool open_vocab(struct opened *opened)
 	is_bpe = model.length == 4 && !memcmp(model.data, "gpt2", 4);
 	if (!is_bpe && !(model.length == 5 && !memcmp(model.data, "llama", 5)))
 		return false;
-	status = vocab_load(&opened->vocab, is_bpe ? VOCAB_BPE : VOCAB_SPM, false, opened->gguf,
-			    &err);
+	status = vocab_load(&opened->vocab, is_bpe ? VOCAB_BPE : VOCAB_SPM, false, NULL,
+			    opened->gguf, &err);
 	if (!status && is_bpe)
 		status = gguf_get_string(opened->gguf, "tokenizer.ggml.pre", &name, &err);
 	if (!status && is_bpe)
 		status = pretokenizer_create(name.data, name.length, &pre, &err);
 	if (!status && is_bpe)
-		status = bpe_create(&opened->vocab, pre, opened->gguf, &opened->bpe, &err);
+		status = bpe_create(&opened->vocab, pre,
+				    pretokenizer_flags(pre) & PRE_IGNORES_MERGES,
+				    opened->gguf, &opened->bpe, &err);
 	if (status)
 		fail_msg("%s", err.text);
 	return true;
