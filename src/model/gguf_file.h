@@ -13,10 +13,9 @@
  * A string is a u64 length and its bytes.
  */
 #include "base/bytes.h"
+#include "base/mapped_file.h"
 #include "model/gguf.h"
 #include "model/quote.h"
-
-#include <sys/stat.h>
 
 #define GGUF_MAX_KEY 65535	/* in bytes, from the specification; so is the next */
 #define GGUF_MAX_NAME 64
@@ -47,8 +46,8 @@ struct gguf_file {
 	char *path;		/* owned; for errors */
 	const uint8_t *data;	/* the whole file; after opening only tensors point here */
 	size_t n_bytes;
-	bool is_mapped;		/* data must be unmapped at the end */
-	struct stat opened;	/* of a mapped file, when it was mapped */
+	bool is_mapped;		/* data is that of map */
+	struct mapped_file map;
 	bool has_no_data;	/* a head that was built in memory: its tensors have sources */
 	bool takes_any_type;	/* of tensors; else a type that is not supported is an error */
 	uint8_t *head;		/* [header_bytes], owned: the copy that keys and values point to */

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum sc_status gguf_keep_body(struct gguf *gguf, const struct gguf_body *body, struct error *err)
 {
