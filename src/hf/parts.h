@@ -3,9 +3,9 @@
 #define STAGECOACH_HF_PARTS_H
 /*
  * parts - what the parts of src/hf give each other. Private to this folder.
- * hf_open: store_open maps the weights; family_find chooses the row by config.json; config_put
- * writes the hyper-parameters; tokenizer_put the vocabulary; tensors_put the directory of tensors
- * and their sources.
+ * hf_open: family_find chooses the row by config.json; store_open maps the weights; config_put
+ * writes the hyper-parameters; tensors_put the directory of tensors and their sources;
+ * tokenizer_put the vocabulary, for as many rows as the embedding has.
  */
 #include "base/error.h"
 #include "hf/hf.h"
@@ -17,11 +17,13 @@
 /* --- json_file.c --- */
 
 /* Reads folder/name. SC_E_NOT_FOUND: no such file. SC_E_FORMAT: err has line and column; the value
- * is not an object; the file is too large. The caller calls json_decref. */
+ * is not an object; the file is too large. SC_E_IO, SC_E_NOMEM. The caller calls json_decref.
+ * As Python's tools write it: an integer beyond 64 bits becomes a real, Infinity becomes null. Of
+ * equal keys the last counts. Strings may have NUL bytes (json_string_length). */
 must_check enum sc_status json_file_load(const char *folder, const char *name, json_t **json_out,
 					 struct error *err);
 
-/* --- store.c: the tensors of all *.safetensors of a folder --- */
+/* --- safetensors.c, store.c: the tensors of all *.safetensors of a folder --- */
 
 /* Element types as safetensors names them. */
 enum hf_dtype { HF_F32, HF_F16, HF_BF16, HF_F8_E4M3, HF_I64, HF_I32, HF_U8, HF_OTHER };
@@ -36,11 +38,13 @@ struct hf_stored {
 	uint64_t dims[HF_MAX_DIMS];
 	const uint8_t *data;	/* in the mapping; may be unaligned */
 	uint64_t n_bytes;
+	const char *dtype_name;	/* as the file says it, for errors; or "other" */
 	const char *file;	/* the shard's path, for errors */
 	/* FP8: each element is multiplied by the scale of its block of scale_rows x scale_columns
-	 * (0: of the whole tensor). NULL without a scale. */
+	 * elements. The last blocks may be cut. NULL without a scale. */
 	const struct hf_stored *scale;
 	uint64_t scale_rows, scale_columns;
+	bool is_scale;		/* of another tensor's elements or activations: no tensor itself */
 };
 
 struct hf_store;
@@ -55,9 +59,15 @@ const struct hf_stored *hf_store_get(const struct hf_store *store, size_t i);
 /* SC_E_IO: a file was changed since it was opened. */
 must_check enum sc_status hf_store_check(const struct hf_store *store, struct error *err);
 /* Elements [first, first + n) in memory order, as float, with their scales. Any alignment. */
+/* dtype is not HF_OTHER. */
 void hf_stored_f32(const struct hf_stored *stored, uint64_t first, uint64_t n, float *out);
 void hf_stored_expect(const struct hf_stored *stored, uint64_t first, uint64_t n);
 void hf_stored_release(const struct hf_stored *stored, uint64_t first, uint64_t n);
+/* Bytes of one element; 0 for HF_OTHER. */
+size_t hf_dtype_bytes(enum hf_dtype dtype);
+/* The files with weights; i < hf_store_n_files. */
+size_t hf_store_n_files(const struct hf_store *store);
+struct gguf_part hf_store_part(const struct hf_store *store, size_t i);
 
 /* --- family.c, config.c --- */
 
