@@ -16,6 +16,8 @@ enum key_rule {
 	KEY_ZERO,		/* 0 or false: the feature is off */
 	KEY_ONE,		/* 1, or 0 for "not set": a factor */
 	KEY_EMPTY,		/* an array or a string without elements */
+	KEY_SPM,		/* any for SentencePiece's tokenizers, which
+				 * read the key; others: empty or false */
 };
 
 struct key_row {
@@ -85,10 +87,10 @@ static const struct key_row arch_rows[] = {
 
 /* Full names. All other tokenizer keys are read by the tokenizer or have no effect here. */
 static const struct key_row tokenizer_rows[] = {
-	{ "tokenizer.ggml.remove_extra_whitespaces", KEY_ZERO },
+	{ "tokenizer.ggml.remove_extra_whitespaces", KEY_SPM },
 	{ "tokenizer.ggml.normalizer.lowercase", KEY_ZERO },
 	{ "tokenizer.ggml.normalizer.strip_accents", KEY_ZERO },
-	{ "tokenizer.ggml.precompiled_charsmap", KEY_EMPTY },
+	{ "tokenizer.ggml.precompiled_charsmap", KEY_SPM },
 	{ "tokenizer.ggml.suppress_tokens", KEY_EMPTY },
 };
 
@@ -135,6 +137,14 @@ static bool is_empty(const struct gguf *gguf, const char *key)
 	return !gguf_get_string(gguf, key, &string, NULL) && string.length == 0;
 }
 
+static bool is_byte_level(const struct gguf *gguf)
+{
+	struct gguf_string model;
+
+	return !gguf_get_string(gguf, "tokenizer.ggml.model", &model, NULL) &&
+	       model.length == 4 && !memcmp(model.data, "gpt2", 4);
+}
+
 /* key must be in the file and match a row with this rule. */
 static bool changes_nothing(const struct gguf *gguf, enum key_rule rule, const char *key)
 {
@@ -147,6 +157,8 @@ static bool changes_nothing(const struct gguf *gguf, enum key_rule rule, const c
 		return is_number(gguf, key, 0) || is_number(gguf, key, 1);
 	case KEY_EMPTY:
 		return is_empty(gguf, key);
+	case KEY_SPM:
+		return !is_byte_level(gguf) || is_empty(gguf, key) || is_number(gguf, key, 0);
 	}
 	return false;
 }

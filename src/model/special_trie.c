@@ -21,8 +21,8 @@ struct special_trie {
 
 static bool is_listed(const struct vocab *vocab, size_t i)
 {
-	return vocab->types[i] == VOCAB_USER_DEFINED || vocab->types[i] == VOCAB_CONTROL ||
-	       vocab->types[i] == VOCAB_UNKNOWN;
+	return vocab->types[i] == VOCAB_CONTROL || vocab->types[i] == VOCAB_UNKNOWN ||
+	       (vocab->types[i] == VOCAB_USER_DEFINED && !vocab_is_symbol(vocab, (uint32_t)i));
 }
 
 static bool is_between(struct gguf_string text, const char *begin, const char *end)

@@ -33,13 +33,26 @@ static enum sc_status escape(const char *text, size_t n_bytes, bool with_prefix,
 	return SC_OK;
 }
 
-static bool find_pair(const void *context, const char *text, const struct merge_symbol *left,
+struct context {
+	const struct vocab *vocab;
+	const struct spm_normalizer *normalizer;	/* NULL: user-defined tokens were cut out */
+};
+
+static bool is_frozen(const struct context *context, uint32_t token)
+{
+	return context->normalizer && token != TOKEN_NONE &&
+	       vocab_is_symbol(context->vocab, token);
+}
+
+static bool find_pair(const void *arg, const char *text, const struct merge_symbol *left,
 		      const struct merge_symbol *right, struct merge_rule *rule_out)
 {
-	const struct vocab *vocab = context;
+	const struct context *context = arg;
+	const struct vocab *vocab = context->vocab;
 	size_t n_bytes = (size_t)left->n_bytes + right->n_bytes;
 
-	if (n_bytes > vocab->max_key_bytes ||
+	if (n_bytes > vocab->max_key_bytes || is_frozen(context, left->token) ||
+	    is_frozen(context, right->token) ||
 	    !strmap_find(vocab->ids, text + left->start, n_bytes, &rule_out->token))
 		return false;
 	rule_out->priority = vocab->priorities[rule_out->token];
@@ -76,27 +89,34 @@ bool spm_leaves_out_bytes(const struct vocab *vocab)
 	return false;
 }
 
-static uint32_t read_character(const void *context, const char *text, size_t n_bytes,
-			       uint32_t *token_out)
+static uint32_t read_symbol(const void *arg, const char *text, size_t n_bytes, uint32_t *token_out)
 {
-	const struct vocab *vocab = context;
+	const struct context *context = arg;
 	int length = utf8_next((const uint8_t *)text, n_bytes);
 	uint32_t n = length > 0 ? (uint32_t)length : 1;
+	size_t n_symbol = 0;
 
 	*token_out = TOKEN_NONE;
-	(void)strmap_find(vocab->ids, text, n, token_out);
+	if (context->normalizer)
+		n_symbol = spm_normalizer_symbol(context->normalizer, text, n_bytes, token_out);
+	if (n_symbol)
+		return (uint32_t)n_symbol;
+	(void)strmap_find(context->vocab->ids, text, n, token_out);
 	return n;
 }
 
 /* A character that is no token: its bytes, or the unknown token if one of them is missing. */
-static enum sc_status emit_bytes(const struct vocab *vocab, const char *bytes, size_t n_bytes,
+static enum sc_status emit_bytes(const struct context *context, const char *bytes, size_t n_bytes,
 				 struct token_list *ids)
 {
+	const struct vocab *vocab = context->vocab;
 	bool has_all = true;
 	enum sc_status status = SC_OK;
 
 	for (size_t i = 0; i < n_bytes; i++)
 		has_all = has_all && vocab->byte_tokens[(uint8_t)bytes[i]] != TOKEN_NONE;
+	if (!has_all && context->normalizer && ids->n && ids->ids[ids->n - 1] == vocab->unknown)
+		return SC_OK;
 	if (!has_all)
 		return vocab->unknown == TOKEN_NONE ? SC_OK
 						    : token_list_add(ids, vocab->unknown);
@@ -112,22 +132,41 @@ static enum sc_status emit(const void *context, const char *text, size_t n_bytes
 				   : emit_bytes(context, text, n_bytes, ids);
 }
 
+static enum sc_status encode_words(const struct context *context, const char *text, size_t n_bytes,
+				   struct merger *scratch, struct token_list *ids)
+{
+	const struct merge_rules rules = {
+		.context = context, .n_window = merge_window(context->vocab->max_key_bytes),
+		.read = read_symbol, .find = find_pair, .emit = emit,
+	};
+	enum sc_status status = SC_OK;
+
+	for (size_t at = 0; !status && at < n_bytes;) {
+		size_t n = word_length(context->vocab, text + at, n_bytes - at);
+
+		status = merger_join(scratch, &rules, text + at, n, ids);
+		at += n;
+	}
+	return status;
+}
+
 enum sc_status spm_encode(const struct vocab *vocab, const char *text, size_t n_bytes,
 			  bool with_prefix, struct merger *scratch, struct buf *escaped,
 			  struct token_list *ids)
 {
-	const struct merge_rules rules = {
-		.context = vocab, .n_window = merge_window(vocab->max_key_bytes),
-		.read = read_character, .find = find_pair, .emit = emit,
-	};
+	const struct context context = { .vocab = vocab };
 	enum sc_status status = escape(text, n_bytes, with_prefix, escaped);
 
-	for (size_t at = 0; !status && at < escaped->length;) {
-		const char *word = escaped->data + at;
-		size_t n = word_length(vocab, word, escaped->length - at);
+	return status ? status : encode_words(&context, escaped->data, escaped->length, scratch,
+					      ids);
+}
 
-		status = merger_join(scratch, &rules, word, n, ids);
-		at += n;
-	}
-	return status;
+enum sc_status spm_encode_normalized(const struct vocab *vocab,
+				     const struct spm_normalizer *normalizer, const char *text,
+				     size_t n_bytes, struct merger *scratch,
+				     struct token_list *ids)
+{
+	const struct context context = { .vocab = vocab, .normalizer = normalizer };
+
+	return encode_words(&context, text, n_bytes, scratch, ids);
 }

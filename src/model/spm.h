@@ -8,6 +8,7 @@
  */
 #include "base/buf.h"
 #include "model/merge.h"
+#include "model/spm_normalizer.h"
 #include "model/vocab.h"
 
 /* Returns true if encode drops some characters, because they have no token, no byte tokens and no
@@ -19,5 +20,12 @@ bool spm_leaves_out_bytes(const struct vocab *vocab);
 must_check enum sc_status spm_encode(const struct vocab *vocab, const char *text, size_t n_bytes,
 				     bool with_prefix, struct merger *scratch, struct buf *escaped,
 				     struct token_list *ids);
+
+/* As spm_encode, for a text that normalizer wrote, and as SentencePiece: user-defined pieces are
+ * never joined, and adjacent unknown characters are one unknown token. */
+must_check enum sc_status spm_encode_normalized(const struct vocab *vocab,
+						const struct spm_normalizer *normalizer,
+						const char *text, size_t n_bytes,
+						struct merger *scratch, struct token_list *ids);
 
 #endif

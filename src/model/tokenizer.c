@@ -7,6 +7,8 @@
 #include "model/quote.h"
 #include "model/special_trie.h"
 #include "model/spm.h"
+#include "model/spm_normalizer.h"
+#include "model/unigram.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,9 @@
 struct tokenizer {
 	struct vocab vocab;
 	struct special_trie *specials;
-	struct bpe *bpe;	/* NULL: SentencePiece-style, or a pipeline */
+	struct bpe *bpe;	/* NULL: another family, or a pipeline */
+	struct unigram *unigram;		/* NULL: another family, or a pipeline */
+	struct spm_normalizer *normalizer;	/* NULL: only spaces are replaced */
 	struct encoder *encoder;	/* NULL without a pipeline */
 	size_t longest_token_bytes;
 };
@@ -30,7 +34,24 @@ static bool is_string(struct gguf_string string, const char *text)
 static enum sc_status create_spm(struct tokenizer *tokenizer, const struct gguf *gguf,
 				 struct error *err)
 {
-	return vocab_load(&tokenizer->vocab, VOCAB_SPM, true, NULL, gguf, err);
+	enum sc_status status = vocab_load(&tokenizer->vocab, VOCAB_SPM, true, NULL, gguf, err);
+
+	if (status || !spm_normalizer_is_needed(gguf))
+		return status;
+	return spm_normalizer_create(&tokenizer->vocab, gguf, &tokenizer->normalizer, err);
+}
+
+static enum sc_status create_unigram(struct tokenizer *tokenizer, const struct gguf *gguf,
+				     struct error *err)
+{
+	enum sc_status status = vocab_load(&tokenizer->vocab, VOCAB_UNIGRAM, false, NULL, gguf, err);
+
+	if (!status)
+		status = unigram_create(&tokenizer->vocab, gguf, &tokenizer->unigram, err);
+	if (!status)
+		status = spm_normalizer_create(&tokenizer->vocab, gguf, &tokenizer->normalizer,
+					       err);
+	return status;
 }
 
 static enum sc_status create_bpe(struct tokenizer *tokenizer, const struct gguf *gguf,
@@ -76,8 +97,10 @@ static enum sc_status create_family(struct tokenizer *tokenizer, const struct gg
 		return create_spm(tokenizer, gguf, err);
 	if (is_string(model, "gpt2"))
 		return create_bpe(tokenizer, gguf, err);
+	if (is_string(model, "t5"))
+		return create_unigram(tokenizer, gguf, err);
 	return gguf_key_error(gguf, KEY_MODEL, SC_E_UNSUPPORTED, err,
-			      "expected llama or gpt2, found '%s', which is not known",
+			      "expected llama, gpt2 or t5, found '%s', which is not known",
 			      quote(model.data, model.length).text);
 }
 
@@ -89,6 +112,9 @@ static size_t find_longest_token(const struct tokenizer *tokenizer)
 	const struct vocab *vocab = &tokenizer->vocab;
 	size_t longest = vocab->max_key_bytes;
 
+	/* Normalization and runs of unknown characters take any number of bytes. */
+	if (tokenizer->normalizer || tokenizer->unigram)
+		return 0;
 	if (tokenizer->encoder)
 		;
 	else if (tokenizer->bpe ? bpe_leaves_out_bytes(tokenizer->bpe) : spm_leaves_out_bytes(vocab))
@@ -137,6 +163,8 @@ void tokenizer_destroy(struct tokenizer *tokenizer)
 	if (!tokenizer)
 		return;
 	bpe_destroy(tokenizer->bpe);
+	unigram_destroy(tokenizer->unigram);
+	spm_normalizer_destroy(tokenizer->normalizer);
 	encoder_destroy(tokenizer->encoder);
 	special_trie_destroy(tokenizer->specials);
 	vocab_deinit(&tokenizer->vocab);
@@ -218,9 +246,27 @@ struct encoding {
 	const struct tokenizer *tokenizer;
 	struct token_list *ids;
 	struct merger merger;
-	struct buf escaped;
+	struct unigram_scratch cells;
+	struct buf normalized, escaped;
 	struct error *err;
 };
+
+static enum sc_status encode_normalized(struct encoding *encoding, const char *text,
+					size_t n_bytes)
+{
+	const struct tokenizer *tokenizer = encoding->tokenizer;
+	struct buf *normalized = &encoding->normalized;
+	enum sc_status status;
+
+	status = spm_normalizer_run(tokenizer->normalizer, text, n_bytes, normalized);
+	if (status)
+		return status;
+	if (tokenizer->unigram)
+		return unigram_encode(tokenizer->unigram, normalized->data, normalized->length,
+				      &encoding->cells, encoding->ids);
+	return spm_encode_normalized(&tokenizer->vocab, tokenizer->normalizer, normalized->data,
+				     normalized->length, &encoding->merger, encoding->ids);
+}
 
 /* Encodes text between special tokens. SentencePiece puts its space in front of each such text,
  * because each starts at the beginning or after a special token. */
@@ -233,6 +279,8 @@ static enum sc_status encode_text(struct encoding *encoding, const char *text, s
 	if (encoding->tokenizer->bpe)
 		return bpe_encode(encoding->tokenizer->bpe, text, n_bytes, &encoding->merger,
 				  encoding->ids, encoding->err);
+	if (encoding->tokenizer->normalizer)
+		return encode_normalized(encoding, text, n_bytes);
 	return spm_encode(vocab, text, n_bytes, vocab->adds_space_prefix, &encoding->merger,
 			  &encoding->escaped, encoding->ids);
 }
@@ -287,7 +335,8 @@ enum sc_status tokenizer_encode_masked(const struct tokenizer *tokenizer, const 
 {
 	const struct vocab *vocab = &tokenizer->vocab;
 	struct encoding encoding = {
-		.tokenizer = tokenizer, .ids = ids, .escaped = BUF_INIT, .err = err,
+		.tokenizer = tokenizer, .ids = ids, .normalized = BUF_INIT,
+		.escaped = BUF_INIT, .err = err,
 	};
 	const struct control_places control = {
 		.is_allowed = flags & TOKENIZE_PARSE_SPECIAL, .mask = mask,
@@ -315,6 +364,8 @@ enum sc_status tokenizer_encode_masked(const struct tokenizer *tokenizer, const 
 	if (status)
 		ids->n = n_before;
 	merger_deinit(&encoding.merger);
+	unigram_scratch_deinit(&encoding.cells);
+	buf_deinit(&encoding.normalized);
 	buf_deinit(&encoding.escaped);
 	return status;
 }

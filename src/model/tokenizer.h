@@ -3,8 +3,9 @@
 #define STAGECOACH_MODEL_TOKENIZER_H
 /*
  * tokenizer - converts text to token ids and back, with a GGUF file's metadata (tokenizer.ggml.*).
- * Two families: SentencePiece-style ("llama": scores, byte fallback, space prefix) and byte-level
- * BPE ("gpt2": merges, and a pre-tokenizer named by tokenizer.ggml.pre).
+ * Families: SentencePiece-style ("llama": scores, byte fallback, space prefix), byte-level BPE
+ * ("gpt2": merges, and a pre-tokenizer named by tokenizer.ggml.pre) and Unigram ("t5": the best sum
+ * of scores).
  * Thread: read-only after creation; encode and decode may run on several threads at once.
  */
 #include "base/buf.h"

@@ -15,10 +15,8 @@
 #define KEY_TYPES "tokenizer.ggml.token_type"
 #define KEY_SCORES "tokenizer.ggml.scores"
 
-/* Reads an array with one element per token. If it is optional and missing, n is 0. */
-static enum sc_status get_parallel_array(const struct gguf *gguf, const char *key, size_t n,
-					 bool is_required, struct gguf_array *array_out,
-					 struct error *err)
+enum sc_status vocab_get_array(const struct gguf *gguf, const char *key, size_t n,
+			       bool is_required, struct gguf_array *array_out, struct error *err)
 {
 	struct gguf_array array = { 0 };
 	enum sc_status status = is_required ? gguf_require(gguf, key, err) : SC_OK;
@@ -76,7 +74,7 @@ static enum sc_status load_texts(struct vocab *vocab, const struct gguf *gguf, s
 static enum sc_status load_types(struct vocab *vocab, const struct gguf *gguf, struct error *err)
 {
 	struct gguf_array types;
-	enum sc_status status = get_parallel_array(gguf, KEY_TYPES, vocab->n, false, &types, err);
+	enum sc_status status = vocab_get_array(gguf, KEY_TYPES, vocab->n, false, &types, err);
 
 	if (status)
 		return status;
@@ -102,7 +100,7 @@ static uint32_t score_priority(float score)
 static enum sc_status load_scores(struct vocab *vocab, const struct gguf *gguf, struct error *err)
 {
 	struct gguf_array scores;
-	enum sc_status status = get_parallel_array(gguf, KEY_SCORES, vocab->n, true, &scores, err);
+	enum sc_status status = vocab_get_array(gguf, KEY_SCORES, vocab->n, true, &scores, err);
 
 	if (status)
 		return status;
@@ -155,7 +153,7 @@ static enum sc_status load_byte_tokens(struct vocab *vocab, const struct gguf *g
 					      "found '%s'", i,
 					      quote(text.data, text.length).text);
 		if (byte < 0 || (has_types && vocab->types[i] != VOCAB_BYTE) ||
-		    (!has_types && vocab->family != VOCAB_SPM))
+		    (!has_types && vocab->family != VOCAB_SPM && vocab->family != VOCAB_UNIGRAM))
 			continue;
 		vocab->types[i] = VOCAB_BYTE;
 		if (vocab->byte_tokens[byte] == TOKEN_NONE)
@@ -208,11 +206,13 @@ static size_t put_piece(const struct vocab *vocab, size_t i, char *out, bool *is
 			for (size_t k = 0; k < n; k++)
 				is_pure = is_pure && (uint8_t)text.data[k] < 0x80;
 		}
-		memcpy(out, text.data, n);
 		*is_key_out = is_pure;
+		if (vocab->has_symbols)
+			return put_spm_piece(text, out);
+		memcpy(out, text.data, n);
 		return n;
 	default:
-		n = vocab->family == VOCAB_SPM
+		n = vocab->family != VOCAB_BPE
 		  ? put_spm_piece(text, out)
 		  : byte_alphabet_decode(text.data, text.length, out, &is_pure);
 		*is_key_out = is_pure;
@@ -238,14 +238,14 @@ static bool goes_on_with_space(struct gguf_string text)
 
 static enum sc_status add_key(struct vocab *vocab, size_t i)
 {
-	struct gguf_string key = vocab->family == VOCAB_SPM
+	struct gguf_string key = vocab->family != VOCAB_BPE
 			       ? gguf_array_string(&vocab->texts, i)
 			       : vocab_piece(vocab, (uint32_t)i);
 	enum sc_status status = strmap_add(vocab->ids, key.data, key.length, (uint32_t)i);
 
 	if (key.length > vocab->max_key_bytes)
 		vocab->max_key_bytes = key.length;
-	if (vocab->family == VOCAB_SPM && goes_on_with_space(key))
+	if (vocab->family != VOCAB_BPE && goes_on_with_space(key))
 		vocab->has_inner_space = true;
 	return status == SC_E_EXISTS ? SC_OK : status;
 }
@@ -312,7 +312,7 @@ enum sc_status vocab_load(struct vocab *vocab, enum vocab_family family, bool ad
 	status = pipeline ? vocab_build_decoded(vocab, pipeline, err) : build_pieces(vocab);
 	if (status == SC_E_NOMEM)
 		return error_set(err, status, "no memory for the texts of %zu tokens", vocab->n);
-	if (!status)
+	if (!status && family != VOCAB_UNIGRAM)
 		complete_byte_tokens(vocab);
 	return status;
 }
@@ -358,12 +358,13 @@ struct gguf_string vocab_print(const struct vocab *vocab, uint32_t token, bool w
 		return piece;
 	/* encode puts its space in front as a normal token, never as a user-defined token or a
 	 * byte. */
-	if (*is_at_start && vocab->adds_space_prefix && piece.data[0] == ' ' &&
-	    vocab->types[token] != VOCAB_USER_DEFINED && vocab->types[token] != VOCAB_BYTE) {
+	if (*is_at_start && (vocab->adds_space_prefix || vocab->drops_spaces) &&
+	    piece.data[0] == ' ' && vocab->types[token] != VOCAB_BYTE &&
+	    (vocab->has_symbols || vocab->types[token] != VOCAB_USER_DEFINED)) {
 		piece.data++;
 		piece.length--;
 	}
-	*is_at_start = false;
+	*is_at_start = *is_at_start && vocab->drops_spaces && !piece.length;
 	return piece;
 }
 

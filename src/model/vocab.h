@@ -17,6 +17,7 @@
 enum vocab_family {
 	VOCAB_SPM,	/* "llama": SentencePiece-style, merges by score */
 	VOCAB_BPE,	/* "gpt2": byte-level, merges by rank */
+	VOCAB_UNIGRAM,	/* "t5": SentencePiece-style, the best sum of scores */
 	VOCAB_TEXT,	/* with a pipeline: tokens are texts of characters */
 };
 
@@ -52,8 +53,7 @@ struct vocab {
 	size_t *piece_starts;		/* [n + 1] */
 	struct strmap *ids;		/* maps text to the token that plain text becomes;
 					 * never a control, unknown or byte token. Keys: the
-					 * token's text (VOCAB_SPM, VOCAB_TEXT) or its bytes
-					 * (VOCAB_BPE).
+					 * token's text or its bytes (VOCAB_BPE).
 					 * Of equal texts the lowest id counts */
 	uint32_t byte_tokens[256];	/* or TOKEN_NONE */
 	size_t max_key_bytes;		/* length of the longest key of ids */
@@ -61,6 +61,11 @@ struct vocab {
 					 * after another character */
 	uint32_t bos, eos, unknown;	/* or TOKEN_NONE */
 	bool adds_bos, adds_space_prefix;
+	bool has_symbols;		/* user-defined tokens are pieces
+					 * like others, as in SentencePiece; otherwise they cut the
+					 * text, as added tokens do */
+	bool drops_spaces;		/* of decoded text all spaces in front are left out, not
+					 * only one */
 	const struct decoder *decoder;	/* borrowed; NULL without a pipeline */
 	char *key_bytes;		/* with a pipeline: keys of VOCAB_BPE */
 };
@@ -100,7 +105,18 @@ static inline bool vocab_is_special(const struct vocab *vocab, uint32_t token)
 	return vocab->types[token] == VOCAB_CONTROL || vocab->types[token] == VOCAB_UNKNOWN;
 }
 
+/* Returns true for a user-defined token that a stranger's text must not contain. */
+bool vocab_needs_leave(const struct vocab *vocab, uint32_t token);
+
+/* Returns true for a user-defined token that does not cut the text. */
+bool vocab_is_symbol(const struct vocab *vocab, uint32_t token);
+
 const struct vocab *tokenizer_vocab(const struct tokenizer *tokenizer);
+
+/* Reads an array of numbers with n elements. If it is optional and missing, its n is 0. */
+must_check enum sc_status vocab_get_array(const struct gguf *gguf, const char *key, size_t n,
+					  bool is_required, struct gguf_array *array_out,
+					  struct error *err);
 
 /* Returns the byte of a text like <0x0A>, or -1. */
 int vocab_byte_of_text(struct gguf_string text);

@@ -6,6 +6,9 @@
  */
 #include "model/vocab.h"
 
+#include "model/special_trie.h"
+#include "model/spm_normalizer.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -173,33 +176,72 @@ static enum sc_status mark_ends_by_id(struct vocab *vocab, const struct gguf *gg
 	return SC_OK;
 }
 
+bool vocab_needs_leave(const struct vocab *vocab, uint32_t token)
+{
+	return vocab->flags[token] & VOCAB_IS_END ||
+	       special_looks_like_control(gguf_array_string(&vocab->texts, token));
+}
+
+bool vocab_is_symbol(const struct vocab *vocab, uint32_t token)
+{
+	return vocab->has_symbols && vocab->types[token] == VOCAB_USER_DEFINED &&
+	       !vocab_needs_leave(vocab, token);
+}
+
+/* Reads how spaces are treated. SentencePiece's unigram files say so; "llama" files add a space in
+ * front unless they say otherwise. */
+static enum sc_status load_spaces(struct vocab *vocab, const struct gguf *gguf, struct error *err)
+{
+	enum sc_status status = SC_OK;
+
+	if (vocab->family == VOCAB_BPE || vocab->family == VOCAB_TEXT)
+		return SC_OK;
+	vocab->adds_space_prefix = vocab->family == VOCAB_SPM;
+	vocab->has_symbols = vocab->family == VOCAB_UNIGRAM || spm_normalizer_is_needed(gguf);
+	if (gguf_has(gguf, KEY("add_space_prefix")))
+		status = gguf_get_bool(gguf, KEY("add_space_prefix"), &vocab->adds_space_prefix,
+				       err);
+	if (!status && gguf_has(gguf, KEY("remove_extra_whitespaces")))
+		status = gguf_get_bool(gguf, KEY("remove_extra_whitespaces"),
+				       &vocab->drops_spaces, err);
+	return status;
+}
+
+/* The ids of "llama" and "t5" files that name none. Byte-level vocabularies have no common
+ * defaults. */
+static const struct {
+	uint32_t bos, eos, unknown;
+} default_ids[] = {
+	[VOCAB_SPM] = { 1, 2, 0 },
+	[VOCAB_BPE] = { TOKEN_NONE, TOKEN_NONE, TOKEN_NONE },
+	[VOCAB_TEXT] = { TOKEN_NONE, TOKEN_NONE, TOKEN_NONE },
+	[VOCAB_UNIGRAM] = { TOKEN_NONE, 1, 2 },
+};
+
 enum sc_status vocab_load_special(struct vocab *vocab, bool adds_bos, const struct gguf *gguf,
 				  struct error *err)
 {
-	/* SentencePiece's default ids. Byte-level vocabularies have no common defaults. */
-	bool is_spm = vocab->family == VOCAB_SPM;
+	const uint32_t bos = default_ids[vocab->family].bos;
+	const uint32_t eos = default_ids[vocab->family].eos;
+	const uint32_t unknown = default_ids[vocab->family].unknown;
 	enum sc_status status;
 	bool adds_eos = false;
 
 	vocab->adds_bos = adds_bos;
-	vocab->adds_space_prefix = is_spm;
-	status = get_id(vocab, gguf, KEY("bos_token_id"), is_spm ? 1 : TOKEN_NONE, &vocab->bos,
-			err);
+	status = get_id(vocab, gguf, KEY("bos_token_id"), bos, &vocab->bos, err);
 	if (!status)
-		status = get_id(vocab, gguf, KEY("eos_token_id"), is_spm ? 2 : TOKEN_NONE,
-				&vocab->eos, err);
+		status = get_id(vocab, gguf, KEY("eos_token_id"), eos, &vocab->eos, err);
 	if (!status)
-		status = get_id(vocab, gguf, KEY("unknown_token_id"), is_spm ? 0 : TOKEN_NONE,
-				&vocab->unknown, err);
+		status = get_id(vocab, gguf, KEY("unknown_token_id"), unknown, &vocab->unknown,
+				err);
 	if (!status)
 		status = get_adds(gguf, KEY("add_bos_token"), KEY("bos_token_id"), vocab->bos,
 				  &vocab->adds_bos, err);
 	if (!status)
 		status = get_adds(gguf, KEY("add_eos_token"), KEY("eos_token_id"), vocab->eos,
 				  &adds_eos, err);	/* checked, not followed */
-	if (!status && is_spm && gguf_has(gguf, KEY("add_space_prefix")))
-		status = gguf_get_bool(gguf, KEY("add_space_prefix"), &vocab->adds_space_prefix,
-				       err);
+	if (!status)
+		status = load_spaces(vocab, gguf, err);
 	if (status)
 		return status;
 	mark_ends_by_name(vocab, gguf_has(gguf, KEY("token_type")));

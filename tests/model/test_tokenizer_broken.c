@@ -230,8 +230,8 @@ static void every_misfit_is_refused_by_its_key(void **state)
 		const char *part;
 	} cases[] = {
 		{ nothing_at_all, SC_E_FORMAT, "expected the key 'tokenizer.ggml.model'" },
-		{ unknown_model, SC_E_UNSUPPORTED, "key 'tokenizer.ggml.model': expected llama or "
-						      "gpt2, found 'morse'" },
+		{ unknown_model, SC_E_UNSUPPORTED, "key 'tokenizer.ggml.model': expected llama, "
+						      "gpt2 or t5, found 'morse'" },
 		{ model_is_a_number, SC_E_FORMAT, "tokenizer.ggml.model" },
 		{ unknown_pre, SC_E_UNSUPPORTED, "key 'tokenizer.ggml.pre': 'klingon'" },
 		{ no_tokens, SC_E_FORMAT, "expected the key 'tokenizer.ggml.tokens'" },

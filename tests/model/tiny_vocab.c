@@ -57,6 +57,18 @@ void tiny_vocab_spm(struct gguf_writer *w, const struct tiny_token *tokens, size
 	write_columns(w, &columns);
 }
 
+void tiny_vocab_unigram(struct gguf_writer *w, const struct tiny_token *tokens, size_t n)
+{
+	struct columns columns = { .n = 0 };
+
+	add(&columns, "<pad>", 0, T_CONTROL);
+	add(&columns, "</s>", 0, T_CONTROL);
+	add(&columns, "<unk>", 0, T_UNKNOWN);
+	add_tokens(&columns, tokens, n);
+	gguf_writer_string(w, "tokenizer.ggml.model", "t5");
+	write_columns(w, &columns);
+}
+
 /* A code point below U+0800 as UTF-8. */
 static void put_character(uint32_t code, char *out)
 {

@@ -26,6 +26,10 @@ struct tiny_token {
 /* tokenizer.ggml.{model,tokens,scores,token_type}: the tokens above, then n more. */
 void tiny_vocab_spm(struct gguf_writer *w, const struct tiny_token *tokens, size_t n);
 
+/* For Unigram ("t5"), which has no byte tokens of its own: <pad>, </s>, <unk>, then n more. */
+#define TINY_UNIGRAM_FIRST 3
+void tiny_vocab_unigram(struct gguf_writer *w, const struct tiny_token *tokens, size_t n);
+
 /* The same for byte-level BPE, with tokenizer.ggml.{pre,merges}: the bytes of the alphabet are
  * tokens 0 to 255, then n more. pre NULL: the file does not say. */
 #define TINY_BPE_FIRST 256
