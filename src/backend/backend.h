@@ -51,8 +51,10 @@ struct backend_config {
 
 /* The memory that a backend takes, in bytes. */
 struct backend_sizes {
-	uint64_t fixed_bytes;		/* of the open backend and a cache */
+	uint64_t fixed_bytes;		/* of the open backend */
 	uint64_t thread_bytes;		/* of each compute thread in addition */
+	uint64_t cache_bytes;		/* of the cache */
+	uint64_t cache_thread_bytes;	/* of each compute thread in addition, for the cache */
 	uint64_t kv_block_bytes;	/* keys and values of a block, in each layer */
 	/* Memory in which several threads exchange results: so much for each thread and each block
 	 * of the cache, but no more than shared_most_bytes. None with a single thread. */

@@ -2,9 +2,9 @@
 #ifndef STAGECOACH_COORDINATOR_BLOCKS_H
 #define STAGECOACH_COORDINATOR_BLOCKS_H
 /*
- * blocks - the free KV blocks. A block has the same number on every stage; each stage stores the
- * block's bytes for its own layers. The block that was freed last is used first, because its memory
- * is still in the caches.
+ * blocks - the free KV blocks of one group of layers. A block has the same number on every stage;
+ * each stage stores the block's bytes for its own layers of the group. The block that was freed last
+ * is used first, because its memory is still in the caches.
  * Thread: the loop's.
  */
 #include "base/status.h"

@@ -23,9 +23,9 @@ static uint32_t slot_share(const struct scheduler *s)
 	return shares_part(&s->shares, max_running(s));
 }
 
-static uint32_t block_share(const struct scheduler *s)
+static uint32_t block_share(const struct scheduler *s, uint32_t group)
 {
-	return shares_part(&s->shares, s->config.limits.max_blocks);
+	return shares_part(&s->shares, s->config.limits.max_blocks[group]);
 }
 
 /* Spare slots are reserved for clients with less than their share. */
@@ -36,16 +36,34 @@ static bool has_slot(const struct scheduler *s, const struct share_client *clien
 	return s->n_free_slots && client->n_running < slot_share(s);
 }
 
-/* Returns true if there are enough blocks for all tokens that the sequence has so far. */
-static bool has_blocks(const struct scheduler *s, const struct sequence *sequence)
+/* The first group with too few free blocks for all tokens that a sequence without blocks has so far;
+ * n_groups: all have enough. */
+static uint32_t find_short_group(const struct scheduler *s, const struct sequence *sequence)
 {
-	return blocks_for(s, sequence->n_tokens) <= s->blocks.n_free;
+	uint32_t g = 0;
+
+	while (g < n_groups(s) && blocks_for(s, g, sequence->n_tokens) <= s->blocks[g].n_free)
+		g++;
+	return g;
 }
 
-static void take_block(struct scheduler *s, struct sequence *sequence)
+static bool has_blocks(const struct scheduler *s, const struct sequence *sequence)
 {
-	sequence->blocks[sequence->n_blocks++] = blocks_take(&s->blocks);
-	sequence->share->client->n_blocks++;
+	return find_short_group(s, sequence) == n_groups(s);
+}
+
+static void take_block(struct scheduler *s, struct sequence *sequence, uint32_t group)
+{
+	sequence->tables[group][sequence->n_blocks[group]++] = blocks_take(&s->blocks[group]);
+	sequence->share->client->n_blocks[group]++;
+}
+
+/* Takes what is missing for all tokens that the sequence has so far. */
+static void take_blocks(struct scheduler *s, struct sequence *sequence)
+{
+	for (uint32_t g = 0; g < n_groups(s); g++)
+		while (sequence->n_blocks[g] < blocks_for(s, g, sequence->n_tokens))
+			take_block(s, sequence, g);
 }
 
 /* While a sequence finds too few blocks, other clients may go first, up to MAX_PASSED times. */
@@ -69,11 +87,8 @@ struct sequence *scheduler_find_startable(const struct scheduler *s)
 
 static void start(struct scheduler *s, struct sequence *sequence)
 {
-	uint32_t needed = blocks_for(s, sequence->n_tokens);
-
 	sequence->slot = s->free_slots[--s->n_free_slots];
-	while (sequence->n_blocks < needed)
-		take_block(s, sequence);
+	take_blocks(s, sequence);
 	sequence->n_started = sequence->n_tokens;
 	sequence->is_restarted |= sequence->is_preempted;
 	sequence->is_preempted = false;
@@ -108,13 +123,14 @@ struct offer {
 					 * free, or nobody can give one up */
 	bool is_victim_fair;		/* the victim's client does not exceed its share
 					 * of slots, but the victim has had its turn */
-	uint32_t n_blocks;		/* free blocks, the victim's blocks, and the blocks
-					 * that other clients hold above their shares */
+	uint32_t n_blocks[STEP_MAX_GROUPS];	/* free blocks, the victim's blocks, and the
+						 * blocks that other clients hold above their
+						 * shares */
 };
 
 static struct offer make_offer(const struct scheduler *s)
 {
-	struct offer offer = { .n_blocks = s->blocks.n_free };
+	struct offer offer = { .has_slot = false };
 
 	if (!s->n_free_slots) {
 		offer.victim = shares_heaviest(&s->shares, SHARE_SLOTS, slot_share(s), s->n_steps);
@@ -123,10 +139,11 @@ static struct offer make_offer(const struct scheduler *s)
 			offer.victim = shares_longest_turn(&s->shares, s->n_steps);
 	}
 	offer.has_slot = s->n_free_slots || offer.victim;
-	if (offer.victim)
-		offer.n_blocks += offer.victim->n_blocks;
-	offer.n_blocks += shares_takeable_blocks(&s->shares, block_share(s), s->n_steps,
-						 offer.victim);
+	for (uint32_t g = 0; g < n_groups(s); g++)
+		offer.n_blocks[g] = s->blocks[g].n_free +
+				    (offer.victim ? offer.victim->n_blocks[g] : 0) +
+				    shares_takeable_blocks(&s->shares, g, block_share(s, g),
+							   s->n_steps, offer.victim);
 	return offer;
 }
 
@@ -136,8 +153,10 @@ static bool may_claim(const struct scheduler *s, const struct share_client *clie
 {
 	const struct sequence *sequence = share_client_next(client);
 
+	for (uint32_t g = 0; g < n_groups(s); g++)
+		if (client->n_blocks[g] + blocks_for(s, g, sequence->n_tokens) > block_share(s, g))
+			return false;
 	return client->n_running < slot_share(s) &&
-	       client->n_blocks + blocks_for(s, sequence->n_tokens) <= block_share(s) &&
 	       !(has_slot(s, client) && has_blocks(s, sequence));
 }
 
@@ -146,19 +165,26 @@ static bool suffices(const struct scheduler *s, const struct offer *offer,
 {
 	const struct sequence *sequence = share_client_next(client);
 
-	if (!offer->has_slot || blocks_for(s, sequence->n_tokens) > offer->n_blocks)
+	if (!offer->has_slot)
 		return false;
+	for (uint32_t g = 0; g < n_groups(s); g++)
+		if (blocks_for(s, g, sequence->n_tokens) > offer->n_blocks[g])
+			return false;
 	return !offer->is_victim_fair || (!client->n_running && is_its_turn(s, sequence));
 }
 
-/* Starts a sequence for which the offer is enough. */
+/* Starts a sequence for which the offer is enough. Sequences of a client are preempted from the
+ * youngest on, whichever group is short, so what is taken for one group leaves enough of the
+ * others. */
 static void claim(struct scheduler *s, const struct offer *offer, struct sequence *sequence)
 {
+	uint32_t g;
+
 	if (offer->victim)
 		scheduler_preempt(s, offer->victim);
-	while (!has_blocks(s, sequence)) {
-		struct sequence *victim = shares_heaviest(&s->shares, SHARE_BLOCKS, block_share(s),
-							  s->n_steps);
+	while ((g = find_short_group(s, sequence)) < n_groups(s)) {
+		struct sequence *victim = shares_heaviest(&s->shares, SHARE_BLOCKS + g,
+							  block_share(s, g), s->n_steps);
 
 		assert(victim);
 		scheduler_preempt(s, victim);
@@ -194,23 +220,24 @@ void scheduler_claim_shares(struct scheduler *s)
 	}
 }
 
-/* Chooses who gives up its blocks when the sequence needs one and none is free. The first of these
- * that exists:
- * 1. The youngest settled sequence of the client with the most blocks, if that client exceeds its
- *    share and holds more than this sequence's client.
+/* Chooses who gives up its blocks when the sequence needs one of the group and none is free. A
+ * sequence holds blocks of all groups, so any of them helps. The first of these that exists:
+ * 1. The youngest settled sequence of the client with the most blocks of the group, if that client
+ *    exceeds its share and holds more than this sequence's client.
  * 2. The youngest sequence of the same client, if it is younger than this one.
  * 3. This sequence, if its client exceeds its share and the sequence is settled.
  * 4. The youngest sequence of all clients, if it is younger than this one.
  * Sequences in the step being built are skipped. Returns NULL if there is none. */
-static struct sequence *find_victim(const struct scheduler *s, struct sequence *sequence)
+static struct sequence *find_victim(const struct scheduler *s, struct sequence *sequence,
+				    uint32_t group)
 {
 	const struct share_client *client = sequence->share->client;
-	uint32_t share = block_share(s), n_blocks = client->n_blocks;
+	uint32_t share = block_share(s, group), n_blocks = client->n_blocks[group];
 	struct sequence *victim, *other;
 	uint64_t ticket = sequence->ticket + 1;
 
-	victim = shares_heaviest(&s->shares, SHARE_BLOCKS, n_blocks > share ? n_blocks : share,
-				 s->n_steps);
+	victim = shares_heaviest(&s->shares, SHARE_BLOCKS + group,
+				 n_blocks > share ? n_blocks : share, s->n_steps);
 	if (victim)
 		return victim;
 	victim = share_client_youngest(client, s->n_steps, ticket, false);
@@ -229,10 +256,23 @@ static struct sequence *find_victim(const struct scheduler *s, struct sequence *
 	return victim;
 }
 
+/* A group of which the sequence needs another block, and none is free; n_groups: there is none. */
+static uint32_t find_empty_group(const struct scheduler *s, const struct sequence *sequence)
+{
+	uint32_t g = 0;
+
+	while (g < n_groups(s) && (s->blocks[g].n_free ||
+	       blocks_for(s, g, sequence->n_tokens) <= sequence->n_blocks[g]))
+		g++;
+	return g;
+}
+
 bool scheduler_grow(struct scheduler *s, struct sequence *sequence)
 {
-	while (!s->blocks.n_free) {
-		struct sequence *victim = find_victim(s, sequence);
+	uint32_t g;
+
+	while ((g = find_empty_group(s, sequence)) < n_groups(s)) {
+		struct sequence *victim = find_victim(s, sequence, g);
 
 		if (!victim)
 			victim = sequence;
@@ -242,6 +282,6 @@ bool scheduler_grow(struct scheduler *s, struct sequence *sequence)
 		if (victim == sequence)
 			return false;
 	}
-	take_block(s, sequence);
+	take_blocks(s, sequence);
 	return true;
 }

@@ -465,6 +465,7 @@ static enum sc_status create_members(struct coordinator *c, struct error *err)
 		.hashes = c->hashes,
 		.wish = { own->model->fingerprint, own->model->samples, own->fabrics.name },
 		.limits = coordinator_stage_limits(own),
+		.n_groups = own->model->n_groups,
 		.heartbeat_ms = own->heartbeat_ms,
 		.deadline_ms = own->deadline_ms,
 		.allows_mixed_backends = own->allows_mixed_backends,

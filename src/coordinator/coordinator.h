@@ -162,6 +162,14 @@ struct stage_status {
 					 * exceeded the type's range */
 };
 
+/* The KV blocks of a group of layers. */
+struct group_status {
+	uint32_t n_layers;		/* 0: the blocks hold the ids of tokens alone */
+	uint32_t window;		/* positions that a row of these layers sees; 0: all */
+	uint32_t n_blocks;
+	uint32_t n_blocks_free;
+};
+
 struct coordinator_status {
 	enum coordinator_phase phase;
 	uint64_t uptime_ms;
@@ -181,8 +189,11 @@ struct coordinator_status {
 	uint32_t steps_in_flight;
 	uint64_t steps;
 	uint64_t rows;			/* rows of all answered steps */
-	uint32_t n_blocks;		/* 0 without an epoch */
+	/* KV blocks for the positions of all sequences; 0 without an epoch. */
+	uint32_t n_blocks;
 	uint32_t n_blocks_free;
+	uint32_t n_groups;		/* 0 without an epoch */
+	struct group_status groups[KV_MAX_POOLS];
 	uint32_t block_length;
 	const char *kv_type;		/* "F16" */
 	uint32_t jobs_queued;

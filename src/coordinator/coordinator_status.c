@@ -69,6 +69,28 @@ static uint64_t active_ns(const struct coordinator *c)
 	return c->epoch ? epoch_active_ns(c->epoch, loop_now_ns(c->config.loop)) : 0;
 }
 
+static void count_blocks(const struct coordinator *c, const struct scheduler_counts *counts,
+			 struct coordinator_status *out)
+{
+	const struct step_limits *limits = &c->epoch->limits;
+	const struct model *model = c->config.model;
+	uint32_t whole = step_whole_group(limits);
+
+	out->n_blocks = limits->max_blocks[whole];
+	out->n_blocks_free = counts->blocks_free[whole];
+	out->n_groups = limits->n_groups;
+	for (uint32_t g = 0; g < limits->n_groups; g++) {
+		out->groups[g] = (struct group_status){
+			.n_blocks = limits->max_blocks[g],
+			.n_blocks_free = counts->blocks_free[g],
+		};
+		if (g >= model->n_groups)
+			continue;
+		out->groups[g].n_layers = model->groups[g].n_layers;
+		out->groups[g].window = model->groups[g].window;
+	}
+}
+
 void coordinator_status(const struct coordinator *c, struct coordinator_status *out)
 {
 	struct scheduler_counts counts = { 0 };
@@ -92,8 +114,6 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.steps_in_flight = counts.in_flight,
 		.steps = c->totals.steps + counts.steps,
 		.rows = c->totals.rows + counts.rows,
-		.n_blocks = c->epoch ? c->epoch->limits.max_blocks : 0,
-		.n_blocks_free = counts.blocks_free,
 		.block_length = c->limits.block_length,
 		.kv_type = tensor_type_info(c->config.kv_type)->name,
 		.prompt_tokens = c->prompt_tokens,
@@ -104,6 +124,8 @@ void coordinator_status(const struct coordinator *c, struct coordinator_status *
 		.longest_turn_ns = loop_longest_turn_ns(c->config.loop),
 		.most_work_ns = loop_most_work_ns(c->config.loop),
 	};
+	if (c->epoch)
+		count_blocks(c, &counts, out);
 	coordinator_load_progress(c, &out->load_done_bytes, &out->load_total_bytes);
 	count_jobs(c, out);
 }

@@ -13,8 +13,7 @@ uint64_t epoch_bytes(const struct step_limits *limits, uint32_t window)
 static enum sc_status make_probe(struct epoch *epoch, const struct epoch_config *config)
 {
 	uint32_t token = config->probe_token < config->limits.n_vocab ? config->probe_token : 0;
-	enum sc_status status = sequence_init(&epoch->probe, &token, 1, 2,
-					      config->limits.block_length);
+	enum sc_status status = sequence_init(&epoch->probe, &token, 1, 2, &config->limits);
 
 	share_client_init(&epoch->probe_client);
 	share_job_init(&epoch->probe_job, &epoch->probe_client);

@@ -121,6 +121,10 @@ enum sc_status fit_least_stages(const struct coordinator_config *config,
 uint64_t fit_position_bytes(const struct coordinator_config *config,
 			    const struct fit_workers *workers)
 {
-	return div_up(stage_kv_bytes_of(&workers->sizes, config->model->hparams.n_layers, 1),
-		      config->block_length);
+	const struct model *model = config->model;
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < model->hparams.n_layers; i++)
+		n += workers->sizes.caches[model->shapes[i].group].kv_block_bytes;
+	return div_up(n, config->block_length);
 }

@@ -38,7 +38,8 @@ must_check enum sc_status fit_least_stages(const struct coordinator_config *conf
 					   const struct fit_workers *workers, uint32_t context,
 					   unsigned *n_stages_out, struct error *err);
 
-/* Keys and values of one position in all layers. */
+/* Keys and values of one position in all layers, also in those that keep it only for the length of
+ * their window. */
 uint64_t fit_position_bytes(const struct coordinator_config *config,
 			    const struct fit_workers *workers);
 

@@ -59,6 +59,18 @@ static enum sc_status fill_arrays(const struct crew *crew, struct crew_arrays *a
 	return SC_OK;
 }
 
+_Static_assert((int)KV_MAX_POOLS == (int)STEP_MAX_GROUPS, "a group of blocks for each pool");
+
+static void set_pools(struct step_limits *limits, const struct plan_input *input)
+{
+	const struct kv_pools pools = plan_pools(input);
+
+	limits->max_context = input->max_context;
+	limits->n_groups = pools.n;
+	memcpy(limits->max_blocks, pools.n_blocks, sizeof pools.n_blocks);
+	memcpy(limits->table_blocks, pools.table_blocks, sizeof pools.table_blocks);
+}
+
 /* Plans for this crew, and writes context and pool to limits. */
 static enum sc_status make_plan(struct coordinator *c, const struct crew *crew,
 				struct step_limits *limits, struct plan **plan_out,
@@ -86,8 +98,7 @@ static enum sc_status make_plan(struct coordinator *c, const struct crew *crew,
 		return status;
 	if (pool_explain(&input, &wish, why_shorter))
 		log_warning("%s", why_shorter);
-	limits->max_context = input.max_context;
-	limits->max_blocks = input.n_blocks;
+	set_pools(limits, &input);
 	return SC_OK;
 }
 

@@ -111,6 +111,7 @@ struct members_config {
 	struct tensor_hashes *hashes;	/* that stages are compared with; borrowed. NULL: they
 					 * are not compared */
 	struct stage_limits limits;	/* of all plans */
+	uint32_t n_groups;		/* of the model's layers; at most MODEL_MAX_GROUPS */
 	uint32_t heartbeat_ms;
 	uint32_t deadline_ms;
 	bool allows_mixed_backends;	/* also kernel versions and C libraries */

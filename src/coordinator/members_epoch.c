@@ -26,7 +26,9 @@ static void send_assign(const struct member *member, const struct assignment *as
 	assign.n_layers = plan->stages[member->stage].n_layers;
 	assign.max_rows = limits->max_rows;
 	assign.max_sequences = limits->max_sequences;
-	assign.n_blocks = limits->max_blocks;
+	assign.n_max_blocks = assign.n_table_blocks = limits->n_groups;
+	assign.max_blocks = (uint32_t *)(uintptr_t)limits->max_blocks;
+	assign.table_blocks = (uint32_t *)(uintptr_t)limits->table_blocks;
 	assign.block_length = limits->block_length;
 	assign.max_context = limits->max_context;
 	assign.kv_type = assignment->kv_type;

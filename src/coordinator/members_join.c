@@ -105,8 +105,21 @@ static void admit(struct arrival *arrival, const struct hello *hello)
 	welcome(member);
 }
 
-/* The table that the message has for an instruction set. */
-static bool find_table(const Stagecoach__Cluster__V1__Sizes *sizes, enum cpu_isa isa,
+static struct cache_sizes read_cache(const Stagecoach__Cluster__V1__CacheSizes *cache)
+{
+	return (struct cache_sizes){
+		.kv_block_bytes = cache->kv_block_bytes,
+		.cache_bytes = cache->cache_bytes,
+		.cache_thread_bytes = cache->cache_thread_bytes,
+		.shared_thread_bytes = cache->shared_thread_bytes,
+		.shared_block_bytes = cache->shared_block_bytes,
+	};
+}
+
+/* The table that the message has for an instruction set, with a cache for each of the model's
+ * groups. */
+static bool find_table(const struct members *members,
+		       const Stagecoach__Cluster__V1__Sizes *sizes, enum cpu_isa isa,
 		       struct stage_sizes *table_out)
 {
 	const char *name = isa == CPU_AUTO ? "" : cpu_isa_name(isa);
@@ -116,22 +129,23 @@ static bool find_table(const Stagecoach__Cluster__V1__Sizes *sizes, enum cpu_isa
 
 		if (strcmp(table->instruction_set, name) != 0)
 			continue;
+		if (table->n_caches != members->config.n_groups)
+			return false;
 		*table_out = (struct stage_sizes){
 			.fixed_bytes = table->fixed_bytes,
 			.head_bytes = table->head_bytes,
 			.layer_bytes = table->layer_bytes,
-			.kv_block_bytes = table->kv_block_bytes,
 			.block_bytes = table->block_bytes,
-			.context_block_bytes = table->context_block_bytes,
+			.table_block_bytes = table->table_block_bytes,
 			.thread_bytes = table->thread_bytes,
-			.shared_thread_bytes = table->shared_thread_bytes,
-			.shared_block_bytes = table->shared_block_bytes,
 			.shared_most_bytes = table->shared_most_bytes,
 			.token_block_bytes = table->token_block_bytes,
 			.draw_bytes = table->draw_bytes,
 			.draw_context_block_bytes = table->draw_context_block_bytes,
 			.max_draw_threads = table->max_draw_threads,
 		};
+		for (size_t g = 0; g < table->n_caches; g++)
+			table_out->caches[g] = read_cache(table->caches[g]);
 		return true;
 	}
 	return false;
@@ -145,7 +159,7 @@ void member_take_sizes(struct member *member, const Stagecoach__Cluster__V1__Siz
 	if (member->state != MEMBER_GREETED)
 		return;
 	for (enum cpu_isa isa = best == CPU_AUTO ? CPU_AUTO : CPU_SCALAR; isa <= best; isa++) {
-		if (!find_table(sizes, isa, &member->sizes[isa])) {
+		if (!find_table(members, sizes, isa, &member->sizes[isa])) {
 			members_lose(members, member, SC_E_PROTOCOL, "did not say how much memory "
 				     "a stage takes with each of its instruction sets");
 			return;

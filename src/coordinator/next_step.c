@@ -97,30 +97,41 @@ static uint32_t take_token(struct sequence *sequence)
 	return token;
 }
 
-/* A step names only the blocks that its own rows are written to. So the size of a step is bounded
- * by its rows, however long a prompt and however large the pool is. */
+/* A step names only the blocks that its own rows are the first to be written to. So the size of a
+ * step is bounded by its rows, however long a prompt and however large the pools are. */
+static void add_blocks(struct scheduler *s, const struct sequence *sequence,
+		       struct segment *segment)
+{
+	segment->first_block = s->n_step_blocks;
+	for (uint32_t g = 0; g < n_groups(s); g++) {
+		const uint32_t *block = sequence->tables[g] +
+					blocks_for(s, g, segment->first_position);
+		uint32_t n = segment_new_blocks(&s->config.limits, segment, g);
+
+		while (n--)
+			s->step_blocks[s->n_step_blocks++] = *block++;
+	}
+	segment->n_blocks = s->n_step_blocks - segment->first_block;
+}
+
 static void add_segment(struct scheduler *s, struct sequence *sequence, uint32_t n_rows)
 {
 	struct segment *segment = &s->segments[s->n_segments++];
-	uint32_t n_blocks = blocks_for(s, sequence->n_issued + n_rows);
 
 	*segment = (struct segment){
 		.sequence = sequence->slot,
 		.first_position = sequence->n_issued,
 		.n_rows = n_rows,
-		.first_block = s->n_step_blocks,
-		.n_blocks = n_blocks - sequence->n_blocks_told,
 		.n_scored = count_scored(sequence, n_rows),
 	};
 	if (!sequence->is_known) {
-		segment->flags |= SEGMENT_NEW;
+		segment->flags |= SEGMENT_NEW | (sequence->is_long ? SEGMENT_LONG : 0);
 		add_sampling(s, sequence, segment);
 		sequence->is_known = true;
 		if (s->config.on_started)
 			s->config.on_started(s->config.arg, sequence);
 	}
-	while (sequence->n_blocks_told < n_blocks)
-		s->step_blocks[s->n_step_blocks++] = sequence->blocks[sequence->n_blocks_told++];
+	add_blocks(s, sequence, segment);
 	sequence->last_step = s->n_steps + 1;
 	s->n_tops += (uint32_t)count_tops(sequence, n_rows);
 	s->load.n_positions += pace_positions(sequence->n_issued, n_rows);
@@ -145,8 +156,7 @@ static void add_decodes(struct scheduler *s)
 
 		if (!fit_tops(s, sequence, 1, max_tops))
 			return;
-		if (blocks_for(s, sequence->n_tokens) > sequence->n_blocks &&
-		    !scheduler_grow(s, sequence)) {
+		if (!scheduler_grow(s, sequence)) {
 			if (sequence->state == SEQUENCE_DECODE)
 				return;
 			continue;

@@ -21,11 +21,24 @@ static struct plan_speed speed_of(const struct plan_input *input, unsigned stage
 	return input->speeds ? input->speeds[stage] : plan_default_speed();
 }
 
-/* Prefix sums over layers [0, i), so that any range costs one subtraction, and the times of the
- * whole model on the first stage's worker. */
+struct kv_pools plan_pools(const struct plan_input *input)
+{
+	return kv_pools_of(input->model, &(struct kv_pools_wish){
+		.max_rows = input->max_rows,
+		.block_length = input->block_length,
+		.max_context = input->max_context,
+		.n_blocks = input->n_blocks,
+		.n_sequences = input->n_sequences,
+	});
+}
+
+/* Prefix sums over layers [0, i), so that any range costs one subtraction; the pools; and the times of
+ * the whole model on the first stage's worker. */
 struct sums {
 	uint64_t *bytes;	/* [n_layers + 1] */
 	uint64_t *macs;
+	uint32_t (*group_layers)[MODEL_MAX_GROUPS];
+	struct kv_pools pools;
 	double decode_cost;
 	double prompt_cost;
 };
@@ -39,12 +52,17 @@ static enum sc_status sums_init(struct sums *sums, const struct plan_input *inpu
 
 	sums->bytes = calloc(n_layers + 1, sizeof sums->bytes[0]);
 	sums->macs = calloc(n_layers + 1, sizeof sums->macs[0]);
-	if (!sums->bytes || !sums->macs)
+	sums->group_layers = calloc(n_layers + 1, sizeof sums->group_layers[0]);
+	if (!sums->bytes || !sums->macs || !sums->group_layers)
 		return SC_E_NOMEM;
 	for (uint32_t i = 0; i < n_layers; i++) {
 		sums->bytes[i + 1] = sums->bytes[i] + model_layer_bytes(model, i);
 		sums->macs[i + 1] = sums->macs[i] + model_layer_macs(model, i);
+		memcpy(sums->group_layers[i + 1], sums->group_layers[i],
+		       sizeof sums->group_layers[0]);
+		sums->group_layers[i + 1][model->shapes[i].group]++;
 	}
+	sums->pools = plan_pools(input);
 	read_cost = (double)(sums->bytes[n_layers] + model_head_bytes(model)) / speed.bytes;
 	sums->decode_cost = read_cost + (double)(sums->macs[n_layers] + model_head_macs(model)) /
 					speed.macs;
@@ -66,26 +84,25 @@ static void sums_deinit(struct sums *sums)
 {
 	free(sums->bytes);
 	free(sums->macs);
+	free(sums->group_layers);
 }
 
-static uint64_t kv_bytes(const struct plan_input *input, unsigned stage,
-			 const struct plan_stage *what)
+/* Fills in the bytes of a stage whose layers are known, with these pools. */
+static void count_bytes(const struct plan_input *input, const struct kv_pools *pools,
+			unsigned stage, struct plan_stage *what)
 {
-	return stage_kv_bytes_of(&input->sizes[stage], what->n_layers, input->n_blocks);
-}
-
-static uint64_t work_bytes(const struct plan_input *input, unsigned stage,
-			   const struct plan_stage *what)
-{
-	const struct stage_shape shape = {
+	const struct stage_sizes *sizes = &input->sizes[stage];
+	struct stage_shape shape = {
 		.n_layers = what->n_layers,
-		.n_blocks = input->n_blocks,
+		.pools = *pools,
 		.n_context_blocks = (uint32_t)div_up(input->max_context, input->block_length),
 		.n_threads = input->n_threads ? input->n_threads[stage] : 1,
 		.has_head = what->has_head,
 	};
 
-	return add_capped(stage_work_bytes_of(&input->sizes[stage], &shape), input->frame_bytes);
+	memcpy(shape.group_layers, what->group_layers, sizeof shape.group_layers);
+	what->kv_bytes = stage_kv_bytes_of(sizes, &shape);
+	what->work_bytes = add_capped(stage_work_bytes_of(sizes, &shape), input->frame_bytes);
 }
 
 static struct plan_stage describe_stage(const struct plan_input *input, const struct sums *sums,
@@ -104,8 +121,9 @@ static struct plan_stage describe_stage(const struct plan_input *input, const st
 	double read_bytes;
 	double layer_macs = (double)out.macs;
 
-	out.kv_bytes = kv_bytes(input, stage, &out);
-	out.work_bytes = work_bytes(input, stage, &out);
+	for (uint32_t g = 0; g < MODEL_MAX_GROUPS; g++)
+		out.group_layers[g] = sums->group_layers[end][g] - sums->group_layers[first][g];
+	count_bytes(input, &sums->pools, stage, &out);
 	if (out.has_head) {
 		out.weight_bytes += model_head_bytes(model);
 		out.macs += model_head_macs(model);
@@ -363,23 +381,26 @@ static bool has_split(const struct plan_input *input, const struct sums *sums)
 	return first == n_layers;
 }
 
-static bool is_room_in(const struct plan *plan, const struct plan_input *input)
+/* Keys and values of all stages take at most most_bytes. */
+static bool is_room_in(const struct plan *plan, const struct plan_input *input,
+		       uint64_t most_bytes)
 {
+	const struct kv_pools pools = plan_pools(input);
+	uint64_t n_bytes = 0;
+
 	for (unsigned i = 0; i < plan->n_stages; i++) {
 		struct plan_stage what = plan->stages[i];
 
-		what.kv_bytes = kv_bytes(input, i, &what);
-		what.work_bytes = work_bytes(input, i, &what);
+		count_bytes(input, &pools, i, &what);
+		n_bytes = add_capped(n_bytes, what.kv_bytes);
 		if (!has_room(input, i, &what))
 			return false;
 	}
-	return true;
+	return n_bytes <= most_bytes;
 }
 
-/* Binary search: if some number of blocks fits, fewer fit, too. plan: keep its stages; NULL: any
- * split. */
-static uint32_t most_blocks(const struct plan_input *input, const struct sums *sums,
-			    const struct plan *plan, uint32_t most)
+/* Binary search: if some number of blocks fits, fewer fit, too. */
+static uint32_t most_blocks(const struct plan_input *input, struct sums *sums, uint32_t most)
 {
 	uint32_t least = 0;
 
@@ -387,7 +408,8 @@ static uint32_t most_blocks(const struct plan_input *input, const struct sums *s
 		uint32_t middle = least + (most - least + 1) / 2;
 		struct plan_input tried = with_blocks(input, middle);
 
-		if (plan ? is_room_in(plan, &tried) : has_split(&tried, sums))
+		sums->pools = plan_pools(&tried);
+		if (has_split(&tried, sums))
 			least = middle;
 		else
 			most = middle - 1;
@@ -404,14 +426,42 @@ enum sc_status plan_most_blocks(const struct plan_input *input, uint32_t most,
 	if (!input->n_stages || input->n_stages > input->model->hparams.n_layers)
 		*n_blocks_out = 0;
 	else if ((status = sums_init(&sums, input)) == SC_OK)
-		*n_blocks_out = most_blocks(input, &sums, NULL, most);
+		*n_blocks_out = most_blocks(input, &sums, most);
 	sums_deinit(&sums);
 	return status;
 }
 
-uint32_t plan_room(const struct plan *plan, const struct plan_input *input, uint32_t most)
+uint32_t plan_room(const struct plan *plan, const struct plan_input *input, uint32_t most,
+		   uint64_t most_bytes)
 {
-	return most_blocks(input, NULL, plan, most);
+	uint32_t least = 0;
+
+	while (least < most) {
+		uint32_t middle = least + (most - least + 1) / 2;
+		struct plan_input tried = with_blocks(input, middle);
+
+		if (is_room_in(plan, &tried, most_bytes))
+			least = middle;
+		else
+			most = middle - 1;
+	}
+	return least;
+}
+
+uint32_t plan_room_for_windows(const struct plan *plan, const struct plan_input *input,
+			       uint32_t most, uint64_t most_bytes)
+{
+	struct plan_input tried = *input;
+	uint32_t least = 1;
+
+	while (least < most) {
+		tried.n_sequences = least + (most - least + 1) / 2;
+		if (is_room_in(plan, &tried, most_bytes))
+			least = tried.n_sequences;
+		else
+			most = tried.n_sequences - 1;
+	}
+	return least;
 }
 
 void plan_destroy(struct plan *plan)

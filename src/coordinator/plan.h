@@ -33,6 +33,7 @@ struct plan_stage {
 	char worker[PLAN_WORKER_BYTES];	/* id of the worker; "" if there is none yet */
 	uint32_t first_layer;
 	uint32_t n_layers;
+	uint32_t group_layers[MODEL_MAX_GROUPS];	/* of them, by the model's group */
 	bool has_embedding;
 	bool has_head;
 	uint64_t weight_bytes;		/* as stored */
@@ -48,7 +49,9 @@ struct plan_input {
 	unsigned n_stages;
 	uint32_t max_rows;
 	uint32_t max_context;
-	uint32_t n_blocks;
+	uint32_t n_blocks;	/* for the positions of all sequences; see model/kv_pools.h, also
+				 * for n_sequences */
+	uint32_t n_sequences;
 	uint32_t block_length;
 	const struct stage_sizes *sizes;	/* [n_stages] what a stage takes on each worker */
 	uint64_t frame_bytes;		/* bytes of each worker's frames, including
@@ -76,13 +79,21 @@ must_check enum sc_status plan_make(const struct plan_input *input, struct plan 
 				    struct error *err);
 void plan_destroy(struct plan *plan);
 
-/* Finds the largest pool, of at most `most` blocks, for which a split fits into the workers'
+/* The pools of all groups. */
+struct kv_pools plan_pools(const struct plan_input *input);
+
+/* Finds the largest n_blocks, of at most `most` blocks, for which a split fits into the workers'
  * memory; 0: there is none. A context is at most as long as the pool. Ignores input->n_blocks. */
 must_check enum sc_status plan_most_blocks(const struct plan_input *input, uint32_t most,
 					   uint32_t *n_blocks_out);
 
-/* The same, but with the stages of the plan. */
-uint32_t plan_room(const struct plan *plan, const struct plan_input *input, uint32_t most);
+/* The same, but with the stages of the plan, whose keys and values may take most_bytes. */
+uint32_t plan_room(const struct plan *plan, const struct plan_input *input, uint32_t most,
+		   uint64_t most_bytes);
+/* Finds the largest n_sequences, of at most `most` and at least 1, for the same. Ignores
+ * input->n_sequences. */
+uint32_t plan_room_for_windows(const struct plan *plan, const struct plan_input *input,
+			       uint32_t most, uint64_t most_bytes);
 
 /* A table for people, a line per stage; `where` names the worker of each stage, or NULL. */
 must_check enum sc_status plan_format(const struct plan *plan, const char *const *where,

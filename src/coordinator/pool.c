@@ -66,49 +66,74 @@ static enum sc_status choose_context(struct plan_input *input, const struct pool
 	return status;
 }
 
-/* The number of blocks that can be taken in about the time that loading the weights takes. */
-static uint32_t quick_blocks(const struct plan_input *input, const struct plan *plan)
+/* The bytes that can be taken in about the time that loading the weights takes. */
+static uint64_t quick_bytes(const struct plan *plan)
 {
-	uint64_t block_bytes = 0, weight_bytes = 0;
+	uint64_t weight_bytes = 0;
 
-	for (unsigned i = 0; i < plan->n_stages; i++) {
-		block_bytes += plan->stages[i].kv_bytes / input->n_blocks;
+	for (unsigned i = 0; i < plan->n_stages; i++)
 		weight_bytes += plan->stages[i].weight_bytes;
-	}
-	return (uint32_t)min_of(max_of(weight_bytes, QUICK_BYTES) / max_of(block_bytes, 1),
-				STEP_MAX_BLOCKS);
+	return max_of(weight_bytes, QUICK_BYTES);
 }
 
-/* The number of blocks that fit into the stages of the plan; at least the number that they were
- * planned for. */
-static uint32_t choose_pool(struct plan_input *input, const struct pool_wish *wish,
-			    const struct plan *plan)
+/* Chooses n_sequences for a plan whose pools have the least size. */
+static void widen_windows(struct plan_input *input, const struct pool_wish *wish,
+			  const struct plan *plan)
+{
+	input->kv_parts = PARTS;
+	input->n_sequences = plan_room_for_windows(plan, input, wish->n_sequences,
+						   quick_bytes(plan));
+	input->kv_parts = 1;
+}
+
+/* Chooses n_blocks and n_sequences that fit into the stages of the plan: at least as many as they
+ * were planned for. */
+static void choose_pool(struct plan_input *input, const struct pool_wish *wish,
+			const struct plan *plan)
 {
 	uint64_t n_contexts = is_memory_known(input) ? wish->n_contexts
 						     : min_of(wish->n_contexts, UNKNOWN_CONTEXTS);
 	uint32_t wanted = blocks_for(input, n_contexts * input->max_context), room;
 
-	wanted = (uint32_t)min_of(wanted, quick_blocks(input, plan));
 	input->kv_parts = PARTS;
-	room = plan_room(plan, input, wanted);
+	input->n_sequences = wish->n_sequences;
+	room = plan_room(plan, input, wanted, quick_bytes(plan));
 	input->kv_parts = 1;
-	return room > input->n_blocks ? room : input->n_blocks;
+	if (room >= input->n_blocks)
+		input->n_blocks = room;
+	else
+		widen_windows(input, wish, plan);
+}
+
+/* The plan for an explicit pool. */
+static enum sc_status plan_given(struct plan_input *input, const struct pool_wish *wish,
+				 struct plan **plan_out, struct error *err)
+{
+	struct plan *plan;
+	enum sc_status status;
+
+	if (!wish->is_context_fixed && wish->context > wish->n_positions)
+		input->max_context = wish->n_positions;
+	input->n_blocks = blocks_for(input, wish->n_positions);
+	status = plan_exactly(input, &plan, err);
+	if (status != SC_OK)
+		return status;
+	widen_windows(input, wish, plan);
+	plan_destroy(plan);
+	return plan_make(input, plan_out, err);
 }
 
 enum sc_status pool_plan(struct plan_input *input, const struct pool_wish *wish,
 			 struct plan **plan_out, struct error *err)
 {
-	uint64_t n_positions = wish->n_positions;
 	struct plan *plan = NULL;
+	uint64_t n_positions;
 	enum sc_status status;
 
 	input->max_context = wish->context;
-	if (n_positions) {
-		if (!wish->is_context_fixed && wish->context > n_positions)
-			input->max_context = (uint32_t)n_positions;
-		input->n_blocks = blocks_for(input, n_positions);
-		return plan_exactly(input, plan_out, err);
-	}
+	input->n_sequences = 1;
+	if (wish->n_positions)
+		return plan_given(input, wish, plan_out, err);
 	status = choose_context(input, wish, &input->n_blocks);
 	if (status != SC_OK)
 		return error_set(err, status, "out of memory for a plan");
@@ -117,7 +142,7 @@ enum sc_status pool_plan(struct plan_input *input, const struct pool_wish *wish,
 	status = plan_exactly(input, &plan, err);
 	if (status != SC_OK)
 		return status;
-	input->n_blocks = choose_pool(input, wish, plan);
+	choose_pool(input, wish, plan);
 	plan_destroy(plan);
 	return plan_make(input, plan_out, err);
 }

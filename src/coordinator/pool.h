@@ -13,6 +13,11 @@
  *   and a larger pool would take longer than loading the model.
  * - The pool takes at most half of what weights and work memory leave. The other half stays free
  *   for other programs, because every page of the pool is taken at the start.
+ *
+ * "The pool" means all pools of the model's groups of layers (model/kv_pools.h). The pools of layers
+ * with a sliding window have room for n_sequences sequences, because many short sequences need more
+ * of their blocks than a few long ones of as many positions. Within the same bounds of size, and
+ * where memory is short, they have room for fewer, at least for the wanted contexts.
  * Pure computation. Thread: any.
  */
 #include "coordinator/plan.h"
@@ -25,9 +30,10 @@ struct pool_wish {
 	bool is_context_fixed;	/* true: exactly `context` positions, or an error */
 	uint32_t n_positions;	/* positions of the pool; 0: automatic */
 	uint32_t n_contexts;	/* contexts that an automatic pool should have room for */
+	uint32_t n_sequences;	/* sequences that windows should have room for */
 };
 
-/* Sets n_blocks and max_context of input and makes the plan. SC_E_CAPACITY: err says what is
+/* Sets n_blocks, n_sequences and max_context of input and makes the plan. SC_E_CAPACITY: err says what is
  * missing and how many positions would fit. Otherwise as plan_make. */
 must_check enum sc_status pool_plan(struct plan_input *input, const struct pool_wish *wish,
 				    struct plan **plan_out, struct error *err);

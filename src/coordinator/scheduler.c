@@ -67,9 +67,11 @@ void scheduler_add(struct scheduler *s, struct sequence *sequence)
 /* Take its slot and blocks away; the stages hear of it with the next step. */
 static void strip(struct scheduler *s, struct sequence *sequence)
 {
-	sequence->share->client->n_blocks -= sequence->n_blocks;
-	while (sequence->n_blocks)
-		blocks_give(&s->blocks, sequence->blocks[--sequence->n_blocks]);
+	for (uint32_t g = 0; g < n_groups(s); g++) {
+		sequence->share->client->n_blocks[g] -= sequence->n_blocks[g];
+		while (sequence->n_blocks[g])
+			blocks_give(&s->blocks[g], sequence->tables[g][--sequence->n_blocks[g]]);
+	}
 	if (sequence->slot != SLOT_NONE) {
 		s->free_slots[s->n_free_slots++] = sequence->slot;
 		if (sequence->is_known)
@@ -77,7 +79,6 @@ static void strip(struct scheduler *s, struct sequence *sequence)
 	}
 	sequence->slot = SLOT_NONE;
 	sequence->is_known = false;
-	sequence->n_blocks_told = 0;
 	sequence->n_issued = 0;
 	sequence->n_done = 0;
 }
@@ -290,16 +291,19 @@ struct scheduler_oldest scheduler_oldest(const struct scheduler *s)
 
 struct scheduler_counts scheduler_counts(const struct scheduler *s)
 {
-	return (struct scheduler_counts){
+	struct scheduler_counts counts = {
 		.waiting = s->n_by_state[SEQUENCE_WAITING],
 		.running = s->n_by_state[SEQUENCE_PROMPT] + s->n_by_state[SEQUENCE_DECODE] +
 			   s->n_by_state[SEQUENCE_IN_FLIGHT],
 		.in_flight = s->n_flights,
-		.blocks_free = s->blocks.n_free,
 		.steps = s->n_steps,
 		.rows = s->n_rows_done,
 		.preemptions = s->n_preemptions,
 	};
+
+	for (uint32_t g = 0; g < n_groups(s); g++)
+		counts.blocks_free[g] = s->blocks[g].n_free;
+	return counts;
 }
 
 /* --- life --- */
@@ -339,10 +343,25 @@ static enum sc_status allocate(struct scheduler *s)
 		s->free_slots[s->n_free_slots] = n - 1 - s->n_free_slots;
 		s->n_free_slots++;
 	}
-	if (blocks_init(&s->blocks, limits->max_blocks) != SC_OK ||
-	    shares_init(&s->shares, n) != SC_OK)
+	for (uint32_t g = 0; g < limits->n_groups; g++)
+		if (blocks_init(&s->blocks[g], limits->max_blocks[g]) != SC_OK)
+			return SC_E_NOMEM;
+	if (shares_init(&s->shares, n) != SC_OK)
 		return SC_E_NOMEM;
 	return allocate_flights(s);
+}
+
+static enum sc_status refuse_pool(const struct step_limits *limits, uint32_t group,
+				  struct error *err)
+{
+	const char *whose = group == step_whole_group(limits) ? ""
+							      : " of layers with a sliding window";
+
+	return error_set(err, SC_E_INVALID,
+			 "the KV pool of %u blocks of %u positions%s cannot hold one context of %u "
+			 "positions: raise --kv-positions or lower --ctx-size",
+			 limits->max_blocks[group], limits->block_length, whose,
+			 limits->max_context);
 }
 
 enum sc_status scheduler_create(const struct scheduler_config *config,
@@ -351,11 +370,9 @@ enum sc_status scheduler_create(const struct scheduler_config *config,
 	const struct step_limits *limits = &config->limits;
 	struct scheduler *s;
 
-	if ((uint64_t)limits->max_blocks * limits->block_length < limits->max_context)
-		return error_set(err, SC_E_INVALID,
-				 "the KV pool of %u blocks of %u positions cannot hold one context "
-				 "of %u positions: raise --kv-positions or lower --ctx-size",
-				 limits->max_blocks, limits->block_length, limits->max_context);
+	for (uint32_t g = 0; g < limits->n_groups; g++)
+		if (limits->max_blocks[g] < limits->table_blocks[g])
+			return refuse_pool(limits, g, err);
 	s = calloc(1, sizeof *s);
 	if (!s)
 		return error_set(err, SC_E_NOMEM, "out of memory for the scheduler");
@@ -379,7 +396,8 @@ void scheduler_destroy(struct scheduler *s)
 	for (uint32_t i = 0; s->flights && i < s->config.window; i++)
 		free(s->flights[i].awaited);
 	free(s->flights);
-	blocks_deinit(&s->blocks);
+	for (uint32_t g = 0; g < STEP_MAX_GROUPS; g++)
+		blocks_deinit(&s->blocks[g]);
 	shares_deinit(&s->shares);
 	free(s->free_slots);
 	free(s->frees);

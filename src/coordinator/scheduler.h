@@ -18,7 +18,8 @@
  * - With several stages, prompt chunks start small so that every stage gets work early. The chunk
  *   size grows with the number of waiting prompt rows and is reset when no prompt is left.
  *
- * Slots and KV blocks are shared between clients, see shares.h. A client alone may have them all.
+ * Slots and KV blocks are shared between clients, see shares.h. A client alone may have them all. A
+ * sequence needs blocks of every group of layers, and what follows holds for the blocks of each.
  * When a client has less than its share of both, and its next sequence finds no slot or too few
  * blocks, the youngest sequences of the clients with the most are preempted. The same happens when
  * a decoding sequence finds no free block; within a client the older sequence keeps its blocks. A
@@ -56,7 +57,7 @@ struct scheduler_config {
 	void *arg;
 };
 
-/* SC_E_INVALID: the pool cannot hold one sequence of max_context positions. */
+/* SC_E_INVALID: the pool of some group cannot hold one sequence of max_context positions. */
 must_check enum sc_status scheduler_create(const struct scheduler_config *config,
 					   struct scheduler **scheduler_out, struct error *err);
 /* Sequences still known are the caller's. Accepts NULL. */
@@ -105,7 +106,7 @@ struct scheduler_counts {
 	uint32_t waiting;
 	uint32_t running;
 	uint32_t in_flight;		/* steps */
-	uint32_t blocks_free;
+	uint32_t blocks_free[STEP_MAX_GROUPS];	/* of each group */
 	uint64_t steps;			/* made */
 	uint64_t rows;			/* of the steps that were answered */
 	uint64_t preemptions;

@@ -46,7 +46,7 @@ struct scheduler {
 	uint32_t chunk;			/* prompt rows of a step, while there are prompts */
 	struct pace pace;
 	uint64_t answered_ns;		/* when the last answer came */
-	struct blocks blocks;
+	struct blocks blocks[STEP_MAX_GROUPS];
 
 	uint32_t *free_slots;		/* [n_free_slots], a stack */
 	uint32_t n_free_slots;
@@ -70,9 +70,15 @@ struct scheduler {
 	uint32_t n_frees;		/* also between steps: slots to be freed by the next */
 };
 
-static inline uint32_t blocks_for(const struct scheduler *s, uint32_t n_positions)
+static inline uint32_t n_groups(const struct scheduler *s)
 {
-	return step_blocks_for(&s->config.limits, n_positions);
+	return s->config.limits.n_groups;
+}
+
+/* Blocks of the group that a sequence of so many positions holds. */
+static inline uint32_t blocks_for(const struct scheduler *s, uint32_t group, uint32_t n_positions)
+{
+	return step_held_blocks(&s->config.limits, group, n_positions);
 }
 
 /* Change the state, and with it the list. */
@@ -91,8 +97,8 @@ void scheduler_admit(struct scheduler *s);
 /* Start sequences of clients with less than their share on what others have beyond theirs. */
 void scheduler_claim_shares(struct scheduler *s);
 
-/* One more block for a decoding sequence. False: not in this step; it may have been preempted
- * itself, when nothing else can make room. */
+/* Blocks of all groups for a decoding sequence's new token. False: not in this step; it may have
+ * been preempted itself, when nothing else can make room. */
 bool scheduler_grow(struct scheduler *s, struct sequence *sequence);
 
 /* How many decoding sequences the next step takes. */

@@ -11,8 +11,34 @@ enum { ROWS_PER_TOKEN = 8 };
 /* The most rows that are computed again per token of a turn. */
 enum { ROWS_PER_TURN_TOKEN = 4 };
 
+static uint64_t table_blocks(const struct step_limits *limits, uint32_t max_tokens)
+{
+	uint64_t n = 0;
+
+	for (uint32_t g = 0; g < limits->n_groups; g++)
+		n += step_held_blocks(limits, g, max_tokens);
+	return n;
+}
+
+uint64_t sequence_table_bytes(const struct step_limits *limits, uint32_t max_tokens)
+{
+	return table_blocks(limits, max_tokens) * sizeof(uint32_t);
+}
+
+/* One block of memory for the tables of all groups. */
+static enum sc_status init_tables(struct sequence *sequence, const struct step_limits *limits)
+{
+	uint32_t *table = calloc(table_blocks(limits, sequence->max_tokens), sizeof *table);
+
+	for (uint32_t g = 0; table && g < limits->n_groups; g++) {
+		sequence->tables[g] = table;
+		table += step_held_blocks(limits, g, sequence->max_tokens);
+	}
+	return table ? SC_OK : SC_E_NOMEM;
+}
+
 enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt, uint32_t n_prompt,
-			     uint32_t max_tokens, uint32_t block_length)
+			     uint32_t max_tokens, const struct step_limits *limits)
 {
 	*sequence = (struct sequence){
 		.state = SEQUENCE_IDLE,
@@ -24,8 +50,7 @@ enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt, 
 	list_init(&sequence->node);
 	list_init(&sequence->share_node);
 	sequence->tokens = calloc(max_tokens, sizeof sequence->tokens[0]);
-	sequence->blocks = calloc(max_tokens / block_length + 1, sizeof sequence->blocks[0]);
-	if (!sequence->tokens || !sequence->blocks) {
+	if (!sequence->tokens || init_tables(sequence, limits) != SC_OK) {
 		sequence_deinit(sequence);
 		return SC_E_NOMEM;
 	}
@@ -36,9 +61,9 @@ enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt, 
 void sequence_deinit(struct sequence *sequence)
 {
 	free(sequence->tokens);
-	free(sequence->blocks);
+	free(sequence->tables[0]);
 	sequence->tokens = NULL;
-	sequence->blocks = NULL;
+	sequence->tables[0] = NULL;
 }
 
 static uint32_t n_new(const struct sequence *sequence)

@@ -53,9 +53,10 @@ struct sequence {
 					 * front, that steps have taken */
 	uint64_t last_step;		/* the newest step with rows of it; 0: none */
 	uint32_t slot;			/* or SLOT_NONE */
-	uint32_t *blocks;		/* [n_blocks] its block table; owned */
-	uint32_t n_blocks;
-	uint32_t n_blocks_told;		/* number of blocks that the stages know */
+	uint32_t *tables[STEP_MAX_GROUPS];	/* its blocks in each group, [n_blocks[group]];
+						 * owned */
+	uint32_t n_blocks[STEP_MAX_GROUPS];
+	bool is_long;			/* may grow beyond the model's long_from (LongRoPE) */
 	bool is_known;			/* the stages know its slot */
 	bool is_preempted;		/* was preempted or suspended, and waits to start over */
 	bool is_restarted;		/* has started over at least once */
@@ -64,10 +65,14 @@ struct sequence {
 					 * flight, since its last token; only for the owner */
 };
 
-/* Copies the prompt and makes room for max_tokens in total, and for their blocks. SC_E_NOMEM. */
+/* Copies the prompt and makes room for max_tokens in total, at most limits->max_context, and for
+ * their blocks. The limits of later epochs may have other pools and another context, but the same
+ * groups, and tables of the same length but for that context. SC_E_NOMEM. */
 must_check enum sc_status sequence_init(struct sequence *sequence, const uint32_t *prompt,
 					uint32_t n_prompt, uint32_t max_tokens,
-					uint32_t block_length);
+					const struct step_limits *limits);
+/* Bytes of the tables of a sequence of max_tokens. */
+uint64_t sequence_table_bytes(const struct step_limits *limits, uint32_t max_tokens);
 void sequence_deinit(struct sequence *sequence);
 
 /* Into a list of sequences, linked by node: behind all older ones. A sequence that starts over gets

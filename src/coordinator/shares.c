@@ -197,14 +197,19 @@ struct sequence *share_client_youngest(const struct share_client *client, uint64
 	return NULL;
 }
 
-struct sequence *shares_heaviest(const struct shares *shares, enum share_kind kind, uint32_t above,
+static uint32_t count_held(const struct share_client *client, uint32_t kind)
+{
+	return kind == SHARE_SLOTS ? client->n_running : client->n_blocks[kind - SHARE_BLOCKS];
+}
+
+struct sequence *shares_heaviest(const struct shares *shares, uint32_t kind, uint32_t above,
 				 uint64_t last_step)
 {
 	struct sequence *found = NULL;
 
 	list_for_each(node, &shares->busy) {
 		struct share_client *client = list_entry(node, struct share_client, busy_node);
-		uint32_t n = kind == SHARE_SLOTS ? client->n_running : client->n_blocks;
+		uint32_t n = count_held(client, kind);
 		struct sequence *sequence;
 
 		if (n <= above)
@@ -219,33 +224,33 @@ struct sequence *shares_heaviest(const struct shares *shares, enum share_kind ki
 }
 
 /* For one client; see shares_takeable_blocks. */
-static uint32_t takeable_blocks(const struct share_client *client, uint32_t above,
+static uint32_t takeable_blocks(const struct share_client *client, uint32_t group, uint32_t above,
 				uint64_t last_step, const struct sequence *victim)
 {
 	const struct list *all = &client->sequences;
-	uint32_t n_left = client->n_blocks, n_takeable = 0;
+	uint32_t n_left = client->n_blocks[group], n_takeable = 0;
 
 	if (victim && victim->share->client == client)
-		n_left -= victim->n_blocks;
+		n_left -= victim->n_blocks[group];
 	for (const struct list *node = all->prev; node != all && n_left > above;
 	     node = node->prev) {
 		const struct sequence *sequence = list_entry(node, struct sequence, share_node);
 
 		if (sequence == victim || !may_give_up(sequence, last_step, true))
 			continue;
-		n_left -= sequence->n_blocks;
-		n_takeable += sequence->n_blocks;
+		n_left -= sequence->n_blocks[group];
+		n_takeable += sequence->n_blocks[group];
 	}
 	return n_takeable;
 }
 
-uint32_t shares_takeable_blocks(const struct shares *shares, uint32_t above, uint64_t last_step,
-				const struct sequence *victim)
+uint32_t shares_takeable_blocks(const struct shares *shares, uint32_t group, uint32_t above,
+				uint64_t last_step, const struct sequence *victim)
 {
 	uint32_t n = 0;
 
 	list_for_each(node, &shares->busy)
-		n += takeable_blocks(list_entry(node, struct share_client, busy_node), above,
+		n += takeable_blocks(list_entry(node, struct share_client, busy_node), group, above,
 				     last_step, victim);
 	return n;
 }

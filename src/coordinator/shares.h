@@ -10,7 +10,7 @@
  *   client.
  * - The sequences of a job go in the order of their tickets.
  * A client has work while one of its sequences waits or runs. Its share is an equal part of all
- * slots and KV blocks among the clients that have work.
+ * slots, and of the KV blocks of each group, among the clients that have work.
  *
  * Memory: allocates only one list head per possible number of running sequences. Clients and jobs
  * belong to the caller and must stay valid while their sequences wait or run.
@@ -23,6 +23,7 @@
  */
 #include "base/list.h"
 #include "base/status.h"
+#include "wire/step.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,10 +41,11 @@ struct share_client {
 	uint32_t n_turn_rows;		/* prompt rows that it has run in this turn */
 	uint32_t n_waiting;
 	uint32_t n_running;
-	uint32_t n_blocks;		/* blocks that its sequences hold;
-					 * the scheduler counts them */
+	uint32_t n_blocks[STEP_MAX_GROUPS];	/* blocks of each group that its sequences hold;
+						 * the scheduler counts them */
 	uint32_t n_passed;		/* number of other clients' sequences that started before
-					 * its next one, because that found too few blocks */
+					 * its next one, because that found too few blocks of some
+					 * group */
 };
 
 struct share_job {
@@ -92,7 +94,8 @@ uint32_t shares_part(const struct shares *shares, uint32_t n);
 struct sequence *share_client_youngest(const struct share_client *client, uint64_t last_step,
 				       uint64_t min_ticket, bool settled_only);
 
-enum share_kind {
+/* What clients hold: slots, or blocks of group g (SHARE_BLOCKS + g). */
+enum {
 	SHARE_SLOTS,
 	SHARE_BLOCKS,
 };
@@ -103,13 +106,13 @@ struct sequence *shares_longest_turn(const struct shares *shares, uint64_t last_
 
 /* Of the clients that hold more than `above` slots or blocks and have a settled sequence, takes the
  * client that holds the most, and returns its youngest settled sequence; or NULL. */
-struct sequence *shares_heaviest(const struct shares *shares, enum share_kind kind, uint32_t above,
+struct sequence *shares_heaviest(const struct shares *shares, uint32_t kind, uint32_t above,
 				 uint64_t last_step);
 
-/* Returns the number of blocks that would become free if shares_heaviest(SHARE_BLOCKS, above) were
- * called, and its result preempted, until it returns NULL. Counts as if victim (or NULL) had been
- * preempted before; the victim's own blocks are not included. */
-uint32_t shares_takeable_blocks(const struct shares *shares, uint32_t above, uint64_t last_step,
-				const struct sequence *victim);
+/* Returns the number of blocks of the group that would become free if shares_heaviest(SHARE_BLOCKS +
+ * group, above) were called, and its result preempted, until it returns NULL. Counts as if victim
+ * (or NULL) had been preempted before; the victim's own blocks are not included. */
+uint32_t shares_takeable_blocks(const struct shares *shares, uint32_t group, uint32_t above,
+				uint64_t last_step, const struct sequence *victim);
 
 #endif

@@ -25,6 +25,11 @@ struct step_limits coordinator_widest_limits(const struct coordinator_config *co
 {
 	const struct hparams *h = &config->model->hparams;
 	uint32_t context = config->max_context ? config->max_context : h->n_context;
+	struct kv_pools_wish wish = {
+		.max_rows = config->max_rows, .block_length = config->block_length,
+		.max_context = context,
+	};
+	struct kv_pools pools = kv_pools_of(config->model, &wish);
 	struct step_limits limits = {
 		.max_rows = config->max_rows,
 		.max_sequences = config->max_sequences + coordinator_spare_slots(config),
@@ -34,8 +39,13 @@ struct step_limits coordinator_widest_limits(const struct coordinator_config *co
 		.dim = h->dim,
 	};
 
-	limits.max_blocks = config->kv_positions ? step_blocks_for(&limits, config->kv_positions)
-						 : STEP_MAX_BLOCKS;
+	limits.n_groups = pools.n;
+	for (uint32_t g = 0; g < pools.n; g++) {
+		limits.table_blocks[g] = pools.table_blocks[g];
+		limits.max_blocks[g] = config->kv_positions
+				       ? step_blocks_for(&limits, config->kv_positions)
+				       : STEP_MAX_BLOCKS;
+	}
 	return limits;
 }
 
@@ -133,6 +143,7 @@ void coordinator_planning(const struct coordinator_config *config, bool has_link
 		.is_context_fixed = config->is_context_fixed,
 		.n_positions = config->kv_positions,
 		.n_contexts = config->kv_contexts ? config->kv_contexts : config->max_sequences,
+		.n_sequences = config->max_sequences,
 	};
 }
 

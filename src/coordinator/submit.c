@@ -120,7 +120,7 @@ static uint64_t job_bytes(const struct coordinator *c, const struct job_request 
 	uint64_t top_bytes = r->n_top_logprobs * sizeof(struct token_top);
 	uint64_t n_bytes = sizeof(struct job_stream) +
 			   max_all * sizeof(uint32_t) +
-			   (max_all / c->limits.block_length + 1) * sizeof(uint32_t) +
+			   sequence_table_bytes(&c->limits, (uint32_t)max_all) +
 			   max_new * (sizeof(struct output_token) + OUTPUT_TEXT_BYTES_PER_TOKEN +
 				      (r->wants_logprobs ? top_bytes : 0));
 
@@ -167,6 +167,16 @@ static void set_up_ends(struct output_writer *writer, const struct job *job,
 	writer->scan.is_hidden = r->starts_hidden;
 }
 
+/* LongRoPE: which rope factors a sequence has follows from how long it may become, so that it has
+ * the same ones from its first position on, also when it starts over. */
+static bool is_long(const struct coordinator *c, const struct token_list *prompt,
+		    uint32_t max_tokens)
+{
+	uint32_t long_from = c->config.model->hparams.long_from;
+
+	return long_from && (uint64_t)prompt->n + max_tokens > long_from;
+}
+
 static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint32_t i,
 				    const struct job_request *r, const struct token_list *prompt)
 {
@@ -175,9 +185,10 @@ static enum sc_status set_up_stream(struct coordinator *c, struct job *job, uint
 	enum sc_status status;
 
 	status = sequence_init(&stream->sequence, prompt->ids, (uint32_t)prompt->n,
-			       sequence_room(prompt, max_tokens), c->limits.block_length);
+			       sequence_room(prompt, max_tokens), &c->limits);
 	if (status != SC_OK)
 		return status;
+	stream->sequence.is_long = is_long(c, prompt, max_tokens);
 	stream->sequence.job = job;
 	stream->sequence.share = &job->share;
 	stream->sequence.index = i;

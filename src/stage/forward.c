@@ -2,6 +2,7 @@
 #include "stage/forward.h"
 
 #include "base/integers.h"
+#include "model/stage_sizes.h"
 #include "model/tensor_source.h"
 #include "stage/sequences.h"
 
@@ -50,33 +51,58 @@ static enum sc_status init_rope(struct forward *f, struct error *err)
 
 struct kv_cache_config forward_cache_config(const struct model *model,
 					    const struct step_limits *limits,
-					    enum tensor_type kv_type)
+					    enum tensor_type kv_type, uint32_t group)
 {
+	const struct kv_group *of = &model->groups[group];
+
 	return (struct kv_cache_config){
-		.n_blocks = limits->max_blocks,
+		.n_blocks = limits->max_blocks[group],
 		.block_length = limits->block_length,
-		.n_kv_heads = model->hparams.n_kv_heads,
-		.head_dim = model->hparams.head_dim,
-		.value_dim = model->hparams.value_dim,
+		.n_kv_heads = of->n_kv_heads,
+		.head_dim = of->head_dim,
+		.value_dim = of->value_dim,
 		.type = kv_type,
 	};
 }
 
+/* Progress of making several caches: each has its share of the bytes. */
+struct cache_progress {
+	const struct forward_config *config;
+	uint64_t before_bytes;		/* of the caches that are there */
+	uint64_t last_bytes;		/* done of the current one */
+};
+
+static bool on_cache_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct cache_progress *progress = arg;
+	const struct forward_config *config = progress->config;
+	uint64_t all = config->kv_bytes;
+
+	(void)total_bytes;
+	progress->last_bytes = done_bytes;
+	return !config->on_progress ||
+	       config->on_progress(config->arg,
+				   min_of(progress->before_bytes + done_bytes, all), all);
+}
+
 static enum sc_status init_cache(struct forward *f, const struct forward_config *config,
-				 struct error *err)
+				 uint32_t group, uint32_t n_layers,
+				 struct cache_progress *progress, struct error *err)
 {
 	struct kv_cache_config cache = forward_cache_config(f->model, config->limits,
-							    config->kv_type);
+							    config->kv_type, group);
 	struct error why = { .text = "" };
 	enum sc_status status = SC_E_CAPACITY;
 
-	cache.n_layers = f->weights->n_layers;
-	cache.on_progress = config->on_progress;
-	cache.arg = config->arg;
-	if (f->cache)
+	cache.n_layers = n_layers;
+	cache.on_progress = on_cache_progress;
+	cache.arg = progress;
+	if (f->caches[group] || !n_layers)
 		return SC_OK;
 	if (config->kv_bytes < UINT64_MAX)
-		status = f->backend->ops->kv_create(f->backend, &cache, &f->cache, &why);
+		status = f->backend->ops->kv_create(f->backend, &cache, &f->caches[group], &why);
+	progress->before_bytes += progress->last_bytes;
+	progress->last_bytes = 0;
 	if (status == SC_E_NOMEM || status == SC_E_CAPACITY)
 		return error_set(err, SC_E_CAPACITY,
 				 "KV cache: no memory for %.1f MiB: %u blocks of %u positions of "
@@ -85,6 +111,19 @@ static enum sc_status init_cache(struct forward *f, const struct forward_config 
 	if (status)
 		return error_set(err, status, "KV cache: %s", why.text);
 	return SC_OK;
+}
+
+static enum sc_status init_caches(struct forward *f, const struct forward_config *config,
+				  struct error *err)
+{
+	struct cache_progress progress = { .config = config };
+	uint32_t n_layers[MODEL_MAX_GROUPS];
+	enum sc_status status = SC_OK;
+
+	stage_count_layers(f->model, f->first_layer, f->weights->n_layers, n_layers);
+	for (uint32_t g = 0; !status && g < f->model->n_groups; g++)
+		status = init_cache(f, config, g, n_layers[g], &progress, err);
+	return status;
 }
 
 enum { N_ARRAYS = 8 };	/* in device memory */
@@ -120,7 +159,7 @@ uint64_t forward_bytes(const struct model *model, const struct step_limits *limi
 
 	return array_floats(&model->hparams, limits, has_head, n_floats) * sizeof(float) +
 	       limits->max_rows * (sizeof *f->positions + sizeof *f->tokens) +
-	       limits->max_sequences * sizeof *f->spans +
+	       limits->max_sequences * sizeof *f->spans[0] * model->n_groups +
 	       model->hparams.rope_dim / 2 * sizeof *f->inverse_frequency;
 }
 
@@ -145,6 +184,16 @@ static enum sc_status init_memory(struct forward *f, const struct step_limits *l
 	return SC_OK;
 }
 
+static bool alloc_spans(struct forward *f, const struct step_limits *limits)
+{
+	for (uint32_t g = 0; g < f->model->n_groups; g++) {
+		f->spans[g] = calloc(limits->max_sequences, sizeof *f->spans[g]);
+		if (!f->spans[g])
+			return false;
+	}
+	return true;
+}
+
 enum sc_status forward_init(struct forward *f, const struct forward_config *config,
 			    struct error *err)
 {
@@ -153,40 +202,69 @@ enum sc_status forward_init(struct forward *f, const struct forward_config *conf
 
 	*f = (struct forward){
 		.backend = config->backend, .model = config->model, .weights = config->weights,
-		.cache = config->cache,
+		.first_layer = config->first_layer,
 	};
+	memcpy(f->caches, config->caches, sizeof f->caches);
 	f->positions = calloc(limits->max_rows, sizeof *f->positions);
 	f->tokens = calloc(limits->max_rows, sizeof *f->tokens);
-	f->spans = calloc(limits->max_sequences, sizeof *f->spans);
-	if (!f->positions || !f->tokens || !f->spans)
+	if (!f->positions || !f->tokens || !alloc_spans(f, limits))
 		return error_set(err, SC_E_NOMEM, "no memory for steps of %u rows",
 				 limits->max_rows);
 	status = init_rope(f, err);
 	if (!status)
-		status = init_cache(f, config, err);
+		status = init_caches(f, config, err);
 	if (!status)
 		status = init_memory(f, limits, err);
 	return status;
 }
 
-struct kv_cache *forward_take_cache(struct forward *f)
+void forward_take_caches(struct forward *f, struct kv_cache *caches_out[MODEL_MAX_GROUPS])
 {
-	struct kv_cache *cache = f->cache;
+	for (uint32_t g = 0; g < MODEL_MAX_GROUPS; g++) {
+		caches_out[g] = f->caches[g];
+		f->caches[g] = NULL;
+	}
+}
 
-	f->cache = NULL;
-	return cache;
+/* The model's layer that is layer `index` of the group's cache. */
+static uint32_t find_layer(const struct forward *f, uint32_t group, uint32_t index)
+{
+	uint32_t layer = f->first_layer;
+
+	while (f->model->shapes[layer].group != group || index--)
+		layer++;
+	return layer;
+}
+
+uint64_t forward_kv_saturated(const struct forward *f, uint32_t *layer_out)
+{
+	uint64_t n = 0;
+
+	*layer_out = f->first_layer;
+	for (uint32_t g = 0; g < f->model->n_groups; g++) {
+		unsigned index = 0;
+		uint64_t n_here = f->caches[g] ?
+				  f->backend->ops->kv_saturated(f->caches[g], &index) : 0;
+
+		if (n_here && !n)
+			*layer_out = find_layer(f, g, index);
+		n += n_here;
+	}
+	return n;
 }
 
 void forward_deinit(struct forward *f)
 {
 	if (f->memory)
 		f->backend->ops->release(f->backend, f->memory);
-	if (f->cache)
-		f->backend->ops->kv_destroy(f->backend, f->cache);
+	for (uint32_t g = 0; g < MODEL_MAX_GROUPS; g++) {
+		if (f->caches[g])
+			f->backend->ops->kv_destroy(f->backend, f->caches[g]);
+		free(f->spans[g]);
+	}
 	free(f->inverse_frequency);
 	free(f->positions);
 	free(f->tokens);
-	free(f->spans);
 	*f = (struct forward){ 0 };
 }
 
@@ -212,12 +290,13 @@ static void locate_rows(struct forward *f, const struct step *step,
 	for (uint32_t i = 0; i < step->n_segments; i++) {
 		const struct segment *segment = &step->segments[i];
 
-		f->spans[i] = (struct attention_span){
-			.first_row = row,
-			.n_rows = segment->n_rows,
-			.first_position = segment->first_position,
-			.blocks = sequences_get(sequences, segment->sequence)->blocks,
-		};
+		for (uint32_t g = 0; g < f->model->n_groups; g++)
+			f->spans[g][i] = (struct attention_span){
+				.first_row = row,
+				.n_rows = segment->n_rows,
+				.first_position = segment->first_position,
+				.blocks = sequences_get(sequences, segment->sequence)->tables[g],
+			};
 		for (uint32_t j = 0; j < segment->n_rows; j++)
 			f->positions[row++] = segment->first_position + j;
 	}
@@ -239,9 +318,12 @@ static struct matmul added_product(const struct layer_weights *w, enum layer_slo
 	return product_of_slot;
 }
 
-/* x += attention(norm(x)) */
-static void attention_block(struct forward *f, const struct step *step, uint32_t index, float *x)
+/* x += attention(norm(x)). cached: the layer's index in its group's cache. */
+static void attention_block(struct forward *f, const struct step *step, uint32_t index,
+			    uint32_t cached, float *x)
 {
+	uint32_t group = f->model->shapes[f->first_layer + index].group;
+	const struct attention_span *spans = f->spans[group];
 	const struct backend_ops *ops = f->backend->ops;
 	const struct hparams *h = &f->model->hparams;
 	const struct layer_weights *w = &f->weights->layers[index];
@@ -260,9 +342,9 @@ static void attention_block(struct forward *f, const struct step *step, uint32_t
 		ops->rope(f->backend, &f->rope, f->k, f->positions, n_rows, h->n_kv_heads,
 			  h->head_dim);
 	}
-	ops->kv_write(f->backend, f->cache, index, f->spans, step->n_segments, f->k, f->v);
-	ops->attention(f->backend, f->cache, index, f->spans, step->n_segments, f->q, h->n_heads,
-		       (float)(1.0 / sqrt((double)h->head_dim)), f->attended);
+	ops->kv_write(f->backend, f->caches[group], cached, spans, step->n_segments, f->k, f->v);
+	ops->attention(f->backend, f->caches[group], cached, spans, step->n_segments, f->q,
+		       h->n_heads, (float)(1.0 / sqrt((double)h->head_dim)), f->attended);
 	ops->matmul(f->backend, &output, 1, f->attended, n_rows);
 }
 
@@ -313,11 +395,14 @@ void forward_run(struct forward *f, const struct step *step, const struct sequen
 {
 	size_t n_bytes = (size_t)step->n_rows * f->model->hparams.dim * sizeof(float);
 	float *x = choose_stream(f, activations_out);
+	uint32_t n_cached[MODEL_MAX_GROUPS] = { 0 };
 
 	locate_rows(f, step, sequences);
 	enter(f, step, x);
 	for (uint32_t i = 0; i < f->weights->n_layers; i++) {
-		attention_block(f, step, i, x);
+		uint32_t group = f->model->shapes[f->first_layer + i].group;
+
+		attention_block(f, step, i, n_cached[group]++, x);
 		feed_forward_block(f, step, i, x);
 	}
 	if (activations_out && activations_out != x)

@@ -26,13 +26,14 @@ struct forward {
 	struct backend *backend;
 	const struct model *model;
 	const struct weights *weights;
-	struct kv_cache *cache;
+	uint32_t first_layer;		/* of the weights' range, in the model */
+	struct kv_cache *caches[MODEL_MAX_GROUPS];	/* NULL: the range has no such layer */
 	struct rope_table rope;
 	float *inverse_frequency;	/* [rope_dim / 2], host */
 	bool is_rope_finite;		/* all inverse frequencies are finite */
 	uint32_t *positions;		/* [max_rows], host */
 	uint32_t *tokens;		/* [max_rows], host; the first stage's */
-	struct attention_span *spans;	/* [max_sequences], host */
+	struct attention_span *spans[MODEL_MAX_GROUPS];	/* [max_sequences], host */
 	void *memory;			/* one block of device memory that
 					 * holds the following arrays */
 	float *x;			/* [max_rows][dim] the residual stream,
@@ -52,10 +53,13 @@ struct forward_config {
 	const struct model *model;
 	const struct weights *weights;		/* all three are borrowed until deinit */
 	const struct step_limits *limits;
+	uint32_t first_layer;			/* of the weights' range */
 	enum tensor_type kv_type;
-	struct kv_cache *cache;			/* forward_init takes it; NULL: makes one. It must
-						 * have the same layers, blocks and type */
-	uint64_t kv_bytes;			/* of the whole cache, for error messages */
+	struct kv_cache *caches[MODEL_MAX_GROUPS];	/* by the model's group. forward_init takes
+							 * them, and makes those that are missing.
+							 * They must have the same layers, blocks
+							 * and type */
+	uint64_t kv_bytes;			/* of all caches, for error messages */
 	/* Called while memory for keys and values is taken. Returning false cancels. May be
 	 * NULL. */
 	bool (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
@@ -66,14 +70,16 @@ struct forward_config {
  * returned false. The caller calls forward_deinit, also after a failure. */
 must_check enum sc_status forward_init(struct forward *forward,
 				       const struct forward_config *config, struct error *err);
-/* Returns the KV cache for a later forward_init; the caller owns it. */
-struct kv_cache *forward_take_cache(struct forward *forward);
-/* Bytes of everything beside the cache. has_head: with the logits of the last stage. */
+/* Returns the KV caches for a later forward_init; the caller owns them. */
+void forward_take_caches(struct forward *forward, struct kv_cache *caches_out[MODEL_MAX_GROUPS]);
+/* Bytes of everything beside the caches. has_head: with the logits of the last stage. */
 uint64_t forward_bytes(const struct model *model, const struct step_limits *limits, bool has_head);
-/* The cache of a forward pass, but for the number of its layers. */
+/* The cache of the model's group, but for the number of its layers. */
 struct kv_cache_config forward_cache_config(const struct model *model,
 					    const struct step_limits *limits,
-					    enum tensor_type kv_type);
+					    enum tensor_type kv_type, uint32_t group);
+/* Returns backend_ops.kv_saturated of all caches, with the model's layer. */
+uint64_t forward_kv_saturated(const struct forward *forward, uint32_t *layer_out);
 /* Accepts a struct of zeros. */
 void forward_deinit(struct forward *forward);
 

@@ -9,8 +9,9 @@ enum { SLOT_WORDS = STEP_SAMPLING_WORDS + STEP_MAX_BIASES + STEP_MAX_BANS / 2 };
 
 struct past {
 	uint32_t block_length;
+	uint32_t group;		/* whose blocks hold the tokens */
 	uint64_t *samplings;	/* [max_sequences][SLOT_WORDS] */
-	uint32_t *pool;		/* [max_blocks][block_length] */
+	uint32_t *pool;		/* [max_blocks[group]][block_length] */
 };
 
 struct past_sizes past_sizes(const struct step_limits *limits)
@@ -31,9 +32,10 @@ enum sc_status past_create(const struct step_limits *limits, struct past **past_
 	if (!past)
 		return SC_E_NOMEM;
 	past->block_length = limits->block_length;
+	past->group = step_whole_group(limits);
 	past->samplings = calloc((size_t)limits->max_sequences * SLOT_WORDS,
 				 sizeof *past->samplings);
-	past->pool = calloc((size_t)limits->max_blocks * limits->block_length,
+	past->pool = calloc((size_t)limits->max_blocks[past->group] * limits->block_length,
 			    sizeof *past->pool);
 	if (!past->samplings || !past->pool) {
 		past_destroy(past);
@@ -90,14 +92,14 @@ void past_apply(struct past *past, const struct step *step, const struct sequenc
 			       sampling_words(sampling) * sizeof *past->samplings);
 		}
 		write_tokens(past, segment, tokens,
-			     sequences_get(sequences, segment->sequence)->blocks);
+			     sequences_get(sequences, segment->sequence)->tables[past->group]);
 		tokens += segment->n_rows;
 	}
 }
 
 struct past_view past_view(const struct past *past, const struct cached_sequence *sequence)
 {
-	return (struct past_view){ past->pool, sequence->blocks, past->block_length };
+	return (struct past_view){ past->pool, sequence->tables[past->group], past->block_length };
 }
 
 void past_read(const struct past_view *view, uint32_t first, uint32_t n, uint32_t *tokens_out)

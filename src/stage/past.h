@@ -4,8 +4,9 @@
 /*
  * past - what the last stage knows of each sequence beside its keys and values: the tokens so far,
  * and how further tokens are drawn.
- * The ids of tokens lie in a pool like keys and values do: the token at position p of a sequence is
- * in block blocks[p / block_length] of the sequence's table, at p % block_length. Every row of a
+ * The ids of tokens lie in a pool like keys and values do, in the blocks of the group that has room
+ * for a whole context (step_whole_group): the token at position p of a sequence is in block
+ * table[p / block_length] of the sequence's table, at p % block_length. Every row of a
  * step writes its token. So a sequence that is computed again, or that gets blocks which another
  * sequence has filled, has its tokens without further messages.
  * The size is fixed by the limits. Thread: one; reading may run in parallel.
@@ -18,7 +19,7 @@ struct past;
 /* The bytes that past_create takes, by what they grow with. */
 struct past_sizes {
 	uint64_t fixed_bytes;
-	uint64_t block_bytes;		/* of each block of the pool */
+	uint64_t block_bytes;		/* of each block of the whole group's pool */
 };
 struct past_sizes past_sizes(const struct step_limits *limits);
 

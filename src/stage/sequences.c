@@ -20,10 +20,9 @@ struct block {
 struct sequences {
 	struct step_limits limits;
 	uint64_t check;			/* number of the current check */
-	uint32_t blocks_per_slot;
 	struct slot *slots;		/* [max_sequences] */
-	struct block *blocks;		/* [max_blocks] */
-	uint32_t *tables;		/* [max_sequences][blocks_per_slot] */
+	struct block *blocks[STEP_MAX_GROUPS];	/* by group, [max_blocks] */
+	uint32_t *tables;		/* [max_sequences], the tables of all groups of a slot */
 };
 
 struct sequences_sizes sequences_sizes(uint32_t max_sequences)
@@ -32,18 +31,59 @@ struct sequences_sizes sequences_sizes(uint32_t max_sequences)
 
 	return (struct sequences_sizes){
 		.fixed_bytes = sizeof *s + max_sequences * sizeof *s->slots,
-		.block_bytes = sizeof *s->blocks,
-		.context_block_bytes = max_sequences * sizeof *s->tables,
+		.block_bytes = sizeof *s->blocks[0],
+		.table_block_bytes = max_sequences * sizeof *s->tables,
 	};
+}
+
+/* Blocks of a slot's tables, in all groups. */
+static uint64_t blocks_per_slot(const struct step_limits *limits)
+{
+	uint64_t n = 0;
+
+	for (uint32_t g = 0; g < limits->n_groups; g++)
+		n += limits->table_blocks[g];
+	return n;
 }
 
 uint64_t sequences_bytes(const struct step_limits *limits)
 {
 	const struct sequences_sizes sizes = sequences_sizes(limits->max_sequences);
-	uint64_t n_context_blocks = step_blocks_for(limits, limits->max_context);
+	uint64_t n = sizes.fixed_bytes + sizes.table_block_bytes * blocks_per_slot(limits);
 
-	return sizes.fixed_bytes + sizes.block_bytes * limits->max_blocks +
-	       sizes.context_block_bytes * n_context_blocks;
+	for (uint32_t g = 0; g < limits->n_groups; g++)
+		n += sizes.block_bytes * limits->max_blocks[g];
+	return n;
+}
+
+static enum sc_status create_blocks(struct sequences *s)
+{
+	for (uint32_t g = 0; g < s->limits.n_groups; g++) {
+		s->blocks[g] = calloc(s->limits.max_blocks[g], sizeof *s->blocks[g]);
+		if (!s->blocks[g])
+			return SC_E_NOMEM;
+		for (uint32_t i = 0; i < s->limits.max_blocks[g]; i++)
+			s->blocks[g][i].owner = NO_OWNER;
+	}
+	return SC_OK;
+}
+
+static enum sc_status create_tables(struct sequences *s)
+{
+	const struct step_limits *limits = &s->limits;
+	uint32_t *table;
+
+	s->slots = calloc(limits->max_sequences, sizeof *s->slots);
+	s->tables = calloc(limits->max_sequences * blocks_per_slot(limits), sizeof *s->tables);
+	if (!s->slots || !s->tables)
+		return SC_E_NOMEM;
+	table = s->tables;
+	for (uint32_t i = 0; i < limits->max_sequences; i++)
+		for (uint32_t g = 0; g < limits->n_groups; g++) {
+			s->slots[i].sequence.tables[g] = table;
+			table += limits->table_blocks[g];
+		}
+	return SC_OK;
 }
 
 enum sc_status sequences_create(const struct step_limits *limits, struct sequences **sequences_out)
@@ -53,29 +93,21 @@ enum sc_status sequences_create(const struct step_limits *limits, struct sequenc
 	if (!s)
 		return SC_E_NOMEM;
 	s->limits = *limits;
-	s->blocks_per_slot = step_blocks_for(limits, limits->max_context);
-	s->slots = calloc(limits->max_sequences, sizeof *s->slots);
-	s->blocks = calloc(limits->max_blocks, sizeof *s->blocks);
-	s->tables = calloc((size_t)limits->max_sequences * s->blocks_per_slot, sizeof *s->tables);
-	if (!s->slots || !s->blocks || !s->tables)
-		goto fail;
-	for (uint32_t i = 0; i < limits->max_sequences; i++)
-		s->slots[i].sequence.blocks = s->tables + (size_t)i * s->blocks_per_slot;
-	for (uint32_t i = 0; i < limits->max_blocks; i++)
-		s->blocks[i].owner = NO_OWNER;
+	if (create_blocks(s) != SC_OK || create_tables(s) != SC_OK) {
+		sequences_destroy(s);
+		return SC_E_NOMEM;
+	}
 	*sequences_out = s;
 	return SC_OK;
-fail:
-	sequences_destroy(s);
-	return SC_E_NOMEM;
 }
 
 void sequences_destroy(struct sequences *s)
 {
 	if (!s)
 		return;
+	for (uint32_t g = 0; g < STEP_MAX_GROUPS; g++)
+		free(s->blocks[g]);
 	free(s->slots);
-	free(s->blocks);
 	free(s->tables);
 	free(s);
 }
@@ -115,42 +147,35 @@ static enum sc_status check_slot(const struct sequences *s, const struct segment
 	return SC_OK;
 }
 
-static enum sc_status check_block(struct sequences *s, uint32_t sequence, uint32_t id,
-				  struct error *err)
+static enum sc_status check_block(struct sequences *s, uint32_t sequence, uint32_t group,
+				  uint32_t id, struct error *err)
 {
-	struct block *block = &s->blocks[id];
+	struct block *block = &s->blocks[group][id];
 
 	if (block->owner != NO_OWNER && s->slots[block->owner].freed_in != s->check)
-		return error_set(err, SC_E_PROTOCOL, "sequence %u: block %u: in use by sequence %u",
-				 sequence, id, block->owner);
+		return error_set(err, SC_E_PROTOCOL, "sequence %u: block %u of group %u: in use by "
+				 "sequence %u", sequence, id, group, block->owner);
 	if (block->appended_in == s->check)
-		return error_set(err, SC_E_PROTOCOL, "sequence %u: block %u: given twice",
-				 sequence, id);
+		return error_set(err, SC_E_PROTOCOL, "sequence %u: block %u of group %u: given "
+				 "twice", sequence, id, group);
 	block->appended_in = s->check;
 	return SC_OK;
 }
 
-/* Checks that the new blocks are free and that the table then covers the rows. */
+/* Checks that the new blocks are free. Decoding has checked their number, which follows from the
+ * segment's positions. */
 static enum sc_status check_blocks(struct sequences *s, const struct step *step,
 				   const struct segment *segment, struct error *err)
 {
-	bool is_new = segment->flags & SEGMENT_NEW;
-	uint32_t n_held = is_new ? 0 : s->slots[segment->sequence].sequence.n_blocks;
-	uint32_t end = segment->first_position + segment->n_rows;
-	uint32_t n_needed = step_blocks_for(&s->limits, end);
+	const uint32_t *id = step->blocks + segment->first_block;
 	enum sc_status status = SC_OK;
 
-	if (segment->n_blocks > s->blocks_per_slot - n_held)
-		return error_set(err, SC_E_PROTOCOL,
-				 "sequence %u: expected at most %u blocks, found %u and %u more",
-				 segment->sequence, s->blocks_per_slot, n_held, segment->n_blocks);
-	if (n_held + segment->n_blocks < n_needed)
-		return error_set(err, SC_E_PROTOCOL,
-				 "sequence %u: expected %u blocks for %u positions, found %u",
-				 segment->sequence, n_needed, end, n_held + segment->n_blocks);
-	for (uint32_t i = 0; !status && i < segment->n_blocks; i++)
-		status = check_block(s, segment->sequence, step->blocks[segment->first_block + i],
-				     err);
+	for (uint32_t g = 0; g < s->limits.n_groups; g++) {
+		uint32_t n = segment_new_blocks(&s->limits, segment, g);
+
+		for (; !status && n; n--)
+			status = check_block(s, segment->sequence, g, *id++, err);
+	}
 	return status;
 }
 
@@ -173,26 +198,43 @@ static void free_slot(struct sequences *s, uint32_t slot)
 {
 	struct cached_sequence *sequence = &s->slots[slot].sequence;
 
-	for (uint32_t i = 0; i < sequence->n_blocks; i++)
-		s->blocks[sequence->blocks[i]].owner = NO_OWNER;
+	for (uint32_t g = 0; g < s->limits.n_groups; g++) {
+		uint32_t n = step_held_blocks(&s->limits, g, sequence->n_positions);
+
+		for (uint32_t i = 0; i < n; i++)
+			s->blocks[g][sequence->tables[g][i]].owner = NO_OWNER;
+	}
 	sequence->is_live = false;
 	sequence->n_positions = 0;
-	sequence->n_blocks = 0;
+}
+
+/* Appends the segment's new blocks of a group. Returns the first id behind them. */
+static const uint32_t *append_blocks(struct sequences *s, const struct segment *segment,
+				     uint32_t group, const uint32_t *id)
+{
+	struct cached_sequence *sequence = &s->slots[segment->sequence].sequence;
+	uint32_t n_held = step_held_blocks(&s->limits, group, segment->first_position);
+	uint32_t n = segment_new_blocks(&s->limits, segment, group);
+
+	for (uint32_t i = 0; i < n; i++, id++) {
+		s->blocks[group][*id].owner = segment->sequence;
+		sequence->tables[group][n_held + i] = *id;
+	}
+	return id;
 }
 
 static void apply_segment(struct sequences *s, const struct step *step,
 			  const struct segment *segment)
 {
 	struct cached_sequence *sequence = &s->slots[segment->sequence].sequence;
+	const uint32_t *id = step->blocks + segment->first_block;
 
-	if (segment->flags & SEGMENT_NEW)
+	if (segment->flags & SEGMENT_NEW) {
 		sequence->is_live = true;
-	for (uint32_t i = 0; i < segment->n_blocks; i++) {
-		uint32_t id = step->blocks[segment->first_block + i];
-
-		s->blocks[id].owner = segment->sequence;
-		sequence->blocks[sequence->n_blocks++] = id;
+		sequence->is_long = segment->flags & SEGMENT_LONG;
 	}
+	for (uint32_t g = 0; g < s->limits.n_groups; g++)
+		id = append_blocks(s, segment, g, id);
 	sequence->n_positions += segment->n_rows;
 }
 

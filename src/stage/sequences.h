@@ -2,8 +2,9 @@
 #ifndef STAGECOACH_STAGE_SEQUENCES_H
 #define STAGECOACH_STAGE_SEQUENCES_H
 /*
- * sequences - a stage's state of each sequence slot: the number of positions in its KV cache, and
- * the table of their blocks.
+ * sequences - a stage's state of each sequence slot: the number of positions in its KV caches, and
+ * a table of blocks for each group of layers. A stage keeps the tables of all groups, also of those
+ * that it has no layer of.
  * All stages apply the same steps in the same order, so their tables are equal. A step that does
  * not match earlier steps shows that the stages disagree; the whole step is refused.
  * The size is fixed by the limits. Thread: one.
@@ -13,12 +14,14 @@
 
 struct sequences;
 
-/* What a stage's cache holds of a sequence. */
+/* What a stage's caches hold of a sequence. */
 struct cached_sequence {
 	bool is_live;
-	uint32_t n_positions;		/* positions in the KV cache */
-	uint32_t n_blocks;
-	uint32_t *blocks;		/* [n_blocks]; room for max_context positions */
+	bool is_long;			/* started with SEGMENT_LONG */
+	uint32_t n_positions;		/* positions that its steps have had */
+	/* By group, [limits.table_blocks]: position p is in block (p / block_length) % table_blocks
+	 * of the table. The first step_held_blocks(n_positions) are set. */
+	uint32_t *tables[STEP_MAX_GROUPS];
 };
 
 must_check enum sc_status sequences_create(const struct step_limits *limits,
@@ -28,8 +31,8 @@ void sequences_destroy(struct sequences *sequences);
 /* The bytes that sequences_create takes, by what they grow with. */
 struct sequences_sizes {
 	uint64_t fixed_bytes;
-	uint64_t block_bytes;		/* of each block of the pool */
-	uint64_t context_block_bytes;	/* of each block of a full context, for all slots */
+	uint64_t block_bytes;		/* of each block of the pools */
+	uint64_t table_block_bytes;	/* of each block of a sequence's tables, for all slots */
 };
 struct sequences_sizes sequences_sizes(uint32_t max_sequences);
 /* Their sum. */

@@ -9,7 +9,7 @@
 #include "model/stage_sizes.h"
 #include "stage/stage.h"
 
-/* n_threads, layers, max_blocks and max_context are not looked at. Fails as stage_assign does for a
+/* n_threads, layers, groups and max_context are not looked at. Fails as stage_assign does for a
  * type or limits that the backend refuses. */
 must_check enum sc_status stage_sizes_of(const struct stage_config *config,
 					 const struct stage_assignment *assignment,

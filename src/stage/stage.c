@@ -11,6 +11,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct stage {
 	struct stage_config config;
@@ -31,7 +32,8 @@ struct stage {
 	bool is_first;
 	bool is_last;
 	uint64_t kv_bytes;
-	struct kv_cache *cache;		/* kept from the last assignment; else in forward */
+	struct kv_cache *caches[MODEL_MAX_GROUPS];	/* kept from the last assignment; else in
+							 * forward */
 	struct forward forward;
 	struct sequences *sequences;
 	struct past *past;		/* last stage */
@@ -65,6 +67,26 @@ static enum sc_status check_range(const struct model *model, uint32_t first_laye
 	return SC_OK;
 }
 
+/* A shorter ring would lose positions that rows still see. */
+static enum sc_status check_groups(const struct model *model, const struct step_limits *limits,
+				   struct error *err)
+{
+	if (limits->n_groups < model->n_groups || limits->n_groups > model->n_groups + 1)
+		return error_set(err, SC_E_INVALID, "limits: %u groups of blocks, expected %u or "
+				 "one more", limits->n_groups, model->n_groups);
+	for (uint32_t g = 0; g < model->n_groups; g++) {
+		uint32_t least = kv_table_blocks(model->groups[g].window, limits->max_rows,
+						 limits->block_length, limits->max_context);
+
+		if (limits->table_blocks[g] < least)
+			return error_set(err, SC_E_INVALID, "limits: tables of %u blocks in group "
+					 "%u, expected %u for a window of %u",
+					 limits->table_blocks[g], g, least,
+					 model->groups[g].window);
+	}
+	return SC_OK;
+}
+
 static enum sc_status check_assignment(const struct model *model,
 				       const struct stage_assignment *assignment, struct error *err)
 {
@@ -78,7 +100,8 @@ static enum sc_status check_assignment(const struct model *model,
 		return error_set(err, SC_E_INVALID,
 				 "limits: expected dimension %u and vocabulary %u, found %u and %u",
 				 h->dim, h->n_vocab, limits->dim, limits->n_vocab);
-	return check_range(model, assignment->first_layer, assignment->n_layers, err);
+	status = check_groups(model, limits, err);
+	return status ? status : check_range(model, assignment->first_layer, assignment->n_layers, err);
 }
 
 static enum sc_status open_backend(struct stage *stage, enum cpu_isa isa, uint32_t max_rows,
@@ -179,18 +202,28 @@ static enum sc_status load_weights(struct stage *stage, struct loading *loading,
 	return weights_change(&stage->weights, &range, err);
 }
 
+/* All groups' caches are kept, or none. */
+static bool has_caches(const struct stage *stage)
+{
+	for (uint32_t g = 0; g < MODEL_MAX_GROUPS; g++)
+		if (stage->caches[g])
+			return true;
+	return false;
+}
+
 static enum sc_status load(struct stage *stage, struct error *err)
 {
 	const struct stage_assignment *assignment = &stage->assignment;
 	struct loading loading = {
 		.config = &stage->config,
-		.kv_bytes = stage->cache ? 0 : stage->kv_bytes,
+		.kv_bytes = has_caches(stage) ? 0 : stage->kv_bytes,
 	};
 	struct forward_config forward = {
 		.backend = stage->backend,
 		.model = stage->model,
 		.weights = &stage->weights,
 		.limits = &stage->limits,
+		.first_layer = assignment->first_layer,
 		.kv_type = assignment->kv_type,
 		.kv_bytes = stage->kv_bytes,
 		.on_progress = on_kv,
@@ -201,8 +234,8 @@ static enum sc_status load(struct stage *stage, struct error *err)
 
 	if (status)
 		return status;
-	forward.cache = stage->cache;
-	stage->cache = NULL;
+	memcpy(forward.caches, stage->caches, sizeof forward.caches);
+	memset(stage->caches, 0, sizeof stage->caches);
 	return forward_init(&stage->forward, &forward, err);
 }
 
@@ -243,7 +276,8 @@ static enum sc_status create_sequences(struct stage *stage, struct error *err)
 				 limits->max_sequences, limits->max_context);
 	if (stage->is_last && past_create(limits, &stage->past))
 		return error_set(err, SC_E_CAPACITY, "tokens: no memory for %u slots and %u blocks "
-				 "of %u positions", limits->max_sequences, limits->max_blocks,
+				 "of %u positions", limits->max_sequences,
+				 limits->max_blocks[step_whole_group(limits)],
 				 limits->block_length);
 	return SC_OK;
 }
@@ -273,7 +307,7 @@ void stage_destroy(struct stage *stage)
 	free(stage);
 }
 
-/* The parts of the last assignment except a kept cache. */
+/* The parts of the last assignment except kept caches. */
 static void end_assignment(struct stage *stage)
 {
 	forward_deinit(&stage->forward);
@@ -291,9 +325,11 @@ static void end_assignment(struct stage *stage)
 void stage_release(struct stage *stage)
 {
 	end_assignment(stage);
-	if (stage->cache)
-		stage->backend->ops->kv_destroy(stage->backend, stage->cache);
-	stage->cache = NULL;
+	for (uint32_t g = 0; g < MODEL_MAX_GROUPS; g++) {
+		if (stage->caches[g])
+			stage->backend->ops->kv_destroy(stage->backend, stage->caches[g]);
+		stage->caches[g] = NULL;
+	}
 }
 
 void stage_drop(struct stage *stage)
@@ -305,29 +341,58 @@ void stage_drop(struct stage *stage)
 	stage->backend = NULL;
 }
 
-/* Taking the KV cache's pages again would cost about as much as loading as many bytes of weights.
- * No row reads a position that its own sequence has not written. A kept cache goes with its
- * backend, if that is opened again. */
-static bool can_keep_cache(const struct stage *stage, const struct stage_assignment *next)
+/* The stage's layers of each group. */
+static void count_layers(const struct stage *stage, const struct stage_assignment *assignment,
+			 uint32_t n_out[MODEL_MAX_GROUPS])
+{
+	stage_count_layers(stage->model, assignment->first_layer, assignment->n_layers, n_out);
+}
+
+/* Taking the pages of KV caches again would cost about as much as loading as many bytes of weights.
+ * No row reads a position that its own sequence has not written. Kept caches go with their backend,
+ * if that is opened again. */
+static bool can_keep_caches(const struct stage *stage, const struct stage_assignment *next)
 {
 	const struct stage_assignment *last = &stage->assignment;
+	const struct step_limits *a = &last->limits, *b = &next->limits;
+	uint32_t n_last[MODEL_MAX_GROUPS], n_next[MODEL_MAX_GROUPS];
 
-	return stage->is_assigned && last->n_layers == next->n_layers &&
-	       last->kv_type == next->kv_type &&
-	       last->limits.max_blocks == next->limits.max_blocks &&
-	       last->limits.block_length == next->limits.block_length;
+	if (!stage->is_assigned)
+		return false;
+	count_layers(stage, last, n_last);
+	count_layers(stage, next, n_next);
+	for (uint32_t g = 0; g < stage->model->n_groups; g++)
+		if (n_last[g] != n_next[g] || a->max_blocks[g] != b->max_blocks[g] ||
+		    (stage->model->groups[g].window &&
+		     a->table_blocks[g] != b->table_blocks[g]))
+			return false;
+	return last->kv_type == next->kv_type && a->block_length == b->block_length;
+}
+
+/* What stage_sizes' functions ask of an assignment, without threads and head. */
+static struct stage_shape shape_of(const struct stage *stage,
+				   const struct stage_assignment *assignment)
+{
+	const struct step_limits *limits = &assignment->limits;
+	struct stage_shape shape = { .n_layers = assignment->n_layers };
+
+	count_layers(stage, assignment, shape.group_layers);
+	shape.pools.n = limits->n_groups;
+	memcpy(shape.pools.n_blocks, limits->max_blocks, sizeof shape.pools.n_blocks);
+	memcpy(shape.pools.table_blocks, limits->table_blocks, sizeof shape.pools.table_blocks);
+	return shape;
 }
 
 static enum sc_status begin_assignment(struct stage *stage, struct error *err)
 {
 	const struct stage_assignment *assignment = &stage->assignment;
+	const struct stage_shape shape = shape_of(stage, assignment);
 	struct stage_sizes sizes;
 	enum sc_status status = stage_sizes_of(&stage->config, assignment, &sizes, err);
 
 	if (status)
 		return status;
-	stage->kv_bytes = stage_kv_bytes_of(&sizes, assignment->n_layers,
-					    assignment->limits.max_blocks);
+	stage->kv_bytes = stage_kv_bytes_of(&sizes, &shape);
 	stage->limits = assignment->limits;
 	stage->is_first = assignment->first_layer == 0;
 	stage->is_last = assignment->first_layer + assignment->n_layers ==
@@ -345,8 +410,8 @@ enum sc_status stage_assign(struct stage *stage, const struct stage_assignment *
 {
 	enum sc_status status = check_assignment(stage->model, assignment, err);
 
-	if (!status && can_keep_cache(stage, assignment))
-		stage->cache = forward_take_cache(&stage->forward);
+	if (!status && can_keep_caches(stage, assignment))
+		forward_take_caches(&stage->forward, stage->caches);
 	end_assignment(stage);
 	stage->assignment = *assignment;
 	if (!status)
@@ -402,11 +467,7 @@ uint64_t stage_kv_bytes(const struct stage *stage)
 
 uint64_t stage_kv_saturated(const struct stage *stage, uint32_t *layer_out)
 {
-	unsigned layer = 0;
-	uint64_t n = stage->backend->ops->kv_saturated(stage->forward.cache, &layer);
-
-	*layer_out = stage->assignment.first_layer + layer;
-	return n;
+	return forward_kv_saturated(&stage->forward, layer_out);
 }
 
 const char *stage_not_finite(const struct stage *stage, uint32_t *n_out)

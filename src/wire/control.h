@@ -12,7 +12,7 @@
 
 #include "stagecoach/cluster/v1/cluster.pb-c.h"
 
-#define CONTROL_PROTOCOL_VERSION 6
+#define CONTROL_PROTOCOL_VERSION 7
 #define CONTROL_MAX_BYTES 65536
 /* The most hashes in Ready, of 14 bytes at most, so that it fits. */
 #define CONTROL_MAX_HASHES 4096

@@ -67,10 +67,23 @@ static struct step_header header_of(const struct step *step)
 }
 
 /* A step names a block only when it writes the block's first row, so a step has at most as many new
- * blocks as rows. */
+ * blocks of a group as rows. */
 uint32_t step_max_blocks(const struct step_limits *limits)
 {
-	return (uint32_t)min_of(limits->max_rows, limits->max_blocks);
+	uint64_t n = 0;
+
+	for (uint32_t g = 0; g < limits->n_groups; g++)
+		n += min_of(limits->max_rows, limits->max_blocks[g]);
+	return (uint32_t)n;
+}
+
+uint32_t step_whole_group(const struct step_limits *limits)
+{
+	uint32_t n_blocks = step_blocks_for(limits, limits->max_context), g = 0;
+
+	while (g < limits->n_groups && limits->table_blocks[g] != n_blocks)
+		g++;
+	return g;
 }
 
 static uint32_t max_segments(const struct step_limits *limits)
@@ -131,27 +144,57 @@ size_t step_bytes_into(const struct step_limits *limits, unsigned stage)
 	return step_bytes_max(&hop);
 }
 
+struct limit_field {
+	const char *name;
+	uint32_t value;
+	uint32_t most;
+};
+
+static enum sc_status check_fields(const struct limit_field *fields, size_t n, struct error *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!fields[i].value || fields[i].value > fields[i].most)
+			return error_set(err, SC_E_INVALID,
+					 "step limits: %s is %" PRIu32 ", expected 1 to %" PRIu32,
+					 fields[i].name, fields[i].value, fields[i].most);
+	return SC_OK;
+}
+
+static enum sc_status check_groups(const struct step_limits *limits, struct error *err)
+{
+	uint32_t n_whole = step_blocks_for(limits, limits->max_context);
+
+	for (uint32_t g = 0; g < limits->n_groups; g++) {
+		const struct limit_field fields[] = {
+			{ "max_blocks", limits->max_blocks[g], STEP_MAX_BLOCKS },
+			{ "table_blocks", limits->table_blocks[g], n_whole },
+		};
+
+		if (check_fields(fields, sizeof fields / sizeof fields[0], err) != SC_OK)
+			return SC_E_INVALID;
+	}
+	if (step_whole_group(limits) == limits->n_groups)
+		return error_set(err, SC_E_INVALID, "step limits: no group's table_blocks is "
+				 "%" PRIu32 ", expected one for a context of %" PRIu32, n_whole,
+				 limits->max_context);
+	return SC_OK;
+}
+
 enum sc_status step_limits_check(const struct step_limits *limits, struct error *err)
 {
-	const struct {
-		const char *name;
-		uint32_t value;
-		uint32_t most;
-	} fields[] = {
+	const struct limit_field fields[] = {
 		{ "max_rows", limits->max_rows, LIMIT_ROWS },
 		{ "max_sequences", limits->max_sequences, STEP_MAX_SEQUENCES },
-		{ "max_blocks", limits->max_blocks, STEP_MAX_BLOCKS },
+		{ "n_groups", limits->n_groups, STEP_MAX_GROUPS },
 		{ "block_length", limits->block_length, LIMIT_POSITIONS },
 		{ "max_context", limits->max_context, LIMIT_POSITIONS },
 		{ "n_vocab", limits->n_vocab, LIMIT_VOCAB },
 		{ "dim", limits->dim, LIMIT_DIM },
 	};
 
-	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-		if (!fields[i].value || fields[i].value > fields[i].most)
-			return error_set(err, SC_E_INVALID,
-					 "step limits: %s is %" PRIu32 ", expected 1 to %" PRIu32,
-					 fields[i].name, fields[i].value, fields[i].most);
+	if (check_fields(fields, sizeof fields / sizeof fields[0], err) != SC_OK ||
+	    check_groups(limits, err) != SC_OK)
+		return SC_E_INVALID;
 	if (step_bytes_max(limits) > LIMIT_BYTES)
 		return error_set(err, SC_E_INVALID,
 				 "step limits: the largest step takes %zu bytes, expected at most "
@@ -245,10 +288,13 @@ static enum sc_status check_slot(const struct segment *segment, uint32_t i,
 	if (!slot_set_add(&scan->used, slot))
 		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": sequence %" PRIu32
 				 " has a segment already, expected at most one", i, slot);
-	if (segment->flags & ~(uint32_t)(SEGMENT_NEW | SEGMENT_SAMPLE))
+	if (segment->flags & ~(uint32_t)SEGMENT_ALL)
 		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": flags are "
 				 "0x%08" PRIx32 ", expected none beyond 0x%08x", i, segment->flags,
-				 (unsigned)(SEGMENT_NEW | SEGMENT_SAMPLE));
+				 (unsigned)SEGMENT_ALL);
+	if ((segment->flags & SEGMENT_LONG) && !(segment->flags & SEGMENT_NEW))
+		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": sequence %" PRIu32
+				 " goes on with the LONG flag, expected it with NEW only", i, slot);
 	if (slot_set_has(&scan->freed, slot) && !(segment->flags & SEGMENT_NEW))
 		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": sequence %" PRIu32
 				 " is freed by this step, expected the NEW flag", i, slot);
@@ -260,10 +306,7 @@ static enum sc_status check_ranges(const struct segment *segment, uint32_t i,
 				   const struct step_limits *limits, struct segment_scan *scan,
 				   struct error *err)
 {
-	uint32_t table_length = step_blocks_for(limits, limits->max_context);
 	uint32_t rows_left = header->n_rows - scan->n_rows;
-	uint32_t blocks_left = header->n_blocks - scan->n_blocks;
-	uint32_t most_blocks = (uint32_t)min_of(min_of(table_length, blocks_left), segment->n_rows);
 
 	if (!segment->n_rows || segment->n_rows > rows_left)
 		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": n_rows is %" PRIu32
@@ -276,12 +319,44 @@ static enum sc_status check_ranges(const struct segment *segment, uint32_t i,
 		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": first_block is "
 				 "%" PRIu32 ", expected %" PRIu32, i, segment->first_block,
 				 scan->n_blocks);
-	if (segment->n_blocks > most_blocks)
-		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": n_blocks is "
-				 "%" PRIu32 ", expected at most %" PRIu32, i, segment->n_blocks,
-				 most_blocks);
 	scan->n_rows += segment->n_rows;
-	scan->n_blocks += segment->n_blocks;
+	return SC_OK;
+}
+
+/* Checks the ids of n new blocks of a segment's group. */
+static enum sc_status check_ids(const uint32_t *ids, uint32_t n, uint32_t i, uint32_t group,
+				const struct step_limits *limits, struct error *err)
+{
+	for (uint32_t k = 0; k < n; k++)
+		if (ids[k] >= limits->max_blocks[group])
+			return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": block "
+					 "%" PRIu32 " of group %" PRIu32 " is %" PRIu32
+					 ", expected below %" PRIu32, i, k, group, ids[k],
+					 limits->max_blocks[group]);
+	return SC_OK;
+}
+
+/* The segment's ranges must have been checked. */
+static enum sc_status check_blocks(const struct step *step, uint32_t i,
+				   const struct step_limits *limits, struct segment_scan *scan,
+				   struct error *err)
+{
+	const struct segment *segment = &step->segments[i];
+	uint32_t n_left = step->n_blocks - scan->n_blocks, n_all = 0;
+
+	for (uint32_t g = 0; g < limits->n_groups; g++)
+		n_all += segment_new_blocks(limits, segment, g);
+	if (segment->n_blocks != n_all || n_all > n_left)
+		return error_set(err, SC_E_PROTOCOL, "step: segment %" PRIu32 ": n_blocks is "
+				 "%" PRIu32 " with %" PRIu32 " left, expected %" PRIu32, i,
+				 segment->n_blocks, n_left, n_all);
+	for (uint32_t g = 0; g < limits->n_groups; g++) {
+		uint32_t n = segment_new_blocks(limits, segment, g);
+
+		if (check_ids(step->blocks + scan->n_blocks, n, i, g, limits, err) != SC_OK)
+			return SC_E_PROTOCOL;
+		scan->n_blocks += n;
+	}
 	return SC_OK;
 }
 
@@ -364,6 +439,7 @@ static enum sc_status check_segments(const struct step *step, const struct step_
 
 		if (check_slot(segment, i, limits, &scan, err) != SC_OK ||
 		    check_ranges(segment, i, header, limits, &scan, err) != SC_OK ||
+		    check_blocks(step, i, limits, &scan, err) != SC_OK ||
 		    check_scores(segment, i, limits, err) != SC_OK ||
 		    check_sampling(step, i, limits, &scan, err) != SC_OK)
 			return SC_E_PROTOCOL;
@@ -382,15 +458,14 @@ static enum sc_status check_segments(const struct step *step, const struct step_
 			   err);
 }
 
-/* Checks that each of values[n] is below limit, without the bits of `flags`. */
-static enum sc_status check_below(const char *name, const uint32_t *values, uint32_t n,
-				  uint32_t limit, uint32_t flags, struct error *err)
+static enum sc_status check_tokens(const struct step *step, const struct step_limits *limits,
+				   struct error *err)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if ((values[i] & ~flags) >= limit)
-			return error_set(err, SC_E_PROTOCOL, "step: %s %" PRIu32 " is %" PRIu32
-					 ", expected below %" PRIu32, name, i, values[i] & ~flags,
-					 limit);
+	for (uint32_t i = 0; i < step->n_rows; i++)
+		if (step_token(step->tokens[i]) >= limits->n_vocab)
+			return error_set(err, SC_E_PROTOCOL, "step: token %" PRIu32 " is %" PRIu32
+					 ", expected below %" PRIu32, i,
+					 step_token(step->tokens[i]), limits->n_vocab);
 	return SC_OK;
 }
 
@@ -438,9 +513,7 @@ enum sc_status step_decode(const void *payload, size_t n_bytes, const struct ste
 	if (step.dim)
 		step.activations = (const float *)(at + activations_offset(&header));
 	if (check_segments(&step, &header, limits, err) != SC_OK ||
-	    check_below("token", step.tokens, step.n_rows, limits->n_vocab, STEP_TOKEN_BREAKER,
-			err) != SC_OK ||
-	    check_below("block", step.blocks, step.n_blocks, limits->max_blocks, 0, err) != SC_OK ||
+	    check_tokens(&step, limits, err) != SC_OK ||
 	    check_padding(&header, at, err) != SC_OK)
 		return SC_E_PROTOCOL;
 	*step_out = step;

@@ -8,6 +8,12 @@
  * of a stage's sequences (new sequences, more blocks, frees) travel inside steps, so all stages
  * agree without further messages. Frees take effect before the step's segments.
  *
+ * KV blocks come from a pool for each group of layers, and a sequence has a table of blocks in each
+ * group. The table is a ring of limits.table_blocks blocks: position p is in block
+ * table[(p / block_length) % table_blocks] at p % block_length. Blocks are appended until the ring
+ * is full; then their positions are overwritten in turn. So a group whose layers see only a window
+ * takes only a window's blocks.
+ *
  * Records are flat, little-endian and used in place: a decoded step points into the frame's
  * payload, which must be aligned to 8 bytes and must outlive the step. Decoding checks every count
  * and index against the limits and the payload's length. It allocates nothing.
@@ -110,6 +116,9 @@ enum {
 	SEGMENT_NEW = 1,	/* the sequence starts: its slot is empty or
 				 * freed by this step, and it has a sampling */
 	SEGMENT_SAMPLE = 2,	/* draw a token from the last row's logits */
+	SEGMENT_LONG = 4,	/* with SEGMENT_NEW: the sequence may grow beyond the context that
+				 * the model's short rope factors are for (LongRoPE) */
+	SEGMENT_ALL = SEGMENT_NEW | SEGMENT_SAMPLE | SEGMENT_LONG,
 };
 
 /* Consecutive rows of one sequence. Segments are in row order; a sequence has at most one segment.
@@ -120,8 +129,9 @@ struct segment {
 	uint32_t flags;
 	uint32_t first_position;
 	uint32_t n_rows;		/* at least 1 */
-	/* Blocks that this step appends to the sequence's table, for the segment's own rows:
-	 * step.blocks[first_block .. first_block + n_blocks). At most n_rows. */
+	/* Blocks that this step appends to the sequence's tables, for the segment's own rows:
+	 * step.blocks[first_block .. first_block + n_blocks), those of group 0 first. There are
+	 * segment_new_blocks of each group. */
 	uint32_t first_block;
 	uint32_t n_blocks;
 	uint32_t n_scored;
@@ -148,11 +158,18 @@ struct step {
 	const float *activations;	/* [n_rows][dim], aligned to 64 bytes; NULL when dim is 0 */
 };
 
+/* At most so many groups of KV blocks: those of a model's layers, and one for tokens alone. */
+#define STEP_MAX_GROUPS 5
+
 /* Limits fixed by the plan. Both ends of a link check steps against the same limits. */
 struct step_limits {
 	uint32_t max_rows;
 	uint32_t max_sequences;
-	uint32_t max_blocks;		/* number of KV blocks in the pool; ids are below it */
+	uint32_t n_groups;		/* of KV blocks, at least 1 */
+	uint32_t max_blocks[STEP_MAX_GROUPS];	/* number of blocks in the group's pool; ids are
+						 * below it */
+	uint32_t table_blocks[STEP_MAX_GROUPS];	/* most blocks of a sequence; at least one group
+						 * has room for max_context positions */
 	uint32_t block_length;		/* positions per block */
 	uint32_t max_context;		/* positions per sequence */
 	uint32_t n_vocab;
@@ -175,6 +192,26 @@ static inline uint32_t step_blocks_for(const struct step_limits *limits, uint64_
 {
 	return (uint32_t)min_of(div_up(n_positions, limits->block_length), UINT32_MAX);
 }
+
+/* The blocks of the group that a sequence of n_positions holds. */
+static inline uint32_t step_held_blocks(const struct step_limits *limits, uint32_t group,
+					uint64_t n_positions)
+{
+	return (uint32_t)min_of(step_blocks_for(limits, n_positions), limits->table_blocks[group]);
+}
+
+/* The blocks of the group that a segment appends. */
+static inline uint32_t segment_new_blocks(const struct step_limits *limits,
+					  const struct segment *segment, uint32_t group)
+{
+	uint64_t first = segment->first_position;
+
+	return step_held_blocks(limits, group, first + segment->n_rows) -
+	       step_held_blocks(limits, group, first);
+}
+
+/* The first group whose table never overwrites a position: it has room for a whole context. */
+uint32_t step_whole_group(const struct step_limits *limits);
 
 /* Words that a sampling takes in a step: all of it, and its biases and bans alone. */
 #define STEP_SAMPLING_WORDS (sizeof(struct sampling) / sizeof(uint64_t))

@@ -12,17 +12,28 @@ typedef Stagecoach__Cluster__V1__Assign assign_message;
  * version differs. */
 #define SAME_VERSION "install the same stagecoach on all machines"
 
+/* n_groups is 0, which no limits may have, if the message has too many groups or not all of their
+ * numbers. */
 static struct step_limits limits_of(const assign_message *assign, const struct hparams *h)
 {
-	return (struct step_limits){
+	struct step_limits limits = {
 		.max_rows = assign->max_rows,
 		.max_sequences = assign->max_sequences,
-		.max_blocks = assign->n_blocks,
 		.block_length = assign->block_length,
 		.max_context = assign->max_context,
 		.n_vocab = h->n_vocab,
 		.dim = h->dim,
 	};
+
+	if (assign->n_max_blocks > STEP_MAX_GROUPS ||
+	    assign->n_table_blocks != assign->n_max_blocks)
+		return limits;
+	limits.n_groups = (uint32_t)assign->n_max_blocks;
+	for (uint32_t g = 0; g < limits.n_groups; g++) {
+		limits.max_blocks[g] = assign->max_blocks[g];
+		limits.table_blocks[g] = assign->table_blocks[g];
+	}
+	return limits;
 }
 
 static bool has_kv_type(const assign_message *assign)

@@ -32,6 +32,24 @@ enum sc_status worker_sizes_of(const struct worker_config *config, enum cpu_isa 
 	return status;
 }
 
+static void put_caches(const struct stage_sizes *from, uint32_t n_groups, size_t i,
+		       struct worker_sizes *out)
+{
+	out->tables[i].n_caches = n_groups;
+	out->tables[i].caches = out->cache_pointers[i];
+	for (uint32_t g = 0; g < n_groups; g++) {
+		Stagecoach__Cluster__V1__CacheSizes *to = &out->caches[i][g];
+
+		stagecoach__cluster__v1__cache_sizes__init(to);
+		to->kv_block_bytes = from->caches[g].kv_block_bytes;
+		to->cache_bytes = from->caches[g].cache_bytes;
+		to->cache_thread_bytes = from->caches[g].cache_thread_bytes;
+		to->shared_thread_bytes = from->caches[g].shared_thread_bytes;
+		to->shared_block_bytes = from->caches[g].shared_block_bytes;
+		out->cache_pointers[i][g] = to;
+	}
+}
+
 static void put_table(const struct stage_sizes *from, enum cpu_isa isa,
 		      Stagecoach__Cluster__V1__StageSizes *to)
 {
@@ -41,12 +59,9 @@ static void put_table(const struct stage_sizes *from, enum cpu_isa isa,
 	to->fixed_bytes = from->fixed_bytes;
 	to->head_bytes = from->head_bytes;
 	to->layer_bytes = from->layer_bytes;
-	to->kv_block_bytes = from->kv_block_bytes;
 	to->block_bytes = from->block_bytes;
-	to->context_block_bytes = from->context_block_bytes;
+	to->table_block_bytes = from->table_block_bytes;
 	to->thread_bytes = from->thread_bytes;
-	to->shared_thread_bytes = from->shared_thread_bytes;
-	to->shared_block_bytes = from->shared_block_bytes;
 	to->shared_most_bytes = from->shared_most_bytes;
 	to->token_block_bytes = from->token_block_bytes;
 	to->draw_bytes = from->draw_bytes;
@@ -81,6 +96,7 @@ enum sc_status worker_sizes_for(const struct worker_config *config, enum cpu_isa
 			return status;
 		}
 		put_table(&sizes, isa, &out->tables[i]);
+		put_caches(&sizes, config->model->n_groups, i, out);
 		out->pointers[i] = &out->tables[i];
 	}
 	stagecoach__cluster__v1__control__init(&out->message);

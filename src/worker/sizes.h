@@ -28,6 +28,8 @@ struct worker_sizes {
 	Stagecoach__Cluster__V1__Sizes body;
 	Stagecoach__Cluster__V1__StageSizes tables[CPU_N_ISAS];
 	Stagecoach__Cluster__V1__StageSizes *pointers[CPU_N_ISAS];
+	Stagecoach__Cluster__V1__CacheSizes caches[CPU_N_ISAS][MODEL_MAX_GROUPS];
+	Stagecoach__Cluster__V1__CacheSizes *cache_pointers[CPU_N_ISAS][MODEL_MAX_GROUPS];
 };
 must_check enum sc_status worker_sizes_for(const struct worker_config *config,
 					   enum cpu_isa best_isa,

@@ -4,6 +4,7 @@
 static struct paper_model {
 	struct model model;
 	struct layer_tensors layers[PAPER_MAX_LAYERS];
+	struct layer_shape shapes[PAPER_MAX_LAYERS];
 	struct tensor tensors[PAPER_MAX_LAYERS];
 	struct tensor embedding, output, norm;
 } paper;
@@ -18,6 +19,11 @@ const struct model *paper_model(uint32_t n_layers, const uint64_t *layer_rows, u
 {
 	paper = (struct paper_model){ 0 };
 	paper.model.layers = paper.layers;
+	paper.model.shapes = paper.shapes;
+	paper.model.n_groups = 1;
+	paper.model.groups[0] = (struct kv_group){
+		.n_kv_heads = 2, .head_dim = 16, .value_dim = 16, .n_layers = n_layers,
+	};
 	paper.model.hparams = (struct hparams){
 		.n_layers = n_layers, .n_context = 128, .n_vocab = (uint32_t)n_vocab, .dim = 64,
 		.ffn_dim = 128, .n_heads = 4, .n_kv_heads = 2, .head_dim = 16, .value_dim = 16,

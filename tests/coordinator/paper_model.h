@@ -15,8 +15,9 @@ const struct model *paper_model(uint32_t n_layers, const uint64_t *layer_rows, u
  * a layer. Each number is another one, so that none can stand for another. */
 #define PAPER_SIZES {						\
 	.fixed_bytes = 1 << 20, .head_bytes = 150000, .layer_bytes = 700,	\
-	.kv_block_bytes = 16 * 128, .block_bytes = 17, .context_block_bytes = 19,	\
-	.thread_bytes = 300000, .shared_thread_bytes = 50000, .shared_block_bytes = 23,	\
+	.caches = { { 16 * 128, 1100, 130, 50000, 23 }, { 16 * 64, 1200, 140, 60000, 29 },	\
+		    { 16 * 32, 1300, 150, 70000, 31 }, { 16 * 16, 1400, 160, 80000, 37 } },	\
+	.block_bytes = 17, .table_block_bytes = 19, .thread_bytes = 300000,	\
 	.shared_most_bytes = 1 << 20, .token_block_bytes = 64, .draw_bytes = 90000,	\
 	.draw_context_block_bytes = 128, .max_draw_threads = 16,	\
 }

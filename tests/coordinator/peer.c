@@ -247,13 +247,19 @@ static void note_sizes(struct peer *peer, const Stagecoach__Cluster__V1__Sizes *
 		assert_true(!*table->instruction_set ||
 			    cpu_isa_find(table->instruction_set, &isa));
 		peer->tables[isa] = (struct stage_sizes){
-			table->fixed_bytes, table->head_bytes, table->layer_bytes,
-			table->kv_block_bytes, table->block_bytes, table->context_block_bytes,
-			table->thread_bytes, table->shared_thread_bytes,
-			table->shared_block_bytes, table->shared_most_bytes,
-			table->token_block_bytes, table->draw_bytes,
+			table->fixed_bytes, table->head_bytes, table->layer_bytes, { { 0 } },
+			table->block_bytes, table->table_block_bytes, table->thread_bytes,
+			table->shared_most_bytes, table->token_block_bytes, table->draw_bytes,
 			table->draw_context_block_bytes, table->max_draw_threads,
 		};
+		assert_in_range(table->n_caches, 1, MODEL_MAX_GROUPS);
+		for (size_t g = 0; g < table->n_caches; g++)
+			peer->tables[isa].caches[g] = (struct cache_sizes){
+				table->caches[g]->kv_block_bytes, table->caches[g]->cache_bytes,
+				table->caches[g]->cache_thread_bytes,
+				table->caches[g]->shared_thread_bytes,
+				table->caches[g]->shared_block_bytes,
+			};
 	}
 }
 
@@ -340,7 +346,9 @@ void peer_open(struct peer *peer, struct loop *loop, struct loopback_hub *hub)
 	*peer = (struct peer){
 		.loop = loop, .hub = hub, .in = { MAX_PAYLOAD, CREDITS },
 		.answers_questions = true,
-		.sizes = { .fixed_bytes = 1 << 20, .kv_block_bytes = 8192, .block_bytes = 16 },
+		.sizes = { .fixed_bytes = 1 << 20, .caches = { { .kv_block_bytes = 8192 } },
+			   .block_bytes = 16 },
+		.n_groups = 1,
 	};
 	assert_int_equal(frame_pool_create(N_FRAMES, MAX_PAYLOAD, &peer->pool), SC_OK);
 }
@@ -419,7 +427,17 @@ void peer_say_sizes(struct peer *peer)
 	Stagecoach__Cluster__V1__Sizes sizes = STAGECOACH__CLUSTER__V1__SIZES__INIT;
 	Stagecoach__Cluster__V1__StageSizes tables[CPU_N_ISAS], *pointers[CPU_N_ISAS];
 	enum cpu_isa isa = peer->isa ? CPU_SCALAR : CPU_AUTO, best = CPU_AUTO;
+	Stagecoach__Cluster__V1__CacheSizes cache[MODEL_MAX_GROUPS], *caches[MODEL_MAX_GROUPS];
 
+	for (uint32_t g = 0; g < peer->n_groups; g++) {
+		stagecoach__cluster__v1__cache_sizes__init(&cache[g]);
+		cache[g].kv_block_bytes = peer->sizes.caches[g].kv_block_bytes;
+		cache[g].cache_bytes = peer->sizes.caches[g].cache_bytes;
+		cache[g].cache_thread_bytes = peer->sizes.caches[g].cache_thread_bytes;
+		cache[g].shared_thread_bytes = peer->sizes.caches[g].shared_thread_bytes;
+		cache[g].shared_block_bytes = peer->sizes.caches[g].shared_block_bytes;
+		caches[g] = &cache[g];
+	}
 	assert_true(!peer->isa || cpu_isa_find(peer->isa, &best));
 	for (; isa + peer->withholds_a_table <= best; isa++) {
 		Stagecoach__Cluster__V1__StageSizes *table = &tables[sizes.n_tables];
@@ -429,12 +447,11 @@ void peer_say_sizes(struct peer *peer)
 		table->fixed_bytes = peer->sizes.fixed_bytes + sizes.n_tables;
 		table->head_bytes = peer->sizes.head_bytes;
 		table->layer_bytes = peer->sizes.layer_bytes;
-		table->kv_block_bytes = peer->sizes.kv_block_bytes;
+		table->n_caches = peer->n_groups;
+		table->caches = caches;
 		table->block_bytes = peer->sizes.block_bytes;
-		table->context_block_bytes = peer->sizes.context_block_bytes;
+		table->table_block_bytes = peer->sizes.table_block_bytes;
 		table->thread_bytes = peer->sizes.thread_bytes;
-		table->shared_thread_bytes = peer->sizes.shared_thread_bytes;
-		table->shared_block_bytes = peer->sizes.shared_block_bytes;
 		table->shared_most_bytes = peer->sizes.shared_most_bytes;
 		table->token_block_bytes = peer->sizes.token_block_bytes;
 		table->draw_bytes = peer->sizes.draw_bytes;

@@ -48,6 +48,7 @@ struct peer {
 	uint64_t incarnation;			/* likewise; 0: 1 */
 	uint32_t launch_rank;			/* likewise */
 	uint64_t memory_bytes;			/* likewise */
+	uint32_t n_groups;			/* of sizes.caches */
 	struct stage_sizes sizes;		/* what it answers Welcome with, for the lowest
 						 * instruction set; the next one's fixed_bytes
 						 * are one more, and so on */

@@ -105,8 +105,11 @@ static void create(struct stage_double *d, const struct coordinator_config *conf
 	d->peer.limits = (struct step_limits){
 		.max_rows = config->max_rows,
 		.max_sequences = config->max_sequences,
-		.max_blocks = (config->kv_positions + config->block_length - 1) /
-			      config->block_length,
+		.n_groups = 1,
+		.max_blocks = { (config->kv_positions + config->block_length - 1) /
+				config->block_length },
+		.table_blocks = { (config->max_context + config->block_length - 1) /
+				  config->block_length },
 		.block_length = config->block_length,
 		.max_context = config->max_context,
 		.n_vocab = model->hparams.n_vocab,

@@ -142,6 +142,7 @@ static void start_members(bool allows_mixed_backends)
 		.incarnation = INCARNATION,
 		.wish = { PEER_FINGERPRINT, SAMPLES, "loopback" },
 		.limits = limits,
+		.n_groups = 1,
 		.heartbeat_ms = HEARTBEAT_MS,
 		.deadline_ms = DEADLINE_MS,
 		.allows_mixed_backends = allows_mixed_backends,
@@ -228,7 +229,8 @@ static void assign_to(uint32_t epoch, unsigned first, unsigned second)
 	struct member *workers[N] = { member_of(first), member_of(second) };
 	struct assignment assignment = {
 		.epoch = epoch, .plan = &plan, .workers = workers, .window = N + 1,
-		.limits = { .max_rows = 4, .max_sequences = 2, .max_blocks = 8, .block_length = 4,
+		.limits = { .max_rows = 4, .max_sequences = 2, .n_groups = 1, .max_blocks = { 8 },
+			    .table_blocks = { 4 }, .block_length = 4,
 			    .max_context = 16, .n_vocab = 100, .dim = 8 },
 	};
 	struct error err;
@@ -378,9 +380,10 @@ static void welcome_tells_the_limits(void **state)
 static void sizes_are_those_of_the_instruction_set_that_all_have(void **state)
 {
 	struct stage_sizes said = {
-		.fixed_bytes = 1000, .head_bytes = 2, .layer_bytes = 3, .kv_block_bytes = 4,
-		.block_bytes = 5, .context_block_bytes = 6, .thread_bytes = 7,
-		.shared_thread_bytes = 8, .shared_block_bytes = 9, .shared_most_bytes = 10,
+		.fixed_bytes = 1000, .head_bytes = 2, .layer_bytes = 3,
+		.caches = { { 4, 15, 16, 8, 9 } },
+		.block_bytes = 5, .table_block_bytes = 6, .thread_bytes = 7,
+		.shared_most_bytes = 10,
 		.token_block_bytes = 11, .draw_bytes = 12, .draw_context_block_bytes = 13,
 		.max_draw_threads = 14,
 	};
@@ -405,6 +408,15 @@ static void a_member_that_leaves_out_an_instruction_set_is_lost(void **state)
 	c.peers[1].backend = "cpu";
 	c.peers[1].isa = "avx2";
 	c.peers[1].withholds_a_table = true;
+	hello(1);
+	peer_wait(c.loop, c.n_lost);
+	error_says(SC_E_PROTOCOL, "worker w2 (", "did not say how much memory");
+}
+
+static void a_member_that_leaves_out_a_group_is_lost(void **state)
+{
+	(void)state;
+	c.peers[1].n_groups = 0;
 	hello(1);
 	peer_wait(c.loop, c.n_lost);
 	error_says(SC_E_PROTOCOL, "worker w2 (", "did not say how much memory");
@@ -1151,6 +1163,7 @@ int main(void)
 		TEST(welcome_tells_the_limits),
 		TEST(sizes_are_those_of_the_instruction_set_that_all_have),
 		TEST(a_member_that_leaves_out_an_instruction_set_is_lost),
+		TEST(a_member_that_leaves_out_a_group_is_lost),
 		TEST(members_are_in_the_order_of_launch_ranks_and_then_of_ids),
 		TEST(another_protocol_version_is_refused_by_name),
 		TEST(another_model_file_is_refused_by_name),

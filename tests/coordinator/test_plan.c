@@ -327,7 +327,7 @@ static void memory_of_a_stage_is_that_of_its_workers_table(void **state)
 	struct plan *plan;
 
 	(void)state;
-	sizes[1].kv_block_bytes += 1000;
+	sizes[1].caches[0].kv_block_bytes += 1000;
 	sizes[1].fixed_bytes += 5000;
 	input.sizes = sizes;
 	input.n_threads = n_threads;
@@ -337,12 +337,14 @@ static void memory_of_a_stage_is_that_of_its_workers_table(void **state)
 	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
 	for (unsigned i = 0; i < 2; i++) {
 		const struct stage_shape shape = {
-			.n_layers = plan->stages[i].n_layers, .n_blocks = 9, .n_context_blocks = 7,
+			.n_layers = plan->stages[i].n_layers,
+			.group_layers = { plan->stages[i].n_layers },
+			.pools = { 1, { 9 }, { 7 } }, .n_context_blocks = 7,
 			.n_threads = n_threads[i], .has_head = i == 1,
 		};
 
 		assert_int_equal(plan->stages[i].kv_bytes,
-				 stage_kv_bytes_of(&sizes[i], shape.n_layers, 9));
+				 stage_kv_bytes_of(&sizes[i], &shape));
 		assert_int_equal(plan->stages[i].work_bytes,
 				 stage_work_bytes_of(&sizes[i], &shape) + 7);
 	}
@@ -352,8 +354,9 @@ static void memory_of_a_stage_is_that_of_its_workers_table(void **state)
 	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
 	assert_int_equal(plan->stages[0].work_bytes,
 			 stage_work_bytes_of(&sizes[0], &(struct stage_shape){
-				.n_layers = plan->stages[0].n_layers, .n_blocks = 9,
-				.n_context_blocks = 7, .n_threads = 1,
+				.n_layers = plan->stages[0].n_layers,
+				.group_layers = { plan->stages[0].n_layers },
+				.pools = { 1, { 9 }, { 7 } }, .n_context_blocks = 7, .n_threads = 1,
 			 }) + 7);
 	plan_destroy(plan);
 }
@@ -371,7 +374,7 @@ static void absurd_sizes_fit_nowhere(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
 		memcpy(sizes, paper_sizes, sizeof sizes);
-		*(i == 0 ? &sizes[1].fixed_bytes : i == 1 ? &sizes[1].kv_block_bytes
+		*(i == 0 ? &sizes[1].fixed_bytes : i == 1 ? &sizes[1].caches[0].kv_block_bytes
 							  : &sizes[1].block_bytes) = UINT64_MAX;
 		input.sizes = sizes;
 		input.memory_bytes = memory;

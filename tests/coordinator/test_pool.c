@@ -148,7 +148,7 @@ static void the_pool_leaves_half_of_what_it_could_take(void **state)
 	/* One block more would be too much for the fuller one. */
 	input.n_blocks++;
 	input.kv_parts = 2;
-	assert_int_equal(plan_room(plan, &input, input.n_blocks), input.n_blocks - 1);
+	assert_int_equal(plan_room(plan, &input, input.n_blocks, UINT64_MAX), input.n_blocks - 1);
 	assert_int_equal(input.max_context, 4096);
 	plan_destroy(plan);
 }

@@ -597,7 +597,8 @@ static void start_with_memory(uint64_t memory_bytes)
 	config.max_sequences = 2;
 	stage_double_create(&d, &config, 0);
 	d.peer.limits.max_context = 4096;
-	d.peer.limits.max_blocks = 4096;
+	d.peer.limits.max_blocks[0] = 4096;
+	d.peer.limits.table_blocks[0] = 1024;
 	d.peer.memory_bytes = memory_bytes;
 	stage_double_come_up(&d);
 }

@@ -53,7 +53,9 @@ static struct scheduler_config roomy(void)
 {
 	return (struct scheduler_config){
 		.limits = {
-			.max_rows = 32, .max_sequences = 16, .max_blocks = 400, .block_length = 4,
+			.max_rows = 32, .max_sequences = 16, .n_groups = 1,
+			.max_blocks = { 400 }, .table_blocks = { MAX_CONTEXT / 4 },
+			.block_length = 4,
 			.max_context = MAX_CONTEXT, .n_vocab = N_VOCAB, .dim = 1,
 		},
 		.window = 3,
@@ -110,7 +112,7 @@ static void begin(struct story *story, uint32_t client, uint32_t n_prompt, uint3
 		prompt[i] = draw(256);
 	*story = (struct story){ .n_prompt = n_prompt, .end = n_prompt + n_new };
 	assert_int_equal(sequence_init(&story->sequence, prompt, n_prompt, n_prompt + n_new,
-				       sim.config.limits.block_length), SC_OK);
+				       &sim.config.limits), SC_OK);
 	story->sequence.sampling = (struct sampling){
 		.seed = ++seed, .top_p = 1, SAMPLING_OFF,
 		.flags = seed % 2 ? SAMPLING_LOGPROB : 0, .n_tops = seed % 4,
@@ -158,13 +160,13 @@ static void check_counts(void)
 	for (uint32_t i = 0; i < plot.n_stories; i++) {
 		const struct sequence *sequence = &plot.stories[i].sequence;
 
-		n_blocks += sequence->n_blocks;
+		n_blocks += sequence->n_blocks[0];
 		n_waiting += sequence->state == SEQUENCE_WAITING;
 		n_running += sequence->state > SEQUENCE_WAITING;
 		if (sequence->state <= SEQUENCE_WAITING)
 			assert_int_equal(sequence->slot, SLOT_NONE);
 	}
-	assert_int_equal(counts.blocks_free + n_blocks, sim.config.limits.max_blocks);
+	assert_int_equal(counts.blocks_free[0] + n_blocks, sim.config.limits.max_blocks[0]);
 	assert_int_equal(counts.running, n_running);
 	assert_int_equal(counts.waiting, n_waiting);
 	assert_int_equal(counts.in_flight, sim.n_flights);
@@ -293,8 +295,8 @@ static void finish_all(void)
 	}
 	while (sim.n_flights)
 		answer();
-	assert_int_equal(scheduler_counts(sim.scheduler).blocks_free,
-			 sim.config.limits.max_blocks);
+	assert_int_equal(scheduler_counts(sim.scheduler).blocks_free[0],
+			 sim.config.limits.max_blocks[0]);
 }
 
 static void a_sequence_runs_from_its_prompt_to_its_end(void **state)
@@ -836,7 +838,7 @@ static void a_fault_ends_its_sequence_and_nothing_else(void **state)
 	for (uint32_t n = 0; n < 3 * 48; n++) {
 		struct story *spoilt, *others[3];
 
-		config.limits.max_blocks = n % 2 ? 30 : 400;	/* 30: some start over */
+		config.limits.max_blocks[0] = n % 2 ? 30 : 400;	/* 30: some start over */
 		config.limits.max_sequences = 3;
 		sim_start(&config);
 		others[0] = add(20, 30);
@@ -920,7 +922,7 @@ static void the_oldest_sequence_never_starves_and_all_end(void **state)
 
 		config.window = window;
 		config.n_stages = window > 1 ? window - 1 : 1;
-		config.limits.max_blocks = MAX_CONTEXT / config.limits.block_length;
+		config.limits.max_blocks[0] = MAX_CONTEXT / config.limits.block_length;
 		sim_start(&config);
 		for (int i = 0; i < 12; i++) {
 			uint32_t n_prompt = 1 + draw(MAX_CONTEXT - 2);
@@ -942,7 +944,7 @@ static void a_pool_smaller_than_a_context_is_refused(void **state)
 	struct error err;
 
 	(void)state;
-	config.limits.max_blocks = MAX_CONTEXT / config.limits.block_length - 1;
+	config.limits.max_blocks[0] = MAX_CONTEXT / config.limits.block_length - 1;
 	assert_int_equal(scheduler_create(&config, &scheduler, &err), SC_E_INVALID);
 	assert_non_null(strstr(err.text, "23 blocks of 4"));
 	assert_non_null(strstr(err.text, "raise --kv-positions or lower --ctx-size"));
@@ -1035,8 +1037,9 @@ static void a_hundred_thousand_random_steps_are_what_a_stage_expects(void **stat
 		config.limits.max_sequences = 1 + draw(MAX_SEQUENCES);
 		config.n_spare = draw(config.limits.max_sequences);
 		config.limits.block_length = 1 + draw(9);
-		config.limits.max_blocks = (MAX_CONTEXT + config.limits.block_length - 1) /
-					   config.limits.block_length * (1 + draw(4));
+		config.limits.table_blocks[0] = (MAX_CONTEXT + config.limits.block_length - 1) /
+						config.limits.block_length;
+		config.limits.max_blocks[0] = config.limits.table_blocks[0] * (1 + draw(4));
 		sim_start(&config);
 		random_state = round;
 		soak(2500);

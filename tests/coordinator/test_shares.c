@@ -30,7 +30,8 @@ static struct scheduler_config thirty_two_slots(uint32_t n_stages)
 {
 	return (struct scheduler_config){
 		.limits = {
-			.max_rows = SIM_MAX_ROWS, .max_sequences = 32, .max_blocks = 4096,
+			.max_rows = SIM_MAX_ROWS, .max_sequences = 32, .n_groups = 1,
+			.max_blocks = { 4096 }, .table_blocks = { 64 },
 			.block_length = 16, .max_context = 1024, .n_vocab = 256, .dim = 1,
 		},
 		.window = n_stages + 1,
@@ -71,7 +72,7 @@ static struct test_job *add(uint32_t client, uint32_t n_sequences, uint32_t n_pr
 		struct sequence *sequence = &job->sequences[i];
 
 		assert_int_equal(sequence_init(sequence, prompt, n_prompt, n_prompt + n_new,
-					       sim.config.limits.block_length), SC_OK);
+					       &sim.config.limits), SC_OK);
 		sequence->sampling = (struct sampling){
 			.seed = load.n_jobs * 64 + i, .top_p = 1, SAMPLING_OFF,
 		};
@@ -158,11 +159,12 @@ static void finish_all(void)
 		steps_until_ended(load.jobs[i]);
 	while (sim.n_flights)
 		turn();
-	assert_int_equal(scheduler_counts(sim.scheduler).blocks_free, sim.config.limits.max_blocks);
+	assert_int_equal(scheduler_counts(sim.scheduler).blocks_free[0],
+			 sim.config.limits.max_blocks[0]);
 	for (uint32_t i = 0; i < SIM_MAX_CLIENTS; i++) {
 		assert_int_equal(sim.clients[i].n_waiting, 0);
 		assert_int_equal(sim.clients[i].n_running, 0);
-		assert_int_equal(sim.clients[i].n_blocks, 0);
+		assert_int_equal(sim.clients[i].n_blocks[0], 0);
 	}
 }
 
@@ -209,10 +211,10 @@ static void a_short_job_gets_blocks_of_the_client_that_has_them_all(void **state
 		struct test_job *short_job;
 		uint64_t n_steps;
 
-		config.limits.max_blocks = 64;
+		config.limits.max_blocks[0] = 64;
 		sim_start(&config);
 		add(0, 64, 10, 500);
-		while (scheduler_counts(sim.scheduler).blocks_free)
+		while (scheduler_counts(sim.scheduler).blocks_free[0])
 			turn();
 		short_job = add(1, 1, 100, 3);
 		n_steps = steps_until_ended(short_job);
@@ -414,7 +416,7 @@ static void a_light_client_never_pays_for_a_heavy_one(void **state)
 		struct scheduler_config config = thirty_two_slots(n_stages);
 		struct test_job *light;
 
-		config.limits.max_blocks = 128;
+		config.limits.max_blocks[0] = 128;
 		sim_start(&config);
 		add(0, 32, 10, 500);
 		turns(60);
@@ -439,7 +441,7 @@ static void a_large_prompt_is_passed_by_small_ones_but_does_not_starve(void **st
 	uint32_t n_small = 0;
 
 	(void)state;
-	config.limits.max_blocks = 64;
+	config.limits.max_blocks[0] = 64;
 	sim_start(&config);
 	for (uint32_t i = 0; i < 3; i++)
 		small[i] = add(i, 8, 30, 60);
@@ -467,7 +469,7 @@ static void clients_that_each_need_the_whole_pool_all_get_to_their_end(void **st
 	for (uint32_t n_stages = 1; n_stages <= 4; n_stages++) {
 		struct scheduler_config config = thirty_two_slots(n_stages);
 
-		config.limits.max_blocks = 64;
+		config.limits.max_blocks[0] = 64;
 		sim_start(&config);
 		for (uint32_t i = 0; i < 12; i++)
 			add(i, 1 + i % 3, 10 + 70 * i, 1014 - 70 * i);
@@ -488,7 +490,7 @@ static void no_slot_is_taken_for_a_sequence_that_finds_no_blocks(void **state)
 
 	(void)state;
 	config.limits.max_sequences = 5;
-	config.limits.max_blocks = 64;
+	config.limits.max_blocks[0] = 64;
 	sim_start(&config);
 	large = add(0, 1, 850, 170);
 	turns(10);
@@ -528,7 +530,7 @@ static void many_large_prompts_do_not_keep_a_small_one_from_free_blocks(void **s
 	struct test_job *small;
 
 	(void)state;
-	config.limits.max_blocks = 64;
+	config.limits.max_blocks[0] = 64;
 	sim_start(&config);
 	add(0, 1, 800, 200);
 	turns(10);
@@ -547,10 +549,10 @@ static void many_large_prompts_do_not_keep_a_small_one_from_its_share(void **sta
 	struct test_job *small;
 
 	(void)state;
-	config.limits.max_blocks = 64;
+	config.limits.max_blocks[0] = 64;
 	sim_start(&config);
 	add(0, 64, 10, 500);
-	while (scheduler_counts(sim.scheduler).blocks_free)
+	while (scheduler_counts(sim.scheduler).blocks_free[0])
 		turn();
 	add_large_clients();
 	turns(3);

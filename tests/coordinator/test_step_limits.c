@@ -24,7 +24,8 @@ static struct scheduler_config config_of(uint32_t max_rows)
 {
 	return (struct scheduler_config){
 		.limits = {
-			.max_rows = max_rows, .max_sequences = MAX_SEQUENCES, .max_blocks = 4096,
+			.max_rows = max_rows, .max_sequences = MAX_SEQUENCES, .n_groups = 1,
+			.max_blocks = { 4096 }, .table_blocks = { MAX_CONTEXT / 16 },
 			.block_length = 16, .max_context = MAX_CONTEXT, .n_vocab = N_VOCAB, .dim = 1,
 		},
 		.window = 1,
@@ -60,7 +61,8 @@ static struct sequence *make(uint32_t n_prompt)
 
 	for (uint32_t i = 0; i < n_prompt; i++)
 		prompt[i] = 'a' + i % 26;
-	assert_int_equal(sequence_init(sequence, prompt, n_prompt, MAX_CONTEXT, 16), SC_OK);
+	assert_int_equal(sequence_init(sequence, prompt, n_prompt, MAX_CONTEXT,
+				       &sim.config.limits), SC_OK);
 	sequence->sampling = (struct sampling){ .seed = n_sequences + 1, .top_p = 1, SAMPLING_OFF };
 	sequence->biases = biases;
 	sequence->bans = bans;

@@ -39,7 +39,8 @@ static struct scheduler_config config_of(uint32_t n_blocks)
 {
 	return (struct scheduler_config){
 		.limits = {
-			.max_rows = 32, .max_sequences = 6, .max_blocks = n_blocks,
+			.max_rows = 32, .max_sequences = 6, .n_groups = 1,
+			.max_blocks = { n_blocks }, .table_blocks = { MAX_CONTEXT / 4 },
 			.block_length = 4, .max_context = MAX_CONTEXT, .n_vocab = 256, .dim = 1,
 		},
 		.window = 3,
@@ -73,7 +74,8 @@ static struct story *begin(unsigned client, uint32_t n_prompt, uint32_t n_new)
 
 	assert_true(n_stories <= MAX_STORIES && n_prompt + n_new <= MAX_CONTEXT);
 	*story = (struct story){ .n_prompt = n_prompt, .end = n_prompt + n_new, .is_live = true };
-	assert_int_equal(sequence_init(&story->sequence, prompt, n_prompt, n_prompt + n_new, 4),
+	assert_int_equal(sequence_init(&story->sequence, prompt, n_prompt, n_prompt + n_new,
+				       &sim.config.limits),
 			 SC_OK);
 	story->sequence.sampling = (struct sampling){ .seed = n_stories, .top_p = 1, SAMPLING_OFF };
 	story->sequence.score_from = n_stories % 2;
@@ -120,19 +122,19 @@ static void check(void)
 		const struct sequence *sequence = &stories[i].sequence;
 		unsigned client = (unsigned)(stories[i].job.client - sim.clients);
 
-		n_blocks[client] += sequence->n_blocks;
-		n_all_blocks += sequence->n_blocks;
+		n_blocks[client] += sequence->n_blocks[0];
+		n_all_blocks += sequence->n_blocks[0];
 		n_waiting[client] += sequence->state == SEQUENCE_WAITING;
 		n_running[client] += sequence->state > SEQUENCE_WAITING;
 		if (sequence->state <= SEQUENCE_WAITING)
 			assert_int_equal(sequence->slot, SLOT_NONE);
 	}
 	for (unsigned i = 0; i < N_CLIENTS; i++) {
-		assert_int_equal(sim.clients[i].n_blocks, n_blocks[i]);
+		assert_int_equal(sim.clients[i].n_blocks[0], n_blocks[i]);
 		assert_int_equal(sim.clients[i].n_waiting, n_waiting[i]);
 		assert_int_equal(sim.clients[i].n_running, n_running[i]);
 	}
-	assert_int_equal(counts.blocks_free + n_all_blocks, sim.config.limits.max_blocks);
+	assert_int_equal(counts.blocks_free[0] + n_all_blocks, sim.config.limits.max_blocks[0]);
 }
 
 /* Nothing of a scheduler is left in the clients. */
@@ -141,7 +143,7 @@ static void check_clients_are_clean(void)
 	for (unsigned i = 0; i < N_CLIENTS; i++) {
 		const struct share_client *client = &sim.clients[i];
 
-		assert_int_equal(client->n_waiting + client->n_running + client->n_blocks, 0);
+		assert_int_equal(client->n_waiting + client->n_running + client->n_blocks[0], 0);
 		assert_int_equal(client->n_passed + client->n_turn_rows, 0);
 		assert_true(list_is_empty(&client->jobs) && list_is_empty(&client->sequences));
 		assert_true(list_is_empty(&client->prompts));
@@ -169,8 +171,8 @@ static void suspend_all(void)
 		n_lost_in_flight += scheduler_suspend(sim.scheduler, &stories[i].sequence);
 	check();
 	check_clients_are_clean();
-	assert_int_equal(scheduler_counts(sim.scheduler).blocks_free,
-			 sim.config.limits.max_blocks);
+	assert_int_equal(scheduler_counts(sim.scheduler).blocks_free[0],
+			 sim.config.limits.max_blocks[0]);
 }
 
 static void lose(uint32_t n_blocks)

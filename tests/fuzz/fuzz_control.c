@@ -297,9 +297,14 @@ static void make_sizes(Stagecoach__Cluster__V1__Sizes *sizes)
 	static Stagecoach__Cluster__V1__StageSizes table =
 		STAGECOACH__CLUSTER__V1__STAGE_SIZES__INIT;
 	static Stagecoach__Cluster__V1__StageSizes *tables[] = { &table, &table };
+	static Stagecoach__Cluster__V1__CacheSizes cache =
+		STAGECOACH__CLUSTER__V1__CACHE_SIZES__INIT;
+	static Stagecoach__Cluster__V1__CacheSizes *caches[] = { &cache, &cache };
 
 	table.instruction_set = odd_text;
-	table.kv_block_bytes = UINT64_MAX;
+	cache.kv_block_bytes = UINT64_MAX;
+	table.caches = caches;
+	table.n_caches = 2;
 	sizes->tables = tables;
 	sizes->n_tables = 2;
 }
@@ -307,6 +312,8 @@ static void make_sizes(Stagecoach__Cluster__V1__Sizes *sizes)
 /* One that a worker accepts. */
 static void make_assign(Stagecoach__Cluster__V1__Assign *assign)
 {
+	static uint32_t max_blocks[] = { 64, 70 }, table_blocks[] = { 32, 20 };
+
 	assign->epoch = 1;
 	assign->stage = 1;
 	assign->n_stages = 2;
@@ -314,7 +321,9 @@ static void make_assign(Stagecoach__Cluster__V1__Assign *assign)
 	assign->n_layers = 4;
 	assign->max_rows = 512;
 	assign->max_sequences = 4;
-	assign->n_blocks = 64;
+	assign->n_max_blocks = assign->n_table_blocks = 2;
+	assign->max_blocks = max_blocks;
+	assign->table_blocks = table_blocks;
 	assign->block_length = 16;
 	assign->max_context = 512;
 	assign->window = 3;

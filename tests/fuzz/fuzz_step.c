@@ -15,7 +15,9 @@
 static const struct step_limits seed_limits = {
 	.max_rows = 8,
 	.max_sequences = 4,
-	.max_blocks = 16,
+	.n_groups = 2,
+	.max_blocks = { 16, 5 },
+	.table_blocks = { 8, 2 },
 	.block_length = 4,
 	.max_context = 32,
 	.n_vocab = 100,
@@ -56,6 +58,24 @@ static uint32_t check_sampling(const struct sampling *sampling, const struct ste
 	return sampling_words(sampling);
 }
 
+/* Each group's blocks fit into its table, and their ids into its pool. Returns the blocks of all. */
+static uint32_t check_blocks(const struct step *step, const struct segment *segment,
+			     const struct step_limits *limits)
+{
+	uint32_t end = segment->first_position + segment->n_rows, n = 0;
+
+	for (uint32_t g = 0; g < limits->n_groups; g++) {
+		uint32_t n_new = segment_new_blocks(limits, segment, g);
+
+		check(n_new <= segment->n_rows);
+		check(step_held_blocks(limits, g, end) <= limits->table_blocks[g]);
+		for (; n_new; n_new--)
+			check(step->blocks[segment->first_block + n++] < limits->max_blocks[g]);
+	}
+	check(n == segment->n_blocks);
+	return n;
+}
+
 static void check_step(const struct step *step, const struct step_limits *limits)
 {
 	uint64_t n_rows = 0, n_blocks = 0, n_sampling = 0;
@@ -72,8 +92,9 @@ static void check_step(const struct step *step, const struct step_limits *limits
 		check(segment->next_token < limits->n_vocab);
 		if (segment->flags & SEGMENT_NEW)
 			n_sampling += check_sampling(segment_sampling(step, segment), limits);
+		check(!(segment->flags & SEGMENT_LONG) || segment->flags & SEGMENT_NEW);
 		n_rows += segment->n_rows;
-		n_blocks += segment->n_blocks;
+		n_blocks += check_blocks(step, segment, limits);
 		for (uint32_t k = 0; k < i && i < 64; k++)
 			check(step->segments[k].sequence != segment->sequence);
 	}
@@ -82,8 +103,6 @@ static void check_step(const struct step *step, const struct step_limits *limits
 	check(n_sampling <= step_max_sampling(limits));
 	for (uint32_t i = 0; i < step->n_rows; i++)
 		check(step_token(step->tokens[i]) < limits->n_vocab);
-	for (uint32_t i = 0; i < step->n_blocks; i++)
-		check(step->blocks[i] < limits->max_blocks);
 	for (uint32_t i = 0; i < step->n_frees; i++)
 		check(step->frees[i] < limits->max_sequences);
 	check((uintptr_t)step->activations % 64 == 0);
@@ -165,10 +184,10 @@ static void add(struct buf *seed, const void *bytes, size_t n_bytes)
 static void add_step(struct buf *seed, unsigned i)
 {
 	const struct segment segments[2] = {
-		{ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 3, .n_blocks = 1, .n_scored = 2,
-		  .next_token = 5 },
-		{ .sequence = 0, .flags = SEGMENT_SAMPLE, .first_position = 9, .n_rows = 1,
-		  .first_block = 1, .n_blocks = 1 },
+		{ .sequence = 1, .flags = SEGMENT_NEW | SEGMENT_LONG, .n_rows = 3, .n_blocks = 2,
+		  .n_scored = 2, .next_token = 5 },
+		{ .sequence = 0, .flags = SEGMENT_SAMPLE, .first_position = 12, .n_rows = 1,
+		  .first_block = 2, .n_blocks = 1 },
 	};
 	const struct sampling sampling = {
 		.seed = 42, .temperature = 0.8f, .top_k = 40, .top_p = 0.95f, SAMPLING_OFF,
@@ -178,7 +197,7 @@ static void add_step(struct buf *seed, unsigned i)
 	const struct sampling_bias biases[2] = { { 3, 2.5f }, { 98, -INFINITY } };
 	const uint32_t bans[1] = { 2 };
 	uint64_t words[STEP_SAMPLING_WORDS + 3];
-	const uint32_t tokens[4] = { 1, 2 | STEP_TOKEN_BREAKER, 3, 99 }, blocks[2] = { 0, 15 }, frees[2] = { 1, 2 };
+	const uint32_t tokens[4] = { 1, 2 | STEP_TOKEN_BREAKER, 3, 99 }, blocks[3] = { 0, 4, 15 }, frees[2] = { 1, 2 };
 	const float activations[4 * 5] = { 0.5f };
 	struct step step = {
 		.id = 7, .n_frees = 2, .dim = i & 1 ? 5 : 0,
@@ -190,7 +209,7 @@ static void add_step(struct buf *seed, unsigned i)
 	if (i & 2) {
 		step.n_rows = 4;
 		step.n_segments = 2;
-		step.n_blocks = 2;
+		step.n_blocks = 3;
 		step.n_sampling = sampling_words(&sampling);
 		sampling_write(&sampling, biases, bans, words);
 	}

@@ -10,9 +10,10 @@
 
 /* Powers of ten, so that a sum shows how often each of them is in it. */
 static const struct stage_sizes sizes = {
-	.fixed_bytes = 1, .head_bytes = 10, .layer_bytes = 100, .kv_block_bytes = 7,
-	.block_bytes = 1000, .context_block_bytes = 10000, .thread_bytes = 100000,
-	.shared_thread_bytes = 1000000, .shared_block_bytes = 10000000,
+	.fixed_bytes = 1, .head_bytes = 10, .layer_bytes = 100,
+	.caches = { { .kv_block_bytes = 7, .shared_thread_bytes = 1000000,
+		      .shared_block_bytes = 10000000 } },
+	.block_bytes = 1000, .table_block_bytes = 10000, .thread_bytes = 100000,
 	.shared_most_bytes = 1000000000,
 	.token_block_bytes = UINT64_C(10000000000), .draw_bytes = UINT64_C(100000000000),
 	.draw_context_block_bytes = UINT64_C(1000000000000), .max_draw_threads = 2,
@@ -26,11 +27,12 @@ static uint64_t work(struct stage_shape shape)
 static void each_number_counts_as_often_as_it_should(void **state)
 {
 	struct stage_shape shape = {
-		.n_layers = 2, .n_blocks = 3, .n_context_blocks = 4, .n_threads = 1,
+		.n_layers = 2, .group_layers = { 2 }, .pools = { 1, { 3 }, { 4 } },
+		.n_context_blocks = 4, .n_threads = 1,
 	};
 
 	(void)state;
-	assert_int_equal(stage_kv_bytes_of(&sizes, 2, 3), 42);
+	assert_int_equal(stage_kv_bytes_of(&sizes, &shape), 42);
 	assert_int_equal(work(shape), 143201);
 	shape.has_head = true;
 	assert_int_equal(work(shape), UINT64_C(4130000143211));
@@ -38,11 +40,13 @@ static void each_number_counts_as_often_as_it_should(void **state)
 
 static void only_several_threads_share_memory_and_not_without_limit(void **state)
 {
-	struct stage_shape shape = { .n_blocks = 3, .n_threads = 2 };
+	struct stage_shape shape = {
+		.group_layers = { 1 }, .pools = { 1, { 3 }, { 0 } }, .n_threads = 2,
+	};
 
 	(void)state;
 	assert_int_equal(work(shape), 32203001);
-	shape.n_blocks = 1000;
+	shape.pools.n_blocks[0] = 1000;
 	assert_int_equal(work(shape), 1001200001);
 	shape.n_threads = 1;
 	assert_int_equal(work(shape), 1100001);
@@ -50,7 +54,10 @@ static void only_several_threads_share_memory_and_not_without_limit(void **state
 
 static void only_so_many_threads_have_memory_to_draw_with(void **state)
 {
-	struct stage_shape shape = { .n_context_blocks = 3, .n_threads = 1, .has_head = true };
+	struct stage_shape shape = {
+		.group_layers = { 1 }, .pools = { 1, { 0 }, { 3 } }, .n_context_blocks = 3,
+		.n_threads = 1, .has_head = true,
+	};
 
 	(void)state;
 	assert_int_equal(work(shape), UINT64_C(3100000130011));
@@ -64,16 +71,18 @@ static void what_is_too_large_to_count_is_the_largest_number(void **state)
 {
 	const struct stage_sizes absurd = {
 		.fixed_bytes = UINT64_MAX, .block_bytes = UINT64_MAX / 2,
-		.kv_block_bytes = UINT64_C(1) << 32,
+		.caches = { { .kv_block_bytes = UINT64_C(1) << 32 } },
+	};
+	struct stage_shape shape = {
+		.group_layers = { 1 << 16 }, .pools = { 1, { 1 << 16 }, { 0 } }, .n_threads = 1,
 	};
 
 	(void)state;
-	assert_true(stage_kv_bytes_of(&absurd, 1 << 16, 1 << 16) == UINT64_MAX);
-	assert_true(stage_kv_bytes_of(&absurd, 1 << 15, 1 << 16) == UINT64_C(1) << 63);
-	assert_true(stage_work_bytes_of(&absurd, &(struct stage_shape){
-		.n_blocks = 3, .n_threads = 1 }) == UINT64_MAX);
-	assert_true(stage_work_bytes_of(&absurd, &(struct stage_shape){
-		.n_blocks = 1, .n_threads = 1 }) == UINT64_MAX);
+	assert_true(stage_kv_bytes_of(&absurd, &shape) == UINT64_MAX);
+	shape.group_layers[0] = 1 << 15;
+	assert_true(stage_kv_bytes_of(&absurd, &shape) == UINT64_C(1) << 63);
+	for (shape.pools.n_blocks[0] = 1; shape.pools.n_blocks[0] < 4; shape.pools.n_blocks[0]++)
+		assert_true(stage_work_bytes_of(&absurd, &shape) == UINT64_MAX);
 }
 
 int main(void)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/stage/chain.h"
 
+#include "model/kv_pools.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,10 +11,16 @@
 
 #define ALIGNMENT 64
 
+/* What a sequence holds. */
 struct table {
 	uint32_t n_positions;
-	uint32_t n_blocks;
-	uint32_t *blocks;
+	uint32_t *blocks[STEP_MAX_GROUPS];	/* [table_blocks] */
+};
+
+/* The free blocks of a group. */
+struct pool {
+	uint32_t n_free;
+	uint32_t *free;			/* [max_blocks] a stack */
 };
 
 struct chain {
@@ -21,11 +29,10 @@ struct chain {
 	bool is_in_place;
 	struct stage *stages[CHAIN_MAX_STAGES];
 	struct table tables[CHAIN_MAX_SEQUENCES];
-	uint32_t n_free;
-	uint32_t *free_blocks;		/* [max_blocks] a stack */
+	struct pool pools[STEP_MAX_GROUPS];
 	uint64_t n_steps;
 	uint32_t *tokens;		/* [max_rows] of the step that is made */
-	uint32_t *new_blocks;		/* [max_blocks] */
+	uint32_t *new_blocks;		/* [step_max_blocks] */
 	uint64_t *sampling;		/* [step_max_sampling] */
 	void *payloads[2];		/* [step_bytes_max] frames that take turns */
 	struct stage_answer answer;	/* records [max_rows], tops [step_max_tops] */
@@ -71,18 +78,38 @@ static void create_stages(struct chain *chain, const struct chain_config *config
 	stage_on_logits(chain->stages[config->n_stages - 1], config->on_logits, config->arg);
 }
 
+/* Every other block first, then the rest: neighbours in a table are none in memory. */
+static void create_pool(struct chain *chain, uint32_t group, uint32_t table_length)
+{
+	struct pool *pool = &chain->pools[group];
+	uint32_t n = CHAIN_MAX_SEQUENCES * table_length;
+
+	chain->limits.table_blocks[group] = table_length;
+	chain->limits.max_blocks[group] = n;
+	pool->free = take(n, sizeof(uint32_t));
+	for (uint32_t i = 0; i < n; i += 2)
+		pool->free[pool->n_free++] = i;
+	for (uint32_t i = 1; i < n; i += 2)
+		pool->free[pool->n_free++] = i;
+	for (unsigned i = 0; i < CHAIN_MAX_SEQUENCES; i++)
+		chain->tables[i].blocks[group] = take(table_length, sizeof(uint32_t));
+}
+
 struct chain *chain_create(const struct chain_config *config)
 {
 	const struct hparams *h = &config->model->hparams;
-	uint32_t table_length = (config->max_context + CHAIN_BLOCK_LENGTH - 1) /
-				CHAIN_BLOCK_LENGTH;
+	const struct kv_pools_wish wish = {
+		.max_rows = config->max_rows, .block_length = CHAIN_BLOCK_LENGTH,
+		.max_context = config->max_context,
+	};
+	struct kv_pools pools = kv_pools_of(config->model, &wish);
 	struct chain *chain = take(1, sizeof *chain);
 	struct step_limits *limits = &chain->limits;
 
 	*limits = (struct step_limits){
 		.max_rows = config->max_rows,
 		.max_sequences = CHAIN_MAX_SEQUENCES,
-		.max_blocks = CHAIN_MAX_SEQUENCES * table_length,
+		.n_groups = pools.n,
 		.block_length = CHAIN_BLOCK_LENGTH,
 		.max_context = config->max_context,
 		.n_vocab = h->n_vocab,
@@ -90,20 +117,14 @@ struct chain *chain_create(const struct chain_config *config)
 	};
 	chain->n_stages = config->n_stages;
 	chain->is_in_place = config->is_in_place;
+	for (uint32_t g = 0; g < pools.n; g++)
+		create_pool(chain, g, pools.table_blocks[g]);
 	create_stages(chain, config);
-	for (unsigned i = 0; i < CHAIN_MAX_SEQUENCES; i++)
-		chain->tables[i].blocks = take(table_length, sizeof(uint32_t));
-	chain->free_blocks = take(limits->max_blocks, sizeof(uint32_t));
-	chain->new_blocks = take(limits->max_blocks, sizeof(uint32_t));
+	chain->new_blocks = take(step_max_blocks(limits), sizeof(uint32_t));
 	chain->tokens = take(limits->max_rows, sizeof(uint32_t));
 	chain->sampling = take(step_max_sampling(limits), sizeof(uint64_t));
 	chain->answer.records = take(limits->max_rows, sizeof chain->answer.records[0]);
 	chain->answer.tops = take(step_max_tops(limits), sizeof chain->answer.tops[0]);
-	/* Every other block first, then the rest: neighbours in a table are none in memory. */
-	for (uint32_t i = 0; i < limits->max_blocks; i += 2)
-		chain->free_blocks[chain->n_free++] = i;
-	for (uint32_t i = 1; i < limits->max_blocks; i += 2)
-		chain->free_blocks[chain->n_free++] = i;
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(posix_memalign(&chain->payloads[i], ALIGNMENT,
 						step_bytes_max(limits)), 0);
@@ -114,11 +135,13 @@ void chain_destroy(struct chain *chain)
 {
 	for (unsigned i = 0; i < chain->n_stages; i++)
 		stage_destroy(chain->stages[i]);
-	for (unsigned i = 0; i < CHAIN_MAX_SEQUENCES; i++)
-		free(chain->tables[i].blocks);
+	for (uint32_t g = 0; g < STEP_MAX_GROUPS; g++) {
+		for (unsigned i = 0; i < CHAIN_MAX_SEQUENCES; i++)
+			free(chain->tables[i].blocks[g]);
+		free(chain->pools[g].free);
+	}
 	for (unsigned i = 0; i < 2; i++)
 		free(chain->payloads[i]);
-	free(chain->free_blocks);
 	free(chain->new_blocks);
 	free(chain->tokens);
 	free(chain->sampling);
@@ -131,9 +154,33 @@ static void free_sequence(struct chain *chain, uint32_t sequence)
 {
 	struct table *table = &chain->tables[sequence];
 
-	while (table->n_blocks)
-		chain->free_blocks[chain->n_free++] = table->blocks[--table->n_blocks];
+	for (uint32_t g = 0; g < chain->limits.n_groups; g++) {
+		uint32_t n = step_held_blocks(&chain->limits, g, table->n_positions);
+
+		while (n)
+			chain->pools[g].free[chain->pools[g].n_free++] = table->blocks[g][--n];
+	}
 	table->n_positions = 0;
+}
+
+/* Appends the blocks of a segment's rows to the step. */
+static void add_blocks(struct chain *chain, struct step *step, struct segment *segment)
+{
+	struct table *table = &chain->tables[segment->sequence];
+
+	segment->first_block = step->n_blocks;
+	for (uint32_t g = 0; g < chain->limits.n_groups; g++) {
+		uint32_t at = step_held_blocks(&chain->limits, g, segment->first_position);
+		uint32_t end = at + segment_new_blocks(&chain->limits, segment, g);
+
+		for (; at < end; at++) {
+			uint32_t block = chain->pools[g].free[--chain->pools[g].n_free];
+
+			table->blocks[g][at] = block;
+			chain->new_blocks[step->n_blocks++] = block;
+		}
+	}
+	segment->n_blocks = step->n_blocks - segment->first_block;
 }
 
 /* Append from's rows and the blocks that they need to the step. */
@@ -141,7 +188,6 @@ static void add_segment(struct chain *chain, struct step *step, struct segment *
 			const struct chain_segment *from)
 {
 	struct table *table = &chain->tables[from->sequence];
-	uint32_t first_block = step->n_blocks;
 
 	*segment_out = (struct segment){
 		.sequence = from->sequence,
@@ -149,7 +195,6 @@ static void add_segment(struct chain *chain, struct step *step, struct segment *
 			 (from->is_sampling ? SEGMENT_SAMPLE : 0),
 		.first_position = table->n_positions,
 		.n_rows = from->n_rows,
-		.first_block = first_block,
 	};
 	segment_out->n_scored = from->n_scored;
 	segment_out->next_token = from->next_token;
@@ -161,14 +206,8 @@ static void add_segment(struct chain *chain, struct step *step, struct segment *
 	}
 	for (uint32_t i = 0; i < from->n_rows; i++)
 		chain->tokens[step->n_rows++] = from->tokens[i];
+	add_blocks(chain, step, segment_out);
 	table->n_positions += from->n_rows;
-	while (table->n_blocks * CHAIN_BLOCK_LENGTH < table->n_positions) {
-		uint32_t block = chain->free_blocks[--chain->n_free];
-
-		table->blocks[table->n_blocks++] = block;
-		chain->new_blocks[step->n_blocks++] = block;
-	}
-	segment_out->n_blocks = step->n_blocks - first_block;
 }
 
 static void run_stages(struct chain *chain, const struct step *made)

@@ -192,7 +192,8 @@ static struct stage_assignment part(const struct model *model, uint32_t first_la
 	return (struct stage_assignment){
 		.first_layer = first_layer, .n_layers = n_layers,
 		.limits = {
-			.max_rows = 8, .max_sequences = 4, .max_blocks = 8, .block_length = 4,
+			.max_rows = 8, .max_sequences = 4, .n_groups = 1,
+			.max_blocks = { 8 }, .table_blocks = { 4 }, .block_length = 4,
 			.max_context = 16, .n_vocab = model->hparams.n_vocab,
 			.dim = model->hparams.dim,
 		},
@@ -402,12 +403,14 @@ static void a_cache_stays_only_if_the_next_one_is_the_same(void **state)
 	to.limits.max_rows = 16;
 	to.limits.max_sequences = 2;
 	to.limits.max_context = 12;
+	to.limits.table_blocks[0] = 3;
 	assign(stage, &to);
 	assert_int_equal(count.n_caches_made, 1);
-	to.limits.max_blocks = 12;
+	to.limits.max_blocks[0] = 12;
 	assign(stage, &to);
 	assert_int_equal(count.n_caches_made, 2);
 	to.limits.block_length = 8;
+	to.limits.table_blocks[0] = 2;
 	assign(stage, &to);
 	assert_int_equal(count.n_caches_made, 3);
 	to.kv_type = TENSOR_F16;

@@ -10,7 +10,8 @@
 enum { N_SLOTS = 3, N_BLOCKS = 7, BLOCK_LENGTH = 4 };
 
 static const struct step_limits limits = {
-	.max_rows = 16, .max_sequences = N_SLOTS, .max_blocks = N_BLOCKS,
+	.max_rows = 16, .max_sequences = N_SLOTS, .n_groups = 1,
+	.max_blocks = { N_BLOCKS }, .table_blocks = { 5 },
 	.block_length = BLOCK_LENGTH, .max_context = 20, .n_vocab = 1000, .dim = 8,
 };
 

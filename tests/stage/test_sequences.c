@@ -11,7 +11,9 @@
 static const struct step_limits limits = {
 	.max_rows = 16,
 	.max_sequences = 4,
-	.max_blocks = 6,
+	.n_groups = 1,
+	.max_blocks = { 6 },
+	.table_blocks = { 3 },
 	.block_length = 4,
 	.max_context = 10,
 	.n_vocab = 100,
@@ -93,22 +95,11 @@ static void a_sequence_grows_block_by_block_until_it_is_freed(void **state)
 	accept(*state, (struct one){ .sequence = 0, .first_position = 4, .n_rows = 5,
 				     .blocks = { 2, 0 }, .n_blocks = 2 });
 	assert_int_equal(sequence->n_positions, 9);
-	assert_int_equal(sequence->n_blocks, 3);
-	assert_memory_equal(sequence->blocks, ((uint32_t[]){ 5, 2, 0 }), 12);
+	assert_memory_equal(sequence->tables[0], ((uint32_t[]){ 5, 2, 0 }), 12);
 	accept(*state, (struct one){ .frees = { 0 }, .n_frees = 1 });
 	assert_false(sequence->is_live);
 	accept(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 9,
 				     .blocks = { 0, 5, 2 }, .n_blocks = 3 });
-}
-
-static void blocks_may_come_before_they_are_needed(void **state)
-{
-	struct one one = begin_0;
-
-	one.blocks[1] = 1;
-	one.n_blocks = 2;
-	accept(*state, one);
-	accept(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 5 });
 }
 
 static void a_new_sequence_needs_an_empty_slot(void **state)
@@ -143,35 +134,18 @@ static void positions_neither_skip_nor_repeat(void **state)
 	       "sequence 0: expected to continue at position 3, found 2");
 }
 
-static void the_block_table_covers_all_rows(void **state)
-{
-	accept(*state, begin_0);
-	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 2 },
-	       "sequence 0: expected 2 blocks for 5 positions, found 1");
-	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 1 },
-	       "sequence 1: expected 1 blocks for 1 positions, found 0");
-}
-
-static void the_block_table_does_not_outgrow_the_context(void **state)
-{
-	accept(*state, begin_0);
-	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 1,
-				     .blocks = { 0, 1, 2 }, .n_blocks = 3 },
-	       "sequence 0: expected at most 3 blocks, found 1 and 3 more");
-}
-
 static void a_block_belongs_to_one_sequence(void **state)
 {
 	accept(*state, begin_0);
 	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 1,
 				     .blocks = { 5 }, .n_blocks = 1 },
-	       "sequence 1: block 5: in use by sequence 0");
+	       "sequence 1: block 5 of group 0: in use by sequence 0");
 	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 2,
 				     .blocks = { 5 }, .n_blocks = 1 },
-	       "sequence 0: block 5: in use by sequence 0");
+	       "sequence 0: block 5 of group 0: in use by sequence 0");
 	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 5,
 				     .blocks = { 4, 4 }, .n_blocks = 2 },
-	       "sequence 1: block 4: given twice");
+	       "sequence 1: block 4 of group 0: given twice");
 }
 
 static void two_segments_of_a_step_do_not_share_a_block(void **state)
@@ -187,7 +161,7 @@ static void two_segments_of_a_step_do_not_share_a_block(void **state)
 	struct error err;
 
 	assert_int_equal(sequences_check(*state, &step, &err), SC_E_PROTOCOL);
-	assert_non_null(strstr(err.text, "sequence 1: block 3: given twice"));
+	assert_non_null(strstr(err.text, "sequence 1: block 3 of group 0: given twice"));
 }
 
 static void only_live_sequences_are_freed(void **state)
@@ -221,11 +195,11 @@ static void a_refused_step_changes_nothing(void **state)
 	accept(*state, begin_0);
 	before = *sequence;
 	/* The free is fine, the segment is not. */
-	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 5,
-				     .blocks = { 5 }, .n_blocks = 1, .n_frees = 1 },
-	       "sequence 1: expected 2 blocks");
+	refuse(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .first_position = 4,
+				     .n_rows = 1, .blocks = { 5 }, .n_blocks = 1, .n_frees = 1 },
+	       "sequence 1: expected to continue at position 0");
 	/* The first block is fine, the second is not. */
-	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 3,
+	refuse(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 6,
 				     .blocks = { 1, 5 }, .n_blocks = 2 }, "block 5");
 	assert_memory_equal(&before, sequence, sizeof before);
 	assert_false(sequences_get(*state, 1)->is_live);
@@ -239,12 +213,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_sequence_grows_block_by_block_until_it_is_freed),
-		TEST(blocks_may_come_before_they_are_needed),
 		TEST(a_new_sequence_needs_an_empty_slot),
 		TEST(going_on_needs_a_sequence),
 		TEST(positions_neither_skip_nor_repeat),
-		TEST(the_block_table_covers_all_rows),
-		TEST(the_block_table_does_not_outgrow_the_context),
 		TEST(a_block_belongs_to_one_sequence),
 		TEST(two_segments_of_a_step_do_not_share_a_block),
 		TEST(only_live_sequences_are_freed),

@@ -19,7 +19,8 @@
 static struct step_limits limits_for(const struct model *model)
 {
 	return (struct step_limits){
-		.max_rows = 100, .max_sequences = MAX_SEQUENCES, .max_blocks = 200,
+		.max_rows = 100, .max_sequences = MAX_SEQUENCES, .n_groups = 1,
+		.max_blocks = { 200 }, .table_blocks = { 5 },
 		.block_length = 8, .max_context = 40, .n_vocab = model->hparams.n_vocab,
 		.dim = model->hparams.dim,
 	};
@@ -287,6 +288,7 @@ static void a_tied_embedding_is_held_once(void **state)
 	(void)state;
 	assert_ptr_equal(model->outer[OUTER_OUTPUT], model->outer[OUTER_TOKEN_EMBD]);
 	config.part.limits.block_length = 16;
+	config.part.limits.table_blocks[0] = 3;
 	stage = create(&config);
 	whole = stage_weight_bytes(stage);
 	assert_int_equal(stage_kv_bytes(stage), 200 * 16 * model->hparams.n_layers * 4 *

@@ -12,7 +12,9 @@
 static const struct step_limits limits = {
 	.max_rows = 8,
 	.max_sequences = 4,
-	.max_blocks = 16,
+	.n_groups = 1,
+	.max_blocks = { 16 },
+	.table_blocks = { 8 },
 	.block_length = 4,
 	.max_context = 32,
 	.n_vocab = 100,
@@ -48,8 +50,9 @@ static enum sc_status decode(const struct sample *sample, struct sampling *found
 			     struct error *err)
 {
 	const uint32_t token = 1;
-	const struct segment segment = { .flags = SEGMENT_NEW, .n_rows = 1 };
-	struct step step = { .id = 1, .n_rows = 1, .n_segments = 1, .segments = &segment,
+	const struct segment segment = { .flags = SEGMENT_NEW, .n_rows = 1, .n_blocks = 1 };
+	struct step step = { .id = 1, .n_rows = 1, .n_segments = 1, .n_blocks = 1,
+			     .segments = &segment, .blocks = &(uint32_t){ 0 },
 			     .tokens = &token }, got;
 	uint32_t n_words = sampling_words(&sample->sampling);
 	uint64_t *words = calloc(n_words, sizeof *words);

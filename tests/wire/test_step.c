@@ -11,8 +11,10 @@
 static const struct step_limits limits = {
 	.max_rows = 8,
 	.max_sequences = 4,
-	.max_blocks = 16,
-	.block_length = 4,
+	.n_groups = 1,
+	.max_blocks = { 16 },
+	.table_blocks = { 16 },
+	.block_length = 2,
 	.max_context = 32,
 	.n_vocab = 100,
 	.dim = 5,
@@ -36,7 +38,7 @@ static void sample_init(struct sample *s)
 			{ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 3, .n_blocks = 2 },
 			{ .sequence = 0, .flags = SEGMENT_SAMPLE, .first_position = 9, .n_rows = 1,
 			  .first_block = 2 },
-			{ .sequence = 3, .flags = SEGMENT_SAMPLE, .first_position = 31,
+			{ .sequence = 3, .flags = SEGMENT_SAMPLE, .first_position = 30,
 			  .n_rows = 1, .first_block = 2, .n_blocks = 1 },
 		},
 		.sampling = { .seed = 42, .stream = 1, .temperature = 0.8f, .top_k = 40,
@@ -268,15 +270,22 @@ static void segments_must_cover_rows_and_blocks_in_order(void **state)
 	assert_refused(&s.step, "segment 1: first_block is 1, expected 2");
 	sample_init(&s);
 	s.segments[2].n_blocks = 2;
-	assert_refused(&s.step, "segment 2: n_blocks is 2, expected at most 1");
-	/* Enough blocks and a table that holds them, but one row needs one block at most. */
+	assert_refused(&s.step, "segment 2: n_blocks is 2 with 1 left, expected 1");
+	sample_init(&s);
+	s.segments[2].n_blocks = 0;
+	assert_refused(&s.step, "segment 2: n_blocks is 0 with 1 left, expected 1");
+	/* All blocks are spoken for, but not by the rows that need them. */
 	sample_init(&s);
 	s.segments[0].n_blocks = s.segments[1].first_block = s.segments[2].first_block = 1;
 	s.segments[2].n_blocks = 2;
-	assert_refused(&s.step, "segment 2: n_blocks is 2, expected at most 1");
+	assert_refused(&s.step, "segment 0: n_blocks is 1 with 3 left, expected 2");
 	sample_init(&s);
+	s.segments[2].first_position = 31;
 	s.segments[2].n_blocks = 0;
 	assert_refused(&s.step, "segments have 2 blocks, expected n_blocks 3");
+	sample_init(&s);
+	s.step.n_blocks = 2;
+	assert_refused(&s.step, "segment 2: n_blocks is 1 with 0 left, expected 1");
 	sample_init(&s);
 	s.segments[2].first_position = 32;
 	assert_refused(&s.step, "expected an end of at most 32");
@@ -297,8 +306,10 @@ static void slots_tokens_blocks_and_flags_are_checked(void **state)
 	s.segments[2].sequence = 1;
 	assert_refused(&s.step, "segment 2: sequence 1 has a segment already");
 	sample_init(&s);
-	s.segments[1].flags = 4;
-	assert_refused(&s.step, "segment 1: flags are 0x00000004");
+	s.segments[1].flags = 8;
+	assert_refused(&s.step, "segment 1: flags are 0x00000008, expected none beyond 0x00000007");
+	s.segments[1].flags = SEGMENT_LONG;
+	assert_refused(&s.step, "segment 1: sequence 0 goes on with the LONG flag");
 	sample_init(&s);
 	s.frees[0] = 0;
 	assert_refused(&s.step, "segment 1: sequence 0 is freed by this step");
@@ -313,7 +324,7 @@ static void slots_tokens_blocks_and_flags_are_checked(void **state)
 	assert_refused(&s.step, "token 4 is 100, expected below 100");
 	sample_init(&s);
 	s.blocks[1] = 16;
-	assert_refused(&s.step, "block 1 is 16, expected below 16");
+	assert_refused(&s.step, "segment 0: block 1 of group 0 is 16, expected below 16");
 }
 
 static void only_new_sequences_have_a_sampling(void **state)
@@ -360,13 +371,13 @@ static void biases_and_bans_of_a_step_are_bounded(void **state)
 {
 	struct step_limits wide = limits;
 	struct segment segments[4] = { { 0 } };
-	uint32_t tokens[4] = { 0 };
+	uint32_t tokens[4] = { 0 }, blocks[4] = { 0 };
 	const uint32_t n_words = STEP_SAMPLING_WORDS + STEP_MAX_BIASES;
 	uint64_t *words = calloc(4, n_words * sizeof *words);
 	struct sampling_bias biases[STEP_MAX_BIASES];
 	struct sampling sampling = { .n_biases = STEP_MAX_BIASES, SAMPLING_OFF };
-	struct step step = { .id = 1, .segments = segments, .sampling = words, .tokens = tokens },
-		    got;
+	struct step step = { .id = 1, .segments = segments, .sampling = words, .tokens = tokens,
+			     .blocks = blocks }, got;
 	struct error err;
 
 	(void)state;
@@ -375,6 +386,7 @@ static void biases_and_bans_of_a_step_are_bounded(void **state)
 		biases[i] = (struct sampling_bias){ i, -1 };
 	for (uint32_t i = 0; i < 4; i++) {
 		segments[i] = (struct segment){ .sequence = i, .flags = SEGMENT_NEW, .n_rows = 1,
+						.first_block = i, .n_blocks = 1,
 						.sampling_at = step.n_sampling };
 		sampling_write(&sampling, biases, NULL, words + step.n_sampling);
 		step.n_sampling += sampling_words(&sampling);
@@ -385,7 +397,7 @@ static void biases_and_bans_of_a_step_are_bounded(void **state)
 		uint8_t *payload;
 		size_t n_bytes;
 
-		step.n_rows = step.n_segments;
+		step.n_rows = step.n_blocks = step.n_segments;
 		step.n_sampling = step.n_segments * n_words;
 		payload = encoded(&step, &n_bytes);
 		assert_int_equal(step_decode(payload, n_bytes, &wide, &got, &err),
@@ -411,7 +423,8 @@ static void the_largest_step_is_as_large_as_promised(void **state)
 	(void)state;
 	assert_int_equal(step_bytes(&step), step_bytes_max(&limits));
 	/* However large the pool and the context are. */
-	wide.max_blocks = 1 << 26;
+	wide.max_blocks[0] = 1 << 26;
+	wide.table_blocks[0] = 1 << 25;
 	wide.max_context = 1 << 26;
 	assert_int_equal(step_limits_check(&wide, &err), SC_OK);
 	assert_int_equal(step_bytes_max(&wide), step_bytes(&step));

@@ -12,7 +12,9 @@
 static const struct step_limits limits = {
 	.max_rows = 8,
 	.max_sequences = 4,
-	.max_blocks = 16,
+	.n_groups = 1,
+	.max_blocks = { 16 },
+	.table_blocks = { 8 },
 	.block_length = 4,
 	.max_context = 32,
 	.n_vocab = 100,

@@ -90,7 +90,8 @@ static int start(void **state)
 			.stage = {
 				.n_layers = model->hparams.n_layers,
 				.limits = {
-					.max_rows = 8, .max_sequences = 4, .max_blocks = 8,
+					.max_rows = 8, .max_sequences = 4, .n_groups = 1,
+					.max_blocks = { 8 }, .table_blocks = { 4 },
 					.block_length = 4, .max_context = 16,
 					.n_vocab = model->hparams.n_vocab,
 					.dim = model->hparams.dim,
@@ -121,15 +122,16 @@ static int stop(void **state)
 /* One row at position id - 1 of slot 0. */
 static struct frame *make_step(uint64_t id)
 {
-	static const uint32_t token = 65, block = 3;
+	static const uint32_t token = 65;
+	const uint32_t block = ((uint32_t)id - 1) / 4, n_blocks = id % 4 == 1;
 	struct segment segment = {
 		.flags = SEGMENT_SAMPLE | (id == 1 ? SEGMENT_NEW : 0),
 		.first_position = (uint32_t)id - 1,
 		.n_rows = 1,
-		.n_blocks = id == 1,
+		.n_blocks = n_blocks,
 	};
 	struct step step = {
-		.id = id, .n_rows = 1, .n_segments = 1, .n_blocks = id == 1,
+		.id = id, .n_rows = 1, .n_segments = 1, .n_blocks = n_blocks,
 		.n_sampling = id == 1 ? STEP_SAMPLING_WORDS : 0,
 		.segments = &segment, .sampling = greedy_sampling.words,
 		.tokens = &token, .blocks = &block,

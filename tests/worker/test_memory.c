@@ -178,16 +178,21 @@ static uint64_t bytes_planned(const struct compute_config *config,
 	uint32_t n_layers = stage->model->hparams.n_layers;
 	uint64_t frame_bytes = assignment->window * (uint64_t)stage_output_bytes_max(limits);
 	struct stage_sizes sizes;
+	struct stage_shape shape;
 	struct error err;
 
 	if (worker_sizes_of(&worker, assignment->stage.isa, &common, &sizes, &err) != SC_OK)
 		fail_msg("%s", err.text);
-	return stage_kv_bytes_of(&sizes, n_layers, limits->max_blocks) + frame_bytes +
-	       stage_work_bytes_of(&sizes, &(struct stage_shape){
-			.n_layers = n_layers, .n_blocks = limits->max_blocks,
-			.n_context_blocks = step_blocks_for(limits, limits->max_context),
-			.n_threads = stage->n_threads, .has_head = true,
-	       });
+	shape = (struct stage_shape){
+		.n_layers = n_layers, .pools = { .n = limits->n_groups },
+		.n_context_blocks = step_blocks_for(limits, limits->max_context),
+		.n_threads = stage->n_threads, .has_head = true,
+	};
+	stage_count_layers(stage->model, 0, n_layers, shape.group_layers);
+	memcpy(shape.pools.n_blocks, limits->max_blocks, sizeof limits->max_blocks);
+	memcpy(shape.pools.table_blocks, limits->table_blocks, sizeof limits->table_blocks);
+	return stage_kv_bytes_of(&sizes, &shape) + frame_bytes +
+	       stage_work_bytes_of(&sizes, &shape);
 }
 
 struct memory_case {
@@ -256,7 +261,10 @@ static void check_case(const struct memory_case *c)
 			.n_layers = c->n_layers,
 			.limits = {
 				.max_rows = c->max_rows, .max_sequences = c->max_sequences,
-				.max_blocks = c->n_blocks, .block_length = c->block_length,
+				.n_groups = 1, .max_blocks = { c->n_blocks },
+				.table_blocks = { (c->max_context + c->block_length - 1) /
+						  c->block_length },
+				.block_length = c->block_length,
 				.max_context = c->max_context, .n_vocab = c->n_vocab,
 				.dim = c->dim,
 			},

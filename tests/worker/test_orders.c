@@ -159,7 +159,8 @@ static struct compute_assignment part(uint32_t epoch, uint32_t first_layer, uint
 		.stage = {
 			.first_layer = first_layer, .n_layers = n_layers,
 			.limits = {
-				.max_rows = 8, .max_sequences = 4, .max_blocks = 8,
+				.max_rows = 8, .max_sequences = 4, .n_groups = 1,
+				.max_blocks = { 8 }, .table_blocks = { 4 },
 				.block_length = 4, .max_context = 16,
 				.n_vocab = model->hparams.n_vocab, .dim = model->hparams.dim,
 			},

@@ -132,6 +132,8 @@ static int stop(void **state)
 	return 0;
 }
 
+static uint32_t max_blocks[] = { 8, 8, 8, 8, 8, 8 }, table_blocks[] = { 4, 4, 4, 4, 4, 4 };
+
 /* All layers on one stage, unless the test changes it. */
 static Stagecoach__Cluster__V1__Assign whole_model(void)
 {
@@ -142,7 +144,9 @@ static Stagecoach__Cluster__V1__Assign whole_model(void)
 	assign.n_layers = model->hparams.n_layers;
 	assign.max_rows = 8;
 	assign.max_sequences = 4;
-	assign.n_blocks = 8;
+	assign.n_max_blocks = assign.n_table_blocks = 1;
+	assign.max_blocks = max_blocks;
+	assign.table_blocks = table_blocks;
 	assign.block_length = 4;
 	assign.max_context = 16;
 	assign.window = 2;
@@ -195,7 +199,8 @@ static void become_ready(Stagecoach__Cluster__V1__Assign assign)
 
 	assign.in_bytes = step_bytes_into(&(struct step_limits){
 		.max_rows = assign.max_rows, .max_sequences = assign.max_sequences,
-		.max_blocks = assign.n_blocks, .block_length = assign.block_length,
+		.n_groups = 1, .max_blocks = { assign.max_blocks[0] },
+		.table_blocks = { assign.table_blocks[0] }, .block_length = assign.block_length,
 		.max_context = assign.max_context, .n_vocab = model->hparams.n_vocab,
 		.dim = model->hparams.dim,
 	}, assign.stage);
@@ -508,7 +513,8 @@ static void assignments_that_cannot_be_are_refused(void **state)
 		CASE(max_rows, 0, "max_rows"),
 		CASE(max_rows, UINT32_MAX, "max_rows"),
 		CASE(max_sequences, UINT32_MAX, "max_sequences"),
-		CASE(n_blocks, UINT32_MAX, "max_blocks"),
+		CASE(n_max_blocks, 0, "n_groups is 0"), CASE(n_table_blocks, 0, "n_groups is 0"),
+		CASE(n_max_blocks, 6, "n_groups is 0"), CASE(n_table_blocks, 6, "n_groups is 0"),
 		CASE(block_length, 0, "block_length"),
 		CASE(max_context, UINT32_MAX, "max_context"),
 		CASE(stage, 1, "stage 1 of 1"), CASE(n_stages, 0, "stage 0 of 0"),

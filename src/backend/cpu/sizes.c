@@ -5,9 +5,9 @@
 #include "backend/cpu/kv.h"
 #include "base/resources.h"
 
-/* Arrays whose size is the sum of several numbers of the table: keys and values, a cache's scratch
- * memory, parts, and CPU_ARRAY_SCRATCH. */
-enum { N_GROWING_ARRAYS = 4 };
+/* Arrays whose size is the sum of several numbers of the table: of a backend CPU_ARRAY_SCRATCH; of a
+ * cache keys and values, scratch memory and parts. */
+enum { N_GROWING_ARRAYS = 1, N_GROWING_CACHE_ARRAYS = 3 };
 
 unsigned cpu_n_threads(const struct backend_config *config)
 {
@@ -37,8 +37,7 @@ void cpu_array_bytes(unsigned n_threads, unsigned max_rows, unsigned max_width,
 /* The arrays of a backend without threads, and what its objects take. */
 static uint64_t backend_bytes(const struct backend_config *config)
 {
-	uint64_t n = sizeof(struct cpu_backend) + sizeof(struct kv_cache) + team_bytes(0) +
-		     pages_bytes();
+	uint64_t n = sizeof(struct cpu_backend) + team_bytes(0) + pages_bytes();
 	size_t n_bytes[CPU_N_ARRAYS];
 
 	cpu_array_bytes(0, config->max_rows, config->max_width, n_bytes);
@@ -47,14 +46,13 @@ static uint64_t backend_bytes(const struct backend_config *config)
 	return n;
 }
 
-/* The share of a thread in every array that has one. */
-static uint64_t thread_bytes(const struct kv_cache *cache)
+/* The share of a thread in every array that has one, a cache's arrays excepted. */
+static uint64_t thread_bytes(void)
 {
 	size_t n_bytes[CPU_N_ARRAYS];
 
 	cpu_array_bytes(1, 0, 0, n_bytes);
-	return n_bytes[CPU_ARRAY_SCRATCH] + kv_scratch_bytes(cache) + CPU_STACK_BYTES +
-	       team_bytes(1) - team_bytes(0);
+	return n_bytes[CPU_ARRAY_SCRATCH] + CPU_STACK_BYTES + team_bytes(1) - team_bytes(0);
 }
 
 enum sc_status cpu_sizes(const struct backend_config *config, const struct kv_cache_config *kv,
@@ -76,7 +74,9 @@ enum sc_status cpu_sizes(const struct backend_config *config, const struct kv_ca
 	*sizes_out = (struct backend_sizes){
 		.fixed_bytes = backend_bytes(config) +
 			       N_GROWING_ARRAYS * cpu_memory_bytes_beyond(),
-		.thread_bytes = thread_bytes(&cache),
+		.thread_bytes = thread_bytes(),
+		.cache_bytes = sizeof cache + N_GROWING_CACHE_ARRAYS * cpu_memory_bytes_beyond(),
+		.cache_thread_bytes = kv_scratch_bytes(&cache),
 		.kv_block_bytes = kv_block_bytes(&cache),
 		.shared_thread_bytes = cache.thread_part_floats * sizeof(float),
 		.shared_block_bytes = cache.block_part_floats * sizeof(float),
