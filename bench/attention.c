@@ -91,8 +91,9 @@ static void run_attend(void *arg)
 {
 	struct attend *a = arg;
 
-	a->backend->ops->attention(a->backend, a->cache, 0, &a->span, 1, a->q, a->n_heads, 0.1f,
-				   a->out);
+	const struct attention_shape shape = { .n_heads = a->n_heads, .scale = 0.1f };
+
+	a->backend->ops->attention(a->backend, a->cache, 0, &a->span, 1, a->q, &shape, a->out);
 }
 
 static float *noise(size_t n)

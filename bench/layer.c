@@ -62,10 +62,11 @@ static void run_layer(struct bench *b, unsigned layer, unsigned n_rows)
 	};
 	const struct matmul out = { .weight = w[3], .y = b->y[0] };
 	const struct matmul down = { .weight = w[6], .y = b->y[0] };
+	const struct activation activation = { .kind = ACTIVATION_SILU };
 
 	ops->matmul(b->backend, qkv, 3, b->x, n_rows);
 	ops->matmul(b->backend, &out, 1, b->x, n_rows);
-	ops->gated_matmul(b->backend, w[4], w[5], b->x, n_rows, b->y[3]);
+	ops->gated_matmul(b->backend, &activation, w[4], w[5], b->x, n_rows, b->y[3]);
 	ops->matmul(b->backend, &down, 1, b->x, n_rows);
 }
 

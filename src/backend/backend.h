@@ -17,6 +17,7 @@
  * Errors: operations that cannot fail return nothing, because sizes are checked when weights and
  * caches are created.
  */
+#include "backend/row_ops.h"
 #include "base/cpu.h"
 #include "base/error.h"
 #include "model/arch.h"
@@ -53,11 +54,11 @@ struct backend_config {
 struct backend_sizes {
 	uint64_t fixed_bytes;		/* of the open backend */
 	uint64_t thread_bytes;		/* of each compute thread in addition */
-	uint64_t cache_bytes;		/* of the cache */
-	uint64_t cache_thread_bytes;	/* of each compute thread in addition, for the cache */
-	uint64_t kv_block_bytes;	/* keys and values of a block, in each layer */
+	uint64_t cache_bytes;		/* of a cache, without its blocks */
+	uint64_t cache_thread_bytes;	/* of each compute thread in addition, for a cache */
+	uint64_t kv_block_bytes;	/* keys and values of a block of a cache, in each layer */
 	/* Memory in which several threads exchange results: so much for each thread and each block
-	 * of the cache, but no more than shared_most_bytes. None with a single thread. */
+	 * of a cache, but no more than shared_most_bytes for a cache. None with a single thread. */
 	uint64_t shared_thread_bytes;
 	uint64_t shared_block_bytes;
 	uint64_t shared_most_bytes;
@@ -77,6 +78,7 @@ struct rope_table {
 	enum arch_rope layout;
 	unsigned dim;			/* rotated elements at the front of each head, even */
 	const float *inverse_frequency;	/* [dim / 2], host memory: angle = position * this */
+	float scale;			/* of every cosine and sine (YaRN, LongRoPE); usually 1 */
 };
 
 struct kv_cache_config {
@@ -88,19 +90,41 @@ struct kv_cache_config {
 	unsigned value_dim;
 	enum tensor_type type;	/* F32, F16, BF16 or Q8_0: keys and values are
 				 * rounded to it once, when they are written */
+	/* A row sees the last so many positions, its own included: at position p those from
+	 * p - window + 1 on. 0: all. */
+	unsigned window;
+	/* A sequence's block table is a ring of so many blocks: position p is in
+	 * blocks[(p / block_length) % table_blocks]. Only with a window. The ring must hold what
+	 * the rows of a step write and see: at least
+	 * div_up(window - 1 + rows of the step, block_length) + 1 blocks, or the whole sequence.
+	 * 0: the table has an entry for each block of the sequence, which is not read once no row
+	 * sees the block. */
+	unsigned table_blocks;
 	/* Called during kv_create while memory is taken. Returning false cancels. May be NULL. */
 	bool (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 	void *arg;
 };
 
 /* Consecutive rows of one sequence in a step. Row i is at position first_position + i and attends
- * to positions 0 .. first_position + i. */
+ * to positions up to its own, as far back as the cache's window reaches. */
 struct attention_span {
 	unsigned first_row;
 	unsigned n_rows;
 	unsigned first_position;
 	const uint32_t *blocks;	/* the sequence's block table in host memory: position p
-				 * is in blocks[p / block_length] at p % block_length */
+				 * is in blocks[p / block_length] at p % block_length; or a ring,
+				 * see kv_cache_config.table_blocks */
+};
+
+/* How scores become weights. The score of a query at position p and a key at position k is
+ * s = scale * (q . k); with a cap, s = cap * tanh(s / cap); with slopes, then
+ * s = s + slope * (k - p). Positions that the row does not see get weight 0; softmax makes the
+ * others' weights. */
+struct attention_shape {
+	unsigned n_heads;
+	float scale;
+	float cap;		/* 0: none */
+	const float *slopes;	/* [n_heads] in host memory (ALiBi), or NULL */
 };
 
 /* Maxima and sums of logits are computed per block of this many neighbouring logits, from the row's
@@ -195,15 +219,18 @@ struct backend_ops {
 	void (*matmul)(struct backend *backend, const struct matmul *products, unsigned n_products,
 		       const float *x, unsigned n_rows);
 
-	/* out[n_rows][n_out] = silu(x gate^T) * (x up^T); both matrices have n_out outputs. */
-	void (*gated_matmul)(struct backend *backend, const struct weight *gate,
-			     const struct weight *up, const float *x, unsigned n_rows, float *out);
+	/* out[n_rows][n_out] = activation(x gate^T) * (x up^T); both matrices have n_out
+	 * outputs. */
+	void (*gated_matmul)(struct backend *backend, const struct activation *activation,
+			     const struct weight *gate, const struct weight *up, const float *x,
+			     unsigned n_rows, float *out);
 
-	/* y = x / sqrt(mean(x^2) + eps) * gain for each row. y may be x. */
-	void (*rms_norm)(struct backend *backend, const float *x, const float *gain, float eps,
-			 unsigned n_rows, unsigned n, float *y);
+	/* Normalises x[n_rows][n_groups][n], see struct norm. y may be x. */
+	void (*norm)(struct backend *backend, const struct norm *norm, const float *x,
+		     unsigned n_rows, unsigned n, float *y);
 
-	/* Rotates x[n_rows][n_heads][head_dim] in place, by positions[n_rows]. */
+	/* Rotates the first table->dim elements of each head of x[n_rows][n_heads][head_dim] in
+	 * place, by positions[n_rows]. */
 	void (*rope)(struct backend *backend, const struct rope_table *table, float *x,
 		     const uint32_t *positions, unsigned n_rows, unsigned n_heads,
 		     unsigned head_dim);
@@ -218,11 +245,13 @@ struct backend_ops {
 	 * the layer of the first. */
 	uint64_t (*kv_saturated)(const struct kv_cache *cache, unsigned *layer_out);
 
-	/* out[n_rows][n_heads][value_dim] = softmax(q k^T * scale) v over the cached positions.
-	 * Query head h uses key-value head h / (n_heads / n_kv_heads). */
+	/* out[n_rows][n_heads][value_dim] = weights times values over the cached positions that a
+	 * row sees, with the weights of struct attention_shape. Query head h uses key-value head
+	 * h / (n_heads / n_kv_heads). What a row does not see changes no bit of its result, NaN and
+	 * infinity included. */
 	void (*attention)(struct backend *backend, const struct kv_cache *cache, unsigned layer,
 			  const struct attention_span *spans, unsigned n_spans, const float *q,
-			  unsigned n_heads, float scale, float *out);
+			  const struct attention_shape *shape, float *out);
 
 	/* Writes the largest logit of each block of logits[n_rows][n] to maxima[n_rows][n_blocks]
 	 * (host memory). A block with NaN or +infinity gives NaN. */
@@ -244,12 +273,16 @@ struct backend_ops {
 	 * blocks until all calls have returned. run must not call operations. */
 	void (*share)(struct backend *backend, unsigned n_items, backend_task_fn *run, void *arg);
 
-	/* out = silu(gate) * up for n elements. out may be gate. */
-	void (*swiglu)(struct backend *backend, const float *gate, const float *up, size_t n,
-		       float *out);
+	/* out = activation(gate) * up for n elements; up NULL: activation(gate). out may be gate or
+	 * up. */
+	void (*activate)(struct backend *backend, const struct activation *activation,
+			 const float *gate, const float *up, size_t n, float *out);
 
-	/* x += y for n elements. */
-	void (*add)(struct backend *backend, float *x, const float *y, size_t n);
+	/* x += scale * y for n elements. */
+	void (*add)(struct backend *backend, float *x, const float *y, float scale, size_t n);
+
+	/* x *= scale for n elements; if cap is not 0, then x = cap * tanh(x / cap). */
+	void (*cap)(struct backend *backend, float *x, float scale, float cap, size_t n);
 };
 
 /* First member of each backend's own struct. */

@@ -23,6 +23,7 @@ static enum sc_status init_rope(struct forward *f, struct error *err)
 
 	f->rope.layout = f->model->arch->rope;
 	f->rope.dim = h->rope_dim;
+	f->rope.scale = 1;
 	f->inverse_frequency = calloc(n ? n : 1, sizeof *f->inverse_frequency);
 	if (!f->inverse_frequency)
 		return error_set(err, SC_E_NOMEM, "no memory for %u rotations", n);
@@ -61,6 +62,8 @@ struct kv_cache_config forward_cache_config(const struct model *model,
 		.n_kv_heads = of->n_kv_heads,
 		.head_dim = of->head_dim,
 		.value_dim = of->value_dim,
+		.window = of->window,
+		.table_blocks = of->window ? limits->table_blocks[group] : 0,
 		.type = kv_type,
 	};
 }
@@ -318,6 +321,13 @@ static struct matmul added_product(const struct layer_weights *w, enum layer_slo
 	return product_of_slot;
 }
 
+static struct norm norm_of(const struct forward *f, const float *gain)
+{
+	return (struct norm){
+		.kind = NORM_RMS, .gain = gain, .eps = f->model->hparams.norm_eps, .n_groups = 1,
+	};
+}
+
 /* x += attention(norm(x)). cached: the layer's index in its group's cache. */
 static void attention_block(struct forward *f, const struct step *step, uint32_t index,
 			    uint32_t cached, float *x)
@@ -332,9 +342,13 @@ static void attention_block(struct forward *f, const struct step *step, uint32_t
 		product(w, LAYER_ATTN_V, f->v),
 	};
 	const struct matmul output = added_product(w, LAYER_ATTN_OUTPUT, x);
+	const struct norm norm = norm_of(f, w->of[LAYER_ATTN_NORM].vector);
+	const struct attention_shape shape = {
+		.n_heads = h->n_heads, .scale = (float)(1.0 / sqrt((double)h->head_dim)),
+	};
 	unsigned n_rows = step->n_rows;
 
-	ops->rms_norm(f->backend, x, w->of[LAYER_ATTN_NORM].vector, h->norm_eps, n_rows, h->dim, f->normed);
+	ops->norm(f->backend, &norm, x, n_rows, h->dim, f->normed);
 	ops->matmul(f->backend, qkv, 3, f->normed, n_rows);
 	if (f->rope.layout != ROPE_NONE) {
 		ops->rope(f->backend, &f->rope, f->q, f->positions, n_rows, h->n_heads,
@@ -343,8 +357,8 @@ static void attention_block(struct forward *f, const struct step *step, uint32_t
 			  h->head_dim);
 	}
 	ops->kv_write(f->backend, f->caches[group], cached, spans, step->n_segments, f->k, f->v);
-	ops->attention(f->backend, f->caches[group], cached, spans, step->n_segments, f->q,
-		       h->n_heads, (float)(1.0 / sqrt((double)h->head_dim)), f->attended);
+	ops->attention(f->backend, f->caches[group], cached, spans, step->n_segments, f->q, &shape,
+		       f->attended);
 	ops->matmul(f->backend, &output, 1, f->attended, n_rows);
 }
 
@@ -356,10 +370,12 @@ static void feed_forward_block(struct forward *f, const struct step *step, uint3
 	const struct hparams *h = &f->model->hparams;
 	const struct layer_weights *w = &f->weights->layers[index];
 	const struct matmul down = added_product(w, LAYER_FFN_DOWN, x);
+	const struct activation activation = { .kind = ACTIVATION_SILU };
+	const struct norm norm = norm_of(f, w->of[LAYER_FFN_NORM].vector);
 	unsigned n_rows = step->n_rows;
 
-	ops->rms_norm(f->backend, x, w->of[LAYER_FFN_NORM].vector, h->norm_eps, n_rows, h->dim, f->normed);
-	ops->gated_matmul(f->backend, w->of[LAYER_FFN_GATE].matrix,
+	ops->norm(f->backend, &norm, x, n_rows, h->dim, f->normed);
+	ops->gated_matmul(f->backend, &activation, w->of[LAYER_FFN_GATE].matrix,
 			  w->of[LAYER_FFN_UP].matrix, f->normed, n_rows, f->gated);
 	ops->matmul(f->backend, &down, 1, f->gated, n_rows);
 }
@@ -413,15 +429,15 @@ const float *forward_logits(struct forward *f, const uint32_t *rows, uint32_t n_
 {
 	const struct hparams *h = &f->model->hparams;
 	const struct matmul head = { .weight = f->weights->head, .y = f->logits };
+	const struct norm norm = norm_of(f, f->weights->outer[OUTER_OUTPUT_NORM].vector);
 	uint32_t first = 0;
 
 	/* The norm gathers the rows: one call per run of neighbouring rows. */
 	for (uint32_t end = 1; end <= n_rows; end++) {
 		if (end < n_rows && rows[end] == rows[end - 1] + 1)
 			continue;
-		f->backend->ops->rms_norm(f->backend, f->x + (size_t)rows[first] * h->dim,
-					  f->weights->outer[OUTER_OUTPUT_NORM].vector, h->norm_eps, end - first,
-					  h->dim, f->normed + (size_t)first * h->dim);
+		f->backend->ops->norm(f->backend, &norm, f->x + (size_t)rows[first] * h->dim,
+				      end - first, h->dim, f->normed + (size_t)first * h->dim);
 		first = end;
 	}
 	f->backend->ops->matmul(f->backend, &head, 1, f->normed, n_rows);

@@ -21,14 +21,21 @@ struct shape {
 	unsigned head_dim;
 	unsigned value_dim;
 	unsigned block_length;
+	unsigned window;
+	unsigned table_blocks;
+	float cap;
+	bool has_slopes;
 };
 
+#define SHAPE(heads, kv_heads, keys, values, length) { .n_heads = heads,			\
+	.n_kv_heads = kv_heads, .head_dim = keys, .value_dim = values, .block_length = length }
+
 static const struct shape shapes[] = {
-	{ 1, 1, 1, 1, 1 },	{ 4, 4, 16, 16, 16 },	{ 8, 2, 48, 48, 16 },
-	{ 7, 1, 20, 12, 8 },	{ 6, 2, 64, 64, 32 },	{ 12, 1, 8, 8, 5 },
-	{ 4, 2, 33, 17, 100 },	{ 9, 3, 128, 128, 64 },	{ 3, 1, 40, 40, 32 },
-	{ 10, 2, 80, 96, 32 },	{ 5, 5, 96, 64, 32 },	{ 2, 1, 256, 256, 32 },
-	{ 13, 1, 64, 112, 16 },	{ 4, 2, 64, 48, 17 },
+	SHAPE(1, 1, 1, 1, 1),	SHAPE(4, 4, 16, 16, 16),	SHAPE(8, 2, 48, 48, 16),
+	SHAPE(7, 1, 20, 12, 8),	SHAPE(6, 2, 64, 64, 32),	SHAPE(12, 1, 8, 8, 5),
+	SHAPE(4, 2, 33, 17, 100),	SHAPE(9, 3, 128, 128, 64),	SHAPE(3, 1, 40, 40, 32),
+	SHAPE(10, 2, 80, 96, 32),	SHAPE(5, 5, 96, 64, 32),	SHAPE(2, 1, 256, 256, 32),
+	SHAPE(13, 1, 64, 112, 16),	SHAPE(4, 2, 64, 48, 17),
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -129,25 +136,41 @@ static float scale_of(struct shape shape)
 	return 1 / sqrtf((float)shape.head_dim);
 }
 
+/* As ALiBi has them. */
+static float slope_of(const struct shape *shape, unsigned head)
+{
+	return shape->has_slopes ?
+	       (float)exp2(-8 * (double)(head + 1) / (double)shape->n_heads) : 0;
+}
+
+static double bent(const struct shape *c, unsigned head, double score, double distance)
+{
+	if (c->cap > 0)
+		score = (double)c->cap * tanh(score / (double)c->cap);
+	return score + (double)slope_of(c, head) * distance;
+}
+
 /* Softmax over all positions at once, in double. */
 static void expected_head(const struct history *s, unsigned position, unsigned head, double *out)
 {
 	const struct shape *c = &s->shape;
 	unsigned kv = head / (c->n_heads / c->n_kv_heads);
 	const float *q = s->q + ((size_t)position * c->n_heads + head) * c->head_dim;
+	unsigned begin = c->window && position >= c->window ? position + 1 - c->window : 0;
 	double p[MAX_POSITIONS], max = -INFINITY, total = 0;
 
-	for (unsigned i = 0; i <= position; i++) {
+	for (unsigned i = begin; i <= position; i++) {
 		const float *k = s->stored_k + ((size_t)i * c->n_kv_heads + kv) * c->head_dim;
 
 		p[i] = 0;
 		for (unsigned d = 0; d < c->head_dim; d++)
 			p[i] += (double)q[d] * (double)k[d] * (double)scale_of(*c);
+		p[i] = bent(c, head, p[i], (double)i - (double)position);
 		max = fmax(max, p[i]);
 	}
 	for (unsigned d = 0; d < c->value_dim; d++)
 		out[d] = 0;
-	for (unsigned i = 0; i <= position; i++) {
+	for (unsigned i = begin; i <= position; i++) {
 		const float *v = s->stored_v + ((size_t)i * c->n_kv_heads + kv) * c->value_dim;
 
 		p[i] = exp(p[i] - max);
@@ -165,7 +188,8 @@ static struct kv_cache *make_cache(struct backend *backend, struct shape shape,
 	struct kv_cache_config config = {
 		.n_layers = 2, .n_blocks = n_blocks, .block_length = shape.block_length,
 		.n_kv_heads = shape.n_kv_heads, .head_dim = shape.head_dim,
-		.value_dim = shape.value_dim, .type = type,
+		.value_dim = shape.value_dim, .type = type, .window = shape.window,
+		.table_blocks = shape.table_blocks,
 	};
 	struct kv_cache *cache;
 	struct error err;
@@ -184,10 +208,17 @@ static void run_step(struct backend *backend, struct kv_cache *cache, const stru
 	size_t k_row = (size_t)c->n_kv_heads * c->head_dim;
 	size_t v_row = (size_t)c->n_kv_heads * c->value_dim;
 	size_t out_row = (size_t)c->n_heads * c->value_dim;
+	float slopes[16];
+	const struct attention_shape shape = {
+		.n_heads = c->n_heads, .scale = scale_of(*c), .cap = c->cap,
+		.slopes = c->has_slopes ? slopes : NULL,
+	};
 	struct attention_span spans[8];
 	unsigned n_rows = 0, row = 0;
 	float *q, *k, *v, *y;
 
+	for (unsigned i = 0; i < c->n_heads; i++)
+		slopes[i] = slope_of(c, i);
 	for (unsigned i = 0; i < n_sequences; i++)
 		n_rows += n[i];
 	assert_true(n_rows <= MAX_ROWS);
@@ -204,8 +235,7 @@ static void run_step(struct backend *backend, struct kv_cache *cache, const stru
 		row += n[i];
 	}
 	backend->ops->kv_write(backend, cache, 1, spans, n_sequences, k, v);
-	backend->ops->attention(backend, cache, 1, spans, n_sequences, q, c->n_heads,
-				scale_of(*c), y);
+	backend->ops->attention(backend, cache, 1, spans, n_sequences, q, &shape, y);
 	for (unsigned i = 0; i < n_sequences; i++)
 		memcpy(out[i] + first[i] * out_row, y + spans[i].first_row * out_row,
 		       n[i] * out_row * sizeof *y);
@@ -316,7 +346,8 @@ static void run_long(const char *isa, unsigned n_threads, const struct history *
 		     float *out)
 {
 	struct backend *backend = open_cpu(isa, n_threads, MAX_ROWS, 64);
-	unsigned n_blocks = s->n_positions / s->shape.block_length + 1;
+	unsigned n_blocks = s->shape.table_blocks ? s->shape.table_blocks :
+			    s->n_positions / s->shape.block_length + 1;
 	struct kv_cache *cache = make_cache(backend, s->shape, s->type, n_blocks);
 	size_t row = (size_t)s->shape.n_heads * s->shape.value_dim;
 	size_t last = (s->n_positions - 1) * row;
@@ -339,9 +370,10 @@ static void run_long(const char *isa, unsigned n_threads, const struct history *
 /* Long enough that threads share one row's positions. */
 static void threads_leave_no_trace(void **state)
 {
-	static const struct shape long_shapes[] = { { 4, 2, 40, 24, 32 }, { 1, 1, 64, 64, 32 },
-						    { 7, 1, 16, 16, 128 },
-						    { 2, 1, 32, 48, 300 } };
+	static const struct shape long_shapes[] = {
+		SHAPE(4, 2, 40, 24, 32), SHAPE(1, 1, 64, 64, 32),
+		SHAPE(7, 1, 16, 16, 128), SHAPE(2, 1, 32, 48, 300),
+	};
 
 	(void)state;
 	for (unsigned i = 0; i < 4 * N_TYPES; i++) {
@@ -392,7 +424,9 @@ enum { N_BLOCK_LENGTHS = sizeof block_lengths / sizeof *block_lengths };
 /* More than a part; heads and values end within a vector, a group and four codes. */
 static void check_block_lengths(const char *isa, enum tensor_type type)
 {
-	static const struct shape block_shapes[] = { { 4, 2, 40, 24, 0 }, { 12, 1, 33, 50, 0 } };
+	static const struct shape block_shapes[] = {
+		SHAPE(4, 2, 40, 24, 0), SHAPE(12, 1, 33, 50, 0),
+	};
 	enum { N_POSITIONS = 700 };
 
 	for (unsigned i = 0; i < 2 * N_BLOCK_LENGTHS; i++) {
@@ -422,6 +456,57 @@ static void block_lengths_leave_no_trace(void **state)
 {
 	(void)state;
 	for_each_isa(check_block_lengths);
+}
+
+/* --- windows, caps and slopes --- */
+
+/* The fewest blocks of a ring for steps of n rows. */
+static unsigned ring_of(unsigned window, unsigned block_length, unsigned n)
+{
+	return (window - 1 + n + block_length - 1) / block_length + 1;
+}
+
+/* Windows that cut slices (128), parts (512) and blocks; one row, a vector, and more than all. */
+static void check_windows(const char *isa, enum tensor_type type)
+{
+	static const unsigned windows[] = { 1, 5, 32, 33, 100, 129, 511, 600, 2000 };
+	static const unsigned lengths[] = { 32, 5, 16, 48, 128, 256 };
+	enum { N_POSITIONS = 1100, CHUNK = 100 };
+
+	for (unsigned i = 0; i < 9 * 6; i++) {
+		struct shape shape = SHAPE(4, 2, 40, 24, lengths[i % 6]);
+		size_t n_out = (size_t)N_POSITIONS * 4 * 24;
+		float *all, *ring;
+		struct history s;
+
+		if ((i + (unsigned)type) % (4 * EVERY))
+			continue;
+		all = floats_alloc(n_out);
+		ring = floats_alloc(n_out);
+		shape.window = windows[i / 6];
+		shape.has_slopes = i / 4 % 4 == 1;
+		shape.cap = i / 4 % 4 == 2 ? 2.5f : 0;
+		history_init(&s, shape, type, N_POSITIONS, 0, 1, i);
+		run_long(isa, 1 + i % 3, &s, MAX_ROWS, all);
+		check_close(isa, &s, all, 37);
+		for (unsigned chunk = 1; chunk <= CHUNK; chunk += CHUNK - 1) {
+			s.shape.table_blocks = ring_of(shape.window, shape.block_length, chunk);
+			run_long(isa, 1 + i % 2, &s, chunk, ring);
+			if (memcmp(ring, all, n_out * sizeof *all) != 0)
+				fail_msg("%s, type %u: window %u, blocks of %u: a ring of %u blocks gives "
+					 "other bits than all blocks", isa, type, shape.window,
+					 shape.block_length, s.shape.table_blocks);
+		}
+		history_deinit(&s);
+		free(all);
+		free(ring);
+	}
+}
+
+static void windows_match_double_and_rings_leave_no_trace(void **state)
+{
+	(void)state;
+	for_each_isa(check_windows);
 }
 
 /* Squares of what is off in every 29-th position, and of what the cache's rounding did to it. */
@@ -454,7 +539,7 @@ static void measure_errors(const struct history *s, const float *out, double *ad
 static void arithmetic_errs_far_less_than_q8_0_rounds(void **state)
 {
 	static const float factors[] = { 0.1f, 1, 5 };
-	const struct shape shape = { 4, 2, 128, 64, 32 };
+	const struct shape shape = SHAPE(4, 2, 128, 64, 32);
 	size_t n_q = (size_t)1000 * 4 * 128;
 	float *out = floats_alloc((size_t)1000 * 4 * 64);
 
@@ -489,7 +574,7 @@ static void check_largest_sums(const char *isa, enum tensor_type type)
 	static const unsigned lengths[] = { 5, 32, 128, 300 };
 
 	for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-		const struct shape shape = { 1, 1, 64, 32, lengths[i] };
+		const struct shape shape = SHAPE(1, 1, 64, 32, lengths[i]);
 		struct history s;
 		float *out = floats_alloc((size_t)MAX_POSITIONS * shape.value_dim);
 
@@ -516,7 +601,7 @@ static void sums_of_the_largest_integers_fit(void **state)
 
 static void check_extremes(const char *isa, enum tensor_type type)
 {
-	const struct shape shape = { 1, 1, 16, 16, 16 };
+	const struct shape shape = SHAPE(1, 1, 16, 16, 16);
 	unsigned one = 1, zero = 0;
 	float *out = floats_alloc(16);
 	struct backend *backend = open_cpu(isa, 1, MAX_ROWS, 64);
@@ -555,7 +640,7 @@ static void keys_and_values_too_large_for_the_type_stay_finite(void **state)
 /* Keys and values are counted wherever they lie: in whole groups of 32 elements and in others. */
 static void check_saturation(const char *isa, enum tensor_type type)
 {
-	const struct shape shape = { 2, 2, 48, 40, 16 };
+	const struct shape shape = SHAPE(2, 2, 48, 40, 16);
 	const float values[] = { 65504, nextafterf(65504, INFINITY), 70000, -1e6f, -127 * 65504,
 				 8.4e6f, -1e30f, NAN };
 	enum { N_VALUES = sizeof values / sizeof *values, N = 80 };
@@ -594,7 +679,7 @@ static void keys_and_values_too_large_for_the_type_are_counted(void **state)
 /* What lies in a block behind the last position is another sequence's, or nobody's. */
 static void check_reused(const char *isa, enum tensor_type type, unsigned block_length)
 {
-	const struct shape shape = { 4, 2, 24, 24, block_length };
+	const struct shape shape = SHAPE(4, 2, 24, 24, block_length);
 	unsigned n_long = 100, n_short = 37, zero = 0;
 	float *out = floats_alloc(100 * 4 * 24), *fresh = floats_alloc(100 * 4 * 24);
 	struct backend *backend = open_cpu(isa, 2, MAX_ROWS, 64);
@@ -636,7 +721,7 @@ static void what_blocks_held_before_is_not_seen(void **state)
  * few each part is. */
 static void check_not_finite(const char *isa, enum tensor_type type)
 {
-	const struct shape shape = { 4, 2, 24, 24, 16 };
+	const struct shape shape = SHAPE(4, 2, 24, 24, 16);
 	const unsigned n = 700, row = 4 * 24;
 	float *whole = floats_alloc((size_t)n * row), *alone = floats_alloc((size_t)n * row);
 	struct history s;
@@ -707,6 +792,7 @@ int main(void)
 		cmocka_unit_test(attention_matches_double_and_chunks_of_prompts_leave_no_trace),
 		cmocka_unit_test(threads_leave_no_trace),
 		cmocka_unit_test(block_lengths_leave_no_trace),
+		cmocka_unit_test(windows_match_double_and_rings_leave_no_trace),
 		cmocka_unit_test(arithmetic_errs_far_less_than_q8_0_rounds),
 		cmocka_unit_test(sums_of_the_largest_integers_fit),
 		cmocka_unit_test(keys_and_values_too_large_for_the_type_stay_finite),

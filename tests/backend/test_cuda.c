@@ -132,29 +132,50 @@ static void norms_are_those_of_the_cpu(void **state)
 {
 	struct pair *pair = needs_device(state);
 
-	backend_cpu.rms_norm(pair->cpu, pair->host[0], pair->host[1], 1e-5f, N_ROWS, WIDTH,
-			     pair->host[2]);
-	pair->cuda->ops->rms_norm(pair->cuda, pair->device[0], pair->device[1], 1e-5f, N_ROWS,
-				  WIDTH, pair->device[0]);
-	assert_result(pair, pair->device[0], pair->host[2], 2e-6f);
+	struct norm norm = {
+		.kind = NORM_LAYER, .eps = 1e-5f, .n_groups = N_HEADS, .is_per_group = true,
+	};
+
+	for (unsigned i = 0; i < 2; i++, norm.kind = NORM_RMS) {
+		norm.gain = norm.bias = pair->host[1];
+		backend_cpu.norm(pair->cpu, &norm, pair->host[0], N_ROWS, HEAD_DIM,
+				 pair->host[2]);
+		norm.gain = norm.bias = pair->device[1];
+		pair->cuda->ops->norm(pair->cuda, &norm, pair->device[0], N_ROWS, HEAD_DIM,
+				      pair->device[0]);
+		assert_result(pair, pair->device[0], pair->host[2], 2e-6f);
+		memcpy(pair->host[0], pair->host[2], N * sizeof(float));
+	}
 }
 
 static void sums_are_those_of_the_cpu(void **state)
 {
 	struct pair *pair = needs_device(state);
 
-	backend_cpu.add(pair->cpu, pair->host[0], pair->host[1], N - 1);
-	pair->cuda->ops->add(pair->cuda, pair->device[0], pair->device[1], N - 1);
-	assert_result(pair, pair->device[0], pair->host[0], 0);
+	backend_cpu.add(pair->cpu, pair->host[0], pair->host[1], 0.75f, N - 1);
+	pair->cuda->ops->add(pair->cuda, pair->device[0], pair->device[1], 0.75f, N - 1);
+	assert_result(pair, pair->device[0], pair->host[0], 1e-7f);
+	backend_cpu.cap(pair->cpu, pair->host[0], 3, 2, N - 1);
+	pair->cuda->ops->cap(pair->cuda, pair->device[0], 3, 2, N - 1);
+	assert_result(pair, pair->device[0], pair->host[0], 1e-6f);
 }
 
 static void gates_are_those_of_the_cpu(void **state)
 {
 	struct pair *pair = needs_device(state);
 
-	backend_cpu.swiglu(pair->cpu, pair->host[0], pair->host[1], N, pair->host[2]);
-	pair->cuda->ops->swiglu(pair->cuda, pair->device[0], pair->device[1], N, pair->device[0]);
-	assert_result(pair, pair->device[0], pair->host[2], 1e-6f);
+	struct activation activation = { .alpha_p = 0.8f, .alpha_n = 1.1f, .beta = 0.5f,
+					 .eps = -1e-6f };
+
+	for (unsigned kind = 0; kind <= ACTIVATION_XIELU; kind++) {
+		activation.kind = (enum activation_kind)kind;
+		backend_cpu.activate(pair->cpu, &activation, pair->host[0], pair->host[1], N,
+				     pair->host[2]);
+		pair->cuda->ops->activate(pair->cuda, &activation, pair->device[0],
+					  pair->device[1], N, pair->device[0]);
+		assert_result(pair, pair->device[0], pair->host[2], 1e-6f);
+		memcpy(pair->host[0], pair->host[2], N * sizeof(float));
+	}
 }
 
 static void rotations_are_those_of_the_cpu(void **state)
@@ -163,8 +184,8 @@ static void rotations_are_those_of_the_cpu(void **state)
 	float frequency[HEAD_DIM / 2];
 	uint32_t positions[N_ROWS];
 	struct rope_table tables[] = {
-		{ ROPE_HALVES, HEAD_DIM, frequency },
-		{ ROPE_INTERLEAVED, HEAD_DIM - 16, frequency },
+		{ ROPE_HALVES, HEAD_DIM, frequency, 1 },
+		{ ROPE_INTERLEAVED, HEAD_DIM - 16, frequency, 1.25f },
 	};
 
 	for (unsigned i = 0; i < HEAD_DIM / 2; i++)

@@ -31,6 +31,8 @@ static const uint64_t hashes[CPU_N_ISAS] = {
 	[CPU_AVX512_BF16] = UINT64_C(0x188adb51da1c5e75),
 };
 
+static const struct activation silu = { .kind = ACTIVATION_SILU };
+
 struct run {
 	struct backend *backend;
 	struct random random;
@@ -62,8 +64,8 @@ static void run_products(struct run *run, enum tensor_type type)
 
 		run->backend->ops->matmul(run->backend, &product, 1, run->x, n_rows[i]);
 		note(run, (size_t)n_rows[i] * N_OUT);
-		run->backend->ops->gated_matmul(run->backend, weights[0], weights[1], run->x,
-						n_rows[i], run->y);
+		run->backend->ops->gated_matmul(run->backend, &silu, weights[0], weights[1],
+						run->x, n_rows[i], run->y);
 		note(run, (size_t)n_rows[i] * N_OUT);
 	}
 	run->backend->ops->embed(run->backend, weights[0], &(uint32_t){ 5 }, 1, run->y);
@@ -83,6 +85,7 @@ static void run_attention(struct run *run, enum tensor_type type)
 		.n_layers = 1, .n_blocks = 20, .block_length = 32, .n_kv_heads = N_KV_HEADS,
 		.head_dim = HEAD_DIM, .value_dim = HEAD_DIM, .type = type,
 	};
+	const struct attention_shape shape = { .n_heads = N_HEADS, .scale = 0.25f };
 	struct attention_span span = { 0, MAX_ROWS, 0, blocks };
 	struct kv_cache *cache;
 	struct error err;
@@ -94,7 +97,7 @@ static void run_attention(struct run *run, enum tensor_type type)
 		span.n_rows = i == 8 ? 1 : MAX_ROWS;
 		run->backend->ops->kv_write(run->backend, cache, 0, &span, 1, run->x, run->x + i);
 		run->backend->ops->attention(run->backend, cache, 0, &span, 1, run->x + 2 * i,
-					     N_HEADS, 0.25f, run->y);
+					     &shape, run->y);
 		note(run, (size_t)span.n_rows * N_HEADS * HEAD_DIM);
 	}
 	run->backend->ops->kv_destroy(run->backend, cache);
@@ -103,6 +106,9 @@ static void run_attention(struct run *run, enum tensor_type type)
 static void run_rows(struct run *run)
 {
 	static const enum arch_rope layouts[] = { ROPE_INTERLEAVED, ROPE_HALVES };
+	const struct norm norm = {
+		.kind = NORM_RMS, .gain = run->x + 3, .eps = 1e-5f, .n_groups = 1,
+	};
 	float frequencies[HEAD_DIM / 2] = { 1 };
 	uint32_t positions[MAX_ROWS];
 	size_t n = (size_t)MAX_ROWS * N_IN;
@@ -111,19 +117,18 @@ static void run_rows(struct run *run)
 		frequencies[i] = frequencies[i - 1] * 0.75f;
 	for (unsigned i = 0; i < MAX_ROWS; i++)
 		positions[i] = i * 37;
-	run->backend->ops->rms_norm(run->backend, run->x, run->x + 3, 1e-5f, MAX_ROWS - 1, N_IN - 3,
-				    run->y);
+	run->backend->ops->norm(run->backend, &norm, run->x, MAX_ROWS - 1, N_IN - 3, run->y);
 	note(run, (size_t)(MAX_ROWS - 1) * (N_IN - 3));
 	for (unsigned i = 0; i < 2; i++) {
-		const struct rope_table table = { layouts[i], HEAD_DIM, frequencies };
+		const struct rope_table table = { layouts[i], HEAD_DIM, frequencies, 1 };
 
 		memcpy(run->y, run->x, n * sizeof *run->y);
 		run->backend->ops->rope(run->backend, &table, run->y, positions, MAX_ROWS, N_HEADS,
 					HEAD_DIM);
 		note(run, n);
 	}
-	run->backend->ops->swiglu(run->backend, run->x, run->x + 1, n - 1, run->y);
-	run->backend->ops->add(run->backend, run->y, run->x, n - 1);
+	run->backend->ops->activate(run->backend, &silu, run->x, run->x + 1, n - 1, run->y);
+	run->backend->ops->add(run->backend, run->y, run->x, 1, n - 1);
 	note(run, n - 1);
 }
 

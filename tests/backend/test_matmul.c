@@ -359,13 +359,15 @@ static void products_of_mixed_types_share_their_input(void **state)
 enum { MANY_ROWS = 300, MANY_IN = 256, MANY_OUT = 5 };
 
 /* A product, or one with a gate, which has sums of its own. */
+static const struct activation silu = { .kind = ACTIVATION_SILU };
+
 static void multiply_or_gate(struct backend *backend, const struct weight *weight, bool is_gated,
 			     const float *x, unsigned n_rows, float *y)
 {
 	struct matmul product = { .weight = weight, .y = y };
 
 	if (is_gated)
-		backend->ops->gated_matmul(backend, weight, weight, x, n_rows, y);
+		backend->ops->gated_matmul(backend, &silu, weight, weight, x, n_rows, y);
 	else
 		backend->ops->matmul(backend, &product, 1, x, n_rows);
 }
@@ -432,8 +434,8 @@ static void check_joined(struct backend *backend, enum tensor_type type, unsigne
 	ops->matmul(backend, &(struct matmul){ w[0], NULL, y, true }, 1, x, n_rows);
 	for (size_t i = 0; i < n; i++)
 		assert_true(y[i] == up[i] + gate[i]);
-	ops->gated_matmul(backend, w[0], w[1], x, n_rows, y);
-	ops->swiglu(backend, gate, up, n, gate);
+	ops->gated_matmul(backend, &silu, w[0], w[1], x, n_rows, y);
+	ops->activate(backend, &silu, gate, up, n, gate);
 	for (size_t i = 0; i < n; i++)
 		assert_true(y[i] == gate[i]);
 	for (unsigned i = 0; i < 2; i++) {

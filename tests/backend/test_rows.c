@@ -39,6 +39,7 @@ static void check_norm(struct backend *backend)
 	const float eps = 1e-5f;
 	float *x = floats_alloc(MAX_ROWS * MAX_WIDTH), *y = floats_alloc(MAX_ROWS * MAX_WIDTH);
 	float gain[2048], alone[2048];
+	const struct norm norm = { .kind = NORM_RMS, .gain = gain, .eps = eps, .n_groups = 1 };
 	struct random random = { 1 };
 
 	random_fill(&random, x, MAX_ROWS * MAX_WIDTH);
@@ -46,7 +47,7 @@ static void check_norm(struct backend *backend)
 	for (unsigned i = 0; i < N_WIDTHS; i++) {
 		unsigned n = widths[i];
 
-		backend->ops->rms_norm(backend, x, gain, eps, MAX_ROWS, n, y);
+		backend->ops->norm(backend, &norm, x, MAX_ROWS, n, y);
 		for (unsigned row = 0; row < MAX_ROWS; row++) {
 			double mean = 0;
 
@@ -58,10 +59,10 @@ static void check_norm(struct backend *backend)
 
 				assert_near(y[row * n + k], expected, 1e-6 * fabs(expected));
 			}
-			backend->ops->rms_norm(backend, x + row * n, gain, eps, 1, n, alone);
+			backend->ops->norm(backend, &norm, x + row * n, 1, n, alone);
 			assert_memory_equal(alone, y + row * n, n * sizeof *y);
 		}
-		backend->ops->rms_norm(backend, y, gain, eps, 1, n, y);
+		backend->ops->norm(backend, &norm, y, 1, n, y);
 	}
 	free(x);
 	free(y);
@@ -73,6 +74,8 @@ static void norms_match_double_and_do_not_depend_on_other_rows(void **state)
 	on_every_cpu(check_norm);
 }
 
+static const struct activation silu = { .kind = ACTIVATION_SILU };
+
 static void check_swiglu(struct backend *backend)
 {
 	enum { N = 40000 };
@@ -83,7 +86,7 @@ static void check_swiglu(struct backend *backend)
 	for (unsigned i = 0; i < N; i++)
 		gate[i] = random_float(&random) * (i % 3 ? 8 : 120);
 	gate[0] = 0;
-	backend->ops->swiglu(backend, gate, up, N, out);
+	backend->ops->activate(backend, &silu, gate, up, N, out);
 	for (unsigned i = 0; i < N; i++) {
 		double g = (double)gate[i], expected = g / (1 + exp(-g)) * (double)up[i];
 
@@ -93,10 +96,10 @@ static void check_swiglu(struct backend *backend)
 	for (unsigned n = 1; n < 40; n++) {
 		float piece[40];
 
-		backend->ops->swiglu(backend, gate + 1000, up + 1000, n, piece);
+		backend->ops->activate(backend, &silu, gate + 1000, up + 1000, n, piece);
 		assert_memory_equal(piece, out + 1000, n * sizeof *piece);
 	}
-	backend->ops->swiglu(backend, gate, up, N, gate);
+	backend->ops->activate(backend, &silu, gate, up, N, gate);
 	assert_memory_equal(gate, out, N * sizeof *out);
 	free(gate);
 	free(up);
@@ -114,7 +117,7 @@ static void check_gate_limits(struct backend *backend)
 	float gate[4] = { -INFINITY, INFINITY, NAN, -FLT_MAX };
 	float up[4] = { 1, 1, 1, 1 }, out[4];
 
-	backend->ops->swiglu(backend, gate + 1, up, 3, out + 1);
+	backend->ops->activate(backend, &silu, gate + 1, up, 3, out + 1);
 	assert_true(isinf(out[1]) && out[1] > 0);
 	assert_true(isnan(out[2]));
 	assert_true(out[3] == 0);
@@ -136,7 +139,7 @@ static void check_add(struct backend *backend)
 	random_fill(&random, y, N);
 	for (size_t n = 1; n <= N; n = n * 5 + 3) {
 		memcpy(before, x, N * sizeof *x);
-		backend->ops->add(backend, x, y, n);
+		backend->ops->add(backend, x, y, 1, n);
 		for (size_t i = 0; i < N; i++)
 			assert_true(x[i] == (i < n ? before[i] + y[i] : before[i]));
 	}
@@ -180,7 +183,7 @@ static void check_rope_case(struct backend *backend, const struct rope_case *c)
 	float *x = floats_alloc(MAX_ROWS * width), *before = floats_alloc(MAX_ROWS * width);
 	float frequency[256];
 	uint32_t positions[MAX_ROWS];
-	struct rope_table table = { c->layout, c->dim, frequency };
+	struct rope_table table = { c->layout, c->dim, frequency, 1 };
 	struct random random = { 4 };
 
 	random_fill(&random, before, MAX_ROWS * width);

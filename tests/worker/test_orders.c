@@ -78,12 +78,12 @@ static enum sc_status gated_kv_create(struct backend *backend,
 	return backend_cpu.kv_create(backend, config, cache_out, err);
 }
 
-static void gated_rms_norm(struct backend *backend, const float *x, const float *gain, float eps,
-			   unsigned n_rows, unsigned n, float *y)
+static void gated_norm(struct backend *backend, const struct norm *norm, const float *x,
+		       unsigned n_rows, unsigned n, float *y)
 {
 	pass(&gate.at_norm);
 	atomic_fetch_add(&gate.n_norms, 1);
-	backend_cpu.rms_norm(backend, x, gain, eps, n_rows, n, y);
+	backend_cpu.norm(backend, norm, x, n_rows, n, y);
 }
 
 static void wait_for(sem_t *sem)
@@ -124,7 +124,7 @@ static int start(void **state)
 	gated.open = gated_open;
 	gated.weight_create = gated_weight_create;
 	gated.kv_create = gated_kv_create;
-	gated.rms_norm = gated_rms_norm;
+	gated.norm = gated_norm;
 	atomic_store(&gate.at_weight, NEVER);
 	atomic_store(&gate.at_norm, NEVER);
 	atomic_store(&gate.n_weights, 0);

@@ -12,11 +12,11 @@
  * - A slice covers the same positions for every row and every block length. CPU_PART_SLICES slices
  *   make a part. Each part is summed from zero, and parts are merged in order.
  * - A tile is a set of neighbouring rows of a span and of query heads that read the same key-value
- *   head. A tile processes all positions that its last row sees. Masked positions get weight 0, so
- *   they do not change a row's result.
+ *   head. A tile processes all positions that one of its rows sees: with a window, from the first
+ *   that its first row sees. Masked positions get weight 0, so they do not change a row's result.
  * - But 0 x infinity is NaN, so a NaN or infinity at a masked position would spread to rows that
  *   must not see it. A tile whose result is not finite is therefore computed again, one row at a
- *   time.
+ *   time. Positions that no row of the tile sees are never multiplied.
  * - If there are fewer tiles than threads, threads share the parts of a tile.
  * Every query therefore goes through the same additions in the same order as if it were alone.
  */
@@ -27,6 +27,7 @@ struct attention {
 	unsigned n_spans;
 	unsigned layer;
 	const float *q;
+	const struct attention_shape *shape;
 	unsigned n_heads;
 	unsigned group;			/* query heads of a key-value head */
 	unsigned tile_heads;
@@ -34,7 +35,6 @@ struct attention {
 	unsigned head_tiles;		/* tiles that cover a group */
 	unsigned n_parts;		/* work items per tile; 1: a tile computes all its parts */
 	size_t part_floats;		/* floats of one item's result */
-	float scale;
 	float *out;
 };
 
@@ -53,8 +53,9 @@ struct tile {
 	unsigned first_head;
 	unsigned n_heads;
 	unsigned n_queries;		/* n_rows x n_heads, row by row */
-	unsigned first_seen;		/* positions that its first row and its last row see */
-	unsigned last_seen;
+	unsigned begin;			/* the first position that its first row sees */
+	unsigned first_end;		/* one after the last position that its first row, */
+	unsigned end;			/* and its last row, sees */
 	float *query;			/* [head_dim][n] for each group of n
 					 * queries, or rounded to integers */
 	float *score;			/* [n_queries][LDS] */
@@ -71,6 +72,12 @@ enum { LDS = CPU_SLICE_POSITIONS };	/* floats from a query's scores to the next'
 static unsigned parts_of(unsigned n_positions)
 {
 	return (unsigned)div_up(n_positions, CPU_PART_POSITIONS);
+}
+
+/* The first part that a row of the tile sees. Parts before it add nothing to any row. */
+static unsigned first_part(const struct tile *t)
+{
+	return t->begin / CPU_PART_POSITIONS;
 }
 
 /* Finds the span of a tile, and the tile's index within the span. */
@@ -105,14 +112,23 @@ static void find_scratch(const struct kv_cache *cache, unsigned thread, struct t
 	t->gathered = (uint8_t *)end - cache->gathered.n_bytes;
 }
 
+/* The first position that a row sees which sees positions up to `end`. */
+static unsigned begin_of(const struct attention *a, unsigned end)
+{
+	unsigned window = a->cache->config.window;
+
+	return window && end > window ? end - window : 0;
+}
+
 /* Sets the tile to n rows of the span, for the tile's heads. */
-static void set_rows(struct tile *t, unsigned first, unsigned n)
+static void set_rows(const struct attention *a, struct tile *t, unsigned first, unsigned n)
 {
 	t->first_row = first;
 	t->n_rows = n;
 	t->n_queries = n * t->n_heads;
-	t->first_seen = t->span->first_position + first + 1;
-	t->last_seen = t->first_seen + n - 1;
+	t->first_end = t->span->first_position + first + 1;
+	t->end = t->first_end + n - 1;
+	t->begin = begin_of(a, t->first_end);
 }
 
 static void init_tile(const struct attention *a, size_t item, unsigned thread, struct tile *t)
@@ -130,7 +146,7 @@ static void init_tile(const struct attention *a, size_t item, unsigned thread, s
 	row_tile = n_row_tiles - 1 - (unsigned)(item / a->head_tiles);
 	t->first_head = t->kv_head * a->group + head_tile * a->tile_heads;
 	t->n_heads = min_of(a->tile_heads, a->group - head_tile * a->tile_heads);
-	set_rows(t, row_tile * a->tile_rows,
+	set_rows(a, t, row_tile * a->tile_rows,
 		 min_of(a->tile_rows, t->span->n_rows - row_tile * a->tile_rows));
 	find_scratch(cache, thread, t);
 }
@@ -152,8 +168,9 @@ static void round_queries(const struct attention *a, const struct tile *t)
 	unsigned dim = a->cache->config.head_dim;
 
 	for (unsigned i = 0; i < t->n_queries; i++)
-		a->cpu->kernels->attention.round_query(a->q + query_index(a, t, i) * dim, a->scale,
-						       dim, t->n_queries, i, t->query);
+		a->cpu->kernels->attention.round_query(a->q + query_index(a, t, i) * dim,
+						       a->shape->scale, dim, t->n_queries, i,
+						       t->query);
 }
 
 static void load_queries(const struct attention *a, const struct tile *t)
@@ -172,29 +189,45 @@ static void load_queries(const struct attention *a, const struct tile *t)
 			const float *q = a->q + query_index(a, t, first + i) * dim;
 
 			for (unsigned d = 0; d < dim; d++)
-				to[d * n + i] = q[d] * a->scale;
+				to[d * n + i] = q[d] * a->shape->scale;
 		}
 	}
 }
 
 /* --- one slice --- */
 
+/* Caps the scores of query i, whose row sees positions up to `end`, and adds its head's slope. */
+static void bend(const struct attention *a, const struct tile *t, unsigned i, unsigned end,
+		 unsigned first, unsigned n_scores, float *score)
+{
+	const float *slopes = a->shape->slopes;
+	float slope = slopes ? slopes[t->first_head + i % t->n_heads] : 0;
+
+	if (a->shape->cap > 0 || slopes)
+		a->cpu->kernels->attention.bend(score, n_scores, a->shape->cap, slope,
+						(float)first - (float)(end - 1));
+}
+
 /* Computes the weights of all queries, and the factors by which earlier sums shrink. */
 static void weigh(const struct attention *a, const struct tile *t, unsigned c,
 		  const struct cpu_kv_slice *slice, struct result *r, float *shrink)
 {
-	unsigned n_scores = slice->n_vectors * a->cache->lanes, before = c * CPU_SLICE_POSITIONS;
+	unsigned n_scores = slice->n_vectors * a->cache->lanes;
+	unsigned first = c * CPU_SLICE_POSITIONS + slice->first;
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
-		unsigned seen = t->first_seen + i / t->n_heads;
+		unsigned end = t->first_end + i / t->n_heads, begin = begin_of(a, end);
 		float *score = t->score + (size_t)i * LDS;
 
 		shrink[i] = 1;
-		if (seen <= before) {
+		if (end <= first || begin >= first + n_scores) {
 			memset(score, 0, n_scores * sizeof *score);
 			continue;
 		}
-		for (unsigned k = seen - before; k < n_scores; k++)
+		bend(a, t, i, end, first, n_scores, score);
+		for (unsigned k = first; k < begin; k++)
+			score[k - first] = -INFINITY;
+		for (unsigned k = end - first; k < n_scores; k++)
 			score[k] = -INFINITY;
 		shrink[i] = a->cpu->kernels->attention.softmax(score, n_scores, &r->max[i],
 							       &r->total[i]);
@@ -206,7 +239,7 @@ static void add_slice(const struct attention *a, const struct tile *t, unsigned 
 {
 	const struct cpu_attention_kernels *kernels = &a->cpu->kernels->attention;
 	const struct slice_source source = {
-		a->cache, t->span->blocks, a->layer, t->kv_head, t->last_seen,
+		a->cache, t->span->blocks, a->layer, t->kv_head, t->begin, t->end,
 	};
 	enum cpu_kv_type type = a->cache->type;
 	bool is_unpacked = kernels->unpack[type] && t->n_queries > MAX_UNPACKING_FREE;
@@ -231,15 +264,16 @@ static void add_slice(const struct attention *a, const struct tile *t, unsigned 
 static void add_part(const struct attention *a, const struct tile *t, unsigned part,
 		     struct result *r)
 {
-	unsigned n_slices = (unsigned)div_up(t->last_seen, CPU_SLICE_POSITIONS);
+	unsigned n_slices = (unsigned)div_up(t->end, CPU_SLICE_POSITIONS);
 	unsigned first = part * CPU_PART_SLICES;
+	unsigned first_seen = (unsigned)max_of(first, t->begin / CPU_SLICE_POSITIONS);
 
 	for (unsigned i = 0; i < t->n_queries; i++) {
 		r->max[i] = -INFINITY;
 		r->total[i] = 0;
 	}
 	memset(r->sum, 0, (size_t)t->n_queries * a->cache->value_width * sizeof *r->sum);
-	for (unsigned c = first; c < min_of(first + CPU_PART_SLICES, n_slices); c++)
+	for (unsigned c = first_seen; c < min_of(first + CPU_PART_SLICES, n_slices); c++)
 		add_slice(a, t, c, r);
 }
 
@@ -279,8 +313,8 @@ static bool attend_tile(const struct attention *a, const struct tile *t)
 	struct result all = result_at(t->state[0], t), next = result_at(t->state[1], t);
 
 	load_queries(a, t);
-	add_part(a, t, 0, &all);
-	for (unsigned part = 1; part < parts_of(t->last_seen); part++) {
+	add_part(a, t, first_part(t), &all);
+	for (unsigned part = first_part(t) + 1; part < parts_of(t->end); part++) {
 		add_part(a, t, part, &next);
 		merge_part(a, t, &all, &next);
 	}
@@ -292,7 +326,7 @@ static void attend_rows(const struct attention *a, const struct tile *t)
 	for (unsigned i = 0; i < t->n_rows; i++) {
 		struct tile row = *t;
 
-		set_rows(&row, t->first_row + i, 1);
+		set_rows(a, &row, t->first_row + i, 1);
 		(void)attend_tile(a, &row);
 	}
 }
@@ -315,7 +349,8 @@ static void attend_part(void *arg, size_t item, unsigned thread)
 	struct tile t;
 
 	init_tile(a, item / a->n_parts, thread, &t);
-	if (part >= parts_of(t.last_seen))
+	part += first_part(&t);
+	if (part >= parts_of(t.end))
 		return;
 	load_queries(a, &t);
 	r = result_at(a->cache->parts + item * a->part_floats, &t);
@@ -331,8 +366,8 @@ static void merge_tile(void *arg, size_t item, unsigned thread)
 
 	init_tile(a, item, thread, &t);
 	all = result_at(floats, &t);
-	for (unsigned part = 1; part < parts_of(t.last_seen); part++) {
-		next = result_at(floats + part * a->part_floats, &t);
+	for (unsigned i = 1; first_part(&t) + i < parts_of(t.end); i++) {
+		next = result_at(floats + i * a->part_floats, &t);
 		merge_part(a, &t, &all, &next);
 	}
 	if (!store_result(a, &t, &all) && t.n_rows > 1)
@@ -341,37 +376,54 @@ static void merge_tile(void *arg, size_t item, unsigned thread)
 
 /* --- the operation --- */
 
-/* Sets n_parts: the number of parts of the longest span, if there are many threads, few tiles, and
+/* The most positions that n neighbouring rows of a span see together. */
+static unsigned positions_of(const struct attention *a, const struct attention_span *span,
+			     unsigned n)
+{
+	unsigned window = a->cache->config.window, all = span->first_position + span->n_rows;
+
+	return window ? (unsigned)min_of(all, (uint64_t)window - 1 + n) : all;
+}
+
+/* The most parts that a tile of n rows of a span has. */
+static unsigned most_parts(const struct attention *a, const struct attention_span *span,
+			   unsigned n)
+{
+	unsigned all = parts_of(span->first_position + span->n_rows);
+
+	return (unsigned)min_of(all, parts_of(positions_of(a, span, n) - 1) + 1);
+}
+
+/* Sets n_parts to the largest number of parts of a tile, if there are many threads, few tiles, and
  * enough memory for the results. */
 static void split_tiles(struct attention *a, unsigned n_threads, unsigned n_tiles)
 {
-	unsigned most_seen = 0, most_rows = 0;
+	unsigned n_parts = 1, most_rows = 0;
 
 	a->n_parts = 1;
 	if (n_threads == 1 || n_tiles >= n_threads * ITEMS_PER_THREAD)
 		return;
 	for (unsigned i = 0; i < a->n_spans; i++) {
-		unsigned seen = a->spans[i].first_position + a->spans[i].n_rows;
+		unsigned n_rows = (unsigned)min_of(a->spans[i].n_rows, a->tile_rows);
 
-		most_seen = seen > most_seen ? seen : most_seen;
-		most_rows = a->spans[i].n_rows > most_rows ? a->spans[i].n_rows : most_rows;
+		n_parts = (unsigned)max_of(n_parts, most_parts(a, &a->spans[i], n_rows));
+		most_rows = (unsigned)max_of(most_rows, n_rows);
 	}
-	a->part_floats = (size_t)min_of(most_rows, a->tile_rows) * a->tile_heads *
-			 kv_state_floats(a->cache);
-	a->n_parts = parts_of(most_seen);
-	if ((uint64_t)n_tiles * a->n_parts * a->part_floats > a->cache->n_part_floats)
-		a->n_parts = 1;
+	a->part_floats = (size_t)most_rows * a->tile_heads * kv_state_floats(a->cache);
+	if ((uint64_t)n_tiles * n_parts * a->part_floats <= a->cache->n_part_floats)
+		a->n_parts = n_parts;
 }
 
 void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsigned layer,
 		   const struct attention_span *spans, unsigned n_spans, const float *q,
-		   unsigned n_heads, float scale, float *out)
+		   const struct attention_shape *shape, float *out)
 {
 	struct cpu_backend *cpu = cpu_of(backend);
+	unsigned n_heads = shape->n_heads;
 	struct attention a = {
 		.cpu = cpu, .cache = cache, .spans = spans, .n_spans = n_spans, .layer = layer,
-		.q = q, .n_heads = n_heads, .group = n_heads / cache->config.n_kv_heads,
-		.scale = scale, .out = out,
+		.q = q, .shape = shape, .n_heads = n_heads,
+		.group = n_heads / cache->config.n_kv_heads, .out = out,
 	};
 	uint64_t n_operations = 0;
 	unsigned n_tiles = 0, n_threads;
@@ -385,7 +437,7 @@ void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsign
 		n_tiles += (unsigned)div_up(spans[i].n_rows, a.tile_rows) * a.head_tiles *
 			   cache->config.n_kv_heads;
 		n_operations += (uint64_t)spans[i].n_rows * n_heads *
-				(spans[i].first_position + spans[i].n_rows) *
+				positions_of(&a, &spans[i], 1) *
 				(cache->config.head_dim + cache->config.value_dim);
 	}
 	n_threads = cpu_threads_for(cpu, n_operations);

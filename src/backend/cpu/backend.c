@@ -235,7 +235,7 @@ const struct backend_ops backend_cpu = {
 	.embed = cpu_embed,
 	.matmul = cpu_matmul,
 	.gated_matmul = cpu_gated_matmul,
-	.rms_norm = cpu_rms_norm,
+	.norm = cpu_norm,
 	.rope = cpu_rope,
 	.kv_write = cpu_kv_write,
 	.kv_saturated = cpu_kv_saturated,
@@ -245,6 +245,7 @@ const struct backend_ops backend_cpu = {
 	.weigh_block = cpu_weigh_block,
 	.n_threads = n_threads,
 	.share = cpu_share,
-	.swiglu = cpu_swiglu,
+	.activate = cpu_activate,
 	.add = cpu_add,
+	.cap = cpu_cap,
 };

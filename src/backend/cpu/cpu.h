@@ -24,10 +24,12 @@ enum {
 	CPU_SCRATCH_ROWS = 264,		/* a multiple of the tile length of every kind */
 };
 
-/* Cosines and sines of each row's last position. All layers of a step need the same ones. */
+/* Cosines and sines, times the table's scale, of each row's last position. All layers of a step that
+ * use the same table need the same ones. */
 struct cpu_rope_cache {
 	unsigned n_angles;			/* number of angles of the table
 						 * that filled the cache */
+	float scale;				/* likewise */
 	float inverse_frequency[CPU_ROPE_MAX_ANGLES];
 	bool *is_filled;			/* [max_rows] */
 	uint32_t *positions;			/* [max_rows] */
@@ -106,12 +108,15 @@ void cpu_embed(struct backend *backend, const struct weight *embedding, const ui
 	       unsigned n_rows, float *out);
 void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned n_products,
 		const float *x, unsigned n_rows);
-void cpu_gated_matmul(struct backend *backend, const struct weight *gate, const struct weight *up,
-		      const float *x, unsigned n_rows, float *out);
-void cpu_rms_norm(struct backend *backend, const float *x, const float *gain, float eps,
-		  unsigned n_rows, unsigned n, float *y);
-void cpu_swiglu(struct backend *backend, const float *gate, const float *up, size_t n, float *out);
-void cpu_add(struct backend *backend, float *x, const float *y, size_t n);
+void cpu_gated_matmul(struct backend *backend, const struct activation *activation,
+		      const struct weight *gate, const struct weight *up, const float *x,
+		      unsigned n_rows, float *out);
+void cpu_norm(struct backend *backend, const struct norm *norm, const float *x, unsigned n_rows,
+	      unsigned n, float *y);
+void cpu_activate(struct backend *backend, const struct activation *activation, const float *gate,
+		  const float *up, size_t n, float *out);
+void cpu_add(struct backend *backend, float *x, const float *y, float scale, size_t n);
+void cpu_cap(struct backend *backend, float *x, float scale, float cap, size_t n);
 void cpu_rope(struct backend *backend, const struct rope_table *table, float *x,
 	      const uint32_t *positions, unsigned n_rows, unsigned n_heads, unsigned head_dim);
 enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_config *config,
@@ -123,7 +128,7 @@ void cpu_kv_write(struct backend *backend, struct kv_cache *cache, unsigned laye
 uint64_t cpu_kv_saturated(const struct kv_cache *cache, unsigned *layer_out);
 void cpu_attention(struct backend *backend, const struct kv_cache *cache, unsigned layer,
 		   const struct attention_span *spans, unsigned n_spans, const float *q,
-		   unsigned n_heads, float scale, float *out);
+		   const struct attention_shape *shape, float *out);
 void cpu_logit_maxima(struct backend *backend, const float *logits, unsigned n_rows, unsigned n,
 		      float *maxima);
 void cpu_logit_sums(struct backend *backend, const float *logits, unsigned n,

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "backend/cpu/formats.h"
+#include "backend/row_ops.h"
 #include "model/tensor_hash.h"
 
 enum {
@@ -89,15 +90,19 @@ struct cpu_kernels {
 	 * added to y. scale NULL: 1. bias NULL: 0. */
 	void (*finish)(const float *sum, unsigned n_rows, const float *scale, const float *bias,
 		       bool is_added, unsigned n, float *y, size_t ldy);
-	/* y = silu(gate * gate_scale) * (up * up_scale) */
-	void (*finish_gated)(const float *gate, const float *gate_scale, const float *up,
-			     const float *up_scale, unsigned n_rows, unsigned n, float *y,
-			     size_t ldy);
+	/* y = activation(gate * gate_scale) * (up * up_scale) */
+	void (*finish_gated)(const struct activation *activation, const float *gate,
+			     const float *gate_scale, const float *up, const float *up_scale,
+			     unsigned n_rows, unsigned n, float *y, size_t ldy);
 
-	/* Each call processes one row. */
-	void (*rms_norm)(const float *x, const float *gain, float eps, size_t n, float *y);
-	void (*swiglu)(const float *gate, const float *up, size_t n, float *out);
-	void (*add)(float *x, const float *y, size_t n);
+	/* By norm_kind; gain and bias may be NULL. */
+	void (*norm[2])(const float *x, const float *gain, const float *bias, float eps, size_t n,
+			float *y);
+	/* These three as in backend.h. */
+	void (*activate)(const struct activation *activation, const float *gate, const float *up,
+			 size_t n, float *out);
+	void (*add)(float *x, const float *y, float scale, size_t n);
+	void (*cap)(float *x, float scale, float cap, size_t n);
 	/* One head of dim elements; cosine and sine of dim / 2 angles. */
 	void (*rope_halves)(float *x, const float *cosine, const float *sine, unsigned dim);
 	void (*rope_interleaved)(float *x, const float *cosine, const float *sine, unsigned dim);

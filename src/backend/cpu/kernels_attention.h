@@ -60,7 +60,9 @@ struct cpu_kv_run {
 	ptrdiff_t ahead;	/* bytes from values to what to prefetch while they are summed */
 	unsigned from;		/* the run's first position in the record: a multiple of lanes */
 	unsigned n;		/* positions */
-	unsigned first;		/* the run's first position in the slice: likewise */
+	unsigned first;		/* the run's first position in the slice's vectors: likewise */
+	unsigned skip;		/* positions at its start, fewer than lanes, that
+				 * no query sees and whose values may be anything */
 };
 
 /* Some consecutive positions of a sequence for one key-value head. */
@@ -69,6 +71,7 @@ struct cpu_kv_slice {
 	unsigned value_width;	/* a multiple of lanes */
 	unsigned length;	/* of its records */
 	unsigned key_stride;	/* of its records: a multiple of lanes */
+	unsigned first;		/* the first vector's place in the slice: a multiple of lanes */
 	unsigned n_vectors;	/* vectors of positions that some query sees */
 	unsigned n_runs;
 	ptrdiff_t ahead;	/* bytes from keys to what to prefetch while they are scored */
@@ -99,6 +102,10 @@ struct cpu_attention_kernels {
 	 * lanes. NULL: unpacking saves no time. */
 	void (*unpack[CPU_N_KV_TYPES])(const void *stored, size_t n, float *out);
 
+	/* Scores of neighbouring positions, the first of them `distance` after the query (not
+	 * positive where it sees them): cap > 0: s = cap * tanh(s / cap); then
+	 * s += slope * distance. n is a multiple of lanes. */
+	void (*bend)(float *s, unsigned n, float cap, float slope, float distance);
 	/* Turns one query's next n scores (a multiple of lanes) into weights relative to the new
 	 * maximum. Returns the factor by which earlier sums shrink. Start with max -INFINITY and
 	 * total 0. */

@@ -4,6 +4,7 @@
 
 #include "backend/cpu/isa/vec_avx2.h"
 #include "backend/cpu/isa/exp.h"
+#include "backend/cpu/isa/activations.h"
 #include "backend/cpu/isa/hash.h"
 #include "backend/cpu/isa/rows.h"
 #include "backend/cpu/isa/logits.h"
@@ -71,9 +72,10 @@ const struct cpu_kernels cpu_kernels_avx2 = {
 	.round_bf16 = round_bf16,
 	.finish = finish,
 	.finish_gated = finish_gated,
-	.rms_norm = rms_norm,
-	.swiglu = swiglu,
+	.norm = { [NORM_RMS] = rms_norm, [NORM_LAYER] = layer_norm },
+	.activate = activate,
 	.add = add,
+	.cap = cap_row,
 	.rope_halves = rope_halves,
 	.rope_interleaved = rope_interleaved,
 	.logit_maxima = logit_maxima,

@@ -4,6 +4,7 @@
 
 #include "backend/cpu/isa/vec_avx512.h"
 #include "backend/cpu/isa/exp.h"
+#include "backend/cpu/isa/activations.h"
 #include "backend/cpu/isa/hash.h"
 #include "backend/cpu/isa/rows.h"
 #include "backend/cpu/isa/logits.h"
@@ -55,9 +56,10 @@ FOR_BYTES_FORMATS(ROWS_OF_BYTES)
 	.round_bf16 = round_bf16,							\
 	.finish = finish,								\
 	.finish_gated = finish_gated,							\
-	.rms_norm = rms_norm,								\
-	.swiglu = swiglu,								\
+	.norm = { [NORM_RMS] = rms_norm, [NORM_LAYER] = layer_norm },			\
+	.activate = activate,								\
 	.add = add,									\
+	.cap = cap_row,								\
 	.rope_halves = rope_halves,							\
 	.rope_interleaved = rope_interleaved,						\
 	.logit_maxima = logit_maxima,							\

@@ -23,6 +23,11 @@ static enum sc_status check_config(const struct kv_cache_config *c, struct error
 		return error_set(err, SC_E_INVALID, "kv cache: out of range: %u layers, %u blocks "
 				 "of %u positions, %u heads of %u and %u", c->n_layers, c->n_blocks,
 				 c->block_length, c->n_kv_heads, c->head_dim, c->value_dim);
+	if (c->table_blocks &&
+	    (!c->window || (uint64_t)c->table_blocks * c->block_length < c->window))
+		return error_set(err, SC_E_INVALID, "kv cache: a table of %u blocks of %u positions "
+				 "does not hold a window of %u", c->table_blocks, c->block_length,
+				 c->window);
 	return SC_OK;
 }
 
@@ -405,7 +410,7 @@ static void write_position(void *arg, size_t i, unsigned thread)
 	const struct span_write *w = arg;
 	const struct kv_cache_config *config = &w->cache->config;
 	unsigned position = w->span->first_position + (unsigned)i;
-	uint32_t block = w->span->blocks[position / config->block_length];
+	uint32_t block = w->span->blocks[kv_table_entry(w->cache, position)];
 	size_t head = (w->span->first_row + i) * config->n_kv_heads;
 	size_t record = (size_t)w->layer * config->n_blocks + block;
 	unsigned n_saturated = 0;

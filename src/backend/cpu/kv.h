@@ -70,6 +70,14 @@ static inline const uint8_t *kv_record(const struct kv_cache *cache, unsigned la
 	return cache->records + (at * cache->config.n_kv_heads + kv_head) * cache->record.n_bytes;
 }
 
+/* The entry of a sequence's block table for the block with a position. */
+static inline unsigned kv_table_entry(const struct kv_cache *cache, unsigned position)
+{
+	unsigned block = position / cache->config.block_length;
+
+	return cache->config.table_blocks ? block % cache->config.table_blocks : block;
+}
+
 /* Returns true if slices are gathered. is_unpacked: for slices that many queries read. */
 static inline bool kv_is_gathered(const struct kv_cache *cache, bool is_unpacked)
 {

@@ -26,7 +26,8 @@ struct multiplication {
 	const struct cpu_backend *cpu;
 	const struct matmul *products;
 	unsigned n_products;
-	bool is_gated;			/* the first product's outputs gate those of the second */
+	const struct activation *gating;	/* the first product's outputs, activated, gate
+						 * those of the second; or NULL */
 	const float *x;
 	unsigned n_in;
 	unsigned n_rows;
@@ -173,8 +174,9 @@ static void finish_run(const struct multiplication *m, const struct run *run,
 		float *y = product->y + run->first * n_out + at;
 
 		if (gated)
-			kernels->finish_gated(sum, scales_of(m, run), scratch->sums[1] + i * n_sums,
-					      scales_of(m, gated), n_rows, n, y, n_out);
+			kernels->finish_gated(m->gating, sum, scales_of(m, run),
+					      scratch->sums[1] + i * n_sums, scales_of(m, gated),
+					      n_rows, n, y, n_out);
 		else
 			kernels->finish(sum, n_rows, scales_of(m, run),
 					product->bias ? product->bias + at : NULL,
@@ -189,12 +191,12 @@ static void multiply_run(const struct multiplication *m, const struct run *run,
 	struct run gated;
 
 	sum_run(m, run, scratch->unpacked, scratch->sums[0]);
-	if (m->is_gated) {
+	if (m->gating) {
 		gated = run_of(m, run->product + 1, run->first_panel, run->n_panels, run->first,
 			       run->end);
 		sum_run(m, &gated, scratch->unpacked, scratch->sums[1]);
 	}
-	finish_run(m, run, m->is_gated ? &gated : NULL, scratch);
+	finish_run(m, run, m->gating ? &gated : NULL, scratch);
 }
 
 /* Items first .. end - 1 are neighbouring panels with all their rows. */
@@ -278,7 +280,7 @@ static void multiply(struct multiplication *m)
 		const struct weight *weight = m->products[i].weight;
 		uint64_t n_macs = (uint64_t)m->n_rows * m->n_in * weight->n_out;
 
-		if (!i || !m->is_gated)
+		if (!i || !m->gating)
 			n_panels += weight->n_panels;
 		n_operations += n_macs > weight->n_bytes ? n_macs : weight->n_bytes;
 	}
@@ -306,12 +308,13 @@ void cpu_matmul(struct backend *backend, const struct matmul *products, unsigned
 		multiply(&m);
 }
 
-void cpu_gated_matmul(struct backend *backend, const struct weight *gate, const struct weight *up,
-		      const float *x, unsigned n_rows, float *out)
+void cpu_gated_matmul(struct backend *backend, const struct activation *activation,
+		      const struct weight *gate, const struct weight *up, const float *x,
+		      unsigned n_rows, float *out)
 {
 	const struct matmul products[] = { { .weight = gate, .y = out }, { .weight = up } };
 	struct multiplication m = {
-		.cpu = cpu_of(backend), .products = products, .n_products = 2, .is_gated = true,
+		.cpu = cpu_of(backend), .products = products, .n_products = 2, .gating = activation,
 		.x = x, .n_rows = n_rows,
 	};
 

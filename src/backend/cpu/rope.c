@@ -7,7 +7,7 @@
 
 /*
  * The angle is the float product of position and frequency, as in training. Cosine and sine are
- * computed in double and rounded once. All layers of a step need the same angles for queries and
+ * computed and scaled in double and rounded once. All layers of a step need the same angles for queries and
  * keys, so each row keeps those of its last position. The values depend only on position and table,
  * so keeping them changes no bit.
  */
@@ -18,10 +18,11 @@ static void take_table(struct cpu_rope_cache *cache, const struct rope_table *ta
 	unsigned n = table->dim / 2;
 	size_t n_bytes = n * sizeof(float);
 
-	if (cache->n_angles == n &&
+	if (cache->n_angles == n && cache->scale == table->scale &&
 	    !memcmp(cache->inverse_frequency, table->inverse_frequency, n_bytes))
 		return;
 	cache->n_angles = n;
+	cache->scale = table->scale;
 	memcpy(cache->inverse_frequency, table->inverse_frequency, n_bytes);
 	memset(cache->is_filled, 0, max_rows * sizeof *cache->is_filled);
 }
@@ -40,14 +41,15 @@ static void fill_row(const struct cpu_rope_cache *cache, size_t row, uint32_t po
 {
 	float *cosine = cache->cosine + row * CPU_ROPE_MAX_ANGLES;
 	float *sine = cache->sine + row * CPU_ROPE_MAX_ANGLES;
+	const double scale = (double)cache->scale;
 
 	if (cache->is_filled[row] && cache->positions[row] == position)
 		return;
 	for (unsigned i = 0; i < cache->n_angles; i++) {
 		float angle = (float)position * cache->inverse_frequency[i];
 
-		cosine[i] = (float)cos((double)angle);
-		sine[i] = (float)sin((double)angle);
+		cosine[i] = (float)(cos((double)angle) * scale);
+		sine[i] = (float)(sin((double)angle) * scale);
 	}
 	cache->positions[row] = position;
 	cache->is_filled[row] = true;

@@ -1,48 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/cpu/cpu.h"
 
-/* Norms, gates and sums: threads take rows or pieces, and a kernel processes each. */
+#include <assert.h>
+
+/* Norms, activations and sums: threads take rows or pieces, and a kernel processes each. */
 
 enum {
 	PIECE = 4096,		/* elements of an item; a multiple of every vector */
 	/* An element's cost in multiply-adds of a product. */
 	NORM_COST = 8,
-	GATE_COST = 32,
+	ACTIVATE_COST = 32,
 	ADD_COST = 8,
+	CAP_COST = 32,
 };
 
-struct norm {
+struct norm_rows {
 	const struct cpu_kernels *kernels;
+	const struct norm *norm;
 	const float *x;
-	const float *gain;
-	float eps;
 	unsigned n;
 	float *y;
 };
 
 static void norm_row(void *arg, size_t row, unsigned thread)
 {
-	const struct norm *norm = arg;
+	const struct norm_rows *r = arg;
+	const struct norm *norm = r->norm;
+	size_t first = row * norm->n_groups * r->n, step = norm->is_per_group ? r->n : 0;
 
 	(void)thread;
-	norm->kernels->rms_norm(norm->x + row * norm->n, norm->gain, norm->eps, norm->n,
-				norm->y + row * norm->n);
+	for (size_t i = 0; i < norm->n_groups; i++)
+		r->kernels->norm[norm->kind](r->x + first + i * r->n,
+					     norm->gain ? norm->gain + i * step : NULL,
+					     norm->bias ? norm->bias + i * step : NULL, norm->eps,
+					     r->n, r->y + first + i * r->n);
 }
 
-void cpu_rms_norm(struct backend *backend, const float *x, const float *gain, float eps,
-		  unsigned n_rows, unsigned n, float *y)
+void cpu_norm(struct backend *backend, const struct norm *norm, const float *x, unsigned n_rows,
+	      unsigned n, float *y)
 {
 	const struct cpu_backend *cpu = cpu_of(backend);
-	struct norm norm = { cpu->kernels, x, gain, eps, n, y };
+	struct norm_rows rows = { cpu->kernels, norm, x, n, y };
+	uint64_t cost = (uint64_t)n_rows * norm->n_groups * n * NORM_COST;
 
-	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)n_rows * n * NORM_COST), n_rows,
-			  norm_row, &norm);
+	assert(norm->n_groups);
+	cpu_parallel_even(cpu, cpu_threads_for(cpu, cost), n_rows, norm_row, &rows);
 }
 
+/* Elements that are processed one by one, wherever they are. */
 struct pieces {
 	const struct cpu_kernels *kernels;
+	const struct activation *activation;
 	const float *a;
 	const float *b;
+	float scale;
+	float cap;
 	size_t n;
 	float *out;
 };
@@ -54,22 +66,33 @@ static size_t piece_length(const struct pieces *pieces, size_t piece)
 	return left < PIECE ? left : PIECE;
 }
 
-static void swiglu_piece(void *arg, size_t piece, unsigned thread)
+static void run_pieces(const struct cpu_backend *cpu, unsigned cost, cpu_task_fn *run,
+		       struct pieces *pieces)
+{
+	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)pieces->n * cost),
+			  (pieces->n + PIECE - 1) / PIECE, run, pieces);
+}
+
+static void activate_piece(void *arg, size_t piece, unsigned thread)
 {
 	const struct pieces *p = arg;
 	size_t at = piece * PIECE;
 
 	(void)thread;
-	p->kernels->swiglu(p->a + at, p->b + at, piece_length(p, piece), p->out + at);
+	p->kernels->activate(p->activation, p->a + at, p->b ? p->b + at : NULL,
+			     piece_length(p, piece), p->out + at);
 }
 
-void cpu_swiglu(struct backend *backend, const float *gate, const float *up, size_t n, float *out)
+void cpu_activate(struct backend *backend, const struct activation *activation, const float *gate,
+		  const float *up, size_t n, float *out)
 {
 	const struct cpu_backend *cpu = cpu_of(backend);
-	struct pieces pieces = { cpu->kernels, gate, up, n, out };
+	struct pieces pieces = {
+		.kernels = cpu->kernels, .activation = activation, .a = gate, .b = up, .n = n,
+		.out = out,
+	};
 
-	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)n * GATE_COST),
-			  (n + PIECE - 1) / PIECE, swiglu_piece, &pieces);
+	run_pieces(cpu, ACTIVATE_COST, activate_piece, &pieces);
 }
 
 static void add_piece(void *arg, size_t piece, unsigned thread)
@@ -78,14 +101,33 @@ static void add_piece(void *arg, size_t piece, unsigned thread)
 	size_t at = piece * PIECE;
 
 	(void)thread;
-	p->kernels->add(p->out + at, p->b + at, piece_length(p, piece));
+	p->kernels->add(p->out + at, p->b + at, p->scale, piece_length(p, piece));
 }
 
-void cpu_add(struct backend *backend, float *x, const float *y, size_t n)
+void cpu_add(struct backend *backend, float *x, const float *y, float scale, size_t n)
 {
 	const struct cpu_backend *cpu = cpu_of(backend);
-	struct pieces pieces = { cpu->kernels, NULL, y, n, x };
+	struct pieces pieces = {
+		.kernels = cpu->kernels, .b = y, .scale = scale, .n = n, .out = x,
+	};
 
-	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)n * ADD_COST),
-			  (n + PIECE - 1) / PIECE, add_piece, &pieces);
+	run_pieces(cpu, ADD_COST, add_piece, &pieces);
+}
+
+static void cap_piece(void *arg, size_t piece, unsigned thread)
+{
+	const struct pieces *p = arg;
+
+	(void)thread;
+	p->kernels->cap(p->out + piece * PIECE, p->scale, p->cap, piece_length(p, piece));
+}
+
+void cpu_cap(struct backend *backend, float *x, float scale, float cap, size_t n)
+{
+	const struct cpu_backend *cpu = cpu_of(backend);
+	struct pieces pieces = {
+		.kernels = cpu->kernels, .scale = scale, .cap = cap, .n = n, .out = x,
+	};
+
+	run_pieces(cpu, cap > 0 ? CAP_COST : ADD_COST, cap_piece, &pieces);
 }

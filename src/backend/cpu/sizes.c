@@ -5,9 +5,8 @@
 #include "backend/cpu/kv.h"
 #include "base/resources.h"
 
-/* Arrays whose size is the sum of several numbers of the table: of a backend CPU_ARRAY_SCRATCH; of a
- * cache keys and values, scratch memory and parts. */
-enum { N_GROWING_ARRAYS = 1, N_GROWING_CACHE_ARRAYS = 3 };
+/* Arrays of a cache: keys and values, scratch memory, and parts. */
+enum { N_CACHE_ARRAYS = 3 };
 
 unsigned cpu_n_threads(const struct backend_config *config)
 {
@@ -37,7 +36,9 @@ void cpu_array_bytes(unsigned n_threads, unsigned max_rows, unsigned max_width,
 /* The arrays of a backend without threads, and what its objects take. */
 static uint64_t backend_bytes(const struct backend_config *config)
 {
-	uint64_t n = sizeof(struct cpu_backend) + team_bytes(0) + pages_bytes();
+	/* The last: beyond CPU_ARRAY_SCRATCH, whose size depends on the number of threads. */
+	uint64_t n = sizeof(struct cpu_backend) + team_bytes(0) + pages_bytes() +
+		     cpu_memory_bytes_beyond();
 	size_t n_bytes[CPU_N_ARRAYS];
 
 	cpu_array_bytes(0, config->max_rows, config->max_width, n_bytes);
@@ -46,7 +47,7 @@ static uint64_t backend_bytes(const struct backend_config *config)
 	return n;
 }
 
-/* The share of a thread in every array that has one, a cache's arrays excepted. */
+/* The share of a thread in every array of a backend that has one. */
 static uint64_t thread_bytes(void)
 {
 	size_t n_bytes[CPU_N_ARRAYS];
@@ -72,10 +73,10 @@ enum sc_status cpu_sizes(const struct backend_config *config, const struct kv_ca
 	if (status)
 		return status;
 	*sizes_out = (struct backend_sizes){
-		.fixed_bytes = backend_bytes(config) +
-			       N_GROWING_ARRAYS * cpu_memory_bytes_beyond(),
+		.fixed_bytes = backend_bytes(config),
 		.thread_bytes = thread_bytes(),
-		.cache_bytes = sizeof cache + N_GROWING_CACHE_ARRAYS * cpu_memory_bytes_beyond(),
+		.cache_bytes = sizeof(struct kv_cache) +
+			       N_CACHE_ARRAYS * cpu_memory_bytes_beyond(),
 		.cache_thread_bytes = kv_scratch_bytes(&cache),
 		.kv_block_bytes = kv_block_bytes(&cache),
 		.shared_thread_bytes = cache.thread_part_floats * sizeof(float),

@@ -18,26 +18,30 @@ struct slice_walk {
 	const uint32_t *blocks;
 	const uint8_t *records;	/* of block 0 */
 	size_t stride;		/* bytes from one block's record to the next's */
+	unsigned table_blocks;	/* length of a ring, or 0 */
 	unsigned last_block;	/* of the sequence */
 	unsigned block;		/* of the next piece */
 	unsigned at;		/* the next position in it */
 	unsigned n_left;	/* positions of the slice */
 };
 
-static struct slice_walk walk_slice(const struct slice_source *source, unsigned c)
+/* Walks over the positions of slice c from `first` on. */
+static struct slice_walk walk_slice(const struct slice_source *source, unsigned c, unsigned first)
 {
 	const struct kv_cache *cache = source->cache;
-	unsigned length = cache->config.block_length, first = c * CPU_SLICE_POSITIONS;
+	unsigned length = cache->config.block_length;
+	uint64_t end = min_of(source->end, ((uint64_t)c + 1) * CPU_SLICE_POSITIONS);
 
 	return (struct slice_walk){
 		.cache = cache,
 		.blocks = source->blocks,
 		.records = kv_record(cache, source->layer, 0, source->kv_head),
 		.stride = cache->config.n_kv_heads * cache->record.n_bytes,
-		.last_block = (source->n_positions - 1) / length,
+		.table_blocks = cache->config.table_blocks,
+		.last_block = (source->end - 1) / length,
 		.block = first / length,
 		.at = first % length,
-		.n_left = (unsigned)min_of(source->n_positions - first, CPU_SLICE_POSITIONS),
+		.n_left = (unsigned)end - first,
 	};
 }
 
@@ -45,7 +49,11 @@ static struct slice_walk walk_slice(const struct slice_source *source, unsigned 
  * it. */
 static inline const uint8_t *record_of(const struct slice_walk *walk, unsigned block)
 {
-	return walk->records + walk->blocks[min_of(block, walk->last_block)] * walk->stride;
+	unsigned entry = (unsigned)min_of(block, walk->last_block);
+
+	if (walk->table_blocks)
+		entry %= walk->table_blocks;
+	return walk->records + walk->blocks[entry] * walk->stride;
 }
 
 /* Returns false at the end of the slice. */
@@ -64,16 +72,29 @@ static bool next_piece(struct slice_walk *walk, struct piece *piece)
 	return true;
 }
 
-static void begin(const struct kv_cache *cache, const struct kv_layout *layout,
-		  struct cpu_kv_slice *slice)
+/* The first position of slice c that may be read. */
+static unsigned first_readable(const struct slice_source *source, unsigned c)
 {
+	return (unsigned)max_of(c * CPU_SLICE_POSITIONS, source->begin);
+}
+
+/* Sets the slice to no vectors yet, of which the first will be that with its first readable
+ * position. Returns how many positions of the vector are before it. */
+static unsigned begin(const struct slice_source *source, unsigned c,
+		      const struct kv_layout *layout, struct cpu_kv_slice *slice)
+{
+	const struct kv_cache *cache = source->cache;
+	unsigned offset = first_readable(source, c) - c * CPU_SLICE_POSITIONS;
+
 	slice->head_dim = cache->config.head_dim;
 	slice->value_width = cache->value_width;
 	slice->length = layout->length;
 	slice->key_stride = layout->key_stride;
+	slice->first = offset / cache->lanes * cache->lanes;
 	slice->n_vectors = 0;
 	slice->n_runs = 0;
 	slice->ahead = 0;
+	return offset - slice->first;
 }
 
 static struct cpu_kv_run *add_run(const struct kv_cache *cache, const struct kv_layout *layout,
@@ -95,6 +116,7 @@ static struct cpu_kv_run *add_run(const struct kv_cache *cache, const struct kv_
 	run->ahead = 0;
 	run->from = piece->at;
 	run->n = piece->n;
+	run->skip = 0;
 	return run;
 }
 
@@ -124,12 +146,13 @@ static void look_ahead(const struct slice_walk *walk, struct cpu_kv_slice *slice
 void slice_find(const struct slice_source *source, unsigned c, struct cpu_kv_slice *slice)
 {
 	const struct kv_cache *cache = source->cache;
-	struct slice_walk walk = walk_slice(source, c);
+	unsigned skip = begin(source, c, &cache->record, slice);
+	struct slice_walk walk = walk_slice(source, c, c * CPU_SLICE_POSITIONS + slice->first);
 	struct piece piece;
 
-	begin(cache, &cache->record, slice);
 	while (next_piece(&walk, &piece))
 		look_ahead(&walk, slice, add_run(cache, &cache->record, &piece, slice));
+	slice->runs[0].skip = skip;
 }
 
 /* --- gathering --- */
@@ -206,10 +229,11 @@ void slice_gather(const struct slice_source *source, unsigned c, uint8_t *record
 		  struct cpu_kv_slice *slice)
 {
 	const struct kv_cache *cache = source->cache;
-	struct slice_walk walk = walk_slice(source, c);
-	struct piece whole = { record, 0, walk.n_left }, piece;
+	unsigned skip = begin(source, c, &cache->gathered, slice);
+	struct slice_walk walk = walk_slice(source, c, first_readable(source, c));
+	struct piece whole = { record, 0, skip + walk.n_left }, piece;
 
-	for (unsigned at = 0; next_piece(&walk, &piece); at += piece.n) {
+	for (unsigned at = skip; next_piece(&walk, &piece); at += piece.n) {
 		copy_keys(cache, &piece, record, at);
 		copy_values(cache, &piece, record, at);
 		if (cache->type != CPU_KV_Q8_0)
@@ -219,8 +243,7 @@ void slice_gather(const struct slice_source *source, unsigned c, uint8_t *record
 		copy_scales(cache, &piece, cache->record.value_scales,
 			    cache->gathered.value_scales, cache->config.value_dim, record, at);
 	}
-	begin(cache, &cache->gathered, slice);
-	add_run(cache, &cache->gathered, &whole, slice);
+	add_run(cache, &cache->gathered, &whole, slice)->skip = skip;
 }
 
 /* --- unpacking --- */
@@ -235,11 +258,13 @@ void slice_unpack(const struct kv_cache *cache, const struct cpu_attention_kerne
 
 	for (unsigned i = 0; i < slice->n_runs; i++) {
 		struct cpu_kv_run *run = &slice->runs[i];
+		const uint8_t *record = slice->keys[vector];
 
-		kernels->unpack[cache->type](slice->keys[vector], n_keys, keys);
+		record -= (size_t)run->from * cache->element_bytes * cache->quad;
+		kernels->unpack[cache->type](record, n_keys, keys);
 		kernels->unpack[cache->type](run->values, n_values, values);
 		for (unsigned v = 0; v * cache->lanes < run->n; v++)
-			slice->keys[vector++] = keys + (size_t)v * cache->lanes;
+			slice->keys[vector++] = keys + run->from + (size_t)v * cache->lanes;
 		run->values = values;
 		run->ahead = 0;
 		keys += n_keys;

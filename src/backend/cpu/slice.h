@@ -14,10 +14,12 @@ struct slice_source {
 	const uint32_t *blocks;
 	unsigned layer;
 	unsigned kv_head;
-	unsigned n_positions;	/* number of positions that may be read */
+	unsigned begin;		/* the positions that may be read: from begin */
+	unsigned end;		/* to end - 1 */
 };
 
-/* Describes slice c in place. kv_is_gathered() must be false. */
+/* Describes in place what may be read of slice c; there must be such positions.
+ * kv_is_gathered() must be false. */
 void slice_find(const struct slice_source *source, unsigned c, struct cpu_kv_slice *slice);
 
 /* Copies slice c's positions to `record`, which has the cache's gathered layout. slice borrows
@@ -26,7 +28,7 @@ void slice_gather(const struct slice_source *source, unsigned c, uint8_t *record
 		  struct cpu_kv_slice *slice);
 
 /* Unpacks the slice's elements to floats, which must have room for keys and values in the gathered
- * layout. All runs except the last must be whole records. slice borrows floats. */
+ * layout. Each run must be the slice's part of a whole record. slice borrows floats. */
 void slice_unpack(const struct kv_cache *cache, const struct cpu_attention_kernels *kernels,
 		  struct cpu_kv_slice *slice, float *floats);
 

@@ -82,10 +82,10 @@ static void download(struct backend *backend, void *host, const void *device, si
 	cuda_download(device_of(backend), host, device, n_bytes);
 }
 
-static void rms_norm(struct backend *backend, const float *x, const float *gain, float eps,
-		     unsigned n_rows, unsigned n, float *y)
+static void norm(struct backend *backend, const struct norm *norm, const float *x,
+		 unsigned n_rows, unsigned n, float *y)
 {
-	cuda_rms_norm(device_of(backend), x, gain, eps, n_rows, n, y);
+	cuda_norm(device_of(backend), norm, x, n_rows, n, y);
 }
 
 static void rope(struct backend *backend, const struct rope_table *table, float *x,
@@ -93,18 +93,24 @@ static void rope(struct backend *backend, const struct rope_table *table, float 
 {
 	if (table->layout != ROPE_NONE)
 		cuda_rope(device_of(backend), table->layout == ROPE_INTERLEAVED, table->dim,
-			  table->inverse_frequency, x, positions, n_rows, n_heads, head_dim);
+			  table->inverse_frequency, table->scale, x, positions, n_rows, n_heads,
+			  head_dim);
 }
 
-static void swiglu(struct backend *backend, const float *gate, const float *up, size_t n,
-		   float *out)
+static void activate(struct backend *backend, const struct activation *activation,
+		     const float *gate, const float *up, size_t n, float *out)
 {
-	cuda_swiglu(device_of(backend), gate, up, n, out);
+	cuda_activate(device_of(backend), activation, gate, up, n, out);
 }
 
-static void add(struct backend *backend, float *x, const float *y, size_t n)
+static void add(struct backend *backend, float *x, const float *y, float scale, size_t n)
 {
-	cuda_add(device_of(backend), x, y, n);
+	cuda_add(device_of(backend), x, y, scale, n);
+}
+
+static void cap(struct backend *backend, float *x, float scale, float largest, size_t n)
+{
+	cuda_cap(device_of(backend), x, scale, largest, n);
 }
 
 const struct backend_ops backend_cuda = {
@@ -118,8 +124,9 @@ const struct backend_ops backend_cuda = {
 	.release = release,
 	.upload = upload,
 	.download = download,
-	.rms_norm = rms_norm,
+	.norm = norm,
 	.rope = rope,
-	.swiglu = swiglu,
+	.activate = activate,
 	.add = add,
+	.cap = cap,
 };

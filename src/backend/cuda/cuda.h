@@ -10,6 +10,8 @@
  * downloads deliver NaN, so that nobody mistakes the data for a result.
  * Thread: the backend's.
  */
+#include "backend/row_ops.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,14 +36,15 @@ void cuda_upload(struct cuda_device *device, void *to, const void *host, size_t 
 void cuda_download(struct cuda_device *device, void *host, const void *from, size_t n_bytes);
 
 /* Operations: as in backend.h. */
-void cuda_rms_norm(struct cuda_device *device, const float *x, const float *gain, float eps,
-		   unsigned n_rows, unsigned n, float *y);
+void cuda_norm(struct cuda_device *device, const struct norm *norm, const float *x,
+	       unsigned n_rows, unsigned n, float *y);
 void cuda_rope(struct cuda_device *device, int is_interleaved, unsigned dim,
-	       const float *inverse_frequency, float *x, const uint32_t *positions, unsigned n_rows,
-	       unsigned n_heads, unsigned head_dim);
-void cuda_swiglu(struct cuda_device *device, const float *gate, const float *up, size_t n,
-		 float *out);
-void cuda_add(struct cuda_device *device, float *x, const float *y, size_t n);
+	       const float *inverse_frequency, float scale, float *x, const uint32_t *positions,
+	       unsigned n_rows, unsigned n_heads, unsigned head_dim);
+void cuda_activate(struct cuda_device *device, const struct activation *activation,
+		   const float *gate, const float *up, size_t n, float *out);
+void cuda_add(struct cuda_device *device, float *x, const float *y, float scale, size_t n);
+void cuda_cap(struct cuda_device *device, float *x, float scale, float cap, size_t n);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@ struct rotation {
 	float *x;
 	const uint32_t *positions;
 	const float *inverse_frequency;
+	float scale;
 	unsigned n_heads;
 	unsigned head_dim;
 	unsigned n_angles;
@@ -27,18 +28,20 @@ static __global__ void rope(struct rotation r)
 		float x = *a, y = *b, sine, cosine;
 
 		sincosf(position * r.inverse_frequency[angle], &sine, &cosine);
+		cosine *= r.scale;
+		sine *= r.scale;
 		*a = x * cosine - y * sine;
 		*b = y * cosine + x * sine;
 	}
 }
 
 void cuda_rope(struct cuda_device *device, int is_interleaved, unsigned dim,
-	       const float *inverse_frequency, float *x, const uint32_t *positions, unsigned n_rows,
-	       unsigned n_heads, unsigned head_dim)
+	       const float *inverse_frequency, float scale, float *x, const uint32_t *positions,
+	       unsigned n_rows, unsigned n_heads, unsigned head_dim)
 {
 	uint32_t *frequencies = device->scratch + n_rows;
-	struct rotation r = { x, device->scratch, (float *)frequencies, n_heads, head_dim, dim / 2,
-			      is_interleaved != 0 };
+	struct rotation r = { x, device->scratch, (float *)frequencies, scale, n_heads, head_dim,
+			      dim / 2, is_interleaved != 0 };
 
 	if (!n_rows || !cuda_begin(device))
 		return;

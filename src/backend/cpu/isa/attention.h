@@ -2,7 +2,7 @@
 #ifndef STAGECOACH_BACKEND_CPU_ISA_ATTENTION_H
 #define STAGECOACH_BACKEND_CPU_ISA_ATTENTION_H
 /*
- * attention - scores, softmax and weighted values; include after vec_*.h and exp.h.
+ * attention - scores, softmax and weighted values; include after vec_*.h, exp.h and rows.h.
  * A group of queries shares each load of keys or values. With fewer queries, more vectors are
  * summed side by side, so that enough independent sums hide the latency.
  *
@@ -198,6 +198,22 @@ ATTENTION_INLINE void scores_of(const unsigned type, const struct cpu_kv_slice *
 
 /* --- weights --- */
 
+static void bend(float *s, unsigned n, float cap, float slope, float distance)
+{
+	float places[LANES];
+
+	for (unsigned i = 0; i < LANES; i++)
+		places[i] = (float)i;
+	for (unsigned i = 0; i < n; i += LANES) {
+		vec from = vec_add(vec_load(places), vec_set1(distance + (float)i));
+		vec score = vec_load(s + i);
+
+		if (cap > 0)
+			score = capped(score, vec_set1(cap));
+		vec_store(s + i, vec_fma(vec_set1(slope), from, score));
+	}
+}
+
 static float softmax(float *s, unsigned n, float *max, float *total)
 {
 	vec most = vec_set1(*max), sum = vec_set1(0);
@@ -265,6 +281,9 @@ ATTENTION_INLINE void values_tile(const unsigned type, const unsigned n_q, const
 		const float *w = p + c->runs[run].first;
 		const float *end = w + c->runs[run].n;
 
+		w += c->runs[run].skip;
+		values += c->runs[run].skip * step;
+		ahead += c->runs[run].skip * step;
 		for (; w < end; w++, values += step, ahead += step) {
 			vec x[8];
 
@@ -415,6 +434,7 @@ ATTENTION_UNPACK(q8_0, CPU_KV_Q8_0)
 	.values = { values_f32, values_f16, values_bf16, values_q8_0,			\
 		    IF_CODES(values_codes) },						\
 	.unpack = { NULL, kv_unpack_f16, kv_unpack_bf16, IF_CODES(kv_unpack_q8_0), NULL },	\
+	.bend = bend,									\
 	.softmax = softmax,								\
 	.merge = merge,									\
 }

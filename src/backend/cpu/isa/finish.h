@@ -11,20 +11,6 @@ static inline vec scaled(const float *sum, const float *scale, unsigned row)
 	return scale ? vec_mul(vec_load(sum), vec_set1(scale[row])) : vec_load(sum);
 }
 
-/* Loads the vector at p, of which only n elements exist. */
-static inline vec load_up_to(const float *p, unsigned n)
-{
-	return n >= LANES ? vec_load(p) : vec_load_part(p, n);
-}
-
-static inline void store_up_to(float *p, vec v, unsigned n)
-{
-	if (n >= LANES)
-		vec_store(p, v);
-	else
-		vec_store_part(p, v, n);
-}
-
 static void finish(const float *sum, unsigned n_rows, const float *scale, const float *bias,
 		   bool is_added, unsigned n, float *y, size_t ldy)
 {
@@ -41,13 +27,19 @@ static void finish(const float *sum, unsigned n_rows, const float *scale, const 
 	}
 }
 
-static void finish_gated(const float *gate, const float *gate_scale, const float *up,
-			 const float *up_scale, unsigned n_rows, unsigned n, float *y, size_t ldy)
+#define FINISH_GATED(kind)								\
+	for (unsigned row = 0; row < n_rows;						\
+	     row++, gate += 2 * LANES, up += 2 * LANES, y += ldy)			\
+		for (unsigned i = 0; i < n; i += LANES)					\
+			store_up_to(y + i, vec_mul(activated(kind, a,			\
+							     scaled(gate + i, gate_scale, row)), \
+						   scaled(up + i, up_scale, row)), n - i);
+
+static void finish_gated(const struct activation *a, const float *gate, const float *gate_scale,
+			 const float *up, const float *up_scale, unsigned n_rows, unsigned n,
+			 float *y, size_t ldy)
 {
-	for (unsigned row = 0; row < n_rows; row++, gate += 2 * LANES, up += 2 * LANES, y += ldy)
-		for (unsigned i = 0; i < n; i += LANES)
-			store_up_to(y + i, gated(scaled(gate + i, gate_scale, row),
-						 scaled(up + i, up_scale, row)), n - i);
+	FOR_ACTIVATION(a->kind, FINISH_GATED)
 }
 
 #endif
