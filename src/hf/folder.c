@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +18,11 @@ char *folder_path(const char *folder, const char *name)
 
 bool folder_has(const char *folder, const char *name)
 {
-	char *path = folder_path(folder, name);
+	char path[PATH_MAX];
 	struct stat st;
-	const bool is_there = path && lstat(path, &st) == 0;
+	const int n = snprintf(path, sizeof path, "%s/%s", folder, name);
 
-	free(path);
-	return is_there;
+	return n > 0 && (size_t)n < sizeof path && lstat(path, &st) == 0;
 }
 
 /* --- mapping --- */

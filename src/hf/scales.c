@@ -67,17 +67,17 @@ static enum sc_status read_block(struct search *s)
 
 /* --- scales --- */
 
-static struct hf_stored *find_suffixed(const struct search *s, const char *name, size_t length,
-				       const char *suffix)
+/* The tensor that has the first `length` bytes of a name and a suffix; NULL: there is none. */
+static enum sc_status find_suffixed(const struct search *s, const char *name, size_t length,
+				    const char *suffix, struct hf_stored **found_out)
 {
-	const struct hf_stored *found = NULL;
 	char *wanted;
 
-	if (asprintf(&wanted, "%.*s%s", (int)length, name, suffix) >= 0) {
-		found = hf_store_find(s->store, wanted);
-		free(wanted);
-	}
-	return (struct hf_stored *)(uintptr_t)found;
+	if (asprintf(&wanted, "%.*s%s", (int)length, name, suffix) < 0)
+		return error_set(s->err, SC_E_NOMEM, "no memory for a tensor's name");
+	*found_out = (struct hf_stored *)(uintptr_t)hf_store_find(s->store, wanted);
+	free(wanted);
+	return SC_OK;
 }
 
 /* Sets the tensor's block by the scale's shape. Returns false if the shape does not fit. */
@@ -133,35 +133,36 @@ static enum sc_status attach(const struct search *s, struct hf_stored *tensor,
 }
 
 /* Scales of activations, which are computed in more than FP8 here. */
-static void mark_others(const struct search *s, const char *name, size_t length)
+static enum sc_status mark_others(const struct search *s, const char *name, size_t length)
 {
 	static const char *const others[] = { "input_scale", "activation_scale", "output_scale" };
+	enum sc_status status = SC_OK;
 
-	if (length < 6 || strncmp(name + length - 6, "weight", 6))
-		return;
-	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-		struct hf_stored *found = find_suffixed(s, name, length - 6, others[i]);
+	if (length < 6 || strcmp(name + length - 6, "weight"))
+		return SC_OK;
+	for (size_t i = 0; !status && i < sizeof others / sizeof others[0]; i++) {
+		struct hf_stored *found = NULL;
 
+		status = find_suffixed(s, name, length - 6, others[i], &found);
 		if (found)
 			found->is_scale = true;
 	}
+	return status;
 }
 
 static enum sc_status attach_to(const struct search *s, struct hf_stored *tensor)
 {
 	static const char *const suffixes[] = { "_scale_inv", "_scale" };
 	const size_t length = strlen(tensor->name);
+	struct hf_stored *scale = NULL;
+	enum sc_status status;
 
 	if (tensor->dtype != HF_F8_E4M3)
 		return SC_OK;
-	mark_others(s, tensor->name, length);
-	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-		struct hf_stored *scale = find_suffixed(s, tensor->name, length, suffixes[i]);
-
-		if (scale)
-			return attach(s, tensor, scale);
-	}
-	return SC_OK;
+	status = mark_others(s, tensor->name, length);
+	for (size_t i = 0; !status && !scale && i < sizeof suffixes / sizeof suffixes[0]; i++)
+		status = find_suffixed(s, tensor->name, length, suffixes[i], &scale);
+	return status || !scale ? status : attach(s, tensor, scale);
 }
 
 enum sc_status scales_attach(struct hf_store *store, const json_t *config, struct error *err)
