@@ -30,6 +30,24 @@ static const uint64_t hashes[CPU_N_ISAS] = {
 	[CPU_AVX512] = UINT64_C(0xbc3e5c3a1c27d297),
 	[CPU_AVX512_BF16] = UINT64_C(0x188adb51da1c5e75),
 };
+/* Of operations that version 2 did not have at first; join them with the others when the version is
+ * raised. */
+static const uint64_t later_hashes[CPU_N_ISAS] = {
+	[CPU_SCALAR] = UINT64_C(0xd43143d9a48853a7),
+	[CPU_AVX2] = UINT64_C(0x7d5f03a53d62c14b),
+	[CPU_AVX512] = UINT64_C(0x608ebf49c8491eef),
+	[CPU_AVX512_BF16] = UINT64_C(0x608ebf49c8491eef),
+};
+
+/* What attention may have. */
+struct sight {
+	unsigned window;
+	float cap;
+	bool has_slopes;
+};
+
+static const enum tensor_type kv_types[] = { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0 };
+enum { N_KV_TYPES = sizeof kv_types / sizeof *kv_types };
 
 static const struct activation silu = { .kind = ACTIVATION_SILU };
 
@@ -77,15 +95,20 @@ static void run_products(struct run *run, enum tensor_type type)
 }
 
 /* More positions than a part has: some steps of many rows, and one of one. */
-static void run_attention(struct run *run, enum tensor_type type)
+static void run_attention(struct run *run, enum tensor_type type, const struct sight *sight)
 {
 	static const uint32_t blocks[20] = { 3, 1, 0, 2, 4, 5, 6, 7, 9, 8, 10, 11, 12, 13, 14, 15,
 					     16, 17, 18, 19 };
 	const struct kv_cache_config config = {
 		.n_layers = 1, .n_blocks = 20, .block_length = 32, .n_kv_heads = N_KV_HEADS,
 		.head_dim = HEAD_DIM, .value_dim = HEAD_DIM, .type = type,
+		.window = sight->window,
 	};
-	const struct attention_shape shape = { .n_heads = N_HEADS, .scale = 0.25f };
+	static const float slopes[N_HEADS] = { 0.5f, 0.25f, 0.125f, 0.0625f, 1, 2, 3, 0.1f };
+	const struct attention_shape shape = {
+		.n_heads = N_HEADS, .scale = 0.25f, .cap = sight->cap,
+		.slopes = sight->has_slopes ? slopes : NULL,
+	};
 	struct attention_span span = { 0, MAX_ROWS, 0, blocks };
 	struct kv_cache *cache;
 	struct error err;
@@ -152,10 +175,66 @@ static void run_logits(struct run *run)
 	XXH3_64bits_update(run->hash, sums, sizeof sums);
 }
 
-static uint64_t hash_of(struct backend *backend)
+/* Both norms with all that they may have. */
+static void run_norms(struct run *run)
 {
-	static const enum tensor_type kv_types[] = { TENSOR_F32, TENSOR_F16, TENSOR_BF16,
-						     TENSOR_Q8_0 };
+	enum { WIDTH = HEAD_DIM - 5 };
+
+	for (unsigned kind = 0; kind < 2; kind++) {
+		const struct norm norm = {
+			.kind = (enum norm_kind)kind, .gain = run->x + 3, .bias = run->x + 900,
+			.eps = 1e-5f, .n_groups = N_HEADS, .is_per_group = kind,
+		};
+
+		run->backend->ops->norm(run->backend, &norm, run->x, MAX_ROWS, WIDTH, run->y);
+		note(run, (size_t)MAX_ROWS * N_HEADS * WIDTH);
+	}
+}
+
+static void run_activations(struct run *run)
+{
+	const size_t n = (size_t)MAX_ROWS * N_IN - 5;
+
+	for (unsigned kind = ACTIVATION_GELU_TANH; kind <= ACTIVATION_XIELU; kind++) {
+		const struct activation activation = {
+			.kind = (enum activation_kind)kind, .alpha_p = 0.8f, .alpha_n = 1.1f,
+			.beta = 0.5f, .eps = -1e-6f,
+		};
+
+		memcpy(run->y, run->x, n * sizeof *run->y);
+		run->backend->ops->cap(run->backend, run->y, 9, 0, n);
+		run->backend->ops->activate(run->backend, &activation, run->y, NULL, n, run->y);
+		note(run, n);
+	}
+	run->backend->ops->cap(run->backend, run->y, 3, 2, n);
+	run->backend->ops->add(run->backend, run->y, run->x, 0.3f, n);
+	note(run, n);
+}
+
+static void later_operations(struct run *run)
+{
+	static const struct sight windowed = { .window = 200, .cap = 1.5f, .has_slopes = true };
+
+	for (unsigned i = 0; i < N_KV_TYPES; i++)
+		run_attention(run, kv_types[i], &windowed);
+	run_norms(run);
+	run_activations(run);
+}
+
+static void first_operations(struct run *run)
+{
+	static const struct sight everything = { .window = 0 };
+
+	for (unsigned i = 0; i < oracle_n_types; i++)
+		run_products(run, oracle_types[i]);
+	for (unsigned i = 0; i < N_KV_TYPES; i++)
+		run_attention(run, kv_types[i], &everything);
+	run_rows(run);
+	run_logits(run);
+}
+
+static uint64_t hash_of(struct backend *backend, void (*operations)(struct run *run))
+{
 	size_t n = (size_t)(MAX_ROWS + 1) * N_IN;
 	struct run run = {
 		.backend = backend, .random = { 1 }, .x = floats_alloc(n), .y = floats_alloc(n),
@@ -165,12 +244,7 @@ static uint64_t hash_of(struct backend *backend)
 
 	XXH3_64bits_reset(run.hash);
 	random_fill(&run.random, run.x, n);
-	for (unsigned i = 0; i < oracle_n_types; i++)
-		run_products(&run, oracle_types[i]);
-	for (unsigned i = 0; i < 4; i++)
-		run_attention(&run, kv_types[i]);
-	run_rows(&run);
-	run_logits(&run);
+	operations(&run);
 	hash = XXH3_64bits_digest(run.hash);
 	XXH3_freeState(run.hash);
 	free(run.x);
@@ -178,26 +252,32 @@ static uint64_t hash_of(struct backend *backend)
 	return hash;
 }
 
-static void other_bits_have_another_version(void **state)
+static unsigned count_wrong(void (*operations)(struct run *run), const uint64_t *expected)
 {
 	unsigned n_wrong = 0;
 
-	(void)state;
-	assert_int_equal(backend_cpu.kernel_version, version);
 	for (enum cpu_isa isa = CPU_SCALAR; isa <= cpu_isa_best(); isa++) {
 		struct backend *backend = open_cpu(cpu_isa_name(isa), 2, MAX_ROWS, N_IN);
-		uint64_t hash = hash_of(backend);
+		uint64_t hash = hash_of(backend, operations);
 
 		backend->ops->close(backend);
-		if (hash == hashes[isa])
+		if (hash == expected[isa])
 			continue;
 		print_message("%s: 0x%016llx, expected 0x%016llx\n", cpu_isa_name(isa),
-			      (unsigned long long)hash, (unsigned long long)hashes[isa]);
+			      (unsigned long long)hash, (unsigned long long)expected[isa]);
 		n_wrong++;
 	}
 	if (n_wrong && libm_fingerprint() != libm)
 		print_message("the C library is another: it may be the cause\n");
-	assert_int_equal(n_wrong, 0);
+	return n_wrong;
+}
+
+static void other_bits_have_another_version(void **state)
+{
+	(void)state;
+	assert_int_equal(backend_cpu.kernel_version, version);
+	assert_int_equal(count_wrong(first_operations, hashes), 0);
+	assert_int_equal(count_wrong(later_operations, later_hashes), 0);
 }
 
 int main(void)

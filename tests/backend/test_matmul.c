@@ -420,6 +420,7 @@ static void check_joined(struct backend *backend, enum tensor_type type, unsigne
 	struct random random = { 13 };
 	float *x = floats_alloc((size_t)n_rows * N_IN);
 	float *gate = floats_alloc(n), *up = floats_alloc(n), *y = floats_alloc(n);
+	float *activated = floats_alloc(n);
 	struct matrix m[2];
 	struct weight *w[2];
 
@@ -434,16 +435,23 @@ static void check_joined(struct backend *backend, enum tensor_type type, unsigne
 	ops->matmul(backend, &(struct matmul){ w[0], NULL, y, true }, 1, x, n_rows);
 	for (size_t i = 0; i < n; i++)
 		assert_true(y[i] == up[i] + gate[i]);
-	ops->gated_matmul(backend, &silu, w[0], w[1], x, n_rows, y);
-	ops->activate(backend, &silu, gate, up, n, gate);
-	for (size_t i = 0; i < n; i++)
-		assert_true(y[i] == gate[i]);
+	for (unsigned kind = 0; kind <= ACTIVATION_XIELU; kind++) {
+		const struct activation activation = {
+			.kind = (enum activation_kind)kind, .alpha_p = 0.8f, .alpha_n = 1.1f,
+			.beta = 0.5f, .eps = -1e-6f,
+		};
+
+		ops->gated_matmul(backend, &activation, w[0], w[1], x, n_rows, y);
+		ops->activate(backend, &activation, gate, up, n, activated);
+		assert_memory_equal(y, activated, n * sizeof *y);
+	}
 	for (unsigned i = 0; i < 2; i++) {
 		ops->weight_destroy(backend, w[i]);
 		matrix_deinit(&m[i]);
 	}
 	free(x);
 	free(gate);
+	free(activated);
 	free(up);
 	free(y);
 }

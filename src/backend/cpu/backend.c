@@ -97,12 +97,15 @@ static bool init_memory(struct cpu_backend *cpu)
 	for (unsigned kind = 0; kind < CPU_N_TILE_KINDS; kind++)
 		cpu->tiles.memory[kind] = cpu->arrays[CPU_ARRAY_TILES + kind];
 	cpu->tiles.scales = cpu->arrays[CPU_ARRAY_TILE_SCALES];
-	cpu->rope = (struct cpu_rope_cache){
-		.is_filled = cpu->arrays[CPU_ARRAY_ROPE_FILLED],
-		.positions = cpu->arrays[CPU_ARRAY_ROPE_POSITIONS],
-		.cosine = cpu->arrays[CPU_ARRAY_ROPE_COSINE],
-		.sine = cpu->arrays[CPU_ARRAY_ROPE_SINE],
-	};
+	for (size_t i = 0, row = 0; i < CPU_ROPE_TABLES; i++, row += cpu->max_rows)
+		cpu->rope[i] = (struct cpu_rope_cache){
+			.is_filled = (bool *)cpu->arrays[CPU_ARRAY_ROPE_FILLED] + row,
+			.positions = (uint32_t *)cpu->arrays[CPU_ARRAY_ROPE_POSITIONS] + row,
+			.cosine = (float *)cpu->arrays[CPU_ARRAY_ROPE_COSINE] +
+				  row * CPU_ROPE_MAX_ANGLES,
+			.sine = (float *)cpu->arrays[CPU_ARRAY_ROPE_SINE] +
+				row * CPU_ROPE_MAX_ANGLES,
+		};
 	return true;
 }
 

@@ -21,14 +21,14 @@
 
 enum {
 	CPU_ROPE_MAX_ANGLES = 256,	/* angles per row that are kept between calls */
+	CPU_ROPE_TABLES = 2,		/* whose angles are kept: some layers may have another */
 	CPU_SCRATCH_ROWS = 264,		/* a multiple of the tile length of every kind */
 };
 
 /* Cosines and sines, times the table's scale, of each row's last position. All layers of a step that
- * use the same table need the same ones. */
+ * have the same table need the same ones. */
 struct cpu_rope_cache {
-	unsigned n_angles;			/* number of angles of the table
-						 * that filled the cache */
+	unsigned n_angles;			/* of the table that filled the cache */
 	float scale;				/* likewise */
 	float inverse_frequency[CPU_ROPE_MAX_ANGLES];
 	bool *is_filled;			/* [max_rows] */
@@ -59,7 +59,8 @@ struct cpu_backend {
 					 * those of tiles and rope point there */
 	struct cpu_scratch *scratch;	/* [n_threads] */
 	uint32_t *span_start;	/* [max_rows + 1] first tile of each attention span */
-	struct cpu_rope_cache rope;
+	struct cpu_rope_cache rope[CPU_ROPE_TABLES];
+	unsigned last_rope;	/* index of the one that was used last */
 };
 
 struct weight {

@@ -7,24 +7,37 @@
 
 /*
  * The angle is the float product of position and frequency, as in training. Cosine and sine are
- * computed and scaled in double and rounded once. All layers of a step need the same angles for queries and
- * keys, so each row keeps those of its last position. The values depend only on position and table,
- * so keeping them changes no bit.
+ * computed and scaled in double and rounded once. All layers of a step that have the same table need
+ * the same angles for queries and keys, so each row keeps those of its last position. The values
+ * depend only on position and table, so keeping them changes no bit.
  */
 
-static void take_table(struct cpu_rope_cache *cache, const struct rope_table *table,
-		       unsigned max_rows)
+static bool is_of_table(const struct cpu_rope_cache *cache, const struct rope_table *table)
 {
 	unsigned n = table->dim / 2;
-	size_t n_bytes = n * sizeof(float);
 
-	if (cache->n_angles == n && cache->scale == table->scale &&
-	    !memcmp(cache->inverse_frequency, table->inverse_frequency, n_bytes))
-		return;
-	cache->n_angles = n;
+	return cache->n_angles == n && cache->scale == table->scale &&
+	       !memcmp(cache->inverse_frequency, table->inverse_frequency, n * sizeof(float));
+}
+
+/* Returns the table's cache; if it has none, the one that was not used last becomes its. */
+static struct cpu_rope_cache *take_table(struct cpu_backend *cpu, const struct rope_table *table)
+{
+	struct cpu_rope_cache *cache;
+
+	for (unsigned i = 0; i < CPU_ROPE_TABLES; i++)
+		if (is_of_table(&cpu->rope[i], table)) {
+			cpu->last_rope = i;
+			return &cpu->rope[i];
+		}
+	cpu->last_rope = (cpu->last_rope + 1) % CPU_ROPE_TABLES;
+	cache = &cpu->rope[cpu->last_rope];
+	cache->n_angles = table->dim / 2;
 	cache->scale = table->scale;
-	memcpy(cache->inverse_frequency, table->inverse_frequency, n_bytes);
-	memset(cache->is_filled, 0, max_rows * sizeof *cache->is_filled);
+	memcpy(cache->inverse_frequency, table->inverse_frequency,
+	       cache->n_angles * sizeof(float));
+	memset(cache->is_filled, 0, cpu->max_rows * sizeof *cache->is_filled);
+	return cache;
 }
 
 struct rotation {
@@ -75,13 +88,13 @@ void cpu_rope(struct backend *backend, const struct rope_table *table, float *x,
 	      const uint32_t *positions, unsigned n_rows, unsigned n_heads, unsigned head_dim)
 {
 	struct cpu_backend *cpu = cpu_of(backend);
-	struct rotation rotation = { cpu, &cpu->rope, table, x, positions, n_heads, head_dim };
+	struct rotation rotation = { cpu, NULL, table, x, positions, n_heads, head_dim };
 
 	if (table->layout == ROPE_NONE)
 		return;
 	assert(n_rows <= cpu->max_rows && table->dim % 2 == 0 && table->dim <= head_dim &&
 	       table->dim / 2 <= CPU_ROPE_MAX_ANGLES);
-	take_table(&cpu->rope, table, cpu->max_rows);
+	rotation.cache = take_table(cpu, table);
 	/* Counts a cosine and a sine for every few elements, as if none were kept. */
 	cpu_parallel_even(cpu, cpu_threads_for(cpu, (uint64_t)n_rows * n_heads * head_dim * 32),
 			  n_rows, rotate_row, &rotation);

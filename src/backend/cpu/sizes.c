@@ -17,8 +17,8 @@ void cpu_array_bytes(unsigned n_threads, unsigned max_rows, unsigned max_width,
 		     size_t n_bytes_out[CPU_N_ARRAYS])
 {
 	const struct cpu_backend *cpu = NULL;	/* for the sizes of its arrays' elements */
-	const size_t n_rows = max_rows;
-	const size_t angles_bytes = CPU_ROPE_MAX_ANGLES * sizeof *cpu->rope.cosine;
+	const size_t n_rows = max_rows, rope_rows = n_rows * CPU_ROPE_TABLES;
+	const size_t angles_bytes = CPU_ROPE_MAX_ANGLES * sizeof *cpu->rope->cosine;
 
 	n_bytes_out[CPU_ARRAY_SCRATCH] = n_threads * sizeof *cpu->scratch;
 	n_bytes_out[CPU_ARRAY_SPANS] = (n_rows + 1) * sizeof *cpu->span_start;
@@ -27,10 +27,10 @@ void cpu_array_bytes(unsigned n_threads, unsigned max_rows, unsigned max_width,
 			cpu_tile_bytes((enum cpu_tile_kind)kind, max_rows,
 				       (size_t)max_width + CPU_QUANT_BLOCK);
 	n_bytes_out[CPU_ARRAY_TILE_SCALES] = n_rows * sizeof *cpu->tiles.scales;
-	n_bytes_out[CPU_ARRAY_ROPE_FILLED] = n_rows * sizeof *cpu->rope.is_filled;
-	n_bytes_out[CPU_ARRAY_ROPE_POSITIONS] = n_rows * sizeof *cpu->rope.positions;
-	n_bytes_out[CPU_ARRAY_ROPE_COSINE] = n_rows * angles_bytes;
-	n_bytes_out[CPU_ARRAY_ROPE_SINE] = n_rows * angles_bytes;
+	n_bytes_out[CPU_ARRAY_ROPE_FILLED] = rope_rows * sizeof *cpu->rope->is_filled;
+	n_bytes_out[CPU_ARRAY_ROPE_POSITIONS] = rope_rows * sizeof *cpu->rope->positions;
+	n_bytes_out[CPU_ARRAY_ROPE_COSINE] = rope_rows * angles_bytes;
+	n_bytes_out[CPU_ARRAY_ROPE_SINE] = rope_rows * angles_bytes;
 }
 
 /* The arrays of a backend without threads, and what its objects take. */

@@ -3,7 +3,9 @@
 #define STAGECOACH_BACKEND_CPU_ISA_ACTIVATIONS_H
 /*
  * activations - tanh and the activation functions in vectors; include after a vec_*.h and exp.h.
- * tests/backend/test_activations.c measures the errors that are stated here.
+ * Errors, measured over ten million numbers with each instruction set: tanh at most 2.5 units in the
+ * last place; activations at most 1.3e-7 times the argument, which are 3 units in the last place
+ * unless the result vanishes beside the argument. tests/backend/test_activations.c holds them to it.
  */
 #include "backend/row_ops.h"
 
@@ -24,8 +26,7 @@ static inline vec vec_copy_sign(vec magnitude, vec sign)
 	return (vec)(((vec_bits)magnitude & INT32_MAX) | ((vec_bits)sign & INT32_MIN));
 }
 
-/* 1 - 2 / (e^(2 |x|) + 1), written with e^y - 1, which keeps small results exact. The error is at
- * most 2 units in the last place. */
+/* Written with e^y - 1, because 1 - e^y would lose the digits of small results. */
 static inline vec vec_tanh(vec x)
 {
 	vec e = vec_exp_less_1(vec_mul(vec_abs(x), vec_set1(-2.0f)));
@@ -34,23 +35,23 @@ static inline vec vec_tanh(vec x)
 }
 
 /* The share of a normal distribution below x, (1 + erf(x / sqrt(2))) / 2: below -|x| it is
- * e^(-x^2 / 2) times a polynomial in q = 1 / (1 + 0.3 |x|), with a relative error of 4e-9. */
+ * e^(-x^2 / 2) times a polynomial in u = |x| / (4 + |x|), fitted with a relative error of 1e-8. */
 static inline vec vec_normal_share(vec x)
 {
-	vec t = vec_abs(x);
-	vec q = vec_div(vec_set1(1.0f), vec_fma(t, vec_set1(0.3f), vec_set1(1.0f)));
-	vec p = vec_set1(-2.0566532e-2f), tail;
+	vec t = vec_min(vec_set1(1000.0f), vec_mul(vec_abs(x), vec_set1(0.25f)));
+	vec u = vec_div(t, vec_add(t, vec_set1(1.0f)));
+	vec p = vec_set1(-3.521335e-2f), tail;
 
-	p = vec_fma(p, q, vec_set1(1.1211488e-1f));
-	p = vec_fma(p, q, vec_set1(-2.27429e-1f));
-	p = vec_fma(p, q, vec_set1(1.906927e-1f));
-	p = vec_fma(p, q, vec_set1(-7.847286e-2f));
-	p = vec_fma(p, q, vec_set1(9.562093e-2f));
-	p = vec_fma(p, q, vec_set1(7.858483e-2f));
-	p = vec_fma(p, q, vec_set1(1.1019124e-1f));
-	p = vec_fma(p, q, vec_set1(1.19577445e-1f));
-	p = vec_fma(p, q, vec_set1(1.1968638e-1f));
-	tail = vec_mul(vec_mul(p, q), vec_exp(vec_mul(vec_mul(t, t), vec_set1(-0.5f))));
+	p = vec_fma(p, u, vec_set1(1.1395561e-1f));
+	p = vec_fma(p, u, vec_set1(-5.47426e-2f));
+	p = vec_fma(p, u, vec_set1(-2.0395611e-1f));
+	p = vec_fma(p, u, vec_set1(1.0697468e-1f));
+	p = vec_fma(p, u, vec_set1(8.708307e-1f));
+	p = vec_fma(p, u, vec_set1(-2.1063182f));
+	p = vec_fma(p, u, vec_set1(2.4042118f));
+	p = vec_fma(p, u, vec_set1(-1.5957686f));
+	p = vec_fma(p, u, vec_set1(0.5f));
+	tail = vec_mul(p, vec_exp(vec_mul(vec_mul(x, x), vec_set1(-0.5f))));
 	return vec_if_above(x, vec_set1(0), vec_sub(vec_set1(1.0f), tail), tail);
 }
 
