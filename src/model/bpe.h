@@ -15,7 +15,7 @@ struct bpe;
 /* Borrows vocab until destroy. Takes pre, also on failure; NULL: words come from bpe_encode_word.
  * ignores_merges: a word that is itself a token is not split. SC_E_FORMAT: tokenizer.ggml.merges is
  * missing, or a merge is not a pair. Pairs whose parts or result are not tokens are ignored. Of
- * equal pairs the first counts. */
+ * equal pairs the first counts; without pre the last, as in the tokenizers package. */
 must_check enum sc_status bpe_create(const struct vocab *vocab, struct pretokenizer *pre,
 				     bool ignores_merges, const struct gguf *gguf,
 				     struct bpe **bpe_out, struct error *err);

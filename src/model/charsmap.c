@@ -46,6 +46,26 @@ enum sc_status charsmap_init(struct charsmap *map, const void *data, size_t n_by
 	return check_texts(map, err);
 }
 
+enum sc_status charsmap_load(struct charsmap *map, const struct gguf *gguf, struct error *err)
+{
+	struct gguf_array bytes;
+	enum sc_status status;
+
+	*map = (struct charsmap){ 0 };
+	if (!gguf_has(gguf, KEY_CHARSMAP))
+		return SC_OK;
+	status = gguf_get_array(gguf, KEY_CHARSMAP, &bytes, err);
+	if (status)
+		return status;
+	if (bytes.n && bytes.type != GGUF_U8 && bytes.type != GGUF_I8)
+		return gguf_key_error(gguf, KEY_CHARSMAP, SC_E_FORMAT, err,
+				      "expected an array of bytes");
+	status = charsmap_init(map, bytes.data, bytes.n, err);
+	if (status)
+		error_prefix(err, "%s: key '%s'", gguf_path(gguf), KEY_CHARSMAP);
+	return status;
+}
+
 /* Beyond the array there are units without a label. */
 static uint32_t unit_at(const struct charsmap *map, uint32_t at)
 {
@@ -101,50 +121,48 @@ size_t charsmap_longest(const struct charsmap *map, const char *text, size_t n_b
 	return find_rule(map, text, n_bytes, false, replacement_out);
 }
 
-static enum sc_status add(struct buf *out, const char *text, size_t n_bytes)
-{
-	return out->length + n_bytes > INT32_MAX ? SC_E_TOO_LARGE : buf_add(out, text, n_bytes);
-}
-
-/* Adds the replacement of text, or text if nothing replaces it. */
-static enum sc_status add_part(const struct charsmap *map, const char *text, size_t n_bytes,
-			       struct buf *out)
+/* Adds the replacement of [begin, end), or these bytes if nothing replaces them. */
+static enum sc_status add_part(const struct charsmap *map, struct masked_text text, size_t begin,
+			       size_t end, struct masked_buf *out)
 {
 	struct gguf_string with;
 
-	if (find_rule(map, text, n_bytes, true, &with))
-		return add(out, with.data, with.length);
-	return add(out, text, n_bytes);
+	if (find_rule(map, text.data + begin, end - begin, true, &with))
+		return masked_buf_make(out, with.data, with.length,
+				       masked_text_allows(text, begin, end));
+	return masked_buf_copy(out, text, begin, end);
 }
 
-static enum sc_status add_characters(const struct charsmap *map, const char *text, size_t n_bytes,
-				     struct buf *out)
+static enum sc_status add_characters(const struct charsmap *map, struct masked_text text,
+				     size_t begin, size_t end, struct masked_buf *out)
 {
 	enum sc_status status = SC_OK;
 
-	for (size_t at = 0; at < n_bytes && !status;) {
-		int length = utf8_next((const uint8_t *)text + at, n_bytes - at);
-		size_t n = length > 0 ? (size_t)length : 1;
+	while (begin < end && !status) {
+		int length = utf8_next((const uint8_t *)text.data + begin, end - begin);
+		size_t next = begin + (length > 0 ? (size_t)length : 1);
 
-		status = length > 0 ? add_part(map, text + at, n, out) : add(out, text + at, n);
-		at += n;
+		status = length > 0 ? add_part(map, text, begin, next, out)
+				    : masked_buf_copy(out, text, begin, next);
+		begin = next;
 	}
 	return status;
 }
 
-enum sc_status charsmap_add_clusters(const struct charsmap *map, const char *text, size_t n_bytes,
-				     struct buf *out)
+enum sc_status charsmap_add_clusters(const struct charsmap *map, struct masked_text text,
+				     struct masked_buf *out)
 {
-	enum sc_status status = buf_reserve(out, n_bytes);
+	enum sc_status status = buf_reserve(&out->data, text.n);
 
-	for (size_t at = 0; at < n_bytes && !status;) {
+	for (size_t at = 0; at < text.n && !status;) {
 		struct gguf_string with;
-		size_t n = grapheme_length(text + at, n_bytes - at);
+		size_t n = grapheme_length(text.data + at, text.n - at);
 
-		if (n <= CLUSTER_MAX_BYTES && find_rule(map, text + at, n, true, &with))
-			status = add(out, with.data, with.length);
+		if (n <= CLUSTER_MAX_BYTES && find_rule(map, text.data + at, n, true, &with))
+			status = masked_buf_make(out, with.data, with.length,
+						 masked_text_allows(text, at, at + n));
 		else
-			status = add_characters(map, text + at, n, out);
+			status = add_characters(map, text, at, at + n, out);
 		at += n;
 	}
 	return status;

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "model/gguf.h"
+#include "model/masked_text.h"
 
 #define CHARSMAP_MAX_KEY 256		/* bytes of a rule's left side */
 #define CHARSMAP_MAX_REPLACEMENT 1024
@@ -33,6 +34,11 @@ struct charsmap {
 must_check enum sc_status charsmap_init(struct charsmap *map, const void *data, size_t n_bytes,
 					struct error *err);
 
+/* The rules of a file, from KEY_CHARSMAP. Borrows from gguf. No key: no rules. SC_E_FORMAT. */
+#define KEY_CHARSMAP "tokenizer.ggml.precompiled_charsmap"
+must_check enum sc_status charsmap_load(struct charsmap *map, const struct gguf *gguf,
+					struct error *err);
+
 /* Returns the length of the longest rule that text starts with, and its replacement, which may be
  * empty. 0: there is none. */
 size_t charsmap_longest(const struct charsmap *map, const char *text, size_t n_bytes,
@@ -44,7 +50,7 @@ size_t charsmap_longest(const struct charsmap *map, const char *text, size_t n_b
  *   shortest such rule; the rest of the cluster is lost.
  * - Otherwise each character that starts with a rule is replaced.
  * Bytes that are no UTF-8 are copied. SC_E_NOMEM; SC_E_TOO_LARGE: more than 2^31 bytes. */
-must_check enum sc_status charsmap_add_clusters(const struct charsmap *map, const char *text,
-						size_t n_bytes, struct buf *out);
+must_check enum sc_status charsmap_add_clusters(const struct charsmap *map,
+						struct masked_text text, struct masked_buf *out);
 
 #endif

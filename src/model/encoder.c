@@ -112,7 +112,7 @@ enum sc_status encoder_begin(const struct encoder *encoder, struct token_list *i
 struct encoding {
 	const struct encoder *encoder;
 	struct normalizer_scratch scratch;
-	struct merger merger;
+	struct word_scratch words;
 	struct token_list *ids;
 	bool is_control_allowed;
 	bool is_first;		/* the part begins where the text begins */
@@ -131,8 +131,8 @@ static enum sc_status on_word(void *context, const char *word, size_t n_bytes)
 {
 	struct encoding *encoding = context;
 
-	return word_model_encode(encoding->encoder->model, word, n_bytes, &encoding->merger,
-				 encoding->ids, encoding->err);
+	return word_model_encode(encoding->encoder->model, word, n_bytes, &encoding->words,
+				 encoding->ids);
 }
 
 /* Cuts a part without added tokens into words and encodes each. */
@@ -183,14 +183,14 @@ enum sc_status encoder_encode(const struct encoder *encoder, struct masked_text 
 			      bool is_control_allowed, struct token_list *ids, struct error *err)
 {
 	struct encoding encoding = {
-		.encoder = encoder, .scratch = NORMALIZER_SCRATCH_INIT, .merger = MERGER_INIT,
+		.encoder = encoder, .scratch = NORMALIZER_SCRATCH_INIT, .words = WORD_SCRATCH_INIT,
 		.ids = ids, .is_control_allowed = is_control_allowed, .is_first = true,
 		.err = err,
 	};
 	enum sc_status status = encode_parts(&encoding, encoder->raw, text, encode_normalized);
 
 	normalizer_scratch_deinit(&encoding.scratch);
-	merger_deinit(&encoding.merger);
+	word_scratch_deinit(&encoding.words);
 	return status;
 }
 

@@ -2,6 +2,7 @@
 #include "model/normalizer.h"
 
 #include "base/utf8.h"
+#include "model/charsmap.h"
 #include "model/oniguruma.h"
 #include "model/unicode_class.h"
 #include "model/unicode_form.h"
@@ -13,12 +14,14 @@
 struct normalizer {
 	struct pipeline_steps steps;
 	struct pattern *patterns[PIPELINE_MAX_STEPS];	/* of NORMALIZE_REPLACE_REGEX, or NULL */
+	struct charsmap rules;				/* of NORMALIZE_PRECOMPILED */
 };
 
 /* One step on one text. */
 struct run {
 	const struct pipeline_step *step;
 	const struct pattern *pattern;
+	const struct charsmap *rules;
 	struct masked_text in;
 	struct masked_buf *out;
 	struct error *err;
@@ -29,9 +32,6 @@ static enum sc_status check_step(const struct pipeline_step *step, struct error 
 	if (step->kind == NORMALIZE_REPLACE && !step->args[0].text.length)
 		return error_set(err, SC_E_UNSUPPORTED,
 				 "normalizer Replace: an empty pattern is not supported");
-	if (step->kind == NORMALIZE_PRECOMPILED)
-		return error_set(err, SC_E_UNSUPPORTED,
-				 "normalizer Precompiled is not supported");
 	return SC_OK;
 }
 
@@ -41,7 +41,6 @@ enum sc_status normalizer_create(struct pipeline_steps steps, const struct gguf 
 	struct normalizer *normalizer = calloc(1, sizeof *normalizer);
 	enum sc_status status = SC_OK;
 
-	(void)gguf;
 	if (!normalizer)
 		return error_set(err, SC_E_NOMEM, "no memory for a normalizer");
 	normalizer->steps = steps;
@@ -52,6 +51,8 @@ enum sc_status normalizer_create(struct pipeline_steps steps, const struct gguf 
 		if (!status && steps.steps[i].kind == NORMALIZE_REPLACE_REGEX)
 			status = oniguruma_compile(text.data, text.length,
 						   &normalizer->patterns[i], err);
+		if (!status && steps.steps[i].kind == NORMALIZE_PRECOMPILED)
+			status = charsmap_load(&normalizer->rules, gguf, err);
 	}
 	if (status) {
 		normalizer_destroy(normalizer);
@@ -211,6 +212,8 @@ static enum sc_status run_step(const struct run *run)
 		return replace(run);
 	case NORMALIZE_REPLACE_REGEX:
 		return replace_regex(run);
+	case NORMALIZE_PRECOMPILED:
+		return charsmap_add_clusters(run->rules, run->in, run->out);
 	default:
 		return map_all(run);
 	}
@@ -224,7 +227,7 @@ enum sc_status normalizer_run(const struct normalizer *normalizer, struct masked
 		struct masked_buf *out = &scratch->bufs[i % 2];
 		const struct run run = {
 			.step = &normalizer->steps.steps[i], .pattern = normalizer->patterns[i],
-			.in = text, .out = out, .err = err,
+			.rules = &normalizer->rules, .in = text, .out = out, .err = err,
 		};
 		enum sc_status status;
 

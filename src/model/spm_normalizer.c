@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_RULES "tokenizer.ggml.precompiled_charsmap"
 #define KEY_REMOVE "tokenizer.ggml.remove_extra_whitespaces"
 
 static const char replacement[] = "\uFFFD";
@@ -40,28 +39,8 @@ bool spm_normalizer_is_needed(const struct gguf *gguf)
 	struct gguf_array rules;
 
 	return is_true(gguf, KEY_SPM_EXACT) || is_true(gguf, KEY_REMOVE) ||
-	       (gguf_has(gguf, KEY_RULES) && !gguf_get_array(gguf, KEY_RULES, &rules, NULL) &&
+	       (gguf_has(gguf, KEY_CHARSMAP) && !gguf_get_array(gguf, KEY_CHARSMAP, &rules, NULL) &&
 		rules.n);
-}
-
-static enum sc_status load_rules(struct spm_normalizer *normalizer, const struct gguf *gguf,
-				 struct error *err)
-{
-	struct gguf_array bytes;
-	enum sc_status status;
-
-	if (!gguf_has(gguf, KEY_RULES))
-		return SC_OK;
-	status = gguf_get_array(gguf, KEY_RULES, &bytes, err);
-	if (status)
-		return status;
-	if (bytes.n && bytes.type != GGUF_U8 && bytes.type != GGUF_I8)
-		return gguf_key_error(gguf, KEY_RULES, SC_E_FORMAT, err,
-				      "expected an array of bytes");
-	status = charsmap_init(&normalizer->rules, bytes.data, bytes.n, err);
-	if (status)
-		error_prefix(err, "%s: key '%s'", gguf_path(gguf), KEY_RULES);
-	return status;
 }
 
 static enum sc_status load_user_defined(struct spm_normalizer *normalizer,
@@ -95,7 +74,7 @@ enum sc_status spm_normalizer_create(const struct vocab *vocab, const struct ggu
 
 	if (!normalizer)
 		return error_set(err, SC_E_NOMEM, "no memory for a normalizer");
-	status = load_rules(normalizer, gguf, err);
+	status = charsmap_load(&normalizer->rules, gguf, err);
 	if (!status)
 		status = get_flag(gguf, KEY_REMOVE, &normalizer->removes_spaces, err);
 	if (!status)

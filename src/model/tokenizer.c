@@ -47,7 +47,7 @@ static enum sc_status create_unigram(struct tokenizer *tokenizer, const struct g
 	enum sc_status status = vocab_load(&tokenizer->vocab, VOCAB_UNIGRAM, false, NULL, gguf, err);
 
 	if (!status)
-		status = unigram_create(&tokenizer->vocab, gguf, &tokenizer->unigram, err);
+		status = unigram_create(&tokenizer->vocab, true, gguf, &tokenizer->unigram, err);
 	if (!status)
 		status = spm_normalizer_create(&tokenizer->vocab, gguf, &tokenizer->normalizer,
 					       err);

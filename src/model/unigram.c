@@ -24,6 +24,7 @@ struct unigram {
 	double *scores;			/* [vocab->n] */
 	double unknown_score;
 	size_t n_longest;		/* bytes of the longest piece */
+	bool falls_back;
 	bool is_float;			/* sums are rounded to float */
 };
 
@@ -186,7 +187,7 @@ static enum sc_status load(struct unigram *unigram, const struct gguf *gguf, str
 	return build_trie(unigram, n, gguf, err);
 }
 
-enum sc_status unigram_create(const struct vocab *vocab, const struct gguf *gguf,
+enum sc_status unigram_create(const struct vocab *vocab, bool falls_back, const struct gguf *gguf,
 			      struct unigram **unigram_out, struct error *err)
 {
 	struct unigram *unigram = calloc(1, sizeof *unigram);
@@ -195,6 +196,7 @@ enum sc_status unigram_create(const struct vocab *vocab, const struct gguf *gguf
 	if (!unigram)
 		return error_set(err, SC_E_NOMEM, "no memory for a tokenizer");
 	unigram->vocab = vocab;
+	unigram->falls_back = falls_back;
 	status = load(unigram, gguf, err);
 	if (status) {
 		unigram_destroy(unigram);
@@ -222,7 +224,7 @@ static bool add_bytes(const struct run *run, const char *text, size_t n_bytes,
 	const uint32_t *tokens = run->unigram->vocab->byte_tokens;
 
 	for (size_t i = 0; i < n_bytes; i++)
-		if (tokens[(uint8_t)text[i]] == TOKEN_NONE)
+		if (!run->unigram->falls_back || tokens[(uint8_t)text[i]] == TOKEN_NONE)
 			return false;
 	for (size_t i = 0; i < n_bytes && !*status_out; i++)
 		*status_out = token_list_add(run->ids, tokens[(uint8_t)text[i]]);

@@ -41,10 +41,12 @@ struct unigram_scratch {
 #define UNIGRAM_SCRATCH_INIT { 0 }
 void unigram_scratch_deinit(struct unigram_scratch *scratch);
 
-/* Borrows vocab until destroy. SC_E_FORMAT: tokenizer.ggml.scores is missing or has a NaN.
+/* Borrows vocab until destroy. falls_back: unknown characters become byte tokens, if all are there.
+ * SC_E_FORMAT: tokenizer.ggml.scores is missing or has a NaN.
  * SC_E_UNSUPPORTED: a piece is too long. SC_E_NOMEM. */
-must_check enum sc_status unigram_create(const struct vocab *vocab, const struct gguf *gguf,
-					 struct unigram **unigram_out, struct error *err);
+must_check enum sc_status unigram_create(const struct vocab *vocab, bool falls_back,
+					 const struct gguf *gguf, struct unigram **unigram_out,
+					 struct error *err);
 void unigram_destroy(struct unigram *unigram);
 
 /* Appends the ids of a normalized text, or of one word of it. At most 2^31 - 1 bytes. Without an

@@ -7,6 +7,7 @@
  */
 #include "model/merge.h"
 #include "model/pipeline.h"
+#include "model/unigram.h"
 #include "model/vocab.h"
 
 struct word_model;
@@ -21,10 +22,18 @@ void word_model_destroy(struct word_model *model);
  * something out. */
 bool word_model_drops_text(const struct word_model *model);
 
+/* Memory of one call, reused by later calls. */
+struct word_scratch {
+	struct merger merger;
+	struct unigram_scratch cells;
+};
+#define WORD_SCRATCH_INIT { .merger = MERGER_INIT, .cells = UNIGRAM_SCRATCH_INIT }
+void word_scratch_deinit(struct word_scratch *scratch);
+
 /* Appends the ids of word, 1 to 2^31 - 1 bytes long. Borrows scratch during the call.
  * SC_E_NOMEM. */
 must_check enum sc_status word_model_encode(const struct word_model *model, const char *word,
-					    size_t n_bytes, struct merger *scratch,
-					    struct token_list *ids, struct error *err);
+					    size_t n_bytes, struct word_scratch *scratch,
+					    struct token_list *ids);
 
 #endif

@@ -55,11 +55,12 @@ static void expect_longest(const struct charsmap *map, const char *text, size_t 
 
 static void expect_clusters(const struct charsmap *map, const char *text, const char *expected)
 {
-	struct buf out = BUF_INIT;
+	struct masked_buf out = MASKED_BUF_INIT;
+	const struct masked_text in = { .data = text, .n = strlen(text) };
 
-	assert_int_equal(charsmap_add_clusters(map, text, strlen(text), &out), SC_OK);
-	assert_string_equal(out.data, expected);
-	buf_deinit(&out);
+	assert_int_equal(charsmap_add_clusters(map, in, &out), SC_OK);
+	assert_string_equal(out.data.data, expected);
+	masked_buf_deinit(&out);
 }
 
 static void longest_rule_is_found(void **state)
@@ -138,7 +139,8 @@ static void random_units_lead_nowhere(void **state)
 
 	(void)state;
 	for (unsigned round = 0; round < 2000; round++) {
-		struct buf out = BUF_INIT;
+		struct masked_buf out = MASKED_BUF_INIT;
+		const struct masked_text in = { .data = text, .n = sizeof text };
 		struct charsmap map;
 		struct error err;
 		char *copy;
@@ -160,11 +162,10 @@ static void random_units_lead_nowhere(void **state)
 			struct gguf_string found;
 
 			(void)charsmap_longest(&map, text, sizeof text, &found);
-			assert_int_equal(charsmap_add_clusters(&map, text, sizeof text, &out),
-					 SC_OK);
+			assert_int_equal(charsmap_add_clusters(&map, in, &out), SC_OK);
 		}
 		free(copy);
-		buf_deinit(&out);
+		masked_buf_deinit(&out);
 	}
 	buf_deinit(&blob);
 }

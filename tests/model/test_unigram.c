@@ -197,7 +197,7 @@ static void work_of_a_long_text_is_counted(void **state)
 	(void)state;
 	assert_non_null(text);
 	memset(text, 'a', n);
-	assert_int_equal(unigram_create(vocab, tiny.gguf, &unigram, &err), SC_OK);
+	assert_int_equal(unigram_create(vocab, true, tiny.gguf, &unigram, &err), SC_OK);
 	assert_int_equal(unigram_encode(unigram, text, n, &scratch, &ids), SC_OK);
 	assert_int_equal(ids.n, n);
 	assert_true(scratch.n_steps <= 9 * n);
