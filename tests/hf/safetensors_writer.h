@@ -11,8 +11,7 @@
 #include <stdint.h>
 
 struct safetensors_writer {
-	unsigned n_blanks;	/* at the end of the header, beyond those that align the data to 8
-				 * bytes */
+	unsigned n_blanks;	/* at the end of the header: places data at any alignment */
 	struct buf header, data;
 };
 

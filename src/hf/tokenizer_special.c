@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hf/folder.h"
+#include "hf/tokenizer_parts.h"
+#include "model/tokenizer.h"
+
+#include <string.h>
+
+#define CONFIG "tokenizer_config.json"
+#define KEY(name) "tokenizer.ggml." name
+
+/* A token is a text, or an object with its text as "content". */
+static const char *text_of(const json_t *value)
+{
+	return json_string_value(json_is_object(value) ? json_object_get(value, "content")
+						       : value);
+}
+
+/* The id in config.json: a number, or the first of a list. */
+static uint32_t id_of(const json_t *config, const char *name)
+{
+	const json_t *value = json_object_get(config, name);
+
+	if (json_is_array(value))
+		value = json_array_get(value, 0);
+	return json_is_integer(value) && json_integer_value(value) >= 0 &&
+	       json_integer_value(value) < TOKEN_NONE ? (uint32_t)json_integer_value(value)
+						      : TOKEN_NONE;
+}
+
+static enum sc_status load_config(const char *folder, json_t **json_out, struct error *err)
+{
+	*json_out = NULL;
+	return folder_has(folder, CONFIG) ? json_file_load(folder, CONFIG, json_out, err) : SC_OK;
+}
+
+enum sc_status hf_special_read(struct hf_special *special, const char *folder,
+			       const json_t *config, hf_find_id *find, const void *context,
+			       struct error *err)
+{
+	const struct {
+		const char *name, *id_name;
+		uint32_t *id;
+	} rows[] = {
+		{ "bos_token", "bos_token_id", &special->bos },
+		{ "eos_token", "eos_token_id", &special->eos },
+		{ "unk_token", NULL, &special->unknown },
+		{ "pad_token", "pad_token_id", &special->padding },
+		{ "sep_token", NULL, &special->separator },
+		{ "mask_token", NULL, &special->mask },
+	};
+	json_t *json;
+	enum sc_status status = load_config(folder, &json, err);
+
+	if (status)
+		return status;
+	*special = (struct hf_special){ 0 };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const char *text = text_of(json_object_get(json, rows[i].name));
+
+		*rows[i].id = text ? find(context, text) : TOKEN_NONE;
+		if (*rows[i].id == TOKEN_NONE && rows[i].id_name)
+			*rows[i].id = id_of(config, rows[i].id_name);
+	}
+	special->has_add_bos = json_is_boolean(json_object_get(json, "add_bos_token"));
+	special->adds_bos = json_is_true(json_object_get(json, "add_bos_token"));
+	special->has_add_eos = json_is_boolean(json_object_get(json, "add_eos_token"));
+	special->adds_eos = json_is_true(json_object_get(json, "add_eos_token"));
+	json_decref(json);
+	return SC_OK;
+}
+
+void hf_special_change_template(const struct hf_special *special, struct hf_steps *steps)
+{
+	if (!special->has_add_bos && !special->has_add_eos)
+		return;
+	steps->n_before = steps->n_behind = 0;
+	if (special->adds_bos && special->bos != TOKEN_NONE)
+		steps->before[steps->n_before++] = special->bos;
+	if (special->adds_eos && special->eos != TOKEN_NONE)
+		steps->behind[steps->n_behind++] = special->eos;
+}
+
+enum sc_status hf_special_put(const struct hf_special *special, uint32_t unknown,
+			      const struct hf_steps *steps, struct gguf_head *head)
+{
+	const uint32_t bos = steps->n_before && special->bos == TOKEN_NONE ? steps->before[0]
+									   : special->bos;
+	const struct {
+		const char *key;
+		uint32_t id;
+	} rows[] = {
+		{ KEY("bos_token_id"), bos },
+		{ KEY("eos_token_id"), special->eos },
+		{ KEY("unknown_token_id"), unknown != TOKEN_NONE ? unknown : special->unknown },
+		{ KEY("padding_token_id"), special->padding },
+		{ KEY("seperator_token_id"), special->separator },
+		{ KEY("mask_token_id"), special->mask },
+	};
+	enum sc_status status = SC_OK;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows && !status; i++)
+		if (rows[i].id != TOKEN_NONE)
+			status = gguf_head_add_u32(head, rows[i].key, rows[i].id);
+	if (!status)
+		status = gguf_head_add_bool(head, KEY("add_bos_token"), steps->n_before > 0);
+	if (!status && special->eos != TOKEN_NONE)
+		status = gguf_head_add_bool(head, KEY("add_eos_token"), steps->n_behind > 0);
+	return status;
+}
