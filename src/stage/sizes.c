@@ -86,7 +86,7 @@ enum sc_status stage_sizes_of(const struct stage_config *config,
 	if (status)
 		return status;
 	*sizes_out = (struct stage_sizes){
-		.fixed_bytes = of.fixed_bytes + of.cache_bytes + sequences.fixed_bytes +
+		.fixed_bytes = of.fixed_bytes + sequences.fixed_bytes +
 			       weights_fixed_bytes(config->model, &of) +
 			       forward_bytes(config->model, limits, false),
 		.head_bytes = head_bytes(config, limits),
