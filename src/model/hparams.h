@@ -8,10 +8,9 @@
  */
 #include "model/model.h"
 
-/* SC_E_UNSUPPORTED: the model needs a feature that is not implemented (experts, sliding windows,
- * YaRN, ...). SC_E_FORMAT: a key is missing, out of range or inconsistent with others; err names
- * it. */
-must_check enum sc_status hparams_read(const struct gguf *gguf, const struct arch *arch,
-				       struct hparams *hparams_out, struct error *err);
+/* Fills model->hparams and model->shapes, but for the groups. SC_E_UNSUPPORTED: the model needs a
+ * feature that is not implemented (experts, a window in a family without one, ...). SC_E_FORMAT: a
+ * key is missing, out of range or inconsistent with others; err names it. SC_E_NOMEM. */
+must_check enum sc_status hparams_read(struct model *model, struct error *err);
 
 #endif

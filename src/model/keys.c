@@ -8,7 +8,8 @@
 
 #define KEY_BYTES 128		/* keys of the tables are shorter */
 
-/* The values of a key that do not change the computation. */
+/* The values of a key that do not change the computation. KEY_READ is for keys that every
+ * architecture reads. */
 enum key_rule {
 	KEY_READ,		/* any: hparams.c reads the key and
 				 * refuses values it does not support */
@@ -39,28 +40,28 @@ static const struct key_row arch_rows[] = {
 	{ "attention.key_length", KEY_READ },
 	{ "attention.value_length", KEY_READ },
 	{ "attention.layer_norm_rms_epsilon", KEY_READ },
+	{ "attention.layer_norm_epsilon", KEY_READ },
 	{ "attention.sliding_window", KEY_READ },
+	{ "attention.sliding_window_pattern", KEY_READ },
 	{ "attention.causal", KEY_READ },
 	{ "rope.dimension_count", KEY_READ },
 	{ "rope.freq_base", KEY_READ },
+	{ "rope.freq_base_swa", KEY_READ },
 	{ "rope.scale_linear", KEY_READ },
 	{ "rope.scaling.type", KEY_READ },
 	{ "rope.scaling.factor", KEY_READ },
 	{ "rope.scaling.attn_factor", KEY_READ },
+	{ "rope.scaling.original_context_length", KEY_READ },
+	{ "rope.scaling.yarn_beta_fast", KEY_READ },
+	{ "rope.scaling.yarn_beta_slow", KEY_READ },
+	{ "rope.scaling.yarn_ext_factor", KEY_READ },
+	{ "rope.scaling.yarn_log_multiplier", KEY_READ },
+	{ "rope.scaling.yarn_attn_factor", KEY_READ },
+	{ "rope.scaling.finetuned", KEY_READ },
 
 	/* Origin of the file, and keys that only embedding models use. */
 	{ "tensor_data_layout", KEY_HARMLESS },
-	{ "rope.scaling.finetuned", KEY_HARMLESS },
 	{ "pooling_type", KEY_HARMLESS },
-	{ "attention.layer_norm_epsilon", KEY_HARMLESS },	/* these architectures
-								 * use RMS norms */
-	/* Only YaRN and LongRoPE use these keys, and hparams.c refuses those types. */
-	{ "rope.scaling.original_context_length", KEY_HARMLESS },
-	{ "rope.scaling.yarn_beta_fast", KEY_HARMLESS },
-	{ "rope.scaling.yarn_beta_slow", KEY_HARMLESS },
-	{ "rope.scaling.yarn_ext_factor", KEY_ZERO },
-	{ "rope.scaling.yarn_log_multiplier", KEY_ZERO },
-	{ "rope.scaling.yarn_attn_factor", KEY_ONE },
 	/* hparams.c requires expert_count 0, so there are no experts. */
 	{ "expert_", KEY_HARMLESS },
 	{ "leading_dense_block_count", KEY_HARMLESS },
@@ -83,6 +84,52 @@ static const struct key_row arch_rows[] = {
 	{ "logit_scale", KEY_ONE },
 	{ "residual_scale", KEY_ONE },
 	{ "embedding_scale", KEY_ONE },
+};
+
+static bool has_scales(const struct arch *arch)
+{
+	return arch->keys & KEYS_SCALES;
+}
+
+static bool has_caps(const struct arch *arch)
+{
+	return arch->keys & KEYS_CAPS;
+}
+
+static bool has_attention_scale(const struct arch *arch)
+{
+	return arch->keys & KEYS_ATTENTION_SCALE;
+}
+
+static bool has_logit_scale(const struct arch *arch)
+{
+	return arch->logit_scale != LOGITS_UNSCALED;
+}
+
+static bool has_parallel_key(const struct arch *arch)
+{
+	return arch->parallel == PARALLEL_BY_KEY || arch->parallel == PARALLEL_BY_NORM;
+}
+
+static bool has_alibi_key(const struct arch *arch)
+{
+	return arch->alibi == ALIBI_KEY;
+}
+
+/* Keys that hparams.c reads for architectures of which is_read returns true. For others the rule in
+ * arch_rows applies. */
+static const struct {
+	const char *name;
+	bool (*is_read)(const struct arch *arch);
+} read_by_some[] = {
+	{ "use_parallel_residual", has_parallel_key },
+	{ "attention.scale", has_attention_scale },
+	{ "attention.max_alibi_bias", has_alibi_key },
+	{ "attn_logit_softcapping", has_caps },
+	{ "final_logit_softcapping", has_caps },
+	{ "logit_scale", has_logit_scale },
+	{ "residual_scale", has_scales },
+	{ "embedding_scale", has_scales },
 };
 
 /* Full names. All other tokenizer keys are read by the tokenizer or have no effect here. */
@@ -192,12 +239,22 @@ static bool is_known(const struct gguf *gguf, const struct key_row *rows, size_t
 
 #define N_ROWS(rows) (sizeof(rows) / sizeof(rows)[0])
 
+static bool is_read(const struct arch *arch, const char *rest, size_t length)
+{
+	for (size_t i = 0; i < N_ROWS(read_by_some); i++)
+		if (strlen(read_by_some[i].name) == length &&
+		    !memcmp(read_by_some[i].name, rest, length))
+			return read_by_some[i].is_read(arch);
+	return false;
+}
+
 static bool is_fine(const struct gguf *gguf, const struct arch *arch, struct gguf_string key)
 {
 	size_t n = strlen(arch->name);
 
 	if (key.length > n && !memcmp(key.data, arch->name, n) && key.data[n] == '.')
-		return is_known(gguf, arch_rows, N_ROWS(arch_rows), key, n + 1, false);
+		return is_read(arch, key.data + n + 1, key.length - n - 1) ||
+		       is_known(gguf, arch_rows, N_ROWS(arch_rows), key, n + 1, false);
 	return is_known(gguf, tokenizer_rows, N_ROWS(tokenizer_rows), key, 0, true);
 }
 

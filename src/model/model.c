@@ -65,11 +65,11 @@ void model_name(const struct gguf *gguf, char name_out[MODEL_NAME_BYTES])
 }
 
 /* Finds the layer's group, or makes it. */
-static enum sc_status join_group(struct model *model, struct layer_shape *shape, uint32_t window,
+static enum sc_status join_group(struct model *model, struct layer_shape *shape,
 				 struct error *err)
 {
 	const struct kv_group wanted = {
-		.window = window, .n_kv_heads = shape->n_kv_heads, .head_dim = shape->head_dim,
+		.window = shape->window, .n_kv_heads = shape->n_kv_heads, .head_dim = shape->head_dim,
 		.value_dim = shape->value_dim,
 	};
 
@@ -78,7 +78,7 @@ static enum sc_status join_group(struct model *model, struct layer_shape *shape,
 
 		if (i == model->n_groups)
 			model->groups[model->n_groups++] = wanted;
-		if (group->window != window || group->n_kv_heads != shape->n_kv_heads ||
+		if (group->window != shape->window || group->n_kv_heads != shape->n_kv_heads ||
 		    group->head_dim != shape->head_dim || group->value_dim != shape->value_dim)
 			continue;
 		shape->group = i;
@@ -90,23 +90,12 @@ static enum sc_status join_group(struct model *model, struct layer_shape *shape,
 			 gguf_path(model->gguf), MODEL_MAX_GROUPS);
 }
 
-static enum sc_status shape_layers(struct model *model, struct error *err)
+static enum sc_status group_layers(struct model *model, struct error *err)
 {
-	const struct hparams *hp = &model->hparams;
 	enum sc_status status = SC_OK;
 
-	model->shapes = calloc(hp->n_layers, sizeof *model->shapes);
-	if (!model->shapes)
-		return error_set(err, SC_E_NOMEM, "%s: no memory for %" PRIu32 " layers",
-				 gguf_path(model->gguf), hp->n_layers);
-	for (uint32_t i = 0; !status && i < hp->n_layers; i++) {
-		model->shapes[i] = (struct layer_shape){
-			.n_heads = hp->n_heads, .n_kv_heads = hp->n_kv_heads,
-			.head_dim = hp->head_dim, .value_dim = hp->value_dim,
-			.ffn_dim = hp->ffn_dim,
-		};
-		status = join_group(model, &model->shapes[i], 0, err);
-	}
+	for (uint32_t i = 0; !status && i < model->hparams.n_layers; i++)
+		status = join_group(model, &model->shapes[i], err);
 	return status;
 }
 
@@ -125,11 +114,11 @@ enum sc_status model_open_gguf(struct gguf *gguf, struct model **model_out, stru
 	if (!status)
 		status = find_arch(model, err);
 	if (!status)
-		status = hparams_read(gguf, model->arch, &model->hparams, err);
+		status = hparams_read(model, err);
 	if (!status)
 		status = keys_check(gguf, model->arch, err);
 	if (!status)
-		status = shape_layers(model, err);
+		status = group_layers(model, err);
 	if (!status)
 		status = model_find_tensors(model, err);
 	if (status) {

@@ -26,6 +26,27 @@
 enum rope_scaling {
 	ROPE_SCALING_NONE,
 	ROPE_SCALING_LINEAR,	/* positions are divided by the factor */
+	ROPE_SCALING_YARN,	/* slow rotations are divided, fast ones are not */
+};
+
+/* Rotary positions: pair i of a head turns by position * base^(-2i / rope_dim), scaled. */
+struct rope_hparams {
+	float base;
+	enum rope_scaling scaling;
+	float factor;			/* 1: no scaling */
+	float magnitude;		/* of all cosines and sines */
+	/* YaRN: pairs that turn more than fast times in n_original positions are not divided, those
+	 * that turn less than slow times are, by the factor; ext weighs this correction. */
+	uint32_t n_original;
+	float beta_fast, beta_slow;
+	float ext;
+};
+
+/* Kinds of layers as to their rotary positions. */
+enum rope_kind {
+	ROPE_KIND_FULL,		/* layers that see all positions */
+	ROPE_KIND_SLIDING,	/* layers with a window */
+	N_ROPE_KINDS,
 };
 
 struct hparams {
@@ -33,16 +54,23 @@ struct hparams {
 	uint32_t n_context;	/* positions that the model was trained for */
 	uint32_t n_vocab;
 	uint32_t dim;		/* width of the residual stream */
+	/* These five are the largest of all layers; struct layer_shape has each layer's. */
 	uint32_t ffn_dim;
 	uint32_t n_heads;
-	uint32_t n_kv_heads;	/* divides n_heads */
+	uint32_t n_kv_heads;
 	uint32_t head_dim;	/* elements per head of keys and queries */
 	uint32_t value_dim;	/* elements per head of values */
 	uint32_t rope_dim;	/* number of leading elements of a head that are rotated; even */
-	float rope_base;
-	enum rope_scaling rope_scaling;
-	float rope_factor;	/* for linear scaling; else 1 */
+	struct rope_hparams rope[N_ROPE_KINDS];
 	float norm_eps;
+	bool is_parallel;	/* attention and feed-forward both read what enters the layer */
+	float embedding_scale;	/* factors; 1: none */
+	float residual_scale;	/* of what a layer adds to the residual stream */
+	float attention_scale;	/* of scores */
+	float logit_scale;
+	float attention_cap;	/* scores become cap * tanh(score / cap); 0: none */
+	float logit_cap;	/* likewise */
+	float alibi_bias;	/* ALiBi: its largest exponent, usually 8; 0: none */
 	uint32_t long_from;	/* LongRoPE: sequences that may grow longer than this use the long
 				 * factors from their first position on; 0: never */
 };
@@ -60,14 +88,23 @@ struct kv_group {
 	uint32_t n_layers;	/* of the model */
 };
 
-/* The sizes of one layer. */
+/* The numbers of the activation of Apertus, as files have them; see backend/row_ops.h. */
+struct xielu {
+	float alpha_p, alpha_n, beta, eps;
+};
+
+/* What layers may have differently. */
 struct layer_shape {
 	uint32_t n_heads;
 	uint32_t n_kv_heads;	/* divides n_heads */
 	uint32_t head_dim;
 	uint32_t value_dim;
 	uint32_t ffn_dim;
+	uint32_t window;	/* as in kv_group */
 	uint32_t group;		/* index of model.groups */
+	bool has_rope;
+	enum rope_kind rope;
+	struct xielu xielu;
 };
 
 /* NULL if the architecture or the file does not have the tensor. Borrowed from the model. */

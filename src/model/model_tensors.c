@@ -75,10 +75,19 @@ static enum sc_status check_tensor(const struct finder *f, const struct tensor *
 			 tensor->dims[3]);
 }
 
+/* Seed-OSS has another name for the norm before the feed-forward. */
+static const char *slot_name(const struct finder *f, const struct place *place, unsigned i)
+{
+	const char *other = f->model->arch->ffn_norm_name;
+
+	return other && place->shape && i == LAYER_FFN_NORM ? other : place->slots[i].gguf;
+}
+
 /* Fills a slot that is still empty with the tensor of its name. */
 static enum sc_status fill_slot(struct finder *f, const struct place *place, unsigned i)
 {
 	const struct slot *slot = &place->slots[i];
+	const char *gguf_name = slot_name(f, place, i);
 	const uint64_t bit = UINT64_C(1) << i;
 	const struct tensor *tensor;
 	char name[NAME_BYTES];
@@ -86,10 +95,10 @@ static enum sc_status fill_slot(struct finder *f, const struct place *place, uns
 
 	if (place->tensors[i] || !(place->allowed & bit))
 		return SC_OK;
-	tensor = find(f, place, slot->gguf);
+	tensor = find(f, place, gguf_name);
 	if (!tensor && !(place->required & bit))
 		return SC_OK;
-	full_name(place, slot->gguf, name);
+	full_name(place, gguf_name, name);
 	if (!tensor)
 		return error_set(f->err, SC_E_FORMAT, "%s: expected a tensor '%s', found none",
 				 gguf_path(f->model->gguf), name);

@@ -86,7 +86,9 @@ const struct fused_slot fused_slots[N_FUSED_SLOTS] = {
 static uint64_t size_of(enum slot_size size, const struct arch *arch,
 			const struct hparams *hparams, const struct layer_shape *shape)
 {
-	(void)arch;
+	const bool is_row = arch->qk_norm == QK_NORM_ROW;
+	const bool is_own = arch->qk_norm == QK_NORM_PER_HEAD_OWN;
+
 	switch (size) {
 	case SIZE_ONE:
 		return 1;
@@ -102,10 +104,14 @@ static uint64_t size_of(enum slot_size size, const struct arch *arch,
 		return (uint64_t)shape->n_kv_heads * shape->value_dim;
 	case SIZE_ATTENDED:
 		return (uint64_t)shape->n_heads * shape->value_dim;
-	case SIZE_Q_NORM: case SIZE_K_NORM:
-		return shape->head_dim;
-	case SIZE_Q_NORM_ROWS: case SIZE_K_NORM_ROWS:
-		return 1;
+	case SIZE_Q_NORM:
+		return (uint64_t)shape->head_dim * (is_row ? shape->n_heads : 1);
+	case SIZE_K_NORM:
+		return (uint64_t)shape->head_dim * (is_row ? shape->n_kv_heads : 1);
+	case SIZE_Q_NORM_ROWS:
+		return is_own ? shape->n_heads : 1;
+	case SIZE_K_NORM_ROWS:
+		return is_own ? shape->n_kv_heads : 1;
 	case SIZE_VOCAB:
 		return hparams->n_vocab;
 	case SIZE_CONTEXT:

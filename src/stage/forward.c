@@ -40,9 +40,9 @@ static enum sc_status init_rope(struct forward *f, struct error *err)
 	for (uint32_t i = 0; i < n; i++) {
 		double slowdown = factors ? (double)f->inverse_frequency[i] : 1.0;
 
-		if (h->rope_scaling == ROPE_SCALING_LINEAR)
-			slowdown *= (double)h->rope_factor;
-		f->inverse_frequency[i] = (float)(pow((double)h->rope_base,
+		if (h->rope[ROPE_KIND_FULL].scaling == ROPE_SCALING_LINEAR)
+			slowdown *= (double)h->rope[ROPE_KIND_FULL].factor;
+		f->inverse_frequency[i] = (float)(pow((double)h->rope[ROPE_KIND_FULL].base,
 						      -2.0 * i / h->rope_dim) / slowdown);
 	}
 	f->is_rope_finite = tensor_blocks_are_finite(TENSOR_F32, f->inverse_frequency,

@@ -135,7 +135,7 @@ static const struct model model = {
 	.hparams = {
 		.n_layers = 8, .n_vocab = 512, .dim = 64, .n_heads = 4, .n_kv_heads = 4,
 		.head_dim = 16, .value_dim = 16, .rope_dim = 16,
-		.rope_base = 10000, .rope_factor = 1, .ffn_dim = 128, .n_context = 512,
+		.ffn_dim = 128, .n_context = 512,
 	},
 };
 

@@ -37,9 +37,9 @@ static void hyper_parameters_are_read(void **state)
 	assert_int_equal(hp->head_dim, 24);
 	assert_int_equal(hp->value_dim, 24);
 	assert_int_equal(hp->rope_dim, 20);
-	assert_true(hp->rope_base == 5e5f);
-	assert_int_equal(hp->rope_scaling, ROPE_SCALING_LINEAR);
-	assert_true(hp->rope_factor == 4.0f);
+	assert_true(hp->rope[ROPE_KIND_FULL].base == 5e5f);
+	assert_int_equal(hp->rope[ROPE_KIND_FULL].scaling, ROPE_SCALING_LINEAR);
+	assert_true(hp->rope[ROPE_KIND_FULL].factor == 4.0f);
 	assert_true(hp->norm_eps == 1e-5f);
 	model_fixture_stop(&f);
 }
@@ -66,9 +66,9 @@ static void missing_hyper_parameters_have_defaults(void **state)
 	assert_int_equal(hp->value_dim, 16);
 	assert_int_equal(hp->rope_dim, 16);
 	assert_int_equal(hp->n_vocab, 288);
-	assert_true(hp->rope_base == 10000.0f);
-	assert_int_equal(hp->rope_scaling, ROPE_SCALING_NONE);
-	assert_true(hp->rope_factor == 1.0f);
+	assert_true(hp->rope[ROPE_KIND_FULL].base == 10000.0f);
+	assert_int_equal(hp->rope[ROPE_KIND_FULL].scaling, ROPE_SCALING_NONE);
+	assert_true(hp->rope[ROPE_KIND_FULL].factor == 1.0f);
 	model_fixture_stop(&f);
 }
 
@@ -184,26 +184,15 @@ static void add_u32(struct gguf_writer *w, const char *key, double value)
 	gguf_writer_u32(w, key, (uint32_t)value);
 }
 
-static void add_f32(struct gguf_writer *w, const char *key, double value)
-{
-	gguf_writer_f32(w, key, (float)value);
-}
-
 static void add_bool(struct gguf_writer *w, const char *key, double value)
 {
 	gguf_writer_bool(w, key, value != 0);
 }
 
-static void add_longrope(struct gguf_writer *w, const char *key, double value)
+static void add_ntk(struct gguf_writer *w, const char *key, double value)
 {
 	(void)value;
-	gguf_writer_string(w, key, "longrope");
-}
-
-static void add_yarn(struct gguf_writer *w, const char *key, double value)
-{
-	(void)value;
-	gguf_writer_string(w, key, "yarn");
+	gguf_writer_string(w, key, "ntk");
 }
 
 static void what_we_do_not_compute_is_refused_by_name(void **state)
@@ -217,16 +206,11 @@ static void what_we_do_not_compute_is_refused_by_name(void **state)
 		{ add_u32, "llama.expert_count", 8,
 		  "'llama.expert_count': mixtures of experts are not "
 		  "supported" },
-		{ add_u32, "llama.attention.sliding_window", 511,
-		  "sliding windows are not supported" },
 		{ add_bool, "llama.attention.causal", 0,
 		  "attention to later tokens is not supported" },
-		{ add_f32, "llama.rope.scaling.attn_factor", 1.5,
-		  "scaled attention is not supported" },
-		{ add_yarn, "llama.rope.scaling.type", 0,
-		  "key 'llama.rope.scaling.type': expected none or "
-		  "linear, found 'yarn', which is not supported" },
-		{ add_longrope, "llama.rope.scaling.type", 0, "found 'longrope'" },
+		{ add_ntk, "llama.rope.scaling.type", 0,
+		  "key 'llama.rope.scaling.type': expected none, linear, yarn or longrope, "
+		  "found 'ntk', which is not supported" },
 	};
 
 	(void)state;
@@ -254,8 +238,8 @@ static void options_that_change_nothing_are_accepted(void **state)
 	gguf_writer_f32(&f.w, "llama.rope.scaling.factor", 8.0f);
 	model_fixture_finish(&f);
 	expect_model(&f);
-	assert_int_equal(f.model->hparams.rope_scaling, ROPE_SCALING_NONE);
-	assert_true(f.model->hparams.rope_factor == 1.0f);
+	assert_int_equal(f.model->hparams.rope[ROPE_KIND_FULL].scaling, ROPE_SCALING_NONE);
+	assert_true(f.model->hparams.rope[ROPE_KIND_FULL].factor == 1.0f);
 	model_fixture_stop(&f);
 }
 
@@ -272,8 +256,8 @@ static void a_factor_of_0_is_none(void **state)
 		gguf_writer_f32(&f.w, keys[i], 0.0f);
 		model_fixture_finish(&f);
 		expect_model(&f);
-		assert_int_equal(f.model->hparams.rope_scaling, ROPE_SCALING_NONE);
-		assert_true(f.model->hparams.rope_factor == 1.0f);
+		assert_int_equal(f.model->hparams.rope[ROPE_KIND_FULL].scaling, ROPE_SCALING_NONE);
+		assert_true(f.model->hparams.rope[ROPE_KIND_FULL].factor == 1.0f);
 		model_fixture_stop(&f);
 	}
 }
@@ -291,8 +275,8 @@ static void a_factor_without_a_type_scales_linearly(void **state)
 		gguf_writer_f32(&f.w, keys[i], 8.0f);
 		model_fixture_finish(&f);
 		expect_model(&f);
-		assert_int_equal(f.model->hparams.rope_scaling, ROPE_SCALING_LINEAR);
-		assert_true(f.model->hparams.rope_factor == 8.0f);
+		assert_int_equal(f.model->hparams.rope[ROPE_KIND_FULL].scaling, ROPE_SCALING_LINEAR);
+		assert_true(f.model->hparams.rope[ROPE_KIND_FULL].factor == 8.0f);
 		model_fixture_stop(&f);
 	}
 }

@@ -34,7 +34,6 @@ static void add(struct gguf_writer *w, const struct pair *pair)
 static void keys_that_are_not_known_are_refused_by_their_names(void **state)
 {
 	static const struct pair pairs[] = {
-		{ "llama.attention.scale", NUMBER, 0.015625, NULL },
 		{ "llama.logit_scale", NUMBER, 0.0625, NULL },
 		{ "llama.final_logit_softcapping", NUMBER, 30, NULL },
 		{ "llama.attn_logit_softcapping", NUMBER, 50, NULL },
@@ -43,9 +42,6 @@ static void keys_that_are_not_known_are_refused_by_their_names(void **state)
 		{ "llama.attention.clamp_kqv", NUMBER, 8, NULL },
 		{ "llama.attention.max_alibi_bias", NUMBER, 8, NULL },
 		{ "llama.attention.temperature_scale", NUMBER, 0.1, NULL },
-		{ "llama.rope.scaling.yarn_ext_factor", NUMBER, 1, NULL },
-		{ "llama.rope.scaling.yarn_attn_factor", NUMBER, 1.2, NULL },
-		{ "llama.rope.freq_base_swa", NUMBER, 10000, NULL },
 		{ "llama.rope.dimension_sections", BYTES, 4, NULL },
 		{ "llama.use_parallel_residual", FLAG, 1, NULL },
 		{ "llama.of.next.year", NUMBER, 0, NULL },
@@ -109,6 +105,7 @@ static void keys_that_change_nothing_are_accepted(void **state)
 		{ "llama.tensor_data_layout", TEXT, 0, "Meta AI original pth" },
 		{ "llama.rope.scaling.original_context_length", NUMBER, 8192, NULL },
 		{ "llama.rope.scaling.finetuned", FLAG, 1, NULL },
+		{ "llama.rope.freq_base_swa", NUMBER, 10000, NULL },
 		{ "llama.expert_count", NUMBER, 0, NULL },
 		{ "llama.expert_used_count", NUMBER, 0, NULL },
 		{ "llama.expert_weights_scale", NUMBER, 1, NULL },
@@ -182,14 +179,14 @@ static void ignored_keys_count_as_absent(void **state)
 	(void)state;
 	model_fixture_start(&f, &tiny_llama);
 	gguf_writer_f32(&f.w, "llama.logit_scale", 2);
-	gguf_writer_string(&f.w, "llama.rope.scaling.type", "yarn");
+	gguf_writer_string(&f.w, "llama.rope.scaling.type", "ntk");
 	gguf_writer_f32(&f.w, "llama.rope.freq_base", 5e5f);
 	model_fixture_finish(&f);
 	assert_int_equal(open_ignoring(&f, ""), SC_E_UNSUPPORTED);
 	assert_int_equal(open_ignoring(&f, "llama.rope.scaling.type"), SC_E_UNSUPPORTED);
 	assert_int_equal(open_ignoring(&f, "llama.logit_scale"), SC_E_UNSUPPORTED);
 	assert_int_equal(open_ignoring(&f, "llama.rope.scaling.type,llama.logit_scale"), SC_OK);
-	assert_true(f.model->hparams.rope_base == 5e5f);
+	assert_true(f.model->hparams.rope[ROPE_KIND_FULL].base == 5e5f);
 	fingerprint = f.model->fingerprint;
 	model_close(f.model);
 	/* In any order, with keys that are not there, and also those that are known. */
@@ -202,7 +199,7 @@ static void ignored_keys_count_as_absent(void **state)
 	model_close(f.model);
 	assert_int_equal(open_ignoring(&f, "llama.logit_scale,llama.rope.scaling.type,"
 				       "llama.rope.freq_base"), SC_OK);
-	assert_true(f.model->hparams.rope_base == 1e4f);
+	assert_true(f.model->hparams.rope[ROPE_KIND_FULL].base == 1e4f);
 	/* Workers that do not ignore the same do not compute the same. */
 	assert_true(f.model->fingerprint != fingerprint);
 	model_fixture_stop(&f);

@@ -88,14 +88,14 @@ static void rope_scaling_is_read(void **state)
 	struct model *model = open_model(reference_path("llama-rope-linear"));
 
 	(void)state;
-	assert_int_equal(model->hparams.rope_scaling, ROPE_SCALING_LINEAR);
-	assert_true(model->hparams.rope_factor > 1.0f);
+	assert_int_equal(model->hparams.rope[ROPE_KIND_FULL].scaling, ROPE_SCALING_LINEAR);
+	assert_true(model->hparams.rope[ROPE_KIND_FULL].factor > 1.0f);
 	assert_null(model->outer[OUTER_ROPE_FACTORS]);
 	model_close(model);
 
 	model = open_model(reference_path("llama-rope-llama3"));
-	assert_int_equal(model->hparams.rope_scaling, ROPE_SCALING_NONE);
-	assert_true(model->hparams.rope_factor == 1.0f);
+	assert_int_equal(model->hparams.rope[ROPE_KIND_FULL].scaling, ROPE_SCALING_NONE);
+	assert_true(model->hparams.rope[ROPE_KIND_FULL].factor == 1.0f);
 	assert_non_null(model->outer[OUTER_ROPE_FACTORS]);
 	assert_int_equal(model->outer[OUTER_ROPE_FACTORS]->dims[0], model->hparams.rope_dim / 2);
 	model_close(model);
@@ -118,7 +118,7 @@ static void stories260K_has_its_known_sizes(void **state)
 	assert_int_equal(hp->head_dim, 8);
 	assert_int_equal(hp->value_dim, 8);
 	assert_int_equal(hp->rope_dim, 8);
-	assert_true(hp->rope_base == 10000.0f);
+	assert_true(hp->rope[ROPE_KIND_FULL].base == 10000.0f);
 	assert_true(hp->norm_eps == 1e-5f);
 	/* q and o 64x64, k and v 64x32, three of 64x172, two norms; embedding and head 512x64 */
 	assert_int_equal(model_layer_macs(model, 0), 2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 172);

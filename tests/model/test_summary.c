@@ -89,10 +89,11 @@ static void expect_shape_of_model(const struct tiny_model *tiny)
 	expect_one(shape->head_dim, h->head_dim);
 	expect_one(shape->value_dim, h->value_dim);
 	expect_one(shape->rope_dim, h->rope_dim);
-	assert_true(shape->rope_base == (double)h->rope_base);
-	assert_true(shape->rope_factor == (double)h->rope_factor);
+	assert_true(shape->rope_base == (double)h->rope[ROPE_KIND_FULL].base);
+	assert_true(shape->rope_factor == (double)h->rope[ROPE_KIND_FULL].factor);
 	assert_string_equal(shape->rope_scaling.text,
-			    h->rope_scaling == ROPE_SCALING_LINEAR ? "linear" : "none");
+			    h->rope[ROPE_KIND_FULL].scaling == ROPE_SCALING_LINEAR ? "linear" :
+										     "none");
 	assert_string_equal(summary.name, model->name);
 	summary_deinit(&summary);
 	model_close(model);

@@ -132,10 +132,10 @@ static void norm(const struct run *r, const struct tensor *gain, double *y)
 static double angle_of(const struct model *model, uint32_t pair, uint32_t position)
 {
 	const struct hparams *h = &model->hparams;
-	double angle = position * pow((double)h->rope_base, -2.0 * pair / h->rope_dim);
+	double angle = position * pow((double)h->rope[ROPE_KIND_FULL].base, -2.0 * pair / h->rope_dim);
 
-	if (h->rope_scaling == ROPE_SCALING_LINEAR)
-		angle /= (double)h->rope_factor;
+	if (h->rope[ROPE_KIND_FULL].scaling == ROPE_SCALING_LINEAR)
+		angle /= (double)h->rope[ROPE_KIND_FULL].factor;
 	if (model->outer[OUTER_ROPE_FACTORS])
 		angle /= (double)((const float *)model->outer[OUTER_ROPE_FACTORS]->data)[pair];
 	return angle;

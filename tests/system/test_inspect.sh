@@ -68,7 +68,7 @@ write unknown-arch mammoth.gguf
 inspect 0 "$dir/mammoth.gguf"
 has '^architecture  *mammoth$'
 has '^layers  *4, width 64, feed-forward 96$'
-has "^servable  *no: .*architecture 'mammoth' is not supported; known are: llama, qwen2"
+has "^servable  *no: .*architecture 'mammoth' is not supported; supported are: llama, qwen2, "
 grep -q '^fits here' "$dir/out" && fail "a plan for what is not served"
 write unknown-type iq2.gguf
 inspect 0 "$dir/iq2.gguf"
