@@ -3,7 +3,7 @@
 
 #include "base/integers.h"
 #include "model/stage_sizes.h"
-#include "model/tensor_source.h"
+#include "stage/forward_layer.h"
 #include "stage/sequences.h"
 
 #include <math.h>
@@ -13,40 +13,26 @@
 #define MIB(n_bytes) ((double)(n_bytes) / (1 << 20))
 #define ALIGNMENT 64
 
-/* Rotation i has the angle position * base^(-2i / rope_dim), divided by the factor of linear
- * scaling and by the model's own factors (llama3). */
-static enum sc_status init_rope(struct forward *f, struct error *err)
+/* ALiBi: head h of 2^k heads has the slope 2^(-bias * (h + 1) / 2^k). Heads beyond a power of two
+ * have slopes between those. Source: "Train Short, Test Long", arXiv 2108.12409. */
+static enum sc_status init_slopes(struct forward *f, struct error *err)
 {
 	const struct hparams *h = &f->model->hparams;
-	const struct tensor *factors = f->model->outer[OUTER_ROPE_FACTORS];
-	uint32_t n = h->rope_dim / 2;
+	uint32_t n_even = 1;
 
-	f->rope.layout = f->model->arch->rope;
-	f->rope.dim = h->rope_dim;
-	f->rope.scale = 1;
-	f->inverse_frequency = calloc(n ? n : 1, sizeof *f->inverse_frequency);
-	if (!f->inverse_frequency)
-		return error_set(err, SC_E_NOMEM, "no memory for %u rotations", n);
-	f->rope.inverse_frequency = f->inverse_frequency;
-	if (factors) {
-		struct tensor_bytes bytes;
-		enum sc_status status = tensor_bytes_get(factors, &bytes, err);
+	if (h->alibi_bias == 0)
+		return SC_OK;
+	f->slopes = calloc(h->n_heads, sizeof *f->slopes);
+	if (!f->slopes)
+		return error_set(err, SC_E_NOMEM, "no memory for %u heads", h->n_heads);
+	while (n_even * 2 <= h->n_heads)
+		n_even *= 2;
+	for (uint32_t i = 0; i < h->n_heads; i++) {
+		const double step = (double)h->alibi_bias / n_even;
+		const double exponent = i < n_even ? i + 1 : (2 * (i - n_even) + 1) / 2.0;
 
-		if (status)
-			return status;
-		tensor_row_f32(&bytes.tensor, 0, f->inverse_frequency);
-		tensor_bytes_put(&bytes);
+		f->slopes[i] = (float)exp2(-step * exponent);
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		double slowdown = factors ? (double)f->inverse_frequency[i] : 1.0;
-
-		if (h->rope[ROPE_KIND_FULL].scaling == ROPE_SCALING_LINEAR)
-			slowdown *= (double)h->rope[ROPE_KIND_FULL].factor;
-		f->inverse_frequency[i] = (float)(pow((double)h->rope[ROPE_KIND_FULL].base,
-						      -2.0 * i / h->rope_dim) / slowdown);
-	}
-	f->is_rope_finite = tensor_blocks_are_finite(TENSOR_F32, f->inverse_frequency,
-						     n * sizeof *f->inverse_frequency);
 	return SC_OK;
 }
 
@@ -129,12 +115,13 @@ static enum sc_status init_caches(struct forward *f, const struct forward_config
 	return status;
 }
 
-enum { N_ARRAYS = 8 };	/* in device memory */
+enum { N_ARRAYS = 11 };	/* in device memory */
 
 /* Floats of each array in the order of struct forward, padded so that the next one is aligned. */
-static uint64_t array_floats(const struct hparams *h, const struct step_limits *limits,
+static uint64_t array_floats(const struct model *model, const struct step_limits *limits,
 			     bool has_head, uint64_t n_out[N_ARRAYS])
 {
+	const struct hparams *h = &model->hparams;
 	const uint64_t n_rows = limits->max_rows;
 	const uint64_t n_floats[N_ARRAYS] = {
 		n_rows * h->dim,
@@ -144,6 +131,9 @@ static uint64_t array_floats(const struct hparams *h, const struct step_limits *
 		n_rows * h->n_kv_heads * h->value_dim,
 		n_rows * h->n_heads * h->value_dim,
 		n_rows * h->ffn_dim,
+		forward_needs_normed2(model) ? n_rows * h->dim : 0,
+		forward_needs_branch(model) ? n_rows * h->dim : 0,
+		forward_needs_up(model) ? n_rows * h->ffn_dim : 0,
 		has_head ? min_of(n_rows, FORWARD_MAX_LOGIT_ROWS) * h->n_vocab : 0,
 	};
 	uint64_t n = 0;
@@ -160,20 +150,22 @@ uint64_t forward_bytes(const struct model *model, const struct step_limits *limi
 	const struct forward *f = NULL;	/* for the sizes of its arrays' elements */
 	uint64_t n_floats[N_ARRAYS];
 
-	return array_floats(&model->hparams, limits, has_head, n_floats) * sizeof(float) +
+	return array_floats(model, limits, has_head, n_floats) * sizeof(float) +
 	       limits->max_rows * (sizeof *f->positions + sizeof *f->tokens) +
-	       limits->max_sequences * sizeof *f->spans[0] * model->n_groups +
-	       model->hparams.rope_dim / 2 * sizeof *f->inverse_frequency;
+	       limits->max_sequences * (sizeof *f->spans[0] * model->n_groups +
+					sizeof *f->rope_runs) +
+	       model->hparams.n_heads * sizeof *f->slopes + ropes_bytes(model);
 }
 
 static enum sc_status init_memory(struct forward *f, const struct step_limits *limits,
 				  struct error *err)
 {
 	float **const arrays[N_ARRAYS] = {
-		&f->x, &f->normed, &f->q, &f->k, &f->v, &f->attended, &f->gated, &f->logits,
+		&f->x, &f->normed, &f->q, &f->k, &f->v, &f->attended, &f->gated, &f->normed2,
+		&f->branch, &f->up, &f->logits,
 	};
 	uint64_t n_floats[N_ARRAYS];
-	uint64_t n = array_floats(&f->model->hparams, limits, f->weights->head, n_floats);
+	uint64_t n = array_floats(f->model, limits, f->weights->head, n_floats);
 
 	if (f->backend->ops->alloc(f->backend, n * sizeof(float), &f->memory))
 		return error_set(err, SC_E_CAPACITY,
@@ -210,10 +202,13 @@ enum sc_status forward_init(struct forward *f, const struct forward_config *conf
 	memcpy(f->caches, config->caches, sizeof f->caches);
 	f->positions = calloc(limits->max_rows, sizeof *f->positions);
 	f->tokens = calloc(limits->max_rows, sizeof *f->tokens);
-	if (!f->positions || !f->tokens || !alloc_spans(f, limits))
+	f->rope_runs = calloc(limits->max_sequences, sizeof *f->rope_runs);
+	if (!f->positions || !f->tokens || !f->rope_runs || !alloc_spans(f, limits))
 		return error_set(err, SC_E_NOMEM, "no memory for steps of %u rows",
 				 limits->max_rows);
-	status = init_rope(f, err);
+	status = ropes_init(&f->ropes, f->model, err);
+	if (!status)
+		status = init_slopes(f, err);
 	if (!status)
 		status = init_caches(f, config, err);
 	if (!status)
@@ -265,7 +260,9 @@ void forward_deinit(struct forward *f)
 			f->backend->ops->kv_destroy(f->backend, f->caches[g]);
 		free(f->spans[g]);
 	}
-	free(f->inverse_frequency);
+	ropes_deinit(&f->ropes);
+	free(f->slopes);
+	free(f->rope_runs);
 	free(f->positions);
 	free(f->tokens);
 	*f = (struct forward){ 0 };
@@ -284,100 +281,43 @@ unsigned forward_max_width(const struct model *model)
 	return max;
 }
 
-/* Computes positions and spans of the step's rows, for rope and attention. */
+/* Appends rows to the last run, if they use the same table. */
+static void add_rope_run(struct forward *f, uint32_t first_row, uint32_t n_rows, bool is_long)
+{
+	struct rope_run *last = &f->rope_runs[f->n_rope_runs - 1];
+
+	if (f->n_rope_runs && last->is_long == is_long) {
+		last->n_rows += n_rows;
+		return;
+	}
+	f->rope_runs[f->n_rope_runs++] = (struct rope_run){
+		.first_row = first_row, .n_rows = n_rows, .is_long = is_long,
+	};
+}
+
+/* Computes positions, spans and runs of the step's rows, for rope and attention. */
 static void locate_rows(struct forward *f, const struct step *step,
 			const struct sequences *sequences)
 {
 	uint32_t row = 0;
 
+	f->n_rope_runs = 0;
 	for (uint32_t i = 0; i < step->n_segments; i++) {
 		const struct segment *segment = &step->segments[i];
+		const struct cached_sequence *sequence = sequences_get(sequences,
+								       segment->sequence);
 
+		add_rope_run(f, row, segment->n_rows, sequence->is_long);
 		for (uint32_t g = 0; g < f->model->n_groups; g++)
 			f->spans[g][i] = (struct attention_span){
 				.first_row = row,
 				.n_rows = segment->n_rows,
 				.first_position = segment->first_position,
-				.blocks = sequences_get(sequences, segment->sequence)->tables[g],
+				.blocks = sequence->tables[g],
 			};
 		for (uint32_t j = 0; j < segment->n_rows; j++)
 			f->positions[row++] = segment->first_position + j;
 	}
-}
-
-/* A product with a layer's matrix and, if it has one, its bias: the slot after the matrix. */
-static struct matmul product(const struct layer_weights *w, enum layer_slot slot, float *y)
-{
-	return (struct matmul){
-		.weight = w->of[slot].matrix, .bias = w->of[slot + 1].vector, .y = y,
-	};
-}
-
-static struct matmul added_product(const struct layer_weights *w, enum layer_slot slot, float *y)
-{
-	struct matmul product_of_slot = product(w, slot, y);
-
-	product_of_slot.is_added = true;
-	return product_of_slot;
-}
-
-static struct norm norm_of(const struct forward *f, const float *gain)
-{
-	return (struct norm){
-		.kind = NORM_RMS, .gain = gain, .eps = f->model->hparams.norm_eps, .n_groups = 1,
-	};
-}
-
-/* x += attention(norm(x)). cached: the layer's index in its group's cache. */
-static void attention_block(struct forward *f, const struct step *step, uint32_t index,
-			    uint32_t cached, float *x)
-{
-	uint32_t group = f->model->shapes[f->first_layer + index].group;
-	const struct attention_span *spans = f->spans[group];
-	const struct backend_ops *ops = f->backend->ops;
-	const struct hparams *h = &f->model->hparams;
-	const struct layer_weights *w = &f->weights->layers[index];
-	const struct matmul qkv[] = {
-		product(w, LAYER_ATTN_Q, f->q), product(w, LAYER_ATTN_K, f->k),
-		product(w, LAYER_ATTN_V, f->v),
-	};
-	const struct matmul output = added_product(w, LAYER_ATTN_OUTPUT, x);
-	const struct norm norm = norm_of(f, w->of[LAYER_ATTN_NORM].vector);
-	const struct attention_shape shape = {
-		.n_heads = h->n_heads, .scale = (float)(1.0 / sqrt((double)h->head_dim)),
-	};
-	unsigned n_rows = step->n_rows;
-
-	ops->norm(f->backend, &norm, x, n_rows, h->dim, f->normed);
-	ops->matmul(f->backend, qkv, 3, f->normed, n_rows);
-	if (f->rope.layout != ROPE_NONE) {
-		ops->rope(f->backend, &f->rope, f->q, f->positions, n_rows, h->n_heads,
-			  h->head_dim);
-		ops->rope(f->backend, &f->rope, f->k, f->positions, n_rows, h->n_kv_heads,
-			  h->head_dim);
-	}
-	ops->kv_write(f->backend, f->caches[group], cached, spans, step->n_segments, f->k, f->v);
-	ops->attention(f->backend, f->caches[group], cached, spans, step->n_segments, f->q, &shape,
-		       f->attended);
-	ops->matmul(f->backend, &output, 1, f->attended, n_rows);
-}
-
-/* x += down(silu(gate(norm(x))) * up(norm(x))) */
-static void feed_forward_block(struct forward *f, const struct step *step, uint32_t index,
-			       float *x)
-{
-	const struct backend_ops *ops = f->backend->ops;
-	const struct hparams *h = &f->model->hparams;
-	const struct layer_weights *w = &f->weights->layers[index];
-	const struct matmul down = added_product(w, LAYER_FFN_DOWN, x);
-	const struct activation activation = { .kind = ACTIVATION_SILU };
-	const struct norm norm = norm_of(f, w->of[LAYER_FFN_NORM].vector);
-	unsigned n_rows = step->n_rows;
-
-	ops->norm(f->backend, &norm, x, n_rows, h->dim, f->normed);
-	ops->gated_matmul(f->backend, &activation, w->of[LAYER_FFN_GATE].matrix,
-			  w->of[LAYER_FFN_UP].matrix, f->normed, n_rows, f->gated);
-	ops->matmul(f->backend, &down, 1, f->gated, n_rows);
 }
 
 /* Chooses where this step's residual stream is stored: in the outgoing frame if operations can work
@@ -390,11 +330,34 @@ static float *choose_stream(struct forward *f, float *activations_out)
 	return is_usable ? activations_out : f->x;
 }
 
+/* Learned positions are added to the embeddings. Uses f->normed. */
+static void add_positions(struct forward *f, uint32_t n_rows, float *x)
+{
+	const struct weight *positions = f->weights->outer[OUTER_POSITION_EMBD].matrix;
+
+	if (!positions)
+		return;
+	f->backend->ops->embed(f->backend, positions, f->positions, n_rows, f->normed);
+	f->backend->ops->add(f->backend, x, f->normed, 1,
+			     (size_t)n_rows * f->model->hparams.dim);
+}
+
 static void embed(struct forward *f, const struct step *step, float *x)
 {
+	const struct hparams *h = &f->model->hparams;
+	const union loaded *outer = f->weights->outer;
+	const struct norm norm = forward_norm(f->model, outer[OUTER_TOKEN_EMBD_NORM].vector,
+					      outer[OUTER_TOKEN_EMBD_NORM_BIAS].vector);
+
 	for (uint32_t i = 0; i < step->n_rows; i++)
 		f->tokens[i] = step_token(step->tokens[i]);
 	f->backend->ops->embed(f->backend, f->weights->embedding, f->tokens, step->n_rows, x);
+	if (h->embedding_scale != 1)
+		f->backend->ops->cap(f->backend, x, h->embedding_scale, 0,
+				     (size_t)step->n_rows * h->dim);
+	add_positions(f, step->n_rows, x);
+	if (norm.gain)
+		f->backend->ops->norm(f->backend, &norm, x, step->n_rows, h->dim, x);
 }
 
 static void enter(struct forward *f, const struct step *step, float *x)
@@ -418,8 +381,7 @@ void forward_run(struct forward *f, const struct step *step, const struct sequen
 	for (uint32_t i = 0; i < f->weights->n_layers; i++) {
 		uint32_t group = f->model->shapes[f->first_layer + i].group;
 
-		attention_block(f, step, i, n_cached[group]++, x);
-		feed_forward_block(f, step, i, x);
+		forward_layer(f, step, i, n_cached[group]++, x);
 	}
 	if (activations_out && activations_out != x)
 		f->backend->ops->download(f->backend, activations_out, x, n_bytes);
@@ -428,8 +390,13 @@ void forward_run(struct forward *f, const struct step *step, const struct sequen
 const float *forward_logits(struct forward *f, const uint32_t *rows, uint32_t n_rows)
 {
 	const struct hparams *h = &f->model->hparams;
-	const struct matmul head = { .weight = f->weights->head, .y = f->logits };
-	const struct norm norm = norm_of(f, f->weights->outer[OUTER_OUTPUT_NORM].vector);
+	const union loaded *outer = f->weights->outer;
+	const struct matmul head = {
+		.weight = f->weights->head, .bias = outer[OUTER_OUTPUT_BIAS].vector,
+		.y = f->logits,
+	};
+	const struct norm norm = forward_norm(f->model, outer[OUTER_OUTPUT_NORM].vector,
+					      outer[OUTER_OUTPUT_NORM_BIAS].vector);
 	uint32_t first = 0;
 
 	/* The norm gathers the rows: one call per run of neighbouring rows. */
@@ -441,5 +408,8 @@ const float *forward_logits(struct forward *f, const uint32_t *rows, uint32_t n_
 		first = end;
 	}
 	f->backend->ops->matmul(f->backend, &head, 1, f->normed, n_rows);
+	if (h->logit_scale != 1 || h->logit_cap != 0)
+		f->backend->ops->cap(f->backend, f->logits, h->logit_scale, h->logit_cap,
+				     (size_t)n_rows * h->n_vocab);
 	return f->logits;
 }

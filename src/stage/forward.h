@@ -12,6 +12,7 @@
 #include "backend/backend.h"
 #include "base/error.h"
 #include "model/model.h"
+#include "stage/ropes.h"
 #include "stage/weights.h"
 #include "wire/step.h"
 
@@ -21,6 +22,13 @@ struct sequences;
  * enough to keep the logits of a large vocabulary small. */
 #define FORWARD_MAX_LOGIT_ROWS 64
 
+/* Consecutive rows of a step that use the same table of rotary positions. */
+struct rope_run {
+	uint32_t first_row;
+	uint32_t n_rows;
+	bool is_long;		/* of sequences with LongRoPE's long factors */
+};
+
 /* Private fields: use the functions. Shapes are for max_rows. */
 struct forward {
 	struct backend *backend;
@@ -28,12 +36,13 @@ struct forward {
 	const struct weights *weights;
 	uint32_t first_layer;		/* of the weights' range, in the model */
 	struct kv_cache *caches[MODEL_MAX_GROUPS];	/* NULL: the range has no such layer */
-	struct rope_table rope;
-	float *inverse_frequency;	/* [rope_dim / 2], host */
-	bool is_rope_finite;		/* all inverse frequencies are finite */
+	struct ropes ropes;
+	float *slopes;			/* [n_heads] of ALiBi, host; or NULL */
 	uint32_t *positions;		/* [max_rows], host */
 	uint32_t *tokens;		/* [max_rows], host; the first stage's */
 	struct attention_span *spans[MODEL_MAX_GROUPS];	/* [max_sequences], host */
+	struct rope_run *rope_runs;	/* [max_sequences], host */
+	uint32_t n_rope_runs;		/* of the step */
 	void *memory;			/* one block of device memory that
 					 * holds the following arrays */
 	float *x;			/* [max_rows][dim] the residual stream,
@@ -44,6 +53,10 @@ struct forward {
 	float *v;			/* [max_rows][n_kv_heads][value_dim] */
 	float *attended;		/* [max_rows][n_heads][value_dim] */
 	float *gated;			/* [max_rows][ffn_dim] */
+	/* These three are empty unless the model needs them. */
+	float *normed2;			/* [max_rows][dim] a second norm of parallel blocks */
+	float *branch;			/* [max_rows][dim] what a block adds, before its norm */
+	float *up;			/* [max_rows][ffn_dim] */
 	float *logits;			/* [min(max_rows, FORWARD_MAX_LOGIT_ROWS)][n_vocab];
 					 * last stage */
 };

@@ -472,10 +472,10 @@ uint64_t stage_kv_saturated(const struct stage *stage, uint32_t *layer_out)
 
 const char *stage_not_finite(const struct stage *stage, uint32_t *n_out)
 {
-	const struct tensor *factors = stage->model->outer[OUTER_ROPE_FACTORS];
+	const struct tensor *factors = stage->forward.ropes.not_finite;
 	const struct tensor *first = weights_not_finite(&stage->weights, n_out);
 
-	if (!stage->forward.is_rope_finite && factors) {
+	if (factors) {
 		++*n_out;
 		first = first ? first : factors;
 	}
