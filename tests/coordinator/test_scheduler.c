@@ -155,18 +155,21 @@ static void end(struct story *story)
 static void check_counts(void)
 {
 	struct scheduler_counts counts = scheduler_counts(sim.scheduler);
-	uint32_t n_blocks = 0, n_running = 0, n_waiting = 0;
+	uint32_t n_blocks[STEP_MAX_GROUPS] = { 0 }, n_running = 0, n_waiting = 0;
 
 	for (uint32_t i = 0; i < plot.n_stories; i++) {
 		const struct sequence *sequence = &plot.stories[i].sequence;
 
-		n_blocks += sequence->n_blocks[0];
+		for (uint32_t g = 0; g < sim.config.limits.n_groups; g++)
+			n_blocks[g] += sequence->n_blocks[g];
 		n_waiting += sequence->state == SEQUENCE_WAITING;
 		n_running += sequence->state > SEQUENCE_WAITING;
 		if (sequence->state <= SEQUENCE_WAITING)
 			assert_int_equal(sequence->slot, SLOT_NONE);
 	}
-	assert_int_equal(counts.blocks_free[0] + n_blocks, sim.config.limits.max_blocks[0]);
+	for (uint32_t g = 0; g < sim.config.limits.n_groups; g++)
+		assert_int_equal(counts.blocks_free[g] + n_blocks[g],
+				 sim.config.limits.max_blocks[g]);
 	assert_int_equal(counts.running, n_running);
 	assert_int_equal(counts.waiting, n_waiting);
 	assert_int_equal(counts.in_flight, sim.n_flights);
@@ -189,7 +192,8 @@ static void check_blocks(const struct step *step)
 {
 	assert_true(step->n_blocks <= step_max_blocks(&sim.config.limits));
 	for (uint32_t i = 0; i < step->n_segments; i++)
-		assert_true(step->segments[i].n_blocks <= step->segments[i].n_rows);
+		assert_true(step->segments[i].n_blocks <=
+			    step->segments[i].n_rows * sim.config.limits.n_groups);
 }
 
 /* Whoever has its first rows in the step was told to start, and nobody else. */
@@ -1023,10 +1027,11 @@ static void soak(uint32_t n_steps)
 	}
 }
 
+/* Half of the rounds have rings beside the tables of whole contexts. */
 static void a_hundred_thousand_random_steps_are_what_a_stage_expects(void **state)
 {
 	(void)state;
-	for (uint32_t round = 0; round < 40; round++) {
+	for (uint32_t round = 0; round < 80; round++) {
 		struct scheduler_config config = roomy();
 
 		random_state = round;
@@ -1040,9 +1045,15 @@ static void a_hundred_thousand_random_steps_are_what_a_stage_expects(void **stat
 		config.limits.table_blocks[0] = (MAX_CONTEXT + config.limits.block_length - 1) /
 						config.limits.block_length;
 		config.limits.max_blocks[0] = config.limits.table_blocks[0] * (1 + draw(4));
+		if (round >= 40) {
+			config.limits.max_rows = 1 + draw(12);
+			config.prompt_chunk = config.limits.max_rows;
+			stage_checker_add_rings(&config.limits, 1 + draw(STEP_MAX_GROUPS - 1),
+						draw);
+		}
 		sim_start(&config);
 		random_state = round;
-		soak(2500);
+		soak(1250);
 		finish_all();
 		sim_stop();
 	}

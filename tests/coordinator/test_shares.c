@@ -26,12 +26,30 @@ static struct load {
 	uint64_t n_tokens;	/* drawn */
 } load;
 
+/* The group that has few blocks where a test makes blocks few: 0, or 2, then with plenty in all
+ * others. */
+static uint32_t scarce;
+
+static int setup_scarce(void **state)
+{
+	(void)state;
+	scarce = 2;
+	return 0;
+}
+
+static int teardown_scarce(void **state)
+{
+	(void)state;
+	scarce = 0;
+	return 0;
+}
+
 static struct scheduler_config thirty_two_slots(uint32_t n_stages)
 {
 	return (struct scheduler_config){
 		.limits = {
-			.max_rows = SIM_MAX_ROWS, .max_sequences = 32, .n_groups = 1,
-			.max_blocks = { 4096 }, .table_blocks = { 64 },
+			.max_rows = SIM_MAX_ROWS, .max_sequences = 32, .n_groups = scarce + 1,
+			.max_blocks = { 4096, 4000, 4096 }, .table_blocks = { 64, 64, 64 },
 			.block_length = 16, .max_context = 1024, .n_vocab = 256, .dim = 1,
 		},
 		.window = n_stages + 1,
@@ -211,10 +229,10 @@ static void a_short_job_gets_blocks_of_the_client_that_has_them_all(void **state
 		struct test_job *short_job;
 		uint64_t n_steps;
 
-		config.limits.max_blocks[0] = 64;
+		config.limits.max_blocks[scarce] = 64;
 		sim_start(&config);
 		add(0, 64, 10, 500);
-		while (scheduler_counts(sim.scheduler).blocks_free[0])
+		while (scheduler_counts(sim.scheduler).blocks_free[scarce])
 			turn();
 		short_job = add(1, 1, 100, 3);
 		n_steps = steps_until_ended(short_job);
@@ -416,7 +434,7 @@ static void a_light_client_never_pays_for_a_heavy_one(void **state)
 		struct scheduler_config config = thirty_two_slots(n_stages);
 		struct test_job *light;
 
-		config.limits.max_blocks[0] = 128;
+		config.limits.max_blocks[scarce] = 128;
 		sim_start(&config);
 		add(0, 32, 10, 500);
 		turns(60);
@@ -441,7 +459,7 @@ static void a_large_prompt_is_passed_by_small_ones_but_does_not_starve(void **st
 	uint32_t n_small = 0;
 
 	(void)state;
-	config.limits.max_blocks[0] = 64;
+	config.limits.max_blocks[scarce] = 64;
 	sim_start(&config);
 	for (uint32_t i = 0; i < 3; i++)
 		small[i] = add(i, 8, 30, 60);
@@ -469,7 +487,7 @@ static void clients_that_each_need_the_whole_pool_all_get_to_their_end(void **st
 	for (uint32_t n_stages = 1; n_stages <= 4; n_stages++) {
 		struct scheduler_config config = thirty_two_slots(n_stages);
 
-		config.limits.max_blocks[0] = 64;
+		config.limits.max_blocks[scarce] = 64;
 		sim_start(&config);
 		for (uint32_t i = 0; i < 12; i++)
 			add(i, 1 + i % 3, 10 + 70 * i, 1014 - 70 * i);
@@ -490,7 +508,7 @@ static void no_slot_is_taken_for_a_sequence_that_finds_no_blocks(void **state)
 
 	(void)state;
 	config.limits.max_sequences = 5;
-	config.limits.max_blocks[0] = 64;
+	config.limits.max_blocks[scarce] = 64;
 	sim_start(&config);
 	large = add(0, 1, 850, 170);
 	turns(10);
@@ -530,7 +548,7 @@ static void many_large_prompts_do_not_keep_a_small_one_from_free_blocks(void **s
 	struct test_job *small;
 
 	(void)state;
-	config.limits.max_blocks[0] = 64;
+	config.limits.max_blocks[scarce] = 64;
 	sim_start(&config);
 	add(0, 1, 800, 200);
 	turns(10);
@@ -549,10 +567,10 @@ static void many_large_prompts_do_not_keep_a_small_one_from_its_share(void **sta
 	struct test_job *small;
 
 	(void)state;
-	config.limits.max_blocks[0] = 64;
+	config.limits.max_blocks[scarce] = 64;
 	sim_start(&config);
 	add(0, 64, 10, 500);
-	while (scheduler_counts(sim.scheduler).blocks_free[0])
+	while (scheduler_counts(sim.scheduler).blocks_free[scarce])
 		turn();
 	add_large_clients();
 	turns(3);
@@ -561,6 +579,8 @@ static void many_large_prompts_do_not_keep_a_small_one_from_its_share(void **sta
 	finish_all();
 	sim_stop();
 }
+
+#define OF_ANOTHER_GROUP(name) cmocka_unit_test_setup_teardown(name, setup_scarce, teardown_scarce)
 
 int main(void)
 {
@@ -581,6 +601,13 @@ int main(void)
 		cmocka_unit_test(no_slot_is_taken_for_a_sequence_that_finds_no_blocks),
 		cmocka_unit_test(many_large_prompts_do_not_keep_a_small_one_from_free_blocks),
 		cmocka_unit_test(many_large_prompts_do_not_keep_a_small_one_from_its_share),
+		OF_ANOTHER_GROUP(a_short_job_gets_blocks_of_the_client_that_has_them_all),
+		OF_ANOTHER_GROUP(a_light_client_never_pays_for_a_heavy_one),
+		OF_ANOTHER_GROUP(a_large_prompt_is_passed_by_small_ones_but_does_not_starve),
+		OF_ANOTHER_GROUP(clients_that_each_need_the_whole_pool_all_get_to_their_end),
+		OF_ANOTHER_GROUP(no_slot_is_taken_for_a_sequence_that_finds_no_blocks),
+		OF_ANOTHER_GROUP(many_large_prompts_do_not_keep_a_small_one_from_free_blocks),
+		OF_ANOTHER_GROUP(many_large_prompts_do_not_keep_a_small_one_from_its_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

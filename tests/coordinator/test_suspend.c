@@ -35,9 +35,26 @@ static uint32_t draw(uint32_t below)
 	return (uint32_t)((random_state >> 33) % below);
 }
 
+/* Of the test that runs: beside tables of whole contexts there are rings of 12 and of 20 blocks. */
+static bool has_rings;
+
+static int setup_rings(void **state)
+{
+	(void)state;
+	has_rings = true;
+	return 0;
+}
+
+static int teardown_rings(void **state)
+{
+	(void)state;
+	has_rings = false;
+	return 0;
+}
+
 static struct scheduler_config config_of(uint32_t n_blocks)
 {
-	return (struct scheduler_config){
+	struct scheduler_config config = {
 		.limits = {
 			.max_rows = 32, .max_sequences = 6, .n_groups = 1,
 			.max_blocks = { n_blocks }, .table_blocks = { MAX_CONTEXT / 4 },
@@ -48,6 +65,15 @@ static struct scheduler_config config_of(uint32_t n_blocks)
 		.prompt_chunk = 16,
 		.n_spare = 1,
 	};
+
+	if (has_rings) {
+		config.limits.n_groups = 3;
+		config.limits.table_blocks[1] = 12;
+		config.limits.table_blocks[2] = 20;
+		config.limits.max_blocks[1] = (uint32_t)max_of(12, n_blocks - 4);
+		config.limits.max_blocks[2] = (uint32_t)max_of(20, n_blocks - 1);
+	}
+	return config;
 }
 
 static void start(uint32_t n_blocks)
@@ -115,26 +141,30 @@ static bool take_token(void *arg, struct sequence *sequence, const struct token_
 static void check(void)
 {
 	struct scheduler_counts counts = scheduler_counts(sim.scheduler);
-	uint32_t n_blocks[N_CLIENTS] = { 0 }, n_running[N_CLIENTS] = { 0 };
-	uint32_t n_waiting[N_CLIENTS] = { 0 }, n_all_blocks = 0;
+	uint32_t n_blocks[N_CLIENTS][STEP_MAX_GROUPS] = { { 0 } }, n_running[N_CLIENTS] = { 0 };
+	uint32_t n_waiting[N_CLIENTS] = { 0 }, n_all_blocks[STEP_MAX_GROUPS] = { 0 };
 
 	for (unsigned i = 0; i < n_stories; i++) {
 		const struct sequence *sequence = &stories[i].sequence;
 		unsigned client = (unsigned)(stories[i].job.client - sim.clients);
 
-		n_blocks[client] += sequence->n_blocks[0];
-		n_all_blocks += sequence->n_blocks[0];
+		for (uint32_t g = 0; g < sim.config.limits.n_groups; g++) {
+			n_blocks[client][g] += sequence->n_blocks[g];
+			n_all_blocks[g] += sequence->n_blocks[g];
+		}
 		n_waiting[client] += sequence->state == SEQUENCE_WAITING;
 		n_running[client] += sequence->state > SEQUENCE_WAITING;
 		if (sequence->state <= SEQUENCE_WAITING)
 			assert_int_equal(sequence->slot, SLOT_NONE);
 	}
 	for (unsigned i = 0; i < N_CLIENTS; i++) {
-		assert_int_equal(sim.clients[i].n_blocks[0], n_blocks[i]);
+		assert_memory_equal(sim.clients[i].n_blocks, n_blocks[i], sizeof n_blocks[i]);
 		assert_int_equal(sim.clients[i].n_waiting, n_waiting[i]);
 		assert_int_equal(sim.clients[i].n_running, n_running[i]);
 	}
-	assert_int_equal(counts.blocks_free[0] + n_all_blocks, sim.config.limits.max_blocks[0]);
+	for (uint32_t g = 0; g < sim.config.limits.n_groups; g++)
+		assert_int_equal(counts.blocks_free[g] + n_all_blocks[g],
+				 sim.config.limits.max_blocks[g]);
 }
 
 /* Nothing of a scheduler is left in the clients. */
@@ -143,7 +173,9 @@ static void check_clients_are_clean(void)
 	for (unsigned i = 0; i < N_CLIENTS; i++) {
 		const struct share_client *client = &sim.clients[i];
 
-		assert_int_equal(client->n_waiting + client->n_running + client->n_blocks[0], 0);
+		assert_int_equal(client->n_waiting + client->n_running, 0);
+		for (uint32_t g = 0; g < STEP_MAX_GROUPS; g++)
+			assert_int_equal(client->n_blocks[g], 0);
 		assert_int_equal(client->n_passed + client->n_turn_rows, 0);
 		assert_true(list_is_empty(&client->jobs) && list_is_empty(&client->sequences));
 		assert_true(list_is_empty(&client->prompts));
@@ -342,6 +374,8 @@ static void tokens_are_the_same_however_often_schedulers_are_lost(void **state)
 	assert_true(n_lost_in_flight > 1000);
 }
 
+#define WITH_RINGS(name) cmocka_unit_test_setup_teardown(name, setup_rings, teardown_rings)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +384,11 @@ int main(void)
 		cmocka_unit_test(a_suspended_sequence_may_be_dropped),
 		cmocka_unit_test(a_smaller_pool_only_takes_longer),
 		cmocka_unit_test(tokens_are_the_same_however_often_schedulers_are_lost),
+		WITH_RINGS(a_sequence_goes_on_in_another_scheduler),
+		WITH_RINGS(sequences_keep_their_order_and_those_that_had_started_come_first),
+		WITH_RINGS(a_suspended_sequence_may_be_dropped),
+		WITH_RINGS(a_smaller_pool_only_takes_longer),
+		WITH_RINGS(tokens_are_the_same_however_often_schedulers_are_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
