@@ -47,6 +47,20 @@ const struct model *paper_model(uint32_t n_layers, const uint64_t *layer_rows, u
 	return &paper.model;
 }
 
+void paper_model_add_window(uint32_t window)
+{
+	struct model *model = &paper.model;
+
+	model->n_groups = 2;
+	model->groups[1] = model->groups[0];
+	model->groups[1].window = window;
+	model->groups[0].n_layers = model->groups[1].n_layers = 0;
+	for (uint32_t i = 0; i < model->hparams.n_layers; i++) {
+		model->shapes[i].group = i % 4 != 3;
+		model->groups[model->shapes[i].group].n_layers++;
+	}
+}
+
 const struct stage_sizes paper_sizes[PAPER_MAX_LAYERS] = {
 	PAPER_SIZES, PAPER_SIZES, PAPER_SIZES, PAPER_SIZES, PAPER_SIZES, PAPER_SIZES, PAPER_SIZES,
 	PAPER_SIZES, PAPER_SIZES,

@@ -11,6 +11,9 @@
  * Valid until the next call. */
 const struct model *paper_model(uint32_t n_layers, const uint64_t *layer_rows, uint64_t n_vocab);
 
+/* Gives the model of the last call a second group: all layers but every fourth have this window. */
+void paper_model_add_window(uint32_t window);
+
 /* Made-up numbers of that many equal workers, for blocks of 16 positions: 128 bytes of a position in
  * a layer. Each number is another one, so that none can stand for another. */
 #define PAPER_SIZES {						\

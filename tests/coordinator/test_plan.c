@@ -361,6 +361,40 @@ static void memory_of_a_stage_is_that_of_its_workers_table(void **state)
 	plan_destroy(plan);
 }
 
+/* Layers 3 and 7 keep whole contexts, the others a window of 40: 4 blocks with steps of 8 rows. */
+static void layers_with_a_window_have_blocks_for_it_alone(void **state)
+{
+	const struct model *model = paper_model(8, even, 300);
+	struct plan_input input = input_of(model, 3);
+	uint32_t ends[] = { 3, 4, 8 };
+	struct kv_pools pools;
+	struct plan *plan;
+
+	(void)state;
+	paper_model_add_window(40);
+	input.ends = ends;
+	input.max_context = 1024;	/* 64 blocks */
+	input.n_blocks = 256;
+	input.n_sequences = 1;
+	pools = plan_pools(&input);
+	assert_int_equal(pools.n, 2);
+	assert_int_equal(pools.n_blocks[0], 256);
+	assert_int_equal(pools.n_blocks[1], 16);
+	assert_int_equal(pools.table_blocks[1], 4);
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan->stages[0].kv_bytes, 3 * 16 * 16 * 64);
+	assert_int_equal(plan->stages[1].kv_bytes, 256 * 16 * 128);
+	assert_int_equal(plan->stages[2].kv_bytes, 256 * 16 * 128 + 3 * 16 * 16 * 64);
+	/* Stages that have no layer of a group have no cache for it, but its tables. */
+	assert_int_equal(plan->stages[0].work_bytes, (1 << 20) + 3 * 700 + 300000 + 1200 + 140 +
+						     272 * 17 + 68 * 19);
+	plan_destroy(plan);
+	input.n_sequences = 20;
+	assert_int_equal(plan_make(&input, &plan, NULL), SC_OK);
+	assert_int_equal(plan->stages[0].kv_bytes, 3 * 80 * 16 * 64);
+	plan_destroy(plan);
+}
+
 /* A worker may say anything. */
 static void absurd_sizes_fit_nowhere(void **state)
 {
@@ -422,6 +456,7 @@ int main(void)
 		cmocka_unit_test(layers_move_to_where_there_is_memory_for_them),
 		cmocka_unit_test(what_fits_nowhere_is_an_error_that_says_what_is_missing),
 		cmocka_unit_test(memory_of_a_stage_is_that_of_its_workers_table),
+		cmocka_unit_test(layers_with_a_window_have_blocks_for_it_alone),
 		cmocka_unit_test(absurd_sizes_fit_nowhere),
 		cmocka_unit_test(the_table_has_a_line_for_each_stage_and_predicts_nothing),
 	};

@@ -296,6 +296,111 @@ static void no_split_has_room_for_more(void **state)
 	}
 }
 
+/* --- layers with a window --- */
+
+/* Of 8 layers 2 keep whole contexts; a ring of the others has 41 of the 1024 blocks of a context. */
+#define WHOLE_BLOCK_BYTES (UINT64_C(2) * 16 * 128)
+#define RING_BLOCK_BYTES (UINT64_C(6) * 16 * 64)
+enum { RING = 41 };
+
+static struct plan_input windowed_input(uint64_t memory_bytes)
+{
+	struct plan_input input = input_of(1, memory_bytes);
+
+	paper_model_add_window(632);
+	return input;
+}
+
+static uint64_t plan_windowed(struct plan_input *input, const struct pool_wish *wish)
+{
+	struct kv_pools pools;
+	struct plan *plan;
+	uint64_t n_bytes;
+
+	if (pool_plan(input, wish, &plan, &err) != SC_OK)
+		fail_msg("%s", err.text);
+	pools = plan_pools(input);
+	n_bytes = plan->stages[0].kv_bytes;
+	assert_int_equal(pools.table_blocks[1], RING);
+	assert_int_equal(n_bytes, pools.n_blocks[0] * WHOLE_BLOCK_BYTES +
+				  pools.n_blocks[1] * RING_BLOCK_BYTES);
+	assert_true(!memory[0] || plan->stages[0].weight_bytes + plan->stages[0].work_bytes +
+					  n_bytes <= memory[0]);
+	plan_destroy(plan);
+	return n_bytes;
+}
+
+static void windows_have_room_for_all_sequences_where_memory_is_plenty(void **state)
+{
+	struct pool_wish wish = { .context = 16384, .n_contexts = 2, .n_sequences = 32 };
+	struct plan_input input = windowed_input(1024 * MIB);
+
+	(void)state;
+	plan_windowed(&input, &wish);
+	assert_int_equal(input.n_blocks, 2 * 1024);
+	assert_int_equal(input.n_sequences, 32);
+	assert_int_equal(plan_pools(&input).n_blocks[1], 32 * RING);
+	/* A pool that was asked for is no other. */
+	wish.n_positions = 2 * 16384;
+	plan_windowed(&input, &wish);
+	assert_int_equal(input.n_blocks, 2 * 1024);
+	assert_int_equal(input.n_sequences, 32);
+}
+
+/* One context of all layers would take 10 MiB: 4 MiB of whole blocks and 6 of windows. */
+static void short_memory_has_room_for_windows_of_fewer_sequences(void **state)
+{
+	struct pool_wish wish = { .context = 16384, .n_contexts = 4, .n_sequences = 32 };
+	uint32_t n_before = 32;
+	unsigned n_kinds = 0;
+
+	(void)state;
+	for (uint64_t mib = 24; mib >= 7; mib--) {
+		struct plan_input input = windowed_input(mib * MIB);
+
+		plan_windowed(&input, &wish);
+		assert_int_equal(input.max_context, 16384);
+		assert_true(input.n_sequences <= n_before && input.n_sequences >= 1);
+		n_kinds += input.n_sequences != n_before;
+		n_before = input.n_sequences;
+	}
+	assert_int_equal(n_before, 1);
+	assert_true(n_kinds > 2);
+}
+
+static void an_asked_for_pool_has_windows_as_memory_allows(void **state)
+{
+	const struct pool_wish wish = {
+		.context = 16384, .n_positions = 16384, .n_contexts = 1, .n_sequences = 8,
+	};
+	struct plan_input input = windowed_input(100 * MIB);
+
+	(void)state;
+	plan_windowed(&input, &wish);
+	assert_int_equal(input.n_sequences, 8);
+	input = windowed_input(7 * MIB);
+	plan_windowed(&input, &wish);
+	assert_int_equal(input.n_sequences, 1);
+	assert_int_equal(input.n_blocks, 1024);
+	input = windowed_input(4 * MIB);
+	refuse(&input, &wish, "MiB for KV");
+}
+
+/* The least pool of windows is a ring; a context of the whole memory is found all the same. */
+static void a_longer_context_is_had_with_windows_than_without(void **state)
+{
+	const struct pool_wish wish = { .context = 1 << 20, .n_contexts = 4, .n_sequences = 8 };
+	struct plan_input input = input_of(1, 30 * MIB);
+	uint32_t without;
+
+	(void)state;
+	plan_destroy(make(&input, &wish));
+	without = input.max_context;
+	input = windowed_input(30 * MIB);
+	plan_windowed(&input, &wish);
+	assert_true(input.max_context > 3 * without);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +415,10 @@ int main(void)
 		cmocka_unit_test(a_pool_that_was_asked_for_is_had_or_refused),
 		cmocka_unit_test(without_knowledge_of_memory_the_pool_is_small),
 		cmocka_unit_test(no_split_has_room_for_more),
+		cmocka_unit_test(windows_have_room_for_all_sequences_where_memory_is_plenty),
+		cmocka_unit_test(short_memory_has_room_for_windows_of_fewer_sequences),
+		cmocka_unit_test(an_asked_for_pool_has_windows_as_memory_allows),
+		cmocka_unit_test(a_longer_context_is_had_with_windows_than_without),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

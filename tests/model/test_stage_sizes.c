@@ -38,6 +38,33 @@ static void each_number_counts_as_often_as_it_should(void **state)
 	assert_int_equal(work(shape), UINT64_C(4130000143211));
 }
 
+/* Keys and values, and what caches take, count for the groups that the stage has layers of; tables for
+ * all groups; the ids of tokens with the first pool of whole contexts. */
+static void groups_count_where_the_stage_has_layers_of_them(void **state)
+{
+	const struct stage_sizes grouped = {
+		.caches = {
+			{ .kv_block_bytes = 2, .cache_bytes = 10, .cache_thread_bytes = 100 },
+			{ .kv_block_bytes = 3, .cache_bytes = 1000, .cache_thread_bytes = 10000 },
+		},
+		.block_bytes = 100000, .table_block_bytes = 10000000,
+		.token_block_bytes = UINT64_C(1000000000),
+	};
+	struct stage_shape shape = {
+		.n_layers = 5, .group_layers = { 3, 2 }, .pools = { 2, { 4, 6 }, { 1, 3 } },
+		.n_context_blocks = 3, .n_threads = 2,
+	};
+
+	(void)state;
+	assert_int_equal(stage_kv_bytes_of(&grouped, &shape), 2 * 3 * 4 + 3 * 2 * 6);
+	assert_int_equal(stage_work_bytes_of(&grouped, &shape), 41021210);
+	shape.has_head = true;
+	assert_int_equal(stage_work_bytes_of(&grouped, &shape), UINT64_C(6041021210));
+	shape.group_layers[1] = 0;
+	assert_int_equal(stage_kv_bytes_of(&grouped, &shape), 2 * 3 * 4);
+	assert_int_equal(stage_work_bytes_of(&grouped, &shape), UINT64_C(6041000210));
+}
+
 static void only_several_threads_share_memory_and_not_without_limit(void **state)
 {
 	struct stage_shape shape = {
@@ -89,6 +116,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_number_counts_as_often_as_it_should),
+		cmocka_unit_test(groups_count_where_the_stage_has_layers_of_them),
 		cmocka_unit_test(only_several_threads_share_memory_and_not_without_limit),
 		cmocka_unit_test(only_so_many_threads_have_memory_to_draw_with),
 		cmocka_unit_test(what_is_too_large_to_count_is_the_largest_number),

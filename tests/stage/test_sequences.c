@@ -207,6 +207,57 @@ static void a_refused_step_changes_nothing(void **state)
 				     .blocks = { 1 }, .n_blocks = 1 });
 }
 
+/* --- groups --- */
+
+/* Beside tables of three blocks rings of two. */
+static int setup_rings(void **state)
+{
+	struct step_limits grouped = limits;
+
+	grouped.n_groups = 2;
+	grouped.table_blocks[1] = 2;
+	grouped.max_blocks[1] = 4;
+	return sequences_create(&grouped, (struct sequences **)state) != SC_OK;
+}
+
+static void a_ring_keeps_its_blocks_when_it_is_full(void **state)
+{
+	const struct cached_sequence *sequence = sequences_get(*state, 0);
+
+	accept(*state, (struct one){ .sequence = 0, .flags = SEGMENT_NEW, .n_rows = 3,
+				     .blocks = { 5, 3 }, .n_blocks = 2 });
+	accept(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 6,
+				     .blocks = { 2, 0, 1 }, .n_blocks = 3 });
+	accept(*state, (struct one){ .sequence = 0, .first_position = 9, .n_rows = 1 });
+	assert_int_equal(sequence->n_positions, 10);
+	assert_memory_equal(sequence->tables[0], ((uint32_t[]){ 5, 2, 0 }), 12);
+	assert_memory_equal(sequence->tables[1], ((uint32_t[]){ 3, 1 }), 8);
+	/* All of them are free again, and none of the other group's. */
+	accept(*state, (struct one){ .frees = { 0 }, .n_frees = 1 });
+	accept(*state, (struct one){ .sequence = 1, .flags = SEGMENT_NEW, .n_rows = 9,
+				     .blocks = { 0, 2, 5, 1, 3 }, .n_blocks = 5 });
+	refuse(*state, (struct one){ .sequence = 2, .flags = SEGMENT_NEW, .n_rows = 1,
+				     .blocks = { 3, 3 }, .n_blocks = 2 },
+	       "sequence 2: block 3 of group 1: in use by sequence 1");
+	accept(*state, (struct one){ .sequence = 2, .flags = SEGMENT_NEW, .n_rows = 1,
+				     .blocks = { 3, 2 }, .n_blocks = 2 });
+}
+
+static void a_sequence_is_long_from_its_start_on(void **state)
+{
+	struct one one = begin_0;
+
+	one.flags |= SEGMENT_LONG;
+	accept(*state, one);
+	accept(*state, (struct one){ .sequence = 0, .first_position = 3, .n_rows = 1 });
+	assert_true(sequences_get(*state, 0)->is_long);
+	/* And another one in the same slot is not. */
+	one = begin_0;
+	one.n_frees = 1;
+	accept(*state, one);
+	assert_false(sequences_get(*state, 0)->is_long);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -220,6 +271,9 @@ int main(void)
 		TEST(two_segments_of_a_step_do_not_share_a_block),
 		TEST(only_live_sequences_are_freed),
 		TEST(a_slot_and_its_blocks_are_used_again_in_the_step_that_frees_them),
+		TEST(a_sequence_is_long_from_its_start_on),
+		cmocka_unit_test_setup_teardown(a_ring_keeps_its_blocks_when_it_is_full,
+						setup_rings, teardown),
 		TEST(a_refused_step_changes_nothing),
 	};
 

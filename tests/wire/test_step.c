@@ -327,6 +327,121 @@ static void slots_tokens_blocks_and_flags_are_checked(void **state)
 	assert_refused(&s.step, "segment 0: block 1 of group 0 is 16, expected below 16");
 }
 
+/* --- groups of blocks --- */
+
+/* Of 8 blocks of 4 positions a sequence has all in group 1, and rings of 2 and 3 in the others. */
+static const struct step_limits grouped = {
+	.max_rows = 12, .max_sequences = 4, .n_groups = 3, .max_blocks = { 5, 20, 6 },
+	.table_blocks = { 2, 8, 3 }, .block_length = 4, .max_context = 32, .n_vocab = 100,
+	.dim = 5,
+};
+
+static uint32_t count_new(uint32_t group, uint32_t first, uint32_t n_rows)
+{
+	const struct segment segment = { .first_position = first, .n_rows = n_rows };
+
+	return segment_new_blocks(&grouped, &segment, group);
+}
+
+static void blocks_are_appended_until_the_ring_is_full(void **state)
+{
+	(void)state;
+	assert_int_equal(step_whole_group(&grouped), 1);
+	assert_int_equal(step_max_blocks(&grouped), 5 + 12 + 6);
+	for (uint32_t n = 0; n <= 32; n++) {
+		uint32_t needed = (n + 3) / 4;
+
+		assert_int_equal(step_held_blocks(&grouped, 0, n), needed < 2 ? needed : 2);
+		assert_int_equal(step_held_blocks(&grouped, 1, n), needed);
+		assert_int_equal(step_held_blocks(&grouped, 2, n), needed < 3 ? needed : 3);
+	}
+	assert_int_equal(count_new(0, 0, 12), 2);
+	assert_int_equal(count_new(1, 0, 12), 3);
+	assert_int_equal(count_new(0, 3, 1), 0);
+	assert_int_equal(count_new(0, 4, 1), 1);
+	assert_int_equal(count_new(0, 8, 12), 0);
+	assert_int_equal(count_new(2, 8, 12), 1);
+	assert_int_equal(count_new(1, 8, 12), 3);
+}
+
+/* A prompt of 10 rows appends 2, 3 and 3 blocks; a row at 16 only one, of group 1. */
+static void the_blocks_of_a_segment_are_those_of_its_groups_in_turn(void **state)
+{
+	static const uint32_t good[] = { 0, 4, 17, 18, 19, 3, 4, 5, 6 };
+	static const struct {
+		uint32_t at, id;
+		const char *text;
+	} bad[] = {
+		{ 1, 5, "segment 0: block 1 of group 0 is 5, expected below 5" },
+		{ 2, 20, "segment 0: block 0 of group 1 is 20, expected below 20" },
+		{ 7, 6, "segment 0: block 2 of group 2 is 6, expected below 6" },
+		{ 8, 20, "segment 1: block 0 of group 1 is 20, expected below 20" },
+	};
+	const struct segment segments[] = {
+		{ .sequence = 1, .flags = SEGMENT_NEW | SEGMENT_LONG, .n_rows = 10, .n_blocks = 8 },
+		{ .sequence = 2, .first_position = 16, .n_rows = 1, .first_block = 8,
+		  .n_blocks = 1 },
+	};
+	const struct sampling sampling = { SAMPLING_OFF };
+	uint32_t blocks[9], tokens[11] = { 0 };
+	struct step step = {
+		.id = 1, .n_rows = 11, .n_segments = 2, .n_blocks = 9,
+		.n_sampling = STEP_SAMPLING_WORDS, .segments = segments,
+		.sampling = (const uint64_t *)&sampling, .tokens = tokens, .blocks = blocks,
+	}, got;
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i <= sizeof bad / sizeof bad[0]; i++) {
+		bool is_good = i == sizeof bad / sizeof bad[0];
+		uint8_t *payload;
+		size_t n_bytes;
+
+		memcpy(blocks, good, sizeof blocks);
+		if (!is_good)
+			blocks[bad[i].at] = bad[i].id;
+		payload = encoded(&step, &n_bytes);
+		assert_int_equal(step_decode(payload, n_bytes, &grouped, &got, &err),
+				 is_good ? SC_OK : SC_E_PROTOCOL);
+		if (!is_good && !strstr(err.text, bad[i].text))
+			fail_msg("%s", err.text);
+		free(payload);
+	}
+}
+
+static void assert_limits_refused(const struct step_limits *odd, const char *text)
+{
+	struct error err;
+
+	assert_int_equal(step_limits_check(odd, &err), SC_E_INVALID);
+	if (!strstr(err.text, text))
+		fail_msg("%s", err.text);
+}
+
+static void limits_of_groups_are_checked(void **state)
+{
+	struct step_limits odd = grouped;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(step_limits_check(&odd, &err), SC_OK);
+	odd.n_groups = STEP_MAX_GROUPS + 1;
+	assert_limits_refused(&odd, "n_groups is 6, expected 1 to 5");
+	odd.n_groups = 0;
+	assert_limits_refused(&odd, "n_groups is 0");
+	odd.n_groups = 4;
+	assert_limits_refused(&odd, "max_blocks is 0");
+	odd.n_groups = 1;
+	assert_limits_refused(&odd, "no group's table_blocks is 8, expected one for a context of "
+				    "32");
+	odd = grouped;
+	odd.table_blocks[2] = 9;
+	assert_limits_refused(&odd, "table_blocks is 9, expected 1 to 8");
+	odd = grouped;
+	odd.max_blocks[2] = UINT32_MAX;
+	assert_limits_refused(&odd, "max_blocks is 4294967295");
+}
+
 static void only_new_sequences_have_a_sampling(void **state)
 {
 	struct sample s;
@@ -501,6 +616,9 @@ int main(void)
 		cmocka_unit_test(every_other_length_is_refused),
 		cmocka_unit_test(segments_must_cover_rows_and_blocks_in_order),
 		cmocka_unit_test(slots_tokens_blocks_and_flags_are_checked),
+		cmocka_unit_test(blocks_are_appended_until_the_ring_is_full),
+		cmocka_unit_test(the_blocks_of_a_segment_are_those_of_its_groups_in_turn),
+		cmocka_unit_test(limits_of_groups_are_checked),
 		cmocka_unit_test(only_new_sequences_have_a_sampling),
 		cmocka_unit_test(biases_and_bans_of_a_step_are_bounded),
 		cmocka_unit_test(the_largest_step_is_as_large_as_promised),
