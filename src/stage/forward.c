@@ -41,6 +41,9 @@ struct kv_cache_config forward_cache_config(const struct model *model,
 					    enum tensor_type kv_type, uint32_t group)
 {
 	const struct kv_group *of = &model->groups[group];
+	uint32_t n_table_blocks = limits->table_blocks[group];
+	/* Otherwise the table never comes round, and the window may be longer than it. */
+	bool is_ring = n_table_blocks < step_blocks_for(limits, limits->max_context);
 
 	return (struct kv_cache_config){
 		.n_blocks = limits->max_blocks[group],
@@ -49,7 +52,7 @@ struct kv_cache_config forward_cache_config(const struct model *model,
 		.head_dim = of->head_dim,
 		.value_dim = of->value_dim,
 		.window = of->window,
-		.table_blocks = of->window ? limits->table_blocks[group] : 0,
+		.table_blocks = is_ring ? n_table_blocks : 0,
 		.type = kv_type,
 	};
 }
