@@ -42,8 +42,10 @@ struct kv_cache_config forward_cache_config(const struct model *model,
 {
 	const struct kv_group *of = &model->groups[group];
 	uint32_t n_table_blocks = limits->table_blocks[group];
-	/* Otherwise the table never comes round, and the window may be longer than it. */
-	bool is_ring = n_table_blocks < step_blocks_for(limits, limits->max_context);
+	/* A table for the whole context never comes round, and the window may be longer than it.
+	 * Without a table only sizes are asked for. */
+	bool is_ring = n_table_blocks &&
+		       n_table_blocks < step_blocks_for(limits, limits->max_context);
 
 	return (struct kv_cache_config){
 		.n_blocks = limits->max_blocks[group],
