@@ -192,6 +192,7 @@ static void add_segment(struct chain *chain, struct step *step, struct segment *
 	*segment_out = (struct segment){
 		.sequence = from->sequence,
 		.flags = (from->sampling ? SEGMENT_NEW : 0) |
+			 (from->sampling && from->is_long ? SEGMENT_LONG : 0) |
 			 (from->is_sampling ? SEGMENT_SAMPLE : 0),
 		.first_position = table->n_positions,
 		.n_rows = from->n_rows,

@@ -35,6 +35,7 @@ struct chain_segment {
 	const uint32_t *tokens;
 	uint32_t n_rows;
 	bool is_sampling;
+	bool is_long;			/* of a sequence that begins: SEGMENT_LONG */
 	uint32_t n_scored;
 	uint32_t next_token;
 };

@@ -98,8 +98,8 @@ void reference_compare(void *arg, uint32_t sequence, uint32_t position, const fl
 	run->next++;
 }
 
-void reference_run(struct chain *chain, struct reference_run *run,
-		   const struct reference_prompt *prompt, bool is_whole)
+static void run_prompt(struct chain *chain, struct reference_run *run,
+		       const struct reference_prompt *prompt, bool is_whole, bool is_long)
 {
 	static const struct sampling greedy = { .top_p = 1, SAMPLING_OFF };
 	uint32_t tokens[REFERENCE_MAX_CONTEXT], first = 0, n_records;
@@ -115,6 +115,7 @@ void reference_run(struct chain *chain, struct reference_run *run,
 			.tokens = tokens + first,
 			.n_rows = end - first,
 			.is_sampling = true,
+			.is_long = is_long,
 		};
 
 		chain_step(chain, &segment, 1, NULL, 0, &n_records);
@@ -123,4 +124,16 @@ void reference_run(struct chain *chain, struct reference_run *run,
 	}
 	chain_step(chain, NULL, 0, &(uint32_t){ 0 }, 1, &n_records);
 	assert_int_equal(run->error.n_compared, is_whole ? 1 : prompt->n_positions);
+}
+
+void reference_run(struct chain *chain, struct reference_run *run,
+		   const struct reference_prompt *prompt, bool is_whole)
+{
+	run_prompt(chain, run, prompt, is_whole, false);
+}
+
+void reference_run_long(struct chain *chain, struct reference_run *run,
+			const struct reference_prompt *prompt, bool is_whole)
+{
+	run_prompt(chain, run, prompt, is_whole, true);
 }

@@ -46,6 +46,9 @@ struct reference_run {
 };
 void reference_run(struct chain *chain, struct reference_run *run,
 		   const struct reference_prompt *prompt, bool is_whole);
+/* The same for a prompt that counts as long (LongRoPE: transformers looks at the prompt's length). */
+void reference_run_long(struct chain *chain, struct reference_run *run,
+			const struct reference_prompt *prompt, bool is_whole);
 void reference_compare(void *run, uint32_t sequence, uint32_t position, const float *logits,
 		       uint32_t n_vocab);
 
