@@ -3,9 +3,12 @@
 #include "hf/folder.h"
 #include "hf/parts.h"
 #include "hf/tokenizer_json.h"
+#include "hf/tokenizer_model.h"
 #include "hf/tokenizer_parts.h"
 #include "hf/tokenizer_steps.h"
 #include "hf/tokenizer_table.h"
+
+#include "model/unigram.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +71,8 @@ static enum sc_status set_model_tokens(struct source *source)
 					 "for each id, found two for %u", json->file.path, id);
 		if (source->steps.falls_back && vocab_byte_of_text(text) >= 0)
 			type = VOCAB_BYTE;
+		if (source->steps.model == MODEL_UNIGRAM && is_text(text, source->steps.unknown))
+			type = VOCAB_UNKNOWN;
 		token_table_set(&source->table, id, text, type);
 		if (json->scores)
 			source->table.scores[id] = (float)json->scores[i];
@@ -192,6 +197,9 @@ static enum sc_status put_keys(struct source *source, struct gguf_head *head)
 		status = add_table(source, head);
 	if (!status && source->steps.model == MODEL_BPE)
 		status = add_texts(head, KEY("merges"), &source->merges);
+	if (!status && source->steps.model == MODEL_UNIGRAM)
+		status = gguf_head_add_array(head, KEY_UNIGRAM_SCORES, GGUF_F64,
+					     source->json.scores, source->json.texts.n);
 	if (!status)
 		status = add_charsmap(source, head);
 	if (!status)
@@ -201,14 +209,18 @@ static enum sc_status put_keys(struct source *source, struct gguf_head *head)
 
 /* --- all of it --- */
 
-static uint32_t find_id(const void *context, const char *text)
+static uint32_t find_text(const struct source *source, struct gguf_string text)
 {
-	const struct source *source = context;
-	const struct added_token *added = added_list_find(&source->added, text, strlen(text));
+	const struct added_token *added = added_list_find(&source->added, text.data, text.length);
 	const uint32_t id = added ? added->id
-				  : tokenizer_json_find(&source->json, text, strlen(text));
+				  : tokenizer_json_find(&source->json, text.data, text.length);
 
 	return id < source->n ? id : TOKEN_NONE;
+}
+
+static uint32_t find_id(const void *context, const char *text)
+{
+	return find_text(context, (struct gguf_string){ text, strlen(text) });
 }
 
 static enum sc_status put_json(struct source *source, const json_t *config, uint32_t n_vocab,
@@ -222,8 +234,8 @@ static enum sc_status put_json(struct source *source, const json_t *config, uint
 	if (!status)
 		status = count(source, n_vocab);
 	if (!status)
-		status = hf_special_read(&special, source->folder, config, find_id, source,
-					 source->err);
+		status = hf_special_read(&special, source->folder, config, source->n, find_id,
+					 source, source->err);
 	if (status)
 		return status;
 	hf_special_change_template(&special, &source->steps);
@@ -239,8 +251,8 @@ static enum sc_status put_json(struct source *source, const json_t *config, uint
 	if (!status)
 		status = put_keys(source, head);
 	if (!status)
-		status = hf_special_put(&special, find_id(source, source->steps.unknown.length
-							  ? source->steps.unknown.data : ""),
+		status = hf_special_put(&special, source->steps.unknown.length
+					? find_text(source, source->steps.unknown) : TOKEN_NONE,
 					&source->steps, head);
 	return status;
 }
@@ -267,15 +279,32 @@ static enum sc_status put_tokenizer_json(const char *folder, const json_t *confi
 	return status;
 }
 
+static enum sc_status put_sampling(const char *folder, struct gguf_head *head, struct error *err)
+{
+	json_t *json;
+	enum sc_status status = generation_load(folder, &json, err);
+
+	if (!status && generation_put_sampling(json, head))
+		status = error_set(err, SC_E_NOMEM, "%s: no memory for its keys", folder);
+	json_decref(json);
+	return status;
+}
+
 enum sc_status hf_tokenizer_put(const char *folder, const json_t *config, uint32_t n_vocab,
 				struct gguf_head *head, struct error *err)
 {
+	const char *model = hf_tokenizer_model_name(folder);
 	enum sc_status status;
 
 	if (folder_has(folder, "tokenizer.json"))
 		status = put_tokenizer_json(folder, config, n_vocab, head, err);
+	else if (model)
+		status = hf_tokenizer_model_put(folder, model, config, n_vocab, head, err);
 	else
-		status = error_set(err, SC_E_NOT_FOUND, "%s: expected tokenizer.json, found no "
-				   "tokenizer: download it into the folder", folder);
+		status = error_set(err, SC_E_NOT_FOUND, "%s: expected tokenizer.json or "
+				   "tokenizer.model, found no tokenizer: download it into the "
+				   "folder", folder);
+	if (!status)
+		status = put_sampling(folder, head, err);
 	return status ? status : hf_chat_template_put(folder, head, err);
 }

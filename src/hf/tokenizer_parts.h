@@ -7,6 +7,7 @@
  * Private to this folder. Thread: one at a time.
  */
 #include "hf/parts.h"
+#include "hf/generation.h"
 #include "hf/tokenizer_steps.h"
 
 #include <stdbool.h>
@@ -19,16 +20,23 @@ struct hf_special {
 	uint32_t bos, eos, unknown, padding, separator, mask;
 	bool has_add_bos, adds_bos;	/* tokenizer_config.json says whether BOS is added */
 	bool has_add_eos, adds_eos;
+	struct end_list ends;		/* EOS, and what else ends a text */
 };
 
-/* From tokenizer_config.json; what it lacks from config.json. SC_E_FORMAT, SC_E_NOMEM. */
+/* From tokenizer_config.json; what it lacks from config.json. The ends are those of all: the
+ * tokenizer's EOS, and eos_token_id of config.json and generation_config.json, which may be lists.
+ * Ids from n_vocab on are left out. SC_E_FORMAT, SC_E_NOMEM. */
 must_check enum sc_status hf_special_read(struct hf_special *special, const char *folder,
-					  const json_t *config, hf_find_id *find,
+					  const json_t *config, size_t n_vocab, hf_find_id *find,
 					  const void *context, struct error *err);
 /* As the transformers package: add_bos_token and add_eos_token of tokenizer_config.json make a
  * template of their own. */
 void hf_special_change_template(const struct hf_special *special, struct hf_steps *steps);
-/* The keys of special ids. unknown: of the model, if tokenizer_config.json names none. SC_E_NOMEM. */
+/* The keys of special ids, add_bos_token as adds_bos says, and add_eos_token if there is an EOS.
+ * SC_E_NOMEM. */
+must_check enum sc_status hf_special_put_ids(const struct hf_special *special,
+					     struct gguf_head *head);
+/* As hf_special_put_ids, for the template of steps. unknown: of the model, if tokenizer_config.json names none. SC_E_NOMEM. */
 must_check enum sc_status hf_special_put(const struct hf_special *special, uint32_t unknown,
 					 const struct hf_steps *steps, struct gguf_head *head);
 

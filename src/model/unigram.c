@@ -117,14 +117,17 @@ static void derive_scores(struct unigram *unigram, size_t n)
 	}
 }
 
-/* Returns true if plain text can become this token. */
+/* Returns true if plain text can become this token. The tokenizers package also finds the name of
+ * the unknown token in a text, as an unknown character. */
 static bool is_piece(const struct unigram *unigram, size_t i)
 {
 	const struct vocab *vocab = unigram->vocab;
 
 	switch (vocab->types[i]) {
-	case VOCAB_CONTROL: case VOCAB_UNKNOWN:
+	case VOCAB_CONTROL:
 		return false;
+	case VOCAB_UNKNOWN:
+		return !unigram->is_float && i == vocab->unknown;
 	case VOCAB_USER_DEFINED:
 		return !vocab_needs_leave(vocab, (uint32_t)i);
 	case VOCAB_BYTE: case VOCAB_UNUSED:
@@ -231,6 +234,20 @@ static bool add_bytes(const struct run *run, const char *text, size_t n_bytes,
 	return true;
 }
 
+/* Finds a run of unknown characters that is a token, or the unknown token's name. */
+static bool find_whole(const struct vocab *vocab, const char *text, size_t n_bytes,
+		       uint32_t *token_out)
+{
+	struct gguf_string name = { 0 };
+
+	if (n_bytes <= vocab->max_key_bytes && strmap_find(vocab->ids, text, n_bytes, token_out))
+		return true;
+	*token_out = vocab->unknown;
+	if (vocab->unknown != TOKEN_NONE)
+		name = gguf_array_string(&vocab->texts, vocab->unknown);
+	return name.length == n_bytes && !memcmp(name.data, text, n_bytes);
+}
+
 /* Emits the run of unknown characters, if there is one. */
 static enum sc_status end_unknown(struct run *run)
 {
@@ -243,8 +260,7 @@ static enum sc_status end_unknown(struct run *run)
 	run->unknown_start = run->unknown_end;
 	if (!n_bytes)
 		return SC_OK;
-	if (!run->unigram->is_float && n_bytes <= vocab->max_key_bytes &&
-	    strmap_find(vocab->ids, text, n_bytes, &token))
+	if (!run->unigram->is_float && find_whole(vocab, text, n_bytes, &token))
 		return token_list_add(run->ids, token);
 	if (add_bytes(run, text, n_bytes, &status) || vocab->unknown == TOKEN_NONE)
 		return status;
@@ -344,7 +360,8 @@ static void search_here(struct run *run)
 		end++;
 		if (!piece_trie_ends(&unigram->trie, node, &token))
 			continue;
-		offer(run, end, score + unigram->scores[token], token);
+		offer(run, end, score + unigram->scores[token],
+		      token == unigram->vocab->unknown ? TOKEN_NONE : token);
 		is_known = is_known || end == next;
 	}
 	run->scratch->n_steps += end - run->at + 1;

@@ -21,6 +21,9 @@ enum vocab_family {
 	VOCAB_TEXT,	/* with a pipeline: tokens are texts of characters */
 };
 
+/* An array of ids: all tokens that end generation. GGUF's own keys have room for three. */
+#define KEY_END_IDS "stagecoach.tokenizer.end_ids"
+
 /* The numbers of tokenizer.ggml.token_type. Others count as VOCAB_NORMAL. */
 enum vocab_type {
 	VOCAB_NORMAL = 1,

@@ -159,6 +159,30 @@ static void mark_space_eaters(struct vocab *vocab, const struct gguf *gguf)
 	}
 }
 
+static enum sc_status mark_listed_ends(struct vocab *vocab, const struct gguf *gguf,
+				       struct error *err)
+{
+	struct gguf_array ids = { .n = 0 };
+	enum sc_status status = SC_OK;
+
+	if (gguf_has(gguf, KEY_END_IDS))
+		status = gguf_get_array(gguf, KEY_END_IDS, &ids, err);
+	if (status)
+		return status;
+	if (ids.type != GGUF_U32 && ids.n)
+		return gguf_key_error(gguf, KEY_END_IDS, SC_E_FORMAT, err,
+				      "expected numbers of type u32");
+	for (size_t i = 0; i < ids.n; i++) {
+		double id = gguf_array_number(&ids, i);
+
+		if (id >= (double)vocab->n)
+			return gguf_key_error(gguf, KEY_END_IDS, SC_E_FORMAT, err,
+					      "expected ids below %zu, found %.0f", vocab->n, id);
+		vocab->flags[(size_t)id] |= VOCAB_IS_END;
+	}
+	return SC_OK;
+}
+
 static enum sc_status mark_ends_by_id(struct vocab *vocab, const struct gguf *gguf,
 				      struct error *err)
 {
@@ -173,7 +197,7 @@ static enum sc_status mark_ends_by_id(struct vocab *vocab, const struct gguf *gg
 	}
 	if (vocab->eos != TOKEN_NONE)
 		vocab->flags[vocab->eos] |= VOCAB_IS_END;
-	return SC_OK;
+	return mark_listed_ends(vocab, gguf, err);
 }
 
 bool vocab_needs_leave(const struct vocab *vocab, uint32_t token)
