@@ -13,7 +13,8 @@ enum sc_status gguf_keep_body(struct gguf *gguf, const struct gguf_body *body, s
 	if (!parts)
 		return error_set(err, SC_E_NOMEM, "%s: no memory for %zu files", gguf_path(gguf),
 				 body->n_parts);
-	memcpy(parts, body->parts, body->n_parts * sizeof *parts);
+	for (size_t i = 0; i < body->n_parts; i++)
+		parts[i] = body->parts[i];
 	gguf->parts = parts;
 	gguf->body = *body;
 	gguf->body.parts = parts;
