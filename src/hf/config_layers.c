@@ -156,7 +156,8 @@ static enum sc_status put(const struct hf_family *family, const struct layers *l
 	enum sc_status status;
 
 	if (!layers->window || !layers->n_sliding)
-		return SC_OK;
+		return family->has_window_key ?
+		       put_u32(head, family->arch, "attention.sliding_window", 0) : SC_OK;
 	status = put_u32(head, family->arch, "attention.sliding_window", layers->window);
 	if (status || is_implied(family, layers))
 		return status;

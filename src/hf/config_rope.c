@@ -84,7 +84,8 @@ static enum sc_status read_local(const struct hf_family *family, const struct hf
 				       "the rope type of sliding layers is '%s', supported is only "
 				       "'default'", type_name(from->sliding));
 	status = hf_config_number(config, "rope_local_base_freq|local_rope_theta",
-				  family->rope.local_theta, &rope->local_theta, err);
+				  family->rope.local_theta == HF_AS_THETA ?
+				  rope->theta : family->rope.local_theta, &rope->local_theta, err);
 	if (!status && from->sliding)
 		status = number(config, from->sliding, "rope_theta", rope->local_theta,
 				&rope->local_theta, err);
@@ -113,6 +114,10 @@ static enum sc_status read_base(const struct hf_family *family, const struct hf_
 		return hf_config_error(config, SC_E_FORMAT, err,
 				       "the rope theta must be above 1 and partial_rotary_factor "
 				       "from 0 to 1, found %g and %g", rope->theta, partial);
+	if (partial < 1 && family->rope.partial == 0)
+		return hf_config_error(config, SC_E_UNSUPPORTED, err,
+				       "only %g of each head is rotated; for models of the family "
+				       "%s that is not supported", partial, family->name);
 	rope->n_rot = (uint32_t)(numbers->head_dim * partial);
 	if (rope->n_rot % 2 || !rope->n_rot)
 		return hf_config_error(config, SC_E_FORMAT, err,
@@ -190,8 +195,8 @@ static enum sc_status check_factors(const struct hf_config *config, const json_t
 			continue;
 		return hf_config_error(config, SC_E_FORMAT, err,
 				       "'%s' must be a list of %u numbers above 0, one for each "
-				       "two rotated elements of a head; it has %zu elements", name, n,
-				       json_array_size(list));
+				       "two rotated elements of a head; it has %zu elements",
+				       name, n, json_array_size(list));
 	}
 	return SC_OK;
 }
@@ -365,22 +370,23 @@ enum sc_status hf_rope_put(const struct hf_rope *rope, const char *arch, struct 
 	return status ? status : put_scaling(rope, arch, head);
 }
 
+/* In float arithmetic, as transformers and llama.cpp's converter have it. */
 void hf_rope_llama3_factors(const struct hf_rope *rope, float *out)
 {
-	const double low = rope->n_original / rope->low_factor;
-	const double high = rope->n_original / rope->high_factor;
+	const float original = (float)rope->n_original, factor = (float)rope->factor;
+	const float low = (float)rope->low_factor, high = (float)rope->high_factor;
 
 	for (uint32_t i = 0; i < rope->n_rot / 2; i++) {
-		double angle = pow(rope->theta, -2.0 * i / rope->n_rot);
-		double wave = 2 * PI / angle, smooth;
+		float exponent = (float)(2 * i) / (float)rope->n_rot;
+		float angle = 1.0f / (float)pow(rope->theta, (double)exponent);
+		float wave = (float)(2 * PI) / angle;
+		float smooth = (original / wave - low) / (high - low);
 
-		smooth = (rope->n_original / wave - rope->low_factor) /
-			 (rope->high_factor - rope->low_factor);
-		if (wave < high)
+		if (wave < original / high)
 			out[i] = 1;
-		else if (wave > low)
-			out[i] = (float)rope->factor;
+		else if (wave > original / low)
+			out[i] = factor;
 		else
-			out[i] = (float)(1 / ((1 - smooth) / rope->factor + smooth));
+			out[i] = 1.0f / ((1.0f - smooth) / factor + smooth);
 	}
 }

@@ -34,6 +34,7 @@ struct hf_key {
 };
 #define HF_REQUIRED (-HUGE_VAL)
 #define HF_NO_KEY HUGE_VAL
+#define HF_AS_THETA (-1.0)
 
 /* A key of config.json that must have one of these values if it is there: JSON texts with '|'
  * between them. Other values change the computation in a way that is not supported. */
@@ -74,6 +75,12 @@ struct hf_tensor_name {
 	enum hf_operation op;
 };
 
+/* A stored number of each layer that becomes an element of a key with an array. */
+struct hf_scalar {
+	const char *gguf;	/* the whole key */
+	const char *hf;
+};
+
 enum hf_windows {
 	HF_WINDOWS_NONE,	/* sliding_window is not read */
 	HF_WINDOWS_ALL,		/* all layers slide if sliding_window is set */
@@ -103,7 +110,8 @@ struct hf_family {
 	struct {
 		bool is_absent;
 		double theta;		/* without a key; 0: 10000 */
-		double local_theta;	/* of sliding layers; 0: the same as theta */
+		double local_theta;	/* of sliding layers; 0: as all layers; HF_AS_THETA: the
+					 * same theta, but no scaling */
 		double partial;		/* rotated part of a head without a key; 0: all */
 		bool has_no_rope_layers;	/* the architecture leaves out every fourth layer */
 		bool has_alpha;		/* "dynamic" with alpha is a larger theta */
@@ -112,12 +120,16 @@ struct hf_family {
 	uint32_t period;		/* of HF_WINDOWS_PERIOD, without a key */
 	bool is_period_implied;		/* the architecture knows the fallback: no key for it */
 	uint32_t window;		/* without a key; 0: none */
+	bool has_window_key;		/* the key is 0 if there is none */
 
 	const struct hf_tensor_name *tensors;	/* in place of the usual names, which model/slots.h
 						 * has; ends with a NULL name */
 	bool has_only_own_tensors;		/* the usual names do not apply */
 	bool permutes_qk;			/* of the usual names */
 	bool adds_one_to_norms;
+	uint32_t unit_head_vocab;		/* models with so many tokens divide each row of the
+						 * head by its length; 0: none does */
+	const struct hf_scalar *scalars;	/* ends with a NULL name */
 	bool is_tied;			/* without tie_word_embeddings */
 	const char *skipped;		/* stored tensors that nothing needs: parts of their names,
 					 * with '|' between */

@@ -111,6 +111,7 @@ static const struct hf_tensor_name gptneox_tensors[] = {
 	{ "token_embd", "gpt_neox.embed_in", HF_AS_IS },
 	{ "output_norm", "gpt_neox.final_layer_norm", HF_AS_IS },
 	{ "output", "embed_out", HF_AS_IS },
+	{ "output", "lm_head", HF_AS_IS },	/* of transformers 5 */
 	{ B "attn_norm", N "input_layernorm", HF_AS_IS },
 	{ B "attn_qkv", N "attention.query_key_value", HF_HEADS_TO_QKV },
 	{ B "attn_output", N "attention.dense", HF_AS_IS },
@@ -152,6 +153,15 @@ static const struct hf_tensor_name apertus_tensors[] = {
 	{ B "attn_norm", L "attention_layernorm", HF_AS_IS },
 	{ B "ffn_norm", L "feedforward_layernorm", HF_AS_IS },
 	{ NULL, NULL, 0 },
+};
+
+/* Parameters of the activation xIELU. */
+static const struct hf_scalar apertus_scalars[] = {
+	{ "xielu.alpha_n", L "mlp.act_fn.alpha_n" },
+	{ "xielu.alpha_p", L "mlp.act_fn.alpha_p" },
+	{ "xielu.beta", L "mlp.act_fn.beta" },
+	{ "xielu.eps", L "mlp.act_fn.eps" },
+	{ NULL, NULL },
 };
 
 static const struct hf_tensor_name hunyuan_tensors[] = {
@@ -202,12 +212,6 @@ static const struct hf_tensor_name bloom_tensors[] = {
 static const struct hf_key rms_1e6[] = { RMS_EPS("rms_norm_eps", 1e-6), END };
 static const struct hf_key rms_1e5[] = { RMS_EPS("rms_norm_eps", 1e-5), END };
 static const struct hf_key glm_keys[] = { RMS_EPS("rms_norm_eps", 1.5625e-7), END };
-static const struct hf_key gemma2_keys[] = {
-	RMS_EPS("rms_norm_eps", 1e-6),
-	{ "attn_logit_softcapping", "attn_logit_softcapping", HF_KEY_F32, HF_NO_KEY },
-	{ "final_logit_softcapping", "final_logit_softcapping", HF_KEY_F32, HF_NO_KEY },
-	END
-};
 static const struct hf_key gemma3_keys[] = {
 	RMS_EPS("rms_norm_eps", 1e-6),
 	{ "final_logit_softcapping", "final_logit_softcapping", HF_KEY_F32, HF_NO_KEY },
@@ -330,10 +334,25 @@ static enum sc_status put_query_scale(const struct hf_config *config, const char
 	return put_f32(head, arch, "attention.scale", 1 / sqrt(scalar));
 }
 
+/* A cap that is null is none; the architecture would take a missing key for the usual cap. */
+static enum sc_status put_cap(const struct hf_config *config, const char *name, double usual,
+			      struct gguf_head *head, struct error *err)
+{
+	bool is_off = json_is_null(json_object_get(config->json, name));
+	double cap;
+	enum sc_status status = hf_config_number(config, name, is_off ? 0 : usual, &cap, err);
+
+	return status ? status : put_f32(head, "gemma2", name, cap);
+}
+
 static enum sc_status gemma2_more(const struct hf_config *config, const struct hf_numbers *numbers,
 				  struct gguf_head *head, struct error *err)
 {
-	return put_query_scale(config, "gemma2", numbers, head, err);
+	enum sc_status status = put_cap(config, "attn_logit_softcapping", 50, head, err);
+
+	if (!status)
+		status = put_cap(config, "final_logit_softcapping", 30, head, err);
+	return status ? status : put_query_scale(config, "gemma2", numbers, head, err);
 }
 
 static enum sc_status gemma3_more(const struct hf_config *config, const struct hf_numbers *numbers,
@@ -384,13 +403,15 @@ static enum sc_status baichuan_more(const struct hf_config *config,
 				    const struct hf_numbers *numbers, struct gguf_head *head,
 				    struct error *err)
 {
-	(void)numbers, (void)head;
-	if (hf_config_get(config, "max_position_embeddings"))
+	bool has_rope = hf_config_get(config, "max_position_embeddings");
+
+	(void)head;
+	if (has_rope == (numbers->n_layers != 40))
 		return SC_OK;
 	return hf_config_error(config, SC_E_UNSUPPORTED, err,
-			       "there is no 'max_position_embeddings': a model of the family "
-			       "baichuan with ALiBi positions, which are not supported; those with "
-			       "7 billion parameters are");
+			       "%s 'max_position_embeddings' in a model of %u layers. In the "
+			       "family baichuan only models of 40 layers have ALiBi positions and "
+			       "no such key", has_rope ? "found" : "found no", numbers->n_layers);
 }
 
 /* --- rows --- */
@@ -417,11 +438,12 @@ const struct hf_family hf_families[] = {
 	  .arch = "gemma", .keys = rms_1e6, .checks = gemma_checks, .adds_one_to_norms = true,
 	  .is_tied = true, .fallbacks = { .n_kv_heads = 16, .head_dim = 256 } },
 	{ .name = "gemma2", .classes = { "Gemma2ForCausalLM" }, .types = { "gemma2" },
-	  .arch = "gemma2", .keys = gemma2_keys, .checks = gemma_checks,
+	  .arch = "gemma2", .keys = rms_1e6, .checks = gemma_checks,
 	  .tensors = gemma2_tensors, .adds_one_to_norms = true, .is_tied = true,
 	  .fallbacks = { .n_kv_heads = 4, .head_dim = 256 },
 	  .windows = HF_WINDOWS_PERIOD, .period = 2, .is_period_implied = true, .window = 4096,
-	  .harmless = "query_pre_attn_scalar|sliding_window_size", .put_more = gemma2_more },
+	  .harmless = "query_pre_attn_scalar|sliding_window_size|attn_logit_softcapping|"
+		      "final_logit_softcapping", .put_more = gemma2_more },
 	{ .name = "gemma3", .classes = { "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration" },
 	  .types = { "gemma3_text", "gemma3" }, .arch = "gemma3", .keys = gemma3_keys,
 	  .checks = gemma3_checks, .tensors = gemma2_tensors, .adds_one_to_norms = true,
@@ -432,7 +454,9 @@ const struct hf_family hf_families[] = {
 	  .windows = HF_WINDOWS_PERIOD, .period = 6, .is_period_implied = true, .window = 4096,
 	  .harmless = "query_pre_attn_scalar", .put_more = gemma3_more },
 	{ .name = "phi3", .classes = { "Phi3ForCausalLM" }, .types = { "phi3" }, .arch = "phi3",
-	  .keys = rms_1e5, .checks = silu, .tensors = phi3_tensors, .windows = HF_WINDOWS_ALL },
+	  .keys = rms_1e5, .checks = silu, .tensors = phi3_tensors, .windows = HF_WINDOWS_ALL,
+	  .has_window_key = true,
+	  .rope = { .partial = 1 } },
 	{ .name = "phi2", .classes = { "PhiForCausalLM" }, .types = { "phi" }, .arch = "phi2",
 	  .keys = layer_1e5, .checks = phi2_checks, .tensors = phi2_tensors,
 	  .rope = { .partial = 0.5 } },
@@ -448,6 +472,10 @@ const struct hf_family hf_families[] = {
 	{ .name = "olmo2", .classes = { "Olmo2ForCausalLM" }, .types = { "olmo2" },
 	  .arch = "olmo2", .keys = rms_1e5, .checks = olmo2_checks,
 	  .tensors = post_norm_tensors },
+	{ .name = "olmo3", .classes = { "Olmo3ForCausalLM" }, .types = { "olmo3" },
+	  .arch = "olmo2", .keys = rms_1e5, .checks = olmo2_checks,
+	  .tensors = post_norm_tensors, .rope = { .local_theta = HF_AS_THETA },
+	  .windows = HF_WINDOWS_PERIOD, .period = 4, .is_period_implied = true, .window = 4096 },
 	{ .name = "granite", .classes = { "GraniteForCausalLM" }, .types = { "granite" },
 	  .arch = "granite", .keys = granite_keys, .checks = silu, .permutes_qk = true },
 	{ .name = "granite (hybrid without Mamba)", .classes = { "GraniteMoeHybridForCausalLM" },
@@ -520,7 +548,7 @@ const struct hf_family hf_families[] = {
 	  .fallbacks = { .n_kv_heads = 8, .head_dim = 128 } },
 	{ .name = "apertus", .classes = { "ApertusForCausalLM" }, .types = { "apertus" },
 	  .arch = "apertus", .keys = rms_1e5, .checks = apertus_checks,
-	  .tensors = apertus_tensors, .rope = { .theta = 12e6 },
+	  .tensors = apertus_tensors, .scalars = apertus_scalars, .rope = { .theta = 12e6 },
 	  .harmless = "post_norm|qk_norm|mlp_act_fn_params" },
 	{ .name = "hunyuan-dense", .classes = { "HunYuanDenseV1ForCausalLM" },
 	  .types = { "hunyuan_v1_dense" }, .arch = "hunyuan-dense", .keys = rms_1e5,
@@ -530,7 +558,8 @@ const struct hf_family hf_families[] = {
 		      "enable_lm_head_fp32|org_vocab_size|routed_scaling_factor" },
 	{ .name = "baichuan", .classes = { "BaichuanForCausalLM", "BaiChuanForCausalLM" },
 	  .types = { "baichuan" }, .arch = "baichuan", .keys = rms_1e6, .checks = silu,
-	  .tensors = baichuan_tensors, .json = { .n_context = "max_position_embeddings" },
+	  .tensors = baichuan_tensors, .unit_head_vocab = 125696,
+	  .json = { .n_context = "max_position_embeddings|model_max_length" },
 	  .fallbacks = { .n_context = 4096 }, .harmless = "z_loss_weight|gradient_checkpointing",
 	  .put_more = baichuan_more },
 	{ .name = "mpt", .classes = { "MPTForCausalLM", "MptForCausalLM" }, .types = { "mpt" },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/hf/safetensors_writer.h"
 
+#include "base/integers.h"
 #include "model/float16.h"
 
 #include <stdio.h>
@@ -59,10 +60,11 @@ void safetensors_writer_floats(struct safetensors_writer *w, const char *name, c
 
 void safetensors_writer_finish(const struct safetensors_writer *w, struct buf *file)
 {
-	const uint64_t n = w->header.length + 2 + w->n_blanks;
+	const uint64_t n = round_up(w->header.length + 2, 8) + w->n_blanks;
 
 	or_abort(buf_add(file, &n, sizeof n));
-	or_abort(buf_add_format(file, "{%s}%*s", w->header.data, (int)w->n_blanks, ""));
+	or_abort(buf_add_format(file, "{%s}%*s", w->header.data,
+				(int)(n - w->header.length - 2), ""));
 	or_abort(buf_add(file, w->data.data, w->data.length));
 }
 

@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 struct safetensors_writer {
-	unsigned n_blanks;	/* at the end of the header: places data at any alignment */
+	unsigned n_blanks;	/* at the end of the header, beyond those that align the data to 8
+				 * bytes */
 	struct buf header, data;
 };
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Opening the weights of a folder with each allocation failing in turn: a clean error, and nothing is
- * left behind. The Jansson library gets memory of its own that does not run out, because its version
- * 2.14 writes behind a string whose text it could not store.
- */
+/* Opening the weights of a folder with each allocation failing in turn: a clean error, and nothing is
+ * left behind. */
 #include "hf/parts.h"
 
 #include "hf/folder.h"
+#include "tests/hf/json_memory.h"
 #include "tests/hf/model_folder.h"
 #include "tests/hf/safetensors_writer.h"
 #include "tests/model/failing_alloc.h"
@@ -18,27 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-
-static _Alignas(16) char arena[1 << 20];
-static size_t arena_used;
-static unsigned n_json;		/* allocations of Jansson that are not freed yet */
-
-static void *json_malloc(size_t n_bytes)
-{
-	void *memory = arena + arena_used;
-
-	arena_used += (n_bytes + 15) / 16 * 16;
-	assert_true(arena_used <= sizeof arena);
-	n_json++;
-	return memory;
-}
-
-static void json_free(void *memory)
-{
-	n_json -= memory != NULL;
-	if (!n_json)
-		arena_used = 0;
-}
 
 static const float numbers[] = { 1, 2, 3, 4 };
 
@@ -107,7 +84,7 @@ static void shards_may_find_no_memory(void **state)
 	assert_true(n > 25);
 	model_folder_remove(&folder);
 	json_decref(config);
-	assert_int_equal(n_json, 0);
+	assert_int_equal(json_memory_n_live(), 0);
 }
 
 static bool load_json(const struct model_folder *folder, long n)
@@ -178,6 +155,6 @@ int main(void)
 		cmocka_unit_test(what_a_folder_lacks_is_said_without_memory),
 	};
 
-	json_set_alloc_funcs(json_malloc, json_free);
+	json_memory_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
