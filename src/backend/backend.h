@@ -283,6 +283,9 @@ struct backend_ops {
 
 	/* x *= scale for n elements; if cap is not 0, then x = cap * tanh(x / cap). */
 	void (*cap)(struct backend *backend, float *x, float scale, float cap, size_t n);
+
+	/* x = limit where x > limit, and -limit where x < -limit, for n elements. */
+	void (*clamp)(struct backend *backend, float *x, float limit, size_t n);
 };
 
 /* First member of each backend's own struct. */

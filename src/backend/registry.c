@@ -31,6 +31,7 @@ bool backend_is_complete(const struct backend_ops *ops)
 	       ops->weight_bytes && ops->weight_is_finite && ops->weight_hash && ops->kv_create &&
 	       ops->kv_destroy && ops->settle && ops->embed && ops->matmul && ops->gated_matmul &&
 	       ops->norm && ops->rope &&
-	       ops->activate && ops->add && ops->cap && ops->kv_write && ops->kv_saturated && ops->attention && ops->logit_maxima &&
+	       ops->activate && ops->add && ops->cap && ops->clamp && ops->kv_write && ops->kv_saturated &&
+	       ops->attention && ops->logit_maxima &&
 	       ops->logit_sums && ops->weigh_block && ops->n_threads && ops->share;
 }

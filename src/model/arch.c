@@ -196,7 +196,7 @@ static const struct arch archs[] = {
 	  .outer_required = ENDS, .outer_optional = HEAD },
 	{ .name = "mpt", .families = "MPT",
 	  .rope = ROPE_NONE, .norm = ARCH_NORM_LAYER, .activation = ARCH_GELU_ERF,
-	  .qk_norm = QK_NORM_ROW, .alibi = ALIBI_KEY,
+	  .qk_norm = QK_NORM_ROW, .alibi = ALIBI_KEY, .keys = KEYS_CLAMP,
 	  .layer_required = NORMS | ATTENTION | PLAIN,
 	  .layer_optional = NORMS_BIAS | ATTENTION_BIAS | PLAIN_BIAS | QK_NORMS | QK_NORMS_BIAS,
 	  .outer_required = ENDS,

@@ -216,6 +216,8 @@ static enum sc_status read_caps(struct reader *r, struct hparams *hp)
 {
 	enum sc_status status;
 
+	if (r->arch->keys & KEYS_CLAMP)
+		return read_cap(r, "attention.clamp_kqv", &hp->qkv_limit);
 	if (!(r->arch->keys & KEYS_CAPS))
 		return SC_OK;
 	if (r->arch->attention_scale == SCALE_GEMMA2) {

@@ -101,6 +101,11 @@ static bool has_attention_scale(const struct arch *arch)
 	return arch->keys & KEYS_ATTENTION_SCALE;
 }
 
+static bool has_clamp(const struct arch *arch)
+{
+	return arch->keys & KEYS_CLAMP;
+}
+
 static bool has_logit_scale(const struct arch *arch)
 {
 	return arch->logit_scale != LOGITS_UNSCALED;
@@ -124,6 +129,7 @@ static const struct {
 } read_by_some[] = {
 	{ "use_parallel_residual", has_parallel_key },
 	{ "attention.scale", has_attention_scale },
+	{ "attention.clamp_kqv", has_clamp },
 	{ "attention.max_alibi_bias", has_alibi_key },
 	{ "attn_logit_softcapping", has_caps },
 	{ "final_logit_softcapping", has_caps },

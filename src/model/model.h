@@ -70,6 +70,7 @@ struct hparams {
 	float logit_scale;
 	float attention_cap;	/* scores become cap * tanh(score / cap); 0: none */
 	float logit_cap;	/* likewise */
+	float qkv_limit;	/* queries, keys and values are cut to +- this; 0: none */
 	float alibi_bias;	/* ALiBi: its largest exponent, usually 8; 0: none */
 	uint32_t long_from;	/* LongRoPE: sequences that may grow longer than this use the long
 				 * factors from their first position on; 0: never */

@@ -136,6 +136,22 @@ static void rotate(const struct layer_run *r)
 	}
 }
 
+/* MPT cuts queries, keys and values to a range. */
+static void clamp_qkv(const struct layer_run *r)
+{
+	const struct forward *f = r->f;
+	const float limit = f->model->hparams.qkv_limit;
+	const size_t n_rows = r->step->n_rows;
+
+	if (limit == 0)
+		return;
+	r->ops->clamp(f->backend, f->q, limit, n_rows * r->shape->n_heads * r->shape->head_dim);
+	r->ops->clamp(f->backend, f->k, limit,
+		      n_rows * r->shape->n_kv_heads * r->shape->head_dim);
+	r->ops->clamp(f->backend, f->v, limit,
+		      n_rows * r->shape->n_kv_heads * r->shape->value_dim);
+}
+
 /* Writes what the rows attend to into f->attended. */
 static void attend(const struct layer_run *r, uint32_t cached, const float *in)
 {
@@ -154,6 +170,7 @@ static void attend(const struct layer_run *r, uint32_t cached, const float *in)
 	const unsigned n_spans = r->step->n_segments;
 
 	r->ops->matmul(f->backend, qkv, 3, in, r->step->n_rows);
+	clamp_qkv(r);
 	if (!model->arch->is_qk_norm_after_rope)
 		normalise_qk(r);
 	rotate(r);

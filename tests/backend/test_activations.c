@@ -224,12 +224,29 @@ static void tanh_errs_by_at_most_two_and_a_half_units(void **state)
 	on_every_cpu(check_tanh);
 }
 
+static void check_clamp(struct backend *backend)
+{
+	float x[] = { -3, -2, -1.5f, -0.0f, 2, 2.5f, INFINITY, -INFINITY, NAN, 7 };
+
+	backend->ops->clamp(backend, x, 2, 9);
+	assert_true(x[0] == -2 && x[1] == -2 && x[2] == -1.5f && x[3] == 0 && signbit(x[3]));
+	assert_true(x[4] == 2 && x[5] == 2 && x[6] == 2 && x[7] == -2 && isnan(x[8]));
+	assert_true(x[9] == 7);
+}
+
+static void what_is_beyond_a_limit_becomes_the_limit(void **state)
+{
+	(void)state;
+	on_every_cpu(check_clamp);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(activations_match_double_wherever_the_element_lies),
 		cmocka_unit_test(activations_of_extremes_are_their_limits),
 		cmocka_unit_test(caps_match_double),
+		cmocka_unit_test(what_is_beyond_a_limit_becomes_the_limit),
 		cmocka_unit_test(tanh_errs_by_at_most_two_and_a_half_units),
 	};
 

@@ -158,6 +158,9 @@ static void sums_are_those_of_the_cpu(void **state)
 	backend_cpu.cap(pair->cpu, pair->host[0], 3, 2, N - 1);
 	pair->cuda->ops->cap(pair->cuda, pair->device[0], 3, 2, N - 1);
 	assert_result(pair, pair->device[0], pair->host[0], 1e-6f);
+	backend_cpu.clamp(pair->cpu, pair->host[0], 0.5f, N - 1);
+	pair->cuda->ops->clamp(pair->cuda, pair->device[0], 0.5f, N - 1);
+	assert_result(pair, pair->device[0], pair->host[0], 1e-6f);
 }
 
 static void gates_are_those_of_the_cpu(void **state)

@@ -251,4 +251,5 @@ const struct backend_ops backend_cpu = {
 	.activate = cpu_activate,
 	.add = cpu_add,
 	.cap = cpu_cap,
+	.clamp = cpu_clamp,
 };

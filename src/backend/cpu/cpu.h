@@ -118,6 +118,7 @@ void cpu_activate(struct backend *backend, const struct activation *activation, 
 		  const float *up, size_t n, float *out);
 void cpu_add(struct backend *backend, float *x, const float *y, float scale, size_t n);
 void cpu_cap(struct backend *backend, float *x, float scale, float cap, size_t n);
+void cpu_clamp(struct backend *backend, float *x, float limit, size_t n);
 void cpu_rope(struct backend *backend, const struct rope_table *table, float *x,
 	      const uint32_t *positions, unsigned n_rows, unsigned n_heads, unsigned head_dim);
 enum sc_status cpu_kv_create(struct backend *backend, const struct kv_cache_config *config,

@@ -131,3 +131,26 @@ void cpu_cap(struct backend *backend, float *x, float scale, float cap, size_t n
 
 	run_pieces(cpu, cap > 0 ? CAP_COST : ADD_COST, cap_piece, &pieces);
 }
+
+/* Needs no vectors: the result is one of three numbers, whatever computes it. */
+static void clamp_piece(void *arg, size_t piece, unsigned thread)
+{
+	const struct pieces *p = arg;
+	float *x = p->out + piece * PIECE;
+	const size_t n = piece_length(p, piece);
+
+	(void)thread;
+	for (size_t i = 0; i < n; i++) {
+		float above = x[i] < -p->cap ? -p->cap : x[i];
+
+		x[i] = above > p->cap ? p->cap : above;
+	}
+}
+
+void cpu_clamp(struct backend *backend, float *x, float limit, size_t n)
+{
+	const struct cpu_backend *cpu = cpu_of(backend);
+	struct pieces pieces = { .cap = limit, .n = n, .out = x };
+
+	run_pieces(cpu, ADD_COST, clamp_piece, &pieces);
+}

@@ -113,6 +113,11 @@ static void cap(struct backend *backend, float *x, float scale, float largest, s
 	cuda_cap(device_of(backend), x, scale, largest, n);
 }
 
+static void clamp(struct backend *backend, float *x, float limit, size_t n)
+{
+	cuda_clamp(device_of(backend), x, limit, n);
+}
+
 const struct backend_ops backend_cuda = {
 	.name = "cuda",
 	.kernel_version = 1,
@@ -129,4 +134,5 @@ const struct backend_ops backend_cuda = {
 	.activate = activate,
 	.add = add,
 	.cap = cap,
+	.clamp = clamp,
 };

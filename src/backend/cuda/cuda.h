@@ -45,6 +45,7 @@ void cuda_activate(struct cuda_device *device, const struct activation *activati
 		   const float *gate, const float *up, size_t n, float *out);
 void cuda_add(struct cuda_device *device, float *x, const float *y, float scale, size_t n);
 void cuda_cap(struct cuda_device *device, float *x, float scale, float cap, size_t n);
+void cuda_clamp(struct cuda_device *device, float *x, float limit, size_t n);
 
 #ifdef __cplusplus
 }
