@@ -35,12 +35,14 @@ static void send_frame(struct peer *peer, unsigned other, struct frame *frame)
 	}
 }
 
-static void note_tops(struct peer *peer, const struct step *step, const struct segment *segment)
+static void note_new(struct peer *peer, const struct step *step, const struct segment *segment)
 {
 	const struct sampling *sampling;
 
 	if (!(segment->flags & SEGMENT_NEW))
 		return;
+	peer->n_started++;
+	peer->n_long += !!(segment->flags & SEGMENT_LONG);
 	sampling = segment_sampling(step, segment);
 	peer->n_tops[segment->sequence] =
 		sampling->flags & SAMPLING_LOGPROB ? sampling->n_tops : 0;
@@ -64,7 +66,7 @@ static void draw_tokens(struct peer *peer, const struct frame *frame)
 		bool is_fault = position == peer->fault_position && peer->fault;
 
 		assert_true(segment->sequence < PEER_MAX_SLOTS);
-		note_tops(peer, &step, segment);
+		note_new(peer, &step, segment);
 		if (!(segment->flags & SEGMENT_SAMPLE))
 			continue;
 		records[tokens.n_records++] = (struct token_record){

@@ -80,6 +80,7 @@ struct peer {
 	unsigned n_unsent;			/* frames that a link did not take */
 	/* What came. */
 	unsigned n_steps;
+	unsigned n_started, n_long;		/* sequences in steps; of them with SEGMENT_LONG */
 	unsigned n_tokens;			/* frames */
 	uint64_t last_step;			/* id, of either */
 	unsigned n_controls[20];		/* by body case */

@@ -171,6 +171,26 @@ static void a_job_goes_on_with_the_same_tokens_after_each_of_many_losses(void **
 	expect_end(job, 7, 40);
 }
 
+/* LongRoPE: which factors a sequence has follows from how long it may become. */
+static void a_sequence_that_may_become_long_is_so_after_a_loss(void **state)
+{
+	struct model *model = (struct model *)(uintptr_t)stage_double_config().model;
+	struct job *job;
+
+	(void)state;
+	model->hparams.long_from = 12;
+	for (uint32_t n_new = 4; n_new <= 6; n_new++) {
+		d.peer.n_started = d.peer.n_long = 0;
+		job = submit(7, n_new);
+		lose_at(job, 2);
+		recover();
+		expect_end(job, 7, n_new);
+		assert_int_equal(d.peer.n_started, 3);	/* one was the probe */
+		assert_int_equal(d.peer.n_long, n_new == 6 ? 2 : 0);
+	}
+	model->hparams.long_from = 0;
+}
+
 static void a_loss_at_any_token_changes_none(void **state)
 {
 	(void)state;
@@ -655,6 +675,7 @@ int main(void)
 		cmocka_unit_test(the_table_allows_these_transitions_and_no_others),
 		TEST(a_job_goes_on_with_the_same_tokens_after_each_of_many_losses),
 		TEST(a_loss_at_any_token_changes_none),
+		TEST(a_sequence_that_may_become_long_is_so_after_a_loss),
 		TEST(tokens_of_a_lost_epoch_are_dropped),
 		TEST(jobs_may_come_and_go_between_two_epochs),
 		TEST(status_says_what_there_is_between_two_epochs),

@@ -119,6 +119,7 @@ static void begin(struct story *story, uint32_t client, uint32_t n_prompt, uint3
 		.n_biases = seed % 5 ? 0 : draw(N_VOCAB + 1),
 		.n_bans = seed % 7 ? 0 : draw(STEP_MAX_BANS + 1),
 	};
+	story->sequence.is_long = seed % 2;
 	story->sequence.biases = biases;
 	story->sequence.bans = bans;
 	/* Some have none of their prompt scored, some a part, some all of it. */
@@ -196,13 +197,30 @@ static void check_blocks(const struct step *step)
 			    step->segments[i].n_rows * sim.config.limits.n_groups);
 }
 
-/* Whoever has its first rows in the step was told to start, and nobody else. */
+static const struct story *find_story(uint32_t slot)
+{
+	for (uint32_t i = 0; i < plot.n_stories; i++)
+		if (plot.stories[i].sequence.slot == slot)
+			return &plot.stories[i];
+	fail_msg("slot %u is nobody's", slot);
+	return NULL;
+}
+
+/* Whoever has its first rows in the step was told to start, and nobody else. A sequence is long, or
+ * not, each time that it starts. */
 static void check_started(const struct step *step)
 {
 	uint32_t n_new = 0;
 
-	for (uint32_t i = 0; i < step->n_segments; i++)
-		n_new += !!(step->segments[i].flags & SEGMENT_NEW);
+	for (uint32_t i = 0; i < step->n_segments; i++) {
+		const struct segment *segment = &step->segments[i];
+
+		if (!(segment->flags & SEGMENT_NEW))
+			continue;
+		n_new++;
+		assert_int_equal(!!(segment->flags & SEGMENT_LONG),
+				 find_story(segment->sequence)->sequence.is_long);
+	}
 	assert_int_equal(plot.n_started, n_new);
 	plot.n_started = 0;
 }

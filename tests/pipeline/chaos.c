@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/pipeline/chaos.h"
+#include "tests/pipeline/windows.h"
 
 #include "base/clock.h"
 #include "coordinator/coordinator_private.h"
@@ -343,8 +344,9 @@ static void make_results(void)
 	free(chaos);
 }
 
-void chaos_prepare(void)
+void chaos_prepare(bool has_windows)
 {
+	static const uint32_t windows[] = { 5, 0, 20, 5 };
 	struct tiny_model tiny = tiny_llama;
 
 	tiny.dim = 32;
@@ -354,6 +356,8 @@ void chaos_prepare(void)
 	tiny.head_dim = 16;
 	tiny.n_context = 128;
 	rig_use_model(&tiny);
+	if (has_windows)
+		windows_set(rig_model()->model, windows, 4);
 	chaos_kinds_make(kinds);
 	make_results();
 	chaos_kinds_add_stops(kinds);

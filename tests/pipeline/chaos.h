@@ -102,7 +102,8 @@ struct chaos {
 };
 
 /* The model and the results of undisturbed jobs. */
-void chaos_prepare(void);
+/* With windows some layers see few positions, so that sequences have rings of blocks. */
+void chaos_prepare(bool has_windows);
 void chaos_release(void);
 /* The log goes to standard error as well. */
 void chaos_be_loud(void);

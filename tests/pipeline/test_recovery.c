@@ -4,6 +4,7 @@
  * bits of logits, as if nothing had happened.
  */
 #include "tests/pipeline/troupe.h"
+#include "tests/pipeline/windows.h"
 #include "tests/sanitizer.h"
 
 #include "coordinator/members.h"
@@ -418,8 +419,23 @@ static void random_kills_change_no_token(void **state)
 	assert_true(n_killed > N_ROUNDS && n_losses > N_ROUNDS);
 }
 
+/* The same with layers that keep a window, on whatever worker they come to be. */
+static int run_alone_with_windows(void **state)
+{
+	static const uint32_t windows[] = { 5, 0, 20 };
+
+	windows_set(rig_model()->model, windows, 3);
+	return run_alone(state);
+}
+
 int main(void)
 {
+	const struct CMUnitTest windowed_tests[] = {
+		cmocka_unit_test(without_a_spare_the_others_take_all_layers),
+		cmocka_unit_test(jobs_go_on_when_a_stage_is_lost_in_their_prompts),
+		cmocka_unit_test(the_only_worker_may_be_lost_often),
+		cmocka_unit_test(random_kills_change_no_token),
+	};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_spare_takes_the_place_of_any_stage),
 		cmocka_unit_test(without_a_spare_the_others_take_all_layers),
@@ -435,5 +451,8 @@ int main(void)
 		cmocka_unit_test(random_kills_change_no_token),
 	};
 
-	return cmocka_run_group_tests(tests, run_alone, rig_model_teardown);
+	int n_failed = cmocka_run_group_tests(tests, run_alone, rig_model_teardown);
+
+	return n_failed + cmocka_run_group_tests(windowed_tests, run_alone_with_windows,
+						 rig_model_teardown);
 }
