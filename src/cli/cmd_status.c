@@ -104,6 +104,19 @@ static void print_limits_met(const Stagecoach__V1__Status *status)
 		putchar('\n');
 }
 
+/* Of layers that keep fewer tokens than the context has. */
+static void print_windows(const Stagecoach__V1__Status *status)
+{
+	for (size_t i = 0; i < status->n_kv_groups; i++) {
+		const Stagecoach__V1__KvGroup *group = status->kv_groups[i];
+
+		if (group->window)
+			printf("        %u of %u blocks free of %u layers with a window of %u "
+			       "tokens\n", group->n_blocks_free, group->n_blocks,
+			       group->n_layers, group->window);
+	}
+}
+
 static void print_status(const Stagecoach__V1__Status *status)
 {
 	char state[64];
@@ -125,6 +138,7 @@ static void print_status(const Stagecoach__V1__Status *status)
 	printf("KV      %u of %u blocks free, %u tokens per block; context %u tokens\n",
 	       status->n_blocks_free, status->n_blocks, status->block_length,
 	       status->max_context);
+	print_windows(status);
 	print_epoch(status);
 	printf("loop    longest turn %.1f ms\n", status->longest_turn_seconds * 1e3);
 	if (status->log_lines_dropped)

@@ -75,7 +75,9 @@ static enum sc_status size_up(struct inspection_fit *fit,
 		fit->work_bytes = whole.plan->stages[0].work_bytes;
 	}
 	fit_deinit(&whole);
-	fit->position_bytes = fit_position_bytes(coordinator, worker);
+	fit->position_bytes = fit_position_bytes(coordinator, worker, true);
+	fit->whole_position_bytes = fit_position_bytes(coordinator, worker, false);
+	fit->context_bytes = fit_context_bytes(coordinator, worker, fit->context);
 	return status;
 }
 

@@ -23,7 +23,9 @@ struct inspection_fit {
 	bool is_memory_set;
 	uint64_t weight_bytes;		/* of the whole model in one stage, */
 	uint64_t work_bytes;		/* which works in so much */
-	uint64_t position_bytes;	/* keys and values of one token */
+	uint64_t position_bytes;	/* keys and values of one token, */
+	uint64_t whole_position_bytes;	/* in layers without a window */
+	uint64_t context_bytes;		/* of one sequence as long as the context */
 	unsigned n_stages;		/* in this process, */
 	struct fit here;		/* and whether they have room on this machine */
 	/* The least number of stages of memory_bytes for the wanted context; for a context of

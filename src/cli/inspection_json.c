@@ -271,6 +271,8 @@ static void put_fit(struct writer *w, json_t *out, const struct inspection_fit *
 	put(w, out, "context", json_integer(fit->context));
 	put(w, out, "kv_type", json_string(tensor_type_info(fit->kv_type)->name));
 	put(w, out, "kv_bytes_per_token", unsigned_of(fit->position_bytes));
+	put(w, out, "kv_bytes_per_token_beyond_windows", unsigned_of(fit->whole_position_bytes));
+	put(w, out, "kv_bytes_of_context", unsigned_of(fit->context_bytes));
 	put(w, out, "weight_bytes", unsigned_of(fit->weight_bytes));
 	put(w, out, "work_bytes", unsigned_of(fit->work_bytes));
 	put_answer(w, put_object(w, out, "here"), &fit->here, fit->n_stages);

@@ -285,8 +285,11 @@ static void add_fit(struct writer *w, const struct inspection_fit *fit)
 	    size_text(fit->weight_bytes).text, size_text(fit->work_bytes).text);
 	add(w, LABEL "%s, %s per token", "keys, values", tensor_type_info(fit->kv_type)->name,
 	    size_text(fit->position_bytes).text);
-	add(w, ", %s for a context of %" PRIu32 "\n",
-	    size_text(fit->position_bytes * fit->context).text, fit->context);
+	if (fit->whole_position_bytes < fit->position_bytes)
+		add(w, " (%s beyond the sliding windows)",
+		    size_text(fit->whole_position_bytes).text);
+	add(w, ", %s for a context of %" PRIu32 "\n", size_text(fit->context_bytes).text,
+	    fit->context);
 	add(w, LABEL, "memory");
 	if (fit->memory_bytes)
 		add(w, "%s for a stage %s\n", size_text(fit->memory_bytes).text,

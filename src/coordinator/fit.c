@@ -119,12 +119,31 @@ enum sc_status fit_least_stages(const struct coordinator_config *config,
 }
 
 uint64_t fit_position_bytes(const struct coordinator_config *config,
-			    const struct fit_workers *workers)
+			    const struct fit_workers *workers, bool has_windows)
 {
 	const struct model *model = config->model;
 	uint64_t n = 0;
 
-	for (uint32_t i = 0; i < model->hparams.n_layers; i++)
-		n += workers->sizes.caches[model->shapes[i].group].kv_block_bytes;
+	for (uint32_t g = 0; g < model->n_groups; g++)
+		if (has_windows || !model->groups[g].window)
+			n += workers->sizes.caches[g].kv_block_bytes * model->groups[g].n_layers;
 	return div_up(n, config->block_length);
+}
+
+uint64_t fit_context_bytes(const struct coordinator_config *config,
+			   const struct fit_workers *workers, uint32_t context)
+{
+	const uint32_t n_layers = config->model->hparams.n_layers;
+	struct stage_shape shape = {
+		.n_layers = n_layers,
+		.pools = kv_pools_of(config->model, &(struct kv_pools_wish){
+			.max_rows = coordinator_stage_limits(config).max_rows,
+			.block_length = config->block_length,
+			.max_context = context,
+			.n_blocks = (uint32_t)div_up(context, config->block_length),
+		}),
+	};
+
+	stage_count_layers(config->model, 0, n_layers, shape.group_layers);
+	return stage_kv_bytes_of(&workers->sizes, &shape);
 }

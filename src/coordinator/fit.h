@@ -38,9 +38,12 @@ must_check enum sc_status fit_least_stages(const struct coordinator_config *conf
 					   const struct fit_workers *workers, uint32_t context,
 					   unsigned *n_stages_out, struct error *err);
 
-/* Keys and values of one position in all layers, also in those that keep it only for the length of
- * their window. */
+/* Keys and values of one position in all layers, or only in those without a window, which keep it as
+ * long as the sequence lives. */
 uint64_t fit_position_bytes(const struct coordinator_config *config,
-			    const struct fit_workers *workers);
+			    const struct fit_workers *workers, bool has_windows);
+/* Keys and values of one sequence of so many positions. */
+uint64_t fit_context_bytes(const struct coordinator_config *config,
+			   const struct fit_workers *workers, uint32_t context);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/metrics_text.h"
 
+#include <math.h>
 #include <stdio.h>
 
 /* --- vLLM --- */
@@ -28,7 +29,8 @@ static void write_scheduler(const struct shown *shown, struct exposition *e)
 	exposition_add_count(e, "reason=\"deferred\"",
 			     is_deferred ? status->sequences_waiting : 0);
 	exposition_gauge(e, "vllm:kv_cache_usage_perc",
-			 "Used share of the KV blocks; 1 means all.", shown->kv_usage);
+			 "Used share of the KV blocks; 1 means all. With sliding windows, of "
+			 "the group of layers with the largest share.", shown->kv_usage);
 	exposition_counter(e, "vllm:num_preemptions_total",
 			   "Sequences that lost their slot and start over.", status->preemptions);
 }
@@ -178,7 +180,8 @@ static void write_llamacpp(const struct shown *shown, struct exposition *e)
 			 "Generated tokens per second of their time.",
 			 per_second(h[METRIC_OUTPUT_TOKENS].sum, h[METRIC_DECODE].sum));
 	exposition_gauge(e, "llamacpp:kv_cache_usage_ratio",
-			 "Used share of the KV blocks; 1 means all.", shown->kv_usage);
+			 "Used share of the KV blocks; 1 means all. With sliding windows, of "
+			 "the group of layers with the largest share.", shown->kv_usage);
 	exposition_gauge(e, "llamacpp:requests_processing", "Sequences that are computed now.",
 			 shown->status->sequences_running);
 	exposition_gauge(e, "llamacpp:requests_deferred", "Sequences that wait.",
@@ -194,9 +197,17 @@ static enum sc_status vllm_labels(const struct metrics_source *source, struct bu
 	return status == SC_OK ? label_add(labels, "engine", "0") : status;
 }
 
+/* Of the group of blocks with the fewest left: it decides whether another sequence can start. */
 static double kv_usage(const struct coordinator_status *status)
 {
-	return status->n_blocks ? 1.0 - (double)status->n_blocks_free / status->n_blocks : 0.0;
+	double most = 0.0;
+
+	for (uint32_t g = 0; g < status->n_groups; g++) {
+		const struct group_status *group = &status->groups[g];
+
+		most = fmax(most, 1.0 - (double)group->n_blocks_free / group->n_blocks);
+	}
+	return most;
 }
 
 enum sc_status metrics_write(const struct metrics_source *source, struct buf *out)

@@ -173,6 +173,27 @@ static void add_plan(Stagecoach__V1__Status *message, const struct engine *engin
 	}
 }
 
+/* All groups of blocks in one allocation. */
+struct group_page {
+	Stagecoach__V1__KvGroup *list[KV_MAX_POOLS];
+	Stagecoach__V1__KvGroup groups[KV_MAX_POOLS];
+};
+
+static void add_groups(Stagecoach__V1__Status *message, const struct coordinator_status *status,
+		       struct group_page *page)
+{
+	message->kv_groups = page->list;
+	message->n_kv_groups = status->n_groups;
+	for (uint32_t g = 0; g < status->n_groups; g++) {
+		stagecoach__v1__kv_group__init(&page->groups[g]);
+		page->groups[g].n_layers = status->groups[g].n_layers;
+		page->groups[g].window = status->groups[g].window;
+		page->groups[g].n_blocks = status->groups[g].n_blocks;
+		page->groups[g].n_blocks_free = status->groups[g].n_blocks_free;
+		page->list[g] = &page->groups[g];
+	}
+}
+
 /* A call whose answer waits for the stages' counters. */
 struct status_call {
 	struct grpc_call *call;
@@ -189,12 +210,14 @@ static void answer_status(struct grpc_call *call)
 	Stagecoach__V1__Status message = STAGECOACH__V1__STATUS__INIT;
 	struct stage_page *page = plan ? malloc(sizeof *page) : NULL;
 	struct limit_page limit_page;
+	struct group_page group_page;
 	struct coordinator_status status;
 	char name[sizeof ((struct model *)0)->name];
 	char last_loss[ERROR_TEXT_MAX];
 
 	engine_status(engine, &status);
 	set_counters(&message, &status);
+	add_groups(&message, &status, &group_page);
 	plain_text_copy(status.last_loss ? status.last_loss : "", last_loss, sizeof last_loss);
 	message.last_loss = last_loss;
 	message.version = proto_borrow(PACKAGE_VERSION);

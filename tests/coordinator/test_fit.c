@@ -117,7 +117,26 @@ static void the_bytes_of_a_position_are_those_of_all_layers(void **state)
 	const struct fit_workers workers = { .sizes = PAPER_SIZES };
 
 	(void)state;
-	assert_int_equal(fit_position_bytes(&config, &workers), N_LAYERS * POSITION_BYTES);
+	assert_int_equal(fit_position_bytes(&config, &workers, true), N_LAYERS * POSITION_BYTES);
+	assert_int_equal(fit_position_bytes(&config, &workers, false), N_LAYERS * POSITION_BYTES);
+	assert_int_equal(fit_context_bytes(&config, &workers, 1000),
+			 63 * 16 * N_LAYERS * POSITION_BYTES);
+}
+
+/* Six of eight layers have half as many bytes, and a ring of 6 blocks. */
+static void windows_take_less_of_a_long_context(void **state)
+{
+	const struct coordinator_config config = config_of(1);
+	const struct fit_workers workers = { .sizes = PAPER_SIZES };
+
+	(void)state;
+	paper_model_add_window(64);
+	assert_int_equal(fit_position_bytes(&config, &workers, true), 2 * 128 + 6 * 64);
+	assert_int_equal(fit_position_bytes(&config, &workers, false), 2 * 128);
+	assert_int_equal(fit_context_bytes(&config, &workers, 4096),
+			 16 * (256 * 2 * 128 + 6 * 6 * 64));
+	/* A short context is as long in all layers. */
+	assert_int_equal(fit_context_bytes(&config, &workers, 80), 16 * (5 * 2 * 128 + 5 * 6 * 64));
 }
 
 int main(void)
@@ -127,6 +146,7 @@ int main(void)
 		cmocka_unit_test(a_short_memory_shortens_the_context_before_nothing_fits),
 		cmocka_unit_test(the_least_number_of_stages_fits_and_one_less_does_not),
 		cmocka_unit_test(the_bytes_of_a_position_are_those_of_all_layers),
+		cmocka_unit_test(windows_take_less_of_a_long_context),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -572,6 +572,7 @@ void engine_status(const struct engine *engine, struct coordinator_status *out)
 		.load_total_bytes = 4100000, .n_stages = N_STAGES, .window = 3, .max_rows = 64,
 		.max_context = MAX_CONTEXT, .steps_in_flight = n_alive ? 1 : 0, .steps = 77,
 		.n_blocks = 256, .n_blocks_free = 200, .block_length = 16, .kv_type = "F16",
+		.n_groups = 2, .groups = { { 2, 0, 256, 200 }, { 6, 512, 64, 8 } },
 		.jobs_running = n_alive, .generated_tokens = engine->n_tokens,
 		.longest_turn_ns = 12300000, .epoch = engine->n_epochs,
 		.recoveries = engine->n_losses, .lost_ms_ago = 2500,
