@@ -263,17 +263,20 @@ static struct config sized_config(const struct bench *bench, uint32_t n_stages,
 	return config;
 }
 
-/* Bytes of the pool for a position, in all stages. */
-static double kv_bytes_of(struct session *session)
+/* Bytes of the pools for an element of keys and values, in all stages. */
+static double kv_element_bytes(struct session *session, const struct model *model)
 {
 	const struct plan *plan = engine_plan(session_engine(session));
 	struct coordinator_status status;
-	double n_bytes = 0;
+	double n_bytes = 0, n_elements = 0;
 
 	engine_status(session_engine(session), &status);
 	for (unsigned i = 0; i < plan->n_stages; i++)
 		n_bytes += (double)plan->stages[i].kv_bytes;
-	return n_bytes / ((double)status.n_blocks * status.block_length);
+	for (uint32_t g = 0; g < model->n_groups; g++)
+		n_elements += cost_kv_elements(&model->groups[g]) * status.groups[g].n_blocks *
+			      status.block_length;
+	return n_bytes / n_elements;
 }
 
 static uint64_t rows_done(const struct bench *bench)
@@ -354,7 +357,8 @@ static enum sc_status run_test(struct bench *bench, struct session *session,
 static enum sc_status run_tests(struct bench *bench, struct session *session,
 				const struct config *config, struct error *err)
 {
-	struct cost cost = cost_of_model(bench->opened.model, kv_bytes_of(session),
+	const struct model *model = bench->opened.model;
+	struct cost cost = cost_of_model(model, kv_element_bytes(session, model),
 					 has_byte_attention(config, bench->isa));
 	enum sc_status status = SC_OK;
 

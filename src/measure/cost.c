@@ -28,17 +28,45 @@ static double attention_macs(const struct layer_shape *shape)
 	return (double)shape->n_heads * (shape->head_dim + shape->value_dim);
 }
 
-struct cost cost_of_model(const struct model *model, double kv_bytes, bool has_byte_attention)
+double cost_kv_elements(const struct kv_group *group)
+{
+	return (double)group->n_layers * group->n_kv_heads * (group->head_dim + group->value_dim);
+}
+
+/* Keys, values and attention, by the model's groups of layers. */
+static void add_groups(struct cost *cost, const struct model *model, double kv_element_bytes)
+{
+	double macs[MODEL_MAX_GROUPS] = { 0 };
+
+	for (uint32_t i = 0; i < model->hparams.n_layers; i++)
+		macs[model->shapes[i].group] += attention_macs(&model->shapes[i]);
+	for (uint32_t g = 0; g < model->n_groups; g++) {
+		const struct kv_group *group = &model->groups[g];
+		double kv_bytes = cost_kv_elements(group) * kv_element_bytes;
+
+		if (group->window) {
+			cost->windows[cost->n_windows++] = (struct cost_window){
+				group->window, kv_bytes, macs[g],
+			};
+			continue;
+		}
+		cost->kv_bytes += kv_bytes;
+		cost->attention_macs += macs[g];
+	}
+}
+
+struct cost cost_of_model(const struct model *model, double kv_element_bytes,
+			  bool has_byte_attention)
 {
 	struct cost cost = {
 		.weight_bytes = (double)model_head_bytes(model),
-		.kv_bytes = kv_bytes,
 		.has_byte_attention = has_byte_attention,
 	};
 
+	add_groups(&cost, model, kv_element_bytes);
+
 	for (uint32_t i = 0; i < model->hparams.n_layers; i++) {
 		cost.weight_bytes += (double)model_layer_bytes(model, i);
-		cost.attention_macs += attention_macs(&model->shapes[i]);
 		for (unsigned s = 0; s < N_LAYER_SLOTS; s++)
 			if (layer_slots[s].kind == SLOT_PRODUCT)
 				add_matrix(model->layers[i].of[s], &cost.layer_int8_macs,
@@ -72,24 +100,78 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
-static double attention_seconds(const struct cost *c, const struct machine_speed *speed)
+/* n_rows rows, the first behind n_positions positions: how many positions a row attends to on
+ * average, itself among them, if a window shows it at most so many. */
+static double mean_seen(double window, double n_positions, double n_rows)
 {
-	return c->attention_macs / (c->has_byte_attention ?
-				    larger(speed->int8_macs / 2, speed->f32_macs) :
-				    speed->f32_macs);
+	double n_short = larger(0, window - n_positions);	/* rows that see less */
+
+	if (n_short >= n_rows)
+		return n_positions + (n_rows + 1) / 2;
+	return (n_short * (n_positions + (n_short + 1) / 2) + (n_rows - n_short) * window) / n_rows;
+}
+
+/* Of rows that attend to `seen` positions on average, or to those of them within a window: bytes of
+ * keys and values, and multiply-adds. */
+struct attended {
+	double bytes, macs;
+};
+
+static void add_attended(struct attended *sum, double seen, double kv_bytes, double macs)
+{
+	sum->bytes += seen * kv_bytes;
+	sum->macs += seen * macs;
+}
+
+/* A row that draws a token behind n_positions others. */
+static struct attended attended_by_draw(const struct cost *c, double n_positions)
+{
+	struct attended sum = { 0 };
+
+	add_attended(&sum, n_positions, c->kv_bytes, c->attention_macs);
+	for (unsigned i = 0; i < c->n_windows; i++) {
+		const struct cost_window *w = &c->windows[i];
+
+		add_attended(&sum, w->window < n_positions ? w->window : n_positions, w->kv_bytes,
+			     w->attention_macs);
+	}
+	return sum;
+}
+
+/* The mean of the rows of a prompt of n_tokens behind n_positions others. */
+static struct attended attended_by_prompt(const struct cost *c, double n_positions, double n_tokens)
+{
+	struct attended sum = { 0 };
+
+	add_attended(&sum, n_positions + (n_tokens + 1) / 2, c->kv_bytes, c->attention_macs);
+	for (unsigned i = 0; i < c->n_windows; i++) {
+		const struct cost_window *w = &c->windows[i];
+
+		add_attended(&sum, mean_seen(w->window, n_positions, n_tokens), w->kv_bytes,
+			     w->attention_macs);
+	}
+	return sum;
+}
+
+static double attention_seconds(const struct cost *c, const struct machine_speed *speed,
+				double macs)
+{
+	return macs / (c->has_byte_attention ? larger(speed->int8_macs / 2, speed->f32_macs) :
+					       speed->f32_macs);
 }
 
 double cost_step_bytes(const struct cost *c, double n_sequences, double n_positions)
 {
-	return c->weight_bytes + n_sequences * n_positions * c->kv_bytes;
+	return c->weight_bytes + n_sequences * attended_by_draw(c, n_positions).bytes;
 }
 
 double cost_decode_limit(const struct cost *c, const struct machine_speed *speed,
 			 double n_sequences, double n_positions)
 {
 	double bytes = cost_step_bytes(c, n_sequences, n_positions);
+	double macs = attended_by_draw(c, n_positions).macs;
 	double row_seconds = layer_seconds(c, speed) + head_seconds(c, speed) +
-			     n_positions * attention_seconds(c, speed);
+			     attention_seconds(c, speed, macs);
 
 	return n_sequences / larger(bytes / speed->read_bytes, n_sequences * row_seconds);
 }
@@ -97,14 +179,13 @@ double cost_decode_limit(const struct cost *c, const struct machine_speed *speed
 double cost_prompt_limit(const struct cost *c, const struct machine_speed *speed,
 			 double n_tokens, double n_positions, double n_rows)
 {
-	/* A row attends to the rows before it and to itself. */
-	double mean_positions = n_positions + (n_tokens + 1) / 2;
+	struct attended mean = attended_by_prompt(c, n_positions, n_tokens);
 	double n_steps = n_tokens / larger(1, n_rows < n_tokens ? n_rows : n_tokens);
 	double macs_seconds = n_tokens * (layer_seconds(c, speed) +
-					  mean_positions * attention_seconds(c, speed)) +
+					  attention_seconds(c, speed, mean.macs)) +
 			      head_seconds(c, speed);
 	/* The rows of a step share one reading of the cache. */
-	double bytes = n_steps * (c->weight_bytes + mean_positions * c->kv_bytes);
+	double bytes = n_steps * (c->weight_bytes + mean.bytes);
 
 	return n_tokens / larger(bytes / speed->read_bytes, macs_seconds);
 }

@@ -6,7 +6,7 @@
  * done. With a machine's speeds it gives upper limits of tokens per second.
  *
  * A step reads all weights once, however many rows it has, and for each row the keys and values of
- * the positions before it. Multiply-adds are counted by type: quantised matrices in bytes, BF16
+ * the positions before it, in layers with a window only of those within the window. Multiply-adds are counted by type: quantised matrices in bytes, BF16
  * matrices in BF16 if the machine supports it, everything else in F32. Attention counts as F32, or
  * as bytes if the backend computes it so and that is faster.
  * Computing and reading may overlap, so the limit is the slower of the two.
@@ -16,13 +16,23 @@
 
 #include <stdbool.h>
 
+/* Layers with the same window. */
+struct cost_window {
+	double window;			/* positions that a row attends to at most */
+	double kv_bytes;		/* one position, these layers */
+	double attention_macs;		/* as below */
+};
+
 struct cost {
 	double weight_bytes;		/* layers and head, as stored in the file */
-	double kv_bytes;		/* one position, all layers */
+	double kv_bytes;		/* one position, all layers without a window */
 	/* Multiply-adds per row in the layers, and per row that gets logits. */
 	double layer_int8_macs, layer_bf16_macs, layer_f32_macs;
 	double head_int8_macs, head_bf16_macs, head_f32_macs;
-	double attention_macs;		/* per row, for each position that the row attends to */
+	double attention_macs;		/* per row, for each position that the row attends to, in
+					 * layers without a window */
+	struct cost_window windows[MODEL_MAX_GROUPS];	/* [n_windows] */
+	unsigned n_windows;
 	bool has_byte_attention;	/* attention may be computed as
 					 * two products of bytes each */
 };
@@ -37,8 +47,11 @@ struct machine_speed {
 	double read_bytes;
 };
 
-/* kv_bytes: bytes per position in the pipeline's cache. */
-struct cost cost_of_model(const struct model *model, double kv_bytes, bool has_byte_attention);
+/* kv_element_bytes: bytes per element of keys and values in the pipeline's caches. */
+struct cost cost_of_model(const struct model *model, double kv_element_bytes,
+			  bool has_byte_attention);
+/* Elements of keys and values of one position in all layers of the group. */
+double cost_kv_elements(const struct kv_group *group);
 
 /* The limit in tokens per second when n_sequences generate together, each with n_positions in its
  * context. */

@@ -85,6 +85,26 @@ static void a_prompt_row_sees_half_of_the_prompt_and_all_before_it(void **state)
 	assert_near(cost_prompt_limit(&cost, &speed, 199, 900, 512), 1 / 1000e-6);
 }
 
+/* A row sees 100 positions in some layers, all in the others. */
+static void layers_with_a_window_read_no_more_than_the_window(void **state)
+{
+	const struct cost cost = {
+		.weight_bytes = 1e6, .kv_bytes = 1e3, .attention_macs = 1e3,
+		.windows = { { 100, 3e3, 2e3 } }, .n_windows = 1,
+	};
+
+	(void)state;
+	assert_near(cost_step_bytes(&cost, 1, 50), 1e6 + 50 * 4e3);
+	assert_near(cost_step_bytes(&cost, 2, 1000), 1e6 + 2 * (1000 * 1e3 + 100 * 3e3));
+	assert_near(cost_decode_limit(&cost, &speed, 1, 1000), 1 / 2.3e-3);
+	/* Rows of a prompt see 1 to 100 positions, then 100 each. */
+	assert_near(cost_prompt_limit(&cost, &speed, 50, 0, 512), 1 / (25.5 * 3e-6));
+	assert_near(cost_prompt_limit(&cost, &speed, 400, 600, 512),
+		    1 / (800.5e-6 + 100 * 2e-6));
+	assert_near(cost_prompt_limit(&cost, &speed, 400, 0, 512),
+		    1 / (200.5e-6 + (100 * 50.5 + 300 * 100) / 400 * 2e-6));
+}
+
 static void small_steps_read_the_weights_more_often(void **state)
 {
 	const struct cost cost = { .weight_bytes = 1e6, .layer_int8_macs = 4e3 };
@@ -121,6 +141,7 @@ int main(void)
 		cmocka_unit_test(attention_over_bytes_takes_two_products_of_bytes),
 		cmocka_unit_test(a_prompt_computes_its_head_once),
 		cmocka_unit_test(a_prompt_row_sees_half_of_the_prompt_and_all_before_it),
+		cmocka_unit_test(layers_with_a_window_read_no_more_than_the_window),
 		cmocka_unit_test(small_steps_read_the_weights_more_often),
 	};
 
