@@ -27,10 +27,14 @@ enum sc_status json_pull_error(const struct json_pull *pull, size_t at, const ch
 			 at - start + 1, message);
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 char json_pull_peek(struct json_pull *pull)
 {
-	while (pull->at < pull->n && strchr(" \t\r\n", pull->text[pull->at]) &&
-	       pull->text[pull->at])
+	while (pull->at < pull->n && is_blank(pull->text[pull->at]))
 		pull->at++;
 	return pull->at < pull->n ? pull->text[pull->at] : '\0';
 }

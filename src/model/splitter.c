@@ -14,7 +14,16 @@
 #include <string.h>
 
 #define SPACE "[\\p{Z}\\t-\\r\\x{85}]"
-#define PUNCTUATION "[\\p{P}$+<=>^`|~]"
+/* The package's Punctuation stands still at Unicode 8: these came later, and two left. */
+#define NEW_PUNCTUATION \
+	"\\x{61D}\\x{9FD}\\x{A76}\\x{C77}\\x{C84}\\x{1B7D}-\\x{1B7E}\\x{2E43}-\\x{2E4F}" \
+	"\\x{2E52}-\\x{2E5D}\\x{10EAD}\\x{10F55}-\\x{10F59}\\x{10F86}-\\x{10F89}" \
+	"\\x{1144B}-\\x{1144F}\\x{1145A}-\\x{1145B}\\x{1145D}\\x{11660}-\\x{1166C}" \
+	"\\x{116B9}\\x{1183B}\\x{11944}-\\x{11946}\\x{119E2}\\x{11A3F}-\\x{11A46}" \
+	"\\x{11A9A}-\\x{11A9C}\\x{11A9E}-\\x{11AA2}\\x{11C41}-\\x{11C45}" \
+	"\\x{11C70}-\\x{11C71}\\x{11EF7}-\\x{11EF8}\\x{11FFF}\\x{12FF1}-\\x{12FF2}" \
+	"\\x{16E97}-\\x{16E9A}\\x{16FE2}\\x{1E95E}-\\x{1E95F}"
+#define PUNCTUATION "(?![" NEW_PUNCTUATION "])[\\p{P}$+<=>^`|~\\x{166D}\\x{111C9}]"
 #define WORD_CLASS "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}"
 #define WORDS "[" WORD_CLASS "]+|[^" WORD_CLASS "\\p{Z}\\t-\\r\\x{85}]+"
 

@@ -141,6 +141,33 @@ static void small_bpe(struct gguf_writer *w, const struct pretokenizer_row *row)
 	buf_deinit(&name);
 }
 
+/* A pipeline with every kind of step, and with mistakes that a mutation can mend. */
+static void small_pipeline(struct gguf_writer *w)
+{
+	static const struct tiny_token tokens[] = {
+		{ "ab", 0, T_NORMAL }, { "\u0120a", 0, T_NORMAL }, { "abc", 0, T_NORMAL },
+		{ "  ", 0, T_USER_DEFINED }, { "<|endoftext|>", 0, T_CONTROL },
+	};
+	static const char *const merges[] = { "a b", "\u0120 a", "ab c" };
+	static const char *const steps[] = {
+		"1", "normalize.nfkc", "normalize.lowercase", "normalize.strip", "0", "1",
+		"normalize.prepend", "a", "normalize.replace", "b", "bb",
+		"normalize.replace_regex", "\\s{3,}", " ",
+		"split.text", "b", "merged_with_previous", "0",
+		"split.regex", "[\\p{L}&&[^x]]+|(?i)\\d{2,3}+?", "contiguous", "1",
+		"split.byte_level", "1", "1", "split.digits", "0", "split.punctuation", "isolated",
+		"model.bpe", "0", "0", "0", "1", "template.before", "260", "template.behind", "260",
+		"decode.byte_level", "added", "259", "6", "  ", "added", "260", "41",
+		"<|endoftext|>",
+	};
+
+	tiny_vocab_bpe(w, "gpt-2", tokens, 5, merges, 3);
+	gguf_writer_strings(w, "stagecoach.tokenizer.pipeline", steps,
+			    sizeof steps / sizeof *steps);
+	gguf_writer_bool(w, "tokenizer.ggml.add_bos_token", true);
+	gguf_writer_u32(w, "tokenizer.ggml.bos_token_id", 260);
+}
+
 bool fuzz_seed(unsigned i, struct buf *seed)
 {
 	static const char text[] = "ab abc  it's 1234 <|endoftext|>\r\n \u4E2D\u6587\u3002 A\u0301b"
@@ -152,8 +179,10 @@ bool fuzz_seed(unsigned i, struct buf *seed)
 	gguf_writer_init(&w);
 	if (!i)
 		small_spm(&w);
-	else if (pretokenizer_rows[i - 1].names)
-		small_bpe(&w, &pretokenizer_rows[i - 1]);
+	else if (i == 1)
+		small_pipeline(&w);
+	else if (pretokenizer_rows[i - 2].names)
+		small_bpe(&w, &pretokenizer_rows[i - 2]);
 	else
 		return false;
 	store_le16(length, sizeof text - 1);
