@@ -22,7 +22,7 @@ struct source {
 	struct hf_steps steps;
 	struct added_list added;
 	struct token_table table;
-	struct text_list merges;	/* MODEL_BPE */
+	struct string_list merges;	/* MODEL_BPE */
 	size_t n;			/* tokens of the head */
 	struct error *err;
 };
@@ -62,7 +62,7 @@ static enum sc_status set_model_tokens(struct source *source)
 	const struct tokenizer_json *json = &source->json;
 
 	for (size_t i = 0; i < json->texts.n; i++) {
-		const struct gguf_string text = text_list_get(&json->texts, i);
+		const struct gguf_string text = string_list_get(&json->texts, i);
 		const uint32_t id = json->ids[i];
 		enum vocab_type type = VOCAB_NORMAL;
 
@@ -107,7 +107,7 @@ static void set_scores(struct source *source)
 	for (size_t i = 0; i < source->n; i++)
 		source->table.scores[i] = -(float)source->merges.n - (float)i;
 	for (size_t i = source->merges.n; i-- > 0;) {
-		const struct gguf_string merge = text_list_get(&source->merges, i);
+		const struct gguf_string merge = string_list_get(&source->merges, i);
 		const char *space = memchr(merge.data, ' ', merge.length);
 		char joined[256];
 		size_t n_left;
@@ -137,7 +137,7 @@ static enum sc_status add_table(struct source *source, struct gguf_head *head)
 /* --- keys --- */
 
 static enum sc_status add_texts(struct gguf_head *head, const char *key,
-				const struct text_list *list)
+				const struct string_list *list)
 {
 	struct gguf_string *strings = calloc(list->n + 1, sizeof *strings);
 	enum sc_status status = SC_E_NOMEM;
@@ -145,7 +145,7 @@ static enum sc_status add_texts(struct gguf_head *head, const char *key,
 	if (!strings)
 		return status;
 	for (size_t i = 0; i < list->n; i++)
-		strings[i] = text_list_get(list, i);
+		strings[i] = string_list_get(list, i);
 	status = gguf_head_add_strings(head, key, strings, list->n);
 	free(strings);
 	return status;
@@ -271,7 +271,7 @@ static enum sc_status put_tokenizer_json(const char *folder, const json_t *confi
 		status = put_json(&source, config, n_vocab, head);
 	if (status == SC_E_NOMEM)
 		nomem(&source);
-	text_list_deinit(&source.merges);
+	string_list_deinit(&source.merges);
 	token_table_deinit(&source.table);
 	added_list_deinit(&source.added);
 	hf_steps_deinit(&source.steps);

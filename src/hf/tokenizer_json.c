@@ -15,14 +15,14 @@
 #define MAX_BYTES ((size_t)256 << 20)
 #define MAX_MERGES (8u << 20)
 
-void text_list_deinit(struct text_list *list)
+void string_list_deinit(struct string_list *list)
 {
 	buf_deinit(&list->bytes);
 	free(list->starts);
-	*list = (struct text_list){ .bytes = BUF_INIT };
+	*list = (struct string_list){ .bytes = BUF_INIT };
 }
 
-enum sc_status text_list_end(struct text_list *list)
+enum sc_status string_list_end(struct string_list *list)
 {
 	if (list->n + 1 >= list->n_max) {
 		const size_t n_max = list->n_max ? 2 * list->n_max : 1024;
@@ -220,7 +220,7 @@ static enum sc_status read_token(struct json_pull *pull, struct tokenizer_json *
 				       MODEL_MAX_VOCAB, json->ids[n]);
 	if (json->ids[n] >= json->n_ids)
 		json->n_ids = (size_t)json->ids[n] + 1;
-	return text_list_end(&json->texts);
+	return string_list_end(&json->texts);
 }
 
 static enum sc_status read_vocab(struct tokenizer_json *json, struct error *err)
@@ -248,7 +248,7 @@ static enum sc_status index_texts(struct tokenizer_json *json)
 	enum sc_status status = strmap_create(json->texts.n, &json->by_text);
 
 	for (size_t i = 0; i < json->texts.n && !status; i++) {
-		const struct gguf_string text = text_list_get(&json->texts, i);
+		const struct gguf_string text = string_list_get(&json->texts, i);
 
 		status = strmap_add(json->by_text, text.data, text.length, (uint32_t)i);
 		if (status == SC_E_EXISTS)
@@ -301,7 +301,7 @@ void tokenizer_json_close(struct tokenizer_json *json)
 {
 	mapped_file_close(&json->file);
 	json_decref(json->root);
-	text_list_deinit(&json->texts);
+	string_list_deinit(&json->texts);
 	free(json->ids);
 	free(json->scores);
 	strmap_destroy(json->by_text);
@@ -350,10 +350,10 @@ static enum sc_status read_merge(struct json_pull *pull, struct buf *out)
 }
 
 enum sc_status tokenizer_json_merges(const struct tokenizer_json *json,
-				     struct text_list *merges_out, struct error *err)
+				     struct string_list *merges_out, struct error *err)
 {
 	struct json_pull pull = pull_at(json, json->merges_at, err);
-	struct text_list merges = { .bytes = BUF_INIT };
+	struct string_list merges = { .bytes = BUF_INIT };
 	enum sc_status status = SC_OK;
 
 	if (!json->merges_at)
@@ -370,10 +370,10 @@ enum sc_status tokenizer_json_merges(const struct tokenizer_json *json,
 					: json_pull_error(&pull, pull.at, "expected at most %u "
 							  "merges", MAX_MERGES);
 		if (!status)
-			status = text_list_end(&merges);
+			status = string_list_end(&merges);
 	}
 	if (status) {
-		text_list_deinit(&merges);
+		string_list_deinit(&merges);
 		return status;
 	}
 	*merges_out = merges;

@@ -13,15 +13,15 @@
 #include <stdbool.h>
 
 /* Texts one after the other. */
-struct text_list {
+struct string_list {
 	struct buf bytes;
 	size_t *starts;		/* [n + 1] */
 	size_t n, n_max;
 };
-void text_list_deinit(struct text_list *list);
-must_check enum sc_status text_list_end(struct text_list *list);	/* the bytes so far are one */
+void string_list_deinit(struct string_list *list);
+must_check enum sc_status string_list_end(struct string_list *list);	/* the bytes so far are one */
 
-static inline struct gguf_string text_list_get(const struct text_list *list, size_t i)
+static inline struct gguf_string string_list_get(const struct string_list *list, size_t i)
 {
 	return (struct gguf_string){
 		.data = list->bytes.data + list->starts[i],
@@ -34,7 +34,7 @@ struct tokenizer_json {
 	json_t *root;			/* model.vocab and model.merges are null in it */
 	size_t vocab_at, merges_at;	/* offsets in the file; 0: not there */
 
-	struct text_list texts;		/* the model's tokens as the file lists them */
+	struct string_list texts;		/* the model's tokens as the file lists them */
 	uint32_t *ids;			/* [texts.n] */
 	double *scores;			/* [texts.n]; NULL unless the vocabulary has scores */
 	size_t n_ids;			/* one more than the highest id */
@@ -49,7 +49,7 @@ void tokenizer_json_close(struct tokenizer_json *json);
 
 /* Reads the merges as texts "LEFT RIGHT". SC_E_FORMAT. SC_E_UNSUPPORTED: a part holds a space. */
 must_check enum sc_status tokenizer_json_merges(const struct tokenizer_json *json,
-						struct text_list *merges_out, struct error *err);
+						struct string_list *merges_out, struct error *err);
 
 /* TOKEN_NONE if the model has no token of this text. */
 uint32_t tokenizer_json_find(const struct tokenizer_json *json, const char *text, size_t length);

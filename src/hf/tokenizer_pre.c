@@ -75,7 +75,7 @@ static const struct {
 static bool is_list(const struct hf_steps *steps, const char *list)
 {
 	for (size_t i = steps->split_begin; i < steps->split_end; i++) {
-		const struct gguf_string string = text_list_get(&steps->strings, i);
+		const struct gguf_string string = string_list_get(&steps->strings, i);
 
 		if (strncmp(list, string.data, string.length) != 0 ||
 		    list[string.length] != S[0])

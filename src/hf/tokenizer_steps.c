@@ -29,7 +29,7 @@ static enum sc_status add_bytes(struct hf_steps *steps, const char *bytes, size_
 {
 	enum sc_status status = buf_add(&steps->strings.bytes, bytes, n);
 
-	return status ? status : text_list_end(&steps->strings);
+	return status ? status : string_list_end(&steps->strings);
 }
 
 static enum sc_status add_string(struct hf_steps *steps, const char *string)
@@ -412,7 +412,7 @@ static enum sc_status add_unigram(struct hf_steps *steps, const json_t *model)
 
 	if (json_is_integer(unknown) && json_integer_value(unknown) >= 0 &&
 	    (size_t)json_integer_value(unknown) < steps->json->texts.n)
-		steps->unknown = text_list_get(&steps->json->texts,
+		steps->unknown = string_list_get(&steps->json->texts,
 					       (size_t)json_integer_value(unknown));
 	if (!status)
 		status = get_flag(steps, "model", model, "byte_fallback", false,
@@ -629,7 +629,7 @@ enum sc_status hf_steps_read(struct hf_steps *steps, const struct tokenizer_json
 
 void hf_steps_deinit(struct hf_steps *steps)
 {
-	text_list_deinit(&steps->strings);
+	string_list_deinit(&steps->strings);
 }
 
 static enum sc_status add_ids(struct hf_steps *steps, enum pipeline_kind kind,

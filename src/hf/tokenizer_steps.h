@@ -14,7 +14,7 @@
 struct hf_steps {
 	const struct tokenizer_json *json;
 	struct error *err;
-	struct text_list strings;	/* the key's value; [0] is the version */
+	struct string_list strings;	/* the key's value; [0] is the version */
 	enum pipeline_kind model;
 	struct gguf_string unknown;	/* the unknown token's text; length 0: none */
 	bool is_byte_level;		/* some pre-tokenizer is ByteLevel */
