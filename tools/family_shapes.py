@@ -42,13 +42,11 @@ def shape(model_type, architecture, dim, ffn, layers, heads, kv_heads=None, head
     config = {"model_type": model_type, "architectures": [architecture], "torch_dtype": "float32",
               "vocab_size": VOCAB, "hidden_size": dim, "intermediate_size": ffn,
               "num_hidden_layers": layers, "num_attention_heads": heads,
+              "num_key_value_heads": kv_heads, "head_dim": head_dim,
               "max_position_embeddings": CONTEXT, "bos_token_id": 256, "eos_token_id": 257}
-    if kv_heads:
-        config["num_key_value_heads"] = kv_heads
-    if head_dim:
-        config["head_dim"] = head_dim
+    config = {key: value for key, value in config.items() if value is not None}
     config.update(more)
-    return {key: value for key, value in config.items() if value is not None}
+    return {key: value for key, value in config.items() if value != "absent"}
 
 
 def llama(*sizes, **more):
@@ -223,10 +221,9 @@ SHAPES = {
     "smollm3-nope": smollm3(48, 81, 5, 4, 2, None, rope_theta=50000.0, no_rope_layer_interval=4,
                             no_rope_layers=[1, 1, 1, 0, 1], tie_word_embeddings=True,
                             _matters={"no_rope_layers": [1, 1, 1, 1, 1]}),
-    "smollm3-other": smollm3(60, 99, 3, 6, 1, None, no_rope_layers=[0, 1, 1],
-                             tie_word_embeddings=False, attention_bias=False,
-                             rope_parameters={"rope_type": "default", "rope_theta": 5e6},
-                             _matters={"no_rope_layers": [1, 0, 1]}),
+    "smollm3-untied": smollm3(60, 99, 4, 6, 1, None, tie_word_embeddings=False,
+                              attention_bias=False,
+                              rope_parameters={"rope_type": "default", "rope_theta": 5e6}),
     "qwen2-tied": qwen2(48, 77, 3, 6, 2, None, rope_theta=1e6, use_sliding_window=False,
                         sliding_window=W, max_window_layers=1, tie_word_embeddings=True),
     "qwen2-window": qwen2(60, 85, 3, 5, 1, None, use_sliding_window=True, sliding_window=W,
@@ -415,9 +412,36 @@ SHAPES = {
                                                "factor": 1.0, "rope_theta": 10000.0}),
     "baichuan-7b": baichuan(48, 77, 32, 4, None, None),
     "baichuan-13b": baichuan(40, 53, 40, 5, None, None, model_max_length=CONTEXT,
-                             max_position_embeddings=None),
+                             max_position_embeddings="absent"),
     "mpt-alibi": mpt(48, 3, 6),
-    "mpt-clip": mpt(64, 2, 4, {"clip_qkv": 1.5}, expansion_ratio=3),
+    "mpt-wide": mpt(64, 2, 4, expansion_ratio=3),
     "bloom-6": bloom(48, 3, 6, _names={r"^transformer\.": ""}),
     "bloom-8": bloom(64, 2, 8),
 }
+
+# As wide as small published models, with fewer layers and a small vocabulary: for the long proof,
+# never in the tree.
+LARGE = {
+    "large-qwen3": qwen3(1024, 3072, 3, 16, 8, 128, rope_theta=1e6, tie_word_embeddings=True),
+    "large-gemma3": gemma3(1152, 6912, 6, 4, 1, 256, rope_theta=1e6, rope_local_base_freq=10000.0,
+                           sliding_window=128, sliding_window_pattern=6,
+                           query_pre_attn_scalar=256),
+    "large-gemma2": gemma2(1152, 4608, 2, 8, 4, 256, rope_theta=10000.0, sliding_window=128,
+                           query_pre_attn_scalar=256, attn_logit_softcapping=50.0,
+                           final_logit_softcapping=30.0),
+    "large-phi3": phi3(1536, 4096, 2, 16, 4, None, rope_theta=10000.0, sliding_window=200,
+                       rope_scaling=None, original_max_position_embeddings=CONTEXT,
+                       tie_word_embeddings=False),
+    "large-phi2": phi(1280, 5120, 2, 16, 16, None, rope_theta=10000.0, partial_rotary_factor=0.4,
+                      qk_layernorm=False),
+    "large-falcon": falcon(1280, 2, 20, multi_query=True, parallel_attn=True, bias=False,
+                           alibi=False, new_decoder_architecture=False),
+    "large-gpt2": gpt2(768, 3, 12),
+    "large-bloom": bloom(1024, 2, 16),
+    "large-cohere2": cohere2(1024, 3072, 4, 16, 4, None, rope_theta=50000.0, logit_scale=0.25,
+                             sliding_window=128, sliding_window_pattern=4),
+    "large-nemotron": nemotron(1024, 4096, 2, 8, 2, 128, rope_theta=10000.0,
+                               partial_rotary_factor=0.5, tie_word_embeddings=False),
+}
+for _row in LARGE.values():
+    _row["_gain"] = {r"(embed_tokens|wte|word_embeddings)\.weight$": 0.1}

@@ -4,6 +4,7 @@
 transformers computes them in float32.
 
     make_family_vectors.py OUT_DIR [NAME ...] [--folders DIR] [--check]
+    make_family_vectors.py --large --folders DIR [NAME ...]
 
 OUT_DIR is tests/data/families. For each shape of family_shapes.py it gets two files.
 
@@ -19,6 +20,8 @@ NAME.ref: prompts and logits, in the format of make_reference.py.
 --folders DIR also writes whole folders to DIR/NAME: config.json, model.safetensors,
 tokenizer.json (bytes, two special tokens and some pairs), and the logits of all positions of
 prompts of 1 to 500 tokens: logits.ref, and prompts.json with logits-N.npy.
+
+--large takes the wider models of family_shapes.py, which have folders only.
 
 --check zeroes each tensor and changes each setting in _matters; logits that stay the same fail.
 
@@ -40,7 +43,7 @@ from safetensors.numpy import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 import family_remote
-from family_shapes import SHAPES
+from family_shapes import LARGE, SHAPES
 
 MAGIC = b"SCREF001"
 U64 = np.uint64
@@ -125,14 +128,12 @@ class Model:
     """A shape's model: its tensors, and logits of a prompt."""
 
     def __init__(self, name, changes=None):
-        row = SHAPES[name]
+        row = {**SHAPES, **LARGE}[name]
         self.name = name
         self.config = {key: value for key, value in row.items() if key[0] != "_"}
         self.names = row.get("_names", {})
         self.is_remote = self.config["model_type"] in family_remote.MODEL_TYPES
         self.config.update(changes or {})
-        self.config = {key: value for key, value in self.config.items()
-                       if not (changes and value is None)}
         shapes = family_remote.tensor_shapes(self.config) if self.is_remote else self.create()
         self.tensors = {file_name: (dims, *kind_of(self.config, row.get("_gain", {}), file_name,
                                                    dims))
@@ -182,7 +183,7 @@ class Model:
     @property
     def file_config(self):
         """config.json"""
-        around = SHAPES[self.name].get("_around")
+        around = {**SHAPES, **LARGE}[self.name].get("_around")
         return {**around, "text_config": self.config} if around else self.config
 
     @property
@@ -299,17 +300,21 @@ def check(model, logits):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("out")
+    parser.add_argument("out", nargs="?")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--folders")
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    os.makedirs(args.out, exist_ok=True)
-    for name in args.names or SHAPES:
+    if args.large and args.out:
+        args.names.insert(0, args.out)
+    for name in args.names or (LARGE if args.large else SHAPES):
         model = Model(name)
         logits = {n: model.logits(prompt_of(name, n, model.vocab)) for n in LENGTHS}
-        write_json(os.path.join(args.out, name + ".json"), model)
-        write_ref(os.path.join(args.out, name + ".ref"), model, logits, KEPT)
+        if not args.large:
+            os.makedirs(args.out, exist_ok=True)
+            write_json(os.path.join(args.out, name + ".json"), model)
+            write_ref(os.path.join(args.out, name + ".ref"), model, logits, KEPT)
         if args.folders:
             write_folder(os.path.join(args.folders, name), model, logits)
         if args.check:
