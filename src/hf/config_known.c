@@ -27,7 +27,7 @@ static const char harmless[] =
 	"resid_dropout|attn_dropout|classifier_dropout|hidden_dropout_prob|dropout|ffn_dropout|"
 	"attention_probs_dropout_prob|init_method|init_std|output_router_logits|"
 	"router_aux_loss_coef|gradient_checkpointing|pretraining_tp|mup_base_width|"
-	"use_mup|label2id|id2label|num_labels|problem_type|finetuning_task|task_specific_params|"
+	"label2id|id2label|num_labels|problem_type|finetuning_task|task_specific_params|"
 	/* generation and tokens */
 	"bos_token_id|eos_token_id|pad_token_id|unk_token_id|sep_token_id|cls_token_id|"
 	"eod_token_id|im_start_id|im_end_id|text_start_id|text_end_id|eot_token_id|eoi_token_index|"

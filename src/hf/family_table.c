@@ -243,12 +243,6 @@ static const struct hf_key stablelm_keys[] = {
 	{ "use_parallel_residual", "use_parallel_residual", HF_KEY_BOOL, 0 },
 	END
 };
-static const struct hf_key olmo_keys[] = {
-	/* The norms have no weights, and an epsilon that is not in config.json. */
-	LAYER_EPS("layer_norm_eps", 1e-5),
-	{ "attention.clamp_kqv", "clip_qkv", HF_KEY_F32, HF_NO_KEY },
-	END
-};
 static const struct hf_key mpt_keys[] = {
 	LAYER_EPS("layer_norm_epsilon", 1e-5),
 	{ "attention.clamp_kqv", "attn_config.clip_qkv", HF_KEY_F32, HF_NO_KEY },
@@ -261,6 +255,16 @@ static const struct hf_key mpt_keys[] = {
 #define TANH_GELU "gelu_new|gelu_fast|gelu_pytorch_tanh"
 
 static const struct hf_check silu[] = { SILU, { NULL, NULL } };
+static const struct hf_check llama_checks[] = {
+	SILU, { "rope_interleaved", "false" }, { NULL, NULL },
+};
+static const struct hf_check minicpm_checks[] = { SILU, { "use_mup", "true" }, { NULL, NULL } };
+/* Keys of the first models, which name what transformers has without them. */
+static const struct hf_check cohere2_checks[] = {
+	SILU, { "order_of_interleaved_layers", "local_attn_first" },
+	{ "position_embedding_type", "rope_gptj" }, { "use_gated_activation", "true" },
+	{ "use_parallel_block", "true" }, { NULL, NULL },
+};
 static const struct hf_check gemma_checks[] = {
 	/* Gemma computes with tanh, whatever the configurations of its first days said. */
 	{ "hidden_activation|hidden_act", TANH_GELU "|gelu" },
@@ -418,8 +422,8 @@ static enum sc_status baichuan_more(const struct hf_config *config,
 
 const struct hf_family hf_families[] = {
 	{ .name = "llama", .classes = { "LlamaForCausalLM", "LLaMAForCausalLM" },
-	  .types = { "llama" }, .arch = "llama", .keys = rms_1e6, .checks = silu,
-	  .permutes_qk = true },
+	  .types = { "llama" }, .arch = "llama", .keys = rms_1e6, .checks = llama_checks,
+	  .permutes_qk = true, .harmless = "is_llama_config|unsloth_version" },
 	{ .name = "mistral", .classes = { "MistralForCausalLM" }, .types = { "mistral" },
 	  .arch = "llama", .keys = rms_1e6, .checks = silu, .permutes_qk = true,
 	  .fallbacks = { .n_kv_heads = 8 }, .windows = HF_WINDOWS_ALL, .window = 4096 },
@@ -466,9 +470,6 @@ const struct hf_family hf_families[] = {
 	{ .name = "glm", .classes = { "GlmForCausalLM" }, .types = { "glm" }, .arch = "chatglm",
 	  .keys = glm_keys, .checks = silu, .tensors = glm_tensors,
 	  .fallbacks = { .n_kv_heads = 2, .head_dim = 128 }, .rope = { .partial = 0.5 } },
-	{ .name = "olmo", .classes = { "OlmoForCausalLM", "OLMoForCausalLM" },
-	  .types = { "olmo" }, .arch = "olmo", .keys = olmo_keys, .checks = silu,
-	  .permutes_qk = true },
 	{ .name = "olmo2", .classes = { "Olmo2ForCausalLM" }, .types = { "olmo2" },
 	  .arch = "olmo2", .keys = rms_1e5, .checks = olmo2_checks,
 	  .tensors = post_norm_tensors },
@@ -491,11 +492,9 @@ const struct hf_family hf_families[] = {
 	  .json = { .n_context = "model_max_length|max_position_embeddings" },
 	  .rope = { .theta = 500000 }, .fallbacks = { .n_context = 8192 } },
 	{ .name = "cohere2", .classes = { "Cohere2ForCausalLM" }, .types = { "cohere2" },
-	  .arch = "cohere2", .keys = cohere_keys, .checks = silu, .is_tied = true,
+	  .arch = "cohere2", .keys = cohere_keys, .checks = cohere2_checks, .is_tied = true,
 	  .windows = HF_WINDOWS_PERIOD, .period = 4, .is_period_implied = true, .window = 4096,
-	  .harmless = "order_of_interleaved_layers|position_embedding_type|layer_switch|"
-		      "use_embedding_sharing|use_gated_activation|use_parallel_block|"
-		      "use_parallel_embedding" },
+	  .harmless = "layer_switch|use_embedding_sharing|use_parallel_embedding" },
 	{ .name = "starcoder2", .classes = { "Starcoder2ForCausalLM" },
 	  .types = { "starcoder2" }, .arch = "starcoder2", .keys = layer_1e5,
 	  .checks = tanh_gelu, .tensors = starcoder2_tensors, .is_tied = true,
@@ -527,15 +526,15 @@ const struct hf_family hf_families[] = {
 	  .keys = stablelm_keys, .checks = silu, .tensors = stablelm_tensors,
 	  .rope = { .partial = 0.25 }, .harmless = "qk_layernorm|norm_bias" },
 	{ .name = "minicpm", .classes = { "MiniCPMForCausalLM" }, .types = { "minicpm" },
-	  .arch = "minicpm", .keys = rms_1e6, .checks = silu, .permutes_qk = true,
-	  .harmless = "scale_emb|scale_depth|dim_model_base|mup_denominator|sparse_config",
+	  .arch = "minicpm", .keys = rms_1e6, .checks = minicpm_checks, .permutes_qk = true,
+	  .harmless = "scale_emb|scale_depth|dim_model_base|mup_denominator",
 	  .put_more = minicpm_more },
 	{ .name = "exaone4", .classes = { "Exaone4ForCausalLM" }, .types = { "exaone4" },
 	  .arch = "exaone4", .keys = rms_1e5, .checks = silu, .tensors = post_norm_tensors,
 	  .windows = HF_WINDOWS_PERIOD, .period = 4, .window = 4096 },
 	{ .name = "nemotron", .classes = { "NemotronForCausalLM" }, .types = { "nemotron" },
 	  .arch = "nemotron", .keys = layer_1e5, .checks = nemotron_checks,
-	  .adds_one_to_norms = true, .rope = { .partial = 0.5 } },
+	  .adds_one_to_norms = true, .rope = { .partial = 0.5 }, .harmless = "kv_channels" },
 	{ .name = "internlm2", .classes = { "InternLM2ForCausalLM" }, .types = { "internlm2" },
 	  .arch = "internlm2", .keys = rms_1e6, .checks = silu, .tensors = internlm2_tensors,
 	  .has_only_own_tensors = true },

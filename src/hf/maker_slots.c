@@ -46,11 +46,13 @@ bool maker_is_own(const struct hf_family *family, bool is_layer, const char *slo
 	return false;
 }
 
-static struct filled find_named(const char *name, bool is_layer)
+static struct filled find_named(const struct arch *arch, const char *name, bool is_layer)
 {
 	const struct slot *slots = is_layer ? layer_slots : outer_slots;
 	const unsigned n = is_layer ? N_LAYER_SLOTS : N_OUTER_SLOTS;
 
+	if (is_layer && arch && arch->ffn_norm_name && !strcmp(arch->ffn_norm_name, name))
+		return (struct filled){ .n = 1, .slots = { LAYER_FFN_NORM } };
 	for (unsigned i = 0; i < n; i++)
 		if (!strcmp(slots[i].gguf, name))
 			return (struct filled){ .n = 1, .slots = { i } };
@@ -70,7 +72,7 @@ static struct filled find_named(const char *name, bool is_layer)
 struct filled maker_find_slots(const struct maker *m, const char *name, bool is_layer,
 			       const struct tensor *tensor)
 {
-	struct filled filled = find_named(name, is_layer);
+	struct filled filled = find_named(m->arch, name, is_layer);
 
 	if (!is_layer || strncmp(name, "ffn_up.", 7) ||
 	    tensor->dims[tensor->n_dims - 1] != 2 * (uint64_t)m->numbers.ffn_dim)

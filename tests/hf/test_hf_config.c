@@ -251,9 +251,6 @@ static void each_family_has_its_keys(void **state)
 		  "attention.layer_norm_rms_epsilon=1.5625e-07" },
 		{ "{'architectures':['Olmo2ForCausalLM']," LLAMA_SIZES ",'rope_theta':500000}",
 		  "general.architecture=olmo2 attention.layer_norm_rms_epsilon=1e-05" },
-		{ "{'architectures':['OlmoForCausalLM']," LLAMA_SIZES ",'clip_qkv':8.0}",
-		  "general.architecture=olmo attention.layer_norm_epsilon=1e-05 "
-		  "attention.clamp_kqv=8" },
 		{ "{'architectures':['GraniteForCausalLM']," LLAMA_SIZES ","
 		  "'attention_multiplier':0.015625,'embedding_multiplier':12.0,"
 		  "'residual_multiplier':0.22,'logits_scaling':8.0}",
@@ -479,6 +476,10 @@ static void what_is_not_supported_is_named(void **state)
 		  "'num_key_value_heads':4,'max_position_embeddings':64,"
 		  "'layer_types':['full_attention','linear_attention']}", SC_E_UNSUPPORTED,
 		  "layer 1 is of the type 'linear_attention'" },
+		{ "{'architectures':['OlmoForCausalLM'],'model_type':'olmo'}", SC_E_UNSUPPORTED,
+		  "'Olmo2ForCausalLM'" },
+		{ "{'architectures':['MiniCPMForCausalLM']," LLAMA_SIZES ",'use_mup':false}",
+		  SC_E_UNSUPPORTED, "'use_mup' is false" },
 		{ "{'architectures':['FalconForCausalLM'],'hidden_size':64,'n_layer':2,"
 		  "'n_head':4,'alibi':true}", SC_E_UNSUPPORTED, "'alibi' is true" },
 		{ "{'architectures':['GraniteMoeHybridForCausalLM'],'num_local_experts':0,"

@@ -577,6 +577,21 @@ static void rope_factors_are_made(void **state)
 	finish(&f);
 }
 
+/* Seed-OSS has the norm before the feed-forward part under the name of one behind attention. */
+static void a_norm_may_have_the_name_of_another(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start(&f, "{'architectures':['SeedOssForCausalLM']," SIZES ",'head_dim':4}");
+	store_all(&f, LLAMA_TENSORS);
+	open_made(&f);
+	expect_rows(&f, "blk.0.post_attention_norm.weight", L "post_attention_layernorm.weight",
+		    NULL);
+	assert_null(gguf_find_tensor(f.gguf, "blk.0.ffn_norm.weight"));
+	finish(&f);
+}
+
 /* Parts of the activation of Apertus are tensors in a folder and keys in GGUF. */
 static void scalars_become_keys(void **state)
 {
@@ -715,6 +730,7 @@ int main(void)
 		cmocka_unit_test(gemma_and_nemotron_have_one_more_in_their_norms),
 		cmocka_unit_test(a_head_is_dropped_only_if_it_is_the_embedding),
 		cmocka_unit_test(rope_factors_are_made),
+		cmocka_unit_test(a_norm_may_have_the_name_of_another),
 		cmocka_unit_test(scalars_become_keys),
 		cmocka_unit_test(what_does_not_fit_is_named),
 		cmocka_unit_test(a_type_that_holds_no_weights_is_refused),
