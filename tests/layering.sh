@@ -26,7 +26,8 @@ BEGIN {
 	allow("stage", "base model backend wire")
 	allow("worker", "base model backend stage transport wire event config")
 	allow("coordinator", "base model transport wire event config stagecoach")
-	allow("engine", "base config event wire transport model hf backend stage worker coordinator")
+	allow("engine", "base config event wire transport model hf backend quant stage worker " \
+	      "coordinator")
 	allow("http", "base config")
 	allow("jinja", "base")
 	allow("chat", "base jinja model")

@@ -216,12 +216,13 @@ static enum sc_status check_template(const struct chat_local *local, const struc
 enum sc_status chat_local_open(const struct config *config, struct talker *talker_out,
 			       struct error *err)
 {
+	const struct model_choice choice = model_choice_of(config);
 	struct chat_local *local = calloc(1, sizeof *local);
 	enum sc_status status;
 
 	if (!local)
 		return error_set(err, SC_E_NOMEM, "out of memory");
-	status = opened_model_open(&local->opened, config->model, config->ignored_keys, err);
+	status = opened_model_open(&local->opened, &choice, err);
 	if (status == SC_OK) {
 		report_ignored_keys(local->opened.model->gguf, config->ignored_keys);
 		status = chat_template_open(config, &local->opened, &local->format, err);

@@ -199,6 +199,7 @@ static void choose_format(struct bench *bench)
 
 static enum sc_status set_up(struct bench *bench, struct error *err)
 {
+	const struct model_choice choice = model_choice_of(&bench->config);
 	enum sc_status status = read_lists(bench, err);
 
 	if (status == SC_OK)
@@ -206,8 +207,7 @@ static enum sc_status set_up(struct bench *bench, struct error *err)
 	if (status == SC_OK)
 		status = cpu_isa_select(bench->isa, &bench->isa, err);
 	if (status == SC_OK)
-		status = opened_model_open(&bench->opened, bench->config.model,
-					   bench->config.ignored_keys, err);
+		status = opened_model_open(&bench->opened, &choice, err);
 	if (status != SC_OK)
 		return status;
 	report_ignored_keys(bench->opened.model->gguf, bench->config.ignored_keys);

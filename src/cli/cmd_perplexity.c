@@ -235,10 +235,11 @@ static const char usage[] =
 
 static enum sc_status measure(struct perplexity_run *run, struct error *err)
 {
+	const struct model_choice choice = model_choice_of(&run->config);
 	enum sc_status status;
 
 	progress_init(&run->progress, run->config.is_quiet);
-	status = opened_model_open(&run->opened, run->config.model, run->config.ignored_keys, err);
+	status = opened_model_open(&run->opened, &choice, err);
 	if (status != SC_OK)
 		return status;
 	report_ignored_keys(run->opened.model->gguf, run->config.ignored_keys);

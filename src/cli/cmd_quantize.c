@@ -1,160 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stagecoach quantize - a model file into a smaller one. */
-#include "base/clock.h"
-#include "base/cpu.h"
-#include "base/resources.h"
-#include "cli/client_signal.h"
-#include "cli/client_verbs.h"
-#include "cli/json_text.h"
-#include "cli/progress.h"
-#include "cli/verb.h"
+/* stagecoach quantize - a model into a smaller one. */
+#include "cli/rewrite.h"
 #include "cli/verbs.h"
-#include "quant/quantize.h"
-
-#include <math.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-
-#define MIB (1024.0 * 1024.0)
-
-struct quantize_input {
-	struct config config;
-	const char *from, *to, *type;
-	struct progress progress;
-};
-
-static bool on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
-{
-	struct quantize_input *input = arg;
-
-	if (total_bytes)
-		progress_show(&input->progress, clock_ns(), "quantizing %.0f %%: %.0f of %.0f MiB",
-			      floor(100.0 * (double)done_bytes / (double)total_bytes),
-			      (double)done_bytes / MIB, (double)total_bytes / MIB);
-	return !client_signal_sleep(0);
-}
-
-static enum sc_status find_mix(const char *name, const struct quant_mix **mix_out,
-			       struct error *err)
-{
-	struct buf names = BUF_INIT;
-	enum sc_status status;
-
-	*mix_out = quant_mix_find(name);
-	if (*mix_out)
-		return SC_OK;
-	if (quant_mix_names(&names))
-		status = error_set(err, SC_E_NOMEM, "no memory");
-	else
-		status = error_set(err, SC_E_INVALID, "TYPE: expected one of %s; found '%s'",
-				   names.data, name);
-	buf_deinit(&names);
-	return status;
-}
-
-static enum sc_status print_json(const struct quantize_input *input, const struct gguf *gguf,
-				 const struct quant_mix *mix,
-				 const struct quantize_result *result, double bits,
-				 double seconds, struct error *err)
-{
-	json_t *json = json_pack("{s:o, s:o, s:s, s:I, s:I, s:f, s:i, s:f}",
-				 "input", json_text(input->from, strlen(input->from)),
-				 "output", json_text(input->to, strlen(input->to)),
-				 "type", mix->name, "input_bytes", (json_int_t)gguf_n_bytes(gguf),
-				 "output_bytes", (json_int_t)result->file_bytes,
-				 "bits_per_weight", bits,
-				 "fallbacks", (int)result->n_fallbacks, "seconds", seconds);
-
-	if (!json)
-		return error_set(err, SC_E_NOMEM, "out of memory");
-	json_dumpf(json, stdout, JSON_COMPACT | json_text_flags());
-	putchar('\n');
-	json_decref(json);
-	return SC_OK;
-}
-
-static enum sc_status print_summary(const struct quantize_input *input, const struct gguf *gguf,
-				    const struct quant_mix *mix,
-				    const struct quantize_result *result, double seconds,
-				    struct error *err)
-{
-	const double bits = 8.0 * (double)result->tensor_bytes / (double)result->n_elements;
-
-	if (result->n_fallbacks)
-		fprintf(stderr, "stagecoach: %u tensors got a larger type, because the length of "
-			"their rows is not a multiple of the block of the smaller type\n",
-			result->n_fallbacks);
-	if (input->config.is_json)
-		return print_json(input, gguf, mix, result, bits, seconds, err);
-	printf("%s: %.1f MiB -> %s: %.1f MiB, %s, %.2f bits per weight, %.1f s\n", input->from,
-	       (double)gguf_n_bytes(gguf) / MIB, input->to, (double)result->file_bytes / MIB,
-	       mix->name, bits, seconds);
-	return SC_OK;
-}
-
-static enum sc_status run(struct quantize_input *input, struct error *err)
-{
-	struct quantize_options choice = {
-		.to = input->to,
-		.n_threads = input->config.threads ? input->config.threads
-						   : resources_processor_count(),
-		.allows_requantize = input->config.allows_requantize,
-		.on_progress = on_progress, .arg = input,
-	};
-	const uint64_t start_ns = clock_ns();
-	struct quantize_result result;
-	struct gguf *gguf = NULL;
-	enum sc_status status;
-
-	status = find_mix(input->type, &choice.mix, err);
-	if (status == SC_OK)
-		status = gguf_open(input->from, &gguf, err);
-	if (status != SC_OK)
-		return status;
-	progress_init(&input->progress, input->config.is_quiet);
-	choice.kernels = quant_kernels(cpu_isa_best());
-	status = quantize(gguf, &choice, &result, err);
-	progress_end(&input->progress);
-	if (status == SC_OK) {
-		status = print_summary(input, gguf, choice.mix, &result,
-				       clock_seconds(clock_ns() - start_ns), err);
-	}
-	if (status == SC_OK)
-		status = client_flush(err);
-	gguf_close(gguf);
-	return status;
-}
 
 static const char usage[] =
 	"usage: stagecoach quantize [OPTION...] INPUT OUTPUT TYPE\n\n"
-	"Write the model of a GGUF file again with smaller tensors. TYPE is F16, BF16, Q8_0,\n"
-	"Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, MXFP4,\n"
-	"Q3_K_L, Q3_K_M, Q3_K_S or Q2_K.\n";
+	"Write a model again with smaller tensors, as a GGUF file. INPUT is a GGUF file or a folder\n"
+	"of Hugging Face. TYPE is F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M,\n"
+	"Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, MXFP4, Q3_K_L, Q3_K_M, Q3_K_S or Q2_K.\n";
 
 int cmd_quantize(int argc, char **argv)
 {
-	struct quantize_input input = { .from = NULL };
-	struct error err = { .status = SC_OK };
-	const struct text_list *words = &input.config.arguments;
-	enum sc_status status;
-	int exit_code;
+	const struct rewrite rewrite = {
+		.program = PROGRAM_QUANTIZE, .usage = usage, .verb = "quantizing",
+	};
 
-	if (!verb_begin(&input.config, PROGRAM_QUANTIZE, usage, argc, argv, &exit_code))
-		return exit_code;
-	client_signal_catch();
-	/* A file over the limit of ulimit is an error like a full disk. */
-	signal(SIGXFSZ, SIG_IGN);
-	if (words->n == 3) {
-		input.from = words->texts[0];
-		input.to = words->texts[1];
-		input.type = words->texts[2];
-		status = run(&input, &err);
-	} else {
-		status = error_set(&err, SC_E_INVALID, words->n > 3 ? "expected INPUT, OUTPUT and "
-				   "TYPE only, found '%s' too" : "expected INPUT, OUTPUT and TYPE",
-				   words->n > 3 ? words->texts[3] : "");
-	}
-	config_deinit(&input.config);
-	return client_end(status, &err);
+	return rewrite_main(&rewrite, argc, argv);
 }

@@ -66,8 +66,8 @@ static void hint_at_chat(const struct run *run)
 
 static enum sc_status read_files(struct run *run, struct error *err)
 {
-	enum sc_status status = opened_model_open(&run->opened, run->config.model,
-						  run->config.ignored_keys, err);
+	const struct model_choice choice = model_choice_of(&run->config);
+	enum sc_status status = opened_model_open(&run->opened, &choice, err);
 
 	if (status != SC_OK)
 		return status;

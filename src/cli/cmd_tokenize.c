@@ -8,6 +8,7 @@
 #include "cli/verb.h"
 #include "cli/verbs.h"
 #include "engine/engine.h"
+#include "hf/source.h"
 #include "model/gguf.h"
 #include "model/printable.h"
 #include "model/tokenizer.h"
@@ -27,8 +28,8 @@ static enum sc_status vocabulary_open(struct vocabulary *vocabulary, const struc
 
 	*vocabulary = (struct vocabulary){ .gguf = NULL };
 	if (!*config->model)
-		return error_set(err, SC_E_INVALID, "no model: give a model file with -m FILE");
-	status = gguf_open_any_types(config->model, &vocabulary->gguf, err);
+		return error_set(err, SC_E_INVALID, "no model: give a model file or folder with -m");
+	status = source_open(config->model, SOURCE_ANY_TYPES, &vocabulary->gguf, err);
 	if (status != SC_OK)
 		return status;
 	gguf_ignore_keys(vocabulary->gguf, config->ignored_keys);

@@ -5,6 +5,7 @@
 #include "cli/prepare.h"
 #include "cli/report.h"
 #include "coordinator/pool.h"
+#include "hf/source.h"
 #include "worker/sizes.h"
 
 /* Steps of a search for a split that take about a second. */
@@ -135,11 +136,12 @@ enum sc_status inspection_of(struct inspection *inspection, struct gguf *gguf, s
 enum sc_status inspection_open(struct inspection *inspection, const char *path,
 			       const struct config *config, struct error *err)
 {
+	struct model_choice choice = model_choice_of(config);
 	enum sc_status status;
 	struct gguf *gguf;
 
 	*inspection = (struct inspection){ .gguf = NULL };
-	status = gguf_open_any_types(path, &gguf, err);
+	status = source_open(path, SOURCE_ANY_TYPES, &gguf, err);
 	if (status != SC_OK)
 		return status;
 	gguf_ignore_keys(gguf, config->ignored_keys);
@@ -148,8 +150,8 @@ enum sc_status inspection_open(struct inspection *inspection, const char *path,
 	if (status != SC_OK)
 		return status;
 	inspection->why_not.status = SC_OK;
-	status = opened_model_open(&inspection->opened, path, config->ignored_keys,
-				   &inspection->why_not);
+	choice.name = path;
+	status = opened_model_open(&inspection->opened, &choice, &inspection->why_not);
 	if (status != SC_E_NOMEM)
 		return status == SC_OK ? find_fit(inspection, config, err) : SC_OK;
 	if (err)

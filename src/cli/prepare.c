@@ -140,8 +140,8 @@ enum sc_status prepare_model(const struct config *config, unsigned n_ranks,
 	const struct allowance any = { .n_processors = 1, .n_sharers = 1 };
 	uint32_t n_layers;
 	struct worker_config worker;
-	enum sc_status status = opened_model_open(opened, config->model,
-						  config->ignored_keys, err);
+	const struct model_choice choice = model_choice_of(config);
+	enum sc_status status = opened_model_open(opened, &choice, err);
 
 	if (status != SC_OK)
 		return status;

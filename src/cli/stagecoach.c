@@ -22,6 +22,7 @@ static const struct {
 	{ "perplexity", cmd_perplexity, "measure how well a model predicts a text" },
 	{ "bench", cmd_bench, "measure tokens per second, and the limit that the machine sets" },
 	{ "quantize", cmd_quantize, "write a model file with smaller tensors" },
+	{ "convert", cmd_convert, "write a folder of Hugging Face as a model file" },
 	{ "tokenize", cmd_tokenize, "print the tokens of a text" },
 	{ "inspect", cmd_inspect, "show what a model file contains, and whether it fits here" },
 	{ "generate", cmd_generate, "continue a prompt on a server" },

@@ -33,6 +33,7 @@ struct config {
 	/* model */
 	char *model;
 	char *ignored_keys;		/* "": none */
+	char *weight_type;		/* "": as stored */
 
 	/* prompt and sampling */
 	char *prompt;			/* NULL: none was given */
@@ -224,8 +225,9 @@ enum program {
 	PROGRAM_INSPECT = 4096,
 	PROGRAM_WORKERS = 8192,
 	PROGRAM_CHAT = 16384,
+	PROGRAM_CONVERT = 32768,
 };
-#define PROGRAM_VERBS (2 * PROGRAM_CHAT - 1 - PROGRAM_DAEMON)
+#define PROGRAM_VERBS (2 * PROGRAM_CONVERT - 1 - PROGRAM_DAEMON)
 
 /* Defaults, then the file (--config, or STAGECOACH_CONFIG, or default_file when it exists), then
  * the environment, then argv. SC_E_INVALID: a bad flag (exit 64). SC_E_CONFIG: file or environment

@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* Whose words that are no flags mean something: ids, files. */
-#define TAKES_ARGUMENTS (PROGRAM_WATCH | PROGRAM_CANCEL | PROGRAM_QUANTIZE | PROGRAM_INSPECT)
+#define TAKES_ARGUMENTS (PROGRAM_WATCH | PROGRAM_CANCEL | PROGRAM_QUANTIZE | PROGRAM_CONVERT | \
+			 PROGRAM_INSPECT)
 /* Who is told where the prompt belongs when it stands alone. */
 #define TAKES_PROMPT (PROGRAM_RUN | PROGRAM_GENERATE | PROGRAM_SUBMIT)
 

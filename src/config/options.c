@@ -24,19 +24,25 @@
 #define SERVING (PROGRAM_DAEMON | PROGRAM_RUN | PROGRAM_INSPECT | PROGRAM_CHAT)
 #define CLIENT (PROGRAM_GENERATE | PROGRAM_SUBMIT | PROGRAM_JOBS | PROGRAM_WATCH | \
 		PROGRAM_CANCEL | PROGRAM_STATUS | PROGRAM_WORKERS | PROGRAM_CHAT)
-#define EVERY (MODEL | PROGRAM_QUANTIZE | CLIENT)
+#define WRITING (PROGRAM_QUANTIZE | PROGRAM_CONVERT)
+#define EVERY (MODEL | WRITING | CLIENT)
 #define AT(field) .offset = offsetof(struct config, field)
 #define U32_MAX 4294967295.0
 
 /* Flags take llama.cpp's names where it has them. */
 const struct option_info options[] = {
-	{ "model", 'm', NULL, OPTION_STRING, MODEL, 0, "Model", "FILE", "",
-	  AT(model), .help = "model file (GGUF). For a sharded model, give the first file" },
+	{ "model", 'm', NULL, OPTION_STRING, MODEL, 0, "Model", "MODEL", "",
+	  AT(model),
+	  .help = "model: a GGUF file (of a sharded model the first), a folder of Hugging Face with "
+	  "config.json and safetensors, or the name of a model in its cache (org/name)" },
 	{ "ignore-key", 0, NULL, OPTION_STRING, MODEL, 0, "Model", "LIST", "",
 	  AT(ignored_keys),
 	  .help = "open the model file as if these metadata keys were absent (names with commas "
 	  "between them). Use this for a model that is refused because of an unknown key. The "
 	  "output may then be wrong" },
+	{ "weight-type", 0, NULL, OPTION_STRING, COMPUTE, 0, "Model", "TYPE", "", AT(weight_type),
+	  .help = "round the matrices to TYPE while they are loaded: q8_0, q4_k and the other types "
+	  "of `stagecoach quantize`. All workers need the same. Default: the types of the model" },
 	{ "prompt", 'p', NULL, OPTION_STRING, TEXT, OPTION_FLAG_ONLY, "Prompt", "TEXT", NULL,
 	  AT(prompt), .help = "prompt text to continue; '-' reads standard input" },
 	{ "file", 'f', NULL, OPTION_STRING, TEXT, OPTION_FLAG_ONLY, "Prompt", "FILE", "",
@@ -204,7 +210,7 @@ const struct option_info options[] = {
 	  "FORMAT", "md", .choices = "md|csv|json", AT(bench_output),
 	  .help = "format of the results" },
 
-	{ "allow-requantize", 0, NULL, OPTION_BOOL, PROGRAM_QUANTIZE, OPTION_FLAG_ONLY, "Quantize",
+	{ "allow-requantize", 0, NULL, OPTION_BOOL, WRITING, OPTION_FLAG_ONLY, "Quantize",
 	  NULL, "off", AT(allows_requantize),
 	  .help = "also accept tensors that are already quantized. The result is less accurate "
 	  "than one made from 16-bit tensors" },
@@ -250,7 +256,7 @@ const struct option_info options[] = {
 	  "another stage" },
 	{ "device", 0, NULL, OPTION_U32, COMPUTE, 0, "Compute", "N", "0", 0, 63, NULL, AT(device),
 	  "number of the device that the backend uses" },
-	{ "threads", 't', NULL, OPTION_U32, COMPUTE_NO_LIST | PROGRAM_QUANTIZE, 0, "Compute", "N",
+	{ "threads", 't', NULL, OPTION_U32, COMPUTE_NO_LIST | WRITING, 0, "Compute", "N",
 	  "0", 0, 1024, NULL, AT(threads),
 	  "threads per stage. 0: the stages on a machine share its processors" },
 	{ "pin", 0, NULL, OPTION_CHOICE, COMPUTE, 0, "Compute", "WHEN", "auto",

@@ -38,10 +38,18 @@ struct opened_model {
 	size_t n_prompt_tokens;		/* of the only text that will be continued; 0: there is no
 					 * such text, or it was not read yet */
 };
-/* Reads the head of the file at path; weights are read by the stages. ignored_keys: metadata that
- * counts as absent, see gguf_ignore_keys. */
-must_check enum sc_status opened_model_open(struct opened_model *opened, const char *path,
-					    const char *ignored_keys, struct error *err);
+/* Which model, and how it is read. */
+struct model_choice {
+	const char *name;		/* a GGUF file, a folder or a cached name, see hf/source.h */
+	const char *ignored_keys;	/* metadata that counts as absent, see gguf_ignore_keys */
+	const char *weight_type;	/* of quant/mix.h: matrices are rounded to it while they
+					 * are read; NULL or "": they keep their types */
+};
+struct model_choice model_choice_of(const struct config *config);
+/* Reads the head of the model; weights are read by the stages. As source_open and model_open_gguf,
+ * and SC_E_INVALID: an unknown weight type. */
+must_check enum sc_status opened_model_open(struct opened_model *opened,
+					    const struct model_choice *choice, struct error *err);
 /* Accepts one that was never opened, if it is all zeros. */
 void opened_model_close(struct opened_model *opened);
 

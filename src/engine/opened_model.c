@@ -1,18 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/engine.h"
 
-enum sc_status opened_model_open(struct opened_model *opened, const char *path,
-				 const char *ignored_keys, struct error *err)
+#include "base/buf.h"
+#include "config/config.h"
+#include "hf/source.h"
+#include "quant/rounded.h"
+
+struct model_choice model_choice_of(const struct config *config)
+{
+	return (struct model_choice){ config->model, config->ignored_keys, config->weight_type };
+}
+
+static enum sc_status refuse_type(const char *name, struct error *err)
+{
+	struct buf names = BUF_INIT;
+	enum sc_status status = quant_mix_names(&names);
+
+	if (status)
+		(void)error_set(err, status, "no memory");
+	else
+		status = error_set(err, SC_E_INVALID, "--weight-type: expected one of %s; found "
+				   "'%s'", names.data, name);
+	buf_deinit(&names);
+	return status;
+}
+
+/* Puts a model whose matrices have the wanted type in the place of *gguf. Closes it on failure. */
+static enum sc_status round_weights(struct gguf **gguf, const char *name, struct error *err)
+{
+	const struct quant_mix *mix = quant_mix_find(name);
+
+	if (!mix) {
+		gguf_close(*gguf);
+		return refuse_type(name, err);
+	}
+	return quant_round(*gguf, mix, quant_kernels(cpu_isa_best()), gguf, err);
+}
+
+enum sc_status opened_model_open(struct opened_model *opened, const struct model_choice *choice,
+				 struct error *err)
 {
 	enum sc_status status;
 	struct gguf *gguf;
 
 	*opened = (struct opened_model){ 0 };
-	if (!*path)
-		return error_set(err, SC_E_INVALID, "no model: give a model file with -m FILE");
-	status = gguf_open(path, &gguf, err);
+	if (!*choice->name)
+		return error_set(err, SC_E_INVALID, "no model: give a model file, a folder or a "
+				 "cached name with -m");
+	status = source_open(choice->name, 0, &gguf, err);
+	if (status == SC_OK && choice->weight_type && *choice->weight_type)
+		status = round_weights(&gguf, choice->weight_type, err);
 	if (status == SC_OK) {
-		gguf_ignore_keys(gguf, ignored_keys);
+		gguf_ignore_keys(gguf, choice->ignored_keys);
 		status = model_open_gguf(gguf, &opened->model, err);
 	}
 	if (status == SC_OK)

@@ -56,7 +56,7 @@ void rig_use_file(const char *path)
 	struct error err;
 
 	rig_model_close();
-	if (opened_model_open(&opened, path, "", &err))
+	if (opened_model_open(&opened, &(struct model_choice){ path, "", NULL }, &err))
 		fail_msg("%s", err.text);
 }
 

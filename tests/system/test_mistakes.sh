@@ -27,7 +27,7 @@ for ranks in 1 3; do
 	expect $ranks 66 'missing.gguf: .*No such file' -m "$dir/missing.gguf"
 	expect $ranks 1 'truncated.gguf: .*truncated?' -m "$dir/truncated.gguf"
 	expect $ranks 1 'text.gguf: offset 0: expected "GGUF"' -m "$dir/text.gguf"
-	expect $ranks 1 'a directory' -m "$dir"
+	expect $ranks 1 'expected config.json, found text.gguf' -m "$dir"
 	expect $ranks 64 'no model' --config /dev/null
 	expect $ranks 64 '--bogus: no such option' -m "$MODEL" --bogus
 	expect $ranks 64 '--port: expected a whole number' -m "$MODEL" --port many

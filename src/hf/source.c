@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hf/source.h"
+
+#include "hf/cache.h"
+#include "hf/hf.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool ends_with(const char *name, const char *end)
+{
+	const size_t n = strlen(name), n_end = strlen(end);
+
+	return n >= n_end && !strcmp(name + n - n_end, end);
+}
+
+static bool is_pickle(const char *name)
+{
+	static const char *const ends[] = { ".bin", ".pt", ".pth", ".pkl", ".ckpt" };
+
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+		if (ends_with(name, ends[i]))
+			return true;
+	return false;
+}
+
+/* Opens the folder of a file in it. */
+static enum sc_status open_folder_of(const char *name, struct gguf **gguf_out, struct error *err)
+{
+	const char *slash = strrchr(name, '/');
+	char *folder = slash ? strndup(name, (size_t)(slash - name) + 1) : strdup(".");
+	enum sc_status status;
+
+	if (!folder)
+		return error_set(err, SC_E_NOMEM, "%s: no memory", name);
+	status = hf_open(folder, gguf_out, err);
+	free(folder);
+	return status;
+}
+
+static enum sc_status open_path(const char *path, unsigned flags, struct gguf **gguf_out,
+				struct error *err)
+{
+	if (hf_is_folder(path))
+		return hf_open(path, gguf_out, err);
+	if (ends_with(path, ".json") || ends_with(path, ".safetensors"))
+		return open_folder_of(path, gguf_out, err);
+	if (is_pickle(path))
+		return error_set(err, SC_E_UNSUPPORTED, "%s: expected a GGUF file or a folder with "
+				 "safetensors, found pickled weights, which are never read, because "
+				 "they can run any program: save the model with "
+				 "save_pretrained(safe_serialization=True)", path);
+	return flags & SOURCE_ANY_TYPES ? gguf_open_any_types(path, gguf_out, err)
+					: gguf_open(path, gguf_out, err);
+}
+
+/* What the cache lacks of a model that it has can be fetched. */
+static enum sc_status open_cached(const char *name, unsigned flags, struct gguf **gguf_out,
+				  struct error *err)
+{
+	char words[HF_CACHE_FETCH_BYTES];
+	enum sc_status status;
+	char *path;
+
+	status = hf_cache_find(name, &path, err);
+	if (status)
+		return status;
+	status = open_path(path, flags, gguf_out, err);
+	free(path);
+	if (status == SC_E_NOT_FOUND) {
+		hf_cache_fetch_words(name, words);
+		error_prefix(err, "'%s' fetches what is missing", words);
+	}
+	return status;
+}
+
+enum sc_status source_open(const char *name, unsigned flags, struct gguf **gguf_out,
+			   struct error *err)
+{
+	struct stat st;
+
+	if (stat(name, &st) && hf_cache_is_name(name) && !ends_with(name, ".gguf"))
+		return open_cached(name, flags, gguf_out, err);
+	return open_path(name, flags, gguf_out, err);
+}
