@@ -125,11 +125,82 @@ static enum sc_status emit_bytes(const struct context *context, const char *byte
 	return status;
 }
 
-static enum sc_status emit(const void *context, const char *text, size_t n_bytes, uint32_t token,
+static enum sc_status emit_parts(const struct context *context, const char *text, size_t n_bytes,
+				 struct token_list *ids);
+
+static enum sc_status emit(const void *arg, const char *text, size_t n_bytes, uint32_t token,
 			   struct token_list *ids)
 {
-	return token != TOKEN_NONE ? token_list_add(ids, token)
-				   : emit_bytes(context, text, n_bytes, ids);
+	const struct context *context = arg;
+
+	if (token == TOKEN_NONE)
+		return emit_bytes(context, text, n_bytes, ids);
+	if (context->normalizer && context->vocab->types[token] == VOCAB_UNUSED)
+		return emit_parts(context, text, n_bytes, ids);
+	return token_list_add(ids, token);
+}
+
+/* The two symbols that a piece was last joined of. */
+struct parts {
+	struct context context;
+	size_t n_piece;			/* bytes of the piece */
+	struct merge_symbol *symbols;	/* [2] */
+	size_t *n;
+};
+
+static bool find_shorter(const void *arg, const char *text, const struct merge_symbol *left,
+			 const struct merge_symbol *right, struct merge_rule *rule_out)
+{
+	const struct parts *parts = arg;
+
+	return (size_t)left->n_bytes + right->n_bytes < parts->n_piece &&
+	       find_pair(&parts->context, text, left, right, rule_out);
+}
+
+static uint32_t read_part(const void *arg, const char *text, size_t n_bytes, uint32_t *token_out)
+{
+	return read_symbol(&((const struct parts *)arg)->context, text, n_bytes, token_out);
+}
+
+static enum sc_status keep_part(const void *arg, const char *text, size_t n_bytes, uint32_t token,
+				struct token_list *ids)
+{
+	const struct parts *parts = arg;
+
+	(void)text;
+	(void)ids;
+	if (*parts->n < 2)
+		parts->symbols[(*parts->n)++] = (struct merge_symbol){
+			.n_bytes = (uint32_t)n_bytes, .token = token,
+		};
+	return SC_OK;
+}
+
+/* An unused piece is written as the two pieces that it was joined of. Joining its text alone, but
+ * not all of it, ends with these two. A single character has no parts and is unknown. */
+static enum sc_status emit_parts(const struct context *context, const char *text, size_t n_bytes,
+				 struct token_list *ids)
+{
+	struct merge_symbol symbols[2];
+	size_t n = 0, at = 0;
+	const struct parts parts = {
+		.context = *context, .n_piece = n_bytes, .symbols = symbols, .n = &n,
+	};
+	const struct merge_rules rules = {
+		.context = &parts, .n_window = SIZE_MAX, .read = read_part, .find = find_shorter,
+		.emit = keep_part,
+	};
+	struct merger merger = MERGER_INIT;
+	enum sc_status status = merger_join(&merger, &rules, text, n_bytes, ids);
+
+	merger_deinit(&merger);
+	if (!status && n == 1)
+		return emit_bytes(context, text, n_bytes, ids);
+	for (size_t i = 0; i < n && !status; i++) {
+		status = emit(context, text + at, symbols[i].n_bytes, symbols[i].token, ids);
+		at += symbols[i].n_bytes;
+	}
+	return status;
 }
 
 static enum sc_status encode_words(const struct context *context, const char *text, size_t n_bytes,

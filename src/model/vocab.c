@@ -312,7 +312,7 @@ enum sc_status vocab_load(struct vocab *vocab, enum vocab_family family, bool ad
 	status = pipeline ? vocab_build_decoded(vocab, pipeline, err) : build_pieces(vocab);
 	if (status == SC_E_NOMEM)
 		return error_set(err, status, "no memory for the texts of %zu tokens", vocab->n);
-	if (!status && family != VOCAB_UNIGRAM)
+	if (!status && !vocab->has_symbols)
 		complete_byte_tokens(vocab);
 	return status;
 }
