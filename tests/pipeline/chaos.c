@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/pipeline/chaos.h"
-#include "tests/pipeline/windows.h"
+#include "tests/model/windows.h"
 
 #include "base/clock.h"
 #include "coordinator/coordinator_private.h"

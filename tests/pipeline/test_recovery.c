@@ -4,7 +4,7 @@
  * bits of logits, as if nothing had happened.
  */
 #include "tests/pipeline/troupe.h"
-#include "tests/pipeline/windows.h"
+#include "tests/model/windows.h"
 #include "tests/sanitizer.h"
 
 #include "coordinator/members.h"

@@ -7,7 +7,7 @@
  * where blocks run out.
  */
 #include "tests/pipeline/wanted.h"
-#include "tests/pipeline/windows.h"
+#include "tests/model/windows.h"
 #include "tests/sanitizer.h"
 
 #include <setjmp.h>

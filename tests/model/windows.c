@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/pipeline/windows.h"
+#include "tests/model/windows.h"
 
 #include <assert.h>
 

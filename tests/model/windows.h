@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef STAGECOACH_TESTS_PIPELINE_WINDOWS_H
-#define STAGECOACH_TESTS_PIPELINE_WINDOWS_H
+#ifndef STAGECOACH_TESTS_MODEL_WINDOWS_H
+#define STAGECOACH_TESTS_MODEL_WINDOWS_H
 /* windows - a model whose layers see only so many positions, whatever its file says. */
 #include "model/model.h"
 
