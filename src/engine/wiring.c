@@ -45,6 +45,7 @@ static uint32_t choose_context(const struct config *config, const struct opened_
 	uint64_t trained = opened->model->hparams.n_context;
 	uint64_t needed = positions_of_prompt(config, opened);
 	uint64_t wanted = trained < MAX_CONTEXT ? trained : MAX_CONTEXT;
+	uint32_t most = model_max_positions(opened->model);
 
 	*is_fixed_out = config->context || needed > USUAL_CONTEXT || needed > wanted;
 	if (config->context)
@@ -53,7 +54,7 @@ static uint32_t choose_context(const struct config *config, const struct opened_
 		wanted = USUAL_CONTEXT;
 	if (needed > wanted)
 		wanted = needed < MAX_CONTEXT ? needed : MAX_CONTEXT;
-	return (uint32_t)wanted;
+	return wanted < most ? (uint32_t)wanted : most;
 }
 
 /* The words of the option table. Of models trained in BF16, whose weights often come so, keys and
@@ -85,6 +86,10 @@ enum sc_status wire_coordinator_config(const struct config *config,
 		return error_set(err, SC_E_CONFIG, "deadline-ms: %u is less than two heartbeats "
 				 "of %u ms", config->deadline_ms, config->heartbeat_ms);
 	context = choose_context(config, opened, &is_context_fixed);
+	if (context > model_max_positions(opened->model))
+		return error_set(err, SC_E_CONFIG, "ctx-size: %u is more than the %u positions "
+				 "that this model has learned", context,
+				 model_max_positions(opened->model));
 	*out = (struct coordinator_config){
 		.model = opened->model,
 		.tokenizer = opened->tokenizer,

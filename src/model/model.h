@@ -175,6 +175,10 @@ uint64_t model_layer_bytes(const struct model *model, uint32_t layer);
 uint64_t model_embedding_bytes(const struct model *model);
 uint64_t model_head_bytes(const struct model *model);
 
+/* The longest context that can be computed: learned positions end somewhere; others do not
+ * (UINT32_MAX). */
+uint32_t model_max_positions(const struct model *model);
+
 /* Returns true if most elements of the layers' matrices are BF16. */
 bool model_is_bf16(const struct model *model);
 

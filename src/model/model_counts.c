@@ -112,3 +112,8 @@ uint64_t model_head_macs(const struct model *model)
 {
 	return n_elements(model->outer[OUTER_OUTPUT]);
 }
+
+uint32_t model_max_positions(const struct model *model)
+{
+	return model->outer[OUTER_POSITION_EMBD] ? model->hparams.n_context : UINT32_MAX;
+}

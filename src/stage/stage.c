@@ -100,6 +100,10 @@ static enum sc_status check_assignment(const struct model *model,
 		return error_set(err, SC_E_INVALID,
 				 "limits: expected dimension %u and vocabulary %u, found %u and %u",
 				 h->dim, h->n_vocab, limits->dim, limits->n_vocab);
+	if (limits->max_context > model_max_positions(model))
+		return error_set(err, SC_E_INVALID, "limits: a context of %u, expected at most %u, "
+				 "the positions that the model has learned", limits->max_context,
+				 model_max_positions(model));
 	status = check_groups(model, limits, err);
 	return status ? status : check_range(model, assignment->first_layer, assignment->n_layers, err);
 }
