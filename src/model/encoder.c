@@ -112,6 +112,7 @@ enum sc_status encoder_begin(const struct encoder *encoder, struct token_list *i
 struct encoding {
 	const struct encoder *encoder;
 	struct normalizer_scratch scratch;
+	struct splitter_scratch *splitter;
 	struct word_scratch words;
 	struct token_list *ids;
 	bool is_control_allowed;
@@ -138,8 +139,8 @@ static enum sc_status on_word(void *context, const char *word, size_t n_bytes)
 /* Cuts a part without added tokens into words and encodes each. */
 static enum sc_status encode_words(struct encoding *encoding, struct masked_text text)
 {
-	return splitter_split(encoding->encoder->splitter, text.data, text.n, encoding->is_first,
-			      on_word, encoding, encoding->err);
+	return splitter_split(encoding->splitter, text.data, text.n, encoding->is_first, on_word,
+			      encoding, encoding->err);
 }
 
 typedef enum sc_status encode_part(struct encoding *encoding, struct masked_text text);
@@ -187,8 +188,12 @@ enum sc_status encoder_encode(const struct encoder *encoder, struct masked_text 
 		.ids = ids, .is_control_allowed = is_control_allowed, .is_first = true,
 		.err = err,
 	};
-	enum sc_status status = encode_parts(&encoding, encoder->raw, text, encode_normalized);
+	enum sc_status status = splitter_scratch_create(encoder->splitter, text.n,
+							&encoding.splitter);
 
+	if (!status)
+		status = encode_parts(&encoding, encoder->raw, text, encode_normalized);
+	splitter_scratch_destroy(encoding.splitter);
 	normalizer_scratch_deinit(&encoding.scratch);
 	word_scratch_deinit(&encoding.words);
 	return status;

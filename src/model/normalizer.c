@@ -24,6 +24,7 @@ struct run {
 	const struct charsmap *rules;
 	struct masked_text in;
 	struct masked_buf *out;
+	struct normalizer_scratch *scratch;
 	struct error *err;
 };
 
@@ -75,6 +76,7 @@ void normalizer_scratch_deinit(struct normalizer_scratch *scratch)
 {
 	masked_buf_deinit(&scratch->bufs[0]);
 	masked_buf_deinit(&scratch->bufs[1]);
+	matcher_destroy(scratch->matcher);
 }
 
 /* Appends what becomes of one code point: up to 2 others. Returns how many; the code itself if it
@@ -160,22 +162,32 @@ static enum sc_status replace(const struct run *run)
 	return status;
 }
 
+static enum sc_status reserve_matcher(struct normalizer_scratch *scratch, size_t n)
+{
+	if (scratch->matcher && n <= scratch->n_matcher)
+		return SC_OK;
+	matcher_destroy(scratch->matcher);
+	scratch->matcher = NULL;
+	scratch->n_matcher = n;
+	return matcher_create(n, &scratch->matcher);
+}
+
 /* The matches of a pattern one after the other, as Oniguruma's users find them: an empty match
  * right behind the last match does not count. */
 static enum sc_status replace_regex(const struct run *run)
 {
 	const struct gguf_string by = run->step->args[1].text;
 	struct visible_text visible = { .copy = NULL };
-	struct matcher *matcher = NULL;
 	struct pattern_matches matches;
 	size_t at = 0, begin, end;
 	bool is_found = true;
 	enum sc_status status = visible_text_init(&visible, run->in.data, run->in.n);
 
 	if (!status)
-		status = matcher_create(run->in.n, &matcher);
+		status = reserve_matcher(run->scratch, run->in.n);
 	if (!status)
-		pattern_matches_init(&matches, run->pattern, matcher, visible.data, run->in.n);
+		pattern_matches_init(&matches, run->pattern, run->scratch->matcher, visible.data,
+				     run->in.n);
 	while (!status && is_found) {
 		status = pattern_matches_next(&matches, &is_found, &begin, &end, run->err);
 		if (status || !is_found)
@@ -188,7 +200,6 @@ static enum sc_status replace_regex(const struct run *run)
 	}
 	if (!status)
 		status = masked_buf_copy(run->out, run->in, at, run->in.n);
-	matcher_destroy(matcher);
 	visible_text_deinit(&visible);
 	return status;
 }
@@ -227,7 +238,8 @@ enum sc_status normalizer_run(const struct normalizer *normalizer, struct masked
 		struct masked_buf *out = &scratch->bufs[i % 2];
 		const struct run run = {
 			.step = &normalizer->steps.steps[i], .pattern = normalizer->patterns[i],
-			.rules = &normalizer->rules, .in = text, .out = out, .err = err,
+			.rules = &normalizer->rules, .in = text, .out = out,
+			.scratch = scratch, .err = err,
 		};
 		enum sc_status status;
 

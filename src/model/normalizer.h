@@ -20,8 +20,11 @@ must_check enum sc_status normalizer_create(struct pipeline_steps steps, const s
 void normalizer_destroy(struct normalizer *normalizer);
 
 /* Memory for one text at a time. */
+struct matcher;
 struct normalizer_scratch {
 	struct masked_buf bufs[2];
+	struct matcher *matcher;	/* made when a pattern needs it, */
+	size_t n_matcher;		/* for texts of so many bytes */
 };
 #define NORMALIZER_SCRATCH_INIT { .bufs = { MASKED_BUF_INIT, MASKED_BUF_INIT } }
 void normalizer_scratch_deinit(struct normalizer_scratch *scratch);

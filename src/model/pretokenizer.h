@@ -30,6 +30,11 @@ struct pretokenizer_row {
 };
 extern const struct pretokenizer_row pretokenizer_rows[];	/* names NULL at the end */
 
+/* The table's pattern for one of Oniguruma's that a known tokenizer.json has and that takes
+ * quadratic time, or more, when it is translated as it is. Both match the same.
+ * cuts_lines: the text has no line's end beside anything else. NULL: there is none. */
+const char *pretokenizer_fast_pattern(const char *text, size_t length, bool cuts_lines);
+
 struct pretokenizer;
 
 /* Returns NULL if the name is unknown. */

@@ -44,11 +44,13 @@ struct split_op {
 	enum prepend_scheme scheme;
 };
 
+#define LINE_ENDS "[\\r\\n]"
 #define MAX_OPS (3 * PIPELINE_MAX_STEPS)
 
 struct splitter {
 	size_t n;
 	bool is_byte_level;
+	bool cuts_lines;	/* no later piece holds a line's end beside anything else */
 	struct split_op ops[MAX_OPS];
 };
 
@@ -100,12 +102,21 @@ static enum sc_status add_text_cut(struct splitter *splitter, struct gguf_string
 static enum sc_status add_regex_cut(struct splitter *splitter, const struct pipeline_step *step,
 				    struct error *err)
 {
+	const struct gguf_string text = step->args[0].text;
+	const enum split_behavior behavior = (enum split_behavior)step->args[1].number;
+	const char *known = pretokenizer_fast_pattern(text.data, text.length,
+						      splitter->cuts_lines);
 	struct buf pattern = BUF_INIT;
-	enum sc_status status = oniguruma_translate(step->args[0].text.data,
-						    step->args[0].text.length, &pattern, err);
+	enum sc_status status;
 
+	if (behavior == SPLIT_ISOLATED && text.length == strlen(LINE_ENDS) &&
+	    !memcmp(text.data, LINE_ENDS, text.length))
+		splitter->cuts_lines = true;
+	if (known)
+		return add_known_cut(splitter, known, behavior, step->args[2].number, err);
+	status = oniguruma_translate(text.data, text.length, &pattern, err);
 	if (!status)
-		status = add_cut(splitter, pattern.data, pattern.length, step->args[1].number,
+		status = add_cut(splitter, pattern.data, pattern.length, behavior,
 				 step->args[2].number, err);
 	buf_deinit(&pattern);
 	return status;
@@ -222,12 +233,11 @@ struct level {
 	struct buf seen, text;
 };
 
-/* The state of one call of splitter_split. */
-struct run {
+struct splitter_scratch {
 	const struct splitter *splitter;
-	struct level levels[MAX_OPS];
-	size_t n_levels;	/* with buffers */
+	struct level *levels;	/* [splitter->n + 1] */
 	struct matcher *matcher;
+	/* of one call of splitter_split */
 	pretokenizer_word *on_word;
 	void *context;
 	struct error *err;
@@ -243,12 +253,12 @@ struct piece {
 	bool is_view;		/* behind OP_BYTES */
 };
 
-static enum sc_status apply(struct run *run, size_t i, struct piece piece);
+static enum sc_status apply(struct splitter_scratch *run, size_t i, struct piece piece);
 
 /* --- cuts --- */
 
 struct cut {
-	struct run *run;
+	struct splitter_scratch *run;
 	size_t i;		/* of the operation */
 	struct piece piece;
 	size_t seen_at, text_at;	/* a place in both texts; it only moves forward */
@@ -276,7 +286,7 @@ static enum sc_status on_span(void *context, size_t begin, size_t end)
 	});
 }
 
-static enum sc_status cut(struct run *run, size_t i, struct piece piece)
+static enum sc_status cut(struct splitter_scratch *run, size_t i, struct piece piece)
 {
 	const struct split_op *op = &run->splitter->ops[i];
 	struct cut cut = { .run = run, .i = i, .piece = piece };
@@ -326,21 +336,17 @@ static struct piece written(const struct level *level, struct piece from)
 	return from;
 }
 
-static struct level *clear_level(struct run *run, size_t i)
+static struct level *clear_level(struct splitter_scratch *run, size_t i)
 {
 	struct level *level = &run->levels[i];
 
-	while (run->n_levels <= i) {
-		buf_init(&run->levels[run->n_levels].seen);
-		buf_init(&run->levels[run->n_levels++].text);
-	}
 	buf_truncate(&level->seen, 0);
 	buf_truncate(&level->text, 0);
 	return level;
 }
 
 /* Copies the piece and puts a space in front of it, as ByteLevel does with add_prefix_space. */
-static enum sc_status put_space(struct run *run, size_t i, struct piece piece)
+static enum sc_status put_space(struct splitter_scratch *run, size_t i, struct piece piece)
 {
 	struct level *level;
 	enum sc_status status;
@@ -377,7 +383,7 @@ static enum sc_status replace_spaces(struct level *level, struct gguf_string by,
 	return status;
 }
 
-static enum sc_status put_metaspace(struct run *run, size_t i, struct piece piece)
+static enum sc_status put_metaspace(struct splitter_scratch *run, size_t i, struct piece piece)
 {
 	const struct split_op *op = &run->splitter->ops[i];
 	const struct gguf_string by = op->replacement;
@@ -399,7 +405,7 @@ static enum sc_status put_metaspace(struct run *run, size_t i, struct piece piec
 }
 
 /* Writes what patterns see behind ByteLevel. If no step is left, nobody looks. */
-static enum sc_status see_bytes(struct run *run, size_t i, struct piece piece)
+static enum sc_status see_bytes(struct splitter_scratch *run, size_t i, struct piece piece)
 {
 	struct level *level;
 	char *to;
@@ -422,7 +428,7 @@ static enum sc_status see_bytes(struct run *run, size_t i, struct piece piece)
 
 /* Applies the operations from number i on. Recurses at most MAX_OPS times as deep as split_events
  * calls. */
-static enum sc_status apply(struct run *run, size_t i, struct piece piece)
+static enum sc_status apply(struct splitter_scratch *run, size_t i, struct piece piece)
 {
 	if (!piece.n_text)
 		return SC_OK;
@@ -440,30 +446,60 @@ static enum sc_status apply(struct run *run, size_t i, struct piece piece)
 	}
 }
 
-enum sc_status splitter_split(const struct splitter *splitter, const char *text, size_t n_bytes,
+enum sc_status splitter_scratch_create(const struct splitter *splitter, size_t n_bytes,
+				       struct splitter_scratch **scratch_out)
+{
+	struct splitter_scratch *scratch = calloc(1, sizeof *scratch);
+
+	if (!scratch)
+		return SC_E_NOMEM;
+	scratch->splitter = splitter;
+	scratch->levels = calloc(splitter->n + 1, sizeof scratch->levels[0]);
+	if (!scratch->levels) {
+		free(scratch);
+		return SC_E_NOMEM;
+	}
+	for (size_t i = 0; i < splitter->n; i++) {
+		buf_init(&scratch->levels[i].seen);
+		buf_init(&scratch->levels[i].text);
+	}
+	if (matcher_create(n_bytes, &scratch->matcher)) {
+		splitter_scratch_destroy(scratch);
+		return SC_E_NOMEM;
+	}
+	*scratch_out = scratch;
+	return SC_OK;
+}
+
+void splitter_scratch_destroy(struct splitter_scratch *scratch)
+{
+	if (!scratch)
+		return;
+	for (size_t i = 0; i < scratch->splitter->n; i++) {
+		buf_deinit(&scratch->levels[i].seen);
+		buf_deinit(&scratch->levels[i].text);
+	}
+	matcher_destroy(scratch->matcher);
+	free(scratch->levels);
+	free(scratch);
+}
+
+enum sc_status splitter_split(struct splitter_scratch *scratch, const char *text, size_t n_bytes,
 			      bool is_first, pretokenizer_word *on_word, void *context,
 			      struct error *err)
 {
-	struct run run = {
-		.splitter = splitter, .on_word = on_word, .context = context, .err = err,
-	};
 	struct visible_text visible;
 	enum sc_status status = visible_text_init(&visible, text, n_bytes);
 
 	if (status)
 		return status;
-	/* Each space can become a longer character. */
-	status = matcher_create(n_bytes, &run.matcher);
-	if (!status)
-		status = apply(&run, 0, (struct piece){
-			.seen = visible.data, .text = text, .n_seen = n_bytes, .n_text = n_bytes,
-			.is_first = is_first,
-		});
-	for (size_t i = 0; i < run.n_levels; i++) {
-		buf_deinit(&run.levels[i].seen);
-		buf_deinit(&run.levels[i].text);
-	}
-	matcher_destroy(run.matcher);
+	scratch->on_word = on_word;
+	scratch->context = context;
+	scratch->err = err;
+	status = apply(scratch, 0, (struct piece){
+		.seen = visible.data, .text = text, .n_seen = n_bytes, .n_text = n_bytes,
+		.is_first = is_first,
+	});
 	visible_text_deinit(&visible);
 	return status;
 }

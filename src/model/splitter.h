@@ -24,9 +24,17 @@ bool splitter_is_byte_level(const struct splitter *splitter);
 /* Returns true if some text is left out. */
 bool splitter_drops_text(const struct splitter *splitter);
 
+/* Memory for one text at a time, kept for the many parts of a text. */
+struct splitter_scratch;
+
+/* Borrows splitter until destroy. n_bytes: of the longest text. SC_E_NOMEM. */
+must_check enum sc_status splitter_scratch_create(const struct splitter *splitter, size_t n_bytes,
+						  struct splitter_scratch **scratch_out);
+void splitter_scratch_destroy(struct splitter_scratch *scratch);
+
 /* Calls on_word for each word in order; its text lives until it returns. is_first: text is where
  * the whole text begins. SC_E_NOMEM. SC_E_TOO_LARGE: a pattern reached its match limit. */
-must_check enum sc_status splitter_split(const struct splitter *splitter, const char *text,
+must_check enum sc_status splitter_split(struct splitter_scratch *scratch, const char *text,
 					 size_t n_bytes, bool is_first,
 					 pretokenizer_word *on_word, void *context,
 					 struct error *err);

@@ -151,6 +151,43 @@ static void check_folder(void **state)
 	check_kind(((const char **)*state)[0], ((const char **)*state)[1]);
 }
 
+/* Texts for which the translated patterns took quadratic time, or gave up. */
+static void long_texts_are_encoded(const char *directory)
+{
+	static const struct {
+		const char *kind;
+		char c;
+	} rows[] = {
+		{ "exaone-moe", 'a' }, { "kimi-k2", 'a' }, { "tiny_aya", '1' },
+		{ "jais-2", ' ' }, { "gemma", '\n' },
+	};
+	const size_t n = 1 << 20;
+	char *text = malloc(n);
+
+	assert_non_null(text);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char folder[4352];
+		struct kind kind;
+		struct token_list ids = { 0 };
+		struct error err = { .text = "" };
+
+		snprintf(folder, sizeof folder, "%s/%s", directory, rows[i].kind);
+		open_kind(&kind, folder);
+		memset(text, rows[i].c, n);
+		text[n - 1] = 'b';
+		if (tokenizer_encode(kind.tokenizer, text, n, 0, &ids, &err))
+			fail_msg("%s: %s", rows[i].kind, err.text);
+		token_list_deinit(&ids);
+		close_kind(&kind);
+	}
+	free(text);
+}
+
+static void check_long_texts(void **state)
+{
+	long_texts_are_encoded(*state);
+}
+
 static int is_folder(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.' && !strstr(entry->d_name, "Makefile");
@@ -165,6 +202,13 @@ int main(void)
 
 	snprintf(directory, sizeof directory, "%s%s", given ? given : source ? source : ".",
 		 given ? "" : "/tests/data/tokenizers");
+	if (!given) {
+		const struct CMUnitTest tests[] = {
+			cmocka_unit_test_prestate(check_long_texts, directory),
+		};
+
+		n_failed += cmocka_run_group_tests_name("long texts", tests, NULL, NULL);
+	}
 	n = scandir(directory, &entries, is_folder, alphasort);
 	if (n <= 0) {
 		printf("%s: no tokenizers\n", directory);
