@@ -98,6 +98,22 @@ def glm4(*sizes, **more):
                  **{"partial_rotary_factor": 0.5, **more})
 
 
+def glm(*sizes, **more):
+    return shape("glm", "GlmForCausalLM", *sizes, rms_norm_eps=1e-5, pad_token_id=256,
+                 **{"partial_rotary_factor": 0.5, **more})
+
+
+def olmo3(*sizes, **more):
+    return shape("olmo3", "Olmo3ForCausalLM", *sizes, rms_norm_eps=1e-6, pad_token_id=256, **more)
+
+
+def granite_hybrid(*sizes, **more):
+    """Without layers of Mamba, and without experts."""
+    return shape("granitemoehybrid", "GraniteMoeHybridForCausalLM", *sizes, rms_norm_eps=1e-5,
+                 position_embedding_type="rope", num_local_experts=0, num_experts_per_tok=0,
+                 mamba_expand=2, mamba_n_heads=2, mamba_d_head=48, **more)
+
+
 def olmo2(*sizes, **more):
     return shape("olmo2", "Olmo2ForCausalLM", *sizes, rms_norm_eps=1e-6, pad_token_id=256, **more)
 
@@ -306,6 +322,21 @@ SHAPES = {
     "glm4-plain": glm4(60, 93, 2, 5, 1, 16, attention_bias=False, tie_word_embeddings=True,
                        rope_parameters={"rope_type": "default", "rope_theta": 20000.0,
                                         "partial_rotary_factor": 0.5}),
+    "glm-bias": glm(48, 77, 3, 4, 2, 20, rope_theta=10000.0, attention_bias=True,
+                    tie_word_embeddings=False),
+    "glm-plain": glm(60, 93, 2, 5, 1, 16, attention_bias=False, tie_word_embeddings=True,
+                     rope_parameters={"rope_type": "default", "rope_theta": 20000.0,
+                                      "partial_rotary_factor": 0.5}),
+    "olmo3-yarn": olmo3(48, 77, 5, 4, 2, None, sliding_window=W, tie_word_embeddings=False,
+                        rope_parameters={"full_attention": yarn(rope_theta=50000.0),
+                                         "sliding_attention": {"rope_type": "default",
+                                                               "rope_theta": 50000.0}},
+                        _matters={"sliding_window": 512}),
+    "granite-hybrid": granite_hybrid(48, 64, 2, 4, 2, None, shared_intermediate_size=77,
+                                     rope_theta=10000.0, layer_types=["full_attention"] * 2,
+                                     embedding_multiplier=3.0, attention_multiplier=0.21,
+                                     residual_multiplier=0.44, logits_scaling=2.5,
+                                     tie_word_embeddings=True),
     "olmo2-mha": olmo2(48, 77, 3, 4, 4, None, rope_theta=500000.0, tie_word_embeddings=False),
     "olmo2-gqa": olmo2(60, 91, 2, 6, 2, None, tie_word_embeddings=False,
                        rope_parameters={"rope_type": "default", "rope_theta": 10000.0}),

@@ -58,6 +58,9 @@ static enum sc_status add_stored(struct maker *m, const char *gguf, enum hf_oper
 		return status;
 	tensor = hf_recipe_tensor(recipe, gguf);
 	filled = maker_find_slots(m, inner, is_layer, &tensor);
+	if (filled.n && m->found >> filled.slots[0] & 1)
+		return hf_stored_error(stored, SC_E_FORMAT, m->err,
+				       "another stored tensor is '%s', too", gguf);
 	status = maker_check_shape(m, &filled, is_layer, &tensor, stored);
 	if (status)
 		return status;
@@ -216,11 +219,25 @@ static enum sc_status put_scalar(struct maker *m, const struct hf_scalar *scalar
 	return status ? error_set(m->err, status, "out of memory") : SC_OK;
 }
 
-/* config.json may say another number than the embedding has rows. */
-static enum sc_status put_vocabulary(struct maker *m)
+/* general.file_type of llama.cpp: the type of most weights. That of the embedding stands for it. */
+static uint32_t file_type(const struct maker *m)
+{
+	switch (m->embedding ? m->embedding->dtype : HF_F32) {
+	case HF_F16: return 1;
+	case HF_BF16: case HF_F8_E4M3: return 32;
+	default: return 0;
+	}
+}
+
+/* config.json may say another number of tokens than the embedding has rows. */
+static enum sc_status put_facts(struct maker *m)
 {
 	enum sc_status status = put_u32(m->head, m->family->arch, "vocab_size", m->hparams.n_vocab);
 
+	if (!status)
+		status = put_u32(m->head, "general", "file_type", file_type(m));
+	if (!status)
+		status = put_u32(m->head, "general", "quantization_version", 2);
 	return status ? error_set(m->err, status, "out of memory") : SC_OK;
 }
 
@@ -257,7 +274,7 @@ static enum sc_status add_everything(struct maker *m)
 	if (!status)
 		status = add_rope(m);
 	if (!status)
-		status = put_vocabulary(m);
+		status = put_facts(m);
 	for (const struct hf_scalar *s = m->family->scalars; !status && s && s->gguf; s++)
 		status = put_scalar(m, s);
 	return status ? status : maker_check_unused(m);

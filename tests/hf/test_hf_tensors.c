@@ -387,6 +387,17 @@ static void fused_rows_are_regrouped(void **state)
 	finish(&f);
 }
 
+static void two_heads_are_one_too_many(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start(&f, "{'architectures':['GPTNeoXForCausalLM']," SIZES ",'rotary_pct':0.5}");
+	store_all(&f, "gpt_neox.embed_in.weight 5x8 embed_out.weight 5x8 lm_head.weight 5x8");
+	expect_error(&f, SC_E_FORMAT,
+		     "tensor 'lm_head.weight': another stored tensor is 'output.weight', too");
+}
+
 static void fused_rows_are_taken_apart(void **state)
 {
 	struct fixture f;
@@ -640,6 +651,9 @@ static void what_does_not_fit_is_named(void **state)
 		{ LLAMA_TENSORS "model.layers.0.secret.weight 8 model.layers.1.x.weight 8",
 		  SC_E_UNSUPPORTED, "tensor 'model.layers.0.secret.weight': models of the family "
 		  "llama have no such tensor (and 1 more)" },
+		/* Two names of one tensor. */
+		{ LLAMA_TENSORS "lm_head.weight 5x8 layers.0.input_layernorm.weight 8",
+		  SC_E_UNSUPPORTED, "tensor 'layers.0.input_layernorm.weight'" },
 		/* Only a wrapper has parts to leave out. */
 		{ LLAMA_TENSORS "vision_tower.x.weight 8", SC_E_UNSUPPORTED, "vision_tower" },
 	};
@@ -672,6 +686,7 @@ static void types_are_those_of_gguf(void **state)
 {
 	static const uint8_t ones[40] = { 0x38, 0x38, 0x40, 0xb8 };	/* 1, 1, 2, -1 */
 	static const float scale = 0.5f;
+	uint32_t file_type;
 	struct fixture f;
 	float x[40];
 
@@ -686,6 +701,8 @@ static void types_are_those_of_gguf(void **state)
 	assert_int_equal(find(&f, "token_embd.weight")->type, TENSOR_F16);
 	assert_int_equal(find(&f, "output_norm.weight")->type, TENSOR_F32);
 	assert_int_equal(find(&f, "output.weight")->type, TENSOR_BF16);
+	assert_int_equal(gguf_get_u32(f.gguf, "general.file_type", &file_type, NULL), SC_OK);
+	assert_int_equal(file_type, 1);
 	read_all(find(&f, "output.weight"), x);
 	assert_float_equal(x[0], 0.5, 0);
 	assert_float_equal(x[2], 1, 0);
@@ -725,6 +742,7 @@ int main(void)
 		cmocka_unit_test(names_without_their_first_word_are_found),
 		cmocka_unit_test(names_within_a_wrapper_are_found),
 		cmocka_unit_test(fused_rows_are_regrouped),
+		cmocka_unit_test(two_heads_are_one_too_many),
 		cmocka_unit_test(fused_rows_are_taken_apart),
 		cmocka_unit_test(norms_of_heads_are_stacked),
 		cmocka_unit_test(gemma_and_nemotron_have_one_more_in_their_norms),
