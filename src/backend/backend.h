@@ -186,8 +186,10 @@ struct backend_ops {
 	void (*upload)(struct backend *backend, void *device, const void *host, size_t n_bytes);
 	void (*download)(struct backend *backend, void *host, const void *device, size_t n_bytes);
 
-	/* Copies a stored matrix into the device's layout. The tensor is not needed afterwards.
-	 * SC_E_UNSUPPORTED: the device has no kernels for this tensor type. */
+	/* Copies a matrix into the device's layout. The tensor is not needed afterwards, and may
+	 * have a source in place of data (model/tensor_source.h).
+	 * SC_E_UNSUPPORTED: the device has no kernels for this tensor type. SC_E_FORMAT: the
+	 * source cannot make its elements. */
 	must_check enum sc_status (*weight_create)(struct backend *backend,
 						   const struct tensor *tensor,
 						   struct weight **weight_out, struct error *err);

@@ -22,6 +22,9 @@ typedef uint64_t tensor_hash_fn(const void *data, size_t n_bytes);
  * TENSOR_HASH_ROWS; so must n_rows, unless these are the last rows. hash NULL: the library's. */
 uint64_t tensor_hash_rows(const struct tensor *tensor, uint64_t first_row, uint64_t n_rows,
 			  tensor_hash_fn *hash);
+/* The same for rows that lie at `bytes`. */
+uint64_t tensor_hash_bytes(const void *bytes, uint64_t row_bytes, uint64_t first_row,
+			   uint64_t n_rows, tensor_hash_fn *hash);
 /* The hash from the sum over all rows. Never 0, which stands for an unknown hash. */
 uint64_t tensor_hash_of_sum(uint64_t sum);
 /* The whole tensor at once. */

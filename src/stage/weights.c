@@ -198,14 +198,9 @@ static enum sc_status load_matrix(struct loader *l, const struct item *item)
 {
 	const struct tensor *tensor = item->tensor;
 	struct error why = { .text = "" };
-	struct tensor_bytes bytes;
-	enum sc_status status = tensor_bytes_get(tensor, &bytes, &why);
+	enum sc_status status = l->backend->ops->weight_create(l->backend, tensor,
+							       &item->loaded->matrix, &why);
 
-	if (!status) {
-		status = l->backend->ops->weight_create(l->backend, &bytes.tensor,
-							&item->loaded->matrix, &why);
-		tensor_bytes_put(&bytes);
-	}
 	if (status)
 		return report_failure(l, tensor, status, &why);
 	count(l->weights, item, l->backend->ops->weight_bytes(item->loaded->matrix),

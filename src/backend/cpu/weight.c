@@ -2,6 +2,7 @@
 #include "backend/cpu/cpu.h"
 
 #include "backend/cpu/relayout.h"
+#include "model/tensor_source.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,7 +13,15 @@ enum {
 	AHEAD_BYTES = 8 << 20,		/* bytes of the file that are read in advance */
 };
 
-/* A thread packs a slab of panels and then releases the file's pages. */
+/* The first failure of a thread. */
+struct failure {
+	atomic_bool is_taken;
+	enum sc_status status;
+	struct error err;
+};
+
+/* A thread packs a slab of panels and then releases the file's pages. Elements that must be made are
+ * made by the same thread, so that all processors share the work. */
 struct packing {
 	const struct cpu_backend *cpu;
 	const struct cpu_kernels *kernels;
@@ -21,20 +30,21 @@ struct packing {
 	size_t row_bytes;
 	size_t slab_rows;
 	size_t n_slabs;
+	struct failure *failure;
 };
 
-/* Packs a panel, and checks and hashes its values while they are in the cache. Returns the hash. */
-static uint64_t pack_panel(const struct packing *p, size_t row, size_t n_rows)
+/* Packs a panel, and checks and hashes its values while they are in the cache. stored: its first row.
+ * Returns the hash. */
+static uint64_t pack_panel(const struct packing *p, const uint8_t *stored, size_t row,
+			   size_t n_rows)
 {
 	struct weight *weight = p->weight;
-	const uint8_t *stored = p->tensor->data;
 
-	cpu_pack_panel(p->kernels, weight->format, weight->n_in, stored, row, n_rows,
+	cpu_pack_panel(p->kernels, weight->format, weight->n_in, stored, 0, n_rows,
 		       weight->panels + row / p->kernels->panel * weight->panel_bytes);
-	if (!tensor_blocks_are_finite(p->tensor->type, stored + row * p->row_bytes,
-				      n_rows * p->row_bytes))
+	if (!tensor_blocks_are_finite(p->tensor->type, stored, n_rows * p->row_bytes))
 		atomic_store(&weight->has_odd, true);
-	return tensor_hash_rows(p->tensor, row, n_rows, p->kernels->hash);
+	return tensor_hash_bytes(stored, p->row_bytes, row, n_rows, p->kernels->hash);
 }
 
 /* The thread that writes panels takes their pages, so they are on its own memory node. */
@@ -47,30 +57,70 @@ static void take_panels(const struct packing *p, size_t first_row, size_t end_ro
 		       (end - first) * weight->panel_bytes);
 }
 
+static void note_failure(struct failure *failure, enum sc_status status, const struct error *err)
+{
+	if (atomic_exchange(&failure->is_taken, true))
+		return;
+	failure->status = status;
+	failure->err = *err;
+}
+
+static void pack_rows(const struct packing *p, const uint8_t *stored, size_t first, size_t end)
+{
+	size_t panel = p->kernels->panel;
+	uint64_t hash_sum = 0;
+
+	take_panels(p, first, end);
+	for (size_t row = first; row < end; row += panel)
+		hash_sum += pack_panel(p, stored + (row - first) * p->row_bytes, row,
+				       end - row < panel ? end - row : panel);
+	atomic_fetch_add(&p->weight->hash_sum, hash_sum);
+}
+
+/* Packs rows whose elements must be made. */
+static void make_and_pack(const struct packing *p, size_t first, size_t end)
+{
+	uint8_t *made = malloc((end - first) * p->row_bytes);
+	enum sc_status status;
+	struct error err;
+
+	if (made)
+		status = tensor_read_rows(p->tensor, first, end - first, made, &err);
+	else
+		status = error_set(&err, SC_E_NOMEM, "tensor %s: no memory for %zu rows",
+				   p->tensor->name, end - first);
+	if (status)
+		note_failure(p->failure, status, &err);
+	else
+		pack_rows(p, made, first, end);
+	free(made);
+}
+
 static void pack_slab(void *arg, size_t slab, unsigned thread)
 {
 	const struct packing *p = arg;
-	struct weight *weight = p->weight;
-	size_t panel = p->kernels->panel, first = slab * p->slab_rows;
-	size_t slab_bytes = p->slab_rows * p->row_bytes;
-	size_t end = first + p->slab_rows < weight->n_out ? first + p->slab_rows : weight->n_out;
-	uint64_t hash_sum = 0;
+	size_t first = slab * p->slab_rows, slab_bytes = p->slab_rows * p->row_bytes;
+	size_t end = min_of(first + p->slab_rows, p->weight->n_out);
 
 	(void)thread;
+	if (atomic_load(&p->failure->is_taken))
+		return;
 	tensor_expect(p->tensor, slab * slab_bytes + AHEAD_BYTES, slab_bytes);
-	take_panels(p, first, end);
-	for (size_t row = first; row < end; row += panel)
-		hash_sum += pack_panel(p, row, end - row < panel ? end - row : panel);
-	atomic_fetch_add(&weight->hash_sum, hash_sum);
+	if (p->tensor->data)
+		pack_rows(p, (const uint8_t *)p->tensor->data + slab * slab_bytes, first, end);
+	else
+		make_and_pack(p, first, end);
 	tensor_release(p->tensor, slab * slab_bytes, slab_bytes);
 }
 
-static void pack(const struct cpu_backend *cpu, struct weight *weight,
-		 const struct tensor *tensor)
+static enum sc_status pack(const struct cpu_backend *cpu, struct weight *weight,
+			   const struct tensor *tensor, struct error *err)
 {
 	unsigned n_threads = cpu_threads_for(cpu, weight->n_bytes), panel = cpu->kernels->panel;
+	struct failure failure = { .status = SC_OK };
 	struct packing p = {
 		cpu, cpu->kernels, weight, tensor, .row_bytes = tensor_row_bytes(tensor),
+		.failure = &failure,
 	};
 	size_t n_panels = SLAB_BYTES / (panel * p.row_bytes);
 
@@ -83,6 +133,9 @@ static void pack(const struct cpu_backend *cpu, struct weight *weight,
 		tensor_expect(tensor, p.n_slabs * i / n_threads * p.slab_rows * p.row_bytes,
 			      AHEAD_BYTES);
 	cpu_parallel_even(cpu, n_threads, p.n_slabs, pack_slab, &p);
+	if (failure.status && err)
+		*err = failure.err;
+	return failure.status;
 }
 
 static enum sc_status check_shape(const struct cpu_backend *cpu, const struct tensor *tensor,
@@ -137,7 +190,11 @@ enum sc_status cpu_weight_create(struct backend *backend, const struct tensor *t
 	weight->panels = cpu_arena_alloc(&cpu->weights, weight->n_bytes);
 	if (!weight->panels)
 		goto fail;
-	pack(cpu, weight, tensor);
+	status = pack(cpu, weight, tensor, err);
+	if (status) {
+		cpu_weight_destroy(backend, weight);
+		return status;
+	}
 	*weight_out = weight;
 	return SC_OK;
 fail:
