@@ -130,18 +130,41 @@ static void try_hello(const Stagecoach__Cluster__V1__Hello *message)
 	check(!hello_compare(&hello, &hello));
 }
 
-/* Sizes are all that a worker needs of its model here. */
-static const struct model model = {
-	.hparams = {
-		.n_layers = 8, .n_vocab = 512, .dim = 64, .n_heads = 4, .n_kv_heads = 4,
-		.head_dim = 16, .value_dim = 16, .rope_dim = 16,
-		.ffn_dim = 128, .n_context = 512,
-	},
-};
+enum { N_LAYERS = 8 };
+
+/* Sizes are all that a worker needs of its model here. Every other layer has a window. */
+static const struct model *the_model(void)
+{
+	static struct layer_tensors layers[N_LAYERS];
+	static struct layer_shape shapes[N_LAYERS];
+	static struct model model = {
+		.hparams = {
+			.n_layers = N_LAYERS, .n_vocab = 512, .dim = 64, .n_heads = 4,
+			.n_kv_heads = 4, .head_dim = 16, .value_dim = 16, .rope_dim = 16,
+			.ffn_dim = 128, .n_context = 512,
+		},
+		.layers = layers,
+		.shapes = shapes,
+		.groups = {
+			{ .n_kv_heads = 4, .head_dim = 16, .value_dim = 16, .n_layers = 4 },
+			{ .window = 64, .n_kv_heads = 4, .head_dim = 16, .value_dim = 16,
+			  .n_layers = 4 },
+		},
+		.n_groups = 2,
+	};
+
+	for (uint32_t i = 0; i < N_LAYERS; i++)
+		shapes[i] = (struct layer_shape){
+			.n_heads = 4, .n_kv_heads = 4, .head_dim = 16, .value_dim = 16,
+			.ffn_dim = 128, .group = i % 2,
+		};
+	check(arch_find("llama", 5, &model.arch, NULL) == SC_OK);
+	return &model;
+}
 
 static void try_welcome(const Stagecoach__Cluster__V1__Welcome *message)
 {
-	const struct worker_config config = { .model = &model, .backend = &backend_cpu };
+	const struct worker_config config = { .model = the_model(), .backend = &backend_cpu };
 	struct error err = { .status = SC_OK };
 	struct worker_sizes sizes;
 
@@ -157,12 +180,12 @@ static void try_assign(const Stagecoach__Cluster__V1__Assign *message)
 	struct error err = { .status = SC_OK };
 	struct assignment assignment;
 
-	if (assignment_read(message, &model, CPU_AVX2, &assignment, &err) != SC_OK) {
+	if (assignment_read(message, the_model(), CPU_AVX2, &assignment, &err) != SC_OK) {
 		check(err.status != SC_OK && err.text[0]);
 		return;
 	}
 	check(assignment.epoch && assignment.stage < assignment.n_stages);
-	check(assignment.first_layer + assignment.n_layers <= model.hparams.n_layers);
+	check(assignment.first_layer + assignment.n_layers <= N_LAYERS);
 	check(step_limits_check(&assignment.limits, &err) == SC_OK);
 	check(assignment.in.max_payload <= step_bytes_max(&assignment.limits));
 	check(assignment.in.credits && assignment.in.credits <= LINK_MAX_CREDITS);
