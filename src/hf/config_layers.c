@@ -58,15 +58,18 @@ static enum sc_status read_pattern(const struct hf_family *family, const struct 
 	return status;
 }
 
-static enum sc_status read_flag(const struct hf_config *config, struct layers *layers,
-				struct error *err)
+/* Those from max_window_layers on; of smollm3 those without rotary positions, see
+ * check_no_rope. */
+static enum sc_status read_flag(const struct hf_family *family, const struct hf_config *config,
+				struct layers *layers, struct error *err)
 {
 	uint32_t first;
 	enum sc_status status = hf_config_u32(config, "max_window_layers", 0, UINT32_MAX, 28,
 					      &first, err);
 
 	for (uint32_t i = 0; !status && i < layers->n; i++)
-		layers->slides[i] = i >= first;
+		layers->slides[i] = family->rope.has_no_rope_layers ? (i + 1) % 4 == 0 :
+								      i >= first;
 	return status;
 }
 
@@ -102,7 +105,7 @@ static enum sc_status read_layers(const struct hf_family *family, const struct h
 	switch (family->windows) {
 	case HF_WINDOWS_NONE: return SC_OK;
 	case HF_WINDOWS_ALL: memset(layers->slides, 1, layers->n); return SC_OK;
-	case HF_WINDOWS_FLAG: return read_flag(config, layers, err);
+	case HF_WINDOWS_FLAG: return read_flag(family, config, layers, err);
 	case HF_WINDOWS_PERIOD: return read_pattern(family, config, layers, err);
 	}
 	return SC_OK;

@@ -307,6 +307,11 @@ enum sc_status hf_rope_read(const struct hf_family *family, const struct hf_conf
 	*rope_out = (struct hf_rope){ .type = HF_ROPE_PLAIN };
 	if (family->rope.is_absent)
 		return SC_OK;
+	if (family->rope.must_be_given && !json_is_object(from.full))
+		return hf_config_error(config, SC_E_UNSUPPORTED, err,
+				       "'rope_parameters' or 'rope_scaling' is missing; models of "
+				       "the family %s need it. For plain positions give "
+				       "{\"rope_type\": \"default\"}", family->name);
 	status = find_type(family, config, from.full, rope_out, err);
 	if (!status)
 		status = read_base(family, config, numbers, from.full, rope_out, err);

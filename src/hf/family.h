@@ -115,6 +115,8 @@ struct hf_family {
 		double partial;		/* rotated part of a head without a key; 0: all */
 		bool has_no_rope_layers;	/* the architecture leaves out every fourth layer */
 		bool has_alpha;		/* "dynamic" with alpha is a larger theta */
+		bool must_be_given;	/* transformers scales positions of configurations that
+					 * say nothing about it; here they are refused */
 	} rope;
 	enum hf_windows windows;
 	uint32_t period;		/* of HF_WINDOWS_PERIOD, without a key */

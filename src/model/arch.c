@@ -144,7 +144,7 @@ static const struct arch archs[] = {
 	  .parallel = PARALLEL_BY_KEY,
 	  .layer_required = NORMS | NORMS_BIAS | ATTENTION | PLAIN | PLAIN_BIAS,
 	  .layer_optional = ATTENTION_BIAS,
-	  .outer_required = ENDS | NORM_BIAS | HEAD },
+	  .outer_required = ENDS | NORM_BIAS, .outer_optional = HEAD },
 	{ .name = "stablelm", .families = "StableLM, StableLM 2",
 	  .rope = ROPE_HALVES, .norm = ARCH_NORM_LAYER, .is_gated = true,
 	  .parallel = PARALLEL_BY_NORM, .qk_norm = QK_NORM_PER_HEAD_OWN,

@@ -338,7 +338,8 @@ static void each_family_has_its_keys(void **state)
 		{ "{'architectures':['SeedOssForCausalLM']," LLAMA_SIZES ",'head_dim':128}",
 		  "general.architecture=seed_oss" },
 		{ "{'architectures':['ApertusForCausalLM']," LLAMA_SIZES ",'hidden_act':'xielu',"
-		  "'rope_theta':12000000}", "general.architecture=apertus" },
+		  "'rope_theta':12000000,'rope_scaling':{'type':'default'}}",
+		  "general.architecture=apertus" },
 		/* Hunyuan: alpha stretches theta. */
 		{ "{'architectures':['HunYuanDenseV1ForCausalLM']," LLAMA_SIZES ",'head_dim':128,"
 		  "'rope_theta':10000.0,'rope_scaling':{'alpha':1000.0,'factor':1.0,"
@@ -435,6 +436,8 @@ static void what_is_not_supported_is_named(void **state)
 		  SC_E_UNSUPPORTED, "'hidden_act' is \"relu\"" },
 		{ "{'architectures':['LlamaForCausalLM']," LLAMA_SIZES ",'num_local_experts':8}",
 		  SC_E_UNSUPPORTED, "is 8" },
+		{ "{'architectures':['ApertusForCausalLM']," LLAMA_SIZES ",'hidden_act':'xielu',"
+		  "'rope_theta':12000000}", SC_E_UNSUPPORTED, "'rope_scaling' is missing" },
 		{ "{'architectures':['LlamaForCausalLM']," LLAMA_SIZES ",'rope_scaling':"
 		  "{'rope_type':'proportional'}}", SC_E_UNSUPPORTED,
 		  "'proportional' is not supported" },

@@ -610,7 +610,7 @@ static void scalars_become_keys(void **state)
 	struct fixture f;
 
 	(void)state;
-	start(&f, "{'architectures':['ApertusForCausalLM']," SIZES "}");
+	start(&f, "{'architectures':['ApertusForCausalLM'],'rope_scaling':{'type':'default'}," SIZES "}");
 	store_all(&f, ENDS "lm_head.weight 5x8 " ATTENTION S "q_norm.weight 4 " S "k_norm.weight 4 "
 		  L "attention_layernorm.weight 8 " L "feedforward_layernorm.weight 8 "
 		  L "mlp.up_proj.weight 6x8 " L "mlp.down_proj.weight 8x6 "
