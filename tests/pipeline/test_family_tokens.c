@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-enum { N_JOBS = 6 };
+enum { N_JOBS = 6, N_ARRANGEMENTS = 4 };
 
 static struct wanted wanted[N_JOBS];
 
@@ -46,21 +46,21 @@ static uint64_t run_with_few_blocks(const struct rig_options *options)
 static void check_arrangements(const char *name)
 {
 	unsigned n_layers = rig_model()->model->hparams.n_layers;
+	unsigned most_stages = n_layers < 5 ? n_layers : 5;
 	struct rig_options options = rig_defaults;
 	uint64_t n_preempted;
 
 	wanted_run_alone(wanted, N_JOBS, &options);
-	options.n_stages = 1;
-	options.n_threads = 2;
-	options.prompt_chunk = 1 + wanted_draw(40);
-	wanted_run_together(wanted, N_JOBS, &options);
-	options.n_stages = n_layers < 5 ? n_layers : 5;
-	options.n_threads = 1;
-	options.window = 1 + wanted_draw(6);
-	options.prompt_chunk = 1 + wanted_draw(64);
-	options.block_length = 1 + wanted_draw(40);
-	wanted_run_together(wanted, N_JOBS, &options);
+	for (unsigned i = 0; i < N_ARRANGEMENTS; i++) {
+		options.n_stages = i ? 1 + wanted_draw(most_stages) : most_stages;
+		options.n_threads = 1 + i % 2;
+		options.window = wanted_draw(7);
+		options.prompt_chunk = 1 + wanted_draw(64);
+		options.block_length = i ? 1 + wanted_draw(48) : 8;
+		wanted_run_together(wanted, N_JOBS, &options);
+	}
 	options.n_stages = 2;
+	options.n_threads = 1;
 	options.window = 0;
 	options.prompt_chunk = 16;
 	options.block_length = 4;
