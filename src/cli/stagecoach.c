@@ -23,6 +23,7 @@ static const struct {
 	{ "bench", cmd_bench, "measure tokens per second, and the limit that the machine sets" },
 	{ "quantize", cmd_quantize, "write a model file with smaller tensors" },
 	{ "convert", cmd_convert, "write a folder of Hugging Face as a model file" },
+	{ "families", cmd_families, "list the models that run here" },
 	{ "tokenize", cmd_tokenize, "print the tokens of a text" },
 	{ "inspect", cmd_inspect, "show what a model file contains, and whether it fits here" },
 	{ "generate", cmd_generate, "continue a prompt on a server" },

@@ -226,8 +226,9 @@ enum program {
 	PROGRAM_WORKERS = 8192,
 	PROGRAM_CHAT = 16384,
 	PROGRAM_CONVERT = 32768,
+	PROGRAM_FAMILIES = 65536,
 };
-#define PROGRAM_VERBS (2 * PROGRAM_CONVERT - 1 - PROGRAM_DAEMON)
+#define PROGRAM_VERBS (2 * PROGRAM_FAMILIES - 1 - PROGRAM_DAEMON)
 
 /* Defaults, then the file (--config, or STAGECOACH_CONFIG, or default_file when it exists), then
  * the environment, then argv. SC_E_INVALID: a bad flag (exit 64). SC_E_CONFIG: file or environment

@@ -6,7 +6,7 @@
 
 const char *const program_names[] = {
 	"stagecoachd", "run", "perplexity", "bench", "quantize", "generate", "submit", "jobs",
-	"watch", "cancel", "status", "tokenize", "inspect", "workers", "chat", "convert",
+	"watch", "cancel", "status", "tokenize", "inspect", "workers", "chat", "convert", "families",
 };
 const unsigned n_programs = sizeof program_names / sizeof program_names[0];
 

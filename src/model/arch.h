@@ -96,6 +96,7 @@ enum arch_keys {
 struct arch {
 	const char *name;	/* general.architecture; also the prefix of its keys */
 	const char *families;	/* for documents: the models that have it */
+	const char *tokenizers;	/* for documents: the kinds that these models come with */
 	enum arch_rope rope;
 	enum arch_norm norm;
 	enum arch_activation activation;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What documents say of options is what the programs have built in; the example file is accepted;
-# the manual pages are well formed.
+# What documents say of options and models is what the programs have built in; the example file is
+# accepted; the manual pages are well formed.
 set -u
 BUILDDIR=${BUILDDIR:-$(pwd)}
 SRCDIR=${SRCDIR:-$(cd "$(dirname "$0")/../.." && pwd)}
@@ -10,9 +10,9 @@ trap 'rm -rf "$work"' EXIT
 failed=0
 
 "$SRCDIR/tools/update_docs.sh" "$BUILDDIR" "$work" || exit 1
-for file in etc/stagecoach.conf man/stagecoach.1 man/stagecoach.conf.5 man/stagecoachd.8; do
+for file in MODELS.md etc/stagecoach.conf man/stagecoach.1 man/stagecoach.conf.5 man/stagecoachd.8; do
 	if diff -u "$SRCDIR/$file" "$work/$file"; then
-		echo "ok: $file says what the option table says"
+		echo "ok: $file says what the tables say"
 	else
 		echo "FAIL: $file is old: run tools/update_docs.sh BUILD_DIR"
 		failed=1

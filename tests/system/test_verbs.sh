@@ -8,7 +8,7 @@
 writers='run generate submit'
 loaders='run perplexity bench chat'
 clients='generate submit jobs watch cancel status workers chat'
-all='run chat perplexity bench tokenize inspect quantize generate submit jobs watch cancel status workers'
+all='run chat perplexity bench tokenize inspect quantize convert families generate submit jobs watch cancel status workers'
 
 # group WORD VERBS FLAG...: a flag with a value as FLAG=VALUE
 groups() {
