@@ -27,11 +27,10 @@ bool backend_is_complete(const struct backend_ops *ops)
 {
 	return ops->count && ops->sizes && ops->open && ops->close && ops->resize && ops->alloc &&
 	       ops->release && ops->upload && ops->download && ops->weight_create &&
-	       ops->weight_destroy &&
-	       ops->weight_bytes && ops->weight_is_finite && ops->weight_hash && ops->kv_create &&
-	       ops->kv_destroy && ops->settle && ops->embed && ops->matmul && ops->gated_matmul &&
-	       ops->norm && ops->rope &&
-	       ops->activate && ops->add && ops->cap && ops->clamp && ops->kv_write && ops->kv_saturated &&
-	       ops->attention && ops->logit_maxima &&
-	       ops->logit_sums && ops->weigh_block && ops->n_threads && ops->share;
+	       ops->weight_destroy && ops->weight_bytes && ops->weight_is_finite &&
+	       ops->weight_hash && ops->kv_create && ops->kv_destroy && ops->settle &&
+	       ops->embed && ops->matmul && ops->gated_matmul && ops->norm && ops->rope &&
+	       ops->kv_write && ops->kv_saturated && ops->attention && ops->logit_maxima &&
+	       ops->logit_sums && ops->weigh_block && ops->n_threads && ops->share &&
+	       ops->activate && ops->add && ops->cap && ops->clamp;
 }

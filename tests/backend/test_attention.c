@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 enum { EVERY = SANITIZED_EVERY(6), THREADS_STEP = SANITIZED_EVERY(2) };
+enum { SHAPES_STEP = SANITIZED_EVERY(3) };	/* leaves every type its turn */
 
 static const struct shape shapes[] = {
 	{ SHAPE(1, 1, 1, 1, 1) },
@@ -95,8 +96,9 @@ static void attention_matches_double_and_chunks_of_prompts_leave_no_trace(void *
 			continue;
 		}
 		backend->ops->close(backend);
-		for (unsigned i = 0; i < N_SHAPES * N_KV_TYPES; i++)
-			check_shape(*isa, 1 + i % 4, shapes[i / N_KV_TYPES], kv_types[i % N_KV_TYPES]);
+		for (unsigned i = 0; i < N_SHAPES * N_KV_TYPES; i += SHAPES_STEP)
+			check_shape(*isa, 1 + i % 4, shapes[i / N_KV_TYPES],
+				    kv_types[i % N_KV_TYPES]);
 	}
 }
 

@@ -45,9 +45,9 @@ static void check_windows(const char *isa, enum tensor_type type)
 			s.shape.table_blocks = ring_of(shape.window, shape.block_length, chunk);
 			run_long(isa, 1 + i % 2, &s, chunk, ring);
 			if (memcmp(ring, all, n_out * sizeof *all) != 0)
-				fail_msg("%s, type %u: window %u, blocks of %u: a ring of %u blocks gives "
-					 "other bits than all blocks", isa, type, shape.window,
-					 shape.block_length, s.shape.table_blocks);
+				fail_msg("%s, type %u: window %u, blocks of %u: a ring of %u blocks "
+					 "gives other bits than all blocks", isa, type,
+					 shape.window, shape.block_length, s.shape.table_blocks);
 		}
 		history_deinit(&s);
 		free(all);
@@ -132,10 +132,10 @@ static void check_passing(const char *isa, enum tensor_type type)
 				size_t at = (size_t)p * ROW + k;
 
 				if (sees ? !isnan(out[at]) : out[at] != clean[at])
-					fail_msg("%s, type %u, blocks of %u, chunks of %u: position %u "
-						 "element %u is %g, without NaN %g", isa, type,
-						 shape.block_length, chunk, p, k, (double)out[at],
-						 (double)clean[at]);
+					fail_msg("%s, type %u, blocks of %u, chunks of %u: "
+						 "position %u element %u is %g, without NaN %g",
+						 isa, type, shape.block_length, chunk, p, k,
+						 (double)out[at], (double)clean[at]);
 			}
 		}
 		history_deinit(&s);

@@ -95,9 +95,8 @@ struct cpu_kernels {
 			     const float *gate_scale, const float *up, const float *up_scale,
 			     unsigned n_rows, unsigned n, float *y, size_t ldy);
 
-	/* By norm_kind; gain and bias may be NULL. */
-	void (*norm[2])(const float *x, const float *gain, const float *bias, float eps, size_t n,
-			float *y);
+	/* One row, as in backend.h; by norm_kind. */
+	void (*norm[2])(const struct norm *norm, const float *x, size_t n, float *y);
 	/* These three as in backend.h. */
 	void (*activate)(const struct activation *activation, const float *gate, const float *up,
 			 size_t n, float *out);

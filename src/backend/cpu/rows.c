@@ -25,15 +25,10 @@ struct norm_rows {
 static void norm_row(void *arg, size_t row, unsigned thread)
 {
 	const struct norm_rows *r = arg;
-	const struct norm *norm = r->norm;
-	size_t first = row * norm->n_groups * r->n, step = norm->is_per_group ? r->n : 0;
+	size_t first = row * r->norm->n_groups * r->n;
 
 	(void)thread;
-	for (size_t i = 0; i < norm->n_groups; i++)
-		r->kernels->norm[norm->kind](r->x + first + i * r->n,
-					     norm->gain ? norm->gain + i * step : NULL,
-					     norm->bias ? norm->bias + i * step : NULL, norm->eps,
-					     r->n, r->y + first + i * r->n);
+	r->kernels->norm[r->norm->kind](r->norm, r->x + first, r->n, r->y + first);
 }
 
 void cpu_norm(struct backend *backend, const struct norm *norm, const float *x, unsigned n_rows,

@@ -18,6 +18,15 @@ static inline vec load_up_to(const float *p, size_t n)
 	return n >= LANES ? vec_load(p) : vec_load_part(p, n);
 }
 
+/* The first n elements, zeros behind them; n is less than LANES. */
+static inline vec first_of(vec v, size_t n)
+{
+	float elements[LANES];
+
+	vec_store(elements, v);
+	return vec_load_part(elements, n);
+}
+
 static inline void store_up_to(float *p, vec v, size_t n)
 {
 	if (n >= LANES)
@@ -28,60 +37,137 @@ static inline void store_up_to(float *p, vec v, size_t n)
 
 /* --- norms --- */
 
-/* Multiplies n elements by scale, then by gain; adds bias. Either may be NULL. */
-static inline vec amplified(vec x, vec scale, const float *gain, const float *bias, size_t n)
-{
-	vec y = vec_mul(x, scale);
+/* Short vectors are normalised a few at a time, because each waits for its own sum, square root and
+ * division. */
+enum { NORM_TOGETHER = 4 };
 
-	if (gain)
-		y = vec_mul(y, load_up_to(gain, n));
-	if (bias)
-		y = vec_add(y, load_up_to(bias, n));
-	return y;
+#define NORM_UNROLL _Pragma("GCC unroll 4")
+
+/* Adds the squares of v, or of its differences from the mean, to sum. */
+static inline vec norm_square(vec v, vec mean, const bool has_mean, vec sum)
+{
+	vec d = has_mean ? vec_sub(v, mean) : v;
+
+	return vec_fma(d, d, sum);
 }
 
-static void rms_norm(const float *x, const float *gain, const float *bias, float eps, size_t n,
-		     float *y)
+/* scales[k] = 1 / sqrt(mean of squares of vector k + eps); if has_mean, of the differences from
+ * means[k]. */
+static inline void norm_scales(const unsigned n_vectors, const float *x, const bool has_mean,
+			       const float *means, float eps, size_t n, float *scales)
 {
-	vec sum = vec_set1(0), scale;
-	size_t i;
+	vec sums[NORM_TOGETHER];
+	size_t i = 0;
 
-	for (i = 0; i + LANES <= n; i += LANES)
-		sum = vec_fma(vec_load(x + i), vec_load(x + i), sum);
+	NORM_UNROLL
+	for (unsigned k = 0; k < n_vectors; k++)
+		sums[k] = vec_set1(0);
+	for (; i + LANES <= n; i += LANES)
+		NORM_UNROLL
+		for (unsigned k = 0; k < n_vectors; k++)
+			sums[k] = norm_square(vec_load(x + k * n + i), vec_set1(means[k]), has_mean,
+					      sums[k]);
+	NORM_UNROLL
+	for (unsigned k = 0; k < n_vectors; k++) {
+		if (i < n)
+			sums[k] = norm_square(vec_load_part(x + k * n + i, n - i),
+					      first_of(vec_set1(means[k]), n - i), has_mean,
+					      sums[k]);
+		scales[k] = 1.0f / sqrtf(vec_sum(sums[k]) / (float)n + eps);
+	}
+}
+
+static inline void norm_means(const unsigned n_vectors, const float *x, size_t n, float *means)
+{
+	vec sums[NORM_TOGETHER];
+	size_t i = 0;
+
+	NORM_UNROLL
+	for (unsigned k = 0; k < n_vectors; k++)
+		sums[k] = vec_set1(0);
+	for (; i + LANES <= n; i += LANES)
+		NORM_UNROLL
+		for (unsigned k = 0; k < n_vectors; k++)
+			sums[k] = vec_add(sums[k], vec_load(x + k * n + i));
+	NORM_UNROLL
+	for (unsigned k = 0; k < n_vectors; k++) {
+		if (i < n)
+			sums[k] = vec_add(sums[k], vec_load_part(x + k * n + i, n - i));
+		means[k] = vec_sum(sums[k]) / (float)n;
+	}
+}
+
+/* Scales n elements, multiplies them by gain and adds bias; either may be NULL. */
+static inline void norm_store(const float *x, const bool has_mean, float mean, float scale,
+			      const float *gain, const float *bias, size_t n, float *y)
+{
+	const vec means = vec_set1(mean), scales = vec_set1(scale);
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES) {
+		vec v = vec_load(x + i);
+
+		v = vec_mul(has_mean ? vec_sub(v, means) : v, scales);
+		v = gain ? vec_mul(v, vec_load(gain + i)) : v;
+		vec_store(y + i, bias ? vec_add(v, vec_load(bias + i)) : v);
+	}
 	if (i < n) {
-		vec rest = vec_load_part(x + i, n - i);
+		vec v = vec_load_part(x + i, n - i);
 
-		sum = vec_fma(rest, rest, sum);
+		v = vec_mul(has_mean ? vec_sub(v, means) : v, scales);
+		v = gain ? vec_mul(v, vec_load_part(gain + i, n - i)) : v;
+		v = bias ? vec_add(v, vec_load_part(bias + i, n - i)) : v;
+		vec_store_part(y + i, v, n - i);
 	}
-	scale = vec_set1(1.0f / sqrtf(vec_sum(sum) / (float)n + eps));
-	for (i = 0; i < n; i += LANES)
-		store_up_to(y + i, amplified(load_up_to(x + i, n - i), scale,
-					     gain ? gain + i : NULL, bias ? bias + i : NULL,
-					     n - i), n - i);
 }
 
-/* The squares of differences are summed in a pass of their own: a difference of two large sums
- * would lose what is small. */
-static void layer_norm(const float *x, const float *gain, const float *bias, float eps, size_t n,
-		       float *y)
+/* Vectors first .. first + n_vectors - 1 of a row. The squares of differences are summed in a pass of
+ * their own: a difference of two large sums would lose what is small. */
+static inline void norm_vectors(const unsigned n_vectors, const enum norm_kind kind,
+				const struct norm *norm, unsigned first, const float *x, size_t n,
+				float *y)
 {
-	vec sum = vec_set1(0), squares = vec_set1(0), mean, scale;
-	float means[LANES];
+	const bool has_mean = kind == NORM_LAYER;
+	const size_t step = norm->is_per_group ? n : 0;
+	float means[NORM_TOGETHER] = { 0 }, scales[NORM_TOGETHER];
 
-	for (size_t i = 0; i < n; i += LANES)
-		sum = vec_add(sum, load_up_to(x + i, n - i));
-	mean = vec_set1(vec_sum(sum) / (float)n);
-	vec_store(means, mean);
-	for (size_t i = 0; i < n; i += LANES) {
-		vec d = vec_sub(load_up_to(x + i, n - i), load_up_to(means, n - i));
+	x += first * n;
+	y += first * n;
+	if (has_mean)
+		norm_means(n_vectors, x, n, means);
+	norm_scales(n_vectors, x, has_mean, means, norm->eps, n, scales);
+	for (unsigned k = 0; k < n_vectors; k++) {
+		const float *gain = norm->gain ? norm->gain + (first + k) * step : NULL;
+		const float *bias = norm->bias ? norm->bias + (first + k) * step : NULL;
 
-		squares = vec_fma(d, d, squares);
+		if (gain && !bias)	/* the usual one, without choices in its loop */
+			norm_store(x + k * n, has_mean, means[k], scales[k], gain, NULL, n,
+				   y + k * n);
+		else
+			norm_store(x + k * n, has_mean, means[k], scales[k], gain, bias, n,
+				   y + k * n);
 	}
-	scale = vec_set1(1.0f / sqrtf(vec_sum(squares) / (float)n + eps));
-	for (size_t i = 0; i < n; i += LANES)
-		store_up_to(y + i, amplified(vec_sub(load_up_to(x + i, n - i), mean), scale,
-					     gain ? gain + i : NULL, bias ? bias + i : NULL,
-					     n - i), n - i);
+}
+
+static inline void norm_row(const enum norm_kind kind, const struct norm *norm, const float *x,
+			    size_t n, float *y)
+{
+	unsigned i = 0;
+
+	for (; i + NORM_TOGETHER <= norm->n_groups; i += NORM_TOGETHER)
+		norm_vectors(NORM_TOGETHER, kind, norm, i, x, n, y);
+	for (; i < norm->n_groups; i++)
+		norm_vectors(1, kind, norm, i, x, n, y);
+}
+
+static void rms_norm(const struct norm *norm, const float *x, size_t n, float *y)
+{
+	norm_row(NORM_RMS, norm, x, n, y);
+}
+
+static void layer_norm(const struct norm *norm, const float *x, size_t n, float *y)
+{
+	norm_row(NORM_LAYER, norm, x, n, y);
 }
 
 /* --- activations and sums --- */
