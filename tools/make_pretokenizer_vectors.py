@@ -82,7 +82,7 @@ REFERENCES = {
     # Its own Punctuation step stands still at Unicode 8; the regular expression is llama.cpp's.
     "falcon": ("falcon", split(r"[\p{P}\$\+<=>\^~\|`]+", GPT2, "[0-9][0-9][0-9]")),
     "llama-bpe": ("llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 dbrx jina-v5-nano "
-                  "smaug-bpe glm4 chatglm-bpe",
+                  "smaug-bpe glm4 glm5 chatglm-bpe",
                   split(CONTRACTION + "|" + WORD + r"|\p{N}{1,3}" + SYMBOLS + TAIL)),
     "minicpm5": ("minicpm5", split(r"\p{N}{1,3}",
                                    CONTRACTION + "|" + WORD + r"|\p{N}+" + SYMBOLS + TAIL)),

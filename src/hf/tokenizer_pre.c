@@ -88,7 +88,7 @@ static bool is_list(const struct hf_steps *steps, const char *list)
 /* The same patterns; llama.cpp tells them apart by whether merges count and a BOS is added. */
 static const char *name_llama3(const struct hf_steps *steps)
 {
-	return steps->ignores_merges || steps->n_before ? "llama-bpe" : "dbrx";
+	return !steps->ignores_merges ? "dbrx" : steps->n_before ? "llama-bpe" : "glm4";
 }
 
 const char *hf_pre_name(const struct hf_steps *steps)

@@ -87,7 +87,8 @@ const struct pretokenizer_row pretokenizer_rows[] = {
 
 	{ "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano",
 	  PRE_ADDS_BOS | PRE_IGNORES_MERGES, PATTERNS(LLAMA3) },
-	{ "dbrx smaug-bpe glm4 chatglm-bpe", 0, PATTERNS(LLAMA3) },
+	{ "glm4 glm5", PRE_IGNORES_MERGES, PATTERNS(LLAMA3) },
+	{ "dbrx smaug-bpe chatglm-bpe", 0, PATTERNS(LLAMA3) },
 	{ "minicpm5", PRE_IGNORES_MERGES,
 	  PATTERNS("\\p{N}{1,3}", CONTRACTION "|" WORD "|\\p{N}+|" SYMBOLS "[\\r\\n]*|" LINES "|"
 		   SPACES) },

@@ -188,6 +188,38 @@ static void check_long_texts(void **state)
 	long_texts_are_encoded(*state);
 }
 
+/* The name that llama.cpp knows the pre-tokenizer by; NULL: it knows none. */
+static void check_names(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "gpt-2", "gpt-2" }, { "gpt-neox", "gpt-2" }, { "starcoder", "starcoder" },
+		{ "command-r", "starcoder" }, { "falcon", "falcon" }, { "llama-3", "llama-bpe" },
+		{ "qwen2", "qwen2" }, { "qwen35", "qwen35" }, { "minicpm5", "minicpm5" },
+		{ "seed-coder", "seed-coder" }, { "bailingmoe", "bailingmoe" },
+		{ "exaone-moe", "exaone-moe" }, { "deepseek-v3", "deepseek-v3" },
+		{ "gpt-4o", "gpt-4o" }, { "tiny_aya", "tiny_aya" }, { "tekken", "tekken" },
+		{ "kimi-k2", "kimi-k2" }, { "bloom", "bloom" }, { "gemma", "default" },
+		{ "words", NULL }, { "roberta", NULL }, { "split-removed", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char folder[4352];
+		struct kind kind;
+		struct gguf_string found = { .data = "" };
+
+		snprintf(folder, sizeof folder, "%s/%s", (const char *)*state, rows[i][0]);
+		open_kind(&kind, folder);
+		if (gguf_has(kind.gguf, "tokenizer.ggml.pre"))
+			assert_int_equal(gguf_get_string(kind.gguf, "tokenizer.ggml.pre", &found,
+							 NULL), SC_OK);
+		if (found.length != (rows[i][1] ? strlen(rows[i][1]) : 0) ||
+		    memcmp(found.data, rows[i][1] ? rows[i][1] : "", found.length) != 0)
+			fail_msg("%s: expected %s, found '%.*s'", rows[i][0],
+				 rows[i][1] ? rows[i][1] : "none", (int)found.length, found.data);
+		close_kind(&kind);
+	}
+}
+
 static int is_folder(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.' && !strstr(entry->d_name, "Makefile");
@@ -205,9 +237,10 @@ int main(void)
 	if (!given) {
 		const struct CMUnitTest tests[] = {
 			cmocka_unit_test_prestate(check_long_texts, directory),
+			cmocka_unit_test_prestate(check_names, directory),
 		};
 
-		n_failed += cmocka_run_group_tests_name("long texts", tests, NULL, NULL);
+		n_failed += cmocka_run_group_tests_name("long texts and names", tests, NULL, NULL);
 	}
 	n = scandir(directory, &entries, is_folder, alphasort);
 	if (n <= 0) {
