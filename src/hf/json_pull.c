@@ -165,27 +165,94 @@ enum sc_status json_pull_u32(struct json_pull *pull, uint32_t *value_out)
 	return SC_OK;
 }
 
+static bool is_digit(const struct json_pull *pull)
+{
+	return pull->at < pull->n && pull->text[pull->at] >= '0' && pull->text[pull->at] <= '9';
+}
+
+/* The digits of a number as an integer, and the power of ten that it is to be multiplied with.
+ * Digits that do not fit are dropped; in front of the point each of them counts as a power. */
+struct digits {
+	uint64_t value;
+	long power;
+	size_t n;
+	bool is_full;
+};
+
+static void read_digits(struct json_pull *pull, struct digits *digits, bool is_fraction)
+{
+	for (; is_digit(pull); pull->at++, digits->n++) {
+		const unsigned digit = (unsigned)(pull->text[pull->at] - '0');
+
+		digits->is_full = digits->is_full || digits->value > (UINT64_MAX - digit) / 10;
+		if (!digits->is_full)
+			digits->value = digits->value * 10 + digit;
+		if (digits->is_full != is_fraction)
+			digits->power += is_fraction ? -1 : 1;
+	}
+}
+
+static bool read_exponent(struct json_pull *pull, long *power)
+{
+	struct digits digits = { .value = 0 };
+	bool is_negative = false;
+
+	pull->at++;
+	if (pull->at < pull->n && strchr("+-", pull->text[pull->at]) && pull->text[pull->at])
+		is_negative = pull->text[pull->at++] == '-';
+	read_digits(pull, &digits, false);
+	if (!digits.n || digits.value > 100000 || digits.is_full)
+		return false;
+	*power += is_negative ? -(long)digits.value : (long)digits.value;
+	return true;
+}
+
+/* 10^0 to 10^22 are doubles; greater ones are the nearest double, as a table would have them. */
+static double power_of_ten(unsigned long n)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "1e%lu", n);
+	return strtod(text, NULL);
+}
+
+static double scale(uint64_t value, long power)
+{
+	double result = (double)value;
+
+	for (; power < -308 && result != 0; power += 308)
+		result /= 1e308;
+	return power < 0 ? result / power_of_ten((unsigned long)-power)
+	     : power > 308 ? (result == 0 ? 0 : (double)INFINITY)
+			   : result * power_of_ten((unsigned long)power);
+}
+
 enum sc_status json_pull_number(struct json_pull *pull, double *value_out)
 {
-	char text[64];
-	size_t begin, n;
-	char *end;
+	struct digits digits = { .value = 0 };
+	bool is_negative, is_good;
+	size_t begin;
 	double value;
 
-	(void)json_pull_peek(pull);
+	is_negative = json_pull_peek(pull) == '-';
 	begin = pull->at;
-	while (pull->at < pull->n && pull->text[pull->at] &&
-	       strchr("+-.eE0123456789", pull->text[pull->at]))
+	pull->at += is_negative;
+	read_digits(pull, &digits, false);
+	is_good = digits.n > 0;
+	if (is_good && pull->at < pull->n && pull->text[pull->at] == '.') {
+		const size_t n = digits.n;
+
 		pull->at++;
-	n = pull->at - begin;
-	if (!n || n >= sizeof text || strchr("+.eE", pull->text[begin]))
+		read_digits(pull, &digits, true);
+		is_good = digits.n > n;
+	}
+	if (is_good && pull->at < pull->n &&
+	    (pull->text[pull->at] == 'e' || pull->text[pull->at] == 'E'))
+		is_good = read_exponent(pull, &digits.power);
+	value = scale(digits.value, digits.power);
+	if (!is_good || !isfinite(value))
 		return json_pull_error(pull, begin, "expected a number");
-	memcpy(text, pull->text + begin, n);
-	text[n] = '\0';
-	value = strtod(text, &end);
-	if (*end || !isfinite(value))
-		return json_pull_error(pull, begin, "expected a number");
-	*value_out = value;
+	*value_out = is_negative ? -value : value;
 	return SC_OK;
 }
 

@@ -40,6 +40,9 @@ must_check enum sc_status json_pull_next(struct json_pull *pull, size_t n, char 
 must_check enum sc_status json_pull_string(struct json_pull *pull, struct buf *out);
 /* A number without sign, fraction or exponent, at most 2^32 - 1. */
 must_check enum sc_status json_pull_u32(struct json_pull *pull, uint32_t *value_out);
+/* Any number. The result is rounded as serde_json, with which the tokenizers package reads its files,
+ * rounds: the digits become an integer, which is then divided or multiplied by a power of ten. It can
+ * differ in the last bit from the nearest double, and that bit decides between equal sums. */
 must_check enum sc_status json_pull_number(struct json_pull *pull, double *value_out);
 /* Skips a value; checks brackets and strings only. */
 must_check enum sc_status json_pull_skip(struct json_pull *pull);
