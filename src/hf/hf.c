@@ -145,8 +145,7 @@ static enum sc_status open_head(struct opening *o)
 	return gguf_open_head(o->path, &o->head, &body, o->gguf_out, o->err);
 }
 
-/* The family comes before the weights: who has a model that is not supported need not download what
- * is missing. */
+/* The weights come last: who has a model that is not supported need not download what is missing. */
 static enum sc_status open_parts(struct opening *o, const char *path)
 {
 	enum sc_status status = set_path(o, path);
@@ -157,9 +156,9 @@ static enum sc_status open_parts(struct opening *o, const char *path)
 	if (!status)
 		status = hf_family_find(o->config, o->path, &o->family, o->err);
 	if (!status)
-		status = hf_store_open(o->path, o->config, &o->store, o->err);
-	if (!status)
 		status = hf_config_put(o->family, o->config, o->path, &o->head, o->err);
+	if (!status)
+		status = hf_store_open(o->path, o->config, &o->store, o->err);
 	if (!status)
 		status = put_tensors(o);
 	if (!status)

@@ -3,8 +3,8 @@
 #define STAGECOACH_HF_PARTS_H
 /*
  * parts - what the parts of src/hf give each other. Private to this folder.
- * hf_open: family_find chooses the row by config.json; store_open maps the weights; config_put
- * writes the hyper-parameters; tensors_put the directory of tensors and their sources;
+ * hf_open: family_find chooses the row by config.json; config_put writes the hyper-parameters;
+ * store_open maps the weights; tensors_put writes the directory of tensors and their sources;
  * tokenizer_put the vocabulary, for as many rows as the embedding has.
  */
 #include "base/error.h"

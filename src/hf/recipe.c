@@ -73,8 +73,8 @@ static void put_run(const struct hf_recipe *recipe, const struct hf_stored *stor
 	for (uint64_t done = 0, part; done < n; done += part) {
 		part = n - done < CHUNK ? n - done : CHUNK;
 		hf_stored_f32(stored, first + done, part, x);
-		for (uint64_t i = 0; i < part; i++)
-			x[i] += recipe->add;
+		for (uint64_t i = 0; recipe->add != 0 && i < part; i++)
+			x[i] += recipe->add;	/* else -0 would become 0 */
 		encode(recipe->type, x, part, (char *)out + done * size);
 	}
 }

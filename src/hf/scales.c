@@ -26,28 +26,6 @@ static const json_t *find_quantization(const json_t *config)
 	     : json_object_get(json_object_get(config, "text_config"), "quantization_config");
 }
 
-/* The packed forms have other tensors, under other names. */
-static enum sc_status check_method(const struct search *s)
-{
-	static const char *const methods[] = { "fp8", "fbgemm_fp8", "compressed-tensors", "modelopt" };
-	static const char *const formats[] = { "float-quantized", "naive-quantized", "dense" };
-	const char *method = json_string_value(json_object_get(s->quantization, "quant_method"));
-	const char *format = json_string_value(json_object_get(s->quantization, "format"));
-	bool is_known = !method, is_float = !format;
-
-	for (size_t i = 0; !is_known && i < sizeof methods / sizeof methods[0]; i++)
-		is_known = !strcmp(method, methods[i]);
-	for (size_t i = 0; !is_float && i < sizeof formats / sizeof formats[0]; i++)
-		is_float = !strcmp(format, formats[i]);
-	if (is_known && is_float)
-		return SC_OK;
-	method = is_known ? format : method;
-	return error_set(s->err, SC_E_UNSUPPORTED, "config.json: quantization_config: weights in the "
-			 "form '%s' are not supported; of quantised weights FP8 is. Use the model "
-			 "that they were made from, with --weight-type, or a GGUF file of it",
-			 quote(method, strlen(method)).text);
-}
-
 static enum sc_status read_block(struct search *s)
 {
 	const json_t *block = json_object_get(s->quantization, "weight_block_size");
@@ -170,10 +148,8 @@ enum sc_status scales_attach(struct hf_store *store, const json_t *config, struc
 	struct search s = {
 		.store = store, .quantization = find_quantization(config), .err = err,
 	};
-	enum sc_status status = check_method(&s);
+	enum sc_status status = read_block(&s);
 
-	if (!status)
-		status = read_block(&s);
 	for (size_t i = 0; !status && i < hf_store_n(store); i++)
 		status = attach_to(&s, store_edit(store, i));
 	return status;

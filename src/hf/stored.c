@@ -13,19 +13,22 @@
 
 /* The format E4M3FN of the OCP 8-bit Floating Point Specification: 4 bits of exponent with 7 added, no
  * infinity, and NaN where all other bits are set. */
-static float f8_e4m3_to_f32(uint8_t bits)
-{
-	const unsigned exponent = bits >> 3 & 15, mantissa = bits & 7;
-	float value;
+#define F8_VALUE(sign, exponent, mantissa) \
+	((exponent) == 15 && (mantissa) == 7 ? (sign) * NAN \
+	 : (exponent) == 0 ? (sign) * (mantissa) * 0x1p-9f \
+	 : (sign) * (8 + (mantissa)) * ((float)(1u << (exponent)) * 0x1p-10f))
+#define F8_EXPONENT(sign, exponent) \
+	F8_VALUE(sign, exponent, 0), F8_VALUE(sign, exponent, 1), F8_VALUE(sign, exponent, 2), \
+	F8_VALUE(sign, exponent, 3), F8_VALUE(sign, exponent, 4), F8_VALUE(sign, exponent, 5), \
+	F8_VALUE(sign, exponent, 6), F8_VALUE(sign, exponent, 7)
+#define F8_SIGN(sign) \
+	F8_EXPONENT(sign, 0), F8_EXPONENT(sign, 1), F8_EXPONENT(sign, 2), F8_EXPONENT(sign, 3), \
+	F8_EXPONENT(sign, 4), F8_EXPONENT(sign, 5), F8_EXPONENT(sign, 6), F8_EXPONENT(sign, 7), \
+	F8_EXPONENT(sign, 8), F8_EXPONENT(sign, 9), F8_EXPONENT(sign, 10), \
+	F8_EXPONENT(sign, 11), F8_EXPONENT(sign, 12), F8_EXPONENT(sign, 13), \
+	F8_EXPONENT(sign, 14), F8_EXPONENT(sign, 15)
 
-	if (exponent == 15 && mantissa == 7)
-		value = NAN;
-	else if (exponent == 0)
-		value = (float)mantissa * 0x1p-9f;
-	else
-		value = (float)(8 + mantissa) * ((float)(1u << exponent) * 0x1p-10f);
-	return bits & 0x80 ? -value : value;
-}
+static const float f8_e4m3_values[256] = { F8_SIGN(1.0f), F8_SIGN(-1.0f) };
 
 static void read_plain(const struct hf_stored *stored, uint64_t first, uint64_t n, float *out)
 {
@@ -45,7 +48,7 @@ static void read_plain(const struct hf_stored *stored, uint64_t first, uint64_t 
 		break;
 	case HF_F8_E4M3:
 		for (uint64_t i = 0; i < n; i++)
-			out[i] = f8_e4m3_to_f32(from[i]);
+			out[i] = f8_e4m3_values[from[i]];
 		break;
 	case HF_I64:
 		for (uint64_t i = 0; i < n; i++)

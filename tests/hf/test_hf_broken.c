@@ -395,14 +395,9 @@ static void scales_that_do_not_fit_are_refused(void **state)
 		  SC_E_FORMAT, "two positive numbers as weight_block_size" },
 		{ "{\"quantization_config\":{\"weight_block_size\":[0,128]}}", "F32", "1", 4,
 		  SC_E_FORMAT, "two positive numbers" },
-		{ "{\"quantization_config\":{\"quant_method\":\"gptq\"}}", "F32", "1", 4,
-		  SC_E_UNSUPPORTED, "in the form 'gptq' are not supported" },
-		{ "{\"text_config\":{\"quantization_config\":{\"quant_method\":\"awq\"}}}", "F32",
-		  "1", 4, SC_E_UNSUPPORTED, "'awq'" },
-		{ "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":"
-		  "\"pack-quantized\"}}", "F32", "1", 4, SC_E_UNSUPPORTED, "'pack-quantized'" },
-		{ "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":"
-		  "\"float-quantized\"}}", "F32", "4,1", 16, SC_OK, "" },
+		{ "{\"text_config\":{\"quantization_config\":{\"weight_block_size\":[2,2]}}}", "BF16",
+		  "2,2", 8, SC_OK, "" },
+		{ "{}", "F32", "4,1", 16, SC_OK, "" },
 	};
 	const struct model_folder *folder = *state;
 
