@@ -104,12 +104,11 @@ static void add_blocks(struct scheduler *s, const struct sequence *sequence,
 {
 	segment->first_block = s->n_step_blocks;
 	for (uint32_t g = 0; g < n_groups(s); g++) {
-		const uint32_t *block = sequence->tables[g] +
-					blocks_for(s, g, segment->first_position);
-		uint32_t n = segment_new_blocks(&s->config.limits, segment, g);
+		uint32_t at = blocks_for(s, g, segment->first_position);
+		uint32_t end = blocks_for(s, g, segment->first_position + segment->n_rows);
 
-		while (n--)
-			s->step_blocks[s->n_step_blocks++] = *block++;
+		while (at < end)
+			s->step_blocks[s->n_step_blocks++] = sequence->tables[g][at++];
 	}
 	segment->n_blocks = s->n_step_blocks - segment->first_block;
 }

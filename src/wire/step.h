@@ -243,7 +243,9 @@ static inline const uint32_t *sampling_bans(const struct sampling *sampling)
 void sampling_write(const struct sampling *sampling, const struct sampling_bias *biases,
 		    const uint32_t *bans, uint64_t *out);
 
-/* The largest number of blocks that one step can append to all its sequences. */
+/* The largest number of segments of one step, and of blocks that it can append to all its
+ * sequences. */
+uint32_t step_max_segments(const struct step_limits *limits);
 uint32_t step_max_blocks(const struct step_limits *limits);
 /* The same for words of samplings, for words of biases and bans among them, and for the likeliest
  * tokens in a step's answer. */
