@@ -448,6 +448,34 @@ static void fused_rows_are_taken_apart(void **state)
 	finish(&f);
 }
 
+/* Baichuan 2 divides each row of its head by the row's length; its vocabulary tells. */
+static void rows_of_a_head_may_have_the_length_1(void **state)
+{
+	struct fixture f;
+	unsigned head;
+	float x[40];
+
+	(void)state;
+	start(&f, "{'architectures':['BaichuanForCausalLM'],'hidden_size':8,"
+		  "'intermediate_size':6,'num_hidden_layers':1,'num_attention_heads':2,"
+		  "'max_position_embeddings':64,'vocab_size':125696}");
+	store_all(&f, ENDS NORMS GATED "lm_head.weight 5x8 " L "self_attn.W_pack.weight 24x8 "
+		  L "self_attn.o_proj.weight 8x8");
+	open_made(&f);
+	head = number_of(&f, "lm_head.weight");
+	read_all(find(&f, "output.weight"), x);
+	for (unsigned row = 0; row < 5; row++) {
+		double sum = 0;
+
+		for (unsigned c = 0; c < 8; c++)
+			sum += (double)x[row * 8 + c] * (double)x[row * 8 + c];
+		assert_true(fabs(sum - 1) < 1e-6);
+		assert_true(fabsf(x[row * 8 + 7] / x[row * 8] -
+				  value_of(head, row * 8 + 7) / value_of(head, row * 8)) < 1e-6f);
+	}
+	finish(&f);
+}
+
 #define S L "self_attn."
 
 static void norms_of_heads_are_stacked(void **state)
@@ -744,6 +772,7 @@ int main(void)
 		cmocka_unit_test(fused_rows_are_regrouped),
 		cmocka_unit_test(two_heads_are_one_too_many),
 		cmocka_unit_test(fused_rows_are_taken_apart),
+		cmocka_unit_test(rows_of_a_head_may_have_the_length_1),
 		cmocka_unit_test(norms_of_heads_are_stacked),
 		cmocka_unit_test(gemma_and_nemotron_have_one_more_in_their_norms),
 		cmocka_unit_test(a_head_is_dropped_only_if_it_is_the_embedding),
