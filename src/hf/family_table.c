@@ -475,7 +475,7 @@ const struct hf_family hf_families[] = {
 	  .tensors = post_norm_tensors },
 	{ .name = "olmo3", .classes = { "Olmo3ForCausalLM" }, .types = { "olmo3" },
 	  .arch = "olmo2", .keys = rms_1e5, .checks = olmo2_checks,
-	  .tensors = post_norm_tensors, .rope = { .local_theta = HF_AS_THETA },
+	  .tensors = post_norm_tensors, .rope = { .theta = 500000, .local_theta = HF_AS_THETA },
 	  .windows = HF_WINDOWS_PERIOD, .period = 4, .is_period_implied = true, .window = 4096 },
 	{ .name = "granite", .classes = { "GraniteForCausalLM" }, .types = { "granite" },
 	  .arch = "granite", .keys = granite_keys, .checks = silu, .permutes_qk = true },
