@@ -126,6 +126,44 @@ static void small_spm(struct gguf_writer *w)
 	tiny_vocab_spm(w, tokens, sizeof tokens / sizeof *tokens);
 }
 
+/* Compiled rules: A becomes x, B becomes nothing. */
+static void add_rules(struct gguf_writer *w)
+{
+	uint32_t units[256 + 2] = { 256 * 4 };
+	uint8_t rules[sizeof units - 1];
+
+	for (size_t i = 1; i <= 256; i++)
+		units[i] = 0x80000000u;
+	units[1] = 128u << 10;
+	units[1 + (128 ^ 'A')] = 'A' | 1u << 8 | (128u ^ 'A' ^ 4) << 10;
+	units[1 + 4] = 0;
+	units[1 + (128 ^ 'B')] = 'B' | 1u << 8 | (128u ^ 'B' ^ 8) << 10;
+	units[1 + 8] = 2;
+	memcpy(&units[257], "x\0\0", 3);
+	memcpy(rules, units, sizeof rules);
+	gguf_writer_array(w, "tokenizer.ggml.precompiled_charsmap", GGUF_U8, rules, sizeof rules,
+			  sizeof rules);
+}
+
+/* SentencePiece itself: Unigram, or BPE with user-defined and unused pieces. */
+static void small_exact(struct gguf_writer *w, bool is_unigram)
+{
+	static const struct tiny_token tokens[] = {
+		{ "\u2581", -1, T_NORMAL }, { "a", -2, T_NORMAL }, { "b", -3, T_NORMAL },
+		{ "ab", -1.5f, T_NORMAL }, { "abc", -4, T_UNUSED }, { "\u2581ab", -2, T_UNUSED },
+		{ "  ", 0, T_USER_DEFINED }, { "it", 0, T_USER_DEFINED }, { "c", -9, T_NORMAL },
+	};
+
+	gguf_writer_bool(w, "stagecoach.tokenizer.sentencepiece", true);
+	gguf_writer_bool(w, "tokenizer.ggml.remove_extra_whitespaces", is_unigram);
+	gguf_writer_bool(w, "tokenizer.ggml.add_space_prefix", true);
+	add_rules(w);
+	if (is_unigram)
+		tiny_vocab_unigram(w, tokens, sizeof tokens / sizeof *tokens);
+	else
+		tiny_vocab_spm(w, tokens, sizeof tokens / sizeof *tokens);
+}
+
 static void small_bpe(struct gguf_writer *w, const struct pretokenizer_row *row)
 {
 	static const struct tiny_token tokens[] = {
@@ -181,8 +219,10 @@ bool fuzz_seed(unsigned i, struct buf *seed)
 		small_spm(&w);
 	else if (i == 1)
 		small_pipeline(&w);
-	else if (pretokenizer_rows[i - 2].names)
-		small_bpe(&w, &pretokenizer_rows[i - 2]);
+	else if (i < 4)
+		small_exact(&w, i == 2);
+	else if (pretokenizer_rows[i - 4].names)
+		small_bpe(&w, &pretokenizer_rows[i - 4]);
 	else
 		return false;
 	store_le16(length, sizeof text - 1);

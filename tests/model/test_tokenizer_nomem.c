@@ -160,11 +160,94 @@ static void every_allocation_of_a_byte_level_tokenizer_may_fail(void **state)
 	sweep(false);
 }
 
+/* SentencePiece's own Unigram and BPE, and both as models of a pipeline. */
+static void write_other(struct buf *file, unsigned kind)
+{
+	static const struct tiny_token pieces[] = {
+		{ "a", -2, T_NORMAL }, { "b", -2, T_NORMAL }, { "ab", -1, T_UNUSED },
+		{ "12", 0, T_USER_DEFINED }, { "\u2581", -2, T_NORMAL },
+	};
+	static const char *const steps[2][6] = {
+		{ "1", "model.bpe", "1", "1", "0", "0" },
+		{ "1", "normalize.precompiled", "split.whitespace_only", "model.unigram", "0" },
+	};
+	struct gguf_writer w;
+
+	gguf_writer_init(&w);
+	if (kind % 2)
+		tiny_vocab_unigram(&w, pieces, 5);
+	else
+		tiny_vocab_spm(&w, pieces, 5);
+	gguf_writer_bool(&w, "stagecoach.tokenizer.sentencepiece", true);
+	gguf_writer_strings(&w, "tokenizer.ggml.merges", merges, 1);
+	if (kind > 1)
+		gguf_writer_strings(&w, "stagecoach.tokenizer.pipeline", steps[kind % 2],
+				    kind % 2 ? 5 : 6);
+	gguf_writer_finish(&w, file);
+	gguf_writer_deinit(&w);
+}
+
+static bool encode_same_with_failure(const struct tokenizer *tokenizer,
+				     const struct token_list *expected, long n)
+{
+	const long n_before = failing_alloc_n_live();
+	struct token_list ids = { 0 };
+	struct error err = { .text = "" };
+	enum sc_status status;
+	bool has_failed;
+
+	failing_alloc_arm(n);
+	status = tokenizer_encode(tokenizer, text, sizeof text - 1, 0, &ids, &err);
+	has_failed = failing_alloc_disarm();
+	if (status) {
+		assert_int_equal(status, SC_E_NOMEM);
+		assert_int_equal(ids.n, 0);
+	} else {
+		assert_int_equal(ids.n, expected->n);
+		assert_memory_equal(ids.ids, expected->ids, ids.n * sizeof ids.ids[0]);
+	}
+	token_list_deinit(&ids);
+	assert_int_equal(failing_alloc_n_live(), n_before);
+	return has_failed;
+}
+
+static void every_allocation_of_the_other_tokenizers_may_fail(void **state)
+{
+	(void)state;
+	if (!has_failing_alloc)
+		skip();
+	for (unsigned kind = 0; kind < 4; kind++) {
+		struct buf file = BUF_INIT;
+		struct gguf *gguf;
+		struct tokenizer *tokenizer;
+		struct token_list ids = { 0 };
+		struct error err = { .text = "" };
+		long n_create = 0, n_encode = 0;
+
+		write_other(&file, kind);
+		assert_int_equal(gguf_open_memory("memory", file.data, file.length, &gguf, &err),
+				 SC_OK);
+		while (create_with_failure(gguf, n_create))
+			n_create++;
+		if (tokenizer_create(gguf, &tokenizer, &err))
+			fail_msg("%u: %s", kind, err.text);
+		encode_bytes(tokenizer, text, sizeof text - 1, 0, &ids);
+		while (encode_same_with_failure(tokenizer, &ids, n_encode))
+			n_encode++;
+		assert_true(n_create >= 9 && n_encode >= 2);
+		token_list_deinit(&ids);
+		tokenizer_destroy(tokenizer);
+		gguf_close(gguf);
+		buf_deinit(&file);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_of_a_sentencepiece_tokenizer_may_fail),
 		cmocka_unit_test(every_allocation_of_a_byte_level_tokenizer_may_fail),
+		cmocka_unit_test(every_allocation_of_the_other_tokenizers_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
