@@ -61,6 +61,7 @@ enum arch_windows {
 	WINDOWS_NONE,		/* none may */
 	WINDOWS_ALL,		/* all, unless the file has a pattern */
 	WINDOWS_PERIOD,		/* all but every window_period-th, unless the file has a pattern */
+	WINDOWS_PATTERN,	/* as the pattern says, which the file must have */
 };
 
 enum arch_rope_layers {

@@ -197,7 +197,7 @@ static enum sc_status read_scales(struct reader *r, struct hparams *hp)
 	return status;
 }
 
-/* A cap. 0: none. */
+/* A cap, or another number of which 0 means none. */
 static enum sc_status read_cap(struct reader *r, const char *name, float *cap)
 {
 	float value = 0;
@@ -238,10 +238,16 @@ static double attention_root(enum arch_attention_scale rule, const struct hparam
 
 static enum sc_status read_attention_scale(struct reader *r, struct hparams *hp)
 {
-	hp->attention_scale = (float)(1.0 / sqrt(attention_root(r->arch->attention_scale, hp)));
-	if (!(r->arch->keys & KEYS_ATTENTION_SCALE) || !reader_seek(r, "attention.scale"))
-		return SC_OK;
-	return read_cap(r, "attention.scale", &hp->attention_scale);
+	enum sc_status status = SC_OK;
+	float scale = 0;
+
+	/* 0 stands for "not set", as in llama.cpp. */
+	if (r->arch->keys & KEYS_ATTENTION_SCALE)
+		status = read_cap(r, "attention.scale", &scale);
+	if (scale == 0)
+		scale = (float)(1.0 / sqrt(attention_root(r->arch->attention_scale, hp)));
+	hp->attention_scale = scale;
+	return status;
 }
 
 /* Slopes belong to heads, so all layers must have the same number of heads. */

@@ -22,6 +22,11 @@ static enum sc_status read_window(struct reader *r, const struct hparams *hp,
 		return status;
 	if (arch->windows == WINDOWS_NONE && window > 0 && window < hp->n_context)
 		return reader_unsupported(r, "sliding windows of this architecture are");
+	if (arch->windows == WINDOWS_PATTERN && window > 0 && window < hp->n_context &&
+	    !reader_seek(r, "attention.sliding_window_pattern"))
+		return reader_error(r, SC_E_UNSUPPORTED, "expected the key, because the file has "
+				    "a window and models of this architecture slide in some of "
+				    "their layers; found none");
 	*window_out = window;
 	return SC_OK;
 }

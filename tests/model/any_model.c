@@ -113,11 +113,16 @@ static uint64_t add_fused(const struct writing *m, const char *prefix, uint64_t 
 	return done;
 }
 
-static void add_layer(const struct writing *m, uint32_t layer)
+static void add_layer(struct writing *m, uint32_t layer)
 {
 	uint64_t wanted = (m->arch->layer_required | m->any->layer_more) & ~m->any->layer_without;
 	char prefix[24];
 
+	if (m->any->shapes) {
+		m->shape.n_heads = m->any->shapes[layer].n_heads;
+		m->shape.n_kv_heads = m->any->shapes[layer].n_kv_heads;
+		m->shape.ffn_dim = m->any->shapes[layer].ffn_dim;
+	}
 	snprintf(prefix, sizeof prefix, "blk.%u.", layer);
 	wanted &= ~add_fused(m, prefix, wanted, layer);
 	for (unsigned s = 0; s < N_LAYER_SLOTS; s++) {
@@ -143,6 +148,31 @@ static void add_u32(const struct writing *m, const char *name, uint32_t value)
 	gguf_writer_u32(m->w, any_key(m->any->arch, name), value);
 }
 
+static void add_array(const struct writing *m, const char *name, size_t offset)
+{
+	uint32_t values[64];
+
+	for (uint32_t i = 0; i < m->any->n_layers; i++)
+		memcpy(&values[i], (const char *)&m->any->shapes[i] + offset, sizeof values[i]);
+	gguf_writer_array(m->w, any_key(m->any->arch, name), GGUF_U32, values, m->any->n_layers,
+			  m->any->n_layers * sizeof values[0]);
+}
+
+static void add_sizes_of_layers(const struct writing *m)
+{
+	const struct any_model *any = m->any;
+
+	if (any->shapes) {
+		add_array(m, "feed_forward_length", offsetof(struct layer_shape, ffn_dim));
+		add_array(m, "attention.head_count", offsetof(struct layer_shape, n_heads));
+		add_array(m, "attention.head_count_kv", offsetof(struct layer_shape, n_kv_heads));
+		return;
+	}
+	add_u32(m, "feed_forward_length", any->ffn_dim);
+	add_u32(m, "attention.head_count", any->n_heads);
+	add_u32(m, "attention.head_count_kv", any->n_kv_heads);
+}
+
 static void add_keys(const struct writing *m)
 {
 	const struct any_model *any = m->any;
@@ -153,11 +183,8 @@ static void add_keys(const struct writing *m)
 	add_u32(m, "embedding_length", any->dim);
 	add_u32(m, "attention.key_length", any->head_dim);
 	add_u32(m, "attention.value_length", any->head_dim);
-	if (!any->has_no_sizes_of_layers) {
-		add_u32(m, "feed_forward_length", any->ffn_dim);
-		add_u32(m, "attention.head_count", any->n_heads);
-		add_u32(m, "attention.head_count_kv", any->n_kv_heads);
-	}
+	if (!any->has_no_sizes_of_layers)
+		add_sizes_of_layers(m);
 	gguf_writer_f32(m->w, any_key(any->arch, m->arch->norm == ARCH_NORM_RMS ?
 						 "attention.layer_norm_rms_epsilon" :
 						 "attention.layer_norm_epsilon"), 1e-5f);

@@ -18,6 +18,8 @@ struct any_model {
 	uint64_t layer_more, outer_more;	/* optional slots, bit i: slot i */
 	uint64_t layer_without;			/* slots that are left out */
 	bool is_fused;		/* attn_qkv and, of gated feed-forwards, ffn_up of both halves */
+	/* [n_layers] heads, heads of keys and ffn_dim of each layer, in arrays; or NULL */
+	const struct layer_shape *shapes;
 	bool has_no_sizes_of_layers;	/* no keys of heads and ffn_dim: add_keys writes them */
 	void (*add_keys)(struct gguf_writer *w);	/* may be NULL */
 };

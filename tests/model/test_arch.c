@@ -268,6 +268,11 @@ static void command_r_keys(struct gguf_writer *w)
 	gguf_writer_f32(w, "command-r.logit_scale", 0.0625f);
 }
 
+static void no_scale(struct gguf_writer *w)
+{
+	gguf_writer_f32(w, "llama.attention.scale", 0);
+}
+
 static void granite_keys(struct gguf_writer *w)
 {
 	gguf_writer_f32(w, "granite.attention.scale", 0.0078125f);
@@ -283,6 +288,7 @@ static void scales_are_those_of_the_family(void **state)
 	h = hparams_of("llama", 3, NULL);
 	assert_true(h->embedding_scale == 1 && h->residual_scale == 1 && h->logit_scale == 1);
 	assert_true(is_near(h->attention_scale, 1 / sqrt(12)));
+	assert_true(is_near(hparams_of("llama", 3, no_scale)->attention_scale, 1 / sqrt(12)));
 	h = hparams_of("gemma", 3, NULL);
 	assert_true(is_near(h->embedding_scale, sqrt(48)));
 	h = hparams_of("minicpm", 4, NULL);

@@ -155,6 +155,19 @@ static void gemma3_short_array(struct gguf_writer *w)
 	gguf_writer_array(w, "gemma3.attention.sliding_window_pattern", GGUF_BOOL, slides, 2, 2);
 }
 
+static void qwen_window(struct gguf_writer *w)
+{
+	gguf_writer_u32(w, "qwen2.attention.sliding_window", 16);
+}
+
+static void qwen_pattern(struct gguf_writer *w)
+{
+	const uint8_t slides[] = { 0, 1, 1 };
+
+	qwen_window(w);
+	gguf_writer_array(w, "qwen2.attention.sliding_window_pattern", GGUF_BOOL, slides, 3, 3);
+}
+
 static void windows_that_cannot_be_are_refused(void **state)
 {
 	struct any_model any = any_model_of("internlm2");
@@ -167,6 +180,12 @@ static void windows_that_cannot_be_are_refused(void **state)
 	any = any_model_of("gemma3");
 	any.add_keys = gemma3_short_array;
 	expect_refused(&any, "expected a value for each of 3 layers, found an array of 2");
+	any = any_model_of("qwen2");
+	any.add_keys = qwen_window;
+	expect_refused(&any, "'qwen2.attention.sliding_window_pattern': expected the key, because");
+	model = open_any("qwen2", 3, qwen_pattern);
+	expect_layers(model, "FSS");
+	close_any(model);
 	model = open_any("cohere2", 4, wide_window);
 	expect_layers(model, "SfSf");
 	close_any(model);

@@ -35,7 +35,11 @@ static const char *current_arch;
 
 static void add_window(struct gguf_writer *w)
 {
+	const uint8_t slides[] = { 1, 0, 1, 1, 0 };
+
 	gguf_writer_u32(w, any_key(current_arch, "attention.sliding_window"), WINDOW);
+	gguf_writer_array(w, any_key(current_arch, "attention.sliding_window_pattern"), GGUF_BOOL,
+			  slides, sizeof slides, sizeof slides);
 }
 
 static void keep(void *arg, uint32_t sequence, uint32_t position, const float *logits,
@@ -167,6 +171,32 @@ static void every_architecture_computes_the_same_bits_in_any_way_on_avx512(void 
 	check_every_arch(CPU_AVX512);
 }
 
+/* Layers with other heads of keys are groups of their own, also without windows. */
+static void layers_may_differ_in_heads_and_widths(void **state)
+{
+	static const struct layer_shape shapes[] = {
+		{ .n_heads = 4, .n_kv_heads = 2, .ffn_dim = 77 },
+		{ .n_heads = 6, .n_kv_heads = 1, .ffn_dim = 50 },
+		{ .n_heads = 3, .n_kv_heads = 3, .ffn_dim = 120 },
+		{ .n_heads = 4, .n_kv_heads = 1, .ffn_dim = 77 },
+	};
+	struct any_model any = any_model_of("llama");
+	struct buf file = BUF_INIT;
+	struct model *model;
+
+	(void)state;
+	any.n_layers = 4;
+	any.shapes = shapes;
+	model = open_any(&any, &file);
+	assert_int_equal(model->n_groups, 3);
+	assert_int_equal(model->hparams.n_heads, 6);
+	assert_int_equal(model->hparams.n_kv_heads, 3);
+	assert_int_equal(model->hparams.ffn_dim, 120);
+	check_ways(model);
+	model_close(model);
+	buf_deinit(&file);
+}
+
 static void fused_tensors_give_the_bits_of_their_parts(void **state)
 {
 	static const char *const names[] = { "phi3", "glm4", "gpt2", "falcon" };
@@ -247,6 +277,7 @@ int main(void)
 		cmocka_unit_test(every_architecture_computes_the_same_bits_in_any_way_on_scalar_code),
 		cmocka_unit_test(every_architecture_computes_the_same_bits_in_any_way_on_avx2),
 		cmocka_unit_test(every_architecture_computes_the_same_bits_in_any_way_on_avx512),
+		cmocka_unit_test(layers_may_differ_in_heads_and_widths),
 		cmocka_unit_test(fused_tensors_give_the_bits_of_their_parts),
 		cmocka_unit_test(long_and_short_sequences_share_steps),
 		cmocka_unit_test(learned_positions_end),
