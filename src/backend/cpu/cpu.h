@@ -25,8 +25,8 @@ enum {
 	CPU_SCRATCH_ROWS = 264,		/* a multiple of the tile length of every kind */
 };
 
-/* Cosines and sines, times the table's scale, of each row's last position. All layers of a step that
- * have the same table need the same ones. */
+/* Cosines and sines, times the table's scale, of each row's last position. All layers of a step
+ * that have the same table need the same ones. */
 struct cpu_rope_cache {
 	unsigned n_angles;			/* of the table that filled the cache */
 	float scale;				/* likewise */

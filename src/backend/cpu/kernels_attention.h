@@ -102,6 +102,8 @@ struct cpu_attention_kernels {
 	 * lanes. NULL: unpacking saves no time. */
 	void (*unpack[CPU_N_KV_TYPES])(const void *stored, size_t n, float *out);
 
+	/* Rounds CPU_KV_GROUP finite floats within a half's range to the nearest halves. */
+	void (*to_halves)(const float *x, uint16_t *out);
 	/* Scores of neighbouring positions, the first of them `distance` after the query (not
 	 * positive where it sees them): cap > 0: s = cap * tanh(s / cap); then
 	 * s += slope * distance. n is a multiple of lanes. */

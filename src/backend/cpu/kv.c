@@ -25,9 +25,9 @@ static enum sc_status check_config(const struct kv_cache_config *c, struct error
 				 c->block_length, c->n_kv_heads, c->head_dim, c->value_dim);
 	if (c->table_blocks &&
 	    (!c->window || (uint64_t)c->table_blocks * c->block_length < c->window))
-		return error_set(err, SC_E_INVALID, "kv cache: a table of %u blocks of %u positions "
-				 "does not hold a window of %u", c->table_blocks, c->block_length,
-				 c->window);
+		return error_set(err, SC_E_INVALID, "kv cache: a table of %u blocks of %u "
+				 "positions does not hold a window of %u", c->table_blocks,
+				 c->block_length, c->window);
 	return SC_OK;
 }
 
@@ -119,6 +119,7 @@ static void lay_out(struct kv_cache *cache, const struct cpu_kernels *table)
 	const struct cpu_attention_kernels *kernels = &table->attention;
 	size_t part;
 
+	cache->kernels = kernels;
 	cache->element_bytes = element_bytes(cache->type);
 	cache->lanes = table->lanes;
 	cache->value_width = (unsigned)round_up(config->value_dim, cache->lanes);
@@ -236,11 +237,15 @@ static bool has_beyond(const float *x, float most)
 }
 
 /* Stores halves. Returns how many numbers exceeded a half's range. */
-static unsigned store_halves(const float *x, unsigned n, uint16_t *at, size_t step)
+static unsigned store_halves(const struct kv_cache *cache, const float *x, unsigned n, uint16_t *at,
+			     size_t step)
 {
+	uint16_t halves[CPU_KV_GROUP];
+
 	if (n == CPU_KV_GROUP && !has_beyond(x, HALF_MOST)) {
-		for (unsigned i = 0; i < CPU_KV_GROUP; i++)
-			at[i * step] = f32_to_f16(x[i]);
+		cache->kernels->to_halves(x, step == 1 ? at : halves);
+		for (unsigned i = 0; step > 1 && i < CPU_KV_GROUP; i++)
+			at[i * step] = halves[i];
 		return 0;
 	}
 	for (unsigned i = 0; i < n; i++)
@@ -322,14 +327,14 @@ static unsigned store_codes(const float *x, unsigned n, const struct place *to)
 }
 
 /* Stores n <= CPU_KV_GROUP elements in the cache's type. Returns how many exceed its range. */
-static unsigned store_elements(enum cpu_kv_type type, const float *x, unsigned n,
+static unsigned store_elements(const struct kv_cache *cache, const float *x, unsigned n,
 			       const struct place *to)
 {
 	void *at = to->at;
 
-	switch (type) {
+	switch (cache->type) {
 	case CPU_KV_F16:
-		return store_halves(x, n, at, to->step);
+		return store_halves(cache, x, n, at, to->step);
 	case CPU_KV_BF16:
 		for (unsigned i = 0; i < n; i++)
 			((uint16_t *)at)[i * to->step] = f32_to_bf16(x[i]);
@@ -383,14 +388,14 @@ static unsigned write_head(const struct kv_cache *cache, uint8_t *record, unsign
 	for (unsigned d = 0; d < config->head_dim; d += CPU_KV_GROUP) {
 		struct place to = key_place(cache, record, d, at);
 
-		n_saturated += store_elements(cache->type, key + d,
+		n_saturated += store_elements(cache, key + d,
 					      (unsigned)min_of(config->head_dim - d,
 							       CPU_KV_GROUP), &to);
 	}
 	for (unsigned d = 0; d < config->value_dim; d += CPU_KV_GROUP) {
 		struct place to = value_place(cache, record, d, at);
 
-		n_saturated += store_elements(cache->type, value + d,
+		n_saturated += store_elements(cache, value + d,
 					      (unsigned)min_of(config->value_dim - d,
 							       CPU_KV_GROUP), &to);
 	}

@@ -42,6 +42,7 @@ struct kv_layout {
 struct kv_cache {
 	struct kv_cache_config config;
 	enum cpu_kv_type type;
+	const struct cpu_attention_kernels *kernels;
 	unsigned element_bytes;
 	unsigned lanes;
 	unsigned value_width;	/* value_dim, padded to whole vectors */

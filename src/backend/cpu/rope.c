@@ -7,9 +7,9 @@
 
 /*
  * The angle is the float product of position and frequency, as in training. Cosine and sine are
- * computed and scaled in double and rounded once. All layers of a step that have the same table need
- * the same angles for queries and keys, so each row keeps those of its last position. The values
- * depend only on position and table, so keeping them changes no bit.
+ * computed and scaled in double and rounded once. All layers of a step that have the same table
+ * need the same angles for queries and keys, so each row keeps those of its last position. The
+ * values depend only on position and table, so keeping them changes no bit.
  */
 
 static bool is_of_table(const struct cpu_rope_cache *cache, const struct rope_table *table)

@@ -198,6 +198,12 @@ ATTENTION_INLINE void scores_of(const unsigned type, const struct cpu_kv_slice *
 
 /* --- weights --- */
 
+static void to_halves(const float *x, uint16_t *out)
+{
+	for (unsigned i = 0; i < CPU_KV_GROUP; i += LANES)
+		vec_store_f16(out + i, vec_load(x + i));
+}
+
 static void bend(float *s, unsigned n, float cap, float slope, float distance)
 {
 	float places[LANES];
@@ -434,6 +440,7 @@ ATTENTION_UNPACK(q8_0, CPU_KV_Q8_0)
 	.values = { values_f32, values_f16, values_bf16, values_q8_0,			\
 		    IF_CODES(values_codes) },						\
 	.unpack = { NULL, kv_unpack_f16, kv_unpack_bf16, IF_CODES(kv_unpack_q8_0), NULL },	\
+	.to_halves = to_halves,								\
 	.bend = bend,									\
 	.softmax = softmax,								\
 	.merge = merge,									\

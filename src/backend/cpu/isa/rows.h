@@ -121,8 +121,8 @@ static inline void norm_store(const float *x, const bool has_mean, float mean, f
 	}
 }
 
-/* Vectors first .. first + n_vectors - 1 of a row. The squares of differences are summed in a pass of
- * their own: a difference of two large sums would lose what is small. */
+/* Vectors first .. first + n_vectors - 1 of a row. The squares of differences are summed in a pass
+ * of their own: a difference of two large sums would lose what is small. */
 static inline void norm_vectors(const unsigned n_vectors, const enum norm_kind kind,
 				const struct norm *norm, unsigned first, const float *x, size_t n,
 				float *y)

@@ -35,6 +35,12 @@ static inline vec vec_load_f16(const uint16_t *p)
 	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
+static inline void vec_store_f16(uint16_t *p, vec v)
+{
+	_mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT |
+							 _MM_FROUND_NO_EXC));
+}
+
 static inline vec vec_load_bf16_even(const uint32_t *p)
 {
 	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)p), 16));

@@ -33,6 +33,12 @@ static inline vec vec_load_f16(const uint16_t *p)
 	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
+static inline void vec_store_f16(uint16_t *p, vec v)
+{
+	_mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT |
+							    _MM_FROUND_NO_EXC));
+}
+
 static inline vec vec_load_bf16_even(const uint32_t *p)
 {
 	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));

@@ -5,6 +5,8 @@
  * vec_scalar - four floats in the compiler's portable vectors, for any processor.
  * The other vec_*.h have the same functions; the templates beside them are written in these.
  */
+#include "model/float16.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -56,6 +58,13 @@ static inline vec vec_load_f16(const uint16_t *p)
 	vec rest = (vec)((h & 0x7fff) << 13) * 0x1p112f;
 
 	return (vec)((vec_int)rest | special | (h & 0x8000) << 16);
+}
+
+/* As f32_to_f16. */
+static inline void vec_store_f16(uint16_t *p, vec v)
+{
+	for (unsigned i = 0; i < LANES; i++)
+		p[i] = f32_to_f16(v[i]);
 }
 
 /* The first (low) and second halves of words. */
