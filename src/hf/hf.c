@@ -111,7 +111,7 @@ static struct gguf_body body_of(const struct folder *folder)
 	};
 }
 
-/* The rows of the embedding. config.json may leave its vocab_size out, so the directory is asked. */
+/* The rows of the embedding, by the directory: config.json may leave vocab_size out. */
 static enum sc_status count_vocabulary(struct opening *o, uint32_t *n_vocab_out)
 {
 	const struct gguf_body body = body_of(o->folder);
@@ -145,7 +145,7 @@ static enum sc_status open_head(struct opening *o)
 	return gguf_open_head(o->path, &o->head, &body, o->gguf_out, o->err);
 }
 
-/* The weights come last: who has a model that is not supported need not download what is missing. */
+/* The weights come last: who has an unsupported model need not download what is missing. */
 static enum sc_status open_parts(struct opening *o, const char *path)
 {
 	enum sc_status status = set_path(o, path);

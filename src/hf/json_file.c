@@ -41,8 +41,8 @@ static bool is_one_of(char c, const char *set)
 	return c && strchr(set, c);
 }
 
-/* An integer beyond 64 bits becomes a real: tokenizer_config.json has 10^30 as the length of the texts
- * of many models. */
+/* An integer beyond 64 bits becomes a real. Many a tokenizer_config.json has 10^30 as the largest
+ * number of tokens. */
 static void change_integer(char *at, size_t n)
 {
 	char digits[MAX_INTEGER + 1] = "", real[32];

@@ -15,8 +15,8 @@ enum json_dialect {
 	DIALECT_PYTHON,	/* as json_file_load says */
 };
 
-/* Parses an object; errors name `path`. Changes text. The caller calls json_decref. SC_E_FORMAT: err
- * has line and column. SC_E_NOMEM. */
+/* Parses an object; errors name `path`. Changes text. The caller calls json_decref.
+ * SC_E_FORMAT: err has line and column. SC_E_NOMEM. */
 must_check enum sc_status json_file_parse(const char *path, char *text, size_t n_bytes,
 					  enum json_dialect dialect, json_t **json_out,
 					  struct error *err);

@@ -5,8 +5,8 @@
  * safetensors - one mapped file of weights, and its directory. Private to this folder.
  * Layout of a file, little-endian:
  * 1. u64 length of the header;
- * 2. the header, JSON that may end in blanks: {NAME: {"dtype", "shape", "data_offsets": [begin, end]},
- *    ..., "__metadata__": {strings}};
+ * 2. the header, JSON that may end in blanks:
+ *    {NAME: {"dtype", "shape", "data_offsets": [begin, end]}, ..., "__metadata__": {strings}};
  * 3. the tensors' data. Offsets are relative to its start. The tensors fill it without gaps, in any
  *    order.
  * Every length, offset, size and name is checked before it is used. Errors read "FILE: ...".

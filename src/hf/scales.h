@@ -8,8 +8,8 @@
  */
 #include "hf/parts.h"
 
-/* Sets scale and is_scale of the store's tensors. SC_E_FORMAT: a scale that does not fit its tensor.
- * SC_E_UNSUPPORTED: the type of a scale. */
+/* Sets scale and is_scale of the store's tensors. SC_E_FORMAT: a scale that does not fit its
+ * tensor. SC_E_UNSUPPORTED: the type of a scale. */
 must_check enum sc_status scales_attach(struct hf_store *store, const json_t *config,
 					struct error *err);
 

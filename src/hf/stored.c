@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The format E4M3FN of the OCP 8-bit Floating Point Specification: 4 bits of exponent with 7 added, no
- * infinity, and NaN where all other bits are set. */
+/* The format E4M3FN of the OCP 8-bit Floating Point Specification: 4 bits of exponent with 7 added,
+ * no infinity, and NaN where all other bits are set. */
 #define F8_VALUE(sign, exponent, mantissa) \
 	((exponent) == 15 && (mantissa) == 7 ? (sign) * NAN \
 	 : (exponent) == 0 ? (sign) * (mantissa) * 0x1p-9f \

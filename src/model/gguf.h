@@ -83,9 +83,9 @@ struct gguf_body {
 	void (*release)(void *arg);	/* may be NULL */
 	void *arg;
 };
-/* Opens a head with its body as if they were a file at `path`, which errors name. Copies head, parts
- * and the array of sources. Sources and paths of parts must live until gguf_close, which calls
- * release(arg). A failure calls it, too. Statuses as gguf_open. */
+/* Opens a head with its body as if they were a file at `path`, which errors name. Copies head,
+ * parts and the array of sources. Sources and paths of parts must live until gguf_close, which
+ * calls release(arg). A failure calls it, too. Statuses as gguf_open. */
 struct gguf_head;
 must_check enum sc_status gguf_open_head(const char *path, const struct gguf_head *head,
 					 const struct gguf_body *body, struct gguf **gguf_out,

@@ -2,8 +2,8 @@
 #ifndef STAGECOACH_TESTS_HF_SAFETENSORS_WRITER_H
 #define STAGECOACH_TESTS_HF_SAFETENSORS_WRITER_H
 /*
- * safetensors_writer - writes files of safetensors in memory, for tests: valid ones, and broken ones.
- * Aborts when memory runs out.
+ * safetensors_writer - writes files of safetensors in memory, for tests: valid ones, and broken
+ * ones. Aborts when memory runs out.
  */
 #include "base/buf.h"
 #include "base/error.h"

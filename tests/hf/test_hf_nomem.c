@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening the weights of a folder with each allocation failing in turn: a clean error, and nothing is
- * left behind. */
+/* Opening the weights of a folder with each allocation failing in turn: a clean error, and nothing
+ * is left behind. */
 #include "hf/parts.h"
 
 #include "hf/folder.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A folder as a model: what hf_open makes of the parts of this folder, and which bytes are read. The
- * parts that know families and tokenizers are replaced: the folder has the tensors of a tiny model
- * under their GGUF names, and the keys are those of its file.
+ * A folder as a model: what hf_open makes of the parts of this folder, and which bytes are read.
+ * The parts that know families and tokenizers are replaced: the folder has the tensors of a tiny
+ * model under their GGUF names, and the keys are those of its file.
  */
 #include "hf/parts.h"
 

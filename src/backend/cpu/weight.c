@@ -20,8 +20,8 @@ struct failure {
 	struct error err;
 };
 
-/* A thread packs a slab of panels and then releases the file's pages. Elements that must be made are
- * made by the same thread, so that all processors share the work. */
+/* A thread packs a slab of panels and then releases the file's pages. The same thread makes the
+ * elements that must be made, so that all processors share the work. */
 struct packing {
 	const struct cpu_backend *cpu;
 	const struct cpu_kernels *kernels;
@@ -33,8 +33,8 @@ struct packing {
 	struct failure *failure;
 };
 
-/* Packs a panel, and checks and hashes its values while they are in the cache. stored: its first row.
- * Returns the hash. */
+/* Packs a panel, and checks and hashes its values while they are in the cache. stored: its first
+ * row. Returns the hash. */
 static uint64_t pack_panel(const struct packing *p, const uint8_t *stored, size_t row,
 			   size_t n_rows)
 {
