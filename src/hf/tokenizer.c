@@ -306,5 +306,8 @@ enum sc_status hf_tokenizer_put(const char *folder, const json_t *config, uint32
 				   "folder", folder);
 	if (!status)
 		status = put_sampling(folder, head, err);
-	return status ? status : hf_chat_template_put(folder, head, err);
+	if (!status)
+		status = hf_chat_template_put(folder, head, err);
+	return status == SC_E_NOMEM ? error_set(err, status, "%s: no memory for its tokenizer",
+						folder) : status;
 }

@@ -201,7 +201,9 @@ static enum sc_status read_token(struct json_pull *pull, struct tokenizer_json *
 	const size_t n = json->texts.n;
 	enum sc_status status = grow(json, is_array);
 
-	if (!status && is_array)
+	if (status)
+		return status;
+	if (is_array)
 		status = json_pull_mark(pull, '[');
 	if (!status)
 		status = json_pull_string(pull, &json->texts.bytes);

@@ -79,6 +79,8 @@ enum sc_status encoder_create(const struct gguf *gguf, struct vocab *vocab,
 	*encoder_out = encoder;
 	return SC_OK;
 fail:
+	if (status == SC_E_NOMEM)
+		error_set(err, status, "no memory for a tokenizer");
 	vocab->decoder = NULL;
 	encoder_destroy(encoder);
 	return status;
