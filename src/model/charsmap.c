@@ -28,12 +28,13 @@ static enum sc_status check_texts(const struct charsmap *map, struct error *err)
 enum sc_status charsmap_init(struct charsmap *map, const void *data, size_t n_bytes,
 			     struct error *err)
 {
-	struct cursor c = cursor_init(data, n_bytes);
+	struct cursor c;
 	uint32_t n_array;
 
 	*map = (struct charsmap){ 0 };
 	if (!n_bytes)
 		return SC_OK;
+	c = cursor_init(data, n_bytes);
 	n_array = cursor_u32(&c);
 	if (c.is_short || n_array > cursor_left(&c) || n_array % 4)
 		return error_set(err, SC_E_FORMAT, "expected the bytes of a double array, a multiple "
