@@ -6,6 +6,8 @@
 #include "hf/source.h"
 #include "quant/rounded.h"
 
+#include <stdio.h>
+
 struct model_choice model_choice_of(const struct config *config)
 {
 	return (struct model_choice){ config->model, config->ignored_keys, config->weight_type };
@@ -54,6 +56,9 @@ enum sc_status opened_model_open(struct opened_model *opened, const struct model
 		gguf_ignore_keys(gguf, choice->ignored_keys);
 		status = model_open_gguf(gguf, &opened->model, err);
 	}
+	/* Its folder in the cache is named by a hash. */
+	if (status == SC_OK && source_is_cached(choice->name))
+		snprintf(opened->model->name, sizeof opened->model->name, "%s", choice->name);
 	if (status == SC_OK)
 		status = model_take_samples(opened->model, err);
 	if (status == SC_OK)

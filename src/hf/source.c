@@ -75,12 +75,17 @@ static enum sc_status open_cached(const char *name, unsigned flags, struct gguf 
 	return status;
 }
 
-enum sc_status source_open(const char *name, unsigned flags, struct gguf **gguf_out,
-			   struct error *err)
+bool source_is_cached(const char *name)
 {
 	struct stat st;
 
-	if (stat(name, &st) && hf_cache_is_name(name) && !ends_with(name, ".gguf"))
+	return stat(name, &st) && hf_cache_is_name(name) && !ends_with(name, ".gguf");
+}
+
+enum sc_status source_open(const char *name, unsigned flags, struct gguf **gguf_out,
+			   struct error *err)
+{
+	if (source_is_cached(name))
 		return open_cached(name, flags, gguf_out, err);
 	return open_path(name, flags, gguf_out, err);
 }

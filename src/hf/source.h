@@ -17,4 +17,7 @@ enum { SOURCE_ANY_TYPES = 1 };	/* as gguf_open_any_types */
 must_check enum sc_status source_open(const char *name, unsigned flags, struct gguf **gguf_out,
 				      struct error *err);
 
+/* Returns true if source_open takes the name for one in the cache. */
+bool source_is_cached(const char *name);
+
 #endif

@@ -47,6 +47,7 @@ models=$HF_HOME/hub/models--some--model
 mkdir -p "$models/refs" "$models/snapshots" && echo 0a1b >"$models/refs/main" &&
 	cp -r "$dir/llama-3" "$models/snapshots/0a1b" || fail "no cache"
 expect_same "$(tokens -m "$dir/llama-3")" "$(tokens -m some/model)" "by path and by name"
+grep -q '^some/model: llama' "$dir/log" || fail "a model from the cache has another name"
 stagecoach inspect some/model | grep -q '^architecture  llama$' || fail "inspect by name"
 
 # expect CODE TEXT ARGUMENT...
