@@ -59,7 +59,8 @@ static enum sc_status check_wish(const hello_message *message, const struct hell
 {
 	if (message->model_fingerprint != wish->model_fingerprint)
 		return error_set(err, SC_E_INVALID, "has opened another model file than the "
-				 "coordinator: copy the same file to all machines");
+				 "coordinator, or rounds it to other types: copy the same file to "
+				 "all machines, and give all processes the same --weight-type");
 	if (message->model_samples != wish->model_samples)
 		return error_set(err, SC_E_INVALID, "has opened a model file with the same header "
 				 "as the coordinator's, but other tensor data: copy the same file "

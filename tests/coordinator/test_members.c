@@ -449,7 +449,9 @@ static void another_model_file_is_refused_by_name(void **state)
 	(void)state;
 	dial(1);
 	peer_say_hello(&c.peers[1], CONTROL_PROTOCOL_VERSION, PEER_FINGERPRINT + 1);
-	refuses(1, SC_E_INVALID, "another model file");
+	refuses(1, SC_E_INVALID, "another model file than the coordinator, or rounds it to other "
+		"types: copy the same file to all machines, and give all processes the same "
+		"--weight-type");
 }
 
 static void equal_headers_with_other_weights_are_refused(void **state)
