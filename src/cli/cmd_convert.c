@@ -4,7 +4,7 @@
 #include "cli/verbs.h"
 
 static const char usage[] =
-	"usage: stagecoach convert [OPTION...] INPUT OUTPUT TYPE\n\n"
+	"usage: stagecoach convert [OPTION...] INPUT OUTPUT [TYPE]\n\n"
 	"Write the model in a folder of Hugging Face (config.json, *.safetensors, tokenizer.json)\n"
 	"as one GGUF file. INPUT is the folder, or a name in the cache (org/name). Without TYPE every\n"
 	"matrix keeps its type; FP8 becomes BF16. TYPE is one of those of `stagecoach quantize`.\n"

@@ -9,6 +9,7 @@
 #include "cli/json_text.h"
 #include "cli/progress.h"
 #include "cli/verb.h"
+#include "hf/hf.h"
 #include "hf/source.h"
 #include "quant/quantize.h"
 
@@ -96,6 +97,25 @@ static enum sc_status print_summary(const struct rewrite_input *input, const str
 	return SC_OK;
 }
 
+/* Opens the model. The output must not replace a file of its folder, weights or not. */
+static enum sc_status open_input(const struct rewrite_input *input, struct gguf **gguf_out,
+				 struct error *err)
+{
+	struct gguf *gguf;
+	enum sc_status status = source_open(input->from, 0, &gguf, err);
+
+	if (status)
+		return status;
+	if (hf_is_folder(gguf_path(gguf)) && !hf_is_folder(input->to) &&
+	    hf_is_file_of(gguf_path(gguf), input->to)) {
+		gguf_close(gguf);
+		return error_set(err, SC_E_INVALID, "%s: expected another file than those of the "
+				 "input: give a new name", input->to);
+	}
+	*gguf_out = gguf;
+	return SC_OK;
+}
+
 static enum sc_status run(struct rewrite_input *input, struct error *err)
 {
 	struct quantize_options choice = {
@@ -112,7 +132,7 @@ static enum sc_status run(struct rewrite_input *input, struct error *err)
 
 	status = input->type ? find_mix(input->type, &choice.mix, err) : SC_OK;
 	if (status == SC_OK)
-		status = source_open(input->from, 0, &gguf, err);
+		status = open_input(input, &gguf, err);
 	if (status != SC_OK)
 		return status;
 	progress_init(&input->progress, input->config.is_quiet);

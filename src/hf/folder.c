@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hf/folder.h"
 
+#include "hf/hf.h"
+
 #include <dirent.h>
 #include <fnmatch.h>
 #include <limits.h>
@@ -23,6 +25,23 @@ bool folder_has(const char *folder, const char *name)
 	const int n = snprintf(path, sizeof path, "%s/%s", folder, name);
 
 	return n > 0 && (size_t)n < sizeof path && lstat(path, &st) == 0;
+}
+
+bool hf_is_file_of(const char *folder, const char *path)
+{
+	DIR *directory = opendir(folder);
+	struct stat wanted, st;
+	struct dirent *entry;
+	bool is_there = false;
+
+	if (directory && !stat(path, &wanted))
+		while (!is_there && (entry = readdir(directory)))
+			is_there = fnmatch("*.gguf", entry->d_name, 0) &&
+				   !fstatat(dirfd(directory), entry->d_name, &st, 0) &&
+				   st.st_dev == wanted.st_dev && st.st_ino == wanted.st_ino;
+	if (directory)
+		closedir(directory);
+	return is_there;
 }
 
 /* --- mapping --- */

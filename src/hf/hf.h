@@ -19,6 +19,10 @@
 /* Returns true if path is a directory. */
 bool hf_is_folder(const char *path);
 
+/* Returns true if path is a file of the folder, by whatever name or link. GGUF files in a folder
+ * are not files of its model. */
+bool hf_is_file_of(const char *folder, const char *path);
+
 /* The caller closes the result with gguf_close. err names the file in the folder, for JSON with
  * line and column, and says what to do.
  * SC_E_NOT_FOUND: no config.json, or a file that it needs is missing. SC_E_FORMAT: a file is

@@ -57,6 +57,7 @@ expect scalar stagecoach run --cpu = s
 expect '' stagecoach run --ctx-size 4
 expect other.gguf stagecoach quantize -t 2 o
 expect "$(printf '%s\n' Q8_0)" stagecoach quantize -t 2 in.gguf out.gguf Q8
+expect Q8_0 stagecoach convert in.gguf out.gguf Q8
 expect other.gguf stagecoach quantize in.gguf o
 expect Q8_0 stagecoach quantize --threads = 2 --quiet = on in.gguf out.gguf Q8
 expect other.gguf stagecoach inspect o

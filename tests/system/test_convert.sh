@@ -70,6 +70,16 @@ expect 1 'pickled weights' run -m "$models/snapshots/0a1b/pytorch_model.bin" -p 
 expect 64 'expected one of F16, BF16' run -m "$dir/llama-3" --weight-type q9 -p x
 expect 64 'expected INPUT, OUTPUT and perhaps TYPE' convert "$dir/llama-3"
 expect 64 'TYPE: expected one of' convert "$dir/llama-3" "$dir/x.gguf" q9
+for name in config.json tokenizer.json model.safetensors; do
+	ln -sf "$dir/llama-3/$name" "$dir/link"
+	expect 64 'expected another file than those of the input' \
+		convert "$dir/llama-3" "$dir/llama-3/$name"
+	expect 64 'expected another file than those of the input' convert "$dir/llama-3/" "$dir/link"
+done
+for turn in first second; do
+	stagecoach convert -q "$dir/llama-3" "$dir/llama-3/x.gguf" >"$dir/out" 2>"$dir/log" ||
+		fail "a file beside the weights, the $turn time: exit code $?"
+done
 [ -e "$dir/x.gguf" ] && fail "a file of a wrong type"
 stagecoach families --json | grep -q '"architecture":"gemma3"' || fail "families --json"
 echo "folders, names and converted files are the same models"
