@@ -4,6 +4,7 @@
 #include "hf/cache.h"
 #include "hf/hf.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,13 +26,23 @@ static bool is_pickle(const char *name)
 	return false;
 }
 
+static bool is_file_of_folder(const char *name)
+{
+	return ends_with(name, ".json") || ends_with(name, ".safetensors");
+}
+
 /* Opens the folder of a file in it. */
 static enum sc_status open_folder_of(const char *name, struct gguf **gguf_out, struct error *err)
 {
 	const char *slash = strrchr(name, '/');
-	char *folder = slash ? strndup(name, (size_t)(slash - name) + 1) : strdup(".");
 	enum sc_status status;
+	struct stat st;
+	char *folder;
 
+	if (stat(name, &st))
+		return error_errno(err, errno == ENOENT ? SC_E_NOT_FOUND : SC_E_IO, errno,
+				   "%s: cannot open", name);
+	folder = slash ? strndup(name, (size_t)(slash - name) + 1) : strdup(".");
 	if (!folder)
 		return error_set(err, SC_E_NOMEM, "%s: no memory", name);
 	status = hf_open(folder, gguf_out, err);
@@ -44,7 +55,7 @@ static enum sc_status open_path(const char *path, unsigned flags, struct gguf **
 {
 	if (hf_is_folder(path))
 		return hf_open(path, gguf_out, err);
-	if (ends_with(path, ".json") || ends_with(path, ".safetensors"))
+	if (is_file_of_folder(path))
 		return open_folder_of(path, gguf_out, err);
 	if (is_pickle(path))
 		return error_set(err, SC_E_UNSUPPORTED, "%s: expected a GGUF file or a folder with "
@@ -79,7 +90,8 @@ bool source_is_cached(const char *name)
 {
 	struct stat st;
 
-	return stat(name, &st) && hf_cache_is_name(name) && !ends_with(name, ".gguf");
+	return stat(name, &st) && hf_cache_is_name(name) && !ends_with(name, ".gguf") &&
+	       !is_file_of_folder(name);
 }
 
 enum sc_status source_open(const char *name, unsigned flags, struct gguf **gguf_out,

@@ -62,6 +62,13 @@ expect() {
 
 expect 66 "found no .*models--no--such.*: fetch it with 'hf download no/such'" \
 	run -m no/such -p x
+# A file that is not there is no name in the cache, and does not mean its folder.
+for name in modle.safetensors confg.json; do
+	expect 66 "llama-3/$name: cannot open: No such file" run -m "$dir/llama-3/$name" -p x
+	(cd "$dir" && expect 66 "llama-3/$name: cannot open: No such" run -m "llama-3/$name" -p x) ||
+		exit 1
+done
+expect_same "$(tokens -m "$dir/llama-3")" "$(tokens -m "$dir/llama-3/config.json")" "a file in it"
 rm "$models/snapshots/0a1b/model.safetensors"
 expect 66 "'hf download some/model' fetches what is missing" run -m some/model -p x
 : >"$models/snapshots/0a1b/pytorch_model.bin"
