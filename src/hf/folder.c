@@ -4,12 +4,14 @@
 #include "hf/hf.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fnmatch.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 char *folder_path(const char *folder, const char *name)
 {
@@ -183,8 +185,11 @@ static enum sc_status name_snapshot(const char *folder, struct error *err)
 
 enum sc_status folder_lacks_config(const char *folder, struct error *err)
 {
-	enum sc_status status = name_gguf(folder, "config.json", err);
+	enum sc_status status;
 
+	if (access(folder, X_OK))
+		return error_errno(err, SC_E_IO, errno, "%s: cannot open", folder);
+	status = name_gguf(folder, "config.json", err);
 	if (!status)
 		status = name_snapshot(folder, err);
 	if (status)

@@ -62,6 +62,13 @@ expect() {
 
 expect 66 "found no .*models--no--such.*: fetch it with 'hf download no/such'" \
 	run -m no/such -p x
+# A folder that may not be entered is not an empty one. Root may, but for its capabilities.
+limited=
+[ "$(id -u)" = 0 ] && limited="setpriv --bounding-set -dac_override,-dac_read_search"
+mkdir -m 0 "$dir/closed"
+$limited "$BUILDDIR/stagecoach" run -m "$dir/closed" -p x 2>"$dir/log" && fail "a closed folder"
+grep -q 'closed: cannot open: Permission denied' "$dir/log" || fail "a closed folder: no reason"
+
 # A file that is not there is no name in the cache, and does not mean its folder.
 for name in modle.safetensors confg.json; do
 	expect 66 "llama-3/$name: cannot open: No such file" run -m "$dir/llama-3/$name" -p x
