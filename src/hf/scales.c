@@ -63,8 +63,10 @@ static bool fit_scale(const struct search *s, struct hf_stored *tensor,
 		      const struct hf_stored *scale)
 {
 	const uint64_t rows = tensor->dims[0], columns = tensor->dims[1];
-	const uint64_t n = scale->dims[0] * scale->dims[1];
+	uint64_t n = 1;
 
+	for (size_t i = 0; i < HF_MAX_DIMS; i++)
+		n *= scale->dims[i];
 	tensor->scale_rows = rows;
 	tensor->scale_columns = columns;
 	if (n == 1)
@@ -84,15 +86,18 @@ static bool fit_scale(const struct search *s, struct hf_stored *tensor,
 static enum sc_status refuse_scale(const struct search *s, const struct hf_stored *tensor,
 				   const struct hf_stored *scale)
 {
-	char blocks[96] = "";
+	char blocks[96] = "", more[64] = "";
 
 	if (s->block[0])
 		snprintf(blocks, sizeof blocks, ", or one per block of %" PRIu64 " x %" PRIu64
 			 " elements", s->block[0], s->block[1]);
+	if (scale->n_dims > 2)
+		snprintf(more, sizeof more, ", %" PRIu64 ", %" PRIu64, scale->dims[2],
+			 scale->dims[3]);
 	return error_set(s->err, SC_E_FORMAT, "%s: tensor '%s': expected one scale for the tensor or "
-			 "for each of its %" PRIu64 " rows%s, found [%" PRIu64 ", %" PRIu64 "]%s",
+			 "for each of its %" PRIu64 " rows%s, found [%" PRIu64 ", %" PRIu64 "%s]%s",
 			 scale->file, quote(scale->name, strlen(scale->name)).text,
-			 tensor->dims[0], blocks, scale->dims[0], scale->dims[1],
+			 tensor->dims[0], blocks, scale->dims[0], scale->dims[1], more,
 			 s->block[0] ? "" : ": does config.json lack weight_block_size?");
 }
 

@@ -388,6 +388,8 @@ static void scales_that_do_not_fit_are_refused(void **state)
 		  "" },
 		{ "{}", "F32", "1,4", 16, SC_E_FORMAT, "found [1, 4]" },
 		{ "{}", "F32", "0", 0, SC_E_FORMAT, "found [0, 1]" },
+		{ "{}", "F32", "1,1,0", 0, SC_E_FORMAT, "found [1, 1, 0, 1]" },
+		{ "{}", "F32", "1,1,1,2", 8, SC_E_FORMAT, "found [1, 1, 1, 2]" },
 		{ "{}", "F32", "3", 12, SC_E_FORMAT, "found [3, 1]" },
 		{ "{}", "F8_E8M0", "1", 1, SC_E_UNSUPPORTED, "expected scales in F32, F16 or BF16, "
 		  "found F8_E8M0" },
