@@ -146,8 +146,8 @@ static void warn_of_unknown(const struct hf_family *family, const struct hf_conf
 			  config->folder, names);
 }
 
-/* The folder's name. In a cache of Hugging Face, .../models--OWNER--NAME/snapshots/HASH, it is
- * NAME. */
+/* The folder's name. In a cache of Hugging Face, .../models--OWNER--NAME/snapshots/HASH or
+ * .../models--NAME/snapshots/HASH, it is NAME. */
 static enum sc_status put_name(const char *folder, struct gguf_head *head)
 {
 	static const char mark[] = "models--";
@@ -155,7 +155,8 @@ static enum sc_status put_name(const char *folder, struct gguf_head *head)
 
 	if (cached && strstr(cached, "/snapshots/")) {
 		end = strstr(cached, "/snapshots/");
-		for (const char *p = cached + strlen(mark); p + 2 <= end; p++)
+		start = cached + strlen(mark);
+		for (const char *p = start; p + 2 <= end; p++)
 			if (p[0] == '-' && p[1] == '-')
 				start = p + 2;
 	} else {

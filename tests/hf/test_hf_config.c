@@ -390,7 +390,7 @@ static void rope_parameters_of_both_forms_are_read(void **state)
 		    "rope.scaling.factor=4");
 }
 
-static void a_name_is_found_in_a_cache(void **state)
+static void expect_name(const char *folder, const char *wanted)
 {
 	json_t *json = parse(q("{'architectures':['LlamaForCausalLM']," LLAMA_SIZES "}"));
 	const struct hf_family *family;
@@ -398,21 +398,27 @@ static void a_name_is_found_in_a_cache(void **state)
 	struct buf bytes = BUF_INIT;
 	struct gguf *gguf;
 	struct gguf_string name;
-	static const char folder[] = "/c/hub/models--some-org--A-Model-1B/snapshots/0123abcd";
 
-	(void)state;
 	gguf_head_init(&head, NULL);
 	assert_int_equal(hf_family_find(json, folder, &family, NULL), SC_OK);
 	assert_int_equal(hf_config_put(family, json, folder, &head, NULL), SC_OK);
 	assert_int_equal(gguf_head_finish(&head, &bytes), SC_OK);
 	assert_int_equal(gguf_open_memory("head", bytes.data, bytes.length, &gguf, NULL), SC_OK);
 	assert_int_equal(gguf_get_string(gguf, "general.name", &name, NULL), SC_OK);
-	assert_int_equal(name.length, strlen("A-Model-1B"));
-	assert_memory_equal(name.data, "A-Model-1B", name.length);
+	assert_int_equal(name.length, strlen(wanted));
+	assert_memory_equal(name.data, wanted, name.length);
 	gguf_close(gguf);
 	buf_deinit(&bytes);
 	gguf_head_deinit(&head);
 	json_decref(json);
+}
+
+static void a_name_is_found_in_a_cache(void **state)
+{
+	(void)state;
+	expect_name("/c/hub/models--some-org--A-Model-1B/snapshots/0123abcd", "A-Model-1B");
+	expect_name("/c/hub/models--gpt2/snapshots/0123abcd", "gpt2");
+	expect_name("/c/models/gpt2", "gpt2");
 }
 
 static void what_is_not_supported_is_named(void **state)
