@@ -108,8 +108,9 @@ static enum sc_status read_long(struct reader *r, struct model *model)
 				 "found none", gguf_path(r->gguf),
 				 outer_slots[OUTER_ROPE_FACTORS_SHORT].gguf,
 				 outer_slots[OUTER_ROPE_FACTORS_LONG].gguf);
-	status = reader_need_u32(r, "rope.scaling.original_context_length", UINT32_MAX,
-				 &hp->long_from);
+	status = reader_need(r, "rope.scaling.original_context_length");
+	if (!status)	/* its logarithm divides */
+		status = reader_u32(r, 2, UINT32_MAX, &hp->long_from);
 	if (status)
 		return status;
 	/* Without a key, the magnitude is transformers' default. */
@@ -127,8 +128,14 @@ static enum sc_status read_dim(struct reader *r, struct hparams *hp)
 	if (r->arch->rope == ROPE_NONE)
 		return SC_OK;
 	status = reader_maybe_u32(r, "rope.dimension_count", hp->head_dim, &hp->rope_dim);
-	if (status || hp->rope_dim % 2 == 0)
+	if (status)
 		return status;
+	if (hp->rope_dim > MODEL_MAX_ROPE_DIM)
+		return reader_error(r, SC_E_UNSUPPORTED,
+				    "expected at most %d rotated elements per head, found %" PRIu32,
+				    MODEL_MAX_ROPE_DIM, hp->rope_dim);
+	if (hp->rope_dim % 2 == 0)
+		return SC_OK;
 	return reader_error(r, SC_E_FORMAT,
 			    "expected an even number of rotated elements, found %" PRIu32,
 			    hp->rope_dim);

@@ -20,6 +20,7 @@
 #define MODEL_MAX_LAYERS 1024
 #define MODEL_MAX_DIM 131072
 #define MODEL_MAX_VOCAB (4u << 20)
+#define MODEL_MAX_ROPE_DIM 512	/* backends have room for the angles of as many elements */
 
 #define MODEL_NAME_BYTES 128
 

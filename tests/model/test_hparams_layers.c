@@ -350,6 +350,11 @@ static void add_long(struct gguf_writer *w)
 	gguf_writer_u32(w, "phi3.rope.scaling.original_context_length", 64);
 }
 
+static void add_shortest(struct gguf_writer *w)
+{
+	gguf_writer_u32(w, "phi3.rope.scaling.original_context_length", 1);
+}
+
 static void add_long_factor(struct gguf_writer *w)
 {
 	add_long(w);
@@ -370,6 +375,8 @@ static void long_sequences_have_factors_of_their_own(void **state)
 	any.outer_more |= BIT(OUTER_ROPE_FACTORS_SHORT);
 	any.add_keys = NULL;
 	expect_refused(&any, "expected the key 'phi3.rope.scaling.original_context_length'");
+	any.add_keys = add_shortest;
+	expect_refused(&any, "expected 2 to 4294967295, found 1");
 	for (int i = 0; i < 2; i++) {
 		any.add_keys = i ? add_long_factor : add_long;
 		model = any_model_open(&any, &file, &err);
@@ -382,6 +389,23 @@ static void long_sequences_have_factors_of_their_own(void **state)
 	model = open_any("phi3", 2, add_long);	/* no factors, as Phi 4 */
 	assert_int_equal(model->hparams.long_from, 0);
 	close_any(model);
+}
+
+/* A backend keeps the angles of each row in an array. */
+static void heads_that_rotate_too_many_elements_are_refused(void **state)
+{
+	struct any_model any = any_model_of("llama");
+	struct error err = { .text = "" };
+	struct model *model;
+
+	(void)state;
+	any.head_dim = MODEL_MAX_ROPE_DIM;
+	model = any_model_open(&any, &file, &err);
+	assert_non_null(model);
+	assert_int_equal(model->hparams.rope_dim, MODEL_MAX_ROPE_DIM);
+	close_any(model);
+	any.head_dim = MODEL_MAX_ROPE_DIM + 2;
+	expect_refused(&any, "expected at most 512 rotated elements per head, found 514");
 }
 
 static void granite_switch(struct gguf_writer *w)
@@ -412,6 +436,7 @@ int main(void)
 		cmocka_unit_test(layers_that_slide_may_rotate_otherwise),
 		cmocka_unit_test(yarn_scales_magnitudes_as_its_keys_say),
 		cmocka_unit_test(long_sequences_have_factors_of_their_own),
+		cmocka_unit_test(heads_that_rotate_too_many_elements_are_refused),
 		cmocka_unit_test(granite_can_be_without_rotary_positions),
 	};
 

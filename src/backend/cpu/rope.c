@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/cpu/cpu.h"
+#include "model/model.h"
 
 #include <assert.h>
 #include <math.h>
@@ -11,6 +12,8 @@
  * need the same angles for queries and keys, so each row keeps those of its last position. The
  * values depend only on position and table, so keeping them changes no bit.
  */
+
+_Static_assert(CPU_ROPE_MAX_ANGLES * 2 >= MODEL_MAX_ROPE_DIM, "the angles of every model");
 
 static bool is_of_table(const struct cpu_rope_cache *cache, const struct rope_table *table)
 {
