@@ -37,8 +37,8 @@ static const char *type_name(const json_t *parameters)
 	return name ? name : "default";
 }
 
-static enum sc_status find_type(const struct hf_family *family, const struct hf_config *config,
-				const json_t *from, struct hf_rope *rope, struct error *err)
+static enum sc_status find_type(const struct hf_config *config, const json_t *from,
+				struct hf_rope *rope, struct error *err)
 {
 	static const struct {
 		const char *name;
@@ -52,7 +52,6 @@ static enum sc_status find_type(const struct hf_family *family, const struct hf_
 	};
 	const char *name = type_name(from);
 
-	(void)family;
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
 		if (!strcmp(types[i].name, name)) {
 			rope->type = types[i].type;
@@ -312,7 +311,7 @@ enum sc_status hf_rope_read(const struct hf_family *family, const struct hf_conf
 				       "'rope_parameters' or 'rope_scaling' is missing; models of "
 				       "the family %s need it. For plain positions give "
 				       "{\"rope_type\": \"default\"}", family->name);
-	status = find_type(family, config, from.full, rope_out, err);
+	status = find_type(config, from.full, rope_out, err);
 	if (!status)
 		status = read_base(family, config, numbers, from.full, rope_out, err);
 	if (!status)

@@ -58,9 +58,10 @@ size_t hf_store_n(const struct hf_store *store);
 const struct hf_stored *hf_store_get(const struct hf_store *store, size_t i);
 /* SC_E_IO: a file was changed since it was opened. */
 must_check enum sc_status hf_store_check(const struct hf_store *store, struct error *err);
-/* Elements [first, first + n) in memory order, as float, with their scales. Any alignment. */
-/* dtype is not HF_OTHER. */
+/* Elements [first, first + n) in memory order, as float, with their scales. dtype must not be
+ * HF_OTHER. */
 void hf_stored_f32(const struct hf_stored *stored, uint64_t first, uint64_t n, float *out);
+/* As tensor_expect and tensor_release, for these elements. */
 void hf_stored_expect(const struct hf_stored *stored, uint64_t first, uint64_t n);
 void hf_stored_release(const struct hf_stored *stored, uint64_t first, uint64_t n);
 /* Bytes of one element; 0 for HF_OTHER. */
@@ -78,7 +79,7 @@ struct hf_family;
 must_check enum sc_status hf_family_find(const json_t *config, const char *folder,
 					 const struct hf_family **family_out, struct error *err);
 
-/* general.architecture and every key of the architecture. n_vocab: rows of the embedding. */
+/* Writes general.architecture and every key of the architecture, but for what the tensors say. */
 must_check enum sc_status hf_config_put(const struct hf_family *family, const json_t *config,
 					const char *folder, struct gguf_head *head,
 					struct error *err);

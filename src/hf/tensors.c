@@ -376,7 +376,6 @@ enum sc_status hf_tensors_put(const struct hf_family *family, const json_t *root
 
 	find_folder(store, folder, sizeof folder);
 	status = hf_config_init(&config, root, folder, err);
-
 	if (status)
 		return status;
 	status = make(&m, store);

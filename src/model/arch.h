@@ -90,8 +90,8 @@ enum arch_keys {
 	KEYS_ATTENTION_SCALE = 1 << 0,
 	KEYS_SCALES = 1 << 1,		/* embedding_scale, residual_scale */
 	KEYS_CAPS = 1 << 2,		/* attn_logit_softcapping, final_logit_softcapping */
-	KEYS_CLAMP = 1 << 4,		/* attention.clamp_kqv */
 	KEYS_ROPE_SWITCH = 1 << 3,	/* rope.scaling.finetuned false: no rotary positions */
+	KEYS_CLAMP = 1 << 4,		/* attention.clamp_kqv */
 };
 
 struct arch {

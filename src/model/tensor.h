@@ -49,8 +49,9 @@ struct tensor {
 	uint64_t dims[TENSOR_MAX_DIMS];	/* dims[0] varies fastest; 1 beyond n_dims. A matrix that
 					 * maps n_in to n_out has dims {n_in, n_out}, a row per
 					 * output */
-	const void *data;		/* in the mapped file, aligned to the file's alignment; NULL:
-					 * the elements are made when they are read */
+	const void *data;		/* in the mapped file, aligned to the GGUF file's alignment, or
+					 * in a folder's files to the size of an element; NULL: the
+					 * elements are made when they are read */
 	const struct tensor_source *source;	/* if data is NULL; see tensor_source.h */
 	uint64_t source_first;		/* the tensor's first element among the source's */
 	size_t n_bytes;

@@ -289,10 +289,10 @@ unsigned forward_max_width(const struct model *model)
 /* Appends rows to the last run, if they use the same table. */
 static void add_rope_run(struct forward *f, uint32_t first_row, uint32_t n_rows, bool is_long)
 {
-	struct rope_run *last = &f->rope_runs[f->n_rope_runs - 1];
+	const uint32_t n = f->n_rope_runs;
 
-	if (f->n_rope_runs && last->is_long == is_long) {
-		last->n_rows += n_rows;
+	if (n && f->rope_runs[n - 1].is_long == is_long) {
+		f->rope_runs[n - 1].n_rows += n_rows;
 		return;
 	}
 	f->rope_runs[f->n_rope_runs++] = (struct rope_run){
