@@ -28,7 +28,8 @@ static enum sc_status vocabulary_open(struct vocabulary *vocabulary, const struc
 
 	*vocabulary = (struct vocabulary){ .gguf = NULL };
 	if (!*config->model)
-		return error_set(err, SC_E_INVALID, "no model: give a model file or folder with -m");
+		return error_set(err, SC_E_INVALID, "no model: give a model file, a folder or a "
+				 "cached name with -m");
 	status = source_open(config->model, SOURCE_ANY_TYPES, &vocabulary->gguf, err);
 	if (status != SC_OK)
 		return status;

@@ -83,7 +83,7 @@ done
 [ "$(stagecoach tokenize -m "$dir/vocabulary.gguf" -p 'a a' --no-bos --ids)" = '261 261' ] ||
 	fail "a vocabulary alone: $(stagecoach tokenize -m "$dir/vocabulary.gguf" -p 'a a')"
 
-refuse 64 'no model: give a model file with -m' -p hi
+refuse 64 'no model: give a model file, a folder' -p hi
 refuse 64 'no prompt' -m "$MODEL"
 refuse 64 'expected one of them' -m "$MODEL" -p hi -f "$dir/in"
 refuse 66 'No such file' -m "$dir/missing.gguf" -p hi
