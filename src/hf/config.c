@@ -110,7 +110,7 @@ static enum sc_status put_numbers(const struct hf_family *family, const struct h
 		status = put_u32(head, arch, "attention.head_count", n->n_heads);
 	if (!status)
 		status = put_u32(head, arch, "attention.head_count_kv", n->n_kv_heads);
-	if (status || n->head_dim * n->n_heads == n->dim)
+	if (status || (uint64_t)n->head_dim * n->n_heads == n->dim)
 		return status;
 	status = put_u32(head, arch, "attention.key_length", n->head_dim);
 	return status ? status : put_u32(head, arch, "attention.value_length", n->head_dim);

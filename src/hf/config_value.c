@@ -123,6 +123,18 @@ static enum sc_status missing(const struct hf_config *config, const char *names,
 			       has_others ? ")" : "");
 }
 
+/* The first of the names that the object has. */
+static struct hf_text found_name(const json_t *object, const char *names)
+{
+	struct hf_text found;
+	char name[NAME_BYTES] = "";
+
+	while (next_name(&names, '|', name) && !hf_json_get(object, name))
+		continue;
+	snprintf(found.text, sizeof found.text, "%s", name);
+	return found;
+}
+
 enum sc_status hf_config_u32(const struct hf_config *config, const char *names, uint32_t min,
 			     uint32_t max, uint32_t fallback, uint32_t *value_out,
 			     struct error *err)
@@ -135,7 +147,8 @@ enum sc_status hf_config_u32(const struct hf_config *config, const char *names, 
 	if (value && !(number >= min && number <= max && number == floor(number)))
 		return hf_config_error(config, SC_E_FORMAT, err,
 				       "'%s' must be a whole number from %u to %u, found %s",
-				       names, min, max, hf_json_text(value).text);
+				       found_name(config->json, names).text, min, max,
+				       hf_json_text(value).text);
 	*value_out = value ? (uint32_t)number : fallback;
 	return SC_OK;
 }
@@ -158,8 +171,8 @@ enum sc_status hf_json_number(const struct hf_config *config, const json_t *obje
 			number = HUGE_VAL;
 		if (!(fabs(number) <= FLT_MAX))
 			return hf_config_error(config, SC_E_FORMAT, err,
-					       "'%s'%s%s must be a number, found %s", names,
-					       in ? " in " : "", in ? in : "",
+					       "'%s'%s%s must be a number, found %s",
+					       found_name(object, names).text, in ? " in " : "", in ? in : "",
 					       hf_json_text(value).text);
 	}
 	*value_out = number;

@@ -115,10 +115,12 @@ static enum sc_status attach(const struct search *s, struct hf_stored *tensor,
 	return SC_OK;
 }
 
-/* Scales of activations, which are computed in more than FP8 here. */
+/* Scales of activations, keys and values, which are computed in more than FP8 here. */
 static enum sc_status mark_others(const struct search *s, const char *name, size_t length)
 {
-	static const char *const others[] = { "input_scale", "activation_scale", "output_scale" };
+	static const char *const others[] = {
+		"input_scale", "activation_scale", "output_scale", "k_scale", "v_scale",
+	};
 	enum sc_status status = SC_OK;
 
 	if (length < 6 || strcmp(name + length - 6, "weight"))

@@ -121,14 +121,15 @@ static enum sc_status add_pattern(struct hf_steps *steps, const char *section, c
 	const json_t *pattern = json_object_get(step, "pattern");
 	const json_t *string = json_object_get(pattern, "String");
 	const json_t *regex = json_object_get(pattern, "Regex");
+	const bool is_text = json_is_string(string);
 	enum sc_status status;
 
-	if (!json_is_string(string) && !json_is_string(regex))
+	if (!is_text && !json_is_string(regex))
 		return refuse(steps, SC_E_FORMAT, section,
 			      "%s: expected a \"pattern\" with a \"String\" or a \"Regex\"",
 			      type_of(step));
-	status = add_name(steps, string ? text_kind : regex_kind);
-	return status ? status : add_json(steps, string ? string : regex);
+	status = add_name(steps, is_text ? text_kind : regex_kind);
+	return status ? status : add_json(steps, is_text ? string : regex);
 }
 
 typedef enum sc_status add_step(struct hf_steps *steps, const json_t *step);

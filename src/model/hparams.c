@@ -233,7 +233,7 @@ static double attention_root(enum arch_attention_scale rule, const struct hparam
 {
 	const uint32_t largest_model = rule == SCALE_GEMMA2 ? 46 : rule == SCALE_GEMMA3 ? 62 : 0;
 
-	return hp->n_layers == largest_model ? hp->dim / hp->n_heads : hp->head_dim;
+	return hp->n_layers == largest_model ? (double)hp->dim / hp->n_heads : hp->head_dim;
 }
 
 static enum sc_status read_attention_scale(struct reader *r, struct hparams *hp)

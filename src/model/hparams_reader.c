@@ -38,6 +38,21 @@ enum sc_status reader_u32(struct reader *r, uint32_t min, uint32_t max, uint32_t
 	return SC_OK;
 }
 
+enum sc_status reader_finite(struct reader *r, float *value_out)
+{
+	enum sc_status status;
+	float value;
+
+	status = gguf_get_f32(r->gguf, r->key, &value, r->err);
+	if (status)
+		return status;
+	if (!isfinite(value))
+		return reader_error(r, SC_E_FORMAT, "expected a finite number, found %g",
+				    (double)value);
+	*value_out = value;
+	return SC_OK;
+}
+
 enum sc_status reader_positive(struct reader *r, float *value_out)
 {
 	enum sc_status status;

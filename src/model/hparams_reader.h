@@ -31,6 +31,8 @@ enum sc_status reader_unsupported(struct reader *r, const char *what);
 /* These read the selected key. */
 must_check enum sc_status reader_u32(struct reader *r, uint32_t min, uint32_t max,
 				     uint32_t *value_out);
+/* Reads the selected key, a finite number. */
+must_check enum sc_status reader_finite(struct reader *r, float *value_out);
 must_check enum sc_status reader_positive(struct reader *r, float *value_out);
 /* Some files write 0 for "no factor"; like llama.cpp, that counts as 1. */
 must_check enum sc_status reader_factor(struct reader *r, float *value_out);

@@ -60,6 +60,21 @@ static double yarn_magnitude(double factor, double weight)
 /* attn_factor multiplies the usual magnitude, as in llama.cpp. yarn_attn_factor is what its
  * converter makes of the attention_factor of config.json, which replaces the usual magnitude in
  * transformers; 1 stands for "not set". */
+/* With a base of 1 every pair turns alike, so none can be told from another by its turns. */
+static enum sc_status check_yarn(struct reader *r, const struct rope_hparams *rope)
+{
+	if (rope->base <= 1) {
+		(void)reader_seek(r, "rope.freq_base");
+		return reader_error(r, SC_E_FORMAT, "YaRN needs a base above 1, found %g",
+				    (double)rope->base);
+	}
+	if (!isfinite(rope->magnitude) || rope->magnitude <= 0)
+		return reader_error(r, SC_E_FORMAT, "the magnitude that it gives with the other "
+				    "keys of rope.scaling must be positive, found %g",
+				    (double)rope->magnitude);
+	return SC_OK;
+}
+
 static enum sc_status read_yarn(struct reader *r, uint32_t n_context, struct rope_hparams *rope)
 {
 	float whole = 1.0f, log_multiplier = 0;
@@ -76,9 +91,9 @@ static enum sc_status read_yarn(struct reader *r, uint32_t n_context, struct rop
 	if (!status && reader_seek(r, "rope.scaling.yarn_beta_slow"))
 		status = reader_positive(r, &rope->beta_slow);
 	if (!status && reader_seek(r, "rope.scaling.yarn_ext_factor"))
-		status = gguf_get_f32(r->gguf, r->key, &rope->ext, r->err);
+		status = reader_finite(r, &rope->ext);
 	if (!status && reader_seek(r, "rope.scaling.yarn_log_multiplier"))
-		status = gguf_get_f32(r->gguf, r->key, &log_multiplier, r->err);
+		status = reader_finite(r, &log_multiplier);
 	if (!status)
 		status = reader_maybe_factor(r, "rope.scaling.yarn_attn_factor", &whole);
 	if (rope->ext < 0)	/* llama.cpp's "not set" */
@@ -91,7 +106,7 @@ static enum sc_status read_yarn(struct reader *r, uint32_t n_context, struct rop
 		rope->magnitude *= (float)(yarn_magnitude((double)rope->factor, 1) /
 					   yarn_magnitude((double)rope->factor,
 							  (double)log_multiplier));
-	return SC_OK;
+	return check_yarn(r, rope);
 }
 
 /* LongRoPE: the long factors are for sequences that may leave the original context. */

@@ -6,6 +6,7 @@
 #include "model/tensor_source.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define MIB(n_bytes) ((double)(n_bytes) / (1 << 20))
 
@@ -169,6 +170,9 @@ static void want_all(struct loader *l)
 static enum sc_status report_failure(struct loader *l, const struct tensor *tensor,
 				     enum sc_status status, const struct error *why)
 {
+	/* Elements that cannot be made name their tensor. */
+	if (status != SC_E_NOMEM && status != SC_E_CAPACITY && strstr(why->text, tensor->name))
+		return error_set(l->err, status, "%s", why->text);
 	if (status != SC_E_NOMEM && status != SC_E_CAPACITY)
 		return error_set(l->err, status, "%s: %s", tensor->name, why->text);
 	return error_set(l->err, SC_E_CAPACITY,

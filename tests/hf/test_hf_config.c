@@ -476,6 +476,10 @@ static void what_is_not_supported_is_named(void **state)
 		  "'max_position_embeddings':128}", SC_E_FORMAT, "there is no 'head_dim'" },
 		{ "{'architectures':['LlamaForCausalLM']," LLAMA_SIZES ",'rms_norm_eps':'small'}",
 		  SC_E_FORMAT, "'rms_norm_eps' must be a number, found \"small\"" },
+		/* The name that the file has, not those of other families. */
+		{ "{'architectures':['LlamaForCausalLM'],'num_hidden_layers':2,'hidden_size':-5,"
+		  "'max_position_embeddings':64}", SC_E_FORMAT, "'hidden_size' must be a whole number from 1 "
+		  "to 131072, found -5" },
 		{ "{'architectures':['SmolLM3ForCausalLM'],'hidden_size':64,"
 		  "'intermediate_size':64,'num_hidden_layers':2,'num_attention_heads':4,"
 		  "'max_position_embeddings':64,'no_rope_layers':[1,0]}", SC_E_UNSUPPORTED,

@@ -94,6 +94,10 @@ static void each_mistake_is_named(void **state)
 		  "expected a list \"normalizers\"" },
 		{ "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},"
 		  "\"content\":\"\"}", SC_E_UNSUPPORTED, "an empty pattern" },
+		/* A pattern in both forms, of which one is no text. */
+		{ "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":1,"
+		  "\"Regex\":\"(?~a)\"},\"behavior\":\"Isolated\"}", SC_E_UNSUPPORTED,
+		  "this kind of group is not supported" },
 		{ "\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}", SC_E_UNSUPPORTED,
 		  "pre_tokenizer: UnicodeScripts is not supported" },
 		{ "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(?~a)\"},"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What layers may have differently, and how positions rotate: hparams_layers.c, hparams_rope.c. */
 #include "tests/model/any_model.h"
+#include "tests/model/model_fixture.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -345,6 +346,31 @@ static void yarn_scales_magnitudes_as_its_keys_say(void **state)
 	}
 }
 
+static void yarn_that_gives_no_numbers_is_refused(void **state)
+{
+	static const struct {
+		const char *key;
+		float value;
+		const char *text;
+	} cases[] = {
+		{ "llama.rope.scaling.yarn_ext_factor", NAN, "expected a finite number, found nan" },
+		{ "llama.rope.scaling.yarn_log_multiplier", -INFINITY, "expected a finite number" },
+		{ "llama.rope.scaling.yarn_log_multiplier", -7.3f, "must be positive, found -" },
+		{ "llama.rope.freq_base", 1, "YaRN needs a base above 1, found 1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct model_fixture f;
+
+		model_fixture_start(&f, &tiny_llama);
+		add_yarn(&f.w);
+		gguf_writer_f32(&f.w, cases[i].key, cases[i].value);
+		model_fixture_finish(&f);
+		expect_model_error(&f, SC_E_FORMAT, cases[i].text);
+	}
+}
+
 static void add_long(struct gguf_writer *w)
 {
 	gguf_writer_u32(w, "phi3.rope.scaling.original_context_length", 64);
@@ -435,6 +461,7 @@ int main(void)
 		cmocka_unit_test(layers_may_have_sizes_of_their_own),
 		cmocka_unit_test(layers_that_slide_may_rotate_otherwise),
 		cmocka_unit_test(yarn_scales_magnitudes_as_its_keys_say),
+		cmocka_unit_test(yarn_that_gives_no_numbers_is_refused),
 		cmocka_unit_test(long_sequences_have_factors_of_their_own),
 		cmocka_unit_test(heads_that_rotate_too_many_elements_are_refused),
 		cmocka_unit_test(granite_can_be_without_rotary_positions),
