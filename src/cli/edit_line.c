@@ -154,6 +154,9 @@ enum key_result edit_line_read(struct edit_line *self, const char *prompt, struc
 	self->prompt = prompt;
 	self->result = KEY_OK;
 	memset(&self->character, 0, sizeof self->character);
+	/* el_gets shows the prompt before it takes the terminal over: what is typed in between, a
+	 * Ctrl-D for one, would go to the terminal's own line. */
+	el_set(self->edit, EL_PREP_TERM, 1);
 	text = el_gets(self->edit, &n);
 	if (self->result != KEY_OK) {
 		fputs("\n", self->screen);
