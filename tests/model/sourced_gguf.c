@@ -3,6 +3,7 @@
 
 #include "model/gguf_head.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +19,19 @@ struct body {
 	struct sourced_count *count;
 };
 
-static void look_at(const struct copying *copying, uint64_t first, uint64_t n)
+static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER;	/* several threads read */
+
+/* Counts a call in *n_calls, and what it asked for. */
+static void note(const struct copying *copying, uint64_t *n_calls, uint64_t first, uint64_t n)
 {
 	const uint64_t row = copying->of->n_dims > 1 ? copying->of->dims[0] : 1;
 
+	pthread_mutex_lock(&counting);
+	++*n_calls;
 	copying->count->is_odd |= first % row || n % row;
 	if (n > copying->count->max_elements)
 		copying->count->max_elements = n;
+	pthread_mutex_unlock(&counting);
 }
 
 static enum sc_status read_copy(const struct tensor_source *source, uint64_t first, uint64_t n,
@@ -33,8 +40,7 @@ static enum sc_status read_copy(const struct tensor_source *source, uint64_t fir
 	const struct copying *copying = (const struct copying *)source;
 	const enum tensor_type type = copying->of->type;
 
-	copying->count->n_reads++;
-	look_at(copying, first, n);
+	note(copying, &copying->count->n_reads, first, n);
 	if (copying->count->fails)
 		return error_set(err, SC_E_FORMAT, "no elements today");
 	memcpy(out, (const uint8_t *)copying->of->data + tensor_type_bytes(type, first),
@@ -46,16 +52,14 @@ static void expect_copy(const struct tensor_source *source, uint64_t first, uint
 {
 	const struct copying *copying = (const struct copying *)source;
 
-	copying->count->n_expects++;
-	look_at(copying, first, n);
+	note(copying, &copying->count->n_expects, first, n);
 }
 
 static void release_copy(const struct tensor_source *source, uint64_t first, uint64_t n)
 {
 	const struct copying *copying = (const struct copying *)source;
 
-	copying->count->n_releases++;
-	look_at(copying, first, n);
+	note(copying, &copying->count->n_releases, first, n);
 }
 
 static enum sc_status check(const void *arg, struct error *err)
