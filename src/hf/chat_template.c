@@ -33,14 +33,9 @@ static enum sc_status put_list(const json_t *list, struct gguf_head *head)
 static enum sc_status put_file(const char *folder, const char *name, struct gguf_head *head,
 			       struct error *err)
 {
-	char *path = folder_path(folder, name);
 	struct mapped_file file;
-	enum sc_status status;
+	enum sc_status status = folder_map_name(folder, name, "a chat template", &file, err);
 
-	if (!path)
-		return error_set(err, SC_E_NOMEM, "%s: no memory", folder);
-	status = folder_map(path, "a chat template", &file, err);
-	free(path);
 	if (status)
 		return status;
 	if (file.n_bytes > GGUF_MAX_STRING)
@@ -64,9 +59,7 @@ enum sc_status hf_chat_template_put(const char *folder, struct gguf_head *head, 
 		json_t *json;
 		bool is_there;
 
-		if (!folder_has(folder, files[i]))
-			continue;
-		status = json_file_load(folder, files[i], &json, err);
+		status = json_file_maybe(folder, files[i], &json, err);
 		if (status)
 			return status;
 		value = json_object_get(json, "chat_template");

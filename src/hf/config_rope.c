@@ -2,6 +2,7 @@
 #include "hf/config_rope.h"
 
 #include "hf/put_key.h"
+#include "model/hparams.h"
 #include "model/quote.h"
 
 #include <string.h>
@@ -145,11 +146,6 @@ static enum sc_status read_original(const struct hf_config *config,
 	return status;
 }
 
-static double usual_magnitude(double factor, double scale)
-{
-	return factor <= 1 ? 1 : 0.1 * scale * log(factor) + 1;
-}
-
 static enum sc_status read_yarn(const struct hf_config *config, const json_t *from,
 				struct hf_rope *rope, struct error *err)
 {
@@ -175,11 +171,11 @@ static enum sc_status read_yarn(const struct hf_config *config, const json_t *fr
 	if (rope->beta_slow == 0)
 		rope->beta_slow = 1;
 	if (rope->magnitude == 0 && scale != 0 && scale_all != 0)
-		rope->magnitude = usual_magnitude(rope->factor, scale) /
-				  usual_magnitude(rope->factor, scale_all);
+		rope->magnitude = rope_yarn_magnitude(rope->factor, scale) /
+				  rope_yarn_magnitude(rope->factor, scale_all);
 	rope->is_magnitude_usual = rope->magnitude == 0;
 	if (rope->is_magnitude_usual)
-		rope->magnitude = usual_magnitude(rope->factor, 1);
+		rope->magnitude = rope_yarn_magnitude(rope->factor, 1);
 	return SC_OK;
 }
 
@@ -333,7 +329,7 @@ static enum sc_status put_yarn(const struct hf_rope *rope, const char *arch,
 	/* In GGUF this key is multiplied by the usual magnitude. */
 	if (!status && !rope->is_magnitude_usual)
 		status = put_f32(head, arch, "rope.scaling.attn_factor",
-				 rope->magnitude / usual_magnitude(rope->factor, 1));
+				 rope->magnitude / rope_yarn_magnitude(rope->factor, 1));
 	return status;
 }
 

@@ -87,6 +87,19 @@ enum sc_status folder_map(const char *path, const char *what, struct mapped_file
 	return status;
 }
 
+enum sc_status folder_map_name(const char *folder, const char *name, const char *what,
+			       struct mapped_file *file_out, struct error *err)
+{
+	char *path = folder_path(folder, name);
+	enum sc_status status;
+
+	if (!path)
+		return error_set(err, SC_E_NOMEM, "%s: no memory", folder);
+	status = folder_map(path, what, file_out, err);
+	free(path);
+	return status;
+}
+
 /* --- what is there instead --- */
 
 /* The least name in the folder that matches a pattern; empty: none. */

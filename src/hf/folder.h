@@ -19,10 +19,13 @@ bool folder_has(const char *folder, const char *name);
  * small texts that a clone of a repository has in place of large files. */
 must_check enum sc_status folder_map(const char *path, const char *what,
 				     struct mapped_file *file_out, struct error *err);
+/* The same for a file in the folder, and SC_E_NOMEM. */
+must_check enum sc_status folder_map_name(const char *folder, const char *name, const char *what,
+					  struct mapped_file *file_out, struct error *err);
 
 /* Set err to what the folder has in place of config.json, or of weights in safetensors, and what to
- * do. Return SC_E_NOT_FOUND, SC_E_UNSUPPORTED if the weights are there in another form, or SC_E_IO if
- * the folder may not be entered. */
+ * do. Return SC_E_NOT_FOUND, SC_E_UNSUPPORTED if the weights are there in another form, or SC_E_IO
+ * if the folder may not be entered. */
 enum sc_status folder_lacks_config(const char *folder, struct error *err);
 enum sc_status folder_lacks_weights(const char *folder, struct error *err);
 

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hf/generation.h"
 
-#include "hf/folder.h"
-
 #include <math.h>
 
-#define FILE_NAME "generation_config.json"
 #define KEY(name) "general.sampling." name
 
 void end_list_add(struct end_list *list, uint32_t id)
@@ -30,9 +27,7 @@ void end_list_add_json(struct end_list *list, const json_t *value)
 
 enum sc_status generation_load(const char *folder, json_t **json_out, struct error *err)
 {
-	*json_out = NULL;
-	return folder_has(folder, FILE_NAME) ? json_file_load(folder, FILE_NAME, json_out, err)
-					     : SC_OK;
+	return json_file_maybe(folder, "generation_config.json", json_out, err);
 }
 
 enum sc_status generation_put_sampling(const json_t *json, struct gguf_head *head)

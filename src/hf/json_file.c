@@ -176,17 +176,19 @@ static enum sc_status parse_copy(const struct mapped_file *file, json_t **json_o
 enum sc_status json_file_load(const char *folder, const char *name, json_t **json_out,
 			      struct error *err)
 {
-	char *path = folder_path(folder, name);
 	struct mapped_file file;
-	enum sc_status status;
+	enum sc_status status = folder_map_name(folder, name, "a JSON file", &file, err);
 
-	if (!path)
-		return error_set(err, SC_E_NOMEM, "%s: no memory", folder);
-	status = folder_map(path, "a JSON file", &file, err);
-	if (!status) {
-		status = parse_copy(&file, json_out, err);
-		mapped_file_close(&file);
-	}
-	free(path);
+	if (status)
+		return status;
+	status = parse_copy(&file, json_out, err);
+	mapped_file_close(&file);
 	return status;
+}
+
+enum sc_status json_file_maybe(const char *folder, const char *name, json_t **json_out,
+			       struct error *err)
+{
+	*json_out = NULL;
+	return folder_has(folder, name) ? json_file_load(folder, name, json_out, err) : SC_OK;
 }

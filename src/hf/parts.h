@@ -22,6 +22,9 @@
  * equal keys the last counts. Strings may have NUL bytes (json_string_length). */
 must_check enum sc_status json_file_load(const char *folder, const char *name, json_t **json_out,
 					 struct error *err);
+/* The same, but NULL if there is no such file. */
+must_check enum sc_status json_file_maybe(const char *folder, const char *name, json_t **json_out,
+					  struct error *err);
 
 /* --- safetensors.c, store.c: the tensors of all *.safetensors of a folder --- */
 

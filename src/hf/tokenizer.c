@@ -52,11 +52,6 @@ static enum sc_status count(struct source *source, uint32_t n_vocab)
 	return SC_OK;
 }
 
-static bool is_text(struct gguf_string text, struct gguf_string other)
-{
-	return text.length == other.length && !memcmp(text.data, other.data, text.length);
-}
-
 static enum sc_status set_model_tokens(struct source *source)
 {
 	const struct tokenizer_json *json = &source->json;
@@ -71,7 +66,7 @@ static enum sc_status set_model_tokens(struct source *source)
 					 "for each id, found two for %u", json->file.path, id);
 		if (source->steps.falls_back && vocab_byte_of_text(text) >= 0)
 			type = VOCAB_BYTE;
-		if (source->steps.model == MODEL_UNIGRAM && is_text(text, source->steps.unknown))
+		if (source->steps.model == MODEL_UNIGRAM && gguf_string_equals(text, source->steps.unknown))
 			type = VOCAB_UNKNOWN;
 		token_table_set(&source->table, id, text, type);
 		if (json->scores)
@@ -87,7 +82,7 @@ static enum sc_status set_added_tokens(struct source *source)
 
 	for (size_t i = 0; i < source->added.n && !status; i++) {
 		const struct added_token *token = &source->added.tokens[i];
-		const bool is_unknown = is_text(token->content, source->steps.unknown);
+		const bool is_unknown = gguf_string_equals(token->content, source->steps.unknown);
 
 		if (token->id >= source->n)
 			continue;

@@ -284,14 +284,10 @@ static enum sc_status load(struct tokenizer_json *json, struct error *err)
 enum sc_status tokenizer_json_open(const char *folder, struct tokenizer_json *json_out,
 				   struct error *err)
 {
-	char *path = folder_path(folder, NAME);
 	enum sc_status status;
 
 	*json_out = (struct tokenizer_json){ .texts = { .bytes = BUF_INIT } };
-	if (!path)
-		return error_set(err, SC_E_NOMEM, "%s: no memory", folder);
-	status = folder_map(path, "a tokenizer", &json_out->file, err);
-	free(path);
+	status = folder_map_name(folder, NAME, "a tokenizer", &json_out->file, err);
 	if (!status)
 		status = load(json_out, err);
 	if (status == SC_E_NOMEM)

@@ -41,14 +41,9 @@ const char *hf_tokenizer_model_name(const char *folder)
 
 static enum sc_status open_spm(struct source *source, const char *name)
 {
-	char *path = folder_path(source->folder, name);
-	enum sc_status status;
+	enum sc_status status = folder_map_name(source->folder, name, "a tokenizer", &source->file,
+						source->err);
 
-	if (!path)
-		return error_set(source->err, SC_E_NOMEM, "%s: no memory for its tokenizer",
-				 source->folder);
-	status = folder_map(path, "a tokenizer", &source->file, source->err);
-	free(path);
 	if (!status)
 		status = spm_file_read(&source->spm, source->file.path, source->file.data,
 				       source->file.n_bytes, source->err);
@@ -57,12 +52,6 @@ static enum sc_status open_spm(struct source *source, const char *name)
 				   "that change decoded text are not supported",
 				   source->file.path);
 	return status;
-}
-
-static enum sc_status load_json(const struct source *source, const char *name, json_t **json_out)
-{
-	return folder_has(source->folder, name)
-	     ? json_file_load(source->folder, name, json_out, source->err) : SC_OK;
 }
 
 /* --- tokens --- */
@@ -144,11 +133,6 @@ static enum sc_status count_id(struct source *source, uint32_t id, struct gguf_s
 	return SC_OK;
 }
 
-static bool is_same(struct gguf_string a, struct gguf_string b)
-{
-	return a.length == b.length && !memcmp(a.data, b.data, a.length);
-}
-
 /* Tokens beyond the embedding cannot be computed with, and are left out. A piece that is named
  * again keeps its score, and stays unknown or a byte. */
 static enum sc_status set_added(struct source *source, uint32_t id, struct gguf_string text,
@@ -160,7 +144,7 @@ static enum sc_status set_added(struct source *source, uint32_t id, struct gguf_
 	(void)arg;
 	if (id >= table->n)
 		return SC_OK;
-	if (!is_same(table->texts[id], text)) {
+	if (!gguf_string_equals(table->texts[id], text)) {
 		token_table_set(table, id, text, type);
 		table->scores[id] = added_score;
 	} else if (table->types[id] != VOCAB_UNKNOWN && table->types[id] != VOCAB_BYTE) {
@@ -223,10 +207,9 @@ static enum sc_status put_spaces(const struct spm_file *spm, struct gguf_head *h
 static uint32_t find_id(const void *context, const char *text)
 {
 	const struct source *source = context;
-	const struct gguf_string wanted = { text, strlen(text) };
 
 	for (size_t i = 0; i < source->table.n; i++)
-		if (is_same(source->table.texts[i], wanted))
+		if (gguf_string_is(source->table.texts[i], text))
 			return (uint32_t)i;
 	return TOKEN_NONE;
 }
@@ -280,9 +263,9 @@ enum sc_status hf_tokenizer_model_put(const char *folder, const char *name, cons
 	enum sc_status status = open_spm(&source, name);
 
 	if (!status)
-		status = load_json(&source, "added_tokens.json", &source.added);
+		status = json_file_maybe(folder, "added_tokens.json", &source.added, err);
 	if (!status)
-		status = load_json(&source, "tokenizer_config.json", &source.config);
+		status = json_file_maybe(folder, "tokenizer_config.json", &source.config, err);
 	if (!status)
 		status = fill_table(&source, n_vocab);
 	if (!status)

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hf/folder.h"
 #include "hf/tokenizer_parts.h"
 #include "model/tokenizer.h"
 #include "model/vocab.h"
 
 #include <string.h>
 
-#define CONFIG "tokenizer_config.json"
 #define KEY(name) "tokenizer.ggml." name
 
 /* A token is a text, or an object with its text as "content". */
@@ -28,12 +26,6 @@ static uint32_t id_of(const json_t *config, const char *name)
 						      : TOKEN_NONE;
 }
 
-static enum sc_status load_config(const char *folder, json_t **json_out, struct error *err)
-{
-	*json_out = NULL;
-	return folder_has(folder, CONFIG) ? json_file_load(folder, CONFIG, json_out, err) : SC_OK;
-}
-
 enum sc_status hf_special_read(struct hf_special *special, const char *folder,
 			       const json_t *config, size_t n_vocab, hf_find_id *find,
 			       const void *context, struct error *err)
@@ -50,7 +42,7 @@ enum sc_status hf_special_read(struct hf_special *special, const char *folder,
 		{ "mask_token", NULL, &special->mask },
 	};
 	json_t *json, *generation;
-	enum sc_status status = load_config(folder, &json, err);
+	enum sc_status status = json_file_maybe(folder, "tokenizer_config.json", &json, err);
 
 	if (status)
 		return status;

@@ -17,6 +17,8 @@
 #include "base/error.h"
 #include "model/tensor.h"
 
+#include <string.h>
+
 #define GGUF_MAX_PAIRS 65536
 #define GGUF_MAX_TENSORS 65536
 #define GGUF_MAX_SHARDS 1024
@@ -33,6 +35,16 @@ struct gguf_string {
 	const char *data;
 	size_t length;
 };
+
+static inline bool gguf_string_equals(struct gguf_string a, struct gguf_string b)
+{
+	return a.length == b.length && (!a.length || !memcmp(a.data, b.data, a.length));
+}
+
+static inline bool gguf_string_is(struct gguf_string string, const char *text)
+{
+	return gguf_string_equals(string, (struct gguf_string){ text, strlen(text) });
+}
 
 struct gguf;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How positions rotate queries and keys. */
+#include "model/hparams.h"
 #include "model/hparams_reader.h"
 
 #include "model/quote.h"
@@ -7,11 +8,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-static bool is_word(struct gguf_string string, const char *word)
-{
-	return string.length == strlen(word) && !memcmp(string.data, word, string.length);
-}
 
 /* A factor without a type means linear, as in llama.cpp. "longrope" is in the factors' tensors, so
  * the type says nothing more. */
@@ -26,11 +22,11 @@ static enum sc_status read_type(struct reader *r, enum rope_scaling *scaling_out
 		if (status)
 			return status;
 	}
-	if (is_word(type, "linear"))
+	if (gguf_string_is(type, "linear"))
 		*scaling_out = ROPE_SCALING_LINEAR;
-	else if (is_word(type, "yarn"))
+	else if (gguf_string_is(type, "yarn"))
 		*scaling_out = ROPE_SCALING_YARN;
-	else if (!is_word(type, "none") && !is_word(type, "longrope"))
+	else if (!gguf_string_is(type, "none") && !gguf_string_is(type, "longrope"))
 		return reader_error(r, SC_E_UNSUPPORTED,
 				    "expected none, linear, yarn or longrope, found '%s', which "
 				    "is not supported", quote(type.data, type.length).text);
@@ -51,15 +47,11 @@ static enum sc_status read_factor(struct reader *r, struct rope_hparams *rope)
 	return status;
 }
 
-/* YaRN's usual magnitude for a factor; `weight` is its mscale. */
-static double yarn_magnitude(double factor, double weight)
+double rope_yarn_magnitude(double factor, double weight)
 {
 	return factor <= 1 ? 1 : 0.1 * weight * log(factor) + 1;
 }
 
-/* attn_factor multiplies the usual magnitude, as in llama.cpp. yarn_attn_factor is what its
- * converter makes of the attention_factor of config.json, which replaces the usual magnitude in
- * transformers; 1 stands for "not set". */
 /* With a base of 1 every pair turns alike, so none can be told from another by its turns. */
 static enum sc_status check_yarn(struct reader *r, const struct rope_hparams *rope)
 {
@@ -75,6 +67,9 @@ static enum sc_status check_yarn(struct reader *r, const struct rope_hparams *ro
 	return SC_OK;
 }
 
+/* attn_factor multiplies the usual magnitude, as in llama.cpp. yarn_attn_factor is what its
+ * converter makes of the attention_factor of config.json, which replaces the usual magnitude in
+ * transformers; 1 stands for "not set". */
 static enum sc_status read_yarn(struct reader *r, uint32_t n_context, struct rope_hparams *rope)
 {
 	float whole = 1.0f, log_multiplier = 0;
@@ -103,9 +98,9 @@ static enum sc_status read_yarn(struct reader *r, uint32_t n_context, struct rop
 	if (whole != 1.0f)
 		rope->magnitude *= whole;
 	else
-		rope->magnitude *= (float)(yarn_magnitude((double)rope->factor, 1) /
-					   yarn_magnitude((double)rope->factor,
-							  (double)log_multiplier));
+		rope->magnitude *= (float)(rope_yarn_magnitude((double)rope->factor, 1) /
+					   rope_yarn_magnitude((double)rope->factor,
+							       (double)log_multiplier));
 	return check_yarn(r, rope);
 }
 

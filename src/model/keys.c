@@ -195,7 +195,7 @@ static bool is_byte_level(const struct gguf *gguf)
 	struct gguf_string model;
 
 	return !gguf_get_string(gguf, "tokenizer.ggml.model", &model, NULL) &&
-	       model.length == 4 && !memcmp(model.data, "gpt2", 4);
+	       gguf_string_is(model, "gpt2");
 }
 
 /* key must be in the file and match a row with this rule. */
@@ -273,7 +273,7 @@ enum sc_status keys_check_kind(const struct gguf *gguf, struct error *err)
 	if (!gguf_has(gguf, key))
 		return SC_OK;
 	status = gguf_get_string(gguf, key, &kind, err);
-	if (status || (kind.length == 5 && !memcmp(kind.data, "model", 5)))
+	if (status || gguf_string_is(kind, "model"))
 		return status;
 	return gguf_key_error(gguf, key, SC_E_UNSUPPORTED, err,
 			      "expected model, found '%s': the file is not a complete language "

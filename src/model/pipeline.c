@@ -81,11 +81,6 @@ bool pipeline_is_in(const struct gguf *gguf)
 	return gguf_has(gguf, PIPELINE_KEY);
 }
 
-static bool is_text(struct gguf_string string, const char *text)
-{
-	return string.length == strlen(text) && !memcmp(string.data, text, string.length);
-}
-
 /* The strings of the key, and where the reader is. */
 struct reader {
 	const struct gguf *gguf;
@@ -114,7 +109,7 @@ static enum sc_status refuse(const struct reader *reader, size_t at, enum sc_sta
 static bool read_word(struct gguf_string text, const char *const *words, uint32_t *number_out)
 {
 	for (uint32_t i = 0; words[i]; i++)
-		if (is_text(text, words[i])) {
+		if (gguf_string_is(text, words[i])) {
 			*number_out = i;
 			return true;
 		}
@@ -196,7 +191,7 @@ static enum sc_status read_step(struct reader *reader, struct pipeline_step *ste
 	enum sc_status status = SC_OK;
 	size_t kind = 0;
 
-	while (kind < N_ROWS && !is_text(name, rows[kind].name))
+	while (kind < N_ROWS && !gguf_string_is(name, rows[kind].name))
 		kind++;
 	if (kind == N_ROWS)
 		return refuse(reader, at, SC_E_UNSUPPORTED, "the name of a step");
@@ -260,7 +255,7 @@ enum sc_status pipeline_read(struct pipeline *pipeline, const struct gguf *gguf,
 	if (reader.strings.type != GGUF_STRING)
 		return gguf_key_error(gguf, PIPELINE_KEY, SC_E_FORMAT, err,
 				      "expected an array of strings");
-	if (!reader.strings.n || !is_text(gguf_array_string(&reader.strings, 0), PIPELINE_VERSION))
+	if (!reader.strings.n || !gguf_string_is(gguf_array_string(&reader.strings, 0), PIPELINE_VERSION))
 		return refuse(&reader, 0, SC_E_UNSUPPORTED, "version " PIPELINE_VERSION);
 	if (reader.strings.n > MAX_STRINGS + ADDED_STRINGS * n_vocab)
 		return refuse(&reader, MAX_STRINGS + ADDED_STRINGS * n_vocab, SC_E_FORMAT,

@@ -100,7 +100,7 @@ static void read_rope(const struct gguf *gguf, struct summary *summary)
 				       read_real(gguf, summary, "rope.scale_linear", 1));
 	if (!has_type && shape->rope_factor == 1.0)
 		type = (struct gguf_string){ .data = "none", .length = 4 };
-	if (has_type && type.length == 4 && !memcmp(type.data, "none", 4))
+	if (has_type && gguf_string_is(type, "none"))
 		shape->rope_factor = 1;
 	shape->rope_scaling = quote(type.data, type.length);
 }
@@ -259,11 +259,6 @@ static void add_template(struct summary *summary, struct gguf_string name,
 		};
 }
 
-static bool is_key(struct gguf_string key, const char *name)
-{
-	return key.length == strlen(name) && !memcmp(key.data, name, key.length);
-}
-
 static void read_key(const struct gguf *gguf, struct summary *summary, size_t i)
 {
 	const struct gguf_string key = gguf_key(gguf, i);
@@ -276,7 +271,7 @@ static void read_key(const struct gguf *gguf, struct summary *summary, size_t i)
 		return;
 	if (has_middle(key, "tokenizer.ggml.", "_token_id", &middle))
 		add_token(gguf, summary, middle, &value);
-	else if (is_key(key, "tokenizer.chat_template") ||
+	else if (gguf_string_is(key, "tokenizer.chat_template") ||
 		 has_middle(key, "tokenizer.chat_template.", "", &middle))
 		add_template(summary, middle, &value);
 }

@@ -26,11 +26,6 @@ struct tokenizer {
 	size_t longest_token_bytes;
 };
 
-static bool is_string(struct gguf_string string, const char *text)
-{
-	return string.length == strlen(text) && !memcmp(string.data, text, string.length);
-}
-
 static enum sc_status create_spm(struct tokenizer *tokenizer, const struct gguf *gguf,
 				 struct error *err)
 {
@@ -93,11 +88,11 @@ static enum sc_status create_family(struct tokenizer *tokenizer, const struct gg
 		status = gguf_get_string(gguf, KEY_MODEL, &model, err);
 	if (status)
 		return status;
-	if (is_string(model, "llama"))
+	if (gguf_string_is(model, "llama"))
 		return create_spm(tokenizer, gguf, err);
-	if (is_string(model, "gpt2"))
+	if (gguf_string_is(model, "gpt2"))
 		return create_bpe(tokenizer, gguf, err);
-	if (is_string(model, "t5"))
+	if (gguf_string_is(model, "t5"))
 		return create_unigram(tokenizer, gguf, err);
 	return gguf_key_error(gguf, KEY_MODEL, SC_E_UNSUPPORTED, err,
 			      "expected llama, gpt2 or t5, found '%s', which is not known",

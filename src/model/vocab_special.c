@@ -37,9 +37,7 @@ static const char *const end_keys[] = {
 
 static bool is_text(const struct vocab *vocab, size_t i, const char *text)
 {
-	struct gguf_string found = gguf_array_string(&vocab->texts, i);
-
-	return found.length == strlen(text) && !memcmp(found.data, text, found.length);
+	return gguf_string_is(gguf_array_string(&vocab->texts, i), text);
 }
 
 /* Returns the token with this text, or TOKEN_NONE. */

@@ -90,7 +90,7 @@ struct quant_facts quant_facts_of(const struct gguf *gguf)
 	facts.n_layers = u32_of(gguf, arch, "block_count", 0);
 	facts.n_experts = u32_of(gguf, arch, "expert_count", 0);
 	facts.is_tied = !gguf_find_tensor(gguf, "output.weight");
-	facts.is_llama = arch.length == 5 && !memcmp(arch.data, "llama", 5);
+	facts.is_llama = gguf_string_is(arch, "llama");
 	return facts;
 }
 
