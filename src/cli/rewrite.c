@@ -39,24 +39,6 @@ static bool on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	return !client_signal_sleep(0);
 }
 
-static enum sc_status find_mix(const char *name, const struct quant_mix **mix_out,
-			       struct error *err)
-{
-	struct buf names = BUF_INIT;
-	enum sc_status status;
-
-	*mix_out = quant_mix_find(name);
-	if (*mix_out)
-		return SC_OK;
-	if (quant_mix_names(&names))
-		status = error_set(err, SC_E_NOMEM, "no memory");
-	else
-		status = error_set(err, SC_E_INVALID, "TYPE: expected one of %s; found '%s'",
-				   names.data, name);
-	buf_deinit(&names);
-	return status;
-}
-
 static enum sc_status print_json(const struct rewrite_input *input, const struct gguf *gguf,
 				 const struct quant_mix *mix,
 				 const struct quantize_result *result, double bits,
@@ -130,7 +112,8 @@ static enum sc_status run(struct rewrite_input *input, struct error *err)
 	struct gguf *gguf = NULL;
 	enum sc_status status;
 
-	status = input->type ? find_mix(input->type, &choice.mix, err) : SC_OK;
+	status = input->type ? quant_mix_require(input->type, "TYPE", &choice.mix, err)
+			     : SC_OK;
 	if (status == SC_OK)
 		status = open_input(input, &gguf, err);
 	if (status != SC_OK)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/engine.h"
 
-#include "base/buf.h"
 #include "config/config.h"
 #include "hf/source.h"
 #include "quant/rounded.h"
@@ -13,28 +12,15 @@ struct model_choice model_choice_of(const struct config *config)
 	return (struct model_choice){ config->model, config->ignored_keys, config->weight_type };
 }
 
-static enum sc_status refuse_type(const char *name, struct error *err)
-{
-	struct buf names = BUF_INIT;
-	enum sc_status status = quant_mix_names(&names);
-
-	if (status)
-		(void)error_set(err, status, "no memory");
-	else
-		status = error_set(err, SC_E_INVALID, "--weight-type: expected one of %s; found "
-				   "'%s'", names.data, name);
-	buf_deinit(&names);
-	return status;
-}
-
 /* Puts a model whose matrices have the wanted type in the place of *gguf. Closes it on failure. */
 static enum sc_status round_weights(struct gguf **gguf, const char *name, struct error *err)
 {
-	const struct quant_mix *mix = quant_mix_find(name);
+	const struct quant_mix *mix;
+	enum sc_status status = quant_mix_require(name, "--weight-type", &mix, err);
 
-	if (!mix) {
+	if (status) {
 		gguf_close(*gguf);
-		return refuse_type(name, err);
+		return status;
 	}
 	return quant_round(*gguf, mix, quant_kernels(cpu_isa_best()), gguf, err);
 }

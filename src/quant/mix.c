@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "quant/mix.h"
 
+#include "base/buf.h"
 #include "base/parse.h"
+#include "model/gguf_head.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -53,7 +55,8 @@ const struct quant_mix *quant_mix_find(const char *name)
 	return NULL;
 }
 
-enum sc_status quant_mix_names(struct buf *text)
+/* Appends all names, separated by ", ". */
+static enum sc_status add_names(struct buf *text)
 {
 	for (size_t i = 0; i < N_MIXES; i++) {
 		enum sc_status status = buf_add_format(text, "%s%s", i ? ", " : "", mixes[i].name);
@@ -62,6 +65,40 @@ enum sc_status quant_mix_names(struct buf *text)
 			return status;
 	}
 	return SC_OK;
+}
+
+enum sc_status quant_mix_require(const char *name, const char *what,
+				 const struct quant_mix **mix_out, struct error *err)
+{
+	struct buf names = BUF_INIT;
+	enum sc_status status;
+
+	*mix_out = quant_mix_find(name);
+	if (*mix_out)
+		return SC_OK;
+	status = add_names(&names);
+	if (status)
+		(void)error_set(err, status, "no memory");
+	else
+		status = error_set(err, SC_E_INVALID, "%s: expected one of %s; found '%s'", what,
+				   names.data, name);
+	buf_deinit(&names);
+	return status;
+}
+
+enum sc_status quant_mix_put_metadata(const struct quant_mix *mix, const struct gguf *from,
+				      struct gguf_head *head)
+{
+	static const char *const replaced[] = {
+		"general.file_type", "general.quantization_version", "split.no", "split.count",
+		"split.tensors.count", NULL,
+	};
+	enum sc_status status = gguf_head_copy_pairs(head, from, replaced + (mix ? 0 : 2));
+
+	if (status || !mix)
+		return status;
+	status = gguf_head_add_u32(head, "general.file_type", mix->file_type);
+	return status ? status : gguf_head_add_u32(head, "general.quantization_version", 2);
 }
 
 static uint32_t u32_of(const struct gguf *gguf, struct gguf_string arch, const char *key,

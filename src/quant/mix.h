@@ -7,8 +7,10 @@
  * matrix. Exception: MXFP4 uses this type for every matrix, not only for those of experts.
  * Thread: any.
  */
-#include "base/buf.h"
+#include "base/error.h"
 #include "model/gguf.h"
+
+struct gguf_head;
 
 struct quant_mix {
 	const char *name;
@@ -20,8 +22,15 @@ struct quant_mix {
  * the name is unknown. */
 const struct quant_mix *quant_mix_find(const char *name);
 
-/* Appends all names, separated by ", ". */
-must_check enum sc_status quant_mix_names(struct buf *text);
+/* As quant_mix_find, for a name that somebody typed. SC_E_INVALID: it is unknown; err has all names
+ * behind `what`, the argument or setting. SC_E_NOMEM. */
+must_check enum sc_status quant_mix_require(const char *name, const char *what,
+					    const struct quant_mix **mix_out, struct error *err);
+
+/* Adds the metadata of a model whose tensors get new types by mix; NULL: they keep theirs. It
+ * becomes one file. SC_E_NOMEM. */
+must_check enum sc_status quant_mix_put_metadata(const struct quant_mix *mix,
+						 const struct gguf *from, struct gguf_head *head);
 
 /* The facts of a model that the choices depend on. */
 struct quant_facts {

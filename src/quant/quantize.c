@@ -96,26 +96,6 @@ static enum sc_status plan_passage(struct task *task, const struct quant_facts *
 	return SC_OK;
 }
 
-static enum sc_status plan_metadata(const struct task *task, struct gguf_head *head)
-{
-	static const char *const replaced[] = {
-		"general.file_type", "general.quantization_version", "split.no", "split.count",
-		"split.tensors.count", NULL,
-	};
-	const bool keeps_types = !task->options->mix;
-	enum sc_status status = gguf_head_copy_pairs(head, task->gguf,
-						     replaced + (keeps_types ? 2 : 0));
-
-	if (keeps_types)
-		return status;
-	if (!status)
-		status = gguf_head_add_u32(head, "general.file_type",
-					   task->options->mix->file_type);
-	if (!status)
-		status = gguf_head_add_u32(head, "general.quantization_version", 2);
-	return status;
-}
-
 static enum sc_status plan(struct task *task, struct gguf_head *head,
 			   struct quantize_result *result, struct error *err)
 {
@@ -127,7 +107,7 @@ static enum sc_status plan(struct task *task, struct gguf_head *head,
 				 "tensors (a vocabulary alone?): nothing to quantize",
 				 gguf_path(task->gguf));
 	task->passages = calloc(task->n_passages + 1, sizeof *task->passages);
-	if (!task->passages || plan_metadata(task, head))
+	if (!task->passages || quant_mix_put_metadata(task->options->mix, task->gguf, head))
 		return error_set(err, SC_E_NOMEM, "no memory for the metadata");
 	for (size_t i = 0; i < task->n_passages; i++) {
 		enum sc_status status = plan_passage(task, &facts, i, head, result, err);

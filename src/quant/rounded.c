@@ -187,17 +187,9 @@ static enum sc_status add_tensor(struct rounded *rounded, const struct quant_mix
 static enum sc_status add_all(struct rounded *rounded, const struct quant_mix *mix,
 			      struct gguf_head *head, struct error *err)
 {
-	static const char *const replaced[] = {
-		"general.file_type", "general.quantization_version", "split.no", "split.count",
-		"split.tensors.count", NULL,
-	};
 	const struct quant_facts facts = quant_facts_of(rounded->from);
-	enum sc_status status = gguf_head_copy_pairs(head, rounded->from, replaced);
+	enum sc_status status = quant_mix_put_metadata(mix, rounded->from, head);
 
-	if (!status)
-		status = gguf_head_add_u32(head, "general.file_type", mix->file_type);
-	if (!status)
-		status = gguf_head_add_u32(head, "general.quantization_version", 2);
 	for (size_t i = 0; !status && i < gguf_n_tensors(rounded->from); i++)
 		status = add_tensor(rounded, mix, &facts, i, head, err);
 	if (status == SC_E_NOMEM)
