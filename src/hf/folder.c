@@ -144,11 +144,20 @@ static const struct other_form other_forms[] = {
 	{ "*.bin", SC_E_UNSUPPORTED, PICKLED },
 	{ "*.pt", SC_E_UNSUPPORTED, PICKLED },
 	{ "*.pth", SC_E_UNSUPPORTED, PICKLED },
+	{ "*.pkl", SC_E_UNSUPPORTED, PICKLED },
 	{ "*.ckpt*", SC_E_UNSUPPORTED, FOREIGN },
 	{ "*.h5", SC_E_UNSUPPORTED, FOREIGN },
 	{ "*.msgpack", SC_E_UNSUPPORTED, FOREIGN },
 	{ "*.onnx", SC_E_UNSUPPORTED, FOREIGN },
 };
+
+const char *folder_other_form(const char *path)
+{
+	for (size_t i = 0; i < sizeof other_forms / sizeof other_forms[0]; i++)
+		if (!fnmatch(other_forms[i].pattern, path, 0))
+			return other_forms[i].advice;
+	return NULL;
+}
 
 #define EXPECTED_WEIGHTS "model.safetensors or model.safetensors.index.json"
 

@@ -28,5 +28,7 @@ must_check enum sc_status folder_map_name(const char *folder, const char *name, 
  * if the folder may not be entered. */
 enum sc_status folder_lacks_config(const char *folder, struct error *err);
 enum sc_status folder_lacks_weights(const char *folder, struct error *err);
+/* What to do with a file of weights in a form that is not read, by its name. NULL: another file. */
+const char *folder_other_form(const char *path);
 
 #endif

@@ -2,6 +2,7 @@
 #include "hf/source.h"
 
 #include "hf/cache.h"
+#include "hf/folder.h"
 #include "hf/hf.h"
 
 #include <errno.h>
@@ -14,16 +15,6 @@ static bool ends_with(const char *name, const char *end)
 	const size_t n = strlen(name), n_end = strlen(end);
 
 	return n >= n_end && !strcmp(name + n - n_end, end);
-}
-
-static bool is_pickle(const char *name)
-{
-	static const char *const ends[] = { ".bin", ".pt", ".pth", ".pkl", ".ckpt" };
-
-	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-		if (ends_with(name, ends[i]))
-			return true;
-	return false;
 }
 
 static bool is_file_of_folder(const char *name)
@@ -50,6 +41,21 @@ static enum sc_status open_folder_of(const char *name, struct gguf **gguf_out, s
 	return status;
 }
 
+/* A file that is no GGUF may be weights in another form. */
+static enum sc_status open_file(const char *path, unsigned flags, struct gguf **gguf_out,
+				struct error *err)
+{
+	const char *form = folder_other_form(path);
+	enum sc_status status = flags & SOURCE_ANY_TYPES
+			      ? gguf_open_any_types(path, gguf_out, err)
+			      : gguf_open(path, gguf_out, err);
+
+	if (status != SC_E_FORMAT || !form)
+		return status;
+	return error_set(err, SC_E_UNSUPPORTED, "%s: expected a GGUF file or a folder with "
+			 "safetensors, found %s", path, form);
+}
+
 static enum sc_status open_path(const char *path, unsigned flags, struct gguf **gguf_out,
 				struct error *err)
 {
@@ -57,13 +63,7 @@ static enum sc_status open_path(const char *path, unsigned flags, struct gguf **
 		return hf_open(path, gguf_out, err);
 	if (is_file_of_folder(path))
 		return open_folder_of(path, gguf_out, err);
-	if (is_pickle(path))
-		return error_set(err, SC_E_UNSUPPORTED, "%s: expected a GGUF file or a folder with "
-				 "safetensors, found pickled weights, which are never read, because "
-				 "they can run any program: save the model with "
-				 "save_pretrained(safe_serialization=True)", path);
-	return flags & SOURCE_ANY_TYPES ? gguf_open_any_types(path, gguf_out, err)
-					: gguf_open(path, gguf_out, err);
+	return open_file(path, flags, gguf_out, err);
 }
 
 /* What the cache lacks of a model that it has can be fetched. */

@@ -81,6 +81,8 @@ expect 66 "'hf download some/model' fetches what is missing" run -m some/model -
 : >"$models/snapshots/0a1b/pytorch_model.bin"
 expect 1 'pickle' run -m some/model -p x
 expect 1 'pickled weights' run -m "$models/snapshots/0a1b/pytorch_model.bin" -p x
+cp "$dir/llama-3.gguf" "$dir/named.bin"
+expect_same "$(tokens -m "$dir/llama-3")" "$(tokens -m "$dir/named.bin")" "a GGUF file named .bin"
 expect 64 'expected one of F16, BF16' run -m "$dir/llama-3" --weight-type q9 -p x
 expect 64 'expected INPUT, OUTPUT and perhaps TYPE' convert "$dir/llama-3"
 expect 64 'TYPE: expected one of' convert "$dir/llama-3" "$dir/x.gguf" q9
