@@ -165,11 +165,6 @@ enum sc_status json_pull_u32(struct json_pull *pull, uint32_t *value_out)
 	return SC_OK;
 }
 
-static bool is_digit(const struct json_pull *pull)
-{
-	return pull->at < pull->n && pull->text[pull->at] >= '0' && pull->text[pull->at] <= '9';
-}
-
 /* The digits of a number as an integer, and the power of ten that it is to be multiplied with.
  * Digits that do not fit are dropped; in front of the point each of them counts as a power. */
 struct digits {
@@ -181,7 +176,7 @@ struct digits {
 
 static void read_digits(struct json_pull *pull, struct digits *digits, bool is_fraction)
 {
-	for (; is_digit(pull); pull->at++, digits->n++) {
+	for (; is_digit_at(pull, pull->at); pull->at++, digits->n++) {
 		const unsigned digit = (unsigned)(pull->text[pull->at] - '0');
 
 		digits->is_full = digits->is_full || digits->value > (UINT64_MAX - digit) / 10;

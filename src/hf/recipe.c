@@ -173,13 +173,18 @@ static void find_range(const struct hf_recipe *recipe, uint64_t first, uint64_t 
 	*n_out = (high - low) * length;
 }
 
+static bool is_of_rows(const struct hf_recipe *recipe)
+{
+	return recipe->kind == HF_RECIPE_ROWS || recipe->kind == HF_RECIPE_UNIT;
+}
+
 static void expect_recipe(const struct tensor_source *source, uint64_t first, uint64_t n)
 {
 	const struct hf_recipe *recipe = (const struct hf_recipe *)source;
 
 	if (recipe->kind == HF_RECIPE_TRANSPOSE)
 		hf_stored_expect(recipe->stored, 0, recipe->n_rows * recipe->row_length);
-	if (recipe->kind != HF_RECIPE_ROWS || !n)
+	if (!is_of_rows(recipe) || !n)
 		return;
 	find_range(recipe, first, n, &first, &n);
 	hf_stored_expect(recipe->stored, first, n);
@@ -193,7 +198,7 @@ static void release_recipe(const struct tensor_source *source, uint64_t first, u
 
 	if (recipe->kind == HF_RECIPE_TRANSPOSE && first + n == all)
 		hf_stored_release(recipe->stored, 0, all);
-	if (recipe->kind != HF_RECIPE_ROWS || !n)
+	if (!is_of_rows(recipe) || !n)
 		return;
 	find_range(recipe, first, n, &first, &n);
 	hf_stored_release(recipe->stored, first, n);

@@ -38,7 +38,9 @@ enum sc_status reader_u32(struct reader *r, uint32_t min, uint32_t max, uint32_t
 	return SC_OK;
 }
 
-enum sc_status reader_finite(struct reader *r, float *value_out)
+/* Reads a finite number above `above`. */
+static enum sc_status read_real(struct reader *r, float above, const char *expected,
+				float *value_out)
 {
 	enum sc_status status;
 	float value;
@@ -46,26 +48,21 @@ enum sc_status reader_finite(struct reader *r, float *value_out)
 	status = gguf_get_f32(r->gguf, r->key, &value, r->err);
 	if (status)
 		return status;
-	if (!isfinite(value))
-		return reader_error(r, SC_E_FORMAT, "expected a finite number, found %g",
+	if (!isfinite(value) || value <= above)
+		return reader_error(r, SC_E_FORMAT, "expected a %s number, found %g", expected,
 				    (double)value);
 	*value_out = value;
 	return SC_OK;
 }
 
+enum sc_status reader_finite(struct reader *r, float *value_out)
+{
+	return read_real(r, -INFINITY, "finite", value_out);
+}
+
 enum sc_status reader_positive(struct reader *r, float *value_out)
 {
-	enum sc_status status;
-	float value;
-
-	status = gguf_get_f32(r->gguf, r->key, &value, r->err);
-	if (status)
-		return status;
-	if (!isfinite(value) || value <= 0)
-		return reader_error(r, SC_E_FORMAT, "expected a positive, finite number, found %g",
-				    (double)value);
-	*value_out = value;
-	return SC_OK;
+	return read_real(r, 0, "positive, finite", value_out);
 }
 
 enum sc_status reader_factor(struct reader *r, float *value_out)

@@ -262,19 +262,12 @@ static enum sc_status write_sets(struct translation *t, const char *items, bool 
 static enum sc_status translate_escape(struct translation *t, bool *is_done_out)
 {
 	const char c = t->at + 1 < t->n ? t->text[t->at + 1] : '\0';
-	const char *items = oniguruma_set(c);
-	struct property property;
-	enum sc_status status;
+	struct property set;
+	enum sc_status status = oniguruma_escaped_set(t, &set);
 
 	*is_done_out = true;
-	if (items) {
-		t->at += 2;
-		return write_sets(t, items, c < 'a');
-	}
-	if (c == 'p' || c == 'P') {
-		status = oniguruma_property(t, &property);
-		return status ? status : write_sets(t, property.items, property.is_negated);
-	}
+	if (status || set.items[0])
+		return status ? status : write_sets(t, set.items, set.is_negated);
 	if (c && strchr("AzZG", c)) {
 		t->at += 2;
 		return buf_add_format(t->out, "\\%c", c);

@@ -91,7 +91,8 @@ static void name_items(const char *name, struct property *property)
 		snprintf(property->items, sizeof property->items, "\\p{sc:%s}", name);
 }
 
-enum sc_status oniguruma_property(struct translation *t, struct property *property_out)
+/* \p{NAME}, as items of a class. */
+static enum sc_status oniguruma_property(struct translation *t, struct property *property_out)
 {
 	const size_t begin = t->at;
 	struct property property = { .is_negated = t->text[t->at + 1] == 'P' };
@@ -252,25 +253,32 @@ static enum sc_status add_bracket(struct translation *t, struct set *set)
 	return add_items(set, property.items, is_negated);
 }
 
-/* A set behind a backslash. *is_done_out: false if a character is there. */
-static enum sc_status add_escape(struct translation *t, struct set *set, bool *is_done_out)
+enum sc_status oniguruma_escaped_set(struct translation *t, struct property *set_out)
 {
 	const char c = t->at + 1 < t->n ? t->text[t->at + 1] : '\0';
 	const char *items = oniguruma_set(c);
-	struct property property;
-	enum sc_status status;
 
-	*is_done_out = true;
-	if (items) {
-		t->at += 2;
-		return add_items(set, items, c < 'a');
-	}
-	if (c == 'p' || c == 'P') {
-		status = oniguruma_property(t, &property);
-		return status ? status : add_items(set, property.items, property.is_negated);
-	}
-	*is_done_out = false;
+	*set_out = (struct property){ .items = "" };
+	if (c == 'p' || c == 'P')
+		return oniguruma_property(t, set_out);
+	if (!items)
+		return SC_OK;
+	t->at += 2;
+	snprintf(set_out->items, sizeof set_out->items, "%s", items);
+	set_out->is_negated = c < 'a';
 	return SC_OK;
+}
+
+/* A set behind a backslash. *is_done_out: false if a character is there. */
+static enum sc_status add_escape(struct translation *t, struct set *set, bool *is_done_out)
+{
+	struct property found;
+	enum sc_status status = oniguruma_escaped_set(t, &found);
+
+	*is_done_out = found.items[0];
+	if (status || !*is_done_out)
+		return status;
+	return add_items(set, found.items, found.is_negated);
 }
 
 /* Reads a character of a class. \b is a backspace there. */

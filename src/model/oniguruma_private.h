@@ -45,7 +45,9 @@ struct property {
 	char items[128];
 	bool is_negated;
 };
-must_check enum sc_status oniguruma_property(struct translation *t, struct property *property_out);
+/* Reads a set behind a backslash: of a letter, or a property. No items: something else is there, and
+ * nothing was read. */
+must_check enum sc_status oniguruma_escaped_set(struct translation *t, struct property *set_out);
 
 /* Reads a character, which may be an escape. */
 must_check enum sc_status oniguruma_character(struct translation *t, uint32_t *code_out);

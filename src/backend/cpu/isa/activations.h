@@ -3,7 +3,7 @@
 #define STAGECOACH_BACKEND_CPU_ISA_ACTIVATIONS_H
 /*
  * activations - tanh and the activation functions in vectors; include after a vec_*.h and exp.h.
- * Errors, measured over ten million numbers with each instruction set: tanh at most 2.5 units in
+ * Errors, measured over twelve million numbers with each instruction set: tanh at most 2.5 units in
  * the last place; activations at most 1.3e-7 times the argument, which are 3 units in the last
  * place unless the result vanishes beside the argument. tests/backend/test_activations.c checks
  * both.
