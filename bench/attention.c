@@ -8,13 +8,12 @@
  * printed first.
  */
 #include "backend/cpu/peaks.h"
-#include "base/clock.h"
 #include "bench/operands.h"
+#include "bench/timer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MAX_ROWS = 512, N_TRIALS = 5 };
 
@@ -29,38 +28,6 @@ static const struct {
 };
 
 static unsigned n_threads, only_context, block_length = 32;
-
-/* A single thread is timed by its CPU time, so that other programs disturb less. */
-static double now(void)
-{
-	struct timespec t;
-
-	if (n_threads > 1)
-		return clock_seconds(clock_ns());
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* Seconds per call: the best of several trials, each of as many calls as fit into 1/20 s. */
-static double seconds_of(void (*call)(void *arg), void *arg)
-{
-	double best = 1e9;
-
-	call(arg);
-	for (unsigned trial = 0; trial < N_TRIALS; trial++) {
-		double start = now(), seconds;
-		unsigned n = 0;
-
-		do {
-			call(arg);
-			n++;
-			seconds = now() - start;
-		} while (seconds < 0.05);
-		if (seconds / n < best)
-			best = seconds / n;
-	}
-	return best;
-}
 
 static void time_limits(enum cpu_isa isa)
 {
@@ -154,7 +121,7 @@ static void time_attention(struct backend *backend, const char *isa, unsigned ty
 		exit(1);
 	}
 	fill(&a, &config);
-	seconds = seconds_of(run_attend, &a);
+	seconds = timer_least(n_threads, N_TRIALS, 0.05, run_attend, &a);
 	printf("%-7s %-5s %4u %3u/%-3u %5u %6u %10.1f %8.1f %8.1f\n", isa, types[type].name,
 	       head_dim, n_heads, n_kv_heads, n_rows, n_positions, seconds * 1e6,
 	       n_bytes / seconds * 1e-9, positions * n_heads * 2 * head_dim / seconds * 1e-9);

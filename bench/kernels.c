@@ -6,12 +6,11 @@
  * which are bound by arithmetic (compare GMAC/s). For one row the matrix should be larger than the
  * caches. A single thread is timed by its CPU time, so that other programs disturb less.
  */
-#include "base/clock.h"
 #include "bench/operands.h"
+#include "bench/timer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MANY_ROWS = 256 };
 
@@ -22,32 +21,6 @@ static const enum tensor_type types[] = {
 };
 
 static unsigned n_threads;
-
-static double now(void)
-{
-	struct timespec t;
-
-	if (n_threads > 1)
-		return clock_seconds(clock_ns());
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-/* Seconds per call, over as many calls as fit into 1/4 s. */
-static double seconds_of(void (*call)(void *arg), void *arg)
-{
-	double start, end;
-	unsigned n = 0;
-
-	call(arg);
-	start = now();
-	do {
-		call(arg);
-		n++;
-		end = now();
-	} while (end - start < 0.25);
-	return (end - start) / n;
-}
 
 struct product {
 	struct backend *backend;
@@ -73,9 +46,9 @@ static void time_type(struct backend *backend, const char *isa, enum tensor_type
 	double one, many;
 
 	p.n_rows = 1;
-	one = seconds_of(run_product, &p);
+	one = timer_least(n_threads, 1, 0.25, run_product, &p);
 	p.n_rows = MANY_ROWS;
-	many = seconds_of(run_product, &p);
+	many = timer_least(n_threads, 1, 0.25, run_product, &p);
 	printf("%-7s %-6s %10.1f %10.1f %10.1f\n", isa,
 	       tensor_type_info(type)->name,
 	       (double)(n_in * n_out) / one * 1e-9, n_bytes / one * 1e-9,

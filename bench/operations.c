@@ -7,15 +7,14 @@
  * of 512; 16 rows are of 16 sequences. Printed are microseconds per call, the least of several
  * trials. A single thread is timed by its CPU time, so that other programs disturb less.
  */
-#include "base/clock.h"
 #include "base/integers.h"
 #include "bench/operands.h"
+#include "bench/timer.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
 enum { MAX_ROWS = 512, CONTEXT = 512, N_LAYERS = 4, N_TRIALS = 5, BLOCK_LENGTH = 32 };
 enum { N_BLOCKS = CONTEXT / BLOCK_LENGTH, N_SEQUENCES = 16 };
@@ -53,33 +52,24 @@ struct bench {
 
 static unsigned n_threads;
 
-static double now(void)
-{
-	struct timespec t;
+struct timed_call {
+	struct bench *bench;
+	void (*call)(struct bench *b);
+};
 
-	if (n_threads > 1)
-		return clock_seconds(clock_ns());
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+static void run_timed(void *arg)
+{
+	const struct timed_call *timed = arg;
+
+	timed->call(timed->bench);
 }
 
 static void time_call(struct bench *b, const char *name, void (*call)(struct bench *b))
 {
-	double best = 1e9;
+	struct timed_call timed = { b, call };
+	const double seconds = timer_least(n_threads, N_TRIALS, 0.03, run_timed, &timed);
 
-	call(b);
-	for (unsigned trial = 0; trial < N_TRIALS; trial++) {
-		double start = now(), seconds;
-		unsigned n = 0;
-
-		do {
-			call(b);
-			n++;
-			seconds = now() - start;
-		} while (seconds < 0.03);
-		best = seconds / n < best ? seconds / n : best;
-	}
-	printf("%-11s %4u %-14s %10.2f\n", b->shape->name, b->n_rows, name, best * 1e6);
+	printf("%-11s %4u %-14s %10.2f\n", b->shape->name, b->n_rows, name, seconds * 1e6);
 	fflush(stdout);
 }
 

@@ -27,11 +27,12 @@ static void check_hash(struct backend *backend, enum tensor_type type, unsigned 
 	matrix_deinit(&matrix);
 }
 
-static void a_packed_matrix_has_the_hash_of_its_bytes(void **state)
-{
-	static const unsigned outs[] = { 1, 7, 8, 33, 1000, 5003 };
+/* Calls check for each type and number of outputs, with each instruction set, on one thread and on
+ * three. */
+typedef void check_fn(struct backend *backend, enum tensor_type type, unsigned n_out);
 
-	(void)state;
+static void check_each(check_fn *check, const unsigned *outs, unsigned n_outs)
+{
 	for (const char *const *isa = oracle_isas; *isa; isa++) {
 		for (unsigned n_threads = 1; n_threads <= 3; n_threads += 2) {
 			struct backend *backend = open_cpu(*isa, n_threads, 4, 512);
@@ -39,11 +40,19 @@ static void a_packed_matrix_has_the_hash_of_its_bytes(void **state)
 			if (!backend)
 				continue;
 			for (unsigned t = 0; t < oracle_n_types; t++)
-				for (unsigned i = 0; i < sizeof outs / sizeof outs[0]; i++)
-					check_hash(backend, oracle_types[t], outs[i]);
+				for (unsigned i = 0; i < n_outs; i++)
+					check(backend, oracle_types[t], outs[i]);
 			backend->ops->close(backend);
 		}
 	}
+}
+
+static void a_packed_matrix_has_the_hash_of_its_bytes(void **state)
+{
+	static const unsigned outs[] = { 1, 7, 8, 33, 1000, 5003 };
+
+	(void)state;
+	check_each(check_hash, outs, sizeof outs / sizeof outs[0]);
 }
 
 /* --- matrices whose elements are made --- */
@@ -99,18 +108,7 @@ static void elements_that_are_made_are_packed_alike(void **state)
 	static const unsigned outs[] = { 1, 33, 5003 };
 
 	(void)state;
-	for (const char *const *isa = oracle_isas; *isa; isa++) {
-		for (unsigned n_threads = 1; n_threads <= 3; n_threads += 2) {
-			struct backend *backend = open_cpu(*isa, n_threads, 4, 512);
-
-			if (!backend)
-				continue;
-			for (unsigned t = 0; t < oracle_n_types; t++)
-				for (unsigned i = 0; i < sizeof outs / sizeof outs[0]; i++)
-					check_made(backend, oracle_types[t], outs[i]);
-			backend->ops->close(backend);
-		}
-	}
+	check_each(check_made, outs, sizeof outs / sizeof outs[0]);
 }
 
 int main(void)
